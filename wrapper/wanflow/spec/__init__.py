@@ -1,0 +1,1 @@
+"""What the OpenAPI documents say: read here by everything else, merged and proved here when they change."""

@@ -1,0 +1,69 @@
+"""The merged document as the package carries it: found, read once, and its references followed."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+FILE_NAME = "openapi.json"
+
+Json = dict[str, Any]
+
+
+class SpecMissing(Exception):
+    """The installed package carries no spec, or one that can't be read."""
+
+
+def packaged_path() -> Path:
+    """Return where the generated package keeps the merged document.
+
+    The package is located, never imported: whoever reads the spec needs none of the client's code.
+
+    Raises:
+        SpecMissing: the generated package is not installed beside this one.
+    """
+    found = find_spec("wanflow_client")
+    if found is None or not found.submodule_search_locations:
+        raise SpecMissing("the package wanflow_client is missing; install wanflow again")
+    return Path(found.submodule_search_locations[0]) / FILE_NAME
+
+
+@cache
+def packaged() -> Json:
+    """Read the merged document that this installation was generated from.
+
+    Raises:
+        SpecMissing: the file is absent or isn't JSON.
+    """
+    path = packaged_path()
+    try:
+        return cast("Json", json.loads(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise SpecMissing(f"{path} can't be read ({error}); run `make generate`") from error
+
+
+def resolve(document: Json, node: Json) -> Json:
+    """Follow a local `$ref` (`#/…`) until a node without one is reached.
+
+    Keys beside the reference (a description, say) win over those of its target, as OpenAPI 3.1 has it.
+    """
+    while "$ref" in node:
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        node = {**pointer(document, node["$ref"].removeprefix("#")), **beside}
+    return node
+
+
+def pointer(document: Json, path: str) -> Any:
+    """Return the node at a JSON pointer (RFC 6901).
+
+    Raises:
+        KeyError: nothing is there.
+    """
+    node: Any = document
+    for part in path.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        node = node[int(key)] if isinstance(node, list) else node[key]
+    return node

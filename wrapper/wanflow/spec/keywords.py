@@ -1,0 +1,57 @@
+"""The `x-wanflow-…` keywords: rules that JSON Schema has no word for, written into the document by an overlay.
+
+Each is a class as jsonschema-rs takes it: made once with the keyword's value, asked for every
+instance; its message continues a sentence that begins with the parameter's name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from wanflow.spec.public_url import why_not_public
+
+PIXEL_SIZE = "x-wanflow-pixel-size"
+PUBLIC_URL = "x-wanflow-public-url"
+RESTS_ON = "x-wanflow-rests-on"
+"""An annotation, not a rule: maps a keyword beside it to the sentence of the document it rests on."""
+
+_SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", re.ASCII)
+
+
+class PixelSize:
+    """`{minimumPixels, maximumPixels, minimumRatio, maximumRatio}` of a string such as `1280x720`."""
+
+    def __init__(self, _schema: dict[str, Any], value: dict[str, float], _path: list[str | int]) -> None:
+        self._pixels = (value["minimumPixels"], value["maximumPixels"])
+        self._ratio = (value["minimumRatio"], value["maximumRatio"])
+
+    def validate(self, instance: object) -> None:
+        """Raise ValueError for a size out of bounds; what isn't a string is another rule's matter."""
+        if not isinstance(instance, str):
+            return
+        match = _SIZE.fullmatch(instance)
+        if match is None:
+            raise ValueError("must be WIDTHxHEIGHT in pixels, such as 1280x720")
+        width, height = int(match[1]), int(match[2])
+        low, high = self._pixels
+        if not low <= width * height <= high:
+            raise ValueError(f"must have {low:.0f} to {high:.0f} pixels in all, not {width * height}")
+        narrow, wide = self._ratio
+        if not narrow * height <= width <= wide * height:
+            raise ValueError(f"must have a ratio of width to height from {narrow:g} to {wide:g}")
+
+
+class PublicUrl:
+    """`true`: an absolute URL whose host is a name, or an address of the public internet."""
+
+    def __init__(self, _schema: dict[str, Any], value: bool, _path: list[str | int]) -> None:
+        self._on = value
+
+    def validate(self, instance: object) -> None:
+        """Raise ValueError for a URL that names an internal address or none at all."""
+        if self._on and isinstance(instance, str) and (reason := why_not_public(instance)):
+            raise ValueError(reason)
+
+
+KEYWORDS: dict[str, Any] = {PIXEL_SIZE: PixelSize, PUBLIC_URL: PublicUrl}

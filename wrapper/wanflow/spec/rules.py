@@ -1,0 +1,177 @@
+"""Check a request body against the schema of its model, and say every rule that it breaks."""
+
+from __future__ import annotations
+
+import json
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+from attrs import field, frozen
+
+from wanflow.spec.catalog import Catalog, Model, packaged_catalog
+from wanflow.spec.document import pointer
+from wanflow.spec.keywords import KEYWORDS, RESTS_ON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SHOWN = 60
+
+
+@frozen
+class Violation:
+    """One broken rule of a request.
+
+    `pointer` is a JSON pointer into the body (empty for the body itself), `rule` the schema's
+    keyword, `message` a whole sentence, `sentence` what the documents say where an overlay
+    took the rule from their prose.
+    """
+
+    pointer: str
+    rule: str
+    message: str
+    value: Any = field(repr=False, default=None)
+    sentence: str | None = field(repr=False, default=None)
+
+    @property
+    def parameter(self) -> str:
+        """The top-level parameter at fault, empty for the body itself."""
+        return self.pointer.split("/")[1] if self.pointer else ""
+
+
+@frozen(slots=False)
+class Rules:
+    """The request schemas of a catalog, each compiled when first asked for."""
+
+    catalog: Catalog
+
+    @cached_property
+    def _compiled(self) -> dict[str, jsonschema_rs.Validator]:
+        return {}
+
+    def violations(self, model: Model, body: Mapping[str, Any]) -> list[Violation]:
+        """List what a body breaks of its model's schema, in the order of the schema; empty when valid."""
+        validator = self._validator(model)
+        try:
+            errors = list(validator.iter_errors(body))
+        except (ValueError, UnicodeError) as error:
+            return [Violation("", "type", f"the request can't be written as JSON: {error}", body)]
+        return [self._violation(error) for error in errors]
+
+    def _validator(self, model: Model) -> jsonschema_rs.Validator:
+        found = self._compiled.get(model.schema_name)
+        if found is None:
+            found = self._compiled[model.schema_name] = jsonschema_rs.validator_for(
+                self._schema(model), validate_formats=True, keywords=KEYWORDS
+            )
+        return found
+
+    def _schema(self, model: Model) -> dict[str, Any]:
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$ref": f"#/components/schemas/{model.schema_name}",
+            "components": self.catalog.document["components"],
+        }
+
+    def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
+        rule = error.kind.name
+        path = list(error.instance_path)
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
+            path.append(error.kind.property)
+        where = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+        parent = pointer(self.catalog.document, _pointer(error.schema_path[:-1]))
+        return Violation(
+            pointer=where,
+            rule=rule,
+            message=f"{_name(path)} {_complaint(error)}",
+            value=error.instance,
+            sentence=parent.get(RESTS_ON, {}).get(rule) if isinstance(parent, dict) else None,
+        )
+
+
+@cache
+def packaged_rules() -> Rules:
+    """Return the rules of the document that this installation carries."""
+    return Rules(packaged_catalog())
+
+
+def _pointer(path: list[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _name(path: list[str | int]) -> str:
+    if not path:
+        return "the request"
+    first, *rest = (str(part) if isinstance(part, str) else f"[{part}]" for part in path)
+    return first + "".join(part if part.startswith("[") else f".{part}" for part in rest)
+
+
+def _complaint(error: jsonschema_rs.ValidationError) -> str:
+    kinds = jsonschema_rs.ValidationErrorKind
+    match error.kind:
+        case kinds.Required():
+            return "is required"
+        case kinds.Custom(message=message):
+            return f"{message} (got {_shown(error.instance)})"
+        case kinds.AdditionalProperties(unexpected=names) | kinds.UnevaluatedProperties(unexpected=names):
+            return f"takes no {', '.join(names)}"
+        case kind:
+            return f"{_bound(kind)} (got {_measured(kind, error.instance)})"
+
+
+def _bound(kind: jsonschema_rs.ValidationErrorKind) -> str:
+    kinds = jsonschema_rs.ValidationErrorKind
+    simple = _SIMPLE.get(kind.name)
+    if simple is not None:
+        return simple.format(_shown(kind.value))
+    match kind:
+        case kinds.Enum(options=options):
+            return f"must be one of {', '.join(_bare(option) for option in options)}"
+        case kinds.Constant(expected_value=value):
+            return f"must be {_bare(value)}"
+        case kinds.Type(types=types):
+            return f"must be {' or '.join(_ARTICLE.get(name, name) for name in types)}"
+        case kinds.Format(format=name):
+            return f"must be a valid {name}"
+        case _:
+            return f"breaks the rule {kind.name!r}"
+
+
+def _measured(kind: jsonschema_rs.ValidationErrorKind, value: Any) -> str:
+    if kind.name in {"maxLength", "minLength", "maxItems", "minItems"}:
+        return str(len(value))
+    return _shown(value)
+
+
+def _bare(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+_SIMPLE = {
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "exclusiveMinimum": "must be more than {}",
+    "exclusiveMaximum": "must be less than {}",
+    "multipleOf": "must be a multiple of {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "minItems": "must have at least {} entries",
+    "maxItems": "must have at most {} entries",
+    "uniqueItems": "must have no entry twice",
+    "pattern": "must match {}",
+}
+_ARTICLE = {
+    "integer": "an integer",
+    "number": "a number",
+    "string": "a string",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
