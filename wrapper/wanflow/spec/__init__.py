@@ -1,1 +1,1 @@
-"""What the OpenAPI documents say: read here by everything else, merged and proved here when they change."""
+"""What the OpenAPI documents say: read by everything else, merged and proved when they change."""

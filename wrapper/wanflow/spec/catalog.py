@@ -101,7 +101,7 @@ class Catalog:
         if body is None:
             return
         media = body["content"]["application/json"]
-        examples = [example["value"] for example in media.get("examples", {}).values()]
+        examples: list[Json] = [shown["value"] for shown in media.get("examples", {}).values()]
         for name, reference in media["schema"]["discriminator"]["mapping"].items():
             yield Model(
                 name=name,
@@ -110,7 +110,7 @@ class Catalog:
                 operation_id=operation.operation_id,
                 schema_name=reference.rpartition("/")[2],
                 schema=resolve(self.document, {"$ref": reference}),
-                example=next((body for body in examples if body.get("model") == name), {}),
+                example=next((shown for shown in examples if shown.get("model") == name), Json()),
                 summary=operation.node.get("summary", ""),
             )
 
@@ -118,7 +118,9 @@ class Catalog:
         media = operation.node["responses"]["200"]["content"]["application/json"]
         task = resolve(self.document, media["schema"])
         words: list[Any] = resolve(self.document, task["properties"]["object"]).get("enum", [])
-        return str(words[0]).partition(".")[0] if words else operation.path.split("/")[2].rstrip("s")
+        return (
+            str(words[0]).partition(".")[0] if words else operation.path.split("/")[2].rstrip("s")
+        )
 
 
 METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})

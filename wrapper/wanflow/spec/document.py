@@ -48,7 +48,7 @@ def packaged() -> Json:
 def resolve(document: Json, node: Json) -> Json:
     """Follow a local `$ref` (`#/…`) until a node without one is reached.
 
-    Keys beside the reference (a description, say) win over those of its target, as OpenAPI 3.1 has it.
+    Keys beside the reference (a description, say) win over its target's, as in OpenAPI 3.1.
     """
     while "$ref" in node:
         beside = {key: value for key, value in node.items() if key != "$ref"}
@@ -65,5 +65,5 @@ def pointer(document: Json, path: str) -> Any:
     node: Any = document
     for part in path.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
-        node = node[int(key)] if isinstance(node, list) else node[key]
+        node = node[int(key) if isinstance(node, list) else key]
     return node

@@ -1,4 +1,4 @@
-"""The `x-wanflow-…` keywords: rules that JSON Schema has no word for, written into the document by an overlay.
+"""The `x-wanflow-…` keywords: rules that JSON Schema has no word for, added by the overlays.
 
 Each is a class as jsonschema-rs takes it: made once with the keyword's value, asked for every
 instance; its message continues a sentence that begins with the parameter's name.
@@ -11,10 +11,13 @@ from typing import Any
 
 from wanflow.spec.public_url import why_not_public
 
+_Schema = dict[str, Any]
+_Path = list[str | int]
+
 PIXEL_SIZE = "x-wanflow-pixel-size"
 PUBLIC_URL = "x-wanflow-public-url"
 RESTS_ON = "x-wanflow-rests-on"
-"""An annotation, not a rule: maps a keyword beside it to the sentence of the document it rests on."""
+"""An annotation: maps a keyword beside it to the sentence of the documents they rest on."""
 
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", re.ASCII)
 
@@ -22,12 +25,12 @@ _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", re.ASCII)
 class PixelSize:
     """`{minimumPixels, maximumPixels, minimumRatio, maximumRatio}` of a string such as `1280x720`."""
 
-    def __init__(self, _schema: dict[str, Any], value: dict[str, float], _path: list[str | int]) -> None:
+    def __init__(self, _schema: _Schema, value: dict[str, float], _path: _Path) -> None:
         self._pixels = (value["minimumPixels"], value["maximumPixels"])
         self._ratio = (value["minimumRatio"], value["maximumRatio"])
 
     def validate(self, instance: object) -> None:
-        """Raise ValueError for a size out of bounds; what isn't a string is another rule's matter."""
+        """Raise ValueError for a size out of bounds; `type` is another rule's matter."""
         if not isinstance(instance, str):
             return
         match = _SIZE.fullmatch(instance)
@@ -36,7 +39,9 @@ class PixelSize:
         width, height = int(match[1]), int(match[2])
         low, high = self._pixels
         if not low <= width * height <= high:
-            raise ValueError(f"must have {low:.0f} to {high:.0f} pixels in all, not {width * height}")
+            raise ValueError(
+                f"must have {low:.0f} to {high:.0f} pixels in all, not {width * height}"
+            )
         narrow, wide = self._ratio
         if not narrow * height <= width <= wide * height:
             raise ValueError(f"must have a ratio of width to height from {narrow:g} to {wide:g}")
@@ -45,7 +50,7 @@ class PixelSize:
 class PublicUrl:
     """`true`: an absolute URL whose host is a name, or an address of the public internet."""
 
-    def __init__(self, _schema: dict[str, Any], value: bool, _path: list[str | int]) -> None:
+    def __init__(self, _schema: _Schema, value: bool, _path: _Path) -> None:
         self._on = value
 
     def validate(self, instance: object) -> None:

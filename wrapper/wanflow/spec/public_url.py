@@ -17,28 +17,59 @@ _AUTHORITY = re.compile(
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 # RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 9476 and the names that cloud networks use inside.
-_SPECIAL_NAMES = frozenset({"localhost", "local", "internal", "home.arpa", "onion", "alt", "invalid", "test", "intranet", "lan", "corp", "home", "localdomain"})
+_SPECIAL_NAMES = frozenset(
+    {
+        "localhost",
+        "local",
+        "internal",
+        "home.arpa",
+        "onion",
+        "alt",
+        "invalid",
+        "test",
+        "intranet",
+        "lan",
+        "corp",
+        "home",
+        "localdomain",
+    }
+)
 
 # The IANA registry of special-purpose IPv4 addresses, multicast and the reserved top included.
 _INTERNAL_V4 = tuple(
     ipaddress.IPv4Network(block)
     for block in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-        "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24",
-        "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-        "224.0.0.0/4", "240.0.0.0/4",
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
     )
 )
 # Inside 2000::/3, the blocks that aren't hosts of the internet: Teredo and the other protocol
 # assignments, documentation (two blocks), and 6to4.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _INTERNAL_V6 = tuple(
-    ipaddress.IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+    ipaddress.IPv6Network(block)
+    for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 )
 
 
 def why_not_public(url: str) -> str | None:
-    """Say what keeps a URL's host from being public, as the end of a sentence; None when nothing does."""
+    """Say what keeps a URL's host from being public, as the end of a sentence; None: nothing."""
     found = _AUTHORITY.match(url)
     if found is None:
         return "must be an absolute URL with a plain host: no user name, backslash or white space"

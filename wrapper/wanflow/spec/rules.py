@@ -51,7 +51,7 @@ class Rules:
         return {}
 
     def violations(self, model: Model, body: Mapping[str, Any]) -> list[Violation]:
-        """List what a body breaks of its model's schema, in the order of the schema; empty when valid."""
+        """List what a body breaks of its model's schema; empty when it is valid."""
         validator = self._validator(model)
         try:
             errors = list(validator.iter_errors(body))
@@ -79,14 +79,13 @@ class Rules:
         path = list(error.instance_path)
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
             path.append(error.kind.property)
-        where = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
         parent = pointer(self.catalog.document, _pointer(error.schema_path[:-1]))
         return Violation(
-            pointer=where,
+            pointer=_pointer(path),
             rule=rule,
             message=f"{_name(path)} {_complaint(error)}",
             value=error.instance,
-            sentence=parent.get(RESTS_ON, {}).get(rule) if isinstance(parent, dict) else None,
+            sentence=_sentence(parent, rule),
         )
 
 
@@ -94,6 +93,11 @@ class Rules:
 def packaged_rules() -> Rules:
     """Return the rules of the document that this installation carries."""
     return Rules(packaged_catalog())
+
+
+def _sentence(parent: Any, rule: str) -> str | None:
+    sentences: dict[str, str] = parent.get(RESTS_ON, {})
+    return sentences.get(rule)
 
 
 def _pointer(path: list[str | int]) -> str:
@@ -114,7 +118,10 @@ def _complaint(error: jsonschema_rs.ValidationError) -> str:
             return "is required"
         case kinds.Custom(message=message):
             return f"{message} (got {_shown(error.instance)})"
-        case kinds.AdditionalProperties(unexpected=names) | kinds.UnevaluatedProperties(unexpected=names):
+        case (
+            kinds.AdditionalProperties(unexpected=names)
+            | kinds.UnevaluatedProperties(unexpected=names)
+        ):
             return f"takes no {', '.join(names)}"
         case kind:
             return f"{_bound(kind)} (got {_measured(kind, error.instance)})"
