@@ -1,0 +1,58 @@
+# `make` alone lists the targets. Each one sets up .venv by itself, and running it twice changes nothing.
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help set-up demo test check specs generate regenerate drift contract mock bench build lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+set-up: ## make .venv from requirements.lock (every other target does so by itself)
+	@.ci/setup
+
+demo: set-up ## generate with every model against the bundled mock; files land in out/
+	@$(PY) -m wanflow.demo
+
+test: check ## check, then the tests: what CI runs
+	@$(PY) -m pytest -n 2 -m "not full and not live" contract_tests
+
+check: set-up drift ## formatting, lint, types, import directions, drift of generated files
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -m pyright
+	@.venv/bin/lint-imports
+
+specs: set-up ## merge specs/sources into specs/openapi.yaml, with its proofs
+	@$(PY) -m wanflow.spec build
+
+generate: set-up ## write generated/wanflow_client from specs/openapi.yaml
+	@$(PY) -m wanflow.spec generate
+
+regenerate: set-up ## after a document was added or changed: specs, generate, and what changed
+	@$(PY) -m wanflow.spec regenerate
+
+drift: set-up ## fail when a committed output is not what would be generated
+	@$(PY) -m wanflow.spec drift
+
+# The keys go by environment: a command line is seen by every process, and by CI's log.
+contract: export WANFLOW_CONTRACT_API_KEY := $(API_KEY)
+contract: export WANFLOW_CONTRACT_API_KEY2 := $(API_KEY2)
+contract: set-up ## contract tests: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
+	@$(PY) -m pytest contract_tests $(if $(BASE_URL),--base-url '$(BASE_URL)') \
+	    $(if $(SPEND_LIMIT),--spend-limit '$(SPEND_LIMIT)') $(if $(SEED),--seed '$(SEED)')
+
+mock: set-up ## serve the mock; ARGS="--port 8080" and the like are passed on
+	@.venv/bin/wanflow mock $(ARGS)
+
+bench: set-up ## measure what benchmarks/ measures
+	@$(PY) -m benchmarks
+
+build: set-up ## sdist and wheel, into dist/
+	@$(PY) -m build --no-isolation
+
+lock: set-up ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes newer versions
+	@.venv/bin/uv pip compile pyproject.toml --extra dev --output-file requirements.lock --quiet \
+	    --universal --generate-hashes --custom-compile-command "make lock" $(UPGRADE)
+
+clean: ## remove .venv, caches and build output
+	@rm -rf .venv out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
