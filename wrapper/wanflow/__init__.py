@@ -1,1 +1,97 @@
-"""x"""
+"""Generate images and videos through an asynchronous API: submit, wait, download.
+
+Client and AsyncClient do the work; every error is a WanflowError and says what to do.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wanflow._core.snapshot import Snapshot as Snapshot
+    from wanflow.async_client import AsyncClient as AsyncClient
+    from wanflow.async_client import AsyncResult as AsyncResult
+    from wanflow.async_client import AsyncTask as AsyncTask
+    from wanflow.client import Client as Client
+    from wanflow.client import Result as Result
+    from wanflow.client import Task as Task
+    from wanflow.errors import APIError as APIError
+    from wanflow.errors import AuthenticationFailed as AuthenticationFailed
+    from wanflow.errors import BadRequest as BadRequest
+    from wanflow.errors import ConfigurationError as ConfigurationError
+    from wanflow.errors import ConnectionFailed as ConnectionFailed
+    from wanflow.errors import DownloadFailed as DownloadFailed
+    from wanflow.errors import InsufficientCredits as InsufficientCredits
+    from wanflow.errors import InvalidRequest as InvalidRequest
+    from wanflow.errors import LinkExpired as LinkExpired
+    from wanflow.errors import NotFound as NotFound
+    from wanflow.errors import PermissionDenied as PermissionDenied
+    from wanflow.errors import RateLimited as RateLimited
+    from wanflow.errors import RequestTooLarge as RequestTooLarge
+    from wanflow.errors import ServerError as ServerError
+    from wanflow.errors import SubmitUncertain as SubmitUncertain
+    from wanflow.errors import TaskFailed as TaskFailed
+    from wanflow.errors import UnexpectedAnswer as UnexpectedAnswer
+    from wanflow.errors import UnknownModel as UnknownModel
+    from wanflow.errors import WaitTimeout as WaitTimeout
+    from wanflow.errors import WanflowError as WanflowError
+    from wanflow.spec.violation import Violation as Violation
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AsyncClient": "async_client",
+    "AsyncResult": "async_client",
+    "AsyncTask": "async_client",
+    "Client": "client",
+    "Result": "client",
+    "Snapshot": "_core.snapshot",
+    "Task": "client",
+    "Violation": "spec.violation",
+}
+
+__all__ = [
+    "APIError",
+    "AsyncClient",
+    "AsyncResult",
+    "AsyncTask",
+    "AuthenticationFailed",
+    "BadRequest",
+    "Client",
+    "ConfigurationError",
+    "ConnectionFailed",
+    "DownloadFailed",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "LinkExpired",
+    "NotFound",
+    "PermissionDenied",
+    "RateLimited",
+    "RequestTooLarge",
+    "Result",
+    "ServerError",
+    "Snapshot",
+    "SubmitUncertain",
+    "Task",
+    "TaskFailed",
+    "UnexpectedAnswer",
+    "UnknownModel",
+    "Violation",
+    "WaitTimeout",
+    "WanflowError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for, so that `import wanflow` costs nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'wanflow' has no attribute {name!r}")
+    home = import_module(f"wanflow.{_HOMES.get(name, 'errors')}")
+    value = globals()[name] = getattr(home, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,37 +7,17 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-from attrs import field, frozen
+from attrs import frozen
 
 from wanflow.spec.catalog import Catalog, Model, packaged_catalog
 from wanflow.spec.document import pointer
 from wanflow.spec.keywords import KEYWORDS, RESTS_ON
+from wanflow.spec.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SHOWN = 60
-
-
-@frozen
-class Violation:
-    """One broken rule of a request.
-
-    `pointer` is a JSON pointer into the body (empty for the body itself), `rule` the schema's
-    keyword, `message` a whole sentence, `sentence` what the documents say where an overlay
-    took the rule from their prose.
-    """
-
-    pointer: str
-    rule: str
-    message: str
-    value: Any = field(repr=False, default=None)
-    sentence: str | None = field(repr=False, default=None)
-
-    @property
-    def parameter(self) -> str:
-        """The top-level parameter at fault, empty for the body itself."""
-        return self.pointer.split("/")[1] if self.pointer else ""
 
 
 @frozen(slots=False)

@@ -1,0 +1,1 @@
+"""What can be decided without acting: no clock, no socket, no file, no chance in here."""

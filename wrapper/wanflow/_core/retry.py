@@ -1,0 +1,27 @@
+"""When a submission may be sent again: only where it provably was not accepted.
+
+Each generation is charged when it is submitted, so a POST whose answer was lost is not repeated.
+"""
+
+from __future__ import annotations
+
+# 429 and 503 refuse a request before it is accepted. 500, 502 and 504 may follow one that was.
+REFUSED = frozenset({429, 503})
+
+_FIRST = 0.5
+_CEILING = 8.0
+
+
+def backoff(attempt: int, chance: float) -> float:
+    """Return the seconds before try number `attempt` + 1 where the server names none.
+
+    Half of the pause is fixed and half drawn (`chance` in [0, 1)), so that many clients that
+    failed together don't come back together.
+    """
+    ceiling = min(_CEILING, _FIRST * 2.0 ** min(attempt, 10))
+    return ceiling / 2 + ceiling / 2 * chance
+
+
+def fits(pause: float, *, elapsed: float, budget: float) -> bool:
+    """Tell whether a pause ends inside the budget, all in seconds."""
+    return elapsed + pause <= budget

@@ -1,0 +1,80 @@
+"""A submission before it is sent: which model, is it right, and what exactly would leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import field, frozen
+
+from wanflow import _gateway
+from wanflow._core.discriminate import find_model
+from wanflow._core.validate import check_request
+from wanflow.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from wanflow._core.effects import Request
+    from wanflow.spec.rules import Rules
+
+
+@frozen
+class Order:
+    """A submission, ready to be sent."""
+
+    model: str
+    request: Request
+    body: dict[str, Any] = field(repr=False)
+    idempotency_key: str
+
+
+@frozen
+class Wish:
+    """What a user asked for, in any of the ways that `submit` takes it.
+
+    `request` is a whole request (a dict or an object of `wanflow.models`); `parameters` are added
+    to it, None meaning "not set"; `extra` is sent as it is, whatever the documents say.
+    """
+
+    request: object | None
+    model: str | None
+    parameters: Mapping[str, Any]
+    extra: Mapping[str, Any] | None
+    validate: bool
+    idempotency_key: str
+
+
+def place_order(rules: Rules, wish: Wish) -> Order:
+    """Find the model, check the request against its rules, and build what is to be sent.
+
+    Raises:
+        InvalidRequest: the request breaks a rule, or can't be written as JSON.
+        UnknownModel: the documents have no such model.
+    """
+    body = _body(wish)
+    model = find_model(rules.catalog, body.get("model"))
+    if wish.validate:
+        check_request(rules, model, body)
+    body |= wish.extra or {}
+    return Order(
+        model=model.name,
+        request=_gateway.submission(model, body, wish.idempotency_key),
+        body=body,
+        idempotency_key=wish.idempotency_key,
+    )
+
+
+def _body(wish: Wish) -> dict[str, Any]:
+    given = {name: value for name, value in wish.parameters.items() if value is not None}
+    named = {} if wish.model is None else {"model": wish.model}
+    return {**_fields(wish.request), **named, **given}
+
+
+def _fields(request: object | None) -> dict[str, Any]:
+    if request is None:
+        return {}
+    if isinstance(request, Mapping):
+        return dict(cast("Mapping[str, Any]", request))
+    try:
+        return _gateway.request_fields(request)
+    except TypeError as error:
+        raise InvalidRequest(str(error)) from None

@@ -1,0 +1,94 @@
+"""The one file that knows the generated modules: it builds the API's requests with them.
+
+Answers are read by `_core.snapshot` and `_core.answer` instead. The generated parsers raise on an
+unknown status, on an unknown word of an enum and on a body that isn't JSON, and a paid task must
+survive all of these.
+"""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from wanflow._core.effects import Request
+from wanflow.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wanflow.spec.catalog import Catalog, Model
+
+IDEMPOTENCY_HEADER = "idempotency-key"
+
+
+@frozen
+class _Body:
+    """A request body as the generated functions take one: something with `to_dict`."""
+
+    content: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.content)
+
+
+def submission(model: Model, body: Mapping[str, Any], idempotency_key: str) -> Request:
+    """Build the request that submits a body to its model's operation."""
+    kwargs = _builder(model.operation_id)(body=_Body(body))
+    return _request(kwargs, {IDEMPOTENCY_HEADER: idempotency_key})
+
+
+def query(catalog: Catalog, task_id: str) -> Request:
+    """Build the request that reads a task; the id is escaped into the path."""
+    return _request(_builder(catalog.task_query.operation_id)(task_id=task_id), {})
+
+
+def request_fields(request: object) -> dict[str, Any]:
+    """Return the fields of a request object of the generated package.
+
+    Raises:
+        TypeError: it is no such object.
+    """
+    to_dict = getattr(request, "to_dict", None)
+    if to_dict is None:
+        raise TypeError(
+            f"a request is a dict or an object of wanflow.models, not {type(request).__name__}"
+        )
+    fields: dict[str, Any] = to_dict()
+    return fields
+
+
+def _request(kwargs: dict[str, Any], headers: dict[str, str]) -> Request:
+    return Request(
+        method=kwargs["method"].upper(),
+        path=kwargs["url"],
+        content=_encoded(kwargs["json"]) if "json" in kwargs else None,
+        headers={**kwargs.get("headers", {}), **headers},
+    )
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the request can't be written as JSON: {error}") from None
+
+
+@cache
+def _builder(operation_id: str) -> Callable[..., dict[str, Any]]:
+    """Find the generated module of an operation, however the generator spelt its name."""
+    api = import_module("wanflow_client.api")
+    for module in pkgutil.walk_packages(api.__path__, f"{api.__name__}."):
+        if _folded(module.name.rpartition(".")[2]) == _folded(operation_id):
+            build: Callable[..., dict[str, Any]] = import_module(module.name)._get_kwargs  # noqa: SLF001
+            return build
+    raise LookupError(f"the generated client has no operation {operation_id}; run `make generate`")
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
