@@ -1,0 +1,116 @@
+"""Text in a box: made safe to draw, wrapped by measure, in the largest size that fits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+from PIL import ImageFont
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from PIL.ImageDraw import ImageDraw
+
+    from wanflow.mock.media.palette import Colour
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_ELLIPSIS = "…"
+_READ = 2500
+_LEADING = 1.28
+_SHRINK = 0.88
+_SMALLEST = 6
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@frozen
+class Block:
+    """Lines of text in one font; `pitch` is the distance of two baselines in pixels."""
+
+    font: Font
+    lines: tuple[str, ...]
+    pitch: int
+
+    @property
+    def height(self) -> int:
+        """The height of all lines in pixels."""
+        return self.pitch * len(self.lines)
+
+    @property
+    def width(self) -> int:
+        """The width of the longest line in pixels."""
+        return max((round(self.font.getlength(line)) for line in self.lines), default=0)
+
+    def draw(self, canvas: ImageDraw, left: int, top: int, colour: Colour) -> None:
+        """Draw the lines, flush left, below and to the right of a point."""
+        for number, line in enumerate(self.lines):
+            canvas.text((left, top + number * self.pitch), line, fill=colour, font=self.font)
+
+
+def fitted(text: str, width: int, height: int, largest: int) -> Block:
+    """Wrap a text in the largest size (pixels, `largest` at most) in which it fits a box.
+
+    Where even the smallest size is too large, the text is cut and ends in an ellipsis.
+    """
+    text = printable(text)
+    size = max(largest, _SMALLEST)
+    while True:
+        block = _wrapped(text, width, size)
+        if block.height <= height or size == _SMALLEST:
+            return _cut(block, height)
+        size = max(_SMALLEST, int(size * _SHRINK))
+
+
+def one_line(text: str, width: int, size: int) -> Block:
+    """Set a text in a single line of a size, smaller or cut where it is too wide."""
+    return fitted(text, width, round(size * _LEADING), size)
+
+
+def printable(text: str) -> str:
+    """Return a text as one paragraph, with a mark for each character that has no shape.
+
+    Control characters and lone surrogates have none; very long texts lose their end.
+    """
+    paragraph = " ".join(text[:_READ].split())
+    return "".join(letter if letter.isprintable() else _REPLACEMENT for letter in paragraph)
+
+
+def _wrapped(text: str, width: int, size: int) -> Block:
+    font = ImageFont.load_default(size)
+    lines = tuple(_lines(text, width, font.getlength))
+    return Block(font, lines, round(size * _LEADING))
+
+
+def _lines(text: str, width: int, length: Callable[[str], float]) -> Iterator[str]:
+    widths = {letter: length(letter) for letter in {*text, " "}}
+    line, taken = "", 0.0
+    for word in text.split():
+        for piece in _pieces(word, width, widths):
+            needed = sum(widths[letter] for letter in piece)
+            if line and taken + widths[" "] + needed > width:
+                yield line
+                line, taken = "", 0.0
+            taken += needed + (widths[" "] if line else 0)
+            line = f"{line} {piece}" if line else piece
+    if line:
+        yield line
+
+
+def _pieces(word: str, width: int, widths: dict[str, float]) -> Iterator[str]:
+    piece, taken = "", 0.0
+    for letter in word:
+        if piece and taken + widths[letter] > width:
+            yield piece
+            piece, taken = "", 0.0
+        piece += letter
+        taken += widths[letter]
+    yield piece
+
+
+def _cut(block: Block, height: int) -> Block:
+    shown = max(1, height // block.pitch)
+    if len(block.lines) <= shown:
+        return block
+    last = block.lines[shown - 1][:-1] + _ELLIPSIS
+    return Block(block.font, (*block.lines[: shown - 1], last), block.pitch)
