@@ -1,0 +1,141 @@
+"""The life of a task, looked at through a plain HTTP client."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from wanflow.mock import MockServer
+from wanflow.mock.clock import VirtualClock
+from wanflow.mock.failures import CODES
+from wanflow.spec.catalog import packaged_catalog
+
+if TYPE_CHECKING:
+    from wanflow.spec.catalog import Catalog
+
+MODELS = sorted(packaged_catalog().models)
+assert MODELS
+
+
+def submit(http: httpx.Client, catalog: Catalog, name: str, **more: Any) -> httpx.Response:
+    model = catalog.models[name]
+    return http.post(model.path, json={**model.example, **more})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_pending_then_processing_then_completed(http, judge, catalog, name) -> None:
+    """A task goes from pending through processing to completed, and every answer is valid."""
+    model = catalog.models[name]
+    receipt = judge(model.operation_id, submit(http, catalog, name))
+    details = [judge("getTaskDetail", http.get(f"/v1/tasks/{receipt['id']}")) for _ in range(4)]
+    seen = [receipt, *details]
+    assert [one["status"] for one in seen] == ["pending", "processing"] + ["completed"] * 3
+    assert [one["progress"] for one in seen] == [0, 50, 100, 100, 100]
+    assert len({(one["id"], one["created"], one["model"], one["object"]) for one in seen}) == 1
+    assert ["results" in one for one in seen] == [False, False, True, True, True]
+    assert details[-1]["results"] == details[1]["results"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_receipt_says_what_the_task_is(http, judge, catalog, name) -> None:
+    """The answer to a submission names the task, its kind, its price and its time."""
+    model = catalog.models[name]
+    receipt = judge(model.operation_id, submit(http, catalog, name))
+    assert re.fullmatch(rf"task-unified-{receipt['created']}-[a-z0-9]{{8}}", receipt["id"])
+    assert receipt["model"] == name
+    assert receipt["object"] == f"{model.kind}.generation.task"
+    assert receipt["type"] == model.kind
+    assert receipt["usage"]["credits_reserved"] > 0
+    assert receipt["task_info"]["estimated_time"] > 0
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_task_can_fail_with_each_business_code(http, judge, catalog, code) -> None:
+    """A magic word makes a task fail, and a failed task stays as it is."""
+    name = MODELS[0]
+    prompt = f"a cat [mock:fail={code}]"
+    receipt = submit(http, catalog, name, prompt=prompt).json()
+    seen = [judge("getTaskDetail", http.get(f"/v1/tasks/{receipt['id']}")) for _ in range(3)]
+    assert [one["status"] for one in seen] == ["processing", "failed", "failed"]
+    assert seen[1]["error"]["code"] == code
+    assert seen[1]["error"]["type"] == "task_error"
+    assert seen[1]["error"]["message"]
+    assert "results" not in seen[1]
+    assert "error" not in seen[0]
+    assert seen[2] == seen[1]
+
+
+def test_results_are_as_many_as_asked_for(http, catalog) -> None:
+    """A request for n pictures results in n links, all different."""
+    named = [name for name in MODELS if "n" in catalog.models[name].parameters]
+    assert named
+    for name in named:
+        for count in (1, 3, 4):
+            task = submit(http, catalog, name, n=count).json()["id"]
+            http.get(f"/v1/tasks/{task}")
+            results = http.get(f"/v1/tasks/{task}").json()["results"]
+            assert len(set(results)) == len(results) == count
+
+
+def test_a_task_belongs_to_its_key(http, mock, judge, catalog) -> None:
+    """Another key doesn't find a task, and its look leaves the task as it was."""
+    task = submit(http, catalog, MODELS[0]).json()["id"]
+    stranger = {"Authorization": "Bearer somebody-else"}
+    for _ in range(3):
+        answer = http.get(f"/v1/tasks/{task}", headers=stranger)
+        assert judge("getTaskDetail", answer)["error"]["param"] == "task_id"
+        assert answer.status_code == 404
+    assert http.get(f"/v1/tasks/{task}").json()["status"] == "processing"
+
+
+def test_a_clock_moves_tasks_by_time(catalog, judge) -> None:
+    """By time, looks change nothing; the estimate is true to the second."""
+    clock = VirtualClock()
+    with MockServer(seconds=100, clock=clock) as server, client_of(server) as http:
+        receipt = submit(http, catalog, MODELS[0]).json()
+        seen = []
+        for _ in range(6):
+            judged = judge("getTaskDetail", http.get(f"/v1/tasks/{receipt['id']}"))
+            seen.append((judged["status"], judged["progress"]))
+            clock.advance(20)
+    assert receipt["task_info"]["estimated_time"] == 100
+    assert seen == [
+        ("pending", 0),
+        *[("processing", progress) for progress in (0, 25, 50, 75)],
+        ("completed", 100),
+    ]
+
+
+def test_a_task_can_end_at_once(catalog, judge) -> None:
+    """With no looks to wait for, the receipt itself says completed."""
+    model = catalog.models[MODELS[0]]
+    with MockServer(looks=0) as server, client_of(server) as http:
+        receipt = judge(model.operation_id, submit(http, catalog, model.name))
+        assert receipt["status"] == "completed"
+        assert http.get(f"/v1/tasks/{receipt['id']}").json()["results"]
+
+
+def test_the_same_seed_tells_the_same_story(catalog) -> None:
+    """Two servers of one seed give equal answers to equal requests; another seed doesn't."""
+    stories = []
+    for seed in (7, 7, 8):
+        server = MockServer(seed=seed, clock=VirtualClock())
+        with server, client_of(server) as http:
+            receipts = [submit(http, catalog, name).json() for name in MODELS]
+            for receipt in receipts:
+                http.get(f"/v1/tasks/{receipt['id']}")
+            details = [http.get(f"/v1/tasks/{one['id']}").json() for one in receipts]
+            results = [
+                link.replace(server.url, "") for one in details for link in one.pop("results")
+            ]
+        stories.append((receipts, details, results))
+    assert stories[0] == stories[1]
+    assert stories[0] != stories[2]
+
+
+def client_of(server: MockServer) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {server.api_key}"}
+    return httpx.Client(base_url=server.base_url, headers=headers, trust_env=False)

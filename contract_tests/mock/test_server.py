@@ -1,0 +1,214 @@
+"""The server itself: how it starts, refuses to start, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from wanflow.mock import MockServer, MockUnavailable, PortInUse, UnservableSpec
+from wanflow.mock.commands import mock as command
+from wanflow.spec.document import packaged
+
+
+def test_it_is_ready_when_entered_and_gone_when_left() -> None:
+    """The first request succeeds, and none after the end; no thread is left."""
+    before = threading.active_count()
+    with MockServer() as server:
+        assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
+        address = (server.host, server.port)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(address, timeout=5)
+    assert threading.active_count() == before
+
+
+def test_it_can_be_entered_again() -> None:
+    """A server that has ended can start once more."""
+    server = MockServer()
+    for _ in range(2):
+        with server:
+            assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
+
+
+def test_it_runs_beside_a_running_event_loop() -> None:
+    """A caller inside its own event loop is served like any other."""
+
+    async def main() -> int:
+        with MockServer() as server:
+            async with httpx.AsyncClient(trust_env=False) as http:
+                return (await http.get(f"{server.url}/_mock/health")).status_code
+
+    assert asyncio.run(main()) == 200
+
+
+def test_an_open_connection_does_not_hold_the_end_up() -> None:
+    """A client that says nothing, and one in the middle of a request, are cut off."""
+    with MockServer() as server:
+        idle = socket.create_connection((server.host, server.port), timeout=5)
+        half = socket.create_connection((server.host, server.port), timeout=5)
+        half.sendall(
+            b"POST /apiv1/v1/videos/generations HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+        )
+    assert idle.recv(1) == b""
+    idle.close()
+    half.close()
+
+
+def test_outside_with_there_is_no_port() -> None:
+    """Asking for the address of a server that isn't running is an error that says so."""
+    with pytest.raises(MockUnavailable, match="isn't running"):
+        _ = MockServer().base_url
+
+
+def test_a_port_in_use_is_told() -> None:
+    """Two servers can't share a port; the message names it."""
+    with MockServer() as server, pytest.raises(PortInUse, match=str(server.port)):
+        MockServer(port=server.port).__enter__()
+
+
+def test_looks_and_seconds_exclude_each_other() -> None:
+    """A task has one way to its end."""
+    with pytest.raises(ValueError, match="not by both"):
+        MockServer(looks=1, seconds=1)
+
+
+def broken(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    document = copy.deepcopy(packaged())
+    node: Any = document
+    for part in path[:-1]:
+        node = node[part]
+    node[path[-1]] = value
+    return document
+
+
+SCHEMAS = ("components", "schemas")
+NUMBERS = {"type": "array", "items": {"type": "integer"}}
+CANCEL = {"operationId": "cancel", "responses": {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        ((*SCHEMAS, "Usage", "required"), ["wonder"], "createImageGeneration.*wonder"),
+        ((*SCHEMAS, "ErrorResponse", "maxProperties"), 0, "the mock's 400 of create"),
+        ((*SCHEMAS, "TaskDetailResponse", "properties", "results"), NUMBERS, "getTaskDetail"),
+        (("paths", "/v1/tasks/{task_id}", "delete"), CANCEL, "cancel is neither"),
+        (("paths", "/v1/tasks/{task_id}"), {}, "can't be read"),
+        (("components", "securitySchemes", "bearerAuth"), {"type": "apiKey"}, "bearer only"),
+        (("servers",), [], "IndexError"),
+        ((*SCHEMAS, "Usage"), {"$ref": "#/components/schemas/Nothing"}, "Nothing"),
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_a_document_that_it_can_not_serve_is_refused(path, value, reason) -> None:
+    """It would rather not start than answer against the document, and says why."""
+    with pytest.raises(UnservableSpec, match=reason):
+        MockServer(document=broken(path, value))
+
+
+def test_a_model_more_in_the_document_is_served() -> None:
+    """A model that the document gains is served with no code of its own."""
+    document = copy.deepcopy(packaged())
+    operation = document["paths"]["/v1/videos/generations"]["post"]
+    media = operation["requestBody"]["content"]["application/json"]
+    rule = {
+        "type": "object",
+        "required": ["model"],
+        "properties": {
+            "model": {"type": "string", "const": "another-one"},
+            "sound_track": {"type": "array", "items": {"type": "integer"}, "minItems": 2},
+        },
+    }
+    document["components"]["schemas"]["Another"] = rule
+    reference = "#/components/schemas/Another"
+    media["schema"]["oneOf"].append({"$ref": reference})
+    media["schema"]["discriminator"]["mapping"]["another-one"] = reference
+    with MockServer(document=document) as server:
+        url = f"{server.base_url}/v1/videos/generations"
+        headers = {"Authorization": "Bearer k"}
+        with httpx.Client(headers=headers, trust_env=False) as http:
+            refused = http.post(url, json={"model": "another-one", "sound_track": [1]})
+            assert refused.json()["error"]["param"] == "sound_track"
+            taken = http.post(url, json={"model": "another-one"}).json()
+            http.get(f"{server.base_url}/v1/tasks/{taken['id']}")
+            done = http.get(f"{server.base_url}/v1/tasks/{taken['id']}").json()
+            assert done["results"][0].endswith(".mp4")
+
+
+class TestCommand:
+    """`python -m wanflow.mock`, and so `wanflow mock`."""
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_ends_it_cleanly(self, number) -> None:
+        """It prints where it is, serves, and ends with 0 and nothing on stderr."""
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "wanflow.mock", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert process.stdout is not None
+        try:
+            lines = [process.stdout.readline() for _ in range(4)]
+            url = re.search(r"http://127\.0\.0\.1:[0-9]+", lines[0])
+            assert url is not None
+            assert "loopback only" in "".join(lines)
+            assert "API key" in "".join(lines)
+            assert httpx.get(f"{url[0]}/_mock/health", trust_env=False).status_code == 200
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+            process.communicate()
+        assert (process.returncode, errors) == (0, "")
+
+    def test_a_port_in_use_is_one_sentence(self) -> None:
+        """The command says what is wrong and ends with an error code."""
+        with MockServer() as server:
+            port = str(server.port)
+            result = CliRunner().invoke(command, ["--port", port])
+        assert result.exit_code == 1
+        assert result.output.count("\n") == 1
+        assert port in result.output
+
+    def test_two_ways_to_the_end_are_refused(self) -> None:
+        """--looks and --seconds exclude each other."""
+        result = CliRunner().invoke(command, ["--looks", "1", "--seconds", "1"])
+        assert result.exit_code == 2
+
+
+def test_no_key_is_shown() -> None:
+    """A key is in no repr of the server's parts."""
+    server = MockServer(api_key="very-secret-key")
+    with server:
+        headers = {"Authorization": "Bearer very-secret-key"}
+        body = {"model": 3}
+        httpx.post(f"{server.base_url}/v1/videos/generations", json=body, headers=headers)
+    for part in (server, server.app, server.gateway, server.app.accounts):
+        assert "very-secret-key" not in repr(part)
+
+
+def test_nothing_of_it_names_a_model() -> None:
+    """The mock's code knows no model: all that it knows is in the document."""
+    import wanflow.mock
+
+    files = list(Path(wanflow.mock.__path__[0]).rglob("*.py"))
+    assert files
+    for file in files:
+        text = file.read_text()
+        for name in packaged()["components"]["schemas"]:
+            assert not re.search(rf"\b{name}\b", text) or not name.endswith("Request"), file
+        assert "wan2" not in text.lower(), file

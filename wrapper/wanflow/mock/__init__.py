@@ -1,0 +1,28 @@
+"""The gateway on a laptop: a server made from the merged document alone, for tests and demos."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wanflow.mock.server import MockServer, MockUnavailable, PortInUse
+    from wanflow.mock.unservable import UnservableSpec
+
+_HOMES = {
+    "MockServer": "wanflow.mock.server",
+    "MockUnavailable": "wanflow.mock.server",
+    "PortInUse": "wanflow.mock.server",
+    "UnservableSpec": "wanflow.mock.unservable",
+}
+
+__all__ = ["MockServer", "MockUnavailable", "PortInUse", "UnservableSpec"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - what makes the import late
+
+    return getattr(import_module(home), name)

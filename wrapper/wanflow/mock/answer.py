@@ -1,0 +1,39 @@
+"""An answer, ready to be sent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Header = tuple[bytes, bytes]
+
+_JSON: Header = (b"content-type", b"application/json")
+
+
+@frozen
+class Answer:
+    """A status, headers (names in lower case) and the whole body.
+
+    `length` is what Content-Length says; it differs from the body's only in answers to HEAD.
+    """
+
+    status: int
+    body: bytes
+    headers: tuple[Header, ...] = ()
+    length: int | None = None
+
+    def header_list(self) -> list[Header]:
+        """Return the headers with Content-Length first, as ASGI takes them."""
+        length = len(self.body) if self.length is None else self.length
+        return [(b"content-length", str(length).encode()), *self.headers]
+
+
+def json_answer(status: int, body: Mapping[str, Any], headers: Iterable[Header] = ()) -> Answer:
+    """Write a JSON answer in plain ASCII, so that no text of a request can break it."""
+    encoded = json.dumps(body, separators=(",", ":")).encode()
+    return Answer(status, encoded, (_JSON, *headers))

@@ -1,0 +1,33 @@
+"""What a failed task says of itself, by the business codes of the task query."""
+
+from __future__ import annotations
+
+import re
+
+_MESSAGES = {
+    "content_policy_violation": "The content of the request breaks the content policy",
+    "invalid_parameters": "The request holds parameters that the model can't take",
+    "image_processing_error": "An input image could not be fetched or read",
+    "image_dimension_mismatch": "An input image has dimensions that the model can't take",
+    "generation_failed_no_content": "The model ended without a result",
+    "generation_timeout": "The model took too long",
+    "service_error": "The service met an error of its own",
+    "resource_exhausted": "The service has no capacity left at the moment",
+    "quota_exceeded": "The account has used up its quota",
+    "service_unavailable": "The service is unavailable",
+    "request_cancelled": "The task was cancelled",
+    "resource_not_found": "A resource of the task is missing or has expired",
+    "unknown_error": "An unknown error occurred",
+}
+CODES = tuple(_MESSAGES)
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+
+
+def is_code(text: str) -> bool:
+    """Tell whether a text is spelled as business codes are; codes still to come are welcome."""
+    return _CODE.fullmatch(text) is not None
+
+
+def message_of(code: str) -> str:
+    """Return the sentence that goes with a business code."""
+    return _MESSAGES.get(code, f"The task failed with {code}")

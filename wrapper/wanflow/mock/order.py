@@ -1,0 +1,84 @@
+"""What a request orders, read from the names and shapes of its fields, never from its model."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from wanflow.mock.media import frame_size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wanflow.spec.catalog import Model
+
+_SIZE = re.compile(r"([1-9][0-9]{0,5})[x*]([1-9][0-9]{0,5})", re.ASCII)
+_QUALITY, _RATIO, _SECONDS, _SQUARE = "720p", "16:9", 5, (1280, 1280)
+_MEANT = frozenset({"size", "quality", "aspect_ratio", "duration"})
+_MOST_SECONDS, _MOST_RESULTS = 60, 16
+
+
+@frozen
+class Order:
+    """How many files of which shape a task has to make; `seconds` is 0 for a picture."""
+
+    kind: str
+    count: int
+    width: int
+    height: int
+    seconds: int
+    sound: bool
+    aspect_ratio: str | None
+
+
+@frozen
+class Menu:
+    """What a model can be asked for, and what it makes where nothing is asked."""
+
+    model: Model
+    defaults: Mapping[str, Any]
+    sound: bool
+
+    def order(self, body: Mapping[str, Any]) -> Order:
+        """Read a valid request of the model."""
+        asked = {**self.defaults, **body}
+        video = self.model.kind == "video"
+        ratio = str(asked.get("aspect_ratio", _RATIO))
+        width, height = self._frame(asked, ratio, video=video)
+        return Order(
+            kind=self.model.kind,
+            count=1 if video else _whole(asked.get("n", 1), most=_MOST_RESULTS),
+            width=width,
+            height=height,
+            seconds=_whole(asked.get("duration", _SECONDS), most=_MOST_SECONDS) if video else 0,
+            sound=video and self.sound,
+            aspect_ratio=ratio if video else None,
+        )
+
+    def _frame(self, asked: Mapping[str, Any], ratio: str, *, video: bool) -> tuple[int, int]:
+        size = _SIZE.fullmatch(str(asked.get("size", "")))
+        if size:
+            return int(size[1]), int(size[2])
+        if not video and not {"quality", "aspect_ratio"} & asked.keys():
+            return _SQUARE
+        return frame_size(str(asked.get("quality", _QUALITY)), ratio)
+
+
+def menu_of(model: Model) -> Menu:
+    """Read a model's parameters; one without a default makes what its example shows."""
+    found = {name: _default(name, rule) for name, rule in model.parameters.items()}
+    defaults = {name: value for name, value in found.items() if value is not None}
+    return Menu(model, defaults, any("audio" in name for name in model.parameters))
+
+
+def _default(name: str, rule: Mapping[str, Any]) -> Any:
+    if name not in _MEANT:
+        return None
+    shown = [rule.get("default"), rule.get("example"), *rule.get("enum", ())]
+    return next((value for value in shown if value is not None), None)
+
+
+def _whole(value: Any, *, most: int) -> int:
+    return max(1, min(most, int(value))) if isinstance(value, int | float) else 1

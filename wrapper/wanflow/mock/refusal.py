@@ -1,0 +1,27 @@
+"""A request that the mock turns down, before it is known how its operation words that."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """A request can't be served: its status, and what the answer says.
+
+    `message` None leaves the documented example of the status as it stands; `param` names the
+    parameter at fault; `model` chooses among examples kept by model.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str | None = None,
+        *,
+        param: str | None = None,
+        model: str | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.model = model
+        self.headers = headers

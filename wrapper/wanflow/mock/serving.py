@@ -1,0 +1,87 @@
+"""uvicorn as the mock runs it: quiet, quick to stop, its refusals in JSON. Needs the extra."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    import socket
+
+    from wanflow.mock.app import MockApp
+
+assert httptools  # named here so that its absence is noticed before a request is
+
+# Without a handler, warnings about what isn't HTTP would end up on stderr.
+logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+
+
+class QuickServer(uvicorn.Server):
+    """A server that tells when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.settled = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        self.settled.set()
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with the connection within an application's reach."""
+
+    def on_message_begin(self) -> None:
+        """Hand the application the transport, as an extension of ASGI."""
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what isn't HTTP, in the words and the shape of the API."""
+        error = {"code": 400, "message": msg, "type": "invalid_request_error"}
+        body = json.dumps({"error": error}).encode()
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+        length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(head + length + body)
+        self.transport.close()
+
+
+TRANSPORT = "wanflow.transport"
+
+
+def make(app: MockApp) -> QuickServer:
+    """Configure a server for an application; it says nothing and touches no logging."""
+    return QuickServer(
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def run(server: QuickServer, bound: socket.socket) -> None:
+    """Serve on a bound socket until the server is told to exit."""
+    try:
+        server.run(sockets=[bound])
+    finally:
+        server.settled.set()
+
+
+def ready(server: QuickServer, seconds: float) -> bool:
+    """Wait until a server serves; False when it ended instead."""
+    return server.settled.wait(seconds) and server.started
