@@ -102,16 +102,17 @@ class Catalog:
             return
         media = body["content"]["application/json"]
         examples: list[Json] = [shown["value"] for shown in media.get("examples", {}).values()]
-        for name, reference in media["schema"]["discriminator"]["mapping"].items():
+        for name, reference in media["schema"].get("discriminator", {}).get("mapping", {}).items():
+            schema = resolve(self.document, {"$ref": reference})
             yield Model(
                 name=name,
                 kind=self._kind_of(operation),
                 path=operation.path,
                 operation_id=operation.operation_id,
                 schema_name=reference.rpartition("/")[2],
-                schema=resolve(self.document, {"$ref": reference}),
+                schema=schema,
                 example=next((shown for shown in examples if shown.get("model") == name), Json()),
-                summary=operation.node.get("summary", ""),
+                summary=str(schema.get("description", operation.node.get("summary", ""))),
             )
 
     def _kind_of(self, operation: Operation) -> str:

@@ -23,7 +23,7 @@ _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", re.ASCII)
 
 
 class PixelSize:
-    """`{minimumPixels, maximumPixels, minimumRatio, maximumRatio}` of a string such as `1280x720`."""
+    """Bounds of a string such as `1280x720`: {minimum,maximum}Pixels and {minimum,maximum}Ratio."""
 
     def __init__(self, _schema: _Schema, value: dict[str, float], _path: _Path) -> None:
         self._pixels = (value["minimumPixels"], value["maximumPixels"])

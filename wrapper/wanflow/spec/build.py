@@ -1,0 +1,66 @@
+"""From the sources to the merged document: check, merge, prove, overlay, prove again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from wanflow.spec.decisions import report
+from wanflow.spec.merge import Merged, merge
+from wanflow.spec.overlay import apply_action, read_overlays
+from wanflow.spec.prove import prove_requests, prove_tighter
+from wanflow.spec.source import Source, read_sources
+from wanflow.spec.yaml_text import read_yaml, same, write_yaml
+
+if TYPE_CHECKING:
+    from wanflow.spec.document import Json
+    from wanflow.spec.overlay import Overlay
+    from wanflow.spec.project import Project
+
+_HEADER = "# Made by `make specs` from specs/sources and specs/overlays; edit those, not this.\n"
+
+
+@frozen
+class Built:
+    """A finished document: as data, as the text to commit, and the merge's report."""
+
+    document: Json = field(repr=False)
+    text: str = field(repr=False)
+    report: str = field(repr=False)
+    merged: Merged = field(repr=False)
+
+
+def build(project: Project) -> Built:
+    """Make the merged document of a checkout, without writing anything.
+
+    Raises:
+        SpecFailure: of the kind of what went wrong.
+    """
+    return build_from(read_sources(project.sources), read_overlays(project.overlays))
+
+
+def build_from(sources: list[Source], overlays: list[Overlay]) -> Built:
+    """Make the merged document of sources and overlays.
+
+    Raises:
+        SpecFailure: of the kind of what went wrong.
+    """
+    merged = merge(sources)
+    prove_requests(merged.document, merged.calls)
+    document = overlaid(merged.document, overlays)
+    text = _HEADER + write_yaml(document)
+    if not same(read_yaml(text, "openapi.yaml").data, document):
+        raise AssertionError("the written document reads back as another")
+    names = [source.name for source in sources]
+    return Built(document, text, report(merged.decisions, names), merged)
+
+
+def overlaid(document: Json, overlays: list[Overlay]) -> Json:
+    """Apply overlays one action at a time, each proved to tighten."""
+    for overlay in overlays:
+        for action in overlay.actions:
+            changed = apply_action(document, action)
+            prove_tighter(document, changed, action.place)
+            document = changed
+    return document

@@ -1,0 +1,168 @@
+"""One operation of one document, made whole: what it inherits written into it, references followed.
+
+References to schemas stay; those to other components (responses, parameters, examples, …) are
+replaced by what they name, so that two documents can be compared part by part.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from wanflow.spec.catalog import METHODS
+from wanflow.spec.document import Json, resolve
+from wanflow.spec.failures import Refused
+from wanflow.spec.yaml_text import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.spec.source import Source
+
+JSON_MEDIA = "application/json"
+SCHEMAS = "#/components/schemas/"
+
+
+@frozen
+class Call:
+    """An operation of one source, with the servers and the security that hold for it.
+
+    `models` are the values of the `model` parameter that it takes; none for an operation that
+    submits nothing. `pointer` is where it stands in its source.
+    """
+
+    source: Source
+    method: str
+    path: str
+    node: Json = field(repr=False)
+    models: tuple[str, ...] = ()
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer of the operation in its source."""
+        return f"/paths/{escape(self.path)}/{self.method}"
+
+    @property
+    def label(self) -> str:
+        """What its examples are filed under: its model where it has one, else its document."""
+        return self.models[0] if len(self.models) == 1 else self.source.name
+
+    @property
+    def request(self) -> Json | None:
+        """The schema of its JSON body, references still in it; None without a body."""
+        body = self.node.get("requestBody")
+        return body["content"][JSON_MEDIA]["schema"] if body else None
+
+
+def calls_of(source: Source) -> list[Call]:
+    """List the operations of a document, in its order.
+
+    Raises:
+        Refused: a reference leads nowhere, a body is no JSON, or a submission names no model.
+    """
+    return [_call(source, path, method, node) for path, method, node in _operations(source)]
+
+
+def _operations(source: Source) -> Iterator[tuple[str, str, Json]]:
+    for path, item in source.document["paths"].items():
+        whole = _follow(source, item, f"/paths/{escape(path)}")
+        shared = whole.get("parameters", [])
+        for method, node in whole.items():
+            if method in METHODS:
+                yield path, method, _inherit(source, whole, shared, node)
+
+
+def _inherit(source: Source, item: Json, shared: list[Json], node: Json) -> Json:
+    document = source.document
+    own = {(_follow(source, p, "")["name"], _follow(source, p, "")["in"]) for p in _params(node)}
+    inherited = [p for p in shared if (_follow(source, p, "")["name"], p.get("in")) not in own]
+    whole = {**node}
+    if inherited or "parameters" in node:
+        whole["parameters"] = [*inherited, *_params(node)]
+    servers = node.get("servers", item.get("servers", document.get("servers", [])))
+    return {
+        **whole,
+        "servers": servers,
+        "security": node.get("security", document.get("security", [])),
+    }
+
+
+def _params(node: Json) -> list[Json]:
+    parameters: list[Json] = node.get("parameters", [])
+    return parameters
+
+
+def _call(source: Source, path: str, method: str, node: Json) -> Call:
+    at = f"/paths/{escape(path)}/{method}"
+    whole = _inlined(source, node, at)
+    body = whole.get("requestBody")
+    if body is None:
+        return Call(source, method, path, whole)
+    if list(body.get("content", {})) != [JSON_MEDIA]:
+        takes = ", ".join(body.get("content", {})) or "nothing"
+        raise Refused(f"{source.where(at)}: the body must be {JSON_MEDIA} alone, not {takes}")
+    if "schema" not in body["content"][JSON_MEDIA]:
+        raise Refused(f"{source.where(at)}: the body has no schema")
+    return Call(source, method, path, whole, _models(source, whole, at))
+
+
+def _models(source: Source, node: Json, at: str) -> tuple[str, ...]:
+    media = node["requestBody"]["content"][JSON_MEDIA]
+    schema = resolve(source.document, media["schema"])
+    shown = [value for value in _shown(media, schema) if isinstance(value, dict)]
+    if "model" not in schema.get("properties", {}) and not any("model" in v for v in shown):
+        return ()
+    rule = resolve(source.document, schema.get("properties", {}).get("model", {}))
+    names = named_by(rule) or [value["model"] for value in shown if "model" in value]
+    models = tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
+    if not models:
+        raise Refused(
+            f"{source.where(at)}: the request has a `model` and nothing says which: "
+            "no enum, const, default or example"
+        )
+    return models
+
+
+def named_by(rule: Json) -> list[Any]:
+    """List the values that a `model` property's own schema names, by its strictest word."""
+    if "enum" in rule:
+        return list(rule["enum"])
+    for word in ("const", "default", "example"):
+        if word in rule:
+            return [rule[word]]
+    return list(rule.get("examples", ()))
+
+
+def _shown(media: Json, schema: Json) -> list[Any]:
+    shown = [example.get("value") for example in media.get("examples", {}).values()]
+    return [*shown, media.get("example"), schema.get("example"), *schema.get("examples", ())]
+
+
+def _inlined(source: Source, node: Any, at: str) -> Any:
+    """Copy a node with every reference followed but those to schemas."""
+    if isinstance(node, list):
+        return [_inlined(source, item, f"{at}/{i}") for i, item in enumerate(node)]
+    if not isinstance(node, dict):
+        return node
+    if isinstance(node.get("$ref"), str) and not node["$ref"].startswith(SCHEMAS):
+        return _inlined(source, _follow(source, node, at), at)
+    return {
+        key: value if key in _DATA else _inlined(source, value, f"{at}/{escape(key)}")
+        for key, value in node.items()
+    }
+
+
+_DATA = frozenset({"example", "value", "default", "enum", "const", "schema"})
+
+
+def _follow(source: Source, node: Json, at: str) -> Json:
+    reference = node.get("$ref")
+    if reference is None:
+        return node
+    if not str(reference).startswith("#/"):
+        raise Refused(f"{source.where(at)}: {reference!r} leads out of the document")
+    try:
+        return resolve(source.document, node)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise Refused(f"{source.where(at)}: {reference!r} leads nowhere") from error

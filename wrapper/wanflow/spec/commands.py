@@ -1,0 +1,99 @@
+"""The command line of the pipeline: `wanflow spec …`, and `python -m wanflow.spec …`."""
+
+from __future__ import annotations
+
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+from wanflow.spec.failures import Drifted, SpecFailure, ToolFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wanflow.spec.project import Project
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """End a failed command with its sentence on stderr and the exit code of its kind."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except SpecFailure as failure:
+            click.echo(f"wanflow spec: {failure}", err=True)
+            raise SystemExit(failure.exit_code) from None
+        except ModuleNotFoundError as missing:
+            click.echo(
+                f"wanflow spec: {missing.name} is not installed; pip install 'wanflow[spec]'",
+                err=True,
+            )
+            raise SystemExit(ToolFault.exit_code) from None
+
+    return run
+
+
+@click.group()
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The checkout; by default the one that the present folder lies in.",
+)
+@click.pass_context
+def spec(context: click.Context, root: Path | None) -> None:
+    """Import documents, merge and check them, and regenerate what follows from them."""
+    context.obj = root
+
+
+def _project(context: click.Context) -> Project:
+    from wanflow.spec.project import find_project
+
+    return find_project(context.obj)
+
+
+@spec.command()
+@click.pass_context
+@_plainly
+def build(context: click.Context) -> None:
+    """Make specs/openapi.yaml of the sources and overlays, with every proof."""
+    from wanflow.spec.build import build as make
+    from wanflow.spec.project import write_file
+
+    project = _project(context)
+    built = make(project)
+    changed = [
+        project.shown(path)
+        for path, text in ((project.spec, built.text), (project.report, built.report))
+        if write_file(path, text)
+    ]
+    click.echo(f"wrote {', '.join(changed)}" if changed else "nothing changed")
+
+
+@spec.command()
+@click.pass_context
+@_plainly
+def generate(context: click.Context) -> None:
+    """Make generated/wanflow_client of specs/openapi.yaml."""
+    from wanflow.spec.drift import regenerate_client
+
+    changed = regenerate_client(_project(context))
+    click.echo(f"{len(changed)} files changed" if changed else "nothing changed")
+
+
+@spec.command()
+@click.pass_context
+@_plainly
+def drift(context: click.Context) -> None:
+    """Fail when the committed spec or client isn't what would be made."""
+    from wanflow.spec.drift import drifted
+
+    if names := drifted(_project(context)):
+        listed = "\n".join(f"  {name}" for name in names)
+        raise Drifted(f"these aren't what the sources make; run `make regenerate`:\n{listed}")
+    click.echo("specs/openapi.yaml and generated/wanflow_client are what the sources make")

@@ -1,0 +1,47 @@
+"""Whether the committed spec and client are what would be made, and making them so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wanflow.spec.build import build
+from wanflow.spec.failures import Refused
+from wanflow.spec.generate import generate, settings_of
+from wanflow.spec.project import differing, folder_beside, swap_folder
+from wanflow.spec.yaml_text import read_yaml
+
+if TYPE_CHECKING:
+    from wanflow.spec.project import Project
+
+
+def regenerate_client(project: Project) -> list[str]:
+    """Make the client anew from the committed spec; list the files that changed."""
+    text = _committed(project)
+    document = read_yaml(text, project.shown(project.spec)).data
+    with folder_beside(project.client) as folder:
+        made = generate(document, text, settings_of(project), folder)
+        changed = differing(made, project.client)
+        if changed:
+            swap_folder(made, project.client)
+    return changed
+
+
+def drifted(project: Project) -> list[str]:
+    """List the committed files that aren't what the sources and settings make."""
+    built = build(project)
+    pairs = ((project.spec, built.text), (project.report, built.report))
+    names = [
+        project.shown(path)
+        for path, text in pairs
+        if not path.is_file() or path.read_bytes() != text.encode()
+    ]
+    with folder_beside(project.client) as folder:
+        made = generate(built.document, built.text, settings_of(project), folder)
+        client = project.shown(project.client)
+        return names + [f"{client}/{name}" for name in differing(made, project.client)]
+
+
+def _committed(project: Project) -> str:
+    if not project.spec.is_file():
+        raise Refused(f"{project.shown(project.spec)} is missing; run `make specs`")
+    return project.spec.read_bytes().decode()

@@ -1,0 +1,157 @@
+"""Make the low-level client from the merged document: the same bytes wherever it is made.
+
+The generator's output depends on its version, on the formatter that it finds, and on that
+formatter's settings anywhere above; so both are pinned and checked, the formatter is run by us and
+isolated, and everything is made in an empty folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from wanflow.spec.document import FILE_NAME
+from wanflow.spec.failures import ToolFault
+
+if TYPE_CHECKING:
+    from wanflow.spec.document import Json
+    from wanflow.spec.project import Project
+
+PACKAGE = "wanflow_client"
+GENERATOR = "openapi-python-client"
+FORMATTER = "ruff"
+PINNED = {GENERATOR: "0.29.1", FORMATTER: "0.17.5"}
+INSTALL = "pip install 'wanflow[spec]'"
+_TIMEOUT_S = 120
+
+
+@frozen
+class Settings:
+    """What decides the output beside the document: the files of `generated/`."""
+
+    generator: Path
+    formatter: Path
+
+
+def settings_of(project: Project) -> Settings:
+    """Return the settings that a checkout keeps.
+
+    Raises:
+        ToolFault: a file is missing.
+    """
+    settings = Settings(project.generated / "config.yaml", project.generated / "ruff.toml")
+    for path in (settings.generator, settings.formatter):
+        if not path.is_file():
+            raise ToolFault(f"{project.shown(path)} is missing, and the generator needs it")
+    return settings
+
+
+def check_tools() -> None:
+    """Check that generator and formatter are those that the committed client was made with.
+
+    Raises:
+        ToolFault: one is missing or of another version.
+    """
+    for name, wanted in PINNED.items():
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            raise ToolFault(f"{name} is not installed; {INSTALL}") from None
+        if found != wanted:
+            raise ToolFault(f"{name} is {found}, and the client is made with {wanted}; {INSTALL}")
+
+
+def generate(document: Json, text: str, settings: Settings, folder: Path) -> Path:
+    """Make the package from a document into an empty folder; return where it is.
+
+    `text` is the document as `specs/openapi.yaml` has it: the package notes its digest.
+
+    Raises:
+        ToolFault: a tool is missing, of another version, or complains.
+    """
+    check_tools()
+    package = folder / PACKAGE
+    packed = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+    with tempfile.TemporaryDirectory(prefix="wanflow-") as scratch:
+        # The name decides how the generator reads it: as JSON, a hundred times faster than YAML.
+        source = Path(scratch) / FILE_NAME
+        source.write_text(packed, "utf-8")
+        _run_generator(source, settings.generator, package)
+    _format(package, settings.formatter)
+    (package / FILE_NAME).write_text(packed, "utf-8")
+    (package / "py.typed").write_text("", "utf-8")
+    (package / "PROVENANCE").write_text(_provenance(text), "utf-8")
+    return package
+
+
+def _run_generator(source: Path, config: Path, package: Path) -> None:
+    command = [sys.executable, "-m", "openapi_python_client", "generate"]
+    command += ["--path", str(source), "--config", str(config), "--output-path", str(package)]
+    command += ["--meta", "none", "--fail-on-warning"]
+    _run(command, package.parent, GENERATOR)
+
+
+def _format(package: Path, config: Path) -> None:
+    # Settings go on the command line: with --isolated no file is read, ours included.
+    options = _options(config)
+    ruff = _ruff()
+    check = [ruff, "check", "--isolated", "--no-cache", "--fix-only", "--quiet"]
+    _run([*check, *options, "--select", "F401,I", "."], package, FORMATTER)
+    _run([ruff, "format", "--isolated", "--no-cache", "--quiet", *options, "."], package, FORMATTER)
+
+
+def _options(config: Path) -> list[str]:
+    """Turn the settings file into options, one for each line."""
+    lines = config.read_text("utf-8").splitlines()
+    settings = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [part for line in settings for part in ("--config", line)]
+
+
+def _ruff() -> str:
+    for folder in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent)):
+        found = Path(folder) / ("ruff.exe" if os.name == "nt" else "ruff")
+        if found.is_file():
+            return str(found)
+    raise ToolFault(f"the ruff program of this environment is missing; {INSTALL}")
+
+
+def _run(command: list[str], folder: Path, name: str) -> None:
+    """Run a tool with nothing of this user's surroundings that could change its output."""
+    kept = {key: value for key, value in os.environ.items() if key in _KEPT}
+    environment = {**kept, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
+    try:
+        done = subprocess.run(  # noqa: S603 - the command is ours, the document is a file
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolFault(f"{name} can't be run: {error}") from error
+    if done.returncode != 0:
+        said = " ".join((done.stderr or done.stdout).split())
+        raise ToolFault(f"{name} failed: {said}")
+
+
+_KEPT = frozenset(
+    {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
+)
+
+
+def _provenance(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    tools = "".join(f"{name} {wanted}\n" for name, wanted in PINNED.items())
+    return f"specs/openapi.yaml sha256 {digest}\n{tools}"

@@ -1,0 +1,130 @@
+"""What a schema admits, as a set that can be compared: jsonschema-rs's canonical form.
+
+Only a YES proves anything; whatever isn't known counts as a no.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+from attrs import field, frozen
+
+from wanflow.spec.document import Json, resolve
+from wanflow.spec.failures import NotProved
+from wanflow.spec.union import key_of
+from wanflow.spec.witness import witness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CANONICAL = jsonschema_rs.canonical
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@frozen(slots=False)
+class Meaning:
+    """The set of values that a schema admits; `schema` has no references."""
+
+    schema: Any = field(repr=False)
+
+    @cached_property
+    def canonical(self) -> jsonschema_rs.CanonicalSchema:
+        """The set in jsonschema-rs's terms.
+
+        Raises:
+            NotProved: the schema isn't valid JSON Schema.
+        """
+        try:
+            return jsonschema_rs.canonicalize(_dialect(self.schema), validate_formats=True)
+        except (ValueError, _CANONICAL.CanonicalizationError) as error:
+            raise NotProved(f"a schema isn't valid JSON Schema: {error}") from error
+
+    @cached_property
+    def validator(self) -> jsonschema_rs.Validator:
+        """A validator that says whether one value is in the set."""
+        return jsonschema_rs.validator_for(_dialect(self.schema), validate_formats=True)
+
+    def covers(self, other: Meaning) -> bool:
+        """Tell whether it is proved that every value of the other is in this one too."""
+        if key_of(self.schema) == key_of(other.schema):
+            return True
+        return self.canonical.covers(other.canonical) == _CANONICAL.Containment.YES
+
+    def disjoint(self, other: Meaning) -> bool:
+        """Tell whether it is proved that no value is in both."""
+        try:
+            both = self.canonical.intersect(other.canonical)
+        except _CANONICAL.CanonicalizationError:
+            return False
+        return both.satisfiability() == _CANONICAL.Satisfiability.NO
+
+    def possible(self) -> bool:
+        """Tell whether it isn't proved that nothing is in the set."""
+        return self.canonical.satisfiability() != _CANONICAL.Satisfiability.NO
+
+    def lacks(self, other: Meaning) -> Any:
+        """Find a value of the other that isn't in this one; None where none is found."""
+        try:
+            region = other.canonical.subtract(self.canonical).to_json_schema()
+        except _CANONICAL.CanonicalizationError:
+            region = other.schema
+        found = witness(region, other.schema)
+        return next(
+            (value for value in found if other.admits(value) and not self.admits(value)), None
+        )
+
+    def shares(self, other: Meaning) -> Any:
+        """Find a value that is in both; None where none is found."""
+        found = [*witness(self.schema, self.schema), *witness(other.schema, other.schema)]
+        return next((value for value in found if self.admits(value) and other.admits(value)), None)
+
+    def admits(self, value: Any) -> bool:
+        """Tell whether one value is in the set."""
+        return self.validator.is_valid(value)
+
+
+def any_of(meanings: Iterable[Meaning]) -> Meaning:
+    """Unite sets."""
+    return Meaning({"anyOf": [meaning.schema for meaning in meanings]})
+
+
+def meaning(document: Json, schema: Json) -> Meaning:
+    """Take a schema of a document for what it admits, references replaced by what they name.
+
+    Raises:
+        NotProved: it refers to itself.
+    """
+    return Meaning(expand(document, schema, ()))
+
+
+def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
+    """Copy a schema with its references replaced, examples and other texts left out.
+
+    Raises:
+        NotProved: it refers to itself.
+    """
+    if isinstance(node, list):
+        return [expand(document, item, within) for item in node]
+    if not isinstance(node, dict):
+        return node
+    reference = node.get("$ref")
+    if isinstance(reference, str):
+        if reference in within:
+            raise NotProved(f"{reference} refers to itself, and such schemas can't be proved equal")
+        return expand(document, resolve(document, node), (*within, reference))
+    return {
+        key: value if key in _DATA else expand(document, value, within)
+        for key, value in node.items()
+        if key not in _DROPPED
+    }
+
+
+_DATA = frozenset({"enum", "const", "default", "required"})
+# A discriminator is a hint: the `oneOf` beside it decides.
+_DROPPED = frozenset({"example", "examples", "discriminator", "xml", "externalDocs"})
+
+
+def _dialect(schema: Any) -> Any:
+    return {"$schema": _DIALECT, **schema} if isinstance(schema, dict) else schema

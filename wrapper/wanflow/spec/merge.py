@@ -1,0 +1,158 @@
+"""Make one document of many: the same path and method is one operation, and nothing is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from wanflow.spec.call import Call, calls_of
+from wanflow.spec.components import Components, reach
+from wanflow.spec.decisions import Decision, Decisions
+from wanflow.spec.failures import Contradiction
+from wanflow.spec.operation import Operations
+from wanflow.spec.request import one_document_a_model, pinned, rename_requests
+from wanflow.spec.union import Union, key_of
+from wanflow.spec.yaml_text import escape, same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wanflow.spec.document import Json
+    from wanflow.spec.source import Source
+
+TITLE = "Asynchronous image and video generation"
+DESCRIPTION = (
+    "One document made of several by `wanflow spec build`; see merge-report.md for what it decided."
+)
+VERSION = "3.1.0"
+
+
+@frozen
+class Merged:
+    """A merged document, what was decided on the way, and the operations that it was made of."""
+
+    document: Json = field(repr=False)
+    decisions: list[Decision] = field(repr=False)
+    calls: list[Call] = field(repr=False)
+
+
+def merge(sources: Iterable[Source]) -> Merged:
+    """Merge documents into one, the same whatever order they come in.
+
+    Raises:
+        Contradiction: two of them can't both be true; names both, and where.
+        Refused: one of them can't be read as a whole.
+    """
+    ordered = sorted(sources, key=lambda source: source.name)
+    calls = [call for source in ordered for call in calls_of(source)]
+    one_document_a_model(calls)
+    decisions = Decisions()
+    components = Components(ordered, decisions, _reached_by_requests(calls))
+    requests = rename_requests(calls, components)
+    components.merge({pair for call in calls for pair in reach(call.source, call.node)})
+    for name, call in requests.items():
+        schema = pinned(call, decisions, f"/components/schemas/{name}")
+        components.put(name, components.rewritten(call.source, schema))
+    servers = _servers(ordered, decisions)
+    document: Json = {
+        "openapi": VERSION,
+        "info": _info(ordered),
+        "servers": servers,
+        "tags": _tags(calls, decisions),
+        "paths": _paths(calls, Operations(components, decisions, servers)),
+        "components": {
+            "schemas": dict(sorted(components.schemas.items())),
+            "securitySchemes": _security_schemes(ordered, decisions),
+        },
+    }
+    return Merged(document, decisions.listed(), calls)
+
+
+def _reached_by_requests(calls: list[Call]) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        pair for call in calls if call.request for pair in reach(call.source, call.request)
+    )
+
+
+def _paths(calls: list[Call], operations: Operations) -> Json:
+    grouped: dict[str, dict[str, list[Call]]] = {}
+    for call in calls:
+        grouped.setdefault(call.path, {}).setdefault(call.method, []).append(call)
+    return {
+        path: {method: operations.merged(group) for method, group in sorted(methods.items())}
+        for path, methods in sorted(grouped.items())
+    }
+
+
+def _info(sources: list[Source]) -> Json:
+    infos = [source.document["info"] for source in sources]
+    versions = sorted({str(info["version"]) for info in infos}, key=_version_key)
+    merged: Json = {"title": TITLE, "description": DESCRIPTION, "version": versions[-1]}
+    licences = [info["license"] for info in infos if "license" in info]
+    if licences and all(same(licence, licences[0]) for licence in licences):
+        merged["license"] = licences[0]
+    return merged
+
+
+def _version_key(version: str) -> list[tuple[int, str]]:
+    return [(int(part) if part.isdigit() else -1, part) for part in version.split(".")]
+
+
+def _servers(sources: list[Source], decisions: Decisions) -> list[Json]:
+    """Return the servers that most documents name; operations elsewhere keep their own."""
+    told = [s.document.get("servers", []) for s in sources if s.document.get("servers")]
+    urls = [tuple(server["url"] for server in servers) for servers in told]
+    if not urls:
+        return []
+    chosen = max(urls, key=urls.count)
+    texts = [
+        (source.name, server["description"])
+        for source in sources
+        for server in source.document.get("servers", [])
+        if server["url"] == chosen[0] and "description" in server
+    ]
+    servers: list[Json] = [dict(server) for server in told[urls.index(chosen)]]
+    if texts:
+        servers[0]["description"] = Union(decisions).text(texts, "/servers/0/description")
+    return servers
+
+
+def _tags(calls: list[Call], decisions: Decisions) -> list[Json]:
+    described: dict[str, list[tuple[str, str]]] = {}
+    for call in calls:
+        for name in call.node.get("tags", ()):
+            described.setdefault(name, [])
+        for tag in call.source.document.get("tags", ()):
+            texts = described.setdefault(tag["name"], [])
+            if "description" in tag and (call.source.name, tag["description"]) not in texts:
+                texts.append((call.source.name, tag["description"]))
+    return [
+        {"name": name, "description": Union(decisions).text(texts, f"/tags/{name}")}
+        if texts
+        else {"name": name}
+        for name, texts in sorted(described.items())
+    ]
+
+
+def _security_schemes(sources: list[Source], decisions: Decisions) -> Json:
+    said: dict[str, list[tuple[Source, Json]]] = {}
+    for source in sources:
+        schemes = source.document.get("components", {}).get("securitySchemes", {})
+        for name, scheme in schemes.items():
+            said.setdefault(name, []).append((source, scheme))
+    return {name: _scheme(name, owners, decisions) for name, owners in sorted(said.items())}
+
+
+def _scheme(name: str, owners: list[tuple[Source, Json]], decisions: Decisions) -> Json:
+    at = f"/components/securitySchemes/{escape(name)}"
+    (first, scheme), *others = owners
+    for source, other in others:
+        if key_of(other) != key_of(scheme):
+            raise Contradiction(
+                f"the security scheme {name} is one thing in {first.where(at)} "
+                f"and another in {source.where(at)}"
+            )
+    texts = [(source.name, said["description"]) for source, said in owners if "description" in said]
+    notes = {"description": Union(decisions).text(texts, f"{at}/description")} if texts else {}
+    return {**{k: v for k, v in scheme.items() if k not in notes}, **notes}

@@ -1,0 +1,35 @@
+"""Names that the merge makes: of schemas from models, of operations from their paths."""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"[0-9A-Za-z]+")
+_VERBS = {"post": "create", "get": "get", "put": "replace", "patch": "update", "delete": "delete"}
+
+
+def pascal(text: str) -> str:
+    """Write words as one: `nova-1.0 text-to-video` becomes `Nova10TextToVideo`."""
+    return "".join(word[0].upper() + word[1:] for word in _WORD.findall(text))
+
+
+def request_name(models: list[str], source: str) -> str:
+    """Name a request's schema after its only model, or after its document where it has several.
+
+    Always from these, never from what the publisher called it, so that a later document that
+    calls its own request the same doesn't rename this one.
+    """
+    return f"{pascal(models[0] if len(models) == 1 else source)}Request"
+
+
+def operation_id(method: str, path: str) -> str:
+    """Name an operation after its path: POST /v1/videos/generations is `createVideoGeneration`."""
+    parts = [part for part in path.split("/") if part and not re.fullmatch(r"v\d+", part)]
+    words = [_singular(part) for part in parts if not part.startswith("{")]
+    return _VERBS.get(method, method) + "".join(pascal(word) for word in words)
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word

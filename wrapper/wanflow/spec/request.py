@@ -1,0 +1,84 @@
+"""The request of a submission as one variant of many: pinned to its models, named after them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wanflow.spec.call import SCHEMAS, Call, named_by
+from wanflow.spec.decisions import Decisions, Kind
+from wanflow.spec.document import Json, resolve
+from wanflow.spec.failures import Contradiction
+from wanflow.spec.naming import request_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wanflow.spec.components import Components
+
+
+def one_document_a_model(calls: Iterable[Call]) -> None:
+    """Refuse a model that two operations claim.
+
+    Raises:
+        Contradiction: names both documents and where.
+    """
+    claimed: dict[str, Call] = {}
+    for call in calls:
+        for model in call.models:
+            first = claimed.setdefault(model, call)
+            if first is not call:
+                raise Contradiction(
+                    f"the model {model} is in two places: {first.source.where(first.pointer)} "
+                    f"and {call.source.where(call.pointer)}"
+                )
+
+
+def rename_requests(calls: Iterable[Call], components: Components) -> dict[str, Call]:
+    """Name the request of every submission after its model; return the calls by that name.
+
+    Raises:
+        Contradiction: two requests come to one name.
+    """
+    named: dict[str, Call] = {}
+    for call in calls:
+        if not call.models or call.request is None:
+            continue
+        name = request_name(list(call.models), call.source.name)
+        first = named.setdefault(name, call)
+        if first is not call:
+            raise Contradiction(
+                f"two requests come to the name {name}: {first.source.where(first.pointer)} "
+                f"and {call.source.where(call.pointer)}"
+            )
+        if "$ref" in call.request:
+            components.rename(call.source, call.request["$ref"].removeprefix(SCHEMAS), name)
+    return named
+
+
+def pinned(call: Call, decisions: Decisions, at: str) -> Json:
+    """Return a submission's request schema, bound to the models it names.
+
+    A document may name its model by a default or an example alone, and not require it; among
+    other models' requests it can only be told by it, so `model` becomes a closed, required list.
+    """
+    assert call.request is not None
+    schema = resolve(call.source.document, call.request)
+    properties: Json = schema.get("properties", {})
+    rule = resolve(call.source.document, properties.get("model", {}))
+    required = list(schema.get("required", ()))
+    if not ("enum" in rule or "const" in rule):
+        source = "its default" if named_by(rule) else "its request example"
+        decisions.add(
+            Kind.PINNED, at, f"to {', '.join(call.models)} by {source}", [call.source.name]
+        )
+        rule = {**rule, "enum": list(call.models)}
+    if "model" not in required:
+        decisions.add(Kind.PINNED, at, "`model` is required from now on", [call.source.name])
+        required.insert(0, "model")
+    whole = {**schema, "required": required}
+    whole["properties"] = {**properties, "model": {"type": "string", **rule}}
+    if "description" not in schema and "description" in call.source.document["info"]:
+        whole["description"] = call.source.document["info"]["description"]
+        text = "what its document's `info` says of the model"
+        decisions.add(Kind.DERIVED, f"{at}/description", text, [call.source.name])
+    return whole

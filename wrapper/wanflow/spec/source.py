@@ -1,0 +1,86 @@
+"""One received document: its name, its data, and where in its text each node stands."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from wanflow.spec.failures import Refused
+from wanflow.spec.yaml_text import Ambiguous, read_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow.spec.document import Json
+
+
+@frozen
+class Source:
+    """An OpenAPI document under the name it is kept by (`specs/sources/NAME.yaml`)."""
+
+    name: str
+    document: Json = field(repr=False)
+    text: str = field(repr=False, default="")
+    lines: dict[str, int] = field(repr=False, factory=dict)
+    ambiguous: tuple[Ambiguous, ...] = field(repr=False, default=())
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the text as kept."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def where(self, pointer: str) -> str:
+        """Name a node for a person: file, line where known, JSON pointer."""
+        line = self.lines.get(pointer)
+        return f"{self.name}.yaml{f':{line}' if line else ''}#{pointer}"
+
+
+def source_from_text(text: str, name: str) -> Source:
+    """Read a YAML text as an OpenAPI 3 document.
+
+    Raises:
+        Refused: it is no YAML, or not OpenAPI 3.
+    """
+    read = read_yaml(text, f"{name}.yaml")
+    require_openapi(read.data, name)
+    return Source(name, read.data, text, read.lines, read.ambiguous)
+
+
+def require_openapi(data: Any, name: str) -> None:
+    """Refuse what isn't a whole OpenAPI 3 document.
+
+    Raises:
+        Refused: says what is missing.
+    """
+    if not isinstance(data, dict):
+        raise Refused(f"{name} is not an OpenAPI document: its top is no mapping")
+    version = data.get("openapi")
+    if not isinstance(version, str) or not version.startswith("3."):
+        said = f"openapi: {version!r}" if "openapi" in data else "no `openapi` key"
+        raise Refused(f"{name} is not an OpenAPI 3 document: it has {said}")
+    for key in ("info", "paths"):
+        if not isinstance(data.get(key), dict):
+            raise Refused(f"{name} is not a whole OpenAPI document: `{key}` is missing")
+
+
+def read_sources(folder: Path) -> list[Source]:
+    """Read every document of a folder, sorted by name.
+
+    Raises:
+        Refused: one can't be read, or there is none.
+    """
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise Refused(
+            f"{folder} holds no *.yaml document; `wanflow spec import FILE` puts one there"
+        )
+    return [source_from_text(_text_of(path), path.stem) for path in files]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path.name} is not UTF-8 (byte {error.start})") from error

@@ -1,0 +1,218 @@
+"""Read YAML as YAML 1.2 means it, and write YAML that every loader reads alike.
+
+YAML 1.1 (PyYAML, openapi-spec-validator, Schemathesis) and YAML 1.2 (ruamel.yaml, the generator)
+disagree on plain scalars: an unquoted `16:9` is 969 to one and a string to the other, `no` is
+false to one. Such a scalar is called ambiguous here: it is read as YAML 1.2 says, its line is
+remembered, and it is never written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import yaml  # type: ignore[import-untyped]
+from attrs import field, frozen
+
+from wanflow.spec.failures import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_NODES = 200_000
+_MAX_DEPTH = 100
+# The core schema of YAML 1.2.2, section 10.3.2, as far as JSON has a value for it.
+_CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
+    (re.compile(r"(?:~|null|Null|NULL)?"), lambda _: None),
+    (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
+    (re.compile(r"[-+]?[0-9]+"), int),
+    (re.compile(r"0o[0-7]+"), lambda text: int(text[2:], 8)),
+    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
+    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
+)
+_PLAIN_TAGS = frozenset({"null", "bool", "int", "float", "str"})
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_resolver_1_1 = yaml.resolver.Resolver()
+
+
+@frozen
+class Ambiguous:
+    """A plain scalar that loaders read differently: where, and what to write instead."""
+
+    line: int
+    pointer: str
+    text: str
+    remedy: str
+    span: tuple[int, int] = field(repr=False)
+
+
+@frozen
+class YamlDocument:
+    """A YAML text as JSON data, with the line (from 1) of each node by its JSON pointer."""
+
+    data: Any
+    lines: dict[str, int] = field(repr=False)
+    ambiguous: tuple[Ambiguous, ...] = ()
+
+
+def read_yaml(text: str, name: str) -> YamlDocument:
+    """Parse one YAML document; `name` begins each error's sentence.
+
+    Raises:
+        Refused: it is no YAML, or holds what JSON can't: tags, two documents, a key twice.
+    """
+    try:
+        node = yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise Refused(f"{name}, line {line}: {error.problem or error.context}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Refused(f"{name}: this is no YAML ({' '.join(str(error).split())})") from error
+    reader = _Reader(name)
+    data = None if node is None else reader.value(node, "", 0)
+    return YamlDocument(data, reader.lines, tuple(reader.ambiguous))
+
+
+class _Reader:
+    """Turns the nodes of one document into data."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: dict[str, int] = {}
+        self.ambiguous: list[Ambiguous] = []
+        self._nodes = 0
+
+    def value(self, node: yaml.Node, at: str, depth: int) -> Any:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
+            self._refuse(node, "has more nodes, or nests them deeper, than any real document")
+        self.lines[at] = node.start_mark.line + 1
+        match node:
+            case yaml.ScalarNode():
+                return self._scalar(node, at)
+            case yaml.SequenceNode():
+                return [self.value(n, f"{at}/{i}", depth + 1) for i, n in enumerate(node.value)]
+            case _:
+                return self._mapping(node, at, depth)
+
+    def _mapping(self, node: yaml.MappingNode, at: str, depth: int) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._refuse(key_node, "is a key, and not a plain word")
+            key = self._key(key_node, at)
+            if key in data:
+                self._refuse(key_node, f"gives the key {key!r} a second time")
+            data[key] = self.value(value_node, f"{at}/{escape(key)}", depth + 1)
+        return data
+
+    def _key(self, node: yaml.ScalarNode, at: str) -> str:
+        if not node.style and node.value == "<<":
+            self._refuse(node, "is a merge key, which YAML 1.2 doesn't know")
+        plain = self._scalar(node, f"{at}/{escape(node.value)}")
+        return plain if isinstance(plain, str) else node.value
+
+    def _scalar(self, node: yaml.ScalarNode, at: str) -> Any:
+        if node.style:
+            return node.value
+        if node.tag.rpartition(":")[2] not in _PLAIN_TAGS and not _resolved_1_1(node):
+            self._refuse(node, f"has the tag {node.tag}, which JSON has no value for")
+        value = _core(node.value)
+        if not same(_value_1_1(node.value), value):
+            span = (node.start_mark.index, node.end_mark.index)
+            line = node.start_mark.line + 1
+            self.ambiguous.append(Ambiguous(line, at, node.value, _quoted(value), span))
+        return value
+
+    def _refuse(self, node: yaml.Node, why: str) -> NoReturn:
+        raise Refused(f"{self.name}, line {node.start_mark.line + 1}: {why}")
+
+
+def write_yaml(data: Any) -> str:
+    """Write JSON data as YAML that loaders of 1.1 and 1.2 read alike; keys keep their order."""
+    text: str = yaml.dump(
+        data, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=100, indent=2
+    )
+    return text
+
+
+def mend_ambiguous(text: str, document: YamlDocument) -> str:
+    """Quote every ambiguous scalar where it stands, and leave every other byte alone."""
+    for scalar in sorted(document.ambiguous, key=lambda found: found.span, reverse=True):
+        start, end = scalar.span
+        text = text[:start] + scalar.remedy + text[end:]
+    return text
+
+
+def escape(key: str) -> str:
+    """Write a key as a part of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same JSON, type included: 1 isn't true."""
+    return json.dumps(one, default=repr) == json.dumps(other, default=repr)
+
+
+class _PlainDumper(_Dumper):  # type: ignore[misc, valid-type]
+    """Writes text in blocks where it has lines, and quotes whatever some loader would misread."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: Any, text: str) -> yaml.ScalarNode:
+    style = None
+    if "\n" in text:
+        style = "|"
+    elif not (isinstance(_core(text), str) and isinstance(_value_1_1(text), str)):
+        style = "'"
+    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return node
+
+
+_PlainDumper.add_representer(str, _represent_text)
+
+
+def _core(text: str) -> Any:
+    for pattern, convert in _CORE:
+        if pattern.fullmatch(text):
+            return convert(text)
+    return text
+
+
+def _resolved_1_1(node: yaml.ScalarNode) -> bool:
+    return bool(_tag_1_1(node.value) == node.tag)
+
+
+def _tag_1_1(text: str) -> str:
+    tag: str = _resolver_1_1.resolve(yaml.ScalarNode, text, (True, False))
+    return tag
+
+
+def _value_1_1(text: str) -> Any:
+    if text in {"y", "Y", "n", "N"}:  # YAML 1.1 proper says so; PyYAML alone doesn't follow it
+        return text in {"y", "Y"}
+    tag = _tag_1_1(text)
+    if tag.endswith(":str"):
+        return text
+    try:
+        return _constructor.construct_object(yaml.ScalarNode(tag, text), deep=True)
+    except (yaml.YAMLError, ValueError):
+        return _Unreadable
+
+
+class _Unreadable:
+    """Stands for what a YAML 1.1 loader fails on."""
+
+
+_constructor = yaml.constructor.SafeConstructor()
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return json.dumps(value)
