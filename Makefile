@@ -20,7 +20,7 @@ check: set-up drift ## formatting, lint, types, import directions, drift of gene
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -m pyright
-	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/lint-imports --no-logo --no-cache
 
 specs: set-up ## merge specs/sources into specs/openapi.yaml, with its proofs
 	@$(PY) -m wanflow.spec build
