@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.spec.catalog import METHODS
-from wanflow.spec.document import Json, resolve
+from wanflow.spec.document import Json, is_array, is_object, resolve
 from wanflow.spec.failures import Refused
 from wanflow.spec.yaml_text import escape
 
@@ -110,7 +110,7 @@ def _call(source: Source, path: str, method: str, node: Json) -> Call:
 def _models(source: Source, node: Json, at: str) -> tuple[str, ...]:
     media = node["requestBody"]["content"][JSON_MEDIA]
     schema = resolve(source.document, media["schema"])
-    shown = [value for value in _shown(media, schema) if isinstance(value, dict)]
+    shown = [value for value in _shown(media, schema) if is_object(value)]
     if "model" not in schema.get("properties", {}) and not any("model" in v for v in shown):
         return ()
     rule = resolve(source.document, schema.get("properties", {}).get("model", {}))
@@ -141,9 +141,9 @@ def _shown(media: Json, schema: Json) -> list[Any]:
 
 def _inlined(source: Source, node: Any, at: str) -> Any:
     """Copy a node with every reference followed but those to schemas."""
-    if isinstance(node, list):
+    if is_array(node):
         return [_inlined(source, item, f"{at}/{i}") for i, item in enumerate(node)]
-    if not isinstance(node, dict):
+    if not is_object(node):
         return node
     if isinstance(node.get("$ref"), str) and not node["$ref"].startswith(SCHEMAS):
         return _inlined(source, _follow(source, node, at), at)

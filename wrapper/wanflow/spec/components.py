@@ -8,6 +8,7 @@ from attrs import define, field
 
 from wanflow.spec.call import SCHEMAS
 from wanflow.spec.decisions import Decisions, Kind
+from wanflow.spec.document import is_array, is_object
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.naming import pascal
 from wanflow.spec.union import Said, Union, key_of
@@ -31,8 +32,8 @@ class Components:
     sources: list[Source]
     decisions: Decisions
     exact: frozenset[tuple[str, str]]
-    schemas: dict[str, Json] = field(factory=dict)
-    _names: dict[tuple[str, str], str] = field(factory=dict)
+    schemas: dict[str, Json] = field(factory=dict[str, dict[str, Any]])
+    _names: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
 
     def rename(self, source: Source, old: str, new: str) -> None:
         """Give one source's schema another name, before anything is merged."""
@@ -51,9 +52,9 @@ class Components:
 
     def rewritten(self, source: Source, node: Any) -> Any:
         """Copy a source's node with its references to schemas under their merged names."""
-        if isinstance(node, list):
+        if is_array(node):
             return [self.rewritten(source, item) for item in node]
-        if not isinstance(node, dict):
+        if not is_object(node):
             return node
         copied = {key: self.rewritten(source, value) for key, value in node.items()}
         reference = node.get("$ref")
@@ -139,9 +140,9 @@ def _visit(name: str, uses: dict[str, set[str]], done: dict[str, None], path: li
 
 def named_in(node: Any) -> set[str]:
     """Collect the names of the schemas that a node refers to."""
-    if isinstance(node, list):
+    if is_array(node):
         return {name for item in node for name in named_in(item)}
-    if not isinstance(node, dict):
+    if not is_object(node):
         return set()
     found = {name for value in node.values() for name in named_in(value)}
     reference = node.get("$ref")

@@ -6,11 +6,21 @@ import json
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 FILE_NAME = "openapi.json"
 
 Json = dict[str, Any]
+
+
+def is_object(node: Any) -> TypeGuard[Json]:
+    """Tell whether a node of JSON data is an object."""
+    return isinstance(node, dict)
+
+
+def is_array(node: Any) -> TypeGuard[list[Any]]:
+    """Tell whether a node of JSON data is an array."""
+    return isinstance(node, list)
 
 
 class SpecMissing(Exception):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 from attrs import field, frozen
 
-from wanflow.spec.document import Json, resolve
+from wanflow.spec.document import Json, is_array, is_object, resolve
 from wanflow.spec.failures import NotProved
 from wanflow.spec.union import key_of
 from wanflow.spec.witness import witness
@@ -105,9 +105,9 @@ def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
     Raises:
         NotProved: it refers to itself.
     """
-    if isinstance(node, list):
+    if is_array(node):
         return [expand(document, item, within) for item in node]
-    if not isinstance(node, dict):
+    if not is_object(node):
         return node
     reference = node.get("$ref")
     if isinstance(reference, str):
@@ -127,4 +127,4 @@ _DROPPED = frozenset({"example", "examples", "discriminator", "xml", "externalDo
 
 
 def _dialect(schema: Any) -> Any:
-    return {"$schema": _DIALECT, **schema} if isinstance(schema, dict) else schema
+    return {"$schema": _DIALECT, **schema} if is_object(schema) else schema

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from wanflow.spec.call import JSON_MEDIA, SCHEMAS, Call
 from wanflow.spec.decisions import Decisions, Kind
+from wanflow.spec.document import is_object
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.naming import operation_id, request_name
 from wanflow.spec.union import Said, Union, key_of
@@ -279,11 +280,11 @@ def _shown(media: Json) -> list[tuple[str, Json]]:
 
 
 def _names_model(value: Any) -> bool:
-    return isinstance(value, dict) and "model" in value
+    return is_object(value) and "model" in value
 
 
 def _label(value: Any, key: str, call: Call) -> str:
-    named = value.get("model") if isinstance(value, dict) else None
+    named = value.get("model") if is_object(value) else None
     if named in call.models:
         return str(named)
     if call.models:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import jsonpath
 from attrs import field, frozen
 
+from wanflow.spec.document import is_array, is_object
 from wanflow.spec.failures import OverlayFault
 from wanflow.spec.yaml_text import escape, read_yaml, same
 
@@ -66,7 +67,7 @@ def parse_overlay(data: Any, name: str) -> Overlay:
     Raises:
         OverlayFault: says which field is wrong.
     """
-    if not isinstance(data, dict):
+    if not is_object(data):
         raise OverlayFault(f"{name} is no overlay: its top is no mapping")
     _check_fields(data, _ROOT, ("overlay", "info", "actions"), name)
     if not data["overlay"].startswith(_VERSIONS) or not data["overlay"].split(".")[2].isdigit():
@@ -133,7 +134,7 @@ def _compiled(path: str) -> Any:
 
 
 def _action(raw: Any, place: str) -> Action:
-    if not isinstance(raw, dict):
+    if not is_object(raw):
         raise OverlayFault(f"{place}: an action must be a mapping")
     _check_fields(raw, _ACTION, ("target",), place)
     if not raw["target"].startswith("$"):
@@ -146,7 +147,7 @@ def _action(raw: Any, place: str) -> Action:
 
 
 def _check_fields(data: Any, known: dict[str, Any], needed: tuple[str, ...], place: str) -> None:
-    if not isinstance(data, dict):
+    if not is_object(data):
         raise OverlayFault(f"{place} must be a mapping")
     for name in needed:
         if name not in data:
@@ -179,35 +180,26 @@ def _value(document: Json, action: Action) -> Any:
 
 
 def _merged(old: Any, new: Any, place: str, parts: tuple[Any, ...]) -> Any:
-    match old, new:
-        case dict(), dict():
-            merged = dict(old)
-            for key, value in new.items():
-                before = merged.get(key, _ABSENT)
-                merged[key] = (
-                    copy.deepcopy(value)
-                    if before is _ABSENT
-                    else _merged(before, value, place, (*parts, key))
-                )
-            return merged
-        case list(), list():
-            return [*old, *copy.deepcopy(new)]
-        case list(), _:
-            return [*old, copy.deepcopy(new)]
-        case (dict(), _) | (_, dict() | list()):
-            at = "".join(f"/{escape(str(part))}" for part in parts)
-            raise OverlayFault(f"{place}: {at} is {_kind(old)}, and the update has {_kind(new)}")
+    if is_object(old) and is_object(new):
+        merged = dict(old)
+        for key, value in new.items():
+            before = merged.get(key, _ABSENT)
+            merged[key] = (
+                copy.deepcopy(value)
+                if before is _ABSENT
+                else _merged(before, value, place, (*parts, key))
+            )
+        return merged
+    if is_array(old):
+        return [*old, *copy.deepcopy(new if is_array(new) else [new])]
+    if is_object(old) or is_object(new) or is_array(new):
+        at = "".join(f"/{escape(str(part))}" for part in parts)
+        raise OverlayFault(f"{place}: {at} is {_kind(old)}, and the update has {_kind(new)}")
     return new
 
 
 def _kind(value: Any) -> str:
-    return (
-        "a mapping"
-        if isinstance(value, dict)
-        else "a list"
-        if isinstance(value, list)
-        else "a scalar"
-    )
+    return "a mapping" if is_object(value) else "a list" if is_array(value) else "a scalar"
 
 
 def _remove(document: Json, found: list[jsonpath.JSONPathMatch], action: Action) -> Json:

@@ -14,7 +14,7 @@ from attrs import frozen
 from wanflow.spec.failures import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 
 @frozen
@@ -100,7 +100,7 @@ def write_file(path: Path, text: str) -> bool:
 
 
 @contextmanager
-def folder_beside(target: Path) -> Iterator[Path]:
+def folder_beside(target: Path) -> Generator[Path]:
     """Give an empty folder on the same file system as a target, gone afterwards."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))

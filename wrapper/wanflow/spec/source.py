@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from wanflow.spec.document import is_object
 from wanflow.spec.failures import Refused
 from wanflow.spec.yaml_text import Ambiguous, read_yaml
 
@@ -23,7 +24,7 @@ class Source:
     name: str
     document: Json = field(repr=False)
     text: str = field(repr=False, default="")
-    lines: dict[str, int] = field(repr=False, factory=dict)
+    lines: dict[str, int] = field(repr=False, factory=dict[str, int])
     ambiguous: tuple[Ambiguous, ...] = field(repr=False, default=())
 
     @property
@@ -54,14 +55,14 @@ def require_openapi(data: Any, name: str) -> None:
     Raises:
         Refused: says what is missing.
     """
-    if not isinstance(data, dict):
+    if not is_object(data):
         raise Refused(f"{name} is not an OpenAPI document: its top is no mapping")
     version = data.get("openapi")
     if not isinstance(version, str) or not version.startswith("3."):
         said = f"openapi: {version!r}" if "openapi" in data else "no `openapi` key"
         raise Refused(f"{name} is not an OpenAPI 3 document: it has {said}")
     for key in ("info", "paths"):
-        if not isinstance(data.get(key), dict):
+        if not is_object(data.get(key)):
             raise Refused(f"{name} is not a whole OpenAPI document: `{key}` is missing")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.spec.decisions import Decisions, Kind
+from wanflow.spec.document import is_array, is_object
 from wanflow.spec.yaml_text import escape
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class Said:
 
 def bare(node: Any) -> Any:
     """Copy a schema without what only people read; names of properties are no annotations."""
-    if isinstance(node, list):
+    if is_array(node):
         return [bare(item) for item in node]
-    if not isinstance(node, dict):
+    if not is_object(node):
         return node
     return {key: _bare_child(key, value) for key, value in node.items() if key not in ANNOTATIONS}
 
@@ -69,13 +70,13 @@ def key_of(node: Any) -> str:
 
 
 def _ordered(node: Any) -> Any:
-    if isinstance(node, list):
+    if is_array(node):
         return [_ordered(item) for item in node]
-    if not isinstance(node, dict):
+    if not is_object(node):
         return node
     return {
         key: sorted(value, key=json.dumps)
-        if key in {"required", "enum", "type"} and isinstance(value, list)
+        if key in {"required", "enum", "type"} and is_array(value)
         else _ordered(value)
         for key, value in node.items()
     }
@@ -155,9 +156,7 @@ class Union:
 
     def _array(self, said: list[Said], at: str) -> Json | None:
         schemas = [one.schema for one in said]
-        if not _alike(schemas, {"items"}) or not all(
-            isinstance(s.get("items"), dict) for s in schemas
-        ):
+        if not _alike(schemas, {"items"}) or not all(is_object(s.get("items")) for s in schemas):
             return None
         items = self.whole([Said(one.source, one.schema["items"]) for one in said], f"{at}/items")
         if items is None:
@@ -264,7 +263,7 @@ def _other_types(schemas: list[Json], types: list[frozenset[str]]) -> Json | Non
     """Unite plain types; whatever else is said beside a type would bind the others' values too."""
     if any(set(schema) != {"type"} for schema in schemas):
         return None
-    return {"type": sorted(frozenset().union(*types))}
+    return {"type": sorted({kind for kinds in types for kind in kinds})}
 
 
 def _examples(schema: Json) -> list[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
+from wanflow.spec.document import is_object
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -53,7 +55,7 @@ def _values(schema: Any, depth: int) -> Iterator[Any]:
 
 def _with(schema: Any, branch: Any, word: str) -> Any:
     """Join a branch with what is said beside it, the branch first."""
-    if not isinstance(branch, dict):
+    if not is_object(branch):
         return branch
     rest = {key: value for key, value in schema.items() if key != word}
     joined = {**rest, **branch}
@@ -68,7 +70,7 @@ def _kinds(schema: Any) -> list[str]:
     named = schema.get("type")
     if named is None:
         named = "object" if "properties" in schema or "required" in schema else list(_PLAIN)
-    return [named] if isinstance(named, str) else list(named)
+    return [named] if isinstance(named, str) else [str(kind) for kind in named]
 
 
 _PLAIN = ("string", "integer", "number", "boolean", "null", "array", "object")

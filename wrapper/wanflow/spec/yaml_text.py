@@ -8,17 +8,20 @@ remembered, and it is never written.
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import yaml  # type: ignore[import-untyped]
 from attrs import field, frozen
 
 from wanflow.spec.failures import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# PyYAML has no types of its own: this is the one place where it is Any.
+yaml: Any = importlib.import_module("yaml")
 
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
@@ -85,7 +88,7 @@ class _Reader:
         self.ambiguous: list[Ambiguous] = []
         self._nodes = 0
 
-    def value(self, node: yaml.Node, at: str, depth: int) -> Any:
+    def value(self, node: Any, at: str, depth: int) -> Any:
         self._nodes += 1
         if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
             self._refuse(node, "has more nodes, or nests them deeper, than any real document")
@@ -98,7 +101,7 @@ class _Reader:
             case _:
                 return self._mapping(node, at, depth)
 
-    def _mapping(self, node: yaml.MappingNode, at: str, depth: int) -> dict[str, Any]:
+    def _mapping(self, node: Any, at: str, depth: int) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
@@ -109,13 +112,13 @@ class _Reader:
             data[key] = self.value(value_node, f"{at}/{escape(key)}", depth + 1)
         return data
 
-    def _key(self, node: yaml.ScalarNode, at: str) -> str:
+    def _key(self, node: Any, at: str) -> str:
         if not node.style and node.value == "<<":
             self._refuse(node, "is a merge key, which YAML 1.2 doesn't know")
         plain = self._scalar(node, f"{at}/{escape(node.value)}")
         return plain if isinstance(plain, str) else node.value
 
-    def _scalar(self, node: yaml.ScalarNode, at: str) -> Any:
+    def _scalar(self, node: Any, at: str) -> Any:
         if node.style:
             return node.value
         if node.tag.rpartition(":")[2] not in _PLAIN_TAGS and not _resolved_1_1(node):
@@ -127,7 +130,7 @@ class _Reader:
             self.ambiguous.append(Ambiguous(line, at, node.value, _quoted(value), span))
         return value
 
-    def _refuse(self, node: yaml.Node, why: str) -> NoReturn:
+    def _refuse(self, node: Any, why: str) -> NoReturn:
         raise Refused(f"{self.name}, line {node.start_mark.line + 1}: {why}")
 
 
@@ -164,14 +167,13 @@ class _PlainDumper(_Dumper):  # type: ignore[misc, valid-type]
         return True
 
 
-def _represent_text(dumper: Any, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: Any, text: str) -> Any:
     style = None
     if "\n" in text:
         style = "|"
     elif not (isinstance(_core(text), str) and isinstance(_value_1_1(text), str)):
         style = "'"
-    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-    return node
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _PlainDumper.add_representer(str, _represent_text)
@@ -184,7 +186,7 @@ def _core(text: str) -> Any:
     return text
 
 
-def _resolved_1_1(node: yaml.ScalarNode) -> bool:
+def _resolved_1_1(node: Any) -> bool:
     return bool(_tag_1_1(node.value) == node.tag)
 
 
