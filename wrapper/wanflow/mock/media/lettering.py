@@ -1,4 +1,4 @@
-"""Text in a box: made safe to draw, wrapped by measure, in the largest size that fits."""
+"""Text in a box: wrapped by measure, in the largest size that fits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from wanflow.mock.media.palette import Colour
 
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ELLIPSIS = "…"
 _READ = 2500
 _LEADING = 1.28
@@ -53,7 +52,7 @@ def fitted(text: str, width: int, height: int, largest: int) -> Block:
 
     Where even the smallest size is too large, the text is cut and ends in an ellipsis.
     """
-    text = printable(text)
+    text = _paragraph(text)
     size = max(largest, _SMALLEST)
     while True:
         block = _wrapped(text, width, size)
@@ -67,13 +66,9 @@ def one_line(text: str, width: int, size: int) -> Block:
     return fitted(text, width, round(size * _LEADING), size)
 
 
-def printable(text: str) -> str:
-    """Return a text as one paragraph, with a mark for each character that has no shape.
-
-    Control characters and lone surrogates have none; very long texts lose their end.
-    """
-    paragraph = " ".join(text[:_READ].split())
-    return "".join(letter if letter.isprintable() else _REPLACEMENT for letter in paragraph)
+def _paragraph(text: str) -> str:
+    """Return a text as one paragraph; what a font can't draw, it has a box for."""
+    return " ".join(text[:_READ].split())
 
 
 def _wrapped(text: str, width: int, size: int) -> Block:
