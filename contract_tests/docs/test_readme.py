@@ -1,0 +1,91 @@
+"""What the README shows, runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from wanflow import AsyncClient, Client
+from wanflow.mock import MockServer
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+SHELL = [code for language, code in BLOCKS if language == "sh"]
+
+
+def test_the_first_example_runs_as_pasted(tmp_path: Path) -> None:
+    """Pasted into an empty folder, it leaves a playable file and needs no account."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
+    done = subprocess.run(
+        [sys.executable, "-c", PYTHON[0]],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    files = list((tmp_path / "out").iterdir())
+    assert [file.suffix for file in files] == [".mp4"]
+    assert files[0].read_bytes()[4:8] == b"ftyp"
+    assert files[0].name in done.stdout
+
+
+def test_the_second_example_runs_on_both_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its two functions do what they say against the mock."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(PYTHON[1], "README.md", "exec"), names)  # noqa: S102 - the README is ours
+    poster, posters = names["poster"], names["posters"]
+    assert callable(poster)
+    assert callable(posters)
+    with MockServer() as mock:
+        with Client(mock.api_key, mock.base_url) as client:
+            poster(client)
+
+        async def run() -> None:
+            async with AsyncClient(mock.api_key, mock.base_url) as client:
+                await posters(client)
+
+        asyncio.run(run())
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    """Each make target is in the Makefile, and each wanflow command answers --help."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`?make ([a-z]+)\b", TEXT))
+    assert named
+    assert named <= targets
+    commands = sorted(set(re.findall(r"^wanflow ([a-z]+)|`wanflow ([a-z]+)", TEXT, re.MULTILINE)))
+    assert commands
+    for command in {first or second for first, second in commands}:
+        done = subprocess.run(
+            [sys.executable, "-m", "wanflow.cli", command, "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"wanflow {command}: {done.stderr}"
+
+
+def test_the_layout_and_the_models_that_the_readme_names_exist() -> None:
+    """Folders stand where it says, and its models are in the documents."""
+    from wanflow.spec.catalog import packaged_catalog
+
+    for folder in ("specs", "generated", "wrapper", "contract_tests", "benchmarks"):
+        assert f"\n{folder}/" in TEXT
+        assert (ROOT / folder).is_dir()
+    models = set(re.findall(r"wan2\.[a-z0-9-]+", TEXT))
+    assert models
+    assert models <= set(packaged_catalog().models)
