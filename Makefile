@@ -54,5 +54,5 @@ lock: set-up ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes n
 	@.venv/bin/uv pip compile pyproject.toml --extra dev --output-file requirements.lock --quiet \
 	    --universal --generate-hashes --custom-compile-command "make lock" $(UPGRADE)
 
-clean: ## remove .venv, caches and build output
-	@rm -rf .venv out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove .venv, caches and build output; out/ holds what was paid for, and stays
+	@rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

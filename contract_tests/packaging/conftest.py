@@ -28,6 +28,8 @@ def checkout() -> Path:
 @pytest.fixture(scope="session")
 def committed(checkout: Path) -> list[str]:
     """Paths of the files that belong to the project, those not yet committed among them."""
+    if not (checkout / ".git").exists():
+        pytest.skip("this is no git checkout: nothing is committed here")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True)
     paths = sorted(p for p in listed.stdout.split("\0") if p and (checkout / p).is_file())

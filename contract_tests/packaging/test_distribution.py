@@ -8,18 +8,22 @@ half a second, and an import that nothing declares fails as it would for a user.
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
 import venv
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
+
+from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,18 +78,35 @@ class Installed:
             for top in tops - {"..", "__pycache__"}:
                 (self.site / top).symlink_to(Path(str(dependency.locate_file(top))))
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run one of the environment's commands outside the repository."""
-        program = [str(self.bin / command[0]), *command[1:]]
-        return subprocess.run(
-            program, cwd=self.folder, check=False, capture_output=True, text=True, timeout=60
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """Start one of the environment's commands outside the repository."""
+        return subprocess.Popen(
+            [str(self.bin / command[0]), *command[1:]],
+            cwd=self.folder,
+            env={"PATH": os.defpath, "LANG": "C.UTF-8", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the environment's commands to its end."""
+        with self.start(*command, **environment) as run:
+            out, err = run.communicate(timeout=60)
+        return subprocess.CompletedProcess(command, run.returncode, out, err)
 
     def python(self, code: str) -> str:
         """Run `code` with warnings as errors and nothing of the caller's; return what it prints."""
         done = self.run("python", "-I", "-W", "error", "-c", code)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+
+class Mock(NamedTuple):
+    """An installed mock that is running."""
+
+    home: Installed
+    environment: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +183,45 @@ class TestBareInstall:
         assert done.returncode != 0
         assert "Traceback" not in done.stderr
         assert re.search(rf"pip install '?\"?wanflow\[{extra}\]", done.stderr), done.stderr
+
+
+@pytest.fixture(scope="module")
+def mock(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mock]:
+    """`wanflow mock`, as `pip install 'wanflow[cli,mock,media]'` gives it, until Ctrl-C."""
+    home = Installed(tmp_path_factory.mktemp("full"), built.wheel, "cli", "mock", "media")
+    with home.start("wanflow", "mock", "--port", "0", "--looks", "1", "--api-key", "k") as server:
+        assert server.stdout is not None
+        url = re.search(r"http://127\.0\.0\.1:\d+/\S+", server.stdout.readline())
+        try:
+            assert url, server.communicate(timeout=10)
+            yield Mock(home, {"WANFLOW_BASE_URL": url[0], "WANFLOW_API_KEY": "k"})
+        finally:
+            server.send_signal(signal.SIGINT)
+            _, complaints = server.communicate(timeout=30)
+        assert complaints == ""
+
+
+class TestInstalledRoad:
+    """What is installed from the wheel is enough for the whole road, far from the repository."""
+
+    @pytest.mark.parametrize(("kind", "magic"), [("image", b"\x89PNG"), ("video", b"ftyp")])
+    def test_run(self, mock: Mock, tmp_path: Path, kind: str, magic: bytes) -> None:
+        """`wanflow run` against `wanflow mock` leaves a real file of the model's kind."""
+        models = packaged_catalog().models.values()
+        model = next(m for m in models if m.kind == kind and set(m.required) == {"model", "prompt"})
+        asked = ["run", model.name, "--prompt", "a lake", "--out", str(tmp_path)]
+        done = mock.home.run("wanflow", *asked, **mock.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (file,) = tmp_path.iterdir()
+        assert magic in file.read_bytes()[:16]
+
+    def test_wrong_key(self, mock: Mock) -> None:
+        """A key that the mock does not know is one sentence, and an exit code."""
+        stranger = {**mock.environment, "WANFLOW_API_KEY": "wrong-key"}
+        done = mock.home.run("wanflow", "status", "task-unified-1-abc", **stranger)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        assert "wrong-key" not in done.stdout + done.stderr
 
 
 class TestSdist:
