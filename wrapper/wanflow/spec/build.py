@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from wanflow.spec.decisions import report
+from wanflow.spec.inventory import prove_inventory
 from wanflow.spec.merge import Merged, merge
-from wanflow.spec.overlay import apply_action, read_overlays
-from wanflow.spec.prove import prove_requests, prove_tighter
+from wanflow.spec.overlay import read_overlays
+from wanflow.spec.prove import prove_requests
+from wanflow.spec.rests import origins_of
 from wanflow.spec.source import Source, read_sources
+from wanflow.spec.tighten import overlaid
 from wanflow.spec.yaml_text import read_yaml, same, write_yaml
 
 if TYPE_CHECKING:
@@ -48,19 +51,10 @@ def build_from(sources: list[Source], overlays: list[Overlay]) -> Built:
     """
     merged = merge(sources)
     prove_requests(merged.document, merged.calls)
-    document = overlaid(merged.document, overlays)
+    prove_inventory(merged.document, merged.calls, merged.names)
+    document = overlaid(merged.document, overlays, origins_of(merged))
     text = _HEADER + write_yaml(document)
     if not same(read_yaml(text, "openapi.yaml").data, document):
         raise AssertionError("the written document reads back as another")
     names = [source.name for source in sources]
     return Built(document, text, report(merged.decisions, names), merged)
-
-
-def overlaid(document: Json, overlays: list[Overlay]) -> Json:
-    """Apply overlays one action at a time, each proved to tighten."""
-    for overlay in overlays:
-        for action in overlay.actions:
-            changed = apply_action(document, action)
-            prove_tighter(document, changed, action.place)
-            document = changed
-    return document

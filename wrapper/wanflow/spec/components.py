@@ -27,17 +27,18 @@ class Components:
 
     `exact` are the names that requests reach: two of those are one schema only when they say the
     same, for what unites two requests' parts would let each take what only the other does.
+    `names` says what each source's schema is called in the merged document, by (source, name).
     """
 
     sources: list[Source]
     decisions: Decisions
     exact: frozenset[tuple[str, str]]
     schemas: dict[str, Json] = field(factory=dict[str, dict[str, Any]])
-    _names: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
+    names: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
 
     def rename(self, source: Source, old: str, new: str) -> None:
         """Give one source's schema another name, before anything is merged."""
-        self._names[source.name, old] = new
+        self.names[source.name, old] = new
         if old != new:
             self.decisions.add(
                 Kind.RENAMED,
@@ -48,7 +49,7 @@ class Components:
 
     def name_of(self, source: Source, old: str) -> str:
         """Return what a source's schema is called in the merged document."""
-        return self._names.get((source.name, old), old)
+        return self.names.get((source.name, old), old)
 
     def rewritten(self, source: Source, node: Any) -> Any:
         """Copy a source's node with its references to schemas under their merged names."""
@@ -64,7 +65,7 @@ class Components:
 
     def merge(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Merge every schema wanted, by (source, name), each after those that it refers to."""
-        reached = {pair for pair in wanted if pair not in self._names}
+        reached = {pair for pair in wanted if pair not in self.names}
         for name in self._in_order(reached):
             said = [self._said(s, name) for s in self.sources if (s.name, name) in reached]
             for new, group in self._groups(name, said):
@@ -72,7 +73,7 @@ class Components:
 
     def _settle(self, name: str, new: str, group: list[Said]) -> None:
         for said in group:
-            self._names[said.source, name] = new
+            self.names[said.source, name] = new
         at = f"/components/schemas/{escape(new)}"
         united = self._unite(group, at, self.decisions)
         if united is None:

@@ -30,11 +30,15 @@ VERSION = "3.1.0"
 
 @frozen
 class Merged:
-    """A merged document, what was decided on the way, and the operations that it was made of."""
+    """A merged document, what was decided on the way, and the operations that it was made of.
+
+    `names` says what each document's named schema became, by (document, name).
+    """
 
     document: Json = field(repr=False)
     decisions: list[Decision] = field(repr=False)
     calls: list[Call] = field(repr=False)
+    names: dict[tuple[str, str], str] = field(repr=False)
 
 
 def merge(sources: Iterable[Source]) -> Merged:
@@ -66,7 +70,7 @@ def merge(sources: Iterable[Source]) -> Merged:
             "securitySchemes": _security_schemes(ordered, decisions),
         },
     }
-    return Merged(document, decisions.listed(), calls)
+    return Merged(document, decisions.listed(), calls, components.names)
 
 
 def _reached_by_requests(calls: list[Call]) -> frozenset[tuple[str, str]]:

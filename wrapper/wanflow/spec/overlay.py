@@ -7,7 +7,6 @@ document moved on is noticed.
 
 from __future__ import annotations
 
-import copy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,9 @@ _ROOT = {"overlay": str, "info": dict, "extends": str, "actions": list}
 _INFO = {"title": str, "version": str, "description": str}
 _ACTION = {"target": str, "description": str, "remove": bool, "copy": str, "update": object}
 _VERSIONS = ("1.0.", "1.1.")
-_ABSENT = object()
+
+Parts = tuple[str | int, ...]
+"""Where a node stands: the keys and indexes that lead to it."""
 
 
 @frozen
@@ -91,41 +92,56 @@ def apply_overlay(document: Json, overlay: Overlay) -> Json:
 
 
 def apply_action(document: Json, action: Action) -> Json:
-    """Return the document as one action leaves it; the one given stays as it is.
+    """Return the document as one action leaves it.
+
+    The one given stays as it is; what the action doesn't touch is shared between the two.
 
     Raises:
         OverlayFault: nothing is selected, types clash, or nothing changes.
     """
-    changed = copy.deepcopy(document)
-    found = select(changed, action.target, action.place)
-    if not found:
-        raise OverlayFault(f"{action.place}: nothing matches {action.target}")
+    places = targets(document, action)
     if action.raw.get("remove"):
-        return _remove(changed, found, action)
-    value = _value(changed, action)
-    for match in found:
-        _put(changed, match.parts, _merged(match.obj, value, action.place, match.parts))
-    if same(changed, document):
-        raise OverlayFault(f"{action.place}: it changes nothing; {action.target} is so already")
+        return _removed(document, places, action)
+    value = _value(document, action)
+    changed = document
+    for parts in places:
+        old = _at(changed, parts)
+        new = _merged(old, value, action.place, parts)
+        if same(old, new):
+            raise OverlayFault(f"{action.place}: it changes nothing at {pointer_of(parts)}")
+        changed = _replaced(changed, parts, new)
     return changed
 
 
-def select(document: Json, path: str, place: str) -> list[jsonpath.JSONPathMatch]:
-    """Find the nodes that a JSONPath (RFC 9535) selects.
+def targets(document: Json, action: Action) -> list[Parts]:
+    """Find what an action is about, each place once, in the document's order.
+
+    Raises:
+        OverlayFault: nothing is selected.
+    """
+    found = select(document, action.target, action.place)
+    if not found:
+        raise OverlayFault(f"{action.place}: nothing matches {action.target}")
+    return found
+
+
+def select(document: Json, path: str, place: str) -> list[Parts]:
+    """Find the nodes that a JSONPath (RFC 9535) selects, as their keys and indexes.
 
     Raises:
         OverlayFault: it is no JSONPath.
     """
     try:
-        return list(_compiled(path).finditer(document))
+        found = _compiled(path).finditer(document)
+        return list(dict.fromkeys(match.parts for match in found))
     except jsonpath.JSONPathError as error:
         reason = str(error).splitlines()[0]
         raise OverlayFault(f"{place}: {path!r} is no JSONPath ({reason})") from error
 
 
-def pointer_of(match: jsonpath.JSONPathMatch) -> str:
-    """Write where a match stands as a JSON pointer."""
-    return "".join(f"/{escape(str(part))}" for part in match.parts)
+def pointer_of(parts: Parts) -> str:
+    """Write a place as a JSON pointer."""
+    return "".join(f"/{escape(str(part))}" for part in parts)
 
 
 @lru_cache(maxsize=256)
@@ -176,51 +192,57 @@ def _value(document: Json, action: Action) -> Any:
     found = select(document, action.raw["copy"], action.place)
     if len(found) != 1:
         raise OverlayFault(f"{action.place}: copy must select one node, not {len(found)}")
-    return copy.deepcopy(found[0].obj)
+    return _at(document, found[0])
 
 
-def _merged(old: Any, new: Any, place: str, parts: tuple[Any, ...]) -> Any:
+def _merged(old: Any, new: Any, place: str, parts: Parts) -> Any:
     if is_object(old) and is_object(new):
         merged = dict(old)
         for key, value in new.items():
-            before = merged.get(key, _ABSENT)
-            merged[key] = (
-                copy.deepcopy(value)
-                if before is _ABSENT
-                else _merged(before, value, place, (*parts, key))
-            )
+            inside = key in merged
+            merged[key] = _merged(merged[key], value, place, (*parts, key)) if inside else value
         return merged
     if is_array(old):
-        return [*old, *copy.deepcopy(new if is_array(new) else [new])]
+        return [*old, *(new if is_array(new) else [new])]
     if is_object(old) or is_object(new) or is_array(new):
-        at = "".join(f"/{escape(str(part))}" for part in parts)
+        at = pointer_of(parts)
         raise OverlayFault(f"{place}: {at} is {_kind(old)}, and the update has {_kind(new)}")
     return new
 
 
 def _kind(value: Any) -> str:
-    return "a mapping" if is_object(value) else "a list" if is_array(value) else "a scalar"
+    if is_object(value):
+        return "a mapping"
+    return "a list" if is_array(value) else "a scalar"
 
 
-def _remove(document: Json, found: list[jsonpath.JSONPathMatch], action: Action) -> Json:
-    # From the last match to the first: what is inside goes before what holds it, and a list's
+def _removed(document: Json, places: list[Parts], action: Action) -> Json:
+    # From the last place to the first: what is inside goes before what holds it, and a list's
     # later entries before its earlier ones, so that every place stays true.
-    for parts in reversed(dict.fromkeys(match.parts for match in found)):
+    for parts in reversed(places):
         if not parts:
             raise OverlayFault(f"{action.place}: the whole document can't be removed")
-        del _at(document, parts[:-1])[parts[-1]]
+        parent = _at(document, parts[:-1])
+        rest = [
+            (key, value)
+            for key, value in (parent.items() if is_object(parent) else enumerate(parent))
+            if key != parts[-1]
+        ]
+        left = dict(rest) if is_object(parent) else [value for _, value in rest]
+        document = _replaced(document, parts[:-1], left)
     return document
 
 
-def _put(document: Json, parts: tuple[Any, ...], value: Any) -> None:
+def _replaced(node: Any, parts: Parts, value: Any) -> Any:
+    """Copy a node with another value at a place; only the way there is copied."""
     if not parts:
-        document.clear()
-        document.update(value)
-        return
-    _at(document, parts[:-1])[parts[-1]] = value
+        return value
+    copied: Any = dict(node) if is_object(node) else [*node]
+    copied[parts[0]] = _replaced(copied[parts[0]], parts[1:], value)
+    return copied
 
 
-def _at(document: Any, parts: tuple[Any, ...]) -> Any:
+def _at(document: Any, parts: Parts) -> Any:
     node = document
     for part in parts:
         node = node[part]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.spec.call import JSON_MEDIA, Call
+from wanflow.spec.document import is_array, is_object
 from wanflow.spec.failures import NotProved
 from wanflow.spec.meaning import Meaning, any_of, meaning
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from wanflow.spec.document import Json
 
-_SHOWN = 300
+_SHOWN = 40
 
 
 @frozen
@@ -74,7 +75,7 @@ def _broken(submission: Submission) -> Iterator[str]:
     }
     for (one, first), (other, second) in combinations(variants.items(), 2):
         if not first.disjoint(second):
-            body = _show(first.shares(second))
+            body = show(first.shares(second))
             yield f"{name}: {one} and {other} aren't known to be disjoint; both take {body}"
 
 
@@ -106,43 +107,22 @@ def _of_model(whole: Meaning, model: str) -> Meaning:
 def unequal(one: Meaning, other: Meaning, one_name: str, other_name: str) -> Iterator[str]:
     """Say how two sets differ, or aren't known not to; nothing where they are proved equal."""
     if not one.covers(other):
-        yield f"{one_name} refuses what {other_name} takes: {_show(one.lacks(other))}"
+        yield f"{one_name} refuses what {other_name} takes: {show(one.lacks(other))}"
     if not other.covers(one):
-        yield f"{one_name} takes what {other_name} refuses: {_show(other.lacks(one))}"
+        yield f"{one_name} takes what {other_name} refuses: {show(other.lacks(one))}"
 
 
-def prove_tighter(before: Json, after: Json, place: str) -> None:
-    """Prove that every request that is taken after a change was taken before it.
-
-    Raises:
-        NotProved: names the request's schema and shows a body that only the changed one takes.
-    """
-    for name, schema in requests_of(after):
-        earlier = dict(requests_of(before)).get(name)
-        if earlier is None:
-            raise NotProved(f"{place}: it adds the request {name}")
-        old, new = meaning(before, earlier), meaning(after, schema)
-        if not old.covers(new):
-            body = _show(old.lacks(new))
-            raise NotProved(f"{place}: it loosens {name}, which now takes {body}")
-
-
-def requests_of(document: Json) -> list[tuple[str, Json]]:
-    """List the request schemas of a document by name: each model's, or the operation's own."""
-    found: dict[str, Json] = {}
-    for path, item in document["paths"].items():
-        for method, node in item.items():
-            if "requestBody" not in node:
-                continue
-            schema = node["requestBody"]["content"][JSON_MEDIA]["schema"]
-            mapping = schema.get("discriminator", {}).get("mapping", {})
-            own = {f"{method.upper()} {path}": schema}
-            found |= {model: {"$ref": reference} for model, reference in mapping.items()} or own
-    return sorted(found.items())
-
-
-def _show(body: Any) -> str:
+def show(body: Any) -> str:
+    """Write a body for a person, long texts and lists cut with their length."""
     if body is None:
         return "(no body was found that shows it)"
-    text = json.dumps(body, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return json.dumps(_cut(body), ensure_ascii=False)
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _SHOWN:
+        return f"{value[:_SHOWN]}… ({len(value)} characters)"
+    if is_array(value):
+        rest = [f"… ({len(value)} entries)"] if len(value) > _SHOWN else []
+        return [_cut(item) for item in value[:_SHOWN]] + rest
+    return {key: _cut(item) for key, item in value.items()} if is_object(value) else value

@@ -1,0 +1,115 @@
+"""Whether each rule that an overlay adds rests on a sentence that the documents really say.
+
+Beside every rule that an action puts into a schema stands `x-wanflow-rests-on`, which maps the
+rule's keyword to that sentence. White space aside, it must occur in every document that the
+schema was made of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wanflow.spec.document import Json, is_array, is_object
+from wanflow.spec.failures import OverlayFault
+from wanflow.spec.keywords import RESTS_ON
+from wanflow.spec.naming import request_name
+from wanflow.spec.overlay import Action, Parts, pointer_of, targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.spec.merge import Merged
+    from wanflow.spec.source import Source
+
+LOOSENS = "x-wanflow-loosens"
+"""On an action: why it may let through what the documents refuse."""
+
+RULES = frozenset(
+    {
+        *("const", "default", "enum", "format", "maximum", "minimum", "multipleOf", "pattern"),
+        *("exclusiveMaximum", "exclusiveMinimum", "maxItems", "maxLength", "maxProperties"),
+        *("minItems", "minLength", "minProperties", "uniqueItems", "x-wanflow-audio-file"),
+        *("x-wanflow-effective-when", "x-wanflow-image-file", "x-wanflow-pixel-size"),
+        "x-wanflow-public-url",
+    }
+)
+
+
+def check_rests(document: Json, action: Action, origins: dict[str, list[Source]]) -> None:
+    """Check what one action rests on, before it is applied.
+
+    `origins` says which documents each named schema was made of.
+
+    Raises:
+        OverlayFault: a rule rests on nothing, or on a sentence that isn't there.
+    """
+    if not action.description:
+        raise OverlayFault(f"{action.place}: it has no description that says why")
+    if LOOSENS in action.raw and not str(action.raw[LOOSENS] or "").strip():
+        raise OverlayFault(f"{action.place}: {LOOSENS} must say why")
+    for parts in targets(document, action):
+        if parts[:2] == ("components", "schemas") and len(parts) > 2:  # noqa: PLR2004 - the name
+            _check(action, parts, origins.get(str(parts[2]), []))
+
+
+def _check(action: Action, parts: Parts, sources: list[Source]) -> None:
+    update = action.raw.get("update")
+    for rule in _unfounded(update):
+        raise OverlayFault(f"{action.place}: the rule {rule!r} rests on no sentence ({RESTS_ON})")
+    for sentence in _sentences(update):
+        wanted = _flat(sentence)
+        for source in sources:
+            if not any(wanted in text for text in _texts(source.document)):
+                raise OverlayFault(
+                    f"{action.place}: {source.name} doesn't say “{wanted}”, on which "
+                    f"{pointer_of(parts)} would rest"
+                )
+
+
+def _unfounded(node: Any) -> Iterator[str]:
+    if is_array(node):
+        for item in node:
+            yield from _unfounded(item)
+    if not is_object(node):
+        return
+    told = node.get(RESTS_ON, {})
+    yield from sorted((node.keys() & RULES) - told.keys())
+    for key, value in node.items():
+        if key == "properties":
+            yield from _unfounded(list(value.values()))
+        # A condition is no rule: what follows from it is.
+        elif key not in RULES and key not in {"if", RESTS_ON}:
+            yield from _unfounded(value)
+
+
+def _sentences(node: Any) -> Iterator[str]:
+    if is_array(node):
+        for item in node:
+            yield from _sentences(item)
+    if is_object(node):
+        for key, value in node.items():
+            yield from value.values() if key == RESTS_ON else _sentences(value)
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield _flat(node)
+    children = node.values() if is_object(node) else node if is_array(node) else ()
+    for child in children:
+        yield from _texts(child)
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def origins_of(merged: Merged) -> dict[str, list[Source]]:
+    """Say which documents each named schema of a merged document was made of."""
+    sources = {call.source.name: call.source for call in merged.calls}
+    origins: dict[str, list[Source]] = {}
+    for (source, _), name in sorted(merged.names.items()):
+        origins.setdefault(name, []).append(sources[source])
+    for call in merged.calls:
+        if call.models:
+            origins[request_name(list(call.models), call.source.name)] = [call.source]
+    return origins
