@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from wanflow.spec.check import check_merged, check_sources
 from wanflow.spec.decisions import report
+from wanflow.spec.finding import require_none
 from wanflow.spec.inventory import prove_inventory
 from wanflow.spec.merge import Merged, merge
 from wanflow.spec.overlay import read_overlays
@@ -49,6 +51,7 @@ def build_from(sources: list[Source], overlays: list[Overlay]) -> Built:
     Raises:
         SpecFailure: of the kind of what went wrong.
     """
+    require_none(check_sources(sources))
     merged = merge(sources)
     prove_requests(merged.document, merged.calls)
     prove_inventory(merged.document, merged.calls, merged.names)
@@ -56,5 +59,6 @@ def build_from(sources: list[Source], overlays: list[Overlay]) -> Built:
     text = _HEADER + write_yaml(document)
     if not same(read_yaml(text, "openapi.yaml").data, document):
         raise AssertionError("the written document reads back as another")
+    require_none(check_merged(text, document, "specs/openapi.yaml"))
     names = [source.name for source in sources]
     return Built(document, text, report(merged.decisions, names), merged)

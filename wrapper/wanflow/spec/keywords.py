@@ -16,6 +16,12 @@ _Path = list[str | int]
 
 PIXEL_SIZE = "x-wanflow-pixel-size"
 PUBLIC_URL = "x-wanflow-public-url"
+IMAGE_FILE = "x-wanflow-image-file"
+"""An annotation: what the file behind an image URL must be; only fetching it can tell."""
+AUDIO_FILE = "x-wanflow-audio-file"
+"""An annotation: what the file behind an audio URL must be; only fetching it can tell."""
+EFFECTIVE_WHEN = "x-wanflow-effective-when"
+"""An annotation: values of other parameters without which this one is taken and ignored."""
 RESTS_ON = "x-wanflow-rests-on"
 """An annotation: maps a keyword beside it to the sentence of the documents they rest on."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from wanflow.spec.dialect import upgraded
 from wanflow.spec.document import is_object
 from wanflow.spec.failures import Refused
 from wanflow.spec.yaml_text import Ambiguous, read_yaml
@@ -14,12 +15,15 @@ from wanflow.spec.yaml_text import Ambiguous, read_yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow.spec.document import Json
+from wanflow.spec.document import Json
 
 
 @frozen
 class Source:
-    """An OpenAPI document under the name it is kept by (`specs/sources/NAME.yaml`)."""
+    """An OpenAPI document under the name it is kept by (`specs/sources/NAME.yaml`).
+
+    `document` is its data as OpenAPI 3.1, `text` what was received.
+    """
 
     name: str
     document: Json = field(repr=False)
@@ -46,7 +50,7 @@ def source_from_text(text: str, name: str) -> Source:
     """
     read = read_yaml(text, f"{name}.yaml")
     require_openapi(read.data, name)
-    return Source(name, read.data, text, read.lines, read.ambiguous)
+    return Source(name, upgraded(read.data), text, read.lines, read.ambiguous)
 
 
 def require_openapi(data: Any, name: str) -> None:
