@@ -1,0 +1,8 @@
+"""`python -m wanflow` is `wanflow`."""
+
+from __future__ import annotations
+
+from wanflow.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="wanflow")

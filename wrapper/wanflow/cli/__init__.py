@@ -1,0 +1,7 @@
+"""The `wanflow` command: the library for people and shell scripts."""
+
+from __future__ import annotations
+
+from wanflow.cli.program import main
+
+__all__ = ["main"]

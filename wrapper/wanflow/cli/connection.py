@@ -1,0 +1,75 @@
+"""Which API a command talks to, and as whom."""
+
+from __future__ import annotations
+
+from os import environ
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+import wanflow
+from wanflow._settings import KEY_VARIABLE
+from wanflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import httpx
+
+_LONGEST_KEY = 8192
+
+
+@frozen
+class Connection:
+    """Where the API is and which file holds the key, None where the environment says so."""
+
+    base_url: str | None = None
+    key_file: Path | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Connection:
+        """Take the values of the options."""
+        return cls(values["base_url"], values["api_key_file"])
+
+    def client(
+        self, key: str | None = None, transport: httpx.BaseTransport | None = None
+    ) -> wanflow.Client:
+        """Make a client, with the key that the user has named or with `key`.
+
+        Raises:
+            ConfigurationError: there is no key, or the key or the URL is malformed.
+        """
+        return wanflow.Client(key or self.key(), self.base_url, transport=transport)
+
+    def key(self) -> str:
+        """Return the key.
+
+        Raises:
+            ConfigurationError: there is none, or its file can't be read.
+        """
+        if self.key_file is not None:
+            return _read_key(self.key_file)
+        key = environ.get(KEY_VARIABLE, "")
+        if not key:
+            raise ConfigurationError(
+                f"there is no API key: set {KEY_VARIABLE}, or name its file with --api-key-file"
+            )
+        return key
+
+    def words(self) -> list[str]:
+        """Return the options as words of a command line."""
+        named = {"--base-url": self.base_url, "--api-key-file": self.key_file}
+        return [word for name, value in named.items() if value for word in (name, str(value))]
+
+
+def _read_key(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            key = file.read(_LONGEST_KEY).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+        raise ConfigurationError(f"the key file {path} can't be read: {reason}") from None
+    if not key:
+        raise ConfigurationError(f"the key file {path} is empty")
+    return key

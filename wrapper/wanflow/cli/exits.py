@@ -1,0 +1,97 @@
+"""The exit codes, each with the kinds of errors that end with it: the one place they are told."""
+
+from __future__ import annotations
+
+import click
+from attrs import frozen
+
+from wanflow import errors
+from wanflow._settings import KEY_VARIABLE, URL_VARIABLE
+from wanflow.spec.document import SpecMissing
+
+
+@frozen
+class Exit:
+    """An exit code, its name in JSON, what it means, and what ends with it."""
+
+    code: int
+    kind: str
+    meaning: str
+    causes: tuple[type[BaseException], ...] = ()
+
+
+UNEXPECTED = Exit(1, "unexpected", "something that should not happen, or a broken pipe")
+
+# The first that fits is taken.
+EXITS = (
+    Exit(
+        2,
+        "invalid_request",
+        "the command or the request is wrong: a rule is broken, or the API says 400 or 413",
+        (click.UsageError, errors.InvalidRequest, errors.BadRequest, errors.RequestTooLarge),
+    ),
+    Exit(
+        3,
+        "configuration",
+        "a key, a URL or an installed part is missing or malformed",
+        (errors.ConfigurationError, SpecMissing, click.ClickException),
+    ),
+    Exit(
+        4,
+        "refused",
+        "the API refuses the key or the account (401, 403)",
+        (errors.AuthenticationFailed, errors.PermissionDenied),
+    ),
+    Exit(5, "no_credits", "too few credits (402)", (errors.InsufficientCredits,)),
+    Exit(6, "rate_limited", "too many requests (429)", (errors.RateLimited,)),
+    Exit(7, "task_failed", "the task ended without a result", (errors.TaskFailed,)),
+    Exit(8, "wait_timeout", "the task has not ended yet; it goes on", (errors.WaitTimeout,)),
+    Exit(9, "unreachable", "the API can't be reached", (errors.ConnectionFailed,)),
+    Exit(
+        10,
+        "submit_uncertain",
+        "a submission's answer was lost; it may have been charged",
+        (errors.SubmitUncertain,),
+    ),
+    Exit(
+        11,
+        "download_failed",
+        "a file can't be fetched or saved, or its link has expired",
+        (errors.DownloadFailed,),
+    ),
+    Exit(12, "not_found", "no such task or model, or it has expired (404)", (errors.NotFound,)),
+    Exit(
+        13, "api_trouble", "the API failed (5xx), or its answer is unreadable", (errors.APIError,)
+    ),
+    Exit(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
+)
+
+
+def exit_of(error: BaseException) -> Exit:
+    """Return how a command ends with an error."""
+    return next((end for end in EXITS if isinstance(error, end.causes)), UNEXPECTED)
+
+
+def _rows() -> list[tuple[str, str]]:
+    ends = sorted((UNEXPECTED, *EXITS), key=lambda end: end.code)
+    return [("0", "done"), *((str(end.code), end.meaning) for end in ends)]
+
+
+EPILOG = (
+    ("Exit codes", _rows()),
+    (
+        "Environment",
+        [
+            (KEY_VARIABLE, "the API key"),
+            (URL_VARIABLE, "where the API is; the documents' server by default"),
+        ],
+    ),
+    (
+        "Shell completion",
+        [
+            ("bash", 'eval "$(_WANFLOW_COMPLETE=bash_source wanflow)"'),
+            ("zsh", 'eval "$(_WANFLOW_COMPLETE=zsh_source wanflow)"'),
+            ("fish", "_WANFLOW_COMPLETE=fish_source wanflow | source"),
+        ],
+    ),
+)

@@ -1,0 +1,230 @@
+"""`wanflow run` and `wanflow submit`: a command for each model, with the options of its schema."""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+from click.core import ParameterSource
+
+from wanflow._core.discriminate import find_model
+from wanflow._core.snapshot import decode
+from wanflow.cli.connection import Connection
+from wanflow.cli.events import make_events
+from wanflow.cli.options import connection_options, out_option, timeout_option
+from wanflow.cli.parameters import Form, parameters_of
+from wanflow.cli.preview import preview
+from wanflow.cli.prose import first_sentence, one_line
+from wanflow.cli.report import Situation
+from wanflow.cli.stray import stray_option
+from wanflow.cli.values import read_json
+from wanflow.cli.words import Words
+from wanflow.errors import InvalidRequest
+from wanflow.spec.catalog import packaged_catalog
+from wanflow.spec.document import is_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wanflow.spec.catalog import Catalog, Model
+
+
+@frozen
+class Wish:
+    """What a user asked for: the request, and the options that every model has."""
+
+    body: dict[str, Any]
+    options: Mapping[str, Any]
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """The arguments of `submit` beside the request."""
+        return {
+            "extra": dict(self.options["extra"]),
+            "validate": not self.options["no_validate"],
+        }
+
+
+class ModelGroup(click.Group):
+    """Has a command for each model of the documents; all of them do `work`."""
+
+    def __init__(self, *, waits: bool, **settings: Any) -> None:
+        self._waits = waits
+        super().__init__(
+            invoke_without_command=True,
+            callback=self._without_model,
+            params=_options(waits=waits),
+            subcommand_metavar="MODEL [OPTIONS]…",
+            **settings,
+        )
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The models."""
+        return packaged_catalog()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the models' names."""
+        return list(self.catalog.models)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Make the command of a model."""
+        model = self.catalog.models.get(cmd_name)
+        return None if model is None else ModelCommand(self.catalog, model, waits=self._waits)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a model.
+
+        Raises:
+            UnknownModel: there is no such model; the message names the nearest.
+        """
+        if not ctx.resilient_parsing:
+            find_model(self.catalog, args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of models."""
+        rows = [(one_line(m.name), first_sentence(m.summary)) for m in self.catalog.models.values()]
+        with formatter.section("Models"):
+            formatter.write_dl(rows)
+
+    def _without_model(self, **values: Any) -> None:
+        ctx = click.get_current_context()
+        if ctx.invoked_subcommand is not None:
+            return
+        if values["request"] is None:
+            ctx.fail(f"Name a model ({', '.join(self.catalog.models)}), or a file with --request")
+        perform(Wish(_read_request(values["request"]), values), waits=self._waits)
+
+
+class ModelCommand(click.Command):
+    """Submits to one model."""
+
+    def __init__(self, catalog: Catalog, model: Model, *, waits: bool) -> None:
+        self._catalog = catalog
+        self._model = model
+        self._waits = waits
+        shared = _options(waits=waits)
+        taken = {"--help", *(flag for option in shared for flag in option.opts)}
+        self._form = Form.of(parameters_of(catalog.document, model), taken)
+        super().__init__(
+            model.name,
+            callback=self._submit,
+            params=[*(option for _, option in self._form.options.values()), *shared],
+            help=one_line(model.summary),
+            short_help=first_sentence(model.summary),
+        )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and tell of an option that isn't the model's whose it is."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise stray_option(error, self._catalog, self._model) from None
+
+    def _submit(self, **values: Any) -> None:
+        ctx = click.get_current_context()
+        options = _merged(ctx)
+        base = {} if options["request"] is None else _read_request(options["request"])
+        if base.get("model", self._model.name) != self._model.name:
+            ctx.fail(f"The request is for the model {base['model']}, not for {self._model.name}")
+        body = {**base, "model": self._model.name, **self._form.body(values)}
+        perform(Wish(body, options), waits=self._waits)
+
+
+def perform(wish: Wish, *, waits: bool) -> None:
+    """Submit what was wished for, and wait for it and save it where `waits`."""
+    options = wish.options
+    connection = Connection.of(options)
+    if options["dry_run"]:
+        preview(wish.body, connection, as_json=options["as_json"], **wish.terms)
+        return
+    out = options.get("out")
+    Situation.current().keep(out, connection)
+    events = make_events(as_json=options["as_json"], submits=True)
+    with connection.client() as client:
+        if not waits:
+            with events.watching():
+                task = client.submit(wish.body, **wish.terms)
+            events.submitted(task)
+            return
+        with events.watching():
+            result = client.run(
+                wish.body,
+                out=out,
+                timeout=options["timeout"],
+                on_update=events.update,
+                **wish.terms,
+            )
+        events.done(result, list(result.paths))
+
+
+def _merged(ctx: click.Context) -> dict[str, Any]:
+    """Return the options as given after the model's name, else before it."""
+    before = ctx.parent.params if ctx.parent is not None else {}
+    default = ParameterSource.DEFAULT
+    given = {k: v for k, v in ctx.params.items() if ctx.get_parameter_source(k) is not default}
+    return {**before, **given}
+
+
+def _read_request(name: str) -> dict[str, Any]:
+    try:
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        body = decode(content)
+    except OSError as error:
+        raise InvalidRequest(f"the request {name} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InvalidRequest(f"the request {name} is not JSON: {error}") from None
+    if not is_object(body):
+        raise InvalidRequest(f"the request {name} is no JSON object")
+    return body
+
+
+def _read_extra(word: str) -> tuple[str, Any]:
+    name, equals, text = word.partition("=")
+    if not name or not equals:
+        raise ValueError(f"{word!r} is not of the form NAME=JSON")
+    try:
+        return name, read_json(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not JSON ({error}); a text needs quotes") from None
+
+
+def _options(*, waits: bool) -> list[click.Parameter]:
+    """Make the options that every model has."""
+    return [
+        *([out_option(), timeout_option()] if waits else []),
+        click.Option(
+            ["--request"], metavar="FILE", help="A JSON file with the whole request; - is stdin."
+        ),
+        click.Option(
+            ["--extra"],
+            type=Words(_read_extra),
+            multiple=True,
+            metavar="NAME=JSON",
+            help="A parameter that the documents don't know; may be repeated.",
+        ),
+        click.Option(["--no-validate"], is_flag=True, help="Send without checking the rules."),
+        click.Option(["--dry-run"], is_flag=True, help="Print the request and send nothing."),
+        *connection_options(),
+    ]
+
+
+run = ModelGroup(
+    waits=True,
+    name="run",
+    help="Submit to a model, wait, and save what was made.\n\n"
+    "wanflow run MODEL --help lists what the model takes.",
+)
+submit = ModelGroup(
+    waits=False,
+    name="submit",
+    help="Submit to a model, and print the task's id.\n\n"
+    "wanflow submit MODEL --help lists what the model takes.",
+)

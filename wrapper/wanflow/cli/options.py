@@ -1,0 +1,63 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wanflow._settings import DEFAULT_WAIT, KEY_VARIABLE, URL_VARIABLE
+from wanflow.cli.words import Words
+
+
+def connection_options() -> list[click.Parameter]:
+    """Make the options that say which API to talk to, and `--json`."""
+    return [
+        click.Option(["--base-url"], metavar="URL", help=f"Where the API is; else {URL_VARIABLE}."),
+        click.Option(
+            ["--api-key-file"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            help=f"A file that holds the key; else {KEY_VARIABLE}.",
+        ),
+        json_option(),
+    ]
+
+
+def json_option() -> click.Option:
+    """Make `--json`."""
+    return click.Option(
+        ["--json", "as_json"], is_flag=True, help="Print JSON, one object a line, for programs."
+    )
+
+
+def out_option(*, required: bool = False) -> click.Option:
+    """Make `--out`."""
+    without = "" if required else "; without it, their links are printed"
+    return click.Option(
+        ["-o", "--out"],
+        type=click.Path(path_type=Path, file_okay=False),
+        required=required,
+        help=f"The folder for the files{without}.",
+    )
+
+
+def timeout_option() -> click.Option:
+    """Make `--timeout`."""
+    return click.Option(
+        ["--timeout"],
+        type=Words(_seconds),
+        default=DEFAULT_WAIT,
+        show_default=f"{DEFAULT_WAIT:g}",
+        metavar="SECONDS",
+        help="How long to wait at most.",
+    )
+
+
+def _seconds(word: str) -> float:
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{word!r} is no number of seconds")
+    return seconds

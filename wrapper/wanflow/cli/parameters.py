@@ -1,0 +1,214 @@
+"""The options of a model, made from its schema: their names, what they take, what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import field, frozen
+
+from wanflow.cli.prose import first_sentence, one_line
+from wanflow.cli.values import read_value, types_of
+from wanflow.cli.words import Words
+from wanflow.spec.document import Json, is_array, is_object, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wanflow.spec.catalog import Model
+
+# Deeper objects are given as JSON.
+_DEEPEST = 3
+_SHOWN_CHOICES = 12
+
+
+@frozen
+class Parameter:
+    """A parameter of a model, or a field of one: `path` leads to it in the request."""
+
+    path: tuple[str, ...]
+    schema: Json = field(repr=False)
+    required: bool
+
+    @property
+    def name(self) -> str:
+        """The name, its parents' before it."""
+        return ".".join(self.path)
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it takes a list, so that its option may be given several times."""
+        return "array" in types_of(self.schema)
+
+    @property
+    def items(self) -> Json:
+        """The schema of what one option takes: a list's entries, else the parameter itself."""
+        found = self.schema.get("items")
+        return found if self.is_array and is_object(found) else self.schema
+
+    @property
+    def choices(self) -> list[str]:
+        """The values it is confined to, as words; empty where it is free."""
+        if types_of(self.items) == {"boolean"}:
+            return ["true", "false"]
+        return [_word(choice) for choice in self.items.get("enum", [])]
+
+    @property
+    def flags(self) -> list[str]:
+        """The option's names; a list's has the singular, too."""
+        flag = "--" + ".".join(_spelled(part) for part in self.path)
+        return [flag[:-1], flag] if self.is_array and re.search(r"[a-z]s$", flag) else [flag]
+
+    @property
+    def metavar(self) -> str:
+        """What it takes, in a word: `[5|10]`, `INTEGER 1..4`, `URL`."""
+        if self.choices and len(self.choices) <= _SHOWN_CHOICES:
+            return f"[{'|'.join(one_line(choice) for choice in self.choices)}]"
+        names = sorted(types_of(self.items))
+        if names == ["string"] and "uri" in str(self.items.get("format")):
+            return "URL"
+        plain = {"string": "TEXT", "object": "JSON", "array": "JSON"}
+        word = "|".join(dict.fromkeys(plain.get(name, name.upper()) for name in names)) or "VALUE"
+        return word + _range(self.items)
+
+    @property
+    def help(self) -> str:
+        """The first sentence of the description, and what the schema adds to it."""
+        marks = [*_bounds(self.schema), *(["required"] if self.required else [])]
+        if "default" in self.schema:
+            marks.append(f"default: {one_line(_word(self.schema['default']))}")
+        sentence = first_sentence(str(self.schema.get("description", "")))
+        return f"{sentence}  [{'; '.join(marks)}]" if marks else sentence
+
+    def read(self, word: str) -> Any:
+        """Read one word; of a list, that is a list of one entry, or a whole list in JSON.
+
+        Raises:
+            ValueError: it begins as JSON where JSON is wanted, and isn't.
+        """
+        if not self.is_array:
+            return read_value(word, self.schema)
+        if word.lstrip().startswith("[") and "array" not in types_of(self.items):
+            found = read_value(word, self.schema)
+            return found if is_array(found) else [found]
+        return [read_value(word, self.items)]
+
+
+def parameters_of(document: Json, model: Model) -> list[Parameter]:
+    """List what a model takes, each parameter before its fields."""
+    return list(_walk(document, model.schema, (), required=True))
+
+
+def _walk(
+    document: Json, schema: Json, path: tuple[str, ...], *, required: bool
+) -> Iterator[Parameter]:
+    needed = schema.get("required", ())
+    for name, node in schema.get("properties", {}).items():
+        if not is_object(node) or (not path and name == "model"):
+            continue
+        found = resolve(document, node)
+        here = Parameter((*path, name), found, required=required and name in needed)
+        yield here
+        if len(path) < _DEEPEST:
+            yield from _walk(document, found, here.path, required=here.required)
+
+
+@frozen
+class Form:
+    """The options of a model beside those that every model has."""
+
+    options: dict[str, tuple[Parameter, click.Option]]
+
+    @classmethod
+    def of(cls, parameters: list[Parameter], taken: set[str]) -> Form:
+        """Make an option for each parameter, under a name that isn't `taken`.
+
+        A name is taken by the command's own options, or where two parameters differ only in
+        what an option's name can't show; the later one gets a prefix or a number then.
+        """
+        used = set(taken)
+        made: dict[str, tuple[Parameter, click.Option]] = {}
+        for number, parameter in enumerate(parameters):
+            flags = _free(parameter.flags, used)
+            used.update(flags)
+            key = f"parameter_{number}"
+            made[key] = (parameter, _option(key, flags, parameter))
+        return cls(made)
+
+    def body(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the request's fields of the options that were given."""
+        body: dict[str, Any] = {}
+        for key, (parameter, _) in self.options.items():
+            value = values.get(key)
+            if value is None or value == ():
+                continue
+            if parameter.is_array:
+                value = [entry for entries in value for entry in entries]
+            _put(body, parameter.path, value)
+        return body
+
+
+def _option(key: str, flags: list[str], parameter: Parameter) -> click.Option:
+    boolean = types_of(parameter.schema) == {"boolean"}
+    optional: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if boolean else {}
+    return click.Option(
+        [*flags, key],
+        type=Words(parameter.read, lambda: parameter.choices),
+        multiple=parameter.is_array,
+        metavar=parameter.metavar,
+        help=parameter.help,
+        **optional,
+    )
+
+
+def _free(flags: list[str], used: set[str]) -> list[str]:
+    free = [flag for flag in flags if flag not in used]
+    if free:
+        return free
+    stem = f"--parameter-{flags[-1].removeprefix('--')}"
+    number = 1
+    while (flag := stem if number == 1 else f"{stem}-{number}") in used:
+        number += 1
+    return [flag]
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
+
+
+def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    *parents, last = path
+    node = body
+    for parent in parents:
+        inner = node.get(parent)
+        if not is_object(inner):
+            inner = node[parent] = Json()
+        node = inner
+    node[last] = value
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _range(schema: Json) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is None and high is None:
+        return ""
+    return f" {'' if low is None else low}..{'' if high is None else high}"
+
+
+def _bounds(schema: Json) -> Iterator[str]:
+    for keyword, phrase in _PHRASES.items():
+        if keyword in schema:
+            yield phrase.format(schema[keyword])
+
+
+_PHRASES = {
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {}",
+    "maxItems": "at most {}",
+}

@@ -1,0 +1,34 @@
+"""Other people's text, made fit for a terminal: no control characters, no markup."""
+
+from __future__ import annotations
+
+import re
+
+_SPACES = re.compile(r"\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_PROMINENT = re.compile(r"[`*]+")
+
+
+def printable(text: str) -> str:
+    """Replace what could steer a terminal, such as escape sequences; lines stay lines.
+
+    Lone surrogates and other characters that no terminal shows become their escapes.
+    """
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else _escape(letter) for letter in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, fit for a terminal."""
+    return printable(_SPACES.sub(" ", text).strip())
+
+
+def first_sentence(description: str) -> str:
+    """Return the first sentence of a description in Markdown, as plain text."""
+    paragraph = description.strip().partition("\n")[0]
+    return one_line(_PROMINENT.sub("", _SENTENCE_END.split(paragraph)[0])).rstrip(".:")
+
+
+def _escape(letter: str) -> str:
+    return " " if letter in "\t\r" else ascii(letter)[1:-1]

@@ -1,0 +1,120 @@
+"""How an error is told: a sentence on stderr, an event on stdout with `--json`, an exit code."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import define, field
+
+from wanflow import errors
+from wanflow.cli.exits import UNEXPECTED, exit_of
+from wanflow.cli.prose import one_line, printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow.cli.connection import Connection
+
+# After these, waiting for the task again leads nowhere.
+_FINAL = (errors.TaskFailed, errors.NotFound, errors.LinkExpired)
+_FACTS = (
+    *("task_id", "status", "code", "type", "param", "fallback_suggestion", "request_id"),
+    *("retry_after", "idempotency_key", "reason", "url", "advice", "resubmit"),
+)
+
+
+@define
+class Situation:
+    """What is known of a command when it ends: how to speak, and how its task is taken up again.
+
+    `options` are those that a command to resume needs, as words of a command line.
+    """
+
+    as_json: bool = False
+    options: list[str] = field(factory=list[str])
+
+    @classmethod
+    def current(cls) -> Situation:
+        """Return the situation of the command that runs."""
+        return click.get_current_context().find_object(cls) or cls()
+
+    def keep(self, out: Path | None, connection: Connection) -> None:
+        """Keep what a command to resume needs."""
+        self.options = [*(["-o", str(out)] if out else []), *connection.words()]
+
+    def resume(self, error: BaseException) -> str | None:
+        """Return the command that takes the task of an error up again, where that makes sense."""
+        task_id = getattr(error, "task_id", None)
+        if task_id is None or isinstance(error, _FINAL):
+            return None
+        verb = "download" if isinstance(error, errors.DownloadFailed) else "wait"
+        return printable(shlex.join(["wanflow", verb, task_id, *self.options]))
+
+
+def report(error: BaseException, situation: Situation) -> int:
+    """Tell an error and return the exit code of its kind."""
+    resume = situation.resume(error)
+    sentence = _sentence(error)
+    if resume is not None:
+        sentence = f"{sentence}\n  {resume}"
+    click.echo(f"wanflow: {sentence}", err=True)
+    if situation.as_json:
+        click.echo(json.dumps(_event(error, resume)))
+    return exit_of(error).code
+
+
+def _event(error: BaseException, resume: str | None) -> dict[str, Any]:
+    end = exit_of(error)
+    facts = {name: getattr(error, name, None) for name in _FACTS}
+    return {
+        "event": "error",
+        "kind": end.kind,
+        "exit_code": end.code,
+        "message": _sentence(error),
+        **{name: fact for name, fact in facts.items() if isinstance(fact, str | int | float)},
+        **({"resume": resume} if resume else {}),
+        **_violations(error),
+    }
+
+
+def _violations(error: BaseException) -> dict[str, Any]:
+    if not isinstance(error, errors.InvalidRequest):
+        return {}
+    return {
+        "violations": [
+            {"pointer": broken.pointer, "rule": broken.rule, "message": broken.message}
+            for broken in error.violations
+        ]
+    }
+
+
+def _sentence(error: BaseException) -> str:
+    match error:
+        case click.UsageError():
+            return _usage(error)
+        case click.ClickException():
+            return printable(error.format_message())
+        case errors.WaitTimeout(snapshot=seen):
+            state = f"last seen {seen.status or 'without a status'}" if seen else "never seen"
+            return one_line(f"task {error.task_id} has not ended yet ({state}), and goes on")
+        case KeyboardInterrupt():
+            return _interrupted(error)
+        case _ if exit_of(error) is UNEXPECTED:
+            return one_line(f"unexpected {type(error).__name__}: {error}")
+        case _:
+            return printable(str(error))
+
+
+def _usage(error: click.UsageError) -> str:
+    text = one_line(error.format_message()).rstrip(".")
+    return f"{text}; see {error.ctx.command_path} --help" if error.ctx else text
+
+
+def _interrupted(error: BaseException) -> str:
+    if getattr(error, "task_id", None) is not None:
+        return "interrupted; the task goes on, and this takes it up again:"
+    notes = getattr(error, "__notes__", [])
+    return one_line("; ".join(["interrupted", *notes]))

@@ -1,0 +1,75 @@
+"""`wanflow status`, `wait` and `download`: a task taken up by its id."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wanflow.cli.connection import Connection
+from wanflow.cli.events import make_events
+from wanflow.cli.options import connection_options, out_option, timeout_option
+from wanflow.cli.report import Situation
+from wanflow.errors import RateLimited, ServerError, UnexpectedAnswer, WaitTimeout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow import Task
+
+# Faults of the moment: a wait bears them from its first look on.
+_PASSING = (RateLimited, ServerError, UnexpectedAnswer)
+
+
+def _task_id() -> click.Argument:
+    return click.Argument(["task_id"], metavar="ID")
+
+
+@click.command(params=[_task_id(), *connection_options()])
+def status(task_id: str, as_json: bool, **options: Any) -> None:
+    """Look at a task once, and print how it stands."""
+    with _resumable(options, None).client() as client:
+        task = client.task(task_id).refresh()
+    if task.snapshot is not None:
+        make_events(as_json=as_json).looked(task.snapshot)
+
+
+@click.command(params=[_task_id(), out_option(), timeout_option(), *connection_options()])
+def wait(task_id: str, out: Path | None, timeout: float, as_json: bool, **options: Any) -> None:
+    """Wait until a task has ended, and save what it made."""
+    connection = _resumable(options, out)
+    events = make_events(as_json=as_json)
+    with connection.client() as client, events.watching():
+        task = client.task(task_id)
+        _reach(task)
+        result = task.wait(timeout, on_update=events.update)
+        paths = [] if out is None else result.download(out)
+    events.done(result, paths)
+
+
+@click.command(params=[_task_id(), out_option(required=True), *connection_options()])
+def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
+    """Save what a task made that has ended already."""
+    connection = _resumable(options, out)
+    events = make_events(as_json=as_json)
+    with connection.client() as client, events.watching():
+        task = client.task(task_id).refresh()
+        if task.snapshot is not None and not task.snapshot.ended:
+            raise WaitTimeout("", snapshot=task.snapshot, task_id=task_id)
+        result = task.wait()
+        paths = result.download(out)
+    events.done(result, paths)
+
+
+def _resumable(options: dict[str, Any], out: Path | None) -> Connection:
+    """Return the connection, and keep how the task would be taken up again."""
+    connection = Connection.of(options)
+    Situation.current().keep(out, connection)
+    return connection
+
+
+def _reach(task: Task) -> None:
+    """Look once, so that a server that isn't there is told of at once and not waited for."""
+    with suppress(*_PASSING):
+        task.refresh()

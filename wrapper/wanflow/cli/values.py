@@ -1,0 +1,86 @@
+"""Words of a command line, read as the JSON values that a schema wants."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from wanflow._core.snapshot import decode
+from wanflow.spec.document import is_object
+
+if TYPE_CHECKING:
+    from wanflow.spec.document import Json
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,300}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
+
+
+def types_of(schema: Json) -> set[str]:
+    """Return the names of the types that a schema speaks of; empty where it says none."""
+    named = schema.get("type", [])
+    found = {named} if isinstance(named, str) else set(named)
+    for keyword in ("anyOf", "oneOf"):
+        for branch in schema.get(keyword, []):
+            if is_object(branch):
+                found |= types_of(branch)
+    return found or {_type_of(choice) for choice in schema.get("enum", [])}
+
+
+def read_value(word: str, schema: Json) -> Any:
+    """Read a word as its schema wants it; one that doesn't fit stays as it is.
+
+    The rules then say of it what is wrong, in one list with all else that is.
+
+    Raises:
+        ValueError: it begins as JSON where JSON is wanted, and isn't.
+    """
+    for choice in schema.get("enum", []):
+        if word == (choice if isinstance(choice, str) else json.dumps(choice)):
+            return choice
+    types = types_of(schema)
+    if {"integer", "number"} & types and _INTEGER.fullmatch(word):
+        return int(word)
+    if "number" in types and _NUMBER.fullmatch(word):
+        return float(word)
+    if "boolean" in types and word.lower() in {"true", "false"}:
+        return word.lower() == "true"
+    if "null" in types and word == "null":
+        return None
+    return _structure(word, types)
+
+
+def read_json(word: str) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: it isn't JSON.
+    """
+    return decode(word.encode())
+
+
+def _structure(word: str, types: set[str]) -> Any:
+    opening = word.lstrip()[:1]
+    if (opening == "{" and "object" in types) or (opening == "[" and "array" in types):
+        return read_json(word)
+    if types:
+        return word
+    try:
+        return read_json(word)
+    except ValueError:
+        return word
+
+
+def _type_of(value: Any) -> str:
+    return next((name for kind, name in _NAMES.items() if isinstance(value, kind)), "null")
+
+
+# bool first: it is an int, too.
+_NAMES = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    dict: "object",
+    list: "array",
+}
