@@ -80,7 +80,7 @@ def test_a_port_in_use_is_told() -> None:
 
 def test_looks_and_seconds_exclude_each_other() -> None:
     """A task has one way to its end."""
-    with pytest.raises(ValueError, match="not by both"):
+    with pytest.raises(ValueError, match="not by two"):
         MockServer(looks=1, seconds=1)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from hmac import compare_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from wanflow.mock.refusal import Refusal
+from wanflow.mock.replays import Replays
+from wanflow.mock.terms import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _TOKEN = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{1,512}=*)")
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="wanflow mock"'),)
@@ -21,17 +23,74 @@ _MOST_ACCOUNTS = 10_000
 
 @define(eq=False)
 class Account:
-    """One API key's side of the mock; `name` is a digest of the key."""
+    """One API key's side of the mock; `name` is a digest of the key.
+
+    `reserved` are the credits of its unfinished tasks, `spent` those of its completed ones.
+    """
 
     name: str
+    terms: Terms = field(factory=Terms)
+    reserved: float = 0.0
+    spent: float = 0.0
     submitted: int = 0
+    replays: Replays = field(factory=Replays, repr=False)
+    _window: float = field(default=float("-inf"), repr=False)
+    _asked: int = field(default=0, repr=False)
+
+    def left(self) -> float | None:
+        """Return the credits that can still be reserved, None for no end of them."""
+        limit = self.terms.credits
+        return None if limit is None else round(limit - self.spent - self.reserved, 2)
+
+    def count(self, now: float) -> None:
+        """Count a request.
+
+        Raises:
+            Refusal: 429 with Retry-After, the account's rate is passed.
+        """
+        rate = self.terms.rate
+        if rate is None:
+            return
+        if now >= self._window + rate.seconds:
+            self._window, self._asked = now, 0
+        if self._asked >= rate.requests:
+            wait = max(1, -int(-(self._window + rate.seconds - now) // 1))
+            raise Refusal(429, headers=((b"retry-after", b"%d" % wait),))
+        self._asked += 1
+
+    def permit(self, model: str) -> None:
+        """Let the account use a model.
+
+        Raises:
+            Refusal: 403, it may not.
+        """
+        if model in self.terms.forbidden:
+            raise Refusal(403, model=model)
+
+    def reserve(self, credits: float) -> None:  # noqa: A002 - the word of the API
+        """Set credits aside for a task.
+
+        Raises:
+            Refusal: 402, there are not enough.
+        """
+        left = self.left()
+        if left is not None and credits > left:
+            raise Refusal(402, f"the task takes {credits:g} credits and {left:g} are left")
+        self.reserved = round(self.reserved + credits, 2)
+
+    def settle(self, credits: float, *, billed: bool) -> None:  # noqa: A002 - the word of the API
+        """Bill what was set aside for a task, or give it back."""
+        self.reserved = round(self.reserved - credits, 2)
+        if billed:
+            self.spent = round(self.spent + credits, 2)
 
 
 @define
 class Accounts:
-    """The accounts that have been seen, and the key that is asked for; None lets any key in."""
+    """The accounts seen so far; `api_key` None lets any key in, `terms` are for new ones."""
 
     api_key: str | None = field(default=None, repr=False)
+    terms: Terms = field(factory=Terms)
     _known: dict[bytes, Account] = field(factory=dict[bytes, Account], repr=False)
 
     def admit(self, headers: Mapping[bytes, bytes]) -> Account:
@@ -43,17 +102,35 @@ class Accounts:
         found = _TOKEN.fullmatch(headers.get(b"authorization", b""))
         if found is None:
             raise Refusal(401, headers=_CHALLENGE)
-        key = found[1]
-        return self._known.get(key) or self._open(key)
+        digest = sha256(found[1]).digest()
+        return self._known.get(digest) or self._open(digest, found[1])
+
+    def of(self, api_key: str) -> Account:
+        """Return the account of a key.
+
+        Raises:
+            ValueError: the key is none that is let in.
+        """
+        try:
+            return self.admit({b"authorization": b"Bearer " + api_key.encode("ascii", "replace")})
+        except Refusal as refusal:
+            raise ValueError("the mock lets no such API key in") from refusal
 
     def anyone(self) -> Account:
         """Return the account of whoever needs no key."""
-        return self._known.setdefault(b"", Account("anyone"))
+        return self._known.setdefault(b"", Account("anyone", self.terms))
 
-    def _open(self, key: bytes) -> Account:
+    def change(self, account: Account, **terms: Any) -> None:
+        """Give an account other terms; those that aren't named stay."""
+        account.terms = evolve(account.terms, **terms)
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(tuple(self._known.values()))
+
+    def _open(self, digest: bytes, key: bytes) -> Account:
         if self.api_key is not None and not compare_digest(key, self.api_key.encode()):
             raise Refusal(401, headers=_CHALLENGE)
         if len(self._known) >= _MOST_ACCOUNTS:
             del self._known[next(iter(self._known))]
-        account = self._known[key] = Account(sha256(key).hexdigest()[:16])
+        account = self._known[digest] = Account(digest.hex()[:16], self.terms)
         return account

@@ -28,10 +28,6 @@ class File:
     etag: bytes
 
 
-def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="wanflow-mock-media")
-
-
 @define
 class Gallery:
     """Makes files in a thread of its own and keeps the latest, up to `most` bytes in all."""
@@ -44,7 +40,7 @@ class Gallery:
     _making: dict[tuple[str, int], asyncio.Future[File]] = field(
         factory=dict[tuple[str, int], asyncio.Future[File]], repr=False
     )
-    _workers: ThreadPoolExecutor = field(factory=_workers, repr=False)
+    _workers: ThreadPoolExecutor | None = field(default=None, repr=False)
 
     async def file(self, task: Task, index: int) -> File:
         """Return one of a task's files, waiting for it where it is being made."""
@@ -56,6 +52,8 @@ class Gallery:
         making = self._making.get(key)
         if making is None:
             loop = asyncio.get_running_loop()
+            if self._workers is None:
+                self._workers = ThreadPoolExecutor(1, "wanflow-mock-media")
             making = loop.run_in_executor(self._workers, _make, task, index)
             self._making[key] = making
             making.add_done_callback(lambda done: self._keep(key, done))
@@ -63,7 +61,9 @@ class Gallery:
 
     def close(self) -> None:
         """End the thread; a file that is being made is made to its end."""
-        self._workers.shutdown(wait=True, cancel_futures=True)
+        if self._workers is not None:
+            self._workers.shutdown(wait=True, cancel_futures=True)
+            self._workers = None
 
     def _keep(self, key: tuple[str, int], done: asyncio.Future[File]) -> None:
         self._making.pop(key, None)

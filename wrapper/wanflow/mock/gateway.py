@@ -1,12 +1,12 @@
-"""What the mock does with a request, without sockets: submit a task, look at one."""
+"""What the mock does with a request, without sockets: submit a task, look at one, end it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from wanflow.mock.agenda import Agenda
 from wanflow.mock.clock import Clock, RealClock
 from wanflow.mock.order import Menu, menu_of
 from wanflow.mock.pace import Looks, Pace
@@ -14,23 +14,26 @@ from wanflow.mock.prices import billing_rules, credits_of, nominal_seconds
 from wanflow.mock.refusal import Refusal
 from wanflow.mock.task import Task, task_id, values_of
 from wanflow.mock.tasks import TaskStore
-from wanflow.mock.triggers import wishes_of
+from wanflow.mock.triggers import NO_WISHES, Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from wanflow.mock.account import Account
     from wanflow.mock.contract import Contract, Query, Submission
-    from wanflow.mock.order import Order
     from wanflow.spec.catalog import Model
     from wanflow.spec.document import Json
+    from wanflow.spec.violation import Violation
+
+_LONGEST_PROMPT = 500
 
 
-@define
+@define(eq=False)
 class Gateway:
     """The tasks of all accounts, and the rules of the document that they are made by.
 
-    `origin` is scheme, host and port of the links to results.
+    `origin` is scheme, host and port of the links to results; `forgive` picks violations that
+    don't count; `at_end` is called once for each task that is over, after it is billed.
     """
 
     contract: Contract
@@ -39,50 +42,75 @@ class Gateway:
     clock: Clock = field(factory=RealClock)
     pace: Pace = field(factory=Looks)
     tasks: TaskStore = field(factory=TaskStore)
+    forgive: Callable[[Violation], bool] | None = None
+    at_end: Callable[[Task], None] | None = None
+    agenda: Agenda = field(init=False, repr=False)
     _menus: Mapping[str, Menu] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Read every model's parameters once."""
         found = (model for one in self.contract.submissions for model in one.models.values())
         self._menus = {model.name: menu_of(model) for model in found}
+        self.agenda = Agenda(self.clock)
 
-    def submit(self, endpoint: Submission, account: Account, body: Json) -> Json:
-        """Take a request and return the answer to it.
+    def accept(self, endpoint: Submission, account: Account, body: Json) -> Model:
+        """Return the model of a request that breaks no rule of it.
 
         Raises:
-            Refusal: the request breaks a rule, or a magic word in it asks for another status.
+            Refusal: 404, there is no such model; 403, the account may not use it; 400, a rule is
+                broken: the first one, with its parameter.
         """
-        model = self._model(endpoint, body)
+        model = _model(endpoint, body)
+        account.permit(model.name)
         violations = self.contract.rules.violations(model, body)
+        if violations and self.forgive is not None:
+            violations = [one for one in violations if not self.forgive(one)]
         if violations:
             worst = violations[0]
             raise Refusal(400, worst.message, param=worst.parameter or None, model=model.name)
-        wishes = wishes_of(body)
-        if wishes.code not in {None, endpoint.success}:
-            raise Refusal(wishes.code or 0, model=model.name)
+        return model
+
+    def submit(
+        self,
+        endpoint: Submission,
+        account: Account,
+        model: Model,
+        body: Json,
+        wishes: Wishes = NO_WISHES,
+    ) -> Json:
+        """Make a task of an accepted request and return the answer to it.
+
+        Raises:
+            Refusal: 402, the account has too few credits left.
+        """
+        order = self._menus[model.name].order(body)
+        account.reserve(credits_of(order))
         task = self.opened(
             account,
             model.name,
-            self._menus[model.name].order(body),
-            prompt=str(body.get("prompt", "")),
+            order,
+            prompt=str(body.get("prompt", ""))[:_LONGEST_PROMPT],
+            callback_url=body.get("callback_url"),
             failure=wishes.failure,
+            pace=wishes.pace,
+            query=wishes.query,
+            file=wishes.file,
         )
         self.tasks.add(task)
+        due = task.pace.due()
+        if due is not None:
+            self._when_due(task, task.created + due)
         return self.receipt(endpoint, task)
 
-    def look(self, endpoint: Query, account: Account, raw_id: str) -> Json:
-        """Return the state of an account's task, and count the look.
-
-        Raises:
-            Refusal: 400, no id of a task; 404, no task of this account.
-        """
-        name = unquote(raw_id)
+    def find(self, account: Account, name: str) -> Task | None:
+        """Return an account's task, None for one that is unknown or another's."""
         task = self.tasks.get(name)
-        if task is None or task.account is not account:
-            if not endpoint.ids.is_valid(name):
-                raise Refusal(400, param=endpoint.parameter)
-            raise Refusal(404)
+        return task if task is not None and task.account is account else None
+
+    def look(self, endpoint: Query, task: Task) -> Json:
+        """Count a look at a task, and return what the task query says of it."""
         task.looks += 1
+        self.settle(task)
         return self.detail(endpoint, task)
 
     def detail(self, endpoint: Query, task: Task) -> Json:
@@ -90,26 +118,21 @@ class Gateway:
         phase = task.phase(self.clock.now())
         return endpoint.answer.build(values_of(task, phase, self.origin))
 
-    def _model(self, endpoint: Submission, body: Json) -> Model:
-        name = body.get("model")
-        if not isinstance(name, str):
-            allowed = ", ".join(endpoint.models)
-            what = "is required" if "model" not in body else "must be a string"
-            raise Refusal(400, f"model {what}: one of {allowed}", param="model")
-        model = endpoint.models.get(name)
-        if model is None:
-            raise Refusal(404)
-        return model
+    def settle(self, task: Task) -> None:
+        """Bill a task that has come to its end, or give back what it reserved."""
+        if task.end(self.clock.now()):
+            task.account.settle(task.credits, billed=task.failure is None)
+            if self.at_end is not None:
+                self.at_end(task)
 
     def opened(
         self,
         account: Account,
         model: str,
-        order: Order,
+        order: Any,
         *,
-        prompt: str = "",
-        failure: str | None = None,
         pace: Pace | None = None,
+        **more: Any,
     ) -> Task:
         """Make a task of an account, not yet remembered."""
         created = self.clock.now()
@@ -126,10 +149,9 @@ class Gateway:
             order=order,
             pace=pace,
             seed=self.seed,
-            prompt=prompt,
-            failure=failure,
             credits=credits_of(order),
             estimate=pace.estimate(nominal_seconds(order)),
+            **more,
         )
 
     def receipt(self, endpoint: Submission, task: Task) -> Json:
@@ -143,3 +165,21 @@ class Gateway:
         values["usage.credits_reserved"] = task.credits
         values["usage.user_group"] = answer.choose("usage.user_group", "default")
         return answer.build(values)
+
+    def _when_due(self, task: Task, when: float) -> None:
+        if when <= self.clock.now():
+            self.settle(task)
+        else:
+            self.agenda.at(when, lambda: self.settle(task))
+
+
+def _model(endpoint: Submission, body: Json) -> Model:
+    name = body.get("model")
+    if not isinstance(name, str):
+        allowed = ", ".join(endpoint.models)
+        what = "is required" if "model" not in body else "must be a string"
+        raise Refusal(400, f"model {what}: one of {allowed}", param="model")
+    model = endpoint.models.get(name)
+    if model is None:
+        raise Refusal(404)
+    return model

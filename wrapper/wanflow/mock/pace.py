@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from attrs import field, frozen
-from attrs.validators import ge
+from attrs.validators import ge, in_
 
 PENDING, PROCESSING, ENDED = "pending", "processing", "ended"
+
+Estimate = Literal["true", "wrong", "absent"]
+Progress = Literal["smooth", "stepwise", "stuck"]
+_ESTIMATES: tuple[Estimate, ...] = ("true", "wrong", "absent")
+_PROGRESS: tuple[Progress, ...] = ("smooth", "stepwise", "stuck")
+_STUCK_AT = 40
+_STEP = 25
 
 
 @frozen
@@ -33,8 +40,12 @@ class Pace(Protocol):
         """Return the progress just before the end, which a failed task keeps."""
         ...
 
-    def estimate(self, nominal: int) -> int:
+    def estimate(self, nominal: int) -> int | None:
         """Return the seconds to announce for a task that nominally takes `nominal`."""
+        ...
+
+    def due(self) -> float | None:
+        """Return the seconds after which a task ends by itself; None: it doesn't."""
         ...
 
 
@@ -50,9 +61,13 @@ class Immediately:
         """Return 0: nothing was seen before the end."""
         return 0
 
-    def estimate(self, nominal: int) -> int:  # noqa: ARG002 - a Pace
+    def estimate(self, nominal: int) -> int | None:  # noqa: ARG002 - a Pace
         """Return 0 seconds."""
         return 0
+
+    def due(self) -> float | None:
+        """Return 0: it is over as it begins."""
+        return 0.0
 
 
 @frozen
@@ -71,30 +86,63 @@ class Looks:
         """Return the progress at the query before the last."""
         return 100 * (self.n - 1) // self.n
 
-    def estimate(self, nominal: int) -> int:
+    def estimate(self, nominal: int) -> int | None:
         """Return the nominal time: looks take none of their own."""
         return nominal
+
+    def due(self) -> float | None:
+        """Return None: time alone ends nothing here."""
+        return None
 
 
 @frozen
 class Seconds:
-    """A task ends after `total` seconds, the first fifth of them in the queue."""
+    """A task ends after `total` seconds, the first `queue` of them pending (a fifth if None).
+
+    What it announces may be `true`, `wrong` (a third of the truth) or `absent`; its progress
+    `smooth`, `stepwise` (by quarters) or `stuck` from 40 % to the end. A total of infinity never
+    ends.
+    """
 
     total: float = field(default=5.0, validator=ge(0))
+    queue: float | None = None
+    announced: Estimate = field(default="true", validator=in_(_ESTIMATES))
+    progress: Progress = field(default="smooth", validator=in_(_PROGRESS))
 
     def phase(self, looks: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
-        """Return the phase after some seconds; progress runs smoothly once the queue is over."""
+        """Return the phase after some seconds."""
+        queue = self._queue()
         if elapsed >= self.total:
             return _END
-        queue = self.total / 5
         if elapsed < queue:
             return _START
-        return Phase(PROCESSING, int(100 * (elapsed - queue) / (self.total - queue)))
+        return Phase(PROCESSING, self._shaped(int(100 * (elapsed - queue) / (self.total - queue))))
 
     def last(self) -> int:
         """Return the highest progress short of the end."""
-        return 99
+        return self._shaped(99)
 
-    def estimate(self, nominal: int) -> int:  # noqa: ARG002 - a Pace
-        """Return the true time, in whole seconds."""
-        return -int(-self.total // 1)
+    def estimate(self, nominal: int) -> int | None:
+        """Return the time to announce, in whole seconds."""
+        if self.announced == "absent":
+            return None
+        total = nominal if self.total == float("inf") else self.total
+        return -int(-(total if self.announced == "true" else total / 3) // 1)
+
+    def due(self) -> float | None:
+        """Return the total; None where it is infinite."""
+        return None if self.total == float("inf") else self.total
+
+    def _queue(self) -> float:
+        if self.queue is not None:
+            return min(self.queue, self.total)
+        return 1.0 if self.total == float("inf") else self.total / 5
+
+    def _shaped(self, percent: int) -> int:
+        match self.progress:
+            case "smooth":
+                return percent
+            case "stepwise":
+                return percent // _STEP * _STEP
+            case "stuck":
+                return min(percent, _STUCK_AT)

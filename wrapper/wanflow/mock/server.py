@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wanflow.mock.account import Accounts
 from wanflow.mock.app import MockApp
+from wanflow.mock.clock import RealClock
 from wanflow.mock.contract import read
 from wanflow.mock.gateway import Gateway
 from wanflow.mock.pace import Immediately, Looks, Pace, Seconds
+from wanflow.mock.paces import pace_of
 from wanflow.mock.proof import prove
+from wanflow.mock.terms import Terms
 from wanflow.spec.document import Json, packaged
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
     from wanflow.mock.clock import Clock
+    from wanflow.mock.fault_rules import FaultRules
+    from wanflow.mock.journal import Journal
 
 DEFAULT_KEY = "mock-key"
 _PATIENCE = 10.0
@@ -42,7 +47,10 @@ class MockServer:
         seed: what ids and files are made from; the same seed gives the same ones.
         looks: a task ends at this many queries (the default: 2); 0 ends it at once.
         seconds: a task ends after this many seconds of the clock.
+        pace: any other way to a task's end, as a `Pace` or written (`seconds=60,queue=20`).
         clock: the time that tasks live by; None is the machine's.
+        terms: what each account may spend and ask for; no limits if None.
+        idempotency: whether an `Idempotency-Key` is honoured; real deployments may not.
         document: a merged document; None is the one that this installation carries.
 
     Raises:
@@ -59,21 +67,48 @@ class MockServer:
         seed: int = 0,
         looks: int | None = None,
         seconds: float | None = None,
+        pace: Pace | str | None = None,
         clock: Clock | None = None,
+        terms: Terms | None = None,
+        idempotency: bool = True,
         document: Json | None = None,
     ) -> None:
         self._wanted = (host, port)
         self.host = host
         self.api_key = api_key or DEFAULT_KEY
-        self.gateway = Gateway(read(document or packaged()), "", seed, pace=_pace(looks, seconds))
-        if clock is not None:
-            self.gateway.clock = clock
-        self.app = MockApp(self.gateway, Accounts(api_key))
-        self.gateway.origin = "http://mock.invalid"
+        self.gateway = Gateway(
+            read(document or packaged()),
+            "http://mock.invalid",
+            seed,
+            clock or RealClock(),
+            _pace(looks, seconds, pace),
+        )
         prove(self.gateway)
+        accounts = Accounts(api_key, terms or Terms())
+        self.app = MockApp(self.gateway, accounts, idempotency=idempotency)
         self._socket: socket.socket | None = None
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def clock(self) -> Clock:
+        """The time that tasks live by: `clock.advance(60)` lets a minute pass."""
+        return self.gateway.clock
+
+    @property
+    def faults(self) -> FaultRules:
+        """What goes wrong: `faults.add("status=503", operation=…, nth=2, count=1)`."""
+        return self.app.faults
+
+    @property
+    def journal(self) -> Journal:
+        """The latest exchanges."""
+        return self.app.journal
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who has asked: `accounts.of(key)` has credits, rate and models of its own."""
+        return self.app.accounts
 
     @property
     def port(self) -> int:
@@ -126,18 +161,21 @@ class MockServer:
             self._thread.join(_PATIENCE)
         if self._socket is not None:
             self._socket.close()
+        self.app.detach()
         self.app.gallery.close()
         self._socket = self._server = self._thread = None
 
 
-def _pace(looks: int | None, seconds: float | None) -> Pace:
-    if looks is not None and seconds is not None:
-        raise ValueError("a task ends by looks or by seconds, not by both")
+def _pace(looks: int | None, seconds: float | None, pace: Pace | str | None) -> Pace:
+    if sum(way is not None for way in (looks, seconds, pace)) > 1:
+        raise ValueError("a task ends by looks, by seconds or by a pace: not by two of them")
+    if isinstance(pace, str):
+        return pace_of(pace)
     if seconds is not None:
         return Seconds(seconds)
-    if looks is None:
-        return Looks()
-    return Looks(looks) if looks else Immediately()
+    if looks is not None:
+        return Looks(looks) if looks else Immediately()
+    return pace or Looks()
 
 
 def _import_serving() -> Any:

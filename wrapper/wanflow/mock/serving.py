@@ -11,6 +11,8 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from wanflow.mock.wire import TRANSPORT
+
 if TYPE_CHECKING:
     import socket
 
@@ -51,9 +53,6 @@ class Protocol(HttpToolsProtocol):
         length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self.transport.write(head + length + body)
         self.transport.close()
-
-
-TRANSPORT = "wanflow.transport"
 
 
 def make(app: MockApp) -> QuickServer:

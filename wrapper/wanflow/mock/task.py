@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
 from wanflow.mock.failures import message_of
+from wanflow.mock.fault import NO_FAULTS, Faults
 from wanflow.mock.pace import ENDED, PENDING, Pace, Phase
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from wanflow.mock.order import Order
 
 COMPLETED, FAILED = "completed", "failed"
+LINKS_LIVE = 24 * 3600.0
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-ID = re.compile(r"task-unified-[0-9]+-[a-z0-9]{8}", re.ASCII)
 
 
 @define(eq=False)
@@ -25,7 +25,8 @@ class Task:
     """A task of the mock.
 
     `failure` is the business code that it will end with, None for a task that completes;
-    `looks` counts the queries so far; `credits` are reserved for it, `estimate` is in seconds.
+    `looks` counts the queries so far, `ended` is when it was over; `credits` are reserved for it,
+    `estimate` is in seconds; `query` and `file` are what goes wrong when either is asked for.
     """
 
     id: str
@@ -38,15 +39,38 @@ class Task:
     prompt: str = field(repr=False, default="")
     failure: str | None = None
     credits: float = 0.0
-    estimate: int = 0
+    estimate: int | None = 0
+    callback_url: str | None = field(repr=False, default=None)
+    query: Faults = NO_FAULTS
+    file: Faults = NO_FAULTS
     looks: int = 0
+    ended: float | None = None
 
     def phase(self, now: float) -> Phase:
         """Return where the task stands, its status as the document spells it."""
-        phase = self.pace.phase(self.looks, now - self.created)
-        if phase.name != ENDED:
-            return phase
+        if self.ended is None:
+            phase = self._phase(now)
+            if phase.name != ENDED:
+                return phase
         return Phase(FAILED, self.pace.last()) if self.failure else Phase(COMPLETED, 100)
+
+    def end(self, now: float) -> bool:
+        """Note the moment of the end; False if it isn't there yet, or was noted before."""
+        if self.ended is not None or self._phase(now).name != ENDED:
+            return False
+        due = self.pace.due()
+        self.ended = now if due is None else self.created + due
+        return True
+
+    def _phase(self, now: float) -> Phase:
+        due = self.pace.due()
+        if due is not None and now >= self.created + due:  # as sums, so that no rounding is felt
+            return Phase(ENDED, 100)
+        return self.pace.phase(self.looks, now - self.created)
+
+    def expired(self, now: float) -> bool:
+        """Tell whether the links to its results have outlived their 24 hours."""
+        return self.ended is not None and now >= self.ended + LINKS_LIVE
 
     @property
     def extension(self) -> str:
@@ -64,7 +88,7 @@ class Task:
 def task_id(created: float, *seeds: object) -> str:
     """Return an id; the same seeds at the same second give the same one."""
     digest = sha256(repr(seeds).encode()).digest()
-    tail = "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:8])
+    tail = "".join([_LETTERS[byte % len(_LETTERS)] for byte in digest[:8]])
     return f"task-unified-{int(created)}-{tail}"
 
 

@@ -1,7 +1,10 @@
 """How a request asks for something other than its good answer.
 
-`Prefer: code=429` asks for a documented status. Where headers can't be set, words in any text of
-the request do: `[mock:code=429]`, and `[mock:fail=service_error]` for a task that fails.
+Headers: `Prefer: code=429` for a documented status, `X-Mock-Fault: reset` for a fault,
+`X-Mock-Pace: looks=5` for the task's pace. Where headers can't be set, words in any text of the
+request do the same: `[mock:code=429]`, `[mock:fault=reset]`, `[mock:pace=looks=5]`; and
+`[mock:fail=service_error]` makes the task fail, `[mock:task-fault=…]` and `[mock:file-fault=…]`
+have its queries and its files go wrong.
 """
 
 from __future__ import annotations
@@ -12,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.mock.failures import is_code
+from wanflow.mock.fault import NO_FAULTS, Faults, faults_of
+from wanflow.mock.paces import pace_of
 from wanflow.mock.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from wanflow.mock.pace import Pace
 
 _PREFERENCE = re.compile(rb"(?:^|[,;])\s*code\s*=\s*\"?([0-9]{3})\"?\s*(?=[,;]|$)")
-_WORD = re.compile(r"\[mock:([a-z]+)=([A-Za-z0-9_.-]{1,64})\]", re.ASCII)
+_WORD = re.compile(r"\[mock:([a-z-]{1,20})=([^\[\]]{1,200})\]", re.ASCII)
 _MARK = "[mock:"
 
 
@@ -28,9 +35,13 @@ class Wishes:
 
     code: int | None = None
     failure: str | None = None
+    fault: Faults = NO_FAULTS
+    query: Faults = NO_FAULTS
+    file: Faults = NO_FAULTS
+    pace: Pace | None = None
 
 
-_NONE = Wishes()
+NO_WISHES = Wishes()
 
 
 def preferred_code(headers: Mapping[bytes, bytes]) -> int | None:
@@ -38,6 +49,26 @@ def preferred_code(headers: Mapping[bytes, bytes]) -> int | None:
     preference = headers.get(b"prefer")
     found = _PREFERENCE.search(preference) if preference is not None else None
     return int(found[1]) if found else None
+
+
+def wanted_faults(headers: Mapping[bytes, bytes]) -> Faults:
+    """Return the faults that an `X-Mock-Fault` header asks for.
+
+    Raises:
+        Refusal: 400, the header names no faults of the mock.
+    """
+    wanted = headers.get(b"x-mock-fault")
+    return NO_FAULTS if wanted is None else _read(faults_of, wanted.decode("latin-1"))
+
+
+def wanted_pace(headers: Mapping[bytes, bytes]) -> Pace | None:
+    """Return the pace that an `X-Mock-Pace` header asks for.
+
+    Raises:
+        Refusal: 400, the header names no pace of the mock.
+    """
+    wanted = headers.get(b"x-mock-pace")
+    return None if wanted is None else _read(pace_of, wanted.decode("latin-1"))
 
 
 def wishes_of(body: Mapping[str, Any]) -> Wishes:
@@ -48,23 +79,39 @@ def wishes_of(body: Mapping[str, Any]) -> Wishes:
     """
     texts = [text for text in body.values() if isinstance(text, str) and _MARK in text]
     if not texts:
-        return _NONE
-    words = dict(_WORD.findall(" ".join(texts)))
-    unknown = words.keys() - {"code", "fail"}
+        return NO_WISHES
+    words: dict[str, str] = dict(_WORD.findall(" ".join(texts)))
+    unknown = words.keys() - _WORDS.keys()
     if unknown:
-        raise Refusal(400, f"[mock:{min(unknown)}=…] is no word of the mock; it knows code, fail")
-    return Wishes(_code(words.get("code")), _failure(words.get("fail")))
+        known = ", ".join(_WORDS)
+        raise Refusal(400, f"[mock:{min(unknown)}=…] is no word of the mock; it knows {known}")
+    return Wishes(**{_WORDS[word][0]: _read(_WORDS[word][1], text) for word, text in words.items()})
 
 
-def _code(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not re.fullmatch(r"[1-5][0-9]{2}", text):
-        raise Refusal(400, f"[mock:code={text}] must have a status from 100 to 599")
+def _read(reader: Callable[[str], Any], text: str) -> Any:
+    try:
+        return reader(text)
+    except ValueError as error:
+        raise Refusal(400, f"mock: {error}") from error
+
+
+def _code(text: str) -> int:
+    if not re.fullmatch(r"[1-5][0-9]{2}", text, re.ASCII):
+        raise ValueError(f"a code is a status from 100 to 599, not {text!r}")
     return int(text)
 
 
-def _failure(text: str | None) -> str | None:
-    if text is not None and not is_code(text):
-        raise Refusal(400, f"[mock:fail={text}] must have a business code such as service_error")
+def _failure(text: str) -> str:
+    if not is_code(text):
+        raise ValueError(f"fail takes a business code such as service_error, not {text!r}")
     return text
+
+
+_WORDS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "code": ("code", _code),
+    "fail": ("failure", _failure),
+    "fault": ("fault", faults_of),
+    "task-fault": ("query", faults_of),
+    "file-fault": ("file", faults_of),
+    "pace": ("pace", pace_of),
+}

@@ -1,0 +1,413 @@
+"""Each fault, shown by a plain socket client to do what it says."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+import pytest
+
+from wanflow.mock.fault import KINDS, faults_of
+from wanflow.mock.fault_rules import FILES, FaultRules
+from wanflow.spec.catalog import packaged_catalog
+
+if TYPE_CHECKING:
+    from wanflow.mock import MockServer
+
+CATALOG = packaged_catalog()
+MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")
+QUERY = CATALOG.task_query.operation_id
+
+
+class Seen(NamedTuple):
+    """What a client saw on its socket: the bytes, how the connection ended, and when."""
+
+    raw: bytes
+    end: str
+    seconds: float
+
+    @property
+    def status(self) -> int:
+        return int(self.raw[9:12])
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        lines = self.raw.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+        return {
+            name.lower(): value.strip() for name, _, value in (x.partition(b":") for x in lines)
+        }
+
+    @property
+    def body(self) -> bytes:
+        return self.raw.partition(b"\r\n\r\n")[2]
+
+    @property
+    def announced(self) -> int:
+        return int(self.headers[b"content-length"])
+
+
+class Caller:
+    """Says one request on a socket of its own and watches what comes back."""
+
+    def __init__(self, server: MockServer, key: str) -> None:
+        self.server, self.key = server, key
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, patience: float = 5, **headers: str
+    ) -> Seen:
+        content = b"" if body is None else json.dumps(body).encode()
+        lines = [f"{method} {path} HTTP/1.1", "Host: mock", f"Authorization: Bearer {self.key}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}", "", ""]
+        began, raw = time.monotonic(), b""
+        with socket.create_connection(
+            (self.server.host, self.server.port), timeout=patience
+        ) as wire:
+            wire.sendall("\r\n".join(lines).encode() + content)
+            try:
+                while not _whole(raw):
+                    piece = wire.recv(65536)
+                    if not piece:
+                        return Seen(raw, "closed", time.monotonic() - began)
+                    raw += piece
+            except ConnectionResetError:
+                return Seen(raw, "reset", time.monotonic() - began)
+            except TimeoutError:
+                return Seen(raw, "silence", time.monotonic() - began)
+        return Seen(raw, "whole", time.monotonic() - began)
+
+    def post(self, prompt: str = "a cat", **headers: str) -> Seen:
+        path = self.server.gateway.contract.base + MODEL.path
+        return self("POST", path, {**MODEL.example, "prompt": prompt}, **headers)
+
+    def get(self, task: str, **headers: str) -> Seen:
+        return self("GET", f"{self.server.gateway.contract.base}/v1/tasks/{task}", **headers)
+
+    def task(self, prompt: str = "a cat") -> str:
+        found: str = json.loads(self.post(prompt).body)["id"]
+        return found
+
+    def tasks(self) -> int:
+        account = self.server.accounts.of(self.key)
+        return sum(task.account is account for task in self.server.gateway.tasks)
+
+
+def _whole(raw: bytes) -> bool:
+    head, found, body = raw.partition(b"\r\n\r\n")
+    if not found or b"content-length" not in head:
+        return False
+    return len(body) >= int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
+
+
+@pytest.fixture
+def call(mock: MockServer, api_key: str) -> Caller:
+    return Caller(mock, api_key)
+
+
+@pytest.fixture
+def rules(mock: MockServer, api_key: str):
+    """The session's rules, cleared afterwards; tests use accounts of their own."""
+    yield mock.faults
+    mock.faults.clear()
+
+
+class TestInstead:
+    """Faults that come in the place of an answer: the gateway does no work."""
+
+    def test_reset(self, call) -> None:
+        """The connection is reset before any byte, and nothing was submitted."""
+        seen = call.post(X_Mock_Fault="reset")
+        assert (seen.raw, seen.end) == (b"", "reset")
+        assert call.tasks() == 0
+
+    def test_empty(self, call) -> None:
+        """The connection is closed in order, without a byte."""
+        seen = call.post(X_Mock_Fault="empty")
+        assert (seen.raw, seen.end) == (b"", "closed")
+        assert call.tasks() == 0
+
+    def test_stall(self, call) -> None:
+        """Nothing comes and nothing ends, however long a client waits."""
+        seen = call.post(X_Mock_Fault="stall", patience=0.4)
+        assert (seen.raw, seen.end) == (b"", "silence")
+        assert call.tasks() == 0
+
+    @pytest.mark.parametrize("status", [201, 204, 302, 404, 418, 429, 500, 502, 504, 520, 599])
+    def test_status(self, call, status) -> None:
+        """Any status is answered, documented or not."""
+        seen = call.post(X_Mock_Fault=f"status={status}")
+        assert seen.status == status
+        assert call.tasks() == 0
+
+    def test_html(self, call) -> None:
+        """A page of HTML comes with 200."""
+        seen = call.post(X_Mock_Fault="html")
+        assert seen.status == 200
+        assert seen.headers[b"content-type"].startswith(b"text/html")
+        assert seen.body.startswith(b"<!doctype html>")
+
+    def test_lost_task(self, call) -> None:
+        """A task that exists is not found."""
+        task = call.task()
+        assert call.get(task, X_Mock_Fault="lost-task").status == 404
+        assert call.get(task).status == 200
+
+
+class TestPause:
+    """Faults of time."""
+
+    def test_latency(self, call) -> None:
+        """The answer is as always, so many seconds later."""
+        seen = call.post(X_Mock_Fault="latency=0.3")
+        assert (seen.status, seen.end) == (200, "whole")
+        assert seen.seconds >= 0.3
+
+    def test_jitter(self) -> None:
+        """The pause is by chance, up to the bound, and the same for the same seed."""
+        pauses = [[rules.jitter(2.0) for _ in range(50)] for rules in (FaultRules(), FaultRules())]
+        assert pauses[0] == pauses[1]
+        assert len(set(pauses[0])) == 50
+        assert all(0 <= pause <= 2 for pause in pauses[0])
+
+    def test_jitter_is_served(self, call) -> None:
+        """A jitter lets the answer through."""
+        assert call.post(X_Mock_Fault="jitter=0.01").status == 200
+
+    def test_latency_comes_before_another_fault(self, call) -> None:
+        """Faults are combined by commas."""
+        seen = call.post(X_Mock_Fault="latency=0.2,reset")
+        assert seen.end == "reset"
+        assert seen.seconds >= 0.2
+
+
+class TestAnswer:
+    """Faults of what is said; the connection is sound."""
+
+    def test_truncated(self, call) -> None:
+        """The JSON ends in its middle, and Content-Length agrees with the cut."""
+        seen = call.post(X_Mock_Fault="truncated")
+        assert (seen.status, seen.end, seen.announced) == (200, "whole", len(seen.body))
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(seen.body)
+
+    def test_garbled(self, call) -> None:
+        """The body looks like JSON and isn't."""
+        seen = call.post(X_Mock_Fault="garbled")
+        assert seen.headers[b"content-type"] == b"application/json"
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(seen.body)
+
+    def test_unknown_enum(self, call) -> None:
+        """The status is a word that the document doesn't have."""
+        task = call.task()
+        body = json.loads(call.get(task, X_Mock_Fault="unknown-enum").body)
+        assert body["status"] not in {"pending", "processing", "completed", "failed"}
+
+    @pytest.mark.parametrize("field", ["id", "status", "task_info", "task_info.can_cancel"])
+    def test_missing(self, call, field) -> None:
+        """A field isn't there; all others are."""
+        body = json.loads(call.post(X_Mock_Fault=f"missing={field}").body)
+        first, _, second = field.partition(".")
+        assert (second not in body[first]) if second else (first not in body)
+        assert "model" in body
+
+    def test_null(self, call) -> None:
+        """A field has the value null."""
+        body = json.loads(call.post(X_Mock_Fault="null=id").body)
+        assert body["id"] is None
+
+    def test_backwards(self, call) -> None:
+        """A completed task is said to be processing, a processing one pending."""
+        task = call.task()
+        call.get(task)
+        before = json.loads(call.get(task).body)
+        back = json.loads(call.get(task, X_Mock_Fault="backwards").body)
+        assert (before["status"], back["status"]) == ("completed", "processing")
+        assert back["progress"] < before["progress"]
+        assert "results" not in back
+        assert json.loads(call.get(task).body)["status"] == "completed"
+
+
+class TestWire:
+    """Faults on the way of an answer: the gateway has done its work."""
+
+    def test_lost_answer(self, call) -> None:
+        """The task was submitted, and its client never hears of it."""
+        seen = call.post(X_Mock_Fault="lost-answer")
+        assert (seen.raw, seen.end) == (b"", "reset")
+        assert call.tasks() == 1
+
+    def test_reset_after_headers(self, call) -> None:
+        """The headers come, the body doesn't."""
+        seen = call.post(X_Mock_Fault="reset-after-headers")
+        assert (seen.status, seen.body, seen.end) == (200, b"", "reset")
+        assert seen.announced > 0
+
+    def test_reset_in_body(self, call) -> None:
+        """Half of the body comes, then a reset."""
+        seen = call.post(X_Mock_Fault="reset-in-body")
+        assert (seen.status, seen.end) == (200, "reset")
+        assert 0 < len(seen.body) < seen.announced
+
+    def test_stall_in_body(self, call) -> None:
+        """Half of the body comes, then nothing for ever."""
+        seen = call.post(X_Mock_Fault="stall-in-body", patience=0.4)
+        assert (seen.status, seen.end) == (200, "silence")
+        assert 0 < len(seen.body) < seen.announced
+
+    def test_wrong_length_too_long(self, call) -> None:
+        """More bytes are announced than come."""
+        seen = call.post(X_Mock_Fault="wrong-length=10")
+        assert (seen.end, seen.announced) == ("closed", len(seen.body) + 10)
+
+    def test_wrong_length_too_short(self, call) -> None:
+        """Fewer bytes are announced than come."""
+        seen = call.post(X_Mock_Fault="wrong-length=-10")
+        assert seen.announced == len(seen.body) - 10
+
+    def test_drip(self, call) -> None:
+        """The body comes whole, in 20 pieces with a pause after each."""
+        seen = call.post(X_Mock_Fault="drip=0.02")
+        assert (seen.end, len(seen.body)) == ("whole", seen.announced)
+        assert seen.seconds >= 0.02 * 15
+        json.loads(seen.body)
+
+
+def test_every_fault_is_shown_above() -> None:
+    """No fault is without a test of its name."""
+    shown = {
+        name.removeprefix("test_").replace("_", "-")
+        for group in (TestInstead, TestPause, TestAnswer, TestWire)
+        for name in vars(group)
+    }
+    missing = [name for name in KINDS if not any(test.startswith(name) for test in shown)]
+    assert KINDS
+    assert not missing
+
+
+def test_a_magic_word_does_what_a_header_does(call) -> None:
+    """Where headers can't be set, a word in the prompt brings the fault."""
+    assert call.post("a cat [mock:fault=reset]").end == "reset"
+    assert call.post("[mock:fault=latency=0.01,status=520] a cat").status == 520
+
+
+def test_a_magic_word_has_a_task_go_wrong_later(call) -> None:
+    """A word in the prompt can be about the task's queries, or its files."""
+    task = call.task("a cat [mock:task-fault=status=503]")
+    assert call.get(task).status == 503
+    task = call.task("a cat [mock:file-fault=reset-in-body] [mock:pace=immediately]")
+    seen = call("GET", f"/media/{task}/0.png")
+    assert (seen.status, seen.end) == (200, "reset")
+    assert seen.headers[b"content-type"] == b"image/png"
+
+
+class TestRules:
+    """Standing orders for faults, by the admin API."""
+
+    def add(self, mock, key, **rule) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        answer = httpx.post(f"{mock.url}/_mock/faults", json=rule, headers=headers, trust_env=False)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def test_of_an_account(self, mock, rules, call, api_key) -> None:
+        """A rule made with a key is for that key's requests alone."""
+        self.add(mock, api_key, fault="status=502")
+        assert call.post().status == 502
+        assert Caller(mock, api_key + "-other").post().status == 200
+
+    def test_of_an_operation(self, mock, rules, call, api_key) -> None:
+        """A rule may be about one operation."""
+        self.add(mock, api_key, fault="status=502", operation=QUERY)
+        task = call.task()
+        assert call.get(task).status == 502
+
+    def test_of_the_files(self, mock, rules, call, api_key) -> None:
+        """The files have a name of their own, and rules like the operations."""
+        self.add(mock, api_key, fault="status=503", operation=FILES)
+        task = call.task("[mock:pace=immediately]")
+        assert call("GET", f"/media/{task}/0.png").status == 503
+
+    def test_of_the_nth_call(self, mock, rules, call, api_key) -> None:
+        """From the nth call on, so many times: then all is well again."""
+        self.add(mock, api_key, fault="status=500", operation=QUERY, nth=2, count=2)
+        task = call.task()
+        assert [call.get(task).status for _ in range(5)] == [200, 500, 500, 200, 200]
+
+    def test_by_chance(self, rules) -> None:
+        """A probability strikes about as often as it says, and never for 0."""
+        chance = FaultRules()
+        chance.add("reset", probability=0.3)
+        struck = sum(bool(chance.choose("x", None).all) for _ in range(1000))
+        assert 220 < struck < 380
+        never = FaultRules()
+        never.add("reset", probability=0)
+        assert not any(never.choose("x", None).all for _ in range(100))
+
+    def test_listed_and_taken_back(self, mock, rules, call, api_key) -> None:
+        """Rules can be seen, and put out of force one by one or all at once."""
+        url = f"{mock.url}/_mock/faults"
+        headers = {"Authorization": f"Bearer {api_key}"}
+        first = self.add(mock, api_key, fault="status=500")
+        second = self.add(mock, api_key, fault="status=502")
+        call.post()
+        listed = httpx.get(url, headers=headers, trust_env=False).json()["faults"]
+        assert [(one["id"], one["struck"]) for one in listed] == [
+            (first["id"], 1),
+            (second["id"], 0),
+        ]
+        assert httpx.delete(f"{url}/{first['id']}", trust_env=False).status_code == 200
+        assert call.post().status == 502
+        assert httpx.delete(f"{url}/{first['id']}", trust_env=False).status_code == 404
+        assert httpx.delete(url, headers=headers, trust_env=False).json() == {"faults": []}
+        assert call.post().status == 200
+
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            {},
+            {"fault": 3},
+            {"fault": "nonsense"},
+            {"fault": "status=99"},
+            {"fault": "status=600"},
+            {"fault": "reset=1"},
+            {"fault": "reset", "operation": "nothing"},
+            {"fault": "reset", "operation": 3},
+            {"fault": "reset", "nth": 0},
+            {"fault": "reset", "nth": "2"},
+            {"fault": "reset", "count": 0},
+            {"fault": "reset", "count": 1.5},
+            {"fault": "reset", "probability": 2},
+            {"fault": "reset", "probability": "x"},
+            {"fault": "reset", "more": 1},
+            {"fault": "latency=99999"},
+        ],
+        ids=range(16),
+    )
+    def test_a_rule_that_makes_no_sense_is_a_400(self, mock, rules, rule) -> None:
+        """It is refused with a reason, and not put in force."""
+        answer = httpx.post(f"{mock.url}/_mock/faults", json=rule, trust_env=False)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"]
+        assert not list(rules)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "resett", "latency", "latency=x", "missing=", "drip=-1", "a" * 999]
+)
+def test_a_fault_that_is_none_is_told(call, text) -> None:
+    """A misspelt fault is a 400, never ignored."""
+    with pytest.raises(ValueError, match="fault"):
+        faults_of(text)
+    if text:
+        assert call.post(X_Mock_Fault=text).status == 400
+
+
+def test_the_server_lives_on(mock, call) -> None:
+    """After all that went wrong, the next request is answered."""
+    for name in ("reset", "empty", "reset-in-body", "wrong-length=5", "lost-answer"):
+        call.post(X_Mock_Fault=name)
+    assert call.post().status == 200

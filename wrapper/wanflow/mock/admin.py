@@ -1,0 +1,215 @@
+"""`/_mock`: the mock's own side, for tests and tools: clock, faults, accounts, tasks, journal."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import define, field
+
+from wanflow.mock.answer import Answer, json_answer
+from wanflow.mock.metrics import exposition
+from wanflow.mock.payload import parse
+from wanflow.mock.refusal import Refusal
+from wanflow.mock.terms import rate_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from wanflow.mock.account import Account, Accounts
+    from wanflow.mock.fault_rules import FaultRule, FaultRules
+    from wanflow.mock.gateway import Gateway
+    from wanflow.mock.journal import Journal
+    from wanflow.mock.request import Request
+    from wanflow.mock.task import Task
+    from wanflow.spec.document import Json
+
+    Handler = Callable[[Request], Awaitable[Answer]]
+
+_TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_RULE = re.compile(r"/_mock/faults/([0-9]{1,9})", re.ASCII)
+_MOST_SHOWN = 500
+
+
+@define(eq=False)
+class Admin:
+    """Shows and changes what the mock does.
+
+    An `Authorization: Bearer …` header narrows faults, accounts, tasks and journal to that key's
+    account; without one they are everybody's. Changes are made in JSON only, so that no page of
+    another origin can make them.
+    """
+
+    gateway: Gateway
+    accounts: Accounts
+    faults: FaultRules
+    journal: Journal
+    _handlers: Mapping[tuple[str, str], Handler] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Lay out the paths."""
+        self._handlers = {
+            ("GET", "/_mock/health"): self._health,
+            ("GET", "/_mock/clock"): self._clock,
+            ("POST", "/_mock/clock/advance"): self._advance,
+            ("GET", "/_mock/faults"): self._list_faults,
+            ("POST", "/_mock/faults"): self._add_fault,
+            ("DELETE", "/_mock/faults"): self._clear_faults,
+            ("GET", "/_mock/account"): self._show_account,
+            ("PATCH", "/_mock/account"): self._change_account,
+            ("GET", "/_mock/tasks"): self._tasks,
+            ("GET", "/_mock/journal"): self._entries,
+            ("DELETE", "/_mock/journal"): self._forget,
+            ("GET", "/_mock/metrics"): self._metrics,
+        }
+
+    async def answer(self, request: Request) -> Answer | None:
+        """Answer a request for the mock itself; None where the path is none of its own.
+
+        Raises:
+            Refusal: 400, a value makes no sense; 404 and 405 as usual.
+        """
+        path = request.path
+        handler = self._handlers.get((request.method, path))
+        if handler is not None:
+            return await handler(request)
+        rule = _RULE.fullmatch(path)
+        if rule is not None:
+            request.allow("DELETE")
+            if not self.faults.remove(int(rule[1])):
+                raise Refusal(404, f"there is no rule {rule[1]}")
+            return json_answer(200, {"removed": int(rule[1])})
+        methods = [method for method, known in self._handlers if known == path]
+        if methods:
+            request.allow(*methods)
+        return None
+
+    def _account(self, request: Request) -> Account | None:
+        known = b"authorization" in request.headers
+        return self.accounts.admit(request.headers) if known else None
+
+    async def _health(self, _request: Request) -> Answer:
+        return json_answer(200, {"status": "ok", "tasks": len(self.gateway.tasks)})
+
+    async def _clock(self, _request: Request) -> Answer:
+        clock = self.gateway.clock
+        return json_answer(200, {"now": clock.now(), "runs": clock.runs})
+
+    async def _advance(self, request: Request) -> Answer:
+        seconds = (await _json(request)).get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise Refusal(400, "seconds must be a number", param="seconds")
+        try:
+            self.gateway.clock.advance(seconds)
+        except ValueError as error:
+            raise Refusal(400, str(error), param="seconds") from error
+        return await self._clock(request)
+
+    async def _list_faults(self, request: Request) -> Answer:
+        account = self._account(request)
+        shown = [_rule(rule) for rule in self.faults if account in {None, rule.account}]
+        return json_answer(200, {"faults": shown})
+
+    async def _add_fault(self, request: Request) -> Answer:
+        try:
+            rule = self.faults.load(await _json(request), self._account(request))
+        except ValueError as error:
+            raise Refusal(400, str(error)) from error
+        return json_answer(201, _rule(rule))
+
+    async def _clear_faults(self, request: Request) -> Answer:
+        account = self._account(request)
+        for rule in self.faults:
+            if account in {None, rule.account}:
+                self.faults.remove(rule.id)
+        return json_answer(200, {"faults": []})
+
+    async def _show_account(self, request: Request) -> Answer:
+        return json_answer(200, _shown(self.accounts.admit(request.headers)))
+
+    async def _change_account(self, request: Request) -> Answer:
+        account = self.accounts.admit(request.headers)
+        try:
+            self.accounts.change(account, **_terms(await _json(request)))
+        except ValueError as error:
+            raise Refusal(400, str(error)) from error
+        return json_answer(200, _shown(account))
+
+    async def _tasks(self, request: Request) -> Answer:
+        account, query = self._account(request), self.gateway.contract.query
+        tasks = [task for task in self.gateway.tasks if account in {None, task.account}]
+        shown = [self._task(task, query) for task in tasks[: -_MOST_SHOWN - 1 : -1]]
+        return json_answer(200, {"tasks": shown})
+
+    def _task(self, task: Task, query: Any) -> Json:
+        more = {
+            "account": task.account.name,
+            "prompt": task.prompt,
+            "credits": task.credits,
+            "looks": task.looks,
+            "expired": task.expired(self.gateway.clock.now()),
+        }
+        return {**self.gateway.detail(query, task), **more}
+
+    async def _entries(self, request: Request) -> Answer:
+        account = self._account(request)
+        entries = [
+            entry for entry in self.journal if account is None or entry.account == account.name
+        ]
+        return json_answer(200, {"entries": [entry._asdict() for entry in entries[-_MOST_SHOWN:]]})
+
+    async def _forget(self, _request: Request) -> Answer:
+        self.journal.clear()
+        return json_answer(200, {"entries": []})
+
+    async def _metrics(self, _request: Request) -> Answer:
+        text = exposition(self.gateway, self.journal)
+        return Answer(200, text.encode(), (_TEXT,))
+
+
+async def _json(request: Request) -> Json:
+    return parse(request.headers, await request.body())
+
+
+def _rule(rule: FaultRule) -> Json:
+    return {
+        "id": rule.id,
+        "fault": str(rule.faults),
+        "operation": rule.operation,
+        "probability": rule.probability,
+        "nth": rule.nth,
+        "count": rule.count,
+        "account": None if rule.account is None else rule.account.name,
+        "seen": rule.seen,
+        "struck": rule.struck,
+    }
+
+
+def _shown(account: Account) -> Json:
+    rate = account.terms.rate
+    return {
+        "name": account.name,
+        "credits": account.terms.credits,
+        "left": account.left(),
+        "reserved": account.reserved,
+        "spent": account.spent,
+        "rate": None if rate is None else f"{rate.requests}/{rate.seconds:g}",
+        "forbidden": sorted(account.terms.forbidden),
+    }
+
+
+def _terms(raw: Json) -> dict[str, Any]:
+    terms: dict[str, Any] = {}
+    for name, value in raw.items():
+        match name, value:
+            case "credits" | "rate", None:
+                terms[name] = None
+            case "credits", int() | float() if value >= 0 and not isinstance(value, bool):
+                terms[name] = float(value)
+            case "rate", str():
+                terms[name] = rate_of(value)
+            case "forbidden", [*names] if all(isinstance(one, str) for one in names):
+                terms[name] = frozenset(cast("list[str]", names))
+            case _:
+                raise ValueError(f"an account has credits, rate and forbidden; {name} is wrong")
+    return terms

@@ -1,0 +1,67 @@
+"""What is to be done at its time, on the mock's clock and in the thread of its event loop."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from wanflow.mock.clock import Clock
+
+    Entry = tuple[float, int, Callable[[], None]]
+
+
+@define(eq=False)
+class Agenda:
+    """Actions by their time; those of the same moment in the order they were put down."""
+
+    clock: Clock
+    _entries: list[Entry] = field(factory=list, repr=False)  # pyright: ignore[reportUnknownVariableType]
+    _written: int = 0
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
+    _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Look again whenever the clock is moved."""
+        self.clock.on_advance(self._wake)
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a running loop do what is due from now on."""
+        self._loop = loop
+        self._set_timer()
+
+    def detach(self) -> None:
+        """Leave the loop, which is about to close; what is written stays."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop = self._timer = None
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        """Put an action down for a moment of the clock."""
+        self._written += 1
+        heapq.heappush(self._entries, (when, self._written, action))
+        if self._entries[0][1] == self._written:
+            self._set_timer()
+
+    def run_due(self) -> None:
+        """Do everything whose time has come."""
+        while self._entries and self._entries[0][0] <= self.clock.now():
+            heapq.heappop(self._entries)[2]()
+        self._set_timer()
+
+    def _wake(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.run_due)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._loop is not None and self._entries and self.clock.runs:
+            wait = max(0.0, self._entries[0][0] - self.clock.now())
+            self._timer = self._loop.call_later(wait, self.run_due)

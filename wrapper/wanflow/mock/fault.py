@@ -1,0 +1,113 @@
+"""What can go wrong on purpose, as it is written: `reset`, `status=503`, `latency=0.2,drip=0.1`."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from attrs import frozen
+
+
+class Stage(Enum):
+    """When a fault strikes: as a pause, instead of the work, on the answer, or on its way."""
+
+    PAUSE = "pause"
+    INSTEAD = "instead"
+    ANSWER = "answer"
+    WIRE = "wire"
+
+
+@frozen
+class Kind:
+    """A fault by its stage, the values that it takes, and what it does."""
+
+    stage: Stage
+    takes: str
+    effect: str
+
+
+_SECONDS = r"[0-9]{1,4}(\.[0-9]{1,3})?"
+_FIELD = r"[A-Za-z0-9_.]{1,64}"
+
+KINDS = {
+    "latency": Kind(Stage.PAUSE, _SECONDS, "answer so many seconds later"),
+    "jitter": Kind(Stage.PAUSE, _SECONDS, "answer up to so many seconds later, by chance"),
+    "status": Kind(Stage.INSTEAD, r"[2-5][0-9]{2}", "answer with this status, documented or not"),
+    "html": Kind(Stage.INSTEAD, "", "answer 200 with a page of HTML"),
+    "reset": Kind(Stage.INSTEAD, "", "reset the connection before any work or answer"),
+    "empty": Kind(Stage.INSTEAD, "", "close the connection without an answer"),
+    "stall": Kind(Stage.INSTEAD, "", "never answer, and keep the connection open"),
+    "lost-task": Kind(Stage.INSTEAD, "", "know nothing of the task (404)"),
+    "truncated": Kind(Stage.ANSWER, "", "cut the JSON in the middle"),
+    "garbled": Kind(Stage.ANSWER, "", "write the JSON with the wrong quotes"),
+    "unknown-enum": Kind(Stage.ANSWER, "", "say a status that the document doesn't have"),
+    "missing": Kind(Stage.ANSWER, _FIELD, "leave this field out"),
+    "null": Kind(Stage.ANSWER, _FIELD, "give this field the value null"),
+    "backwards": Kind(Stage.ANSWER, "", "tell of the task as it was before"),
+    "lost-answer": Kind(Stage.WIRE, "", "do the work, then reset instead of answering"),
+    "reset-after-headers": Kind(Stage.WIRE, "", "reset once the headers are sent"),
+    "reset-in-body": Kind(Stage.WIRE, "", "reset once half of the body is sent"),
+    "stall-in-body": Kind(Stage.WIRE, "", "stop for ever once half of the body is sent"),
+    "wrong-length": Kind(Stage.WIRE, r"-?[1-9][0-9]{0,5}", "announce so many bytes too many"),
+    "drip": Kind(Stage.WIRE, _SECONDS, "send the body in 20 pieces, with such a pause between"),
+}
+LONGEST = 300
+
+
+@frozen
+class Fault:
+    """One thing to go wrong: its name among `KINDS`, and its value, empty for those without."""
+
+    name: str
+    value: str = ""
+
+    @property
+    def stage(self) -> Stage:
+        """When it strikes."""
+        return KINDS[self.name].stage
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}" if self.value else self.name
+
+
+@frozen
+class Faults:
+    """What goes wrong with one exchange, in the order of writing."""
+
+    all: tuple[Fault, ...] = ()
+
+    def at(self, stage: Stage) -> Fault | None:
+        """Return the first fault of a stage."""
+        return next((fault for fault in self.all if fault.stage is stage), None)
+
+    def seconds(self, name: str) -> float:
+        """Return a pause in seconds, 0 where none is wanted."""
+        return sum(float(fault.value) for fault in self.all if fault.name == name)
+
+    def __str__(self) -> str:
+        return ",".join(str(fault) for fault in self.all)
+
+
+NO_FAULTS = Faults()
+
+
+def faults_of(text: str) -> Faults:
+    """Read faults, separated by commas.
+
+    Raises:
+        ValueError: a name is unknown, or a value isn't what its fault takes.
+    """
+    if len(text) > LONGEST:
+        raise ValueError(f"faults are written in at most {LONGEST} characters")
+    return Faults(tuple(_fault(part.strip()) for part in text.split(",")))
+
+
+def _fault(text: str) -> Fault:
+    name, _, value = text.partition("=")
+    kind = KINDS.get(name)
+    if kind is None:
+        raise ValueError(f"there is no fault {name!r}; there are {', '.join(KINDS)}")
+    if not re.fullmatch(kind.takes, value, re.ASCII):
+        wanted = f"a value like /{kind.takes}/" if kind.takes else "no value"
+        raise ValueError(f"the fault {name} takes {wanted}, not {value!r}")
+    return Fault(name, value)

@@ -1,0 +1,39 @@
+"""What an account may do: how much it can spend, how often it can ask, which models it can't."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import field, frozen
+from attrs.validators import ge, gt
+
+_RATE = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})", re.ASCII)
+
+
+@frozen
+class Rate:
+    """So many requests in so many seconds of the mock's clock, counted from the first of them."""
+
+    requests: int = field(validator=ge(1))
+    seconds: float = field(validator=gt(0))
+
+
+@frozen
+class Terms:
+    """The terms of an account: `credits` None is no end of them, `rate` None no limit."""
+
+    credits: float | None = None
+    rate: Rate | None = None
+    forbidden: frozenset[str] = frozenset()
+
+
+def rate_of(text: str) -> Rate:
+    """Read a rate written as `5/60`: 5 requests in 60 seconds.
+
+    Raises:
+        ValueError: the text is none.
+    """
+    found = _RATE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"a rate is written as REQUESTS/SECONDS, such as 5/60, not {text!r}")
+    return Rate(int(found[1]), int(found[2]))
