@@ -1,0 +1,26 @@
+"""The checkout that these tests are part of, and its documents, read once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wanflow.spec.build import Built, build
+from wanflow.spec.project import Project, find_project
+from wanflow.spec.source import Source, read_sources
+
+
+@pytest.fixture(scope="session")
+def project() -> Project:
+    return find_project(Path(__file__).parent)
+
+
+@pytest.fixture(scope="session")
+def sources(project: Project) -> list[Source]:
+    return read_sources(project.sources)
+
+
+@pytest.fixture(scope="session")
+def built(project: Project) -> Built:
+    return build(project)

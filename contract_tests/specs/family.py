@@ -1,0 +1,108 @@
+"""Small documents in the manner of the family, made to order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wanflow.spec.merge import Merged, merge
+from wanflow.spec.source import Source, source_from_text
+from wanflow.spec.yaml_text import write_yaml
+
+Json = dict[str, Any]
+
+VIDEOS = "/v1/videos/generations"
+SERVER = "https://api.example.com/apiv1"
+
+ANSWER: Json = {
+    "type": "object",
+    "properties": {"id": {"type": "string"}, "status": {"type": "string"}},
+}
+ERROR: Json = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
+        }
+    },
+}
+
+
+def request(*models: str, required: tuple[str, ...] = ("model",), **properties: Json) -> Json:
+    """A request schema that names its models in an enum."""
+    return {
+        "type": "object",
+        "required": list(required),
+        "properties": {"model": {"type": "string", "enum": list(models)}, **properties},
+    }
+
+
+def document(
+    schema: Json,
+    *,
+    path: str = VIDEOS,
+    name: str = "VideoGenerationRequest",
+    answer: Json = ANSWER,
+    error: Json = ERROR,
+    statuses: tuple[str, ...] = ("400",),
+    example: Json | None = None,
+    **schemas: Json,
+) -> Json:
+    """A whole document with one submission."""
+    failure = {"$ref": "#/components/schemas/ErrorResponse"}
+    media: Json = {"schema": {"$ref": f"#/components/schemas/{name}"}}
+    if example is not None:
+        media["examples"] = {"shown": {"value": example}}
+    responses = {status: answered(failure) for status in statuses}
+    responses["200"] = answered({"$ref": "#/components/schemas/VideoGenerationResponse"})
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "A model", "version": "1.0.0"},
+        "servers": [{"url": SERVER}],
+        "security": [{"bearerAuth": []}],
+        "paths": {
+            path: {
+                "post": {
+                    "operationId": "createSomething",
+                    "requestBody": {"required": True, "content": {"application/json": media}},
+                    "responses": responses,
+                }
+            }
+        },
+        "components": {
+            "schemas": {
+                name: schema,
+                "VideoGenerationResponse": answer,
+                "ErrorResponse": error,
+                **schemas,
+            },
+            "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def answered(schema: Json, **media: Any) -> Json:
+    """A response whose body has a schema."""
+    return {"description": "so", "content": {"application/json": {"schema": schema, **media}}}
+
+
+def source(name: str, data: Json) -> Source:
+    """A document under a name."""
+    return source_from_text(write_yaml(data), name)
+
+
+def merged(**documents: Json) -> Merged:
+    """Merge documents given by name."""
+    return merge([source(name, data) for name, data in documents.items()])
+
+
+def post(made: Merged, path: str = VIDEOS) -> Json:
+    """The merged submission."""
+    node: Json = made.document["paths"][path]["post"]
+    return node
+
+
+def schemas(made: Merged) -> Json:
+    """The merged schemas."""
+    found: Json = made.document["components"]["schemas"]
+    return found
