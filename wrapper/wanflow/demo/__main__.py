@@ -1,0 +1,110 @@
+"""`python -m wanflow.demo`: generate with every model, and save the files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wanflow.cli.display import make_display
+from wanflow.cli.report import Situation, report
+from wanflow.demo.place import Mock, half_named, named_in_environment
+from wanflow.demo.play import ASYNC, SYNC, play
+from wanflow.demo.record import Record
+from wanflow.demo.table import table
+from wanflow.demo.wishes import wishes_of
+from wanflow.mock import MockServer, MockUnavailable
+
+if TYPE_CHECKING:
+    from wanflow.demo.place import Gateway, Place
+
+# Long enough to watch, short enough to wait for.
+_SECONDS = 3.0
+_DECLINED, _INTERRUPTED = 1, 130
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out"),
+    show_default=True,
+    help="The folder for the files.",
+)
+@click.option("--yes", is_flag=True, help="Spend credits without asking.")
+def demo(out: Path, yes: bool) -> None:
+    """Generate with every model, half of them on each client, and save the files.
+
+    Runs against the bundled mock, unless the environment names a gateway and a key.
+    """
+    gateway = named_in_environment()
+    try:
+        if gateway is None:
+            _on_the_mock(out)
+        else:
+            _for_credits(gateway, out, agreed=yes)
+    except Exception as error:
+        sys.exit(report(error, Situation()))
+
+
+def _on_the_mock(out: Path) -> None:
+    missing = half_named()
+    if missing:
+        click.echo(missing, err=True)
+    try:
+        with MockServer(seconds=_SECONDS) as server:
+            click.echo(f"The bundled mock is at {server.base_url}", err=True)
+            _perform(Mock(server), out)
+    except MockUnavailable as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _for_credits(gateway: Gateway, out: Path, *, agreed: bool) -> None:
+    with gateway.client() as client:
+        count = len(client.models())
+    click.echo(
+        f"WANFLOW_API_KEY and WANFLOW_BASE_URL are set: this submits {count} generations to "
+        f"{gateway.host}, and spends real credits there.",
+        err=True,
+    )
+    if not agreed and not _agrees():
+        click.echo("Nothing was submitted.", err=True)
+        sys.exit(_DECLINED)
+    _perform(gateway, out)
+
+
+def _agrees() -> bool:
+    if not sys.stdin.isatty():
+        click.echo("There is no terminal to ask on; --yes goes on without asking.", err=True)
+        return False
+    click.echo("Type yes to go on: ", err=True, nl=False)
+    return sys.stdin.readline().strip().lower() == "yes"
+
+
+def _perform(place: Place, out: Path) -> None:
+    with place.client() as client:
+        wishes = wishes_of(client.models())
+    display = make_display()
+    records = [
+        Record(wish, SYNC if number % 2 == 0 else ASYNC, display)
+        for number, wish in enumerate(wishes)
+    ]
+    try:
+        with display:
+            play(records, place, out)
+    except KeyboardInterrupt:
+        click.echo("\ninterrupted; tasks that were submitted go on:", err=True)
+        for record in records:
+            if record.task_id and not record.files:
+                click.echo(f"  wanflow wait {record.task_id} -o {out}", err=True)
+        sys.exit(_INTERRUPTED)
+    click.echo(f"\n{table(records)}")
+    if any(not record.files for record in records):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    demo(prog_name="python -m wanflow.demo")

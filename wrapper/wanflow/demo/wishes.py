@@ -1,0 +1,79 @@
+"""What the demo asks each model for: made of the documents alone, and different for each."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from wanflow.spec.keywords import PIXEL_SIZE
+from wanflow.spec.rules import packaged_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wanflow.spec.catalog import Model
+
+_RATIOS = ((16, 9), (9, 16), (4, 3), (1, 1))
+_GRID = 16
+
+
+@frozen
+class Wish:
+    """A request, and those of its parameters that were chosen to be seen in the file."""
+
+    model: str
+    body: dict[str, Any]
+    asked: dict[str, Any]
+
+
+def wishes_of(models: Iterable[Model]) -> list[Wish]:
+    """Make a request for each model; those of one kind differ in what they ask for."""
+    turns: dict[str, int] = {}
+    wishes: list[Wish] = []
+    for model in models:
+        turn = turns[model.kind] = turns.get(model.kind, -1) + 1
+        wishes.append(_wish(model, turn))
+    return wishes
+
+
+def _wish(model: Model, turn: int) -> Wish:
+    chosen = {name: _choose(schema, turn) for name, schema in model.parameters.items()}
+    asked = {name: value for name, value in chosen.items() if value is not None}
+    for name in _refused(model, _body(model, asked)):
+        asked.pop(name, None)
+        example = model.parameters.get(name, {}).get("example")
+        if example is not None:
+            asked[name] = example
+    return Wish(model.name, _body(model, asked), asked)
+
+
+def _body(model: Model, asked: dict[str, Any]) -> dict[str, Any]:
+    """Complete what is asked by the documents' example, and by those of what is required."""
+    needed = {name: model.parameters[name].get("example") for name in model.required}
+    return {**needed, **model.example, "model": model.name, **asked}
+
+
+def _refused(model: Model, body: dict[str, Any]) -> list[str]:
+    return [broken.parameter for broken in packaged_rules().violations(model, body)]
+
+
+def _choose(schema: dict[str, Any], turn: int) -> Any:
+    """Choose among what a schema allows; None where it doesn't say what that is."""
+    if "enum" in schema:
+        return schema["enum"][turn % len(schema["enum"])]
+    if PIXEL_SIZE in schema:
+        return _pixels(schema[PIXEL_SIZE], turn)
+    if schema.get("type") == "integer" and {"minimum", "maximum"} <= schema.keys():
+        low, high = schema["minimum"], schema["maximum"]
+        return low + turn % min(2, high - low + 1)
+    return None
+
+
+def _pixels(bounds: dict[str, float], turn: int) -> str:
+    """Choose a size in the middle of its bounds, its sides on the grid of the encoders."""
+    across, down = _RATIOS[turn % len(_RATIOS)]
+    pixels = isqrt(int(bounds["minimumPixels"] * bounds["maximumPixels"]))
+    unit = isqrt(pixels // (across * down)) // _GRID * _GRID
+    return f"{across * unit}x{down * unit}"
