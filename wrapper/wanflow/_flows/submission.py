@@ -65,7 +65,8 @@ def _try(order: Order) -> Flow[Snapshot | errors.ConnectionFailed | errors.APIEr
 
 def _pause(error: errors.ConnectionFailed | errors.APIError, attempt: int) -> Flow[float]:
     asked = error.retry_after if isinstance(error, errors.APIError) else None
-    return asked if asked is not None else retry.backoff(attempt, (yield from draw()))
+    # A server that says "after 0 seconds" for ever must not be hammered for ever.
+    return max(asked or 0.0, retry.backoff(attempt, (yield from draw())))
 
 
 def _accepted(order: Order, reply: Reply) -> Snapshot:

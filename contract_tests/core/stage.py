@@ -1,0 +1,129 @@
+"""A driver without a clock, a socket or a file: it plays flows in no time and keeps what they did."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wanflow._core.effects import (
+    Act,
+    Draw,
+    Fault,
+    Instant,
+    Notify,
+    Now,
+    Reply,
+    Request,
+    Send,
+    Sleep,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from wanflow._core.effects import Effect, Flow
+
+T = TypeVar("T")
+
+BIRTH = 1_760_000_000.0
+"""The unix time at which every play begins."""
+FOR_EVER = 20_000
+"""So many effects are taken as a flow that never ends."""
+
+
+class Stage:
+    """Plays one flow. `answer` makes the reply to each request, from it and the seconds played."""
+
+    def __init__(
+        self,
+        answer: Callable[[Request, float], Reply | Exception] | None = None,
+        *,
+        chance: float = 0.5,
+        latency: float = 0.01,
+    ) -> None:
+        self.ticks = 0.0
+        self.trace: list[Effect] = []
+        self._answer = answer
+        self._chance = chance
+        self._latency = latency
+
+    def play(self, flow: Flow[T]) -> T:
+        """Run a flow to its end and return what it returns."""
+        try:
+            effect = next(flow)
+            while True:
+                self.trace.append(effect)
+                assert len(self.trace) < FOR_EVER, "the flow goes on for ever"
+                try:
+                    outcome = self._perform(effect)
+                except Exception as error:  # noqa: BLE001 - the flow's to judge
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as stop:
+            return stop.value
+
+    @property
+    def sent(self) -> list[Request]:
+        """Every request, in order."""
+        return [effect.request for effect in self.trace if isinstance(effect, Send)]
+
+    @property
+    def slept(self) -> list[float]:
+        """Every sleep, in seconds."""
+        return [effect.seconds for effect in self.trace if isinstance(effect, Sleep)]
+
+    @property
+    def notified(self) -> list[Any]:
+        """Every value that a callback of the user's was called with."""
+        return [effect.value for effect in self.trace if isinstance(effect, Notify)]
+
+    def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Send(request):
+                return self._send(request)
+            case Sleep(seconds):
+                assert seconds >= 0, "a sleep of negative length"
+                self.ticks += seconds
+                return None
+            case Now():
+                return Instant(self.ticks, BIRTH + self.ticks)
+            case Draw():
+                return self._chance
+            case Notify(callback, value):
+                return callback(value)
+            case Act(function):
+                return function()
+            case _:
+                raise AssertionError(f"the stage can't do {effect}")
+
+    def _send(self, request: Request) -> Reply:
+        assert self._answer is not None, "a flow that should not have sent did"
+        self.ticks += self._latency
+        reply = self._answer(request, self.ticks)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+def reply(status: int, body: Any = None, **headers: str) -> Reply:
+    """Make an answer; a body that isn't bytes goes as JSON, `_` in a header's name as `-`."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
+
+
+def task(status: str, **more: Any) -> Reply:
+    """Make a 200 answer about a task."""
+    return reply(200, {"id": TASK_ID, "status": status, "created": int(BIRTH), **more})
+
+
+TASK_ID = "task-unified-1760000000-abcd1234"
+
+LOST = Fault("ReadError: the connection was reset", sent=True)
+UNREACHED = Fault("ConnectError: refused", sent=False)
+
+
+def in_turn(replies: Iterable[Reply | Exception]) -> Callable[[Request, float], Any]:
+    """Answer with each in turn, and with the last for ever."""
+    line = list(replies)
+    return lambda _request, _ticks: line.pop(0) if len(line) > 1 else line[0]

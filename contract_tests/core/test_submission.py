@@ -1,0 +1,120 @@
+"""Laws of a submission, which is charged: once, unless it provably was not accepted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract_tests.core.stage import LOST, UNREACHED, Stage, in_turn, reply, task
+from wanflow import errors
+from wanflow._core.effects import Fault, Instant, Reply, Request, Send
+from wanflow._core.snapshot import Snapshot
+from wanflow._flows.order import Order
+from wanflow._flows.submission import submit
+
+ORDER = Order(
+    model="a-model",
+    request=Request("POST", "/v1/videos/generations", b"{}"),
+    body={"model": "a-model"},
+    idempotency_key="0123456789abcdef",
+)
+
+refused = st.builds(
+    reply,
+    st.sampled_from([429, 503]),
+    st.just({"error": {"message": "busy"}}),
+    retry_after=st.integers(0, 100).map(str),
+)
+unaccepted = st.one_of(refused, st.just(UNREACHED))
+lost = st.one_of(
+    st.just(LOST),
+    st.builds(reply, st.sampled_from([200, 201, 202, 204]), st.binary(max_size=20)),
+    st.just(reply(200, {"status": "pending"})),
+)
+final = st.sampled_from([400, 401, 402, 403, 404, 409, 413, 422, 500, 502, 504, 520, 301])
+
+
+def play(stage: Stage, retry_for: float) -> Snapshot | errors.WanflowError:
+    """Submit, and return what came of it, whichever way it came."""
+    try:
+        return stage.play(submit(ORDER, retry_for=retry_for))
+    except errors.WanflowError as error:
+        return error
+
+
+@given(before=st.lists(unaccepted, max_size=20), answer=lost)
+def test_a_lost_answer_is_never_sent_again(before: list[Reply | Fault], answer: object) -> None:
+    """Once a request may have been accepted, it is the last one, whatever went before."""
+    stage = Stage(in_turn([*before, answer, task("pending")]))
+    outcome = play(stage, 1e9)
+    assert isinstance(outcome, errors.SubmitUncertain)
+    assert len(stage.sent) == len(before) + 1
+    assert outcome.idempotency_key == ORDER.idempotency_key
+    assert outcome.request == ORDER.body
+    assert ORDER.idempotency_key in str(outcome)
+
+
+@given(before=st.lists(unaccepted, max_size=20), status=final)
+def test_an_answer_that_is_no_refusal_ends_it(before: list[Reply | Fault], status: int) -> None:
+    """400 to 404 don't mend, and a 500 may follow an acceptance: none is sent again."""
+    stage = Stage(in_turn([*before, reply(status, {"error": {"message": "no"}}), task("pending")]))
+    outcome = play(stage, 1e9)
+    assert not isinstance(outcome, Snapshot)
+    assert len(stage.sent) == len(before) + 1
+
+
+@given(before=st.lists(unaccepted, max_size=20))
+def test_what_was_provably_not_accepted_is_sent_again(before: list[Reply | Fault]) -> None:
+    """No connection, 429 and 503 are borne while there is time."""
+    stage = Stage(in_turn([*before, task("pending")]))
+    assert isinstance(play(stage, 1e9), Snapshot)
+    assert len(stage.sent) == len(before) + 1
+
+
+@given(
+    answers=st.lists(unaccepted, min_size=1, max_size=5),
+    retry_for=st.floats(0, 200),
+    latency=st.floats(0.001, 5),
+)
+def test_all_tries_fit_into_the_time_given(
+    answers: list[Reply | Fault], retry_for: float, latency: float
+) -> None:
+    """No sleep ends past `retry_for`; one request may be under way at its end."""
+    stage = Stage(in_turn(answers), latency=latency)
+    outcome = play(stage, retry_for)
+    assert isinstance(outcome, errors.ConnectionFailed | errors.RateLimited | errors.ServerError)
+    assert stage.ticks <= retry_for + latency + 1e-6 or len(stage.sent) == 1
+
+
+def test_the_pause_is_the_headers_then_the_suggestions_then_ours() -> None:
+    """`Retry-After`, else the seconds in `fallback_suggestion`, else a backoff with jitter."""
+    suggestion = {"error": {"message": "m", "fallback_suggestion": "retry after 60 seconds"}}
+    answers = [
+        reply(429, suggestion, retry_after="7"),
+        reply(429, suggestion),
+        reply(503, {"error": {"message": "m"}}),
+        task("pending"),
+    ]
+    stage = Stage(in_turn(answers))
+    play(stage, 1e6)
+    assert stage.slept[:2] == [7, 60]
+    assert 0 < stage.slept[2] <= 8
+
+
+def test_no_time_to_retry_is_one_try() -> None:
+    """`retry_for=0` never sends again."""
+    stage = Stage(in_turn([UNREACHED]))
+    assert isinstance(play(stage, 0), errors.ConnectionFailed)
+    assert len(stage.sent) == 1
+
+
+def test_an_interrupted_submission_says_that_it_may_have_been_charged() -> None:
+    """Ctrl-C while the answer is awaited keeps the key that the request carried."""
+    flow = submit(ORDER, retry_for=60)
+    effect = next(flow)
+    while not isinstance(effect, Send):
+        effect = flow.send(Instant(0, 0))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        flow.throw(KeyboardInterrupt())
+    assert any(ORDER.idempotency_key in note for note in caught.value.__notes__)

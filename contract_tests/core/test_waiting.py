@@ -1,0 +1,201 @@
+"""Laws of a wait, whatever the server answers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract_tests.core.stage import LOST, TASK_ID, UNREACHED, Stage, in_turn, reply, task
+from wanflow import errors
+from wanflow._core.effects import Fault, Reply, Request
+from wanflow._core.failure import ADVICE
+from wanflow._core.snapshot import Snapshot
+from wanflow._flows.waiting import query, wait
+
+QUESTION = Request("GET", f"/v1/tasks/{TASK_ID}")
+
+running = st.builds(
+    lambda status, progress, estimate: task(
+        status, progress=progress, task_info={"estimated_time": estimate}
+    ),
+    st.sampled_from(["pending", "processing", "queued", "", "PROCESSING"]),
+    st.one_of(st.none(), st.integers(-5, 120)),
+    st.one_of(st.none(), st.floats(0, 10_000)),
+)
+passing = st.one_of(
+    st.builds(
+        reply,
+        st.sampled_from([408, 409, 429, 500, 502, 503, 504, 520, 302]),
+        st.just({"error": {"code": 1, "message": "no", "type": "x"}}),
+        retry_after=st.one_of(st.integers(0, 10**6).map(str), st.text(max_size=20)),
+    ),
+    st.builds(reply, st.just(200), st.binary(max_size=30)),
+    st.just(LOST),
+    st.just(UNREACHED),
+)
+endings = st.sampled_from(["completed", "failed", "cancelled", "canceled", "COMPLETED", "Failed"])
+refusals = st.sampled_from([400, 401, 402, 403, 404])
+
+
+def play(stage: Stage, timeout: float) -> Snapshot | Exception:
+    """Wait, and return what came of it, whichever way it came."""
+    try:
+        return stage.play(wait(QUESTION, TASK_ID, timeout=timeout, on_update=None))
+    except Exception as error:  # noqa: BLE001 - what it is, is the test's to say
+        return error
+
+
+@given(
+    answers=st.lists(st.one_of(running, passing), min_size=1),
+    timeout=st.floats(0, 900),
+    chance=st.floats(0, 1, exclude_max=True),
+    latency=st.floats(0.001, 40),
+)
+def test_a_wait_never_sleeps_past_its_deadline(
+    answers: list[Reply | Fault], timeout: float, chance: float, latency: float
+) -> None:
+    """Whatever comes and whatever it asks for, the sleeps and looks end at the deadline."""
+    stage = Stage(in_turn(answers), chance=chance, latency=latency)
+    outcome = play(stage, timeout)
+    assert isinstance(outcome, errors.WaitTimeout)
+    assert stage.ticks <= timeout + latency + 1e-6
+    assert isinstance(outcome, TimeoutError)
+    assert outcome.task_id == TASK_ID
+
+
+@given(before=st.lists(st.one_of(running, passing), max_size=30), end=endings)
+def test_every_end_word_ends(before: list[Reply | Fault], end: str) -> None:
+    """The first answer with an end word is the last request, and gives one result or one error."""
+    stage = Stage(in_turn([*before, task(end, results=["https://files.example/a.mp4"])]))
+    outcome = play(stage, 1e9)
+    assert len(stage.sent) == len(before) + 1
+    if end.lower() == "completed":
+        assert isinstance(outcome, Snapshot)
+        assert outcome.results == ("https://files.example/a.mp4",)
+    else:
+        assert isinstance(outcome, errors.TaskFailed)
+        assert outcome.task_id == TASK_ID
+        assert outcome.snapshot is not None
+
+
+@given(before=st.lists(st.one_of(running, passing), max_size=30), status=refusals)
+def test_a_refused_question_ends_the_wait(before: list[Reply | Fault], status: int) -> None:
+    """What is wrong with the key, the account or the id doesn't mend by asking again."""
+    stage = Stage(in_turn([*before, reply(status, {"error": {"message": "no"}})]))
+    outcome = play(stage, 1e9)
+    assert isinstance(outcome, errors.APIError)
+    assert outcome.status == status
+    assert outcome.task_id == TASK_ID
+    assert len(stage.sent) == len(before) + 1
+
+
+@given(answers=st.lists(passing, min_size=1, max_size=400))
+def test_faults_are_borne_by_time_and_not_by_count(answers: list[Reply | Fault]) -> None:
+    """A result that comes after any number of faults is still the result."""
+    stage = Stage(in_turn([*answers, task("completed")]))
+    assert isinstance(play(stage, 1e12), Snapshot)
+
+
+@given(seconds=st.integers(0, 10_000), timeout=st.floats(0, 5000))
+def test_a_pause_that_the_server_asks_for_is_kept(seconds: int, timeout: float) -> None:
+    """No look follows a 429 sooner than it says, save the last one, at the deadline."""
+    stage = Stage(in_turn([reply(429, {}, retry_after=str(seconds)), task("completed")]))
+    play(stage, timeout)
+    first = stage.slept[0] if stage.slept else 0.0
+    assert first == pytest.approx(min(max(first, seconds), timeout - 0.01), abs=0.02) or (
+        not stage.slept
+    )
+
+
+def test_the_deadline_has_a_last_look() -> None:
+    """A task that ends in the last interval is found at the deadline."""
+    stage = Stage(lambda _, ticks: task("completed" if ticks > 29.9 else "processing"))
+    assert isinstance(play(stage, 30), Snapshot)
+    assert stage.ticks == pytest.approx(30, abs=0.1)
+
+
+def test_no_time_at_all_is_one_look() -> None:
+    """`timeout=0` asks once."""
+    stage = Stage(in_turn([task("processing")]))
+    assert isinstance(play(stage, 0), errors.WaitTimeout)
+    assert len(stage.sent) == 1
+
+
+def test_an_unknown_status_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """"Not finished yet, and say so": once a word, and not once a look."""
+    answers = [task("queued")] * 5 + [task("dreaming")] * 3 + [task("completed")]
+    play(Stage(in_turn(answers)), 1e6)
+    said = [record.getMessage() for record in caplog.records if "unknown" in record.getMessage()]
+    assert len(said) == 2
+    assert "'queued'" in said[0]
+    assert "'dreaming'" in said[1]
+
+
+@given(answers=st.lists(running, max_size=20))
+def test_every_snapshot_is_told(answers: list[Reply]) -> None:
+    """`on_update` sees each look that learnt something, in order, the last included."""
+    told: list[Snapshot] = []
+    stage = Stage(in_turn([*answers, task("completed")]))
+    stage.play(wait(QUESTION, TASK_ID, timeout=1e9, on_update=told.append))
+    assert len(told) == len(answers) + 1
+    assert told[-1].completed
+    assert not any(snapshot.ended for snapshot in told[:-1])
+
+
+@pytest.mark.parametrize("code", sorted(ADVICE))
+def test_every_business_code_says_whether_a_new_try_can_help(code: str) -> None:
+    """The provider's table is what TaskFailed knows."""
+    body = {"code": code, "message": "why", "type": "task_error"}
+    outcome = play(Stage(in_turn([task("failed", error=body)])), 10)
+    assert isinstance(outcome, errors.TaskFailed)
+    assert outcome.code == code
+    assert outcome.resubmit is ADVICE[code].resubmit
+    assert outcome.advice in str(outcome)
+
+
+def test_a_code_of_tomorrow_is_kept() -> None:
+    """A code that the table doesn't have is passed on, with the advice for the unknown."""
+    outcome = play(Stage(in_turn([task("failed", error={"code": 7731, "message": "m"})])), 10)
+    assert isinstance(outcome, errors.TaskFailed)
+    assert outcome.code == "7731"
+    assert outcome.advice == ADVICE["unknown_error"].text
+
+
+@given(
+    body=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["id", "status", "progress", "created", "results", "result_data", "url", "error"]
+                + ["code", "message", "task_info", "estimated_time", "usage", "model", "type"]
+            ),
+            inner,
+            max_size=8,
+        ),
+        max_leaves=12,
+    ),
+    status=st.integers(200, 599),
+)
+def test_one_look_gives_a_snapshot_or_one_of_our_errors(body: object, status: int) -> None:
+    """Any JSON under any status is read, or refused in our own words."""
+    stage = Stage(in_turn([reply(status, body)]))
+    try:
+        assert isinstance(stage.play(query(QUESTION, TASK_ID)), Snapshot)
+    except errors.WanflowError as error:
+        assert error.task_id == TASK_ID  # noqa: PT017 - either is right, and this is the rest of it
+
+
+class Stop(BaseException):
+    """Stands for Ctrl-C and for a cancelled task of an event loop."""
+
+
+def test_an_interrupt_carries_the_id() -> None:
+    """KeyboardInterrupt and CancelledError leave a wait with the id of the paid task."""
+    flow = wait(QUESTION, TASK_ID, timeout=60, on_update=None)
+    next(flow)
+    with pytest.raises(Stop) as caught:
+        flow.throw(Stop())
+    assert caught.value.task_id == TASK_ID
+    assert any(TASK_ID in note for note in caught.value.__notes__)
