@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-
 from contract_tests.specs.family import (
     ANSWER,
     ERROR,
@@ -18,6 +17,7 @@ from contract_tests.specs.family import (
     schemas,
     source,
 )
+
 from wanflow.spec.decisions import Kind, report
 from wanflow.spec.failures import Contradiction, Refused
 from wanflow.spec.inventory import prove_inventory
@@ -92,7 +92,10 @@ def test_schemas_that_differ_in_annotations_are_one():
         "properties": {"id": {"type": "string", "example": "x"}, "n": {"type": "integer"}},
     }
     two = {
-        "properties": {"n": {"type": "integer", "description": "n"}, "id": {"example": "y", **TEXT}},
+        "properties": {
+            "n": {"type": "integer", "description": "n"},
+            "id": {"example": "y", **TEXT},
+        },
         "description": "Two",
         "type": "object",
     }
@@ -273,7 +276,9 @@ def test_a_model_named_by_less_than_an_enum_is_found(rule, example):
 def test_a_model_that_nothing_names_is_refused():
     """A request with a `model` and no word of which is an error that says where."""
     schema = {"type": "object", "properties": {"model": TEXT}}
-    with pytest.raises(Refused, match=r"a\.yaml:\d+#/paths/~1v1~1videos~1generations/post.*says which"):
+    with pytest.raises(
+        Refused, match=r"a\.yaml:\d+#/paths/~1v1~1videos~1generations/post.*says which"
+    ):
         merged(a=document(schema))
 
 
@@ -355,7 +360,7 @@ def test_the_six_documents_make_three_operations(built):
 
 
 def test_the_report_lists_what_was_decided(built):
-    """A text that was chosen, and whose was left, is in the report; the report says nothing twice."""
+    """A text that was chosen, and whose was left, is in the report; nothing is said twice."""
     lines = [line for line in built.report.splitlines() if line.startswith("- ")]
     assert len(lines) == len(set(lines)) > 5
     assert any("“Task type”" in line and "wan2.6-image-to-video" in line for line in lines)

@@ -41,10 +41,8 @@ def _beside_schema(document: Json, schema: Json, at: str, file: str) -> Iterator
     shown = [(key, schema[key]) for key in _SHOWN if key in schema]
     listed: Any = schema.get("examples", ())
     shown += [(f"examples/{index}", value) for index, value in enumerate(listed)]
-    if shown:
-        validator = _validator(document, schema)
-        for key, value in shown:
-            yield from _refused(validator, value, f"{at}/{key}", file)
+    for key, value in shown:
+        yield from _refused(_validator(document, schema), value, f"{at}/{key}", file)
 
 
 def _in_contents(document: Json, contents: Json, at: str, file: str) -> Iterator[Finding]:
@@ -73,15 +71,19 @@ def _chosen(schema: Json, value: Any) -> Json:
     return {"$ref": reference} if reference else schema
 
 
-def _validator(document: Json, schema: Json) -> jsonschema_rs.Validator:
+def _validator(document: Json, schema: Json) -> jsonschema_rs.Validator | None:
+    """Compile a schema; None for one that isn't valid itself, which other findings tell."""
     whole = expand(document, schema, ())
-    return jsonschema_rs.validator_for(whole, validate_formats=True, keywords=KEYWORDS)
+    try:
+        return jsonschema_rs.validator_for(whole, validate_formats=True, keywords=KEYWORDS)
+    except ValueError:
+        return None
 
 
 def _refused(
-    validator: jsonschema_rs.Validator, value: Any, at: str, file: str
+    validator: jsonschema_rs.Validator | None, value: Any, at: str, file: str
 ) -> Iterator[Finding]:
-    error = next(iter(validator.iter_errors(value)), None)
+    error = next(iter(validator.iter_errors(value)), None) if validator else None
     if error is not None:
         inside = "".join(f"/{escape(str(part))}" for part in error.instance_path)
         problem = f"the example breaks its own schema: {error.message}"

@@ -77,7 +77,11 @@ class Meaning:
 
     def shares(self, other: Meaning) -> Any:
         """Find a value that is in both; None where none is found."""
-        found = [*witness(self.schema, self.schema), *witness(other.schema, other.schema)]
+        try:
+            region = self.canonical.intersect(other.canonical).to_json_schema()
+        except _CANONICAL.CanonicalizationError:
+            region = self.schema
+        found = [*witness(region, self.schema), *witness(other.schema)]
         return next((value for value in found if self.admits(value) and other.admits(value)), None)
 
     def admits(self, value: Any) -> bool:

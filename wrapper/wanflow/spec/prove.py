@@ -31,6 +31,11 @@ class Submission:
     calls: list[Call] = field(repr=False)
 
     @property
+    def there(self) -> bool:
+        """Whether the merged document has the operation."""
+        return self.method in self.document["paths"].get(self.path, {})
+
+    @property
     def schema(self) -> Json:
         """The merged request schema."""
         node: Json = self.document["paths"][self.path][self.method]
@@ -50,7 +55,8 @@ def prove_requests(document: Json, calls: Iterable[Call]) -> None:
     Raises:
         NotProved: lists each law that doesn't hold, with a body that shows it.
     """
-    failed = [line for submission in _submissions(document, calls) for line in _broken(submission)]
+    submissions = _submissions(document, calls)
+    failed = [line for submission in submissions for line in _broken(submission)]
     if failed:
         raise NotProved("\n".join(failed))
 
@@ -65,6 +71,9 @@ def _submissions(document: Json, calls: Iterable[Call]) -> list[Submission]:
 
 def _broken(submission: Submission) -> Iterator[str]:
     name = f"{submission.method.upper()} {submission.path}"
+    if not submission.there:
+        yield f"{name} is lost"
+        return
     sources = {call.label: source_meaning(call) for call in submission.calls}
     merged = meaning(submission.document, submission.schema)
     yield from unequal(merged, any_of(sources.values()), f"{name}: merged", "the sources together")

@@ -1,0 +1,130 @@
+"""The proofs' second opinion: bodies drawn at random, judged by another validator."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from wanflow.spec.call import JSON_MEDIA, Call
+
+if TYPE_CHECKING:
+    from wanflow.spec.build import Built
+
+Json = dict[str, Any]
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 20) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=3,
+)
+URIS = st.sampled_from(["https://example.com/a.png", "http://127.0.0.1/", "gs://bucket/key"])
+
+
+def values(schema: Json) -> st.SearchStrategy[Any]:
+    """Values that are mostly valid for a schema, at its bounds and just beyond."""
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"]) | st.text(max_size=4)
+    if schema.get("format") == "uri":
+        return URIS
+    longest = schema.get("maxLength")
+    edges = ["x" * size for size in (longest, longest + 1)] if longest else []
+    kinds = {
+        "integer": st.integers(-2, 20),
+        "boolean": st.booleans(),
+        "string": st.text(max_size=8) | st.sampled_from(["x", *edges]),
+        "object": st.deferred(lambda: bodies(schema)),
+        "array": st.deferred(
+            lambda: st.lists(values(schema["items"]), max_size=schema.get("maxItems", 3) + 1)
+        ),
+    }
+    return kinds.get(schema.get("type", ""), ANYTHING)
+
+
+def bodies(schema: Json) -> st.SearchStrategy[Any]:
+    """Objects of a schema's properties: whole, with one of another kind, with one left out."""
+    properties = {name: values(rule) for name, rule in schema.get("properties", {}).items()}
+    required = {name: properties[name] for name in schema.get("required", ())}
+    optional = {name: value for name, value in properties.items() if name not in required}
+    whole = st.fixed_dictionaries(required, optional=optional)
+    names = st.sampled_from([*properties, "unheard_of"])
+    changed = st.tuples(whole, names, ANYTHING).map(lambda t: {**t[0], t[1]: t[2]})
+    thinned = st.tuples(whole, names).map(
+        lambda t: {key: value for key, value in t[0].items() if key != t[1]}
+    )
+    return whole | whole | changed | thinned
+
+
+def judge(document: Json, schema: Json) -> Draft202012Validator:
+    """A validator of another make; the references lead into the document."""
+    return Draft202012Validator({**copy.deepcopy(schema), "components": document["components"]})
+
+
+def source_takes(call: Call, body: Any) -> bool:
+    """What a source says of a body: its schema, for the models that it names."""
+    assert call.request is not None
+    valid: bool = judge(call.source.document, call.request).is_valid(body)
+    return valid and isinstance(body, dict) and body.get("model") in call.models
+
+
+def submissions(built: Built) -> dict[str, list[Call]]:
+    grouped: dict[str, list[Call]] = {}
+    for call in built.merged.calls:
+        if call.models:
+            grouped.setdefault(call.path, []).append(call)
+    return grouped
+
+
+@pytest.mark.parametrize("path", ["/v1/videos/generations", "/v1/images/generations"])
+@given(data=st.data())
+@settings(max_examples=250)
+def test_the_merged_request_takes_what_some_source_takes(built: Built, path: str, data):
+    """A body is valid for the merged request exactly when it is for one of the sources."""
+    calls = submissions(built)[path]
+    assert len(calls) >= 2
+    drawn_from = data.draw(st.sampled_from(calls))
+    schema = drawn_from.source.document["components"]["schemas"]
+    name = drawn_from.request["$ref"].rpartition("/")[2]
+    body = data.draw(bodies(schema[name]) | ANYTHING)
+    document = built.merged.document
+    media = document["paths"][path]["post"]["requestBody"]["content"][JSON_MEDIA]
+    taken = judge(document, {"oneOf": media["schema"]["oneOf"]}).is_valid(body)
+    assert taken == any(source_takes(call, body) for call in calls)
+
+
+@pytest.mark.parametrize("path", ["/v1/videos/generations", "/v1/images/generations"])
+def test_the_bodies_drawn_are_both_valid_and_invalid(built: Built, path: str):
+    """The law above is put to the test: many bodies pass, and many don't."""
+    verdicts: list[bool] = []
+
+    for call in submissions(built)[path]:
+        schema = call.source.document["components"]["schemas"]
+        name = call.request["$ref"].rpartition("/")[2]
+
+        @given(body=bodies(schema[name]), call=st.just(call))
+        @settings(max_examples=60, database=None, derandomize=True)
+        def judged(body: Any, call: Call) -> None:
+            verdicts.append(source_takes(call, body))
+
+        judged()
+    assert verdicts.count(True) > 10
+    assert verdicts.count(False) > 10
+
+
+@given(data=st.data())
+@settings(max_examples=250)
+def test_an_overlay_lets_nothing_through_that_a_source_refuses(built: Built, data):
+    """A body that the finished document takes was valid for its source."""
+    calls = [call for group in submissions(built).values() for call in group]
+    call = data.draw(st.sampled_from(calls))
+    name = call.request["$ref"].rpartition("/")[2]
+    final = built.document["components"]["schemas"]
+    body = data.draw(bodies(final[name]))
+    if judge(built.document, {"$ref": f"#/components/schemas/{name}"}).is_valid(body):
+        assert source_takes(call, body)
