@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from contract_tests.packaging.conftest import Built
 
 OURS = ("wanflow", "wanflow_client")
+KEY = "key-of-the-installed-mock"
 
 
 def wanted(asked: Iterable[str], extra: str = "") -> Iterator[Requirement]:
@@ -189,12 +190,12 @@ class TestBareInstall:
 def mock(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mock]:
     """`wanflow mock`, as `pip install 'wanflow[cli,mock,media]'` gives it, until Ctrl-C."""
     home = Installed(tmp_path_factory.mktemp("full"), built.wheel, "cli", "mock", "media")
-    with home.start("wanflow", "mock", "--port", "0", "--looks", "1", "--api-key", "k") as server:
+    with home.start("wanflow", "mock", "--port", "0", "--looks", "1", "--api-key", KEY) as server:
         assert server.stdout is not None
         url = re.search(r"http://127\.0\.0\.1:\d+/\S+", server.stdout.readline())
         try:
             assert url, server.communicate(timeout=10)
-            yield Mock(home, {"WANFLOW_BASE_URL": url[0], "WANFLOW_API_KEY": "k"})
+            yield Mock(home, {"WANFLOW_BASE_URL": url[0], "WANFLOW_API_KEY": KEY})
         finally:
             server.send_signal(signal.SIGINT)
             _, complaints = server.communicate(timeout=30)
@@ -208,7 +209,7 @@ class TestInstalledRoad:
     def test_run(self, mock: Mock, tmp_path: Path, kind: str, magic: bytes) -> None:
         """`wanflow run` against `wanflow mock` leaves a real file of the model's kind."""
         models = packaged_catalog().models.values()
-        model = next(m for m in models if m.kind == kind and set(m.required) == {"model", "prompt"})
+        model = next(m for m in models if m.kind == kind and m.required == ("prompt",))
         asked = ["run", model.name, "--prompt", "a lake", "--out", str(tmp_path)]
         done = mock.home.run("wanflow", *asked, **mock.environment)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Written so that this file does not hold what it looks for.
 PLACES = re.compile(
     r"(?<![\w.*-])/(?:[h]ome|[r]oot|[U]sers|[w]ork)/\w"
-    r"|file:[/]{3}\w|py[p]i\.(?:org|python)|python[h]osted|registry\.[n]pm"
+    r"|py[p]i\.(?:org|python)|python[h]osted|registry\.[n]pm"
 )
 KEYS = re.compile(r"\bsk-[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{20,}|-----BEGIN [A-Z ]*PRIVATE")
 
