@@ -12,6 +12,7 @@ from wanflow.errors import InvalidRequest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.waiting import OnUpdate
     from wanflow.spec.catalog import Model
@@ -21,10 +22,16 @@ class ClientView:
     """What both clients are told, and what they can say without a connection."""
 
     def __init__(
-        self, api_key: str | None, base_url: str | None, *, timeout: float, retry_for: float
+        self,
+        api_key: str | None,
+        base_url: str | None,
+        *,
+        timeout: float,
+        retry_for: float,
+        ledger: Recorder | None,
     ) -> None:
         self._settings = make_settings(api_key, base_url, timeout=timeout, retry_for=retry_for)
-        self._work = Work(self._settings)
+        self._work = Work(self._settings, ledger)
 
     @property
     def base_url(self) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wanflow import _gateway
 from wanflow._flows import downloading, submission, waiting, whole
 from wanflow._flows.order import Wish, place_order
+from wanflow._flows.recording import Recording
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from wanflow._core.effects import Flow
+    from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.order import Order
     from wanflow._flows.waiting import OnUpdate
@@ -34,8 +36,9 @@ LINK_LIFE = timedelta(hours=24)
 class Work:
     """The flows of one client, with its settings and the rules of the documents filled in."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, recorder: Recorder | None = None) -> None:
         self._settings = settings
+        self.recording = Recording(recorder, settings.base_url)
 
     @property
     def rules(self) -> Rules:
@@ -65,7 +68,7 @@ class Work:
 
     def submit(self, order: Order) -> Flow[Snapshot]:
         """Submit."""
-        return submission.submit(order, retry_for=self._settings.retry_for)
+        return self.recording.submission(order, self._submission(order))
 
     def query(self, task_id: str) -> Flow[Snapshot]:
         """Look once."""
@@ -73,8 +76,12 @@ class Work:
 
     def wait(self, task_id: str, timeout: float, on_update: OnUpdate) -> Flow[Snapshot]:
         """Look until the end."""
-        request = _gateway.query(self.catalog, task_id)
-        return waiting.wait(request, task_id, timeout=_seconds(timeout), on_update=on_update)
+        request, seconds = _gateway.query(self.catalog, task_id), _seconds(timeout)
+        return self.recording.wait(
+            task_id,
+            on_update,
+            lambda told: waiting.wait(request, task_id, timeout=seconds, on_update=told),
+        )
 
     def run(
         self,
@@ -85,13 +92,13 @@ class Work:
         on_update: OnUpdate,
     ) -> Flow[tuple[Snapshot, list[Path]]]:
         """Submit, wait, save."""
+        seconds, folder = _seconds(timeout), None if out is None else Path(out)
+        flow = self._submission(order)
         return whole.run(
-            order,
-            retry_for=self._settings.retry_for,
-            timeout=_seconds(timeout),
+            self.recording.submission(order, flow, folder=folder, hold=True),
             on_update=on_update,
-            query_of=lambda task_id: _gateway.query(self.catalog, task_id),
-            save=None if out is None else lambda ended: self.download(ended, out),
+            wait=lambda task_id: self.wait(task_id, seconds, on_update),
+            save=None if folder is None else lambda ended: self.download(ended, folder),
         )
 
     def download(
@@ -102,16 +109,19 @@ class Work:
         limit: int | None = None,
     ) -> Flow[list[Path]]:
         """Save what the links lead to."""
-        return downloading.download(
-            downloading.Parcel(
-                task_id=snapshot.id,
-                links=snapshot.results,
-                folder=Path(folder),
-                limit=downloading.DEFAULT_LIMIT if limit is None else limit,
-                timeout=downloading.DEFAULT_TIMEOUT if timeout is None else _seconds(timeout),
-                expires=_expiry(snapshot),
-            )
+        parcel = downloading.Parcel(
+            task_id=snapshot.id,
+            links=snapshot.results,
+            folder=Path(folder),
+            limit=downloading.DEFAULT_LIMIT if limit is None else limit,
+            timeout=downloading.DEFAULT_TIMEOUT if timeout is None else _seconds(timeout),
+            expires=_expiry(snapshot),
         )
+        flow = downloading.download(parcel)
+        return self.recording.saving(parcel.task_id, parcel.folder, flow)
+
+    def _submission(self, order: Order) -> Flow[Snapshot]:
+        return submission.submit(order, retry_for=self._settings.retry_for)
 
 
 def _expiry(snapshot: Snapshot) -> float | None:

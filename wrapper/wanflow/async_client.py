@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.waiting import OnUpdate
     from wanflow._work import Work
@@ -103,6 +104,7 @@ class AsyncClient(ClientView):
         retry_for: seconds within which a submission that was provably not accepted (no
             connection, 429, 503) is sent again; 0 never does.
         transport: an httpx transport to use instead of the network.
+        ledger: a `wanflow.Ledger` that keeps a record of all that this client does.
 
     Raises:
         ConfigurationError: the key or the URL is missing or malformed.
@@ -116,8 +118,9 @@ class AsyncClient(ClientView):
         timeout: float = DEFAULT_TIMEOUT,
         retry_for: float = DEFAULT_RETRY,
         transport: httpx.AsyncBaseTransport | None = None,
+        ledger: Recorder | None = None,
     ) -> None:
-        super().__init__(api_key, base_url, timeout=timeout, retry_for=retry_for)
+        super().__init__(api_key, base_url, timeout=timeout, retry_for=retry_for, ledger=ledger)
         self._driver = AsyncDriver(self._settings, transport)
 
     async def submit(

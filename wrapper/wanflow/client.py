@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.waiting import OnUpdate
     from wanflow._work import Work
@@ -101,6 +102,7 @@ class Client(ClientView):
         retry_for: seconds within which a submission that was provably not accepted (no
             connection, 429, 503) is sent again; 0 never does.
         transport: an httpx transport to use instead of the network.
+        ledger: a `wanflow.Ledger` that keeps a record of all that this client does.
 
     Raises:
         ConfigurationError: the key or the URL is missing or malformed.
@@ -114,8 +116,9 @@ class Client(ClientView):
         timeout: float = DEFAULT_TIMEOUT,
         retry_for: float = DEFAULT_RETRY,
         transport: httpx.BaseTransport | None = None,
+        ledger: Recorder | None = None,
     ) -> None:
-        super().__init__(api_key, base_url, timeout=timeout, retry_for=retry_for)
+        super().__init__(api_key, base_url, timeout=timeout, retry_for=retry_for, ledger=ledger)
         self._driver = SyncDriver(self._settings, transport)
 
     def submit(

@@ -18,8 +18,10 @@ WanflowError
 │   └── UnexpectedAnswer          the answer isn't what the documents promise
 ├── TaskFailed                the task ended without a result
 ├── WaitTimeout               nobody: the task still runs; wait again by its id
-└── DownloadFailed            a file could not be fetched or saved; the task's result stands
-    └── LinkExpired               the link is past its 24 hours
+├── DownloadFailed            a file could not be fetched or saved; the task's result stands
+│   └── LinkExpired               the link is past its 24 hours
+└── LedgerError               you: the ledger can't be opened, read or written
+    └── JobTaken                  nobody: another process works on the job
 
 Every error survives pickle, and holds plain data only.
 """
@@ -232,3 +234,21 @@ class DownloadFailed(WanflowError):
 
 class LinkExpired(DownloadFailed):
     """The link is past its 24 hours, and its file is gone."""
+
+
+class LedgerError(WanflowError):
+    """The record of paid work can't be opened, read or written.
+
+    Attributes:
+        path: the ledger's file.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | None = None, task_id: str | None = None
+    ) -> None:
+        super().__init__(message, task_id=task_id)
+        self.path = path
+
+
+class JobTaken(LedgerError):
+    """Another process that shares the ledger works on the job."""

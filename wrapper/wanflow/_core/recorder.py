@@ -1,0 +1,94 @@
+"""What keeps a durable record of paid work: the steps it is told of, in their order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow._core.snapshot import Snapshot
+
+
+@frozen
+class Intent:
+    """A submission that is about to be sent.
+
+    `key` is its idempotency key and names the job; `content` is the body as sent; `folder` is
+    where its files are wanted, None where nobody asked for them. `name` is the user's own name
+    for the job and `attempt` counts its submissions from 1. `resend` allows a submission whose
+    answer was lost to be sent again, with the same key.
+    """
+
+    server: str
+    key: str
+    model: str
+    body: dict[str, Any] = field(repr=False)
+    content: bytes = field(repr=False)
+    folder: Path | None = None
+    name: str | None = None
+    attempt: int = 1
+    resend: bool = False
+
+
+class Recorder(Protocol):
+    """Is told of each step before or after it is taken, and keeps it.
+
+    Methods that say "at once" don't block; the others return when what they were told is kept,
+    and raise LedgerError where it can't be.
+    """
+
+    def intend(self, intent: Intent) -> Snapshot | None:
+        """Keep an intent, fsynced, before anything is sent.
+
+        Returns the task where the same submission was accepted before: it is not sent again.
+
+        Raises:
+            SubmitUncertain: it was sent before, and its answer was lost.
+            InvalidRequest: the key was used for another request.
+            JobTaken: another process is at it.
+            LedgerError: the intent can't be kept, so nothing may be sent.
+        """
+        ...
+
+    def accepted(self, key: str, snapshot: Snapshot, *, hold: bool) -> None:
+        """Keep the task of a submission, fsynced; `hold` where its wait follows."""
+        ...
+
+    def refused(self, key: str, reason: str) -> None:
+        """Keep that a submission was provably not accepted."""
+        ...
+
+    def uncertain(self, key: str, reason: str) -> None:
+        """Note, at once, that a submission's answer was lost."""
+        ...
+
+    def hold(self, server: str, task_id: str) -> None:
+        """Keep that this process waits for a task."""
+        ...
+
+    def seen(self, server: str, snapshot: Snapshot) -> None:
+        """Note a look at a task, at once."""
+        ...
+
+    def ended(self, server: str, snapshot: Snapshot) -> None:
+        """Keep how a task ended."""
+        ...
+
+    def lost(self, server: str, task_id: str, reason: str) -> None:
+        """Keep that a task's files can't be had any more."""
+        ...
+
+    def saving(self, server: str, task_id: str, folder: Path) -> None:
+        """Keep where a task's files are wanted."""
+        ...
+
+    def saved(self, server: str, task_id: str, paths: list[Path]) -> None:
+        """Keep the files of a task, all of them on disk, with sizes and digests."""
+        ...
+
+    def let_go(self, server: str, task_id: str) -> None:
+        """Note, at once, that this process no longer works on a task."""
+        ...

@@ -1,0 +1,145 @@
+"""Flows that keep a record: what is about to be done is written down first, and what came after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from wanflow import errors
+from wanflow._core.effects import act
+from wanflow._core.recorder import Intent
+from wanflow._flows.waiting import about
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wanflow._core.effects import Flow
+    from wanflow._core.recorder import Recorder
+    from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.order import Order
+    from wanflow._flows.waiting import OnUpdate
+
+# 408 and 409 may answer a request whose twin is still at work; every other 4xx is a plain no.
+_UNCLEAR = frozenset({408, 409})
+_NOT_NOW = 503
+
+
+@frozen
+class Recording:
+    """Leads flows past a recorder; without one they are left as they are.
+
+    `server` is the base URL that the flows talk to: task ids are its own.
+    """
+
+    recorder: Recorder | None
+    server: str
+
+    def intent(self, order: Order, folder: Path | None = None) -> Intent:
+        """Return what is to be written down before an order is sent."""
+        key, content = order.idempotency_key, order.request.content or b""
+        return Intent(self.server, key, order.model, order.body, content, folder)
+
+    def submission(
+        self, order: Order, flow: Flow[Snapshot], *, folder: Path | None = None, hold: bool = False
+    ) -> Flow[Snapshot]:
+        """Record a submission; `hold` where its wait follows at once.
+
+        Raises what `Recorder.intend` does, beside the errors of the flow.
+        """
+        if self.recorder is None:
+            return flow
+        return submit(self.recorder, self.intent(order, folder), flow, hold=hold)
+
+    def wait(
+        self, task_id: str, on_update: OnUpdate, flow_of: Callable[[OnUpdate], Flow[Snapshot]]
+    ) -> Flow[Snapshot]:
+        """Record a wait and its end."""
+        if self.recorder is None:
+            return flow_of(on_update)
+        return _wait(self.recorder, self.server, task_id, flow_of(self._seen(on_update)))
+
+    def saving(self, task_id: str, folder: Path, flow: Flow[list[Path]]) -> Flow[list[Path]]:
+        """Record where files are wanted, and what was saved."""
+        if self.recorder is None:
+            return flow
+        return _save(self.recorder, self.server, task_id, folder, flow)
+
+    def _seen(self, on_update: OnUpdate) -> Callable[[Snapshot], object]:
+        recorder = self.recorder
+        assert recorder is not None
+
+        def see(snapshot: Snapshot) -> object:
+            recorder.seen(self.server, snapshot)
+            return None if on_update is None else on_update(snapshot)
+
+        return see
+
+
+def submit(
+    recorder: Recorder, intent: Intent, flow: Flow[Snapshot], *, hold: bool
+) -> Flow[Snapshot]:
+    """Write the intent down, submit, and write down what came of it."""
+    known = yield from act(lambda: recorder.intend(intent))
+    if known is not None:
+        flow.close()
+        return known
+    try:
+        snapshot = yield from flow
+    except BaseException as error:
+        if not _provably_refused(error):
+            recorder.uncertain(intent.key, f"{type(error).__name__}: {error}")
+            raise
+        reason = str(error)
+        yield from act(lambda: recorder.refused(intent.key, reason))
+        raise
+    with about(snapshot.id):
+        yield from act(lambda: recorder.accepted(intent.key, snapshot, hold=hold))
+    return snapshot
+
+
+def _provably_refused(error: BaseException) -> bool:
+    match error:
+        case errors.ConnectionFailed():
+            return True
+        case errors.APIError(status=status):
+            return status == _NOT_NOW or (400 <= status < 500 and status not in _UNCLEAR)  # noqa: PLR2004
+        case _:
+            return False
+
+
+def _wait(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
+    with about(task_id):
+        try:
+            yield from act(lambda: recorder.hold(server, task_id))
+            ended = yield from flow
+            yield from act(lambda: recorder.ended(server, ended))
+        except errors.TaskFailed as error:
+            failed: Snapshot = error.snapshot
+            yield from act(lambda: recorder.ended(server, failed))
+            raise
+        except errors.NotFound as error:
+            reason = str(error)
+            yield from act(lambda: recorder.lost(server, task_id, reason))
+            raise
+        finally:
+            recorder.let_go(server, task_id)
+    return ended
+
+
+def _save(
+    recorder: Recorder, server: str, task_id: str, folder: Path, flow: Flow[list[Path]]
+) -> Flow[list[Path]]:
+    with about(task_id):
+        yield from act(lambda: recorder.saving(server, task_id, folder))
+        try:
+            paths = yield from flow
+            yield from act(lambda: recorder.saved(server, task_id, paths))
+        except errors.LinkExpired as error:
+            reason = str(error)
+            yield from act(lambda: recorder.lost(server, task_id, reason))
+            raise
+        finally:
+            recorder.let_go(server, task_id)
+    return paths
