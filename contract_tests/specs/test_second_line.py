@@ -30,7 +30,7 @@ URIS = st.sampled_from(["https://example.com/a.png", "http://127.0.0.1/", "gs://
 def values(schema: Json) -> st.SearchStrategy[Any]:
     """Values that are mostly valid for a schema, at its bounds and just beyond."""
     if "enum" in schema:
-        return st.sampled_from(schema["enum"]) | st.text(max_size=4)
+        return st.sampled_from([*schema["enum"]] * 8 + ["another"])
     if schema.get("format") == "uri":
         return URIS
     longest = schema.get("maxLength")
@@ -38,10 +38,10 @@ def values(schema: Json) -> st.SearchStrategy[Any]:
     kinds = {
         "integer": st.integers(-2, 20),
         "boolean": st.booleans(),
-        "string": st.text(max_size=8) | st.sampled_from(["x", *edges]),
+        "string": st.text(max_size=8) | st.sampled_from(["x", "y", "z", *edges]),
         "object": st.deferred(lambda: bodies(schema)),
         "array": st.deferred(
-            lambda: st.lists(values(schema["items"]), max_size=schema.get("maxItems", 3) + 1)
+            lambda: st.lists(values(schema["items"]), max_size=schema.get("maxItems", 3))
         ),
     }
     return kinds.get(schema.get("type", ""), ANYTHING)
