@@ -1,7 +1,9 @@
-"""What every suite shares: one mock for the session, and a key of its own for every test."""
+"""What every suite shares: the options, one mock for the session, a key for every test."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -17,6 +19,40 @@ settings.register_profile(
     "wanflow", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("wanflow")
+
+LAWS = Path(__file__).parent / "laws"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the contract suite."""
+    group = parser.getgroup("contract", "the contract suite (contract_tests/laws)")
+    key, key2 = (os.environ.get(f"WANFLOW_CONTRACT_API_KEY{n}") or None for n in ("", "2"))
+    add = group.addoption
+    add("--base-url", help="the server to test; the bundled mock by default")
+    add("--api-key", default=key, help="its key; better given by WANFLOW_CONTRACT_API_KEY")
+    add("--api-key2", default=key2, help="the key of another account, for who may see what")
+    add("--spend-limit", type=float, help="credits that may be spent; needed but for a mock")
+    add("--seed", type=int, help="what chance begins with; the same seed, the same requests")
+    add("--rate", type=float, default=0, help="requests a second at most; 5 but for a mock")
+    add("--dry-run", action="store_true", help="send to the mock, list what would be sent")
+    add("--contract-report", help="folder for report.html; contract-report by default")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand the seed on to Hypothesis."""
+    seed = config.getoption("--seed")
+    if seed is not None:
+        config.option.hypothesis_seed = str(seed)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what tests this repository where another server is to be tested."""
+    if not config.getoption("--base-url"):
+        return
+    others = [item for item in items if LAWS not in item.path.parents]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if LAWS in item.path.parents]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,106 @@
+"""Find out what the suite is aimed at: the bundled mock, another one, or a server that charges."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import httpx
+from attrs import frozen
+from contract_tests.laws.purse import FREE, Purse
+from contract_tests.laws.target import Target
+from contract_tests.laws.wire import Wire
+
+from wanflow.mock import MockServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEALTH = "/_mock/health"
+_RATE = 5.0
+
+
+class AimMissing(Exception):
+    """What is needed to test another server isn't there; the message says what."""
+
+
+@frozen
+class Aim:
+    """What a run was told: `base_url` None is the bundled mock; `rate` is in requests a second."""
+
+    base_url: str | None = None
+    api_key: str | None = None
+    api_key2: str | None = None
+    spend_limit: float | None = None
+    rate: float = 0.0
+    dry: bool = False
+
+    @contextmanager
+    def target(self) -> Iterator[Target]:
+        """Open the target.
+
+        Raises:
+            AimMissing: there is no key for the server, or nobody answers there.
+        """
+        if self.base_url is None or self.dry:
+            with MockServer(looks=2) as server:
+                yield from _opened(self._bundled(server))
+        else:
+            yield from _opened(self._elsewhere(self.base_url.rstrip("/")))
+
+    def _bundled(self, server: MockServer) -> Target:
+        keys = {"one": f"one-{uuid4().hex}", "two": f"two-{uuid4().hex}"}
+        wire = Wire(server.base_url, tuple(keys.values()))
+        limit = FREE if self.spend_limit is None else self.spend_limit
+        return Target(wire, keys, Purse(limit), steered=True, any_key=True, longest=20)
+
+    def _elsewhere(self, base_url: str) -> Target:
+        if not self.api_key:
+            raise AimMissing(
+                "a key is needed: set WANFLOW_CONTRACT_API_KEY (make contract API_KEY=…)"
+            )
+        given = {"one": self.api_key, "two": self.api_key2}
+        keys = {name: key for name, key in given.items() if key}
+        steered = is_mock(base_url)
+        any_key = steered and _lets_any_key_in(base_url)
+        if any_key:
+            keys.setdefault("two", f"two-{uuid4().hex}")
+        limit = self.spend_limit if self.spend_limit is not None else (FREE if steered else 0.0)
+        rate = self.rate or (0.0 if steered else _RATE)
+        wire = Wire(base_url, tuple(keys.values()), rate)
+        pause, longest = (0.02, 60.0) if steered else (1.0, 900.0)
+        return Target(
+            wire, keys, Purse(limit), steered=steered, any_key=any_key, pause=pause, longest=longest
+        )
+
+
+def is_mock(base_url: str) -> bool:
+    """Tell whether a server has the mock's controls.
+
+    Raises:
+        AimMissing: nobody answers there.
+    """
+    try:
+        answer = httpx.get(httpx.URL(base_url).join(_HEALTH), trust_env=False, timeout=10)
+        found = answer.status_code == 200 and answer.json().get("status") == "ok"
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise AimMissing(f"{base_url} is no base URL: {error}") from error
+    except httpx.HTTPError as error:
+        raise AimMissing(f"{base_url} doesn't answer: {error}") from error
+    except (ValueError, AttributeError):
+        return False
+    return bool(found)
+
+
+def _lets_any_key_in(base_url: str) -> bool:
+    headers = {"Authorization": f"Bearer stranger-{uuid4().hex}"}
+    url = f"{base_url}/v1/tasks/task-unified-1-stranger"
+    return httpx.get(url, headers=headers, trust_env=False, timeout=10).status_code != 401
+
+
+def _opened(target: Target) -> Iterator[Target]:
+    try:
+        yield target
+    finally:
+        target.wire.close()

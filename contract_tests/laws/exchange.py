@@ -1,0 +1,90 @@
+"""One request and its answer, as they went over the wire, with the key blotted out when shown."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from attrs import field, frozen
+
+SHOWN = 1500
+_OWN_KEYS = ("$API_KEY", "$API_KEY2")
+_DULL = frozenset({"host", "user-agent", "accept", "accept-encoding", "connection"})
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@frozen
+class Exchange:
+    """A request and its answer; `secrets` are the keys that are never shown."""
+
+    method: str
+    url: str
+    path: str
+    request_headers: Headers = field(repr=False)
+    sent: bytes = field(repr=False)
+    status: int
+    headers: Headers = field(repr=False)
+    content: bytes = field(repr=False)
+    seconds: float = 0.0
+    secrets: tuple[str, ...] = field(repr=False, default=())
+
+    def header(self, name: str) -> str | None:
+        """Return a header of the answer, whatever its case; the first of several."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+    def sent_header(self, name: str) -> str | None:
+        """Return a header of the request, whatever its case."""
+        return next((value for key, value in self.request_headers if key.lower() == name), None)
+
+    def json(self) -> Any:
+        """Return the decoded body of the answer.
+
+        Raises:
+            ValueError: it isn't JSON in UTF-8.
+        """
+        return json.loads(self.content.decode("utf-8"))
+
+    def asked(self) -> Any:
+        """Return the decoded body of the request, None where it isn't JSON."""
+        try:
+            return json.loads(self.sent)
+        except (ValueError, RecursionError):
+            return None
+
+    def blotted(self, text: str) -> str:
+        """Return a text in which each key is replaced by the name of its variable."""
+        for name, secret in zip(_OWN_KEYS, self.secrets, strict=False):
+            text = text.replace(secret, name) if secret else text
+        return text
+
+    def curl(self) -> str:
+        """Return the command that sends the request again, its key in a variable of the shell."""
+        parts = ["curl", "-sS", "-i", "-X", self.method]
+        for name, value in self.request_headers:
+            if name.lower() not in _DULL | {"content-length"}:
+                parts += ["-H", f"{name}: {self.blotted(value)}"]
+        if self.sent:
+            text = self.sent.decode("utf-8", "replace")
+            parts += ["--data-binary", self.blotted(text[:SHOWN])]
+        return " ".join(_quoted(part) for part in [*parts, self.blotted(self.url)])
+
+    def answer(self) -> str:
+        """Return the answer as text: status, headers and the beginning of the body."""
+        lines = [str(self.status), *(f"{name}: {value}" for name, value in self.headers), ""]
+        body = self.content[:SHOWN].decode("utf-8", "replace")
+        return self.blotted("\n".join([*lines, body]))
+
+    def told(self) -> str:
+        """Return the exchange in two lines: the command, and what came back."""
+        body = self.content[:300].decode("utf-8", "replace")
+        return f"{self.curl()}\n-> {self.status} {self.blotted(body)}"
+
+
+def _quoted(part: str) -> str:
+    # A variable has to stay outside of single quotes to be filled in by the shell.
+    if any(key in part for key in _OWN_KEYS):
+        escaped = part.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`")
+        return f'"{escaped}"'
+    return shlex.quote(part)

@@ -1,0 +1,285 @@
+"""The server under test, asked through the published API; every answer is held to the laws."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+from contract_tests.laws.answers import judge_answer
+from contract_tests.laws.law import Law
+from contract_tests.laws.life import Life, born
+from contract_tests.laws.promises import Promised, Promises, packaged_promises
+from contract_tests.laws.verdict import Verdict, Word, packaged_judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from contract_tests.laws.exchange import Exchange
+    from contract_tests.laws.purse import Purse
+    from contract_tests.laws.wire import Wire
+
+    from wanflow.spec.catalog import Model
+
+NO_FAULT = Law("no-fault", "No request makes the server fail.")
+TAKES = Law("takes", "A request that keeps the documents' rules is taken.")
+REFUSES = Law("refuses", "A request that breaks a rule of the documents is refused, with 400.")
+PARAM = Law("param", "A refusal names the parameter at fault, where it names one.")
+GUARDED = Law(
+    "guarded", "Without a valid key nothing is answered but 401.", "security: bearerAuth on each"
+)
+UNKNOWN = Law("unknown-id", "An id that names no task of the account is answered with 400 or 404.")
+FOUND = Law("found", "A task can be queried from its submission on.", "links: getTask")
+PRIVATE = Law("private", "A task is seen by its own account only.")
+NEW = Law("new-task", "Two submissions are two tasks.")
+SETTLES = Law("settles", "A task comes to an end.")
+
+
+@define(eq=False)
+class Target:
+    """A server under test, and all tasks that were made on it in this run.
+
+    `keys` are API keys by the name of their account, the first one the suite's own; `steered`
+    tells that the server has the mock's controls, `any_key` that each key is an account to it;
+    `pause` and `longest` are in seconds.
+    """
+
+    wire: Wire
+    keys: Mapping[str, str] = field(repr=False)
+    purse: Purse
+    steered: bool = False
+    any_key: bool = False
+    pause: float = 0.0
+    longest: float = 900.0
+    promises: Promises = field(factory=packaged_promises)
+    lives: dict[str, Life] = field(factory=dict, repr=False)
+
+    @property
+    def base_url(self) -> str:
+        """The URL that the paths of the document are appended to."""
+        return self.wire.base_url
+
+    @property
+    def account(self) -> str:
+        """The name of the suite's own account."""
+        return next(iter(self.keys))
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """The models of the document."""
+        return self.promises.catalog.models
+
+    def authorization(self, account: str | None = None) -> dict[str, str]:
+        """Return the header that shows an account's key."""
+        return {"Authorization": f"Bearer {self.keys[account or self.account]}"}
+
+    def post(
+        self,
+        model: Model,
+        body: Any,
+        account: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Exchange:
+        """Send a body to where a model is submitted, with the key of an account; judge the answer.
+
+        Raises:
+            LawBroken: the answer breaks a law.
+            PurseEmpty: the submission might cost more than may be spent.
+        """
+        content = json.dumps(body).encode()
+        sent = {**self.authorization(account), "Content-Type": "application/json"}
+        return self.exchange("POST", model.path, {**sent, **(headers or {})}, content)
+
+    def submit(self, body: dict[str, Any], account: str | None = None, **headers: str) -> Life:
+        """Submit a request that the documents allow, and return its task.
+
+        Raises:
+            LawBroken: it isn't taken, or the answer breaks a law.
+        """
+        model = self.models[body["model"]]
+        exchange = self.post(model, body, account, headers)
+        TAKES.holds(exchange.status == 200, f"answered with {exchange.status}", exchange)
+        return self.lives[exchange.json()["id"]]
+
+    def adopt(self, asked: dict[str, Any], account: str, receipt: dict[str, Any]) -> Life:
+        """Take in a task that somebody else submitted with one of the keys; look at it at once.
+
+        Raises:
+            LawBroken: its receipt, or what is seen of it, breaks a law.
+        """
+        exchange = self.wire.send("GET", self.address(receipt["id"]), self.authorization(account))
+        body = judge_answer(self.promises.query, exchange)
+        life = born(self.models[asked["model"]], asked, account, receipt, exchange)
+        self.lives[life.id] = life
+        life.see(body, exchange)
+        return life
+
+    def address(self, task_id: str) -> str:
+        """Return the path of a task."""
+        path = self.promises.query.operation.path
+        return f"{path[: path.index('{')]}{task_id}{path[path.index('}') + 1 :]}"
+
+    def look(self, life: Life) -> Life:
+        """Look at a task with its own key.
+
+        Raises:
+            LawBroken: the answer breaks a law.
+        """
+        self.ask(life.id, life.key)
+        return life
+
+    def ask(self, task_id: str, account: str | None = None, **headers: str) -> Exchange:
+        """Ask for a task by its id."""
+        sent = {**self.authorization(account), **headers}
+        return self.exchange("GET", self.address(task_id), sent)
+
+    def wait(self, life: Life) -> Life:
+        """Look at a task until it has ended.
+
+        Raises:
+            LawBroken: it doesn't end in time, or an answer breaks a law.
+        """
+        until, pause = time.monotonic() + self.longest, self.pause
+        while not self.look(life).ended:
+            SETTLES.holds(
+                time.monotonic() < until,
+                f"still {life.status} after {self.longest:.0f} s and {life.looks} looks",
+                life.first,
+                life.last,
+            )
+            time.sleep(pause)
+            pause = min(max(pause * 1.5, 0.02), 5.0)
+        return life
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+    ) -> Exchange:
+        """Send a request as it is, and judge its answer by what the documents say of it."""
+        promised = self.promises.at(path)
+        verdict = _verdict(promised, method, headers, content)
+        self.purse.permit(verdict, content)
+        exchange = self.wire.send(method, path, headers, content)
+        if promised is not None:
+            self.wire.statuses[promised.id, exchange.status] += 1
+        self.purse.enter(exchange, verdict)
+        self.judge(promised, verdict, exchange)
+        return exchange
+
+    def judge(self, promised: Promised | None, verdict: Verdict | None, exchange: Exchange) -> None:
+        """Hold an exchange against every law that it could break.
+
+        Raises:
+            LawBroken: it breaks one.
+        """
+        asked_for = _asked_for(exchange) if self.steered else None
+        if asked_for != exchange.status:
+            NO_FAULT.holds(exchange.status < 500 or exchange.status == 501, "", exchange)
+        if promised is None or exchange.method != promised.operation.method.upper():
+            return
+        body = judge_answer(promised, exchange)
+        if asked_for is not None and exchange.status >= 400:
+            return
+        account = self._account(exchange)
+        if account is None:
+            guarded = exchange.status == 401 or (
+                400 <= exchange.status < 500 and not _plain(verdict)
+            )
+            GUARDED.holds(guarded, f"{exchange.status} without a valid key", exchange)
+        elif verdict is not None:
+            self._judge_submission(verdict, account, body, exchange)
+        else:
+            self._judge_look(account, body, exchange)
+
+    def _judge_submission(
+        self, verdict: Verdict, account: str, body: Any, exchange: Exchange
+    ) -> None:
+        if verdict.word is Word.TAKEN:
+            detail = f"answered with {exchange.status}"
+            TAKES.holds(exchange.status == 200, detail, exchange)
+        if verdict.word is Word.REFUSED:
+            _judge_refusal(verdict, body, exchange)
+        if exchange.status == 200:
+            asked = exchange.asked()
+            life = born(self.models[asked["model"]], asked, account, body, exchange)
+            known = self.lives.get(life.id)
+            if known is None:
+                self.lives[life.id] = life
+            elif exchange.header("idempotency-replayed") != "true":
+                NEW.broken(f"{life.id} was there before", known.first, exchange)
+
+    def _judge_look(self, account: str, body: Any, exchange: Exchange) -> None:
+        life = self.lives.get(exchange.path.rpartition("/")[2])
+        if life is None:
+            if exchange.status != 200:
+                UNKNOWN.holds(exchange.status in {400, 404}, f"{exchange.status}", exchange)
+            else:
+                UNKNOWN.holds(body.get("id") in exchange.path, "another task", exchange)
+            return
+        if life.key != account:
+            PRIVATE.holds(
+                exchange.status in {403, 404},
+                f"{exchange.status} for {account}",
+                life.first,
+                exchange,
+            )
+            return
+        FOUND.holds(exchange.status == 200, f"{exchange.status}", life.first, exchange)
+        life.see(body, exchange)
+
+    def _account(self, exchange: Exchange) -> str | None:
+        shown = exchange.sent_header("authorization") or ""
+        scheme, _, token = shown.partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        token = token.strip()
+        known = next((name for name, key in self.keys.items() if key == token), None)
+        return token if known is None and self.any_key and _TOKEN.fullmatch(token) else known
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
+
+
+def _verdict(
+    promised: Promised | None, method: str, headers: Mapping[str, str], content: bytes | None
+) -> Verdict | None:
+    """Judge what is about to be sent; None for what is no submission."""
+    if promised is None or not promised.submits or method != "POST":
+        return None
+    try:
+        body = json.loads(content or b"")
+    except (ValueError, RecursionError):
+        return Verdict(Word.REFUSED, "the body isn't JSON")
+    verdict = packaged_judge().verdict(promised.id, body)
+    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    if verdict.word is Word.TAKEN and kind.partition(";")[0].strip().lower() != "application/json":
+        return Verdict(Word.OPEN, f"the content type is {kind!r}")
+    return verdict
+
+
+def _judge_refusal(verdict: Verdict, body: Any, exchange: Exchange) -> None:
+    right = {400, 404, 413, 415, 422} if verdict.unknown_model else {400, 413, 415, 422}
+    detail = f"{exchange.status}, but {verdict.reason}"
+    REFUSES.holds(exchange.status in right, detail, exchange, rests_on=verdict.sentence)
+    error = body.get("error") if isinstance(body, dict) else None
+    named = error.get("param") if isinstance(error, dict) else None
+    if isinstance(named, str) and len(verdict.parameters) == 1 and exchange.status == 400:
+        (fault,) = verdict.parameters
+        right_name = not fault or fault in named or named == "model"
+        PARAM.holds(right_name, f"param is {named!r}, the fault is in {fault!r}", exchange)
+
+
+def _asked_for(exchange: Exchange) -> int | None:
+    """Return the status that a steered server was asked to answer with, None for no wish."""
+    preference = exchange.sent_header("prefer") or ""
+    name, _, code = preference.partition("=")
+    return int(code) if name == "code" and code.isdigit() else None
+
+
+def _plain(verdict: Verdict | None) -> bool:
+    return verdict is None or verdict.word is Word.TAKEN

@@ -1,0 +1,120 @@
+"""Every documented error: reached as itself, and known to both clients by its type."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from contract_tests.laws.answers import judge_answer
+from contract_tests.laws.colours import COLOURS, play, steering
+from contract_tests.laws.promises import packaged_promises
+
+import wanflow
+
+PROMISES = packaged_promises()
+ERRORS = [one for one in PROMISES.statuses() if one[1] >= 400]
+EXAMPLES = [
+    (name, status, example)
+    for name, status in ERRORS
+    for example in PROMISES.operations[name].answers[status].examples
+]
+TASK_ID = "task-unified-1756817821-4x3rx6ny"
+TYPES = {
+    400: wanflow.BadRequest,
+    401: wanflow.AuthenticationFailed,
+    402: wanflow.InsufficientCredits,
+    403: wanflow.PermissionDenied,
+    404: wanflow.NotFound,
+    413: wanflow.RequestTooLarge,
+    429: wanflow.RateLimited,
+}
+assert ERRORS, "the document lists no errors"
+assert len(EXAMPLES) >= len(ERRORS), "an error of the document has no example"
+
+
+def type_of(status: int) -> type[wanflow.APIError]:
+    return wanflow.ServerError if status >= 500 else TYPES.get(status, wanflow.APIError)
+
+
+def sample(operation_id: str) -> dict:
+    """A valid request of an operation's first model."""
+    found = (one for one in PROMISES.catalog.models.values() if one.operation_id == operation_id)
+    return dict(next(found).example)
+
+
+def provoked(operation_id: str, colour: str, **settings) -> wanflow.APIError:
+    """Use an operation through the client and return the error that it raises."""
+
+    def work(client):
+        if operation_id == PROMISES.query.id:
+            return client.task(TASK_ID).refresh()
+        return client.submit(sample(operation_id))
+
+    with pytest.raises(wanflow.APIError) as caught:
+        play(colour, work, retry_for=0, **settings)
+    return caught.value
+
+
+def ask(target, operation_id: str, **headers: str):
+    """Use an operation rightly, with headers beside."""
+    if operation_id == PROMISES.query.id:
+        return target.ask(TASK_ID, **headers)
+    body = sample(operation_id)
+    return target.post(target.models[body["model"]], body, headers=headers)
+
+
+def controls(target) -> None:
+    if not target.steered:
+        pytest.skip("an ordinary client can't provoke this; it takes the mock's controls")
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(("operation_id", "status"), ERRORS)
+def test_each_documented_error_is_as_documented(target, operation_id, status) -> None:
+    """Each documented error has the schema, the code and the type that the document shows."""
+    controls(target)
+    exchange = ask(target, operation_id, Prefer=f"code={status}")
+    assert exchange.status == status, exchange.told()
+    judge_answer(PROMISES.operations[operation_id], exchange)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize(("operation_id", "status"), ERRORS)
+def test_each_documented_error_of_a_server_is_a_type(target, operation_id, status, colour) -> None:
+    """The client raises each documented error of a server as the type that says who must act."""
+    controls(target)
+    transport = steering(colour, {"Prefer": f"code={status}"})
+    key = target.keys[target.account]
+    error = provoked(
+        operation_id, colour, api_key=key, base_url=target.base_url, transport=transport
+    )
+    assert type(error) is type_of(status)
+    assert error.status == status
+    assert key not in f"{error!r} {error} {error.body!r}"
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize(("operation_id", "status", "example"), EXAMPLES)
+def test_each_example_of_an_error_is_a_type(operation_id, status, example, colour) -> None:
+    """The client reads each error that the document shows, an integer code or a word."""
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, json=example)
+
+    error = provoked(
+        operation_id,
+        colour,
+        api_key="key-of-a-test",
+        base_url="http://api.example/apiv1",
+        transport=httpx.MockTransport(answer),
+    )
+    shown = example["error"]
+    assert type(error) is type_of(status)
+    assert (error.status, error.code, error.type) == (status, shown["code"], shown["type"])
+    assert error.param == shown.get("param")
+    assert error.fallback_suggestion == shown.get("fallback_suggestion")
+    assert shown["message"] in str(error)
+    assert json.loads(json.dumps(error.body)) == example

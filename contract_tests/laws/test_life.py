@@ -1,0 +1,103 @@
+"""The life cycle: many tasks of several accounts, in any order, each an orderly life."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from contract_tests.laws.life import BUSINESS_CODES
+from contract_tests.laws.target import FOUND, PRIVATE, UNKNOWN, Target
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
+
+if TYPE_CHECKING:
+    from contract_tests.laws.life import Life
+
+FAST = settings(
+    max_examples=25,
+    stateful_step_count=20,
+    deadline=None,
+    phases=[Phase.reuse, Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+FULL = settings(FAST, max_examples=300, stateful_step_count=50)
+
+
+def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rules
+    """Return a machine over a target: submit, look, wait, pry and misspell in any order."""
+    names = sorted(target.models)
+    accounts = sorted(target.keys)
+    endings = [None, *sorted(BUSINESS_CODES)] if target.steered else [None]
+
+    class Lives(RuleBasedStateMachine):
+        lives = Bundle("lives")
+
+        @rule(
+            target=lives,
+            name=st.sampled_from(names),
+            account=st.sampled_from(accounts),
+            ending=st.sampled_from(endings),
+            count=st.integers(1, 4),
+        )
+        def submit(self, name: str, account: str, ending: str | None, count: int) -> Life:
+            model = target.models[name]
+            body = dict(model.example)
+            if "n" in model.parameters and target.purse.free:
+                body["n"] = count
+            if ending is not None:
+                body["prompt"] = f"a cat [mock:fail={ending}]"
+            life = target.submit(body, account)
+            target.look(life)
+            return life
+
+        @rule(life=lives)
+        def look(self, life: Life) -> None:
+            target.look(life)
+
+        @rule(life=lives)
+        def wait(self, life: Life) -> None:
+            target.wait(life)
+            target.look(life)
+
+        @rule(life=lives, account=st.sampled_from(accounts))
+        def pry(self, life: Life, account: str) -> None:
+            exchange = target.ask(life.id, account)
+            if account == life.key:
+                FOUND.holds(exchange.status == 200, str(exchange.status), exchange)
+            else:
+                PRIVATE.holds(exchange.status in {403, 404}, str(exchange.status), exchange)
+
+        @rule(
+            life=lives, tail=st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=3)
+        )
+        def misspell(self, life: Life, tail: str) -> None:
+            exchange = target.ask(life.id + tail, life.key)
+            UNKNOWN.holds(exchange.status in {400, 404}, str(exchange.status), exchange)
+
+        @rule(name=st.sampled_from(names), account=st.sampled_from(accounts))
+        def refused(self, name: str, account: str) -> None:
+            """A refused submission makes no task that others could be confused with."""
+            model = target.models[name]
+            target.post(model, {**model.example, "model": name + "-no"}, account)
+            target.post(model, {"model": name}, account)
+
+    return Lives
+
+
+@pytest.mark.fast
+def test_each_life_is_orderly(target) -> None:
+    """Whatever is done in whatever order, every look at every task keeps the laws of lives."""
+    run_state_machine_as_test(machine_of(target), settings=FAST if target.purse.free else _few())
+
+
+@pytest.mark.full
+def test_many_long_lives_are_orderly(target) -> None:
+    """The same, longer."""
+    if not target.purse.free:
+        pytest.skip("a run that pays for each submission lives few lives")
+    run_state_machine_as_test(machine_of(target), settings=FULL)
+
+
+def _few() -> settings:
+    return settings(FAST, max_examples=1, stateful_step_count=8)
