@@ -29,7 +29,9 @@ def catalog() -> Catalog:
 def http(mock: MockServer, api_key: str) -> Iterator[httpx.Client]:
     """A client with a key of its own."""
     headers = {"Authorization": f"Bearer {api_key}"}
-    with httpx.Client(base_url=mock.base_url, headers=headers, trust_env=False) as client:
+    with httpx.Client(
+        base_url=mock.base_url, headers=headers, trust_env=False, verify=False
+    ) as client:
         yield client
 
 

@@ -175,6 +175,19 @@ class TestCommand:
             process.communicate()
         assert (process.returncode, errors) == (0, "")
 
+    def test_what_is_dangerous_is_told_at_the_start(self) -> None:
+        """Callbacks to this machine, and listening beyond it, are announced."""
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "wanflow.mock", "--port", "0", "--loopback-callbacks"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(5)]
+        process.terminate()
+        process.communicate(timeout=20)
+        assert "LOOPBACK IS ALLOWED" in "".join(lines)
+
     def test_a_port_in_use_is_one_sentence(self) -> None:
         """The command says what is wrong and ends with an error code."""
         with MockServer() as server:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from wanflow.mock.account import Account, Accounts
+    from wanflow.mock.courier import Courier
     from wanflow.mock.fault_rules import FaultRule, FaultRules
     from wanflow.mock.gateway import Gateway
     from wanflow.mock.journal import Journal
@@ -44,6 +45,7 @@ class Admin:
     accounts: Accounts
     faults: FaultRules
     journal: Journal
+    courier: Courier
     _handlers: Mapping[tuple[str, str], Handler] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -60,6 +62,7 @@ class Admin:
             ("GET", "/_mock/tasks"): self._tasks,
             ("GET", "/_mock/journal"): self._entries,
             ("DELETE", "/_mock/journal"): self._forget,
+            ("GET", "/_mock/callbacks"): self._callbacks,
             ("GET", "/_mock/metrics"): self._metrics,
         }
 
@@ -161,6 +164,9 @@ class Admin:
     async def _forget(self, _request: Request) -> Answer:
         self.journal.clear()
         return json_answer(200, {"entries": []})
+
+    async def _callbacks(self, _request: Request) -> Answer:
+        return json_answer(200, {"attempts": [one._asdict() for one in self.courier.attempts]})
 
     async def _metrics(self, _request: Request) -> Answer:
         text = exposition(self.gateway, self.journal)

@@ -14,6 +14,8 @@ from wanflow.mock.account import Accounts
 from wanflow.mock.admin import Admin
 from wanflow.mock.answer import Answer, json_answer
 from wanflow.mock.api import Api
+from wanflow.mock.courier import Courier
+from wanflow.mock.door import Door, is_loopback
 from wanflow.mock.errors import retry_after
 from wanflow.mock.exchange import Exchange
 from wanflow.mock.fault import Stage
@@ -30,6 +32,7 @@ from wanflow.mock.wire import TRANSPORT, Wire
 if TYPE_CHECKING:
     from wanflow.mock.gateway import Gateway
     from wanflow.mock.request import Message, Receive, Send
+    from wanflow.spec.violation import Violation
 
 _WAITING = frozenset({429, 503})
 
@@ -43,6 +46,8 @@ class MockApp:
     gallery: Gallery = field(factory=Gallery)
     journal: Journal = field(factory=Journal)
     idempotency: bool = True
+    loopback_callbacks: bool = False
+    courier: Courier = field(init=False, repr=False)
     faults: FaultRules = field(init=False)
     api: Api = field(init=False, repr=False)
     shelf: Shelf = field(init=False, repr=False)
@@ -52,11 +57,15 @@ class MockApp:
     def __attrs_post_init__(self) -> None:
         """Set up what serves each part."""
         contract = self.gateway.contract
+        self.courier = Courier(self.gateway, Door(self.loopback_callbacks))
+        self.gateway.at_end = self.courier.tell
+        if self.loopback_callbacks:
+            self.gateway.forgive = _names_this_machine
         endpoints = (*contract.submissions, contract.query)
         self.faults = FaultRules((*(one.operation.operation_id for one in endpoints), FILES))
         self.api = Api(self.gateway, self.accounts, self.faults, self.idempotency)
         self.shelf = Shelf(self.gateway, self.gallery, self.faults)
-        self.admin = Admin(self.gateway, self.accounts, self.faults, self.journal)
+        self.admin = Admin(self.gateway, self.accounts, self.faults, self.journal, self.courier)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request; anything that isn't HTTP is left alone."""
@@ -76,7 +85,8 @@ class MockApp:
                 self.journal.write(now, exchange, status, perf_counter() - began)
 
     def detach(self) -> None:
-        """Leave the event loop that has been served in, before it closes."""
+        """Leave the event loop that has been served in."""
+        self.courier.close()
         self.gateway.agenda.detach()
         self._loop = None
 
@@ -139,3 +149,9 @@ class MockApp:
         if refusal.status in {204, 304}:
             return Answer(refusal.status, b"", tuple(headers), length=0)
         return json_answer(refusal.status, body, headers)
+
+
+def _names_this_machine(violation: Violation) -> bool:
+    """Tell whether a rule is broken only by a callback URL of this machine."""
+    value = violation.value
+    return violation.parameter == "callback_url" and isinstance(value, str) and is_loopback(value)

@@ -8,13 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wanflow.mock.clock import Clock, RealClock, VirtualClock
+from wanflow.mock.media import available
 from wanflow.mock.server import MockServer, MockUnavailable
+from wanflow.mock.terms import Terms, rate_of
 from wanflow.mock.unservable import UnservableSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Written(click.ParamType[Any]):
+    """An option that is written in a small language of its own."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the text; what is no text was read before."""
+        try:
+            return self._read(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -30,43 +49,51 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 @click.option("--seed", type=int, default=0, show_default=True, help="What ids are made from.")
 @click.option("--looks", type=click.IntRange(0), help="End a task at this many queries.")
 @click.option("--seconds", type=click.FloatRange(0), help="End a task after this time; 5 if unset.")
+@click.option("--pace", help="Any way to a task's end, such as seconds=60,queue=10,progress=stuck.")
+@click.option("--virtual-clock", is_flag=True, help="Let time pass by POST /_mock/clock/advance.")
+@click.option("--credits", "limit", type=click.FloatRange(0), help="Credits of each account.")
+@click.option("--rate", type=Written("REQUESTS/SECONDS", rate_of), help="Rate of each account.")
+@click.option("--no-idempotency", is_flag=True, help="Ignore Idempotency-Key.")
+@click.option("--loopback-callbacks", is_flag=True, help="Send callbacks to this machine, too.")
 def mock(
     *,
-    host: str,
-    port: int,
-    api_key: str | None,
-    seed: int,
-    looks: int | None,
-    seconds: float | None,
+    virtual_clock: bool,
+    limit: float | None,
+    rate: Any,
+    no_idempotency: bool,
+    **options: Any,
 ) -> None:
     """Serve a mock of the gateway, with tasks, files and errors of its own.
 
     Point a client at the base URL that is printed. Nothing costs anything here.
     """
-    if looks is not None and seconds is not None:
-        raise click.UsageError("Give --looks or --seconds, not both.")
-    if looks is None and seconds is None:
-        seconds = 5.0
+    ways = [name for name in ("looks", "seconds", "pace") if options[name] is not None]
+    if len(ways) > 1:
+        raise click.UsageError(f"Give --{ways[0]} or --{ways[1]}, not both.")
+    if not ways:
+        options["seconds"] = 5.0
+    clock: Clock = VirtualClock() if virtual_clock else RealClock()
+    options |= {"clock": clock, "terms": Terms(limit, rate), "idempotency": not no_idempotency}
     try:
-        with MockServer(
-            host=host, port=port, api_key=api_key, seed=seed, looks=looks, seconds=seconds
-        ) as server:
-            _announce(server, any_key=api_key is None)
+        with MockServer(**options) as server:
+            _announce(server, options)
             _wait()
-    except (MockUnavailable, UnservableSpec) as error:
+    except (MockUnavailable, UnservableSpec, ValueError) as error:
         raise click.ClickException(f"{error}.") from error
 
 
-def _announce(server: MockServer, *, any_key: bool) -> None:
-    keys = f"any, such as {server.api_key}" if any_key else "the one that you gave"
-    bound = (
-        f"loopback only ({server.host})"
-        if server.host in _LOOPBACK
-        else f"{server.host}: others on the network can reach it"
-    )
+def _announce(server: MockServer, options: dict[str, Any]) -> None:
+    key = "the one that you gave" if options["api_key"] else f"any, such as {server.api_key}"
     click.echo(f"wanflow mock: {server.base_url}")
-    click.echo(f"  API key:   {keys}")
-    click.echo(f"  listens:   {bound}")
+    click.echo(f"  API key:   {key}")
+    if server.host in _LOOPBACK:
+        click.echo(f"  listens:   loopback only ({server.host})")
+    else:
+        click.echo(f"  listens:   {server.host}: OTHERS ON THE NETWORK CAN REACH IT")
+    if not available():
+        click.echo("  files:     small placeholders; pip install 'wanflow[media]' for real ones")
+    if options["loopback_callbacks"]:
+        click.echo("  callbacks: LOOPBACK IS ALLOWED (--loopback-callbacks)")
     click.echo("  stop with Ctrl+C")
 
 

@@ -51,6 +51,8 @@ class MockServer:
         clock: the time that tasks live by; None is the machine's.
         terms: what each account may spend and ask for; no limits if None.
         idempotency: whether an `Idempotency-Key` is honoured; real deployments may not.
+        loopback_callbacks: whether callbacks to this machine are taken and delivered, in http
+            too; otherwise a callback goes to public hosts in https, or nowhere.
         document: a merged document; None is the one that this installation carries.
 
     Raises:
@@ -71,6 +73,7 @@ class MockServer:
         clock: Clock | None = None,
         terms: Terms | None = None,
         idempotency: bool = True,
+        loopback_callbacks: bool = False,
         document: Json | None = None,
     ) -> None:
         self._wanted = (host, port)
@@ -85,7 +88,12 @@ class MockServer:
         )
         prove(self.gateway)
         accounts = Accounts(api_key, terms or Terms())
-        self.app = MockApp(self.gateway, accounts, idempotency=idempotency)
+        self.app = MockApp(
+            self.gateway,
+            accounts,
+            idempotency=idempotency,
+            loopback_callbacks=loopback_callbacks,
+        )
         self._socket: socket.socket | None = None
         self._server: Server | None = None
         self._thread: threading.Thread | None = None

@@ -1,0 +1,124 @@
+"""The door to the outside: which addresses a callback may be sent to, and the way there.
+
+A name is resolved once; every address that it has must be public; and the connection is made to
+one of those very addresses, so that a name can't change its mind in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+import ssl
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from attrs import define, field, frozen
+
+from wanflow.spec.public_url import is_public_address, why_not_public
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+    Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    Resolve = Callable[[str, int], Awaitable[list[str]]]
+    Connect = Callable[[str, int, str | None], Awaitable[Streams]]
+
+_LOOPBACK = re.compile(
+    r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[1-9][0-9]{0,4})?([/?#][!-~]*)?", re.ASCII
+)
+_SAFE = "/%:@!$&'()*+,;=~"
+
+
+class Closed(Exception):
+    """The door stays closed to a URL; the message says why."""
+
+
+@frozen
+class Way:
+    """How to get to a URL: the host to name, its port, TLS or not, and the request's target."""
+
+    host: str
+    port: int
+    tls: bool
+    target: str
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL plainly names this machine, as a test's own receiver does."""
+    return _LOOPBACK.fullmatch(url) is not None
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+async def _connect(address: str, port: int, tls_host: str | None) -> Streams:
+    context = None
+    if tls_host is not None:
+        context = await asyncio.to_thread(ssl.create_default_context)
+    return await asyncio.open_connection(address, port, ssl=context, server_hostname=tls_host)
+
+
+@define
+class Door:
+    """Opens connections to public hosts, and to this machine where `loopback` allows that."""
+
+    loopback: bool = False
+    resolve: Resolve = field(default=_resolve, repr=False)
+    connect: Connect = field(default=_connect, repr=False)
+
+    def way(self, url: str) -> Way:
+        """Read a URL.
+
+        Raises:
+            Closed: it isn't one of https, or its host could never be public.
+        """
+        reason = None if self._may_loop(url) else why_not_public(url)
+        parts = urlsplit(url)
+        if reason is not None or parts.hostname is None:
+            raise Closed(f"the URL {reason}")
+        if parts.scheme != "https" and not self._may_loop(url):
+            raise Closed("the URL must be one of https")
+        tls = parts.scheme == "https"
+        target = quote(parts.path or "/", safe=_SAFE)
+        if parts.query:
+            target += "?" + quote(parts.query, safe=_SAFE + "?")
+        return Way(parts.hostname, parts.port or (443 if tls else 80), tls, target)
+
+    async def open(self, url: str) -> tuple[Way, Streams]:
+        """Connect to a URL's host.
+
+        Raises:
+            Closed: one of its addresses is none of the public internet.
+            OSError: it can't be resolved or reached.
+        """
+        way = self.way(url)
+        addresses = await self.resolve(way.host, way.port)
+        if not addresses:
+            raise Closed(f"{way.host} has no address")
+        for address in addresses:
+            if not self._public(address, url):
+                raise Closed(f"{way.host} has the internal address {address}")
+        streams = await self.connect(addresses[0], way.port, way.host if way.tls else None)
+        return way, streams
+
+    def _may_loop(self, url: str) -> bool:
+        return self.loopback and is_loopback(url)
+
+    def _public(self, text: str, url: str) -> bool:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:  # a zone id, or nothing that was ever an address
+            return False
+        return address.is_loopback if self._may_loop(url) else is_public_address(address)
