@@ -14,6 +14,7 @@ from wanflow.cli.prose import one_line
 if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from wanflow import Result, Snapshot, Task
 
@@ -37,7 +38,7 @@ class Events(Protocol):
         """Tell all about a task that was looked at once."""
         ...
 
-    def done(self, result: Result, paths: list[Any]) -> None:
+    def done(self, result: Result, paths: list[Path]) -> None:
         """Tell the files that were saved, or the links where none were."""
         ...
 
@@ -72,10 +73,15 @@ class TextEvents:
         for url in snapshot.results:
             click.echo(one_line(url))
 
-    def done(self, result: Result, paths: list[Any]) -> None:
-        """Print the paths, or the links."""
-        for line in paths or result.urls:
-            click.echo(one_line(str(line)))
+    def done(self, result: Result, paths: list[Path]) -> None:
+        """Print the paths as they are, or the links."""
+        for path in paths:
+            click.echo(path)
+        if paths:
+            return
+        for url in result.urls:
+            click.echo(one_line(url))
+        self._display.note("links live for 24 hours; wanflow download saves what they lead to")
 
 
 class JsonEvents:
@@ -104,7 +110,7 @@ class JsonEvents:
         """Emit `status`."""
         _emit("status", _facts(snapshot))
 
-    def done(self, result: Result, paths: list[Any]) -> None:
+    def done(self, result: Result, paths: list[Path]) -> None:
         """Emit `saved` for each file."""
         for path in paths:
             _emit("saved", {"task_id": result.task_id, "path": str(path)})

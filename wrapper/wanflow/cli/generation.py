@@ -15,8 +15,9 @@ from wanflow._core.discriminate import find_model
 from wanflow._core.snapshot import decode
 from wanflow.cli.connection import Connection
 from wanflow.cli.events import make_events
+from wanflow.cli.form import Form
 from wanflow.cli.options import connection_options, out_option, timeout_option
-from wanflow.cli.parameters import Form, parameters_of
+from wanflow.cli.parameters import parameters_of
 from wanflow.cli.preview import preview
 from wanflow.cli.prose import first_sentence, one_line
 from wanflow.cli.report import Situation
@@ -111,12 +112,12 @@ class ModelCommand(click.Command):
         self._model = model
         self._waits = waits
         shared = _options(waits=waits)
-        taken = {"--help", *(flag for option in shared for flag in option.opts)}
+        taken = {"-h", "--help", *(flag for option in shared for flag in option.opts)}
         self._form = Form.of(parameters_of(catalog.document, model), taken)
         super().__init__(
             model.name,
             callback=self._submit,
-            params=[*(option for _, option in self._form.options.values()), *shared],
+            params=[*self._form.options, *shared],
             help=one_line(model.summary),
             short_help=first_sentence(model.summary),
         )
@@ -190,10 +191,7 @@ def _read_extra(word: str) -> tuple[str, Any]:
     name, equals, text = word.partition("=")
     if not name or not equals:
         raise ValueError(f"{word!r} is not of the form NAME=JSON")
-    try:
-        return name, read_json(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not JSON ({error}); a text needs quotes") from None
+    return name, read_json(text)
 
 
 def _options(*, waits: bool) -> list[click.Parameter]:
@@ -208,7 +206,7 @@ def _options(*, waits: bool) -> list[click.Parameter]:
             type=Words(_read_extra),
             multiple=True,
             metavar="NAME=JSON",
-            help="A parameter that the documents don't know; may be repeated.",
+            help="What the documents don't know, texts in quotes; may be repeated.",
         ),
         click.Option(["--no-validate"], is_flag=True, help="Send without checking the rules."),
         click.Option(["--dry-run"], is_flag=True, help="Print the request and send nothing."),

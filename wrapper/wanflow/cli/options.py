@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -35,7 +36,8 @@ def out_option(*, required: bool = False) -> click.Option:
     without = "" if required else "; without it, their links are printed"
     return click.Option(
         ["-o", "--out"],
-        type=click.Path(path_type=Path, file_okay=False),
+        type=Words(_folder),
+        metavar="FOLDER",
         required=required,
         help=f"The folder for the files{without}.",
     )
@@ -51,6 +53,17 @@ def timeout_option() -> click.Option:
         metavar="SECONDS",
         help="How long to wait at most.",
     )
+
+
+def _folder(word: str) -> Path:
+    """Read a folder's name, and see that it can be written before anything is paid for."""
+    folder = Path(word)
+    standing = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    if not standing.is_dir():
+        raise ValueError(f"{standing} is no folder")
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise ValueError(f"{standing} can't be written")
+    return folder
 
 
 def _seconds(word: str) -> float:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import click
 from attrs import field, frozen
 
 from wanflow.cli.prose import first_sentence, one_line
-from wanflow.cli.values import read_value, types_of
-from wanflow.cli.words import Words
+from wanflow.cli.values import BRANCHES, allowed, as_word, read_value, types_of
 from wanflow.spec.document import Json, is_array, is_object, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from wanflow.spec.catalog import Model
 
@@ -53,13 +50,18 @@ class Parameter:
         """The values it is confined to, as words; empty where it is free."""
         if types_of(self.items) == {"boolean"}:
             return ["true", "false"]
-        return [_word(choice) for choice in self.items.get("enum", [])]
+        return [as_word(choice) for choice in allowed(self.items)]
 
     @property
-    def flags(self) -> list[str]:
-        """The option's names; a list's has the singular, too."""
-        flag = "--" + ".".join(_spelled(part) for part in self.path)
-        return [flag[:-1], flag] if self.is_array and re.search(r"[a-z]s$", flag) else [flag]
+    def flag(self) -> str:
+        """The name of its option."""
+        return "--" + ".".join(_spelled(part) for part in self.path)
+
+    @property
+    def singular(self) -> str | None:
+        """Another name for the option of a list, which is given once for each entry."""
+        plural = self.is_array and re.search(r"[a-z]s$", self.flag)
+        return self.flag[:-1] if plural else None
 
     @property
     def metavar(self) -> str:
@@ -78,7 +80,7 @@ class Parameter:
         """The first sentence of the description, and what the schema adds to it."""
         marks = [*_bounds(self.schema), *(["required"] if self.required else [])]
         if "default" in self.schema:
-            marks.append(f"default: {one_line(_word(self.schema['default']))}")
+            marks.append(f"default: {one_line(as_word(self.schema['default']))}")
         sentence = first_sentence(str(self.schema.get("description", "")))
         return f"{sentence}  [{'; '.join(marks)}]" if marks else sentence
 
@@ -108,89 +110,29 @@ def _walk(
     for name, node in schema.get("properties", {}).items():
         if not is_object(node) or (not path and name == "model"):
             continue
-        found = resolve(document, node)
+        found = _resolved(document, node)
         here = Parameter((*path, name), found, required=required and name in needed)
         yield here
         if len(path) < _DEEPEST:
             yield from _walk(document, found, here.path, required=here.required)
 
 
-@frozen
-class Form:
-    """The options of a model beside those that every model has."""
-
-    options: dict[str, tuple[Parameter, click.Option]]
-
-    @classmethod
-    def of(cls, parameters: list[Parameter], taken: set[str]) -> Form:
-        """Make an option for each parameter, under a name that isn't `taken`.
-
-        A name is taken by the command's own options, or where two parameters differ only in
-        what an option's name can't show; the later one gets a prefix or a number then.
-        """
-        used = set(taken)
-        made: dict[str, tuple[Parameter, click.Option]] = {}
-        for number, parameter in enumerate(parameters):
-            flags = _free(parameter.flags, used)
-            used.update(flags)
-            key = f"parameter_{number}"
-            made[key] = (parameter, _option(key, flags, parameter))
-        return cls(made)
-
-    def body(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Make the request's fields of the options that were given."""
-        body: dict[str, Any] = {}
-        for key, (parameter, _) in self.options.items():
-            value = values.get(key)
-            if value is None or value == ():
-                continue
-            if parameter.is_array:
-                value = [entry for entries in value for entry in entries]
-            _put(body, parameter.path, value)
-        return body
-
-
-def _option(key: str, flags: list[str], parameter: Parameter) -> click.Option:
-    boolean = types_of(parameter.schema) == {"boolean"}
-    optional: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if boolean else {}
-    return click.Option(
-        [*flags, key],
-        type=Words(parameter.read, lambda: parameter.choices),
-        multiple=parameter.is_array,
-        metavar=parameter.metavar,
-        help=parameter.help,
-        **optional,
-    )
-
-
-def _free(flags: list[str], used: set[str]) -> list[str]:
-    free = [flag for flag in flags if flag not in used]
-    if free:
-        return free
-    stem = f"--parameter-{flags[-1].removeprefix('--')}"
-    number = 1
-    while (flag := stem if number == 1 else f"{stem}-{number}") in used:
-        number += 1
-    return [flag]
+def _resolved(document: Json, node: Json, depth: int = _DEEPEST) -> Json:
+    """Return a schema with its references followed, those of its entries and branches as well."""
+    found = resolve(document, node)
+    if depth == 0:
+        return found
+    if is_object(items := found.get("items")):
+        found = {**found, "items": _resolved(document, items, depth - 1)}
+    for keyword in BRANCHES:
+        if keyword in found:
+            branches = [_resolved(document, b, depth - 1) for b in found[keyword] if is_object(b)]
+            found = {**found, keyword: branches}
+    return found
 
 
 def _spelled(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
-
-
-def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    *parents, last = path
-    node = body
-    for parent in parents:
-        inner = node.get(parent)
-        if not is_object(inner):
-            inner = node[parent] = Json()
-        node = inner
-    node[last] = value
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _range(schema: Json) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 from attrs import frozen
@@ -68,6 +69,15 @@ class Program(click.Group):
         entry = COMMANDS.get(cmd_name)
         return entry.load() if entry else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or say which there are."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"{name!r} is none of the commands {', '.join(COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands without importing any."""
         with formatter.section("Commands"):
@@ -98,6 +108,7 @@ class Program(click.Group):
     ) -> NoReturn:
         """Run a command line and exit: 0, or the code of the error's kind."""
         arguments = sys.argv[1:] if args is None else list(args)
+        _print_whatever_comes(sys.stdout)
         situation = Situation(as_json="--json" in arguments)
         try:
             outcome = super().main(
@@ -112,6 +123,12 @@ class Program(click.Group):
         except Exception as error:
             sys.exit(report(error, situation))
         sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+def _print_whatever_comes(stream: TextIO) -> None:
+    """Have characters that the stream's encoding lacks escaped instead of refused."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from unicodedata import category
 
 _SPACES = re.compile(r"\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
@@ -12,11 +14,9 @@ _PROMINENT = re.compile(r"[`*]+")
 def printable(text: str) -> str:
     """Replace what could steer a terminal, such as escape sequences; lines stay lines.
 
-    Lone surrogates and other characters that no terminal shows become their escapes.
+    Such characters become the escapes that JSON has for them, so JSON keeps its meaning.
     """
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else _escape(letter) for letter in text
-    )
+    return "".join(letter if _harmless(letter) else json.dumps(letter)[1:-1] for letter in text)
 
 
 def one_line(text: str) -> str:
@@ -30,5 +30,5 @@ def first_sentence(description: str) -> str:
     return one_line(_PROMINENT.sub("", _SENTENCE_END.split(paragraph)[0])).rstrip(".:")
 
 
-def _escape(letter: str) -> str:
-    return " " if letter in "\t\r" else ascii(letter)[1:-1]
+def _harmless(letter: str) -> bool:
+    return letter == "\n" or letter.isprintable() or category(letter) == "Zs"

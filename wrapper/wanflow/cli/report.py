@@ -85,7 +85,12 @@ def _violations(error: BaseException) -> dict[str, Any]:
         return {}
     return {
         "violations": [
-            {"pointer": broken.pointer, "rule": broken.rule, "message": broken.message}
+            {
+                "pointer": broken.pointer,
+                "rule": broken.rule,
+                "message": broken.message,
+                **({"sentence": broken.sentence} if broken.sentence else {}),
+            }
             for broken in error.violations
         ]
     }

@@ -18,10 +18,12 @@ def stray_option(error: click.NoSuchOption, catalog: Catalog, model: Model) -> c
     takers = [
         other.name
         for other in catalog.models.values()
-        for parameter in parameters_of(catalog.document, other)
-        if error.option_name in parameter.flags
+        if any(
+            error.option_name in {parameter.flag, parameter.singular}
+            for parameter in parameters_of(catalog.document, other)
+        )
     ]
     if not takers:
         return error
-    message = f"{error.option_name} is no option of {model.name}; {', '.join(takers)} take it"
+    message = f"{error.option_name} is no option of {model.name}, but of {', '.join(takers)}"
     return click.NoSuchOption(error.option_name, one_line(message), ctx=error.ctx)

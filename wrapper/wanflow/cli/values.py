@@ -12,6 +12,7 @@ from wanflow.spec.document import is_object
 if TYPE_CHECKING:
     from wanflow.spec.document import Json
 
+BRANCHES = ("allOf", "anyOf", "oneOf")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,300}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 
@@ -20,11 +21,24 @@ def types_of(schema: Json) -> set[str]:
     """Return the names of the types that a schema speaks of; empty where it says none."""
     named = schema.get("type", [])
     found = {named} if isinstance(named, str) else set(named)
-    for keyword in ("anyOf", "oneOf"):
+    for keyword in BRANCHES:
         for branch in schema.get(keyword, []):
             if is_object(branch):
                 found |= types_of(branch)
-    return found or {_type_of(choice) for choice in schema.get("enum", [])}
+    return found or {_type_of(choice) for choice in allowed(schema)}
+
+
+def allowed(schema: Json) -> list[Any]:
+    """Return the values that a schema confines its instances to; empty where it doesn't."""
+    if "const" in schema:
+        return [schema["const"]]
+    values: list[Any] = schema.get("enum", [])
+    return values
+
+
+def as_word(value: Any) -> str:
+    """Write a JSON value as a user would on a command line."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def read_value(word: str, schema: Json) -> Any:
@@ -35,8 +49,8 @@ def read_value(word: str, schema: Json) -> Any:
     Raises:
         ValueError: it begins as JSON where JSON is wanted, and isn't.
     """
-    for choice in schema.get("enum", []):
-        if word == (choice if isinstance(choice, str) else json.dumps(choice)):
+    for choice in allowed(schema):
+        if word == as_word(choice):
             return choice
     types = types_of(schema)
     if {"integer", "number"} & types and _INTEGER.fullmatch(word):
@@ -56,7 +70,10 @@ def read_json(word: str) -> Any:
     Raises:
         ValueError: it isn't JSON.
     """
-    return decode(word.encode())
+    try:
+        return decode(word.encode())
+    except ValueError as error:
+        raise ValueError(f"{word!r} is not JSON: {error}") from None
 
 
 def _structure(word: str, types: set[str]) -> Any:
