@@ -37,7 +37,7 @@ drift: set-up ## fail when a committed output is not what would be generated
 # The keys go by environment: a command line is seen by every process, and by CI's log.
 contract: export WANFLOW_CONTRACT_API_KEY := $(API_KEY)
 contract: export WANFLOW_CONTRACT_API_KEY2 := $(API_KEY2)
-contract: set-up ## the contract suite, on the mock or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
+contract: set-up ## contract laws: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
 	@$(PY) -m pytest contract_tests/laws $(if $(BASE_URL),--base-url '$(BASE_URL)') \
 	    $(if $(SPEND_LIMIT),--spend-limit '$(SPEND_LIMIT)') $(if $(SEED),--seed '$(SEED)') $(ARGS)
 
