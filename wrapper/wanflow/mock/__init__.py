@@ -5,17 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wanflow.mock.clock import RealClock, VirtualClock
     from wanflow.mock.server import MockServer, MockUnavailable, PortInUse
+    from wanflow.mock.terms import Rate, Terms
+    from wanflow.mock.transport import MockTransport
     from wanflow.mock.unservable import UnservableSpec
 
 _HOMES = {
     "MockServer": "wanflow.mock.server",
+    "MockTransport": "wanflow.mock.transport",
     "MockUnavailable": "wanflow.mock.server",
     "PortInUse": "wanflow.mock.server",
+    "Rate": "wanflow.mock.terms",
+    "RealClock": "wanflow.mock.clock",
+    "Terms": "wanflow.mock.terms",
     "UnservableSpec": "wanflow.mock.unservable",
+    "VirtualClock": "wanflow.mock.clock",
 }
 
-__all__ = ["MockServer", "MockUnavailable", "PortInUse", "UnservableSpec"]
+__all__ = [
+    "MockServer",
+    "MockTransport",
+    "MockUnavailable",
+    "PortInUse",
+    "Rate",
+    "RealClock",
+    "Terms",
+    "UnservableSpec",
+    "VirtualClock",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -87,6 +87,7 @@ class MockApp:
     def detach(self) -> None:
         """Leave the event loop that has been served in."""
         self.courier.close()
+        self.gallery.close()
         self.gateway.agenda.detach()
         self._loop = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -23,18 +24,50 @@ assert httptools  # named here so that its absence is noticed before a request i
 # Without a handler, warnings about what isn't HTTP would end up on stderr.
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
+_GRACE = 0.5
+
 
 class QuickServer(uvicorn.Server):
-    """A server that tells when it is ready."""
+    """A server that tells when it is ready, and ends as soon as it is told to."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.settled = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self.settled.set()
+
+    def stop(self) -> None:
+        """Have the server end; any thread may ask."""
+        self.should_exit = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._told.set)
+
+    async def main_loop(self) -> None:
+        """Keep the Date header right until told to stop."""
+        while not await self.on_tick(0):
+            try:
+                await asyncio.wait_for(self._told.wait(), 1)
+            except TimeoutError:
+                continue
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, give requests half a second to be answered, and cut off the rest."""
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in tuple(self.server_state.connections):
+            connection.shutdown()
+        if self.server_state.tasks:
+            await asyncio.wait(tuple(self.server_state.tasks), timeout=_GRACE)
+        for connection in tuple(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # connections learn of their end in the loop's next round
+        await asyncio.sleep(0)
 
 
 class Protocol(HttpToolsProtocol):
@@ -68,7 +101,6 @@ def make(app: MockApp) -> QuickServer:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=60,
-            timeout_graceful_shutdown=1,
         )
     )
 

@@ -1,0 +1,123 @@
+"""The mock without a door: an application, and the handles to everything that it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from wanflow.mock.account import Accounts
+from wanflow.mock.app import MockApp
+from wanflow.mock.clock import RealClock
+from wanflow.mock.contract import read
+from wanflow.mock.gateway import Gateway
+from wanflow.mock.pace import Immediately, Looks, Pace, Seconds
+from wanflow.mock.paces import pace_of
+from wanflow.mock.proof import prove
+from wanflow.mock.terms import Terms
+from wanflow.spec.document import Json, packaged
+
+if TYPE_CHECKING:
+    from wanflow.mock.clock import Clock
+    from wanflow.mock.fault_rules import FaultRules
+    from wanflow.mock.journal import Journal
+
+DEFAULT_KEY = "mock-key"
+
+
+class Options(TypedDict, total=False):
+    """What every mock can be told, behind whatever door.
+
+    api_key: the one key that is let in; None lets any key in, each as an account of its own.
+    seed: what ids and files are made from; the same seed gives the same ones.
+    looks: a task ends at this many queries (the default: 2); 0 ends it at once.
+    seconds: a task ends after this many seconds of the clock.
+    pace: any other way to a task's end, as a `Pace` or written (`seconds=60,queue=20`).
+    clock: the time that tasks live by; the machine's if None.
+    terms: what each account may spend and ask for; no limits if None.
+    idempotency: whether an `Idempotency-Key` is honoured; real deployments may not.
+    loopback_callbacks: whether callbacks to this machine are taken and delivered, in http too;
+        otherwise a callback goes to public hosts in https, or nowhere.
+    document: a merged document; the one that this installation carries if None.
+    """
+
+    api_key: str | None
+    seed: int
+    looks: int | None
+    seconds: float | None
+    pace: Pace | str | None
+    clock: Clock | None
+    terms: Terms | None
+    idempotency: bool
+    loopback_callbacks: bool
+    document: Json | None
+
+
+class Mock:
+    """A mock gateway that somebody else gives a door; `origin` is what its links begin with.
+
+    Raises:
+        UnservableSpec: the document promises something that the mock can't keep.
+        ValueError: an option makes no sense.
+    """
+
+    def __init__(self, origin: str, **options: Unpack[Options]) -> None:
+        key = options.get("api_key")
+        self.api_key = key or DEFAULT_KEY
+        self.gateway = Gateway(
+            read(options.get("document") or packaged()),
+            origin,
+            options.get("seed", 0),
+            options.get("clock") or RealClock(),
+            _pace(options),
+        )
+        prove(self.gateway)
+        self.app = MockApp(
+            self.gateway,
+            Accounts(key, options.get("terms") or Terms()),
+            idempotency=options.get("idempotency", True),
+            loopback_callbacks=options.get("loopback_callbacks", False),
+        )
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port, without a closing slash."""
+        return self.gateway.origin
+
+    @property
+    def base_url(self) -> str:
+        """What a client takes as its base URL: the document's server path on this host."""
+        return self.url + self.gateway.contract.base
+
+    @property
+    def clock(self) -> Clock:
+        """The time that tasks live by: `clock.advance(60)` lets a minute pass."""
+        return self.gateway.clock
+
+    @property
+    def faults(self) -> FaultRules:
+        """What goes wrong: `faults.add("status=503", operation=…, nth=2, count=1)`."""
+        return self.app.faults
+
+    @property
+    def journal(self) -> Journal:
+        """The latest exchanges."""
+        return self.app.journal
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who has asked: `accounts.of(key)` has credits, rate and models of its own."""
+        return self.app.accounts
+
+
+def _pace(options: Options) -> Pace:
+    looks, seconds, pace = (options.get(way) for way in ("looks", "seconds", "pace"))
+    if sum(way is not None for way in (looks, seconds, pace)) > 1:
+        raise ValueError("a task ends by looks, by seconds or by a pace: not by two of them")
+    match looks, seconds, pace:
+        case _, _, str(text):
+            return pace_of(text)
+        case int(count), _, _:
+            return Looks(count) if count else Immediately()
+        case _, int(total) | float(total), _:
+            return Seconds(total)
+        case _:
+            return options.get("pace") or Looks()  # type: ignore[return-value] # a text is above

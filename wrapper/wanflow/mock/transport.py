@@ -1,0 +1,118 @@
+"""The mock inside a process: a transport for httpx, sync and async, without any socket."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+import httpx
+
+from wanflow.mock.loop_thread import LoopThread
+from wanflow.mock.mock import Mock, Options
+from wanflow.mock.wire import BrokenWire
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from wanflow.mock.request import Message
+
+_ORIGIN = "http://wanflow.mock"
+
+
+class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """`httpx.Client(transport=MockTransport(), …)`, and the same for `AsyncClient`.
+
+    Requests to any host reach the mock; `base_url` is the one to use. The options are those of
+    `wanflow.mock.mock.Options`. Faults of the wire come as the exceptions of httpx that a socket
+    would bring about, those that would last for ever at once.
+    """
+
+    def __init__(self, **options: Unpack[Options]) -> None:
+        super().__init__(_ORIGIN, **options)
+        self._thread = LoopThread()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of a sync client."""
+        content = request.read()
+        return self._thread.submit(self._exchange(request, content)).result()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of an async client."""
+        content = await request.aread()
+        future = self._thread.submit(self._exchange(request, content))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """End the thread; a later request starts another."""
+        self.app.detach()
+        self._thread.close()
+
+    async def aclose(self) -> None:
+        """End the thread; a later request starts another."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        """Do nothing: the first request starts what is needed."""
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """End the thread."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Do nothing: the first request starts what is needed."""
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """End the thread."""
+        await self.aclose()
+
+    async def _exchange(self, request: httpx.Request, content: bytes) -> httpx.Response:
+        sent: list[Message] = []
+        body = iter([{"type": "http.request", "body": content, "more_body": False}])
+
+        async def receive() -> Message:
+            return next(body, {"type": "http.disconnect"})
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        try:
+            await self.app(_scope(request), receive, send)
+        except BrokenWire as broken:
+            raise _seen(broken, request) from None
+        pieces = b"".join(message.get("body", b"") for message in sent[1:])
+        return httpx.Response(sent[0]["status"], headers=sent[0]["headers"], content=pieces)
+
+
+def _scope(request: httpx.Request) -> Message:
+    path, _, query = request.url.raw_path.partition(b"?")
+    return {
+        "type": "http",
+        "method": request.method,
+        "raw_path": path,
+        "query_string": query,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+    }
+
+
+def _seen(broken: BrokenWire, request: httpx.Request) -> httpx.TransportError:
+    name: str = broken.fault.name
+    kinds: dict[str, Any] = {
+        "empty": httpx.RemoteProtocolError,
+        "wrong-length": httpx.RemoteProtocolError,
+        "stall": httpx.ReadTimeout,
+        "stall-in-body": httpx.ReadTimeout,
+    }
+    error: httpx.TransportError = kinds.get(name, httpx.ReadError)(f"mock: {name}", request=request)
+    return error
