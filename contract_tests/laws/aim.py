@@ -53,7 +53,9 @@ class Aim:
         keys = {"one": f"one-{uuid4().hex}", "two": f"two-{uuid4().hex}"}
         wire = Wire(server.base_url, tuple(keys.values()))
         limit = FREE if self.spend_limit is None else self.spend_limit
-        return Target(wire, keys, Purse(limit), steered=True, any_key=True, longest=20)
+        return Target(
+            wire, keys, Purse(limit), steered=True, any_key=True, idempotent=True, longest=20
+        )
 
     def _elsewhere(self, base_url: str) -> Target:
         if not self.api_key:

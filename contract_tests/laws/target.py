@@ -42,8 +42,8 @@ class Target:
     """A server under test, and all tasks that were made on it in this run.
 
     `keys` are API keys by the name of their account, the first one the suite's own; `steered`
-    tells that the server has the mock's controls, `any_key` that each key is an account to it;
-    `pause` and `longest` are in seconds.
+    tells that the server has the mock's controls, `any_key` that each key is an account to it,
+    `idempotent` that it is known to honour idempotency keys; `pause` and `longest` are in seconds.
     """
 
     wire: Wire
@@ -51,6 +51,7 @@ class Target:
     purse: Purse
     steered: bool = False
     any_key: bool = False
+    idempotent: bool = False
     pause: float = 0.0
     longest: float = 900.0
     promises: Promises = field(factory=packaged_promises)

@@ -125,7 +125,9 @@ def _oddities(value: Any) -> Iterator[str]:
 def _odd_text(text: str) -> Iterator[str]:
     if not text.strip():
         yield "a text is empty or blank"
-    if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in text):
+    if any(
+        (ord(char) < 0x20 and char not in "\n\t\r") or 0x7F <= ord(char) < 0xA0 for char in text
+    ):
         yield "a text has control characters"
     if any(0xD800 <= ord(char) < 0xE000 or (ord(char) & 0xFFFE) == 0xFFFE for char in text):
         yield "a text has what is no character"

@@ -1,0 +1,53 @@
+"""URLs for callbacks: public ones, ones that lead inside, and ones of a wrong scheme.
+
+Spelled out here rather than computed, so that they can disagree with the code under test.
+"""
+
+from __future__ import annotations
+
+PUBLIC_URLS = (
+    "https://example.com/hook",
+    "https://hooks.example.com/a/b?task=1",
+    "https://example.com:8443/hook",
+    "https://your-domain.com/webhooks/done",
+    "https://8.8.8.8/hook",
+    "https://172.15.255.255/hook",
+    "https://172.32.0.1/hook",
+    "https://11.0.0.1/hook",
+    "https://192.167.1.1/hook",
+    "https://10.example.com/hook",
+)
+INSIDE_URLS = (
+    "https://127.0.0.1/hook",
+    "https://127.0.0.1:8443/hook",
+    "https://127.9.9.9/hook",
+    "https://10.0.0.1/hook",
+    "https://10.255.255.255/hook",
+    "https://172.16.0.1/hook",
+    "https://172.20.1.2/hook",
+    "https://172.31.255.255/hook",
+    "https://192.168.0.1/hook",
+    "https://192.168.255.255/hook",
+    "https://169.254.169.254/latest/meta-data",
+    "https://0.0.0.0/hook",
+    "https://localhost/hook",
+    "https://[::1]/hook",
+    "https://[::ffff:127.0.0.1]/hook",
+    "https://2130706433/hook",
+    "https://0x7f000001/hook",
+    "https://0177.0.0.1/hook",
+    "https://127.1/hook",
+)
+WRONG_SCHEMES = (
+    "http://example.com/hook",
+    "ftp://example.com/hook",
+    "ws://example.com/hook",
+    "file:///etc/passwd",
+    "javascript:alert(1)",
+    "//example.com/hook",
+    "example.com/hook",
+    "/hook",
+    "https",
+    "hook",
+    "",
+)

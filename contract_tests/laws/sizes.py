@@ -1,0 +1,61 @@
+"""Sizes at the edges of what a pixel rule allows, and words that are nearly sizes."""
+
+from __future__ import annotations
+
+from math import ceil, floor, isqrt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def sizes(rule: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """Yield sizes on both sides of each bound: pixels in all, and width to height."""
+    low, high = int(rule["minimumPixels"]), int(rule["maximumPixels"])
+    for bound in (low, high):
+        side = isqrt(bound)
+        for more in (-1, 0, 1):
+            yield _named(side + more, side)
+            yield _named(side, side + more)
+    yield _named(isqrt(low) // 2, isqrt(low) // 2)
+    yield _named(isqrt(high) * 2, isqrt(high) * 2)
+    yield from _ratios(rule, (low + high) // 2)
+    side = isqrt((low + high) // 2)
+    yield from ((f"spelled-{index}", text) for index, text in enumerate(_misspelled(side)))
+
+
+def _ratios(rule: Mapping[str, float], pixels: int) -> Iterator[tuple[str, str]]:
+    """Yield sizes at the widest and the narrowest, all within the bounds of pixels."""
+    for ratio in (rule["minimumRatio"], rule["maximumRatio"]):
+        height = isqrt(int(pixels / ratio)) // 4 * 4
+        width = height * ratio
+        for wide in (floor(width) - 4, floor(width), ceil(width), ceil(width) + 4):
+            yield _named(wide, height)
+
+
+def _named(width: int, height: int) -> tuple[str, str]:
+    return f"{width}x{height}", f"{width}x{height}"
+
+
+def _misspelled(side: int) -> list[str]:
+    return [
+        f"{side}*{side}",
+        f"{side}X{side}",
+        f"{side} x {side}",
+        f" {side}x{side}",
+        f"{side}x{side}\n",
+        f"{side}x{side}x1",
+        f"-{side}x-{side}",
+        f"0{side}x{side}",
+        f"{side}.0x{side}",
+        f"{side}x",
+        f"x{side}",
+        f"{side}",
+        f"{side}px",
+        "x",
+        "0x0",
+        "1x1",
+        "1:1",
+        "large",
+        "",
+    ]

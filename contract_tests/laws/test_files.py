@@ -1,0 +1,77 @@
+"""Results: each link of a completed task leads to a file of the right kind, number and size."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from contract_tests.laws.boundaries import cheapest
+from contract_tests.laws.files import LINK, SIZE, kind_of, png_size
+from contract_tests.laws.life import COMPLETED
+from contract_tests.laws.promises import packaged_promises
+
+MODELS = sorted(packaged_promises().catalog.models)
+COUNTED = [
+    (name, count)
+    for name, model in packaged_promises().catalog.models.items()
+    for count in range(1, model.parameters.get("n", {}).get("maximum", 0) + 1)
+]
+SIZED = [
+    (name, size)
+    for name, model in packaged_promises().catalog.models.items()
+    if "size" in model.parameters
+    for size in ("768x768", "1280x1280", "1024x768", "1440x720")
+]
+
+
+def fetched(target, life) -> list[bytes]:
+    """The files of a completed task; those of another store than the web are left alone."""
+    contents = []
+    for link in life.links:
+        if urlsplit(link).scheme not in {"http", "https"}:
+            continue
+        exchange = target.wire.send("GET", link)
+        LINK.holds(exchange.status == 200, f"{exchange.status}", life.last, exchange)
+        kind = kind_of(exchange.content)
+        LINK.holds(kind == life.model.kind, f"a file of kind {kind}", life.last, exchange)
+        told = exchange.header("content-type") or ""
+        right = told.startswith((life.model.kind + "/", "application/octet-stream"))
+        LINK.holds(right, f"Content-Type {told!r}", life.last, exchange)
+        contents.append(exchange.content)
+    return contents
+
+
+def finished(target, body):
+    """A task that completed, its files being the only thing that is looked for."""
+    life = target.wait(target.submit(body))
+    if life.status != COMPLETED:
+        pytest.skip(f"the task ended as {life.status}")
+    return life
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("name", MODELS)
+def test_each_link_serves_a_file_of_the_right_kind(target, name) -> None:
+    """An image model's links serve images, a video model's serve videos."""
+    life = finished(target, cheapest(target.models[name]))
+    fetched(target, life)
+    assert life.links
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(("name", "count"), COUNTED)
+def test_as_many_files_as_asked_for(target, name, count) -> None:
+    """A request for n pictures makes n files, each of its own."""
+    life = finished(target, {**cheapest(target.models[name]), "n": count})
+    assert len(life.links) == count
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(("name", "size"), SIZED)
+def test_a_picture_has_its_size(target, name, size) -> None:
+    """A picture is as wide and as high as was asked."""
+    life = finished(target, {**cheapest(target.models[name]), "size": size})
+    for content in fetched(target, life):
+        found = png_size(content)
+        seen = None if found is None else f"{found[0]}x{found[1]}"
+        SIZE.holds(seen in {None, size}, f"{seen} for {size}", life.first, life.last)

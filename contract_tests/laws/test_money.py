@@ -1,0 +1,110 @@
+"""Money: what a request costs follows from the request, as far as the documents say."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from contract_tests.laws.boundaries import cheapest
+from contract_tests.laws.law import Law
+from contract_tests.laws.promises import packaged_promises
+
+MODELS = list(packaged_promises().catalog.models.values())
+
+PRECHARGE = Law("pre-charge", "A request is charged in advance by what the documents say it is.")
+QUALITY = Law("quality-price", "What the documents call a lower price is not a higher one.")
+SAME = Law("same-price", "Equal requests cost the same, and a default costs what it stands for.")
+RULE = Law("one-rule", "A model is billed by one rule.")
+
+_CHARGED = re.compile(r"pre-charged? based on the (?:value of )?`(\w+)`(?: value)?", re.IGNORECASE)
+_OPTION = re.compile(r"`([^`]+)`: ([^\n]*?(lower|standard|higher) price)", re.IGNORECASE)
+_ORDER = ("lower", "standard", "higher")
+CHARGED = [
+    (model.name, name, found[0])
+    for model in MODELS
+    for name, rule in model.parameters.items()
+    if (found := _CHARGED.search(rule.get("description", "")))
+]
+PRICED = [
+    (model.name, name, options)
+    for model in MODELS
+    for name, rule in model.parameters.items()
+    if (options := _OPTION.findall(rule.get("description", "")))
+]
+DEFAULTS = [
+    (model.name, name, rule["default"])
+    for model in MODELS
+    for name, rule in model.parameters.items()
+    if "default" in rule
+]
+
+
+def price(target, body: dict[str, Any]):
+    """What a request reserves, None where the server doesn't say; and its exchange."""
+    life = target.submit(body)
+    usage = life.receipt.get("usage")
+    return (usage.get("credits_reserved") if isinstance(usage, dict) else None), life.first
+
+
+def extremes(rule: dict[str, Any]) -> tuple[int, int]:
+    """The smallest and the largest value of a counted parameter."""
+    numbers = [one for one in rule.get("enum", ()) if isinstance(one, int)]
+    return (min(numbers), max(numbers)) if numbers else (rule["minimum"], rule["maximum"])
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(("name", "field", "sentence"), CHARGED)
+def test_more_is_charged_for_more(target, name, field, sentence) -> None:
+    """What a request is pre-charged by raises its price."""
+    model = target.models[name]
+    less, more = extremes(model.parameters[field])
+    low, first = price(target, {**cheapest(model), field: less})
+    high, second = price(target, {**cheapest(model), field: more})
+    if low is None or high is None:
+        pytest.skip("the server doesn't say what it reserves")
+    detail = f"{low} for {field} {less}, {high} for {more}"
+    PRECHARGE.holds(low < high, detail, first, second, rests_on=sentence)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(("name", "field", "options"), PRICED)
+def test_prices_rise_with_quality(target, name, field, options) -> None:
+    """A lower price is not above the standard price, nor that above a higher one."""
+    body = cheapest(target.models[name])
+    ranked = sorted(options, key=lambda option: _ORDER.index(option[2].lower()))
+    seen = [(price(target, {**body, field: value}), sentence) for value, sentence, _ in ranked]
+    for ((low, first), _), ((high, second), sentence) in pairwise(seen):
+        if low is not None and high is not None:
+            QUALITY.holds(low <= high, f"{low} and {high}", first, second, rests_on=sentence)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_equal_requests_cost_the_same(target, model) -> None:
+    """The same request costs the same a moment later, by the same rule."""
+    body = cheapest(model)
+    (one, first), (two, second) = price(target, body), price(target, body)
+    SAME.holds(one == two, f"{one}, then {two}", first, second)
+    rules = {(each.json().get("usage") or {}).get("billing_rule") for each in (first, second)}
+    RULE.holds(len(rules) == 1, f"{rules}", first, second)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(("name", "field", "default"), DEFAULTS)
+def test_a_default_costs_what_it_stands_for(target, name, field, default) -> None:
+    """Leaving a parameter out costs what its default costs."""
+    body = {key: one for key, one in cheapest(target.models[name]).items() if key != field}
+    (left_out, first), (written, second) = (
+        price(target, body),
+        price(target, {**body, field: default}),
+    )
+    SAME.holds(left_out == written, f"{left_out} and {written}", first, second)
+
+
+def test_the_documents_say_what_is_charged_in_advance() -> None:
+    """Were the sentences reworded, the laws on prices would rest on nothing."""
+    assert CHARGED
+    assert PRICED
+    assert DEFAULTS
