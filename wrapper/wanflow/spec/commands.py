@@ -109,3 +109,25 @@ def drift(context: click.Context) -> None:
         listed = "\n".join(f"  {name}" for name in names)
         raise Drifted(f"these aren't what the sources make; run `make regenerate`:\n{listed}")
     click.echo("specs/openapi.yaml and generated/wanflow_client are what the sources make")
+
+
+@spec.command()
+@click.argument("old", default="HEAD")
+@click.argument("new", required=False)
+@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.pass_context
+@_plainly
+def diff(context: click.Context, old: str, new: str | None, as_json: bool) -> None:
+    """Say what changed from OLD to NEW, and whom it breaks.
+
+    Each is a file or a git revision; by default, the committed spec and the one in the checkout.
+    Ends with 0 for no change, 1 for an additive one, 2 for a breaking one.
+    """
+    from wanflow.spec.diff import compare
+    from wanflow.spec.revision import document_at, working_document
+
+    project = _project(context)
+    after = working_document(project) if new is None else document_at(project, new)
+    difference = compare(document_at(project, old), after)
+    click.echo(difference.for_programs() if as_json else difference.for_people())
+    context.exit(int(difference.level))

@@ -104,7 +104,7 @@ def meaning(document: Json, schema: Json) -> Meaning:
 
 
 def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
-    """Copy a schema with its references replaced, examples and other texts left out.
+    """Copy a schema with its references replaced.
 
     Raises:
         NotProved: it refers to itself.
@@ -125,9 +125,9 @@ def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
     }
 
 
-_DATA = frozenset({"enum", "const", "default", "required"})
+_DATA = frozenset({"enum", "const", "default", "required", "example", "examples"})
 # A discriminator is a hint: the `oneOf` beside it decides.
-_DROPPED = frozenset({"example", "examples", "discriminator", "xml", "externalDocs"})
+_DROPPED = frozenset({"discriminator", "xml", "externalDocs"})
 
 
 def _dialect(schema: Any) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import islice, product
+from collections import defaultdict
+from itertools import combinations, islice, product
 from typing import TYPE_CHECKING, Any
 
+import jsonschema_rs
+
 from wanflow.spec.document import is_object
+from wanflow.spec.schema_tree import schemas_under
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,43 +18,112 @@ _MOST = 400
 _BRANCH_MOST = 40
 _DEEPEST = 12
 _BRANCHES = ("anyOf", "oneOf", "allOf")
-_TEXTS = (
-    "",
-    "a",
-    "https://example.com/a",
-    "5",
-    "1280x1280",
-    "2024-01-01",
-    "2024-01-01T00:00:00Z",
-    "a@example.com",
-    "A-1",
-)
+_PLAIN = ("string", "integer", "number", "boolean", "null", "array", "object")
+_LONG = 100_000
+_BY_FORMAT = {
+    "uri": ["https://example.com/a"],
+    "date": ["2024-01-01"],
+    "date-time": ["2024-01-01T00:00:00Z"],
+    "email": ["a@example.com"],
+    "uuid": ["123e4567-e89b-42d3-a456-426614174000"],
+    "hostname": ["example.com"],
+    "ipv4": ["192.0.2.1"],
+}
+_TEXTS = ["a", "5", "1280x1280", "A-1", "a-1", "abc", "ABC", "0", "https://"]
 
 
 def witness(schema: Any, hint: Any = None) -> list[Any]:
     """List values that may be valid for a schema, plain ones first; whoever asks checks them.
 
-    `hint` is a schema whose own values are tried as well, where the first says too little.
+    `hint` is a schema whose values are tried as well, and whose examples are used by name.
     """
-    found = list(islice(_values(schema, 0), _MOST))
-    return found if hint is None else [*found, *islice(_values(hint, 0), _MOST)]
+    search = _Search(_examples_in(hint))
+    found = list(islice(search.values(schema, 0), _MOST))
+    return found if hint is None else [*found, *islice(search.values(hint, 0), _MOST)]
 
 
-def _values(schema: Any, depth: int) -> Iterator[Any]:
-    if depth > _DEEPEST or schema is False:
-        return
-    if schema is True or schema == {}:
-        yield from ("a", 1, True, None, [], {})
-    elif "const" in schema:
-        yield schema["const"]
-    elif "enum" in schema:
-        yield from schema["enum"]
-    elif branching := next((word for word in _BRANCHES if word in schema), None):
-        for branch in schema[branching]:
-            yield from islice(_values(_with(schema, branch, branching), depth + 1), _BRANCH_MOST)
-    else:
-        for kind in _kinds(schema):
-            yield from _of_kind(kind, schema, depth)
+def _examples_in(schema: Any) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for at, inside in schemas_under(schema, ""):
+        own = [inside["example"]] if "example" in inside else []
+        found[at.rpartition("/")[2]] += [*own, *inside.get("examples", ())]
+    return found
+
+
+class _Search:
+    """Draws values; `examples` are what documents show for properties of a name."""
+
+    def __init__(self, examples: dict[str, list[Any]]) -> None:
+        self._examples = examples
+
+    def values(self, schema: Any, depth: int) -> Iterator[Any]:
+        if depth > _DEEPEST or schema is False:
+            return
+        if schema is True or schema == {}:
+            yield from ("a", 1, True, None, [], {})
+        elif "const" in schema:
+            yield schema["const"]
+        elif "enum" in schema:
+            yield from schema["enum"]
+        elif branching := next((word for word in _BRANCHES if word in schema), None):
+            for branch in schema[branching]:
+                joined = _with(schema, branch, branching)
+                yield from islice(self.values(joined, depth + 1), _BRANCH_MOST)
+        else:
+            for kind in _kinds(schema):
+                yield from self._of_kind(kind, schema, depth)
+
+    def _of_kind(self, kind: str, schema: Any, depth: int) -> Iterator[Any]:
+        match kind:
+            case "string":
+                yield from _strings(schema)
+            case "integer" | "number":
+                yield from _numbers(schema)
+            case "boolean":
+                yield from (True, False)
+            case "null":
+                yield None
+            case "array":
+                yield from self._arrays(schema, depth)
+            case _:
+                yield from self._objects(schema, depth)
+
+    def _arrays(self, schema: Any, depth: int) -> Iterator[list[Any]]:
+        items = list(islice(self.values(schema.get("items", True), depth + 1), 6)) or [None]
+        low, high = schema.get("minItems", 0), schema.get("maxItems")
+        lengths = {low, low + 1} if high is None else {low, min(high, low + 1), min(high, 100)}
+        for length in sorted(lengths):
+            for item in items:
+                yield [item] * length
+            yield [items[index % len(items)] for index in range(length)]
+
+    def _objects(self, schema: Any, depth: int) -> Iterator[dict[str, Any]]:
+        properties: dict[str, Any] = schema.get("properties", {})
+        required = list(schema.get("required", ()))
+        names = dict.fromkeys([*required, *properties])
+        choices = {name: self._choices(name, properties.get(name, True), depth) for name in names}
+        if any(not choices[name] for name in required):
+            return
+        plain = {name: choices[name][0] for name in required}
+        yield plain
+        yield {**plain, "unheard_of": 1}
+        for name, values in choices.items():
+            yield from ({**plain, name: value} for value in values)
+        optional = [name for name in choices if name not in required and choices[name]]
+        for one, other in combinations(optional, 2):
+            for first, second in islice(product(choices[one], choices[other]), 16):
+                yield {**plain, one: first, other: second}
+
+    def _choices(self, name: str, schema: Any, depth: int) -> list[Any]:
+        shown = [value for value in self._examples.get(name, ()) if _fits(schema, value)]
+        return [*shown, *islice(self.values(schema, depth + 1), 12)]
+
+
+def _fits(schema: Any, value: Any) -> bool:
+    try:
+        return jsonschema_rs.is_valid(schema, value, validate_formats=True)
+    except ValueError:
+        return False
 
 
 def _with(schema: Any, branch: Any, word: str) -> Any:
@@ -73,32 +146,16 @@ def _kinds(schema: Any) -> list[str]:
     return [named] if isinstance(named, str) else [str(kind) for kind in named]
 
 
-_PLAIN = ("string", "integer", "number", "boolean", "null", "array", "object")
-
-
-def _of_kind(kind: str, schema: Any, depth: int) -> Iterator[Any]:
-    match kind:
-        case "string":
-            yield from _strings(schema)
-        case "integer" | "number":
-            yield from _numbers(schema)
-        case "boolean":
-            yield from (True, False)
-        case "null":
-            yield None
-        case "array":
-            yield from _arrays(schema, depth)
-        case _:
-            yield from _objects(schema, depth)
-
-
 def _strings(schema: Any) -> Iterator[str]:
+    """Yield texts that keep format, pattern and length, as far as any is found; then others."""
     low, high = schema.get("minLength", 0), schema.get("maxLength")
-    pads = ("a", " ", "https://example.com/")
-    for length in {low, low + 1, low + 2, 30 if high is None else min(high, 100_000)}:
-        for pad in pads:
-            yield (pad + "a" * length)[:length]
-    yield from (text for text in _TEXTS if len(text) >= low)
+    lengths = sorted({low, low + 1, low + 2, 30 if high is None else min(high, _LONG)})
+    every_format = [text for texts in _BY_FORMAT.values() for text in texts]
+    texts = [*_BY_FORMAT.get(schema.get("format", ""), ()), *_TEXTS, *every_format]
+    padded = [text + "a" * (length - len(text)) for length in lengths for text in ("", *texts)]
+    every = list(dict.fromkeys([*texts, *padded]))
+    good = [text for text in every if _fits(schema, text)]
+    yield from (good[:6] + [text for text in every if text not in good][:6]) or [""]
 
 
 def _numbers(schema: Any) -> Iterator[float]:
@@ -112,35 +169,3 @@ def _numbers(schema: Any) -> Iterator[float]:
         yield from (0, step, -step, 2 * step, 7, 1000)
     if schema.get("type") == "number":
         yield from ((low or 0) + 0.5, (high or 0) - 0.5)
-
-
-def _arrays(schema: Any, depth: int) -> Iterator[list[Any]]:
-    items = list(islice(_values(schema.get("items", True), depth + 1), 6)) or [None]
-    low, high = schema.get("minItems", 0), schema.get("maxItems")
-    lengths = {low, low + 1} if high is None else {low, min(high, low + 1), min(high, 100)}
-    for length in sorted(lengths):
-        for item in items:
-            yield [item] * length
-        yield [items[i % len(items)] for i in range(length)]
-
-
-def _objects(schema: Any, depth: int) -> Iterator[dict[str, Any]]:
-    properties: dict[str, Any] = schema.get("properties", {})
-    required = list(schema.get("required", ()))
-    choices = {
-        name: list(islice(_values(properties.get(name, True), depth + 1), 12))
-        for name in dict.fromkeys([*required, *properties])
-    }
-    if any(not choices[name] for name in required):
-        return
-    plain = {name: choices[name][0] for name in required}
-    yield plain
-    yield {**plain, "unheard_of": 1}
-    for name, values in choices.items():
-        for value in values:
-            yield {**plain, name: value}
-    pairs = [name for name in choices if name not in required and choices[name]]
-    for one, other in product(pairs, pairs):
-        if one < other:
-            for first, second in islice(product(choices[one], choices[other]), 16):
-                yield {**plain, one: first, other: second}

@@ -1,0 +1,269 @@
+"""What changed, for a person and for a program, and whom it breaks."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from wanflow.spec.change import Level
+from wanflow.spec.commands import spec
+from wanflow.spec.diff import compare
+from wanflow.spec.yaml_text import write_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow.spec.build import Built
+    from wanflow.spec.project import Project
+
+Json = dict[str, Any]
+Change = "Callable[[Json], object]"
+
+VIDEOS = "/v1/videos/generations"
+T2V, W26 = "Wan25TextToVideoRequest", "Wan26ImageToVideoRequest"
+
+
+def post(d: Json) -> Json:
+    return d["paths"][VIDEOS]["post"]
+
+
+def request(d: Json) -> Json:
+    return post(d)["requestBody"]["content"]["application/json"]["schema"]
+
+
+def schema(d: Json, name: str) -> Json:
+    return d["components"]["schemas"][name]
+
+
+def rule(d: Json, name: str, parameter: str) -> Json:
+    return schema(d, name)["properties"][parameter]
+
+
+def drop_model(d: Json, name: str) -> None:
+    mapping = request(d)["discriminator"]["mapping"]
+    reference = mapping.pop(name)
+    request(d)["oneOf"].remove({"$ref": reference})
+
+
+BREAKING: dict[str, tuple[Any, str]] = {
+    "a model gone": (lambda d: drop_model(d, "wan2.6-image-to-video"), "a model that is gone"),
+    "a request closed": (
+        lambda d: schema(d, T2V).update(additionalProperties=False),
+        "a body that used to pass is refused",
+    ),
+    "a bound moved in": (lambda d: rule(d, T2V, "prompt").update(maxLength=1999), "is refused"),
+    "an enum's value gone": (lambda d: rule(d, W26, "duration")["enum"].remove(15), "is refused"),
+    "a new requirement": (lambda d: schema(d, T2V)["required"].append("duration"), "is refused"),
+    "a pattern added": (lambda d: rule(d, T2V, "prompt").update(pattern="^[A-Z]"), "is refused"),
+    "a rule of ours tightened": (
+        lambda d: rule(d, "Wan25TextToImageRequest", "size")["x-wanflow-pixel-size"].update(
+            maximumPixels=1_000_000
+        ),
+        "x-wanflow-pixel-size is",
+    ),
+    "another default": (lambda d: rule(d, T2V, "quality").update(default="1080p"), "default is"),
+    "an answer's bound dropped": (
+        lambda d: rule(d, "TaskDetailResponse", "progress").pop("maximum"),
+        "an answer may come that couldn't before",
+    ),
+    "an answer's enum widened": (
+        lambda d: rule(d, "TaskDetailResponse", "status")["enum"].append("cancelled"),
+        "an answer may come",
+    ),
+    "an answer's property gone": (
+        lambda d: schema(d, "TaskDetailResponse")["properties"].pop("results"),
+        "an answer may come",
+    ),
+    "an operation gone": (lambda d: d["paths"].pop(VIDEOS), "an operation that is gone"),
+    "another operationId": (
+        lambda d: post(d).update(operationId="make"),
+        "its operationId is make",
+    ),
+    "a success undocumented": (
+        lambda d: post(d)["responses"].update({"202": post(d)["responses"].pop("200")}),
+        "the status 200 isn't documented any more",
+    ),
+    "a media type gone": (
+        lambda d: post(d)["responses"]["200"]["content"].update(
+            {"text/json": post(d)["responses"]["200"]["content"].pop("application/json")}
+        ),
+        "application/json isn't answered any more",
+    ),
+    "another server": (lambda d: d["servers"][0].update(url="https://x.example.com"), "is gone"),
+    "another scheme": (
+        lambda d: d["components"]["securitySchemes"]["bearerAuth"].update(scheme="basic"),
+        "other security is asked for",
+    ),
+    "a class renamed": (
+        lambda d: (
+            d["components"]["schemas"].update(Cost=d["components"]["schemas"].pop("Usage"))
+            or rule(d, "VideoGenerationResponse", "usage").update(
+                {"$ref": "#/components/schemas/Cost"}
+            )
+            or rule(d, "ImageGenerationResponse", "usage").update(
+                {"$ref": "#/components/schemas/Cost"}
+            )
+        ),
+        "a generated class that is gone",
+    ),
+    "a required parameter": (
+        lambda d: post(d).update(
+            parameters=[{"name": "k", "in": "header", "required": True, "schema": {}}]
+        ),
+        "a new header parameter k that is required",
+    ),
+}
+ADDITIVE: dict[str, tuple[Any, str]] = {
+    "an optional parameter of a body": (
+        lambda d: rule(d, T2V, "duration")["enum"].append(15),
+        "a body passes that used to be refused",
+    ),
+    "a looser bound": (lambda d: rule(d, T2V, "prompt").update(maxLength=2001), "a body passes"),
+    "an answer's new property": (
+        lambda d: schema(d, "Usage")["properties"].update(cost={"type": "number"}),
+        "an answer doesn't come any more",
+    ),
+    "a status": (lambda d: post(d)["responses"].update({"402": {"description": "x"}}), "402 is"),
+    "an error undocumented": (lambda d: post(d)["responses"].pop("502"), "502 isn't"),
+    "a server": (
+        lambda d: d["servers"].append({"url": "https://two.example.com"}),
+        "another server, https://two.example.com",
+    ),
+    "an operation": (
+        lambda d: d["paths"].update({"/v1/x": {"get": {"operationId": "x", "responses": {}}}}),
+        "an operation that is new",
+    ),
+    "a class": (
+        lambda d: d["components"]["schemas"].update(New={"type": "object"}),
+        "a generated class that is new",
+    ),
+    "no security": (lambda d: post(d).update(security=[]), "other security"),
+    "an optional header": (
+        lambda d: post(d).update(parameters=[{"name": "k", "in": "header", "schema": {}}]),
+        "a new header parameter k",
+    ),
+}
+NONE: dict[str, Any] = {
+    "an enum of one becomes a constant": lambda d: rule(d, T2V, "model").update(
+        const=rule(d, T2V, "model").pop("enum")[0]
+    ),
+    "other texts": lambda d: rule(d, T2V, "prompt").update(description="Other", example="Other"),
+    "variants in another order": lambda d: request(d)["oneOf"].reverse(),
+    "an enum in another order": lambda d: rule(d, T2V, "aspect_ratio")["enum"].reverse(),
+    "a list of one type": lambda d: rule(d, T2V, "prompt").update(type=["string"]),
+    "anyOf for variants that share nothing": lambda d: request(d).update(
+        anyOf=request(d).pop("oneOf")
+    ),
+    "security told at the top": lambda d: d.update(
+        security=[{"bearerAuth": []}],
+        paths={
+            path: {m: {k: v for k, v in n.items() if k != "security"} for m, n in item.items()}
+            for path, item in d["paths"].items()
+        },
+    ),
+}
+
+
+def changed(built: Built, change: Any) -> Json:
+    document = copy.deepcopy(built.document)
+    change(document)
+    return document
+
+
+@pytest.mark.parametrize(("change", "what"), BREAKING.values(), ids=BREAKING)
+def test_what_breaks_somebody_is_breaking(built: Built, change, what):
+    """A client or a caller that relied on the old document notices."""
+    difference = compare(built.document, changed(built, change))
+    assert difference.level is Level.BREAKING
+    worst = [str(one) for one in difference.changes if one.level is Level.BREAKING]
+    assert any(what in line for line in worst), worst
+
+
+@pytest.mark.parametrize(("change", "what"), ADDITIVE.values(), ids=ADDITIVE)
+def test_what_only_adds_is_additive(built: Built, change, what):
+    """Nobody that relied on the old document notices; somebody may gain."""
+    difference = compare(built.document, changed(built, change))
+    assert difference.level is Level.ADDITIVE, difference.for_people()
+    assert any(what in str(one) for one in difference.changes), difference.for_people()
+
+
+@pytest.mark.parametrize("change", NONE.values(), ids=NONE)
+def test_what_means_the_same_is_no_difference(built: Built, change):
+    """A false alarm is a fault of its own."""
+    difference = compare(built.document, changed(built, change))
+    assert difference.level is Level.NONE, difference.for_people()
+
+
+def test_a_document_does_not_differ_from_itself(built: Built):
+    """The same is the same."""
+    assert compare(built.document, built.document).changes == ()
+
+
+def test_back_is_as_far_as_there(built: Built):
+    """A request that is refused one way passes the other way: breaking there, additive back."""
+    narrower = changed(built, lambda d: rule(d, T2V, "prompt").update(maxLength=1999))
+    assert compare(built.document, narrower).level is Level.BREAKING
+    assert compare(narrower, built.document).level is Level.ADDITIVE
+
+
+def test_a_breaking_change_shows_a_body_that_used_to_pass(built: Built):
+    """The body shown is valid in the old document, and not in the new one."""
+    new = changed(built, lambda d: schema(d, T2V).update(additionalProperties=False))
+    (worst,) = [one for one in compare(built.document, new).changes if one.level is Level.BREAKING]
+    assert worst.body["model"] == "wan2.5-text-to-video"
+    assert set(worst.body) - set(schema(built.document, T2V)["properties"])
+
+
+def run(*arguments: str, root: Path) -> tuple[int, str]:
+    done = CliRunner().invoke(spec, ["--root", str(root), "diff", *arguments])
+    return done.exit_code, done.output
+
+
+def test_the_command_ends_with_the_level(built: Built, project: Project, tmp_path: Path):
+    """0 for none, 1 for additive, 2 for breaking; `--json` says the same to a program."""
+    files = []
+    for name, change in (
+        ("same", lambda _: None),
+        ("more", lambda d: rule(d, T2V, "prompt").update(maxLength=2001)),
+        ("less", lambda d: rule(d, T2V, "prompt").update(maxLength=1999)),
+    ):
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(write_yaml(changed(built, change)))
+    old = str(files[0])
+    assert run(old, old, root=project.root)[0] == 0
+    assert run(old, str(files[1]), root=project.root)[0] == 1
+    code, output = run(old, str(files[2]), root=project.root)
+    assert code == 2
+    assert "breaking" in output
+    told = json.loads(run(old, str(files[2]), "--json", root=project.root)[1])
+    assert told["level"] == "breaking"
+    assert told["changes"][0]["body"]["model"] == "wan2.5-text-to-video"
+
+
+def test_a_git_revision_is_a_document(project: Project, built: Built, tmp_path: Path):
+    """By default, the committed document is compared with the one in the checkout."""
+    (tmp_path / "specs" / "sources").mkdir(parents=True)
+    shutil.copy(project.spec, tmp_path / "specs")
+
+    def git(*words: str) -> None:
+        author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        subprocess.run(["git", *author, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "-q")
+    git("add", "specs")
+    git("commit", "-q", "-m", "x")
+    assert run(root=tmp_path)[0] == 0
+    document = changed(built, lambda d: drop_model(d, "wan2.6-image-to-video"))
+    (tmp_path / "specs" / "openapi.yaml").write_text(write_yaml(document))
+    assert run(root=tmp_path)[0] == 2
+    assert run("HEAD", "HEAD", root=tmp_path)[0] == 0
+    code, output = run("no-such-revision", root=tmp_path)
+    assert code == 3
+    assert "neither a file nor a revision" in output
+    assert run("--output=x", "HEAD", root=tmp_path)[0] not in {0, 1}
