@@ -1,0 +1,15 @@
+"""Callbacks: URLs that only we can have made, and ends that the API itself has confirmed.
+
+The API signs nothing, so whoever knows a callback URL can call it with anything. A Receiver seals
+each URL, takes what arrives for a claim, and asks the API before it believes one.
+"""
+
+from __future__ import annotations
+
+from wanflow.webhooks.claim import Claim
+from wanflow.webhooks.end import End
+from wanflow.webhooks.memory import Memory, Store
+from wanflow.webhooks.receiver import Receiver
+from wanflow.webhooks.refusal import Refused
+
+__all__ = ["Claim", "End", "Memory", "Receiver", "Refused", "Store"]

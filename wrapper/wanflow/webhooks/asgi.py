@@ -1,0 +1,139 @@
+"""The receiver as an ASGI application: mount it anywhere, or serve it alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import anyio
+import anyio.to_thread
+
+from wanflow.webhooks import gate
+from wanflow.webhooks.claim import LARGEST_BODY, Claim, read_claim
+from wanflow.webhooks.refusal import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from wanflow.webhooks.hands import Hands
+    from wanflow.webhooks.token import Ticket
+
+    Scope: TypeAlias = MutableMapping[str, Any]
+    Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# A callback is a kilobyte or two, and is here at once or isn't one.
+_BODY_SECONDS = 0.5
+# Whose task it is, and whether it was taken, is looked up within this, or the caller comes again.
+_ADMIT_SECONDS = 0.4
+# Bodies that are read at once.
+_READERS = 64
+_THREADS = 8
+
+
+class Door(Protocol):
+    """What the application needs of a receiver."""
+
+    def ticket(self, token: str) -> Ticket:
+        """Read a token."""
+        ...
+
+    def admit(self, claim: Claim) -> int:
+        """Take a claim in."""
+        ...
+
+
+class CallbackApp:
+    """Answers within a second, and asks the API only after it has.
+
+    The token is the last segment of the path, wherever the application is mounted.
+
+    Args:
+        door: what is behind it.
+        hands: who asks the API.
+        blocks: whether taking a claim in may block.
+    """
+
+    def __init__(self, door: Door, hands: Hands | None, *, blocks: bool) -> None:
+        self._door = door
+        self._hands = hands
+        self._blocks = blocks
+        self._readers = 0
+        # Threads of its own: a look-up that hangs must not take those of the host application.
+        self._threads = anyio.CapacityLimiter(_THREADS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, as ASGI 3 has it."""
+        match scope["type"]:
+            case "http":
+                await self._serve(scope, receive, send)
+            case "lifespan":
+                await _live(receive, send)
+            case _:
+                await send({"type": "websocket.close", "code": 1008})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status = await self._receive(scope, receive)
+        except Refused as no:
+            status = no.status
+        await _answer(send, scope, status)
+        if self._hands is not None:
+            self._hands.start()
+            await self._hands.linger()
+
+    async def _receive(self, scope: Scope, receive: Receive) -> int:
+        head = gate.Head.of(scope["method"], scope["path"], scope["headers"])
+        ticket = self._door.ticket(head.token)
+        gate.check(head)
+        body = await self._body(receive)
+        claim = read_claim(ticket, body)
+        if not self._blocks:
+            return self._door.admit(claim)
+        with anyio.move_on_after(_ADMIT_SECONDS):
+            return await anyio.to_thread.run_sync(
+                self._door.admit, claim, abandon_on_cancel=True, limiter=self._threads
+            )
+        raise Refused("it took too long to find out whose task this is", status=503)
+
+    async def _body(self, receive: Receive) -> bytes:
+        if self._readers >= _READERS:
+            raise Refused("too many callbacks come at once", status=503)
+        self._readers += 1
+        try:
+            with anyio.move_on_after(_BODY_SECONDS):
+                return await _read(receive)
+        finally:
+            self._readers -= 1
+        raise Refused("the body came too slowly", status=408)
+
+
+async def _read(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Refused("the caller has gone", status=400)
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            raise Refused("the body is too large", status=413)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def _answer(send: Send, scope: Scope, status: int) -> None:
+    headers = [(b"content-length", b"0")]
+    if status == 405:  # noqa: PLR2004 - the one status that must name the methods
+        headers.append((b"allow", b"POST"))
+    if not 200 <= status < 300 and scope.get("http_version", "1.1").startswith("1"):  # noqa: PLR2004
+        # A refused body is not read to its end, so nothing can follow it.
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,210 @@
+"""The receiver: it makes callback URLs, takes what comes to them, and finds out what is true."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from wanflow.errors import ConfigurationError, InvalidRequest
+from wanflow.webhooks import gate
+from wanflow.webhooks.address import callback_url, checked_base
+from wanflow.webhooks.announcer import Announcer
+from wanflow.webhooks.asgi import CallbackApp
+from wanflow.webhooks.bonds import Bonds
+from wanflow.webhooks.claim import Claim, read_claim
+from wanflow.webhooks.desk import Desk
+from wanflow.webhooks.hands import ThreadHands, hands_of
+from wanflow.webhooks.memory import DAY, Memory, Store
+from wanflow.webhooks.refusal import Refused
+from wanflow.webhooks.token import Sealer, Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from wanflow.async_client import AsyncClient
+    from wanflow.client import Client
+    from wanflow.webhooks.end import End
+    from wanflow.webhooks.hands import Hands
+
+_log = logging.getLogger("wanflow")
+
+_ACCEPTED = 202
+_REPEATED = 200
+
+
+@frozen
+class Clock:
+    """`unix` in seconds UTC; `ticks` in seconds of a clock that only goes forward."""
+
+    unix: Callable[[], float] = time.time
+    ticks: Callable[[], float] = time.monotonic
+
+
+class Receiver:
+    """Receives callbacks, and believes none before it has asked the API itself.
+
+    Args:
+        secrets: at least 16 random bytes, or several such, newest first: the first one signs new
+            URLs, all of them verify, so that a secret is replaced by putting another before it.
+        public_url: where the API reaches this receiver, such as https://example.org/callbacks.
+        client: whom to ask. With a Client, `on_end` is called in a thread; with an AsyncClient,
+            in the event loop that serves `app`.
+        on_end: called once with each confirmed End; again only if it raised.
+        belongs: whether a task (second) is a job's (first), None where that isn't known yet: a
+            look into your table of jobs. Without it, `expect` says it.
+        store: which ends were taken; this process's memory by default.
+        lifetime: seconds that a URL is good for, None for ever; a week by default.
+        local: whether `public_url` may be http, or internal. The API refuses such URLs.
+        rate: questions to the API a second, at most, whatever comes in.
+        clock: for tests.
+
+    Raises:
+        ConfigurationError: a secret is too short, or the URL isn't public; `client` without
+            `on_end`, or the other way round.
+    """
+
+    def __init__(
+        self,
+        secrets: str | bytes | Sequence[str | bytes],
+        public_url: str,
+        *,
+        client: Client | AsyncClient | None = None,
+        on_end: Callable[[End], object] | None = None,
+        belongs: Callable[[str, str], bool | None] | None = None,
+        store: Store | None = None,
+        lifetime: float | None = 7 * DAY,
+        local: bool = False,
+        rate: float = 20.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._sealer = Sealer(secrets)
+        self._base = checked_base(public_url, local=local)
+        self._lifetime = lifetime
+        self._clock = clock or Clock()
+        self._store = store or Memory(clock=self._clock.ticks)
+        self._bonds = Bonds(belongs)
+        self._announcer = Announcer()
+        self._desk = Desk(rate=rate)
+        self._hands: Hands | None = None
+        if (client is None) != (on_end is None):
+            raise ConfigurationError("on_end needs a client to ask with, and a client an on_end")
+        if client is not None and on_end is not None:
+            self._hands = hands_of(client, self._desk, self._store, on_end, self._clock.ticks)
+        blocks = self._bonds.outside or not isinstance(self._store, Memory)
+        self.app = CallbackApp(self, self._hands, blocks=blocks)
+
+    def url(self, job: str, kind: str = "task") -> str:
+        """Make the callback URL of a job, to be submitted as `callback_url`.
+
+        The URL shows job and kind to whoever sees it, and lets nobody change them.
+
+        Args:
+            job: your own name for what is submitted; the task's id isn't known yet.
+            kind: a word of your own about it, which comes back with its end.
+
+        Raises:
+            InvalidRequest: there is no name, or it makes the URL longer than 2048 characters.
+        """
+        if not job:
+            raise InvalidRequest("a callback URL needs the name of a job")
+        expires = None if self._lifetime is None else int(self._clock.unix() + self._lifetime)
+        return callback_url(self._base, self._sealer.seal(Ticket(job, kind, expires)))
+
+    def expect(self, job: str, task_id: str) -> None:
+        """Say which task a job has become, as soon as it is submitted.
+
+        A callback that comes earlier is answered with 503, and comes again a second later.
+        """
+        self._bonds.expect(job, task_id, self._clock.ticks())
+
+    def verify(self, token: str, body: bytes) -> Claim:
+        """Read a callback: the last segment of its path, and its body. Nothing is asked.
+
+        What it says is a claim, made by somebody who knows the URL, and no more.
+
+        Raises:
+            Refused: the token is none of ours or has expired, or the body is no callback's.
+        """
+        return read_claim(self.ticket(token), body)
+
+    def ticket(self, token: str) -> Ticket:
+        """Read a token alone.
+
+        Raises:
+            Refused: it is none of ours, or has expired.
+        """
+        return self._sealer.open(token, unix=self._clock.unix())
+
+    def admit(self, claim: Claim) -> int:
+        """Take a claim in, and return the status to answer with: 202, or 200 for a repeated one.
+
+        Whoever waits for the task is told to look. The question to the API, if one is due, is
+        left to the workers.
+
+        Raises:
+            Refused: the task isn't the job's, or too much is to be asked already.
+        """
+        now = self._clock.ticks()
+        if self._hands is None:
+            return _ACCEPTED if self._announcer.ring(claim.task_id, now) else _REPEATED
+        self._bonds.check(claim, now)
+        if self._taken(claim):
+            return _REPEATED
+        self._announcer.ring(claim.task_id, now)
+        return _ACCEPTED if self._desk.admit(claim, now) else _REPEATED
+
+    def post(self, token: str, content_type: str | None, body: bytes) -> int:
+        """Receive a callback in a framework that blocks, and return the status to answer with.
+
+        Args:
+            token: the last segment of the path.
+            content_type: that header's value.
+            body: at most `limit` bytes and one more; what is longer is refused.
+
+        Raises:
+            ConfigurationError: the receiver has an AsyncClient, which needs `app`.
+        """
+        if self._hands is not None and not isinstance(self._hands, ThreadHands):
+            raise ConfigurationError("post() needs a Client; with an AsyncClient, serve `app`")
+        try:
+            gate.check_type(content_type)
+            status = self.admit(self.verify(token, body))
+        except Refused as no:
+            return no.status
+        if self._hands is not None:
+            self._hands.start()
+        return status
+
+    def listen(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
+        """Have `told` called, by any thread, with the id of each task that a callback tells of.
+
+        It means "look now" and no more; the same task is told of ever less often.
+        """
+        return self._announcer.listen(told)
+
+    def ended(self, task_id: str) -> None:
+        """Say that a wait has seen a task end, by which callbacks are found to come or not."""
+        self._announcer.ended(task_id, self._clock.ticks())
+
+    @property
+    def stretch(self) -> float:
+        """By what polling may be slowed: 1, and up to 8 while callbacks come in time."""
+        return self._announcer.stretch(self._clock.ticks())
+
+    def close(self) -> None:
+        """Ask nothing any more."""
+        self._desk.close()
+
+    def _taken(self, claim: Claim) -> bool:
+        try:
+            return self._store.taken(claim.key)
+        except Exception:
+            _log.exception("whether task %s was taken could not be found out", claim.task_id)
+            raise Refused("the store of ends can't be read", status=503) from None
+
+    def __repr__(self) -> str:
+        return f"Receiver({self._base!r})"

@@ -1,0 +1,107 @@
+"""The receiver on a socket of its own, for scripts and the command line. Needs the extra."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from wanflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from wanflow.webhooks.asgi import CallbackApp
+
+# A callback is one short request, answered within a second. Whoever holds on longer, sending
+# nothing or a byte at a time, is cut off, and their place is free again.
+CONNECTION_SECONDS = 10.0
+_MOST_CONNECTIONS = 512
+_JOIN_SECONDS = 10.0
+
+# Without a handler, warnings about what isn't HTTP would end up on stderr.
+logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+
+
+class _ShortConnection(HttpToolsProtocol):
+    """HTTP/1.1 on connections that don't last."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._end: asyncio.TimerHandle = self.loop.call_later(CONNECTION_SECONDS, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end.cancel()
+        super().connection_lost(exc)
+
+
+class Listener:
+    """Serves a receiver's `app` in a thread of its own, from `with` to its end.
+
+    Put a proxy that speaks TLS before it: the API calls https only.
+
+    Args:
+        app: the application.
+        host, port: where to listen; port 0 takes a free one.
+
+    Raises:
+        ConfigurationError: something else listens there, or the host isn't this machine's.
+    """
+
+    def __init__(self, app: CallbackApp, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.host = host
+        self._wanted = port
+        self._server = uvicorn.Server(_config(app))
+        self._thread: threading.Thread | None = None
+        self._socket: socket.socket | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, 0 before and after."""
+        return self._socket.getsockname()[1] if self._socket else 0
+
+    def __enter__(self) -> Self:
+        """Listen; a connection made from now on is served."""
+        bound = self._socket = _bind(self.host, self._wanted)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([bound],), name="wanflow-listener", daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Answer what has come, and stop."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(_JOIN_SECONDS)
+        if self._socket is not None:
+            self._socket.close()
+        self._thread = self._socket = None
+
+
+def _config(app: CallbackApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_ShortConnection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=1,
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise ConfigurationError(f"can't listen on {host}:{port}: {error.strerror}") from None
