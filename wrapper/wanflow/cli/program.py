@@ -52,6 +52,9 @@ COMMANDS = {
     "wait": Entry("wanflow.cli.tasks:wait", "Wait for a task, and save what it made."),
     "download": Entry("wanflow.cli.tasks:download", "Save what an ended task made."),
     "models": Entry("wanflow.cli.catalogue:models", "List the models, or one with all it takes."),
+    "listen": Entry(
+        "wanflow.webhooks.commands:listen", "Wait for callbacks, and check them.", "webhooks"
+    ),
     "mock": Entry("wanflow.mock.commands:mock", "Serve a gateway that costs nothing.", "mock"),
     "spec": Entry("wanflow.spec.commands:spec", "Import, merge and check documents.", "spec"),
 }
