@@ -10,6 +10,7 @@ from wanflow.spec.check import check_merged, check_sources
 from wanflow.spec.decisions import report
 from wanflow.spec.finding import require_none
 from wanflow.spec.inventory import prove_inventory
+from wanflow.spec.lock import lock_findings, read_lock
 from wanflow.spec.merge import Merged, merge
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.prove import prove_requests
@@ -42,7 +43,9 @@ def build(project: Project) -> Built:
     Raises:
         SpecFailure: of the kind of what went wrong.
     """
-    return build_from(read_sources(project.sources), read_overlays(project.overlays))
+    sources = read_sources(project.sources)
+    require_none(lock_findings(sources, read_lock(project.lock)))
+    return build_from(sources, read_overlays(project.overlays))
 
 
 def build_from(sources: list[Source], overlays: list[Overlay]) -> Built:

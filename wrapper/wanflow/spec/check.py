@@ -9,7 +9,7 @@ from attrs import evolve
 
 from wanflow.spec.examples import example_findings
 from wanflow.spec.finding import Finding
-from wanflow.spec.structure import impossible_findings, structure_findings
+from wanflow.spec.structure import structure_findings
 from wanflow.spec.vocabulary import vocabulary_findings
 from wanflow.spec.yaml_text import escape, read_yaml
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def check_sources(sources: Iterable[Source]) -> list[Finding]:
-    """Check documents as received; their examples are mended later, by overlays."""
+    """Check documents as received: what overlays can mend is looked at when they have."""
     return [finding for source in sources for finding in _check_source(source)]
 
 
@@ -43,8 +43,6 @@ def _check_source(source: Source) -> Iterator[Finding]:
     findings = [
         *_ambiguous(source.ambiguous, file),
         *_invalid(source.document, file),
-        *vocabulary_findings(source.document, file),
-        *impossible_findings(source.document, file),
     ]
     for finding in findings:
         yield evolve(finding, line=source.lines.get(finding.pointer))

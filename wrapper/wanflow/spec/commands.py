@@ -57,6 +57,23 @@ def _project(context: click.Context) -> Project:
     return find_project(context.obj)
 
 
+@spec.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_context
+@_plainly
+def import_(context: click.Context, paths: tuple[Path, ...]) -> None:
+    """Take documents in: YAML, JSON, documentation pages, or folders of these.
+
+    A document of the same models replaces the one that is there, and the difference is told.
+    """
+    from wanflow.spec.intake import import_documents
+
+    for taken in import_documents(_project(context), paths):
+        click.echo(f"{taken.name}: {taken.lines[0]}")
+        for line in taken.lines[1:]:
+            click.echo(f"  {line}")
+
+
 @spec.command()
 @click.pass_context
 @_plainly

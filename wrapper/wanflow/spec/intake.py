@@ -1,0 +1,120 @@
+"""Take documents in: read them all, see that all goes together, and only then write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, field, frozen
+
+from wanflow.spec.build import build_from
+from wanflow.spec.call import calls_of
+from wanflow.spec.diff import compare
+from wanflow.spec.failures import Contradiction, Refused
+from wanflow.spec.lock import Entry, read_lock, write_lock
+from wanflow.spec.mending import mending_overlay
+from wanflow.spec.overlay import read_overlays
+from wanflow.spec.project import write_file
+from wanflow.spec.received import Received, files_of, read_received
+from wanflow.spec.source import Source, read_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from wanflow.spec.project import Project
+
+
+@frozen
+class Taken:
+    """One document that was taken in, and a line or two of what that did."""
+
+    name: str
+    lines: tuple[str, ...]
+
+
+@frozen
+class Plan:
+    """Everything that an import would write, by path."""
+
+    taken: list[Taken]
+    texts: dict[Path, str] = field(repr=False)
+
+
+def import_documents(project: Project, paths: Iterable[Path]) -> list[Taken]:
+    """Take documents into a checkout: all of them, or none.
+
+    Raises:
+        SpecFailure: one can't be read, or doesn't go together with the others.
+    """
+    plan = plan_import(project, paths)
+    for path, text in plan.texts.items():
+        write_file(path, text)
+    return plan.taken
+
+
+def plan_import(project: Project, paths: Iterable[Path]) -> Plan:
+    """Say what taking documents in would write, and write nothing."""
+    received = [read_received(file) for path in paths for file in files_of(path)]
+    _refuse_twice(received)
+    kept = {source.name: source for source in _present(project)}
+    entries = read_lock(project.lock)
+    taken: list[Taken] = []
+    texts: dict[Path, str] = {}
+    for one in received:
+        named = evolve(one, source=evolve(one.source, name=_known_as(one.source, kept)))
+        source = named.source
+        taken.append(_told(named, kept.get(source.name)))
+        kept[source.name] = source
+        entries[source.name] = Entry(source.sha256, _origin(named, entries.get(source.name)))
+        texts[project.sources / f"{source.name}.yaml"] = source.text
+    texts[project.lock] = write_lock(entries)
+    overlays = read_overlays(project.overlays)
+    sources = [kept[name] for name in sorted(kept)]
+    mended = mending_overlay(sources, overlays)
+    if mended is not None:
+        texts[project.overlays / mended.file] = mended.text
+        taken.append(Taken(mended.file, ("mends request examples that break their own schema",)))
+        overlays = sorted([*overlays, mended.overlay], key=lambda overlay: overlay.name)
+    build_from(sources, overlays)
+    return Plan(taken, texts)
+
+
+def _present(project: Project) -> list[Source]:
+    return read_sources(project.sources) if any(project.sources.glob("*.yaml")) else []
+
+
+def _refuse_twice(received: list[Received]) -> None:
+    names = [one.source.name for one in received]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        raise Refused(f"two of these documents are called {name}; import one of them")
+
+
+def _known_as(source: Source, kept: dict[str, Source]) -> str:
+    """Return the name under which a document of the same models is kept already, or its own."""
+    models = _models(source)
+    older = sorted(name for name, other in kept.items() if models & _models(other))
+    if len(older) > 1:
+        raise Contradiction(f"{source.name} names models of several documents: {', '.join(older)}")
+    return older[0] if older else source.name
+
+
+def _models(source: Source) -> set[str]:
+    return {model for call in calls_of(source) for model in call.models}
+
+
+def _told(one: Received, older: Source | None) -> Taken:
+    source = one.source
+    if older is None:
+        models = ", ".join(sorted(_models(source))) or "no model"
+        first = f"new, from {one.origin}: {models}"
+    elif older.text == source.text:
+        first = "as it was"
+    else:
+        first = f"replaced; {compare(older.document, source.document).for_people()}"
+    return Taken(source.name, (first, *one.done))
+
+
+def _origin(one: Received, older: Entry | None) -> str:
+    """Keep the first origin of a document that is only noted again."""
+    same: Any = older is not None and one.origin == f"{one.source.name}.yaml"
+    return older.origin if same and older is not None else one.origin

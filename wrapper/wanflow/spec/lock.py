@@ -1,0 +1,59 @@
+"""`specs/sources.lock`: the digest of each source and where it came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from wanflow.spec.finding import Finding
+from wanflow.spec.yaml_text import read_yaml, write_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from wanflow.spec.document import Json
+    from wanflow.spec.source import Source
+
+_HEADER = "# Digest and origin of each document in sources/; written by `wanflow spec import`.\n"
+_FILE = "specs/sources.lock"
+
+
+@frozen
+class Entry:
+    """What is known of one source."""
+
+    sha256: str
+    origin: str
+
+
+def read_lock(path: Path) -> dict[str, Entry]:
+    """Read the lock; an absent one is empty."""
+    if not path.is_file():
+        return {}
+    data: Json = read_yaml(path.read_text("utf-8"), path.name).data or {}
+    return {name: Entry(entry["sha256"], entry["origin"]) for name, entry in data.items()}
+
+
+def write_lock(entries: dict[str, Entry]) -> str:
+    """Write the lock's text, sorted by name."""
+    data = {
+        name: {"sha256": entry.sha256, "origin": entry.origin}
+        for name, entry in sorted(entries.items())
+    }
+    return _HEADER + write_yaml(data)
+
+
+def lock_findings(sources: Iterable[Source], entries: dict[str, Entry]) -> Iterator[Finding]:
+    """Find sources that aren't as they were received."""
+    remedy = "if it is meant, `wanflow spec import` it again"
+    left = dict(entries)
+    for source in sources:
+        entry = left.pop(source.name, None)
+        if entry is None:
+            yield Finding(_FILE, "", f"{source.name} was never imported", remedy)
+        elif entry.sha256 != source.sha256:
+            yield Finding(_FILE, f"/{source.name}", f"{source.name} was changed since", remedy)
+    for name in left:
+        yield Finding(_FILE, f"/{name}", f"{name} is in no file", "remove its entry")

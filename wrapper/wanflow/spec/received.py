@@ -1,0 +1,151 @@
+"""A document as somebody hands it over: YAML, JSON or a page, turned into a source or refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from wanflow.spec.check import check_sources
+from wanflow.spec.document import is_object
+from wanflow.spec.failures import Refused
+from wanflow.spec.page import Page, read_page
+from wanflow.spec.source import Source, source_from_text
+from wanflow.spec.yaml_text import YamlDocument, mend_ambiguous, read_yaml, write_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PAGES = frozenset({".md", ".mdx", ".markdown", ".txt"})
+_KINDS = frozenset({".yaml", ".yml", ".json", *_PAGES})
+_MOST_BYTES = 20_000_000
+
+
+@frozen
+class Received:
+    """A document that was read: as a source, with where it came from and what was done to it."""
+
+    source: Source
+    origin: str
+    done: tuple[str, ...] = field(default=())
+
+
+def files_of(path: Path) -> list[Path]:
+    """List the documents that a path means: itself, or those of a folder.
+
+    Raises:
+        Refused: nothing is there.
+    """
+    if path.is_dir():
+        found = sorted(one for one in path.rglob("*") if one.suffix.lower() in _KINDS)
+        if not found:
+            raise Refused(f"{path.name}/ holds no YAML, JSON or Markdown file")
+        return found
+    if not path.is_file():
+        raise Refused(f"{path} is neither a file nor a folder")
+    return [path]
+
+
+def read_received(path: Path) -> Received:
+    """Read one file as a document.
+
+    Raises:
+        Refused: it is no whole OpenAPI 3 document; says at which line it stops making sense.
+    """
+    text, done = _text(path)
+    if path.suffix.lower() == ".json":
+        received = _from_json(text, path.name, _safe_name(path.stem, path.name))
+    elif path.suffix.lower() in _PAGES:
+        received = _from_page(read_page(text, path.name), path.name)
+    else:
+        received = _from_yaml(text, path.name, _safe_name(path.stem, path.name), path.name)
+    if findings := check_sources([received.source]):
+        first = findings[0]
+        line = f", line {first.line}" if first.line else ""
+        raise Refused(f"{path.name}{line} #{first.pointer}: {first.problem}; {first.remedy}")
+    return Received(received.source, received.origin, (*done, *received.done))
+
+
+def _text(path: Path) -> tuple[str, list[str]]:
+    data = path.read_bytes()
+    if len(data) > _MOST_BYTES:
+        raise Refused(f"{path.name} has {len(data)} bytes, more than any document")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise Refused(f"{path.name}, line {line}: this is not UTF-8") from error
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    done = ["made its line ends plain"] if plain != text else []
+    return plain, done
+
+
+def _from_json(text: str, file: str, name: str) -> Received:
+    try:
+        data = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise Refused(f"{file}, line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{file}: {error}") from error
+    return Received(source_from_text(write_yaml(data), name), file, ("wrote its JSON as YAML",))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is there twice in one object")
+    return data
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _from_page(page: Page, file: str) -> Received:
+    name = _safe_name(page.name, file)
+    if page.kind == "json":
+        received = _from_json(page.text, file, name)
+    else:
+        received = _from_yaml(page.padded, file, name, page.page)
+    node = received.source.document["paths"].get(page.path)
+    if not is_object(node) or page.method not in node:
+        where = f"{page.method.upper()} {page.path}"
+        raise Refused(f"{file}, line {page.line - 1}: the fence says {where}, its document doesn't")
+    return Received(received.source, page.page, received.done)
+
+
+def _from_yaml(text: str, file: str, name: str, origin: str) -> Received:
+    read = read_yaml(text, file)
+    _require_inside(read, file)
+    kept = text.lstrip("\n")
+    if not read.ambiguous:
+        return Received(source_from_text(kept, name), origin)
+    mended = mend_ambiguous(text, read).lstrip("\n")
+    shown = ", ".join(sorted({scalar.text for scalar in read.ambiguous}))
+    done = (f"quoted what YAML loaders read differently ({shown})",)
+    return Received(source_from_text(mended, name), origin, done)
+
+
+def _require_inside(read: YamlDocument, file: str) -> None:
+    """Refuse a document whose parts lie side by side: its indentation is lost."""
+    data = read.data
+    if not is_object(data) or "openapi" not in data:
+        raise Refused(f"{file} is not an OpenAPI document: it has no `openapi` at its top")
+    for key in ("info", "paths", "components"):
+        if key in data and not is_object(data[key]):
+            line = read.lines.get(f"/{key}", 1)
+            raise Refused(
+                f"{file}, line {line}: nothing lies inside `{key}`; the indentation is lost, "
+                "get the document again as it was published"
+            )
+
+
+def _safe_name(name: str, file: str) -> str:
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise Refused(f"{file}: {name!r} can't be a document's name (letters, digits, . _ -)")
+    return name
