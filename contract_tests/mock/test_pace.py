@@ -209,5 +209,17 @@ def test_a_task_that_never_ends(virtual) -> None:
     """The pace `never` is processing for ever."""
     server, http = virtual
     task = submit(http, **{"X-Mock-Pace": "never"})
-    server.clock.advance(1e9)
+    server.clock.advance(6 * DAY)
     assert status(http, task) == "processing"
+
+
+def test_a_task_is_forgotten_after_a_week(virtual) -> None:
+    """A week after its submission a task is not found any more."""
+    server, http = virtual
+    task = submit(http)
+    server.clock.advance(7 * DAY)
+    assert status(http, task) == "completed"
+    server.clock.advance(1)
+    assert http.get(f"/v1/tasks/{task['id']}").status_code == 404
+    submit(http)
+    assert len(server.gateway.tasks) == 1

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Header = tuple[bytes, bytes]
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _JSON: Header = (b"content-type", b"application/json")
 
 
@@ -35,5 +36,5 @@ class Answer:
 
 def json_answer(status: int, body: Mapping[str, Any], headers: Iterable[Header] = ()) -> Answer:
     """Write a JSON answer in plain ASCII, so that no text of a request can break it."""
-    encoded = json.dumps(body, separators=(",", ":")).encode()
+    encoded = _ENCODER.encode(body).encode()
     return Answer(status, encoded, (_JSON, *headers))

@@ -88,7 +88,9 @@ class Api:
         if seen is not None:
             exchange.task_id = seen.get("id")
             return json_answer(endpoint.success, seen, _REPLAYED)
-        wishes = evolve(wishes, pace=wanted_pace(headers) or wishes.pace)
+        pace = wanted_pace(headers)
+        if pace is not None:
+            wishes = evolve(wishes, pace=pace)
         receipt = self.gateway.submit(endpoint, account, model, body, wishes)
         if key is not None:
             account.replays.keep(key, body, receipt)

@@ -34,15 +34,6 @@ class Part:
     fallback: Any = None
     as_text: bool = False
 
-    def value(self, values: Mapping[str, Any]) -> Any:
-        """Return the property's value, None for an absent one."""
-        if self.parts:
-            return _build(self.parts, values) or self.fallback
-        value = values.get(self.key)
-        if value is None:
-            return self.fallback
-        return str(value) if self.as_text else value
-
 
 @frozen
 class Composition:
@@ -70,8 +61,16 @@ def plan(document: Json, schema: Json) -> Composition:
 
 
 def _build(parts: tuple[Part, ...], values: Mapping[str, Any]) -> Json:
-    filled = ((part.name, part.value(values)) for part in parts)
-    return {name: value for name, value in filled if value is not None}
+    built: Json = {}
+    for part in parts:
+        value = _build(part.parts, values) if part.parts else values.get(part.key)
+        if value is None or value == {}:
+            value = part.fallback
+        elif part.as_text:
+            value = str(value)
+        if value is not None:
+            built[part.name] = value
+    return built
 
 
 def _parts(

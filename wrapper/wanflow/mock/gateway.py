@@ -46,12 +46,18 @@ class Gateway:
     at_end: Callable[[Task], None] | None = None
     agenda: Agenda = field(init=False, repr=False)
     _menus: Mapping[str, Menu] = field(init=False, repr=False)
+    _terms: Mapping[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Read every model's parameters once."""
         found = (model for one in self.contract.submissions for model in one.models.values())
         self._menus = {model.name: menu_of(model) for model in found}
         self.agenda = Agenda(self.clock)
+        self._terms = {
+            (one.path, model.kind): _terms(one, model.kind)
+            for one in self.contract.submissions
+            for model in one.models.values()
+        }
 
     def accept(self, endpoint: Submission, account: Account, body: Json) -> Model:
         """Return the model of a request that breaks no rule of it.
@@ -104,7 +110,7 @@ class Gateway:
 
     def find(self, account: Account, name: str) -> Task | None:
         """Return an account's task, None for one that is unknown or another's."""
-        task = self.tasks.get(name)
+        task = self.tasks.get(name, self.clock.now())
         return task if task is not None and task.account is account else None
 
     def look(self, endpoint: Query, task: Task) -> Json:
@@ -156,21 +162,26 @@ class Gateway:
 
     def receipt(self, endpoint: Submission, task: Task) -> Json:
         """Return the answer to the submission that made a task."""
-        answer = endpoint.answer
         values = values_of(task, task.phase(task.created), self.origin)
         values["task_info.estimated_time"] = task.estimate
-        values["usage.billing_rule"] = answer.choose(
-            "usage.billing_rule", *billing_rules(task.order)
-        )
         values["usage.credits_reserved"] = task.credits
-        values["usage.user_group"] = answer.choose("usage.user_group", "default")
-        return answer.build(values)
+        values |= self._terms[endpoint.path, task.order.kind]
+        return endpoint.answer.build(values)
 
     def _when_due(self, task: Task, when: float) -> None:
         if when <= self.clock.now():
             self.settle(task)
         else:
             self.agenda.at(when, lambda: self.settle(task))
+
+
+def _terms(endpoint: Submission, kind: str) -> dict[str, Any]:
+    """Return what every task of a kind is told of its price, in the words of the document."""
+    choose = endpoint.answer.choose
+    return {
+        "usage.billing_rule": choose("usage.billing_rule", *billing_rules(kind)),
+        "usage.user_group": choose("usage.user_group", "default"),
+    }
 
 
 def _model(endpoint: Submission, body: Json) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from wanflow.mock.media import frame_size
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 _SIZE = re.compile(r"([1-9][0-9]{0,5})[x*]([1-9][0-9]{0,5})", re.ASCII)
 _QUALITY, _RATIO, _SECONDS, _SQUARE = "720p", "16:9", 5, (1280, 1280)
-_MEANT = frozenset({"size", "quality", "aspect_ratio", "duration"})
+_DEFAULTED = ("size", "quality", "aspect_ratio", "duration")
+_MEANT = (*_DEFAULTED, "n")
+_MOST_KNOWN = 1000
 _MOST_SECONDS, _MOST_RESULTS = 60, 16
 
 
-@frozen
+@frozen(cache_hash=True)
 class Order:
     """How many files of which shape a task has to make; `seconds` is 0 for a picture."""
 
@@ -40,9 +42,22 @@ class Menu:
     model: Model
     defaults: Mapping[str, Any]
     sound: bool
+    _known: dict[tuple[Any, ...], Order] = field(factory=dict[tuple[Any, ...], Order], repr=False)
 
     def order(self, body: Mapping[str, Any]) -> Order:
         """Read a valid request of the model."""
+        asked = tuple([body.get(name) for name in _MEANT])
+        try:
+            order = self._known.get(asked)
+        except TypeError:  # a list or an object, in a document that has one there
+            return self._read(body)
+        if order is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            order = self._known[asked] = self._read(body)
+        return order
+
+    def _read(self, body: Mapping[str, Any]) -> Order:
         asked = {**self.defaults, **body}
         video = self.model.kind == "video"
         ratio = str(asked.get("aspect_ratio", _RATIO))
@@ -74,7 +89,7 @@ def menu_of(model: Model) -> Menu:
 
 
 def _default(name: str, rule: Mapping[str, Any]) -> Any:
-    if name not in _MEANT:
+    if name not in _DEFAULTED:
         return None
     shown = [rule.get("default"), rule.get("example"), *rule.get("enum", ())]
     return next((value for value in shown if value is not None), None)

@@ -35,7 +35,7 @@ def parse(headers: Mapping[bytes, bytes], body: bytes) -> Json:
 
 def _loads(body: bytes) -> Any:
     try:
-        return json.loads(body.decode(), parse_constant=_no_constant)
+        return _DECODER.decode(body.decode())
     except UnicodeDecodeError as error:
         raise Refusal(400, f"the body must be UTF-8; byte {error.start} isn't") from error
     except json.JSONDecodeError as error:
@@ -49,3 +49,6 @@ def _loads(body: bytes) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     raise json.JSONDecodeError(f"{name} is no JSON value", "", 0)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ _SECOND = 1.0
 _STANDARD = 1280 * 720
 
 
+@lru_cache(4096)
 def credits_of(order: Order) -> float:
     """Return the credits of an order.
 
@@ -23,9 +25,9 @@ def credits_of(order: Order) -> float:
     return round(units * scale * order.count, 2)
 
 
-def billing_rules(order: Order) -> tuple[str, ...]:
-    """Return the names that the price of an order could have, the most fitting first."""
-    return ("per_second", "per_call") if order.kind == "video" else ("per_call",)
+def billing_rules(kind: str) -> tuple[str, ...]:
+    """Return the names that the price of a kind of task could have, the most fitting first."""
+    return ("per_second", "per_call") if kind == "video" else ("per_call",)
 
 
 def nominal_seconds(order: Order) -> int:

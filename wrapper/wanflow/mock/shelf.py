@@ -54,10 +54,10 @@ class Shelf:
         return deliver(file, request.headers, head=request.method == "HEAD")
 
     def _task(self, name: str, index: int, extension: str) -> Task:
-        task = self.gateway.tasks.get(name)
+        now = self.gateway.clock.now()
+        task = self.gateway.tasks.get(name, now)
         if task is None or index >= task.order.count or extension != task.extension:
             raise Refusal(404, "there is no such file")
-        now = self.gateway.clock.now()
         if task.phase(now).name != COMPLETED:
             raise Refusal(404, "the file's task is not completed")
         self.gateway.settle(task)

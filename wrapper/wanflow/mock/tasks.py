@@ -1,7 +1,8 @@
-"""The tasks that the mock remembers: the newest ones, up to a bound."""
+"""The tasks that the mock remembers: the newest ones, up to a bound, and for a week."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -11,23 +12,31 @@ from wanflow.mock.task import Task
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WEEK = 7 * 24 * 3600.0
+
 
 @define
 class TaskStore:
-    """Tasks by id; the oldest are forgotten once there are more than `most`."""
+    """Tasks by id; those beyond `most`, or older than `lifetime` in seconds, are forgotten."""
 
     most: int = 50_000
+    lifetime: float = WEEK
     _by_id: dict[str, Task] = field(factory=dict[str, Task], repr=False)
+    _order: deque[str] = field(factory=deque[str], repr=False)
 
     def add(self, task: Task) -> None:
-        """Remember a task."""
-        if len(self._by_id) >= self.most:
-            del self._by_id[next(iter(self._by_id))]
+        """Remember a task, and forget what is too old or too much by then."""
         self._by_id[task.id] = task
+        self._order.append(task.id)
+        if len(self._order) > self.most:
+            self._drop()
+        while self._by_id[self._order[0]].created + self.lifetime < task.created:
+            self._drop()
 
-    def get(self, task_id: str) -> Task | None:
+    def get(self, task_id: str, now: float) -> Task | None:
         """Return the task with an id, None for an unknown or forgotten one."""
-        return self._by_id.get(task_id)
+        task = self._by_id.get(task_id)
+        return task if task is not None and now <= task.created + self.lifetime else None
 
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._by_id
@@ -36,4 +45,7 @@ class TaskStore:
         return len(self._by_id)
 
     def __iter__(self) -> Iterator[Task]:
-        return iter(self._by_id.values())
+        return iter(tuple(self._by_id.values()))
+
+    def _drop(self) -> None:
+        del self._by_id[self._order.popleft()]
