@@ -63,6 +63,7 @@ def plan_import(project: Project, paths: Iterable[Path]) -> Plan:
     for one in received:
         named = evolve(one, source=evolve(one.source, name=_known_as(one.source, kept)))
         source = named.source
+        _refuse_second(source, taken)
         taken.append(_told(named, kept.get(source.name)))
         kept[source.name] = source
         entries[source.name] = Entry(source.sha256, _origin(named, entries.get(source.name)))
@@ -81,6 +82,15 @@ def plan_import(project: Project, paths: Iterable[Path]) -> Plan:
 
 def _present(project: Project) -> list[Source]:
     return read_sources(project.sources) if any(project.sources.glob("*.yaml")) else []
+
+
+def _refuse_second(source: Source, taken: list[Taken]) -> None:
+    """Refuse a document that would replace another of the same import."""
+    if any(earlier.name == source.name for earlier in taken):
+        models = ", ".join(sorted(_models(source)))
+        raise Contradiction(
+            f"two of these documents name the same models as {source.name}: {models}"
+        )
 
 
 def _refuse_twice(received: list[Received]) -> None:

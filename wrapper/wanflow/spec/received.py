@@ -12,7 +12,7 @@ from wanflow.spec.check import check_sources
 from wanflow.spec.document import is_object
 from wanflow.spec.failures import Refused
 from wanflow.spec.page import Page, read_page
-from wanflow.spec.source import Source, source_from_text
+from wanflow.spec.source import Source, require_openapi, source_from_text
 from wanflow.spec.yaml_text import YamlDocument, mend_ambiguous, read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _from_page(page: Page, file: str) -> Received:
 def _from_yaml(text: str, file: str, name: str, origin: str) -> Received:
     read = read_yaml(text, file)
     _require_inside(read, file)
+    require_openapi(read.data, file)
     kept = text.lstrip("\n")
     if not read.ambiguous:
         return Received(source_from_text(kept, name), origin)

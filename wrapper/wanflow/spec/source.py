@@ -49,7 +49,7 @@ def source_from_text(text: str, name: str) -> Source:
         Refused: it is no YAML, or not OpenAPI 3.
     """
     read = read_yaml(text, f"{name}.yaml")
-    require_openapi(read.data, name)
+    require_openapi(read.data, f"{name}.yaml")
     return Source(name, upgraded(read.data), text, read.lines, read.ambiguous)
 
 

@@ -34,6 +34,7 @@ _CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
     (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
 )
+_CONTAINERS = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _PLAIN_TAGS = frozenset({"null", "bool", "int", "float", "str"})
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -93,13 +94,13 @@ class _Reader:
         if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
             self._refuse(node, "has more nodes, or nests them deeper, than any real document")
         self.lines[at] = node.start_mark.line + 1
-        match node:
-            case yaml.ScalarNode():
-                return self._scalar(node, at)
-            case yaml.SequenceNode():
-                return [self.value(n, f"{at}/{i}", depth + 1) for i, n in enumerate(node.value)]
-            case _:
-                return self._mapping(node, at, depth)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, at)
+        if node.tag not in _CONTAINERS:
+            self._refuse(node, f"has the tag {node.tag}, which JSON has no value for")
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(n, f"{at}/{i}", depth + 1) for i, n in enumerate(node.value)]
+        return self._mapping(node, at, depth)
 
     def _mapping(self, node: Any, at: str, depth: int) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -115,8 +116,13 @@ class _Reader:
     def _key(self, node: Any, at: str) -> str:
         if not node.style and node.value == "<<":
             self._refuse(node, "is a merge key, which YAML 1.2 doesn't know")
-        plain = self._scalar(node, f"{at}/{escape(node.value)}")
-        return plain if isinstance(plain, str) else node.value
+        text = str(node.value)
+        if not text and not node.style:
+            self._refuse(node, "has a key that is empty")
+        if not node.style and not (isinstance(_core(text), str) and _value_1_1(text) == text):
+            # A key is a word in JSON, whatever a loader takes `200` or `on` for.
+            self._note(node, f"{at}/{escape(text)}", text)
+        return text
 
     def _scalar(self, node: Any, at: str) -> Any:
         if node.style:
@@ -125,10 +131,13 @@ class _Reader:
             self._refuse(node, f"has the tag {node.tag}, which JSON has no value for")
         value = _core(node.value)
         if not same(_value_1_1(node.value), value):
-            span = (node.start_mark.index, node.end_mark.index)
-            line = node.start_mark.line + 1
-            self.ambiguous.append(Ambiguous(line, at, node.value, _quoted(value), span))
+            self._note(node, at, value)
         return value
+
+    def _note(self, node: Any, at: str, value: Any) -> None:
+        span = (node.start_mark.index, node.end_mark.index)
+        line = node.start_mark.line + 1
+        self.ambiguous.append(Ambiguous(line, at, node.value, _quoted(value), span))
 
     def _refuse(self, node: Any, why: str) -> NoReturn:
         raise Refused(f"{self.name}, line {node.start_mark.line + 1}: {why}")
