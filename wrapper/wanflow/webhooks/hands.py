@@ -14,7 +14,7 @@ from wanflow.webhooks.case import Case
 from wanflow.webhooks.claim import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from wanflow.async_client import AsyncClient
     from wanflow.client import Client
@@ -108,12 +108,14 @@ class TaskHands:
         store: Store,
         on_end: Callable[[End], object],
         ticks: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._desk = desk
         self._client = client
         self._store = store
         self._on_end = on_end
         self._ticks = ticks
+        self._sleep = sleep
 
     def start(self) -> None:
         """Do nothing: the request lingers."""
@@ -130,7 +132,7 @@ class TaskHands:
 
     async def _nap(self, seconds: float) -> None:
         try:
-            await anyio.sleep(seconds)
+            await self._sleep(seconds)
         except BaseException:
             self._desk.leave()
             raise

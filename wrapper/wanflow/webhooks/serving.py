@@ -27,16 +27,19 @@ _JOIN_SECONDS = 10.0
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
-class _ShortConnection(HttpToolsProtocol):
-    """HTTP/1.1 on connections that don't last."""
+def _short_connections(seconds: float) -> type[HttpToolsProtocol]:
+    """Make HTTP/1.1 of connections that last so long and no longer."""
 
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._end: asyncio.TimerHandle = self.loop.call_later(CONNECTION_SECONDS, transport.abort)
+    class ShortConnection(HttpToolsProtocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._end: asyncio.TimerHandle = self.loop.call_later(seconds, transport.abort)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end.cancel()
-        super().connection_lost(exc)
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._end.cancel()
+            super().connection_lost(exc)
+
+    return ShortConnection
 
 
 class Listener:
@@ -47,15 +50,23 @@ class Listener:
     Args:
         app: the application.
         host, port: where to listen; port 0 takes a free one.
+        patience: seconds that a connection may last.
 
     Raises:
         ConfigurationError: something else listens there, or the host isn't this machine's.
     """
 
-    def __init__(self, app: CallbackApp, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        app: CallbackApp,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        patience: float = CONNECTION_SECONDS,
+    ) -> None:
         self.host = host
         self._wanted = port
-        self._server = uvicorn.Server(_config(app))
+        self._server = uvicorn.Server(_config(app, patience))
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
 
@@ -83,10 +94,10 @@ class Listener:
         self._thread = self._socket = None
 
 
-def _config(app: CallbackApp) -> uvicorn.Config:
+def _config(app: CallbackApp, patience: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_ShortConnection,
+        http=_short_connections(patience),
         ws="none",
         lifespan="off",
         log_config=None,

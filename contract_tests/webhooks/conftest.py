@@ -1,0 +1,146 @@
+"""A clock that only tests move, an API that counts what it is asked, and workers of both colours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+from attrs import define, field
+
+from wanflow import AsyncClient, Client
+from wanflow.webhooks import Claim, End, Memory, Store
+from wanflow.webhooks.desk import Desk
+from wanflow.webhooks.hands import TaskHands, ThreadHands
+
+if TYPE_CHECKING:
+    Answer = httpx.Response | Callable[[], httpx.Response]
+
+
+@define
+class Time:
+    """Seconds that pass when somebody sleeps."""
+
+    now: float = 1000.0
+
+    def ticks(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.now += seconds
+        await anyio.lowlevel.checkpoint()
+
+
+def seen(task_id: str, status: str = "completed", **more: Any) -> httpx.Response:
+    """The API's answer to a task query."""
+    return httpx.Response(200, json={"id": task_id, "status": status, **more})
+
+
+def error(status: int, **headers: str) -> httpx.Response:
+    """The API's refusal of one."""
+    body = {"error": {"code": status, "message": "no", "type": "error"}}
+    return httpx.Response(status, json=body, headers=headers)
+
+
+@define
+class Api:
+    """Answers each task's queries one after the other, the last answer for ever; 404 for others."""
+
+    time: Time
+    answers: dict[str, list[httpx.Response]] = field(factory=dict)
+    asked: list[tuple[float, str]] = field(factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        task_id = request.url.path.rpartition("/")[2]
+        self.asked.append((self.time.now, task_id))
+        script = self.answers.get(task_id) or [error(404)]
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    @property
+    def times(self) -> list[float]:
+        """When questions came, in seconds since the first."""
+        return [round(at - self.asked[0][0], 3) for at, _ in self.asked]
+
+
+@define
+class Bench:
+    """A desk with workers of one colour, a clock and an API of the test's own."""
+
+    colour: str
+    time: Time = field(factory=Time)
+    ends: list[End] = field(factory=list)
+    store: Store = field(factory=Memory)
+    rate: float = 1000.0
+    handler: Callable[[End], object] | None = None
+    api: Api = field(init=False)
+    desk: Desk = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.api = Api(self.time)
+        self.desk = Desk(rate=self.rate, hands=1)
+
+    def claim(self, *claims: Claim) -> None:
+        """Admit claims and let the workers work until there is nothing to ask."""
+        for claim in claims:
+            self.desk.admit(claim, self.time.now)
+        self.work()
+
+    def work(self) -> None:
+        if self.colour == "sync":
+            self._work()
+        else:
+            anyio.run(self._awork)
+
+    def _on_end(self, end: End) -> object:
+        if self.handler is not None:
+            self.handler(end)
+        self.ends.append(end)
+        return None
+
+    async def _on_end_later(self, end: End) -> None:
+        await anyio.lowlevel.checkpoint()
+        self._on_end(end)
+
+    def _work(self) -> None:
+        with Client("key", "http://api.invalid", transport=httpx.MockTransport(self.api)) as client:
+            hands = ThreadHands(
+                self.desk, client, self.store, self._on_end, self.time.ticks, self.time.sleep
+            )
+            if self.desk.hire():
+                hands.work()
+
+    async def _awork(self) -> None:
+        transport = httpx.MockTransport(self.api)
+        async with AsyncClient("key", "http://api.invalid", transport=transport) as client:
+            hands = TaskHands(
+                self.desk,
+                client,
+                self.store,
+                self._on_end_later,
+                self.time.ticks,
+                self.time.asleep,
+            )
+            await hands.linger()
+
+
+@pytest.fixture(params=["sync", "async"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Workers of each colour."""
+    return Bench(request.param)
+
+
+def claim_of(task_id: str = "task-unified-1", job: str = "job", **body: Any) -> Claim:
+    """A claim about a task."""
+    return Claim(job, "task", task_id, {"id": task_id, **body})
+
+
+def body_of(task_id: str = "task-unified-1", **more: Any) -> bytes:
+    """A callback's body."""
+    return json.dumps({"id": task_id, "status": "completed", **more}).encode()

@@ -1,0 +1,252 @@
+"""Laws of the socket: no caller, however slow, loud or many, keeps another one out."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from contract_tests.webhooks.conftest import Api, Time, body_of, seen
+
+from wanflow import Client
+from wanflow.errors import ConfigurationError
+from wanflow.webhooks import End, Receiver
+from wanflow.webhooks.serving import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ID = "task-unified-1"
+PATIENCE = 1.5
+
+
+class Station:
+    """A receiver that listens, and the ways to call it."""
+
+    def __init__(self, client: Client, api: Api) -> None:
+        self.api = api
+        self.ended = threading.Event()
+        self.ends: list[End] = []
+        self.receiver = Receiver(
+            "a secret of sixteen",
+            "http://127.0.0.1/callbacks",
+            client=client,
+            on_end=self._take,
+            local=True,
+        )
+        self.receiver.expect("job", ID)
+        self.path = "/callbacks/" + self.receiver.url("job").rpartition("/")[2]
+        self.listener = Listener(self.receiver.app, patience=PATIENCE)
+
+    def _take(self, end: End) -> None:
+        self.ends.append(end)
+        self.ended.set()
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.listener.port), timeout=5)
+
+    def head(self, path: str | None = None, **headers: str) -> bytes:
+        """The head of a callback."""
+        fields = {"host": "x", "content-type": "application/json", **headers}
+        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+        return f"POST {path or self.path} HTTP/1.1\r\n{lines}\r\n".encode()
+
+    def call(self, path: str | None = None, body: bytes | None = None) -> int:
+        """Call as an honest sender does."""
+        content = body_of() if body is None else body
+        with self.connect() as line:
+            line.sendall(self.head(path, content_length=str(len(content))) + content)
+            return status_of(line)
+
+
+def status_of(line: socket.socket) -> int:
+    """Read the status of an answer, 0 where the connection was closed without one."""
+    answer = line.recv(4096)
+    return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+@pytest.fixture
+def station() -> Iterator[Station]:
+    api = Api(Time(), {ID: [seen(ID)]})
+    with Client("key", "http://api.invalid", transport=httpx.MockTransport(api)) as client:
+        made = Station(client, api)
+        with made.listener:
+            yield made
+        made.receiver.close()
+
+
+def still_serves(station: Station) -> None:
+    """An honest callback is answered within a second, and its end is handled."""
+    begun = time.monotonic()
+    assert station.call() == 202
+    assert time.monotonic() - begun < 1
+    assert station.ended.wait(5)
+    assert len(station.ends) == len(station.api.asked) == 1
+
+
+class TestSlowCallers:
+    """Slowness costs its own connection, and nothing else."""
+
+    def test_a_slow_body_is_cut_off(self, station: Station) -> None:
+        """A body that stops is answered with 408 within a second."""
+        with station.connect() as line:
+            begun = time.monotonic()
+            line.sendall(station.head(content_length="100") + b"{")
+            assert status_of(line) == 408
+            assert time.monotonic() - begun < 1
+        still_serves(station)
+
+    def test_a_dripped_body_is_cut_off(self, station: Station) -> None:
+        """A byte at a time gains nothing."""
+        with station.connect() as line:
+            line.sendall(station.head(transfer_encoding="chunked"))
+            begun = time.monotonic()
+            line.settimeout(0.05)
+            answer = b""
+            while not answer:
+                line.sendall(b"1\r\n \r\n")
+                try:
+                    answer = line.recv(4096)
+                except TimeoutError:
+                    assert time.monotonic() - begun < 2
+            assert answer.startswith(b"HTTP/1.1 408")
+        still_serves(station)
+
+    @pytest.mark.parametrize("begin", [b"", b"POST /", b"POST / HTTP/1.1\r\nhost: x\r\na: "])
+    def test_a_silent_connection_is_closed(self, station: Station, begin: bytes) -> None:
+        """Whoever says nothing, or half a head, is cut off when their time is up."""
+        with station.connect() as line:
+            line.sendall(begin)
+            assert _closed(line)
+        still_serves(station)
+
+    def test_an_answered_connection_is_closed_in_time(self, station: Station) -> None:
+        """Keep-alive doesn't keep a place for ever."""
+        with station.connect() as line:
+            body = body_of("task-unified-2")
+            line.sendall(station.head(content_length=str(len(body))) + body)
+            assert status_of(line) == 403
+            assert _closed(line)
+
+    def test_a_crowd_of_silent_ones_keeps_nobody_out_for_long(self, station: Station) -> None:
+        """With every place taken an honest sender is told 503, and its next tries find room."""
+        with ExitStack() as crowd:
+            for _ in range(600):
+                crowd.enter_context(station.connect())
+            statuses = []
+            until = time.monotonic() + 7  # the sender's own tries take so long
+            while 202 not in statuses and time.monotonic() < until:
+                try:
+                    statuses.append(station.call())
+                except OSError:
+                    statuses.append(0)
+                station.ended.wait(0.2)
+        assert statuses[-1] == 202
+        assert set(statuses) <= {0, 202, 503}
+        assert station.ended.wait(5)
+
+
+class TestLoudCallers:
+    """Size and number cost the sender."""
+
+    def test_megabytes_are_not_read(self, station: Station) -> None:
+        """A body without end is refused before a hundredth of it was sent."""
+        with station.connect() as line:
+            line.sendall(station.head(transfer_encoding="chunked"))
+            chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+            sent, answer = 0, b""
+            line.settimeout(0.2)
+            try:
+                while not answer and sent < 100_000_000:
+                    sent += line.send(chunk)
+                    line.settimeout(0.001)
+                    try:
+                        answer = line.recv(4096)
+                    except TimeoutError:
+                        line.settimeout(0.2)
+            except OSError:
+                pass
+            assert sent < 20_000_000
+        still_serves(station)
+
+    @pytest.mark.parametrize(
+        "garbage",
+        [
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200,
+            b"GET\r\n\r\n",
+            b"POST / HTTP/9.9\r\n\r\n",
+            b"\0" * 5000,
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        ],
+    )
+    def test_what_is_not_http(self, station: Station, garbage: bytes) -> None:
+        """TLS, HTTP/2 or noise on the plain port is 400 or a closed connection."""
+        with station.connect() as line:
+            line.sendall(garbage)
+            assert status_of(line) in {0, 400, 404, 405}
+        still_serves(station)
+
+    def test_a_flood_of_forgeries_asks_nothing(self, station: Station) -> None:
+        """A thousand forged calls leave no trace, and the honest one is served at once."""
+        forged = station.path[:-4] + "AAAA"
+        statuses = {station.call(forged, body_of(f"task-unified-{n}")) for n in range(1000)}
+        assert statuses == {404}
+        assert station.api.asked == []
+        still_serves(station)
+
+    def test_a_flood_of_replays_asks_once(self, station: Station) -> None:
+        """The same callback a thousand times, from eight senders at once, is one question."""
+        statuses: list[int] = []
+
+        def replay() -> None:
+            statuses.extend(station.call() for _ in range(125))
+
+        senders = [threading.Thread(target=replay) for _ in range(8)]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join()
+        assert set(statuses) == {200, 202}
+        assert len(statuses) == 1000
+        assert statuses.count(202) == 1
+        assert station.ended.wait(5)
+        assert len(station.ends) == len(station.api.asked) == 1
+
+
+class TestListener:
+    """The listener begins, ends, and says where it can't listen."""
+
+    def test_a_taken_port(self, station: Station) -> None:
+        """One clear error."""
+        with (
+            pytest.raises(ConfigurationError, match="can't listen"),
+            Listener(station.receiver.app, port=station.listener.port),
+        ):
+            pass
+
+    def test_it_is_gone_when_left(self) -> None:
+        """The port is closed, and the thread has ended."""
+        receiver = Receiver("a secret of sixteen", "https://hooks.example.org")
+        with Listener(receiver.app) as listener:
+            port = listener.port
+            assert httpx.post(f"http://127.0.0.1:{port}/x", trust_env=False).status_code == 404
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), timeout=1)
+        assert not [t for t in threading.enumerate() if t.name == "wanflow-listener"]
+
+
+def _closed(line: socket.socket) -> bool:
+    """Tell whether the other side closes within its patience and a little."""
+    line.settimeout(PATIENCE + 3)
+    try:
+        while line.recv(4096):
+            pass
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,172 @@
+"""Laws of tokens: made by us alone, and only as we spelled them."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import pickle
+from base64 import urlsafe_b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wanflow.errors import ConfigurationError, InvalidRequest
+from wanflow.webhooks.refusal import Refused
+from wanflow.webhooks.token import Sealer, Ticket
+
+OLD, NEW, OTHER = "old secret of ours", "new secret of ours", "a secret of others"
+NOW = 1_750_000_000
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+TICKETS = st.builds(Ticket, TEXT, TEXT, st.none() | st.integers(NOW + 1, NOW + 10**9))
+LETTERS = st.sampled_from("ABCyz019-_.=+/ \n\0é")
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> tuple[Ticket, str, str]:
+    """A ticket, its token, and the token with one letter changed, added, lost or moved."""
+    ticket = draw(TICKETS)
+    token = Sealer(NEW).seal(ticket)
+    place = draw(st.integers(0, len(token) - 1))
+    before, letter, after = token[:place], token[place], token[place + 1 :]
+    changed = draw(
+        st.sampled_from(
+            [
+                before + draw(LETTERS) + after,
+                before + draw(LETTERS) + letter + after,
+                token + draw(LETTERS),
+                before + after,
+                before + letter.swapcase() + after,
+                before + after[:1] + letter + after[1:],
+                letter + before + after,
+            ]
+        )
+    )
+    return ticket, token, changed
+
+
+class TestSealing:
+    """What was sealed is read as it was, until it expires."""
+
+    @given(TICKETS)
+    def test_whatever_is_sealed_is_read_again(self, ticket: Ticket) -> None:
+        """Any job and kind survive, and the token needs no escape in a URL."""
+        token = Sealer(NEW).seal(ticket)
+        assert Sealer(NEW).open(token, unix=NOW) == ticket
+        assert set(token) <= set(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+        )
+
+    def test_a_token_expires_on_the_second(self) -> None:
+        """It is good before its moment, and not from then on."""
+        token = Sealer(NEW).seal(Ticket("job", "task", NOW))
+        assert Sealer(NEW).open(token, unix=NOW - 0.001).expires == NOW
+        for moment in (NOW, NOW + 0.5, NOW + 10**9):
+            with pytest.raises(Refused) as refused:
+                Sealer(NEW).open(token, unix=moment)
+            assert refused.value.status == 410
+
+    def test_a_token_without_a_moment_never_expires(self) -> None:
+        """None is for ever."""
+        token = Sealer(NEW).seal(Ticket("job", "task"))
+        assert Sealer(NEW).open(token, unix=1e15) == Ticket("job", "task")
+
+    def test_half_a_letter_is_no_name(self) -> None:
+        """A lone surrogate can't be written, and that is said."""
+        with pytest.raises(InvalidRequest, match="Unicode"):
+            Sealer(NEW).seal(Ticket("\ud800", "task"))
+
+
+class TestForgery:
+    """Nobody without a secret makes a token, and nobody makes a second one out of a first."""
+
+    @given(changes())
+    def test_no_single_change_makes_another_token(self, change: tuple[Ticket, str, str]) -> None:
+        """One letter changed, added, lost or moved, and it is refused; there is one spelling."""
+        ticket, token, changed = change
+        if changed == token:
+            assert Sealer(NEW).open(changed, unix=NOW) == ticket
+        else:
+            with pytest.raises(Refused):
+                Sealer(NEW).open(changed, unix=NOW)
+
+    def test_every_single_letter_counts(self) -> None:
+        """Each place of one token, with each letter that a token can have."""
+        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+        sealer = Sealer(NEW)
+        token = sealer.seal(Ticket("job 7", "video", NOW + 60))
+        tried = 0
+        for place, letter in enumerate(token):
+            for other in alphabet.replace(letter, ""):
+                with pytest.raises(Refused):
+                    sealer.open(token[:place] + other + token[place + 1 :], unix=NOW)
+                tried += 1
+        assert tried == len(token) * (len(alphabet) - 1)
+
+    @given(TICKETS, TICKETS)
+    def test_halves_of_two_tokens_make_none(self, one: Ticket, other: Ticket) -> None:
+        """The signature of one is worth nothing under another's payload."""
+        sealer = Sealer(NEW)
+        payload, signature = sealer.seal(one).split(".")[0], sealer.seal(other).split(".")[1]
+        if one != other:
+            with pytest.raises(Refused):
+                sealer.open(f"{payload}.{signature}", unix=NOW)
+
+    @given(st.text(max_size=200) | st.text("ABCabc019-_.", max_size=4000))
+    def test_whatever_else_is_refused(self, text: str) -> None:
+        """Any text at all is refused in one way, and nothing else is raised."""
+        with pytest.raises(Refused) as refused:
+            Sealer([NEW, OLD]).open(text, unix=NOW)
+        assert refused.value.status == 404
+
+    def test_the_secret_signs_nothing_else(self) -> None:
+        """A signature over the bare payload, as another program might make, is refused."""
+        payload = urlsafe_b64encode(json.dumps(["job", "task", None]).encode()).decode().rstrip("=")
+        digest = hmac.digest(NEW.encode(), payload.encode(), "sha256")
+        with pytest.raises(Refused):
+            Sealer(NEW).open(
+                f"{payload}.{urlsafe_b64encode(digest).decode().rstrip('=')}", unix=NOW
+            )
+
+
+class TestRotation:
+    """The newest secret signs; all of them verify, for as long as they are kept."""
+
+    @given(TICKETS)
+    def test_old_urls_outlive_the_change_of_secrets(self, ticket: Ticket) -> None:
+        """A token of the old secret is good until the old secret is taken away."""
+        token = Sealer(OLD).seal(ticket)
+        assert Sealer([NEW, OLD]).open(token, unix=NOW) == ticket
+        with pytest.raises(Refused):
+            Sealer(NEW).open(token, unix=NOW)
+
+    @given(TICKETS)
+    def test_the_newest_signs(self, ticket: Ticket) -> None:
+        """What two secrets seal is what the first alone would have sealed."""
+        assert Sealer([NEW, OLD]).seal(ticket) == Sealer(NEW).seal(ticket)
+        assert Sealer([NEW, OLD]).seal(ticket) != Sealer([OLD, NEW]).seal(ticket)
+
+    def test_another_secret_opens_nothing(self) -> None:
+        """Neither bytes nor text of another."""
+        token = Sealer(NEW).seal(Ticket("job", "task"))
+        assert Sealer(NEW.encode()).open(token, unix=NOW) == Ticket("job", "task")
+        with pytest.raises(Refused):
+            Sealer(OTHER).open(token, unix=NOW)
+
+
+class TestSecrets:
+    """Secrets are long enough to be ones, and are kept."""
+
+    @pytest.mark.parametrize("secrets", ["", b"", "short", [], [NEW, "short"], [NEW] * 9])
+    def test_what_is_no_secret(self, secrets: str | bytes | list[str | bytes]) -> None:
+        """None, a short one, or too many: said at once, and without saying them."""
+        with pytest.raises(ConfigurationError) as error:
+            Sealer(secrets)
+        assert "secret of ours" not in str(error.value)
+
+    def test_they_are_shown_to_nobody(self) -> None:
+        """Neither repr nor pickle gives one away."""
+        sealer = Sealer([NEW, OLD])
+        assert NEW not in repr(sealer)
+        with pytest.raises(TypeError):
+            pickle.dumps(sealer)
