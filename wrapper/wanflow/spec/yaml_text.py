@@ -226,4 +226,6 @@ _constructor = yaml.constructor.SafeConstructor()
 def _quoted(value: Any) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
-    return json.dumps(value)
+    text = json.dumps(value)
+    # To YAML 1.1, a number with an exponent is one only if it has a point.
+    return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
