@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _HEALTH = "/_mock/health"
 _RATE = 5.0
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class AimMissing(Exception):
@@ -69,11 +70,12 @@ class Aim:
         if any_key:
             keys.setdefault("two", f"two-{uuid4().hex}")
         limit = self.spend_limit if self.spend_limit is not None else (FREE if steered else 0.0)
-        rate = self.rate or (0.0 if steered else _RATE)
+        near = httpx.URL(base_url).host in _LOOPBACK
+        rate = self.rate or (0.0 if steered or near else _RATE)
         wire = Wire(base_url, tuple(keys.values()), rate)
-        pause, longest = (0.02, 60.0) if steered else (1.0, 900.0)
+        longest = 60.0 if steered else 900.0
         return Target(
-            wire, keys, Purse(limit), steered=steered, any_key=any_key, pause=pause, longest=longest
+            wire, keys, Purse(limit), steered=steered, any_key=any_key, pause=0.02, longest=longest
         )
 
 

@@ -26,10 +26,11 @@ def make_schema() -> Any:
 
 
 def send(target: Target, case: Any) -> Exchange:
-    """Send a case with the suite's key.
+    """Send a case with the suite's key; what could be taken only where there is enough to spend.
 
     Raises:
         LawBroken: the answer breaks a law.
+        PurseEmpty: the case might be taken, and would cost.
     """
     wanted = case.as_transport_kwargs(base_url=target.base_url, headers=target.authorization())
     names = ("method", "url", "headers", "params", "data", "json", "files", "cookies")

@@ -54,8 +54,9 @@ class Face:
     """A client of a colour, used from synchronous code: `face.do(lambda client: …)`."""
 
     def __init__(self, colour: str, **settings: Any) -> None:
+        kind = AsyncClient if colour == "async" else Client
+        self.client: Any = kind(**settings)
         self._runner = asyncio.Runner() if colour == "async" else None
-        self.client: Any = Client(**settings) if self._runner is None else AsyncClient(**settings)
 
     def do(self, work: Callable[[Any], Any]) -> Any:
         """Do some work with the client and return its value, awaited where it has to be."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FREE = float("inf")
 _UNSEEN = 5.0
+_ROOMY = 2000.0
 
 
 class PurseEmpty(Exception):
@@ -40,6 +41,11 @@ class Purse:
         """Whether spending has no end."""
         return self.limit == FREE
 
+    @property
+    def roomy(self) -> bool:
+        """Whether there is enough for chance to spend from, too."""
+        return self.limit - self.spent >= _ROOMY
+
     def estimate(self, body: Mapping[str, Any]) -> float:
         """Return what a request may cost at most, in credits, by what the like of it cost."""
         price = self._prices.get(str(body.get("model")))
@@ -55,8 +61,6 @@ class Purse:
             return
         body = _body(content)
         cost = self.estimate(body) if verdict.word is not Word.REFUSED else 0.0
-        if verdict.word is Word.OPEN:
-            raise PurseEmpty("what may or may not be taken is not sent where it would cost")
         if cost and self.spent + cost > self.limit:
             raise PurseEmpty(
                 f"this submission may cost {cost:g} credits; "

@@ -43,7 +43,6 @@ def _misspelled(side: int) -> list[str]:
         f"{side}X{side}",
         f"{side} x {side}",
         f" {side}x{side}",
-        f"{side}x{side}\n",
         f"{side}x{side}x1",
         f"-{side}x-{side}",
         f"0{side}x{side}",

@@ -43,7 +43,7 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
         def submit(self, name: str, account: str, ending: str | None, count: int) -> Life:
             model = target.models[name]
             body = dict(model.example)
-            if "n" in model.parameters and target.purse.free:
+            if "n" in model.parameters and target.purse.roomy:
                 body["n"] = count
             if ending is not None:
                 body["prompt"] = f"a cat [mock:fail={ending}]"
@@ -88,13 +88,13 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
 @pytest.mark.fast
 def test_each_life_is_orderly(target) -> None:
     """Whatever is done in whatever order, every look at every task keeps the laws of lives."""
-    run_state_machine_as_test(machine_of(target), settings=FAST if target.purse.free else _few())
+    run_state_machine_as_test(machine_of(target), settings=FAST if target.purse.roomy else _few())
 
 
 @pytest.mark.full
 def test_many_long_lives_are_orderly(target) -> None:
     """The same, longer."""
-    if not target.purse.free:
+    if not target.purse.roomy:
         pytest.skip("a run that pays for each submission lives few lives")
     run_state_machine_as_test(machine_of(target), settings=FULL)
 

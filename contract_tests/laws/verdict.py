@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from wanflow.spec import keywords
 from wanflow.spec.rules import Rules, packaged_rules
 
 if TYPE_CHECKING:
@@ -82,17 +83,31 @@ def packaged_judge() -> Judge:
 _PLAIN_URL = re.compile(
     r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/%-]*)?(\?[A-Za-z0-9=&._-]*)?"
 )
+_PLAINLY_INSIDE = re.compile(
+    r"https://(localhost|\[[0-9a-f:.]+\]|[0-9.]+|0x[0-9a-f]+)(:[0-9]+)?(/[A-Za-z0-9/_-]*)?",
+    re.IGNORECASE,
+)
 _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def _open_to_reading(violation: Violation) -> bool:
-    """Tell whether validators are known to disagree: on spellings of a URI that has a scheme."""
+    """Tell whether right servers are known to disagree on a breach.
+
+    On spellings of a URI that has a scheme; on a line break at the end, which some engines of
+    regular expressions let a pattern end before; on hosts that aren't plainly inside.
+    """
     value = violation.value
-    return (
-        violation.rule == "format"
-        and isinstance(value, str)
-        and _HAS_SCHEME.match(value) is not None
-    )
+    if not isinstance(value, str):
+        return False
+    match violation.rule:
+        case "format":
+            return _HAS_SCHEME.match(value) is not None
+        case "pattern":
+            return value.endswith("\n")
+        case keywords.PUBLIC_URL:
+            return _PLAINLY_INSIDE.fullmatch(value) is None
+        case _:
+            return False
 
 
 def _doubt(violations: list[Violation], model: Model, body: dict[str, Any]) -> str:

@@ -1,0 +1,242 @@
+"""A second, independent server of the API, to test the suite by: small, plain, and right.
+
+It shares no code with the mock, has no control routes, reads the document by itself, and takes the
+other way wherever the documents leave a choice: 400 for an unknown model, words for error codes,
+no `processing`, more fields than documented, thin receipts, no idempotency.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import socket
+import struct
+import threading
+import time
+import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+from jsonschema import Draft202012Validator
+
+DOCUMENT: dict[str, Any] = json.loads(files("wanflow_client").joinpath("openapi.json").read_text())
+ERRORS = {
+    400: ("invalid_request", "invalid_request_error"),
+    401: ("unauthorized", "authentication_error"),
+    404: ("task_not_found", "not_found_error"),
+}
+URL = re.compile(r"[a-z][a-z0-9+.-]*:\S+$", re.IGNORECASE)
+LIFE = 0.03
+
+
+class Refused(Exception):
+    """An answer that is no success: status, message, parameter."""
+
+
+class Server(ThreadingHTTPServer):
+    """The server, in a thread of its own from `with` to its end. `keys` are those let in."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *keys: str) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.keys, self.tasks = set(keys), dict[str, dict[str, Any]]()
+        self.numbers, self.lock = count(1), threading.Lock()
+        self.origin = f"http://127.0.0.1:{self.server_address[1]}"
+        self.base = urlsplit(DOCUMENT["servers"][0]["url"]).path
+        self.posts = {
+            self.base + path: item["post"]["requestBody"]["content"]["application/json"]["schema"]
+            for path, item in DOCUMENT["paths"].items()
+            if "post" in item
+        }
+
+    def __enter__(self) -> Server:
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def account(self, header: str | None) -> str:
+        """Return the key of a request."""
+        scheme, _, key = (header or "").partition(" ")
+        if scheme.lower() != "bearer" or key.strip() not in self.keys:
+            raise Refused(401, "Who are you?")
+        return key.strip()
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        """Make a task."""
+        if not isinstance(body, dict):
+            raise Refused(400, "Send an object")
+        mapping = self.posts[path]["discriminator"]["mapping"]
+        name = body.get("model")
+        if not isinstance(name, str) or name not in mapping:
+            raise Refused(400, "No such model", "model")
+        self.validate(mapping[name], body)
+        with self.lock:
+            number = next(self.numbers)
+        kind = "image" if "image" in path else "video"
+        task = {
+            "created": int(time.time()),
+            "id": f"task-unified-{int(time.time())}-{zlib.crc32(str(number).encode()):08x}{number}",
+            "model": name,
+            "object": f"{kind}.generation.task",
+        }
+        self.tasks[task["id"]] = {"task": task, "key": key, "asked": body, "at": time.monotonic()}
+        return {**task, "status": "pending", "usage": self.usage(kind, body), "queue": "short"}
+
+    def validate(self, reference: str, body: dict[str, Any]) -> None:
+        """Refuse a body that breaks its schema, or the rules that JSON Schema has no word for."""
+        schema = {"$ref": reference, "components": DOCUMENT["components"]}
+        for error in Draft202012Validator(schema).iter_errors(body):
+            raise Refused(400, error.message, str(next(iter(error.absolute_path), "")) or None)
+        rules = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
+        for field, value in body.items():
+            rule = rules.get(field, {})
+            if "x-wanflow-pixel-size" in rule and not fits(value, rule["x-wanflow-pixel-size"]):
+                raise Refused(400, "The size is out of bounds", field)
+            if "x-wanflow-public-url" in rule and not is_public(value):
+                raise Refused(400, "The address is not public", field)
+            urls = value if rule.get("type") == "array" else [value]
+            wanted = {rule.get("format"), rule.get("items", {}).get("format")}
+            if "uri" in wanted and not all(URL.match(url) for url in urls):
+                raise Refused(400, "That is no URL", field)
+
+    def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return what a request costs."""
+        scale = {"480p": 1, "720p": 2, "1080p": 4}.get(body.get("quality", "720p"), 2)
+        units = body.get("duration", 5) * scale if kind == "video" else body.get("n", 1)
+        rule = "per_second" if kind == "video" else "per_call"
+        return {"credits_reserved": units * 0.3, "billing_rule": rule}
+
+    def look(self, key: str, task_id: str) -> dict[str, Any]:
+        """Return a task as it stands."""
+        known = self.tasks.get(task_id)
+        if known is None or known["key"] != key:
+            raise Refused(404, "Unknown or expired")
+        done = time.monotonic() - known["at"] > LIFE
+        if not done:
+            return {**known["task"], "status": "pending", "progress": 0}
+        video = known["task"]["object"].startswith("video")
+        number = 1 if video else int(known["asked"].get("n", 1))
+        ending = "mp4" if video else "png"
+        links = [f"{self.origin}/files/{task_id}/{i}.{ending}" for i in range(number)]
+        more = {"duration": LIFE, "result_data": [{"url": link} for link in links]}
+        return {**known["task"], "status": "completed", "progress": 100, "results": links, **more}
+
+    def file(self, path: str) -> tuple[str, bytes]:
+        """Return a result's type and bytes."""
+        _, _, task_id, name = path.split("/")
+        if name.endswith("mp4"):
+            return "video/mp4", struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"isom")
+        size = str(self.tasks[task_id]["asked"].get("size", "8x8"))
+        return "image/png", png(*(int(side) for side in size.split("x")))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """HTTP/1.1 around the server."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet
+    server: Server
+
+    def do_GET(self) -> None:
+        """Serve a task or a file."""
+        prefix = f"{self.server.base}/v1/tasks/"
+        self.path = self.path.partition("?")[0]
+        if self.path.startswith("/files/"):
+            self.reply(200, *self.server.file(self.path))
+        elif self.path.startswith(prefix):
+            self.answer(lambda: self.server.look(self.key(), self.path[len(prefix) :]))
+        else:
+            self.answer(self.nowhere)
+
+    def do_POST(self) -> None:
+        """Take a submission."""
+        self.path = self.path.partition("?")[0]
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        known = self.path in self.server.posts
+        self.answer(lambda: self.submit(content) if known else self.nowhere())
+
+    do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = do_TRACE = do_POST  # noqa: N815
+
+    def submit(self, content: bytes) -> dict[str, Any]:
+        """Submit what was posted."""
+        if self.command != "POST":
+            raise Refused(405, "Post it")
+        key, kind = self.key(), self.headers.get_content_type()
+        try:
+            body = json.loads(content)
+        except (ValueError, RecursionError):
+            raise Refused(400, "Send JSON") from None
+        if kind != "application/json":
+            raise Refused(415, "Send JSON")
+        return self.server.submit(self.path, key, body)
+
+    def key(self) -> str:
+        """Return the key of this request."""
+        return self.server.account(self.headers.get("Authorization"))
+
+    def nowhere(self) -> dict[str, Any]:
+        """Refuse a path that leads nowhere."""
+        raise Refused(404, "Nothing is here")
+
+    def answer(self, work: Any) -> None:
+        """Send what some work returns, or why it was refused."""
+        try:
+            status, body = 200, work()
+        except Refused as refused:
+            status, message, *param = refused.args
+            code, kind = ERRORS.get(status, (str(status), "request_error"))
+            error = {"code": code, "message": message, "type": kind}
+            body = {"error": {**error, "param": param[0]} if param and param[0] else error}
+        self.reply(status, "application/json; charset=utf-8", json.dumps(body).encode())
+
+    def reply(self, status: int, kind: str, content: bytes) -> None:
+        """Send an answer."""
+        self.send_response(status)
+        self.send_header("CONTENT-TYPE", kind)
+        self.send_header("CONTENT-LENGTH", str(len(content)))
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else content)
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+
+def fits(size: str, rule: dict[str, float]) -> bool:
+    """Tell whether a size is within bounds."""
+    width, height = (int(side) for side in size.split("x"))
+    pixels = rule["minimumPixels"] <= width * height <= rule["maximumPixels"]
+    return pixels and rule["minimumRatio"] <= width / height <= rule["maximumRatio"]
+
+
+def is_public(url: str) -> bool:
+    """Tell whether a URL leads to the public internet."""
+    host = urlsplit(url).hostname or "localhost"
+    try:
+        host = socket.inet_ntoa(socket.inet_aton(host)) if ":" not in host else host
+        return ipaddress.ip_address(host.removeprefix("::ffff:")).is_global
+    except (OSError, ValueError):
+        return host != "localhost"
+
+
+def png(width: int, height: int) -> bytes:
+    """Draw a black picture."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes((width + 7) // 8 + 1) * height)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    )
