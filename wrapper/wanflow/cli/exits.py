@@ -63,6 +63,12 @@ EXITS = (
     Exit(
         13, "api_trouble", "the API failed (5xx), or its answer is unreadable", (errors.APIError,)
     ),
+    Exit(
+        14,
+        "ledger",
+        "the ledger can't be used, or another process works on the job",
+        (errors.LedgerError,),
+    ),
     Exit(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )
 

@@ -1,0 +1,110 @@
+"""Ctrl-C never loses a task: a real signal, to a real process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from contract_tests.cli.stage import VIDEO
+
+from wanflow.mock import MockServer
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MockServer]:
+    """A mock whose tasks don't end while a test runs."""
+    with MockServer(looks=999) as running:
+        yield running
+
+
+def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Press Ctrl-C, and return what the process wrote from then on."""
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    return out, err
+
+
+def test_a_wait_prints_how_to_go_on(process: Callable[..., subprocess.Popen[str]]) -> None:
+    """The command that is printed takes the task up again, in the same folder."""
+    running = process("run", VIDEO, "--prompt", "A cat", "-o", "my out")
+    assert running.stderr is not None
+    task_id = running.stderr.readline().split()[-1]
+    assert task_id.startswith("task-unified-")
+    running.stderr.readline()
+    out, err = interrupted(running)
+    assert out == ""
+    assert err.splitlines()[-1] == f"  wanflow wait {task_id} -o 'my out'"
+
+
+def test_what_is_printed_says_where(
+    process: Callable[..., subprocess.Popen[str]], server: MockServer, tmp_path: Path, api_key: str
+) -> None:
+    """What was said of the API and the key is in the printed command, too; the key isn't."""
+    (tmp_path / "key").write_text(api_key)
+    words = ("--base-url", server.base_url, "--api-key-file", "key")
+    running = process("run", VIDEO, "--prompt", "A cat", *words)
+    assert running.stderr is not None
+    task_id = running.stderr.readline().split()[-1]
+    running.stderr.readline()
+    _, err = interrupted(running)
+    assert err.splitlines()[-1] == f"  wanflow wait {task_id} {' '.join(words)}"
+    assert api_key not in err
+
+
+def test_a_program_gets_an_event(process: Callable[..., subprocess.Popen[str]]) -> None:
+    """With --json the interrupt is the last event, with the id and the command."""
+    running = process("run", VIDEO, "--prompt", "A cat", "--json")
+    assert running.stdout is not None
+    submitted = json.loads(running.stdout.readline())
+    out, _ = interrupted(running)
+    event = json.loads(out.splitlines()[-1])
+    assert (event["event"], event["kind"], event["exit_code"]) == ("error", "interrupted", 130)
+    assert event["task_id"] == submitted["task_id"]
+    assert event["resume"] == f"wanflow wait {event['task_id']}"
+
+
+def test_a_submission_may_have_been_charged(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """Where the request has left and no answer came, it says that it may have been charged."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
+        running = process("run", VIDEO, "--prompt", "A cat", "--base-url", url)
+        connection, _ = listener.accept()
+        with connection:
+            head = connection.recv(65536).decode()
+            _, err = interrupted(running)
+    assert head.startswith("POST ")
+    key = next(line for line in head.splitlines() if line.lower().startswith("idempotency-key:"))
+    assert "may have been accepted and charged" in err
+    assert key.split()[1] in err
+
+
+def test_an_answer_that_is_lost_is_told_apart(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """A submission whose answer is lost ends with a code of its own, and isn't sent again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
+        running = process("run", VIDEO, "--prompt", "A cat", "--base-url", url, "--json")
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        connection.close()
+        out, err = running.communicate(timeout=20)
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert running.returncode == 10, err
+    event = json.loads(out)
+    assert event["kind"] == "submit_uncertain"
+    assert event["idempotency_key"] in err
