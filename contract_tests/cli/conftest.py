@@ -37,7 +37,9 @@ def environment(server: MockServer, api_key: str) -> dict[str, str]:
 def wanflow(environment: dict[str, str], tmp_path: Path) -> Callable[..., Ended]:
     """Run a command in this process, in an empty folder."""
 
-    def run(*words: str, given: Mapping[str, str] | None = None, stdin: str | None = None) -> Ended:
+    def run(
+        *words: str, given: Mapping[str, str] | None = None, stdin: str | bytes | None = None
+    ) -> Ended:
         here = environment if given is None else given
         clean = dict.fromkeys((name for name in os.environ if name.startswith("WANFLOW_")), None)
         runner = CliRunner(env={**clean, **here})
