@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from wanflow.mock.refusal import Refusal
 from wanflow.mock.replays import Replays
@@ -119,10 +119,6 @@ class Accounts:
     def anyone(self) -> Account:
         """Return the account of whoever needs no key."""
         return self._known.setdefault(b"", Account("anyone", self.terms))
-
-    def change(self, account: Account, **terms: Any) -> None:
-        """Give an account other terms; those that aren't named stay."""
-        account.terms = evolve(account.terms, **terms)
 
     def __iter__(self) -> Iterator[Account]:
         return iter(tuple(self._known.values()))

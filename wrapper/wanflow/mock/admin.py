@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
@@ -11,7 +12,7 @@ from wanflow.mock.answer import Answer, json_answer
 from wanflow.mock.metrics import exposition
 from wanflow.mock.payload import parse
 from wanflow.mock.refusal import Refusal
-from wanflow.mock.terms import rate_of
+from wanflow.mock.terms import terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from wanflow.mock.courier import Courier
     from wanflow.mock.fault_rules import FaultRule, FaultRules
     from wanflow.mock.gateway import Gateway
-    from wanflow.mock.journal import Journal
+    from wanflow.mock.journal import Entry, Journal
     from wanflow.mock.request import Request
     from wanflow.mock.task import Task
     from wanflow.spec.document import Json
@@ -133,7 +134,7 @@ class Admin:
     async def _change_account(self, request: Request) -> Answer:
         account = self.accounts.admit(request.headers)
         try:
-            self.accounts.change(account, **_terms(await _json(request)))
+            account.terms = terms_of(account.terms, await _json(request))
         except ValueError as error:
             raise Refusal(400, str(error)) from error
         return json_answer(200, _shown(account))
@@ -159,7 +160,17 @@ class Admin:
         entries = [
             entry for entry in self.journal if account is None or entry.account == account.name
         ]
-        return json_answer(200, {"entries": [entry._asdict() for entry in entries[-_MOST_SHOWN:]]})
+        shown = [{**one._asdict(), "near": self._near(one)} for one in entries[-_MOST_SHOWN:]]
+        return json_answer(200, {"entries": shown})
+
+    def _near(self, entry: Entry) -> str:
+        """Return the documented operation that a request for nothing may have meant."""
+        if entry.operation:
+            return ""
+        contract = self.gateway.contract
+        known = {one.path: one for one in (*contract.submissions, contract.query)}
+        names = get_close_matches(entry.path, known, n=1, cutoff=0.5)
+        return f"{known[names[0]].method} {names[0]}" if names else ""
 
     async def _forget(self, _request: Request) -> Answer:
         self.journal.clear()
@@ -202,20 +213,3 @@ def _shown(account: Account) -> Json:
         "rate": None if rate is None else f"{rate.requests}/{rate.seconds:g}",
         "forbidden": sorted(account.terms.forbidden),
     }
-
-
-def _terms(raw: Json) -> dict[str, Any]:
-    terms: dict[str, Any] = {}
-    for name, value in raw.items():
-        match name, value:
-            case "credits" | "rate", None:
-                terms[name] = None
-            case "credits", int() | float() if value >= 0 and not isinstance(value, bool):
-                terms[name] = float(value)
-            case "rate", str():
-                terms[name] = rate_of(value)
-            case "forbidden", [*names] if all(isinstance(one, str) for one in names):
-                terms[name] = frozenset(cast("list[str]", names))
-            case _:
-                raise ValueError(f"an account has credits, rate and forbidden; {name} is wrong")
-    return terms

@@ -77,7 +77,8 @@ class Api:
     async def _submit(self, exchange: Exchange, endpoint: Submission) -> Answer:
         headers, account = exchange.request.headers, exchange.account
         assert account is not None
-        body = parse(headers, await exchange.request.body())
+        exchange.body = await exchange.request.body()
+        body = parse(headers, exchange.body)
         wishes = wishes_of(body)
         prefer(endpoint, wishes.code)
         self._choose(exchange, wishes.fault)

@@ -25,4 +25,5 @@ class Exchange:
     account: Account | None = None
     task_id: str | None = None
     faults: Faults = NO_FAULTS
+    body: bytes = field(default=b"", repr=False)
     refusal: Refusal | None = field(default=None, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -192,5 +193,6 @@ def _model(endpoint: Submission, body: Json) -> Model:
         raise Refusal(400, f"model {what}: one of {allowed}", param="model")
     model = endpoint.models.get(name)
     if model is None:
-        raise Refusal(404)
+        near = get_close_matches(name[:100], endpoint.models, n=1, cutoff=0)
+        raise Refusal(404, note=f"no model {name[:100]!r}; the nearest is {near[0]}")
     return model

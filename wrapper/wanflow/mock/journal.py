@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from wanflow.mock.exchange import Exchange
 
 
+_MOST_BODY = 2000
+
+
 class Entry(NamedTuple):
     """One exchange: when by the mock's clock, what was asked, and how it ended.
 
-    `verdict` is why it was refused, empty where it wasn't; `status` is 0 where no answer was sent;
+    `verdict` is why it was refused, empty where it wasn't; `body` is the request's, cut short; `status` is 0 where no answer was sent;
     `account` is a digest of the key; `seconds` are the machine's.
     """
 
@@ -32,6 +35,7 @@ class Entry(NamedTuple):
     faults: str
     verdict: str
     parameter: str
+    body: str
 
 
 @define(eq=False)
@@ -67,8 +71,9 @@ class Journal:
                 "" if account is None else account.name,
                 (exchange.task_id or "")[:100],
                 str(exchange.faults) if exchange.faults.all else "",
-                "" if refusal is None else str(refusal.message or "")[:300],
+                "" if refusal is None else (refusal.note or refusal.message or "")[:300],
                 "" if refusal is None else refusal.param or "",
+                exchange.body[:_MOST_BODY].decode("utf-8", "replace"),
             )
         )
 

@@ -12,10 +12,13 @@ from wanflow.mock.gateway import Gateway
 from wanflow.mock.pace import Immediately, Looks, Pace, Seconds
 from wanflow.mock.paces import pace_of
 from wanflow.mock.proof import prove
+from wanflow.mock.scenario import play
 from wanflow.mock.terms import Terms
 from wanflow.spec.document import Json, packaged
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wanflow.mock.clock import Clock
     from wanflow.mock.fault_rules import FaultRules
     from wanflow.mock.journal import Journal
@@ -36,6 +39,7 @@ class Options(TypedDict, total=False):
     idempotency: whether an `Idempotency-Key` is honoured; real deployments may not.
     loopback_callbacks: whether callbacks to this machine are taken and delivered, in http too;
         otherwise a callback goes to public hosts in https, or nowhere.
+    scenario: a file to play before the first request, as `wanflow.mock.scenario` has it.
     document: a merged document; the one that this installation carries if None.
     """
 
@@ -48,6 +52,7 @@ class Options(TypedDict, total=False):
     terms: Terms | None
     idempotency: bool
     loopback_callbacks: bool
+    scenario: str | Path | None
     document: Json | None
 
 
@@ -76,6 +81,9 @@ class Mock:
             idempotency=options.get("idempotency", True),
             loopback_callbacks=options.get("loopback_callbacks", False),
         )
+        scenario = options.get("scenario")
+        if scenario is not None:
+            play(self, scenario)
 
     @property
     def url(self) -> str:

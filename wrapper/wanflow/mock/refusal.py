@@ -7,7 +7,8 @@ class Refusal(Exception):
     """A request can't be served: its status, and what the answer says.
 
     `message` None leaves the documented example of the status as it stands; `param` names the
-    parameter at fault; `model` chooses among examples kept by model.
+    parameter at fault; `model` chooses among examples kept by model; `note` is for the journal
+    alone.
     """
 
     def __init__(
@@ -18,6 +19,7 @@ class Refusal(Exception):
         param: str | None = None,
         model: str | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        note: str = "",
     ) -> None:
         super().__init__(status, message)
         self.status = status
@@ -25,3 +27,4 @@ class Refusal(Exception):
         self.param = param
         self.model = model
         self.headers = headers
+        self.note = note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b32encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 COMPLETED, FAILED = "completed", "failed"
 LINKS_LIVE = 24 * 3600.0
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @define(eq=False)
@@ -88,7 +88,7 @@ class Task:
 def task_id(created: float, *seeds: object) -> str:
     """Return an id; the same seeds at the same second give the same one."""
     digest = sha256(repr(seeds).encode()).digest()
-    tail = "".join([_LETTERS[byte % len(_LETTERS)] for byte in digest[:8]])
+    tail = b32encode(digest[:5]).decode().lower()
     return f"task-unified-{int(created)}-{tail}"
 
 

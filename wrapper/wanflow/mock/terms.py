@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from attrs.validators import ge, gt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _RATE = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})", re.ASCII)
 
@@ -37,3 +41,25 @@ def rate_of(text: str) -> Rate:
     if found is None:
         raise ValueError(f"a rate is written as REQUESTS/SECONDS, such as 5/60, not {text!r}")
     return Rate(int(found[1]), int(found[2]))
+
+
+def terms_of(before: Terms, raw: Mapping[str, Any]) -> Terms:
+    """Read a change of terms from JSON; what isn't named stays as it was, null lifts a limit.
+
+    Raises:
+        ValueError: a name is unknown, or a value makes no sense.
+    """
+    changes: dict[str, Any] = {}
+    for name, value in raw.items():
+        match name, value:
+            case "credits" | "rate", None:
+                changes[name] = None
+            case "credits", int() | float() if value >= 0 and not isinstance(value, bool):
+                changes[name] = float(value)
+            case "rate", str():
+                changes[name] = rate_of(value)
+            case "forbidden", [*names] if all(isinstance(one, str) for one in names):
+                changes[name] = frozenset(cast("list[str]", names))
+            case _:
+                raise ValueError(f"an account has credits, rate and forbidden; {name} is wrong")
+    return evolve(before, **changes)

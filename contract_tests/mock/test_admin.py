@@ -1,0 +1,216 @@
+"""`/_mock`: what the mock tells of itself, and scenarios that others play again."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import httpx
+import pytest
+
+from wanflow.mock import MockServer
+from wanflow.mock.journal import Journal
+from wanflow.spec.catalog import packaged_catalog
+
+CATALOG = packaged_catalog()
+MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")
+
+
+def submit(http, **more) -> httpx.Response:
+    return http.post(MODEL.path, json={**MODEL.example, **more})
+
+
+def entries(http, mock) -> list[dict]:
+    found: list[dict] = http.get(f"{mock.url}/_mock/journal").json()["entries"]
+    return found
+
+
+class TestJournal:
+    """GET /_mock/journal: what was asked and answered, with the reason of each refusal."""
+
+    def test_each_exchange_is_noted(self, http, mock) -> None:
+        """Method, path, operation, status, task and body are there, in order."""
+        task = submit(http).json()["id"]
+        http.get(f"/v1/tasks/{task}")
+        first, second = entries(http, mock)
+        assert (first["method"], first["operation"], first["status"]) == (
+            "POST",
+            MODEL.operation_id,
+            200,
+        )
+        assert json.loads(first["body"]) == MODEL.example
+        assert (second["path"].rsplit("/")[-1], second["task_id"]) == (task, task)
+        assert first["verdict"] == second["verdict"] == ""
+        assert first["number"] < second["number"]
+
+    def test_a_refusal_has_its_verdict(self, http, mock) -> None:
+        """The rule and the parameter that failed are noted."""
+        submit(http, prompt=3)
+        (entry,) = entries(http, mock)
+        assert (entry["status"], entry["parameter"]) == (400, "prompt")
+        assert entry["verdict"].startswith("prompt must be a string")
+
+    def test_a_near_miss_is_told(self, http, mock) -> None:
+        """A model that is almost one of them, and a path that is almost one, are recognised."""
+        submit(http, model=MODEL.name.upper())
+        (entry,) = entries(http, mock)
+        assert entry["status"] == 404
+        assert entry["verdict"].startswith(f"no model {MODEL.name.upper()!r}; the nearest is ")
+        http.post(MODEL.path + "s", json={})
+        with httpx.Client(trust_env=False) as plain:
+            all_entries = plain.get(f"{mock.url}/_mock/journal").json()["entries"]
+        assert all_entries[-1]["near"].startswith("POST ")
+        assert all_entries[-1]["near"].endswith(MODEL.path)
+
+    def test_a_fault_is_noted(self, http, mock) -> None:
+        """An exchange that went wrong on purpose says how."""
+        with pytest.raises(httpx.TransportError):
+            http.post(MODEL.path, json=dict(MODEL.example), headers={"X-Mock-Fault": "reset"})
+        (entry,) = entries(http, mock)
+        assert (entry["faults"], entry["status"]) == ("reset", 0)
+
+    def test_a_key_sees_its_own(self, http, mock, api_key) -> None:
+        """With a key the journal is that account's; no key is ever in it."""
+        submit(http)
+        stranger = {"Authorization": f"Bearer {api_key}-other"}
+        theirs = http.get(f"{mock.url}/_mock/journal", headers=stranger)
+        assert theirs.json()["entries"] == []
+        assert api_key not in http.get(f"{mock.url}/_mock/journal").text
+
+    def test_it_is_bounded(self) -> None:
+        """Only the latest entries are kept; the counts are of all."""
+        with MockServer() as server:
+            server.app.journal = Journal(most=5)
+            for _ in range(12):
+                httpx.get(f"{server.url}/nothing", trust_env=False)
+            assert len(server.journal) == 5
+            assert [entry.number for entry in server.journal] == [8, 9, 10, 11, 12]
+            assert server.journal.counts["", 404] == 12
+
+    def test_it_can_be_cleared(self) -> None:
+        """DELETE forgets the entries."""
+        with MockServer() as server:
+            httpx.get(f"{server.url}/nothing", trust_env=False)
+            httpx.delete(f"{server.url}/_mock/journal", trust_env=False)
+            assert not list(server.journal)
+
+
+class TestTasks:
+    """GET /_mock/tasks: the newest first, with what the task query doesn't tell."""
+
+    def test_tasks_are_listed_without_being_looked_at(self, http, mock) -> None:
+        """The list moves no task on."""
+        ids = [submit(http, prompt=text).json()["id"] for text in ("one", "two")]
+        for _ in range(3):
+            tasks = http.get(f"{mock.url}/_mock/tasks").json()["tasks"]
+            assert [task["id"] for task in tasks] == ids[::-1]
+            assert {task["status"] for task in tasks} == {"pending"}
+            assert [task["prompt"] for task in tasks] == ["two", "one"]
+
+
+class TestMetrics:
+    """GET /_mock/metrics: text for Prometheus."""
+
+    def test_counts_are_by_operation_and_status(self, http, mock) -> None:
+        """The counters grow with each request, and every line is well-formed."""
+
+        def count(status: int) -> int:
+            text = http.get(f"{mock.url}/_mock/metrics").text
+            name = (
+                f'wanflow_mock_requests_total{{operation="{MODEL.operation_id}",status="{status}"}}'
+            )
+            found = re.search(re.escape(name) + r" (\d+)", text)
+            return int(found[1]) if found else 0
+
+        before = count(200), count(400)
+        submit(http)
+        submit(http, prompt=3)
+        assert (count(200), count(400)) == (before[0] + 1, before[1] + 1)
+        answer = http.get(f"{mock.url}/_mock/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        line = re.compile(
+            r'(# (HELP|TYPE) \S+ .+|[a-z_]+\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\} [0-9.e+-]+)'
+        )
+        assert all(line.fullmatch(one) for one in answer.text.splitlines())
+
+
+class TestPaths:
+    """The paths themselves."""
+
+    def test_changes_are_made_in_json_only(self, mock) -> None:
+        """A form of another origin can't change anything: its content type is refused."""
+        for content_type in ("text/plain", "application/x-www-form-urlencoded"):
+            answer = httpx.post(
+                f"{mock.url}/_mock/clock/advance",
+                content=b'{"seconds": 1}',
+                headers={"Content-Type": content_type},
+                trust_env=False,
+            )
+            assert answer.status_code == 400
+
+    def test_other_methods_are_405(self, mock) -> None:
+        """Each path says what it allows."""
+        answer = httpx.put(f"{mock.url}/_mock/faults", trust_env=False)
+        assert answer.status_code == 405
+        assert set(answer.headers["allow"].split(", ")) == {"GET", "POST", "DELETE"}
+
+    def test_nothing_else_is_there(self, mock) -> None:
+        """An unknown path is a 404."""
+        assert httpx.get(f"{mock.url}/_mock/nothing", trust_env=False).status_code == 404
+
+    def test_the_account_wants_a_key(self, mock) -> None:
+        """There is no account of nobody."""
+        assert httpx.get(f"{mock.url}/_mock/account", trust_env=False).status_code == 401
+
+
+class TestScenario:
+    """A scenario file."""
+
+    def write(self, tmp_path, scenario) -> str:
+        path = tmp_path / "scenario.json"
+        path.write_text(scenario if isinstance(scenario, str) else json.dumps(scenario))
+        return str(path)
+
+    def test_it_is_played(self, tmp_path) -> None:
+        """Pace, faults and terms are in force from the first request on."""
+        path = self.write(
+            tmp_path,
+            {
+                "pace": "looks=1",
+                "faults": [{"fault": "status=503", "operation": MODEL.operation_id, "count": 1}],
+                "terms": {"forbidden": [MODEL.name], "credits": 5},
+            },
+        )
+        with MockServer(scenario=path) as server:
+            headers = {"Authorization": "Bearer k"}
+            with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
+                assert [submit(http).status_code for _ in range(2)] == [503, 403]
+                account = http.get(f"{server.url}/_mock/account").json()
+        assert (account["credits"], account["forbidden"]) == (5, [MODEL.name])
+
+    @pytest.mark.parametrize(
+        "scenario",
+        [
+            "",
+            "[]",
+            "nonsense",
+            {"pace": "soon"},
+            {"pace": 3},
+            {"faults": [{}]},
+            {"faults": [3]},
+            {"terms": {"credits": "x"}},
+            {"more": 1},
+            {"terms": []},
+        ],
+        ids=range(10),
+    )
+    def test_one_that_makes_no_sense_is_told(self, tmp_path, scenario) -> None:
+        """The mock doesn't start, and says what is wrong with which file."""
+        path = self.write(tmp_path, scenario)
+        with pytest.raises(ValueError, match=r"scenario\.json can't be played"):
+            MockServer(scenario=path)
+
+    def test_a_missing_file_is_told(self, tmp_path) -> None:
+        """A file that isn't there is an error like any other."""
+        with pytest.raises(ValueError, match="can't be played"):
+            MockServer(scenario=tmp_path / "nowhere.json")
