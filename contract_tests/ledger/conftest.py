@@ -1,0 +1,76 @@
+"""A ledger in a folder of its own, and clients of both colours that record in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from wanflow import AsyncClient, Client
+from wanflow.ledger import Ledger
+from wanflow.spec.catalog import packaged_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from wanflow.mock import MockServer
+
+
+class Sync:
+    """A client that blocks."""
+
+    def __init__(self, base_url: str, api_key: str, ledger: Ledger) -> None:
+        self._options = {"api_key": api_key, "base_url": base_url, "ledger": ledger}
+
+    def __call__(self, work: Callable[[Any], Any], **options: Any) -> Any:
+        """Do some work with a client, and return what it returns."""
+        with Client(**self._options, **options) as client:
+            return work(client)
+
+
+class Async(Sync):
+    """The same, over an async client."""
+
+    def __call__(self, work: Callable[[Any], Any], **options: Any) -> Any:
+        """Do some work with a client, and return what it returns."""
+
+        async def run() -> Any:
+            async with AsyncClient(**self._options, **options) as client:
+                return await work(client)
+
+        return anyio.run(run)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    with Ledger(path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[Sync, Async], ids=["sync", "async"])
+def do(request: pytest.FixtureRequest, mock: MockServer, api_key: str, ledger: Ledger) -> Sync:
+    """Do some work with a client of either colour that records in the ledger."""
+    made: Sync = request.param(mock.base_url, api_key, ledger)
+    return made
+
+
+@pytest.fixture(scope="session")
+def model() -> str:
+    """A model that makes a picture of words alone."""
+    models = packaged_catalog().models.values()
+    return next(
+        one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters
+    )
+
+
+@pytest.fixture
+def submitted(mock: MockServer, api_key: str) -> Callable[[], int]:
+    """Count what the mock has charged this test's account for, or will."""
+    return lambda: mock.accounts.of(api_key).submitted

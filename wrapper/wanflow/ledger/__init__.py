@@ -1,0 +1,19 @@
+"""A durable record of paid work: what was submitted, what came of it, and which files were saved.
+
+Give a client a Ledger, and after a crash `resume_all` takes up whatever isn't finished.
+"""
+
+from __future__ import annotations
+
+from wanflow.ledger.job import File, Holder, Job, State
+from wanflow.ledger.ledger import Ledger
+from wanflow.ledger.location import default_path
+
+__all__ = [
+    "File",
+    "Holder",
+    "Job",
+    "Ledger",
+    "State",
+    "default_path",
+]

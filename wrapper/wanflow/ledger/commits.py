@@ -1,0 +1,135 @@
+"""Writes of many threads in few transactions, since each fsync costs milliseconds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from attrs import define, field
+
+from wanflow.errors import LedgerError
+from wanflow.ledger.troubles import is_full
+
+if TYPE_CHECKING:
+    from wanflow.ledger.ballast import Ballast
+
+T = TypeVar("T")
+Write = Callable[[sqlite3.Connection], T]
+
+
+@define(eq=False)
+class _Entry(Generic[T]):
+    """One write that waits for its transaction."""
+
+    write: Write[T]
+    durable: bool
+    essential: bool
+    done: bool = False
+    result: T | None = None
+    error: Exception | None = None
+
+
+@define(eq=False)
+class Commits:
+    """Writes to one connection: whoever comes first commits for all who have come by then.
+
+    A durable write is on the disk when `now` returns; another one is in the file, and may be
+    undone by a power failure, not by the end of the process.
+    """
+
+    connection: sqlite3.Connection
+    ballast: Ballast
+    # Appending and taking from the left are whole steps for all threads.
+    _pending: deque[_Entry[Any]] = field(factory=deque[_Entry[Any]], repr=False)
+    _writing: Lock = field(factory=Lock, repr=False)
+
+    def later(self, write: Write[Any]) -> None:
+        """Note a write that goes with the next commit, at once."""
+        self._pending.append(_Entry(write, durable=False, essential=True))
+
+    def now(self, write: Write[T], *, durable: bool = False, essential: bool = True) -> T:
+        """Write, and return what the write returned once it is committed.
+
+        Args:
+            write: what to do; it may be undone and done again.
+            durable: whether to wait for the disk.
+            essential: whether it may use the room that is kept for when the disk is full.
+
+        Raises:
+            sqlite3.Error: the write or the commit failed.
+            LedgerError: what the write raised itself.
+        """
+        entry = _Entry(write, durable, essential)
+        self._pending.append(entry)
+        with self._writing:
+            if not entry.done:
+                self._commit()
+        if entry.error is not None:
+            raise entry.error
+        return cast("T", entry.result)
+
+    def flush(self) -> None:
+        """Commit what is noted."""
+        if self._pending:
+            self.now(lambda _: None)
+
+    def _commit(self) -> None:
+        taken = [self._pending.popleft() for _ in range(len(self._pending))]
+        try:
+            self._attempt(taken)
+        except sqlite3.Error as error:
+            essential = [entry for entry in taken if entry.essential]
+            if is_full(error) and essential and self.ballast.drop():
+                self._only(essential)
+            _fail(taken, error)
+        finally:
+            # After an interrupt nobody knows; a write that says it failed is the safe answer.
+            _fail(taken, LedgerError("the write to the ledger was interrupted"))
+
+    def _only(self, essential: list[_Entry[Any]]) -> None:
+        """Write what is essential into the room that was kept for it."""
+        try:
+            self._attempt(essential)
+        except sqlite3.Error as error:
+            _fail(essential, error)
+
+    def _attempt(self, entries: list[_Entry[Any]]) -> None:
+        durable = any(entry.durable for entry in entries)
+        # Without the fsync, a power failure undoes the latest commits and damages nothing.
+        self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            for entry in entries:
+                self._perform(entry)
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        for entry in entries:
+            entry.done = True
+
+    def _perform(self, entry: _Entry[Any]) -> None:
+        """Do one write; where it can't be done, the others of its transaction still are."""
+        entry.result = entry.error = None
+        self.connection.execute("SAVEPOINT entry")
+        try:
+            entry.result = entry.write(self.connection)
+        except sqlite3.IntegrityError as error:
+            entry.error = error
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            entry.error = error
+        if entry.error is not None:
+            self.connection.execute("ROLLBACK TO entry")
+        self.connection.execute("RELEASE entry")
+
+
+def _fail(entries: list[_Entry[Any]], error: Exception) -> None:
+    for entry in entries:
+        if not entry.done:
+            entry.done, entry.error = True, error

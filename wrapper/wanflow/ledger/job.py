@@ -1,0 +1,110 @@
+"""A job as the ledger knows it, and what its state says."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class State(StrEnum):
+    """How far a job has come."""
+
+    INTENT = "intent"
+    """Written down, about to be sent, or sent by a process that died before it knew more."""
+    UNCERTAIN = "uncertain"
+    """Sent, and its answer was lost: there may be a task, and a charge."""
+    REFUSED = "refused"
+    """Provably not accepted; nothing was charged."""
+    ACCEPTED = "accepted"
+    """There is a task, which hadn't ended when last seen."""
+    COMPLETED = "completed"
+    """The task ended with results; its files aren't all saved."""
+    SAVED = "saved"
+    """All files are on disk."""
+    FAILED = "failed"
+    """The task ended without a result."""
+    LOST = "lost"
+    """The task or its links were gone before the files were saved."""
+
+
+LINK_LIFE = 24 * 3600.0
+"""Seconds that links live, by the documents; counted from the submission, to be safe."""
+
+ENDS = frozenset({State.REFUSED, State.SAVED, State.FAILED, State.LOST})
+"""Nothing follows these by itself."""
+
+
+@frozen
+class File:
+    """A saved file: its place among the results (from 0), bytes, and SHA-256 in hex."""
+
+    place: int
+    path: Path
+    size: int
+    sha256: str
+
+
+@frozen
+class Holder:
+    """The process that works on a job, or last did; `token` tells it from all others."""
+
+    token: str
+    process: int
+
+
+@frozen
+class Job:
+    """One submission and what came of it.
+
+    `key` is its idempotency key, None for a task that was submitted elsewhere; `body` is the
+    request, without the prompts where they were left out (`abridged`). Times are in unix seconds.
+    `reason` says why it was refused, failed, lost or is uncertain; `code` is the business code of
+    a failure.
+    """
+
+    id: int
+    server: str
+    key: str | None
+    name: str | None
+    attempt: int
+    model: str | None
+    body: dict[str, Any] | None = field(repr=False)
+    abridged: bool
+    digest: bytes | None = field(repr=False)
+    state: State
+    task_id: str | None
+    folder: Path | None
+    status: str | None
+    progress: int | None
+    code: str | None
+    reason: str | None
+    links: tuple[str, ...] = field(repr=False)
+    credits: float | None
+    intended: float
+    accepted: float | None
+    ended: float | None
+    created: int | None
+    holder: Holder | None = None
+    files: tuple[File, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do: it is at an end, or nobody asked for its files."""
+        return self.state in ENDS or (self.state is State.COMPLETED and self.folder is None)
+
+    @property
+    def expires(self) -> float | None:
+        """The earliest moment at which its links can die; None where they don't matter."""
+        if self.created is None or self.state not in {State.ACCEPTED, State.COMPLETED}:
+            return None
+        return self.created + LINK_LIFE
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody knows if it was accepted, as long as no living process is at it."""
+        return self.state in {State.INTENT, State.UNCERTAIN}

@@ -1,0 +1,220 @@
+"""The ledger: the recorder that a client is given, and the questions that it answers."""
+
+from __future__ import annotations
+
+import time
+from hashlib import file_digest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from wanflow.ledger.encounter import digest_of, meet
+from wanflow.ledger.job import File, Job, State
+from wanflow.ledger.location import default_path
+from wanflow.ledger.sqlite_store import SqliteStore
+from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
+from wanflow.ledger.usage import credits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from os import PathLike
+
+    from wanflow._core.recorder import Intent
+    from wanflow._core.snapshot import Snapshot
+
+_LONGEST_REASON = 500
+
+
+class Ledger:
+    """A record of paid work in one file, to be given to clients: `Client(ledger=Ledger(path))`.
+
+    Threads and processes may share it. The API key is never in it. Close it, or use it in a
+    `with` block.
+
+    Args:
+        path: the file, made if need be; `default_path()` by default.
+        keep_prompts: False leaves prompts out; a submission in doubt can't be sent again then.
+
+    Raises:
+        LedgerError: the file can't be opened, is damaged, or is of a newer version.
+    """
+
+    def __init__(
+        self, path: str | PathLike[str] | None = None, *, keep_prompts: bool = True
+    ) -> None:
+        self.path = (default_path() if path is None else Path(path)).absolute()
+        self._keep_prompts = keep_prompts
+        self._store = SqliteStore(self.path)
+
+    def jobs(
+        self,
+        states: Iterable[State | str] | None = None,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """List jobs, those in some states or all."""
+        chosen = None if states is None else frozenset(State(state) for state in states)
+        return self._store.jobs(Selection(states=chosen, newest_first=newest_first, limit=limit))
+
+    def find(self, reference: str | int) -> Job | None:
+        """Find a job by its number, its idempotency key or its task's id."""
+        if isinstance(reference, int):
+            return self._store.find(ById(reference))
+        return self._store.find(ByKey(reference)) or self._store.find(ByTask(None, reference))
+
+    def named(self, name: str) -> list[Job]:
+        """List the attempts at the job that the user gave a name, the first one first."""
+        return self._store.named(name)
+
+    def living(self, job: Job) -> bool:
+        """Tell whether a living process, this one or another, is at a job."""
+        return self._store.living(job)
+
+    def claim(self, server: str) -> Claim:
+        """Take whatever isn't finished on a server and in no living process's hands.
+
+        What is claimed is this process's until `release`, or until its work on it ends.
+        """
+        return self._store.claim(Selection(unfinished=True, server=server))
+
+    def release(self, job: Job) -> None:
+        """Give back what was claimed, at once."""
+        self._store.note(ById(job.id), {"held": False})
+
+    def forget(self, jobs: Iterable[Job]) -> int:
+        """Remove jobs from the record, and return how many; the files stay."""
+        return self._store.forget(jobs)
+
+    def close(self) -> None:
+        """Write what is noted, and close; what this process held is free for others."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Ledger({str(self.path)!r})"
+
+    # What follows is the recorder: `wanflow._core.recorder` says when each is called.
+
+    def intend(self, intent: Intent) -> Snapshot | None:
+        """Keep an intent before anything is sent; return the task that it already has."""
+        found = self._store.add(
+            {
+                "server": intent.server,
+                "key": intent.key,
+                "name": intent.name,
+                "attempt": intent.attempt,
+                "model": intent.model,
+                "body": intent.body if self._keep_prompts else _without_prompts(intent.body),
+                "abridged": not self._keep_prompts,
+                "digest": digest_of(intent.key, intent.content),
+                "state": State.INTENT,
+                "folder": intent.folder and intent.folder.absolute(),
+                "intended": time.time(),
+            }
+        )
+        return None if found is None else meet(self._store, found, intent)
+
+    def accepted(self, key: str, snapshot: Snapshot, *, hold: bool) -> None:
+        """Keep the task of a submission."""
+        changes = {
+            "state": State.ACCEPTED,
+            "task_id": snapshot.id,
+            "accepted": time.time(),
+            "reason": None,
+            "held": hold,
+            **_seen(snapshot),
+        }
+        self._store.change(ByKey(key), changes, durable=True)
+
+    def refused(self, key: str, reason: str) -> None:
+        """Keep that a submission was provably not accepted."""
+        changes = {"state": State.REFUSED, "reason": _short(reason), "held": False}
+        if not self._store.change(ByKey(key), changes, only={State.INTENT}, durable=True):
+            self._store.note(ByKey(key), {"held": False})
+
+    def uncertain(self, key: str, reason: str) -> None:
+        """Note that a submission's answer was lost."""
+        changes = {"state": State.UNCERTAIN, "reason": _short(reason), "held": False}
+        self._store.note(ByKey(key), changes, only={State.INTENT, State.UNCERTAIN})
+
+    def hold(self, server: str, task_id: str) -> None:
+        """Keep that this process waits for a task."""
+        self._store.adopt(ByTask(server, task_id), time.time())
+
+    def seen(self, server: str, snapshot: Snapshot) -> None:
+        """Note a look at a task."""
+        self._store.note(ByTask(server, snapshot.id), _seen(snapshot), only={State.ACCEPTED})
+
+    def ended(self, server: str, snapshot: Snapshot) -> None:
+        """Keep how a task ended."""
+        failure = snapshot.failure
+        changes = {
+            "state": State.FAILED if failure else State.COMPLETED,
+            "code": failure.code if failure else None,
+            "reason": _short(failure.message) if failure else None,
+            "links": snapshot.results,
+            "ended": time.time(),
+            **_seen(snapshot),
+        }
+        unfinished = {State.ACCEPTED, State.COMPLETED, State.LOST}
+        self._store.change(ByTask(server, snapshot.id), changes, only=unfinished)
+
+    def lost(self, server: str, task_id: str, reason: str) -> None:
+        """Keep that a task's files can't be had any more."""
+        changes = {"state": State.LOST, "reason": _short(reason), "held": False}
+        unfinished = {State.ACCEPTED, State.COMPLETED}
+        self._store.change(ByTask(server, task_id), changes, only=unfinished)
+
+    def saving(self, server: str, task_id: str, folder: Path) -> None:
+        """Keep where a task's files are wanted."""
+        changes = {"folder": folder.absolute(), "held": True}
+        self._store.change(ByTask(server, task_id), changes)
+
+    def saved(self, server: str, task_id: str, paths: list[Path]) -> None:
+        """Keep the files of a task, all of them on disk; its links are no longer needed."""
+        files = [_file(place, path) for place, path in enumerate(paths)]
+        changes = {"state": State.SAVED, "links": (), "reason": None, "held": False}
+        self._store.change(ByTask(server, task_id), changes, files=files)
+
+    def let_go(self, server: str, task_id: str) -> None:
+        """Note that this process no longer works on a task."""
+        self._store.note(ByTask(server, task_id), {"held": False})
+
+
+def _seen(snapshot: Snapshot) -> dict[str, Any]:
+    """Return what a look tells; what it doesn't tell stays as it was."""
+    told = {
+        "status": snapshot.status or None,
+        "progress": snapshot.progress,
+        "created": snapshot.created,
+        "model": snapshot.model,
+        "credits": credits_of(snapshot.usage),
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _file(place: int, path: Path) -> File:
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+        return File(place, path, file.tell(), digest)
+
+
+def _short(reason: str) -> str:
+    return reason[:_LONGEST_REASON]
+
+
+def _without_prompts(body: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in body.items() if not _is_prompt(name, value)}
+    return {
+        name: _without_prompts(value) if isinstance(value, dict) else value  # pyright: ignore[reportUnknownArgumentType]
+        for name, value in kept.items()
+    }
+
+
+def _is_prompt(name: str, value: object) -> bool:
+    return isinstance(value, str) and "prompt" in name.lower()

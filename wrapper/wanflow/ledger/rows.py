@@ -1,0 +1,153 @@
+"""Jobs as rows: the columns, what a value looks like in them, and how a row is read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wanflow.ledger.job import File, Holder, Job, State
+from wanflow.ledger.store import ById, ByKey, ByTask
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+
+    from wanflow.ledger.store import Changes, Which
+
+SELECT = """
+    SELECT job.*, server.text AS server_text, folder.text AS folder_text,
+        holder.token, holder.process
+    FROM job JOIN place AS server ON server.id = job.server
+    LEFT JOIN place AS folder ON folder.id = job.folder
+    LEFT JOIN holder ON holder.id = job.holder
+"""
+_PLAIN = (
+    *("key", "name", "attempt", "model", "digest", "status", "progress", "code", "reason"),
+    *("credits", "intended", "accepted", "ended", "created"),
+)
+_PLACE = "(SELECT id FROM place WHERE text = ?)"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _json(value: object) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+# By the name of a field of Job: its column, what is put there, and how the value is written.
+_COLUMNS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
+    **{name: (name, "?", _same) for name in _PLAIN},
+    "server": ("server", _PLACE, _text),
+    "folder": ("folder", _PLACE, _text),
+    "task_id": ("task", "?", _text),
+    "state": ("state", "?", _text),
+    "abridged": ("abridged", "?", int),
+    "body": ("body", "?", _json),
+    "links": ("links", "?", lambda links: _json(links or None)),
+    "held": ("holder", "?", _same),
+}
+
+
+def insert(connection: sqlite3.Connection, values: Changes) -> bool:
+    """Insert a job; False where its key or its name is taken."""
+    columns, holders, given = _written(connection, values)
+    query = f"INSERT INTO job ({', '.join(columns)}) VALUES ({', '.join(holders)})"  # noqa: S608
+    done = connection.execute(f"{query} ON CONFLICT DO NOTHING", given)
+    return done.rowcount == 1
+
+
+def update(
+    connection: sqlite3.Connection, which: Which, values: Changes, only: Iterable[State] | None
+) -> bool:
+    """Update a job in one of the states; False where there is none."""
+    columns, holders, given = _written(connection, values)
+    pairs = ", ".join(f"{name} = {holder}" for name, holder in zip(columns, holders, strict=True))
+    where, named = condition(which)
+    state, states = among(only)
+    query = f"UPDATE job SET {pairs} WHERE {where}{state}"  # noqa: S608 - names of ours
+    return connection.execute(query, [*given, *named, *states]).rowcount == 1
+
+
+def condition(which: Which) -> tuple[str, list[object]]:
+    """Return the condition that finds a job."""
+    match which:
+        case ById(number):
+            return "job.id = ?", [number]
+        case ByKey(key):
+            return "job.key = ?", [key]
+        case ByTask(None, task_id):
+            return "job.task = ?", [task_id]
+        case ByTask(server, task_id):
+            return f"job.task = ? AND job.server = {_PLACE}", [task_id, server]
+
+
+def among(states: Iterable[State] | None) -> tuple[str, list[str]]:
+    """Return the condition that a job is in one of some states; none where any will do."""
+    if states is None:
+        return "", []
+    words = [str(state) for state in states]
+    return f" AND job.state IN ({', '.join('?' * len(words))})", words
+
+
+def _written(
+    connection: sqlite3.Connection, values: Changes
+) -> tuple[list[str], list[str], list[Any]]:
+    for name in ("server", "folder"):
+        if values.get(name) is not None:
+            text = str(values[name])
+            connection.execute("INSERT INTO place (text) VALUES (?) ON CONFLICT DO NOTHING", [text])
+    chosen = [(*_COLUMNS[name], value) for name, value in values.items()]
+    return (
+        [column for column, _, _, _ in chosen],
+        [holder for _, holder, _, _ in chosen],
+        [write(value) for _, _, write, value in chosen],
+    )
+
+
+def job_of(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
+    """Read a job out of a row of SELECT, and its files."""
+    folder = None if row["folder_text"] is None else Path(row["folder_text"])
+    holder = None if row["token"] is None else Holder(row["token"], row["process"])
+    return Job(
+        id=row["id"],
+        server=row["server_text"],
+        task_id=row["task"],
+        folder=folder,
+        state=State(row["state"]),
+        abridged=bool(row["abridged"]),
+        body=None if row["body"] is None else json.loads(row["body"]),
+        links=tuple(json.loads(row["links"] or "[]")),
+        holder=holder,
+        files=files_of(connection, row["id"], folder),
+        **{name: row[name] for name in _PLAIN},
+    )
+
+
+def files_of(connection: sqlite3.Connection, job: int, folder: Path | None) -> tuple[File, ...]:
+    """Read the files of a job."""
+    query = "SELECT place, name, size, sha256 FROM file WHERE job = ? ORDER BY place"
+    return tuple(
+        File(place, (folder or Path()) / name, size, digest.hex())
+        for place, name, size, digest in connection.execute(query, [job])
+    )
+
+
+def put_files(connection: sqlite3.Connection, which: Which, files: Iterable[File]) -> None:
+    """Keep the files of a job, in place of those it had."""
+    where, named = condition(which)
+    query = f"""
+        INSERT OR REPLACE INTO file (job, place, name, size, sha256)
+        SELECT job.id, ?, ?, ?, ? FROM job WHERE {where}
+    """  # noqa: S608
+    for file in files:
+        values = [file.place, file.path.name, file.size, bytes.fromhex(file.sha256)]
+        connection.execute(query, [*values, *named])

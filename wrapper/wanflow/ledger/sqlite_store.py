@@ -1,0 +1,280 @@
+"""Jobs in one SQLite file, shared by the threads of this process and by other processes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from wanflow.errors import LedgerError
+from wanflow.ledger import rows
+from wanflow.ledger.ballast import Ballast
+from wanflow.ledger.commits import Commits
+from wanflow.ledger.holders import Liveness
+from wanflow.ledger.job import State
+from wanflow.ledger.schema import prepare
+from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
+from wanflow.ledger.troubles import told
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
+
+    from wanflow.ledger.commits import Write
+    from wanflow.ledger.job import File, Job
+    from wanflow.ledger.store import Changes, Which
+
+T = TypeVar("T")
+
+# Written out, so that SQLite sees that its index of open jobs fits.
+_TAKEN_UP = "('intent', 'uncertain', 'accepted', 'completed')"
+_WANTED = "NOT (job.state = 'completed' AND job.folder IS NULL)"
+
+_PATIENCE = 30.0
+"""Seconds to wait while another process writes."""
+
+
+class SqliteStore:
+    """Keeps jobs in the file at `path`, which is made, readable to its owner alone, if need be."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._process = os.getpid()
+        self._reading = Lock()
+        self._holding = Lock()
+        self._liveness = Liveness(path)
+        self._holder: int | None = None
+        self._ballast = Ballast(path.with_name(f"{path.name}-reserve"))
+        with told(path):
+            _make(path)
+            self._connection = _connect(path)
+            self._reader = _connect(path)
+        self._commits = Commits(self._connection, self._ballast)
+
+    def add(self, job: Changes) -> Job | None:
+        """Keep a new job, durably; return the one in its way where its key or name is taken."""
+        with self._told():
+            self._ballast.restore()
+            holder = self._hold()
+            values = {**job, "held": holder}
+
+            def write(connection: sqlite3.Connection) -> bool:
+                return rows.insert(connection, values)
+
+            if self._commits.now(write, durable=True, essential=False):
+                return None
+        found = self.find(ByKey(job["key"]))
+        if found is None and job.get("name") is not None:
+            attempts = self.named(job["name"])
+            found = next((one for one in attempts if one.attempt == job["attempt"]), None)
+        if found is None:
+            raise LedgerError(f"ledger {self._path}: the job can't be kept", path=str(self._path))
+        return found
+
+    def adopt(self, task: ByTask, now: float) -> None:
+        """Keep a job for a task that was submitted elsewhere, if there is none, and hold it."""
+        fresh = {"server": task.server, "task_id": task.task_id, "state": State.ACCEPTED}
+
+        def write(connection: sqlite3.Connection) -> None:
+            if not rows.update(connection, task, {"held": holder}, None):
+                rows.insert(connection, {**fresh, "intended": now, "held": holder})
+
+        with self._told():
+            holder = self._hold()
+            self._commits.now(write)
+
+    def change(
+        self,
+        which: Which,
+        changes: Changes,
+        *,
+        only: Iterable[State] | None = None,
+        durable: bool = False,
+        files: Sequence[File] = (),
+    ) -> bool:
+        """Change a job that is in one of the states; False where there is none."""
+        with self._told():
+            values = self._with_holder(changes)
+
+            def write(connection: sqlite3.Connection) -> bool:
+                found = rows.update(connection, which, values, only)
+                if found:
+                    rows.put_files(connection, which, files)
+                return found
+
+            return self._commits.now(write, durable=durable)
+
+    def note(self, which: Which, changes: Changes, *, only: Iterable[State] | None = None) -> None:
+        """Change a job with the next write, at once."""
+        values = self._with_holder(changes)
+        self._commits.later(lambda connection: rows.update(connection, which, values, only))
+
+    def take(self, job: Job, state: State) -> bool:
+        """Hold a job that still is as it was read, durably in another state; False where not."""
+        if job.holder is not None and self._liveness.alive(job.holder.token):
+            return False
+        with self._told():
+            self._ballast.restore()
+            values = {"state": state, "held": self._hold()}
+
+            def write(connection: sqlite3.Connection) -> bool:
+                found = _read(connection, "WHERE job.id = ?", [job.id])
+                if not found or found[0].holder != job.holder or found[0].state != job.state:
+                    return False
+                return rows.update(connection, ById(job.id), values, None)
+
+            return self._commits.now(write, durable=True, essential=False)
+
+    def claim(self, selection: Selection) -> Claim:
+        """Hold the selected jobs that no living process holds."""
+        with self._told():
+            holder = self._hold()
+
+            def write(connection: sqlite3.Connection) -> Claim:
+                self._bury(connection)
+                found = _select(connection, selection)
+                free = [job for job in found if job.holder is None]
+                for job in free:
+                    rows.update(connection, ById(job.id), {"held": holder}, None)
+                return Claim(tuple(free), len(found) - len(free))
+
+            return self._commits.now(write)
+
+    def find(self, which: Which) -> Job | None:
+        """Read one job."""
+        where, named = rows.condition(which)
+        with self._told(), self._reading:
+            self._commits.flush()
+            found = _read(self._reader, f"WHERE {where}", named)
+        return found[0] if found else None
+
+    def named(self, name: str) -> list[Job]:
+        """Read all attempts at a named job, the first one first."""
+        with self._told(), self._reading:
+            self._commits.flush()
+            return _read(self._reader, "WHERE job.name = ? ORDER BY job.attempt", [name])
+
+    def jobs(self, selection: Selection) -> list[Job]:
+        """Read jobs."""
+        with self._told(), self._reading:
+            self._commits.flush()
+            return _select(self._reader, selection)
+
+    def living(self, job: Job) -> bool:
+        """Tell whether a living process, this one or another, holds a job."""
+        return job.holder is not None and self._liveness.alive(job.holder.token)
+
+    def forget(self, jobs: Iterable[Job]) -> int:
+        """Remove jobs that still are as they were read, and return how many."""
+        chosen = [(job.id, str(job.state)) for job in jobs]
+
+        def write(connection: sqlite3.Connection) -> int:
+            query = "DELETE FROM job WHERE id = ? AND state = ?"
+            return connection.executemany(query, chosen).rowcount if chosen else 0
+
+        with self._told():
+            return self._commits.now(write)
+
+    def close(self) -> None:
+        """Write what is noted, give up what is held, and close."""
+        try:
+            if os.getpid() == self._process:
+                self._give_up()
+        finally:
+            self._connection.close()
+            self._reader.close()
+
+    def _give_up(self) -> None:
+        with told(self._path):
+            self._commits.flush()
+            if self._holder is not None:
+                self._commits.now(_remove_holder(self._liveness.token))
+            self._liveness.end()
+
+    def _hold(self) -> int:
+        """Return the number that this process holds jobs by."""
+        with self._holding:
+            if self._holder is None:
+                self._ballast.lay()
+                self._liveness.begin()
+                self._holder = self._commits.now(_add_holder(self._liveness.token, self._process))
+            return self._holder
+
+    def _with_holder(self, changes: Changes) -> Changes:
+        if "held" not in changes:
+            return changes
+        return {**changes, "held": self._holder if changes["held"] else None}
+
+    def _bury(self, connection: sqlite3.Connection) -> None:
+        """Take all jobs out of the hands of dead processes."""
+        for (token,) in connection.execute("SELECT token FROM holder").fetchall():
+            if not self._liveness.alive(token):
+                connection.execute("DELETE FROM holder WHERE token = ?", [token])
+                self._liveness.bury(token)
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        if os.getpid() != self._process:
+            raise LedgerError(
+                "a ledger can't be used in a process that was forked off after it was opened; "
+                "open it again there",
+                path=str(self._path),
+            )
+        with told(self._path):
+            yield
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # SQLite gives the files beside it the same rights. Prompts are nobody else's business.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        prepare(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _add_holder(token: str, process: int) -> Write[int]:
+    def write(connection: sqlite3.Connection) -> int:
+        query = "INSERT INTO holder (token, process) VALUES (?, ?) RETURNING id"
+        found: int = connection.execute(query, [token, process]).fetchone()[0]
+        return found
+
+    return write
+
+
+def _remove_holder(token: str) -> Write[None]:
+    def write(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM holder WHERE token = ?", [token])
+
+    return write
+
+
+def _select(connection: sqlite3.Connection, selection: Selection) -> list[Job]:
+    state, words = rows.among(selection.states)
+    where, values = f"WHERE 1{state}", list[object](words)
+    if selection.unfinished:
+        where = f"{where} AND job.state IN {_TAKEN_UP} AND {_WANTED}"
+    if selection.server is not None:
+        where, values = f"{where} AND server.text = ?", [*values, selection.server]
+    order = "DESC" if selection.newest_first else "ASC"
+    limit = -1 if selection.limit is None else selection.limit
+    return _read(connection, f"{where} ORDER BY job.id {order} LIMIT ?", [*values, limit])
+
+
+def _read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:
+    with closing(connection.execute(f"{rows.SELECT} {where}", values)) as cursor:
+        return [rows.job_of(connection, row) for row in cursor.fetchall()]

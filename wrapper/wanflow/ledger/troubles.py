@@ -1,0 +1,47 @@
+"""What SQLite and the disk say when they fail, as sentences that say who must act."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wanflow.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+_REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full; make room and resume",
+    sqlite3.SQLITE_READONLY: "it may not be written; check the rights on it and on its folder",
+    sqlite3.SQLITE_CANTOPEN: "it can't be opened; check that its folder exists and may be written",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; keep a copy, and start another at a new path",
+    sqlite3.SQLITE_NOTADB: "it is no ledger but another kind of file",
+    sqlite3.SQLITE_BUSY: "another process has kept it locked for too long",
+    sqlite3.SQLITE_IOERR: "the disk refuses to read or write it",
+}
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether an error of SQLite means that there is no room."""
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+@contextmanager
+def told(path: Path) -> Generator[None]:
+    """Turn what SQLite and the file system raise into LedgerError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        reason = _REASONS.get(_code(error)) or str(error)
+        raise LedgerError(f"ledger {path}: {reason}", path=str(path)) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LedgerError(f"ledger {path}: {reason}", path=str(path)) from error
+
+
+def _code(error: BaseException) -> int:
+    """Return the primary code: the lowest byte of SQLite's extended one, -1 without any."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else -1
