@@ -1,4 +1,4 @@
-"""A driver without a clock, a socket or a file: it plays flows in no time and keeps what they did."""
+"""A driver without clock, socket or file: it plays flows in no time and keeps what they did."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wanflow._core.effects import (
     Act,
+    Alone,
     Draw,
     Fault,
     Instant,
@@ -56,7 +57,7 @@ class Stage:
                 assert len(self.trace) < FOR_EVER, "the flow goes on for ever"
                 try:
                     outcome = self._perform(effect)
-                except Exception as error:  # noqa: BLE001 - the flow's to judge
+                except Exception as error:
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)
@@ -85,14 +86,14 @@ class Stage:
             case Sleep(seconds):
                 assert seconds >= 0, "a sleep of negative length"
                 self.ticks += seconds
-                return None
+                return False
             case Now():
                 return Instant(self.ticks, BIRTH + self.ticks)
             case Draw():
                 return self._chance
             case Notify(callback, value):
                 return callback(value)
-            case Act(function):
+            case Act(function) | Alone(function):
                 return function()
             case _:
                 raise AssertionError(f"the stage can't do {effect}")
@@ -109,7 +110,9 @@ class Stage:
 def reply(status: int, body: Any = None, **headers: str) -> Reply:
     """Make an answer; a body that isn't bytes goes as JSON, `_` in a header's name as `-`."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
+    return Reply(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, content
+    )
 
 
 def task(status: str, **more: Any) -> Reply:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from contract_tests.core.stage import LOST, UNREACHED, Stage, in_turn, reply, task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract_tests.core.stage import LOST, UNREACHED, Stage, in_turn, reply, task
 from wanflow import errors
+from wanflow._core.budget import Budget
 from wanflow._core.effects import Fault, Instant, Reply, Request, Send
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.order import Order
@@ -38,7 +39,7 @@ final = st.sampled_from([400, 401, 402, 403, 404, 409, 413, 422, 500, 502, 504, 
 def play(stage: Stage, retry_for: float) -> Snapshot | errors.WanflowError:
     """Submit, and return what came of it, whichever way it came."""
     try:
-        return stage.play(submit(ORDER, retry_for=retry_for))
+        return stage.play(submit(ORDER, retry_for=retry_for, budget=Budget(10)))
     except errors.WanflowError as error:
         return error
 
@@ -111,7 +112,7 @@ def test_no_time_to_retry_is_one_try() -> None:
 
 def test_an_interrupted_submission_says_that_it_may_have_been_charged() -> None:
     """Ctrl-C while the answer is awaited keeps the key that the request carried."""
-    flow = submit(ORDER, retry_for=60)
+    flow = submit(ORDER, retry_for=60, budget=Budget(10))
     effect = next(flow)
     while not isinstance(effect, Send):
         effect = flow.send(Instant(0, 0))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from contract_tests.core.stage import LOST, TASK_ID, UNREACHED, Stage, in_turn, reply, task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract_tests.core.stage import LOST, TASK_ID, UNREACHED, Stage, in_turn, reply, task
 from wanflow import errors
+from wanflow._core.budget import Budget
 from wanflow._core.effects import Fault, Reply, Request
 from wanflow._core.failure import ADVICE
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.waiting import query, wait
+from wanflow._flows.waiting import Question, query, wait
 
-QUESTION = Request("GET", f"/v1/tasks/{TASK_ID}")
+REQUEST = Request("GET", f"/v1/tasks/{TASK_ID}")
+FREE = 1e9
+"""A rate of looks a second that keeps nobody waiting."""
 
 running = st.builds(
     lambda status, progress, estimate: task(
@@ -38,11 +41,16 @@ endings = st.sampled_from(["completed", "failed", "cancelled", "canceled", "COMP
 refusals = st.sampled_from([400, 401, 402, 403, 404])
 
 
+def question() -> Question:
+    """A question of a client that nothing else is asked of."""
+    return Question(TASK_ID, REQUEST, Budget(FREE))
+
+
 def play(stage: Stage, timeout: float) -> Snapshot | Exception:
     """Wait, and return what came of it, whichever way it came."""
     try:
-        return stage.play(wait(QUESTION, TASK_ID, timeout=timeout, on_update=None))
-    except Exception as error:  # noqa: BLE001 - what it is, is the test's to say
+        return stage.play(wait(question(), timeout=timeout, on_update=None))
+    except Exception as error:
         return error
 
 
@@ -123,7 +131,7 @@ def test_no_time_at_all_is_one_look() -> None:
 
 
 def test_an_unknown_status_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    """"Not finished yet, and say so": once a word, and not once a look."""
+    """ "Not finished yet, and say so": once a word, and not once a look."""
     answers = [task("queued")] * 5 + [task("dreaming")] * 3 + [task("completed")]
     play(Stage(in_turn(answers)), 1e6)
     said = [record.getMessage() for record in caplog.records if "unknown" in record.getMessage()]
@@ -137,7 +145,7 @@ def test_every_snapshot_is_told(answers: list[Reply]) -> None:
     """`on_update` sees each look that learnt something, in order, the last included."""
     told: list[Snapshot] = []
     stage = Stage(in_turn([*answers, task("completed")]))
-    stage.play(wait(QUESTION, TASK_ID, timeout=1e9, on_update=told.append))
+    stage.play(wait(question(), timeout=1e9, on_update=told.append))
     assert len(told) == len(answers) + 1
     assert told[-1].completed
     assert not any(snapshot.ended for snapshot in told[:-1])
@@ -165,14 +173,31 @@ def test_a_code_of_tomorrow_is_kept() -> None:
 @given(
     body=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-        lambda inner: st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(
-                ["id", "status", "progress", "created", "results", "result_data", "url", "error"]
-                + ["code", "message", "task_info", "estimated_time", "usage", "model", "type"]
-            ),
-            inner,
-            max_size=8,
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "id",
+                        "status",
+                        "progress",
+                        "created",
+                        "results",
+                        "result_data",
+                        "url",
+                        "error",
+                        "code",
+                        "message",
+                        "task_info",
+                        "estimated_time",
+                        "usage",
+                        "model",
+                        "type",
+                    ]
+                ),
+                inner,
+                max_size=8,
+            )
         ),
         max_leaves=12,
     ),
@@ -182,7 +207,7 @@ def test_one_look_gives_a_snapshot_or_one_of_our_errors(body: object, status: in
     """Any JSON under any status is read, or refused in our own words."""
     stage = Stage(in_turn([reply(status, body)]))
     try:
-        assert isinstance(stage.play(query(QUESTION, TASK_ID)), Snapshot)
+        assert isinstance(stage.play(query(REQUEST, TASK_ID)), Snapshot)
     except errors.WanflowError as error:
         assert error.task_id == TASK_ID  # noqa: PT017 - either is right, and this is the rest of it
 
@@ -193,7 +218,7 @@ class Stop(BaseException):
 
 def test_an_interrupt_carries_the_id() -> None:
     """KeyboardInterrupt and CancelledError leave a wait with the id of the paid task."""
-    flow = wait(QUESTION, TASK_ID, timeout=60, on_update=None)
+    flow = wait(question(), timeout=60, on_update=None)
     next(flow)
     with pytest.raises(Stop) as caught:
         flow.throw(Stop())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import random
-import time
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 import anyio.to_thread
-import httpx
 
-from wanflow import _transport
-from wanflow._core.effects import Act, Draw, Fetch, Instant, Notify, Now, Reply, Send, Sleep
+from wanflow._core.effects import Act, Fetch, Join, Notify, Send, Sleep, Start
+from wanflow._core.script import Script
+from wanflow._hub import Hub
+from wanflow._nursery import AsyncNursery, Nursery, from_any_thread, placed
+from wanflow._stream import AsyncStream, Stream
+from wanflow._wire import AsyncWire, Wire
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Effect, Flow
@@ -22,135 +24,179 @@ T = TypeVar("T")
 
 
 class SyncDriver:
-    """Plays flows in the calling thread, over one httpx client of its own."""
+    """Plays flows in the calling thread."""
 
-    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None) -> None:
+    def __init__(
+        self, settings: Settings, wire: Wire | None = None, hub: Hub | None = None
+    ) -> None:
         self._settings = settings
-        self._http = httpx.Client(transport=transport, **_transport.options(settings))
+        self._wire = wire or Wire(*settings.lines)
+        self._hub = hub or Hub()
+
+    def again(self, settings: Settings) -> SyncDriver:
+        """Make a driver with other settings over the same connections."""
+        return SyncDriver(settings, self._wire, self._hub)
 
     def play(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return what it returns."""
+        script = Script(flow)
         try:
-            effect = next(flow)
-            while True:
-                try:
-                    outcome = self._perform(effect)
-                except BaseException as error:
-                    effect = flow.throw(error)
-                else:
-                    effect = flow.send(outcome)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+            self.advance(script, None)
         finally:
-            flow.close()
+            script.close()
+        return cast("T", script.value)
+
+    def play_many(self, flow: Flow[T]) -> T:
+        """Run a flow that starts others, and return what it returns."""
+        script = Script(flow)
+        try:
+            self.advance(script, Nursery(self.play, self._hub.bells))
+        finally:
+            script.close()
+        return cast("T", script.value)
+
+    def stream(self, flow: Flow[None]) -> Stream[Any]:
+        """Return an iterator over what a flow emits."""
+        nursery = Nursery(self.play, self._hub.bells)
+        return Stream(flow, lambda script: self.advance(script, nursery))
+
+    def ring(self, topic: str) -> None:
+        """Tell whoever waits on a topic that there is news of it."""
+        self._hub.bells.ring(topic)
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._wire.close()
 
-    def _perform(self, effect: Effect) -> Any:
+    def advance(self, script: Script[Any], nursery: Nursery | None) -> None:
+        """Play until the flow emits or ends."""
+        while script.playing:
+            try:
+                outcome = self._perform(cast("Effect", script.effect), nursery)
+            except BaseException as error:
+                script.fail(error)
+            else:
+                script.go_on(outcome)
+
+    def _perform(self, effect: Effect, nursery: Nursery | None) -> Any:  # noqa: PLR0911
         match effect:
-            case Send():
-                return self._send(effect)
-            case Sleep(seconds):
-                return time.sleep(seconds)
+            case Send(request):
+                return self._wire.send(request, self._settings)
+            case Sleep(seconds, topic):
+                return self._sleep(seconds, topic)
             case Notify(callback, value):
                 return callback(value)
             case Act(function):
                 return function()
             case Fetch():
-                return self._fetch(effect)
-            case Now() | Draw():
-                return _read(effect)
+                return self._wire.fetch(effect, self._settings)
+            case Start() | Join():
+                return placed(nursery, effect).do(effect)
             case _:
-                assert_never(effect)
+                return self._hub.at_once(effect)
 
-    def _send(self, effect: Send) -> Reply:
-        with (
-            _transport.faults(self._settings.key),
-            self._http.stream(**_transport.request(effect.request, self._settings)) as response,
-        ):
-            body = _transport.BoundedBody(self._settings.timeout)
-            for chunk in response.iter_bytes():
-                body.add(chunk)
-            return _transport.reply(response, body.content, self._settings.key)
-
-    def _fetch(self, effect: Fetch) -> None:
-        with (
-            _transport.faults(self._settings.key),
-            self._http.stream("GET", effect.url, headers=dict(effect.headers)) as response,
-        ):
-            if effect.sink.head(_transport.head(response)):
-                for chunk in response.iter_raw():
-                    effect.sink.write(chunk)
+    def _sleep(self, seconds: float, topic: str | None) -> bool:
+        if topic is None:
+            self._hub.clock.sleep(seconds)
+            return False
+        news = threading.Event()
+        with self._hub.bells.sleeper(topic, lambda _: news.set()) as rung:
+            return rung or self._hub.clock.sleep_until(news, seconds)
 
 
 class AsyncDriver:
-    """Plays flows in the calling task, over one httpx client of its own."""
+    """Plays flows in the calling task."""
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
+    def __init__(
+        self, settings: Settings, wire: AsyncWire | None = None, hub: Hub | None = None
+    ) -> None:
         self._settings = settings
-        self._http = httpx.AsyncClient(transport=transport, **_transport.options(settings))
+        self._wire = wire or AsyncWire(*settings.lines)
+        self._hub = hub or Hub()
+
+    def again(self, settings: Settings) -> AsyncDriver:
+        """Make a driver with other settings over the same connections."""
+        return AsyncDriver(settings, self._wire, self._hub)
 
     async def play(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return what it returns."""
+        script = Script(flow)
         try:
-            effect = next(flow)
-            while True:
-                try:
-                    outcome = await self._perform(effect)
-                except BaseException as error:
-                    effect = flow.throw(error)
-                else:
-                    effect = flow.send(outcome)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+            await self.advance(script, None)
         finally:
-            flow.close()
+            script.close()
+        return cast("T", script.value)
+
+    async def play_many(self, flow: Flow[T]) -> T:
+        """Run a flow that starts others, and return what it returns."""
+        script = Script(flow)
+        try:
+            await self.advance_many(script)
+        finally:
+            script.close()
+        return cast("T", script.value)
+
+    def stream(self, flow: Flow[None]) -> AsyncStream[Any]:
+        """Return an iterator over what a flow emits."""
+        return AsyncStream(flow, self.advance_many)
+
+    def ring(self, topic: str) -> None:
+        """Tell whoever waits on a topic that there is news of it."""
+        self._hub.bells.ring(topic)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._wire.close()
 
-    async def _perform(self, effect: Effect) -> Any:
+    async def advance(self, script: Script[Any], nursery: AsyncNursery | None) -> None:
+        """Play until the flow emits or ends."""
+        while script.playing:
+            try:
+                outcome = await self._perform(cast("Effect", script.effect), nursery)
+            except BaseException as error:
+                script.fail(error)
+            else:
+                script.go_on(outcome)
+
+    async def advance_many(self, script: Script[Any]) -> None:
+        """Play until the flow emits or ends, with a place for the flows that it starts."""
+        failure = None
+        async with AsyncNursery(self.play, self._hub.bells) as nursery:
+            try:
+                await self.advance(script, nursery)
+            except Exception as error:
+                failure = error
+        if failure is not None:
+            raise failure
+
+    async def _perform(  # noqa: PLR0911
+        self, effect: Effect, nursery: AsyncNursery | None
+    ) -> Any:
         match effect:
-            case Send():
-                return await self._send(effect)
-            case Sleep(seconds):
-                return await anyio.sleep(seconds)
+            case Send(request):
+                return await self._wire.send(request, self._settings)
+            case Sleep(seconds, topic):
+                return await self._sleep(seconds, topic)
             case Notify(callback, value):
                 answer = callback(value)
                 return await answer if inspect.isawaitable(answer) else answer
             case Act(function):
                 return await anyio.to_thread.run_sync(function)
             case Fetch():
-                return await self._fetch(effect)
-            case Now() | Draw():
-                return _read(effect)
+                return await self._wire.fetch(effect, self._settings)
+            case Start() | Join():
+                return await placed(nursery, effect).do(effect)
             case _:
-                assert_never(effect)
+                return self._hub.at_once(effect)
 
-    async def _send(self, effect: Send) -> Reply:
-        with _transport.faults(self._settings.key):
-            request = _transport.request(effect.request, self._settings)
-            async with self._http.stream(**request) as response:
-                body = _transport.BoundedBody(self._settings.timeout)
-                async for chunk in response.aiter_bytes():
-                    body.add(chunk)
-                return _transport.reply(response, body.content, self._settings.key)
-
-    async def _fetch(self, effect: Fetch) -> None:
-        with _transport.faults(self._settings.key):
-            headers = dict(effect.headers)
-            async with self._http.stream("GET", effect.url, headers=headers) as response:
-                if effect.sink.head(_transport.head(response)):
-                    async for chunk in response.aiter_raw():
-                        await anyio.to_thread.run_sync(effect.sink.write, chunk)
-
-
-def _read(effect: Now | Draw) -> Instant | float:
-    match effect:
-        case Now():
-            return Instant(time.monotonic(), time.time())
-        case Draw():
-            return random.random()  # noqa: S311 - spreads retries, guards nothing
+    async def _sleep(self, seconds: float, topic: str | None) -> bool:
+        if topic is None:
+            await self._hub.clock.asleep(seconds)
+            return False
+        with anyio.CancelScope() as nap:
+            wake = from_any_thread(lambda _: nap.cancel())
+            with self._hub.bells.sleeper(topic, wake) as rung:
+                if not rung:
+                    await self._hub.clock.asleep(seconds)
+                return rung
+        return True

@@ -1,47 +1,58 @@
-"""A file on its way to disk: written beside its final name, then renamed, so never half there."""
+"""Files as they arrive: into a part file that a later run can go on with, then renamed.
+
+Beside `.NAME.part` lies `.NAME.part.json` with what the server said to know the file again by.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from wanflow._core.download import Body, Redirect, Refused, judge, validator
+from wanflow._core.download import Body, Verdict, judge, validator
 from wanflow.errors import DownloadFailed
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from wanflow._core.effects import Reply
+
+_NOTES_LIMIT = 4096
 
 
 class PartFile:
     """The sink of one download.
 
     `have` counts the bytes on disk, `total` those of the whole file where the server said so,
-    `verdict` is what the last answer's head meant.
+    `verdict` is what the last answer's head meant, `validator` what the server knows the file by.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        """Open an empty part file in the folder, which is made if need be.
+    def __init__(self, folder: Path, stem: str, limit: int) -> None:
+        """Open the part file of a name in the folder, which is made if need be.
+
+        What an earlier run left of it stays, where it is known how to go on with it. Where
+        another process is at it now, this download gets a part file of its own.
 
         Raises:
             DownloadFailed: the folder can't be made or written.
         """
-        self.have = 0
         self.total: int | None = None
-        self.validator: str | None = None
         self.content_type = ""
-        self.verdict: Body | Redirect | Refused | None = None
+        self.verdict: Verdict | None = None
         self.url = ""
         self._folder = folder
+        self._stem = stem
         self._limit = limit
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            number, name = tempfile.mkstemp(prefix=".wanflow-", suffix=".part", dir=folder)
+            self._path, self._file = _opened(folder, stem)
+            self.validator = _read_notes(self._notes)
+            self.have = self._file.seek(0, os.SEEK_END) if self.validator else 0
         except OSError as error:
             raise _unwritable(folder, error) from error
-        self._path = Path(name)
-        self._file = os.fdopen(number, "wb")
 
     def head(self, reply: Reply) -> bool:
         """Take an answer's head; True where its body belongs into this file.
@@ -49,14 +60,16 @@ class PartFile:
         Raises:
             DownloadFailed: the file would be larger than the limit.
         """
-        self.verdict = judge(self.url, reply, self.have)
+        self.verdict = judge(self.url, reply, self.have, self.validator)
         if not isinstance(self.verdict, Body):
             return False
         self.total = self.verdict.total
-        self.validator = validator(reply)
-        self.content_type = reply.headers.get("content-type", "")
-        self._rewind(self.verdict.start)
         self._check_limit(self.total or 0)
+        self.content_type = reply.headers.get("content-type", "")
+        self.start_at(self.verdict.start)
+        if self.verdict.start == 0:
+            self.validator = validator(reply)
+            self._write_notes()
         return True
 
     def write(self, chunk: bytes) -> None:
@@ -77,32 +90,66 @@ class PartFile:
         """Whether all that the server announced is here."""
         return self.total is None or self.have == self.total
 
-    def keep(self, name: str) -> Path:
+    def start_at(self, place: int) -> None:
+        """Drop what lies behind a place, and go on from there.
+
+        Raises:
+            DownloadFailed: the disk refuses.
+        """
+        try:
+            self._file.seek(place)
+            self._file.truncate()
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
+        self.have = place
+
+    def keep(self, extension: str) -> Path:
         """Flush to disk, take the final name in one step, and return the path.
 
         Raises:
             DownloadFailed: the disk refuses.
         """
-        path = self._folder / name
+        path = self._folder / (self._stem + extension)
         try:
             with self._file:
                 self._file.flush()
                 os.fsync(self._file.fileno())
-            self._path.chmod(0o666 & ~_umask())
-            self._path.replace(path)
+                self._path.replace(path)
+            self._notes.unlink(missing_ok=True)
+            _sync_folder(self._folder)
         except OSError as error:
             raise _unwritable(self._folder, error) from error
         return path
 
-    def discard(self) -> None:
-        """Remove the part file; nothing of this download stays."""
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+    def leave(self) -> None:
+        """Close, and leave the part for a later run where one could go on with it."""
+        if not (self.have and self.validator):
+            self.discard()
+            return
+        with contextlib.suppress(OSError):
+            self._file.close()
 
-    def _rewind(self, start: int) -> None:
-        self._file.seek(start)
-        self._file.truncate()
-        self.have = start
+    def discard(self) -> None:
+        """Close and remove the part file; nothing of this download stays."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        for path in (self._path, self._notes):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    @property
+    def _notes(self) -> Path:
+        return self._path.with_name(self._path.name + ".json")
+
+    def _write_notes(self) -> None:
+        text = json.dumps({"validator": self.validator})
+        try:
+            if self.validator is None:
+                self._notes.unlink(missing_ok=True)
+            else:
+                self._notes.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
 
     def _check_limit(self, size: int) -> None:
         if size > self._limit:
@@ -111,11 +158,51 @@ class PartFile:
             )
 
 
-def _umask() -> int:
-    # mkstemp makes private files; a saved result gets what any new file of the user gets.
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def _opened(folder: Path, stem: str) -> tuple[Path, BinaryIO]:
+    """Open the part file of a name, or one of another name where a process is at that one."""
+    path = folder / f".{stem}.part"
+    # A link that somebody put there must not lead the bytes elsewhere.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    number = os.open(path, flags, 0o666)
+    if _locked(number):
+        return path, os.fdopen(number, "r+b")
+    os.close(number)
+    number, name = tempfile.mkstemp(prefix=f".{stem}-", suffix=".part", dir=folder)
+    Path(name).chmod(path.stat().st_mode)
+    return Path(name), os.fdopen(number, "r+b")
+
+
+def _locked(number: int) -> bool:
+    try:
+        import fcntl  # noqa: PLC0415 - absent on Windows
+    except ImportError:
+        return False
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _read_notes(path: Path) -> str | None:
+    """Read what an earlier run noted; whatever can't be read is as if it weren't there."""
+    try:
+        notes: Any = json.loads(path.read_text(encoding="utf-8")[:_NOTES_LIMIT])
+    except (OSError, ValueError, RecursionError):
+        return None
+    found: Any = cast("dict[str, Any]", notes).get("validator") if isinstance(notes, dict) else None
+    plain = isinstance(found, str) and found.isascii() and found.isprintable()
+    return cast("str", found) if plain else None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename outlive a power cut, where the system lets a folder be opened for that."""
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def _unwritable(folder: Path, error: OSError) -> DownloadFailed:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from wanflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import ssl
 
 KEY_VARIABLE = "WANFLOW_API_KEY"
 URL_VARIABLE = "WANFLOW_BASE_URL"
@@ -18,6 +22,12 @@ DEFAULT_WAIT = 900.0
 """Seconds that a task is waited for. Tasks take minutes."""
 DEFAULT_RETRY = 60.0
 """Seconds within which a submission that was provably not accepted is sent again."""
+DEFAULT_RATE = 50.0
+"""Looks at tasks a second, all waits of a client together. The API publishes no limit."""
+DEFAULT_CONNECTIONS = 20
+"""Requests to the API that may be under way at once; past some dozens httpx only slows down."""
+
+_FILE_CONNECTIONS = 8
 
 
 class Key:
@@ -44,28 +54,77 @@ class Key:
 
 
 @frozen
+class Line:
+    """How hosts are reached, in httpx's terms: a transport of the user's, or how to make one."""
+
+    connections: int = DEFAULT_CONNECTIONS
+    transport: Any = None
+    proxy: str | None = field(default=None, repr=False)
+    verify: ssl.SSLContext | bool = True
+
+
+@frozen
 class Settings:
-    """The settings of one client. `timeout` and `retry_for` are in seconds."""
+    """The settings of one client. `timeout` and `retry_for` are in seconds, `rate` a second."""
 
     base_url: str
     key: Key = field(repr=False)
     timeout: float = DEFAULT_TIMEOUT
     retry_for: float = DEFAULT_RETRY
+    rate: float = DEFAULT_RATE
+    line: Line = field(factory=Line)
+
+    @property
+    def lines(self) -> tuple[Line, Line]:
+        """The line to the API, and the one to the hosts of files."""
+        few = min(_FILE_CONNECTIONS, self.line.connections)
+        return self.line, evolve(self.line, connections=few)
+
+    def changed(self, timeout: float | None, retry_for: float | None) -> Settings:
+        """Return these settings with other times, where they are given.
+
+        Raises:
+            ConfigurationError: a time is out of range.
+        """
+        return _checked(
+            evolve(
+                self,
+                timeout=self.timeout if timeout is None else timeout,
+                retry_for=self.retry_for if retry_for is None else retry_for,
+            )
+        )
 
 
 def make_settings(
-    api_key: str | None, base_url: str | None, *, timeout: float, retry_for: float
+    api_key: str | None,
+    base_url: str | None,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    retry_for: float = DEFAULT_RETRY,
+    rate: float = DEFAULT_RATE,
+    line: Line | None = None,
 ) -> Settings:
     """Make settings of arguments, and of the environment where they are absent.
 
     Raises:
-        ConfigurationError: the key or the URL is missing or malformed, or a time is out of range.
+        ConfigurationError: the key or the URL is missing or malformed, or a number out of range.
     """
-    if not 0 < timeout < float("inf"):
-        raise ConfigurationError(f"timeout must be a positive number of seconds (got {timeout})")
-    if not 0 <= retry_for < float("inf"):
-        raise ConfigurationError(f"retry_for must be 0 or more seconds (got {retry_for})")
-    return Settings(_base_url(base_url), _key(api_key), timeout, retry_for)
+    where = _base_url(base_url)
+    return _checked(Settings(where, _key(api_key), timeout, retry_for, rate, line or Line()))
+
+
+def _checked(settings: Settings) -> Settings:
+    if not 0 < settings.timeout < float("inf"):
+        raise ConfigurationError(
+            f"timeout must be a positive number of seconds (got {settings.timeout})"
+        )
+    if not 0 <= settings.retry_for < float("inf"):
+        raise ConfigurationError(f"retry_for must be 0 or more seconds (got {settings.retry_for})")
+    if not 0 < settings.rate < float("inf"):
+        raise ConfigurationError(f"rate must be more than 0 a second (got {settings.rate})")
+    if settings.line.connections < 1:
+        raise ConfigurationError(f"connections must be 1 or more (got {settings.line.connections})")
+    return settings
 
 
 def _key(given: str | None) -> Key:

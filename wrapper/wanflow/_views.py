@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from wanflow._settings import make_settings
-from wanflow._work import LINK_LIFE, Work
-from wanflow.errors import InvalidRequest
+from wanflow._flows.waiting import result, timed_out
+from wanflow._work import LINK_LIFE, checked_id
+from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from wanflow._core.recorder import Recorder
+    from wanflow._core.preview import Preview
     from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.crowd import Outcome
     from wanflow._flows.waiting import OnUpdate
+    from wanflow._settings import Settings
+    from wanflow._work import Work
     from wanflow.spec.catalog import Model
 
 
 class ClientView:
     """What both clients are told, and what they can say without a connection."""
 
-    def __init__(
-        self,
-        api_key: str | None,
-        base_url: str | None,
-        *,
-        timeout: float,
-        retry_for: float,
-        ledger: Recorder | None,
-    ) -> None:
-        self._settings = make_settings(api_key, base_url, timeout=timeout, retry_for=retry_for)
-        self._work = Work(self._settings, ledger)
+    def __init__(self, settings: Settings, work: Work) -> None:
+        self._settings = settings
+        self._work = work
 
     @property
     def base_url(self) -> str:
@@ -42,13 +39,47 @@ class ClientView:
         """List the models that the documents describe, by name; nothing is sent."""
         return tuple(self._work.catalog.models.values())
 
+    def preview(
+        self,
+        request: object | None = None,
+        /,
+        *,
+        model: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        validate: bool = True,
+        idempotency_key: str | None = None,
+        **parameters: Any,
+    ) -> Preview:
+        """Show exactly what `submit` would send, the key left out; nothing is sent.
+
+        The arguments and errors are those of `submit`. Local files are not uploaded, and stay
+        paths in what is shown.
+        """
+        order = self._work.order(request, parameters, model, extra, validate, idempotency_key)
+        return self._work.preview(order)
+
+    def notify(self, task_id: str) -> None:
+        """Tell whoever waits for a task that there is news of it, so that they look at once.
+
+        For a callback that arrived: what it says isn't believed, the API is asked. Any thread
+        may call this.
+        """
+        vars(self)["_driver"].ring(checked_id(task_id))
+
+    def with_options(self, *, timeout: float | None = None, retry_for: float | None = None) -> Self:
+        """Return a client with other times over the same connections; closing one closes both."""
+        settings = self._settings.changed(timeout, retry_for)
+        other = copy(self)
+        changed = {
+            "_settings": settings,
+            "_work": self._work.again(settings),
+            "_driver": vars(self)["_driver"].again(settings),
+        }
+        vars(other).update(changed)
+        return other
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
-
-    def _checked_id(self, task_id: object) -> str:
-        if not isinstance(task_id, str) or not task_id.strip():
-            raise InvalidRequest(f"a task id is a word such as task-unified-… (got {task_id!r})")
-        return task_id
 
 
 class TaskView:
@@ -58,6 +89,7 @@ class TaskView:
         self._work = work
         self._id = task_id
         self._snapshot = snapshot
+        self._error: WanflowError | None = None
 
     @property
     def id(self) -> str:
@@ -92,6 +124,20 @@ class TaskView:
             return None if on_update is None else on_update(snapshot)
 
         return see
+
+    def keep(self, seen: Outcome) -> None:
+        """Take in what a wait that was not this object's own saw of the task."""
+        if isinstance(seen, WanflowError):
+            self._error = seen
+        else:
+            self._snapshot, self._error = seen, None
+
+    def _end(self) -> Snapshot:
+        """Return the completed task as last seen, or raise why there is none."""
+        seen = self._snapshot
+        if seen is not None and seen.ended:
+            return result(seen)
+        raise self._error or timed_out(self._id, 0, seen)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._id} {self.status or 'not looked at'}>"

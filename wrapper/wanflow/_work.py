@@ -5,24 +5,29 @@ Both colours hold one of these and a driver, and their methods only bring the tw
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wanflow import _gateway
-from wanflow._flows import downloading, submission, waiting, whole
+from wanflow._core.budget import Budget
+from wanflow._core.preview import Preview
+from wanflow._flows import crowd, downloading, submission, waiting, whole
 from wanflow._flows.order import Wish, place_order
 from wanflow._flows.recording import Recording
-from wanflow.errors import ConfigurationError
+from wanflow.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from os import PathLike
 
     from wanflow._core.effects import Flow
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.crowd import Outcome, Tell
+    from wanflow._flows.downloading import OnProgress
     from wanflow._flows.order import Order
     from wanflow._flows.waiting import OnUpdate
     from wanflow._settings import Settings
@@ -33,12 +38,28 @@ if TYPE_CHECKING:
 LINK_LIFE = timedelta(hours=24)
 
 
+_ID = re.compile(r"[A-Za-z0-9._~:-]{1,256}", re.ASCII)
+_SHOWN = 60
+# Looks under way at once in one wait for many; more would not make a loopback server faster.
+_CROWD = 16
+
+
 class Work:
     """The flows of one client, with its settings and the rules of the documents filled in."""
 
-    def __init__(self, settings: Settings, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        recorder: Recorder | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         self._settings = settings
+        self._budget = budget or Budget(settings.rate)
         self.recording = Recording(recorder, settings.base_url)
+
+    def again(self, settings: Settings) -> Work:
+        """Return the same work under other settings; the budget of looks stays one."""
+        return Work(settings, self.recording.recorder, self._budget)
 
     @property
     def rules(self) -> Rules:
@@ -66,22 +87,79 @@ class Work:
         wish = Wish(request, model, parameters, extra, validate, key)
         return place_order(self.rules, wish)
 
+    def preview(self, order: Order) -> Preview:
+        """Show an order as it would be sent."""
+        request = order.request
+        return Preview(
+            method=request.method,
+            url=self._settings.base_url + request.path,
+            headers=dict(request.headers),
+            body=order.body,
+            content=request.content or b"",
+        )
+
     def submit(self, order: Order) -> Flow[Snapshot]:
         """Submit."""
         return self.recording.submission(order, self._submission(order))
+
+    def submission_of(self, body: Mapping[str, Any], idempotency_key: str) -> Flow[Snapshot]:
+        """Submit a body that was checked before, unrecorded."""
+        return self._submission(self.order(body, {}, None, None, False, idempotency_key))
 
     def query(self, task_id: str) -> Flow[Snapshot]:
         """Look once."""
         return waiting.query(_gateway.query(self.catalog, task_id), task_id)
 
-    def wait(self, task_id: str, timeout: float, on_update: OnUpdate) -> Flow[Snapshot]:
+    def wait(
+        self, task_id: str, timeout: float, on_update: OnUpdate, known: Snapshot | None = None
+    ) -> Flow[Snapshot]:
         """Look until the end."""
-        request, seconds = _gateway.query(self.catalog, task_id), _seconds(timeout)
+        question, seconds = self._question(task_id, known), _seconds(timeout)
         return self.recording.wait(
             task_id,
             on_update,
-            lambda told: waiting.wait(request, task_id, timeout=seconds, on_update=told),
+            lambda told: waiting.wait(question, timeout=seconds, on_update=told),
         )
+
+    def watch(self, task_id: str, timeout: float, known: Snapshot | None) -> Flow[None]:
+        """Look until the end, and emit each look."""
+        seconds = _seconds(timeout)
+        return waiting.watch(lambda told: self.wait(task_id, seconds, told, known))
+
+    def as_completed(
+        self,
+        tasks: Sequence[tuple[str, Snapshot | None]],
+        timeout: float,
+        on_update: OnUpdate,
+        ended: Tell = crowd.emit,
+    ) -> Flow[None]:
+        """Look at many tasks until all have ended, and emit each end."""
+        questions, seconds = [self._question(*task) for task in tasks], _seconds(timeout)
+        at_once = max(1, min(_CROWD, self._settings.line.connections))
+
+        def flow_of(told: OnUpdate, ended: Tell) -> Flow[None]:
+            return crowd.wait_many(
+                questions, timeout=seconds, at_once=at_once, on_update=told, ended=ended
+            )
+
+        names = [question.task_id for question in questions]
+        return self.recording.crowd(names, on_update, flow_of, ended)
+
+    def wait_all(
+        self,
+        tasks: Sequence[tuple[str, Snapshot | None]],
+        timeout: float,
+        on_update: OnUpdate,
+    ) -> Flow[list[Outcome]]:
+        """Look at many tasks until all have ended → the end of each, in the order given."""
+        ends: dict[int, Outcome] = {}
+
+        def ended(index: int, outcome: Outcome) -> Flow[None]:
+            ends[index] = outcome
+            yield from ()
+
+        yield from self.as_completed(tasks, timeout, on_update, ended)
+        return [ends[index] for index in range(len(tasks))]
 
     def run(
         self,
@@ -97,7 +175,7 @@ class Work:
         return whole.run(
             self.recording.submission(order, flow, folder=folder, hold=True),
             on_update=on_update,
-            wait=lambda task_id: self.wait(task_id, seconds, on_update),
+            wait=lambda accepted: self.wait(accepted.id, seconds, on_update, accepted),
             save=None if folder is None else lambda ended: self.download(ended, folder),
         )
 
@@ -107,6 +185,7 @@ class Work:
         folder: str | PathLike[str],
         timeout: float | None = None,
         limit: int | None = None,
+        on_progress: OnProgress = None,
     ) -> Flow[list[Path]]:
         """Save what the links lead to."""
         parcel = downloading.Parcel(
@@ -116,12 +195,34 @@ class Work:
             limit=downloading.DEFAULT_LIMIT if limit is None else limit,
             timeout=downloading.DEFAULT_TIMEOUT if timeout is None else _seconds(timeout),
             expires=_expiry(snapshot),
+            on_progress=on_progress,
         )
         flow = downloading.download(parcel)
         return self.recording.saving(parcel.task_id, parcel.folder, flow)
 
+    def _question(self, task_id: str, known: Snapshot | None) -> waiting.Question:
+        return waiting.Question(
+            task_id,
+            _gateway.query(self.catalog, task_id),
+            self._budget,
+            submitted=None if known is None else known.created,
+            estimate=None if known is None else known.estimated_time,
+        )
+
     def _submission(self, order: Order) -> Flow[Snapshot]:
-        return submission.submit(order, retry_for=self._settings.retry_for)
+        return submission.submit(order, retry_for=self._settings.retry_for, budget=self._budget)
+
+
+def checked_id(task_id: object) -> str:
+    """Return a task id.
+
+    Raises:
+        InvalidRequest: it can't be one.
+    """
+    if not isinstance(task_id, str) or not _ID.fullmatch(task_id) or not task_id.strip("."):
+        shown = repr(task_id)[:_SHOWN]
+        raise InvalidRequest(f"a task id is a word such as task-unified-… (got {shown})")
+    return task_id
 
 
 def _expiry(snapshot: Snapshot) -> float | None:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from wanflow._crowd import failure_of, known, seen_by
 from wanflow._drive import AsyncDriver
-from wanflow._settings import DEFAULT_RETRY, DEFAULT_TIMEOUT, DEFAULT_WAIT
+from wanflow._settings import (
+    DEFAULT_CONNECTIONS,
+    DEFAULT_RATE,
+    DEFAULT_RETRY,
+    DEFAULT_TIMEOUT,
+    DEFAULT_WAIT,
+    Line,
+    make_settings,
+)
 from wanflow._views import ClientView, ResultView, TaskView
+from wanflow._work import Work, checked_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import ssl
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from os import PathLike
     from pathlib import Path
 
@@ -17,8 +28,9 @@ if TYPE_CHECKING:
 
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.downloading import OnProgress
     from wanflow._flows.waiting import OnUpdate
-    from wanflow._work import Work
+    from wanflow.errors import WanflowError
 
 
 class AsyncResult(ResultView):
@@ -36,22 +48,26 @@ class AsyncResult(ResultView):
         *,
         timeout: float | None = None,
         limit: int | None = None,
+        on_progress: OnProgress = None,
     ) -> list[Path]:
         """Save every file into a folder, which is made if need be, and return their paths.
 
-        A file is there whole or not at all. Names come from the task's id; the same task saved
-        again replaces its own files.
+        A file is there whole or not at all; what a broken-off download left is gone on with by
+        the next one. Names come from the task's id; the same task saved again replaces its own
+        files.
 
         Args:
             folder: where to.
             timeout: seconds that one file may take; 15 minutes by default.
             limit: bytes that one file may have; 2 GiB by default.
+            on_progress: called with a Progress for each chunk.
 
         Raises:
             LinkExpired: a link is past its 24 hours.
             DownloadFailed: there is no link, or a file can't be fetched or saved.
         """
-        return await self._driver.play(self._work.download(self._snapshot, folder, timeout, limit))
+        flow = self._work.download(self._snapshot, folder, timeout, limit, on_progress)
+        return await self._driver.play_many(flow)
 
 
 class AsyncTask(TaskView):
@@ -90,8 +106,35 @@ class AsyncTask(TaskView):
             WaitTimeout: it hadn't ended in time; it goes on.
             APIError: the API refused the question (400, 401, 402, 403, 404).
         """
-        flow = self._work.wait(self._id, timeout, self._seen_by(on_update))
+        flow = self._work.wait(self._id, timeout, self._seen_by(on_update), self._snapshot)
         return AsyncResult(self._work, self._driver, await self._driver.play(flow), [])
+
+    async def watch(self, timeout: float = DEFAULT_WAIT) -> AsyncIterator[Snapshot]:
+        """Wait as `wait` does, and hand out each look as it is taken, the last one included.
+
+        A task that failed is no error here: its last snapshot says so.
+
+        Raises:
+            WaitTimeout: it hadn't ended in time; it goes on.
+            APIError: the API refused the question (400, 401, 402, 403, 404).
+        """
+        looks = self._driver.stream(self._work.watch(self._id, timeout, self._snapshot))
+        try:
+            async for snapshot in looks:
+                self._snapshot = snapshot
+                yield snapshot
+        finally:
+            looks.close()
+
+    def result(self) -> AsyncResult:
+        """Return the result of a task that was seen to have ended; nothing is sent.
+
+        Raises:
+            TaskFailed: it ended without one.
+            WaitTimeout: it hadn't ended when it was last seen.
+            WanflowError: the error that ended the last wait for it.
+        """
+        return AsyncResult(self._work, self._driver, self._end(), [])
 
 
 class AsyncClient(ClientView):
@@ -103,11 +146,15 @@ class AsyncClient(ClientView):
         timeout: seconds that one request may take.
         retry_for: seconds within which a submission that was provably not accepted (no
             connection, 429, 503) is sent again; 0 never does.
+        rate: looks at tasks a second, all waits of this client together; fewer after a 429.
+        connections: requests to the API that may be under way at once.
+        proxy: the URL of a proxy; by default that of the environment, as with httpx.
+        verify: an SSL context; False trusts any server.
         transport: an httpx transport to use instead of the network.
         ledger: a `wanflow.Ledger` that keeps a record of all that this client does.
 
     Raises:
-        ConfigurationError: the key or the URL is missing or malformed.
+        ConfigurationError: the key or the URL is missing or malformed, or a number out of range.
     """
 
     def __init__(
@@ -117,11 +164,19 @@ class AsyncClient(ClientView):
         *,
         timeout: float = DEFAULT_TIMEOUT,
         retry_for: float = DEFAULT_RETRY,
+        rate: float = DEFAULT_RATE,
+        connections: int = DEFAULT_CONNECTIONS,
+        proxy: str | None = None,
+        verify: ssl.SSLContext | bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
         ledger: Recorder | None = None,
     ) -> None:
-        super().__init__(api_key, base_url, timeout=timeout, retry_for=retry_for, ledger=ledger)
-        self._driver = AsyncDriver(self._settings, transport)
+        line = Line(connections, transport, proxy, verify)
+        settings = make_settings(
+            api_key, base_url, timeout=timeout, retry_for=retry_for, rate=rate, line=line
+        )
+        super().__init__(settings, Work(settings, ledger))
+        self._driver = AsyncDriver(settings)
 
     async def submit(
         self,
@@ -174,11 +229,91 @@ class AsyncClient(ClientView):
         """
         order = self._work.order(request, parameters, model, extra, validate, idempotency_key)
         flow = self._work.run(order, out=out, timeout=timeout, on_update=on_update)
-        return AsyncResult(self._work, self._driver, *(await self._driver.play(flow)))
+        return AsyncResult(self._work, self._driver, *(await self._driver.play_many(flow)))
 
     def task(self, task_id: str) -> AsyncTask:
         """Take up a task by its id; nothing is sent until it is looked at."""
-        return AsyncTask(self._work, self._driver, self._checked_id(task_id), None)
+        return AsyncTask(self._work, self._driver, checked_id(task_id), None)
+
+    async def wait_all(
+        self,
+        tasks: Iterable[AsyncTask | str],
+        *,
+        timeout: float = DEFAULT_WAIT,
+        on_update: OnUpdate = None,
+    ) -> list[AsyncResult | WanflowError]:
+        """Wait for many tasks, and return what came of each, in the order given.
+
+        What ended a task's wait without a result is returned in its place and not raised, so
+        that one that failed doesn't cost the others: TaskFailed, WaitTimeout, or an APIError
+        where the API refused the question.
+
+        Args:
+            tasks: tasks, or their ids.
+            timeout: seconds to wait at most, for all of them together; 15 minutes by default.
+            on_update: called with each snapshot of each task.
+        """
+        crowd = self._crowd(tasks)
+        flow = self._work.wait_all(known(crowd), timeout, seen_by(crowd, on_update))
+        ends = zip(crowd, await self._driver.play_many(flow), strict=True)
+        return [failure_of(task, end) or task.result() for task, end in ends]
+
+    async def as_completed(
+        self,
+        tasks: Iterable[AsyncTask | str],
+        *,
+        timeout: float = DEFAULT_WAIT,
+        on_update: OnUpdate = None,
+    ) -> AsyncIterator[AsyncTask]:
+        """Wait for many tasks, and hand out each as soon as its wait has ended.
+
+        `task.result()` then returns its result, or raises what ended its wait.
+
+        Args:
+            tasks: tasks, or their ids.
+            timeout: seconds to wait at most, for all of them together; 15 minutes by default.
+            on_update: called with each snapshot of each task.
+        """
+        crowd = self._crowd(tasks)
+        told = seen_by(crowd, on_update)
+        ends = self._driver.stream(self._work.as_completed(known(crowd), timeout, told))
+        try:
+            async for index, end in ends:
+                failure_of(crowd[index], end)
+                yield crowd[index]
+        finally:
+            ends.close()
+
+    async def resume_all(
+        self,
+        out: str | PathLike[str] | None = None,
+        *,
+        timeout: float = DEFAULT_WAIT,
+        resubmit_uncertain: bool = False,
+        at_once: int = DEFAULT_CONNECTIONS,
+        on_ending: OnEnding = None,
+    ) -> list[Ending]:
+        """Take up every job of the ledger that isn't finished and that no living process is at.
+
+        Known tasks are waited for, and their files saved where they were wanted, those whose
+        links die first before the others. A submission whose answer was lost is not sent again.
+
+        Args:
+            out: the folder for files that nobody asked for yet; they are left without one.
+            timeout: seconds that each task is waited for; 15 minutes by default.
+            resubmit_uncertain: whether to send submissions in doubt again, with their keys: safe
+                on a server that honours those, perhaps a second charge on any other.
+            at_once: how many jobs may be under way together.
+            on_ending: called with each ending as it comes.
+
+        Raises:
+            ConfigurationError: the client was given no ledger.
+            LedgerError: the ledger can't be read or written.
+        """
+        from wanflow.ledger import resuming  # noqa: PLC0415 - for those who have a ledger
+
+        terms = resuming.Terms(out, timeout, resubmit_uncertain, at_once, on_ending)
+        return await self._driver.play_many(resuming.resume_all(self._work, terms))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -189,3 +324,6 @@ class AsyncClient(ClientView):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def _crowd(self, tasks: Iterable[AsyncTask | str]) -> list[AsyncTask]:
+        return [task if isinstance(task, AsyncTask) else self.task(task) for task in tasks]

@@ -31,6 +31,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wanflow.spec.violation import Violation
 
 
@@ -217,7 +219,10 @@ class DownloadFailed(WanflowError):
     Attributes:
         url: the link.
         status: the status its server answered with, where it answered.
+        saved: the paths of the task's other files, which could be saved.
     """
+
+    saved: tuple[Path, ...] = ()
 
     def __init__(
         self,

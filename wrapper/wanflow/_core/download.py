@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from attrs import frozen
@@ -57,6 +57,29 @@ class Refused:
     status: int
 
 
+@frozen
+class Stale:
+    """What is on disk is no beginning of the file as it is now: start again from nothing."""
+
+
+Verdict: TypeAlias = Body | Redirect | Refused | Stale
+
+
+@frozen
+class Progress:
+    """How far the download of one file is.
+
+    `index` is its place among the task's `count` links, from 0; `have` and `total` are in bytes,
+    `total` None where the server doesn't say.
+    """
+
+    task_id: str
+    index: int
+    count: int
+    have: int
+    total: int | None
+
+
 def why_not_fetchable(url: str) -> str | None:
     """Say why a link can't be fetched at all; None when it can."""
     try:
@@ -85,27 +108,40 @@ def validator(reply: Reply) -> str | None:
     return reply.headers.get("last-modified")
 
 
-def judge(url: str, reply: Reply, have: int) -> Body | Redirect | Refused:
-    """Decide what an answer's head means, when `have` bytes are on disk already."""
+def judge(url: str, reply: Reply, have: int, known: str | None = None) -> Verdict:
+    """Decide what an answer's head means, when `have` bytes of the file `known` are on disk."""
     if reply.status in REDIRECTS:
         return _redirect(url, reply)
     if reply.headers.get("content-encoding", "identity") != "identity":
         return Refused("the server encoded it although asked not to", reply.status)
-    if reply.status == 200:  # noqa: PLR2004
-        return Body(0, _length(reply))
-    if reply.status == 206:  # noqa: PLR2004
-        return _part(reply, have)
-    return Refused(f"its server answered {reply.status}", reply.status)
+    match reply.status:
+        case 200:
+            return Body(0, _length(reply))
+        case 206:
+            return _part(reply, have, known)
+        case 416 if have:
+            return Stale()
+        case status:
+            return Refused(f"its server answered {status}", status)
 
 
-def file_name(task_id: str, index: int, count: int, url: str, content_type: str) -> str:
-    """Name a file after its task, its place among the results (from 1), and what it is.
+def stem(task_id: str, index: int, count: int) -> str:
+    """Name a file after its task and its place among the results (from 1), without what it is.
 
-    Nothing of it can leave the folder that it is saved in, whatever the id or the link says.
+    Nothing of it can leave the folder that it is saved in, whatever the id says.
     """
-    stem = _UNSAFE.sub("_", task_id).strip("._")[:120] or "task"
-    place = f"-{index + 1}" if count > 1 else ""
-    return f"{stem}{place}{_extension(url, content_type)}"
+    name = _UNSAFE.sub("_", task_id).strip("._")[:120] or "task"
+    return f"{name}-{index + 1}" if count > 1 else name
+
+
+def extension(url: str, content_type: str) -> str:
+    """Return the end of a file's name: by its type, else by its link, else `.bin`."""
+    kind = content_type.partition(";")[0].strip().lower()
+    known = _EXTENSIONS.get(kind)
+    if known:
+        return known
+    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    return suffix if _SAFE_SUFFIX.fullmatch(suffix) else ".bin"
 
 
 def _redirect(url: str, reply: Reply) -> Redirect | Refused:
@@ -118,22 +154,15 @@ def _redirect(url: str, reply: Reply) -> Redirect | Refused:
     return Redirect(target)
 
 
-def _part(reply: Reply, have: int) -> Body | Refused:
+def _part(reply: Reply, have: int, known: str | None) -> Verdict:
     found = _RANGE.fullmatch(reply.headers.get("content-range", ""))
     if found is None or int(found[1]) != have:
         return Refused("the server sent another part than was asked for", reply.status)
+    if validator(reply) not in {None, known}:
+        return Stale()
     return Body(have, None if found[2] == "*" else int(found[2]))
 
 
 def _length(reply: Reply) -> int | None:
     text = reply.headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None  # noqa: PLR2004
-
-
-def _extension(url: str, content_type: str) -> str:
-    kind = content_type.partition(";")[0].strip().lower()
-    known = _EXTENSIONS.get(kind)
-    if known:
-        return known
-    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
-    return suffix if _SAFE_SUFFIX.fullmatch(suffix) else ".bin"

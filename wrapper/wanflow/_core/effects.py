@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 from attrs import field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Container, Generator, Mapping
 
 T = TypeVar("T")
 
@@ -73,9 +73,10 @@ class Send:
 
 @frozen
 class Sleep:
-    """Wait for some seconds."""
+    """Wait for some seconds, or until the `topic` is rung, where there is one → whether it was."""
 
     seconds: float
+    topic: str | None = None
 
 
 @frozen
@@ -107,15 +108,67 @@ class Act:
 class Fetch:
     """Stream a link, without the key, into a sink → None, or raises Fault.
 
-    Redirects aren't followed and bodies aren't decoded: both are the flow's to decide.
+    It may take `seconds` in all; `told` is called after each chunk. Redirects aren't followed and
+    bodies aren't decoded: both are the flow's to decide.
     """
 
     url: str
     headers: Mapping[str, str]
     sink: Sink
+    seconds: float
+    told: Callable[[], Any] | None = None
 
 
-Effect: TypeAlias = Send | Sleep | Now | Draw | Notify | Act | Fetch
+@frozen
+class Alone:
+    """Change what all flows of a client share, while no other flow does → whatever it returns."""
+
+    function: Callable[[], Any]
+
+
+@frozen
+class Start:
+    """Play another flow beside this one; `Join` tells its end, under `key`."""
+
+    key: Any
+    flow: Flow[Any]
+
+
+@frozen
+class Join:
+    """Wait for what happens next, at most some seconds → Done, Rung, or None when nothing did.
+
+    `topics` are those whose rings matter here.
+    """
+
+    seconds: float | None
+    topics: Container[str] = ()
+
+
+@frozen
+class Done:
+    """A started flow has ended: with `value`, or with `error` where there is one."""
+
+    key: Any
+    value: Any = None
+    error: BaseException | None = None
+
+
+@frozen
+class Rung:
+    """Somebody outside says that there is news of a topic."""
+
+    topic: str
+
+
+@frozen
+class Emit:
+    """Hand a value to whoever iterates over this flow; no started flow may be under way."""
+
+    value: Any
+
+
+Effect: TypeAlias = "Send | Sleep | Now | Draw | Notify | Act | Fetch | Alone | Start | Join | Emit"
 
 if TYPE_CHECKING:
     Flow: TypeAlias = Generator[Effect, Any, T]
@@ -136,9 +189,19 @@ def draw() -> Flow[float]:
     return cast("float", (yield Draw()))
 
 
-def sleep(seconds: float) -> Flow[None]:
-    """Yield Sleep."""
-    yield Sleep(seconds)
+def sleep(seconds: float, topic: str | None = None) -> Flow[bool]:
+    """Yield Sleep, and say what comes back."""
+    return cast("bool", (yield Sleep(seconds, topic)))
+
+
+def alone(function: Callable[[], T]) -> Flow[T]:
+    """Yield Alone, and say what comes back."""
+    return cast("T", (yield Alone(function)))
+
+
+def join(seconds: float | None, topics: Container[str] = ()) -> Flow[Done | Rung | None]:
+    """Yield Join, and say what comes back."""
+    return cast("Done | Rung | None", (yield Join(seconds, topics)))
 
 
 def act(function: Callable[[], T]) -> Flow[T]:

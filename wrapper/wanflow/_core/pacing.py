@@ -1,6 +1,13 @@
-"""How long to wait between two looks at a task."""
+"""How long to wait between two looks at a task: as long as what is known of it allows."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+if TYPE_CHECKING:
+    from wanflow._core.snapshot import Snapshot
 
 _FIRST = 0.5
 _GROWTH = 1.5
@@ -8,14 +15,29 @@ _CEILING = 5.0
 _SPREAD = 0.2
 
 
-def interval(look: int, chance: float) -> float:
-    """Return the seconds after look number `look` (from 0): half a second, growing to five.
+@frozen
+class Track:
+    """What is known of a task's course. Moments are in ticks, in seconds.
 
-    `chance` in [0, 1) spreads the looks of tasks that were submitted together by ten per cent
-    either way.
+    `begun` is when it was submitted, as far as is known; `estimate` the seconds that the API
+    said it takes; `first` and `last` are the first and the last moment at which its progress
+    was seen to have changed, each with the progress in percent.
     """
-    base = min(_CEILING, _FIRST * _GROWTH ** min(look, 20))
-    return base * (1 - _SPREAD / 2 + _SPREAD * chance)
+
+    begun: float
+    looks: int = 0
+    estimate: float | None = None
+    first: tuple[float, int] | None = None
+    last: tuple[float, int] | None = None
+
+    def seen(self, ticks: float, snapshot: Snapshot) -> Track:
+        """Return what is known after a look."""
+        return evolve(self, looks=self.looks + 1)
+
+    def interval(self, ticks: float, chance: float) -> float:
+        """Return the seconds until the next look; `chance` in [0, 1) spreads those of twins."""
+        base = min(_CEILING, _FIRST * _GROWTH ** min(self.looks, 20))
+        return base * (1 - _SPREAD / 2 + _SPREAD * chance)
 
 
 def pause(wanted: float, asked: float | None, left: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import frozen
 
@@ -10,21 +10,27 @@ from wanflow import errors
 from wanflow._core.download import (
     GONE,
     Body,
+    Progress,
     Redirect,
     Refused,
-    file_name,
+    Stale,
+    extension,
     request_headers,
+    stem,
     why_not_fetchable,
 )
-from wanflow._core.effects import Fault, Fetch, act, draw, now, sleep
+from wanflow._core.effects import Done, Fault, Fetch, Start, act, draw, join, now, sleep
 from wanflow._core.retry import backoff
 from wanflow._files import PartFile
 from wanflow._flows.waiting import about
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from wanflow._core.effects import Flow
+
+    OnProgress: TypeAlias = Callable[[Progress], Any] | None
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds that one file may take."""
@@ -33,6 +39,7 @@ DEFAULT_LIMIT = 2 * 1024**3
 
 _TRIES = 5
 _REDIRECTS = 5
+_AT_ONCE = 4
 # A server that answers so may well send the file a moment later.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -51,10 +58,13 @@ class Parcel:
     limit: int
     timeout: float
     expires: float | None
+    on_progress: OnProgress = None
 
 
 def download(parcel: Parcel) -> Flow[list[Path]]:
-    """Save every link of a task, in their order → the paths.
+    """Save every link of a task, some at once → the paths, in the order of the links.
+
+    All are tried, whatever becomes of one: each was paid for.
 
     Raises:
         LinkExpired: a link is past its time.
@@ -63,11 +73,38 @@ def download(parcel: Parcel) -> Flow[list[Path]]:
     with about(parcel.task_id):
         if not parcel.links:
             raise errors.DownloadFailed(f"task {parcel.task_id} has no links to download")
-        paths: list[Path] = []
-        for index in range(len(parcel.links)):
-            path = yield from _save(parcel, index)
-            paths.append(path)
-        return paths
+        if len(parcel.links) == 1:
+            return [(yield from _save(parcel, 0))]
+        return (yield from _save_all(parcel))
+
+
+def _save_all(parcel: Parcel) -> Flow[list[Path]]:
+    left = list(range(len(parcel.links)))[::-1]
+    flying = 0
+    paths: dict[int, Path] = {}
+    failures: list[BaseException] = []
+    while left or flying:
+        while left and flying < _AT_ONCE:
+            index = left.pop()
+            yield Start(index, _save(parcel, index))
+            flying += 1
+        event = yield from join(None)
+        if isinstance(event, Done):
+            flying -= 1
+            if event.error is None:
+                paths[event.key] = event.value
+            else:
+                failures.append(event.error)
+    saved = [paths[index] for index in sorted(paths)]
+    if failures:
+        raise _with_saved(failures[0], saved)
+    return saved
+
+
+def _with_saved(error: BaseException, saved: list[Path]) -> BaseException:
+    if isinstance(error, errors.DownloadFailed):
+        error.saved = tuple(saved)
+    return error
 
 
 def _save(parcel: Parcel, index: int) -> Flow[Path]:
@@ -75,24 +112,29 @@ def _save(parcel: Parcel, index: int) -> Flow[Path]:
     reason = why_not_fetchable(url)
     if reason is not None:
         raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
-    part = yield from act(lambda: PartFile(parcel.folder, parcel.limit))
+    name = stem(parcel.task_id, index, len(parcel.links))
+    part = yield from act(lambda: PartFile(parcel.folder, name, parcel.limit))
     try:
-        yield from _fill(parcel, part, url)
-        name = file_name(parcel.task_id, index, len(parcel.links), part.url, part.content_type)
-        return (yield from act(lambda: part.keep(name)))
+        yield from _fill(parcel, index, part)
+        return (yield from act(lambda: part.keep(extension(part.url, part.content_type))))
+    except errors.DownloadFailed as error:
+        lost = isinstance(error, errors.LinkExpired) or part.have > parcel.limit
+        (part.discard if lost else part.leave)()
+        raise
     except BaseException:
-        part.discard()
+        part.leave()
         raise
 
 
-def _fill(parcel: Parcel, part: PartFile, url: str) -> Flow[None]:
+def _fill(parcel: Parcel, index: int, part: PartFile) -> Flow[None]:
     """Fetch into the part file until it is whole, from where it stands after each fault."""
+    url = part.url = parcel.links[index]
     deadline = (yield from now()).ticks + parcel.timeout
-    part.url = url
     failures = redirects = 0
     while True:
         before = part.have
-        trouble = yield from _fetch(part)
+        left = deadline - (yield from now()).ticks
+        trouble = yield from _fetch(parcel, index, part, left)
         match part.verdict:
             case Redirect(target) if redirects < _REDIRECTS:
                 part.url, redirects = target, redirects + 1
@@ -101,25 +143,38 @@ def _fill(parcel: Parcel, part: PartFile, url: str) -> Flow[None]:
                 raise _refused(parcel, url, reason, status, (yield from now()).unix)
             case Body() if trouble is None and part.whole:
                 return
+            case Stale():
+                part.start_at(0)
+            case Body() if part.have > before:
+                failures = 0
             case _:
                 pass
-        failures = 1 if part.have > before else failures + 1
+        failures += 1
         pause = backoff(failures, (yield from draw()))
-        if failures >= _TRIES or (yield from now()).ticks + pause > deadline:
+        if failures >= _TRIES or (yield from now()).ticks + pause >= deadline:
             raise errors.DownloadFailed(
                 f"{url} can't be fetched: {_trouble(part, trouble)}", url=url
             )
         yield from sleep(pause)
 
 
-def _fetch(part: PartFile) -> Flow[str | None]:
+def _fetch(parcel: Parcel, index: int, part: PartFile, left: float) -> Flow[str | None]:
     """Fetch once → what broke it off, None where nothing did."""
     part.verdict = None
     try:
-        yield Fetch(part.url, request_headers(part.have, part.validator), part)
+        headers = request_headers(part.have, part.validator)
+        yield Fetch(part.url, headers, part, left, _telling(parcel, index, part))
     except Fault as fault:
         return fault.reason
     return None
+
+
+def _telling(parcel: Parcel, index: int, part: PartFile) -> Callable[[], Any] | None:
+    on_progress = parcel.on_progress
+    if on_progress is None:
+        return None
+    count = len(parcel.links)
+    return lambda: on_progress(Progress(parcel.task_id, index, count, part.have, part.total))
 
 
 def _trouble(part: PartFile, trouble: str | None) -> str:
@@ -128,6 +183,8 @@ def _trouble(part: PartFile, trouble: str | None) -> str:
             return f"more than {_REDIRECTS} redirects"
         case Refused(reason, _):
             return reason
+        case Stale():
+            return "its server sends no part of it that fits the others"
         case _:
             return trouble or f"the server sent {part.have} of {part.total} bytes"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -9,15 +10,16 @@ from attrs import frozen
 from wanflow import errors
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
+from wanflow._core.snapshot import Snapshot
 from wanflow._flows.waiting import about
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wanflow._core.effects import Flow
     from wanflow._core.recorder import Recorder
-    from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.crowd import Outcome, Tell
     from wanflow._flows.order import Order
     from wanflow._flows.waiting import OnUpdate
 
@@ -60,6 +62,24 @@ class Recording:
             return flow_of(on_update)
         return _wait(self.recorder, self.server, task_id, flow_of(self._seen(on_update)))
 
+    def crowd(
+        self,
+        task_ids: Sequence[str],
+        on_update: OnUpdate,
+        flow_of: Callable[[OnUpdate, Tell], Flow[None]],
+        ended: Tell,
+    ) -> Flow[None]:
+        """Record the waits of a crowd, and the end of each."""
+        if self.recorder is None:
+            return flow_of(on_update, ended)
+        recorder, server = self.recorder, self.server
+
+        def record(index: int, outcome: Outcome) -> Flow[None]:
+            yield from _end(recorder, server, task_ids[index], outcome)
+            yield from ended(index, outcome)
+
+        return _wait_many(recorder, server, task_ids, flow_of(self._seen(on_update), record))
+
     def saving(self, task_id: str, folder: Path, flow: Flow[list[Path]]) -> Flow[list[Path]]:
         """Record where files are wanted, and what was saved."""
         if self.recorder is None:
@@ -85,18 +105,29 @@ def submit(
     if known is not None:
         flow.close()
         return known
+    return (yield from outcome(recorder, intent.key, flow, hold=hold))
+
+
+def outcome(recorder: Recorder, key: str, flow: Flow[Snapshot], *, hold: bool) -> Flow[Snapshot]:
+    """Submit what is written down as an intent, and write down what came of it."""
     try:
         snapshot = yield from flow
     except BaseException as error:
         if not _provably_refused(error):
-            recorder.uncertain(intent.key, f"{type(error).__name__}: {error}")
+            recorder.uncertain(key, _doubt(error))
             raise
         reason = str(error)
-        yield from act(lambda: recorder.refused(intent.key, reason))
+        yield from act(lambda: recorder.refused(key, reason))
         raise
     with about(snapshot.id):
-        yield from act(lambda: recorder.accepted(intent.key, snapshot, hold=hold))
+        yield from act(lambda: recorder.accepted(key, snapshot, hold=hold))
     return snapshot
+
+
+def _doubt(error: BaseException) -> str:
+    if isinstance(error, errors.SubmitUncertain):
+        return error.reason
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _provably_refused(error: BaseException) -> bool:
@@ -126,6 +157,30 @@ def _wait(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -
         finally:
             recorder.let_go(server, task_id)
     return ended
+
+
+def _wait_many(
+    recorder: Recorder, server: str, task_ids: Sequence[str], flow: Flow[None]
+) -> Flow[None]:
+    try:
+        for task_id in task_ids:
+            yield from act(partial(recorder.hold, server, task_id))
+        yield from flow
+    finally:
+        for task_id in task_ids:
+            recorder.let_go(server, task_id)
+
+
+def _end(recorder: Recorder, server: str, task_id: str, outcome: Outcome) -> Flow[None]:
+    match outcome:
+        case errors.NotFound():
+            yield from act(lambda: recorder.lost(server, task_id, str(outcome)))
+        case errors.TaskFailed(snapshot=Snapshot() as failed):
+            yield from act(lambda: recorder.ended(server, failed))
+        case Snapshot():
+            yield from act(lambda: recorder.ended(server, outcome))
+        case _:
+            pass
 
 
 def _save(

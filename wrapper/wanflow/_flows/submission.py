@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wanflow import errors
 from wanflow._core import answer, retry
-from wanflow._core.effects import Fault, draw, now, send, sleep
+from wanflow._core.effects import Fault, alone, draw, now, send, sleep
 from wanflow._core.snapshot import Snapshot, read_snapshot
 
 if TYPE_CHECKING:
+    from wanflow._core.budget import Budget
     from wanflow._core.effects import Flow, Reply
     from wanflow._flows.order import Order
 
 _log = logging.getLogger("wanflow")
 
 
-def submit(order: Order, *, retry_for: float) -> Flow[Snapshot]:
+def submit(order: Order, *, retry_for: float, budget: Budget) -> Flow[Snapshot]:
     """Submit, and repeat within `retry_for` seconds only what provably was not accepted.
+
+    A 429 lowers the client's budget of looks, too.
 
     Raises:
         ConnectionFailed: nothing reached the API.
@@ -33,7 +37,10 @@ def submit(order: Order, *, retry_for: float) -> Flow[Snapshot]:
             _log.info("submitted %s as task %s", order.model, outcome.id)
             return outcome
         pause = yield from _pause(outcome, attempt)
-        elapsed = (yield from now()).ticks - start.ticks
+        ticks = (yield from now()).ticks
+        if isinstance(outcome, errors.RateLimited):
+            yield from alone(partial(budget.refused, ticks, outcome.retry_after))
+        elapsed = ticks - start.ticks
         if not retry.fits(pause, elapsed=elapsed, budget=retry_for):
             raise outcome
         _log.info("not accepted (%s); sent again in %.1f s", outcome, pause)

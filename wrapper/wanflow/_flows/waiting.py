@@ -6,16 +6,20 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from attrs import frozen
+
 from wanflow import errors
 from wanflow._core import answer, pacing
-from wanflow._core.effects import Fault, Notify, draw, now, send, sleep
+from wanflow._core.effects import Emit, Fault, Notify, alone, draw, now, send, sleep
 from wanflow._core.failure import task_failed
+from wanflow._core.pacing import Track
 from wanflow._core.snapshot import Snapshot, read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from wanflow._core.effects import Flow, Request
+    from wanflow._core.budget import Budget
+    from wanflow._core.effects import Effect, Flow, Instant, Request
 
     OnUpdate: TypeAlias = Callable[[Snapshot], object] | None
 
@@ -23,6 +27,28 @@ _log = logging.getLogger("wanflow")
 
 # These end a wait: what they say of the key, the account or the id will not change by itself.
 _FINAL = frozenset({400, 401, 402, 403, 404})
+_TOO_MANY = 429
+# A task is asked about for this long after its submission at most, whatever `created` says.
+_OLDEST = 86_400.0
+
+
+@frozen
+class Question:
+    """A task to be asked about: the request that does, and what is known of it so far.
+
+    `submitted` is in unix seconds, `estimate` in seconds from the submission.
+    """
+
+    task_id: str
+    request: Request
+    budget: Budget
+    submitted: float | None = None
+    estimate: float | None = None
+
+    def track(self, instant: Instant) -> Track:
+        """Begin to follow the task."""
+        age = 0.0 if self.submitted is None else instant.unix - self.submitted
+        return Track(instant.ticks - min(max(0.0, age), _OLDEST), estimate=self.estimate)
 
 
 def query(request: Request, task_id: str) -> Flow[Snapshot]:
@@ -46,7 +72,7 @@ def query(request: Request, task_id: str) -> Flow[Snapshot]:
         raise answer.unreadable(reply, str(error), task_id=task_id) from error
 
 
-def wait(request: Request, task_id: str, *, timeout: float, on_update: OnUpdate) -> Flow[Snapshot]:
+def wait(question: Question, *, timeout: float, on_update: OnUpdate) -> Flow[Snapshot]:
     """Look at a task until it has ended, at most `timeout` seconds; faults on the way are borne.
 
     Whatever leaves the wait carries the task's id, an interrupt included.
@@ -56,23 +82,57 @@ def wait(request: Request, task_id: str, *, timeout: float, on_update: OnUpdate)
         WaitTimeout: it hadn't ended in time; it goes on.
         APIError: the API refused the question itself (400 to 404).
     """
-    with about(task_id):
-        deadline = (yield from now()).ticks + timeout
+    with about(question.task_id):
+        start = yield from now()
+        deadline, track = start.ticks + timeout, question.track(start)
         seen: Snapshot | None = None
-        look = 0
         while True:
-            found, asked = yield from _look(request, task_id)
+            yield from _turn(question.budget, deadline)
+            found, asked = yield from look(question)
+            ticks = (yield from now()).ticks
             if found is not None:
-                yield from _tell(on_update, seen, found)
-                seen = found
+                yield from tell(on_update, seen, found)
+                seen, track = found, track.seen(ticks, found)
                 if seen.ended:
-                    return _result(seen)
-            left = deadline - (yield from now()).ticks
-            if left <= 0:
-                raise _timed_out(task_id, timeout, seen)
-            wanted = pacing.interval(look, (yield from draw()))
-            yield from sleep(pacing.pause(wanted, asked, left))
-            look += 1
+                    return result(seen)
+            if ticks >= deadline:
+                raise timed_out(question.task_id, timeout, seen)
+            wanted = track.interval(ticks, (yield from draw()))
+            yield from sleep(pacing.pause(wanted, asked, deadline - ticks), question.task_id)
+
+
+def watch(flow_of: Callable[[OnUpdate], Flow[Snapshot]]) -> Flow[None]:
+    """Emit each snapshot of a wait, that of its end included; a failed task is no error here.
+
+    `flow_of` makes the wait for a callback.
+    """
+
+    def emitted(_: Snapshot) -> None:
+        """Mark the effects that are for whoever iterates."""
+
+    flow = flow_of(emitted)
+    try:
+        effect: Effect = next(flow)
+        while True:
+            if isinstance(effect, Notify) and effect.callback is emitted:
+                yield Emit(effect.value)
+                effect = flow.send(None)
+            else:
+                effect = yield from _passed_on(flow, effect)
+    except (StopIteration, errors.TaskFailed):
+        return
+    finally:
+        flow.close()
+
+
+def _passed_on(flow: Flow[Snapshot], effect: Effect) -> Flow[Effect]:
+    try:
+        outcome = yield effect
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        return flow.throw(error)
+    return flow.send(outcome)
 
 
 @contextmanager
@@ -90,34 +150,64 @@ def about(task_id: str) -> Generator[None]:
         raise
 
 
-def _look(request: Request, task_id: str) -> Flow[tuple[Snapshot | None, float | None]]:
-    """Look once → the task, or None where nothing was learnt, and the pause that was asked for."""
+def look(question: Question) -> Flow[tuple[Snapshot | None, float | None]]:
+    """Look once → the task, or None where nothing was learnt, and the pause that was asked for.
+
+    Raises:
+        APIError: the API refused the question itself (400 to 404).
+    """
+    budget = question.budget
     try:
-        return (yield from query(request, task_id)), None
+        found = yield from query(question.request, question.task_id)
     except errors.APIError as error:
         if error.status in _FINAL:
             raise
-        _log.warning("task %s: %s; the wait goes on", task_id, error)
+        _log.warning("task %s: %s; the wait goes on", question.task_id, error)
+        if error.status == _TOO_MANY:
+            ticks, asked = (yield from now()).ticks, error.retry_after
+            yield from alone(lambda: budget.refused(ticks, asked))
         return None, error.retry_after
     except errors.ConnectionFailed as error:
         _log.warning("%s; the wait goes on", error)
         return None, None
+    yield from alone(budget.answered)
+    return found, None
 
 
-def _tell(on_update: OnUpdate, seen: Snapshot | None, found: Snapshot) -> Flow[None]:
+def _turn(budget: Budget, deadline: float) -> Flow[None]:
+    """Wait until the client's budget has a look for this wait, at most until the deadline."""
+    while True:
+        ticks = (yield from now()).ticks
+        delay = yield from alone(lambda: budget.reserve(ticks))  # noqa: B023 - called at once
+        if delay <= 0 or ticks >= deadline:
+            return
+        yield from sleep(min(delay, deadline - ticks))
+        ticks = (yield from now()).ticks
+        if not budget.blocked(ticks):
+            return
+
+
+def tell(on_update: OnUpdate, seen: Snapshot | None, found: Snapshot) -> Flow[None]:
+    """Tell the user of a look, and the log of a status that the documents don't have."""
     if not found.known and (seen is None or seen.status != found.status):
         _log.warning("task %s: unknown status %r; the wait goes on", found.id, found.status)
     if on_update is not None:
         yield Notify(on_update, found)
 
 
-def _result(snapshot: Snapshot) -> Snapshot:
+def result(snapshot: Snapshot) -> Snapshot:
+    """Return an ended task that has a result.
+
+    Raises:
+        TaskFailed: it has none.
+    """
     if snapshot.completed:
         return snapshot
     raise task_failed(snapshot)
 
 
-def _timed_out(task_id: str, timeout: float, seen: Snapshot | None) -> errors.WaitTimeout:
+def timed_out(task_id: str, timeout: float, seen: Snapshot | None) -> errors.WaitTimeout:
+    """Make the error for a wait whose time is up."""
     state = f"last seen {seen.status or 'without a status'}" if seen else "never seen"
     return errors.WaitTimeout(
         f"task {task_id} had not ended after {timeout:g} s ({state}). It goes on: "

@@ -20,7 +20,7 @@ def run(
     submission: Flow[Snapshot],
     *,
     on_update: OnUpdate,
-    wait: Callable[[str], Flow[Snapshot]],
+    wait: Callable[[Snapshot], Flow[Snapshot]],
     save: Callable[[Snapshot], Flow[list[Path]]] | None,
 ) -> Flow[tuple[Snapshot, list[Path]]]:
     """Submit, wait and save → the ended task and the files, which are none where `save` is None.
@@ -31,6 +31,6 @@ def run(
     with about(accepted.id):
         if on_update is not None:
             yield Notify(on_update, accepted)
-        ended = yield from wait(accepted.id)
+        ended = yield from wait(accepted)
         paths = [] if save is None else (yield from save(ended))
         return ended, paths

@@ -1,0 +1,84 @@
+"""How a sleeping wait is told from outside that there is news of its task.
+
+A ring that comes while nobody sleeps on its topic is kept for the next who does, so that none is
+lost between a look and the sleep after it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Generator
+
+    Wake: TypeAlias = Callable[[str], Any]
+
+# A ring for a task that nobody waits for is forgotten when so many others have come.
+_KEPT = 4096
+
+
+@frozen(eq=False)
+class Listener:
+    """Whoever is to be woken by rings of its topics; `wake` may be called from any thread."""
+
+    topics: Container[str]
+    wake: Wake = field(repr=False)
+
+
+class Bells:
+    """The topics of one client, and who sleeps on which. Any thread may ring."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sleepers: dict[str, set[Listener]] = {}
+        self._crowds: set[Listener] = set()
+        self._kept: OrderedDict[str, None] = OrderedDict()
+
+    def ring(self, topic: str) -> None:
+        """Wake everybody who sleeps on a topic, or else whoever does so next."""
+        with self._lock:
+            listeners = list(self._sleepers.get(topic, ()))
+            listeners += [crowd for crowd in self._crowds if topic in crowd.topics]
+            if not listeners:
+                self._kept[topic] = None
+                if len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+        for listener in listeners:
+            listener.wake(topic)
+
+    @contextmanager
+    def sleeper(self, topic: str, wake: Wake) -> Generator[bool]:
+        """Listen to one topic inside the block → whether it had been rung before."""
+        listener = Listener((topic,), wake)
+        with self._lock:
+            rung = self._kept.pop(topic, self) is None
+            self._sleepers.setdefault(topic, set()).add(listener)
+        try:
+            yield rung
+        finally:
+            with self._lock:
+                self._sleepers[topic].discard(listener)
+                if not self._sleepers[topic]:
+                    del self._sleepers[topic]
+
+    @contextmanager
+    def crowd(self, topics: Container[str], wake: Wake) -> Generator[None]:
+        """Listen to many topics inside the block; what had been rung before is told at once."""
+        listener = Listener(topics, wake)
+        with self._lock:
+            before = [topic for topic in self._kept if topic in topics]
+            for topic in before:
+                del self._kept[topic]
+            self._crowds.add(listener)
+        try:
+            for topic in before:
+                wake(topic)
+            yield
+        finally:
+            with self._lock:
+                self._crowds.discard(listener)

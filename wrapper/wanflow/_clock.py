@@ -1,0 +1,38 @@
+"""The machine's clocks, its sleep and its chance, as the drivers take them."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+
+from wanflow._core.effects import Instant
+
+if TYPE_CHECKING:
+    import threading
+
+
+class SystemClock:
+    """Real time. A test gives the drivers another."""
+
+    def now(self) -> Instant:
+        """Read both clocks."""
+        return Instant(time.monotonic(), time.time())
+
+    def draw(self) -> float:
+        """Draw from [0, 1)."""
+        return random.random()  # noqa: S311 - spreads retries, guards nothing
+
+    def sleep(self, seconds: float) -> None:
+        """Block for some seconds."""
+        time.sleep(seconds)
+
+    def sleep_until(self, event: threading.Event, seconds: float) -> bool:
+        """Block for some seconds, or until the event is set → whether it was."""
+        return event.wait(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        """Wait for some seconds."""
+        await anyio.sleep(seconds)

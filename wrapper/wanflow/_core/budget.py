@@ -1,0 +1,55 @@
+"""How often one client looks at tasks: one budget for all its waits, lowered when a 429 comes."""
+
+from __future__ import annotations
+
+# A 429 without a number is followed by so many seconds without a look.
+_PAUSE = 2.0
+# Each look that is answered gives back this share of the full rate.
+_RECOVERY = 0.01
+# Answers that come within so many seconds of a 429 were asked for before it.
+_ECHO = 1.0
+_LOWEST = 0.05
+
+
+class Budget:
+    """Looks a second, shared by every wait of a client. Moments are in ticks, in seconds.
+
+    Its methods are to be called by one flow at a time.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._full = rate
+        self._rate = rate
+        self._next = 0.0
+        self._until = 0.0
+        self._lowered = -_ECHO
+
+    @property
+    def rate(self) -> float:
+        """Looks a second, as it is now."""
+        return self._rate
+
+    def wait(self, ticks: float) -> float:
+        """Return how many seconds remain until the next look is free; it stays free."""
+        return max(0.0, self._next - ticks, self._until - ticks)
+
+    def reserve(self, ticks: float) -> float:
+        """Take the next free look → seconds until it."""
+        at = max(ticks, self._next, self._until)
+        self._next = at + 1.0 / self._rate
+        return at - ticks
+
+    def blocked(self, ticks: float) -> bool:
+        """Tell whether the server asked for a pause that isn't over, after a look was reserved."""
+        return ticks < self._until
+
+    def answered(self) -> None:
+        """Take note of a look that was answered: the rate goes up again."""
+        self._rate = min(self._full, self._rate + self._full * _RECOVERY)
+
+    def refused(self, ticks: float, asked: float | None) -> None:
+        """Take note of a 429: no look until the pause is over, and half as many after it."""
+        self._until = max(self._until, ticks + (_PAUSE if asked is None else asked))
+        if ticks - self._lowered >= _ECHO:
+            self._rate = max(_LOWEST, self._rate / 2)
+            self._lowered = ticks

@@ -1,0 +1,51 @@
+"""A flow being played, in no colour: what it asks for now, and what it came to in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from wanflow._core.effects import Emit
+
+if TYPE_CHECKING:
+    from wanflow._core.effects import Effect, Flow
+
+T = TypeVar("T")
+
+
+class Script(Generic[T]):
+    """A flow, step by step. `effect` is None once it has ended; then `value` is its result.
+
+    What the flow raises leaves the step that made it do so.
+    """
+
+    def __init__(self, flow: Flow[T]) -> None:
+        self._flow = flow
+        self.value: T | None = None
+        self.effect: Effect | None = None
+        self.go_on(None)
+
+    @property
+    def playing(self) -> bool:
+        """Whether there is something to do before the flow emits or ends."""
+        return self.effect is not None and not isinstance(self.effect, Emit)
+
+    def go_on(self, outcome: Any) -> None:
+        """Tell the flow what came of its effect."""
+        try:
+            self.effect = self._flow.send(outcome)
+        except StopIteration as end:
+            self._end(end)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the flow that its effect raised."""
+        try:
+            self.effect = self._flow.throw(error)
+        except StopIteration as end:
+            self._end(end)
+
+    def close(self) -> None:
+        """Stop the flow wherever it is."""
+        self._flow.close()
+
+    def _end(self, end: StopIteration) -> None:
+        self.effect, self.value = None, end.value

@@ -1,0 +1,40 @@
+"""Many tasks of one wait: what it begins with, and what it leaves in each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wanflow.errors import WanflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.crowd import Outcome
+    from wanflow._flows.waiting import OnUpdate
+    from wanflow._views import TaskView
+
+
+def known(tasks: Sequence[TaskView]) -> list[tuple[str, Snapshot | None]]:
+    """Return what a wait begins with: ids, and each task as last seen."""
+    return [(task.id, task.snapshot) for task in tasks]
+
+
+def seen_by(tasks: Sequence[TaskView], on_update: OnUpdate) -> OnUpdate:
+    """Return a callback that keeps each snapshot in the tasks of its id, too."""
+    by_id: dict[str, list[TaskView]] = {}
+    for task in tasks:
+        by_id.setdefault(task.id, []).append(task)
+
+    def see(snapshot: Snapshot) -> object:
+        for task in by_id.get(snapshot.id, ()):
+            task.keep(snapshot)
+        return None if on_update is None else on_update(snapshot)
+
+    return see
+
+
+def failure_of(task: TaskView, outcome: Outcome) -> WanflowError | None:
+    """Keep how the wait for a task ended, and return the error where it was one."""
+    task.keep(outcome)
+    return outcome if isinstance(outcome, WanflowError) else None

@@ -1,0 +1,39 @@
+"""What the flows of one client share: clocks, bells, and the right to be alone for a moment."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from wanflow._bells import Bells
+from wanflow._clock import SystemClock
+from wanflow._core.effects import Alone, Draw, Now
+
+if TYPE_CHECKING:
+    from wanflow._core.effects import Effect
+
+
+class Hub:
+    """Shared by a client and by all that `with_options` makes of it."""
+
+    def __init__(self, clock: SystemClock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.bells = Bells()
+        self._alone = threading.Lock()
+
+    def at_once(self, effect: Effect) -> Any:
+        """Do what neither blocks nor waits.
+
+        Raises:
+            RuntimeError: the effect is none of these, and nobody else did it.
+        """
+        match effect:
+            case Now():
+                return self.clock.now()
+            case Draw():
+                return self.clock.draw()
+            case Alone(function):
+                with self._alone:
+                    return function()
+            case _:
+                raise RuntimeError(f"{type(effect).__name__} has no place in this flow")

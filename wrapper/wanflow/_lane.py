@@ -1,0 +1,150 @@
+"""The connections of a client, as lanes: no more requests than connections, replaced when dead.
+
+httpx's pool slows down when more is asked of it than it has connections, and after cancellations
+it can be left with connections that are never given back. A lane hands out its httpx client only
+while a connection is free for the asker; when the pool has none all the same, it is dead, and
+another takes its place.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+from attrs import define
+
+from wanflow import _transport
+from wanflow._core.effects import Fault
+from wanflow._deadline import bound_exchanges
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from wanflow._settings import Line
+
+
+class Lane:
+    """The connections of a sync client to one kind of host. Threads share it."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._slots = threading.BoundedSemaphore(line.connections)
+        self._lock = threading.Lock()
+        self._http: httpx.Client | None = None
+
+    @contextmanager
+    def open(self, patience: float) -> Generator[httpx.Client]:
+        """Lend the httpx client while a connection is free; wait for one for `patience` seconds.
+
+        Raises:
+            Fault: none became free.
+        """
+        if not self._slots.acquire(timeout=patience):
+            raise _crowded(self._line, patience)
+        try:
+            http = self._open()
+            try:
+                yield http
+            except httpx.PoolTimeout:
+                self._replace(http)
+                raise
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        """Close the connections; the next exchange opens new ones."""
+        with self._lock:
+            http, self._http = self._http, None
+        if http is not None:
+            http.close()
+
+    def _open(self) -> httpx.Client:
+        with self._lock:
+            if self._http is None:
+                self._http = bound_exchanges(httpx.Client(**_transport.options(self._line)))
+            return self._http
+
+    def _replace(self, dead: httpx.Client) -> None:
+        # Left open: other threads may still be reading from its living connections.
+        with self._lock:
+            if self._http is dead and self._line.transport is None:
+                self._http = None
+
+
+@define(eq=False)
+class _Home:
+    """What a lane has in one event loop; neither httpx nor a semaphore outlives its loop."""
+
+    token: Any
+    http: httpx.AsyncClient
+    slots: anyio.CapacityLimiter
+
+
+class AsyncLane:
+    """The connections of an async client to one kind of host, made anew in each event loop."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._homes: list[_Home] = []
+
+    @asynccontextmanager
+    async def open(self, patience: float) -> AsyncGenerator[httpx.AsyncClient]:
+        """Lend the httpx client while a connection is free; wait for one for `patience` seconds.
+
+        Raises:
+            Fault: none became free.
+        """
+        home = self._home()
+        borrower = object()
+        with anyio.move_on_after(patience) as waiting:
+            await home.slots.acquire_on_behalf_of(borrower)
+        if waiting.cancelled_caught:
+            raise _crowded(self._line, patience)
+        http = home.http
+        try:
+            yield http
+        except httpx.PoolTimeout:
+            self._replace(home, http)
+            raise
+        finally:
+            home.slots.release_on_behalf_of(borrower)
+
+    async def close(self) -> None:
+        """Close this loop's connections and forget those of others, which ended with their loop."""
+        token = anyio.lowlevel.current_token()
+        homes, self._homes = self._homes, []
+        for home in homes:
+            if home.token == token:
+                await home.http.aclose()
+
+    def _home(self) -> _Home:
+        token = anyio.lowlevel.current_token()
+        for home in self._homes:
+            if home.token == token:
+                return home
+        self._homes = [home for home in self._homes if not _ended(home.token)]
+        slots = anyio.CapacityLimiter(self._line.connections)
+        self._homes.append(_Home(token, self._client(), slots))
+        return self._homes[-1]
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(**_transport.options(self._line))
+
+    def _replace(self, home: _Home, dead: httpx.AsyncClient) -> None:
+        if home.http is dead and self._line.transport is None:
+            home.http = self._client()
+
+
+def _ended(token: Any) -> bool:
+    native = getattr(token, "native_token", token)
+    return bool(getattr(native, "is_closed", bool)())
+
+
+def _crowded(line: Line, patience: float) -> Fault:
+    return Fault(
+        f"none of the {line.connections} connections became free in {patience:g} s", sent=False
+    )
