@@ -1,9 +1,8 @@
-"""A clock that only tests move, an API that counts what it is asked, and workers of both colours."""
+"""A clock that only tests move, an API that counts its questions, and workers of both colours."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,7 +16,7 @@ from wanflow.webhooks.desk import Desk
 from wanflow.webhooks.hands import TaskHands, ThreadHands
 
 if TYPE_CHECKING:
-    Answer = httpx.Response | Callable[[], httpx.Response]
+    from collections.abc import Callable
 
 
 @define

@@ -172,7 +172,7 @@ HOSTILE_BODIES: dict[str, tuple[bytes, int]] = {
     "a line break at its end": (b'{"id": "task-unified-1\\n"}', 422),
     "a NUL in the id": (b'{"id": "task-unified-1\\u0000"}', 422),
     "a lone surrogate": (b'{"id": "\\ud800"}', 422),
-    "full-width letters": ('{"id": "ｔask-unified-1"}'.encode(), 422),
+    "full-width letters": (b'{"id": "\xef\xbd\x94ask-unified-1"}', 422),
     "an endless id": (b'{"id": "' + b"t" * 60_000 + b'"}', 422),
     "deep nesting": (b"[" * 30_000, 400),
     "deep objects": (b'{"a":' * 10_000, 400),

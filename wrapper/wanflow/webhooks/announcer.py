@@ -51,6 +51,7 @@ class Announcer:
     def ring(self, task_id: str, now: float) -> bool:
         """Tell of a task → whether it was told; the same one again, ever less often."""
         with self._lock:
+            self._lapse(now)
             times, until = self._rung.get(task_id, now) or (0, now)
             if until > now:
                 return False
@@ -71,11 +72,14 @@ class Announcer:
             else:
                 self._due.put(task_id, True, now)
 
-    def stretch(self, now: float) -> float:
-        """Return by what polling may be slowed: 1 to 8, more the more callbacks came in time."""
+    def stretch(self, task_id: str, now: float) -> float:
+        """Return by what the polling of a task may be slowed: 1 to 8, by how many came in time.
+
+        A task that was called about isn't polled more slowly: its own callback has been.
+        """
         with self._lock:
             self._lapse(now)
-            return 2.0**self._level
+            return 1.0 if self._rung.get(task_id, now) is not None else 2.0**self._level
 
     def _lapse(self, now: float) -> None:
         if list(self._due.expired(now)):

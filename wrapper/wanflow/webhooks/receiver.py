@@ -190,10 +190,13 @@ class Receiver:
         """Say that a wait has seen a task end, by which callbacks are found to come or not."""
         self._announcer.ended(task_id, self._clock.ticks())
 
-    @property
-    def stretch(self) -> float:
-        """By what polling may be slowed: 1, and up to 8 while callbacks come in time."""
-        return self._announcer.stretch(self._clock.ticks())
+    def stretch(self, task_id: str) -> float:
+        """Return by what the polling of a task may be slowed: 1 to 8, while callbacks come in time.
+
+        It is 1 before any has come, after one that should have come hasn't, and for a task that
+        was called about already.
+        """
+        return self._announcer.stretch(task_id, self._clock.ticks())
 
     def close(self) -> None:
         """Ask nothing any more."""

@@ -97,6 +97,7 @@ class Listener:
 def _config(app: CallbackApp, patience: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        interface="asgi3",
         http=_short_connections(patience),
         ws="none",
         lifespan="off",

@@ -1,0 +1,112 @@
+"""Laws of telling waits: look now, ever less often; and poll slower only while callbacks come."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wanflow.webhooks.announcer import Announcer
+
+LATEST = 47
+
+
+@pytest.fixture
+def announcer() -> Announcer:
+    return Announcer()
+
+
+class TestRings:
+    """A callback tells those who listen, and a replay of it doesn't for long."""
+
+    def test_listeners_are_told(self, announcer: Announcer) -> None:
+        """All who listen, while they listen."""
+        one: list[str] = []
+        other: list[str] = []
+        with announcer.listen(one.append):
+            with announcer.listen(other.append):
+                announcer.ring("a", 0)
+            announcer.ring("b", 0)
+        announcer.ring("c", 0)
+        assert (one, other) == (["a", "b"], ["a"])
+
+    def test_one_that_fails_keeps_nobody_else_from_it(self, announcer: Announcer) -> None:
+        """A wait whose loop has ended costs the others nothing."""
+        told: list[str] = []
+
+        def fail(_: str) -> None:
+            raise RuntimeError("the loop is closed")
+
+        with announcer.listen(fail), announcer.listen(told.append):
+            assert announcer.ring("a", 0)
+        assert told == ["a"]
+
+    @given(st.lists(st.floats(0, 2), min_size=1, max_size=400))
+    def test_a_replay_rings_ever_less_often(self, pauses: list[float]) -> None:
+        """In t seconds the same task is told of at most 1 + log2(1 + t) times."""
+        announcer, now, rings = Announcer(), 0.0, 0
+        for pause in pauses:
+            now += pause
+            rings += announcer.ring("a", now)
+        assert rings >= 1
+        assert 2 ** (rings - 1) <= 1 + now
+
+
+class TestStretch:
+    """Polling is slowed by what has been seen of callbacks, not by the hope of them."""
+
+    def test_before_any_callback_nothing_is_slowed(self, announcer: Announcer) -> None:
+        """The first task is polled as if there were no receiver."""
+        assert announcer.stretch("a", 0) == 1
+
+    def test_callbacks_that_come_in_time_slow_it(self, announcer: Announcer) -> None:
+        """Twice, four and eight times, and no more."""
+        stretches = []
+        for n in range(5):
+            announcer.ring(f"{n}", n)
+            announcer.ended(f"{n}", n + 0.1)
+            stretches.append(announcer.stretch("other", n + 0.2))
+        assert stretches == [2, 4, 8, 8, 8]
+
+    def test_a_callback_that_comes_after_the_poll_is_in_time(self, announcer: Announcer) -> None:
+        """Whichever comes first: the sender's last try is within 47 seconds."""
+        announcer.ended("a", 0)
+        announcer.ring("a", LATEST - 1)
+        assert announcer.stretch("other", LATEST * 3) == 2
+
+    def test_one_that_stays_away_ends_it(self, announcer: Announcer) -> None:
+        """A single task that ended without a callback, and polling is what it was."""
+        for n in range(3):
+            announcer.ring(f"{n}", 0)
+            announcer.ended(f"{n}", 0)
+        announcer.ended("silent", 1)
+        assert announcer.stretch("other", LATEST) == 8
+        assert announcer.stretch("other", LATEST + 1.1) == 1
+
+    def test_a_task_that_was_called_about_is_polled_as_ever(self, announcer: Announcer) -> None:
+        """Its callback has been; only looks can tell the rest."""
+        for n in range(3):
+            announcer.ring(f"{n}", 0)
+            announcer.ended(f"{n}", 0)
+        assert announcer.stretch("other", 1) == 8
+        announcer.ring("other", 1)
+        assert announcer.stretch("other", 1) == 1
+
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(["ring", "end"]), st.integers(0, 5), st.floats(0, 60)),
+            max_size=60,
+        )
+    )
+    def test_whatever_happens_it_is_bounded(self, events: list[tuple[str, int, float]]) -> None:
+        """One to eight, and back to one after a minute in which an end was told by nobody."""
+        announcer, now = Announcer(), 0.0
+        for what, task, pause in events:
+            now += pause
+            if what == "ring":
+                announcer.ring(str(task), now)
+            else:
+                announcer.ended(str(task), now)
+            assert announcer.stretch("other", now) in {1, 2, 4, 8}
+        announcer.ended("never told of", now)
+        assert announcer.stretch("other", now + 60) == 1
