@@ -29,6 +29,9 @@ def _plainly(command: Callable[P, R]) -> Callable[P, R]:
         except SpecFailure as failure:
             click.echo(f"wanflow spec: {failure}", err=True)
             raise SystemExit(failure.exit_code) from None
+        except OSError as failure:
+            click.echo(f"wanflow spec: {failure.filename}: {failure.strerror}", err=True)
+            raise SystemExit(SpecFailure.exit_code) from None
         except ModuleNotFoundError as missing:
             click.echo(
                 f"wanflow spec: {missing.name} is not installed; pip install 'wanflow[spec]'",
@@ -148,3 +151,13 @@ def diff(context: click.Context, old: str, new: str | None, as_json: bool) -> No
     difference = compare(document_at(project, old), after)
     click.echo(difference.for_programs() if as_json else difference.for_people())
     context.exit(int(difference.level))
+
+
+@spec.command()
+@click.pass_context
+@_plainly
+def regenerate(context: click.Context) -> None:
+    """Do the whole line: check, merge, prove, overlay, generate, diff, changelog entry."""
+    from wanflow.spec.regenerate import regenerate as make
+
+    click.echo(make(_project(context)).for_people())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wanflow.spec.build import build
 from wanflow.spec.failures import Refused
 from wanflow.spec.generate import generate, settings_of
-from wanflow.spec.project import differing, folder_beside, swap_folder
+from wanflow.spec.project import differing, exchange_folders, folder_beside
 from wanflow.spec.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def regenerate_client(project: Project) -> list[str]:
         made = generate(document, text, settings_of(project), folder)
         changed = differing(made, project.client)
         if changed:
-            swap_folder(made, project.client)
+            exchange_folders(made, project.client)
     return changed
 
 

@@ -24,6 +24,8 @@ from wanflow.spec.document import FILE_NAME
 from wanflow.spec.failures import ToolFault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wanflow.spec.document import Json
     from wanflow.spec.project import Project
 
@@ -56,13 +58,13 @@ def settings_of(project: Project) -> Settings:
     return settings
 
 
-def check_tools() -> None:
+def check_tools(pinned: Mapping[str, str] = PINNED) -> None:
     """Check that generator and formatter are those that the committed client was made with.
 
     Raises:
         ToolFault: one is missing or of another version.
     """
-    for name, wanted in PINNED.items():
+    for name, wanted in pinned.items():
         try:
             found = version(name)
         except PackageNotFoundError:

@@ -110,18 +110,21 @@ def folder_beside(target: Path) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def swap_folder(made: Path, target: Path) -> None:
-    """Put a folder in a target's place; a failure leaves the target as it was."""
-    with folder_beside(target) as aside:
-        old = aside / "old"
-        if target.exists():
-            target.replace(old)
+def exchange_folders(one: Path, other: Path) -> None:
+    """Put each folder in the other's place; either may be absent, and a failure changes nothing."""
+    with folder_beside(other) as aside:
+        parked = aside / "parked"
+        if other.exists():
+            other.replace(parked)
         try:
-            made.replace(target)
+            if one.exists():
+                one.replace(other)
         except BaseException:
-            if old.exists():
-                old.replace(target)
+            if parked.exists():
+                parked.replace(other)
             raise
+        if parked.exists():
+            parked.replace(one)
 
 
 def differing(made: Path, kept: Path) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,6 +26,14 @@ yaml: Any = importlib.import_module("yaml")
 
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
+
+
+def _float(text: str) -> float | str:
+    """Read a number; one that no double holds stays a text, for JSON has no infinity."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
 # The core schema of YAML 1.2.2, section 10.3.2, as far as JSON has a value for it.
 _CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"(?:~|null|Null|NULL)?"), lambda _: None),
@@ -32,7 +41,7 @@ _CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"[-+]?[0-9]+"), int),
     (re.compile(r"0o[0-7]+"), lambda text: int(text[2:], 8)),
     (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
-    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
+    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), _float),
 )
 _CONTAINERS = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _PLAIN_TAGS = frozenset({"null", "bool", "int", "float", "str"})

@@ -1,0 +1,28 @@
+"""Scratch copies of the checkout, for whatever writes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from wanflow.spec.project import Project, find_project
+
+
+@pytest.fixture(scope="session")
+def project() -> Project:
+    return find_project(Path(__file__).parent)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, project: Project) -> Project:
+    """What the pipeline reads and writes, copied: specs, generated, changelog, pyproject."""
+    root = tmp_path / "check out"
+    for name in ("specs", "generated"):
+        shutil.copytree(
+            project.root / name, root / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("CHANGELOG.md", "pyproject.toml"):
+        shutil.copy(project.root / name, root)
+    return Project(root)
