@@ -19,8 +19,9 @@ _MOST_BODY = 2000
 class Entry(NamedTuple):
     """One exchange: when by the mock's clock, what was asked, and how it ended.
 
-    `verdict` is why it was refused, empty where it wasn't; `body` is the request's, cut short; `status` is 0 where no answer was sent;
-    `account` is a digest of the key; `seconds` are the machine's.
+    `verdict` is why it was refused, empty where it wasn't; `body` is the request's, cut short;
+    `status` is 0 where no answer was sent; `account` is a digest of the key; `seconds` are the
+    machine's.
     """
 
     number: int
