@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from wanflow.errors import DownloadFailed as DownloadFailed
     from wanflow.errors import InsufficientCredits as InsufficientCredits
     from wanflow.errors import InvalidRequest as InvalidRequest
+    from wanflow.errors import JobTaken as JobTaken
+    from wanflow.errors import LedgerError as LedgerError
     from wanflow.errors import LinkExpired as LinkExpired
     from wanflow.errors import NotFound as NotFound
     from wanflow.errors import PermissionDenied as PermissionDenied
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from wanflow.errors import UnknownModel as UnknownModel
     from wanflow.errors import WaitTimeout as WaitTimeout
     from wanflow.errors import WanflowError as WanflowError
+    from wanflow.ledger.ledger import Ledger as Ledger
     from wanflow.spec.violation import Violation as Violation
 
 __version__ = "0.1.0"
@@ -45,6 +48,7 @@ _HOMES = {
     "AsyncResult": "async_client",
     "AsyncTask": "async_client",
     "Client": "client",
+    "Ledger": "ledger.ledger",
     "Result": "client",
     "Snapshot": "_core.snapshot",
     "Task": "client",
@@ -64,6 +68,9 @@ __all__ = [
     "DownloadFailed",
     "InsufficientCredits",
     "InvalidRequest",
+    "JobTaken",
+    "Ledger",
+    "LedgerError",
     "LinkExpired",
     "NotFound",
     "PermissionDenied",

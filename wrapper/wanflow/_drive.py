@@ -50,14 +50,17 @@ class SyncDriver:
         """Run a flow that starts others, and return what it returns."""
         script = Script(flow)
         try:
-            self.advance(script, Nursery(self.play, self._hub.bells))
+            self.advance(script, Nursery(self._play_started, self._hub.bells))
         finally:
             script.close()
         return cast("T", script.value)
 
+    def _play_started(self, start: Start) -> Any:
+        return (self.play_many if start.many else self.play)(start.flow)
+
     def stream(self, flow: Flow[None]) -> Stream[Any]:
         """Return an iterator over what a flow emits."""
-        nursery = Nursery(self.play, self._hub.bells)
+        nursery = Nursery(self._play_started, self._hub.bells)
         return Stream(flow, lambda script: self.advance(script, nursery))
 
     def ring(self, topic: str) -> None:
@@ -136,6 +139,9 @@ class AsyncDriver:
             script.close()
         return cast("T", script.value)
 
+    async def _play_started(self, start: Start) -> Any:
+        return await (self.play_many if start.many else self.play)(start.flow)
+
     def stream(self, flow: Flow[None]) -> AsyncStream[Any]:
         """Return an iterator over what a flow emits."""
         return AsyncStream(flow, self.advance_many)
@@ -161,7 +167,7 @@ class AsyncDriver:
     async def advance_many(self, script: Script[Any]) -> None:
         """Play until the flow emits or ends, with a place for the flows that it starts."""
         failure = None
-        async with AsyncNursery(self.play, self._hub.bells) as nursery:
+        async with AsyncNursery(self._play_started, self._hub.bells) as nursery:
             try:
                 await self.advance(script, nursery)
             except Exception as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wanflow._bells import Bells
-    from wanflow._core.effects import Flow, Join
+    from wanflow._core.effects import Join
 
 N = TypeVar("N")
 
@@ -26,7 +26,7 @@ N = TypeVar("N")
 class Nursery:
     """Plays started flows in threads, which don't outlive the interpreter's main thread."""
 
-    def __init__(self, play: Callable[[Flow[Any]], Any], bells: Bells) -> None:
+    def __init__(self, play: Callable[[Start], Any], bells: Bells) -> None:
         self._play = play
         self._bells = bells
         self._news: queue.SimpleQueue[Done | Rung] = queue.SimpleQueue()
@@ -52,7 +52,7 @@ class Nursery:
 
     def _run(self, start: Start) -> None:
         try:
-            self._news.put(Done(start.key, self._play(start.flow)))
+            self._news.put(Done(start.key, self._play(start)))
         except BaseException as error:
             self._news.put(Done(start.key, error=error))
 
@@ -60,7 +60,7 @@ class Nursery:
 class AsyncNursery:
     """Plays started flows in a task group; what still runs at the end of the block is cancelled."""
 
-    def __init__(self, play: Callable[[Flow[Any]], Awaitable[Any]], bells: Bells) -> None:
+    def __init__(self, play: Callable[[Start], Awaitable[Any]], bells: Bells) -> None:
         self._play = play
         self._bells = bells
         self._group = anyio.create_task_group()
@@ -104,7 +104,7 @@ class AsyncNursery:
 
     async def _run(self, start: Start) -> None:
         try:
-            value = await self._play(start.flow)
+            value = await self._play(start)
         except Exception as error:
             self._put.send_nowait(Done(start.key, error=error))
         else:

@@ -128,10 +128,14 @@ class Alone:
 
 @frozen
 class Start:
-    """Play another flow beside this one; `Join` tells its end, under `key`."""
+    """Play another flow beside this one; `Join` tells its end, under `key`.
+
+    `many` where it starts flows itself.
+    """
 
     key: Any
     flow: Flow[Any]
+    many: bool = False
 
 
 @frozen

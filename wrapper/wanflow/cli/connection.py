@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from wanflow._core.recorder import Recorder
+
 _LONGEST_KEY = 8192
 
 
@@ -33,14 +35,17 @@ class Connection:
         return cls(values["base_url"], values["api_key_file"])
 
     def client(
-        self, key: str | None = None, transport: httpx.BaseTransport | None = None
+        self,
+        key: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+        ledger: Recorder | None = None,
     ) -> wanflow.Client:
         """Make a client, with the key that the user has named or with `key`.
 
         Raises:
             ConfigurationError: there is no key, or the key or the URL is malformed.
         """
-        return wanflow.Client(key or self.key(), self.base_url, transport=transport)
+        return wanflow.Client(key or self.key(), self.base_url, transport=transport, ledger=ledger)
 
     def key(self) -> str:
         """Return the key.

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 import wanflow
 from wanflow.cli.exits import EPILOG
 from wanflow.cli.report import Situation, report
+from wanflow.cli.termination import terminable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,7 @@ COMMANDS = {
     "listen": Entry(
         "wanflow.webhooks.commands:listen", "Wait for callbacks, and check them.", "webhooks"
     ),
+    "ledger": Entry("wanflow.ledger.commands:ledger", "Look at what was paid for, and resume."),
     "mock": Entry("wanflow.mock.commands:mock", "Serve a gateway that costs nothing.", "mock"),
     "spec": Entry("wanflow.spec.commands:spec", "Import, merge and check documents.", "spec"),
 }
@@ -114,13 +116,14 @@ class Program(click.Group):
         _print_whatever_comes(sys.stdout)
         situation = Situation(as_json="--json" in arguments)
         try:
-            outcome = super().main(
-                arguments,
-                prog_name,
-                complete_var,
-                standalone_mode=False,
-                **{**extra, "obj": situation},
-            )
+            with terminable():
+                outcome = super().main(
+                    arguments,
+                    prog_name,
+                    complete_var,
+                    standalone_mode=False,
+                    **{**extra, "obj": situation},
+                )
         except click.Abort as abort:
             sys.exit(report(abort.__cause__ or KeyboardInterrupt(), situation))
         except Exception as error:

@@ -1,0 +1,150 @@
+"""Take up whatever isn't finished: wait for known tasks, save their files, and tell of doubts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from attrs import field, frozen
+
+from wanflow import errors
+from wanflow._core.effects import Done, Notify, Start, act, join
+from wanflow._flows.recording import outcome
+from wanflow.ledger.encounter import in_doubt
+from wanflow.ledger.job import Job, State
+from wanflow.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from os import PathLike
+    from pathlib import Path
+
+    from wanflow._core.effects import Flow
+    from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.recording import Recording
+
+    OnEnding: TypeAlias = Callable[["Ending"], object] | None
+
+# States by how soon their links die.
+_ORDER = (State.COMPLETED, State.ACCEPTED, State.INTENT, State.UNCERTAIN)
+
+
+@frozen
+class Ending:
+    """How far a job was brought: what the ledger says of it now, and the error that ended it."""
+
+    job: Job
+    error: errors.WanflowError | None = None
+
+
+@frozen
+class Terms:
+    """How jobs are taken up.
+
+    `folder` is for files that nobody asked for yet, None to leave them; `timeout` in seconds for
+    each wait; `resubmit` sends submissions in doubt again, with their keys; at most `at_once`
+    jobs are under way together; `on_ending` is called with each Ending.
+    """
+
+    folder: str | PathLike[str] | None
+    timeout: float
+    resubmit: bool
+    at_once: int
+    on_ending: OnEnding = field(default=None, repr=False)
+
+
+class Means(Protocol):
+    """What resuming needs of a client's work."""
+
+    recording: Recording
+
+    def wait(
+        self, task_id: str, timeout: float, on_update: Callable[[Snapshot], object] | None
+    ) -> Flow[Snapshot]:
+        """Look at a task until its end."""
+        ...
+
+    def download(self, snapshot: Snapshot, folder: str | PathLike[str]) -> Flow[list[Path]]:
+        """Save what the links lead to."""
+        ...
+
+    def submission_of(self, body: Mapping[str, Any], idempotency_key: str) -> Flow[Snapshot]:
+        """Submit a body that was checked before, unrecorded."""
+        ...
+
+
+def resume_all(means: Means, terms: Terms) -> Flow[list[Ending]]:
+    """Take up every unfinished job of a server that no living process is at → how each ended.
+
+    Raises:
+        ConfigurationError: there is no ledger.
+        LedgerError: the ledger can't be read or written.
+    """
+    ledger = means.recording.recorder
+    if not isinstance(ledger, Ledger):
+        raise errors.ConfigurationError("there is no ledger to resume from: Client(ledger=…)")
+    claim = yield from act(lambda: ledger.claim(means.recording.server))
+    waiting = iter(sorted(claim.jobs, key=_urgency))
+    endings: list[Ending] = []
+    under_way = 0
+    while True:
+        under_way += yield from _begin(means, ledger, terms, waiting, terms.at_once - under_way)
+        if not under_way:
+            return endings
+        done = yield from join(None)
+        assert isinstance(done, Done)
+        under_way -= 1
+        if done.error is not None:
+            raise done.error
+        endings.append(done.value)
+        if terms.on_ending is not None:
+            yield Notify(terms.on_ending, done.value)
+
+
+def _begin(
+    means: Means, ledger: Ledger, terms: Terms, waiting: Iterator[Job], free: int
+) -> Flow[int]:
+    begun = 0
+    for job in waiting:
+        yield Start(job.id, _resume(means, ledger, job, terms), many=True)
+        begun += 1
+        if begun >= free:
+            break
+    return begun
+
+
+def _urgency(job: Job) -> tuple[int, float]:
+    return _ORDER.index(job.state), job.created or job.intended
+
+
+def _resume(means: Means, ledger: Ledger, job: Job, terms: Terms) -> Flow[Ending]:
+    error = None
+    try:
+        yield from _bring_to_end(means, ledger, job, terms)
+    except errors.WanflowError as trouble:
+        error = trouble
+    finally:
+        ledger.release(job)
+    found = yield from act(lambda: ledger.find(job.id))
+    return Ending(found or job, error)
+
+
+def _bring_to_end(means: Means, ledger: Ledger, job: Job, terms: Terms) -> Flow[None]:
+    task_id = job.task_id
+    if task_id is None:
+        task_id = (yield from _again(means, ledger, job, terms)).id
+    ended = yield from means.wait(task_id, terms.timeout, None)
+    folder = job.folder or terms.folder
+    if folder is not None:
+        yield from means.download(ended, folder)
+
+
+def _again(means: Means, ledger: Ledger, job: Job, terms: Terms) -> Flow[Snapshot]:
+    """Submit a job in doubt again, with its key.
+
+    Raises:
+        SubmitUncertain: that isn't wanted, or not possible, or it went the same way again.
+    """
+    if not terms.resubmit or job.abridged or job.body is None or job.key is None:
+        raise in_doubt(job)
+    flow = means.submission_of(job.body, job.key)
+    return (yield from outcome(ledger, job.key, flow, hold=True))
