@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from wanflow._core.callbacks import steady
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
+    from wanflow._core.callbacks import Callbacks, Stretch
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.crowd import Outcome
     from wanflow._flows.waiting import OnUpdate
@@ -20,8 +24,22 @@ def known(tasks: Sequence[TaskView]) -> list[tuple[str, Snapshot | None]]:
     return [(task.id, task.snapshot) for task in tasks]
 
 
-def seen_by(tasks: Sequence[TaskView], on_update: OnUpdate) -> OnUpdate:
-    """Return a callback that keeps each snapshot in the tasks of its id, too."""
+def heard(
+    callbacks: Callbacks | None, notify: Callable[[str], object]
+) -> AbstractContextManager[None]:
+    """Have the waits of a client told of callbacks, inside the block."""
+    return nullcontext() if callbacks is None else callbacks.listen(notify)
+
+
+def stretch_of(callbacks: Callbacks | None) -> Stretch:
+    """Return by what callbacks allow polling to be slowed."""
+    return steady if callbacks is None else callbacks.stretch
+
+
+def seen_by(
+    tasks: Sequence[TaskView], on_update: OnUpdate, callbacks: Callbacks | None = None
+) -> OnUpdate:
+    """Return a callback that keeps each snapshot in the tasks of its id, and tells of ends, too."""
     by_id: dict[str, list[TaskView]] = {}
     for task in tasks:
         by_id.setdefault(task.id, []).append(task)
@@ -29,6 +47,8 @@ def seen_by(tasks: Sequence[TaskView], on_update: OnUpdate) -> OnUpdate:
     def see(snapshot: Snapshot) -> object:
         for task in by_id.get(snapshot.id, ()):
             task.keep(snapshot)
+        if callbacks is not None and snapshot.ended:
+            callbacks.ended(snapshot.id)
         return None if on_update is None else on_update(snapshot)
 
     return see

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wanflow import _gateway
 from wanflow._core.budget import Budget
+from wanflow._core.callbacks import steady
 from wanflow._core.preview import Preview
 from wanflow._flows import crowd, downloading, submission, waiting, whole
 from wanflow._flows.order import Wish, place_order
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
 
+    from wanflow._core.callbacks import Stretch
     from wanflow._core.effects import Flow
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
@@ -132,6 +134,7 @@ class Work:
         timeout: float,
         on_update: OnUpdate,
         ended: Tell = crowd.emit,
+        stretch: Stretch = steady,
     ) -> Flow[None]:
         """Look at many tasks until all have ended, and emit each end."""
         questions, seconds = [self._question(*task) for task in tasks], _seconds(timeout)
@@ -139,7 +142,12 @@ class Work:
 
         def flow_of(told: OnUpdate, ended: Tell) -> Flow[None]:
             return crowd.wait_many(
-                questions, timeout=seconds, at_once=at_once, on_update=told, ended=ended
+                questions,
+                timeout=seconds,
+                at_once=at_once,
+                on_update=told,
+                ended=ended,
+                stretch=stretch,
             )
 
         names = [question.task_id for question in questions]
@@ -150,6 +158,7 @@ class Work:
         tasks: Sequence[tuple[str, Snapshot | None]],
         timeout: float,
         on_update: OnUpdate,
+        stretch: Stretch = steady,
     ) -> Flow[list[Outcome]]:
         """Look at many tasks until all have ended → the end of each, in the order given."""
         ends: dict[int, Outcome] = {}
@@ -158,7 +167,7 @@ class Work:
             ends[index] = outcome
             yield from ()
 
-        yield from self.as_completed(tasks, timeout, on_update, ended)
+        yield from self.as_completed(tasks, timeout, on_update, ended, stretch)
         return [ends[index] for index in range(len(tasks))]
 
     def run(

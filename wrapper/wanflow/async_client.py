@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
-from wanflow._crowd import failure_of, known, seen_by
+from wanflow._crowd import failure_of, heard, known, seen_by, stretch_of
 from wanflow._drive import AsyncDriver
 from wanflow._settings import (
     DEFAULT_CONNECTIONS,
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from wanflow._core.callbacks import Callbacks
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.crowd import Outcome
     from wanflow._flows.downloading import OnProgress
     from wanflow._flows.waiting import OnUpdate
+    from wanflow._stream import AsyncStream
     from wanflow.errors import WanflowError
+    from wanflow.ledger.resuming import Ending, OnEnding
 
 
 class AsyncResult(ResultView):
@@ -241,6 +246,7 @@ class AsyncClient(ClientView):
         *,
         timeout: float = DEFAULT_WAIT,
         on_update: OnUpdate = None,
+        callbacks: Callbacks | None = None,
     ) -> list[AsyncResult | WanflowError]:
         """Wait for many tasks, and return what came of each, in the order given.
 
@@ -252,10 +258,14 @@ class AsyncClient(ClientView):
             tasks: tasks, or their ids.
             timeout: seconds to wait at most, for all of them together; 15 minutes by default.
             on_update: called with each snapshot of each task.
+            callbacks: a `wanflow.webhooks.Receiver`: whichever comes first, callback or poll,
+                with polling slowed while callbacks arrive.
         """
         crowd = self._crowd(tasks)
-        flow = self._work.wait_all(known(crowd), timeout, seen_by(crowd, on_update))
-        ends = zip(crowd, await self._driver.play_many(flow), strict=True)
+        told, stretch = seen_by(crowd, on_update, callbacks), stretch_of(callbacks)
+        flow = self._work.wait_all(known(crowd), timeout, told, stretch)
+        with heard(callbacks, self.notify):
+            ends = zip(crowd, await self._driver.play_many(flow), strict=True)
         return [failure_of(task, end) or task.result() for task, end in ends]
 
     async def as_completed(
@@ -264,6 +274,7 @@ class AsyncClient(ClientView):
         *,
         timeout: float = DEFAULT_WAIT,
         on_update: OnUpdate = None,
+        callbacks: Callbacks | None = None,
     ) -> AsyncIterator[AsyncTask]:
         """Wait for many tasks, and hand out each as soon as its wait has ended.
 
@@ -273,16 +284,17 @@ class AsyncClient(ClientView):
             tasks: tasks, or their ids.
             timeout: seconds to wait at most, for all of them together; 15 minutes by default.
             on_update: called with each snapshot of each task.
+            callbacks: a `wanflow.webhooks.Receiver`: whichever comes first, callback or poll,
+                with polling slowed while callbacks arrive.
         """
         crowd = self._crowd(tasks)
-        told = seen_by(crowd, on_update)
-        ends = self._driver.stream(self._work.as_completed(known(crowd), timeout, told))
-        try:
+        told, stretch = seen_by(crowd, on_update, callbacks), stretch_of(callbacks)
+        flow = self._work.as_completed(known(crowd), timeout, told, stretch=stretch)
+        ends: AsyncStream[tuple[int, Outcome]] = self._driver.stream(flow)
+        with closing(ends), heard(callbacks, self.notify):
             async for index, end in ends:
                 failure_of(crowd[index], end)
                 yield crowd[index]
-        finally:
-            ends.close()
 
     async def resume_all(
         self,

@@ -13,6 +13,8 @@ _FIRST = 0.5
 _GROWTH = 1.5
 _CEILING = 5.0
 _SPREAD = 0.2
+# However surely callbacks come, a task is looked at so often, in seconds.
+_SLOWEST = 30.0
 
 
 @frozen
@@ -38,6 +40,11 @@ class Track:
         """Return the seconds until the next look; `chance` in [0, 1) spreads those of twins."""
         base = min(_CEILING, _FIRST * _GROWTH ** min(self.looks, 20))
         return base * (1 - _SPREAD / 2 + _SPREAD * chance)
+
+
+def stretched(wanted: float, factor: float) -> float:
+    """Return an interval that callbacks allow to be longer, up to half a minute."""
+    return max(wanted, min(wanted * factor, _SLOWEST))
 
 
 def pause(wanted: float, asked: float | None, left: float) -> float:

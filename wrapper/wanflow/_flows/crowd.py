@@ -9,6 +9,7 @@ from attrs import define, field
 
 from wanflow import errors
 from wanflow._core import pacing
+from wanflow._core.callbacks import steady
 from wanflow._core.effects import Done, Emit, Rung, Start, alone, draw, join, now
 from wanflow._core.failure import task_failed
 from wanflow._flows.waiting import about, look, tell, timed_out
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wanflow._core.budget import Budget
+    from wanflow._core.callbacks import Stretch
     from wanflow._core.effects import Flow
     from wanflow._core.pacing import Track
     from wanflow._core.snapshot import Snapshot
@@ -46,6 +48,7 @@ class _Crowd:
 
     budget: Budget
     deadline: float
+    stretch: Stretch
     waiting: dict[str, list[_Waiting]] = field(factory=dict[str, "list[_Waiting]"])
     turns: list[tuple[float, int, _Waiting]] = field(factory=list["tuple[float, int, _Waiting]"])
     flying: int = 0
@@ -77,9 +80,11 @@ def wait_many(
     at_once: int,
     on_update: OnUpdate,
     ended: Tell,
+    stretch: Stretch = steady,
 ) -> Flow[None]:
     """Look at tasks until all have ended, at most `timeout` seconds, `at_once` looks at a time.
 
+    `stretch` says by what a task's intervals may be longer.
     `ended` is a flow that is told of each end, by the task's place in `questions`: its last
     snapshot, or the error for it (TaskFailed, WaitTimeout, a refused question). No look is
     under way while it runs.
@@ -87,7 +92,7 @@ def wait_many(
     if not questions:
         return
     start = yield from now()
-    crowd = _Crowd(questions[0].budget, start.ticks + timeout)
+    crowd = _Crowd(questions[0].budget, start.ticks + timeout, stretch)
     for index, question in enumerate(questions):
         one = _Waiting(index, question, question.track(start), None)
         crowd.waiting.setdefault(question.task_id, []).append(one)
@@ -175,6 +180,7 @@ def _looked(
             crowd.leave(one)
             return [(one, found if found.completed else task_failed(found))]
     wanted = one.track.interval(ticks, (yield from draw()))
+    wanted = pacing.stretched(wanted, crowd.stretch(one.question.task_id))
     crowd.expect(one, ticks + pacing.pause(wanted, asked, max(0.0, crowd.deadline - ticks)))
     return []
 

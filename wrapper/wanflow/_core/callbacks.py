@@ -1,0 +1,35 @@
+"""What a wait needs of whoever receives callbacks: to be told, and how far to rely on that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    Stretch: TypeAlias = Callable[[str], float]
+
+
+class Callbacks(Protocol):
+    """Receives callbacks, such as `wanflow.webhooks.Receiver`. Any thread may call it."""
+
+    def listen(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
+        """Have `told` called with the id of each task that was called about, inside the block.
+
+        It means that a look is worth while, and no more.
+        """
+        ...
+
+    def stretch(self, task_id: str) -> float:
+        """Return by what the polling of a task may be slowed; 1 where callbacks don't come."""
+        ...
+
+    def ended(self, task_id: str) -> None:
+        """Take note that a wait has seen a task end."""
+        ...
+
+
+def steady(_: str) -> float:
+    """Slow nothing: the stretch of a wait that nobody calls."""
+    return 1.0
