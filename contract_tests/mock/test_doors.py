@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from wanflow.mock import MockServer, MockTransport, VirtualClock
+from wanflow.mock import Mock, MockServer, MockTransport, VirtualClock
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
@@ -132,6 +132,25 @@ class TestTransport:
             mock.clock.advance(60)
             assert http.get(f"/v1/tasks/{task}").json()["status"] == "completed"
         assert [entry.status for entry in mock.journal] == [200, 200, 200]
+
+
+def test_any_asgi_server_may_serve_it() -> None:
+    """`Mock(origin).app` is an application like any other."""
+
+    async def main() -> list[int]:
+        mock = Mock("http://elsewhere.example:9000")
+        transport = httpx.ASGITransport(app=mock.app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url=mock.base_url, headers=AUTH
+        ) as http:
+            task = (await http.post(MODEL.path, json=dict(MODEL.example))).json()["id"]
+            details = [(await http.get(f"/v1/tasks/{task}")).json() for _ in range(2)]
+            file = await http.get(details[-1]["results"][0])
+        mock.app.detach()
+        assert details[-1]["results"][0].startswith("http://elsewhere.example:9000/media/")
+        return [file.status_code]
+
+    assert asyncio.run(main()) == [200]
 
 
 class TestFixture:

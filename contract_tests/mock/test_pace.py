@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wanflow.mock import MockServer
 from wanflow.mock.clock import RealClock, VirtualClock
 from wanflow.mock.pace import ENDED, Immediately, Looks, Pace, Seconds
-from wanflow.mock.paces import pace_of
+from wanflow.mock.paces import pace_of, written
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
@@ -44,6 +44,12 @@ def test_a_task_only_goes_forward(pace, steps) -> None:
         assert (now.progress == 100) == (now.name == ENDED)
         assert now.name == ENDED or now.progress <= pace.last()
         before = now
+
+
+@given(pace=paces)
+def test_a_pace_is_written_and_read_again(pace) -> None:
+    """What is written of a pace is that pace."""
+    assert pace_of(written(pace)) == pace
 
 
 @given(pace=paces)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wanflow.mock.clock import RealClock, VirtualClock
+    from wanflow.mock.mock import Mock
     from wanflow.mock.server import MockServer, MockUnavailable, PortInUse
     from wanflow.mock.terms import Rate, Terms
     from wanflow.mock.transport import MockTransport
     from wanflow.mock.unservable import UnservableSpec
 
 _HOMES = {
+    "Mock": "wanflow.mock.mock",
     "MockServer": "wanflow.mock.server",
     "MockTransport": "wanflow.mock.transport",
     "MockUnavailable": "wanflow.mock.server",
@@ -24,6 +26,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Mock",
     "MockServer",
     "MockTransport",
     "MockUnavailable",

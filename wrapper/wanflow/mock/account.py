@@ -120,6 +120,14 @@ class Accounts:
         """Return the account of whoever needs no key."""
         return self._known.setdefault(b"", Account("anyone", self.terms))
 
+    def digests(self) -> dict[Account, str]:
+        """Return each account's digest of its key, which it is known by."""
+        return {account: digest.hex() for digest, account in tuple(self._known.items())}
+
+    def restore(self, digest: str, account: Account) -> None:
+        """Know an account again by the digest of its key."""
+        self._known[bytes.fromhex(digest)] = account
+
     def __iter__(self) -> Iterator[Account]:
         return iter(tuple(self._known.values()))
 

@@ -31,9 +31,9 @@ class Agenda:
         self.clock.on_advance(self._wake)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have a running loop do what is due from now on."""
+        """Have the running loop do what is due, now and from now on."""
         self._loop = loop
-        self._set_timer()
+        self.run_due()
 
     def detach(self) -> None:
         """Leave the loop, which is about to close; what is written stays."""

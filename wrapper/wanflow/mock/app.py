@@ -32,6 +32,7 @@ from wanflow.mock.wire import TRANSPORT, Wire
 if TYPE_CHECKING:
     from wanflow.mock.gateway import Gateway
     from wanflow.mock.request import Message, Receive, Send
+    from wanflow.mock.state import StateFile
     from wanflow.spec.violation import Violation
 
 _WAITING = frozenset({429, 503})
@@ -47,6 +48,7 @@ class MockApp:
     journal: Journal = field(factory=Journal)
     idempotency: bool = True
     loopback_callbacks: bool = False
+    state: StateFile | None = None
     courier: Courier = field(init=False, repr=False)
     faults: FaultRules = field(init=False)
     api: Api = field(init=False, repr=False)
@@ -71,7 +73,7 @@ class MockApp:
         """Answer one request; anything that isn't HTTP is left alone."""
         if scope["type"] != "http":
             return
-        self._attach()
+        self.attach()
         began = perf_counter()
         lent = scope.get("extensions", {}).get(TRANSPORT)
         wire = Wire(receive, send, None if lent is None else lent["transport"])
@@ -84,17 +86,22 @@ class MockApp:
                 now = self.gateway.clock.now()
                 self.journal.write(now, exchange, status, perf_counter() - began)
 
+    def attach(self) -> None:
+        """Do what is due in the running event loop; the first request does it otherwise."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            if self.state is not None:
+                self.state.attach(self._loop)
+            self.gateway.agenda.attach(self._loop)
+
     def detach(self) -> None:
         """Leave the event loop that has been served in."""
+        if self.state is not None:
+            self.state.detach()
         self.courier.close()
         self.gallery.close()
         self.gateway.agenda.detach()
         self._loop = None
-
-    def _attach(self) -> None:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self.gateway.agenda.attach(self._loop)
 
     async def _carry(self, exchange: Exchange, wire: Wire) -> int:
         """Answer, or do worse; return the status that was sent, 0 for none."""

@@ -55,6 +55,7 @@ class Written(click.ParamType[Any]):
 @click.option("--rate", type=Written("REQUESTS/SECONDS", rate_of), help="Rate of each account.")
 @click.option("--no-idempotency", is_flag=True, help="Ignore Idempotency-Key.")
 @click.option("--scenario", type=click.Path(exists=True, dir_okay=False), help="JSON to play.")
+@click.option("--state", type=click.Path(dir_okay=False), help="SQLite file to keep tasks in.")
 @click.option("--loopback-callbacks", is_flag=True, help="Send callbacks to this machine, too.")
 def mock(
     *,

@@ -34,7 +34,8 @@ class Gateway:
     """The tasks of all accounts, and the rules of the document that they are made by.
 
     `origin` is scheme, host and port of the links to results; `forgive` picks violations that
-    don't count; `at_end` is called once for each task that is over, after it is billed.
+    don't count; `at_end` is called once for each task that is over, after it is billed; `changed`
+    whenever a task is.
     """
 
     contract: Contract
@@ -45,6 +46,7 @@ class Gateway:
     tasks: TaskStore = field(factory=TaskStore)
     forgive: Callable[[Violation], bool] | None = None
     at_end: Callable[[Task], None] | None = None
+    changed: Callable[[Task], None] | None = None
     agenda: Agenda = field(init=False, repr=False)
     _menus: Mapping[str, Menu] = field(init=False, repr=False)
     _terms: Mapping[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
@@ -107,7 +109,16 @@ class Gateway:
         due = task.pace.due()
         if due is not None:
             self._when_due(task, task.created + due)
+        if self.changed is not None:
+            self.changed(task)
         return self.receipt(endpoint, task)
+
+    def resume(self, task: Task) -> None:
+        """Remember a task of an earlier run; if it should have ended meanwhile, it ends now."""
+        self.tasks.add(task)
+        due = task.pace.due()
+        if due is not None and task.ended is None:
+            self.agenda.at(task.created + due, lambda: self.settle(task))
 
     def find(self, account: Account, name: str) -> Task | None:
         """Return an account's task, None for one that is unknown or another's."""
@@ -118,6 +129,8 @@ class Gateway:
         """Count a look at a task, and return what the task query says of it."""
         task.looks += 1
         self.settle(task)
+        if self.changed is not None:
+            self.changed(task)
         return self.detail(endpoint, task)
 
     def detail(self, endpoint: Query, task: Task) -> Json:
@@ -129,6 +142,8 @@ class Gateway:
         """Bill a task that has come to its end, or give back what it reserved."""
         if task.end(self.clock.now()):
             task.account.settle(task.credits, billed=task.failure is None)
+            if self.changed is not None:
+                self.changed(task)
             if self.at_end is not None:
                 self.at_end(task)
 

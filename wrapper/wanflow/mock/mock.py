@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from wanflow.mock.account import Accounts
@@ -13,12 +14,11 @@ from wanflow.mock.pace import Immediately, Looks, Pace, Seconds
 from wanflow.mock.paces import pace_of
 from wanflow.mock.proof import prove
 from wanflow.mock.scenario import play
+from wanflow.mock.state import StateFile
 from wanflow.mock.terms import Terms
 from wanflow.spec.document import Json, packaged
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wanflow.mock.clock import Clock
     from wanflow.mock.fault_rules import FaultRules
     from wanflow.mock.journal import Journal
@@ -40,6 +40,7 @@ class Options(TypedDict, total=False):
     loopback_callbacks: whether callbacks to this machine are taken and delivered, in http too;
         otherwise a callback goes to public hosts in https, or nowhere.
     scenario: a file to play before the first request, as `wanflow.mock.scenario` has it.
+    state: a SQLite file that tasks and accounts are kept in over restarts.
     document: a merged document; the one that this installation carries if None.
     """
 
@@ -53,6 +54,7 @@ class Options(TypedDict, total=False):
     idempotency: bool
     loopback_callbacks: bool
     scenario: str | Path | None
+    state: str | Path | None
     document: Json | None
 
 
@@ -84,6 +86,10 @@ class Mock:
         scenario = options.get("scenario")
         if scenario is not None:
             play(self, scenario)
+        state = options.get("state")
+        if state is not None:
+            self.app.state = StateFile(Path(state), self.gateway, self.accounts)
+            self.app.state.load()
 
     @property
     def url(self) -> str:

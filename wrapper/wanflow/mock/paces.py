@@ -25,6 +25,26 @@ def pace_of(text: str) -> Pace:
         raise ValueError(f"{text!r} is no pace; write {FORMS}") from error
 
 
+def written(pace: Pace) -> str:
+    """Write a pace so that `pace_of` reads it again.
+
+    Raises:
+        TypeError: the pace is somebody's own kind.
+    """
+    match pace:
+        case Immediately():
+            return "immediately"
+        case Looks(n=count):
+            return f"looks={count}"
+        case Seconds():
+            queue = "" if pace.queue is None else f",queue={pace.queue!r}"
+            return (
+                f"seconds={pace.total!r}{queue},estimate={pace.announced},progress={pace.progress}"
+            )
+        case _:
+            raise TypeError(f"{pace!r} has no written form")
+
+
 def _pair(part: str) -> tuple[str, str]:
     name, _, value = part.strip().partition("=")
     return name, value

@@ -6,7 +6,7 @@ import json
 import re
 from collections import OrderedDict
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
@@ -53,6 +53,16 @@ class Replays:
         self._by_key[key] = Replay(_digest(body), answer)
         if len(self._by_key) > _MOST:
             self._by_key.popitem(last=False)
+
+    def records(self) -> list[list[Any]]:
+        """Return the answers as JSON that can be kept."""
+        kept = self._by_key.items()
+        return [[key.decode(), replay.digest.hex(), replay.answer] for key, replay in kept]
+
+    def restore(self, records: list[list[Any]]) -> None:
+        """Remember answers that were kept."""
+        for key, digest, answer in records:
+            self._by_key[key.encode()] = Replay(bytes.fromhex(digest), answer)
 
 
 def _digest(body: Json) -> bytes:

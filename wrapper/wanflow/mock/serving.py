@@ -30,8 +30,9 @@ _GRACE = 0.5
 class QuickServer(uvicorn.Server):
     """A server that tells when it is ready, and ends as soon as it is told to."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, app: MockApp) -> None:
         super().__init__(config)
+        self._app = app
         self.settled = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told = asyncio.Event()
@@ -40,6 +41,7 @@ class QuickServer(uvicorn.Server):
         """Start, then tell."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        self._app.attach()
         self.settled.set()
 
     def stop(self) -> None:
@@ -101,7 +103,8 @@ def make(app: MockApp) -> QuickServer:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=60,
-        )
+        ),
+        app,
     )
 
 

@@ -1,0 +1,158 @@
+"""`--state FILE`: tasks and accounts outlive the server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from wanflow.mock import MockServer, VirtualClock
+from wanflow.mock.state import StateUnusable
+from wanflow.spec.catalog import packaged_catalog
+
+CATALOG = packaged_catalog()
+MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")
+KEY = "the-key-of-this-test"
+REPEATABLE = {"Idempotency-Key": "0123456789abcdef"}
+
+
+def client_of(server: MockServer, key: str = KEY) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.Client(base_url=server.base_url, headers=headers, verify=False)
+
+
+def submit(http, prompt="a cat", **headers) -> httpx.Response:
+    return http.post(MODEL.path, json={**MODEL.example, "prompt": prompt}, headers=headers)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.sqlite"
+
+
+def test_a_task_goes_on_where_it_was(path) -> None:
+    """Looks counted before the restart count after it; the links move to the new port."""
+    with MockServer(state=path, looks=3) as server, client_of(server) as http:
+        task = submit(http).json()["id"]
+        before = http.get(f"/v1/tasks/{task}").json()
+    with MockServer(state=path) as server, client_of(server) as http:
+        after = [http.get(f"/v1/tasks/{task}").json() for _ in range(2)]
+        assert (before["progress"], after[0]["progress"]) == (33, 66)
+        assert after[1]["status"] == "completed"
+        assert after[1]["created"] == before["created"]
+        assert httpx.head(after[1]["results"][0], trust_env=False).status_code == 200
+
+
+def test_an_account_is_what_it_was(path) -> None:
+    """Terms, credits and answers that may be replayed are kept."""
+    with MockServer(state=path) as server, client_of(server) as http:
+        url = f"{server.url}/_mock/account"
+        http.patch(url, json={"credits": 50, "forbidden": ["x"], "rate": "100/60"})
+        receipt = submit(http, **REPEATABLE)
+        for _ in range(2):
+            http.get(f"/v1/tasks/{receipt.json()['id']}")
+        before = http.get(url).json()
+    with MockServer(state=path) as server, client_of(server) as http:
+        assert http.get(f"{server.url}/_mock/account").json() == before
+        again = submit(http, **REPEATABLE)
+        assert again.headers["idempotency-replayed"] == "true"
+        assert again.json() == receipt.json()
+
+
+def test_nobody_else_gets_a_task(path) -> None:
+    """After a restart a task is still its key's alone."""
+    with MockServer(state=path) as server, client_of(server) as http:
+        task = submit(http).json()["id"]
+    with MockServer(state=path) as server, client_of(server, "another") as http:
+        assert http.get(f"/v1/tasks/{task}").status_code == 404
+
+
+def test_a_task_that_was_due_meanwhile_is_over(path) -> None:
+    """It ended when it was due, and is billed when the mock is back."""
+    clock = VirtualClock()
+    with MockServer(state=path, clock=clock, seconds=60) as server, client_of(server) as http:
+        receipt = submit(http).json()
+    later = VirtualClock(clock.now() + 100)
+    with MockServer(state=path, clock=later) as server, client_of(server) as http:
+        account = http.get(f"{server.url}/_mock/account").json()
+        assert (account["reserved"], account["spent"]) == (0, receipt["usage"]["credits_reserved"])
+        assert http.get(f"/v1/tasks/{receipt['id']}").json()["status"] == "completed"
+
+
+def test_the_clock_does_not_go_back(path) -> None:
+    """A clock that was moved is not behind its own tasks after a restart."""
+    with MockServer(state=path, clock=VirtualClock(1000.0)) as server, client_of(server) as http:
+        server.clock.advance(500)
+        submit(http)
+    with MockServer(state=path, clock=VirtualClock(1000.0)) as server:
+        assert server.clock.now() == 1500
+
+
+def test_no_key_is_in_the_file(path) -> None:
+    """What is kept of a key is a digest."""
+    with MockServer(state=path) as server, client_of(server) as http:
+        submit(http)
+    content = path.read_bytes()
+    assert MODEL.name.encode() in content
+    assert KEY.encode() not in content
+
+
+def test_the_file_is_bounded(path) -> None:
+    """It keeps as many tasks as the mock does."""
+    with MockServer(state=path) as server, client_of(server) as http:
+        server.gateway.tasks.most = 3
+        ids = [submit(http).json()["id"] for _ in range(6)]
+    with MockServer(state=path) as server, client_of(server) as http:
+        found = [http.get(f"/v1/tasks/{task}").status_code for task in ids]
+    assert found.count(200) == 3
+
+
+def test_a_killed_server_has_written_what_is_older_than_a_moment(path) -> None:
+    """Even without an orderly end, hardly anything is lost."""
+    command = [sys.executable, "-u", "-m", "wanflow.mock", "--port", "0", "--state", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    assert process.stdout is not None
+    base_url = process.stdout.readline().split()[-1]
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx.Client(base_url=base_url, headers=headers, verify=False) as http:
+        task = submit(http).json()["id"]
+        for _ in range(1000):
+            with sqlite3.connect(path) as db:
+                (count,) = db.execute("SELECT count(*) FROM tasks").fetchone()
+            db.close()
+            if count:
+                break
+            http.get("/nothing")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with MockServer(state=path) as server, client_of(server) as http:
+        assert http.get(f"/v1/tasks/{task}").status_code == 200
+
+
+class TestUnusable:
+    """Files that are none."""
+
+    def test_another_kind_of_file_is_refused(self, path) -> None:
+        """A file that isn't SQLite is told, and left as it is."""
+        path.write_text("hello, this is no database at all, however long it may be")
+        with pytest.raises(StateUnusable, match="can't be used"):
+            MockServer(state=path)
+        assert path.read_text().startswith("hello")
+
+    def test_another_version_is_refused(self, path) -> None:
+        """A file of a later mock is not touched."""
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        with pytest.raises(StateUnusable, match="version 99"):
+            MockServer(state=path)
+
+    def test_a_missing_folder_is_told(self, tmp_path) -> None:
+        """A file that can't be made is an error at the start."""
+        with pytest.raises(StateUnusable, match="can't be used"):
+            MockServer(state=tmp_path / "nowhere" / "state.sqlite")

@@ -1,0 +1,124 @@
+"""Keep tasks and accounts over restarts, in a SQLite file.
+
+What changed is written half a second later at most, and when the mock ends. API keys are not kept,
+only their digests.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from wanflow.mock.records import account_from, account_record, task_from, task_record
+
+if TYPE_CHECKING:
+    import asyncio
+    from pathlib import Path
+
+    from wanflow.mock.account import Account, Accounts
+    from wanflow.mock.gateway import Gateway
+    from wanflow.mock.task import Task
+
+VERSION = 1
+_DELAY = 0.5
+_TABLES = """
+    CREATE TABLE IF NOT EXISTS accounts (digest TEXT PRIMARY KEY, record TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS tasks
+        (id TEXT PRIMARY KEY, account TEXT NOT NULL, created REAL NOT NULL, record TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), now REAL NOT NULL);
+"""
+
+
+class StateUnusable(ValueError):
+    """A state file can't be used; the message says why."""
+
+
+@define(eq=False)
+class StateFile:
+    """The file of one mock; two at a time would overwrite each other's tasks.
+
+    Raises:
+        StateUnusable: it is no file of this version of the mock.
+    """
+
+    path: Path
+    gateway: Gateway = field(repr=False)
+    accounts: Accounts = field(repr=False)
+    _changed: set[Task] = field(factory=set["Task"], repr=False)
+    _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
+
+    def load(self) -> None:
+        """Have the mock remember what the file says, and be told of changes from then on."""
+        try:
+            with closing(sqlite3.connect(self.path)) as db:
+                self._prepare(db)
+                self._load(db)
+        except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
+            raise StateUnusable(f"the state file {self.path} can't be used: {error}") from error
+        self.gateway.changed = self.note
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write later, by a timer of the loop."""
+        self._loop = loop
+
+    def detach(self) -> None:
+        """Write at once, and leave the loop."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop = self._timer = None
+        self.save()
+
+    def note(self, task: Task) -> None:
+        """Write a task and its account when it is time to."""
+        self._changed.add(task)
+        if self._timer is None and self._loop is not None:
+            self._timer = self._loop.call_later(_DELAY, self.save)
+
+    def save(self) -> None:
+        """Write what has changed."""
+        self._timer = None
+        changed, self._changed = self._changed, set()
+        digests = self.accounts.digests()
+        with closing(sqlite3.connect(self.path)) as db, db:
+            db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?)", (self.gateway.clock.now(),))
+            db.executemany(
+                "INSERT OR REPLACE INTO accounts VALUES (?, ?)",
+                [(digest, json.dumps(account_record(one))) for one, digest in digests.items()],
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?)",
+                [_row(task, digests[task.account]) for task in changed if task.account in digests],
+            )
+            db.execute(
+                "DELETE FROM tasks WHERE id NOT IN "
+                "(SELECT id FROM tasks ORDER BY created DESC LIMIT ?)",
+                (self.gateway.tasks.most,),
+            )
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version not in {0, VERSION}:
+            raise ValueError(f"it is of version {version}, not {VERSION}")
+        db.executescript(_TABLES)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _load(self, db: sqlite3.Connection) -> None:
+        known: dict[str, Account] = {}
+        for digest, record in db.execute("SELECT digest, record FROM accounts"):
+            known[digest] = account_from(json.loads(record))
+            self.accounts.restore(digest, known[digest])
+        rows = db.execute("SELECT account, record FROM tasks ORDER BY created, id").fetchall()
+        moments = db.execute("SELECT now FROM clock").fetchall()
+        for (now,) in moments:
+            self.gateway.clock.advance(max(0.0, now - self.gateway.clock.now()))
+        for digest, record in rows:
+            self.gateway.resume(task_from(json.loads(record), known[digest]))
+
+
+def _row(task: Task, digest: str) -> tuple[str, str, float, str]:
+    return task.id, digest, task.created, json.dumps(task_record(task))
