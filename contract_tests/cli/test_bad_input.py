@@ -155,6 +155,14 @@ class TestSurroundings:
         assert done.code == 2
         assert "JSON" in done.err
 
+    def test_stray_parameter_in_a_request(self, wanflow: Callable[..., Ended]) -> None:
+        """A parameter that no model takes is told with the option that would pass it."""
+        request = f'{{"model": "{VIDEO}", "prompt": "x", "promt": "y"}}'
+        done = wanflow("run", "--request", "-", stdin=request)
+        assert done.code == 2
+        assert "did you mean prompt?" in done.err
+        assert "--extra NAME=JSON" in done.err
+
     def test_request_for_another_model(self, wanflow: Callable[..., Ended]) -> None:
         """A request for one model isn't sent to another."""
         request = f'{{"model": "{VIDEO}", "prompt": "x"}}'

@@ -25,11 +25,13 @@ def server() -> Iterator[MockServer]:
         yield running
 
 
-def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
+def interrupted(
+    process: subprocess.Popen[str], by: signal.Signals = signal.SIGINT
+) -> tuple[str, str]:
     """Press Ctrl-C, and return what the process wrote from then on."""
-    process.send_signal(signal.SIGINT)
+    process.send_signal(by)
     out, err = process.communicate(timeout=20)
-    assert process.returncode == 130, err
+    assert process.returncode == 128 + by, err
     assert "Traceback" not in err
     return out, err
 
@@ -59,6 +61,21 @@ def test_what_is_printed_says_where(
     _, err = interrupted(running)
     assert err.splitlines()[-1] == f"  wanflow wait {task_id} {' '.join(words)}"
     assert api_key not in err
+
+
+def test_a_job_that_is_ended_prints_it_too(
+    process: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """SIGTERM, as `timeout` and job runners send it, is no way to lose a task either."""
+    running = process("submit", VIDEO, "--prompt", "A cat")
+    out, _ = running.communicate(timeout=20)
+    task_id = out.strip()
+    running = process("wait", task_id, "-o", "out")
+    assert running.stderr is not None
+    running.stderr.readline()
+    _, err = interrupted(running, signal.SIGTERM)
+    assert err.splitlines()[-2].startswith("wanflow: terminated; the task goes on")
+    assert err.splitlines()[-1] == f"  wanflow wait {task_id} -o out"
 
 
 def test_a_program_gets_an_event(process: Callable[..., subprocess.Popen[str]]) -> None:

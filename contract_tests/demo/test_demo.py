@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -299,3 +300,50 @@ class TestWishes:
         for kind in set(KIND_OF.values()):
             asked = [repr(wish.asked) for wish in WISHES if KIND_OF[wish.model] == kind]
             assert len(set(asked)) == len(asked)
+
+
+class TestTrouble:
+    """What goes wrong is in the table, or told at once."""
+
+    def test_a_refused_key(self, tmp_path: Path) -> None:
+        """Each task that failed has its error in the table, and the demo doesn't end well."""
+        with MockServer(api_key="sk-right") as server:
+            given = {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": "sk-mistaken"}
+            done = play(tmp_path, "--yes", given=given)
+        assert done.code == 1
+        rows = done.out.splitlines()
+        assert len([row for row in rows if "not submitted" in row]) == len(KIND_OF)
+        assert len([row for row in rows if row.startswith("  the API answered 401")]) == len(
+            KIND_OF
+        )
+        assert "sk-mistaken" not in done.out + done.err
+
+    def test_interrupted_at_a_gateway(self, tmp_path: Path) -> None:
+        """Ctrl-C names each task that was charged, and how to get what it makes."""
+        with MockServer(looks=99) as server:
+            given = {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": server.api_key}
+            err = interrupted(tmp_path, "--yes", given=given)
+        assert len(re.findall(r"^  wanflow wait task-unified-\S+ -o out$", err, re.M)) == len(
+            KIND_OF
+        )
+
+    def test_interrupted_at_the_mock(self, tmp_path: Path) -> None:
+        """With the mock, nothing is left to be taken up."""
+        err = interrupted(tmp_path, given={})
+        assert err.splitlines()[-1] == "interrupted"
+
+
+def interrupted(folder: Path, *words: str, given: Mapping[str, str]) -> str:
+    """Press Ctrl-C when every task is under way, and return the demo's stderr."""
+    lines: list[str] = []
+    with subprocess.Popen(
+        command(*words), cwd=folder, env=environment(given), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        while len({line.split()[0] for line in lines if " processing " in line}) < len(KIND_OF):
+            lines.append(process.stderr.readline())
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    assert "Traceback" not in rest
+    return "".join(lines) + rest

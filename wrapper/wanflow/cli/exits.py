@@ -7,6 +7,7 @@ from attrs import frozen
 
 from wanflow import errors
 from wanflow._settings import KEY_VARIABLE, URL_VARIABLE
+from wanflow.cli.termination import Terminated
 from wanflow.spec.document import SpecMissing
 
 
@@ -69,6 +70,7 @@ EXITS = (
         "the ledger can't be used, or another process works on the job",
         (errors.LedgerError,),
     ),
+    Exit(143, "terminated", "SIGTERM", (Terminated,)),
     Exit(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )
 

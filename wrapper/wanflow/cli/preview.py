@@ -1,4 +1,4 @@
-"""The dry run: the exact request that would leave, seen where it would leave, and not sent."""
+"""The dry run: the exact request that a submission would send."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wanflow.cli.prose import printable
+from wanflow.cli.prose import one_line, printable
 
 if TYPE_CHECKING:
-    import httpx
-
     from wanflow.cli.connection import Connection
-
-_KEY_HEADER = "authorization"
-# What the transport itself adds says nothing of the request.
-_PLUMBING = frozenset({"accept-encoding", "connection"})
 
 
 def preview(body: dict[str, Any], connection: Connection, *, as_json: bool, **terms: Any) -> None:
@@ -26,31 +20,15 @@ def preview(body: dict[str, Any], connection: Connection, *, as_json: bool, **te
         InvalidRequest: it breaks a rule.
         ConfigurationError: the URL is malformed.
     """
-    request = _captured(body, connection, terms)
-    headers = {
-        name: "Bearer …" if name == _KEY_HEADER else value
-        for name, value in request.headers.items()
-        if name not in _PLUMBING
-    }
-    content = request.content.decode()
+    with connection.client(key="not-sent") as client:
+        request = client.preview(body, **terms)
     if as_json:
-        facts = {"method": request.method, "url": str(request.url), "headers": headers}
-        click.echo(json.dumps({"event": "dry_run", **facts, "body": json.loads(content)}))
+        facts = {"method": request.method, "url": request.url, "headers": dict(request.headers)}
+        told = {**facts, "body": dict(request.body), "advice": list(request.advice)}
+        click.echo(json.dumps({"event": "dry_run", **told}))
         return
-    head = [f"{request.method} {request.url}", *(f"{k}: {v}" for k, v in headers.items())]
-    click.echo(printable("\n".join([*head, "", content])))
-
-
-def _captured(body: dict[str, Any], connection: Connection, terms: dict[str, Any]) -> httpx.Request:
-    """Submit over a transport that keeps the request, and answers for the API."""
-    import httpx  # noqa: PLC0415 - only a dry run needs it here
-
-    kept: list[httpx.Request] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        kept.append(request)
-        return httpx.Response(200, json={"id": "dry-run"})
-
-    with connection.client("not-sent", httpx.MockTransport(answer)) as client:
-        client.submit(body, **terms)
-    return kept[0]
+    for advice in request.advice:
+        click.echo(one_line(advice), err=True)
+    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    lines = [f"{request.method} {request.url}", *headers, "", request.content.decode()]
+    click.echo(printable("\n".join(lines)))

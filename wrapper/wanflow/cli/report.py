@@ -100,13 +100,13 @@ def _sentence(error: BaseException) -> str:
     match error:
         case click.UsageError():
             return _usage(error)
-        case click.ClickException():
-            return printable(error.format_message())
         case errors.WaitTimeout(snapshot=seen):
             state = f"last seen {seen.status or 'without a status'}" if seen else "never seen"
             return one_line(f"task {error.task_id} has not ended yet ({state}), and goes on")
         case KeyboardInterrupt():
             return _interrupted(error)
+        case errors.InvalidRequest():
+            return printable(str(error)).replace("extra={…}", "--extra NAME=JSON")
         case _ if exit_of(error) is UNEXPECTED:
             return one_line(f"unexpected {type(error).__name__}: {error}")
         case _:
@@ -120,6 +120,6 @@ def _usage(error: click.UsageError) -> str:
 
 def _interrupted(error: BaseException) -> str:
     if getattr(error, "task_id", None) is not None:
-        return "interrupted; the task goes on, and this takes it up again:"
+        return f"{exit_of(error).kind}; the task goes on, and this takes it up again:"
     notes = getattr(error, "__notes__", [])
-    return one_line("; ".join(["interrupted", *notes]))
+    return one_line("; ".join([exit_of(error).kind, *notes]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wanflow.cli.display import make_display
+from wanflow.cli.prose import printable
 from wanflow.cli.report import Situation, report
 from wanflow.demo.place import Mock, half_named, named_in_environment
 from wanflow.demo.play import ASYNC, SYNC, play
@@ -96,14 +98,21 @@ def _perform(place: Place, out: Path) -> None:
         with display:
             play(records, place, out)
     except KeyboardInterrupt:
-        click.echo("\ninterrupted; tasks that were submitted go on:", err=True)
-        for record in records:
-            if record.task_id and not record.files:
-                click.echo(f"  wanflow wait {record.task_id} -o {out}", err=True)
+        click.echo("interrupted", err=True)
+        if place.charges:
+            _tell_what_goes_on(records, out)
         sys.exit(_INTERRUPTED)
     click.echo(f"\n{table(records)}")
     if any(not record.files for record in records):
         sys.exit(1)
+
+
+def _tell_what_goes_on(records: list[Record], out: Path) -> None:
+    click.echo("Tasks that were submitted go on, and these save what they make:", err=True)
+    for record in records:
+        if record.task_id and not record.files:
+            words = ["wanflow", "wait", record.task_id, "-o", str(out)]
+            click.echo(printable(f"  {shlex.join(words)}"), err=True)
 
 
 if __name__ == "__main__":

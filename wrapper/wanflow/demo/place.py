@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 class Place(Protocol):
     """Makes clients of one gateway."""
 
+    @property
+    def charges(self) -> bool:
+        """Whether what is made there is charged, and goes on without us."""
+        ...
+
     def client(self) -> Client:
         """Make a sync one."""
         ...
@@ -33,6 +38,7 @@ class Mock:
     """The mock. A transport of its own keeps a proxy of the environment out of the way."""
 
     server: MockServer
+    charges: bool = False
 
     def client(self) -> Client:
         """Make a sync one."""
@@ -48,6 +54,8 @@ class Mock:
 @frozen
 class Gateway:
     """The gateway that the environment names, which charges for what is made."""
+
+    charges: bool = True
 
     def client(self) -> Client:
         """Make a sync one."""
