@@ -22,6 +22,8 @@ from attrs import frozen
 
 from wanflow.spec.document import FILE_NAME
 from wanflow.spec.failures import ToolFault
+from wanflow.spec.parameters import FILE_NAME as PARAMETERS
+from wanflow.spec.parameters import parameters_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +91,7 @@ def generate(document: Json, text: str, settings: Settings, folder: Path) -> Pat
         source = Path(scratch) / FILE_NAME
         source.write_text(packed, "utf-8")
         _run_generator(source, settings.generator, package)
+    (package / PARAMETERS).write_text(parameters_module(document), "utf-8")
     _format(package, settings.formatter)
     (package / FILE_NAME).write_text(packed, "utf-8")
     (package / "py.typed").write_text("", "utf-8")

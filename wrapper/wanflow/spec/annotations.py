@@ -1,0 +1,111 @@
+"""Write schemas as Python types: Literal for closed lists, TypedDict for objects."""
+
+from __future__ import annotations
+
+import keyword
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from wanflow.spec.call import SCHEMAS
+from wanflow.spec.document import Json, is_array, is_object, resolve
+from wanflow.spec.naming import pascal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SCALARS = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "null": "None",
+}
+
+
+@define
+class Annotations:
+    """Turns the schemas of one document into annotations, and collects the classes they need."""
+
+    document: Json = field(repr=False)
+    classes: dict[str, str] = field(factory=dict[str, str])
+
+    def of(self, schema: Any, name: str) -> str:
+        """Return the annotation of a schema; `name` is what an object in it is called."""
+        if not is_object(schema):
+            return "Any"
+        if "$ref" in schema:
+            named = str(schema["$ref"]).removeprefix(SCHEMAS)
+            return self._referred(schema, pascal(named))
+        if (values := _closed(schema)) is not None:
+            return _literal(values)
+        for word in ("anyOf", "oneOf"):
+            if word in schema:
+                parts = [self.of(part, f"{name}{at}") for at, part in enumerate(schema[word], 1)]
+                return _union(parts)
+        kinds = schema.get("type", ())
+        named_kinds = kinds if is_array(kinds) else [kinds]
+        return _union([self._kind(str(kind), schema, name) for kind in named_kinds]) or "Any"
+
+    def typed_dict(self, name: str, schema: Json, without: Iterable[str] = ()) -> str:
+        """Write the class of an object's properties, some left out; return its name."""
+        if name not in self.classes:
+            self.classes[name] = ""  # so that a schema that refers to itself comes to an end
+            self.classes[name] = self._class(name, schema, frozenset(without))
+        return name
+
+    def _referred(self, schema: Json, name: str) -> str:
+        target = resolve(self.document, schema)
+        return self.of(target, name)
+
+    def _kind(self, kind: str, schema: Json, name: str) -> str:
+        if kind == "array":
+            return f"list[{self.of(schema.get('items', {}), f'{name}Item')}]"
+        if kind == "object" and schema.get("properties"):
+            return self.typed_dict(name, schema)
+        return "dict[str, Any]" if kind == "object" else _SCALARS.get(kind, "Any")
+
+    def _class(self, name: str, schema: Json, without: frozenset[str]) -> str:
+        required = set(schema.get("required", ()))
+        fields = {
+            key: self._field(rule, name + pascal(key), key in required)
+            for key, rule in schema["properties"].items()
+            if key not in without
+        }
+        if not all(key.isidentifier() and not keyword.iskeyword(key) for key in fields):
+            inside = ", ".join(f"{key!r}: {kind}" for key, kind in fields.items())
+            return f"{name} = TypedDict({name!r}, {{{inside}}}, total=False)\n"
+        lines = [f"class {name}(TypedDict, total=False):"]
+        for key, kind in fields.items():
+            lines.append(f"    {key}: {kind}")
+            if text := _first_sentence(resolve(self.document, schema["properties"][key])):
+                lines.append(f"    {text!r}")
+        return "\n".join(lines if fields else [*lines, "    pass"]) + "\n"
+
+    def _field(self, rule: Any, name: str, required: bool) -> str:
+        kind = self.of(rule, name)
+        # Beside a required one, None stands for "not set".
+        return f"Required[{kind}]" if required else _union([kind, "None"])
+
+
+def _closed(schema: Json) -> list[Any] | None:
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    plain = (str, int, type(None))
+    if is_array(values) and values and all(isinstance(value, plain) for value in values):
+        return values
+    return None
+
+
+def _literal(values: list[Any]) -> str:
+    return f"Literal[{', '.join(repr(value) for value in values)}]"
+
+
+def _union(parts: list[str]) -> str:
+    distinct = list(dict.fromkeys(parts))
+    return "Any" if "Any" in distinct else " | ".join(distinct)
+
+
+def _first_sentence(rule: Json) -> str:
+    first_line = str(rule.get("description", "")).strip().partition("\n")[0]
+    sentence, stop, _ = first_line.partition(". ")
+    return " ".join(sentence.split()) + stop.strip()

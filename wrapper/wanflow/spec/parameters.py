@@ -1,0 +1,100 @@
+"""Write the module that tells a type checker which parameters each model has.
+
+It goes into the generated package beside what the generator makes. Its protocols are the
+signatures of `submit` and `run`, one overload for each model, generic over what the sync and the
+async client return; whoever has such a method declares it with one of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wanflow.spec.annotations import Annotations
+from wanflow.spec.document import resolve
+from wanflow.spec.places import operations_of, reference_name
+
+if TYPE_CHECKING:
+    from wanflow.spec.document import Json
+
+FILE_NAME = "parameters.py"
+# What `submit` and `run` take beside a model's own parameters, in the order of their signatures.
+SUBMIT_OPTIONS = {
+    "extra": "Mapping[str, Any] | None",
+    "validate": "bool",
+    "idempotency_key": "str | None",
+}
+RUN_OPTIONS = {
+    "out": "str | PathLike[str] | None",
+    "timeout": "float",
+    "on_update": "WatcherT",
+    **SUBMIT_OPTIONS,
+}
+_HEADER = '''\
+"""The parameters of each model, for type checkers and editors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, Literal, Protocol, Required, TypeAlias, TypedDict, TypeVar, Unpack, overload
+
+from . import models
+
+MadeT_co = TypeVar("MadeT_co", covariant=True)
+WatcherT = TypeVar("WatcherT", contravariant=True)
+'''
+
+
+def parameters_module(document: Json) -> str:
+    """Write the module for a finished document."""
+    annotations = Annotations(document)
+    variants = _variants(document)
+    taken = {*RUN_OPTIONS, "model", "request", "self"}
+    for name in variants:
+        schema = resolve(document, {"$ref": f"#/components/schemas/{name}"})
+        annotations.typed_dict(_class_of(name), schema, taken)
+    models = sorted(model for names in variants.values() for model in names)
+    parts = [
+        _HEADER,
+        f"ModelName: TypeAlias = Literal[{', '.join(map(repr, models))}]\n",
+        f"Request: TypeAlias = {' | '.join(f'models.{name}' for name in variants)}\n",
+        *annotations.classes.values(),
+        _protocol("Submit", "MadeT_co", "Submit a request, and return its task.", variants),
+        _protocol("Run", "MadeT_co, WatcherT", "Run a request, and return its result.", variants),
+    ]
+    return "\n\n".join(parts)
+
+
+def _variants(document: Json) -> dict[str, list[str]]:
+    """Return the models of each request class, sorted by its name."""
+    found: dict[str, list[str]] = {}
+    for _, _, node in operations_of(document):
+        for media in node.get("requestBody", {}).get("content", {}).values():
+            mapping = media["schema"].get("discriminator", {}).get("mapping", {})
+            for model, reference in mapping.items():
+                found.setdefault(reference_name({"$ref": reference}), []).append(model)
+    return {name: sorted(found[name]) for name in sorted(found)}
+
+
+def _class_of(request: str) -> str:
+    return f"{request.removesuffix('Request')}Parameters"
+
+
+def _protocol(name: str, generics: str, text: str, variants: dict[str, list[str]]) -> str:
+    options = RUN_OPTIONS if name == "Run" else SUBMIT_OPTIONS
+    shared = ", ".join(f"{option}: {kind} = ..." for option, kind in options.items())
+    whole = "request: Request | Mapping[str, Any], /, *"
+    lines = [f"class {name}(Protocol[{generics}]):", f'    """{text}"""', ""]
+    lines += _overload(whole, shared, "")
+    for request, models in variants.items():
+        model = f"*, model: Literal[{', '.join(map(repr, models))}]"
+        lines += _overload(model, shared, f", **parameters: Unpack[{_class_of(request)}]")
+    return "\n".join(lines) + "\n"
+
+
+def _overload(first: str, shared: str, last: str) -> list[str]:
+    return [
+        "    @overload",
+        f"    def __call__(self, {first}, {shared}{last}) -> MadeT_co: ...",
+        "",
+    ]
