@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--seed", type=int, help="what chance begins with; the same seed, the same requests")
     add("--rate", type=float, default=0, help="requests a second at most; 5 but for a mock")
     add("--dry-run", action="store_true", help="send to the mock, list what would be sent")
+    add("--known-idempotent", action="store_true", help="the server honours idempotency keys")
     add("--contract-report", help="folder for report.html; contract-report by default")
 
 

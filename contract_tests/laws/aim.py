@@ -36,6 +36,7 @@ class Aim:
     spend_limit: float | None = None
     rate: float = 0.0
     dry: bool = False
+    idempotent: bool = False
 
     @contextmanager
     def target(self) -> Iterator[Target]:
@@ -73,9 +74,15 @@ class Aim:
         near = httpx.URL(base_url).host in _LOOPBACK
         rate = self.rate or (0.0 if steered or near else _RATE)
         wire = Wire(base_url, tuple(keys.values()), rate)
-        longest = 60.0 if steered else 900.0
         return Target(
-            wire, keys, Purse(limit), steered=steered, any_key=any_key, pause=0.02, longest=longest
+            wire,
+            keys,
+            Purse(limit),
+            steered=steered,
+            any_key=any_key,
+            idempotent=self.idempotent,
+            pause=0.02,
+            longest=20.0 if steered else 900.0,
         )
 
 

@@ -25,6 +25,7 @@ def aim(pytestconfig: pytest.Config) -> Aim:
         spend_limit=option("--spend-limit"),
         rate=option("--rate"),
         dry=option("--dry-run"),
+        idempotent=option("--known-idempotent"),
     )
 
 

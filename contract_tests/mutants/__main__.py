@@ -1,0 +1,84 @@
+"""`python -m contract_tests.mutants`: try every mutant, and write mutants.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contract_tests.mutants import by_hand_answers, by_hand_states, mechanical
+from contract_tests.mutants.mutant import MUTANTS, VERSION, Mutant
+from contract_tests.mutants.plain import killed_plainly
+from contract_tests.mutants.report import page
+from contract_tests.mutants.trial import Outcome, in_child
+from contract_tests.mutants.witness import shows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+PAGE = Path(__file__).resolve().parents[1] / "mutants.md"
+assert by_hand_answers, by_hand_states
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; return 1 where a mutant survives."""
+    chosen = _parser().parse_args(arguments)
+    mechanical.make()
+    wanted = [one for name, one in MUTANTS.items() if chosen.only in name]
+    seen = [one for one in wanted if shows(one) is not None]
+    unseen = sorted({one.name for one in wanted} - {one.name for one in seen})
+    _say(f"{len(seen)} mutants, and {len(unseen)} that no witness shows")
+    outcomes = {}
+    for number, seed in enumerate(range(chosen.seed, chosen.seed + chosen.seeds)):
+        some = seen if number == 0 or chosen.all else seen[:: chosen.thin]
+        outcomes[seed] = _tried(some, seed, chosen.jobs)
+        killed = sum(bool(one.killer) for one in outcomes[seed])
+        _say(f"seed {seed}: {killed} of {len(outcomes[seed])} killed")
+    plain = killed_plainly(seen[:: chosen.plain]) if chosen.plain else {}
+    if not chosen.only:
+        PAGE.write_text(page(outcomes, MUTANTS, unseen, plain, VERSION))
+        _say(f"written: {PAGE.name}")
+    survivors = [one for found in outcomes.values() for one in found if not one.killer]
+    for one in survivors:
+        _say(f"survived: {one.name}: {MUTANTS[one.name].says}")
+    return 1 if survivors else 0
+
+
+def _tried(mutants: Iterable[Mutant], seed: int, jobs: int) -> list[Outcome]:
+    """Try mutants, several at a time, each in a process of its own; keep their order."""
+    found: list[Path] = []
+    with tempfile.TemporaryDirectory() as folder:
+        running: set[int] = set()
+        for number, mutant in enumerate(mutants):
+            if len(running) >= jobs:
+                running.discard(os.wait()[0])
+            found.append(Path(folder) / f"{number}.json")
+            running.add(in_child(mutant, seed, found[-1]))
+        while running:
+            running.discard(os.wait()[0])
+        return [Outcome(**json.loads(path.read_text())) for path in found]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="contract_tests.mutants", description=__doc__)
+    parser.add_argument("--only", default="", help="mutants whose name has this")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds")
+    parser.add_argument("--thin", type=int, default=4, help="later seeds: each so many-th mutant")
+    parser.add_argument("--all", action="store_true", help="every mutant with every seed")
+    parser.add_argument("--plain", type=int, default=0, help="plain tool: each so many-th")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    return parser
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

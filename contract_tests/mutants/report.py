@@ -1,0 +1,117 @@
+"""`mutants.md`: what each mutant did, who killed it, and how sure the rate is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from math import sqrt
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from contract_tests.mutants.mutant import Mutant
+    from contract_tests.mutants.trial import Outcome
+
+_Z = 1.96
+
+
+def wilson(killed: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a rate, after Wilson."""
+    if not of:
+        return 0.0, 1.0
+    rate, square = killed / of, _Z * _Z
+    middle = rate + square / (2 * of)
+    spread = _Z * sqrt(rate * (1 - rate) / of + square / (4 * of * of))
+    return (middle - spread) / (1 + square / of), (middle + spread) / (1 + square / of)
+
+
+def rate(killed: int, of: int) -> str:
+    """Return a rate with its interval: `78 of 80 (91-99 %)`."""
+    low, high = wilson(killed, of)
+    return f"{killed} of {of} ({100 * low:.0f}-{100 * high:.0f} %)"
+
+
+def page(
+    outcomes: Mapping[int, Sequence[Outcome]],
+    mutants: Mapping[str, Mutant],
+    unseen: Sequence[str],
+    plain: Mapping[str, bool],
+    version: int,
+) -> str:
+    """Write the page; `outcomes` by seed, `plain` tells whom plain Schemathesis killed."""
+    first = next(iter(outcomes.values()))
+    lines = [
+        "# Mutants",
+        "",
+        f"Made by `make mutants` from version {version} of the set; edit that, not this. Each row",
+        "is the mock with one fault, tested through its published interface by the laws marked",
+        "`fast`, up to the first finding. A fault counts only if its witness, a short exchange,",
+        "shows it.",
+        "",
+        *_summary(outcomes, plain),
+        "",
+        "## Survivors",
+        "",
+        *(_survivors(outcomes, mutants) or ["None."]),
+        "",
+        "## By class",
+        "",
+        *_classes(first, plain),
+        "",
+        "## Faults",
+        "",
+        "| fault | what is wrong | class | reached | triggered | killed by | requests | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_row(one, mutants[one.name]) for one in first),
+    ]
+    if unseen:
+        lines += ["", "Not counted, for no witness shows them: " + ", ".join(unseen) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(outcomes: Mapping[int, Sequence[Outcome]], plain: Mapping[str, bool]) -> Iterable[str]:
+    yield "| seed | killed | median seconds to the kill | median requests |"
+    yield "|---|---|---|---|"
+    for seed, found in outcomes.items():
+        killed = [one for one in found if one.killer]
+        seconds = median(one.seconds for one in killed) if killed else 0
+        requests = median(one.requests for one in killed) if killed else 0
+        yield f"| {seed} | {rate(len(killed), len(found))} | {seconds:.2f} | {requests:.0f} |"
+    if plain:
+        yield ""
+        yield f"Plain `schemathesis run`, default settings, same faults: {_plainly(plain)}."
+
+
+def _plainly(plain: Mapping[str, bool]) -> str:
+    return rate(sum(plain.values()), len(plain))
+
+
+def _survivors(
+    outcomes: Mapping[int, Sequence[Outcome]], mutants: Mapping[str, Mutant]
+) -> list[str]:
+    seeds = defaultdict[str, list[int]](list)
+    for seed, found in outcomes.items():
+        for one in found:
+            if not one.killer:
+                seeds[one.name].append(seed)
+    return [f"- `{name}`: {mutants[name].says} (seeds {at})" for name, at in seeds.items()]
+
+
+def _classes(found: Sequence[Outcome], plain: Mapping[str, bool]) -> Iterable[str]:
+    yield "| class | killed | plain Schemathesis |"
+    yield "|---|---|---|"
+    for kind in dict.fromkeys(one.kind for one in found):
+        ours = [one for one in found if one.kind == kind]
+        theirs = [plain[one.name] for one in ours if one.name in plain]
+        other = rate(sum(theirs), len(theirs)) if theirs else "not run"
+        yield f"| {kind} | {rate(sum(bool(one.killer) for one in ours), len(ours))} | {other} |"
+
+
+def _row(one: Outcome, mutant: Mutant) -> str:
+    says = mutant.says.replace("|", "\\|")
+    killer = f"`{one.killer}`" if one.killer else "**survived**"
+    return (
+        f"| `{one.name}` | {says} | {one.kind} | {one.reached} | {one.triggered} "
+        f"| {killer} | {one.requests} | {one.seconds:.2f} |"
+    )

@@ -1,0 +1,190 @@
+"""Witnesses: the shortest exchanges that show a fault, played on the whole server and the faulty.
+
+What is compared is told without what differs from run to run: ids, ports, and the present time.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from attrs import define, field
+from contract_tests.laws.boundaries import cheapest
+from contract_tests.mutants.layer import MutatedServer
+
+from wanflow.mock import MockServer
+from wanflow.spec.catalog import packaged_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contract_tests.mutants.mutant import Mutant
+
+KEY, OTHER_KEY = "witness-key-of-the-first", "witness-key-of-another"
+_ID = re.compile(r"task-(?:unified-)?[0-9]+-[a-z0-9]+")
+_HEADERS = ("content-type", "retry-after", "idempotency-replayed")
+
+
+@define
+class Stage:
+    """A server that scripts are played on, and what was told so far."""
+
+    base_url: str
+    told: list[str] = field(factory=list)
+    _names: dict[str, str] = field(factory=dict)
+    _http: httpx.Client = field(factory=lambda: httpx.Client(trust_env=False, timeout=5))
+
+    def post(self, body: Any = None, key: str | None = KEY, **headers: str) -> Any:
+        """Submit; an image is asked for unless a body is given."""
+        body = cheapest(an_image()) if body is None else body
+        model = packaged_catalog().models.get(str(body.get("model")), an_image())
+        return self.send("POST", model.path, key, json=body, headers=headers)
+
+    def get(self, task_id: str, key: str | None = KEY, **headers: str) -> Any:
+        """Look at a task."""
+        return self.send("GET", f"/v1/tasks/{task_id}", key, headers=headers)
+
+    def send(self, method: str, path: str, key: str | None = None, **more: Any) -> Any:
+        """Send a request, note its answer, and return the decoded body, {} for none."""
+        headers = {name.replace("_", "-"): value for name, value in more.pop("headers", {}).items()}
+        if key is not None:
+            headers.setdefault("Authorization", f"Bearer {key}")
+        url = path if "://" in path else self.base_url + path
+        try:
+            answer = self._http.request(method, url, headers=headers, **more)
+        except httpx.HTTPError as error:
+            self.told.append(f"{method} -> {type(error).__name__}")
+            return {}
+        shown = [f"{name}: {answer.headers.get(name)}" for name in _HEADERS]
+        kind = answer.content[:24].hex() if "/media/" in url else self._plain(answer.text)
+        self.told.append(f"{method} -> {answer.status_code} {shown} {kind}")
+        try:
+            return answer.json()
+        except ValueError:
+            return {}
+
+    def _plain(self, text: str) -> str:
+        now = int(time.time())
+        for moment in range(now - 30, now + 2):
+            text = re.sub(rf"\b{moment}\b(?!-)", "NOW", text)
+        text = re.sub(r"127\.0\.0\.1:[0-9]+", "HOST", text)
+        return _ID.sub(lambda found: self._named(found[0]), text)
+
+    def _named(self, name: str) -> str:
+        self._names.setdefault(
+            name, f"{'task-unified' if 'unified' in name else 'task'}-{len(self._names)}"
+        )
+        return self._names[name]
+
+
+def an_image() -> Any:
+    """Return a model that can make several pictures of a size."""
+    models = packaged_catalog().models.values()
+    return next(one for one in models if "size" in one.parameters)
+
+
+def a_film() -> Any:
+    """Return a model that makes films by the second."""
+    models = packaged_catalog().models.values()
+    return next(one for one in models if "duration" in one.parameters)
+
+
+def shows(mutant: Mutant) -> list[str] | None:
+    """Return what the faulty server tells, None where it is what the whole one tells."""
+    with MockServer(looks=2) as whole:
+        right = _played(whole, mutant)
+    with MutatedServer(mutant, looks=2) as faulty:
+        wrong = _played(faulty, mutant)
+    return wrong if wrong != right else None
+
+
+def _played(server: MockServer, mutant: Mutant) -> list[str]:
+    stage = Stage(server.base_url)
+    if mutant.probe is not None:
+        stage.post(dict(mutant.probe))
+    else:
+        SCRIPTS[mutant.script](stage)
+    return stage.told
+
+
+def _look(stage: Stage, looks: int = 1, body: Any = None, **headers: str) -> Any:
+    made, seen = stage.post(body, **headers), {}
+    for _ in range(looks):
+        seen = stage.get(str(made.get("id", "none")))
+    return seen
+
+
+def _file(stage: Stage, model: Any) -> None:
+    seen = _look(stage, 2, cheapest(model))
+    for link in seen.get("results") or ():
+        stage.send("GET", str(link))
+
+
+def _keyless(stage: Stage, **headers: str) -> None:
+    made = stage.post()
+    stage.post(key=None, **headers)
+    stage.get(str(made.get("id")), None, **headers)
+
+
+def _twice(stage: Stage, one: dict[str, str], two: dict[str, str]) -> None:
+    for headers in (one, two, two):
+        stage.post(**headers)
+
+
+def _late(stage: Stage) -> None:
+    made = stage.post()
+    time.sleep(0.01)
+    stage.get(str(made.get("id")))
+
+
+def _stranger(stage: Stage) -> None:
+    made = stage.post()
+    stage.get(str(made.get("id")), OTHER_KEY)
+
+
+def _misused(stage: Stage) -> None:
+    key = "witness-key-00000001"
+    stage.post(Idempotency_Key=key)
+    stage.post({**cheapest(an_image()), "prompt": "another"}, Idempotency_Key=key)
+
+
+def _prices(stage: Stage) -> None:
+    for duration in (5, 10):
+        stage.post({**cheapest(a_film()), "duration": duration})
+
+
+_ONE, _TWO = (
+    {"Idempotency_Key": "witness-key-00000001"},
+    {"Idempotency_Key": "witness-key-00000002"},
+)
+_FAILS = "a cat [mock:fail=service_error]"
+SCRIPTS: dict[str, Callable[[Stage], Any]] = {
+    "submit": Stage.post,
+    "refusal": lambda stage: stage.post({**cheapest(an_image()), "size": "1x1"}),
+    "model": lambda stage: stage.post({**cheapest(an_image()), "model": "none"}),
+    "stranger-id": lambda stage: stage.get("task-unified-1-none"),
+    "keyless": _keyless,
+    "keyless-look": _keyless,
+    "scheme": lambda stage: _keyless(stage, Authorization=f"Token {KEY}"),
+    "bare": lambda stage: _keyless(stage, Authorization=KEY),
+    "x-api-key": lambda stage: _keyless(stage, X_API_Key=KEY),
+    "query-key": lambda stage: stage.send("GET", f"/v1/tasks/task-unified-1-none?key={KEY}"),
+    "wish-429": lambda stage: stage.post(Prefer="code=429"),
+    "look": _look,
+    "look-late": _late,
+    "look-slow": lambda stage: _look(stage, 2),
+    "road": lambda stage: _look(stage, 4),
+    "slow": lambda stage: _look(stage, 4, X_Mock_Pace="looks=6"),
+    "failed": lambda stage: _look(stage, 3, {**cheapest(an_image()), "prompt": _FAILS}),
+    "several": lambda stage: _look(stage, 4, {**cheapest(an_image()), "n": 3}),
+    "file": lambda stage: _file(stage, an_image()),
+    "film": lambda stage: _file(stage, a_film()),
+    "twice": lambda stage: _twice(stage, {}, {}),
+    "replay": lambda stage: _twice(stage, _ONE, _ONE),
+    "two-keys": lambda stage: _twice(stage, _ONE, _TWO),
+    "misused-key": _misused,
+    "stranger": _stranger,
+    "prices": _prices,
+}
