@@ -117,6 +117,15 @@ class TestTaskById:
         assert done.code == 0, done.err
         assert done.out == f"{tmp_path}/out/{task_id}.mp4\n"
 
+    def test_wait_json(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
+        """With --json it tells the end and the files, of a task that had ended before, too."""
+        task_id = self.submitted(wanflow)
+        for _ in range(2):
+            events = wanflow("wait", task_id, "--json", "-o", str(tmp_path)).events
+            assert [event["event"] for event in events][-2:] == ["completed", "saved"]
+        (completed,) = wanflow("wait", task_id, "--json").events
+        assert completed["urls"]
+
     def test_download(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
         """`download` does so for a task that has ended."""
         task_id = self.submitted(wanflow)

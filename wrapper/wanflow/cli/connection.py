@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import httpx
-
     from wanflow._core.recorder import Recorder
 
 _LONGEST_KEY = 8192
@@ -34,18 +32,13 @@ class Connection:
         """Take the values of the options."""
         return cls(values["base_url"], values["api_key_file"])
 
-    def client(
-        self,
-        key: str | None = None,
-        transport: httpx.BaseTransport | None = None,
-        ledger: Recorder | None = None,
-    ) -> wanflow.Client:
+    def client(self, key: str | None = None, ledger: Recorder | None = None) -> wanflow.Client:
         """Make a client, with the key that the user has named or with `key`.
 
         Raises:
             ConfigurationError: there is no key, or the key or the URL is malformed.
         """
-        return wanflow.Client(key or self.key(), self.base_url, transport=transport, ledger=ledger)
+        return wanflow.Client(key or self.key(), self.base_url, ledger=ledger)
 
     def key(self) -> str:
         """Return the key.

@@ -70,6 +70,7 @@ EXITS = (
         "the ledger can't be used, or another process works on the job",
         (errors.LedgerError,),
     ),
+    Exit(15, "unfinished", "some jobs of the ledger have not ended well"),
     Exit(143, "terminated", "SIGTERM", (Terminated,)),
     Exit(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )

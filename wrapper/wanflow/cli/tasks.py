@@ -57,7 +57,7 @@ def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
         task = client.task(task_id).refresh()
         if task.snapshot is not None and not task.snapshot.ended:
             raise WaitTimeout("", snapshot=task.snapshot, task_id=task_id)
-        result = task.wait()
+        result = task.result()
         paths = result.download(out)
     events.done(result, paths)
 
