@@ -110,7 +110,7 @@ def _sentence(error: BaseException) -> str:
         case _ if exit_of(error) is UNEXPECTED:
             return one_line(f"unexpected {type(error).__name__}: {error}")
         case _:
-            return printable(str(error))
+            return one_line(str(error))
 
 
 def _usage(error: click.UsageError) -> str:
