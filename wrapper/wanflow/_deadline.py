@@ -44,7 +44,8 @@ def bound_exchanges(client: httpx.Client) -> httpx.Client:
     httpx has no argument for a network backend, so it is put where httpx keeps it. A transport
     of another kind, or of an httpx that keeps it elsewhere, stays as it is.
     """
-    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
+    kept = vars(client)
+    for transport in (kept.get("_transport"), *kept.get("_mounts", {}).values()):
         pool = getattr(transport, "_pool", None)
         backend = getattr(pool, "_network_backend", None)
         if isinstance(backend, httpcore.NetworkBackend):

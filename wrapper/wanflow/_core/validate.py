@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wanflow._core.discriminate import stray_parameters
+from wanflow._core.writable import unwritable
 from wanflow.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from wanflow.spec.catalog import Model
     from wanflow.spec.rules import Rules
+    from wanflow.spec.violation import Violation
 
 
 def check_request(rules: Rules, model: Model, body: Mapping[str, Any]) -> None:
@@ -20,17 +22,28 @@ def check_request(rules: Rules, model: Model, body: Mapping[str, Any]) -> None:
     Raises:
         InvalidRequest: it lists everything that is wrong, and nothing was sent.
     """
-    found = [
-        *stray_parameters(rules.catalog, model, body),
-        *rules.violations(model, body),
-    ]
+    strays = stray_parameters(rules.catalog, model, body)
+    # What JSON can't say, a schema can't judge.
+    refuse(model.name, strays + (list(unwritable(body)) or rules.violations(model, body)))
+
+
+def refuse(model: str, found: list[Violation]) -> None:
+    """Raise one error for all violations, if there are any.
+
+    Raises:
+        InvalidRequest: there are.
+    """
     if not found:
         return
-    lines = [violation.message for violation in found]
+    lines = [_line(violation) for violation in found]
     if len(lines) == 1:
-        text = f"{model.name}: {lines[0]}"
+        text = f"{model}: {lines[0]}"
     else:
-        text = f"{model.name}: {len(lines)} rules are broken:\n" + "\n".join(
-            f"  - {line}" for line in lines
-        )
+        rules = "\n".join(f"  - {line}" for line in lines)
+        text = f"{model}: {len(lines)} rules are broken:\n{rules}"
     raise InvalidRequest(text, violations=tuple(found))
+
+
+def _line(violation: Violation) -> str:
+    rests = f' (the documents: "{violation.sentence}")' if violation.sentence else ""
+    return violation.message + rests

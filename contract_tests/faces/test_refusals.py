@@ -1,0 +1,253 @@
+"""Every documented status is an error of its own kind; bad input is refused before it is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from wanflow import Client, errors
+from wanflow.spec.catalog import packaged_catalog
+from wanflow.spec.document import resolve
+
+ID = "task-unified-1760000000-abcd1234"
+KINDS = {
+    400: errors.BadRequest,
+    401: errors.AuthenticationFailed,
+    402: errors.InsufficientCredits,
+    403: errors.PermissionDenied,
+    404: errors.NotFound,
+    413: errors.RequestTooLarge,
+    429: errors.RateLimited,
+    500: errors.ServerError,
+    502: errors.ServerError,
+    503: errors.ServerError,
+}
+CATALOG = packaged_catalog()
+
+
+def documented() -> list[Any]:
+    """Each error example of each operation: its operation, status and body."""
+    return [
+        pytest.param(operation.operation_id, int(status), example["value"], id=name)
+        for operation in CATALOG.operations
+        for status, node in operation.node["responses"].items()
+        if status != "200"
+        for shown, example in resolve(CATALOG.document, node)["content"]["application/json"]
+        .get("examples", {})
+        .items()
+        for name in [f"{operation.operation_id}-{status}-{shown}"]
+    ]
+
+
+def request_of(operation_id: str) -> dict[str, Any]:
+    """A valid request for a submission."""
+    model = next(m for m in CATALOG.models.values() if m.operation_id == operation_id)
+    body = {name: value for name, value in model.example.items() if name != "callback_url"}
+    if "image_urls" in model.required:
+        body["image_urls"] = ["https://images.example/a.png"]
+    return {**body, "model": model.name}
+
+
+def test_the_documents_have_errors() -> None:
+    """The table that the next law reads is not empty."""
+    assert len(documented()) > 20
+
+
+@pytest.mark.parametrize(("operation_id", "status", "body"), documented())
+def test_a_documented_error_has_its_kind(
+    operation_id: str, status: int, body: dict[str, Any], colour: Any
+) -> None:
+    """The documents' own example of each answer becomes the typed error, with all it says."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return httpx.Response(status, json=body, headers={"x-request-id": "r-1"})
+
+    client = colour.client(
+        api_key="k",
+        base_url="http://api.example/base",
+        transport=httpx.MockTransport(answer),
+        retry_for=0,
+    )
+    submission = operation_id != CATALOG.task_query.operation_id
+    request = [client.submit, request_of(operation_id)] if submission else [client.task(ID).refresh]
+    with pytest.raises(KINDS[status]) as caught:
+        colour.do(*request)
+    error = caught.value
+    assert type(error) is KINDS[status]
+    assert (error.status, error.request_id) == (status, "r-1")
+    for name in ("code", "type", "param", "fallback_suggestion"):
+        assert getattr(error, name) == body["error"].get(name), name
+    assert body["error"]["message"] in str(error)
+    assert error.body == body
+    assert error.task_id == (None if submission else ID)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("status", [*range(400, 430), *range(500, 530), 599])
+@pytest.mark.parametrize("code", [7, "quota_exceeded"])
+def test_any_status_has_a_kind(status: int, code: int | str, colour: Any) -> None:
+    """Undocumented statuses and codes of either type are typed errors, too."""
+    client = colour.client(
+        api_key="k",
+        base_url="http://api.example/base",
+        transport=httpx.MockTransport(
+            lambda _: httpx.Response(status, json={"error": {"code": code, "message": "m"}})
+        ),
+    )
+    with pytest.raises(errors.APIError) as caught:
+        colour.do(client.task(ID).refresh)
+    assert caught.value.code == code
+    assert isinstance(caught.value, KINDS.get(status, errors.APIError))
+    assert isinstance(caught.value, errors.ServerError) is (status >= 500)
+
+
+def silent(_: httpx.Request) -> httpx.Response:
+    raise AssertionError("something was sent")
+
+
+MODEL = next(model for model in CATALOG.models.values() if "duration" in model.parameters)
+OTHER = next(
+    name
+    for model in CATALOG.models.values()
+    for name in model.parameters
+    if name not in MODEL.parameters
+)
+GOOD: dict[str, Any] = request_of(MODEL.operation_id) | {"model": MODEL.name}
+
+BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "no model": ({"prompt": "x"}, ["model is required", *CATALOG.models]),
+    "an unknown model": (
+        {"model": MODEL.name + "o", "prompt": "x"},
+        [MODEL.name + "o", f"did you mean {MODEL.name}?"],
+    ),
+    "a model that is no name": ({"model": 7, "prompt": "x"}, ["model is required"]),
+    "a missing parameter": (
+        {name: value for name, value in GOOD.items() if name != "prompt"},
+        ["prompt is required"],
+    ),
+    "a wrong value": (GOOD | {"duration": 7}, ["duration must be one of", "7"]),
+    "a wrong type": (GOOD | {"duration": "five"}, ["duration must be", "five"]),
+    "another model's parameter": (
+        GOOD | {OTHER: "x"},
+        [f"{OTHER} is no parameter of {MODEL.name}", "take it"],
+    ),
+    "a misspelt parameter": (GOOD | {"promt": "x"}, ["did you mean prompt?"]),
+    "an internal callback": (
+        GOOD | {"callback_url": "https://127.0.0.1/x"},
+        ["callback_url", "127.0.0.1"],
+    ),
+    "what JSON can't say": (GOOD | {"prompt": b"x"}, ["prompt can't be written as JSON", "bytes"]),
+    "half a character": (GOOD | {"prompt": "\ud800"}, ["prompt can't be written as JSON"]),
+    "a number that JSON can't say": (GOOD | {"duration": float("nan")}, ["duration"]),
+}
+
+
+@pytest.mark.parametrize(("request_", "said"), BAD.values(), ids=BAD.keys())
+def test_a_bad_request_is_refused_before_it_is_sent(
+    request_: dict[str, Any], said: list[str], colour: Any
+) -> None:
+    """One InvalidRequest says what was wrong and what is allowed."""
+    client = colour.client(
+        api_key="k", base_url="http://api.example", transport=httpx.MockTransport(silent)
+    )
+    with pytest.raises(errors.InvalidRequest) as caught:
+        colour.do(client.submit, request_)
+    assert all(words in str(caught.value) for words in said), caught.value
+    assert isinstance(caught.value, ValueError)
+
+
+def test_all_that_is_wrong_is_said_at_once(colour: Any) -> None:
+    """Each broken rule is listed, with pointer, rule, value and the documents' sentence."""
+    client = colour.client(
+        api_key="k", base_url="http://api.example", transport=httpx.MockTransport(silent)
+    )
+    with pytest.raises(errors.InvalidRequest) as caught:
+        colour.do(client.submit, GOOD | {"duration": 7, "promt": 1, "prompt": 3})
+    found = {violation.pointer: violation for violation in caught.value.violations}
+    assert set(found) >= {"/duration", "/promt", "/prompt"}
+    duration = found["/duration"]
+    assert (duration.rule, duration.value) == ("enum", 7)
+    assert duration.sentence
+    assert duration.sentence in str(caught.value)
+
+
+BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
+    "no key": ({"base_url": "http://a.example"}, "WANFLOW_API_KEY"),
+    "an empty key": ({"api_key": "", "base_url": "http://a.example"}, "there is no API key"),
+    "a key with a line break": ({"api_key": "k\n", "base_url": "http://a.example"}, "line break"),
+    "a URL without a scheme": ({"api_key": "k", "base_url": "a.example/v1"}, "a.example/v1"),
+    "a URL without a host": ({"api_key": "k", "base_url": "https:///v1"}, "no host"),
+    "a URL with a bad port": ({"api_key": "k", "base_url": "http://a.example:x"}, "malformed"),
+    "a URL with a query": ({"api_key": "k", "base_url": "http://a.example/?x=1"}, "query"),
+    "another scheme": ({"api_key": "k", "base_url": "ftp://a.example"}, "ftp://a.example"),
+    "no timeout": ({"api_key": "k", "base_url": "http://a.example", "timeout": 0}, "timeout"),
+    "an endless timeout": (
+        {"api_key": "k", "base_url": "http://a.example", "timeout": float("inf")},
+        "timeout",
+    ),
+    "a rate of nothing": ({"api_key": "k", "base_url": "http://a.example", "rate": 0}, "rate"),
+    "no connections": (
+        {"api_key": "k", "base_url": "http://a.example", "connections": 0},
+        "connections",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "said"), BAD_SETTINGS.values(), ids=BAD_SETTINGS.keys())
+def test_a_client_that_could_not_work_is_not_made(
+    options: dict[str, Any], said: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One ConfigurationError says what is missing or malformed, and never shows the key."""
+    monkeypatch.delenv("WANFLOW_API_KEY", raising=False)
+    monkeypatch.delenv("WANFLOW_BASE_URL", raising=False)
+    with pytest.raises(errors.ConfigurationError, match=said):
+        colour.client(**options)
+
+
+@pytest.mark.parametrize("task_id", ["", " ", "a b", "..", "a/b", "x" * 300, "a\n", None, 7])
+def test_a_word_that_is_no_task_id_is_refused(task_id: Any, colour: Any) -> None:
+    """An id goes into a path, so it has the letters of one."""
+    client = colour.client(api_key="k", base_url="http://a.example")
+    with pytest.raises(errors.InvalidRequest, match="task id"):
+        client.task(task_id)
+
+
+def test_an_unreachable_server_is_one_clear_error(colour: Any) -> None:
+    """Nothing listens there: the error is a ConnectionError and says that it can't be reached."""
+    client = colour.client(api_key="k", base_url="http://127.0.0.1:9", retry_for=0)
+    with pytest.raises(errors.ConnectionFailed, match="can't be reached"):
+        colour.do(client.submit, GOOD)
+    with pytest.raises(ConnectionError):
+        colour.do(client.task(ID).refresh)
+
+
+@pytest.mark.parametrize("timeout", [-1, float("inf"), float("nan")])
+def test_a_wait_is_always_finite(timeout: float, colour: Any) -> None:
+    """No timeout is endless, and one that says so is refused."""
+    client = colour.client(
+        api_key="k", base_url="http://a.example", transport=httpx.MockTransport(silent)
+    )
+    with pytest.raises(errors.ConfigurationError, match="finite"):
+        colour.do(client.task(ID).wait, timeout)
+    with pytest.raises(errors.ConfigurationError, match="finite"):
+        colour.do(client.wait_all, [ID], timeout=timeout)
+
+
+def test_every_way_to_ask_for_the_same_is_the_same() -> None:
+    """Keywords, a dict and a request object lead to one body; unset defaults aren't sent."""
+    import wanflow.models
+
+    with Client(api_key="k", base_url="http://a.example") as client:
+        schema = getattr(wanflow.models, MODEL.schema_name)
+        whole = client.preview(schema.from_dict(GOOD)).body
+        assert client.preview(GOOD).body == GOOD
+        assert client.preview(**GOOD).body == GOOD
+        assert client.preview(GOOD, duration=None).body == GOOD
+        assert client.preview(GOOD, extra={"new": 1}).body == GOOD | {"new": 1}
+        assert json.loads(client.preview(GOOD).content) == GOOD
+        assert whole == GOOD

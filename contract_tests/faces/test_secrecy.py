@@ -1,0 +1,167 @@
+"""Laws of the key and of errors: what they show, and that they travel."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+import pickle
+import traceback
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wanflow import Client, errors
+from wanflow._core.failure import task_failed
+from wanflow._core.snapshot import Snapshot, read_snapshot
+from wanflow._settings import Key, make_settings
+from wanflow.spec.violation import Violation
+
+SECRET = "sk-very-secret-0123456789"
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if inspect.isclass(kind) and issubclass(kind, errors.WanflowError)
+]
+
+
+def transport(answer: Any) -> Any:
+    def handle(request: httpx.Request) -> httpx.Response:
+        value = answer(request)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    return handle
+
+
+def chain(error: BaseException | None) -> list[BaseException]:
+    """An exception with all that hangs on to it."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+ECHOES = {
+    "an error that repeats the header": lambda request: httpx.Response(
+        401, json={"error": {"message": f"bad {request.headers['authorization']}"}}
+    ),
+    "a page that repeats the header": lambda request: httpx.Response(
+        200, text=f"<html>{request.headers['authorization']}"
+    ),
+    "a network error that repeats it": lambda request: httpx.ReadError(
+        f"bad {request.headers['authorization']}", request=request
+    ),
+    "a connect error": lambda request: httpx.ConnectError("no", request=request),
+    "a redirect": lambda request: httpx.Response(302, headers={"location": "http://elsewhere/"}),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
+@pytest.mark.parametrize("act", ["submit", "wait", "refresh"])
+def test_the_key_is_shown_nowhere(
+    echo: Any, act: str, colour: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in a repr, a log, an exception, its cause, its traceback or its pickle."""
+    caplog.set_level(logging.DEBUG, "wanflow")
+    client = colour.client(
+        api_key=SECRET,
+        base_url="http://api.example/base",
+        transport=httpx.MockTransport(transport(echo)),
+        retry_for=0,
+    )
+    assert SECRET not in repr(client) + str(vars(client))
+    request = {"model": client.models()[-1].name}
+    task = client.task("task-unified-1-a")
+    acts: dict[str, Any] = {
+        "submit": lambda: client.submit(request, validate=False),
+        "wait": lambda: task.wait(0),
+        "refresh": task.refresh,
+    }
+    with pytest.raises(errors.WanflowError) as caught:
+        colour.do(acts[act])
+    shown = "".join(traceback.format_exception(caught.value))
+    shown += repr(caught.value) + str(vars(caught.value)) + caplog.text
+    assert SECRET not in shown
+    assert SECRET.encode() not in pickle.dumps(caught.value)
+    for error in chain(caught.value):
+        assert type(error).__module__.startswith(("wanflow", "builtins", "json")), type(error)
+        assert SECRET not in str(error) + str(vars(error))
+
+
+def test_the_key_is_kept_from_copies() -> None:
+    """Settings show no key, and a key can't be pickled or printed by accident."""
+    settings = make_settings(SECRET, "http://api.example")
+    assert SECRET not in repr(settings) + repr(settings.key) + str(settings.key)
+    with pytest.raises(TypeError):
+        pickle.dumps(settings.key)
+    with pytest.raises(TypeError):
+        copy.deepcopy(Key(SECRET))
+
+
+def test_a_preview_shows_no_key() -> None:
+    """What would be sent is shown without the header that carries the key."""
+    with Client(api_key=SECRET, base_url="http://api.example") as client:
+        model = client.models()[-1]
+        body = {**model.example, "image_urls": ["https://a.example/a.png"]}
+        preview = client.preview({"model": model.name}, extra=body, validate=False)
+    assert SECRET not in repr(preview)
+    assert "authorization" not in {name.lower() for name in preview.headers}
+    assert preview.url.startswith("http://api.example/")
+
+
+plain = st.none() | st.integers() | st.text(max_size=10)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_every_error_survives_pickle(kind: type[errors.WanflowError], data: st.DataObject) -> None:
+    """Whatever it carries, it is the same error after a journey between processes."""
+    named = [
+        name
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    given_ = {name: data.draw(plain, label=name) for name in named}
+    error = kind(data.draw(st.text(max_size=20)), **given_)
+    error.add_note("a note")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+    for name in named:
+        assert getattr(again, name) == given_[name]
+
+
+def test_errors_with_their_real_cargo_survive_pickle() -> None:
+    """Snapshots and violations travel with their errors."""
+    snapshot = read_snapshot(b'{"id": "t", "status": "failed", "error": {"code": "x"}}')
+    for error in (
+        task_failed(snapshot),
+        errors.WaitTimeout("late", snapshot=Snapshot("t", "pending"), task_id="t"),
+        errors.InvalidRequest("no", violations=(Violation("/n", "maximum", "too many", 9),)),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert vars(again) == vars(error)
+
+
+def test_the_tree_is_drawn_as_it_is() -> None:
+    """The drawing at the top of `errors` names every error, each under its parent."""
+    drawing = errors.__doc__ or ""
+    assert len(KINDS) > 15
+    depths = {
+        words[0]: line.index(words[0])
+        for line in drawing.splitlines()
+        if (words := line.lstrip("│├└─ ").split())
+    }
+    for kind in KINDS:
+        assert kind.__name__ in depths, kind
+        parent = kind.__mro__[1]
+        if parent in KINDS:
+            assert depths[kind.__name__] > depths[parent.__name__]
