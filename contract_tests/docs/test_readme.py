@@ -77,7 +77,7 @@ def test_every_command_of_the_readme_exists() -> None:
     assert commands
     for command in sorted(commands):
         done = subprocess.run(
-            [sys.executable, "-m", "wanflow.cli", command, "--help"],
+            [Path(sys.executable).with_name("wanflow"), command, "--help"],
             capture_output=True,
             text=True,
             check=False,
