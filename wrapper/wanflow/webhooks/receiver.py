@@ -14,7 +14,7 @@ from wanflow.webhooks.address import callback_url, checked_base
 from wanflow.webhooks.announcer import Announcer
 from wanflow.webhooks.asgi import CallbackApp
 from wanflow.webhooks.bonds import Bonds
-from wanflow.webhooks.claim import Claim, read_claim
+from wanflow.webhooks.claim import LARGEST_BODY, Claim, read_claim
 from wanflow.webhooks.desk import Desk
 from wanflow.webhooks.hands import ThreadHands, hands_of
 from wanflow.webhooks.memory import DAY, Memory, Store
@@ -96,6 +96,11 @@ class Receiver:
             self._hands = hands_of(client, self._desk, self._store, on_end, self._clock.ticks)
         blocks = self._bonds.outside or not isinstance(self._store, Memory)
         self.app = CallbackApp(self, self._hands, blocks=blocks)
+
+    @property
+    def limit(self) -> int:
+        """The bytes that the body of a callback may have."""
+        return LARGEST_BODY
 
     def url(self, job: str, kind: str = "task") -> str:
         """Make the callback URL of a job, to be submitted as `callback_url`.
