@@ -314,6 +314,34 @@ def test_inline_schemas_and_references_to_other_parts_are_followed():
     assert schemas(made)["Nova2Request"]["properties"]["prompt"] == TEXT
 
 
+def test_answers_of_one_operation_are_one_whatever_they_are_called():
+    """An answer written in place, or under another name, is merged with the others' answer."""
+    named = document(request("nova-1"))
+    other = document(request("nova-2", prompt=TEXT))
+    inline = document(request("nova-3"))
+    kept = other["components"]["schemas"]
+    kept["TaskResponse"] = {**kept.pop("VideoGenerationResponse"), "required": ["id"]}
+    media = other["paths"][VIDEOS]["post"]["responses"]["200"]["content"]["application/json"]
+    media["schema"] = {"$ref": "#/components/schemas/TaskResponse"}
+    media = inline["paths"][VIDEOS]["post"]["responses"]["200"]["content"]["application/json"]
+    media["schema"] = {"type": "object", "properties": {"queue": {"type": "integer"}}}
+    del inline["components"]["schemas"]["VideoGenerationResponse"]
+    made = proved(a=named, b=other, c=inline)
+    answer = post(made)["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer == {"$ref": "#/components/schemas/VideoGenerationResponse"}
+    assert list(schemas(made)["VideoGenerationResponse"]["properties"]) == ["id", "status", "queue"]
+    assert "TaskResponse" not in schemas(made)
+
+
+def test_fifty_documents_are_merged_like_two():
+    """One variant each, one answer, one error; and the proofs hold."""
+    documents = {f"doc-{n:02}": document(request(f"nova-{n:02}")) for n in range(50)}
+    made = proved(**documents)
+    schema = post(made)["requestBody"]["content"]["application/json"]["schema"]
+    assert len(schema["oneOf"]) == 50
+    assert len(schemas(made)) == 52
+
+
 CONTRADICTIONS = {
     "one model twice": (document(request("nova-1")), document(request("nova-1", prompt=TEXT))),
     "two parameters of one name": (

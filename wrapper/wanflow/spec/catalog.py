@@ -118,7 +118,8 @@ class Catalog:
     def _kind_of(self, operation: Operation) -> str:
         media = operation.node["responses"]["200"]["content"]["application/json"]
         task = resolve(self.document, media["schema"])
-        words: list[Any] = resolve(self.document, task["properties"]["object"]).get("enum", [])
+        told: Json = task.get("properties", {}).get("object", {})
+        words: list[Any] = resolve(self.document, told).get("enum", [])
         return (
             str(words[0]).partition(".")[0] if words else operation.path.split("/")[2].rstrip("s")
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from wanflow.spec.call import SCHEMAS
 from wanflow.spec.decisions import Decisions, Kind
@@ -21,6 +21,25 @@ if TYPE_CHECKING:
     from wanflow.spec.source import Source
 
 
+@frozen
+class Owner:
+    """One named schema of one source."""
+
+    source: Source
+    old: str
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The names of the source and of the schema in it."""
+        return (self.source.name, self.old)
+
+    @property
+    def schema(self) -> Json:
+        """The schema as its source has it."""
+        schema: Json = self.source.document["components"]["schemas"][self.old]
+        return schema
+
+
 @define
 class Components:
     """The merged `components/schemas`, filled one name after the other.
@@ -35,6 +54,7 @@ class Components:
     exact: frozenset[tuple[str, str]]
     schemas: dict[str, Json] = field(factory=dict[str, dict[str, Any]])
     names: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
+    _groups: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
 
     def rename(self, source: Source, old: str, new: str) -> None:
         """Give one source's schema another name, before anything is merged."""
@@ -63,24 +83,35 @@ class Components:
             copied["$ref"] = SCHEMAS + self.name_of(source, reference.removeprefix(SCHEMAS))
         return copied
 
+    def group(self, source: Source, old: str, name: str) -> None:
+        """Take one source's schema for what others call by another name."""
+        if old != name:
+            self._groups[source.name, old] = name
+
     def merge(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Merge every schema wanted, by (source, name), each after those that it refers to."""
-        reached = {pair for pair in wanted if pair not in self.names}
-        for name in self._in_order(reached):
-            said = [self._said(s, name) for s in self.sources if (s.name, name) in reached]
-            for new, group in self._groups(name, said):
-                self._settle(name, new, group)
+        owners: dict[str, list[Owner]] = {}
+        by_name = {source.name: source for source in self.sources}
+        for source, old in sorted(wanted):
+            if (source, old) not in self.names:
+                name = self._groups.get((source, old), old)
+                owners.setdefault(name, []).append(Owner(by_name[source], old))
+        for name in self._in_order(owners):
+            for new, together in self._parted(name, owners[name]):
+                self._settle(name, new, together)
 
-    def _settle(self, name: str, new: str, group: list[Said]) -> None:
-        for said in group:
-            self.names[said.source, name] = new
+    def _settle(self, name: str, new: str, owners: list[Owner]) -> None:
+        for owner in owners:
+            self.names[owner.pair] = new
         at = f"/components/schemas/{escape(new)}"
-        united = self._unite(group, at, self.decisions)
+        united = Union(self.decisions).whole([self._said(owner) for owner in owners], at)
         if united is None:
             raise AssertionError(f"{at} was united a moment ago")
         self.put(new, united)
+        who = [owner.source.name for owner in owners]
+        for old in sorted({owner.old for owner in owners} - {name}):
+            self.decisions.add(Kind.RENAMED, at, f"`{old}` of its document", who)
         if new != name:
-            who = [said.source for said in group]
             self.decisions.add(Kind.APART, at, f"it isn't the `{name}` of the others", who)
 
     def put(self, name: str, schema: Json) -> None:
@@ -93,38 +124,41 @@ class Components:
             raise Contradiction(f"two different schemas would both be called {name}; rename one")
         self.schemas[name] = schema
 
-    def _said(self, source: Source, name: str) -> Said:
-        schema = source.document["components"]["schemas"][name]
-        return Said(source.name, self.rewritten(source, schema))
+    def _said(self, owner: Owner) -> Said:
+        return Said(owner.source.name, self.rewritten(owner.source, owner.schema))
 
-    def _groups(self, name: str, said: list[Said]) -> Iterator[tuple[str, list[Said]]]:
-        """Part schemas into those that go together; the largest group keeps the name."""
-        groups: list[list[Said]] = []
-        for one in said:
-            home = next((g for g in groups if self._fits(name, [*g, one])), None)
+    def _parted(self, name: str, owners: list[Owner]) -> Iterator[tuple[str, list[Owner]]]:
+        """Part owners into those whose schemas go together; the largest part keeps the name."""
+        alike: dict[str, list[Owner]] = {}
+        for owner in owners:
+            alike.setdefault(key_of(self._said(owner).schema), []).append(owner)
+        parts: list[list[Owner]] = []
+        for same in alike.values():
+            home = next((part for part in parts if self._fit([*part, same[0]])), None)
             if home is None:
-                groups.append([one])
+                parts.append(list(same))
             else:
-                home.append(one)
-        groups.sort(key=len, reverse=True)
-        for position, group in enumerate(groups):
-            yield (name if position == 0 else name + pascal(group[0].source)), group
+                home += same
+        parts.sort(key=len, reverse=True)
+        for position, part in enumerate(parts):
+            yield (name if position == 0 else name + pascal(part[0].source.name)), part
 
-    def _fits(self, name: str, group: list[Said]) -> bool:
-        if any((one.source, name) in self.exact for one in group):
-            return len({key_of(one.schema) for one in group}) == 1
-        return self._unite(group, "", Decisions()) is not None
+    def _fit(self, owners: list[Owner]) -> bool:
+        if any(owner.pair in self.exact for owner in owners):
+            return False
+        said = [self._said(owner) for owner in owners]
+        return Union(Decisions()).whole(said, "") is not None
 
-    def _unite(self, group: list[Said], at: str, decisions: Decisions) -> Json | None:
-        return Union(decisions).whole(group, at)
-
-    def _in_order(self, reached: set[tuple[str, str]]) -> list[str]:
+    def _in_order(self, owners: dict[str, list[Owner]]) -> list[str]:
         """List the names so that what a schema refers to comes before it, and else sorted."""
-        uses: dict[str, set[str]] = {}
-        for source in self.sources:
-            for name, schema in source.document.get("components", {}).get("schemas", {}).items():
-                if (source.name, name) in reached:
-                    uses.setdefault(name, set()).update(named_in(schema))
+        uses = {
+            name: {
+                self._groups.get((owner.source.name, used), used)
+                for owner in having
+                for used in named_in(owner.schema)
+            }
+            for name, having in owners.items()
+        }
         done: dict[str, None] = {}
         for name in sorted(uses):
             _visit(name, uses, done, [])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from wanflow.spec.answers import group_answers, hoisted
 from wanflow.spec.call import Call, calls_of
 from wanflow.spec.components import Components, reach
 from wanflow.spec.decisions import Decision, Decisions
@@ -48,12 +49,13 @@ def merge(sources: Iterable[Source]) -> Merged:
         Contradiction: two of them can't both be true; names both, and where.
         Refused: one of them can't be read as a whole.
     """
-    ordered = sorted(sources, key=lambda source: source.name)
+    ordered = [hoisted(source) for source in sorted(sources, key=lambda source: source.name)]
     calls = [call for source in ordered for call in calls_of(source)]
     one_document_a_model(calls)
     decisions = Decisions()
     components = Components(ordered, decisions, _reached_by_requests(calls))
     requests = rename_requests(calls, components)
+    group_answers(calls, components)
     components.merge({pair for call in calls for pair in reach(call.source, call.node)})
     for name, call in requests.items():
         schema = pinned(call, decisions, f"/components/schemas/{name}")
