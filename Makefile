@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Each one sets up .venv by itself, and running it twice changes nothing.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check specs generate regenerate drift contract mock bench build lock clean
+.PHONY: help set-up demo test check specs generate regenerate drift contract crash mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ contract: export WANFLOW_CONTRACT_API_KEY2 := $(API_KEY2)
 contract: set-up ## contract laws: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
 	@$(PY) -m pytest contract_tests/laws $(if $(BASE_URL),--base-url '$(BASE_URL)') \
 	    $(if $(SPEND_LIMIT),--spend-limit '$(SPEND_LIMIT)') $(if $(SEED),--seed '$(SEED)') $(ARGS)
+
+crash: set-up ## kill -9 at every point and 200 times at random, resume, and hold the books
+	@WANFLOW_CRASH_ROUNDS=$(or $(ROUNDS),200) $(PY) -m pytest contract_tests/crash
 
 mock: set-up ## serve the mock; ARGS="--port 8080" and the like are passed on
 	@.venv/bin/wanflow mock $(ARGS)
