@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{1,512}=*)")
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="wanflow mock"'),)
+DEFAULT_KEY = "mock-key"
+"""The key to use where any is let in."""
 _MOST_ACCOUNTS = 10_000
 
 

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from wanflow.mock.about import about, account_shown, document_of, rule_shown, task_shown
 from wanflow.mock.answer import Answer, json_answer
 from wanflow.mock.metrics import exposition
+from wanflow.mock.pages import shipped, to_the_start
 from wanflow.mock.payload import parse
 from wanflow.mock.refusal import Refusal
 from wanflow.mock.terms import terms_of
+from wanflow.mock.trust import trust
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from wanflow.mock.account import Account, Accounts
     from wanflow.mock.courier import Courier
-    from wanflow.mock.fault_rules import FaultRule, FaultRules
+    from wanflow.mock.fault_rules import FaultRules
     from wanflow.mock.gateway import Gateway
     from wanflow.mock.journal import Entry, Journal
     from wanflow.mock.request import Request
-    from wanflow.mock.task import Task
     from wanflow.spec.document import Json
 
     Handler = Callable[[Request], Awaitable[Answer]]
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _RULE = re.compile(r"/_mock/faults/([0-9]{1,9})", re.ASCII)
+_LOOK = re.compile(r"/_mock/tasks/([a-z0-9-]{1,80})/look", re.ASCII)
 _MOST_SHOWN = 500
 
 
@@ -53,6 +56,8 @@ class Admin:
         """Lay out the paths."""
         self._handlers = {
             ("GET", "/_mock/health"): self._health,
+            ("GET", "/_mock/about"): self._about,
+            ("GET", "/_mock/openapi.json"): self._document,
             ("GET", "/_mock/clock"): self._clock,
             ("POST", "/_mock/clock/advance"): self._advance,
             ("GET", "/_mock/faults"): self._list_faults,
@@ -74,9 +79,16 @@ class Admin:
             Refusal: 400, a value makes no sense; 404 and 405 as usual.
         """
         path = request.path
+        trust(request, self.gateway.origin)
+        if request.method in {"GET", "HEAD"} and (page := self._page(path)) is not None:
+            return page
         handler = self._handlers.get((request.method, path))
         if handler is not None:
             return await handler(request)
+        look = _LOOK.fullmatch(path)
+        if look is not None:
+            request.allow("POST")
+            return await self._look(request, look[1])
         rule = _RULE.fullmatch(path)
         if rule is not None:
             request.allow("DELETE")
@@ -88,12 +100,28 @@ class Admin:
             request.allow(*methods)
         return None
 
+    def _page(self, path: str) -> Answer | None:
+        return to_the_start() if path == "/_mock" else shipped().get(path)
+
     def _account(self, request: Request) -> Account | None:
         known = b"authorization" in request.headers
         return self.accounts.admit(request.headers) if known else None
 
     async def _health(self, _request: Request) -> Answer:
         return json_answer(200, {"status": "ok", "tasks": len(self.gateway.tasks)})
+
+    async def _about(self, _request: Request) -> Answer:
+        return json_answer(200, about(self.gateway, self.accounts, self.faults))
+
+    async def _document(self, _request: Request) -> Answer:
+        return json_answer(200, document_of(self.gateway))
+
+    async def _look(self, request: Request, name: str) -> Answer:
+        await _json(request)
+        task = self.gateway.tasks.get(name, self.gateway.clock.now())
+        if task is None:
+            raise Refusal(404, "there is no such task")
+        return json_answer(200, self.gateway.look(self.gateway.contract.query, task))
 
     async def _clock(self, _request: Request) -> Answer:
         clock = self.gateway.clock
@@ -111,7 +139,7 @@ class Admin:
 
     async def _list_faults(self, request: Request) -> Answer:
         account = self._account(request)
-        shown = [_rule(rule) for rule in self.faults if account in {None, rule.account}]
+        shown = [rule_shown(rule) for rule in self.faults if account in {None, rule.account}]
         return json_answer(200, {"faults": shown})
 
     async def _add_fault(self, request: Request) -> Answer:
@@ -119,7 +147,7 @@ class Admin:
             rule = self.faults.load(await _json(request), self._account(request))
         except ValueError as error:
             raise Refusal(400, str(error)) from error
-        return json_answer(201, _rule(rule))
+        return json_answer(201, rule_shown(rule))
 
     async def _clear_faults(self, request: Request) -> Answer:
         account = self._account(request)
@@ -129,7 +157,7 @@ class Admin:
         return json_answer(200, {"faults": []})
 
     async def _show_account(self, request: Request) -> Answer:
-        return json_answer(200, _shown(self.accounts.admit(request.headers)))
+        return json_answer(200, account_shown(self.accounts.admit(request.headers)))
 
     async def _change_account(self, request: Request) -> Answer:
         account = self.accounts.admit(request.headers)
@@ -137,23 +165,13 @@ class Admin:
             account.terms = terms_of(account.terms, await _json(request))
         except ValueError as error:
             raise Refusal(400, str(error)) from error
-        return json_answer(200, _shown(account))
+        return json_answer(200, account_shown(account))
 
     async def _tasks(self, request: Request) -> Answer:
-        account, query = self._account(request), self.gateway.contract.query
+        account = self._account(request)
         tasks = [task for task in self.gateway.tasks if account in {None, task.account}]
-        shown = [self._task(task, query) for task in tasks[: -_MOST_SHOWN - 1 : -1]]
+        shown = [task_shown(self.gateway, task) for task in tasks[: -_MOST_SHOWN - 1 : -1]]
         return json_answer(200, {"tasks": shown})
-
-    def _task(self, task: Task, query: Any) -> Json:
-        more = {
-            "account": task.account.name,
-            "prompt": task.prompt,
-            "credits": task.credits,
-            "looks": task.looks,
-            "expired": task.expired(self.gateway.clock.now()),
-        }
-        return {**self.gateway.detail(query, task), **more}
 
     async def _entries(self, request: Request) -> Answer:
         account = self._account(request)
@@ -186,30 +204,3 @@ class Admin:
 
 async def _json(request: Request) -> Json:
     return parse(request.headers, await request.body())
-
-
-def _rule(rule: FaultRule) -> Json:
-    return {
-        "id": rule.id,
-        "fault": str(rule.faults),
-        "operation": rule.operation,
-        "probability": rule.probability,
-        "nth": rule.nth,
-        "count": rule.count,
-        "account": None if rule.account is None else rule.account.name,
-        "seen": rule.seen,
-        "struck": rule.struck,
-    }
-
-
-def _shown(account: Account) -> Json:
-    rate = account.terms.rate
-    return {
-        "name": account.name,
-        "credits": account.terms.credits,
-        "left": account.left(),
-        "reserved": account.reserved,
-        "spent": account.spent,
-        "rate": None if rate is None else f"{rate.requests}/{rate.seconds:g}",
-        "forbidden": sorted(account.terms.forbidden),
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from wanflow.mock.account import Accounts
+from wanflow.mock.account import DEFAULT_KEY, Accounts
 from wanflow.mock.app import MockApp
 from wanflow.mock.clock import RealClock
 from wanflow.mock.contract import read
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from wanflow.mock.clock import Clock
     from wanflow.mock.fault_rules import FaultRules
     from wanflow.mock.journal import Journal
-
-DEFAULT_KEY = "mock-key"
 
 
 class Options(TypedDict, total=False):

@@ -32,7 +32,7 @@ class Request:
     @classmethod
     def of(cls, scope: Message, receive: Receive) -> Request:
         """Take what ASGI has."""
-        path = scope["raw_path"].decode("latin-1")
+        path = scope["raw_path"].decode("latin-1").partition("?")[0]
         return cls(scope["method"], path, dict(scope["headers"]), scope["query_string"], receive)
 
     @property

@@ -1,0 +1,181 @@
+"""A real browser, driven through its debugging pipe: Debian's Chromium, without any library."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wanflow.mock import MockServer, VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE = 20
+
+
+class Browser:
+    """One tab: it opens pages, evaluates expressions, presses keys and clicks as a mouse would."""
+
+    def __init__(self, program: str, profile: Path) -> None:
+        to_read, self._out = os.pipe()
+        self._in, to_write = os.pipe()
+        command = (
+            f'exec "$0" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage '
+            f'--no-first-run --window-size=1200,900 --remote-debugging-pipe '
+            f'"--user-data-dir={profile}" about:blank 3<&{to_read} 4>&{to_write}'
+        )  # fmt: skip
+        self._process = subprocess.Popen(
+            ["bash", "-c", command, program],
+            pass_fds=(to_read, to_write),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(to_read)
+        os.close(to_write)
+        self._buffer, self._number, self.problems = b"", 0, list[str]()
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session: str | None = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self._call(f"{domain}.enable")
+
+    _session = None
+
+    def open(self, url: str) -> None:
+        """Go to a page and wait until it says that it is ready."""
+        self._call("Page.navigate", url=url)
+        self.until("document.documentElement.dataset.ready === 'yes'")
+
+    def __call__(self, expression: str) -> Any:
+        """Evaluate JavaScript in the page."""
+        found = self._call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def until(self, expression: str) -> Any:
+        """Wait until an expression is true."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if found := self(
+                f"(() => {{ try {{ return {expression} }} catch {{ return false }} }})()"
+            ):
+                return found
+            self("new Promise((done) => setTimeout(done, 20))")
+        raise AssertionError(f"never true: {expression}; {self('document.body.innerText')}")
+
+    def click(self, selector: str) -> None:
+        """Press the mouse on the middle of an element."""
+        found = json.dumps(selector)
+        self.until(f"document.querySelector({found}) !== null")
+        place = self(
+            f"(() => {{ const e = document.querySelector({found});"
+            " e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
+            " return [r.x + r.width / 2, r.y + r.height / 2] })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self._call(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=place[0],
+                y=place[1],
+                button="left",
+                clickCount=1,
+            )
+
+    def press(self, key: str, text: str = "", code: int = 0) -> None:
+        """Press a key of the keyboard."""
+        parts = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self._call("Input.dispatchKeyEvent", type="keyDown", text=text, **parts)
+        self._call("Input.dispatchKeyEvent", type="keyUp", **parts)
+
+    def choose(self, selector: str, value: str) -> None:
+        """Choose an option, or fill a field."""
+        self(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            f" e.value = {json.dumps(value)};"
+            " e.dispatchEvent(new Event('change', {bubbles: true})) })()"
+        )
+
+    def prefer(self, scheme: str) -> None:
+        """Have the system prefer a light or a dark page."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._call("Emulation.setEmulatedMedia", features=features)
+
+    def picture(self) -> bytes:
+        """Return a PNG of what is seen."""
+        return base64.b64decode(self._call("Page.captureScreenshot")["data"])
+
+    def close(self) -> None:
+        """End the browser."""
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+        os.close(self._in)
+        os.close(self._out)
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._read()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                return dict(answer["result"])
+            self._note(answer)
+
+    def _read(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._in], [], [], PATIENCE)
+            assert ready, "the browser says nothing"
+            piece = os.read(self._in, 1 << 16)
+            assert piece, "the browser has ended"
+            self._buffer += piece
+        raw, _, self._buffer = self._buffer.partition(b"\0")
+        return dict(json.loads(raw))
+
+    def _note(self, event: dict[str, Any]) -> None:
+        """Remember errors of the page: exceptions, and what the console is told of."""
+        parameters = event.get("params", {})
+        if event.get("method") == "Runtime.exceptionThrown":
+            self.problems.append(json.dumps(parameters["exceptionDetails"]))
+        if event.get("method") == "Log.entryAdded" and parameters["entry"]["level"] == "error":
+            self.problems.append(f"{parameters['entry']['text']} {parameters['entry'].get('url')}")
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("the page is tested in Chromium, which isn't here (apt install chromium)")
+    browser = Browser(program, tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def server() -> Iterator[MockServer]:
+    with MockServer(clock=VirtualClock(), pace="seconds=100") as server:
+        yield server
+
+
+@pytest.fixture
+def browser(tab: Browser, server: MockServer) -> Iterator[Browser]:
+    """A tab on the server's page; when the test is over, nothing has gone wrong in it."""
+    tab.problems.clear()
+    tab.open(f"{server.url}/_mock/")
+    yield tab
+    assert tab.problems == []

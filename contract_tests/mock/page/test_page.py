@@ -1,0 +1,225 @@
+"""The page at `/_mock/`, as a person uses it in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import httpx
+import pytest
+
+from wanflow.mock import MockServer
+from wanflow.spec.catalog import packaged_catalog
+
+CATALOG = packaged_catalog()
+MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")
+QUERY = CATALOG.task_query.operation_id
+ROW = "document.querySelector('#task-rows tr')"
+
+
+def submit(server, prompt="a cat", **headers) -> httpx.Response:
+    return httpx.post(
+        server.base_url + MODEL.path,
+        json={**MODEL.example, "prompt": prompt},
+        headers={"Authorization": "Bearer mock-key", **headers},
+        trust_env=False,
+    )
+
+
+def text_of(browser, selector: str) -> str:
+    return str(browser(f"document.querySelector({json.dumps(selector)}).innerText"))
+
+
+class TestLife:
+    """A task, a fault and the clock, clicked through."""
+
+    def test_a_task_from_its_submission_to_its_picture(self, browser, server) -> None:
+        """Tried from the reference, moved by the clock, and seen when it is completed."""
+        entry = f"[data-operation={MODEL.operation_id}]"
+        browser.click(f"{entry} summary")
+        browser.choose(f"{entry} select", MODEL.name)
+        browser.click(f"{entry} form > button")
+        browser.until(f"document.querySelector('{entry} > pre').innerText.startsWith('200')")
+        browser.until(f"{ROW}.innerText.includes('pending')")
+        assert MODEL.name in text_of(browser, "#task-rows tr")
+        browser.click("[data-seconds='60']")
+        browser.until(f"{ROW}.innerText.includes('50 %')")
+        assert "processing" in text_of(browser, "#task-rows tr")
+        browser.click("[data-seconds='60']")
+        browser.until(f"{ROW}.innerText.includes('completed')")
+        browser("document.querySelector('#task-rows img').scrollIntoView()")
+        assert browser.until("document.querySelector('#task-rows img').naturalWidth") > 100
+        task = browser(f"{ROW}.dataset.task")
+        assert next(iter(server.gateway.tasks)).id == task
+
+    def test_looking_moves_a_task_by_looks(self, browser, server) -> None:
+        """The button looks as a client does."""
+        submit(server, **{"X-Mock-Pace": "looks=2"})
+        browser.until(f"{ROW}.innerText.includes('pending')")
+        browser.click("#task-rows button")
+        browser.until(f"{ROW}.innerText.includes('processing')")
+        browser.click("#task-rows button")
+        browser.until(f"{ROW}.innerText.includes('completed')")
+
+    def test_a_fault_is_ordered_struck_and_taken_back(self, browser, server) -> None:
+        """The form puts a rule in force; the list shows that it struck, and removes it."""
+        browser.choose("#fault-name", "status")
+        browser.choose("#fault-value", "503")
+        browser.choose("#fault-operation", MODEL.operation_id)
+        browser.choose("#fault-count", "5")
+        browser.click("#fault-form button")
+        browser.until("document.querySelector('#fault-rules').innerText.includes('status=503')")
+        assert submit(server).status_code == 503
+        browser.until("document.querySelector('#fault-rules').innerText.includes('struck 1')")
+        browser.until("document.querySelector('#journal-rows').innerText.includes('status=503')")
+        browser.click("#fault-rules button")
+        browser.until("document.querySelector('#fault-rules').innerText === ''")
+        assert submit(server).status_code == 200
+
+    def test_links_expire_before_one_s_eyes(self, browser, server) -> None:
+        """After 24 hours of the clock the results are gone."""
+        submit(server)
+        browser.click("[data-seconds='3600']")
+        browser.until(f"{ROW}.innerText.includes('completed')")
+        browser.click("[data-seconds='86400']")
+        browser.until(f"{ROW}.innerText.includes('links expired')")
+
+    def test_a_refusal_is_explained(self, browser, server) -> None:
+        """The journal has the verdict, the parameter and the near miss."""
+        httpx.post(f"{server.url}{MODEL.path}", json={}, trust_env=False)
+        httpx.post(
+            server.base_url + MODEL.path,
+            json={**MODEL.example, "prompt": 3},
+            headers={"Authorization": "Bearer k"},
+            trust_env=False,
+        )
+        browser.until(
+            "document.querySelector('#journal-rows').innerText.includes('prompt must be')"
+        )
+        assert f"Did it mean POST {server.gateway.contract.base}" in text_of(
+            browser, "#journal-rows"
+        )
+        browser.choose("#journal-filter", "faults")
+        browser.until("document.querySelector('#journal-rows').innerText === ''")
+
+
+class TestReading:
+    """For whoever reads it, however."""
+
+    def test_text_of_others_is_never_markup(self, browser, server) -> None:
+        """A prompt that is HTML is shown as it was written."""
+        hostile = (
+            "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+        )
+        submit(server, hostile)
+        browser.until(f"{ROW}.innerText.includes('onerror')")
+        browser.until("document.querySelector('#journal-rows').textContent.includes('onerror')")
+        assert browser("document.title") == "wanflow mock"
+        assert browser("document.querySelectorAll('#task-rows img').length") == 0
+
+    def test_the_keyboard_is_enough(self, browser, server) -> None:
+        """Tab reaches everything that can be clicked, and Enter does it."""
+        before = server.clock.now()
+        browser("document.body.focus(); document.activeElement.blur()")
+        reached = []
+        for _ in range(40):
+            browser.press("Tab", code=9)
+            reached.append(
+                browser("document.activeElement.dataset.seconds ?? document.activeElement.id")
+            )
+            if reached.count("3600") == 1 and reached[-1] == "3600":
+                browser.press("Enter", "\r", 13)
+        browser.until("document.querySelector('#notice').innerText.includes('1 h')")
+        assert server.clock.now() == before + 3600
+        wanted = {"1", "86400", "journal-filter", "journal-clear", "fault-name", "api-key"}
+        assert wanted <= set(reached)
+
+    def test_everything_has_a_name(self, browser, server) -> None:
+        """Each field and each button says to a screen reader what it is."""
+        submit(server)
+        browser.until(f"{ROW} !== null")
+        nameless = browser(
+            "[...document.querySelectorAll("
+            "'input, select, textarea, button, progress, video, img')]"
+            ".filter((e) => !e.labels?.length && !e.ariaLabel && !e.textContent && !e.alt)"
+            ".map((e) => e.outerHTML)"
+        )
+        assert nameless == []
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_it_can_be_read_in_light_and_dark(self, browser, scheme) -> None:
+        """Text stands out from its ground by 4.5 to 1 at least (WCAG AA), in both schemes."""
+        browser.prefer(scheme)
+        ground = browser("getComputedStyle(document.querySelector('header')).backgroundColor")
+        colours = browser(
+            "['body', 'a[href]', 'caption', 'button'].map((s) =>"
+            " getComputedStyle(document.querySelector(s)).color)"
+        )
+        assert all(contrast(colour, ground) >= 4.5 for colour in colours), (colours, ground)
+        assert (luminance(ground) < 0.5) == (scheme == "dark")
+        browser.prefer("light")
+
+    def test_nothing_comes_from_elsewhere(self, browser, server) -> None:
+        """Every file of the page is the mock's own."""
+        loaded = browser("performance.getEntriesByType('resource').map((e) => e.name)")
+        assert len(loaded) > 5
+        assert all(url.startswith(server.url) for url in loaded)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+class TestServing:
+    """The files, without a browser."""
+
+    def test_the_page_allows_nothing_but_itself(self) -> None:
+        """A policy keeps out scripts, styles and frames of others."""
+        with MockServer() as server:
+            answer = httpx.get(f"{server.url}/_mock/", trust_env=False)
+        assert answer.status_code == 200
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+
+    def test_every_file_that_is_named_is_served(self) -> None:
+        """Scripts and styles are there, with their types."""
+        with MockServer() as server:
+            page = httpx.get(f"{server.url}/_mock/", trust_env=False).text
+            named = re.findall(r'(?:src|href)="(/_mock/[^"]+)"', page)
+            assert len(named) >= 2
+            for path in named:
+                answer = httpx.get(server.url + path, trust_env=False)
+                assert answer.status_code == 200
+                assert answer.headers["content-type"].split(";")[0] in {
+                    "text/css",
+                    "text/javascript",
+                }
+
+    def test_without_its_slash_it_is_found_too(self) -> None:
+        """`/_mock` leads to the page."""
+        with MockServer() as server:
+            answer = httpx.get(f"{server.url}/_mock", trust_env=False)
+            assert (answer.status_code, answer.headers["location"]) == (307, "/_mock/")
+
+    @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example"])
+    def test_a_name_that_was_pointed_here_is_refused(self, host) -> None:
+        """On loopback, `/_mock` answers to loopback's names alone."""
+        with MockServer() as server:
+            for path in ("/_mock/", "/_mock/journal", "/_mock/clock"):
+                answer = httpx.get(server.url + path, headers={"Host": host}, trust_env=False)
+                assert answer.status_code == 403
+
+    def test_the_document_names_this_server(self) -> None:
+        """GET /_mock/openapi.json can be given to any tool."""
+        with MockServer() as server:
+            document = httpx.get(f"{server.url}/_mock/openapi.json", trust_env=False).json()
+            assert document["servers"] == [{"url": server.base_url}]
+            assert QUERY in json.dumps(document["paths"])

@@ -1,0 +1,42 @@
+// The journal of requests, with the verdict on each.
+
+import { find, make } from "./dom.js";
+import { ask } from "./server.js";
+
+const SHOWN = 100;
+let seen = "";
+
+export function setUp(refresh) {
+  find("journal-filter").addEventListener("change", () => { seen = ""; refresh(); });
+  find("journal-clear").addEventListener("click", async () => {
+    await ask("journal", "DELETE");
+    await refresh();
+  });
+}
+
+export async function show() {
+  const { entries } = await ask("journal");
+  const filter = find("journal-filter").value;
+  const wanted = entries.filter((entry) => filter === "all"
+    || (filter === "refused" ? entry.status >= 400 : entry.faults !== ""));
+  const latest = wanted.slice(-SHOWN).reverse();
+  const now = `${filter} ${latest.length} ${latest[0]?.number}`;
+  if (now === seen) return;
+  seen = now;
+  find("journal-rows").replaceChildren(...latest.map(line));
+}
+
+function line(entry) {
+  const status = make("td", { class: entry.status >= 400 || entry.status === 0 ? "error" : "ok" },
+    entry.status === 0 ? "none" : String(entry.status));
+  const request = make("td", {}, make("code", {}, `${entry.method} ${entry.path}`));
+  if (entry.body) {
+    request.append(make("details", {}, make("summary", {}, "body"), make("pre", {}, entry.body)));
+  }
+  const verdict = make("td", {}, entry.verdict);
+  if (entry.parameter) verdict.append(make("span", { class: "near" }, `parameter ${entry.parameter}`));
+  if (entry.near) verdict.append(make("span", { class: "near" }, `Did it mean ${entry.near}?`));
+  if (entry.faults) verdict.append(make("span", { class: "near" }, `fault: ${entry.faults}`));
+  return make("tr", {}, make("td", {}, String(entry.number)), request, status,
+    make("td", {}, (entry.seconds * 1000).toFixed(1)), verdict);
+}
