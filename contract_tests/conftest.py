@@ -36,6 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--rate", type=float, default=0, help="requests a second at most; 5 but for a mock")
     add("--dry-run", action="store_true", help="send to the mock, list what would be sent")
     add("--known-idempotent", action="store_true", help="the server honours idempotency keys")
+    add("--callback-url", help="a public URL that leads to --callback-port on this machine")
+    add("--callback-port", type=int, help="where callbacks come in on this machine")
     add("--contract-report", help="folder for report.html; contract-report by default")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx
@@ -39,17 +39,22 @@ class Aim:
     idempotent: bool = False
 
     @contextmanager
-    def target(self) -> Iterator[Target]:
-        """Open the target.
+    def target(self, **options: Any) -> Iterator[Target]:
+        """Open the target; the options are for the bundled mock.
 
         Raises:
             AimMissing: there is no key for the server, or nobody answers there.
         """
-        if self.base_url is None or self.dry:
-            with MockServer(looks=2) as server:
+        if self.bundled:
+            with MockServer(looks=2, **options) as server:
                 yield from _opened(self._bundled(server))
         else:
-            yield from _opened(self._elsewhere(self.base_url.rstrip("/")))
+            yield from _opened(self._elsewhere(str(self.base_url).rstrip("/")))
+
+    @property
+    def bundled(self) -> bool:
+        """Whether requests go to the bundled mock."""
+        return self.base_url is None or self.dry
 
     def _bundled(self, server: MockServer) -> Target:
         keys = {"one": f"one-{uuid4().hex}", "two": f"two-{uuid4().hex}"}

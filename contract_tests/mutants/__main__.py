@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contract_tests.mutants import by_hand_answers, by_hand_states, mechanical
-from contract_tests.mutants.mutant import MUTANTS, VERSION, Mutant
+from contract_tests.mutants.mutant import MUTANTS, VERSION
 from contract_tests.mutants.plain import killed_plainly
 from contract_tests.mutants.report import page
-from contract_tests.mutants.trial import Outcome, in_child
+from contract_tests.mutants.trial import tried
 from contract_tests.mutants.witness import shows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "mutants.md"
 assert by_hand_answers, by_hand_states
@@ -35,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcomes = {}
     for number, seed in enumerate(range(chosen.seed, chosen.seed + chosen.seeds)):
         some = seen if number == 0 or chosen.all else seen[:: chosen.thin]
-        outcomes[seed] = _tried(some, seed, chosen.jobs)
+        outcomes[seed] = tried(some, seed, chosen.jobs)
         killed = sum(bool(one.killer) for one in outcomes[seed])
         _say(f"seed {seed}: {killed} of {len(outcomes[seed])} killed")
     plain = killed_plainly(seen[:: chosen.plain]) if chosen.plain else {}
@@ -46,21 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for one in survivors:
         _say(f"survived: {one.name}: {MUTANTS[one.name].says}")
     return 1 if survivors else 0
-
-
-def _tried(mutants: Iterable[Mutant], seed: int, jobs: int) -> list[Outcome]:
-    """Try mutants, several at a time, each in a process of its own; keep their order."""
-    found: list[Path] = []
-    with tempfile.TemporaryDirectory() as folder:
-        running: set[int] = set()
-        for number, mutant in enumerate(mutants):
-            if len(running) >= jobs:
-                running.discard(os.wait()[0])
-            found.append(Path(folder) / f"{number}.json")
-            running.add(in_child(mutant, seed, found[-1]))
-        while running:
-            running.discard(os.wait()[0])
-        return [Outcome(**json.loads(path.read_text())) for path in found]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -43,7 +43,8 @@ class Mutant:
     """A fault by name; `kind` is its class, `script` the witness's, `says` what is wrong.
 
     `before` may answer a call itself or change it; `after` changes the answer; `edit` returns a
-    document that the server is built from instead.
+    document that the server is built from instead; `tamper` changes the server that was built,
+    with `options`.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Mutant:
     after: After | None = field(repr=False, default=None)
     edit: Callable[[], Json] | None = field(repr=False, default=None)
     probe: Mapping[str, Any] | None = field(repr=False, default=None)
+    tamper: Callable[[Any], None] | None = field(repr=False, default=None)
+    options: Mapping[str, Any] = field(repr=False, factory=dict)
 
     def document(self) -> Json | None:
         """Return the document with the fault in it, None where the fault is in the layer."""

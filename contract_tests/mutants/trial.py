@@ -1,4 +1,4 @@
-"""One trial: the suite against one mutant, in a process of its own, up to the first finding."""
+"""Trials: the suite, collected once, against each mutant in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import contextlib
 import io
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from _pytest.main import pytest_runtestloop as run_collected
 from attrs import asdict, frozen
 from contract_tests.laws.law import LawBroken
 from contract_tests.mutants.layer import MutatedServer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from contract_tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,23 +62,59 @@ class Notes:
         self.requests = self._layer.requests
         self.seconds = round(time.monotonic() - self._begun, 2)
 
-    def pytest_sessionfinish(self) -> None:
+    def finish(self) -> None:
         """Note how much a survivor took."""
         if not self.killer:
             self.requests = self._layer.requests
             self.seconds = round(time.monotonic() - self._begun, 2)
 
 
-def trial(mutant: Mutant, seed: int, marks: str = "fast") -> Outcome:
-    """Run the suite against a mutant."""
-    os.environ.update(KEYS)
-    with MutatedServer(mutant, looks=2) as server:
+class Trials:
+    """A plugin of pytest that runs what was collected once for each mutant, in children.
+
+    `into` is the folder that each child writes its outcome to.
+    """
+
+    def __init__(self, mutants: Sequence[Mutant], jobs: int, into: Path) -> None:
+        self._mutants, self._jobs, self._into = mutants, jobs, into
+        self._running: set[int] = set()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Fork a child for each mutant, a few at a time; none of the tests runs here."""
+        for number, mutant in enumerate(self._mutants):
+            if len(self._running) >= self._jobs:
+                self._running.discard(os.wait()[0])
+            child = os.fork()
+            if not child:
+                self._be_child(session, mutant, number)
+            self._running.add(child)
+        while self._running:
+            self._running.discard(os.wait()[0])
+        return True
+
+    def _be_child(self, session: pytest.Session, mutant: Mutant, number: int) -> NoReturn:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 2)
+        try:
+            outcome = _trial(session, mutant)
+            (self._into / f"{number}.json").write_text(json.dumps(asdict(outcome)))
+        finally:
+            os._exit(0)
+
+
+def _trial(session: pytest.Session, mutant: Mutant) -> Outcome:
+    """Run what was collected against a mutant, up to the first finding."""
+    with MutatedServer(mutant, looks=2, **mutant.options) as server:
+        if mutant.tamper is not None:
+            mutant.tamper(server)
         layer = server.layer
         notes = Notes(layer)
-        options = ["-x", "-q", "-m", marks, "--base-url", server.base_url, "--seed", str(seed)]
-        plugins = ["-p", "no:cacheprovider", "--known-idempotent", "--tb=no", "-W", _IMPORTED]
-        with contextlib.redirect_stdout(io.StringIO()):
-            pytest.main([str(ROOT / "contract_tests/laws"), *options, *plugins], plugins=[notes])
+        session.config.option.base_url = server.base_url
+        session.config.pluginmanager.register(notes)
+        with contextlib.suppress(session.Failed, session.Interrupted):
+            run_collected(session)
+        notes.finish()
     return Outcome(
         mutant.name,
         mutant.kind,
@@ -87,17 +127,25 @@ def trial(mutant: Mutant, seed: int, marks: str = "fast") -> Outcome:
     )
 
 
-def in_child(mutant: Mutant, seed: int, into: Path) -> int:
-    """Fork a process for a trial, which writes its outcome to a file; return the process id."""
-    child = os.fork()
-    if child:
-        return child
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 2)
-    try:
-        into.write_text(json.dumps(asdict(trial(mutant, seed))))
-    finally:
-        os._exit(0)
+def tried(mutants: Sequence[Mutant], seed: int, jobs: int, marks: str = "fast") -> list[Outcome]:
+    """Try mutants and return their outcomes in the same order.
+
+    Raises:
+        RuntimeError: a trial came to no outcome.
+    """
+    os.environ.update(KEYS)
+    laws, elsewhere = str(ROOT / "contract_tests/laws"), "http://mutant.invalid"
+    aimed = ["--base-url", elsewhere, "--known-idempotent", "--seed", str(seed)]
+    options = ["-x", "-q", "-m", marks, "-p", "no:cacheprovider", "--tb=no", "-W", _IMPORTED]
+    with tempfile.TemporaryDirectory() as folder:
+        trials = Trials(mutants, jobs, Path(folder))
+        with contextlib.redirect_stdout(io.StringIO()) as told:
+            pytest.main([laws, *aimed, *options], plugins=[trials])
+        paths = [Path(folder) / f"{number}.json" for number in range(len(mutants))]
+        missing = [one.name for one, path in zip(mutants, paths, strict=True) if not path.exists()]
+        if missing:
+            raise RuntimeError(f"no outcome of {missing}: {told.getvalue()[-2000:]}")
+        return [Outcome(**json.loads(path.read_text())) for path in paths]
 
 
 def _law(error: BaseException) -> str:

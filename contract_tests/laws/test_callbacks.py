@@ -1,0 +1,181 @@
+"""Callbacks: one for each end, the same word as the query's, and again only after a failure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from contract_tests.laws.boundaries import cheapest
+from contract_tests.laws.law import Law
+from contract_tests.laws.life import ENDED
+from contract_tests.laws.promises import packaged_promises
+from contract_tests.laws.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contract_tests.laws.life import Life
+    from contract_tests.laws.receiver import Delivery
+    from contract_tests.laws.target import Target
+
+MODELS = [
+    name
+    for name, model in packaged_promises().catalog.models.items()
+    if "callback_url" in model.parameters
+]
+SOON, NOT = 5.0, 0.3
+
+CALLED = Law(
+    "callback",
+    "The end of a task is told to its callback URL.",
+    "Triggered when task is completed, failed, or cancelled",
+)
+ENDS_ONLY = Law(
+    "callback-end",
+    "A callback comes when the task has ended, and not before.",
+    "Triggered when task is completed, failed, or cancelled",
+)
+WORD = Law(
+    "callback-word",
+    "A callback says what the task query says.",
+    "Callback response format is consistent with the task query API response",
+)
+ONCE = Law(
+    "callback-once",
+    "A callback that was received is not sent again.",
+    "2xx status codes are considered successful, other status codes trigger retries",
+)
+AGAIN = Law(
+    "callback-again",
+    "A callback that failed is sent again, up to three times.",
+    "Up to `3` retries after failure (retries at `1`/`2`/`4` seconds after failure)",
+)
+
+
+@pytest.fixture(scope="module")
+def receiver(pytestconfig: pytest.Config) -> Iterator[Receiver]:
+    """Where callbacks are sent."""
+    port = pytestconfig.getoption("--callback-port")
+    with Receiver(port or 0, pytestconfig.getoption("--callback-url")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def caller(callback_target, receiver) -> Target:
+    """A target that sends callbacks to the receiver."""
+    name = MODELS[0] if MODELS else pytest.skip("no model takes a callback URL")
+    target, model = callback_target, callback_target.models[name]
+    if not receiver.url.startswith("https:") and not target.steered:
+        pytest.skip("the suite has no public address: --callback-url and --callback-port")
+    body = {**cheapest(model), "callback_url": receiver.address("knock")}
+    sent = {**target.authorization(), "Content-Type": "application/json"}
+    answer = target.wire.send("POST", model.path, sent, _encoded(body))
+    if answer.status != 200:
+        pytest.skip("the target doesn't send callbacks to the suite's own address")
+    return target
+
+
+def _encoded(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+def called(target: Target, receiver: Receiver, name: str, *answers: int, **more: Any):
+    """Submit a task with a callback URL of its own; return it and the URL's name."""
+    hook = f"hook-{uuid4().hex}"
+    body = {
+        **cheapest(target.models[name]),
+        **more,
+        "callback_url": receiver.address(hook, *answers),
+    }
+    sent = {**target.authorization(), "Content-Type": "application/json"}
+    exchange = target.wire.send("POST", target.models[name].path, sent, _encoded(body))
+    assert exchange.status == 200, exchange.told()
+    return target.adopt(body, target.account, exchange.json(), exchange), hook
+
+
+def came(receiver: Receiver, life: Life, hook: str) -> Delivery:
+    """The callback of a task that has ended."""
+    found = receiver.next(hook, SOON)
+    CALLED.holds(found, f"none within {SOON:.0f} s of the end", life.first, life.last)
+    assert found is not None
+    return found
+
+
+def agrees(life: Life, delivery: Delivery) -> None:
+    """Hold a callback's body against what the query says."""
+    told, body = life.state, delivery.body
+    WORD.holds(isinstance(body, dict), f"the body is {body!r}", life.last)
+    kind = delivery.headers.get("content-type", "")
+    WORD.holds(kind.startswith("application/json"), f"Content-Type {kind!r}", life.last)
+    for name in ("id", "model", "object", "created", "type", "status", "progress", "error"):
+        WORD.holds(body.get(name) == told.get(name), f"{name} is {body.get(name)!r}", life.last)
+    links = body.get("results") or []
+    WORD.holds(len(links) == len(life.links), f"{len(links)} results", life.last)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("name", MODELS)
+def test_the_end_of_a_task_is_told(caller, receiver, name) -> None:
+    """A completed task is told once, at its end, in the words of the query."""
+    life, hook = called(caller, receiver, name)
+    while not caller.look(life).ended:
+        early = receiver.next(hook, 0.02)
+        if early is not None:
+            caller.look(life)
+            ENDS_ONLY.holds(life.ended, f"told while {life.status}", life.first, life.last)
+            break
+    else:
+        agrees(life, came(receiver, life, hook))
+        again = receiver.next(hook, NOT)
+        ONCE.holds(again is None, "told again", life.last)
+
+
+@pytest.mark.fast
+def test_a_failure_is_told(caller, receiver) -> None:
+    """A failed task is told with its reason."""
+    if not caller.steered:
+        pytest.skip("a task that fails for certain takes the mock's controls")
+    life, hook = called(caller, receiver, MODELS[0], prompt="a cat [mock:fail=service_error]")
+    caller.wait(life)
+    agrees(life, came(receiver, life, hook))
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("status", [500, 404, 302])
+def test_what_failed_is_sent_again(caller, receiver, status) -> None:
+    """Anything but 2xx brings the callback again; 2xx is the last."""
+    life, hook = called(caller, receiver, MODELS[0], status, 204)
+    caller.wait(life)
+    came(receiver, life, hook)
+    caller.pass_time(1.5)
+    again = receiver.next(hook, SOON)
+    AGAIN.holds(again, f"not again after {status}", life.last)
+    assert again is not None
+    agrees(life, again)
+    caller.pass_time(10)
+    ONCE.holds(receiver.next(hook, NOT) is None, "again after a 204", life.last)
+
+
+@pytest.mark.fast
+def test_after_three_more_it_is_given_up(caller, receiver) -> None:
+    """A receiver that never accepts gets a callback four times in all."""
+    life, hook = called(caller, receiver, MODELS[0], *[503] * 20)
+    caller.wait(life)
+    count = 0
+    for seconds in (1.5, 2.5, 4.5, 10, 20):
+        found = receiver.next(hook, SOON if count < 4 else NOT)
+        count += found is not None
+        AGAIN.holds(found is not None or count >= 4, f"{count} times", life.last)
+        caller.pass_time(seconds)
+    AGAIN.holds(count == 4 and receiver.next(hook, NOT) is None, f"{count} times", life.last)
+
+
+@pytest.mark.fast
+def test_a_callback_is_to_be_believed(caller, receiver) -> None:
+    """Whoever asks at once when told finds the task ended."""
+    life, hook = called(caller, receiver, MODELS[0])
+    caller.wait(life)
+    came(receiver, life, hook)
+    ENDS_ONLY.holds(caller.look(life).status in ENDED, life.status, life.last)
