@@ -123,7 +123,7 @@ def test_a_token_of_strange_bytes_is_a_401(mock, token) -> None:
 def test_pipelined_requests_are_answered_in_order(mock) -> None:
     """Requests sent at once are each answered, in their order."""
     one = b"GET /apiv1/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
-    two = b"GET /_mock/health HTTP/1.1\r\nHost: x\r\n\r\n"
+    two = b"GET /_mock/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     last = one.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
     assert statuses(exchange(mock, one + two + last, ends=False)) == [404, 200, 404]
 
