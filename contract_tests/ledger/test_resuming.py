@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from contract_tests.ledger.conftest import Sync
+
     from wanflow.mock import MockServer
 
 

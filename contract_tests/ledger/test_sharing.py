@@ -1,0 +1,158 @@
+"""Threads and processes share a ledger: none takes another's job, and no write is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wanflow import errors
+from wanflow._core.recorder import Intent
+from wanflow._core.snapshot import Snapshot
+from wanflow.ledger import Ledger, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SERVER = "http://api.example/v1"
+CLAIM = """
+import sys
+from wanflow.ledger import Ledger
+book = Ledger(sys.argv[1])
+print(len(book.claim(sys.argv[2]).jobs), flush=True)
+sys.stdin.read()
+"""
+WRITE = """
+import sys
+from wanflow._core.recorder import Intent
+from wanflow._core.snapshot import Snapshot
+from wanflow.ledger import Ledger
+with Ledger(sys.argv[1]) as book:
+    for number in range(20):
+        key = f"{sys.argv[2]}-{number:016d}"
+        book.intend(Intent("http://api.example/v1", key, "m", {}, b"{}"))
+        book.accepted(key, Snapshot(f"task-{key}", "pending"), hold=False)
+"""
+
+
+def intent(number: int, **more: object) -> Intent:
+    return Intent(SERVER, f"key-of-a-job-{number:06d}", "m", {"prompt": "x"}, b"{}", **more)
+
+
+def accept(ledger: Ledger, number: int) -> None:
+    ledger.intend(intent(number))
+    ledger.accepted(intent(number).key, Snapshot(f"task-{number}", "pending"), hold=False)
+
+
+@contextmanager
+def claimer(path: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """A process that claims whatever is unfinished, and holds it until it ends."""
+    words = [sys.executable, "-c", CLAIM, str(path), SERVER]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield int(process.stdout.readline()), process
+        finally:
+            process.kill()
+
+
+def test_two_processes_never_take_the_same_job(ledger: Ledger, path: Path) -> None:
+    """What a living process holds is nobody else's, and its end, however sudden, frees it."""
+    for number in range(3):
+        accept(ledger, number)
+    with claimer(path) as (claimed, process):
+        assert claimed == 3
+        other = ledger.claim(SERVER)
+        assert (len(other.jobs), other.taken) == (0, 3)
+        assert all(ledger.living(job) for job in ledger.jobs())
+        process.kill()
+        process.wait()
+        assert len(ledger.claim(SERVER).jobs) == 3
+
+
+def test_a_job_in_the_hands_of_another_is_not_submitted(ledger: Ledger, path: Path) -> None:
+    """The same key in two processes at once is sent by one of them."""
+    ledger.intend(intent(1))
+    with Ledger(path) as other, pytest.raises(errors.JobTaken):
+        other.intend(intent(1))
+
+
+def test_an_intent_of_a_dead_process_is_a_doubt(path: Path) -> None:
+    """An intent whose process is gone may have been sent: it is a doubt, and is not sent again."""
+    first = Ledger(path)
+    first.intend(intent(1))
+    first.close()
+    with Ledger(path) as second:
+        with pytest.raises(errors.SubmitUncertain):
+            second.intend(intent(1))
+        assert second.intend(intent(1, resend=True)) is None
+        assert second.jobs()[0].state is State.UNCERTAIN
+
+
+def test_processes_that_make_a_ledger_together_all_write(path: Path) -> None:
+    """Several processes may find no ledger and make one, and none loses a job."""
+    words = [[sys.executable, "-c", WRITE, str(path), f"process-{name}"] for name in range(5)]
+    processes = [subprocess.Popen(one, stderr=subprocess.PIPE, text=True) for one in words]
+    troubles = [process.communicate()[1] for process in processes]
+    assert troubles == [""] * len(words)
+    with Ledger(path) as ledger:
+        assert len(ledger.jobs([State.ACCEPTED])) == 100
+
+
+def test_threads_share_commits_and_lose_nothing(ledger: Ledger) -> None:
+    """Each of many threads finds what it wrote, though they share transactions."""
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: accept(ledger, number), range(200)))
+    assert len(ledger.jobs([State.ACCEPTED])) == 200
+
+
+def test_a_write_that_fails_costs_those_beside_it_nothing(ledger: Ledger) -> None:
+    """A task's id that is taken fails its own job's write, and no other in its transaction."""
+    accept(ledger, 0)
+    for number in range(1, 9):
+        ledger.intend(intent(number))
+
+    def settle(number: int) -> bool:
+        task_id = "task-0" if number == 5 else f"task-{number}"
+        try:
+            ledger.accepted(intent(number).key, Snapshot(task_id, "pending"), hold=False)
+        except errors.LedgerError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        settled = list(pool.map(settle, range(1, 9)))
+    assert settled == [number != 5 for number in range(1, 9)]
+
+
+def test_a_ledger_is_not_used_across_a_fork(ledger: Ledger, path: Path) -> None:
+    """A forked process is told to open the ledger itself."""
+    script = """
+import os, sys
+from wanflow import LedgerError
+from wanflow.ledger import Ledger
+book = Ledger(sys.argv[1])
+if os.fork() == 0:
+    try:
+        book.jobs()
+    except LedgerError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+    words = [sys.executable, "-c", script, str(path)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "open it again there" in said
+
+
+def test_closing_leaves_no_trace_of_the_process(path: Path) -> None:
+    """A closed ledger is one file and its reserve; what is held and locked is given up."""
+    with Ledger(path) as ledger:
+        ledger.intend(intent(1))
+        assert len(list(path.parent.glob("*.alive"))) == 1
+    assert {file.name for file in path.parent.iterdir()} == {"ledger.db", "ledger.db-reserve"}
