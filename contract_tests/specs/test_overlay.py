@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from wanflow.spec.build import build_from
 from wanflow.spec.failures import NotProved, OverlayFault
 from wanflow.spec.overlay import Overlay, apply_overlay, parse_overlay, read_overlays
-from wanflow.spec.rests import origins_of
+from wanflow.spec.rests import Origins
 from wanflow.spec.tighten import overlaid
 from wanflow.spec.yaml_text import read_yaml
 
@@ -153,7 +153,7 @@ def stated(*actions: Json, prose: str = f"{SAID}, as\n\nsaid") -> Json:
     """Overlay one small document whose `duration` says something."""
     duration = {"type": "integer", "description": prose}
     made = merged(a=document(request("nova-1", duration=duration)))
-    return overlaid(made.document, [overlay(*actions)], origins_of(made))
+    return overlaid(made.document, [overlay(*actions)], Origins.of(made))
 
 
 def closed(**more: Any) -> Json:
@@ -221,7 +221,7 @@ def test_every_action_of_ours_is_needed(project: Project, sources: list[Source],
         for action in one.actions:
             left = tuple(other for other in one.actions if other is not action)
             others = [*overlays[:at], Overlay(one.name, left), *overlays[at + 1 :]]
-            document = overlaid(built.merged.document, others, origins_of(built.merged))
+            document = overlaid(built.merged.document, others, Origins.of(built.merged))
             assert document != built.document, action.place
 
 

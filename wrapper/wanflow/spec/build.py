@@ -14,7 +14,7 @@ from wanflow.spec.lock import lock_findings, read_lock
 from wanflow.spec.merge import Merged, merge
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.prove import prove_requests
-from wanflow.spec.rests import origins_of
+from wanflow.spec.rests import Origins
 from wanflow.spec.source import Source, read_sources
 from wanflow.spec.tighten import overlaid
 from wanflow.spec.yaml_text import read_yaml, same, write_yaml
@@ -58,7 +58,7 @@ def build_from(sources: list[Source], overlays: list[Overlay]) -> Built:
     merged = merge(sources)
     prove_requests(merged.document, merged.calls)
     prove_inventory(merged.document, merged.calls, merged.names)
-    document = overlaid(merged.document, overlays, origins_of(merged))
+    document = overlaid(merged.document, overlays, Origins.of(merged))
     text = _HEADER + write_yaml(document)
     if not same(read_yaml(text, "openapi.yaml").data, document):
         raise AssertionError("the written document reads back as another")

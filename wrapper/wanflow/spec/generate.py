@@ -103,7 +103,7 @@ def _run_generator(source: Path, config: Path, package: Path) -> None:
     command = [sys.executable, "-m", "openapi_python_client", "generate"]
     command += ["--path", str(source), "--config", str(config), "--output-path", str(package)]
     command += ["--meta", "none", "--fail-on-warning"]
-    _run(command, package.parent, GENERATOR)
+    run_tool(command, package.parent, GENERATOR)
 
 
 def _format(package: Path, config: Path) -> None:
@@ -111,8 +111,10 @@ def _format(package: Path, config: Path) -> None:
     options = _options(config)
     ruff = _ruff()
     check = [ruff, "check", "--isolated", "--no-cache", "--fix-only", "--quiet"]
-    _run([*check, *options, "--select", "F401,I", "."], package, FORMATTER)
-    _run([ruff, "format", "--isolated", "--no-cache", "--quiet", *options, "."], package, FORMATTER)
+    run_tool([*check, *options, "--select", "F401,I", "."], package, FORMATTER)
+    run_tool(
+        [ruff, "format", "--isolated", "--no-cache", "--quiet", *options, "."], package, FORMATTER
+    )
 
 
 def _options(config: Path) -> list[str]:
@@ -130,7 +132,7 @@ def _ruff() -> str:
     raise ToolFault(f"the ruff program of this environment is missing; {INSTALL}")
 
 
-def _run(command: list[str], folder: Path, name: str) -> None:
+def run_tool(command: list[str], folder: Path, name: str) -> None:
     """Run a tool with nothing of this user's surroundings that could change its output."""
     kept = {key: value for key, value in os.environ.items() if key in _KEPT}
     environment = {**kept, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}

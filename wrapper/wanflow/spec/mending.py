@@ -14,7 +14,7 @@ from wanflow.spec.meaning import expand
 from wanflow.spec.merge import merge
 from wanflow.spec.overlay import Overlay, parse_overlay
 from wanflow.spec.places import operations_of
-from wanflow.spec.rests import origins_of
+from wanflow.spec.rests import Origins
 from wanflow.spec.tighten import overlaid
 from wanflow.spec.yaml_text import write_yaml
 
@@ -45,7 +45,7 @@ def mending_overlay(sources: list[Source], overlays: list[Overlay]) -> Mended | 
     allowed value of each property that it lacks.
     """
     merged = merge(sources)
-    document = overlaid(merged.document, overlays, origins_of(merged))
+    document = overlaid(merged.document, overlays, Origins.of(merged))
     actions = list(_actions(document))
     if not actions:
         return None

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attrs import field, frozen
+
 from wanflow.spec.document import Json, is_array, is_object
 from wanflow.spec.failures import OverlayFault
 from wanflow.spec.keywords import RESTS_ON
 from wanflow.spec.naming import request_name
-from wanflow.spec.overlay import Action, Parts, pointer_of, targets
+from wanflow.spec.overlay import Action, pointer_of, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.spec.merge import Merged
-    from wanflow.spec.source import Source
 
 LOOSENS = "x-wanflow-loosens"
 """On an action: why it may let through what the documents refuse."""
@@ -35,10 +36,34 @@ RULES = frozenset(
 )
 
 
-def check_rests(document: Json, action: Action, origins: dict[str, list[Source]]) -> None:
-    """Check what one action rests on, before it is applied.
+@frozen
+class Origins:
+    """Which documents each named schema was made of, and what those say."""
 
-    `origins` says which documents each named schema was made of.
+    _documents: dict[str, list[str]]
+    _texts: dict[str, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, merged: Merged) -> Origins:
+        """Take them from a merge."""
+        documents: dict[str, list[str]] = {}
+        for (source, _), name in sorted(merged.names.items()):
+            documents.setdefault(name, []).append(source)
+        for call in merged.calls:
+            if call.models:
+                documents[request_name(list(call.models), call.source.name)] = [call.source.name]
+        sources = {call.source.name: call.source for call in merged.calls}
+        texts = {name: "\n".join(_texts(source.document)) for name, source in sources.items()}
+        return cls(documents, texts)
+
+    def silent(self, schema: str, sentence: str) -> list[str]:
+        """Name the documents of a schema that don't say a sentence, white space aside."""
+        wanted = _flat(sentence)
+        return [name for name in self._documents.get(schema, ()) if wanted not in self._texts[name]]
+
+
+def check_rests(document: Json, action: Action, origins: Origins) -> None:
+    """Check what one action rests on, before it is applied.
 
     Raises:
         OverlayFault: a rule rests on nothing, or on a sentence that isn't there.
@@ -47,23 +72,20 @@ def check_rests(document: Json, action: Action, origins: dict[str, list[Source]]
         raise OverlayFault(f"{action.place}: it has no description that says why")
     if LOOSENS in action.raw and not str(action.raw[LOOSENS] or "").strip():
         raise OverlayFault(f"{action.place}: {LOOSENS} must say why")
+    update = action.raw.get("update")
+    sentences = sorted(set(_sentences(update)))
     for parts in targets(document, action):
         if parts[:2] == ("components", "schemas") and len(parts) > 2:  # noqa: PLR2004 - the name
-            _check(action, parts, origins.get(str(parts[2]), []))
-
-
-def _check(action: Action, parts: Parts, sources: list[Source]) -> None:
-    update = action.raw.get("update")
-    for rule in _unfounded(update):
-        raise OverlayFault(f"{action.place}: the rule {rule!r} rests on no sentence ({RESTS_ON})")
-    for sentence in _sentences(update):
-        wanted = _flat(sentence)
-        for source in sources:
-            if not any(wanted in text for text in _texts(source.document)):
+            for rule in _unfounded(update):
                 raise OverlayFault(
-                    f"{action.place}: {source.name} doesn't say “{wanted}”, on which "
-                    f"{pointer_of(parts)} would rest"
+                    f"{action.place}: the rule {rule!r} rests on no sentence ({RESTS_ON})"
                 )
+            for sentence in sentences:
+                for name in origins.silent(str(parts[2]), sentence):
+                    raise OverlayFault(
+                        f"{action.place}: {name} doesn't say “{_flat(sentence)}”, on which "
+                        f"{pointer_of(parts)} would rest"
+                    )
 
 
 def _unfounded(node: Any) -> Iterator[str]:
@@ -101,15 +123,3 @@ def _texts(node: Any) -> Iterator[str]:
 
 def _flat(text: str) -> str:
     return " ".join(text.split())
-
-
-def origins_of(merged: Merged) -> dict[str, list[Source]]:
-    """Say which documents each named schema of a merged document was made of."""
-    sources = {call.source.name: call.source for call in merged.calls}
-    origins: dict[str, list[Source]] = {}
-    for (source, _), name in sorted(merged.names.items()):
-        origins.setdefault(name, []).append(sources[source])
-    for call in merged.calls:
-        if call.models:
-            origins[request_name(list(call.models), call.source.name)] = [call.source]
-    return origins

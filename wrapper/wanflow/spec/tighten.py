@@ -9,17 +9,16 @@ from wanflow.spec.meaning import meaning
 from wanflow.spec.overlay import apply_action
 from wanflow.spec.places import answers_of, reached_by, requests_of
 from wanflow.spec.prove import show
-from wanflow.spec.rests import LOOSENS, check_rests
+from wanflow.spec.rests import LOOSENS, Origins, check_rests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from wanflow.spec.document import Json
     from wanflow.spec.overlay import Action, Overlay
-    from wanflow.spec.source import Source
 
 
-def overlaid(document: Json, overlays: Iterable[Overlay], origins: dict[str, list[Source]]) -> Json:
+def overlaid(document: Json, overlays: Iterable[Overlay], origins: Origins) -> Json:
     """Apply overlays one action at a time: each founded on a sentence, and proved to tighten.
 
     Raises:
