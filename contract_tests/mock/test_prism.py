@@ -1,0 +1,107 @@
+"""Prism as a validating proxy before the mock: a second opinion on every answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from wanflow.mock import MockServer
+from wanflow.spec.catalog import packaged_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CATALOG = packaged_catalog()
+PRISM = os.environ.get("WANFLOW_PRISM") or shutil.which("prism")
+
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(
+        PRISM is None,
+        reason="needs Prism (npm install -g @stoplight/prism-cli@5.14.2, or WANFLOW_PRISM=path)",
+    ),
+]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory) -> Iterator[httpx.Client]:
+    """A client whose every request and answer is judged by Prism on its way."""
+    spec = tmp_path_factory.mktemp("prism") / "openapi.json"
+    spec.write_text(json.dumps(CATALOG.document))
+    port = free_port()
+    with MockServer(looks=2, api_key="prism-key") as server:
+        assert PRISM is not None
+        command = [PRISM, "proxy", str(spec), server.base_url, "--port", str(port), "--errors"]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert process.stdout is not None
+        try:
+            said = ""
+            for line in process.stdout:
+                said += line
+                if "Prism is listening" in line:
+                    break
+            assert "Prism is listening" in said, said
+            headers = {"Authorization": "Bearer prism-key"}
+            url = f"http://127.0.0.1:{port}"
+            with httpx.Client(base_url=url, headers=headers, verify=False, timeout=30) as http:
+                yield http
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+def judged(answer: httpx.Response) -> httpx.Response:
+    """Return an answer that Prism had nothing to say against."""
+    assert "sl-violations" not in answer.headers, answer.headers["sl-violations"]
+    assert "prism" not in answer.headers.get("content-type", ""), answer.text
+    assert not re.search(r"stoplight\.io/prism", answer.text), answer.text
+    return answer
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG.models))
+@pytest.mark.parametrize("failure", ["", " [mock:fail=service_error]"])
+def test_the_whole_road_of_a_model_is_valid(proxied, name, failure) -> None:
+    """From the submission to the end, good or bad, Prism finds no violation."""
+    model = CATALOG.models[name]
+    body = {**model.example, "prompt": f"a cat{failure}"}
+    task = judged(proxied.post(model.path, json=body)).json()["id"]
+    seen = [judged(proxied.get(f"/v1/tasks/{task}")).json()["status"] for _ in range(3)]
+    assert seen[1:] == ["failed" if failure else "completed"] * 2
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG.models))
+def test_every_documented_error_is_valid(proxied, name) -> None:
+    """Each error status, asked for, passes Prism too."""
+    model = CATALOG.models[name]
+    operation = next(one for one in CATALOG.operations if one.operation_id == model.operation_id)
+    errors = [int(status) for status in operation.node["responses"] if int(status) >= 400]
+    assert errors
+    for status in errors:
+        headers = {"Prefer": f"code={status}"}
+        answer = judged(proxied.post(model.path, json=dict(model.example), headers=headers))
+        assert answer.status_code == status
+
+
+def test_prism_would_notice(proxied) -> None:
+    """An answer that breaks the document is a violation: the judge is awake."""
+    model = next(iter(CATALOG.models.values()))
+    headers = {"X-Mock-Fault": "unknown-enum"}
+    answer = proxied.post(model.path, json=dict(model.example), headers=headers)
+    with pytest.raises(AssertionError):
+        judged(answer)
