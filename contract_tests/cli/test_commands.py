@@ -30,6 +30,12 @@ class TestRun:
         assert set(paths) == set(out.iterdir())
         assert {path.read_bytes()[:4] for path in paths} == {b"\x89PNG"}
 
+    def test_paths_are_as_they_are(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
+        """A path on stdout opens the file, whatever its folder is called."""
+        out = tmp_path / "zwei  Räume\u00a0\u200b\u3000"
+        done = wanflow("run", IMAGE, "--prompt", "A lake", "-o", str(out))
+        assert Path(done.out.removesuffix("\n")).exists()
+
     def test_progress_is_on_stderr(self, wanflow: Callable[..., Ended]) -> None:
         """How the task went is on stderr, with its id from the start."""
         lines = wanflow("run", VIDEO, "--prompt", "A cat").err.splitlines()

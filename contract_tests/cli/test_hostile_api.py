@@ -89,6 +89,15 @@ def test_no_answer_steers_the_terminal(
     assert harmless(done.out + done.err), (done.out, done.err)
 
 
+def test_nor_does_a_status_that_nobody_knows(wanflow: Callable[..., Ended], api: Api) -> None:
+    """A word that is no status of the documents is shown, and harmless."""
+    api.look = (200, TASK)
+    done = wanflow("status", TASK["id"], given=api.given)
+    assert done.code == 0
+    assert "pending" in done.out
+    assert harmless(done.out)
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 418, 500])
 def test_nor_does_a_refusal(wanflow: Callable[..., Ended], api: Api, status: int) -> None:
     """A refused submission is one line, with its code."""
