@@ -50,9 +50,8 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
     if is_object(value):
         yield from value.items()
         return
-    entries: list[Any] = list(value) if isinstance(value, list | tuple) else []
-    for index, entry in enumerate(entries):
-        yield str(index), entry
+    for index in range(len(value) if isinstance(value, list | tuple) else 0):
+        yield str(index), value[index]
 
 
 def _encodes(text: str) -> bool:

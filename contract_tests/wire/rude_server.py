@@ -1,0 +1,209 @@
+"""A server that misbehaves at the socket, exactly as told, and keeps what it was sent."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Act = Callable[[socket.socket], bool]
+
+ID = "task-unified-1760000000-abcd1234"
+
+
+class RudeServer:
+    """Answers each request with the next act of its method, and the last one for ever.
+
+    An act writes to the connection and returns whether it stays open.
+    """
+
+    def __init__(self, *, post: Iterable[Act] = (), get: Iterable[Act] = ()) -> None:
+        self._acts = {"POST": deque(post), "GET": deque(get)}
+        self.requests: list[tuple[str, str, bytes]] = []
+        self.done = threading.Event()
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._connections: list[socket.socket] = []
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def count(self, method: str) -> int:
+        """How many requests of a method arrived whole."""
+        with self._lock:
+            return sum(one[0] == method for one in self.requests)
+
+    def headers(self, index: int) -> dict[str, str]:
+        """The headers of a request, names in lower case."""
+        lines = self.requests[index][2].split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+        return {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done.set()
+        self._listener.close()
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            while (whole := _read(connection)) and self._next(whole)(connection):
+                pass
+        except OSError:
+            pass
+        connection.close()
+
+    def _next(self, whole: bytes) -> Act:
+        method, target, _ = whole.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+        with self._lock:
+            self.requests.append((method, target, whole))
+            acts = self._acts[method]
+            return acts.popleft() if len(acts) > 1 else acts[0]
+
+
+def _read(connection: socket.socket) -> bytes:
+    """Read one request, its body included; nothing where the connection ends."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        chunk = connection.recv(65536)
+        if not chunk:
+            return b""
+        received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    while len(body) < length:
+        chunk = connection.recv(65536)
+        if not chunk:
+            return b""
+        body += chunk
+    return head + b"\r\n\r\n" + body
+
+
+def http(status: int, body: bytes, *headers: str, length: int | None = None) -> bytes:
+    """Write an answer; `length` is what it says of its body where that isn't the truth."""
+    said = len(body) if length is None else length
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {said}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def says(raw: bytes, *, keep: bool = True) -> Act:
+    """Send bytes, and keep the connection open or end it."""
+
+    def act(connection: socket.socket) -> bool:
+        connection.sendall(raw)
+        return keep
+
+    return act
+
+
+def answers(status: int, body: Any, *headers: str) -> Act:
+    """Send a plain JSON answer."""
+    return says(http(status, json.dumps(body).encode(), *headers))
+
+
+def task(status: str, **more: Any) -> Act:
+    """Answer about a task."""
+    return answers(200, {"id": ID, "status": status, **more})
+
+
+def resets(after: bytes = b"") -> Act:
+    """Send some bytes, and reset the connection."""
+
+    def act(connection: socket.socket) -> bool:
+        connection.sendall(after)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return False
+
+    return act
+
+
+def drips(raw: bytes, done: threading.Event, seconds: float = 0.05) -> Act:
+    """Send one byte after the other, slowly, and never come to an end."""
+
+    def act(connection: socket.socket) -> bool:
+        for index in range(len(raw)):
+            connection.sendall(raw[index : index + 1])
+            if done.wait(seconds):
+                return False
+        done.wait(60)
+        return False
+
+    return act
+
+
+def hangs(done: threading.Event) -> Act:
+    """Take the request, and say nothing."""
+
+    def act(_: socket.socket) -> bool:
+        done.wait(60)
+        return False
+
+    return act
+
+
+HTML = http(200, b"<html><body>Please stand by</body></html>", "Content-Type: text/html")
+OK = http(200, json.dumps({"id": ID, "status": "completed"}).encode())
+
+MISBEHAVIOUR: dict[str, Act] = {
+    "reset at once": resets(),
+    "reset after the status line": resets(b"HTTP/1.1 200 OK\r\n"),
+    "reset after the headers": resets(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"),
+    "half a body": says(http(200, b'{"id": "task', length=5000), keep=False),
+    "end without an answer": says(b"", keep=False),
+    "HTML with 200": says(HTML),
+    "an empty body": says(http(200, b"")),
+    "JSON that is no object": says(http(200, b"[1, 2, 3]")),
+    "JSON without an id or status": says(http(200, b'{"ok": tru')),
+    "a length that is no number": says(
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}", keep=False
+    ),
+    "two lengths": says(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", keep=False
+    ),
+    "gzip that isn't": says(http(200, b"not gzip at all", "Content-Encoding: gzip")),
+    "half a chunk": says(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf", keep=False
+    ),
+    "a chunk of no size": says(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", keep=False
+    ),
+    "no HTTP": says(b"SSH-2.0-OpenSSH_9.2\r\n", keep=False),
+    "binary noise": says(bytes(range(256)) * 8, keep=False),
+    "500": says(http(500, b"oops")),
+    "502 with HTML": says(http(502, b"<html>bad gateway</html>")),
+    "504": says(http(504, b"{}")),
+    "520": says(http(520, b"unknown")),
+    "a status of no meaning": says(http(799, b"{}")),
+    "headers without end": says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 40_000, keep=False),
+    "a redirect elsewhere": says(http(302, b"", "Location: http://127.0.0.1:9/")),
+    "deep JSON": says(http(200, b"[" * 100_000)),
+}
+"""What a server may do to an answer. After a POST none of it proves that nothing was accepted."""
+
+INTERIM = says(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK)

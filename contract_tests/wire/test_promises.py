@@ -1,0 +1,221 @@
+"""The promises that the library is made for, each against a server that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import pytest
+from contract_tests.wire.rude_server import (
+    ID,
+    INTERIM,
+    MISBEHAVIOUR,
+    RudeServer,
+    answers,
+    drips,
+    hangs,
+    says,
+    task,
+)
+
+from wanflow import AsyncClient, Client, errors
+from wanflow.spec.catalog import packaged_catalog
+
+# httpx leaves its generators to the collector when decoding breaks a body off; trio says so.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
+
+KEY = "sk-0123456789abcdef"
+
+
+def body() -> dict[str, Any]:
+    """A request that the documents allow."""
+    model = next(m for m in packaged_catalog().models.values() if "image_urls" not in m.required)
+    return {name: value for name, value in model.example.items() if name != "callback_url"}
+
+
+def quick(colour: Any, server: RudeServer, **options: Any) -> Any:
+    """A client that waits for nothing long."""
+    return colour.client(api_key=KEY, base_url=server.url, **{"timeout": 1.5} | options)
+
+
+@pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
+def test_a_post_whose_answer_was_lost_is_sent_once(act: Any, colour: Any) -> None:
+    """The POST reaches the server once; the error has all that is needed to find out."""
+    with RudeServer(post=[act]) as server:
+        client = quick(colour, server)
+        with pytest.raises((errors.SubmitUncertain, errors.APIError)) as caught:
+            colour.do(client.submit, body(), idempotency_key="0123456789abcdef")
+        assert server.count("POST") == 1
+        assert server.headers(0)["idempotency-key"] == "0123456789abcdef"
+    if isinstance(caught.value, errors.SubmitUncertain):
+        assert caught.value.request == body()
+        assert caught.value.idempotency_key == "0123456789abcdef"
+        assert "charged" in str(caught.value)
+
+
+def test_a_post_without_an_answer_is_sent_once(colour: Any) -> None:
+    """A server that takes the request and says nothing, or drips, is left in time, once."""
+    for slow in (hangs, lambda done: drips(b"HTTP/1.1 200 OK\r\nX-Padding: " + b"a" * 9999, done)):
+        with RudeServer() as server:
+            server._acts["POST"].append(slow(server.done))
+            client = quick(colour, server, timeout=0.6)
+            begun = time.monotonic()
+            with pytest.raises(errors.SubmitUncertain):
+                colour.do(client.submit, body())
+            assert time.monotonic() - begun < 5
+            assert server.count("POST") == 1
+
+
+@pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
+def test_a_wait_outlives_a_bad_answer(act: Any, colour: Any) -> None:
+    """Whatever comes in place of a look, the wait goes on to the task's end."""
+    with RudeServer(get=[act, task("completed", results=["https://f.example/a.mp4"])]) as server:
+        client = quick(colour, server)
+        result = colour.do(client.task(ID).wait, 30)
+        assert result.urls == ["https://f.example/a.mp4"]
+        assert server.count("GET") == 2
+
+
+def test_a_wait_outlives_many_bad_answers(colour: Any) -> None:
+    """Faults are borne by elapsed time, not by count."""
+    faults = list(MISBEHAVIOUR.values())[:6]
+    with RudeServer(get=[*faults, task("completed")]) as server:
+        client = quick(colour, server)
+        assert colour.do(client.task(ID).wait, 120).task_id == ID
+        assert server.count("GET") == len(faults) + 1
+
+
+def test_slow_answers_are_bounded(colour: Any) -> None:
+    """Headers or a body that drip for ever cost one timeout, and the wait goes on."""
+    for raw in (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 9999, b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 9999):
+        with RudeServer() as server:
+            server._acts["GET"].extend([drips(raw, server.done), task("completed")])
+            client = quick(colour, server, timeout=0.5)
+            begun = time.monotonic()
+            colour.do(client.task(ID).wait, 30)
+            assert time.monotonic() - begun < 8
+            assert server.count("GET") == 2
+
+
+def test_interim_answers_are_passed_over(colour: Any) -> None:
+    """A 1xx is no answer, and the one behind it is."""
+    with RudeServer(get=[INTERIM]) as server:
+        assert colour.do(quick(colour, server).task(ID).wait, 10).task_id == ID
+        assert server.count("GET") == 1
+
+
+def test_an_unknown_word_is_bounded_by_the_deadline(
+    colour: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ "Not finished yet", reported once."""
+    with RudeServer(get=[task("dreaming")]) as server:
+        with pytest.raises(errors.WaitTimeout) as caught:
+            colour.do(quick(colour, server).task(ID).wait, 1.5)
+        assert server.count("GET") >= 2
+    assert caught.value.task_id == ID
+    assert sum("unknown status" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("word", ["cancelled", "canceled", "failed"])
+def test_cancelled_is_an_end(word: str, colour: Any) -> None:
+    """One look, and TaskFailed."""
+    with RudeServer(get=[task(word)]) as server:
+        with pytest.raises(errors.TaskFailed) as caught:
+            colour.do(quick(colour, server).task(ID).wait, 30)
+        assert server.count("GET") == 1
+    assert caught.value.task_id == ID
+
+
+def test_ctrl_c_keeps_the_id() -> None:
+    """A KeyboardInterrupt that leaves a wait carries the task's id, and says how to go on."""
+    with RudeServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
+        timer = threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.task(ID).wait(30)
+        timer.join()
+    assert caught.value.task_id == ID  # type: ignore[attr-defined]
+    assert ID in caught.value.__notes__[0]
+
+
+def test_a_cancelled_wait_keeps_the_id() -> None:
+    """A CancelledError that leaves a wait carries the task's id."""
+
+    async def main(url: str) -> BaseException:
+        async with AsyncClient(KEY, url) as client:
+            waiting = asyncio.create_task(client.task(ID).wait(30))
+            await asyncio.sleep(0.3)
+            waiting.cancel()
+            try:
+                await waiting
+            except asyncio.CancelledError as error:
+                return error
+            raise AssertionError
+
+    with RudeServer(get=[task("processing")]) as server:
+        assert asyncio.run(main(server.url)).task_id == ID  # type: ignore[attr-defined]
+
+
+def test_a_refusal_is_sent_again_and_nothing_else(colour: Any) -> None:
+    """429 and 503 were not accepted: the same POST goes again, with the same key."""
+    refused = {"error": {"code": 429, "message": "m", "type": "rate_limit_error"}}
+    acts = [
+        answers(429, refused, "Retry-After: 0"),
+        answers(503, refused, "Retry-After: 0"),
+        answers(200, {"id": ID, "status": "pending"}),
+    ]
+    with RudeServer(post=acts) as server:
+        submitted = colour.do(quick(colour, server).submit, body())
+        assert submitted.id == ID
+        assert server.count("POST") == 3
+        assert len({server.headers(index)["idempotency-key"] for index in range(3)}) == 1
+
+
+def test_a_429_slows_the_whole_client(colour: Any) -> None:
+    """After a 429 for one task, the others are asked about no sooner than it says."""
+    busy = answers(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 1")
+    with RudeServer(get=[busy, task("completed")]) as server:
+        client = quick(colour, server)
+        begun = time.monotonic()
+        with pytest.raises(errors.WaitTimeout):
+            colour.do(client.task(ID).wait, 0)
+        colour.do(client.task(ID + "x").wait, 30)
+        assert time.monotonic() - begun >= 0.9
+
+
+def test_a_connection_is_kept_between_looks(colour: Any) -> None:
+    """Looks go over the connection that is there already."""
+    opened: list[Any] = []
+
+    def count(act: Any) -> Any:
+        def counted(connection: Any) -> bool:
+            opened.append(connection.getpeername())
+            return act(connection)
+
+        return counted
+
+    with RudeServer(get=[count(task("processing"))] * 3 + [count(task("completed"))]) as server:
+        colour.do(quick(colour, server).task(ID).wait, 30)
+    assert len(opened) == 4
+    assert len(set(opened)) == 1
+
+
+def test_the_key_goes_to_the_api_alone(colour: Any, tmp_path: Any) -> None:
+    """A file's host gets no bearer token, and neither does the one that it redirects to."""
+    with RudeServer(get=[says(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")]) as files:
+        moved = says(
+            f"HTTP/1.1 302 X\r\nLocation: {files.url}/b.png\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        with RudeServer(get=[moved]) as first:
+            done = task("completed", results=[first.url + "/a.png"])
+            with RudeServer(get=[done]) as server:
+                result = colour.do(quick(colour, server).task(ID).wait, 10)
+                paths = colour.do(result.download, tmp_path)
+            assert [path.read_bytes() for path in paths] == [b"abc"]
+            assert server.headers(0)["authorization"] == f"Bearer {KEY}"
+            assert "authorization" not in first.headers(0)
+            assert "authorization" not in files.headers(0)
