@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from contract_tests.laws.reporting import Reporting
 from hypothesis import HealthCheck, settings
 
 from wanflow.mock import MockServer
@@ -38,12 +39,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--known-idempotent", action="store_true", help="the server honours idempotency keys")
     add("--callback-url", help="a public URL that leads to --callback-port on this machine")
     add("--callback-port", type=int, help="where callbacks come in on this machine")
-    add("--contract-report", help="folder for report.html; contract-report by default")
+    add("--contract-report", help="folder to write report.html into")
+    add("--no-replay", action="store_true", help="don't repeat what failed to see if it does again")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Hand the seed on to Hypothesis."""
+    """Keep the findings, and hand the seed on to Hypothesis."""
+    folder = config.getoption("--contract-report")
+    plugin = Reporting(config, Path(folder) if folder else None)
+    config.pluginmanager.register(plugin, "contract-reporting")
     seed = config.getoption("--seed")
     if seed is not None:
         config.option.hypothesis_seed = str(seed)

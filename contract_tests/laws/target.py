@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -56,6 +57,7 @@ class Target:
     longest: float = 900.0
     promises: Promises = field(factory=packaged_promises)
     lives: dict[str, Life] = field(factory=dict, repr=False)
+    boundaries: Counter[str] = field(factory=Counter, repr=False)
 
     @property
     def base_url(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from contract_tests.laws.boundaries import cheapest
 from contract_tests.laws.life import BUSINESS_CODES
+from contract_tests.laws.promises import packaged_promises
 from contract_tests.laws.target import FOUND, PRIVATE, UNKNOWN, Target
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_m
 if TYPE_CHECKING:
     from contract_tests.laws.life import Life
 
+PACE = "X-Mock-Pace"
 FAST = settings(
     max_examples=25,
     stateful_step_count=20,
@@ -29,6 +32,7 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
     names = sorted(target.models)
     accounts = sorted(target.keys)
     endings = [None, *sorted(BUSINESS_CODES)] if target.steered else [None]
+    paces = [None, "immediately", "looks=1", "looks=5"] if target.steered else [None]
 
     class Lives(RuleBasedStateMachine):
         lives = Bundle("lives")
@@ -39,17 +43,19 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
             account=st.sampled_from(accounts),
             ending=st.sampled_from(endings),
             count=st.integers(1, 4),
+            pace=st.sampled_from(paces),
         )
-        def submit(self, name: str, account: str, ending: str | None, count: int) -> Life:
+        def submit(
+            self, name: str, account: str, ending: str | None, count: int, pace: str | None
+        ) -> Life:
             model = target.models[name]
-            body = dict(model.example)
+            body = cheapest(model)
             if "n" in model.parameters and target.purse.roomy:
                 body["n"] = count
             if ending is not None:
                 body["prompt"] = f"a cat [mock:fail={ending}]"
-            life = target.submit(body, account)
-            target.look(life)
-            return life
+            life = target.submit(body, account, **({PACE: pace} if pace else {}))
+            return target.look(life)
 
         @rule(life=lives)
         def look(self, life: Life) -> None:
@@ -83,6 +89,17 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
             target.post(model, {"model": name}, account)
 
     return Lives
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("name", sorted(packaged_promises().catalog.models))
+def test_a_long_life_is_orderly(target, name) -> None:
+    """A task that is looked at many times moves forward only, and is left alone at its end."""
+    pace = {PACE: "looks=6"} if target.steered else {}
+    life = target.submit(cheapest(target.models[name]), **pace)
+    target.wait(life)
+    for _ in range(3):
+        target.look(life)
 
 
 @pytest.mark.fast

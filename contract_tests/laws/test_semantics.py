@@ -33,6 +33,8 @@ TABLE = table()
 def test_what_is_right_is_taken_and_what_is_wrong_is_refused(target, model, probe) -> None:
     """A request on the right side of a rule is taken, one on the wrong side is refused."""
     target.post(model, probe.body)
+    word = packaged_judge().verdict(model.operation_id, probe.body).word
+    target.boundaries[f"{model.name} {probe.field or 'whole'}: {word.value}"] += 1
 
 
 @pytest.mark.fast

@@ -135,7 +135,7 @@ def tried(mutants: Sequence[Mutant], seed: int, jobs: int, marks: str = "fast") 
     """
     os.environ.update(KEYS)
     laws, elsewhere = str(ROOT / "contract_tests/laws"), "http://mutant.invalid"
-    aimed = ["--base-url", elsewhere, "--known-idempotent", "--seed", str(seed)]
+    aimed = ["--base-url", elsewhere, "--known-idempotent", "--no-replay", "--seed", str(seed)]
     options = ["-x", "-q", "-m", marks, "-p", "no:cacheprovider", "--tb=no", "-W", _IMPORTED]
     with tempfile.TemporaryDirectory() as folder:
         trials = Trials(mutants, jobs, Path(folder))

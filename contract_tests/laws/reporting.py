@@ -1,0 +1,118 @@
+"""The report of a run: a page, a list for CI, and a word at the end of the terminal's output."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from contract_tests.laws.findings import Finding, blotted, breaches, finding_of
+from contract_tests.laws.page import page
+from contract_tests.laws.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from contract_tests.laws.target import Target
+
+FINDING = "finding"
+_LAWS = "contract_tests/laws/"
+
+
+class Reporting:
+    """A plugin of pytest that keeps the findings of a run and what it covered.
+
+    It works in each process of a distributed run; the first one puts everything together.
+    """
+
+    def __init__(self, config: pytest.Config, folder: Path | None) -> None:
+        self._config, self._folder = config, folder
+        self._secrets = [config.getoption(name) for name in ("--api-key", "--api-key2")]
+        self.tally = Tally()
+        self.findings: list[Finding] = []
+        self.outcomes: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.target: Target | None = None
+        self._repeated: set[str] = set()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Iterator[None]:
+        """Tell a breach of a law as a finding, and any failure without the keys."""
+        report: Any = yield
+        if not item.nodeid.startswith(_LAWS) or call.excinfo is None or not report.failed:
+            return report
+        found = breaches(call.excinfo.value)
+        told = [finding_of(item.name, one, again=self._again(item)) for one in found]
+        for one in told:
+            report.user_properties.append((FINDING, one.plain()))
+        text = "\n\n".join(one.text() for one in told) or str(report.longrepr)
+        report.longrepr = blotted(text, self._keys())
+        report.sections = [(name, blotted(one, self._keys())) for name, one in report.sections]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count what became of each law's test."""
+        if not report.nodeid.startswith(_LAWS):
+            return
+        if report.when == "call" or report.outcome != "passed":
+            self.outcomes[report.outcome] += 1
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self.skipped[str(report.longrepr[2]).removeprefix("Skipped: ")] += 1
+        for name, value in report.user_properties:
+            if name == FINDING:
+                self.findings.append(Finding(**value))  # type: ignore[arg-type]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hand on what this process covered, or write the page in the first one."""
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output["contract"] = self.tally.plain()
+        elif self._folder is not None and sum(self.outcomes.values()):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / "report.html"
+            path.write_text(page(self.tally, self.findings, self.outcomes, self.skipped), "utf-8")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take in what another process covered."""
+        told = getattr(node, "workeroutput", {}).get("contract")
+        if told:
+            self.tally.add(told)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """End with what was spent, and annotate in GitHub's way where that is read."""
+        if not sum(self.outcomes.values()):
+            return
+        write = terminalreporter.write_line
+        write(self.tally.line())
+        if self._folder is not None:
+            write(f"contract report: {self._folder / 'report.html'}")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for one in self.findings:
+                write(f"::error title={_escaped(one.law)}::{_escaped(one.text())}")
+
+    def _again(self, item: pytest.Item) -> bool:
+        """Run a failed test once more, and tell whether it fails again."""
+        if item.nodeid in self._repeated or self._config.getoption("--no-replay"):
+            return True
+        self._repeated.add(item.nodeid)
+        try:
+            item.runtest()
+        except pytest.skip.Exception:
+            return True
+        except Exception:
+            return True
+        return False
+
+    def _keys(self) -> list[str]:
+        own = self.target.keys.values() if self.target is not None else ()
+        return [key for key in (*self._secrets, *own) if key]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,78 @@
+"""What a run covered and spent, in numbers that processes can add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+from contract_tests.laws.promises import packaged_promises
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from contract_tests.laws.target import Target
+
+
+@define
+class Tally:
+    """Answers by operation and status, verdicts by model and field, requests, credits."""
+
+    base_url: str = ""
+    steered: bool = False
+    requests: int = 0
+    tasks: int = 0
+    spent: float = 0.0
+    paid: bool = False
+    dry: bool = False
+    statuses: Counter[str] = field(factory=Counter[str])
+    boundaries: Counter[str] = field(factory=Counter[str])
+    endings: Counter[str] = field(factory=Counter[str])
+
+    def take(self, target: Target) -> None:
+        """Take in what a target was asked."""
+        self.base_url, self.steered = target.base_url, target.steered
+        self.requests += target.wire.sent
+        self.tasks += len(target.lives)
+        self.spent += target.purse.spent
+        self.paid = not target.purse.free
+        for (operation, status), number in target.wire.statuses.items():
+            self.statuses[f"{operation} {status}"] += number
+        self.boundaries.update(target.boundaries)
+        self.endings.update(f"{one.model.name} {one.status}" for one in target.lives.values())
+
+    def add(self, told: Mapping[str, Any]) -> None:
+        """Add what another process covered."""
+        self.base_url = self.base_url or told["base_url"]
+        self.steered = self.steered or told["steered"]
+        self.paid = self.paid or told["paid"]
+        self.requests += told["requests"]
+        self.tasks += told["tasks"]
+        self.spent += told["spent"]
+        for name in ("statuses", "boundaries", "endings"):
+            getattr(self, name).update(told[name])
+
+    def plain(self) -> dict[str, Any]:
+        """Return the tally as JSON data."""
+        names = ("base_url", "steered", "paid", "requests", "tasks", "spent")
+        counters = {
+            name: dict(getattr(self, name)) for name in ("statuses", "boundaries", "endings")
+        }
+        return {**{name: getattr(self, name) for name in names}, **counters}
+
+    def answers(self) -> list[tuple[str, int, int]]:
+        """Return each documented answer with how often it was seen."""
+        return [
+            (name, status, self.statuses[f"{name} {status}"])
+            for name, status in packaged_promises().statuses()
+        ]
+
+    def line(self) -> str:
+        """Return the last line of a run."""
+        seen = sum(number > 0 for _, _, number in self.answers())
+        money = f"{self.spent:g} credits spent" if self.paid else "nothing was charged"
+        what = "would be sent" if self.dry else "sent"
+        return (
+            f"contract: {self.requests} requests {what}, {self.tasks} tasks, {money}; "
+            f"{seen} of {len(self.answers())} documented answers seen"
+        )
