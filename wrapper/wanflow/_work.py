@@ -113,14 +113,21 @@ class Work:
         return waiting.query(_gateway.query(self.catalog, task_id), task_id)
 
     def wait(
-        self, task_id: str, timeout: float, on_update: OnUpdate, known: Snapshot | None = None
+        self,
+        task_id: str,
+        timeout: float,
+        on_update: OnUpdate,
+        known: Snapshot | None = None,
+        *,
+        hold: bool = False,
     ) -> Flow[Snapshot]:
-        """Look until the end."""
+        """Look until the end; `hold` where the files are saved at once."""
         question, seconds = self._question(task_id, known), _seconds(timeout)
         return self.recording.wait(
             task_id,
             on_update,
             lambda told: waiting.wait(question, timeout=seconds, on_update=told),
+            hold=hold,
         )
 
     def watch(self, task_id: str, timeout: float, known: Snapshot | None) -> Flow[None]:
@@ -184,7 +191,9 @@ class Work:
         return whole.run(
             self.recording.submission(order, flow, folder=folder, hold=True),
             on_update=on_update,
-            wait=lambda accepted: self.wait(accepted.id, seconds, on_update, accepted),
+            wait=lambda accepted: self.wait(
+                accepted.id, seconds, on_update, accepted, hold=folder is not None
+            ),
             save=None if folder is None else lambda ended: self.download(ended, folder),
         )
 

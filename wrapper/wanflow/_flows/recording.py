@@ -55,12 +55,18 @@ class Recording:
         return submit(self.recorder, self.intent(order, folder), flow, hold=hold)
 
     def wait(
-        self, task_id: str, on_update: OnUpdate, flow_of: Callable[[OnUpdate], Flow[Snapshot]]
+        self,
+        task_id: str,
+        on_update: OnUpdate,
+        flow_of: Callable[[OnUpdate], Flow[Snapshot]],
+        *,
+        hold: bool = False,
     ) -> Flow[Snapshot]:
-        """Record a wait and its end."""
+        """Record a wait and its end; `hold` where its files are saved at once."""
         if self.recorder is None:
             return flow_of(on_update)
-        return _wait(self.recorder, self.server, task_id, flow_of(self._seen(on_update)))
+        flow = flow_of(self._seen(on_update))
+        return _wait(self.recorder, self.server, task_id, flow, hold=hold)
 
     def crowd(
         self,
@@ -140,23 +146,31 @@ def _provably_refused(error: BaseException) -> bool:
             return False
 
 
-def _wait(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
+def _wait(
+    recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot], *, hold: bool
+) -> Flow[Snapshot]:
     with about(task_id):
         try:
             yield from act(lambda: recorder.hold(server, task_id))
             ended = yield from flow
             yield from act(lambda: recorder.ended(server, ended))
-        except errors.TaskFailed as error:
-            failed: Snapshot = error.snapshot
-            yield from act(lambda: recorder.ended(server, failed))
+        except BaseException as error:
+            yield from _failed(recorder, server, task_id, error)
+            recorder.let_go(server, task_id)
             raise
-        except errors.NotFound as error:
-            reason = str(error)
-            yield from act(lambda: recorder.lost(server, task_id, reason))
-            raise
-        finally:
+        if not hold:
             recorder.let_go(server, task_id)
     return ended
+
+
+def _failed(recorder: Recorder, server: str, task_id: str, error: BaseException) -> Flow[None]:
+    match error:
+        case errors.TaskFailed(snapshot=Snapshot() as failed):
+            yield from act(lambda: recorder.ended(server, failed))
+        case errors.NotFound():
+            yield from act(lambda: recorder.lost(server, task_id, str(error)))
+        case _:
+            pass
 
 
 def _wait_many(
@@ -172,15 +186,10 @@ def _wait_many(
 
 
 def _end(recorder: Recorder, server: str, task_id: str, outcome: Outcome) -> Flow[None]:
-    match outcome:
-        case errors.NotFound():
-            yield from act(lambda: recorder.lost(server, task_id, str(outcome)))
-        case errors.TaskFailed(snapshot=Snapshot() as failed):
-            yield from act(lambda: recorder.ended(server, failed))
-        case Snapshot():
-            yield from act(lambda: recorder.ended(server, outcome))
-        case _:
-            pass
+    if isinstance(outcome, Snapshot):
+        yield from act(lambda: recorder.ended(server, outcome))
+    else:
+        yield from _failed(recorder, server, task_id, outcome)
 
 
 def _save(

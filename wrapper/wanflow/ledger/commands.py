@@ -60,7 +60,9 @@ def _command(*params: click.Parameter, name: str) -> Callable[[Callable[..., Any
 
 
 @_command(
-    click.Option(["--state", "states"], multiple=True, type=click.Choice([str(state) for state in State])),
+    click.Option(
+        ["--state", "states"], multiple=True, type=click.Choice([str(state) for state in State])
+    ),
     click.Option(["--limit"], type=click.IntRange(1), default=100, show_default=True),
     json_option(),
     name="list",

@@ -45,6 +45,7 @@ class Commits:
     # Appending and taking from the left are whole steps for all threads.
     _pending: deque[_Entry[Any]] = field(factory=deque[_Entry[Any]], repr=False)
     _writing: Lock = field(factory=Lock, repr=False)
+    _durable: bool | None = None
 
     def later(self, write: Write[Any]) -> None:
         """Note a write that goes with the next commit, at once."""
@@ -80,6 +81,8 @@ class Commits:
         taken = [self._pending.popleft() for _ in range(len(self._pending))]
         try:
             self._attempt(taken)
+        except LedgerError as error:
+            _fail(taken, error)
         except sqlite3.Error as error:
             essential = [entry for entry in taken if entry.essential]
             if is_full(error) and essential and self.ballast.drop():
@@ -97,13 +100,11 @@ class Commits:
             _fail(essential, error)
 
     def _attempt(self, entries: list[_Entry[Any]]) -> None:
-        durable = any(entry.durable for entry in entries)
-        # Without the fsync, a power failure undoes the latest commits and damages nothing.
-        self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        self._choose(durable=any(entry.durable for entry in entries))
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             for entry in entries:
-                self._perform(entry)
+                self._perform(entry, alone=len(entries) == 1)
             self.connection.execute("COMMIT")
         except BaseException:
             if self.connection.in_transaction:
@@ -112,9 +113,18 @@ class Commits:
         for entry in entries:
             entry.done = True
 
-    def _perform(self, entry: _Entry[Any]) -> None:
+    def _choose(self, *, durable: bool) -> None:
+        """Have the next commit wait for the disk or not; not waiting damages nothing either."""
+        if durable is not self._durable:
+            self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+
+    def _perform(self, entry: _Entry[Any], *, alone: bool) -> None:
         """Do one write; where it can't be done, the others of its transaction still are."""
         entry.result = entry.error = None
+        if alone:
+            entry.result = entry.write(self.connection)
+            return
         self.connection.execute("SAVEPOINT entry")
         try:
             entry.result = entry.write(self.connection)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wanflow._core.snapshot import Snapshot
 
 _LONGEST_REASON = 500
+_NOT_HELD = Path()
 
 
 class Ledger:
@@ -44,6 +45,10 @@ class Ledger:
         self.path = (default_path() if path is None else Path(path)).absolute()
         self._keep_prompts = keep_prompts
         self._store = SqliteStore(self.path)
+        # What is being submitted, by key, and the folders of held tasks: what is known to be
+        # written need not be written again.
+        self._begun: dict[str, Intent] = {}
+        self._held: dict[ByTask, Path | None] = {}
 
     def jobs(
         self,
@@ -113,11 +118,14 @@ class Ledger:
                 "abridged": not self._keep_prompts,
                 "digest": digest_of(intent.key, intent.content),
                 "state": State.INTENT,
-                "folder": intent.folder and intent.folder.absolute(),
+                "folder": _absolute(intent.folder),
                 "intended": time.time(),
             }
         )
-        return None if found is None else meet(self._store, found, intent)
+        known = None if found is None else meet(self._store, found, intent)
+        if known is None:
+            self._begun[intent.key] = intent
+        return known
 
     def accepted(self, key: str, snapshot: Snapshot, *, hold: bool) -> None:
         """Keep the task of a submission."""
@@ -130,21 +138,29 @@ class Ledger:
             **_seen(snapshot),
         }
         self._store.change(ByKey(key), changes, durable=True)
+        intent = self._begun.pop(key, None)
+        if hold and intent is not None:
+            self._held[ByTask(intent.server, snapshot.id)] = _absolute(intent.folder)
 
     def refused(self, key: str, reason: str) -> None:
         """Keep that a submission was provably not accepted."""
+        self._begun.pop(key, None)
         changes = {"state": State.REFUSED, "reason": _short(reason), "held": False}
         if not self._store.change(ByKey(key), changes, only={State.INTENT}, durable=True):
             self._store.note(ByKey(key), {"held": False})
 
     def uncertain(self, key: str, reason: str) -> None:
         """Note that a submission's answer was lost."""
+        self._begun.pop(key, None)
         changes = {"state": State.UNCERTAIN, "reason": _short(reason), "held": False}
         self._store.note(ByKey(key), changes, only={State.INTENT, State.UNCERTAIN})
 
     def hold(self, server: str, task_id: str) -> None:
         """Keep that this process waits for a task."""
-        self._store.adopt(ByTask(server, task_id), time.time())
+        task = ByTask(server, task_id)
+        if task not in self._held:
+            self._store.adopt(task, time.time())
+            self._held[task] = None
 
     def seen(self, server: str, snapshot: Snapshot) -> None:
         """Note a look at a task."""
@@ -161,8 +177,15 @@ class Ledger:
             "ended": time.time(),
             **_seen(snapshot),
         }
-        unfinished = {State.ACCEPTED, State.COMPLETED, State.LOST}
-        self._store.change(ByTask(server, snapshot.id), changes, only=unfinished)
+        task, unfinished = (
+            ByTask(server, snapshot.id),
+            {State.ACCEPTED, State.COMPLETED, State.LOST},
+        )
+        if self._held.get(task) is not None and failure is None:
+            # Its files come next, and are written down for good.
+            self._store.note(task, changes, only=unfinished)
+        else:
+            self._store.change(task, changes, only=unfinished)
 
     def lost(self, server: str, task_id: str, reason: str) -> None:
         """Keep that a task's files can't be had any more."""
@@ -172,18 +195,23 @@ class Ledger:
 
     def saving(self, server: str, task_id: str, folder: Path) -> None:
         """Keep where a task's files are wanted."""
-        changes = {"folder": folder.absolute(), "held": True}
-        self._store.change(ByTask(server, task_id), changes)
+        task, wanted = ByTask(server, task_id), folder.absolute()
+        if self._held.get(task) != wanted:
+            self._store.change(task, {"folder": wanted, "held": True})
+            self._held[task] = wanted
 
     def saved(self, server: str, task_id: str, paths: list[Path]) -> None:
         """Keep the files of a task, all of them on disk; its links are no longer needed."""
         files = [_file(place, path) for place, path in enumerate(paths)]
         changes = {"state": State.SAVED, "links": (), "reason": None, "held": False}
         self._store.change(ByTask(server, task_id), changes, files=files)
+        self._held.pop(ByTask(server, task_id), None)
 
     def let_go(self, server: str, task_id: str) -> None:
         """Note that this process no longer works on a task."""
-        self._store.note(ByTask(server, task_id), {"held": False})
+        task = ByTask(server, task_id)
+        if self._held.pop(task, _NOT_HELD) is not _NOT_HELD:
+            self._store.note(task, {"held": False})
 
 
 def _seen(snapshot: Snapshot) -> dict[str, Any]:
@@ -202,6 +230,10 @@ def _file(place: int, path: Path) -> File:
     with path.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
         return File(place, path, file.tell(), digest)
+
+
+def _absolute(folder: Path | None) -> Path | None:
+    return None if folder is None else folder.absolute()
 
 
 def _short(reason: str) -> str:

@@ -58,7 +58,12 @@ class Means(Protocol):
     recording: Recording
 
     def wait(
-        self, task_id: str, timeout: float, on_update: Callable[[Snapshot], object] | None
+        self,
+        task_id: str,
+        timeout: float,
+        on_update: Callable[[Snapshot], object] | None,
+        *,
+        hold: bool,
     ) -> Flow[Snapshot]:
         """Look at a task until its end."""
         ...
@@ -132,8 +137,8 @@ def _bring_to_end(means: Means, ledger: Ledger, job: Job, terms: Terms) -> Flow[
     task_id = job.task_id
     if task_id is None:
         task_id = (yield from _again(means, ledger, job, terms)).id
-    ended = yield from means.wait(task_id, terms.timeout, None)
     folder = job.folder or terms.folder
+    ended = yield from means.wait(task_id, terms.timeout, None, hold=folder is not None)
     if folder is not None:
         yield from means.download(ended, folder)
 
