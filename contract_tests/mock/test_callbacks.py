@@ -333,7 +333,7 @@ class TestDoor:
             model = next(iter(submission.models.values()))
             body = {**model.example, "callback_url": "https://rebound.example.com/"}
             account = server.accounts.of("k")
-            gateway.submit(submission, account, model, body)
+            gateway.submit(account, model, body)
             task = next(iter(gateway.tasks))
             courier.tell(task)
             async with asyncio.timeout(PATIENCE):

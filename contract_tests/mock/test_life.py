@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
 from wanflow.mock.failures import CODES
+from wanflow.mock.triggers import Wishes
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
@@ -139,3 +141,21 @@ def test_the_same_seed_tells_the_same_story(catalog) -> None:
 def client_of(server: MockServer) -> httpx.Client:
     headers = {"Authorization": f"Bearer {server.api_key}"}
     return httpx.Client(base_url=server.base_url, headers=headers, trust_env=False)
+
+
+@pytest.mark.parametrize("failure", [None, "service_error"])
+@pytest.mark.parametrize("name", MODELS)
+def test_written_once_or_anew_an_answer_is_the_same(catalog, name, failure) -> None:
+    """What is filled into a stencil says what is built for the task itself."""
+    server = MockServer(clock=VirtualClock(), pace="looks=2", seed=3)
+    gateway, account = server.gateway, server.accounts.of("k")
+    endpoint = next(one for one in gateway.contract.submissions if name in one.models)
+    wishes = Wishes(failure=failure)
+    for _ in range(2):
+        gateway.clock.advance(1)
+        task = gateway.submit(account, endpoint.models[name], catalog.models[name].example, wishes)
+        encoded = gateway.encoded_receipt(endpoint, task)
+        assert json.loads(encoded) == gateway.receipt(endpoint, task)
+        for _ in range(3):
+            gateway.look(task)
+            assert json.loads(gateway.encoded_detail(task)) == gateway.detail(task)

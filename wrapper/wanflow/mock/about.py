@@ -69,7 +69,7 @@ def account_shown(account: Account) -> Json:
 def task_shown(gateway: Gateway, task: Task) -> Json:
     """Describe a task: what the task query says, and what it doesn't."""
     return {
-        **gateway.detail(gateway.contract.query, task),
+        **gateway.detail(task),
         "account": task.account.name,
         "prompt": task.prompt,
         "credits": task.credits,

@@ -123,7 +123,8 @@ class Admin:
         task = self.gateway.tasks.get(name, self.gateway.clock.now())
         if task is None:
             raise Refusal(404, "there is no such task")
-        return json_answer(200, self.gateway.look(self.gateway.contract.query, task))
+        self.gateway.look(task)
+        return json_answer(200, self.gateway.detail(task))
 
     async def _clock(self, _request: Request) -> Answer:
         clock = self.gateway.clock

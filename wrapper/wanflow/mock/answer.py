@@ -34,7 +34,16 @@ class Answer:
         return [(b"content-length", str(length).encode()), *self.headers]
 
 
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Write JSON in plain ASCII, so that no text of a request can break it."""
+    return _ENCODER.encode(body).encode()
+
+
 def json_answer(status: int, body: Mapping[str, Any], headers: Iterable[Header] = ()) -> Answer:
-    """Write a JSON answer in plain ASCII, so that no text of a request can break it."""
-    encoded = _ENCODER.encode(body).encode()
-    return Answer(status, encoded, (_JSON, *headers))
+    """Answer with a JSON object."""
+    return encoded_answer(status, encode(body), headers)
+
+
+def encoded_answer(status: int, body: bytes, headers: Iterable[Header] = ()) -> Answer:
+    """Answer with JSON that is written already."""
+    return Answer(status, body, (_JSON, *headers))

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from attrs import define, evolve, field
 
-from wanflow.mock.answer import Answer, json_answer
+from wanflow.mock.answer import Answer, encoded_answer, json_answer
 from wanflow.mock.contract import Endpoint, Query, Submission
 from wanflow.mock.fault import NO_FAULTS, Faults
 from wanflow.mock.payload import parse
@@ -92,11 +92,11 @@ class Api:
         pace = wanted_pace(headers)
         if pace is not None:
             wishes = evolve(wishes, pace=pace)
-        receipt = self.gateway.submit(endpoint, account, model, body, wishes)
+        task = self.gateway.submit(account, model, body, wishes)
+        exchange.task_id = task.id
         if key is not None:
-            account.replays.keep(key, body, receipt)
-        exchange.task_id = receipt.get("id")
-        return json_answer(endpoint.success, receipt)
+            account.replays.keep(key, body, self.gateway.receipt(endpoint, task))
+        return encoded_answer(endpoint.success, self.gateway.encoded_receipt(endpoint, task))
 
     async def _look(self, exchange: Exchange, endpoint: Query, raw: str) -> Answer:
         name = unquote(raw)
@@ -109,7 +109,8 @@ class Api:
             if endpoint.ids.is_valid(name):
                 raise Refusal(404)
             raise Refusal(400, param=endpoint.parameter)
-        return json_answer(endpoint.success, self.gateway.look(endpoint, task))
+        self.gateway.look(task)
+        return encoded_answer(endpoint.success, self.gateway.encoded_detail(task))
 
     def _choose(self, exchange: Exchange, worded: Faults) -> None:
         """Settle what goes wrong: as the headers, then the words, then the rules have it."""

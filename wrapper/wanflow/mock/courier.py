@@ -82,7 +82,7 @@ class Courier:
             self.gateway.agenda.at(now + PAUSES[number - 1], lambda: self._try(task, number + 1))
 
     async def _post(self, task: Task) -> int:
-        body = json.dumps(self.gateway.detail(self.gateway.contract.query, task)).encode()
+        body = json.dumps(self.gateway.detail(task)).encode()
         way, (reader, writer) = await self.door.open(task.callback_url or "")
         head = (
             f"POST {way.target} HTTP/1.1\r\nHost: {way.authority}\r\n"

@@ -10,9 +10,10 @@ from attrs import define, field
 from wanflow.mock.agenda import Agenda
 from wanflow.mock.clock import Clock, RealClock
 from wanflow.mock.order import Menu, menu_of
-from wanflow.mock.pace import Looks, Pace
+from wanflow.mock.pace import Looks, Pace, Phase
 from wanflow.mock.prices import billing_rules, credits_of, nominal_seconds
 from wanflow.mock.refusal import Refusal
+from wanflow.mock.stencils import Stencils
 from wanflow.mock.task import Task, task_id, values_of
 from wanflow.mock.tasks import TaskStore
 from wanflow.mock.triggers import NO_WISHES, Wishes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wanflow.mock.account import Account
-    from wanflow.mock.contract import Contract, Query, Submission
+    from wanflow.mock.contract import Contract, Submission
     from wanflow.spec.catalog import Model
     from wanflow.spec.document import Json
     from wanflow.spec.violation import Violation
@@ -48,6 +49,7 @@ class Gateway:
     at_end: Callable[[Task], None] | None = None
     changed: Callable[[Task], None] | None = None
     agenda: Agenda = field(init=False, repr=False)
+    _stencils: Stencils = field(factory=Stencils, init=False, repr=False)
     _menus: Mapping[str, Menu] = field(init=False, repr=False)
     _terms: Mapping[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
 
@@ -81,13 +83,12 @@ class Gateway:
 
     def submit(
         self,
-        endpoint: Submission,
         account: Account,
         model: Model,
         body: Json,
         wishes: Wishes = NO_WISHES,
-    ) -> Json:
-        """Make a task of an accepted request and return the answer to it.
+    ) -> Task:
+        """Make a task of an accepted request.
 
         Raises:
             Refusal: 402, the account has too few credits left.
@@ -111,7 +112,7 @@ class Gateway:
             self._when_due(task, task.created + due)
         if self.changed is not None:
             self.changed(task)
-        return self.receipt(endpoint, task)
+        return task
 
     def resume(self, task: Task) -> None:
         """Remember a task of an earlier run; if it should have ended meanwhile, it ends now."""
@@ -125,18 +126,25 @@ class Gateway:
         task = self.tasks.get(name, self.clock.now())
         return task if task is not None and task.account is account else None
 
-    def look(self, endpoint: Query, task: Task) -> Json:
-        """Count a look at a task, and return what the task query says of it."""
+    def look(self, task: Task) -> None:
+        """Count a look at a task."""
         task.looks += 1
         self.settle(task)
         if self.changed is not None:
             self.changed(task)
-        return self.detail(endpoint, task)
 
-    def detail(self, endpoint: Query, task: Task) -> Json:
+    def detail(self, task: Task) -> Json:
         """Return what the task query says of a task now."""
+        return self._detail(task, task.phase(self.clock.now()))
+
+    def encoded_detail(self, task: Task) -> bytes:
+        """Return what the task query says of a task now, encoded."""
         phase = task.phase(self.clock.now())
-        return endpoint.answer.build(values_of(task, phase, self.origin))
+        key = (self.origin, task.model, task.order, task.failure, phase)
+        return self._stencils.fill(key, task, lambda blank: self._detail(blank, phase))
+
+    def _detail(self, task: Task, phase: Phase) -> Json:
+        return self.contract.query.answer.build(values_of(task, phase, self.origin))
 
     def settle(self, task: Task) -> None:
         """Bill a task that has come to its end, or give back what it reserved."""
@@ -178,7 +186,16 @@ class Gateway:
 
     def receipt(self, endpoint: Submission, task: Task) -> Json:
         """Return the answer to the submission that made a task."""
-        values = values_of(task, task.phase(task.created), self.origin)
+        return self._receipt(endpoint, task, task.phase(task.created))
+
+    def encoded_receipt(self, endpoint: Submission, task: Task) -> bytes:
+        """Return the answer to the submission that made a task, encoded."""
+        phase = task.phase(task.created)
+        key = (self.origin, task.model, task.order, task.failure, phase, task.estimate)
+        return self._stencils.fill(key, task, lambda blank: self._receipt(endpoint, blank, phase))
+
+    def _receipt(self, endpoint: Submission, task: Task, phase: Phase) -> Json:
+        values = values_of(task, phase, self.origin)
         values["task_info.estimated_time"] = task.estimate
         values["usage.credits_reserved"] = task.credits
         values |= self._terms[endpoint.path, task.order.kind]

@@ -47,7 +47,7 @@ def _templates(gateway: Gateway) -> Iterator[tuple[Endpoint, int, Json]]:
         for model in submission.models.values():
             for task in _tasks(gateway, model):
                 yield submission, submission.success, gateway.receipt(submission, task)
-                yield contract.query, contract.query.success, gateway.detail(contract.query, task)
+                yield contract.query, contract.query.success, gateway.detail(task)
     for endpoint in (*contract.submissions, contract.query):
         yield from _errors(endpoint)
 
