@@ -59,8 +59,11 @@ def calls_of(source: Source) -> list[Call]:
     """List the operations of a document, in its order.
 
     Raises:
-        Refused: a reference leads nowhere, a body is no JSON, or a submission names no model.
+        Refused: a reference leads nowhere, a body is no JSON, a submission names no model, or
+            there is something beside operations that a merge would lose.
     """
+    if source.document.get("webhooks"):
+        raise Refused(f"{source.where('/webhooks')}: webhooks can't be merged, and would be lost")
     return [_call(source, path, method, node) for path, method, node in _operations(source)]
 
 
@@ -109,7 +112,7 @@ def _call(source: Source, path: str, method: str, node: Json) -> Call:
 
 def _models(source: Source, node: Json, at: str) -> tuple[str, ...]:
     media = node["requestBody"]["content"][JSON_MEDIA]
-    schema = resolve(source.document, media["schema"])
+    schema = _with_parts(source, media["schema"])
     shown = [value for value in _shown(media, schema) if is_object(value)]
     if "model" not in schema.get("properties", {}) and not any("model" in v for v in shown):
         return ()
@@ -122,6 +125,16 @@ def _models(source: Source, node: Json, at: str) -> tuple[str, ...]:
             "no enum, const, default or example"
         )
     return models
+
+
+def _with_parts(source: Source, schema: Json) -> Json:
+    """Return a schema with the properties of its `allOf`, `oneOf` and `anyOf` parts."""
+    whole = resolve(source.document, schema)
+    properties: Json = dict(whole.get("properties", {}))
+    for word in ("allOf", "oneOf", "anyOf"):
+        for part in whole.get(word, ()):
+            properties = {**_with_parts(source, part).get("properties", {}), **properties}
+    return {**whole, "properties": properties} if properties else whole
 
 
 def named_by(rule: Json) -> list[Any]:

@@ -110,11 +110,9 @@ def _format(package: Path, config: Path) -> None:
     # Settings go on the command line: with --isolated no file is read, ours included.
     options = _options(config)
     ruff = _ruff()
-    check = [ruff, "check", "--isolated", "--no-cache", "--fix-only", "--quiet"]
+    check = [ruff, "check", "--isolated", "--no-cache", "--fix-only"]
     run_tool([*check, *options, "--select", "F401,I", "."], package, FORMATTER)
-    run_tool(
-        [ruff, "format", "--isolated", "--no-cache", "--quiet", *options, "."], package, FORMATTER
-    )
+    run_tool([ruff, "format", "--isolated", "--no-cache", *options, "."], package, FORMATTER)
 
 
 def _options(config: Path) -> list[str]:

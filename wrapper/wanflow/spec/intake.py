@@ -13,8 +13,8 @@ from wanflow.spec.failures import Contradiction, Refused
 from wanflow.spec.lock import Entry, read_lock, write_lock
 from wanflow.spec.mending import mending_overlay
 from wanflow.spec.overlay import read_overlays
-from wanflow.spec.project import write_file
 from wanflow.spec.received import Received, files_of, read_received
+from wanflow.spec.replacement import Replacement
 from wanflow.spec.source import Source, read_sources
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def import_documents(project: Project, paths: Iterable[Path]) -> list[Taken]:
         SpecFailure: one can't be read, or doesn't go together with the others.
     """
     plan = plan_import(project, paths)
-    for path, text in plan.texts.items():
-        write_file(path, text)
+    Replacement(plan.texts).commit()
     return plan.taken
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _CANONICAL = jsonschema_rs.canonical
+CYCLE = "x-wanflow-cycle"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -34,8 +35,10 @@ class Meaning:
         """The set in jsonschema-rs's terms.
 
         Raises:
-            NotProved: the schema isn't valid JSON Schema.
+            NotProved: the schema refers to itself, or isn't valid JSON Schema.
         """
+        if self.recursive:
+            raise NotProved("a schema refers to itself, and what such ones admit can't be compared")
         try:
             return jsonschema_rs.canonicalize(_dialect(self.schema), validate_formats=True)
         except (ValueError, _CANONICAL.CanonicalizationError) as error:
@@ -46,14 +49,23 @@ class Meaning:
         """A validator that says whether one value is in the set."""
         return jsonschema_rs.validator_for(_dialect(self.schema), validate_formats=True)
 
+    @cached_property
+    def recursive(self) -> bool:
+        """Whether the schema refers to itself: then it is only known to be equal to its like."""
+        return f'"{CYCLE}"' in key_of(self.schema)
+
     def covers(self, other: Meaning) -> bool:
         """Tell whether it is proved that every value of the other is in this one too."""
         if key_of(self.schema) == key_of(other.schema):
             return True
+        if self.recursive or other.recursive:
+            return False
         return self.canonical.covers(other.canonical) == _CANONICAL.Containment.YES
 
     def disjoint(self, other: Meaning) -> bool:
         """Tell whether it is proved that no value is in both."""
+        if self.recursive or other.recursive:
+            return False
         try:
             both = self.canonical.intersect(other.canonical)
         except _CANONICAL.CanonicalizationError:
@@ -62,13 +74,13 @@ class Meaning:
 
     def possible(self) -> bool:
         """Tell whether it isn't proved that nothing is in the set."""
-        return self.canonical.satisfiability() != _CANONICAL.Satisfiability.NO
+        return self.recursive or self.canonical.satisfiability() != _CANONICAL.Satisfiability.NO
 
     def lacks(self, other: Meaning) -> Any:
         """Find a value of the other that isn't in this one; None where none is found."""
         try:
             region = other.canonical.subtract(self.canonical).to_json_schema()
-        except _CANONICAL.CanonicalizationError:
+        except (NotProved, _CANONICAL.CanonicalizationError):
             region = other.schema
         found = witness(region, other.schema)
         return next(
@@ -79,7 +91,7 @@ class Meaning:
         """Find a value that is in both; None where none is found."""
         try:
             region = self.canonical.intersect(other.canonical).to_json_schema()
-        except _CANONICAL.CanonicalizationError:
+        except (NotProved, _CANONICAL.CanonicalizationError):
             region = self.schema
         found = [*witness(region, self.schema), *witness(other.schema)]
         return next((value for value in found if self.admits(value) and other.admits(value)), None)
@@ -95,19 +107,15 @@ def any_of(meanings: Iterable[Meaning]) -> Meaning:
 
 
 def meaning(document: Json, schema: Json) -> Meaning:
-    """Take a schema of a document for what it admits, references replaced by what they name.
-
-    Raises:
-        NotProved: it refers to itself.
-    """
+    """Take a schema of a document for what it admits, references replaced by what they name."""
     return Meaning(expand(document, schema, ()))
 
 
 def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
     """Copy a schema with its references replaced.
 
-    Raises:
-        NotProved: it refers to itself.
+    Where it refers to itself, a mark stands that says how many references up, so that two that
+    are the same but for their names come out the same.
     """
     if is_array(node):
         return [expand(document, item, within) for item in node]
@@ -116,7 +124,7 @@ def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
     reference = node.get("$ref")
     if isinstance(reference, str):
         if reference in within:
-            raise NotProved(f"{reference} refers to itself, and such schemas can't be proved equal")
+            return {CYCLE: len(within) - within.index(reference)}
         return expand(document, resolve(document, node), (*within, reference))
     return {
         key: value if key in _DATA else expand(document, value, within)

@@ -8,6 +8,7 @@ from wanflow.spec.call import SCHEMAS, Call, named_by
 from wanflow.spec.decisions import Decisions, Kind
 from wanflow.spec.document import Json, resolve
 from wanflow.spec.failures import Contradiction
+from wanflow.spec.flatten import flat_request
 from wanflow.spec.naming import request_name
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ def pinned(call: Call, decisions: Decisions, at: str) -> Json:
     A document may name its model by a default or an example alone, and not require it; among
     other models' requests it can only be told by it, so `model` becomes a closed, required list.
     """
-    assert call.request is not None
-    schema = resolve(call.source.document, call.request)
+    schema = flat_request(call)
     properties: Json = schema.get("properties", {})
     rule = resolve(call.source.document, properties.get("model", {}))
     required = list(schema.get("required", ()))
