@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,6 +16,8 @@ from wanflow._lane import AsyncLane, Lane
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
+    import httpx
+
     from wanflow._core.effects import Fetch, Reply, Request
     from wanflow._settings import Line, Settings
 
@@ -102,8 +105,9 @@ class AsyncWire:
                 with anyio.fail_after(settings.timeout):
                     async with http.stream(**arguments) as response:
                         body = _transport.BoundedBody(settings.timeout)
-                        async for chunk in response.aiter_bytes():
-                            body.add(chunk)
+                        async with aclosing(response.aiter_bytes()) as chunks:
+                            async for chunk in chunks:
+                                body.add(chunk)
                         return _transport.reply(response, body.content, settings.key)
         except (Fault, WanflowError):
             raise
@@ -122,10 +126,7 @@ class AsyncWire:
             async with self._files.open(settings.timeout) as http:
                 with anyio.fail_after(fetch.seconds):
                     async with http.stream(**arguments) as response:
-                        if fetch.sink.head(_transport.head(response)):
-                            async for chunk in response.aiter_bytes():
-                                await anyio.to_thread.run_sync(fetch.sink.write, chunk)
-                                await _tell(fetch)
+                        await _pour(response, fetch)
                         return
         except (Fault, WanflowError):
             raise
@@ -137,6 +138,15 @@ class AsyncWire:
         """Close the connections."""
         await self._api.close()
         await self._files.close()
+
+
+async def _pour(response: httpx.Response, fetch: Fetch) -> None:
+    if not fetch.sink.head(_transport.head(response)):
+        return
+    async with aclosing(response.aiter_bytes()) as chunks:
+        async for chunk in chunks:
+            await anyio.to_thread.run_sync(fetch.sink.write, chunk)
+            await _tell(fetch)
 
 
 async def _tell(fetch: Fetch) -> None:

@@ -139,6 +139,9 @@ def _fill(parcel: Parcel, index: int, part: PartFile) -> Flow[None]:
             case Redirect(target) if redirects < _REDIRECTS:
                 part.url, redirects = target, redirects + 1
                 continue
+            case Redirect():
+                reason = f"it leads through more than {_REDIRECTS} redirects"
+                raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
             case Refused(reason, status) if status not in _PASSING:
                 raise _refused(parcel, url, reason, status, (yield from now()).unix)
             case Body() if trouble is None and part.whole:
@@ -179,8 +182,6 @@ def _telling(parcel: Parcel, index: int, part: PartFile) -> Callable[[], Any] | 
 
 def _trouble(part: PartFile, trouble: str | None) -> str:
     match part.verdict:
-        case Redirect():
-            return f"more than {_REDIRECTS} redirects"
         case Refused(reason, _):
             return reason
         case Stale():
