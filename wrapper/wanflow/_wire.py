@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import anyio
@@ -105,9 +104,8 @@ class AsyncWire:
                 with anyio.fail_after(settings.timeout):
                     async with http.stream(**arguments) as response:
                         body = _transport.BoundedBody(settings.timeout)
-                        async with aclosing(response.aiter_bytes()) as chunks:
-                            async for chunk in chunks:
-                                body.add(chunk)
+                        async for chunk in response.aiter_bytes():
+                            body.add(chunk)
                         return _transport.reply(response, body.content, settings.key)
         except (Fault, WanflowError):
             raise
@@ -143,10 +141,9 @@ class AsyncWire:
 async def _pour(response: httpx.Response, fetch: Fetch) -> None:
     if not fetch.sink.head(_transport.head(response)):
         return
-    async with aclosing(response.aiter_bytes()) as chunks:
-        async for chunk in chunks:
-            await anyio.to_thread.run_sync(fetch.sink.write, chunk)
-            await _tell(fetch)
+    async for chunk in response.aiter_bytes():
+        await anyio.to_thread.run_sync(fetch.sink.write, chunk)
+        await _tell(fetch)
 
 
 async def _tell(fetch: Fetch) -> None:

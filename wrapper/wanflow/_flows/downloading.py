@@ -136,12 +136,9 @@ def _fill(parcel: Parcel, index: int, part: PartFile) -> Flow[None]:
         left = deadline - (yield from now()).ticks
         trouble = yield from _fetch(parcel, index, part, left)
         match part.verdict:
-            case Redirect(target) if redirects < _REDIRECTS:
-                part.url, redirects = target, redirects + 1
+            case Redirect(target):
+                part.url, redirects = target, _one_more(redirects, url)
                 continue
-            case Redirect():
-                reason = f"it leads through more than {_REDIRECTS} redirects"
-                raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
             case Refused(reason, status) if status not in _PASSING:
                 raise _refused(parcel, url, reason, status, (yield from now()).unix)
             case Body() if trouble is None and part.whole:
@@ -178,6 +175,13 @@ def _telling(parcel: Parcel, index: int, part: PartFile) -> Callable[[], Any] | 
         return None
     count = len(parcel.links)
     return lambda: on_progress(Progress(parcel.task_id, index, count, part.have, part.total))
+
+
+def _one_more(redirects: int, url: str) -> int:
+    if redirects >= _REDIRECTS:
+        reason = f"it leads through more than {_REDIRECTS} redirects"
+        raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
+    return redirects + 1
 
 
 def _trouble(part: PartFile, trouble: str | None) -> str:
