@@ -10,8 +10,8 @@ from attrs import evolve
 from wanflow.spec.call import JSON_MEDIA, SCHEMAS, Call
 from wanflow.spec.catalog import METHODS
 from wanflow.spec.document import Json, is_object
+from wanflow.spec.likeness import key_of
 from wanflow.spec.naming import operation_id, pascal
-from wanflow.spec.union import key_of
 
 if TYPE_CHECKING:
     from wanflow.spec.components import Components

@@ -55,6 +55,12 @@ class Call:
         return body["content"][JSON_MEDIA]["schema"] if body else None
 
 
+def both(one: Call, other: Call) -> str:
+    """Name two operations for a person: the file, line and pointer of each."""
+    places = [call.source.where(call.pointer) for call in (one, other)]
+    return " and ".join(places)
+
+
 def calls_of(source: Source) -> list[Call]:
     """List the operations of a document, in its order.
 

@@ -10,8 +10,9 @@ from wanflow.spec.call import SCHEMAS
 from wanflow.spec.decisions import Decisions, Kind
 from wanflow.spec.document import is_array, is_object
 from wanflow.spec.failures import Contradiction
+from wanflow.spec.likeness import key_of
 from wanflow.spec.naming import pascal
-from wanflow.spec.union import Said, Union, key_of
+from wanflow.spec.union import Said, Union
 from wanflow.spec.yaml_text import escape
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wanflow.spec.document import Json, resolve
 from wanflow.spec.failures import Refused
-from wanflow.spec.union import key_of
+from wanflow.spec.likeness import key_of
 
 if TYPE_CHECKING:
     from wanflow.spec.call import Call

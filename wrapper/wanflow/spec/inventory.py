@@ -9,9 +9,9 @@ from attrs import field, frozen
 
 from wanflow.spec.call import JSON_MEDIA, SCHEMAS, Call
 from wanflow.spec.failures import NotProved
+from wanflow.spec.likeness import key_of
 from wanflow.spec.places import requests_of
 from wanflow.spec.responses import Comparison, Told
-from wanflow.spec.union import key_of
 from wanflow.spec.yaml_text import same
 
 if TYPE_CHECKING:

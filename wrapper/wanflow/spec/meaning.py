@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from wanflow.spec.document import Json, is_array, is_object, resolve
 from wanflow.spec.failures import NotProved
-from wanflow.spec.union import key_of
+from wanflow.spec.likeness import key_of
 from wanflow.spec.witness import witness
 
 if TYPE_CHECKING:

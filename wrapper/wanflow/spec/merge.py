@@ -11,9 +11,10 @@ from wanflow.spec.call import Call, calls_of
 from wanflow.spec.components import Components, reach
 from wanflow.spec.decisions import Decision, Decisions
 from wanflow.spec.failures import Contradiction
+from wanflow.spec.likeness import key_of
 from wanflow.spec.operation import Operations
 from wanflow.spec.request import one_document_a_model, pinned, rename_requests
-from wanflow.spec.union import Union, key_of
+from wanflow.spec.union import Union
 from wanflow.spec.yaml_text import escape, same
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wanflow.spec.call import SCHEMAS, Call, named_by
+from wanflow.spec.call import SCHEMAS, Call, both, named_by
 from wanflow.spec.decisions import Decisions, Kind
 from wanflow.spec.document import Json, resolve
 from wanflow.spec.failures import Contradiction
@@ -28,10 +28,7 @@ def one_document_a_model(calls: Iterable[Call]) -> None:
         for model in call.models:
             first = claimed.setdefault(model, call)
             if first is not call:
-                raise Contradiction(
-                    f"the model {model} is in two places: {first.source.where(first.pointer)} "
-                    f"and {call.source.where(call.pointer)}"
-                )
+                raise Contradiction(f"the model {model} is in two places: {both(first, call)}")
 
 
 def rename_requests(calls: Iterable[Call], components: Components) -> dict[str, Call]:
@@ -47,10 +44,7 @@ def rename_requests(calls: Iterable[Call], components: Components) -> dict[str, 
         name = request_name(list(call.models), call.source.name)
         first = named.setdefault(name, call)
         if first is not call:
-            raise Contradiction(
-                f"two requests come to the name {name}: {first.source.where(first.pointer)} "
-                f"and {call.source.where(call.pointer)}"
-            )
+            raise Contradiction(f"two requests come to the name {name}: {both(first, call)}")
         if "$ref" in call.request:
             components.rename(call.source, call.request["$ref"].removeprefix(SCHEMAS), name)
     return named

@@ -16,9 +16,9 @@ from attrs import field, frozen
 
 from wanflow.spec.call import SCHEMAS
 from wanflow.spec.document import Json, is_array, is_object
+from wanflow.spec.likeness import key_of
 from wanflow.spec.meaning import any_of, meaning
 from wanflow.spec.prove import unequal
-from wanflow.spec.union import key_of
 from wanflow.spec.yaml_text import escape
 
 if TYPE_CHECKING:

@@ -14,29 +14,16 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.spec.decisions import Decisions, Kind
-from wanflow.spec.document import is_array, is_object
+from wanflow.spec.document import is_object
+from wanflow.spec.likeness import ANNOTATIONS, TEXTS, alike, alike_in, key_of
+from wanflow.spec.scalars import united_scalars
 from wanflow.spec.yaml_text import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from wanflow.spec.document import Json
 
-TEXTS = ("title", "description", "summary")
-EXAMPLES = ("example", "examples")
-ANNOTATIONS = frozenset({*TEXTS, *EXAMPLES, "externalDocs"})
 _OBJECT = frozenset({"type", "properties", "required", "additionalProperties"})
 _SHOWN = 80
-_SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
-# Each bound, with the function that picks the laxer of two.
-_BOUNDS = {
-    "minimum": min,
-    "minLength": min,
-    "minItems": min,
-    "maximum": max,
-    "maxLength": max,
-    "maxItems": max,
-}
 
 
 @frozen
@@ -45,41 +32,6 @@ class Said:
 
     source: str
     schema: Json
-
-
-def bare(node: Any) -> Any:
-    """Copy a schema without what only people read; names of properties are no annotations."""
-    if is_array(node):
-        return [bare(item) for item in node]
-    if not is_object(node):
-        return node
-    return {key: _bare_child(key, value) for key, value in node.items() if key not in ANNOTATIONS}
-
-
-def _bare_child(key: str, value: Any) -> Any:
-    if key in {"properties", "patternProperties", "$defs", "dependentSchemas"}:
-        return {name: bare(child) for name, child in value.items()}
-    if key in {"enum", "const", "default"}:
-        return value
-    return bare(value)
-
-
-def key_of(node: Any) -> str:
-    """Write a schema so that two that mean the same to the letter, order aside, are equal."""
-    return json.dumps(_ordered(bare(node)), sort_keys=True)
-
-
-def _ordered(node: Any) -> Any:
-    if is_array(node):
-        return [_ordered(item) for item in node]
-    if not is_object(node):
-        return node
-    return {
-        key: sorted(value, key=json.dumps)
-        if key in {"required", "enum", "type"} and is_array(value)
-        else _ordered(value)
-        for key, value in node.items()
-    }
 
 
 class Union:
@@ -121,9 +73,7 @@ class Union:
 
     def _object(self, said: list[Said], at: str) -> Json | None:
         schemas = [one.schema for one in said]
-        if not _alike(schemas, _OBJECT - {"type"}) or not _alike_key(
-            schemas, "additionalProperties"
-        ):
+        if not alike(schemas, _OBJECT - {"type"}) or not alike_in(schemas, "additionalProperties"):
             return None
         names = list(dict.fromkeys(name for s in schemas for name in s.get("properties", {})))
         closed = schemas[0].get("additionalProperties", True) is not True
@@ -156,7 +106,7 @@ class Union:
 
     def _array(self, said: list[Said], at: str) -> Json | None:
         schemas = [one.schema for one in said]
-        if not _alike(schemas, {"items"}) or not all(is_object(s.get("items")) for s in schemas):
+        if not alike(schemas, {"items"}) or not all(is_object(s.get("items")) for s in schemas):
             return None
         items = self.whole([Said(one.source, one.schema["items"]) for one in said], f"{at}/items")
         if items is None:
@@ -166,10 +116,7 @@ class Union:
 
     def _scalar(self, said: list[Said], at: str) -> Json | None:
         schemas = [{k: v for k, v in one.schema.items() if k not in ANNOTATIONS} for one in said]
-        types = [_types(schema) for schema in schemas]
-        if not all(kinds and kinds <= _SCALARS for kinds in types):
-            return None
-        united = _same_type(schemas) if len(set(types)) == 1 else _other_types(schemas, types)
+        united = united_scalars(schemas)
         if united is not None:
             shown = "; ".join(sorted({json.dumps(s, sort_keys=True) for s in schemas}))
             self._decisions.add(Kind.WIDENED, at, f"`{json.dumps(united)}` of {shown}", _who(said))
@@ -202,68 +149,6 @@ class Union:
 
 def _is_object(schema: Json) -> bool:
     return schema.get("type") == "object" and "properties" in schema
-
-
-def _alike(schemas: list[Json], apart: Iterable[str]) -> bool:
-    """Tell whether schemas say the same, some keywords and the annotations left out."""
-    left_out = set(apart)
-    rests = {key_of({k: v for k, v in s.items() if k not in left_out}) for s in schemas}
-    return len(rests) == 1
-
-
-def _alike_key(schemas: list[Json], key: str) -> bool:
-    return len({key_of(schema.get(key)) for schema in schemas}) == 1
-
-
-def _types(schema: Json) -> frozenset[str]:
-    named = schema.get("type", ())
-    return frozenset([named] if isinstance(named, str) else named)
-
-
-def _same_type(schemas: list[Json]) -> Json | None:
-    """Unite schemas of one type that differ in enum or bounds."""
-    if any("enum" in schema for schema in schemas):
-        return _enums(schemas)
-    if not _alike(schemas, _BOUNDS):
-        return None
-    united = {key: value for key, value in schemas[0].items() if key not in _BOUNDS}
-    if not _overlap(schemas):
-        return None
-    for bound, laxer in _BOUNDS.items():
-        if all(bound in schema for schema in schemas):
-            united[bound] = laxer(schema[bound] for schema in schemas)
-    return united
-
-
-def _enums(schemas: list[Json]) -> Json | None:
-    """Unite closed lists; a schema of the type alone swallows every list."""
-    free = [schema for schema in schemas if "enum" not in schema]
-    if free:
-        return free[0] if all(set(schema) == {"type"} for schema in free) else None
-    if not _alike(schemas, {"enum"}):
-        return None
-    values = {json.dumps(value): value for schema in schemas for value in schema["enum"]}
-    return {**schemas[0], "enum": list(values.values())}
-
-
-def _overlap(schemas: list[Json]) -> bool:
-    """Tell whether the ranges leave no gap between them, so that one range is their union."""
-    for low, high in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
-        ranges = sorted((s.get(low, float("-inf")), s.get(high, float("inf"))) for s in schemas)
-        reach = ranges[0][1]
-        for start, end in ranges[1:]:
-            if start > reach:
-                return False
-            reach = max(reach, end)
-    changed = [key for key in _BOUNDS if not _alike_key(schemas, key)]
-    return len({key[3:].lower() for key in changed}) <= 1
-
-
-def _other_types(schemas: list[Json], types: list[frozenset[str]]) -> Json | None:
-    """Unite plain types; whatever else is said beside a type would bind the others' values too."""
-    if any(set(schema) != {"type"} for schema in schemas):
-        return None
-    return {"type": sorted({kind for kinds in types for kind in kinds})}
 
 
 def _examples(schema: Json) -> list[Any]:
