@@ -16,6 +16,7 @@ from wanflow._settings import (
     Line,
     make_settings,
 )
+from wanflow._typed import typed_run, typed_submit
 from wanflow._views import ClientView, ResultView, TaskView
 from wanflow._work import Work, checked_id
 
@@ -183,6 +184,7 @@ class AsyncClient(ClientView):
         super().__init__(settings, Work(settings, ledger))
         self._driver = AsyncDriver(settings)
 
+    @typed_submit
     async def submit(
         self,
         request: object | None = None,
@@ -214,6 +216,7 @@ class AsyncClient(ClientView):
         snapshot = await self._driver.play(self._work.submit(order))
         return AsyncTask(self._work, self._driver, snapshot.id, snapshot)
 
+    @typed_run
     async def run(
         self,
         request: object | None = None,

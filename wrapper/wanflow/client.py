@@ -16,6 +16,7 @@ from wanflow._settings import (
     Line,
     make_settings,
 )
+from wanflow._typed import typed_run, typed_submit
 from wanflow._views import ClientView, ResultView, TaskView
 from wanflow._work import Work, checked_id
 
@@ -182,6 +183,7 @@ class Client(ClientView):
         super().__init__(settings, Work(settings, ledger))
         self._driver = SyncDriver(settings)
 
+    @typed_submit
     def submit(
         self,
         request: object | None = None,
@@ -213,6 +215,7 @@ class Client(ClientView):
         snapshot = self._driver.play(self._work.submit(order))
         return Task(self._work, self._driver, snapshot.id, snapshot)
 
+    @typed_run
     def run(
         self,
         request: object | None = None,

@@ -1,0 +1,57 @@
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+"""What a user's type checker sees. Checked, never run: a line that must be refused says so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import assert_type
+
+import wanflow.models
+from wanflow import (
+    AsyncClient,
+    AsyncResult,
+    AsyncTask,
+    Client,
+    Result,
+    Task,
+    WanflowError,
+)
+
+
+def sync(client: Client) -> None:
+    task = client.submit(model="wan2.5-text-to-video", prompt="A cat", duration=5, quality="480p")
+    assert_type(task, Task)
+    assert_type(task.wait(timeout=600), Result)
+    assert_type(task.refresh(), Task)
+    assert_type(client.task("task-unified-1").wait().download("out"), list[Path])
+    result = client.run(model="wan2.5-text-to-image", prompt="A lake", n=2, out="out")
+    assert_type(result.urls, list[str])
+    assert_type(result.expires_at, datetime | None)
+    assert_type(client.submit({"model": "any", "prompt": "x"}), Task)
+    assert_type(client.wait_all([task, "task-unified-2"]), list[Result | WanflowError])
+    for ended in client.as_completed([task]):
+        assert_type(ended.result(), Result)
+    for snapshot in task.watch():
+        assert_type(snapshot.progress, int | None)
+    assert_type(client.with_options(timeout=5), Client)
+    request = wanflow.models.Wan25TextToVideoRequest(prompt="x", model="wan2.5-text-to-video")
+    assert_type(client.submit(request, extra={"new": 1}), Task)
+
+
+async def asynchronous(client: AsyncClient) -> None:
+    task = await client.submit(model="wan2.5-text-to-video", prompt="A cat", duration=10)
+    assert_type(task, AsyncTask)
+    assert_type(await task.wait(), AsyncResult)
+    assert_type(await client.wait_all([task]), list[AsyncResult | WanflowError])
+    async for ended in client.as_completed([task]):
+        assert_type(ended.result(), AsyncResult)
+
+
+def refused(client: Client) -> None:
+    client.submit(model="wan2.5-text-to-video", prompt="x", duration=7)  # pyright: ignore
+    client.submit(model="wan2.5-text-to-video")  # pyright: ignore
+    client.submit(model="wan2.5-text-to-video", prompt="x", size="1x1")  # pyright: ignore
+    client.submit(model="wan9", prompt="x")  # pyright: ignore
+    client.run(model="wan2.5-text-to-image", prompt=7)  # pyright: ignore
+    client.task(7)  # pyright: ignore
