@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
+from contextlib import suppress
 from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING, Any
@@ -64,9 +64,15 @@ def listen(jobs: tuple[str, ...], as_json: bool, **options: Any) -> None:
     --callback-url, and the command is done when each has ended. Without any it goes on until it
     is stopped.
     """
+    # With nothing left to wait for, being stopped is how it ends.
+    with suppress(*(() if jobs else (KeyboardInterrupt,))):
+        if _listen(jobs, _Voice(as_json), options):
+            click.get_current_context().exit(_TASK_FAILED)
+
+
+def _listen(jobs: tuple[str, ...], voice: _Voice, options: dict[str, Any]) -> bool:
+    """Listen until each job has ended → whether a job's task has failed."""
     ends: Queue[End] = Queue()
-    voice = _Voice(as_json)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Connection.of(options).client() as client:
         receiver = Receiver(
             _secrets(options["secret_file"]),
@@ -76,29 +82,24 @@ def listen(jobs: tuple[str, ...], as_json: bool, **options: Any) -> None:
             belongs=lambda _job, _task_id: True,
             local=options["local"],
         )
+        urls = {job: receiver.url(job) for job in jobs}
         with Listener(receiver.app, host=options["host"], port=options["port"]) as listener:
             voice.listening(listener)
-            for job in jobs:
-                voice.url(job, receiver.url(job))
+            for job, url in urls.items():
+                voice.url(job, url)
             failed = _collect(ends, set(jobs), voice)
         receiver.close()
-    if failed:
-        click.get_current_context().exit(_TASK_FAILED)
+    return failed
 
 
 def _collect(ends: Queue[End], jobs: set[str], voice: _Voice) -> bool:
-    """Print ends until each job has one → whether a job's task has failed."""
     failed = False
     waiting = set(jobs)
-    try:
-        while waiting or not jobs:
-            end = ends.get()
-            voice.end(end)
-            failed |= end.job in waiting and not end.snapshot.completed
-            waiting.discard(end.job)
-    except KeyboardInterrupt:
-        if jobs:
-            raise
+    while waiting or not jobs:
+        end = ends.get()
+        voice.end(end)
+        failed |= end.job in waiting and not end.snapshot.completed
+        waiting.discard(end.job)
     return failed
 
 
@@ -119,7 +120,7 @@ class _Voice:
         if self.as_json:
             _emit("url", job=job, callback_url=url)
         else:
-            click.echo(f"{one_line(job)}  {url}", err=True)
+            click.echo(f"{one_line(job)} {url}", err=True)
 
     def end(self, end: End) -> None:
         seen = end.snapshot
@@ -130,7 +131,7 @@ class _Voice:
             _emit("ended", job=end.job, **facts, **({"error": error} if error else {}))
             return
         told = f": {failure.code}: {failure.message}" if failure else ""
-        click.echo(one_line(f"{end.job}  {seen.id}  {seen.status}{told}"))
+        click.echo(one_line(f"{end.job} {seen.id} {seen.status}{told}"))
         for url in seen.results:
             click.echo(one_line(url))
 
