@@ -342,6 +342,84 @@ def test_fifty_documents_are_merged_like_two():
     assert len(schemas(made)) == 52
 
 
+RULES: dict[str, dict] = {
+    "a pattern with a look ahead": {"pattern": "^(?!x)a", **TEXT},
+    "a pattern that refers back": {"pattern": r"^(a)\\1$", **TEXT},
+    "an unknown format": {"format": "frobnicate", **TEXT},
+    "a step": {"type": "number", "multipleOf": 0.1},
+    "a number beyond doubles": {"type": "integer", "maximum": 2**70},
+    "a condition": {
+        "type": "object",
+        "if": {"required": ["a"], "properties": {"a": {"const": "x"}}},
+        "then": {"required": ["b"]},
+    },
+    "what it must not be": {"not": {"enum": ["x"]}, **TEXT},
+    "names by pattern": {"type": "object", "patternProperties": {"^x": TEXT}},
+    "one that needs another": {"type": "object", "dependentRequired": {"a": ["b"]}},
+    "no entry twice": {"type": "array", "items": TEXT, "uniqueItems": True},
+    "one entry like this": {"type": "array", "contains": TEXT},
+    "entries by place": {"type": "array", "prefixItems": [TEXT], "items": False},
+    "nothing unheard of": {
+        "type": "object",
+        "properties": {"a": TEXT},
+        "unevaluatedProperties": False,
+    },
+    "a map": {"type": "object", "additionalProperties": {"type": "integer"}},
+    "one of two": {"oneOf": [{"type": "integer"}, {"type": "number", "minimum": 3}]},
+    "any of two": {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]},
+    "all of two": {"allOf": [{"type": "object", "properties": {"a": TEXT}}, {"required": ["a"]}]},
+    "an object and no other": {"const": {"a": [1]}},
+    "nullable": {"type": ["string", "null"]},
+    "nothing said": {},
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_whatever_a_parameter_says_its_merge_is_proved(rule):
+    """Rules that a proof could stumble over are merged and proved like any other."""
+    proved(a=document(request("nova-1", x=rule)), b=document(request("nova-2", x=rule)))
+
+
+def test_a_request_put_together_is_written_out():
+    """An `allOf` of plain objects becomes the one object that it is; a choice is refused."""
+    whole = {"allOf": [{"$ref": "#/components/schemas/Base"}, {"properties": {"seed": TEXT}}]}
+    made = proved(a=document(whole, Base=request("nova-1", prompt=TEXT)))
+    assert list(schemas(made)["Nova1Request"]["properties"]) == ["model", "prompt", "seed"]
+    with pytest.raises(Refused, match="a choice between schemas"):
+        merged(a=document({"oneOf": [request("nova-1"), request("nova-2")]}))
+    with pytest.raises(Refused, match="allOf has additionalProperties"):
+        merged(a=document({"allOf": [{**request("nova-1"), "additionalProperties": False}]}))
+
+
+def test_an_answer_may_refer_to_itself():
+    """A tree of answers is merged, and is proved to be its like."""
+    tree = {
+        "type": "object",
+        "properties": {"next": {"$ref": "#/components/schemas/VideoGenerationResponse"}},
+    }
+    made = proved(
+        a=document(request("nova-1"), answer=tree), b=document(request("nova-2"), answer=tree)
+    )
+    assert schemas(made)["VideoGenerationResponse"] == tree
+
+
+def test_what_would_be_lost_is_refused():
+    """Webhooks aren't merged, so a document with some is refused and not robbed of them."""
+    data = document(request("nova-1"))
+    data["webhooks"] = {"done": {"post": {"responses": {"200": {"description": "ok"}}}}}
+    with pytest.raises(Refused, match="webhooks can't be merged"):
+        merged(a=data)
+
+
+def test_a_body_that_is_no_json_is_refused():
+    """The line knows JSON bodies; another kind is an error that says where."""
+    data = document(request("nova-1"))
+    node = data["paths"][VIDEOS]["post"]["requestBody"]
+    node["content"] = {"multipart/form-data": node["content"]["application/json"]}
+    with pytest.raises(Refused, match="must be application/json alone, not multipart/form-data"):
+        merged(a=data)
+
+
 CONTRADICTIONS = {
     "one model twice": (document(request("nova-1")), document(request("nova-1", prompt=TEXT))),
     "two parameters of one name": (
@@ -392,9 +470,3 @@ def test_the_report_lists_what_was_decided(built):
     lines = [line for line in built.report.splitlines() if line.startswith("- ")]
     assert len(lines) == len(set(lines)) > 5
     assert any("“Task type”" in line and "wan2.6-image-to-video" in line for line in lines)
-
-
-def test_the_five_received_documents_are_kept_byte_for_byte(project):
-    """What was received is never edited: `sources.lock` holds its digest."""
-    kept = {path.stem for path in project.sources.glob("*.yaml")}
-    assert len(kept) >= 6
