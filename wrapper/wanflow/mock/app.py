@@ -75,8 +75,7 @@ class MockApp:
             return
         self.attach()
         began = perf_counter()
-        lent = scope.get("extensions", {}).get(TRANSPORT)
-        wire = Wire(receive, send, None if lent is None else lent["transport"])
+        wire = Wire(receive, send, **scope.get("extensions", {}).get(TRANSPORT, {}))
         exchange = Exchange(Request.of(scope, receive))
         status = 0
         try:

@@ -6,17 +6,22 @@ import asyncio
 import json
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from wanflow.mock.wire import TRANSPORT
 
 if TYPE_CHECKING:
     import socket
 
+    from wanflow.mock.answer import Answer
     from wanflow.mock.app import MockApp
 
 assert httptools  # named here so that its absence is noticed before a request is
@@ -25,6 +30,7 @@ assert httptools  # named here so that its absence is noticed before a request i
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 _GRACE = 0.5
+_SMALL = 65536
 
 
 class QuickServer(uvicorn.Server):
@@ -78,7 +84,8 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Hand the application the transport, as an extension of ASGI."""
         super().on_message_begin()
-        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+        lent: dict[object, object] = {"transport": self.transport, "at_once": answer_at_once}
+        self.scope["extensions"] = {TRANSPORT: lent}
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what isn't HTTP, in the words and the shape of the API."""
@@ -88,6 +95,31 @@ class Protocol(HttpToolsProtocol):
         length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self.transport.write(head + length + body)
         self.transport.close()
+
+
+def answer_at_once(send: Any, answer: Answer) -> bool:
+    """Write a whole answer in one go, where the cycle of `send` would take two and check more.
+
+    False where that can't be: the cycle isn't uvicorn's, is over, or has to wait for its client.
+    """
+    cycle = getattr(send, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle) or len(answer.body) > _SMALL:
+        return False
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+        return False
+    lines = [STATUS_LINE[answer.status]]
+    for name, value in (*cycle.default_headers, *answer.header_list()):
+        lines += (name, b": ", value, b"\r\n")
+    lines.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+    lines.append(b"" if cycle.scope["method"] == "HEAD" else answer.body)
+    cycle.transport.write(b"".join(lines))
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
 
 
 def make(app: MockApp) -> QuickServer:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wanflow.mock.answer import Answer
     from wanflow.mock.fault import Fault
     from wanflow.mock.request import Receive, Send
@@ -32,14 +34,20 @@ class BrokenWire(Exception):
 
 @define(eq=False)
 class Wire:
-    """A connection to one client: ASGI's way out, and the transport below it where it is lent."""
+    """A connection to one client: ASGI's way out, and what a server lends beside it.
+
+    `transport` is what is below ASGI, for faults; `at_once` sends a small answer in one write.
+    """
 
     receive: Receive = field(repr=False)
     send: Send = field(repr=False)
     transport: Any = None
+    at_once: Callable[[Send, Answer], bool] | None = field(default=None, repr=False)
 
     async def deliver(self, answer: Answer) -> None:
         """Send an answer as it should be."""
+        if self.at_once is not None and self.at_once(self.send, answer):
+            return
         headers = answer.header_list()
         await self.send(
             {"type": "http.response.start", "status": answer.status, "headers": headers}
