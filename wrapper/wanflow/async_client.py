@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.crowd import Outcome
     from wanflow._flows.downloading import OnProgress
+    from wanflow._flows.uploading import Uploader
     from wanflow._flows.waiting import OnUpdate
     from wanflow._stream import AsyncStream
+    from wanflow.batch.report import Report
+    from wanflow.batch.terms import Given, OnOutcome, OnTally, Stop
     from wanflow.errors import WanflowError
     from wanflow.ledger.resuming import Ending, OnEnding
 
@@ -157,6 +160,7 @@ class AsyncClient(ClientView):
         proxy: the URL of a proxy; by default that of the environment, as with httpx.
         verify: an SSL context; False trusts any server.
         transport: an httpx transport to use instead of the network.
+        uploader: called with the path of each local file in a request, and returns its URL.
         ledger: a `wanflow.Ledger` that keeps a record of all that this client does.
 
     Raises:
@@ -176,10 +180,17 @@ class AsyncClient(ClientView):
         verify: ssl.SSLContext | bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
         ledger: Recorder | None = None,
+        uploader: Uploader = None,
     ) -> None:
         line = Line(connections, transport, proxy, verify)
         settings = make_settings(
-            api_key, base_url, timeout=timeout, retry_for=retry_for, rate=rate, line=line
+            api_key,
+            base_url,
+            timeout=timeout,
+            retry_for=retry_for,
+            rate=rate,
+            line=line,
+            uploader=uploader,
         )
         super().__init__(settings, Work(settings, ledger))
         self._driver = AsyncDriver(settings)
@@ -298,6 +309,61 @@ class AsyncClient(ClientView):
             async for index, end in ends:
                 failure_of(crowd[index], end)
                 yield crowd[index]
+
+    async def batch(
+        self,
+        jobs: Iterable[Mapping[str, Any] | Given],
+        out: str | PathLike[str],
+        *,
+        timeout: float = DEFAULT_WAIT,
+        max_credits: float | None = None,
+        retries: int = 0,
+        resubmit_uncertain: bool = False,
+        in_flight: int | None = None,
+        stop: Stop | None = None,
+        on_tally: OnTally = None,
+        on_outcome: OnOutcome = None,
+    ) -> Report:
+        """Do many jobs, and leave a report and a contact sheet beside their files.
+
+        All are checked before the first is sent. The same batch into the same folder takes up
+        what isn't done: nothing is paid for twice. What becomes of one job costs the others
+        nothing; the report says what became of each.
+
+        Args:
+            jobs: requests as dicts, each with a `key` of your own if you like: the same key again
+                is the same job.
+            out: the folder for the files.
+            timeout: seconds that each task is waited for; 15 minutes by default.
+            max_credits: a ceiling on what all runs of the batch may cost together. The first job
+                of a kind, whose price isn't known yet, is sent alone.
+            retries: how often a failed task is submitted again, and charged again, where its
+                code says that this can help.
+            resubmit_uncertain: whether to send submissions in doubt again, with their keys.
+            in_flight: how many jobs may be under way together.
+            stop: a `wanflow.batch.Stop`, to have nothing more begun.
+            on_tally: called with how the batch stands, often.
+            on_outcome: called with each outcome as it comes.
+
+        Raises:
+            InvalidRequest: jobs are wrong, and nothing was sent; all faults are listed.
+            ConfigurationError: the client was given no ledger.
+            LedgerError: the ledger can't be read, or the report not be written.
+        """
+        from wanflow.batch import doing  # noqa: PLC0415 - for those who have many jobs
+
+        terms = doing.make_terms(
+            out,
+            timeout,
+            max_credits=max_credits,
+            retries=retries,
+            resubmit_uncertain=resubmit_uncertain,
+            in_flight=in_flight,
+            stop=stop,
+            on_tally=on_tally,
+            on_outcome=on_outcome,
+        )
+        return await self._driver.play_many(doing.do_batch(self._work, jobs, terms))
 
     async def resume_all(
         self,

@@ -119,7 +119,7 @@ def outcome(recorder: Recorder, key: str, flow: Flow[Snapshot], *, hold: bool) -
     try:
         snapshot = yield from flow
     except BaseException as error:
-        if not _provably_refused(error):
+        if not provably_refused(error):
             recorder.uncertain(key, _doubt(error))
             raise
         reason = str(error)
@@ -136,7 +136,8 @@ def _doubt(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _provably_refused(error: BaseException) -> bool:
+def provably_refused(error: BaseException) -> bool:
+    """Tell whether an error of a submission proves that nothing was accepted."""
     match error:
         case errors.ConnectionFailed():
             return True

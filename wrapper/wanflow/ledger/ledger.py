@@ -82,6 +82,10 @@ class Ledger:
         """
         return self._store.claim(Selection(unfinished=True, server=server))
 
+    def take(self, job: Job) -> bool:
+        """Take one job, if it still is as it was read and in no living process's hands."""
+        return self._store.take(job, job.state)
+
     def release(self, job: Job) -> None:
         """Give back what was claimed, at once."""
         self._store.note(ById(job.id), {"held": False})

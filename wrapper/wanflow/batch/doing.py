@@ -1,0 +1,88 @@
+"""A whole batch as one flow: check all, do all, and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wanflow import errors
+from wanflow._core.effects import act, now
+from wanflow.batch.engine import Engine
+from wanflow.batch.line import Fault, Line
+from wanflow.batch.planning import plan
+from wanflow.batch.prices import Prices
+from wanflow.batch.reading import Form, make_line
+from wanflow.batch.report import Report, write_report
+from wanflow.batch.sheet import write_sheet
+from wanflow.batch.steps import Steps
+from wanflow.batch.terms import DEFAULT_IN_FLIGHT, Stop, Terms
+from wanflow.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from os import PathLike
+    from typing import Any
+
+    from wanflow._core.effects import Flow
+    from wanflow.batch.steps import Work
+
+
+def do_batch(
+    work: Work, given: Iterable[Mapping[str, Any] | Line | Fault], terms: Terms
+) -> Flow[Report]:
+    """Check every line, do every job, and leave a report and a contact sheet in the folder.
+
+    Raises:
+        InvalidBatch: a line is wrong; all that is wrong is listed, and nothing was sent.
+        ConfigurationError: there is no ledger.
+        LedgerError: the ledger can't be read, or the report not be written.
+    """
+    ledger = work.recording.recorder
+    if not isinstance(ledger, Ledger):
+        raise errors.ConfigurationError("a batch needs a ledger: Client(ledger=Ledger(path))")
+    start = (yield from now()).ticks
+    jobs = yield from act(lambda: plan(work, ledger, _lines(work, given), terms.folder))
+    engine = Engine(Steps(work, ledger, terms), Prices(terms.max_credits))
+    yield from engine.run(jobs)
+    report = Report(
+        Path(terms.folder),
+        tuple(sorted(engine.outcomes, key=lambda outcome: outcome.planned.line)),
+        round(engine.prices.spent, 2),
+        (yield from now()).ticks - start,
+        engine.halted,
+    )
+    yield from act(lambda: write_report(report))
+    yield from act(lambda: write_sheet(report))
+    return report
+
+
+def make_terms(
+    out: str | PathLike[str],
+    timeout: float,
+    *,
+    in_flight: int | None,
+    stop: Stop | None,
+    **more: Any,
+) -> Terms:
+    """Make terms of a user's arguments.
+
+    Raises:
+        ConfigurationError: a number is out of range.
+    """
+    try:
+        return Terms(
+            Path(out),
+            timeout,
+            in_flight=in_flight or DEFAULT_IN_FLIGHT,
+            stop=stop or Stop(),
+            **more,
+        )
+    except ValueError as error:
+        raise errors.ConfigurationError(str(error.args[0])) from None
+
+
+def _lines(work: Work, given: Iterable[Mapping[str, Any] | Line | Fault]) -> Iterator[Line | Fault]:
+    """Number jobs that are no lines yet; each may have a `key` beside its parameters."""
+    form = Form(work.catalog)
+    for number, job in enumerate(given, 1):
+        yield job if isinstance(job, Line | Fault) else make_line(number, job, form)

@@ -1,0 +1,312 @@
+"""A batch on its way: which job takes which step next, until nothing is left to do."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from wanflow import errors
+from wanflow._core.effects import Done, Notify, Start, act, join, now
+from wanflow._core.snapshot import Snapshot
+from wanflow._flows.recording import provably_refused
+from wanflow.batch.item import End, Item, Outcome
+from wanflow.batch.prices import Prices, Verdict, kind_of
+from wanflow.batch.retrying import pause_before_again
+from wanflow.batch.steps import Stopped
+from wanflow.batch.survey import new_key, survey
+from wanflow.batch.terms import Tally
+from wanflow.ledger.job import Job
+from wanflow.ledger.usage import credits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wanflow._core.effects import Flow
+    from wanflow.batch.planning import Planned
+    from wanflow.batch.steps import Steps
+
+SUBMIT, WAIT, SAVE = "submit", "wait", "save"
+_GLANCE = 0.25
+"""Seconds after which it is looked whether the batch was asked to stop."""
+_NEVER = float("inf")
+_SHOWN = 5
+# These say that no other job would fare better.
+_HOPELESS = (errors.AuthenticationFailed, errors.InsufficientCredits)
+
+
+@define(eq=False)
+class Engine:
+    """The jobs of one batch, by the step that they are at or wait for."""
+
+    steps: Steps
+    prices: Prices
+    total: int = 0
+    outcomes: list[Outcome] = field(factory=list[Outcome])
+    halted: str = ""
+    _queues: dict[str, deque[Item]] = field(factory=dict[str, "deque[Item]"])
+    _resumed: deque[Item] = field(factory=deque[Item])
+    _later: list[tuple[float, int, Item]] = field(factory=list["tuple[float, int, Item]"])
+    _to_save: list[tuple[float, int, Item]] = field(factory=list["tuple[float, int, Item]"])
+    _flying: dict[str, set[Item]] = field(
+        factory=lambda: {step: set[Item]() for step in (SUBMIT, WAIT, SAVE)}
+    )
+    _ends: Counter[End] = field(factory=Counter[End])
+    _troubles: deque[str] = field(factory=lambda: deque[str](maxlen=_SHOWN))
+
+    def run(self, jobs: Iterable[Planned]) -> Flow[None]:
+        """Do every job; each leaves an outcome, whatever becomes of the others.
+
+        Raises:
+            LedgerError: the ledger can't be read.
+        """
+        yield from self._admit(list(jobs))
+        while not self._over():
+            yield from self._begin()
+            event = yield from join((yield from self._patience()))
+            if isinstance(event, Done):
+                yield from self._take_in(event)
+            yield from self._tell()
+        for item in self._left():
+            yield from self._end(item, End.OPEN if item.task_id else End.UNSENT, self.halted)
+        yield from self._tell()
+
+    def _admit(self, jobs: list[Planned]) -> Flow[None]:
+        """Find out what the ledger knows of the jobs, and queue what is left to do."""
+        self.total = len(jobs)
+        terms, catalog = self.steps.terms, self.steps.work.catalog
+        kinds = [kind_of(catalog, planned.body) for planned in jobs]
+        known = yield from act(
+            lambda: [
+                survey(
+                    self.steps.ledger,
+                    planned,
+                    kind,
+                    retries=terms.retries,
+                    resend=terms.resubmit_uncertain,
+                )
+                for planned, kind in zip(jobs, kinds, strict=True)
+            ]
+        )
+        for kind, (found, attempts) in zip(kinds, known, strict=True):
+            for job in attempts:
+                if job.task_id is not None or job.in_doubt:
+                    self.prices.tell(f"job {job.id}", kind, job.credits)
+            if isinstance(found, Outcome):
+                yield from self._file(found)
+            elif found.task_id is not None:
+                self._resumed.append(found)
+            else:
+                self._queue(found)
+
+    def _queue(self, item: Item) -> None:
+        self._queues.setdefault(item.kind, deque()).append(item)
+
+    def _begin(self) -> Flow[None]:
+        """Start all steps that may be taken now, those whose links die first before the others."""
+        terms, steps = self.steps.terms, self.steps
+        while self._to_save and len(self._flying[SAVE]) < terms.saves:
+            item = heapq.heappop(self._to_save)[2]
+            yield self._start(SAVE, item, steps.save(item))
+        if terms.stop.asked:
+            self.halted = self.halted or "the batch was stopped"
+            return
+        while self._resumed and self._room():
+            item = self._resumed.popleft()
+            yield self._start(WAIT, item, steps.wait(item))
+        ticks = (yield from now()).ticks
+        while self._later and self._later[0][0] <= ticks:
+            self._queue(heapq.heappop(self._later)[2])
+        while len(self._flying[SUBMIT]) < terms.submissions and self._room():
+            chosen = self._next()
+            if chosen is None:
+                return
+            self.prices.begin(chosen.planned.name, chosen.kind)
+            yield self._start(SUBMIT, chosen, steps.submit(chosen))
+
+    def _start(self, step: str, item: Item, flow: Flow[object]) -> Start:
+        self._flying[step].add(item)
+        return Start((step, item), flow, many=step == SAVE)
+
+    def _room(self) -> bool:
+        under_way = sum(len(items) for items in self._flying.values()) + len(self._to_save)
+        return under_way < self.steps.terms.in_flight
+
+    def _next(self) -> Item | None:
+        """Take the first job that may be sent and that the ceiling lets through."""
+        if self.halted:
+            return None
+        for kind, queue in self._queues.items():
+            if queue and self.prices.judge(kind) is Verdict.GO:
+                return queue.popleft()
+        return None
+
+    def _over(self) -> bool:
+        """Tell whether nothing is left that could still be begun, or should be waited for."""
+        if self._flying[SUBMIT] or self._flying[SAVE] or self._to_save:
+            return False
+        if self.steps.terms.stop.asked:
+            return True
+        if self._flying[WAIT] or self._resumed:
+            return False
+        return bool(self.halted) or (not self._later and self._exhausted())
+
+    def _exhausted(self) -> bool:
+        """Tell whether the ceiling lets no job through any more, or none is left; and say why."""
+        verdicts = {self.prices.judge(kind) for kind, queue in self._queues.items() if queue}
+        if verdicts & {Verdict.GO, Verdict.WAIT}:
+            return False
+        if verdicts:
+            self.halted = Verdict.STOP.value if Verdict.STOP in verdicts else Verdict.BLIND.value
+        return True
+
+    def _patience(self) -> Flow[float]:
+        due = self._later[0][0] if self._later else _NEVER
+        return max(0.0, min(_GLANCE, due - (yield from now()).ticks))
+
+    def _take_in(self, done: Done) -> Flow[None]:
+        step, item = done.key
+        self._flying[step].discard(item)
+        if done.error is not None and not isinstance(done.error, errors.WanflowError):
+            raise done.error
+        match step, done.error, done.value:
+            case "submit", None, Snapshot() as accepted:
+                yield from self._accepted(item, accepted)
+            case "wait", None, Snapshot() as ended:
+                self._ended(item, ended)
+            case "save", None, saved:
+                yield from self._saved(item, saved)
+            case "submit", error, _:
+                yield from self._not_accepted(item, error)
+            case _, error, _:
+                yield from self._failed(item, error)
+
+    def _accepted(self, item: Item, accepted: Snapshot) -> Flow[None]:
+        item.job, item.task_id = None, accepted.id
+        item.credits = credits_of(accepted.usage)
+        self.prices.tell(item.planned.name, item.kind, item.credits)
+        if self.halted or self.steps.terms.stop.asked:
+            yield from self._end(item, End.OPEN, "the batch was stopped; the task goes on")
+        else:
+            yield self._start(WAIT, item, self.steps.wait(item))
+
+    def _ended(self, item: Item, ended: Snapshot) -> None:
+        item.snapshot = ended
+        self._settle(item, ended)
+        heapq.heappush(self._to_save, (ended.created or 0.0, item.planned.line, item))
+
+    def _settle(self, item: Item, ended: Snapshot | None) -> None:
+        told = None if ended is None else credits_of(ended.usage)
+        self.prices.settle(item.kind, item.credits, told)
+        item.credits = item.credits if told is None else told
+
+    def _saved(self, item: Item, saved: object) -> Flow[None]:
+        files = saved.files if isinstance(saved, Job) else ()
+        yield from self._file(
+            Outcome(
+                item.planned,
+                End.SAVED,
+                "",
+                item.task_id,
+                item.credits,
+                item.attempt,
+                files,
+                key=item.key,
+            )
+        )
+
+    def _not_accepted(self, item: Item, error: BaseException | None) -> Flow[None]:
+        name, kind, reason = item.planned.name, item.kind, str(error)
+        match error:
+            case errors.LedgerError(task_id=str() as task_id):
+                # It was accepted, and only the record failed.
+                item.task_id = task_id
+                self.prices.doubt(name, kind)
+                yield from self._end(item, End.OPEN, reason)
+            case errors.LedgerError() | errors.InvalidRequest():
+                self.prices.forget(name, kind)
+                yield from self._end(item, _end_of(error), reason)
+            case errors.WanflowError() if not provably_refused(error):
+                self.prices.doubt(name, kind)
+                yield from self._end(item, End.UNCERTAIN, reason)
+            case _:
+                self.prices.forget(name, kind)
+                hopeless = isinstance(error, _HOPELESS)
+                self.halted = self.halted or (reason if hopeless else "")
+                yield from self._end(item, End.UNSENT if hopeless else End.FAILED, reason)
+
+    def _failed(self, item: Item, error: BaseException | None) -> Flow[None]:
+        """Take in a wait or a save that ended with an error."""
+        self._settle(item, error.snapshot if isinstance(error, errors.TaskFailed) else None)
+        if isinstance(error, errors.TaskFailed):
+            pause = pause_before_again(error.code, item.attempt, self.steps.terms.retries)
+            if pause is not None and not self.halted:
+                due = (yield from now()).ticks + pause
+                again = Item(item.planned, item.kind, new_key(), item.attempt + 1)
+                heapq.heappush(self._later, (due, item.planned.line, again))
+                self._troubles.append(f"{error}; submitted again in {pause:g} s")
+                return
+        yield from self._end(item, _end_of(error), str(error))
+
+    def _left(self) -> list[Item]:
+        queued = [item for queue in self._queues.values() for item in queue]
+        later = [item for _, _, item in self._later]
+        return [*self._flying[WAIT], *self._resumed, *queued, *later]
+
+    def _end(self, item: Item, end: End, reason: str) -> Flow[None]:
+        made = Outcome(
+            item.planned,
+            end,
+            reason,
+            item.task_id,
+            item.credits,
+            item.attempt if end is not End.UNSENT else item.attempt - 1,
+            key=item.key,
+        )
+        yield from self._file(made)
+
+    def _file(self, outcome: Outcome) -> Flow[None]:
+        self.outcomes.append(outcome)
+        self._ends[outcome.end] += 1
+        if outcome.end in {End.FAILED, End.UNCERTAIN} and not outcome.earlier:
+            self._troubles.append(f"line {outcome.planned.line}: {outcome.reason}")
+        if self.steps.terms.on_outcome is not None:
+            yield Notify(self.steps.terms.on_outcome, outcome)
+
+    def _tell(self) -> Flow[None]:
+        if self.steps.terms.on_tally is not None:
+            yield Notify(self.steps.terms.on_tally, self.tally())
+
+    def tally(self) -> Tally:
+        """Return how the batch stands."""
+        flying = {step: len(items) for step, items in self._flying.items()}
+        saving = flying[SAVE] + len(self._to_save)
+        under_way = flying[SUBMIT] + flying[WAIT] + saving
+        return Tally(
+            total=self.total,
+            saved=self._ends[End.SAVED],
+            failed=self._ends[End.FAILED],
+            uncertain=self._ends[End.UNCERTAIN],
+            waiting=self.total - len(self.outcomes) - under_way,
+            submitting=flying[SUBMIT],
+            running=flying[WAIT],
+            saving=saving,
+            credits=round(self.prices.spent, 2),
+            troubles=tuple(self._troubles),
+        )
+
+
+def _end_of(error: BaseException | None) -> End:
+    match error:
+        case errors.JobTaken():
+            return End.TAKEN
+        case errors.LinkExpired():
+            return End.FAILED
+        case Stopped() | errors.WaitTimeout() | errors.DownloadFailed():
+            return End.OPEN
+        case errors.LedgerError():
+            return End.UNSENT
+        case _:
+            return End.FAILED

@@ -1,0 +1,114 @@
+"""All lines are checked before the first is sent, and each becomes a named job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import field, frozen
+
+from wanflow.batch.line import Fault, Line, invalid
+from wanflow.errors import InvalidRequest
+from wanflow.ledger.encounter import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from wanflow._flows.order import Order
+    from wanflow.ledger import Ledger
+
+
+@frozen
+class Planned:
+    """A job of the batch: `name` is the same for the same job in every run."""
+
+    line: int
+    name: str
+    model: str
+    body: dict[str, Any] = field(repr=False)
+    content: bytes = field(repr=False)
+    key: str | None = None
+
+
+class Checker(Protocol):
+    """Checks a request and builds what would be sent."""
+
+    def order(
+        self,
+        request: object | None,
+        parameters: Mapping[str, Any],
+        model: str | None,
+        extra: Mapping[str, Any] | None,
+        validate: bool,
+        idempotency_key: str | None,
+    ) -> Order:
+        """Return what would be sent."""
+        ...
+
+
+def plan(
+    checker: Checker, ledger: Ledger, lines: Iterable[Line | Fault], folder: Path
+) -> list[Planned]:
+    """Check every line, and return the jobs, those of equal keys once.
+
+    A job without a key of the user's is named after its folder, its request and how many like it
+    come before: the same batch into the same folder is the same jobs.
+
+    Raises:
+        InvalidBatch: something is wrong with a line; all that is wrong is listed.
+    """
+    faults: list[Fault] = []
+    jobs: dict[str, Planned] = {}
+    twins: Counter[str] = Counter()
+    for line in lines:
+        found = line if isinstance(line, Fault) else _planned(checker, line, folder, twins)
+        faults.extend(_faults(found, jobs, ledger))
+        if isinstance(found, Planned):
+            jobs.setdefault(found.name, found)
+    if faults:
+        raise invalid(faults)
+    return list(jobs.values())
+
+
+def _planned(
+    checker: Checker, line: Line, folder: Path, twins: Counter[str]
+) -> Planned | list[Fault]:
+    try:
+        order = checker.order(line.body, {}, None, None, True, None)
+    except InvalidRequest as error:
+        said = [violation.message for violation in error.violations] or [str(error)]
+        return [Fault(line.number, message) for message in said]
+    content = order.request.content or b""
+    name = line.key
+    if name is None:
+        digest = sha256(f"{folder.absolute()}\n".encode() + content).hexdigest()[:24]
+        twins[digest] += 1
+        name = f"{digest}.{twins[digest]}"
+    return Planned(line.number, name, order.model, order.body, content, line.key)
+
+
+def _faults(
+    found: Planned | Fault | list[Fault], jobs: Mapping[str, Planned], ledger: Ledger
+) -> Iterator[Fault]:
+    match found:
+        case Planned():
+            yield from _clashes(found, jobs, ledger)
+        case Fault():
+            yield found
+        case _:
+            yield from found
+
+
+def _clashes(job: Planned, jobs: Mapping[str, Planned], ledger: Ledger) -> Iterator[Fault]:
+    """Find another request under the same key, in this batch or in the ledger."""
+    twin = jobs.get(job.name)
+    if twin is not None and twin.content != job.content:
+        yield Fault(job.line, f"key {job.key!r} is that of another request on line {twin.line}")
+    if twin is None and job.key is not None:
+        for before in ledger.named(job.name):
+            if before.digest != digest_of(before.key or "", job.content):
+                text = f"key {job.key!r} was used for another request before (job {before.id})"
+                yield Fault(job.line, text)
+                return

@@ -1,0 +1,106 @@
+"""What a batch came to: as a value, as JSON, as a table, and the pages beside the files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from wanflow.batch.item import End, Outcome
+from wanflow.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@frozen
+class Report:
+    """The outcomes of a batch in the order of its lines.
+
+    `stopped` says why jobs were left unsent, empty where none was; `spent` are the credits of all
+    runs of the batch so far, `seconds` those that this run took.
+    """
+
+    folder: Path
+    outcomes: tuple[Outcome, ...]
+    spent: float
+    seconds: float
+    stopped: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every job is done and its files are saved."""
+        return all(outcome.end is End.SAVED for outcome in self.outcomes)
+
+    @property
+    def counts(self) -> Counter[End]:
+        """How many jobs came to which end."""
+        return Counter(outcome.end for outcome in self.outcomes)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the report as JSON can hold it."""
+        return {
+            "folder": str(self.folder),
+            "complete": self.complete,
+            "stopped": self.stopped,
+            "spent": self.spent,
+            "seconds": round(self.seconds, 3),
+            "counts": {str(end): self.counts[end] for end in End},
+            "jobs": [facts_of(outcome) for outcome in self.outcomes],
+        }
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """Return the jobs that are not done as rows: line, end, key or task, and why."""
+        for outcome in self.outcomes:
+            if outcome.end is not End.SAVED:
+                planned = outcome.planned
+                where = planned.key or outcome.task_id or ""
+                yield str(planned.line), str(outcome.end), where, outcome.reason
+
+
+def facts_of(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as JSON can hold it."""
+    return {
+        "line": outcome.planned.line,
+        "key": outcome.planned.key,
+        "end": str(outcome.end),
+        "reason": outcome.reason,
+        "model": outcome.planned.model,
+        "task_id": outcome.task_id,
+        "idempotency_key": outcome.key,
+        "credits": outcome.credits,
+        "attempts": outcome.attempts,
+        "earlier": outcome.earlier,
+        "files": [
+            {"path": str(file.path), "size": file.size, "sha256": file.sha256}
+            for file in outcome.files
+        ],
+        "request": outcome.planned.body,
+    }
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or as it was.
+
+    Raises:
+        LedgerError: the disk refuses it.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LedgerError(f"{path} can't be written: {error.strerror}", path=str(path)) from error
+
+
+def write_report(report: Report) -> Path:
+    """Write the report as `report.json` beside the files, and return its path."""
+    path = report.folder / "report.json"
+    write_whole(path, json.dumps(report.facts(), ensure_ascii=False, indent=1) + "\n")
+    return path

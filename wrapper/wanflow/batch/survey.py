@@ -1,0 +1,77 @@
+"""What the ledger knows of a batch's jobs already, and what is left to do for each."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from wanflow.batch.item import End, Item, Outcome
+from wanflow.batch.retrying import pause_before_again
+from wanflow.ledger import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow.batch.planning import Planned
+    from wanflow.ledger import Job, Ledger
+
+
+def survey(
+    ledger: Ledger, planned: Planned, kind: str, *, retries: int, resend: bool
+) -> tuple[Item | Outcome, list[Job]]:
+    """Return a job as what is left to do, or as what became of it; and its attempts so far."""
+    attempts = ledger.named(planned.name)
+    if not attempts:
+        return Item(planned, kind, new_key()), []
+    last = attempts[-1]
+    item = Item(planned, kind, last.key or new_key(), last.attempt, last, task_id=last.task_id)
+    again = pause_before_again(last.code, last.attempt, retries) is not None
+    if last.state is State.FAILED and again:
+        return Item(planned, kind, new_key(), last.attempt + 1), attempts
+    end = _end_of(ledger, last, resend=resend)
+    if end is not None:
+        return _outcome(item, end, last), attempts
+    item.resend, item.credits = last.in_doubt, last.credits
+    return item, attempts
+
+
+def _end_of(ledger: Ledger, job: Job, *, resend: bool) -> End | None:
+    """Return what became of a job, None where something is left to do."""
+    match job.state:
+        case State.SAVED if all(_is_whole(file.path, file.size) for file in job.files):
+            return End.SAVED
+        case State.FAILED | State.LOST:
+            return End.FAILED
+        case State.INTENT | State.UNCERTAIN if ledger.living(job):
+            return End.TAKEN
+        case State.INTENT | State.UNCERTAIN if not resend:
+            return End.UNCERTAIN
+        case _:
+            return None
+
+
+def new_key() -> str:
+    """Draw an idempotency key."""
+    return uuid.uuid4().hex
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def _outcome(item: Item, end: End, job: Job) -> Outcome:
+    reason = " ".join(filter(None, (job.code, job.reason)))
+    return Outcome(
+        item.planned,
+        end,
+        reason,
+        job.task_id,
+        job.credits,
+        job.attempt,
+        job.files,
+        earlier=True,
+        key=job.key,
+    )
