@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import httpx
 from attrs import frozen
+from contract_tests.laws.promises import packaged_promises
 from contract_tests.laws.purse import FREE, Purse
 from contract_tests.laws.target import Target
 from contract_tests.laws.wire import Wire
@@ -71,48 +72,63 @@ class Aim:
             )
         given = {"one": self.api_key, "two": self.api_key2}
         keys = {name: key for name, key in given.items() if key}
-        steered = is_mock(base_url)
+        controls = controls_of(base_url)
+        steered = controls is not None
         any_key = steered and _lets_any_key_in(base_url)
         if any_key:
             keys.setdefault("two", f"two-{uuid4().hex}")
         limit = self.spend_limit if self.spend_limit is not None else (FREE if steered else 0.0)
         near = httpx.URL(base_url).host in _LOOPBACK
         rate = self.rate or (0.0 if steered or near else _RATE)
-        wire = Wire(base_url, tuple(keys.values()), rate)
+        wire = Wire(base_url, tuple(keys.values()), rate, patience=10.0 if near else 30.0)
         return Target(
             wire,
             keys,
             Purse(limit),
             steered=steered,
             any_key=any_key,
-            idempotent=self.idempotent,
+            idempotent=self.idempotent or bool((controls or {}).get("idempotency")),
+            calls_here=steered and _calls_here(base_url, self.api_key),
             pause=0.02,
-            longest=20.0 if steered else 900.0,
+            longest=20.0 if steered else 120.0 if near else 900.0,
         )
 
 
-def is_mock(base_url: str) -> bool:
-    """Tell whether a server has the mock's controls.
+def controls_of(base_url: str) -> dict[str, Any] | None:
+    """Return what a mock says of its health; None for a server without the mock's controls.
 
     Raises:
         AimMissing: nobody answers there.
     """
     try:
         answer = httpx.get(httpx.URL(base_url).join(_HEALTH), trust_env=False, timeout=10)
-        found = answer.status_code == 200 and answer.json().get("status") == "ok"
+        said = answer.json() if answer.status_code == 200 else None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise AimMissing(f"{base_url} is no base URL: {error}") from error
     except httpx.HTTPError as error:
         raise AimMissing(f"{base_url} doesn't answer: {error}") from error
-    except (ValueError, AttributeError):
-        return False
-    return bool(found)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) and said.get("status") == "ok" else None
 
 
 def _lets_any_key_in(base_url: str) -> bool:
+    """Ask a mock's own side, so that a fault of the API's side isn't taken for its way."""
     headers = {"Authorization": f"Bearer stranger-{uuid4().hex}"}
-    url = f"{base_url}/v1/tasks/task-unified-1-stranger"
-    return httpx.get(url, headers=headers, trust_env=False, timeout=10).status_code != 401
+    url = httpx.URL(base_url).join("/_mock/account")
+    return httpx.get(url, headers=headers, trust_env=False, timeout=10).status_code == 200
+
+
+def _calls_here(base_url: str, api_key: str) -> bool:
+    """Tell whether a mock takes callback URLs of this machine, which is a choice of its own."""
+    models = packaged_promises().catalog.models.values()
+    model = next((one for one in models if "callback_url" in one.parameters), None)
+    if model is None:
+        return False
+    body = {**model.example, "callback_url": "http://127.0.0.1:9/callback"}
+    headers = {"Authorization": f"Bearer {api_key}"}
+    url = base_url + model.path
+    return httpx.post(url, json=body, headers=headers, trust_env=False, timeout=10).is_success
 
 
 def _opened(target: Target) -> Iterator[Target]:

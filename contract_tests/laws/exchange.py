@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import Any
+from typing import Any, NoReturn
 
 from attrs import field, frozen
 
 SHOWN = 1500
+SHORTEST = 8
+"""Shorter keys than this are words that any text may have."""
 _OWN_KEYS = ("$API_KEY", "$API_KEY2")
 _DULL = frozenset({"host", "user-agent", "accept", "accept-encoding", "connection"})
 
@@ -44,7 +46,7 @@ class Exchange:
         Raises:
             ValueError: it isn't JSON in UTF-8.
         """
-        return json.loads(self.content.decode("utf-8"))
+        return json.loads(self.content.decode("utf-8"), parse_constant=_no_constant)
 
     def asked(self) -> Any:
         """Return the decoded body of the request, None where it isn't JSON."""
@@ -56,7 +58,8 @@ class Exchange:
     def blotted(self, text: str) -> str:
         """Return a text in which each key is replaced by the name of its variable."""
         for name, secret in zip(_OWN_KEYS, self.secrets, strict=False):
-            text = text.replace(secret, name) if secret else text
+            text = text.replace(f"Bearer {secret}", f"Bearer {name}")
+            text = text.replace(secret, name) if len(secret) >= SHORTEST else text
         return text
 
     def curl(self) -> str:
@@ -80,6 +83,10 @@ class Exchange:
         """Return the exchange in two lines: the command, and what came back."""
         body = self.content[:300].decode("utf-8", "replace")
         return f"{self.curl()}\n-> {self.status} {self.blotted(body)}"
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _quoted(part: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 from contract_tests.laws.answers import judge_answer
+from contract_tests.laws.exchange import SHORTEST
 from contract_tests.laws.law import Law
 from contract_tests.laws.life import Life, born
 from contract_tests.laws.promises import Promised, Promises, packaged_promises
@@ -34,6 +35,8 @@ GUARDED = Law(
 UNKNOWN = Law("unknown-id", "An id that names no task of the account is answered with 400 or 404.")
 FOUND = Law("found", "A task can be queried from its submission on.", "links: getTask")
 PRIVATE = Law("private", "A task is seen by its own account only.")
+LEAK = Law("leak", "No answer shows an API key.")
+RULE = Law("one-rule", "A model is billed by one rule, and an account belongs to one group.")
 NEW = Law("new-task", "Two submissions are two tasks.")
 SETTLES = Law("settles", "A task comes to an end.")
 
@@ -44,7 +47,8 @@ class Target:
 
     `keys` are API keys by the name of their account, the first one the suite's own; `steered`
     tells that the server has the mock's controls, `any_key` that each key is an account to it,
-    `idempotent` that it is known to honour idempotency keys; `pause` and `longest` are in seconds.
+    `idempotent` that it is known to honour idempotency keys, `calls_here` that it calls back to
+    this machine; `pause` and `longest` are in seconds.
     """
 
     wire: Wire
@@ -53,10 +57,12 @@ class Target:
     steered: bool = False
     any_key: bool = False
     idempotent: bool = False
+    calls_here: bool = False
     pause: float = 0.0
     longest: float = 900.0
     promises: Promises = field(factory=packaged_promises)
     lives: dict[str, Life] = field(factory=dict, repr=False)
+    _rules: dict[tuple[str, str], tuple[Any, Exchange]] = field(factory=dict, repr=False)
     boundaries: Counter[str] = field(factory=Counter, repr=False)
 
     @property
@@ -113,8 +119,16 @@ class Target:
             return
         headers = {"Content-Type": "application/json"}
         content = json.dumps({"seconds": seconds}).encode()
-        url = f"{self.base_url[: self.base_url.index('/', 8)]}/_mock/clock/advance"
-        self.wire.send("POST", url, headers, content)
+        self.wire.send("POST", self._control("clock/advance"), headers, content)
+
+    def account_terms(self) -> dict[str, Any]:
+        """Return what a steered server says of the suite's own account."""
+        shown = self.wire.send("GET", self._control("account"), self.authorization())
+        found = shown.json() if shown.status == 200 else {}
+        return dict(found)
+
+    def _control(self, name: str) -> str:
+        return f"{self.base_url[: self.base_url.index('/', 8)]}/_mock/{name}"
 
     def adopt(
         self,
@@ -185,6 +199,8 @@ class Target:
         """Send a request as it is, and judge its answer by what the documents say of it."""
         promised = self.promises.at(path)
         verdict = _verdict(promised, method, headers, content)
+        if self.calls_here and content is not None and _THIS_MACHINE.search(content):
+            verdict = verdict and Verdict(Word.OPEN, "this mock calls back to this machine")
         self.purse.permit(verdict, content)
         exchange = self.wire.send(method, path, headers, content)
         if promised is not None:
@@ -202,6 +218,10 @@ class Target:
         asked_for = _asked_for(exchange) if self.steered else None
         if asked_for != exchange.status:
             NO_FAULT.holds(exchange.status < 500 or exchange.status == 501, "", exchange)
+        shown = any(
+            key.encode() in exchange.content for key in self.keys.values() if len(key) >= SHORTEST
+        )
+        LEAK.holds(not shown or exchange.status >= 500, "a key is in the answer", exchange)
         if promised is None or exchange.method != promised.operation.method.upper():
             return
         body = judge_answer(promised, exchange)
@@ -229,11 +249,20 @@ class Target:
         if exchange.status == 200:
             asked = exchange.asked()
             life = born(self.models[asked["model"]], asked, account, body, exchange)
+            self._judge_rules(life, exchange)
             known = self.lives.get(life.id)
             if known is None:
                 self.lives[life.id] = life
             elif exchange.header("idempotency-replayed") != "true":
                 NEW.broken(f"{life.id} was there before", known.first, exchange)
+
+    def _judge_rules(self, life: Life, exchange: Exchange) -> None:
+        usage = life.receipt.get("usage")
+        for name, whose in (("billing_rule", life.model.name), ("user_group", life.key)):
+            told = usage.get(name) if isinstance(usage, dict) else None
+            if told is not None:
+                was, first = self._rules.setdefault((name, whose), (told, exchange))
+                RULE.holds(was == told, f"{name} was {was}, is {told}", first, exchange)
 
     def _judge_look(self, account: str, body: Any, exchange: Exchange) -> None:
         life = self.lives.get(exchange.path.rpartition("/")[2])
@@ -264,6 +293,9 @@ class Target:
         return token if known is None and self.any_key and _TOKEN.fullmatch(token) else known
 
 
+_THIS_MACHINE = re.compile(
+    rb'"callback_url": ?"\w*:?(//)?(localhost|0x[0-9a-f]+|[0-9]+|127[0-9.]+|\[[0-9a-f:.]+\])[:/]'
+)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from contract_tests.laws.boundaries import cheapest
 from contract_tests.laws.files import LINK, SIZE, kind_of, png_size
@@ -24,13 +25,21 @@ SIZED = [
 ]
 
 
+def followed(target, life, link: str):
+    """The answer of what a link leads to."""
+    try:
+        return target.wire.send("GET", link)
+    except httpx.HTTPError as error:
+        LINK.broken(f"{type(error).__name__} at {link}", life.last)
+
+
 def fetched(target, life) -> list[bytes]:
     """The files of a completed task; those of another store than the web are left alone."""
     contents = []
     for link in life.links:
         if urlsplit(link).scheme not in {"http", "https"}:
             continue
-        exchange = target.wire.send("GET", link)
+        exchange = followed(target, life, link)
         LINK.holds(exchange.status == 200, f"{exchange.status}", life.last, exchange)
         kind = kind_of(exchange.content)
         LINK.holds(kind == life.model.kind, f"a file of kind {kind}", life.last, exchange)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from contract_tests.laws.boundaries import cheapest
+from contract_tests.laws.law import Law
 from contract_tests.laws.life import BUSINESS_CODES
 from contract_tests.laws.promises import packaged_promises
-from contract_tests.laws.target import FOUND, PRIVATE, UNKNOWN, Target
+from contract_tests.laws.target import FOUND, NEW, PRIVATE, UNKNOWN, Target
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -16,6 +18,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_m
 if TYPE_CHECKING:
     from contract_tests.laws.life import Life
 
+ASKED = Law("asked-end", "A task ends as the server was asked to have it end.")
 PACE = "X-Mock-Pace"
 FAST = settings(
     max_examples=25,
@@ -37,6 +40,10 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
     class Lives(RuleBasedStateMachine):
         lives = Bundle("lives")
 
+        def __init__(self) -> None:
+            super().__init__()
+            self.endings: dict[str, str | None] = {}
+
         @rule(
             target=lives,
             name=st.sampled_from(names),
@@ -55,6 +62,7 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
             if ending is not None:
                 body["prompt"] = f"a cat [mock:fail={ending}]"
             life = target.submit(body, account, **({PACE: pace} if pace else {}))
+            self.endings[life.id] = ending
             return target.look(life)
 
         @rule(life=lives)
@@ -65,6 +73,10 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
         def wait(self, life: Life) -> None:
             target.wait(life)
             target.look(life)
+            wanted = self.endings.get(life.id)
+            if wanted is not None:
+                told = (life.state.get("error") or {}).get("code")
+                ASKED.holds(told == wanted, f"{life.status} ({told}), not {wanted}", life.last)
 
         @rule(life=lives, account=st.sampled_from(accounts))
         def pry(self, life: Life, account: str) -> None:
@@ -98,8 +110,22 @@ def test_a_long_life_is_orderly(target, name) -> None:
     pace = {PACE: "looks=6"} if target.steered else {}
     life = target.submit(cheapest(target.models[name]), **pace)
     target.wait(life)
-    for _ in range(3):
+    for _ in range(6):
         target.look(life)
+
+
+@pytest.mark.fast
+def test_submissions_at_once_are_tasks_of_their_own(target) -> None:
+    """Requests that come together are not mixed up: each task has what it was asked for."""
+    models = [one for one in target.models.values() if "n" in one.parameters]
+    counts = range(1, 5) if target.purse.roomy else range(1, 2)
+    bodies = [{**cheapest(model), "n": count} for model in models for count in counts]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        lives = list(pool.map(target.submit, bodies))
+    assert lives
+    NEW.holds(len({life.id for life in lives}) == len(bodies), "two have one id", lives[0].first)
+    for life in lives:
+        target.wait(life)
 
 
 @pytest.mark.fast

@@ -15,21 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ANSWERS = Law("answers", "Every request is answered, in time and by HTTP's rules.")
-PATIENCE = 20.0
+PATIENCE = 30.0
 _KEPT = 2000
 
 
 @define(eq=False)
 class Wire:
-    """A connection to a target. `rate` is in requests a second, 0 for no limit.
+    """A connection to a target.
 
-    `secrets` are the keys that no text may show.
+    `rate` is in requests a second, 0 for no limit; `patience` is in seconds; `secrets` are
+    the keys that no text may show.
     """
 
     base_url: str
     secrets: tuple[str, ...] = field(repr=False, default=())
     rate: float = 0.0
     dry: bool = False
+    patience: float = PATIENCE
     sent: int = 0
     statuses: Counter[tuple[str, int]] = field(factory=Counter, repr=False)
     journal: deque[Exchange] = field(factory=lambda: deque(maxlen=_KEPT), repr=False)
@@ -39,7 +41,7 @@ class Wire:
     def __attrs_post_init__(self) -> None:
         """Open the client; proxies and other settings of the environment are left alone."""
         limits = httpx.Limits(keepalive_expiry=3.0)
-        self._client = httpx.Client(trust_env=False, timeout=PATIENCE, limits=limits)
+        self._client = httpx.Client(trust_env=False, timeout=self.patience, limits=limits)
 
     def send(
         self,

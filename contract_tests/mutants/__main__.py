@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contract_tests.mutants import by_hand_answers, by_hand_states, mechanical
+from contract_tests.mutants import by_hand_answers, by_hand_callbacks, by_hand_states, mechanical
 from contract_tests.mutants.mutant import MUTANTS, VERSION
 from contract_tests.mutants.plain import killed_plainly
 from contract_tests.mutants.report import page
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "mutants.md"
-assert by_hand_answers, by_hand_states
+assert all((by_hand_answers, by_hand_states, by_hand_callbacks))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ What is compared is told without what differs from run to run: ids, ports, and t
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from attrs import define, field
 from contract_tests.laws.boundaries import cheapest
+from contract_tests.laws.receiver import Receiver
 from contract_tests.mutants.layer import MutatedServer
 
 from wanflow.mock import MockServer
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from contract_tests.mutants.mutant import Mutant
 
+_AHEAD = 600
 KEY, OTHER_KEY = "witness-key-of-the-first", "witness-key-of-another"
 _ID = re.compile(r"task-(?:unified-)?[0-9]+-[a-z0-9]+")
 _HEADERS = ("content-type", "retry-after", "idempotency-replayed")
@@ -58,17 +61,15 @@ class Stage:
             self.told.append(f"{method} -> {type(error).__name__}")
             return {}
         shown = [f"{name}: {answer.headers.get(name)}" for name in _HEADERS]
-        kind = answer.content[:24].hex() if "/media/" in url else self._plain(answer.text)
+        kind = answer.content[:24].hex() if "/media/" in url else self.plain(answer.text)
         self.told.append(f"{method} -> {answer.status_code} {shown} {kind}")
         try:
             return answer.json()
         except ValueError:
             return {}
 
-    def _plain(self, text: str) -> str:
-        now = int(time.time())
-        for moment in range(now - 30, now + 2):
-            text = re.sub(rf"\b{moment}\b(?!-)", "NOW", text)
+    def plain(self, text: str) -> str:
+        text = re.sub(r"\b[0-9]{10}\b(?!-)", _moment, text)
         text = re.sub(r"127\.0\.0\.1:[0-9]+", "HOST", text)
         return _ID.sub(lambda found: self._named(found[0]), text)
 
@@ -77,6 +78,11 @@ class Stage:
             name, f"{'task-unified' if 'unified' in name else 'task'}-{len(self._names)}"
         )
         return self._names[name]
+
+
+def _moment(found: re.Match[str]) -> str:
+    """Tell the present, and the future that a clock was advanced to, by one word."""
+    return "NOW" if -60 < int(found[0]) - time.time() < _AHEAD else found[0]
 
 
 def an_image() -> Any:
@@ -92,12 +98,24 @@ def a_film() -> Any:
 
 
 def shows(mutant: Mutant) -> list[str] | None:
-    """Return what the faulty server tells, None where it is what the whole one tells."""
-    with MockServer(looks=2) as whole:
-        right = _played(whole, mutant)
-    with MutatedServer(mutant, looks=2) as faulty:
+    """Return what the faulty server tells, None where it is what the whole one tells.
+
+    Raises:
+        RuntimeError: the whole one doesn't tell the same twice, so that nothing would be shown.
+    """
+    right, again = (_on_the_whole(mutant) for _ in range(2))
+    if right != again:
+        raise RuntimeError(f"the witness {mutant.script} tells other things each time")
+    with MutatedServer(mutant, looks=2, **mutant.options) as faulty:
+        if mutant.tamper is not None:
+            mutant.tamper(faulty)
         wrong = _played(faulty, mutant)
     return wrong if wrong != right else None
+
+
+def _on_the_whole(mutant: Mutant) -> list[str]:
+    with MockServer(looks=2, **mutant.options) as whole:
+        return _played(whole, mutant)
 
 
 def _played(server: MockServer, mutant: Mutant) -> list[str]:
@@ -160,6 +178,22 @@ def _prices(stage: Stage) -> None:
         stage.post({**cheapest(a_film()), "duration": duration})
 
 
+def _callbacks(stage: Stage) -> None:
+    """Have a completed task and a failed one told to a receiver that refuses them all."""
+    with Receiver() as receiver:
+        for number, prompt in enumerate(("a cat", _FAILS)):
+            hook = f"hook-{number}"
+            address = receiver.address(hook, 503, 503, 503, 503, 503)
+            made = stage.post({**cheapest(an_image()), "prompt": prompt, "callback_url": address})
+            for _ in range(2):
+                stage.get(str(made.get("id")))
+            for _ in range(6):
+                told = receiver.next(hook, 0.25)
+                stage.told.append(stage.plain(json.dumps(told.body if told else None)))
+                url = f"{stage.base_url[: stage.base_url.index('/', 8)]}/_mock/clock/advance"
+                httpx.post(url, json={"seconds": 5}, trust_env=False)
+
+
 _ONE, _TWO = (
     {"Idempotency_Key": "witness-key-00000001"},
     {"Idempotency_Key": "witness-key-00000002"},
@@ -192,4 +226,5 @@ SCRIPTS: dict[str, Callable[[Stage], Any]] = {
     "misused-key": _misused,
     "stranger": _stranger,
     "prices": _prices,
+    "callback": _callbacks,
 }
