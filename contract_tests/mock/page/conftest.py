@@ -56,6 +56,11 @@ class Browser:
         self._call("Page.navigate", url=url)
         self.until("document.documentElement.dataset.ready === 'yes'")
 
+    def leave(self) -> None:
+        """Go to an empty page, and stop whatever the last one was loading."""
+        self._call("Page.navigate", url="about:blank")
+        self.until("location.href === 'about:blank'")
+
     def __call__(self, expression: str) -> Any:
         """Evaluate JavaScript in the page."""
         found = self._call(
@@ -178,4 +183,5 @@ def browser(tab: Browser, server: MockServer) -> Iterator[Browser]:
     tab.problems.clear()
     tab.open(f"{server.url}/_mock/")
     yield tab
+    tab.leave()  # before its server ends, which the page would complain of
     assert tab.problems == []
