@@ -24,7 +24,7 @@ from wanflow._clock import SystemClock
 from wanflow._core.effects import Instant
 from wanflow._drive import AsyncDriver, SyncDriver
 from wanflow._hub import Hub
-from wanflow._settings import Line, make_settings
+from wanflow._settings import Route, make_settings
 from wanflow._work import Work
 from wanflow.errors import WanflowError
 
@@ -148,7 +148,7 @@ def outcome_of(value: object) -> object:
 
 def played_sync(script: list[Any]) -> tuple[object, list[object]]:
     clock = FakeClock()
-    line = Line(transport=httpx.MockTransport(handler(script, clock.trace)))
+    line = Route(transport=httpx.MockTransport(handler(script, clock.trace)))
     settings = make_settings("a-key", "http://api.example/base", line=line)
     driver = SyncDriver(settings, hub=Hub(clock))
     try:
@@ -161,7 +161,7 @@ def played_sync(script: list[Any]) -> tuple[object, list[object]]:
 def played_async(script: list[Any]) -> tuple[object, list[object]]:
     async def play() -> tuple[object, list[object]]:
         clock = FakeClock()
-        line = Line(transport=httpx.MockTransport(handler(script, clock.trace)))
+        line = Route(transport=httpx.MockTransport(handler(script, clock.trace)))
         settings = make_settings("a-key", "http://api.example/base", line=line)
         driver = AsyncDriver(settings, hub=Hub(clock))
         try:

@@ -9,6 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wanflow._check import check_audio as check_audio
+    from wanflow._check import check_image as check_image
+    from wanflow._core.download import Progress as Progress
+    from wanflow._core.preview import Preview as Preview
     from wanflow._core.snapshot import Snapshot as Snapshot
     from wanflow.async_client import AsyncClient as AsyncClient
     from wanflow.async_client import AsyncResult as AsyncResult
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from wanflow.errors import PermissionDenied as PermissionDenied
     from wanflow.errors import RateLimited as RateLimited
     from wanflow.errors import RequestTooLarge as RequestTooLarge
+    from wanflow.errors import RequestWarning as RequestWarning
     from wanflow.errors import ServerError as ServerError
     from wanflow.errors import SubmitUncertain as SubmitUncertain
     from wanflow.errors import TaskFailed as TaskFailed
@@ -44,6 +49,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "check_audio": "_check",
+    "check_image": "_check",
+    "Preview": "_core.preview",
+    "Progress": "_core.download",
     "AsyncClient": "async_client",
     "AsyncResult": "async_client",
     "AsyncTask": "async_client",
@@ -74,8 +83,11 @@ __all__ = [
     "LinkExpired",
     "NotFound",
     "PermissionDenied",
+    "Preview",
+    "Progress",
     "RateLimited",
     "RequestTooLarge",
+    "RequestWarning",
     "Result",
     "ServerError",
     "Snapshot",
@@ -88,6 +100,8 @@ __all__ = [
     "WaitTimeout",
     "WanflowError",
     "__version__",
+    "check_audio",
+    "check_image",
 ]
 
 

@@ -24,13 +24,13 @@ from wanflow._deadline import bound_exchanges
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-    from wanflow._settings import Line
+    from wanflow._settings import Route
 
 
 class Lane:
     """The connections of a sync client to one kind of host. Threads share it."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Route) -> None:
         self._line = line
         self._slots = threading.BoundedSemaphore(line.connections)
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class _Home:
 class AsyncLane:
     """The connections of an async client to one kind of host, made anew in each event loop."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Route) -> None:
         self._line = line
         self._homes: list[_Home] = []
 
@@ -144,7 +144,7 @@ def _ended(token: Any) -> bool:
     return bool(getattr(native, "is_closed", bool)())
 
 
-def _crowded(line: Line, patience: float) -> Fault:
+def _crowded(line: Route, patience: float) -> Fault:
     return Fault(
         f"none of the {line.connections} connections became free in {patience:g} s", sent=False
     )

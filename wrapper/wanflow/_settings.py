@@ -61,7 +61,7 @@ class Key:
 
 
 @frozen
-class Line:
+class Route:
     """How hosts are reached, in httpx's terms: a transport of the user's, or how to make one."""
 
     connections: int = DEFAULT_CONNECTIONS
@@ -79,10 +79,11 @@ class Settings:
     timeout: float = DEFAULT_TIMEOUT
     retry_for: float = DEFAULT_RETRY
     rate: float = DEFAULT_RATE
-    line: Line = field(factory=Line)
+    line: Route = field(factory=Route)
+    uploader: Any = field(default=None, repr=False)
 
     @property
-    def lines(self) -> tuple[Line, Line]:
+    def lines(self) -> tuple[Route, Route]:
         """The line to the API, and the one to the hosts of files."""
         few = min(_FILE_CONNECTIONS, self.line.connections)
         return self.line, evolve(self.line, connections=few)
@@ -109,7 +110,8 @@ def make_settings(
     timeout: float = DEFAULT_TIMEOUT,
     retry_for: float = DEFAULT_RETRY,
     rate: float = DEFAULT_RATE,
-    line: Line | None = None,
+    line: Route | None = None,
+    uploader: Any = None,
 ) -> Settings:
     """Make settings of arguments, and of the environment where they are absent.
 
@@ -117,7 +119,9 @@ def make_settings(
         ConfigurationError: the key or the URL is missing or malformed, or a number out of range.
     """
     where = _base_url(base_url)
-    return _checked(Settings(where, _key(api_key), timeout, retry_for, rate, line or Line()))
+    return _checked(
+        Settings(where, _key(api_key), timeout, retry_for, rate, line or Route(), uploader)
+    )
 
 
 def _checked(settings: Settings) -> Settings:

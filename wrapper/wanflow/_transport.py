@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wanflow._core.effects import Fetch, Request
-    from wanflow._settings import Key, Line, Settings
+    from wanflow._settings import Key, Route, Settings
 
 # Raised before a byte of the request was written. Everything else may have come after.
 _UNSENT = (
@@ -42,7 +42,7 @@ def timeouts(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=seconds / 3, pool=min(_POOL_PATIENCE, seconds / 3))
 
 
-def options(line: Line) -> dict[str, Any]:
+def options(line: Route) -> dict[str, Any]:
     """Return the arguments for an httpx client: no key in its headers, no redirect followed."""
     limits = httpx.Limits(
         max_connections=line.connections,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
     from wanflow._core.effects import Fetch, Reply, Request
-    from wanflow._settings import Line, Settings
+    from wanflow._settings import Route, Settings
 
 
 class Wire:
@@ -26,7 +26,7 @@ class Wire:
     keeps a look at a task waiting, and no file's host sees a connection that carried the key.
     """
 
-    def __init__(self, api: Line, files: Line) -> None:
+    def __init__(self, api: Route, files: Route) -> None:
         self._api = Lane(api)
         self._files = Lane(files)
 
@@ -87,7 +87,7 @@ class AsyncWire:
     keeps a look at a task waiting, and no file's host sees a connection that carried the key.
     """
 
-    def __init__(self, api: Line, files: Line) -> None:
+    def __init__(self, api: Route, files: Route) -> None:
         self._api = AsyncLane(api)
         self._files = AsyncLane(files)
 

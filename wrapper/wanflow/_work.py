@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,10 @@ from wanflow import _gateway
 from wanflow._core.budget import Budget
 from wanflow._core.callbacks import steady
 from wanflow._core.preview import Preview
-from wanflow._flows import crowd, downloading, submission, waiting, whole
+from wanflow._flows import crowd, downloading, submission, uploading, waiting, whole
 from wanflow._flows.order import Wish, place_order
 from wanflow._flows.recording import Recording
-from wanflow.errors import ConfigurationError, InvalidRequest
+from wanflow.errors import ConfigurationError, InvalidRequest, RequestWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +88,9 @@ class Work:
         """Check a request and make it ready to be sent."""
         key = idempotency_key if idempotency_key is not None else uuid.uuid4().hex
         wish = Wish(request, model, parameters, extra, validate, key)
-        return place_order(self.rules, wish)
+        order = place_order(self.rules, wish)
+        _warn(order.advice)
+        return order
 
     def preview(self, order: Order) -> Preview:
         """Show an order as it would be sent."""
@@ -98,11 +101,12 @@ class Work:
             headers=dict(request.headers),
             body=order.body,
             content=request.content or b"",
+            advice=order.advice,
         )
 
     def submit(self, order: Order) -> Flow[Snapshot]:
         """Submit."""
-        return self.recording.submission(order, self._submission(order))
+        return self._send(order)
 
     def submission_of(self, body: Mapping[str, Any], idempotency_key: str) -> Flow[Snapshot]:
         """Submit a body that was checked before, unrecorded."""
@@ -187,9 +191,8 @@ class Work:
     ) -> Flow[tuple[Snapshot, list[Path]]]:
         """Submit, wait, save."""
         seconds, folder = _seconds(timeout), None if out is None else Path(out)
-        flow = self._submission(order)
         return whole.run(
-            self.recording.submission(order, flow, folder=folder, hold=True),
+            self._send(order, folder=folder, hold=True),
             on_update=on_update,
             wait=lambda accepted: self.wait(
                 accepted.id, seconds, on_update, accepted, hold=folder is not None
@@ -227,8 +230,23 @@ class Work:
             estimate=None if known is None else known.estimated_time,
         )
 
+    def _send(
+        self, order: Order, *, folder: Path | None = None, hold: bool = False
+    ) -> Flow[Snapshot]:
+        """Upload what is local, and submit, recorded."""
+        ready = yield from uploading.upload(order, self._settings.uploader, self.catalog)
+        _warn(ready.advice[len(order.advice) :])
+        flow = self._submission(ready)
+        return (yield from self.recording.submission(ready, flow, folder=folder, hold=hold))
+
     def _submission(self, order: Order) -> Flow[Snapshot]:
         return submission.submit(order, retry_for=self._settings.retry_for, budget=self._budget)
+
+
+def _warn(advice: Sequence[str]) -> None:
+    # From here: _warn, order, the client's method, and the line of the user's that called it.
+    for line in advice:
+        warnings.warn(line, RequestWarning, stacklevel=4)
 
 
 def checked_id(task_id: object) -> str:

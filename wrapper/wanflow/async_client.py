@@ -13,7 +13,7 @@ from wanflow._settings import (
     DEFAULT_RETRY,
     DEFAULT_TIMEOUT,
     DEFAULT_WAIT,
-    Line,
+    Route,
     make_settings,
 )
 from wanflow._typed import typed_run, typed_submit
@@ -182,7 +182,7 @@ class AsyncClient(ClientView):
         ledger: Recorder | None = None,
         uploader: Uploader = None,
     ) -> None:
-        line = Line(connections, transport, proxy, verify)
+        line = Route(connections, transport, proxy, verify)
         settings = make_settings(
             api_key,
             base_url,

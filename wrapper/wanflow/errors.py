@@ -67,6 +67,10 @@ class InvalidRequest(WanflowError, ValueError):
         self.violations = violations
 
 
+class RequestWarning(UserWarning):
+    """The request is allowed, and part of it will not do what it seems to."""
+
+
 class UnknownModel(InvalidRequest):
     """The model is in none of the documents."""
 

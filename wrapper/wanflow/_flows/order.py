@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import field, frozen
 
 from wanflow import _gateway
+from wanflow._core.advice import advice
 from wanflow._core.discriminate import find_model
+from wanflow._core.local_files import LocalFile, local_files, with_links
 from wanflow._core.validate import check_request
 from wanflow.errors import InvalidRequest
 
@@ -19,12 +21,18 @@ if TYPE_CHECKING:
 
 @frozen
 class Order:
-    """A submission, ready to be sent."""
+    """A submission, ready to be sent once its local files, if it has any, are uploaded.
+
+    `advice` lists what of it will have no effect; `checked` whether files are to be checked, too.
+    """
 
     model: str
     request: Request
     body: dict[str, Any] = field(repr=False)
     idempotency_key: str
+    uploads: tuple[LocalFile, ...] = ()
+    advice: tuple[str, ...] = ()
+    checked: bool = True
 
 
 @frozen
@@ -52,15 +60,23 @@ def place_order(rules: Rules, wish: Wish) -> Order:
     """
     body = _body(wish)
     model = find_model(rules.catalog, body.get("model"))
+    files = local_files(model, body, paths_only=not wish.validate)
     if wish.validate:
-        check_request(rules, model, body)
-    body |= wish.extra or {}
+        check_request(rules, model, with_links(body, files, _any_link))
+    body = {**with_links(body, files, str), **(wish.extra or {})}
     return Order(
         model=model.name,
         request=_gateway.submission(model, body, wish.idempotency_key),
         body=body,
         idempotency_key=wish.idempotency_key,
+        uploads=files,
+        advice=tuple(advice(model, body)) if wish.validate else (),
+        checked=wish.validate,
     )
+
+
+def _any_link(_: object) -> str:
+    return "https://files.example/uploaded"
 
 
 def _body(wish: Wish) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Check local files against the rules of a model before they are put where the API fetches them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wanflow._core.discriminate import find_model
+from wanflow._core.media_rules import file_rules, violations_of_file
+from wanflow._core.validate import refuse
+from wanflow.errors import InvalidRequest
+from wanflow.spec.catalog import packaged_catalog
+from wanflow.spec.keywords import AUDIO_FILE, IMAGE_FILE
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+def check_image(image: str | PathLike[str] | bytes, model: str) -> None:
+    """Check an image's format, transparency, size and sides against a model's rules.
+
+    Args:
+        image: a path, or the file's bytes.
+        model: the model's name.
+
+    Raises:
+        InvalidRequest: it lists every rule that is broken, or the model takes no images.
+    """
+    _check(image, model, IMAGE_FILE, "images")
+
+
+def check_audio(audio: str | PathLike[str] | bytes, model: str) -> None:
+    """Check an audio file's format, size and length against a model's rules.
+
+    Args:
+        audio: a path, or the file's bytes.
+        model: the model's name.
+
+    Raises:
+        InvalidRequest: it lists every rule that is broken, or the model takes no audio.
+    """
+    _check(audio, model, AUDIO_FILE, "audio")
+
+
+def _check(file: str | PathLike[str] | bytes, name: str, keyword: str, kind: str) -> None:
+    model = find_model(packaged_catalog(), name)
+    rules = file_rules(model, keyword)
+    if not rules:
+        raise InvalidRequest(f"{model.name} takes no {kind}")
+    content = file if isinstance(file, bytes) else _read(Path(file))
+    for parameter, rule in rules.items():
+        refuse(model.name, violations_of_file(rule, parameter, content))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{path} can't be read: {error.strerror or error}") from None

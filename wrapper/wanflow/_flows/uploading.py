@@ -1,0 +1,95 @@
+"""Put local files where the API can fetch them, by the user's own uploader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from attrs import evolve
+
+from wanflow import _gateway
+from wanflow._core.download import why_not_fetchable
+from wanflow._core.effects import Notify, act
+from wanflow._core.local_files import with_links
+from wanflow._core.media_rules import audio_advice, violations_of_file
+from wanflow._core.validate import refuse
+from wanflow.errors import InvalidRequest
+from wanflow.spec.keywords import AUDIO_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wanflow._core.effects import Flow
+    from wanflow._core.local_files import LocalFile
+    from wanflow._flows.order import Order
+    from wanflow.spec.catalog import Catalog
+    from wanflow.spec.violation import Violation
+
+    Uploader: TypeAlias = Callable[[Path], Any] | None
+
+# Far more than any file that the documents allow.
+_LARGEST = 256 * 1024 * 1024
+
+
+def upload(order: Order, uploader: Uploader, catalog: Catalog) -> Flow[Order]:
+    """Check and upload the local files of an order → the order with their links.
+
+    Raises:
+        InvalidRequest: there is no uploader, a file can't be read or breaks a rule, or what the
+            uploader gave is no link.
+    """
+    if not order.uploads:
+        return order
+    if uploader is None:
+        raise InvalidRequest(_no_uploader(order))
+    if order.checked:
+        order = yield from _checked(order)
+    links: dict[Path, str] = {}
+    for file in order.uploads:
+        if file.path not in links:
+            links[file.path] = _link(file, (yield Notify(uploader, file.path)))
+    body = with_links(order.body, order.uploads, lambda path: links[path])
+    model = catalog.models[order.model]
+    request = _gateway.submission(model, body, order.idempotency_key)
+    return evolve(order, body=body, request=request, uploads=())
+
+
+def _checked(order: Order) -> Flow[Order]:
+    found: list[Violation] = []
+    advice = list(order.advice)
+    for file in order.uploads:
+        content = yield from act(lambda file=file: _read(file))  # type: ignore[misc]
+        found += violations_of_file(file.rule, file.parameter, content)
+        if AUDIO_FILE in file.rule:
+            said = audio_advice(file.parameter, content, order.body.get("duration"))
+            advice += [said] if said else []
+    refuse(order.model, found)
+    return evolve(order, advice=tuple(advice))
+
+
+def _read(file: LocalFile) -> bytes:
+    try:
+        size = file.path.stat().st_size
+        if size > _LARGEST:
+            raise InvalidRequest(f"{file.parameter}: {file.path} is larger than {_LARGEST} bytes")
+        return file.path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidRequest(
+            f"{file.parameter}: {file.path} is no URL, and no file that can be read: {reason}"
+        ) from None
+
+
+def _link(file: LocalFile, link: Any) -> str:
+    reason = why_not_fetchable(link) if isinstance(link, str) else "it is no text"
+    if reason is not None:
+        raise InvalidRequest(f"the uploader gave {link!r} for {file.path}: {reason}")
+    return str(link)
+
+
+def _no_uploader(order: Order) -> str:
+    file = order.uploads[0]
+    return (
+        f"{order.model}: {file.parameter} takes URLs, and {str(file.path)!r} is none; to send a "
+        "local file, make the client with uploader=… (a function from a path to its URL)"
+    )
