@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Each one sets up .venv by itself, and running it twice changes nothing.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check specs generate regenerate drift contract crash mock bench build lock clean
+.PHONY: help set-up demo test check specs generate regenerate drift contract mutants crash mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +38,12 @@ drift: set-up ## fail when a committed output is not what would be generated
 contract: export WANFLOW_CONTRACT_API_KEY := $(API_KEY)
 contract: export WANFLOW_CONTRACT_API_KEY2 := $(API_KEY2)
 contract: set-up ## contract laws: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
-	@$(PY) -m pytest contract_tests/laws $(if $(BASE_URL),--base-url '$(BASE_URL)') \
-	    $(if $(SPEND_LIMIT),--spend-limit '$(SPEND_LIMIT)') $(if $(SEED),--seed '$(SEED)') $(ARGS)
+	@$(PY) -m pytest contract_tests/laws --contract-report contract-report \
+	    $(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(SPEND_LIMIT),--spend-limit '$(SPEND_LIMIT)') \
+	    $(if $(SEED),--seed '$(SEED)') $(ARGS)
+
+mutants: set-up ## the laws against each of some 300 faults; writes contract_tests/mutants.md
+	@$(PY) -m contract_tests.mutants --seeds $(or $(SEEDS),10) --plain 5 $(ARGS)
 
 crash: set-up ## kill -9 at every point and 200 times at random, resume, and hold the books
 	@WANFLOW_CRASH_ROUNDS=$(or $(ROUNDS),200) $(PY) -m pytest contract_tests/crash

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--known-idempotent", action="store_true", help="the server honours idempotency keys")
     add("--callback-url", help="a public URL that leads to --callback-port on this machine")
     add("--callback-port", type=int, help="where callbacks come in on this machine")
-    add("--contract-report", help="folder to write report.html into")
+    add("--contract-report", help="folder to write report.html and junit.xml into")
     add("--no-replay", action="store_true", help="don't repeat what failed to see if it does again")
 
 
@@ -47,6 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the findings, and hand the seed on to Hypothesis."""
     folder = config.getoption("--contract-report")
+    if folder and not config.option.xmlpath:
+        config.option.xmlpath = str(Path(folder) / "junit.xml")
     plugin = Reporting(config, Path(folder) if folder else None)
     config.pluginmanager.register(plugin, "contract-reporting")
     seed = config.getoption("--seed")
