@@ -69,6 +69,8 @@ class Engine:
             if isinstance(event, Done):
                 yield from self._take_in(event)
             yield from self._tell()
+        if self.steps.terms.stop.asked:
+            self.halted = self.halted or "the batch was stopped"
         for item in self._left():
             yield from self._end(item, End.OPEN if item.task_id else End.UNSENT, self.halted)
         yield from self._tell()
@@ -111,7 +113,6 @@ class Engine:
             item = heapq.heappop(self._to_save)[2]
             yield self._start(SAVE, item, steps.save(item))
         if terms.stop.asked:
-            self.halted = self.halted or "the batch was stopped"
             return
         while self._resumed and self._room():
             item = self._resumed.popleft()

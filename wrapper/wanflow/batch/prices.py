@@ -105,8 +105,7 @@ def kind_of(catalog: Catalog, body: Mapping[str, Any]) -> str:
 
 def _told(value: Any, schema: Any) -> Any:
     if isinstance(value, list):
-        entries: list[Any] = value
-        return len(entries)
+        return len(cast("list[object]", value))
     if isinstance(value, Mapping):
         inner = cast("Mapping[str, Any]", value)
         return {name: _told(part, None) for name, part in inner.items()}
@@ -117,6 +116,6 @@ def _told(value: Any, schema: Any) -> Any:
 
 def _is_prose(text: str, schema: Any) -> bool:
     """Tell a text that says what is wanted from a word that says how much of it."""
-    known: Mapping[str, Any] = schema if isinstance(schema, Mapping) else {}
-    longest = known.get("maxLength", 0)
-    return len(text) > _LONG_TEXT or known.get("format") == "uri" or longest > _LONG_TEXT
+    known = cast("dict[str, Any]", schema) if isinstance(schema, dict) else {}
+    longest: Any = known.get("maxLength", 0)
+    return len(text) > _LONG_TEXT or known.get("format") == "uri" or bool(longest > _LONG_TEXT)

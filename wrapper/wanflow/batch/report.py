@@ -54,9 +54,9 @@ class Report:
         }
 
     def rows(self) -> Iterator[tuple[str, ...]]:
-        """Return the jobs that are not done as rows: line, end, key or task, and why."""
+        """Return what was sent and is not done as rows: line, end, key or task, and why."""
         for outcome in self.outcomes:
-            if outcome.end is not End.SAVED:
+            if outcome.end not in {End.SAVED, End.UNSENT}:
                 planned = outcome.planned
                 where = planned.key or outcome.task_id or ""
                 yield str(planned.line), str(outcome.end), where, outcome.reason

@@ -72,6 +72,7 @@ EXITS = (
     ),
     Exit(15, "unfinished", "some jobs of the ledger have not ended well"),
     Exit(143, "terminated", "SIGTERM", (Terminated,)),
+    Exit(15, "incomplete", "some jobs of a batch, or of those taken up, are not done"),
     Exit(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wanflow.ledger.resuming import Ending
 
 _DAY = 86_400.0
-_UNDONE = 15
+UNDONE = 15
 """The exit code where some jobs did not end well."""
 
 
@@ -127,7 +127,7 @@ def resume(
     undone = [ending for ending in endings if ending.error is not None]
     if not as_json:
         click.echo(f"{len(endings)} taken up, {len(undone)} of them not done", err=True)
-    return _UNDONE if undone else 0
+    return UNDONE if undone else 0
 
 
 @_command(
