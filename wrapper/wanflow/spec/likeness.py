@@ -47,6 +47,7 @@ def _ordered(node: Any) -> Any:
         if key in {"required", "enum", "type"} and is_array(value)
         else _ordered(value)
         for key, value in node.items()
+        if not (key == "required" and value == [])
     }
 
 

@@ -113,8 +113,10 @@ class Comparison:
             yield from self.broken(own, inside, deeper)
 
     def _same(self, merged: Told, parts: list[Told], at: str) -> Iterator[str]:
+        # What is spelled alike means alike, once what it refers to was compared on its own.
         spelled = {key_of(self._renamed(part.source, part.schema)) for part in parts}
-        if spelled == {key_of(merged.schema)}:
+        kept = merged.schema.get("anyOf", ())
+        if spelled in ({key_of(merged.schema)}, {key_of(branch) for branch in kept}):
             return
         together = any_of(meaning(told.document, told.schema) for told in parts)
         own = meaning(merged.document, merged.schema)

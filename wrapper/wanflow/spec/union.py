@@ -49,7 +49,10 @@ class Union:
         """Unite the schemas of a part; its alternatives side by side where nothing simpler does."""
         if (united := self.whole(said, at)) is not None:
             return united
-        distinct = {key_of(one.schema): one.schema for one in said}
+        alike: dict[str, list[Said]] = {}
+        for one in said:
+            alike.setdefault(key_of(one.schema), []).append(one)
+        distinct = {key: self.whole(same, at) or same[0].schema for key, same in alike.items()}
         self._decisions.add(
             Kind.WIDENED,
             at,
