@@ -13,7 +13,7 @@ from attrs import define, field
 from wanflow import AsyncClient, Client
 from wanflow.webhooks import Claim, End, Memory, Store
 from wanflow.webhooks.desk import Desk
-from wanflow.webhooks.hands import TaskHands, ThreadHands
+from wanflow.webhooks.hands import Duty, TaskHands, ThreadHands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +78,8 @@ class Bench:
     store: Store = field(factory=Memory)
     rate: float = 1000.0
     handler: Callable[[End], object] | None = None
+    passing: dict[str, Callable[[], object]] = field(factory=dict)
+    backend: str = "asyncio"
     api: Api = field(init=False)
     desk: Desk = field(init=False)
 
@@ -95,7 +97,15 @@ class Bench:
         if self.colour == "sync":
             self._work()
         else:
-            anyio.run(self._awork)
+            anyio.run(self._awork, backend=self.backend)
+
+    async def work_until(self, moment: str) -> None:
+        """Work until the task is cancelled, while `handling` or `napping`."""
+        with anyio.CancelScope() as scope:
+            self.passing = {moment: scope.cancel}
+            await self._awork()
+        self.passing = {}
+        assert scope.cancelled_caught
 
     def _on_end(self, end: End) -> object:
         if self.handler is not None:
@@ -103,29 +113,27 @@ class Bench:
         self.ends.append(end)
         return None
 
+    async def _nap(self, seconds: float) -> None:
+        self.passing.get("napping", list)()
+        await self.time.asleep(seconds)
+
     async def _on_end_later(self, end: End) -> None:
+        self.passing.get("handling", list)()
         await anyio.lowlevel.checkpoint()
         self._on_end(end)
 
     def _work(self) -> None:
         with Client("key", "http://api.invalid", transport=httpx.MockTransport(self.api)) as client:
-            hands = ThreadHands(
-                self.desk, client, self.store, self._on_end, self.time.ticks, self.time.sleep
-            )
+            duty = Duty(self.desk, self.store, self._on_end, self.time.ticks)
+            hands = ThreadHands(duty, client, self.time.sleep)
             if self.desk.hire():
                 hands.work()
 
     async def _awork(self) -> None:
         transport = httpx.MockTransport(self.api)
         async with AsyncClient("key", "http://api.invalid", transport=transport) as client:
-            hands = TaskHands(
-                self.desk,
-                client,
-                self.store,
-                self._on_end_later,
-                self.time.ticks,
-                self.time.asleep,
-            )
+            duty = Duty(self.desk, self.store, self._on_end_later, self.time.ticks)
+            hands = TaskHands(duty, client, self._nap)
             await hands.linger()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from contract_tests.webhooks.conftest import Bench, Time, claim_of, error, seen
 from hypothesis import given
@@ -105,6 +106,29 @@ class TestOnce:
             bench.claim(claim_of(ID))
         assert not bench.store.taken(claim_of(ID).key)
         bench.work()
+        assert len(bench.ends) == 1
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    @pytest.mark.parametrize("when", ["handling", "napping"])
+    def test_a_task_that_is_cancelled_leaves_its_place(self, backend: str, when: str) -> None:
+        """A server that stops while a worker naps or handles: the claim is left for the next."""
+        bench = Bench("async", backend=backend)
+        bench.api.answers[ID] = [error(503), seen(ID)]
+        bench.desk.admit(claim_of(ID), bench.time.now)
+        anyio.run(bench.work_until, when, backend=backend)
+        assert bench.ends == []
+        assert bench.desk.open == 1
+        assert not bench.store.taken(claim_of(ID).key)
+        bench.time.sleep(60)
+        bench.work()
+        assert len(bench.ends) == 1
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_it_works_in_any_loop(self, backend: str) -> None:
+        """trio serves as well as asyncio."""
+        bench = Bench("async", backend=backend)
+        bench.api.answers[ID] = [error(503), seen(ID)]
+        bench.claim(claim_of(ID))
         assert len(bench.ends) == 1
 
 

@@ -264,6 +264,46 @@ class TestHostileInput:
 
         assert anyio.run(call)[0]["status"] == 413
 
+    def test_a_body_without_end_is_not_read_on(self, asgi: House) -> None:
+        """64 KiB and a piece, and it is refused, whatever else would come."""
+        pieces = 0
+
+        async def receive() -> Any:
+            nonlocal pieces
+            pieces += 1
+            assert pieces < 100
+            return {"type": "http.request", "body": b" " * 4096, "more_body": True}
+
+        answer = anyio.run(called, asgi, receive)
+        assert answer["status"] == 413
+        assert pieces == LARGEST_BODY // 4096 + 1
+        assert (b"connection", b"close") in answer["headers"]
+
+    def test_a_caller_who_leaves_is_let_go(self, asgi: House) -> None:
+        """A disconnect in the middle of the body ends it."""
+
+        async def receive() -> Any:
+            return {"type": "http.disconnect"}
+
+        assert anyio.run(called, asgi, receive)["status"] == 400
+
+    def test_so_many_bodies_are_read_at_once(self, asgi: House) -> None:
+        """Of a hundred callers who send nothing, 64 are waited for and the others told to come."""
+
+        async def crowd() -> list[int]:
+            statuses: list[int] = []
+
+            async def caller() -> None:
+                statuses.append((await called(asgi, anyio.sleep_forever))["status"])
+
+            async with anyio.create_task_group() as group:
+                for _ in range(100):
+                    group.start_soon(caller)
+            assert (await called(asgi, anyio.sleep_forever))["status"] == 408
+            return statuses
+
+        assert sorted(anyio.run(crowd)) == [408] * 64 + [503] * 36
+
     def test_no_other_protocol(self, asgi: House) -> None:
         """A websocket is closed."""
         sent: list[Any] = []
@@ -304,6 +344,23 @@ class TestHostileInput:
         assert house.api.asked == []
 
 
+async def called(house: House, receive: Callable[[], Any]) -> Any:
+    """Call the ASGI door, and return how its answer starts."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": house.url,
+        "headers": [(b"content-type", b"application/json")],
+    }
+    await house.receiver.app(scope, receive, send)
+    return sent[0]
+
+
 class TestSlowOutside:
     """What it has to ask others before it answers is bounded, too."""
 
@@ -330,13 +387,20 @@ class TestSlowOutside:
         """The door doesn't wait for ever; the thread that hangs is its own."""
         gate = threading.Event()
         house = House("asgi", belongs=lambda *_: gate.wait(10))
-        begun = time.monotonic()
-        try:
-            status = anyio.run(_status_within, house, begun)
-        finally:
+        taken: list[float] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body_of()}
+
+        async def timed() -> Any:
+            begun = time.monotonic()
+            answer = await called(house, receive)
+            taken.append(time.monotonic() - begun)
             gate.set()
-        assert status[0] == 503
-        assert status[1] < 1
+            return answer
+
+        assert anyio.run(timed)["status"] == 503
+        assert taken[0] < 1
 
     @pytest.mark.parametrize(("answer", "status"), [(True, 202), (False, 403), (None, 503)])
     def test_the_table_decides(self, house: House, answer: bool | None, status: int) -> None:
@@ -357,25 +421,6 @@ class TestSlowOutside:
         receiver = Receiver(SECRET, BASE, client=client, on_end=print)
         with pytest.raises(ConfigurationError, match="app"):
             receiver.post("token", "application/json", b"{}")
-
-
-async def _status_within(house: House, begun: float) -> tuple[int, float]:
-    sent: list[tuple[Any, float]] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": body_of()}
-
-    async def send(message: Any) -> None:
-        sent.append((message, time.monotonic() - begun))
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/" + house.url.rpartition("/")[2],
-        "headers": [(b"content-type", b"application/json")],
-    }
-    await house.receiver.app(scope, receive, send)
-    return sent[0][0]["status"], sent[-1][1]
 
 
 class TestAsyncDoor:

@@ -119,6 +119,13 @@ class TestForgery:
             Sealer([NEW, OLD]).open(text, unix=NOW)
         assert refused.value.status == 404
 
+    def test_what_is_longer_than_a_url_is_not_even_looked_at(self) -> None:
+        """2048 characters are the most that the API can call: more is refused, signed or not."""
+        token = Sealer(NEW).seal(Ticket("j" * 2000, "task"))
+        assert len(token) > 2048
+        with pytest.raises(Refused):
+            Sealer(NEW).open(token, unix=NOW)
+
     def test_the_secret_signs_nothing_else(self) -> None:
         """A signature over the bare payload, as another program might make, is refused."""
         payload = urlsafe_b64encode(json.dumps(["job", "task", None]).encode()).decode().rstrip("=")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
+from attrs import frozen
 
 from wanflow.webhooks.case import Case
 from wanflow.webhooks.claim import Claim
@@ -38,33 +39,27 @@ class Hands(Protocol):
         ...
 
 
+@frozen(eq=False)
+class Duty:
+    """What workers of either colour are given. The times of the desk are in `ticks`."""
+
+    desk: Desk
+    store: Store
+    on_end: Callable[[End], object]
+    ticks: Callable[[], float]
+
+
+@frozen(eq=False)
 class ThreadHands:
-    """Asks with a Client, in threads that come with the first claim and go with the last.
+    """Asks with a Client, in threads that come with the first claim and go with the last."""
 
-    Args:
-        desk: what is to be asked.
-        ticks, sleep: the clock that the desk's times are of, in seconds.
-    """
-
-    def __init__(
-        self,
-        desk: Desk,
-        client: Client,
-        store: Store,
-        on_end: Callable[[End], object],
-        ticks: Callable[[], float],
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._desk = desk
-        self._client = client
-        self._store = store
-        self._on_end = on_end
-        self._ticks = ticks
-        self._sleep = sleep
+    duty: Duty
+    client: Client
+    sleep: Callable[[float], None] = time.sleep
 
     def start(self) -> None:
         """Start a thread if the desk wants one."""
-        if self._desk.hire():
+        if self.duty.desk.hire():
             threading.Thread(target=self.work, name="wanflow-callbacks", daemon=True).start()
 
     async def linger(self) -> None:
@@ -72,59 +67,48 @@ class ThreadHands:
 
     def work(self) -> None:
         """Ask until there is nothing left to ask."""
-        while (step := self._desk.next(self._ticks())) is not None:
+        while (step := self.duty.desk.next(self.duty.ticks())) is not None:
             if isinstance(step, Claim):
                 self._settle(step)
             else:
-                self._sleep(min(step, _NAP))
+                self.sleep(min(step, _NAP))
 
     def _settle(self, claim: Claim) -> None:
         try:
             outcome = self._ask(claim)
         except BaseException:
-            self._desk.desert(claim, self._ticks())
+            self.duty.desk.desert(claim, self.duty.ticks())
             raise
-        self._desk.settle(claim, outcome, self._ticks())
+        self.duty.desk.settle(claim, outcome, self.duty.ticks())
 
     def _ask(self, claim: Claim) -> Outcome:
-        with Case(claim, self._store) as case:
-            case.see(self._client.task(claim.task_id).refresh().snapshot)
+        with Case(claim, self.duty.store) as case:
+            case.see(self.client.task(claim.task_id).refresh().snapshot)
             end = case.take()
             if end is not None:
-                self._on_end(end)
+                self.duty.on_end(end)
         return case.outcome
 
 
+@frozen(eq=False)
 class TaskHands:
     """Asks with an AsyncClient, after a request was answered, in that request's own task.
 
     So it needs no task group, no lifespan and no loop of its own: a claim comes with a request.
     """
 
-    def __init__(
-        self,
-        desk: Desk,
-        client: AsyncClient,
-        store: Store,
-        on_end: Callable[[End], object],
-        ticks: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-    ) -> None:
-        self._desk = desk
-        self._client = client
-        self._store = store
-        self._on_end = on_end
-        self._ticks = ticks
-        self._sleep = sleep
+    duty: Duty
+    client: AsyncClient
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
     def start(self) -> None:
         """Do nothing: the request lingers."""
 
     async def linger(self) -> None:
         """Ask until there is nothing left to ask, unless others are already at it."""
-        if not self._desk.hire():
+        if not self.duty.desk.hire():
             return
-        while (step := self._desk.next(self._ticks())) is not None:
+        while (step := self.duty.desk.next(self.duty.ticks())) is not None:
             if isinstance(step, Claim):
                 await self._settle(step)
             else:
@@ -132,40 +116,34 @@ class TaskHands:
 
     async def _nap(self, seconds: float) -> None:
         try:
-            await self._sleep(seconds)
+            await self.sleep(seconds)
         except BaseException:
-            self._desk.leave()
+            self.duty.desk.leave()
             raise
 
     async def _settle(self, claim: Claim) -> None:
         try:
             outcome = await self._ask(claim)
         except BaseException:
-            self._desk.desert(claim, self._ticks())
+            self.duty.desk.desert(claim, self.duty.ticks())
             raise
-        self._desk.settle(claim, outcome, self._ticks())
+        self.duty.desk.settle(claim, outcome, self.duty.ticks())
 
     async def _ask(self, claim: Claim) -> Outcome:
-        with Case(claim, self._store) as case:
-            case.see((await self._client.task(claim.task_id).refresh()).snapshot)
+        with Case(claim, self.duty.store) as case:
+            case.see((await self.client.task(claim.task_id).refresh()).snapshot)
             end = await anyio.to_thread.run_sync(case.take)
             if end is not None:
-                handled = self._on_end(end)
+                handled = self.duty.on_end(end)
                 if inspect.isawaitable(handled):
                     await handled
         return case.outcome
 
 
-def hands_of(
-    client: Client | AsyncClient,
-    desk: Desk,
-    store: Store,
-    on_end: Callable[[End], object],
-    ticks: Callable[[], float],
-) -> Hands:
+def hands_of(client: Client | AsyncClient, duty: Duty) -> Hands:
     """Choose the workers that a client's colour needs."""
     from wanflow.async_client import AsyncClient  # noqa: PLC0415 - only where a client was made
 
     if isinstance(client, AsyncClient):
-        return TaskHands(desk, client, store, on_end, ticks)
-    return ThreadHands(desk, client, store, on_end, ticks)
+        return TaskHands(duty, client)
+    return ThreadHands(duty, client)

@@ -16,7 +16,7 @@ from wanflow.webhooks.asgi import CallbackApp
 from wanflow.webhooks.bonds import Bonds
 from wanflow.webhooks.claim import LARGEST_BODY, Claim, read_claim
 from wanflow.webhooks.desk import Desk
-from wanflow.webhooks.hands import ThreadHands, hands_of
+from wanflow.webhooks.hands import Duty, ThreadHands, hands_of
 from wanflow.webhooks.memory import DAY, Memory, Store
 from wanflow.webhooks.refusal import Refused
 from wanflow.webhooks.token import Sealer, Ticket
@@ -93,7 +93,7 @@ class Receiver:
         if (client is None) != (on_end is None):
             raise ConfigurationError("on_end needs a client to ask with, and a client an on_end")
         if client is not None and on_end is not None:
-            self._hands = hands_of(client, self._desk, self._store, on_end, self._clock.ticks)
+            self._hands = hands_of(client, Duty(self._desk, self._store, on_end, self._clock.ticks))
         blocks = self._bonds.outside or not isinstance(self._store, Memory)
         self.app = CallbackApp(self, self._hands, blocks=blocks)
 

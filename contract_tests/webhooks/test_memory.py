@@ -1,0 +1,93 @@
+"""Laws of what is remembered: so much, for so long; and of two that take, one is first."""
+
+from __future__ import annotations
+
+import threading
+
+from contract_tests.webhooks.conftest import Time
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wanflow.webhooks import Memory, Store
+from wanflow.webhooks.memory import Shelf
+
+
+class TestShelf:
+    """Bounded in size and in time."""
+
+    @given(
+        st.integers(1, 5),
+        st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 4)), max_size=80),
+    )
+    def test_it_is_what_a_plain_list_would_be(
+        self, size: int, events: list[tuple[str, float]]
+    ) -> None:
+        """At any moment it holds the latest `size` names that were put within ten seconds."""
+        shelf: Shelf[int] = Shelf(size, 10)
+        log: dict[str, tuple[float, int]] = {}
+        now = 0.0
+        for index, (name, pause) in enumerate(events):
+            now += pause
+            shelf.put(name, index, now)
+            log.pop(name, None)
+            log[name] = (now + 10, index)
+            latest = list(log)[-size:]
+            for every in "abcdefgh":
+                until, value = log.get(every, (0, None))
+                alive = every in latest and until > now
+                assert shelf.get(every, now) == (value if alive else None)
+            assert len(shelf) <= size
+
+    def test_nothing_outlives_its_time(self) -> None:
+        """To the second."""
+        shelf: Shelf[int] = Shelf(5, 10)
+        shelf.put("a", 1, 0)
+        assert shelf.get("a", 9.99) == 1
+        assert shelf.get("a", 10) is None
+        assert list(shelf.expired(10)) == ["a"]
+        assert len(shelf) == 0
+
+
+class TestMemory:
+    """The store of one process."""
+
+    def test_it_is_a_store(self) -> None:
+        """As the receiver asks for one."""
+        assert isinstance(Memory(), Store)
+
+    def test_a_key_is_taken_once_until_it_is_given_back_or_forgotten(self) -> None:
+        """And again afterwards."""
+        time = Time()
+        memory = Memory(2, 60, clock=time.ticks)
+        assert memory.take("a")
+        assert not memory.take("a")
+        assert memory.taken("a")
+        memory.give_back("a")
+        assert not memory.taken("a")
+        assert memory.take("a")
+        time.sleep(60)
+        assert not memory.taken("a")
+        assert memory.take("a")
+
+    def test_a_flood_does_not_grow_it(self) -> None:
+        """Ten thousand keys in a memory of a hundred are a hundred."""
+        memory = Memory(100)
+        for n in range(10_000):
+            assert memory.take(str(n))
+        assert len(memory) == 100
+
+    def test_of_many_threads_one_is_first(self) -> None:
+        """A thousand keys, eight threads: each is taken once."""
+        memory, taken = Memory(), []
+        barrier = threading.Barrier(8)
+
+        def take() -> None:
+            barrier.wait()
+            taken.extend(key for key in range(1000) if memory.take(str(key)))
+
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(taken) == list(range(1000))
