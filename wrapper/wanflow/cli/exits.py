@@ -70,9 +70,8 @@ EXITS = (
         "the ledger can't be used, or another process works on the job",
         (errors.LedgerError,),
     ),
-    Exit(15, "unfinished", "some jobs of the ledger have not ended well"),
+    Exit(15, "unfinished", "some jobs of a batch or of the ledger have not ended well"),
     Exit(143, "terminated", "SIGTERM", (Terminated,)),
-    Exit(15, "incomplete", "some jobs of a batch, or of those taken up, are not done"),
     Exit(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )
 
