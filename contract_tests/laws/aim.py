@@ -59,10 +59,17 @@ class Aim:
 
     def _bundled(self, server: MockServer) -> Target:
         keys = {"one": f"one-{uuid4().hex}", "two": f"two-{uuid4().hex}"}
-        wire = Wire(server.base_url, tuple(keys.values()))
-        limit = FREE if self.spend_limit is None else self.spend_limit
+        wire = Wire(server.base_url, tuple(keys.values()), dry=self.dry)
+        free = self.base_url is None and self.spend_limit is None
+        limit = FREE if free else self.spend_limit or 0.0
         return Target(
-            wire, keys, Purse(limit), steered=True, any_key=True, idempotent=True, longest=20
+            wire,
+            keys,
+            Purse(limit, dry=self.dry),
+            steered=not self.dry,
+            any_key=True,
+            idempotent=not self.dry,
+            longest=20.0,
         )
 
     def _elsewhere(self, base_url: str) -> Target:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 import requests
 import schemathesis
+from contract_tests.laws.purse import PurseEmpty
+from contract_tests.laws.verdict import Word
 from schemathesis.core.transport import Response
 
 from wanflow.spec.document import packaged
@@ -40,7 +42,11 @@ def send(target: Target, case: Any) -> Exchange:
     content: Any = ready.body.encode() if isinstance(ready.body, str) else ready.body
     headers = {name: _text(value) for name, value in ready.headers.items()}
     headers.pop("Content-Length", None)
-    return target.exchange(ready.method or case.method, path, headers, content)
+    method = ready.method or case.method
+    verdict = target.verdict(method, path, headers, content)
+    if not target.purse.roomy and verdict is not None and verdict.word is not Word.REFUSED:
+        raise PurseEmpty("chance doesn't spend from a small purse")
+    return target.exchange(method, path, headers, content)
 
 
 def as_response(exchange: Exchange) -> Response:

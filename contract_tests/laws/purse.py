@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 from contract_tests.laws.verdict import Verdict, Word
 
+from wanflow.spec.document import packaged
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from contract_tests.laws.exchange import Exchange
 
 FREE = float("inf")
-_UNSEEN = 5.0
+_DEAR = 5.0
 _ROOMY = 2000.0
 
 
@@ -26,6 +28,8 @@ class PurseEmpty(Exception):
 class Purse:
     """Credits that may be spent, what was spent, and the highest price seen of each model.
 
+    A dry purse books estimates, for nothing is bought.
+
     Prices are kept per unit: a second of video, or an image. `limit` is FREE where nothing costs
     anything.
     """
@@ -33,8 +37,13 @@ class Purse:
     limit: float = FREE
     spent: float = 0.0
     submissions: int = 0
-    unseen: float = _UNSEEN
+    unseen: float = field(init=False)
+    dry: bool = False
     _prices: dict[str, float] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        """Read what the document shows of prices."""
+        self.unseen = _shown_price()
 
     @property
     def free(self) -> bool:
@@ -73,11 +82,19 @@ class Purse:
             return
         self.submissions += 1
         body = _body(exchange.sent)
-        told = _reserved(exchange)
+        told = None if self.dry else _reserved(exchange)
         cost = self.estimate(body) if told is None else told
         self.spent = round(self.spent + cost, 4)
         name = str(body.get("model"))
         self._prices[name] = max(self._prices.get(name, 0.0), cost / _units(body))
+
+
+def _shown_price() -> float:
+    """Return the highest price that the document shows for a task: the most that is likely."""
+    schemas = packaged().get("components", {}).get("schemas", {}).values()
+    rules = [one.get("properties", {}).get("credits_reserved", {}) for one in schemas]
+    shown = [value for rule in rules for value in (rule.get("example"), *rule.get("examples", ()))]
+    return max((float(one) for one in shown if isinstance(one, int | float)), default=_DEAR)
 
 
 def _reserved(exchange: Exchange) -> float | None:

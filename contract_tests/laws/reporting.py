@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contract_tests.laws.target import Target
 
 FINDING = "finding"
+LISTING = "would-be-sent.txt"
 _LAWS = "contract_tests/laws/"
 
 
@@ -75,6 +76,9 @@ class Reporting:
         elif self._folder is not None and sum(self.outcomes.values()):
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / "report.html"
+            if self.tally.dry:
+                listed = "\n".join(self.tally.listing) + "\n"
+                (self._folder / LISTING).write_text(blotted(listed, self._keys()), "utf-8")
             path.write_text(page(self.tally, self.findings, self.outcomes, self.skipped), "utf-8")
 
     @pytest.hookimpl(optionalhook=True)
@@ -91,6 +95,8 @@ class Reporting:
         write = terminalreporter.write_line
         write(self.tally.line())
         if self._folder is not None:
+            if self.tally.dry:
+                write(f"what would be sent: {self._folder / LISTING}")
             write(f"contract report: {self._folder / 'report.html'}")
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for one in self.findings:

@@ -25,6 +25,7 @@ class Tally:
     spent: float = 0.0
     paid: bool = False
     dry: bool = False
+    listing: list[str] = field(factory=list)
     statuses: Counter[str] = field(factory=Counter[str])
     boundaries: Counter[str] = field(factory=Counter[str])
     endings: Counter[str] = field(factory=Counter[str])
@@ -33,6 +34,8 @@ class Tally:
         """Take in what a target was asked."""
         self.base_url, self.steered = target.base_url, target.steered
         self.requests += target.wire.sent
+        self.dry = target.wire.dry
+        self.listing += target.wire.listing
         self.tasks += len(target.lives)
         self.spent += target.purse.spent
         self.paid = not target.purse.free
@@ -47,6 +50,8 @@ class Tally:
         self.steered = self.steered or told["steered"]
         self.paid = self.paid or told["paid"]
         self.requests += told["requests"]
+        self.dry = self.dry or told["dry"]
+        self.listing += told["listing"]
         self.tasks += told["tasks"]
         self.spent += told["spent"]
         for name in ("statuses", "boundaries", "endings"):
@@ -54,7 +59,7 @@ class Tally:
 
     def plain(self) -> dict[str, Any]:
         """Return the tally as JSON data."""
-        names = ("base_url", "steered", "paid", "requests", "tasks", "spent")
+        names = ("base_url", "steered", "paid", "requests", "tasks", "spent", "dry", "listing")
         counters = {
             name: dict(getattr(self, name)) for name in ("statuses", "boundaries", "endings")
         }
@@ -70,8 +75,9 @@ class Tally:
     def line(self) -> str:
         """Return the last line of a run."""
         seen = sum(number > 0 for _, _, number in self.answers())
-        money = f"{self.spent:g} credits spent" if self.paid else "nothing was charged"
         what = "would be sent" if self.dry else "sent"
+        spent = f"{self.spent:g} credits {'would be spent at most' if self.dry else 'spent'}"
+        money = spent if self.paid else "nothing is charged"
         return (
             f"contract: {self.requests} requests {what}, {self.tasks} tasks, {money}; "
             f"{seen} of {len(self.answers())} documented answers seen"

@@ -198,9 +198,7 @@ class Target:
     ) -> Exchange:
         """Send a request as it is, and judge its answer by what the documents say of it."""
         promised = self.promises.at(path)
-        verdict = _verdict(promised, method, headers, content)
-        if self.calls_here and content is not None and _THIS_MACHINE.search(content):
-            verdict = verdict and Verdict(Word.OPEN, "this mock calls back to this machine")
+        verdict = self.verdict(method, path, headers, content)
         self.purse.permit(verdict, content)
         exchange = self.wire.send(method, path, headers, content)
         if promised is not None:
@@ -208,6 +206,15 @@ class Target:
         self.purse.enter(exchange, verdict)
         self.judge(promised, verdict, exchange)
         return exchange
+
+    def verdict(
+        self, method: str, path: str, headers: Mapping[str, str], content: bytes | None
+    ) -> Verdict | None:
+        """Judge what is about to be sent; None for what is no submission."""
+        verdict = _verdict(self.promises.at(path), method, headers, content)
+        if self.calls_here and content is not None and _THIS_MACHINE.search(content):
+            return verdict and Verdict(Word.OPEN, "this mock calls back to this machine")
+        return verdict
 
     def judge(self, promised: Promised | None, verdict: Verdict | None, exchange: Exchange) -> None:
         """Hold an exchange against every law that it could break.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ANSWERS = Law("answers", "Every request is answered, in time and by HTTP's rules.")
 PATIENCE = 30.0
 _KEPT = 2000
+_LISTED = 200
 
 
 @define(eq=False)
@@ -33,6 +34,7 @@ class Wire:
     dry: bool = False
     patience: float = PATIENCE
     sent: int = 0
+    listing: list[str] = field(factory=list, repr=False)
     statuses: Counter[tuple[str, int]] = field(factory=Counter, repr=False)
     journal: deque[Exchange] = field(factory=lambda: deque(maxlen=_KEPT), repr=False)
     _client: httpx.Client = field(init=False, repr=False)
@@ -66,6 +68,10 @@ class Wire:
         request = self._client.build_request(method, url, headers=headers, content=content)
         begun = time.monotonic()
         self.sent += 1
+        if self.dry:
+            self.listing.append(
+                f"{method} {path} {(content or b'')[:_LISTED].decode('utf-8', 'replace')}"
+            )
         try:
             response = self._client.send(request)
         except httpx.ConnectError:
