@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wanflow import AsyncClient, Client
+from wanflow import AsyncClient, Client, Ledger
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -61,6 +61,32 @@ def test_the_second_example_runs_on_both_colours(
 
         asyncio.run(run())
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
+
+
+def test_the_example_of_many_tasks_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both tasks are waited for, and resuming finds nothing left to wait for."""
+    names: dict[str, object] = {}
+    exec(compile(PYTHON[2], "README.md", "exec"), names)
+    series = names["series"]
+    assert callable(series)
+    ledger = Ledger(tmp_path / "jobs.db")
+    with MockServer() as mock, Client(mock.api_key, mock.base_url, ledger=ledger) as client:
+        series(client)
+    assert capsys.readouterr().out.count("task-unified-") == 2
+
+
+def test_the_example_of_a_test_passes_as_a_test(tmp_path: Path) -> None:
+    """Its test is found by pytest, gets the fixture from the installed plugin, and passes."""
+    (tmp_path / "test_example.py").write_text(PYTHON[3])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_every_command_of_the_readme_exists() -> None:
