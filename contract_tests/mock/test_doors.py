@@ -217,6 +217,13 @@ class TestFixture:
         assert announced == {"wanflow": "wanflow.mock.pytest_plugin"}
 
 
+def test_a_server_on_every_address_names_one_that_works() -> None:
+    """`0.0.0.0` is nowhere to connect to; links and URLs say loopback instead."""
+    with MockServer(host="0.0.0.0") as server:
+        assert server.base_url.startswith("http://127.0.0.1:")
+        assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
+
+
 def test_a_server_may_listen_on_ipv6() -> None:
     """An IPv6 address is written in brackets."""
     with MockServer(host="::1") as server:

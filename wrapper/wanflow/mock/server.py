@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wanflow.mock.serving import QuickServer
 
 _PATIENCE = 10.0
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what every address includes
 _NOWHERE = "http://mock.invalid"
 
 
@@ -60,7 +61,8 @@ class MockServer(Mock):
     @property
     def url(self) -> str:
         """Scheme, host and port, without a closing slash."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = _HERE.get(self.host, self.host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}"
 
     def __enter__(self) -> Self:
