@@ -88,7 +88,7 @@ def families(draw: st.DrawFn) -> list[Source]:
 
 
 @given(families())
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_the_merge_of_any_documents_is_proved(sources: list[Source]):
     """Nothing is lost, nothing made up, and each request takes what its source takes."""
     made = merge(sources)
@@ -97,7 +97,7 @@ def test_the_merge_of_any_documents_is_proved(sources: list[Source]):
 
 
 @given(families(), st.randoms())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_the_order_of_any_documents_is_no_matter(sources: list[Source], random):
     """Shuffled, they make the same document and the same report."""
     shuffled = list(sources)
@@ -108,7 +108,7 @@ def test_the_order_of_any_documents_is_no_matter(sources: list[Source], random):
 
 
 @given(families())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_any_document_is_no_different_from_itself(sources: list[Source]):
     """A merge compared with itself shows no change; with a document more, it breaks no request."""
     fewer, more = merge(sources[:-1]).document, merge(sources).document

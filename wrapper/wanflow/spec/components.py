@@ -135,7 +135,7 @@ class Components:
             alike.setdefault(key_of(self._said(owner).schema), []).append(owner)
         parts: list[list[Owner]] = []
         for same in alike.values():
-            home = next((part for part in parts if self._fit([*part, same[0]])), None)
+            home = next((part for part in parts if self._fit(part, same)), None)
             if home is None:
                 parts.append(list(same))
             else:
@@ -144,10 +144,10 @@ class Components:
         for position, part in enumerate(parts):
             yield (name if position == 0 else name + pascal(part[0].source.name)), part
 
-    def _fit(self, owners: list[Owner]) -> bool:
-        if any(owner.pair in self.exact for owner in owners):
+    def _fit(self, part: list[Owner], same: list[Owner]) -> bool:
+        if any(owner.pair in self.exact for owner in (*part, *same)):
             return False
-        said = [self._said(owner) for owner in owners]
+        said = [self._said(owner) for owner in (*part, same[0])]
         return Union(Decisions()).whole(said, "") is not None
 
     def _in_order(self, owners: dict[str, list[Owner]]) -> list[str]:
