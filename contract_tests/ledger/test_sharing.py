@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -156,3 +157,15 @@ def test_closing_leaves_no_trace_of_the_process(path: Path) -> None:
         ledger.intend(intent(1))
         assert len(list(path.parent.glob("*.alive"))) == 1
     assert {file.name for file in path.parent.iterdir()} == {"ledger.db", "ledger.db-reserve"}
+
+
+def test_what_is_noted_is_written_without_another_write(ledger: Ledger, path: Path) -> None:
+    """A note needs no later write to be seen by others: half a second brings it there."""
+    accept(ledger, 1)
+    ledger.hold(SERVER, "task-1")
+    ledger.let_go(SERVER, "task-1")
+    deadline = time.monotonic() + 20
+    with Ledger(path) as other:
+        while not other.claim(SERVER).jobs:
+            assert time.monotonic() < deadline, "the job is held for ever"
+            time.sleep(0.05)

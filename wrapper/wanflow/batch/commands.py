@@ -212,7 +212,7 @@ def _end(report: Report, *, stopped: bool, as_json: bool) -> int:
         click.echo(json.dumps({"event": "report", **facts}))
     rows = list(report.rows())
     for line, end, where, reason in rows[:_ROWS]:
-        to_stderr(one_line(f"line {line:>5}  {end:9}  {where}  {reason}"))
+        to_stderr(f"line {line:>5}  {end:9}  {one_line(f'{where}  {reason}')}")
     if len(rows) > _ROWS:
         to_stderr(f"… and {len(rows) - _ROWS} more in the report")
     counts = ", ".join(f"{count} {end}" for end, count in report.counts.items())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from attrs import define, field
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from wanflow.ledger.ballast import Ballast
 
 T = TypeVar("T")
+
+_log = logging.getLogger("wanflow")
+_LATEST = 0.5
+"""Seconds after which what is noted is written, if nothing else is before."""
 Write = Callable[[sqlite3.Connection], T]
 
 
@@ -46,10 +51,15 @@ class Commits:
     _pending: deque[_Entry[Any]] = field(factory=deque[_Entry[Any]], repr=False)
     _writing: Lock = field(factory=Lock, repr=False)
     _durable: bool | None = None
+    _timer: Timer | None = field(default=None, repr=False)
 
     def later(self, write: Write[Any]) -> None:
-        """Note a write that goes with the next commit, at once."""
+        """Note a write, at once; it goes with the next commit, half a second later at most."""
         self._pending.append(_Entry(write, durable=False, essential=True))
+        if self._timer is None:
+            self._timer = Timer(_LATEST, self._flush_by_itself)
+            self._timer.daemon = True
+            self._timer.start()
 
     def now(self, write: Write[T], *, durable: bool = False, essential: bool = True) -> T:
         """Write, and return what the write returned once it is committed.
@@ -76,6 +86,21 @@ class Commits:
         """Commit what is noted."""
         if self._pending:
             self.now(lambda _: None)
+
+    def close(self) -> None:
+        """Commit what is noted, and nothing by itself any more."""
+        self.flush()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            timer.join()
+
+    def _flush_by_itself(self) -> None:
+        self._timer = None
+        try:
+            self.flush()
+        except (LedgerError, sqlite3.Error) as error:
+            _log.warning("the ledger could not be brought up to date: %s", error)
 
     def _commit(self) -> None:
         taken = [self._pending.popleft() for _ in range(len(self._pending))]

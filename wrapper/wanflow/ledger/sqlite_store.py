@@ -188,7 +188,7 @@ class SqliteStore:
 
     def _give_up(self) -> None:
         with told(self._path):
-            self._commits.flush()
+            self._commits.close()
             if self._holder is not None:
                 self._commits.now(_remove_holder(self._liveness.token))
             self._liveness.end()
