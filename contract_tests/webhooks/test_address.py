@@ -86,6 +86,8 @@ class TestBase:
         assert Receiver(SECRET, url, local=True).url("a").startswith(url)
         with pytest.raises(ConfigurationError):
             Receiver(SECRET, "http:///cb", local=True)
+        with pytest.raises(ConfigurationError):
+            Receiver(SECRET, "http://ex\u00e4mple.org/cb", local=True)
 
     def test_a_client_and_a_handler_come_together(self) -> None:
         """One without the other is a mistake."""

@@ -83,6 +83,12 @@ class TestStretch:
         assert announcer.stretch("other", LATEST) == 8
         assert announcer.stretch("other", LATEST + 1.1) == 1
 
+    def test_one_that_comes_too_late_has_stayed_away(self, announcer: Announcer) -> None:
+        """A callback after the sender's last try counts as none."""
+        announcer.ended("a", 0)
+        announcer.ring("a", LATEST + 1)
+        assert announcer.stretch("other", LATEST + 1) == 1
+
     def test_a_task_that_was_called_about_is_polled_as_ever(self, announcer: Announcer) -> None:
         """Its callback has been; only looks can tell the rest."""
         for n in range(3):

@@ -402,6 +402,30 @@ class TestSlowOutside:
         assert anyio.run(timed)["status"] == 503
         assert taken[0] < 1
 
+    def test_tables_that_hang_leave_the_host_its_threads(self) -> None:
+        """Fifty look-ups that hang, and the application around it can still work in threads."""
+        gate = threading.Event()
+        house = House("asgi", belongs=lambda *_: gate.wait(10))
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body_of()}
+
+        async def run() -> list[int]:
+            statuses: list[int] = []
+
+            async def caller() -> None:
+                statuses.append((await called(house, receive))["status"])
+
+            async with anyio.create_task_group() as group:
+                for _ in range(50):
+                    group.start_soon(caller)
+            with anyio.fail_after(2):
+                await anyio.to_thread.run_sync(gate.is_set)
+            gate.set()
+            return statuses
+
+        assert anyio.run(run) == [503] * 50
+
     @pytest.mark.parametrize(("answer", "status"), [(True, 202), (False, 403), (None, 503)])
     def test_the_table_decides(self, house: House, answer: bool | None, status: int) -> None:
         """Yes, no, and not yet."""

@@ -47,6 +47,14 @@ class TestShelf:
         assert list(shelf.expired(10)) == ["a"]
         assert len(shelf) == 0
 
+    def test_what_is_past_its_time_takes_no_room(self) -> None:
+        """The next one that is put clears it away."""
+        shelf: Shelf[int] = Shelf(1000, 10)
+        for n in range(100):
+            shelf.put(str(n), n, 0)
+        shelf.put("last", 0, 11)
+        assert len(shelf) == 1
+
 
 class TestMemory:
     """The store of one process."""

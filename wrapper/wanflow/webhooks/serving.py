@@ -20,23 +20,33 @@ if TYPE_CHECKING:
 # A callback is one short request, answered within a second. Whoever holds on longer, sending
 # nothing or a byte at a time, is cut off, and their place is free again.
 CONNECTION_SECONDS = 10.0
-_MOST_CONNECTIONS = 512
+MOST_CONNECTIONS = 512
 _JOIN_SECONDS = 10.0
 
 # Without a handler, warnings about what isn't HTTP would end up on stderr.
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
-def _short_connections(seconds: float) -> type[HttpToolsProtocol]:
-    """Make HTTP/1.1 of connections that last so long and no longer."""
+def _short_connections(seconds: float, most: int) -> type[HttpToolsProtocol]:
+    """Make HTTP/1.1 of connections that last so long and no longer.
+
+    Where there are too many, the oldest makes room: honest ones are gone in milliseconds.
+    """
+    lasting: dict[asyncio.Transport, None] = {}
 
     class ShortConnection(HttpToolsProtocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._end: asyncio.TimerHandle = self.loop.call_later(seconds, transport.abort)
+            lasting[transport] = None
+            if len(lasting) > most:
+                oldest = next(iter(lasting))
+                del lasting[oldest]
+                oldest.abort()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end.cancel()
+            lasting.pop(self.transport, None)
             super().connection_lost(exc)
 
     return ShortConnection
@@ -51,6 +61,7 @@ class Listener:
         app: the application.
         host, port: where to listen; port 0 takes a free one.
         patience: seconds that a connection may last.
+        most: connections that may be open at once; a new one takes the place of the oldest.
 
     Raises:
         ConfigurationError: something else listens there, or the host isn't this machine's.
@@ -63,10 +74,11 @@ class Listener:
         host: str = "127.0.0.1",
         port: int = 0,
         patience: float = CONNECTION_SECONDS,
+        most: int = MOST_CONNECTIONS,
     ) -> None:
         self.host = host
         self._wanted = port
-        self._server = uvicorn.Server(_config(app, patience))
+        self._server = uvicorn.Server(_config(app, _short_connections(patience, most)))
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
 
@@ -94,18 +106,17 @@ class Listener:
         self._thread = self._socket = None
 
 
-def _config(app: CallbackApp, patience: float) -> uvicorn.Config:
+def _config(app: CallbackApp, protocol: type[HttpToolsProtocol]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         interface="asgi3",
-        http=_short_connections(patience),
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=1,
     )
