@@ -119,15 +119,16 @@ class Target:
             return
         headers = {"Content-Type": "application/json"}
         content = json.dumps({"seconds": seconds}).encode()
-        self.wire.send("POST", self._control("clock/advance"), headers, content)
+        self.wire.send("POST", self.control("clock/advance"), headers, content)
 
     def account_terms(self) -> dict[str, Any]:
         """Return what a steered server says of the suite's own account."""
-        shown = self.wire.send("GET", self._control("account"), self.authorization())
+        shown = self.wire.send("GET", self.control("account"), self.authorization())
         found = shown.json() if shown.status == 200 else {}
         return dict(found)
 
-    def _control(self, name: str) -> str:
+    def control(self, name: str) -> str:
+        """Return the URL of one of the controls of a steered server."""
         return f"{self.base_url[: self.base_url.index('/', 8)]}/_mock/{name}"
 
     def adopt(

@@ -1,0 +1,125 @@
+"""The client against the server: every model's road in both colours, through every fault."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+import pytest
+from contract_tests.laws.boundaries import cheapest
+from contract_tests.laws.colours import COLOURS, play
+from contract_tests.laws.files import kind_of
+from contract_tests.laws.promises import packaged_promises
+from contract_tests.laws.verdict import packaged_judge
+
+import wanflow
+
+PROMISES = packaged_promises()
+MODELS = sorted(PROMISES.catalog.models)
+QUERY = PROMISES.query.id
+BORNE = (
+    *("status=500", "status=502", "status=520", "html", "empty", "reset"),
+    *("truncated", "garbled", "unknown-enum", "missing=status", "null=status"),
+    *("reset-after-headers", "reset-in-body", "wrong-length=100", "latency=0.2"),
+)
+UNCERTAIN = ("lost-answer", "truncated", "html", "empty", "reset-after-headers", "reset-in-body")
+
+
+def settings_of(target, key: str | None = None) -> dict[str, object]:
+    return {"api_key": key or target.keys[target.account], "base_url": target.base_url}
+
+
+def own_key(target) -> str:
+    """A key of an account that nobody else uses, on a server whose faults can be steered."""
+    if not (target.steered and target.any_key):
+        pytest.skip("faults and accounts of one's own take the mock's controls")
+    return f"road-{uuid4().hex}"
+
+
+def strike(target, key: str, fault: str, operation: str, count: int = 1) -> None:
+    """Have the next calls of an operation go wrong for one account."""
+    rule = {"fault": fault, "operation": operation, "count": count}
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    answer = target.wire.send("POST", target.control("faults"), headers, json.dumps(rule).encode())
+    assert answer.status == 201, answer.told()
+
+
+def tasks_of(target, key: str) -> list[dict[str, object]]:
+    """The tasks of an account, by the server's own account."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return target.wire.send("GET", target.control("tasks"), headers).json()["tasks"]
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("name", MODELS)
+def test_each_model_leads_to_files(target, name, colour, tmp_path) -> None:
+    """Submitted, waited for and saved, each model leaves as many files as asked, of its kind."""
+    model = target.models[name]
+    body = cheapest(model)
+    target.purse.permit(packaged_verdict(model, body), json.dumps(body).encode())
+    result = play(
+        colour,
+        lambda client: client.run(body, out=tmp_path, timeout=target.longest),
+        **settings_of(target),
+    )
+    assert len(result.paths) == len(result.urls) == body.get("n", 1)
+    if target.steered:
+        assert {kind_of(path.read_bytes()) for path in result.paths} == {model.kind}
+
+
+def packaged_verdict(model, body):
+    return packaged_judge().verdict(model.operation_id, body)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("fault", BORNE)
+def test_a_wait_bears_a_fault(target, colour, fault) -> None:
+    """A query that goes wrong once doesn't lose the task that it asked for."""
+    key = own_key(target)
+    body = cheapest(target.models[MODELS[0]])
+    strike(target, key, fault, QUERY)
+    result = play(colour, lambda client: client.run(body, timeout=30), **settings_of(target, key))
+    assert result.urls
+    assert len(tasks_of(target, key)) == 1
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("fault", UNCERTAIN)
+def test_a_lost_answer_is_not_paid_twice(target, colour, fault) -> None:
+    """A submission whose answer was lost is told as uncertain, and never sent again."""
+    key = own_key(target)
+    model = target.models[MODELS[0]]
+    strike(target, key, fault, model.operation_id, count=9)
+    with pytest.raises((wanflow.SubmitUncertain, wanflow.UnexpectedAnswer)):
+        play(colour, lambda client: client.submit(cheapest(model)), **settings_of(target, key))
+    assert len(tasks_of(target, key)) <= 1
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_wrong_request_is_not_sent(target, colour) -> None:
+    """What breaks a rule is refused before it leaves, with the rule."""
+    body = {**cheapest(target.models[MODELS[0]]), "prompt": 5}
+    before = target.wire.sent
+    with pytest.raises(wanflow.InvalidRequest) as caught:
+        play(colour, lambda client: client.submit(body), **settings_of(target))
+    assert [one.parameter for one in caught.value.violations] == ["prompt"]
+    assert target.wire.sent == before
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("colour", COLOURS)
+def test_what_the_server_refuses_is_told(target, colour) -> None:
+    """Without its own check, the client tells the server's: BadRequest, or NotFound for a model."""
+    body = {**cheapest(target.models[MODELS[0]]), "prompt": 5}
+    with pytest.raises(wanflow.BadRequest):
+        play(colour, lambda client: client.submit(body, validate=False), **settings_of(target))
+    with pytest.raises((wanflow.NotFound, wanflow.BadRequest)):
+        play(
+            colour,
+            lambda client: client.task("task-unified-1756817821-4x3rx6ny").refresh(),
+            **settings_of(target),
+        )
