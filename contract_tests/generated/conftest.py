@@ -17,8 +17,12 @@ def project() -> Project:
 
 @pytest.fixture
 def checkout(tmp_path: Path, project: Project) -> Project:
-    """What the pipeline reads and writes, copied: specs, generated, changelog, pyproject."""
-    root = tmp_path / "check out"
+    """A copy of its own for each test."""
+    return copied(project, tmp_path / "check out")
+
+
+def copied(project: Project, root: Path) -> Project:
+    """Copy what the pipeline reads and writes: specs, generated, changelog, pyproject."""
     for name in ("specs", "generated"):
         shutil.copytree(
             project.root / name, root / name, ignore=shutil.ignore_patterns("__pycache__")

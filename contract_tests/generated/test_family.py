@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from contract_tests.generated.conftest import copied
 from contract_tests.generated.test_parameters import CHECKERS, lines_with_errors
 
 from wanflow.spec.commands import spec
@@ -208,11 +209,11 @@ def run(*words: str, root: Path) -> str:
     return done.output
 
 
-@pytest.fixture
-def regenerated(checkout: Project, tmp_path: Path) -> tuple[Project, str]:
+@pytest.fixture(scope="module")
+def regenerated(tmp_path_factory: pytest.TempPathFactory, project: Project) -> tuple[Project, str]:
     """A scratch copy that took the new documents in, and what regenerating it said."""
-    folder = tmp_path / "new"
-    folder.mkdir()
+    checkout = copied(project, tmp_path_factory.mktemp("family") / "checkout")
+    folder = tmp_path_factory.mktemp("new")
     page = f"# Nova\n\n````yaml /en/nova.json POST /v1/videos/generations\n{NOVA}````\n"
     (folder / "nova page.md").write_text(page)
     default = image_document({"default": "still-default"})

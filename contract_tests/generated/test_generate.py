@@ -17,7 +17,7 @@ from contract_tests.specs.family import document, request, source
 from wanflow.spec.build import build_from
 from wanflow.spec.commands import spec
 from wanflow.spec.drift import drifted, regenerate_client
-from wanflow.spec.failures import Drifted, Refused, SpecFailure, ToolFault
+from wanflow.spec.failures import Drifted, Refused, ToolFault
 from wanflow.spec.generate import PINNED, check_tools, generate, settings_of
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.regenerate import regenerate
@@ -109,7 +109,6 @@ def test_drift_is_found_and_named(checkout: Project, file: str, text: str | None
         path.unlink()
     else:
         path.write_text(text)
-    assert file in drifted(checkout)
     code, output = run("drift", root=checkout.root)
     assert code == Drifted.exit_code
     assert file in output
@@ -183,14 +182,12 @@ def test_a_failure_leaves_everything_as_it_was(checkout: Project, breaks):
     """Spec, report, client and changelog are replaced together or not at all."""
     breaks(checkout)
     before = contents(checkout.root)
-    with pytest.raises((SpecFailure, OSError)):
-        regenerate(checkout)
-    assert contents(checkout.root) == before
-    assert not [p.name for p in checkout.generated.iterdir() if p.name.startswith(".wanflow")]
     code, output = run("regenerate", root=checkout.root)
     assert code not in {0, 1, 2}
     assert output.startswith("wanflow spec: ")
     assert "Traceback" not in output
+    assert contents(checkout.root) == before
+    assert not [p.name for p in checkout.generated.iterdir() if p.name.startswith(".wanflow")]
 
 
 @pytest.mark.parametrize(("name", "version"), [("ruff", "0.1.0"), ("no-such-generator", "1.0")])
