@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -220,6 +222,22 @@ class TestListener:
             Listener(station.receiver.app, port=station.listener.port),
         ):
             pass
+
+    @pytest.mark.parametrize("name", ["uvicorn", "httptools"])
+    def test_without_the_extra_it_says_what_to_install(self, name: str) -> None:
+        """A receiver needs no server; a listener and the command say which pip command helps."""
+        library = "import wanflow.webhooks as w; w.Receiver('x' * 16, 'https://shop.example')"
+        for code, said in (
+            (library, ""),
+            ("import wanflow.webhooks.serving", f"needs {name}; run: pip install"),
+            ("from wanflow.cli import main; main(['listen'])", f"needs {name}; run: pip install"),
+        ):
+            absent = f"import sys; sys.modules[{name!r}] = None; {code}"
+            words = [sys.executable, "-c", absent]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert bool(done.returncode) == bool(said), done.stderr
+            assert said in done.stderr
+            assert "wanflow[webhooks]" in done.stderr or not said
 
     def test_it_is_gone_when_left(self) -> None:
         """The port is closed, and the thread has ended."""

@@ -46,6 +46,7 @@ class Way:
         self.colour = colour
         self.mock = mock
         self.looked = threading.Event()
+        self.each = False
 
     def submit(self, number: int, url_of: Callable[[str], str]) -> list[str]:
         """Submit tasks, each with a callback URL of its own, and return their ids."""
@@ -76,13 +77,16 @@ class Way:
             arguments: Any = {"timeout": 25, "on_update": told, "callbacks": callbacks}
             if self.colour == "sync":
                 with Client(self.mock.api_key, self.mock.base_url) as client:
-                    return [*client.wait_all(ids, **arguments)]
+                    wait = client.as_completed if self.each else client.wait_all
+                    return [*wait(ids, **arguments)]
             return anyio.run(self._await, ids, arguments)
         finally:
             other.join()
 
     async def _await(self, ids: list[str], arguments: Any) -> list[Any]:
         async with AsyncClient(self.mock.api_key, self.mock.base_url) as client:
+            if self.each:
+                return [task async for task in client.as_completed(ids, **arguments)]
             return [*(await client.wait_all(ids, **arguments))]
 
     @property
@@ -181,34 +185,16 @@ class TestWaits:
                 time.sleep(0.01)  # a poll may have come first
             assert calls.stretch("other") == 8
 
-    def test_as_completed_hears_too(self) -> None:
-        """The one that was called about is handed out, long before the next poll."""
-        clock = VirtualClock()
-        with (
-            MockServer(seconds=60, clock=clock, loopback_callbacks=True) as mock,
-            receiver(Sure) as calls,
-            Client(mock.api_key, mock.base_url) as client,
-        ):
-            ids = Way("sync", mock).submit(3, calls.url)
-            looked = threading.Event()
-            seen: set[str] = set()
-
-            def told(snapshot: Any) -> None:
-                seen.add(snapshot.id)
-                if len(seen) == len(ids):
-                    looked.set()
-
-            def later() -> None:
-                assert looked.wait(PATIENCE)
-                clock.advance(61)
-
-            other = threading.Thread(target=later)
-            other.start()
+    def test_as_completed_hears_too(self, way: Way) -> None:
+        """Those that were called about are handed out, long before the next poll."""
+        way.each = True
+        with receiver(Sure) as calls:
+            ids = way.submit(3, calls.url)
             begun = time.monotonic()
-            done = client.as_completed(ids, timeout=25, on_update=told, callbacks=calls)
-            assert {task.id for task in done} == set(ids)
-            assert time.monotonic() - begun < 5
-            other.join()
+            done = way.wait(ids, calls, lambda: way.mock.clock.advance(61))
+        assert {task.id for task in done} == set(ids)
+        assert time.monotonic() - begun < 5
+        assert way.looks == 2 * len(ids)
 
 
 @given(st.floats(0, 1e4), st.floats(1, 1e4))

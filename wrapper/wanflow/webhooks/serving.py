@@ -7,10 +7,15 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from wanflow.errors import ConfigurationError
+
+try:
+    import uvicorn
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        f"a listener needs {missing.name}; run: pip install 'wanflow[webhooks]'", name=missing.name
+    ) from None
 
 if TYPE_CHECKING:
     import asyncio
