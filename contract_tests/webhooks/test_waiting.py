@@ -129,6 +129,7 @@ class TestWaits:
         assert all(isinstance(result, Result | AsyncResult) for result in results)
         assert way.looks == 2 * len(ids)
 
+    @pytest.mark.parametrize("way", ["async"], indirect=True)  # in real time, so one colour will do
     def test_a_poll_ends_it_where_no_callback_comes(self, way: Way) -> None:
         """With a receiver that nobody reaches, polling goes on as ever."""
         calls = Receiver("a secret of sixteen", "http://127.0.0.1:9/callbacks", local=True)
