@@ -257,12 +257,12 @@ def test_an_invented_family_is_listed_and_typed(regenerated: tuple[Project, str]
     assert all(name in listed for name in ("nova-fast", "nova-pro", "still-default"))
     file = tmp_path / "sample.py"
     file.write_text(
-        "from wanflow_client.parameters import Submit\n"
-        "submit: Submit[int]\n"
-        "submit(model='nova-pro', scene={'shots': [{'what': 'x'}], 'light': 'dark'})\n"
-        "submit(model='nova-pro', scene={'shots': [{'who': 'x'}]})\n"
-        "submit(model='nova-pro', prompt='x')\n"
-        "submit(model='still-default', prompt='x')\n"
+        "from wanflow import Client\n"
+        "client = Client('key')\n"
+        "client.submit(model='nova-pro', scene={'shots': [{'what': 'x'}], 'light': 'dark'})\n"
+        "client.submit(model='nova-pro', scene={'shots': [{'who': 'x'}]})\n"
+        "client.run(model='nova-pro', prompt='x')\n"
+        "client.run(model='still-default', prompt='x', out='out/').download('more/')\n"
     )
     assert lines_with_errors(CHECKERS["mypy"], file, checkout.generated) == {4, 5}
 

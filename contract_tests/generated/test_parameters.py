@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from contract_tests.specs.family import document, request, source
 
+from wanflow import AsyncClient, Client
 from wanflow.spec.build import build_from
 from wanflow.spec.generate import generate, settings_of
+from wanflow.spec.parameters import RUN_OPTIONS, SUBMIT_OPTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +126,15 @@ def test_each_model_has_its_own_parameters(project: Project, tmp_path: Path, che
     found = lines_with_errors(checker, file, project.generated)
     assert found == wrong
     assert len(wrong) > 15
+
+
+@pytest.mark.parametrize("face", [Client, AsyncClient])
+def test_the_generated_signatures_are_those_of_the_clients(face):
+    """What `submit` and `run` take beside a model's parameters is what the types say."""
+    for method, options in ((face.submit, SUBMIT_OPTIONS), (face.run, RUN_OPTIONS)):
+        taken = inspect.signature(method).parameters.values()
+        named = [one.name for one in taken if one.kind is inspect.Parameter.KEYWORD_ONLY]
+        assert named == ["model", *options]
 
 
 def test_parameters_of_any_shape_have_types(project: Project, tmp_path: Path):

@@ -128,26 +128,22 @@ class Pair:
 
 def _taken(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
     """Compare what is taken: less is breaking, more is additive."""
-    if not after.covers(before):
-        body = after.lacks(before)
-        known = "a body that used to pass is refused" if body is not None else _UNKNOWN
-        yield Change(Level.BREAKING, place, known, body)
-    if not before.covers(after):
-        body = before.lacks(after)
-        known = "a body passes that used to be refused" if body is not None else _UNKNOWN
-        yield Change(Level.ADDITIVE, place, known, body)
+    yield from _lost(Level.BREAKING, place, after, before, "a body that used to pass is refused")
+    yield from _lost(Level.ADDITIVE, place, before, after, "a body passes that used to be refused")
 
 
 def _answered(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
     """Compare what is answered: more is breaking for who reads it, less is additive."""
-    if not before.covers(after):
-        body = before.lacks(after)
-        known = "an answer may come that couldn't before" if body is not None else _UNKNOWN
-        yield Change(Level.BREAKING, place, known, body)
-    if not after.covers(before):
-        body = after.lacks(before)
-        known = "an answer doesn't come any more" if body is not None else _UNKNOWN
-        yield Change(Level.ADDITIVE, place, known, body)
+    what = "an answer may come that couldn't before"
+    yield from _lost(Level.BREAKING, place, before, after, what)
+    yield from _lost(Level.ADDITIVE, place, after, before, "an answer doesn't come any more")
+
+
+def _lost(level: Level, place: str, one: Meaning, other: Meaning, what: str) -> Iterator[Change]:
+    """Say what the first lacks of the second, with a body; or that nobody knows it lacks nothing."""
+    if not one.covers(other):
+        body = one.lacks(other)
+        yield Change(level, place, what if body is not None else _UNKNOWN, body)
 
 
 _UNKNOWN = "it isn't known to mean what it meant"
