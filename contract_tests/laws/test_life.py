@@ -10,7 +10,7 @@ from contract_tests.laws.boundaries import cheapest
 from contract_tests.laws.law import Law
 from contract_tests.laws.life import BUSINESS_CODES
 from contract_tests.laws.promises import packaged_promises
-from contract_tests.laws.target import FOUND, NEW, PRIVATE, UNKNOWN, Target
+from contract_tests.laws.target import FOUND, GUARDED, NEW, PRIVATE, UNKNOWN, Target
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -112,6 +112,8 @@ def test_a_long_life_is_orderly(target, name) -> None:
     target.wait(life)
     for _ in range(6):
         target.look(life)
+    exchange = target.exchange("GET", target.address(life.id), {})
+    GUARDED.holds(exchange.status == 401, str(exchange.status), life.last, exchange)
 
 
 @pytest.mark.fast

@@ -35,9 +35,9 @@ class Stage:
     """A server that scripts are played on, and what was told so far."""
 
     base_url: str
+    _http: httpx.Client = field(repr=False)
     told: list[str] = field(factory=list)
     _names: dict[str, str] = field(factory=dict)
-    _http: httpx.Client = field(factory=lambda: httpx.Client(trust_env=False, timeout=5))
 
     def post(self, body: Any = None, key: str | None = KEY, **headers: str) -> Any:
         """Submit; an image is asked for unless a body is given."""
@@ -119,12 +119,13 @@ def _on_the_whole(mutant: Mutant) -> list[str]:
 
 
 def _played(server: MockServer, mutant: Mutant) -> list[str]:
-    stage = Stage(server.base_url)
-    if mutant.probe is not None:
-        stage.post(dict(mutant.probe))
-    else:
-        SCRIPTS[mutant.script](stage)
-    return stage.told
+    with httpx.Client(trust_env=False, timeout=5) as http:
+        stage = Stage(server.base_url, http)
+        if mutant.probe is not None:
+            stage.post(dict(mutant.probe))
+        else:
+            SCRIPTS[mutant.script](stage)
+        return stage.told
 
 
 def _look(stage: Stage, looks: int = 1, body: Any = None, **headers: str) -> Any:
