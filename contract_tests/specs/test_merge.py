@@ -342,6 +342,22 @@ def test_fifty_documents_are_merged_like_two():
     assert len(schemas(made)) == 52
 
 
+def test_a_parameter_keeps_every_example_and_the_text_of_most():
+    """Two documents' words for one parameter: one is chosen and noted, and no example is lost."""
+    documents = {}
+    for name, text in (("a", "One"), ("b", "Two"), ("c", "Two")):
+        data = document(request(f"nova-{name}"))
+        told = {"name": "trace", "in": "header", "schema": TEXT, "description": text}
+        data["paths"][VIDEOS]["post"]["parameters"] = [{**told, "example": name}]
+        documents[name] = data
+    made = proved(**documents)
+    (parameter,) = post(made)["parameters"]
+    assert parameter["description"] == "Two"
+    shown = {label: example["value"] for label, example in parameter["examples"].items()}
+    assert shown == {"nova-a": "a", "nova-b": "b", "nova-c": "c"}
+    assert any("“Two” over “One”" in decision.text for decision in made.decisions)
+
+
 RULES: dict[str, dict] = {
     "a pattern with a look ahead": {"pattern": "^(?!x)a", **TEXT},
     "a pattern that refers back": {"pattern": r"^(a)\\1$", **TEXT},

@@ -140,7 +140,7 @@ def _answered(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
 
 
 def _lost(level: Level, place: str, one: Meaning, other: Meaning, what: str) -> Iterator[Change]:
-    """Say what the first lacks of the second, with a body; or that nobody knows it lacks nothing."""
+    """Say what the first lacks of the second, with a body, or that nobody knows it does."""
     if not one.covers(other):
         body = one.lacks(other)
         yield Change(level, place, what if body is not None else _UNKNOWN, body)

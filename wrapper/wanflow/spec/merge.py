@@ -9,7 +9,7 @@ from attrs import field, frozen
 from wanflow.spec.answers import group_answers, hoisted
 from wanflow.spec.call import Call, calls_of
 from wanflow.spec.components import Components, reach
-from wanflow.spec.decisions import Decision, Decisions
+from wanflow.spec.decisions import Decision, Decisions, Kind
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.likeness import key_of
 from wanflow.spec.operation import Operations
@@ -64,7 +64,7 @@ def merge(sources: Iterable[Source]) -> Merged:
     servers = _servers(ordered, decisions)
     document: Json = {
         "openapi": VERSION,
-        "info": _info(ordered),
+        "info": _info(ordered, decisions),
         "servers": servers,
         "tags": _tags(calls, decisions),
         "paths": _paths(calls, Operations(components, decisions, servers)),
@@ -92,13 +92,19 @@ def _paths(calls: list[Call], operations: Operations) -> Json:
     }
 
 
-def _info(sources: list[Source]) -> Json:
-    infos = [source.document["info"] for source in sources]
-    versions = sorted({str(info["version"]) for info in infos}, key=_version_key)
+def _info(sources: list[Source], decisions: Decisions) -> Json:
+    infos = [(source.name, source.document["info"]) for source in sources]
+    versions = sorted({str(info["version"]) for _, info in infos}, key=_version_key)
     merged: Json = {"title": TITLE, "description": DESCRIPTION, "version": versions[-1]}
-    licences = [info["license"] for info in infos if "license" in info]
-    if licences and all(same(licence, licences[0]) for licence in licences):
-        merged["license"] = licences[0]
+    if len(versions) > 1:
+        older = [name for name, info in infos if str(info["version"]) != versions[-1]]
+        decisions.add(Kind.CHOSEN, "/info/version", f"{versions[-1]}, the highest", older)
+    licences = [(name, info["license"]) for name, info in infos if "license" in info]
+    if licences and all(same(licence, licences[0][1]) for _, licence in licences):
+        merged["license"] = licences[0][1]
+    elif licences:
+        who = [name for name, _ in licences]
+        decisions.add(Kind.CHOSEN, "/info/license", "none, for the documents differ", who)
     return merged
 
 

@@ -47,7 +47,7 @@ class Operations:
             "tags": list(dict.fromkeys(tag for c in calls for tag in c.node.get("tags", ()))),
             **self._texts(calls, at),
             "operationId": self._id(calls, at),
-            "parameters": self._parameters(calls),
+            "parameters": self._parameters(calls, at),
             "requestBody": self._body(calls, at),
             "responses": Replies(self.components, self.decisions).merged(calls, at),
             "security": self._agreed(calls, "security"),
@@ -99,19 +99,32 @@ class Operations:
         )
         return derived
 
-    def _parameters(self, calls: list[Call]) -> list[Json]:
-        found: dict[tuple[str, str], tuple[Call, Json]] = {}
+    def _parameters(self, calls: list[Call], at: str) -> list[Json]:
+        found: dict[tuple[str, str], list[tuple[Call, Json]]] = {}
         for call in calls:
             for parameter in call.node.get("parameters", ()):
                 mine = self.components.rewritten(call.source, parameter)
-                key = (mine["in"], mine["name"])
-                first, other = found.setdefault(key, (call, mine))
+                same = found.setdefault((mine["in"], mine["name"]), [])
+                same.append((call, mine))
+                first, other = same[0]
                 if key_of(other) != key_of(mine):
                     raise Contradiction(
-                        f"two {key[0]} parameters are called {key[1]} and differ: "
+                        f"two {mine['in']} parameters are called {mine['name']} and differ: "
                         f"{both(first, call)}"
                     )
-        return [parameter for _, parameter in found.values()]
+        return [self._parameter(same, f"{at}/parameters/{key[1]}") for key, same in found.items()]
+
+    def _parameter(self, same: list[tuple[Call, Json]], at: str) -> Json:
+        """Keep what sources agree on, the text of most, and every example."""
+        merged = {key: value for key, value in same[0][1].items() if key != "example"}
+        texts = [(call.source.name, p["description"]) for call, p in same if "description" in p]
+        if texts:
+            merged["description"] = Union(self.decisions).text(texts, f"{at}/description")
+        examples = filed_examples(same)
+        single = list(examples.values())
+        if len(single) == 1 and "example" in same[0][1]:
+            return {**merged, "example": single[0]["value"]}
+        return {**merged, **({"examples": examples} if examples else {})}
 
     def _body(self, calls: list[Call], at: str) -> Json | None:
         bodies = [call for call in calls if call.request is not None]

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from wanflow.spec.call import Call, both
+from wanflow.spec.decisions import Decisions, Kind
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.likeness import key_of
 from wanflow.spec.shown import filed_examples
 from wanflow.spec.union import Said, Union
-from wanflow.spec.yaml_text import escape
+from wanflow.spec.yaml_text import escape, same
 
 if TYPE_CHECKING:
     from wanflow.spec.components import Components
-    from wanflow.spec.decisions import Decisions
     from wanflow.spec.document import Json
 
 
@@ -55,10 +55,19 @@ class Replies:
             self._clash(said, key, at)
             if parts:
                 merged[key] = parts
+                self._note_parts(said, parts, f"{at}/{key}", key)
         kinds = list(dict.fromkeys(kind for _, node in said for kind in node.get("content", {})))
         if kinds:
             merged["content"] = {kind: self._media(said, kind, at) for kind in kinds}
         return merged
+
+    def _note_parts(self, said: list[tuple[Call, Json]], parts: Json, at: str, key: str) -> None:
+        """Note whose words for a header or a link aren't the ones kept."""
+        for call, response in said:
+            for name, node in response.get(key, {}).items():
+                if not same(node, parts[name]):
+                    text = "another document's words for it"
+                    self.decisions.add(Kind.CHOSEN, f"{at}/{name}", text, [call.source.name])
 
     def _clash(self, said: list[tuple[Call, Json]], key: str, at: str) -> None:
         first: dict[str, tuple[Call, Json]] = {}
