@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import anyio
@@ -27,7 +28,8 @@ _BODY_SECONDS = 0.5
 _ADMIT_SECONDS = 0.4
 # Bodies that are read at once.
 _READERS = 64
-_THREADS = 8
+# Look-ups that may hang at once, each with a thread.
+_LOOKUPS = 8
 
 
 class Door(Protocol):
@@ -58,8 +60,7 @@ class CallbackApp:
         self._hands = hands
         self._blocks = blocks
         self._readers = 0
-        # Threads of its own: a look-up that hangs must not take those of the host application.
-        self._threads = anyio.CapacityLimiter(_THREADS)
+        self._lookups = threading.Semaphore(_LOOKUPS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, as ASGI 3 has it."""
@@ -90,10 +91,17 @@ class CallbackApp:
         if not self._blocks:
             return self._door.admit(claim)
         with anyio.move_on_after(_ADMIT_SECONDS):
-            return await anyio.to_thread.run_sync(
-                self._door.admit, claim, abandon_on_cancel=True, limiter=self._threads
-            )
+            return await anyio.to_thread.run_sync(self._look_up, claim, abandon_on_cancel=True)
         raise Refused("it took too long to find out whose task this is", status=503)
+
+    def _look_up(self, claim: Claim) -> int:
+        """Take a claim in, in a thread that nobody may be waiting for any more."""
+        if not self._lookups.acquire(blocking=False):
+            raise Refused("too many look-ups hang", status=503)
+        try:
+            return self._door.admit(claim)
+        finally:
+            self._lookups.release()
 
     async def _body(self, receive: Receive) -> bytes:
         if self._readers >= _READERS:
