@@ -129,7 +129,8 @@ class Engine:
 
     def _start(self, step: str, item: Item, flow: Flow[object]) -> Start:
         self._flying[step].add(item)
-        return Start((step, item), flow, many=step == SAVE)
+        many = item.snapshot is not None and len(item.snapshot.results) > 1
+        return Start((step, item), flow, many=many)
 
     def _room(self) -> bool:
         under_way = sum(len(items) for items in self._flying.values()) + len(self._to_save)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from wanflow._core.effects import act
+from wanflow._core.recorder import Intent
 from wanflow._flows.recording import submit
 from wanflow.errors import JobTaken, WanflowError
 from wanflow.ledger.resuming import Means
@@ -58,15 +59,19 @@ class Steps:
 
     def submit(self, item: Item) -> Flow[Snapshot]:
         """Write the intent down, and submit."""
-        body = item.planned.body
-        order = self.work.order(body, {}, None, None, False, item.key)
-        intent = evolve(
-            self.work.recording.intent(order, self.terms.folder),
-            name=item.planned.name,
-            attempt=item.attempt,
-            resend=item.resend,
+        planned = item.planned
+        intent = Intent(
+            self.work.recording.server,
+            item.key,
+            planned.model,
+            planned.body,
+            planned.content,
+            self.terms.folder,
+            planned.name,
+            item.attempt,
+            item.resend,
         )
-        flow = self.work.submission_of(body, item.key)
+        flow = self.work.submission_of(planned.body, item.key)
         return submit(self.ledger, intent, flow, hold=True)
 
     def wait(self, item: Item) -> Flow[Snapshot]:

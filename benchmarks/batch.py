@@ -1,0 +1,154 @@
+"""Ten thousand jobs: `python -m benchmarks.batch [JOBS]`.
+
+A batch against the mock, and the bound that the mock sets: the same numbers of submissions, looks
+and files, by a client that does nothing but send bytes. Both run one after another, each against a
+fresh mock in a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from wanflow import AsyncClient
+from wanflow.ledger import Ledger
+from wanflow.spec.catalog import packaged_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from wanflow.batch import Report
+
+KEY = "a-key-of-the-benchmark"
+TASK_SECONDS = 20.0
+IN_FLIGHT, CONNECTIONS = 10_000, 32
+MODEL = next(
+    one
+    for one in packaged_catalog().models.values()
+    if one.kind == "image" and len(one.required) < 3
+)
+PATHS = {one.operation_id: one.path for one in packaged_catalog().operations}
+
+
+@contextmanager
+def server(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, int]]]]:
+    """Serve the mock → its URL, and how to read its books."""
+    words = [sys.executable, "-m", "benchmarks.batch_server", str(seconds)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def books() -> dict[str, int]:
+            stdin.write("\n")
+            stdin.flush()
+            found: dict[str, int] = json.loads(stdout.readline())
+            return found
+
+        try:
+            yield stdout.readline().strip(), books
+        finally:
+            stdin.close()
+
+
+def jobs_of(count: int) -> list[dict[str, Any]]:
+    """Return jobs that differ in their prompts."""
+    return [
+        {**MODEL.example, "prompt": f"a red fox in the snow, golden hour, take {number}"}
+        for number in range(count)
+    ]
+
+
+async def do_batch(url: str, count: int, folder: Path) -> tuple[Report, float]:
+    """Do the batch, and return its report and how long it took."""
+    begun = time.perf_counter()
+    with Ledger(folder / "ledger.db") as ledger:
+        options = {"rate": 10_000.0, "connections": CONNECTIONS, "ledger": ledger}
+        async with AsyncClient(KEY, url, **options) as client:
+            report = await client.batch(jobs_of(count), folder / "out", in_flight=IN_FLIGHT)
+    return report, time.perf_counter() - begun
+
+
+async def send_bytes(url: str, requests: list[bytes]) -> list[bytes]:
+    """Send requests over some connections that are kept alive, and return the bodies."""
+    parts = urlsplit(url)
+    left = iter(enumerate(requests))
+    bodies: dict[int, bytes] = {}
+
+    async def connection() -> None:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        for number, request in left:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), head
+            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+            bodies[number] = await reader.readexactly(length)
+        writer.close()
+
+    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+    return [bodies[number] for number in range(len(requests))]
+
+
+async def bound(url: str, count: int, looks: int) -> float:
+    """Return the seconds that the bare exchanges take."""
+    base = urlsplit(url)
+    common = f"Host: {base.netloc}\r\nAuthorization: Bearer {KEY}\r\n"
+
+    def request(method: str, path: str, body: bytes = b"") -> bytes:
+        head = f"{method} {path} HTTP/1.1\r\n{common}Content-Type: application/json\r\n"
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    posts = [json.dumps(job).encode() for job in jobs_of(count)]
+    begun = time.perf_counter()
+    submit = base.path + MODEL.path
+    answers = await send_bytes(url, [request("POST", submit, body) for body in posts])
+    ids = [json.loads(answer)["id"] for answer in answers]
+    taken = time.perf_counter() - begun
+    query = base.path + PATHS["getTaskDetail"]
+    # Until the tasks have ended, which their time and not the mock's speed decides.
+    await asyncio.sleep(TASK_SECONDS)
+    begun = time.perf_counter()
+    asked = [ids[number % count] for number in range(looks)]
+    answers = await send_bytes(
+        url, [request("GET", query.replace("{task_id}", task_id)) for task_id in asked]
+    )
+    links = [json.loads(answer)["results"][0] for answer in answers[:count]]
+    await send_bytes(url, [request("GET", urlsplit(link).path) for link in links])
+    return taken + time.perf_counter() - begun
+
+
+def main(count: int) -> None:
+    """Print the figures."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with server(TASK_SECONDS) as (url, read_books):
+            report, taken = asyncio.run(do_batch(url, count, folder))
+            books = read_books()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        files = [file for one in report.outcomes for file in one.files]
+        right = sum(sha256(f.path.read_bytes()).hexdigest() == f.sha256 for f in files)
+        size = (folder / "ledger.db").stat().st_size / count
+    assert report.complete, report.counts
+    with server(TASK_SECONDS) as (url, _):
+        bare = asyncio.run(bound(url, count, max(books["looks"], count)))
+    whole = bare + TASK_SECONDS
+    print(f"jobs {count}, files right {right}, charged {books['tasks']}")
+    print(f"looks a job {books['looks'] / count:.2f}")
+    print(f"batch {taken:.1f} s; bound {whole:.1f} s, {bare:.1f} of them exchanges")
+    print(f"batch / bound {taken / whole:.2f}")
+    print(f"peak memory {peak:.0f} MiB; ledger {size:.0f} bytes a job")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
