@@ -9,7 +9,8 @@ from __future__ import annotations
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import field as attribute
+from attrs import frozen
 from contract_tests.laws.hosts import INSIDE_URLS, PUBLIC_URLS, WRONG_SCHEMES
 from contract_tests.laws.sizes import sizes
 
@@ -51,7 +52,7 @@ class Probe:
 
     name: str
     field: str
-    body: Json = field(repr=False)
+    body: Json = attribute(repr=False)
 
     def __str__(self) -> str:
         return f"{self.field}-{self.name}" if self.field else self.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -70,11 +69,6 @@ FAILURE = Law(
     "Why the task failed; given only when it did",
 )
 USAGE = Law("usage", "What a task costs is never negative, and never changes its rule.")
-CLOCK = Law(
-    "created",
-    "A task's time of creation is in seconds since 1970, and about now when it is created.",
-    "created: integer, unix seconds",
-)
 
 
 @define(eq=False)
@@ -183,7 +177,6 @@ def born(
     _judge_kind(life, exchange)
     _judge_state(life, receipt, exchange)
     _judge_usage(life, receipt, exchange)
-    _judge_clock(receipt["created"], exchange)
     return life
 
 
@@ -247,14 +240,6 @@ def _numbers(node: Any, name: str) -> list[tuple[str, float]]:
     return []
 
 
-def _judge_clock(created: Any, exchange: Exchange) -> None:
-    CLOCK.holds(
-        isinstance(created, int | float) and abs(created - time.time()) < _HOUR,
-        f"created is {created}, and now is {time.time():.0f}",
-        exchange,
-    )
-
-
 def _end_of(body: dict[str, Any]) -> dict[str, Any]:
     error = body.get("error")
     return {
@@ -262,6 +247,3 @@ def _end_of(body: dict[str, Any]) -> dict[str, Any]:
         "the number of results": len(body.get("results") or []),
         "the error's code": error.get("code") if isinstance(error, dict) else None,
     }
-
-
-_HOUR = 3600

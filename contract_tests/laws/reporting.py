@@ -12,7 +12,7 @@ from contract_tests.laws.page import page
 from contract_tests.laws.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from contract_tests.laws.target import Target
@@ -41,7 +41,7 @@ class Reporting:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Iterator[None]:
+    ) -> Generator[None, Any, Any]:
         """Tell a breach of a law as a finding, and any failure without the keys."""
         report: Any = yield
         if not item.nodeid.startswith(_LAWS) or call.excinfo is None or not report.failed:
@@ -73,7 +73,7 @@ class Reporting:
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output["contract"] = self.tally.plain()
-        elif self._folder is not None and sum(self.outcomes.values()):
+        elif self._folder is not None and self.outcomes.total():
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / "report.html"
             if self.tally.dry:
@@ -90,7 +90,7 @@ class Reporting:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """End with what was spent, and annotate in GitHub's way where that is read."""
-        if not sum(self.outcomes.values()):
+        if not self.outcomes.total():
             return
         write = terminalreporter.write_line
         write(self.tally.line())

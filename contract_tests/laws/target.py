@@ -35,6 +35,11 @@ GUARDED = Law(
 UNKNOWN = Law("unknown-id", "An id that names no task of the account is answered with 400 or 404.")
 FOUND = Law("found", "A task can be queried from its submission on.", "links: getTask")
 PRIVATE = Law("private", "A task is seen by its own account only.")
+CLOCK = Law(
+    "created",
+    "A task's time of creation is in seconds since 1970, and about now when it is created.",
+    "created: integer, unix seconds",
+)
 LEAK = Law("leak", "No answer shows an API key.")
 RULE = Law("one-rule", "A model is billed by one rule, and an account belongs to one group.")
 NEW = Law("new-task", "Two submissions are two tasks.")
@@ -186,6 +191,8 @@ class Target:
                 life.first,
                 life.last,
             )
+            if self.steered and life.looks > _PATIENT:
+                self.pass_time(2)
             time.sleep(pause)
             pause = min(max(pause * 1.5, 0.02), 5.0)
         return life
@@ -258,11 +265,24 @@ class Target:
             asked = exchange.asked()
             life = born(self.models[asked["model"]], asked, account, body, exchange)
             self._judge_rules(life, exchange)
+            self._judge_clock(body["created"], exchange)
             known = self.lives.get(life.id)
             if known is None:
                 self.lives[life.id] = life
             elif exchange.header("idempotency-replayed") != "true":
                 NEW.broken(f"{life.id} was there before", known.first, exchange)
+
+    def _judge_clock(self, created: Any, exchange: Exchange) -> None:
+        """Compare with this machine's clock, or with that of a mock, which may be advanced."""
+        now = time.time()
+        if isinstance(created, int | float):
+            if abs(created - now) < _HOUR:
+                return
+            if self.steered:
+                told = self.wire.send("GET", self.control("clock"))
+                now = float(told.json()["now"]) if told.status == 200 else now
+            CLOCK.holds(abs(created - now) < _HOUR, f"created {created}, now {now:.0f}", exchange)
+        CLOCK.holds(isinstance(created, int | float), f"created {created!r}", exchange)
 
     def _judge_rules(self, life: Life, exchange: Exchange) -> None:
         usage = life.receipt.get("usage")
@@ -304,6 +324,9 @@ class Target:
 _THIS_MACHINE = re.compile(
     rb'"callback_url": ?"\w*:?(//)?(localhost|0x[0-9a-f]+|[0-9]+|127[0-9.]+|\[[0-9a-f:.]+\])[:/]'
 )
+_HOUR = 3600
+# A mock that goes by the clock is hurried on, one that goes by looks has ended by now.
+_PATIENT = 3
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
 
 

@@ -160,8 +160,8 @@ class MutatedServer(MockServer):
 
     def __init__(self, mutant: Mutant, **options: Any) -> None:
         document = mutant.document()
-        more = {} if document is None else {"document": document}
+        more: dict[str, Any] = {} if document is None else {"document": document}
         super().__init__(**options, **more)
         base = self.gateway.contract.base
         self.layer: Any = Layer(self.app, base, mutant)
-        self.app = self.layer
+        self.app = self.layer  # it stands in for the application

@@ -45,7 +45,13 @@ def make() -> None:
             if probe is not None and name not in MUTANTS:
                 enter(
                     Mutant(
-                        name, kind, says, "probe", submits, edit=lambda d=document: d, probe=probe
+                        name,
+                        kind,
+                        says,
+                        "probe",
+                        submits,
+                        edit=partial(deepcopy, document),
+                        probe=probe,
                     )
                 )
     for operation_id, where in (("createVideoGeneration", submits), ("getTaskDetail", queries)):
@@ -80,7 +86,7 @@ def _of_rule(rule: Json) -> Iterator[tuple[str, str, str, Edit]]:
         yield "without-last", STRICT, f"doesn't take {last}", lambda r: r["enum"].remove(last)
     for word in (word for word in _BOUNDS if word in rule):
         value, up = rule[word], 1 if word.startswith("max") else -1
-        yield f"{word}-removed", MISSING, f"has no {word}", lambda r, w=word: r.pop(w)
+        yield f"{word}-removed", MISSING, f"has no {word}", partial(_drop, word)
         yield (
             f"{word}-relaxed",
             MISSING,
@@ -95,7 +101,7 @@ def _of_rule(rule: Json) -> Iterator[tuple[str, str, str, Edit]]:
 def _of_texts(rule: Json) -> Iterator[tuple[str, str, str, Edit]]:
     for word in ("pattern", "format", PIXEL_SIZE, PUBLIC_URL):
         if word in rule:
-            yield f"{word}-removed", MISSING, f"has no {word}", lambda r, w=word: r.pop(w)
+            yield f"{word}-removed", MISSING, f"has no {word}", partial(_drop, word)
     for word in rule.get(PIXEL_SIZE, ()):
         for name, factor, kind in (("relaxed", 1.1, MISSING), ("tight", 0.9, STRICT)):
             up = factor if word.startswith("max") else 2 - factor
@@ -114,6 +120,10 @@ def _moved(model: Model) -> Iterator[tuple[str, str, str, Edit]]:
 
 def _on_field(field: str, edit: Edit, schema: Json) -> None:
     edit(schema["properties"][field])
+
+
+def _drop(word: str, rule: Json) -> None:
+    del rule[word]
 
 
 def _set(word: str, value: Any, rule: Json) -> None:
