@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import warnings
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,9 +19,6 @@ from wanflow._core.picture import NoPicture, read_picture
 from wanflow._core.sound import NoSound, mp3_seconds
 from wanflow.spec.catalog import packaged_catalog
 from wanflow.spec.keywords import AUDIO_FILE, IMAGE_FILE
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MODELS = packaged_catalog().models.values()
 PICTURED = [m for m in MODELS if any(IMAGE_FILE in rule for rule in m.parameters.values())]
@@ -194,8 +192,14 @@ def test_an_uploader_is_given_local_files(colour: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("given_", ["not a URL", "a.png"])
 def test_a_path_without_an_uploader_is_one_clear_error(given_: str, colour: Any) -> None:
     """The error names the parameter and what to do."""
-    with pytest.raises(InvalidRequest, match=r"image_urls takes URLs.*uploader="):
+    with pytest.raises(InvalidRequest, match=r"image_urls\[0\] must be a valid uri.*uploader="):
         sent_body(colour, {}, request_with(image_urls=[given_]))
+
+
+def test_a_path_object_without_an_uploader_is_one_clear_error(colour: Any) -> None:
+    """It can be nothing but a local file."""
+    with pytest.raises(InvalidRequest, match=r"image_urls takes URLs.*uploader="):
+        sent_body(colour, {}, request_with(image_urls=[Path("a.png")]))
 
 
 def test_a_bad_local_file_is_not_uploaded(colour: Any, tmp_path: Path) -> None:

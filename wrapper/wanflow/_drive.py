@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
@@ -14,11 +15,13 @@ from wanflow._core.script import Script
 from wanflow._hub import Hub
 from wanflow._nursery import AsyncNursery, Nursery, from_any_thread, placed
 from wanflow._stream import AsyncStream, Stream
-from wanflow._wire import AsyncWire, Wire
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from wanflow._core.effects import Effect, Flow
     from wanflow._settings import Settings
+    from wanflow._wire import AsyncWire, Wire
 
 T = TypeVar("T")
 
@@ -30,7 +33,7 @@ class SyncDriver:
         self, settings: Settings, wire: Wire | None = None, hub: Hub | None = None
     ) -> None:
         self._settings = settings
-        self._wire = wire or Wire(*settings.lines)
+        self._wire = wire or _wires().Wire(*settings.lines)
         self._hub = hub or Hub()
 
     def again(self, settings: Settings) -> SyncDriver:
@@ -114,7 +117,7 @@ class AsyncDriver:
         self, settings: Settings, wire: AsyncWire | None = None, hub: Hub | None = None
     ) -> None:
         self._settings = settings
-        self._wire = wire or AsyncWire(*settings.lines)
+        self._wire = wire or _wires().AsyncWire(*settings.lines)
         self._hub = hub or Hub()
 
     def again(self, settings: Settings) -> AsyncDriver:
@@ -206,3 +209,8 @@ class AsyncDriver:
                     await self._hub.clock.asleep(seconds)
                 return rung
         return True
+
+
+def _wires() -> ModuleType:
+    # With it comes httpx, which takes most of the time that importing this library would.
+    return import_module("wanflow._wire")

@@ -8,6 +8,7 @@ another takes its place.
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -100,10 +101,14 @@ class AsyncLane:
         """
         home = self._home()
         borrower = object()
-        with anyio.move_on_after(patience) as waiting:
-            await home.slots.acquire_on_behalf_of(borrower)
-        if waiting.cancelled_caught:
-            raise _crowded(self._line, patience)
+        try:
+            home.slots.acquire_on_behalf_of_nowait(borrower)
+        except anyio.WouldBlock:
+            with anyio.move_on_after(patience):
+                await home.slots.acquire_on_behalf_of(borrower)
+                patience = math.inf
+            if patience < math.inf:
+                raise _crowded(self._line, patience) from None
         http = home.http
         try:
             yield http

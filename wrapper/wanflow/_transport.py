@@ -142,6 +142,11 @@ class Sent:
         self._traced = False
         self._written = False
 
+    @classmethod
+    def of(cls, request: Request) -> Sent | None:
+        """Return a note for a request that may not be sent twice, None for a mere question."""
+        return None if request.content is None else cls()
+
     def trace(self, event: str, _info: Any) -> None:
         """Take an event from a sync transport."""
         self._traced = True

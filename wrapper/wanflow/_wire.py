@@ -36,10 +36,10 @@ class Wire:
         Raises:
             Fault: no whole answer came.
         """
-        sent = _transport.Sent()
+        sent = _transport.Sent.of(request)
         try:
             with self._api.open(settings.timeout) as http, within(settings.timeout):
-                arguments = _transport.request(request, settings, sent.trace)
+                arguments = _transport.request(request, settings, sent and sent.trace)
                 with http.stream(**arguments) as response:
                     body = _transport.BoundedBody(settings.timeout)
                     for chunk in response.iter_bytes():
@@ -97,10 +97,10 @@ class AsyncWire:
         Raises:
             Fault: no whole answer came.
         """
-        sent = _transport.Sent()
+        sent = _transport.Sent.of(request)
         try:
             async with self._api.open(settings.timeout) as http:
-                arguments = _transport.request(request, settings, sent.atrace)
+                arguments = _transport.request(request, settings, sent and sent.atrace)
                 with anyio.fail_after(settings.timeout):
                     async with http.stream(**arguments) as response:
                         body = _transport.BoundedBody(settings.timeout)

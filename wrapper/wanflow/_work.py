@@ -87,10 +87,9 @@ class Work:
     ) -> Order:
         """Check a request and make it ready to be sent."""
         key = idempotency_key if idempotency_key is not None else uuid.uuid4().hex
-        wish = Wish(request, model, parameters, extra, validate, key)
-        order = place_order(self.rules, wish)
-        _warn(order.advice)
-        return order
+        uploads = self._settings.uploader is not None
+        wish = Wish(request, model, parameters, extra, validate, key, uploads)
+        return place_order(self.rules, wish)
 
     def preview(self, order: Order) -> Preview:
         """Show an order as it would be sent."""
@@ -235,7 +234,7 @@ class Work:
     ) -> Flow[Snapshot]:
         """Upload what is local, and submit, recorded."""
         ready = yield from uploading.upload(order, self._settings.uploader, self.catalog)
-        _warn(ready.advice[len(order.advice) :])
+        _warn(ready.advice)
         flow = self._submission(ready)
         return (yield from self.recording.submission(ready, flow, folder=folder, hold=hold))
 
@@ -244,9 +243,8 @@ class Work:
 
 
 def _warn(advice: Sequence[str]) -> None:
-    # From here: _warn, order, the client's method, and the line of the user's that called it.
     for line in advice:
-        warnings.warn(line, RequestWarning, stacklevel=4)
+        warnings.warn(line, RequestWarning, stacklevel=2)
 
 
 def checked_id(task_id: object) -> str:

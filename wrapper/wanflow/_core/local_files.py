@@ -35,7 +35,7 @@ def local_files(
     That is a path object and, but for `paths_only`, a text that is no URL.
     """
     return tuple(
-        LocalFile(name, index, Path(value), rule)
+        LocalFile(name, index, Path(cast("str", value)), rule)
         for name, rule in model.parameters.items()
         if name in body
         for index, value in _linked(rule, body[name])

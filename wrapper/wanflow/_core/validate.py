@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from wanflow.spec.rules import Rules
     from wanflow.spec.violation import Violation
 
+_UPLOADER = "; a local file needs a client made with uploader=…"
+
 
 def check_request(rules: Rules, model: Model, body: Mapping[str, Any]) -> None:
     """Check a body against every rule of its model.
@@ -46,4 +48,9 @@ def refuse(model: str, found: list[Violation]) -> None:
 
 def _line(violation: Violation) -> str:
     rests = f' (the documents: "{violation.sentence}")' if violation.sentence else ""
-    return violation.message + rests
+    return violation.message + rests + (_UPLOADER if _is_path(violation) else "")
+
+
+def _is_path(violation: Violation) -> bool:
+    value = violation.value
+    return violation.rule == "format" and isinstance(value, str) and "://" not in value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from wanflow.spec.document import is_object
+from wanflow.spec.document import is_array, is_object
 from wanflow.spec.violation import Violation
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
     if is_object(value):
         yield from value.items()
         return
-    for index in range(len(value) if isinstance(value, list | tuple) else 0):
-        yield str(index), value[index]
+    listed = is_array(value) or isinstance(value, tuple)
+    for index, entry in enumerate(cast("list[Any]", value) if listed else ()):
+        yield str(index), entry
 
 
 def _encodes(text: str) -> bool:

@@ -172,10 +172,11 @@ def _looked(
         raise error
     assert value is not None
     found, asked = value
-    ticks = (yield from now()).ticks
+    instant = yield from now()
+    ticks, one.track = instant.ticks, one.track.after(instant, found)
     if found is not None:
         yield from tell(on_update, one.seen, found)
-        one.seen, one.track = found, one.track.seen(ticks, found)
+        one.seen = found
         if found.ended:
             crowd.leave(one)
             return [(one, found if found.completed else task_failed(found))]

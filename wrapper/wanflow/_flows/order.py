@@ -40,7 +40,8 @@ class Wish:
     """What a user asked for, in any of the ways that `submit` takes it.
 
     `request` is a whole request (a dict or an object of `wanflow.models`); `parameters` are added
-    to it, None meaning "not set"; `extra` is sent as it is, whatever the documents say.
+    to it, None meaning "not set"; `extra` is sent as it is, whatever the documents say; `uploads`
+    tells whether a text that is no URL may be the path of a file to upload.
     """
 
     request: object | None
@@ -49,6 +50,7 @@ class Wish:
     extra: Mapping[str, Any] | None
     validate: bool
     idempotency_key: str
+    uploads: bool = False
 
 
 def place_order(rules: Rules, wish: Wish) -> Order:
@@ -60,7 +62,7 @@ def place_order(rules: Rules, wish: Wish) -> Order:
     """
     body = _body(wish)
     model = find_model(rules.catalog, body.get("model"))
-    files = local_files(model, body, paths_only=not wish.validate)
+    files = local_files(model, body, paths_only=not (wish.validate and wish.uploads))
     if wish.validate:
         check_request(rules, model, with_links(body, files, _any_link))
     body = {**with_links(body, files, str), **(wish.extra or {})}

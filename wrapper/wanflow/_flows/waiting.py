@@ -28,8 +28,6 @@ _log = logging.getLogger("wanflow")
 # These end a wait: what they say of the key, the account or the id will not change by itself.
 _FINAL = frozenset({400, 401, 402, 403, 404})
 _TOO_MANY = 429
-# A task is asked about for this long after its submission at most, whatever `created` says.
-_OLDEST = 86_400.0
 
 
 @frozen
@@ -47,8 +45,7 @@ class Question:
 
     def track(self, instant: Instant) -> Track:
         """Begin to follow the task."""
-        age = 0.0 if self.submitted is None else instant.unix - self.submitted
-        return Track(instant.ticks - min(max(0.0, age), _OLDEST), estimate=self.estimate)
+        return Track(instant.ticks, estimate=self.estimate).submitted(instant, self.submitted)
 
 
 def query(request: Request, task_id: str) -> Flow[Snapshot]:
@@ -89,16 +86,17 @@ def wait(question: Question, *, timeout: float, on_update: OnUpdate) -> Flow[Sna
         while True:
             yield from _turn(question.budget, deadline)
             found, asked = yield from look(question)
-            ticks = (yield from now()).ticks
             if found is not None:
                 yield from tell(on_update, seen, found)
-                seen, track = found, track.seen(ticks, found)
-                if seen.ended:
-                    return result(seen)
-            if ticks >= deadline:
+            instant = yield from now()
+            seen, track = found or seen, track.after(instant, found)
+            if found is not None and found.ended:
+                return result(found)
+            left = deadline - instant.ticks
+            if left <= 0:
                 raise timed_out(question.task_id, timeout, seen)
-            wanted = track.interval(ticks, (yield from draw()))
-            yield from sleep(pacing.pause(wanted, asked, deadline - ticks), question.task_id)
+            wanted = track.interval(instant.ticks, (yield from draw()))
+            yield from sleep(pacing.pause(wanted, asked, left), question.task_id)
 
 
 def watch(flow_of: Callable[[OnUpdate], Flow[Snapshot]]) -> Flow[None]:

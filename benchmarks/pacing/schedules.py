@@ -1,0 +1,92 @@
+"""When to look next: the schedules of the SDKs of this field, and this library's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from wanflow._core.effects import Instant
+from wanflow._core.pacing import Track
+from wanflow._core.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from benchmarks.pacing.tasks import SimulatedTask
+
+Intervals = Callable[[Random], Iterator[float]]
+
+
+def fixed(seconds: float, spread: float = 0.0) -> Intervals:
+    """Wait the same each time, give or take the spread."""
+
+    def intervals(chance: Random) -> Iterator[float]:
+        while True:
+            yield chance.uniform(seconds - spread, seconds + spread)
+
+    return intervals
+
+
+def growing(first: float, factor: float, step: float, ceiling: float) -> Intervals:
+    """Wait longer each time, up to a ceiling."""
+
+    def intervals(_: Random) -> Iterator[float]:
+        seconds = first
+        while True:
+            yield min(seconds, ceiling)
+            seconds = seconds * factor + step
+
+    return intervals
+
+
+PEERS: dict[str, Intervals] = {
+    "0.1 s": fixed(0.1),
+    "0.5 s": fixed(0.5),
+    "1 s": fixed(1),
+    "6±1.5 s": fixed(6, 1.5),
+    "1→5 s": growing(1, 1, 1, 5),
+    "1→8 s, doubling": growing(1, 2, 0, 8),
+    "0.5→5 s, by half": growing(0.5, 1.5, 0, 5),
+}
+YARDSTICK = "1→5 s"
+
+
+@frozen
+class Score:
+    """Looks at a task and the seconds from its end to the look that saw it, both on average."""
+
+    polls: float
+    lag: float
+
+
+def by_schedule(intervals: Intervals, drawn: list[SimulatedTask], seed: int = 0) -> Score:
+    """Play tasks by a schedule that knows nothing of them."""
+    chance = Random(seed)
+    polls, lag = 0, 0.0
+    for task in drawn:
+        at = 0.0
+        for seconds in intervals(chance):
+            at += seconds
+            polls += 1
+            if at >= task.seconds:
+                break
+        lag += at - task.seconds
+    return Score(polls / len(drawn), lag / len(drawn))
+
+
+def by_rule(drawn: list[SimulatedTask], seed: int = 0) -> Score:
+    """Play tasks by the library's own rule; its first look is at once, and counts."""
+    chance = Random(seed)
+    polls, lag = 0, 0.0
+    for task in drawn:
+        track, at = Track(0.0, estimate=task.estimate), 0.0
+        polls += 1
+        while at < task.seconds:
+            track = track.after(
+                Instant(at, at), Snapshot("t", "processing", progress=task.progress(at))
+            )
+            at += track.interval(at, chance.random())
+            polls += 1
+        lag += at - task.seconds
+    return Score(polls / len(drawn), lag / len(drawn))

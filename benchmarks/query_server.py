@@ -1,0 +1,65 @@
+"""A task server on asyncio streams, as thin as can be, in a process of its own: it isn't measured.
+
+`python -m benchmarks.query_server LOOKS` prints its port, answers every task query, and ends each
+task at its look number LOOKS. It counts the connections that it has at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+
+looks: Counter[bytes] = Counter()
+
+
+class Connection(asyncio.Protocol):
+    """Answers each GET at once; the requests have no body."""
+
+    def __init__(self, ended_at: int) -> None:
+        self._ended_at = ended_at
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._left = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._left += data
+        while b"\r\n\r\n" in self._left:
+            head, _, self._left = self._left.partition(b"\r\n\r\n")
+            task_id = head.split(b" ", 2)[1].rpartition(b"/")[2]
+            self._transport.write(self._answer(task_id))  # type: ignore[attr-defined]
+
+    def _answer(self, task_id: bytes) -> bytes:
+        looks[task_id] += 1
+        done = looks[task_id] >= self._ended_at
+        body = json.dumps(
+            {
+                "created": 1760000000,
+                "id": task_id.decode(),
+                "model": "a-model",
+                "object": "video.generation.task",
+                "progress": 100 if done else 0,
+                "status": "completed" if done else "processing",
+                "task_info": {"can_cancel": False},
+                "type": "video",
+                **({"results": ["https://files.example/a.mp4"]} if done else {}),
+            }
+        ).encode()
+        return (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (len(body), body)
+        )
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    ended_at = int(sys.argv[1])
+    server = await loop.create_server(lambda: Connection(ended_at), "127.0.0.1", 0, backlog=512)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

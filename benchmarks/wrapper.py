@@ -1,0 +1,189 @@
+"""What the wrapper costs: `python -m benchmarks.wrapper [imports] [poll] [crowd]`.
+
+Ratios in one run, each a median of several. The server runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import time
+import tracemalloc
+from contextlib import asynccontextmanager, contextmanager
+from statistics import median
+from typing import TYPE_CHECKING
+
+import httpx
+
+from wanflow import AsyncClient, Client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+KEY = "a-key-of-the-benchmark"
+NEVER = 10**9
+
+
+@contextmanager
+def server(ended_at: int) -> Iterator[str]:
+    """Serve tasks that end at their look number `ended_at` → the URL."""
+    command = [sys.executable, "-m", "benchmarks.query_server", str(ended_at)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
+
+
+def imports() -> None:
+    """Compare whole processes, taking turns."""
+    codes = {"nothing": "", "import wanflow": "import wanflow", "import httpx": "import httpx"}
+    codes["from wanflow import Client"] = "from wanflow import Client"
+    taken: dict[str, list[float]] = {name: [] for name in codes}
+    for turn in range(22):
+        for name, code in codes.items():
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            if turn:
+                taken[name].append((time.perf_counter() - begun) * 1000)
+    times = {name: median(all_) for name, all_ in taken.items()}
+    for name, value in times.items():
+        print(f"{name:<30}{value:8.1f} ms")
+    bare = times["nothing"]
+    client = times["from wanflow import Client"]
+    print(f"import wanflow above the interpreter: {times['import wanflow'] - bare:.1f} ms")
+    print(f"Client / httpx, whole processes: {client / times['import httpx']:.2f}")
+    above = (client - bare) / (times["import httpx"] - bare)
+    print(f"Client / httpx, above the interpreter: {above:.2f}")
+
+
+def cpu_of(action: Callable[[], object], times: int) -> float:
+    """Return the microseconds of CPU that an action takes, of this process alone."""
+    begun = time.process_time()
+    for _ in range(times):
+        action()
+    return (time.process_time() - begun) / times * 1e6
+
+
+def poll() -> None:
+    """Compare a look through the wrapper with the same GET by a reused httpx client."""
+    with server(NEVER) as url, Client(KEY, url) as client, httpx.Client() as bare:
+        task = client.task("task-unified-1760000000-abcd1234")
+        headers = {"authorization": f"Bearer {KEY}", "accept": "application/json"}
+
+        def by_httpx() -> object:
+            return bare.get(f"{url}/v1/tasks/{task.id}", headers=headers).json()
+
+        ratios, ours, theirs = [], [], []
+        for turn in range(12):
+            one, other = cpu_of(task.refresh, 400), cpu_of(by_httpx, 400)
+            if turn:
+                ours, theirs = [*ours, one], [*theirs, other]
+                ratios.append(one / other)
+        print(f"task.refresh(): {median(ours):.0f} µs of CPU; httpx: {median(theirs):.0f} µs")
+        print(f"ratio: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+TASKS = 10_000
+LOOKS = 2
+RATE = 700
+
+
+def crowd() -> None:
+    """Wait for 10,000 tasks at once, by `wait_all` and by as many `task.wait()`."""
+    bare = asyncio.run(_by_aiohttp())
+    print(f"aiohttp alone, 100 in flight: {bare:.0f} µs of CPU a GET")
+    for name, waited in (("wait_all", _by_wait_all), ("10,000 x task.wait()", _by_waits)):
+        with server(LOOKS) as url:
+            taken, cpu, peak = asyncio.run(_measured(url, waited))
+        each = cpu / (TASKS * LOOKS) * 1e6
+        print(f"{name}: all {TASKS} ended in {taken:.1f} s; {each:.0f} µs of CPU a look,")
+        print(
+            f"  {each / bare:.1f} x aiohttp's; longest wait for a connection {peak * 1000:.0f} ms"
+        )
+    with server(NEVER) as url:
+        print(f"memory of a waiting task: {asyncio.run(_memory(url, _by_waits)):.1f} KiB (wait)")
+        print(f"memory of a waiting task: {asyncio.run(_memory(url, _by_wait_all)):.1f} KiB (all)")
+
+
+async def _by_aiohttp() -> float:
+    import aiohttp  # noqa: PLC0415 - of this comparison only
+
+    with server(NEVER) as url:
+        connector = aiohttp.TCPConnector(limit=100)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            lane = asyncio.Semaphore(100)
+
+            async def get(index: int) -> None:
+                async with lane, session.get(f"{url}/v1/tasks/task-{index}") as answer:
+                    await answer.json()
+
+            await asyncio.gather(*map(get, range(500)))
+            begun = time.process_time()
+            await asyncio.gather(*map(get, range(TASKS)))
+            return (time.process_time() - begun) / TASKS * 1e6
+
+
+def _client(url: str) -> AsyncClient:
+    return AsyncClient(KEY, url, rate=RATE)
+
+
+async def _by_wait_all(client: AsyncClient) -> object:
+    return await client.wait_all([f"task-{index}" for index in range(TASKS)], timeout=600)
+
+
+async def _by_waits(client: AsyncClient) -> object:
+    tasks = [client.task(f"task-{index}") for index in range(TASKS)]
+    return await asyncio.gather(*(task.wait(600) for task in tasks))
+
+
+async def _measured(url: str, waited: Callable[..., object]) -> tuple[float, float, float]:
+    async with _client(url) as client:
+        longest = _timed_lane(client)
+        await client.task("task-warm").refresh()
+        gc.collect()
+        begun, cpu = time.perf_counter(), time.process_time()
+        await waited(client)  # type: ignore[misc]
+        taken = time.perf_counter() - begun, time.process_time() - cpu
+        return *taken, longest[0]
+
+
+def _timed_lane(client: AsyncClient) -> list[float]:
+    """Note the longest time that a request waits for a connection → in seconds, in a list."""
+    lane = vars(vars(vars(client)["_driver"])["_wire"])["_api"]
+    lend, longest = lane.open, [0.0]
+
+    @asynccontextmanager
+    async def timed(patience: float) -> AsyncIterator[httpx.AsyncClient]:
+        begun = time.perf_counter()
+        async with lend(patience) as http:
+            longest[0] = max(longest[0], time.perf_counter() - begun)
+            yield http
+
+    lane.open = timed
+    return longest
+
+
+async def _memory(url: str, waited: Callable[..., object]) -> float:
+    async with _client(url) as client:
+        await client.task("task-warm").refresh()
+        gc.collect()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        waiting = asyncio.ensure_future(waited(client))  # type: ignore[arg-type]
+        await asyncio.sleep(30)
+        gc.collect()
+        used = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return used / TASKS / 1024
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or ["imports", "poll", "crowd"]
+    for name in wanted:
+        globals()[name]()
