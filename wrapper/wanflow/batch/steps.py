@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
 from wanflow._flows.recording import submit
+from wanflow.batch.planning import Checker
 from wanflow.errors import JobTaken, WanflowError
 from wanflow.ledger.resuming import Means
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wanflow._core.effects import Flow
     from wanflow._core.snapshot import Snapshot
-    from wanflow._flows.order import Order
     from wanflow.batch.item import Item
     from wanflow.batch.terms import Terms
     from wanflow.ledger import Job, Ledger
     from wanflow.spec.catalog import Catalog
 
 
-class Work(Means, Protocol):
+class Work(Means, Checker, Protocol):
     """What a batch needs of a client's work."""
 
     @property
     def catalog(self) -> Catalog:
         """The models of the documents."""
-        ...
-
-    def order(
-        self,
-        request: object | None,
-        parameters: Mapping[str, Any],
-        model: str | None,
-        extra: Mapping[str, Any] | None,
-        validate: bool,
-        idempotency_key: str | None,
-    ) -> Order:
-        """Return what would be sent."""
         ...
 
 
