@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from contract_tests.specs.family import document, request, source
+from contract_tests.specs.test_merge import RULES
 
 from wanflow.spec.build import build_from
 from wanflow.spec.commands import spec
@@ -223,6 +224,40 @@ def test_a_document_puts_no_code_into_the_client(checkout: Project, tmp_path: Pa
         called = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
         assert not {"pwned", "os"} & names, path.name
         assert "system" not in called, path.name
+
+
+ODD: dict[str, Any] = {
+    **RULES,
+    "a list of texts and numbers": {"enum": ["film", 3]},
+    "a list of fractions": {"type": "number", "enum": [0.5, 1.0]},
+    "only true": {"const": True},
+    "an array of anything": {"type": "array"},
+    "a default with quotes": {"type": "string", "default": 'say "hi"'},
+    "values that differ in case": {"type": "string", "enum": ["A", "a"]},
+    "a list with nothing in it": {"type": ["string", "null"], "enum": ["a", None]},
+    "a date": {"type": "string", "format": "date"},
+    "a word of the language": {"type": "object", "properties": {"from": {"type": "string"}}},
+}
+
+
+def test_a_client_is_made_whatever_a_document_says(checkout: Project, tmp_path: Path):
+    """What the generator can't take is left out for it: no rule and no title stops it."""
+    rules = {f"x{number}": rule for number, rule in enumerate(ODD.values())}
+    documents = {
+        name: document({**request(f"nova-{name}", **rules), "title": "VideoGenerationRequest"})
+        for name in "ab"
+    }
+    documents["a"]["components"]["schemas"]["VideoGenerationResponse"]["title"] = "Error Response"
+    built = build_from([source(name, data) for name, data in documents.items()], [])
+    made = generate(built.document, built.text, settings_of(checkout), tmp_path)
+    code = (
+        "from wanflow_client.models import NovaARequest, VideoGenerationResponse\n"
+        "import wanflow_client.parameters\n"
+        "assert 'say' not in str(NovaARequest(model='nova-a').to_dict())\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=made.parent, check=True)
+    packed = json.loads((made / "openapi.json").read_text())
+    assert packed == built.document, "what requests are checked against is whole"
 
 
 def test_the_generated_package_imports(project: Project, tmp_path: Path):

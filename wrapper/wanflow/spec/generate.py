@@ -24,6 +24,7 @@ from wanflow.spec.document import FILE_NAME
 from wanflow.spec.failures import ToolFault
 from wanflow.spec.parameters import FILE_NAME as PARAMETERS
 from wanflow.spec.parameters import parameters_module
+from wanflow.spec.understood import understood
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +90,7 @@ def generate(document: Json, text: str, settings: Settings, folder: Path) -> Pat
     with tempfile.TemporaryDirectory(prefix="wanflow-") as scratch:
         # The name decides how the generator reads it: as JSON, a hundred times faster than YAML.
         source = Path(scratch) / FILE_NAME
-        source.write_text(packed, "utf-8")
+        source.write_text(json.dumps(understood(document)), "utf-8")
         _run_generator(source, settings.generator, package)
     (package / PARAMETERS).write_text(parameters_module(document), "utf-8")
     _format(package, settings.formatter)

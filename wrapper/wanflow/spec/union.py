@@ -64,8 +64,9 @@ class Union:
     def _core(self, said: list[Said], at: str) -> Json | None:
         schemas = [one.schema for one in said]
         if any("$ref" in schema for schema in schemas):
-            targets = {schema.get("$ref") for schema in schemas}
-            return {"$ref": targets.pop()} if len(targets) == 1 else None
+            # Rules beside a reference bind with it, so both are the same or neither is.
+            same = len({key_of(schema) for schema in schemas}) == 1
+            return {k: v for k, v in schemas[0].items() if k not in ANNOTATIONS} if same else None
         if all(_is_object(schema) for schema in schemas):
             return self._object(said, at)
         if len({key_of(schema) for schema in schemas}) == 1 and "items" not in schemas[0]:
