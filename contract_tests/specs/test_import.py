@@ -371,6 +371,14 @@ def test_a_source_that_was_edited_is_a_finding(tmp_path, project: Project):
     assert run("check", root=tmp_path)[0] == 0
 
 
+def test_a_stray_file_among_the_sources_is_refused(tmp_path, empty: Project):
+    """A document that was put there in another form is not passed over."""
+    import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
+    put(empty.sources, "nova-2.json", json.dumps(small("nova-2")))
+    with pytest.raises(Refused, match=r"nova-2\.json is no \*\.yaml"):
+        read_sources(empty.sources)
+
+
 def test_the_lock_is_true(project: Project, sources: list[Source]):
     """Every committed source is in the lock with its digest."""
     entries = read_lock(project.lock)

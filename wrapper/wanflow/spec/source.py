@@ -74,8 +74,13 @@ def read_sources(folder: Path) -> list[Source]:
     """Read every document of a folder, sorted by name.
 
     Raises:
-        Refused: one can't be read, or there is none.
+        Refused: one can't be read, there is none, or there is something else.
     """
+    for path in sorted(folder.iterdir()):
+        if path.suffix != ".yaml" and not path.name.startswith("."):
+            raise Refused(
+                f"{path.name} is no *.yaml; put it elsewhere and `wanflow spec import` it"
+            )
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise Refused(
