@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from contract_tests.webhooks.conftest import body_of
 
 from wanflow import Client
+from wanflow.cli import main
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
 from wanflow.spec.catalog import packaged_catalog
@@ -210,40 +212,51 @@ class TestSecrets:
 class TestBadInput:
     """One sentence on stderr, and an exit code by kind."""
 
-    def test_no_public_address(self, shell: Shell) -> None:
+    @pytest.mark.parametrize(
+        "url", ["http://shop.example/", "https://127.0.0.1/", "shop.example", ""]
+    )
+    def test_no_public_address(self, url: str) -> None:
         """http, or internal: refused without --local."""
-        for url in ("http://shop.example/", "https://127.0.0.1/", "shop.example", ""):
-            code, _, err = ended(shell.listen("one", "--public-url", url))
-            assert code == 3
-            assert err.startswith("wanflow: callback URL")
-            assert len(err.splitlines()) == 1
+        code, out, err = told("one", "--public-url", url)
+        assert (code, out) == (3, "")
+        assert err.startswith("wanflow: callback URL")
+        assert len(err.splitlines()) == 1
 
-    def test_none_at_all(self, shell: Shell) -> None:
+    def test_none_at_all(self) -> None:
         """It is needed."""
-        code, _, err = ended(shell.listen("one"))
+        code, _, err = told("one")
         assert code == 2
         assert "--public-url" in err
 
-    def test_a_port_in_use(self, shell: Shell) -> None:
-        """Said before any URL is made."""
-        with socket.create_server(("127.0.0.1", int(shell.port))):
-            code, out, err = ended(shell.listen("one", *shell.local))
+    def test_a_port_in_use(self) -> None:
+        """Said before any URL is printed."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            code, out, err = told("one", *LOCAL, "--port", str(taken.getsockname()[1]))
         assert (code, out) == (3, "")
         assert "can't listen" in err
 
     @pytest.mark.parametrize("content", [None, b"", b"short", b"\xff\xfe" * 20])
-    def test_no_secret(self, shell: Shell, content: bytes | None) -> None:
+    def test_no_secret(self, tmp_path: Path, content: bytes | None) -> None:
         """A file that isn't there, is empty, holds too little, or isn't text."""
-        path = shell.folder / "secrets"
+        path = tmp_path / "secrets"
         if content is not None:
             path.write_bytes(content)
-        words = ["one", "--secret-file", str(path), *shell.local]
-        code, _, err = ended(shell.listen(*words))
-        assert code == 3
+        code, out, err = told("one", "--secret-file", str(path), *LOCAL)
+        assert (code, out) == (3, "")
         assert "secret" in err
 
-    def test_a_name_that_is_too_long(self, shell: Shell) -> None:
+    def test_a_name_that_is_too_long(self) -> None:
         """A job whose URL the API wouldn't take."""
-        code, _, err = ended(shell.listen("j" * 3000, *shell.local))
+        code, _, err = told("j" * 3000, *LOCAL)
         assert code == 2
         assert "2048" in err
+
+
+LOCAL = ["--local", "--public-url", "http://127.0.0.1:9/callbacks"]
+
+
+def told(*words: str) -> tuple[int, str, str]:
+    """Run a command that ends by itself in this process → exit code, stdout and stderr."""
+    environment = {"WANFLOW_API_KEY": "key", "WANFLOW_BASE_URL": "http://127.0.0.1:9/"}
+    done = CliRunner(env=environment).invoke(main, ["listen", *words], prog_name="wanflow")
+    return done.exit_code, done.stdout, done.stderr
