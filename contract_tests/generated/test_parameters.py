@@ -140,11 +140,12 @@ def test_the_generated_signatures_are_those_of_the_clients(face):
 def test_parameters_of_any_shape_have_types(project: Project, tmp_path: Path):
     """Nested, required, closed, nullable, alternative, unnameable: each is a type that checks."""
     text = {"type": "string"}
+    submit = {"$ref": "#/components/schemas/Submit"}
     shapes = {
         "camera": {
             "type": "object",
             "required": ["path"],
-            "properties": {"path": {"type": "array", "items": {"$ref": "#/components/schemas/At"}}},
+            "properties": {"path": {"type": "array", "items": submit}},
         },
         "seed": {"type": ["integer", "null"]},
         "style": {"oneOf": [{"type": "string", "enum": ["film"]}, {"type": "object"}]},
@@ -154,14 +155,14 @@ def test_parameters_of_any_shape_have_types(project: Project, tmp_path: Path):
         "anything": {},
     }
     at = {"type": "object", "required": ["x"], "properties": {"x": {"type": "number"}}}
-    pair = request("nova-1", "nova-2", required=("model", "camera"), **shapes)
-    built = build_from([source("pair", document(pair, At=at))], [])
+    pair = request("nova-1", "4k", required=("model", "camera"), **shapes)
+    built = build_from([source("2-of-them", document(pair, Submit=at))], [])
     generate(built.document, built.text, settings_of(project), tmp_path)
     file = tmp_path / "sample.py"
     file.write_text(
         "from wanflow_client.parameters import Submit\n"
         "submit: Submit[int]\n"
-        "submit(model='nova-2', camera={'path': [{'x': 1.5}]}, seed=None, style='film')\n"
+        "submit(model='4k', camera={'path': [{'x': 1.5}]}, seed=None, style='film')\n"
         "submit(model='nova-1', camera={'path': []}, style={}, extra={'timeout': 3})\n"
         "submit(model='nova-1', camera={'path': [{}]})\n"
         "submit(model='nova-1')\n"

@@ -36,7 +36,7 @@ class Annotations:
             return "Any"
         if "$ref" in schema:
             named = str(schema["$ref"]).removeprefix(SCHEMAS)
-            return self._referred(schema, pascal(named))
+            return self._referred(schema, f"{pascal(named)}Dict")
         if (values := _closed(schema)) is not None:
             return _literal(values)
         for word in ("anyOf", "oneOf"):

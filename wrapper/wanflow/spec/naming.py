@@ -19,7 +19,8 @@ def request_name(models: list[str], source: str) -> str:
     Always from these, never from what the publisher called it, so that a later document that
     calls its own request the same doesn't rename this one.
     """
-    return f"{pascal(models[0] if len(models) == 1 else source)}Request"
+    name = pascal(models[0] if len(models) == 1 else source)
+    return f"{name if name[:1].isalpha() else f'Model{name}'}Request"
 
 
 def operation_id(method: str, path: str) -> str:
