@@ -18,7 +18,7 @@ from contract_tests.specs.test_merge import RULES
 from wanflow.spec.build import build_from
 from wanflow.spec.commands import spec
 from wanflow.spec.drift import drifted, regenerate_client
-from wanflow.spec.failures import Drifted, Refused, ToolFault
+from wanflow.spec.failures import Drifted, OverlayFault, Refused, ToolFault
 from wanflow.spec.generate import PINNED, check_tools, generate, settings_of
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.regenerate import regenerate
@@ -148,6 +148,41 @@ def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Project):
     assert changelog.index("## Unreleased") < changelog.index("Regenerated from the documents")
     regenerate(checkout)
     assert checkout.changelog.read_text() == changelog
+
+
+def test_a_later_revision_of_a_document_is_taken_up(checkout: Project, tmp_path: Path):
+    """A property added, a length changed, an enum widened: told, noted, and in the client."""
+    name = "wan2.6-image-to-video"
+    text = (checkout.sources / f"{name}.yaml").read_text()
+    newer = text.replace("maxLength: 1500", "maxLength: 1600").replace(
+        "                - multi\n", "                - multi\n                - chained\n"
+    )
+    seed = "        seed:\n          type: integer\n"
+    newer = newer.replace("        audio_url:\n", f"{seed}        audio_url:\n")
+    newer = newer.replace("limited to 1500 characters", "limited to 1600 characters")
+    page = f"# New\n\n````yaml {name}.json POST /v1/videos/generations\n{newer}````\n"
+    (tmp_path / "page.md").write_text(page)
+    code, output = run("import", str(tmp_path / "page.md"), root=checkout.root)
+    assert code == 0
+    assert "replaced; additive:" in output
+    done = regenerate(checkout)
+    assert done.summary.changed == (name,)
+    assert "a new parameter, /seed" in done.for_people()
+    assert done.for_people().endswith("the version that follows: 0.1.1")
+    assert "seed: int" in (checkout.client / "parameters.py").read_text()
+
+
+def test_a_revision_that_an_overlay_contradicts_is_refused(checkout: Project, tmp_path: Path):
+    """A sentence that an overlay rests on is gone: nothing is taken in until somebody decides."""
+    name = "wan2.6-image-to-video"
+    text = (checkout.sources / f"{name}.yaml").read_text()
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(text.replace("Only supports `5`, `10`, `15` values", "Supports `5` to `15`"))
+    before = contents(checkout.root)
+    code, output = run("import", str(path), root=checkout.root)
+    assert code == OverlayFault.exit_code
+    assert "10-duration.yaml, action 2: nothing matches" in output
+    assert contents(checkout.root) == before
 
 
 BROKEN: dict[str, Any] = {

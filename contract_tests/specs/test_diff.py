@@ -60,6 +60,24 @@ BREAKING: dict[str, tuple[Any, str]] = {
     "a bound moved in": (lambda d: rule(d, T2V, "prompt").update(maxLength=1999), "is refused"),
     "an enum's value gone": (lambda d: rule(d, W26, "duration")["enum"].remove(15), "is refused"),
     "a new requirement": (lambda d: schema(d, T2V)["required"].append("duration"), "is refused"),
+    "a new parameter that is required": (
+        lambda d: (
+            schema(d, T2V)["properties"].update(seed={"type": "integer"}),
+            schema(d, T2V)["required"].append("seed"),
+        ),
+        "is refused",
+    ),
+    "a parameter gone": (
+        lambda d: schema(d, T2V)["properties"].pop("duration"),
+        "a parameter that is gone, /duration",
+    ),
+    "a parameter gone from a closed list": (
+        lambda d: (
+            schema(d, T2V)["properties"].pop("duration"),
+            schema(d, T2V).update(additionalProperties=False),
+        ),
+        "is refused",
+    ),
     "a pattern added": (lambda d: rule(d, T2V, "prompt").update(pattern="^[A-Z]"), "is refused"),
     "a rule of ours tightened": (
         lambda d: rule(d, "Wan25TextToImageRequest", "size")["x-wanflow-pixel-size"].update(
@@ -120,7 +138,15 @@ BREAKING: dict[str, tuple[Any, str]] = {
     ),
 }
 ADDITIVE: dict[str, tuple[Any, str]] = {
-    "an optional parameter of a body": (
+    "a new parameter": (
+        lambda d: schema(d, T2V)["properties"].update(seed={"type": "integer", "minimum": 0}),
+        "a new parameter, /seed",
+    ),
+    "a new part of a parameter": (
+        lambda d: rule(d, W26, "model_params")["properties"].update(mood={"type": "string"}),
+        "a new parameter, /model_params/mood",
+    ),
+    "an enum widened": (
         lambda d: rule(d, T2V, "duration")["enum"].append(15),
         "a body passes that used to be refused",
     ),

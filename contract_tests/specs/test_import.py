@@ -292,8 +292,8 @@ def test_a_newer_revision_replaces_the_older_and_tells_the_difference(tmp_path, 
         empty, [put(tmp_path, "nova-1 (2).md", page(newer, f"x/nova-one.json post {VIDEOS}"))]
     )
     assert taken.name == "nova-1"
-    assert taken.lines[0].startswith("replaced; breaking:")
-    assert '"seed"' in taken.lines[0]
+    assert taken.lines[0].startswith("replaced; additive:")
+    assert "a new parameter, /seed" in taken.lines[0]
     (source,) = read_sources(empty.sources)
     assert "seed" in source.text
     assert read_lock(empty.lock)["nova-1"].origin == "x/nova-one.json"

@@ -9,6 +9,7 @@ from attrs import frozen
 from wanflow.spec.catalog import METHODS
 from wanflow.spec.change import Change, Difference, Level, sorted_changes
 from wanflow.spec.document import Json, resolve
+from wanflow.spec.growth import grown, news
 from wanflow.spec.keywords import KEYWORDS
 from wanflow.spec.meaning import Meaning, meaning
 from wanflow.spec.prove import show
@@ -104,7 +105,11 @@ class Pair:
 
     def _request(self, place: str, one: Json, other: Json) -> Iterator[Change]:
         before, after = meaning(self.old, one), meaning(self.new, other)
-        yield from _taken(place, before, after)
+        for name in news(before.schema, after.schema):
+            yield Change(Level.ADDITIVE, place, f"a new parameter, {name}")
+        for name in news(after.schema, before.schema):
+            yield Change(Level.BREAKING, place, f"a parameter that is gone, {name}")
+        yield from _taken(place, Meaning(grown(before.schema, after.schema)), after)
         yield from _beyond_schema(place, before.schema, after.schema)
 
     def _answers(self) -> Iterator[Change]:
