@@ -126,10 +126,19 @@ class Commits:
 
     def _attempt(self, entries: list[_Entry[Any]]) -> None:
         self._choose(durable=any(entry.durable for entry in entries))
+        try:
+            self._transact(entries, self._perform)
+        except (sqlite3.IntegrityError, LedgerError):
+            if len(entries) == 1:
+                raise
+            # One of them can't be done. Apart from each other, it fails alone.
+            self._transact(entries, self._perform_apart)
+
+    def _transact(self, entries: list[_Entry[Any]], perform: Callable[[_Entry[Any]], None]) -> None:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             for entry in entries:
-                self._perform(entry, alone=len(entries) == 1)
+                perform(entry)
             self.connection.execute("COMMIT")
         except BaseException:
             if self.connection.in_transaction:
@@ -144,22 +153,16 @@ class Commits:
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
 
-    def _perform(self, entry: _Entry[Any], *, alone: bool) -> None:
+    def _perform(self, entry: _Entry[Any]) -> None:
+        entry.result = entry.write(self.connection)
+
+    def _perform_apart(self, entry: _Entry[Any]) -> None:
         """Do one write; where it can't be done, the others of its transaction still are."""
-        entry.result = entry.error = None
-        if alone:
-            entry.result = entry.write(self.connection)
-            return
         self.connection.execute("SAVEPOINT entry")
         try:
-            entry.result = entry.write(self.connection)
-        except sqlite3.IntegrityError as error:
-            entry.error = error
-        except sqlite3.Error:
-            raise
-        except Exception as error:
-            entry.error = error
-        if entry.error is not None:
+            self._perform(entry)
+        except (sqlite3.IntegrityError, LedgerError) as error:
+            entry.result, entry.error = None, error
             self.connection.execute("ROLLBACK TO entry")
         self.connection.execute("RELEASE entry")
 
