@@ -89,7 +89,7 @@ def poll() -> None:
 
 TASKS = 10_000
 LOOKS = 2
-RATE = 700
+RATE = 500
 
 
 def crowd() -> None:

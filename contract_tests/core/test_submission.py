@@ -21,6 +21,8 @@ ORDER = Order(
     idempotency_key="0123456789abcdef",
 )
 
+BUSY = reply(429, {"error": {"message": "busy"}}, retry_after="0")
+
 refused = st.builds(
     reply,
     st.sampled_from([429, 503]),
@@ -44,33 +46,35 @@ def play(stage: Stage, retry_for: float) -> Snapshot | errors.WanflowError:
         return error
 
 
-@given(before=st.lists(unaccepted, max_size=20), answer=lost)
+@given(before=st.lists(refused, max_size=20), answer=lost)
 def test_a_lost_answer_is_never_sent_again(before: list[Reply | Fault], answer: object) -> None:
     """Once a request may have been accepted, it is the last one, whatever went before."""
-    stage = Stage(in_turn([*before, answer, task("pending")]))
+    stage = Stage(in_turn([UNREACHED, *before, answer, task("pending")]))
     outcome = play(stage, 1e9)
     assert isinstance(outcome, errors.SubmitUncertain)
-    assert len(stage.sent) == len(before) + 1
+    assert len(stage.sent) == len(before) + 2
     assert outcome.idempotency_key == ORDER.idempotency_key
     assert outcome.request == ORDER.body
     assert ORDER.idempotency_key in str(outcome)
 
 
-@given(before=st.lists(unaccepted, max_size=20), status=final)
+@given(before=st.lists(refused, max_size=20), status=final)
 def test_an_answer_that_is_no_refusal_ends_it(before: list[Reply | Fault], status: int) -> None:
     """400 to 404 don't mend, and a 500 may follow an acceptance: none is sent again."""
-    stage = Stage(in_turn([*before, reply(status, {"error": {"message": "no"}}), task("pending")]))
+    stage = Stage(
+        in_turn([BUSY, *before, reply(status, {"error": {"message": "no"}}), task("pending")])
+    )
     outcome = play(stage, 1e9)
     assert not isinstance(outcome, Snapshot)
-    assert len(stage.sent) == len(before) + 1
+    assert len(stage.sent) == len(before) + 2
 
 
-@given(before=st.lists(unaccepted, max_size=20))
+@given(before=st.lists(refused, max_size=20))
 def test_what_was_provably_not_accepted_is_sent_again(before: list[Reply | Fault]) -> None:
-    """No connection, 429 and 503 are borne while there is time."""
-    stage = Stage(in_turn([*before, task("pending")]))
+    """429 and 503 are borne while there is time, and so is a lost connection at first."""
+    stage = Stage(in_turn([UNREACHED, *before, task("pending")]))
     assert isinstance(play(stage, 1e9), Snapshot)
-    assert len(stage.sent) == len(before) + 1
+    assert len(stage.sent) == len(before) + 2
 
 
 @given(
@@ -101,6 +105,14 @@ def test_the_pause_is_the_headers_then_the_suggestions_then_ours() -> None:
     play(stage, 1e6)
     assert stage.slept[:2] == [7, 60]
     assert 0 < stage.slept[2] <= 8
+
+
+@given(latency=st.floats(0.001, 3), retry_for=st.floats(0, 1e6))
+def test_an_address_where_nobody_answers_is_given_up_soon(latency: float, retry_for: float) -> None:
+    """Where no answer ever came, ten seconds are the end, however long a busy server would have."""
+    stage = Stage(in_turn([UNREACHED]), latency=latency)
+    assert isinstance(play(stage, retry_for), errors.ConnectionFailed)
+    assert stage.ticks <= 10 + latency
 
 
 def test_no_time_to_retry_is_one_try() -> None:

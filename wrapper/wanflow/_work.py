@@ -57,7 +57,7 @@ class Work:
         budget: Budget | None = None,
     ) -> None:
         self._settings = settings
-        self._budget = budget or Budget(settings.rate)
+        self._budget = budget or Budget(settings.rate, settings.line.connections)
         self.recording = Recording(recorder, settings.base_url)
 
     def again(self, settings: Settings) -> Work:

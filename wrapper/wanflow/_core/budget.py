@@ -9,15 +9,19 @@ _RECOVERY = 0.01
 # Answers that come within so many seconds of a 429 were asked for before it.
 _ECHO = 1.0
 _LOWEST = 0.05
+# Each look that finds no connection free takes this share of the rate.
+_EASING = 0.99
 
 
 class Budget:
-    """Looks a second, shared by every wait of a client. Moments are in ticks, in seconds.
+    """Looks a second, and at once, shared by every wait of a client. Moments are in ticks.
 
     Its methods are to be called by one flow at a time.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, at_once: int = 1_000_000) -> None:
+        self._at_once = at_once
+        self._flying = 0
         self._full = rate
         self._rate = rate
         self._next = 0.0
@@ -42,6 +46,21 @@ class Budget:
     def blocked(self, ticks: float) -> bool:
         """Tell whether the server asked for a pause that isn't over, after a look was reserved."""
         return ticks < self._until
+
+    @property
+    def full(self) -> bool:
+        """Whether as many looks are under way as there are connections for them."""
+        return self._flying >= self._at_once
+
+    def begin(self) -> None:
+        """Begin a look. One that finds every connection taken makes all looks less frequent."""
+        self._flying += 1
+        if self.full:
+            self._rate = max(_LOWEST, self._rate * _EASING)
+
+    def end(self) -> None:
+        """End a look."""
+        self._flying -= 1
 
     def answered(self) -> None:
         """Take note of a look that was answered: the rate goes up again."""

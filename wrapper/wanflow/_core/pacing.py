@@ -8,7 +8,7 @@ the pauses double, as they do where nothing is known, up to a ceiling.
 
 from __future__ import annotations
 
-from math import gcd, inf, sqrt
+from math import gcd, inf
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from wanflow._core.snapshot import Snapshot
 
 # All in seconds. Chosen on the models of benchmarks/pacing; RESULTS.md has the figures.
-_FIRST = 4.0
+_FIRST = 6.0
 _SHORTEST = 0.5
 _CEILING = 8.8
-_LATE = 90.0
 _CEILING_ESTIMATED = 9.0
 _CEILING_TRUSTED = 25.0
-_CEILING_COARSE = 10.0
-_CEILING_YOUNG = 20.0
+_CEILING_COARSE = 14.0
+_CEILING_YOUNG = 30.0
 _CEILING_PREDICTED = 60.0
 # A look is placed this far behind a predicted end, as a share of what is left: a look that comes
 # just before the end costs another.
 _BEHIND = 0.01
 _THIRD = 0.36
 # The first pause past a predicted end, as a share of the task's age.
-_PAST = 0.03
+_PAST = 0.02
 # A prediction that is wrong by this share of the task's age is given up.
-_REFUTED = 0.03
+_REFUTED = 0.02
 # Progress over fewer percent than this is too short a stretch to foretell the whole from.
-_STRETCH = 5
+_STRETCH = 10
 _YOUNG = 0.7
+_TRUST_COARSE = 0.5
 # Progress that comes in multiples of so many percent tells its moment only roughly.
 _COARSE = 5
 _SPREAD = 0.1
@@ -120,7 +120,7 @@ class Track:
         """Return the seconds until the next look; `chance` in [0, 1) spreads those of twins."""
         wanted = self._wanted(ticks)
         if self.faults:
-            return min(wanted, backoff(self.faults - 1, chance))
+            return max(_SHORTEST, min(wanted, backoff(self.faults - 1, chance)))
         return max(_SHORTEST, wanted * (1 - _SPREAD / 2 + _SPREAD * chance))
 
     def _wanted(self, ticks: float) -> float:
@@ -130,8 +130,8 @@ class Track:
             if left > 0:
                 return min(left * (guess.trust + _BEHIND), guess.ceiling)
             if -left < max(_REFUTED * age, guess.doubt):
-                return min(max(_PAST * age, -left), _ceiling(age))
-        return min(max(_FIRST, age), _ceiling(age))
+                return min(max(_PAST * age, -left), _CEILING)
+        return min(max(_FIRST, age), _CEILING)
 
     def _guesses(self, ticks: float) -> Iterator[_Guess]:
         """Give expected ends, the best first."""
@@ -141,10 +141,11 @@ class Track:
             early, late = _moment(first, coarse=coarse), _moment(last, coarse=coarse)
             stretch = last.percent - first.percent
             end = late + (100 - last.percent) * (late - early) / stretch
-            trust = 1.0 if stretch >= _STRETCH else _YOUNG
             if coarse:
-                yield _Guess(end, _CEILING_COARSE, trust, last.late - last.early)
+                doubt = last.late - last.early
+                yield _Guess(end, _CEILING_COARSE, _TRUST_COARSE, doubt)
             else:
+                trust = 1.0 if stretch >= _STRETCH else _YOUNG
                 yield _Guess(end, _CEILING_PREDICTED, trust)
         elif last:
             # How long it queued isn't known, so this is the latest end, and none before a rise.
@@ -155,11 +156,6 @@ class Track:
             # One that is three times too long is found out after a third of it.
             doubtful = ticks - self.begun < self.estimate * _THIRD
             yield _Guess(estimated, _CEILING_ESTIMATED if doubtful else _CEILING_TRUSTED, 1.0)
-
-
-def _ceiling(age: float) -> float:
-    """Return the longest pause where nothing is known: longer for a task that is late already."""
-    return _CEILING * max(1.0, sqrt(max(0.0, age) / _LATE))
 
 
 def _moment(change: Change, *, coarse: bool) -> float:

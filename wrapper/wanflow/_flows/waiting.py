@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
@@ -13,6 +14,7 @@ from wanflow._core import answer, pacing
 from wanflow._core.effects import Emit, Fault, Notify, alone, draw, now, send, sleep
 from wanflow._core.failure import task_failed
 from wanflow._core.pacing import Track
+from wanflow._core.script import Script
 from wanflow._core.snapshot import Snapshot, read_snapshot
 
 if TYPE_CHECKING:
@@ -110,27 +112,28 @@ def watch(flow_of: Callable[[OnUpdate], Flow[Snapshot]]) -> Flow[None]:
 
     flow = flow_of(emitted)
     try:
-        effect: Effect = next(flow)
-        while True:
-            if isinstance(effect, Notify) and effect.callback is emitted:
-                yield Emit(effect.value)
-                effect = flow.send(None)
+        script = Script(flow)
+        while script.effect is not None:
+            if isinstance(script.effect, Notify) and script.effect.callback is emitted:
+                yield Emit(script.effect.value)
+                script.go_on(None)
             else:
-                effect = yield from _passed_on(flow, effect)
-    except (StopIteration, errors.TaskFailed):
+                yield from _pass_on(script, script.effect)
+    except errors.TaskFailed:
         return
     finally:
         flow.close()
 
 
-def _passed_on(flow: Flow[Snapshot], effect: Effect) -> Flow[Effect]:
+def _pass_on(script: Script[Snapshot], effect: Effect) -> Flow[None]:
     try:
         outcome = yield effect
     except GeneratorExit:
         raise
     except BaseException as error:
-        return flow.throw(error)
-    return flow.send(outcome)
+        script.fail(error)
+    else:
+        script.go_on(outcome)
 
 
 @contextmanager
@@ -155,6 +158,7 @@ def look(question: Question) -> Flow[tuple[Snapshot | None, float | None]]:
         APIError: the API refused the question itself (400 to 404).
     """
     budget = question.budget
+    budget.begin()
     try:
         found = yield from query(question.request, question.task_id)
     except errors.APIError as error:
@@ -168,6 +172,8 @@ def look(question: Question) -> Flow[tuple[Snapshot | None, float | None]]:
     except errors.ConnectionFailed as error:
         _log.warning("%s; the wait goes on", error)
         return None, None
+    finally:
+        budget.end()
     yield from alone(budget.answered)
     return found, None
 
@@ -176,12 +182,11 @@ def _turn(budget: Budget, deadline: float) -> Flow[None]:
     """Wait until the client's budget has a look for this wait, at most until the deadline."""
     while True:
         ticks = (yield from now()).ticks
-        delay = yield from alone(lambda: budget.reserve(ticks))  # noqa: B023 - called at once
-        if delay <= 0 or ticks >= deadline:
-            return
-        yield from sleep(min(delay, deadline - ticks))
-        ticks = (yield from now()).ticks
-        if not budget.blocked(ticks):
+        delay = yield from alone(partial(budget.reserve, ticks))
+        if delay > 0 and ticks < deadline:
+            yield from sleep(min(delay, deadline - ticks))
+            ticks = (yield from now()).ticks
+        if ticks >= deadline or not (budget.blocked(ticks) or budget.full):
             return
 
 
