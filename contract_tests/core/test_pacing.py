@@ -101,7 +101,7 @@ def test_no_peer_looks_less_and_finds_sooner(model: tuple[str, str, str]) -> Non
         assert not (peer.polls < ours.polls and peer.lag < ours.lag), (name, peer, ours)
 
 
-SHARE = 0.525
+SHARE = 0.52
 """Of the looks of the 1→5 s schedule. The goal is 0.5; benchmarks/RESULTS.md has the figures."""
 
 

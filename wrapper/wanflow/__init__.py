@@ -6,9 +6,13 @@ Client and AsyncClient do the work; every error is a WanflowError and says what 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+# Type checkers know this name as true. The real one would cost an import of `typing`.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from wanflow._check import check_audio as check_audio
     from wanflow._check import check_image as check_image
     from wanflow._core.download import Progress as Progress
