@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from contract_tests.laws.boundaries import cheapest
-from contract_tests.laws.colours import COLOURS, play
+from contract_tests.laws.colours import COLOURS, Face, play
 from contract_tests.laws.files import kind_of
 from contract_tests.laws.promises import packaged_promises
 from contract_tests.laws.verdict import packaged_judge
@@ -58,14 +59,18 @@ def test_each_model_leads_to_files(target, name, colour, tmp_path) -> None:
     model = target.models[name]
     body = cheapest(model)
     target.purse.permit(packaged_verdict(model, body), json.dumps(body).encode())
-    result = play(
-        colour,
-        lambda client: client.run(body, out=tmp_path, timeout=target.longest),
-        **settings_of(target),
-    )
-    assert len(result.paths) == len(result.urls) == body.get("n", 1)
+    with Face(colour, **settings_of(target)) as face:
+        try:
+            result = face.do(lambda client: client.run(body, timeout=target.longest))
+        except wanflow.TaskFailed as failed:
+            pytest.skip(f"the task failed by itself: {failed.code}")
+        assert len(result.urls) == body.get("n", 1)
+        if any(urlsplit(url).scheme not in {"http", "https"} for url in result.urls):
+            pytest.skip("the results are in a store that isn't of the web")
+        paths = face.do(lambda _client: result.download(tmp_path))
+    assert len(paths) == len(result.urls)
     if target.steered:
-        assert {kind_of(path.read_bytes()) for path in result.paths} == {model.kind}
+        assert {kind_of(path.read_bytes()) for path in paths} == {model.kind}
 
 
 def packaged_verdict(model, body):

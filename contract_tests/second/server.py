@@ -27,6 +27,7 @@ DOCUMENT: dict[str, Any] = json.loads(files("wanflow_client").joinpath("openapi.
 ERRORS = {
     400: ("invalid_request", "invalid_request_error"),
     401: ("unauthorized", "authentication_error"),
+    403: ("permission_denied", "permission_error"),
     404: ("task_not_found", "not_found_error"),
 }
 URL = re.compile(r"[a-z][a-z0-9+.-]*:\S+$", re.IGNORECASE)

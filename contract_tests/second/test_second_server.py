@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from contract_tests.second.choices import CHOICES
 from contract_tests.second.flaws import FLAWS
 from contract_tests.second.server import Server
 
@@ -37,6 +38,15 @@ def test_a_right_server_of_another_make_passes() -> None:
         done = suite(server)
     assert done.returncode == 0, done.stdout
     assert not any(key in done.stdout + done.stderr for key in KEYS)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_that_the_documents_leave_passes(choice) -> None:
+    """Thin answers, other stores, failures, refusals of what is unknown: all of them are right."""
+    with choice(*KEYS) as server:
+        done = suite(server)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.full
