@@ -128,8 +128,8 @@ def answers(status: int, body: Any, *headers: str) -> Act:
 
 
 def task(status: str, **more: Any) -> Act:
-    """Answer about a task."""
-    return answers(200, {"id": ID, "status": status, **more})
+    """Answer about a task, one that is nearly done, so that it is looked at again soon."""
+    return answers(200, {"id": ID, "status": status, "progress": 99, **more})
 
 
 def resets(after: bytes = b"") -> Act:
