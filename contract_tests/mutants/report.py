@@ -80,7 +80,7 @@ def _summary(outcomes: Mapping[int, Sequence[Outcome]], plain: Mapping[str, bool
         yield f"| {seed} | {rate(len(killed), len(found))} | {seconds:.2f} | {requests:.0f} |"
     if plain:
         yield ""
-        yield f"Plain `schemathesis run`, default settings, on a sample of these: {_plainly(plain)}."
+        yield f"Plain `schemathesis run`, default settings, on a sample: {_plainly(plain)}."
         yield "What it reports on the whole mock, too, doesn't count."
 
 
