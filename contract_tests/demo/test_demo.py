@@ -17,6 +17,7 @@ import pytest
 from attrs import frozen
 from PIL import Image
 
+from wanflow import Client
 from wanflow.demo.wishes import wishes_of
 from wanflow.mock import MockServer
 from wanflow.spec.catalog import packaged_catalog
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from wanflow.demo.wishes import Wish
 
 KIND_OF = {name: model.kind for name, model in packaged_catalog().models.items()}
+# What the mock makes of a request whose model has no size to ask for.
+MOCKS_OWN_SIZE = "1280x1280"
 WISHES = wishes_of(packaged_catalog().models.values())
 
 
@@ -142,8 +145,8 @@ class TestFiles:
             with Image.open(path) as picture:
                 picture.load()
                 assert picture.format == "PNG"
-                if "size" in wish.asked:
-                    assert "x".join(map(str, picture.size)) == wish.asked["size"]
+                size = wish.asked.get("size", MOCKS_OWN_SIZE)
+                assert "x".join(map(str, picture.size)) == size
 
     @pytest.mark.parametrize("wish", [w for w in WISHES if KIND_OF[w.model] == "video"])
     def test_clips(self, demo: Demo, wish: Wish) -> None:
@@ -166,20 +169,30 @@ class TestWords:
     """What it says while it works and at the end."""
 
     def test_table(self, demo: Demo) -> None:
-        """The table has model, client, task id, status, seconds and credits of every task."""
+        """The table has model, task id, status, seconds and the credits reserved of every task."""
         rows = [
             line
             for line in demo.out.splitlines()
             if line.split()[:1][0:1] and line.split()[0] in KIND_OF
         ]
-        pattern = r"(\S+)  +(sync|async)  +task-unified-\S+  +completed  +\d+\.\d  +\d+(\.\d+)?"
+        pattern = r"(\S+)  +task-unified-\S+  +completed  +\d+\.\d  +(\d+(?:\.\d+)?)"
         matches = [re.fullmatch(pattern, row) for row in rows]
         assert all(matches)
-        assert {match[1] for match in matches if match} == set(KIND_OF)
+        shown = {match[1]: float(match[2]) for match in matches if match}
+        with MockServer() as mock, Client(mock.api_key, mock.base_url) as client:
+            views = {wish.model: client.submit(wish.body).snapshot for wish in WISHES}
+        assert shown == {model: view.usage["credits_reserved"] for model, view in views.items()}
+        assert len(set(shown.values())) > 1
+
+    def test_the_table_fits_a_terminal_of_100_columns(self, demo: Demo) -> None:
+        """No row of it wraps there; a file's path is as long as its folder's."""
+        rows = [line for line in demo.out.splitlines() if line.split()[:1] and "out/" not in line]
+        assert rows
+        assert max(map(len, rows)) <= 100
 
     def test_both_clients_work(self, demo: Demo) -> None:
         """Half of the tasks are done by each client."""
-        colours = re.findall(r"  (sync|async)  +task-", demo.out)
+        colours = re.findall(r"  asked for .*, on the (sync|async) client", demo.out)
         assert len(colours) == len(KIND_OF)
         assert abs(colours.count("sync") - colours.count("async")) <= 1
 

@@ -138,8 +138,10 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _key(given: str | None) -> Key:
+def _key(given: object) -> Key:
     text = given if given is not None else os.environ.get(KEY_VARIABLE, "")
+    if not isinstance(text, str):
+        raise ConfigurationError(f"the API key is a text, not of type {type(text).__name__}")
     if not text:
         raise ConfigurationError(f"there is no API key: pass api_key=… or set {KEY_VARIABLE}")
     if not text.isascii() or not text.isprintable() or " " in text:

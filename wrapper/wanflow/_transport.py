@@ -172,5 +172,15 @@ def as_fault(error: Exception, key: Key, sent: Sent | None = None) -> Fault:
 
 
 def _reason(error: Exception, key: Key) -> str:
-    text = f"{type(error).__name__}: {error or 'no reason given'}"
+    text = f"{_where(error)}{type(error).__name__}: {error or 'no reason given'}"
     return key.redact(text.encode("utf-8", "replace")).decode()
+
+
+def _where(error: Exception) -> str:
+    """Name the host and port that were asked, where the error knows them."""
+    if not isinstance(error, httpx.RequestError):
+        return ""
+    try:
+        return f"{error.request.url.netloc.decode()}: "
+    except RuntimeError:
+        return ""

@@ -46,8 +46,8 @@ def stray_parameters(catalog: Catalog, model: Model, names: Iterable[str]) -> li
 def _unknown(name: str, known: Mapping[str, Any]) -> UnknownModel:
     shown = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    message = f"model {shown!r} is unknown; {hint}The models are {', '.join(known)}"
+    hint = f"did you mean {near[0]}? Otherwise, " if near else ""
+    message = f"model {shown!r} is unknown; {hint}the models are {', '.join(known)}"
     return UnknownModel(message, violations=(Violation("/model", "enum", message, name),))
 
 

@@ -10,6 +10,7 @@ REFUSED = frozenset({429, 503})
 
 _FIRST = 0.5
 _CEILING = 8.0
+_UNREACHED = 10.0
 
 
 def backoff(attempt: int, chance: float) -> float:
@@ -20,6 +21,14 @@ def backoff(attempt: int, chance: float) -> float:
     """
     ceiling = min(_CEILING, _FIRST * 2.0 ** min(attempt, 10))
     return ceiling / 2 + ceiling / 2 * chance
+
+
+def patience(retry_for: float, *, reached: bool) -> float:
+    """Return the seconds within which to try again: few where no answer ever came.
+
+    A busy server asks for time; an address where nobody answers is most often a wrong one.
+    """
+    return retry_for if reached else min(retry_for, _UNREACHED)
 
 
 def fits(pause: float, *, elapsed: float, budget: float) -> bool:

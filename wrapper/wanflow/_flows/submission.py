@@ -10,6 +10,7 @@ from wanflow import errors
 from wanflow._core import answer, retry
 from wanflow._core.effects import Fault, alone, draw, now, send, sleep
 from wanflow._core.snapshot import Snapshot, read_snapshot
+from wanflow._flows.waiting import about
 
 if TYPE_CHECKING:
     from wanflow._core.budget import Budget
@@ -31,17 +32,22 @@ def submit(order: Order, *, retry_for: float, budget: Budget) -> Flow[Snapshot]:
     """
     start = yield from now()
     attempt = 0
+    reached = False
     while True:
         outcome = yield from _try(order)
         if isinstance(outcome, Snapshot):
-            _log.info("submitted %s as task %s", order.model, outcome.id)
+            with about(outcome.id):
+                _log.info("submitted %s as task %s", order.model, outcome.id)
             return outcome
+        reached = reached or isinstance(outcome, errors.APIError)
         pause = yield from _pause(outcome, attempt)
         ticks = (yield from now()).ticks
         if isinstance(outcome, errors.RateLimited):
             yield from alone(partial(budget.refused, ticks, outcome.retry_after))
         elapsed = ticks - start.ticks
-        if not retry.fits(pause, elapsed=elapsed, budget=retry_for):
+        if not retry.fits(
+            pause, elapsed=elapsed, budget=retry.patience(retry_for, reached=reached)
+        ):
             raise outcome
         _log.info("not accepted (%s); sent again in %.1f s", outcome, pause)
         yield from sleep(pause)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from wanflow.demo.record import Record
 
-_HEAD = ("model", "client", "task id", "status", "seconds", "credits reserved")
+_HEAD = ("model", "task id", "status", "seconds", "credits reserved")
 
 
 def table(records: list[Record]) -> str:
@@ -27,13 +27,14 @@ def table(records: list[Record]) -> str:
 
 def _row(record: Record) -> tuple[str, ...]:
     price = "not said" if record.credits is None else str(record.credits)
-    cells = (record.wish.model, record.colour, record.task_id or "-", record.status)
+    cells = (record.wish.model, record.task_id or "-", record.status)
     return (*map(one_line, cells), f"{record.seconds:.1f}", one_line(price))
 
 
 def _below(record: Record) -> Iterator[str]:
     asked = ", ".join(f"{name} {value}" for name, value in record.wish.asked.items())
-    yield f"  asked for {one_line(asked)}" if asked else "  asked for nothing but its prompt"
+    what = one_line(asked) if asked else "nothing but its prompt"
+    yield f"  asked for {what}, on the {record.colour} client"
     for path in record.files:
         yield f"  {one_line(str(path))}"
     if record.error is not None:
