@@ -79,7 +79,13 @@ def prepare(
         raise LedgerError(
             f"a ledger needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}"
         )
-    if _version(connection, path, migrations) == len(migrations):
+    # In one transaction: between two reads, another process may make the ledger.
+    connection.execute("BEGIN")
+    try:
+        version = _version(connection, path, migrations)
+    finally:
+        connection.execute("ROLLBACK")
+    if version == len(migrations):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
