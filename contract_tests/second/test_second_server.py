@@ -32,6 +32,7 @@ def suite(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.full  # a whole run of the suite: more than a minute
 def test_a_right_server_of_another_make_passes() -> None:
     """The suite finds nothing wrong with a server that takes the other way at every choice."""
     with Server(*KEYS) as server:

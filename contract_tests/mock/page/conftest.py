@@ -184,4 +184,5 @@ def browser(tab: Browser, server: MockServer) -> Iterator[Browser]:
     tab.open(f"{server.url}/_mock/")
     yield tab
     tab.leave()  # before its server ends, which the page would complain of
-    assert tab.problems == []
+    # A preview asked for as its link expires is told so, and the browser notes that by itself.
+    assert [one for one in tab.problems if "410 (Gone)" not in one] == []
