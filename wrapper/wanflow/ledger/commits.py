@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from threading import Lock, Timer
+from contextlib import suppress
+from itertools import pairwise
+from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from attrs import define, field
@@ -19,20 +21,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_log = logging.getLogger("wanflow")
-_LATEST = 0.5
-"""Seconds after which what is noted is written, if nothing else is before."""
+_TURN = 0.5
+"""Seconds after which a thread looks for itself whether its write is done; it is told before."""
 Write = Callable[[sqlite3.Connection], T]
 
 
 @define(eq=False)
 class _Entry(Generic[T]):
-    """One write that waits for its transaction."""
+    """One write that waits for its transaction; `turn` is told when it is done, or is to commit."""
 
     write: Write[T]
     durable: bool
     essential: bool
+    turn: SimpleQueue[None] = field(factory=SimpleQueue[None])
+    awaited: bool = True
     done: bool = False
+    after: _Entry[Any] | None = field(default=None, repr=False)
     result: T | None = None
     error: Exception | None = None
 
@@ -51,15 +55,10 @@ class Commits:
     _pending: deque[_Entry[Any]] = field(factory=deque[_Entry[Any]], repr=False)
     _writing: Lock = field(factory=Lock, repr=False)
     _durable: bool | None = None
-    _timer: Timer | None = field(default=None, repr=False)
 
     def later(self, write: Write[Any]) -> None:
-        """Note a write, at once; it goes with the next commit, half a second later at most."""
-        self._pending.append(_Entry(write, durable=False, essential=True))
-        if self._timer is None:
-            self._timer = Timer(_LATEST, self._flush_by_itself)
-            self._timer.daemon = True
-            self._timer.start()
+        """Add a write to the next commit, at once."""
+        self._pending.append(_Entry(write, durable=False, essential=True, awaited=False))
 
     def now(self, write: Write[T], *, durable: bool = False, essential: bool = True) -> T:
         """Write, and return what the write returned once it is committed.
@@ -75,32 +74,38 @@ class Commits:
         """
         entry = _Entry(write, durable, essential)
         self._pending.append(entry)
-        with self._writing:
-            if not entry.done:
-                self._commit()
+        try:
+            while not entry.done:
+                self._further(entry)
+        finally:
+            entry.awaited = False
+            _pass_on(entry)
         if entry.error is not None:
             raise entry.error
         return cast("T", entry.result)
 
+    def _further(self, entry: _Entry[Any]) -> None:
+        """Commit all that is pending, or sleep while another thread does."""
+        if not self._writing.acquire(blocking=False):
+            _sleep(entry)
+            return
+        try:
+            if not entry.done:
+                self._commit()
+        finally:
+            self._writing.release()
+        self._call_next()
+
     def flush(self) -> None:
-        """Commit what is noted."""
+        """Commit what was added."""
         if self._pending:
             self.now(lambda _: None)
 
-    def close(self) -> None:
-        """Commit what is noted, and nothing by itself any more."""
-        self.flush()
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-            timer.join()
-
-    def _flush_by_itself(self) -> None:
-        self._timer = None
-        try:
-            self.flush()
-        except (LedgerError, sqlite3.Error) as error:
-            _log.warning("the ledger could not be brought up to date: %s", error)
+    def _call_next(self) -> None:
+        """Have the first of those who came in the meantime commit."""
+        first = next((entry for entry in tuple(self._pending) if entry.awaited), None)
+        if first is not None:
+            first.turn.put(None)
 
     def _commit(self) -> None:
         taken = [self._pending.popleft() for _ in range(len(self._pending))]
@@ -116,6 +121,7 @@ class Commits:
         finally:
             # After an interrupt nobody knows; a write that says it failed is the safe answer.
             _fail(taken, LedgerError("the write to the ledger was interrupted"))
+            _wake(taken)
 
     def _only(self, essential: list[_Entry[Any]]) -> None:
         """Write what is essential into the room that was kept for it."""
@@ -165,6 +171,28 @@ class Commits:
             entry.result, entry.error = None, error
             self.connection.execute("ROLLBACK TO entry")
         self.connection.execute("RELEASE entry")
+
+
+def _sleep(entry: _Entry[Any]) -> None:
+    with suppress(Empty):
+        entry.turn.get(timeout=_TURN)
+
+
+def _wake(entries: list[_Entry[Any]]) -> None:
+    """Wake the first thread, which wakes the next: woken together, they'd fight to run."""
+    waiting = [entry for entry in entries if entry.awaited]
+    for entry, after in pairwise(waiting):
+        entry.after = after
+    if waiting:
+        waiting[0].turn.put(None)
+
+
+def _pass_on(entry: _Entry[Any]) -> None:
+    after = entry.after
+    while after is not None and not after.awaited:
+        after = after.after
+    if after is not None:
+        after.turn.put(None)
 
 
 def _fail(entries: list[_Entry[Any]], error: Exception) -> None:

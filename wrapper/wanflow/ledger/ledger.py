@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 _LONGEST_REASON = 500
 _NOT_HELD = Path()
 
+# The states in which a job takes what is told of it.
+_INTENT = frozenset({State.INTENT})
+_IN_DOUBT = frozenset({State.INTENT, State.UNCERTAIN})
+_ACCEPTED = frozenset({State.ACCEPTED})
+_UNFINISHED = frozenset({State.ACCEPTED, State.COMPLETED})
+_NOT_SAVED = frozenset({State.ACCEPTED, State.COMPLETED, State.LOST})
+
 
 class Ledger:
     """A record of paid work in one file, to be given to clients: `Client(ledger=Ledger(path))`.
@@ -150,14 +157,14 @@ class Ledger:
         """Keep that a submission was provably not accepted."""
         self._begun.pop(key, None)
         changes = {"state": State.REFUSED, "reason": _short(reason), "held": False}
-        if not self._store.change(ByKey(key), changes, only={State.INTENT}, durable=True):
+        if not self._store.change(ByKey(key), changes, only=_INTENT, durable=True):
             self._store.note(ByKey(key), {"held": False})
 
     def uncertain(self, key: str, reason: str) -> None:
         """Note that a submission's answer was lost."""
         self._begun.pop(key, None)
         changes = {"state": State.UNCERTAIN, "reason": _short(reason), "held": False}
-        self._store.note(ByKey(key), changes, only={State.INTENT, State.UNCERTAIN})
+        self._store.note(ByKey(key), changes, only=_IN_DOUBT)
 
     def hold(self, server: str, task_id: str) -> None:
         """Keep that this process waits for a task."""
@@ -168,7 +175,7 @@ class Ledger:
 
     def seen(self, server: str, snapshot: Snapshot) -> None:
         """Note a look at a task."""
-        self._store.note(ByTask(server, snapshot.id), _seen(snapshot), only={State.ACCEPTED})
+        self._store.note(ByTask(server, snapshot.id), _seen(snapshot), only=_ACCEPTED)
 
     def ended(self, server: str, snapshot: Snapshot) -> None:
         """Keep how a task ended."""
@@ -181,21 +188,17 @@ class Ledger:
             "ended": time.time(),
             **_seen(snapshot),
         }
-        task, unfinished = (
-            ByTask(server, snapshot.id),
-            {State.ACCEPTED, State.COMPLETED, State.LOST},
-        )
+        task = ByTask(server, snapshot.id)
         if self._held.get(task) is not None and failure is None:
             # Its files come next, and are written down for good.
-            self._store.note(task, changes, only=unfinished)
+            self._store.note(task, changes, only=_NOT_SAVED)
         else:
-            self._store.change(task, changes, only=unfinished)
+            self._store.change(task, changes, only=_NOT_SAVED)
 
     def lost(self, server: str, task_id: str, reason: str) -> None:
         """Keep that a task's files can't be had any more."""
         changes = {"state": State.LOST, "reason": _short(reason), "held": False}
-        unfinished = {State.ACCEPTED, State.COMPLETED}
-        self._store.change(ByTask(server, task_id), changes, only=unfinished)
+        self._store.change(ByTask(server, task_id), changes, only=_UNFINISHED)
 
     def saving(self, server: str, task_id: str, folder: Path) -> None:
         """Keep where a task's files are wanted."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wanflow.ledger.job import File, Holder, Job, State
+from wanflow.ledger.notes import merged
 from wanflow.ledger.store import ById, ByKey, ByTask
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
 
+    from wanflow.ledger.notes import Step, Steps
     from wanflow.ledger.store import Changes, Which
 
 SELECT = """
@@ -26,6 +29,7 @@ _PLAIN = (
     *("key", "name", "attempt", "model", "digest", "status", "progress", "code", "reason"),
     *("credits", "intended", "accepted", "ended", "created"),
 )
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _PLACE = "(SELECT id FROM place WHERE text = ?)"
 
 
@@ -36,7 +40,7 @@ def _text(value: object) -> str | None:
 def _json(value: object) -> str | None:
     if value is None:
         return None
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(value)
 
 
 def _same(value: Any) -> Any:
@@ -59,22 +63,43 @@ _COLUMNS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
 
 def insert(connection: sqlite3.Connection, values: Changes) -> bool:
     """Insert a job; False where its key or its name is taken."""
-    columns, holders, given = _written(connection, values)
-    query = f"INSERT INTO job ({', '.join(columns)}) VALUES ({', '.join(holders)})"  # noqa: S608
-    done = connection.execute(f"{query} ON CONFLICT DO NOTHING", given)
+    done = connection.execute(_insertion(tuple(values)), _written(values))
     return done.rowcount == 1
 
 
-def update(
-    connection: sqlite3.Connection, which: Which, values: Changes, only: Iterable[State] | None
-) -> bool:
-    """Update a job in one of the states; False where there is none."""
-    columns, holders, given = _written(connection, values)
-    pairs = ", ".join(f"{name} = {holder}" for name, holder in zip(columns, holders, strict=True))
+def change(connection: sqlite3.Connection, which: Which, steps: Steps) -> bool:
+    """Change a job step by step; False where it wasn't in a state that the last one wants."""
+    whole = merged(steps)
+    if whole is not None and _update(connection, which, whole):
+        return True
+    if len(steps) == 1:
+        return False
+    return [_update(connection, which, step) for step in steps][-1]
+
+
+def _update(connection: sqlite3.Connection, which: Which, step: Step) -> bool:
     where, named = condition(which)
-    state, states = among(only)
-    query = f"UPDATE job SET {pairs} WHERE {where}{state}"  # noqa: S608 - names of ours
-    return connection.execute(query, [*given, *named, *states]).rowcount == 1
+    state, states = among(step.only)
+    query = _updating(tuple(step.changes), where + state)
+    return connection.execute(query, [*_written(step.changes), *named, *states]).rowcount == 1
+
+
+# SQLite prepares a statement once for as long as its text is the same.
+@cache
+def _insertion(names: tuple[str, ...]) -> str:
+    columns = ", ".join(_COLUMNS[name][0] for name in names)
+    holders = ", ".join(_COLUMNS[name][1] for name in names)
+    return f"INSERT INTO job ({columns}) VALUES ({holders}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+@cache
+def _updating(names: tuple[str, ...], where: str) -> str:
+    pairs = ", ".join(f"{_COLUMNS[name][0]} = {_COLUMNS[name][1]}" for name in names)
+    return f"UPDATE job SET {pairs} WHERE {where}"  # noqa: S608 - names of ours
+
+
+def _written(values: Changes) -> list[Any]:
+    return [_COLUMNS[name][2](value) for name, value in values.items()]
 
 
 def condition(which: Which) -> tuple[str, list[object]]:
@@ -94,23 +119,8 @@ def among(states: Iterable[State] | None) -> tuple[str, list[str]]:
     """Return the condition that a job is in one of some states; none where any will do."""
     if states is None:
         return "", []
-    words = [str(state) for state in states]
+    words = sorted(str(state) for state in states)
     return f" AND job.state IN ({', '.join('?' * len(words))})", words
-
-
-def _written(
-    connection: sqlite3.Connection, values: Changes
-) -> tuple[list[str], list[str], list[Any]]:
-    for name in ("server", "folder"):
-        if values.get(name) is not None:
-            text = str(values[name])
-            connection.execute("INSERT INTO place (text) VALUES (?) ON CONFLICT DO NOTHING", [text])
-    chosen = [(*_COLUMNS[name], value) for name, value in values.items()]
-    return (
-        [column for column, _, _, _ in chosen],
-        [holder for _, holder, _, _ in chosen],
-        [write(value) for _, _, write, value in chosen],
-    )
 
 
 def job_of(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:

@@ -14,6 +14,7 @@ from wanflow.ledger.ballast import Ballast
 from wanflow.ledger.commits import Commits
 from wanflow.ledger.holders import Liveness
 from wanflow.ledger.job import State
+from wanflow.ledger.notes import Notes, Step
 from wanflow.ledger.schema import prepare
 from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
 from wanflow.ledger.troubles import told
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from wanflow.ledger.commits import Write
     from wanflow.ledger.job import File, Job
+    from wanflow.ledger.notes import Steps
     from wanflow.ledger.store import Changes, Which
 
 T = TypeVar("T")
@@ -52,6 +54,8 @@ class SqliteStore:
             self._connection = _connect(path)
             self._reader = _connect(path)
         self._commits = Commits(self._connection, self._ballast)
+        self._notes = Notes(self._flush_told)
+        self._places: set[str] = set()
 
     def add(self, job: Changes) -> Job | None:
         """Keep a new job, durably; return the one in its way where its key or name is taken."""
@@ -59,6 +63,7 @@ class SqliteStore:
             self._ballast.restore()
             holder = self._hold()
             values = {**job, "held": holder}
+            self._keep_places(job)
 
             def write(connection: sqlite3.Connection) -> bool:
                 return rows.insert(connection, values)
@@ -78,11 +83,12 @@ class SqliteStore:
         fresh = {"server": task.server, "task_id": task.task_id, "state": State.ACCEPTED}
 
         def write(connection: sqlite3.Connection) -> None:
-            if not rows.update(connection, task, {"held": holder}, None):
+            if not rows.change(connection, task, (Step({"held": holder}),)):
                 rows.insert(connection, {**fresh, "intended": now, "held": holder})
 
         with self._told():
             holder = self._hold()
+            self._keep_places(fresh)
             self._commits.now(write)
 
     def change(
@@ -90,26 +96,27 @@ class SqliteStore:
         which: Which,
         changes: Changes,
         *,
-        only: Iterable[State] | None = None,
+        only: frozenset[State] | None = None,
         durable: bool = False,
         files: Sequence[File] = (),
     ) -> bool:
         """Change a job that is in one of the states; False where there is none."""
         with self._told():
-            values = self._with_holder(changes)
+            self._keep_places(changes)
+            step = Step(self._with_holder(changes), only)
+            steps = (*self._notes.take(which), step)
 
             def write(connection: sqlite3.Connection) -> bool:
-                found = rows.update(connection, which, values, only)
-                if found:
+                found = rows.change(connection, which, steps)
+                if found and files:
                     rows.put_files(connection, which, files)
                 return found
 
             return self._commits.now(write, durable=durable)
 
-    def note(self, which: Which, changes: Changes, *, only: Iterable[State] | None = None) -> None:
-        """Change a job with the next write, at once."""
-        values = self._with_holder(changes)
-        self._commits.later(lambda connection: rows.update(connection, which, values, only))
+    def note(self, which: Which, changes: Changes, *, only: frozenset[State] | None = None) -> None:
+        """Change a job with its next write, at once; half a second later at most."""
+        self._notes.add(which, Step(self._with_holder(changes), only))
 
     def take(self, job: Job, state: State) -> bool:
         """Hold a job that still is as it was read, durably in another state; False where not."""
@@ -117,19 +124,21 @@ class SqliteStore:
             return False
         with self._told():
             self._ballast.restore()
+            self._flush()
             values = {"state": state, "held": self._hold()}
 
             def write(connection: sqlite3.Connection) -> bool:
                 found = _read(connection, "WHERE job.id = ?", [job.id])
                 if not found or found[0].holder != job.holder or found[0].state != job.state:
                     return False
-                return rows.update(connection, ById(job.id), values, None)
+                return rows.change(connection, ById(job.id), (Step(values),))
 
             return self._commits.now(write, durable=True, essential=False)
 
     def claim(self, selection: Selection) -> Claim:
         """Hold the selected jobs that no living process holds."""
         with self._told():
+            self._flush()
             holder = self._hold()
 
             def write(connection: sqlite3.Connection) -> Claim:
@@ -137,7 +146,7 @@ class SqliteStore:
                 found = _select(connection, selection)
                 free = [job for job in found if job.holder is None]
                 for job in free:
-                    rows.update(connection, ById(job.id), {"held": holder}, None)
+                    rows.change(connection, ById(job.id), (Step({"held": holder}),))
                 return Claim(tuple(free), len(found) - len(free))
 
             return self._commits.now(write)
@@ -146,20 +155,20 @@ class SqliteStore:
         """Read one job."""
         where, named = rows.condition(which)
         with self._told(), self._reading:
-            self._commits.flush()
+            self._flush()
             found = _read(self._reader, f"WHERE {where}", named)
         return found[0] if found else None
 
     def named(self, name: str) -> list[Job]:
         """Read all attempts at a named job, the first one first."""
         with self._told(), self._reading:
-            self._commits.flush()
+            self._flush()
             return _read(self._reader, "WHERE job.name = ? ORDER BY job.attempt", [name])
 
     def jobs(self, selection: Selection) -> list[Job]:
         """Read jobs."""
         with self._told(), self._reading:
-            self._commits.flush()
+            self._flush()
             return _select(self._reader, selection)
 
     def living(self, job: Job) -> bool:
@@ -175,6 +184,7 @@ class SqliteStore:
             return connection.executemany(query, chosen).rowcount if chosen else 0
 
         with self._told():
+            self._flush()
             return self._commits.now(write)
 
     def close(self) -> None:
@@ -188,7 +198,7 @@ class SqliteStore:
 
     def _give_up(self) -> None:
         with told(self._path):
-            self._commits.close()
+            self._notes.close()
             if self._holder is not None:
                 self._commits.now(_remove_holder(self._liveness.token))
             self._liveness.end()
@@ -201,6 +211,24 @@ class SqliteStore:
                 self._liveness.begin()
                 self._holder = self._commits.now(_add_holder(self._liveness.token, self._process))
             return self._holder
+
+    def _keep_places(self, changes: Changes) -> None:
+        """Have the texts in the file that many jobs share, before the first job that has them."""
+        for name in ("server", "folder"):
+            text = str(changes[name]) if changes.get(name) is not None else None
+            if text is not None and text not in self._places:
+                self._commits.now(_add_place(text))
+                self._places.add(text)
+
+    def _flush(self) -> None:
+        """Write what is noted."""
+        for which, steps in self._notes.take_all().items():
+            self._commits.later(_changing(which, steps))
+        self._commits.flush()
+
+    def _flush_told(self) -> None:
+        with told(self._path):
+            self._flush()
 
     def _with_holder(self, changes: Changes) -> Changes:
         if "held" not in changes:
@@ -245,6 +273,17 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _changing(which: Which, steps: Steps) -> Write[bool]:
+    return lambda connection: rows.change(connection, which, steps)
+
+
+def _add_place(text: str) -> Write[None]:
+    def write(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO place (text) VALUES (?) ON CONFLICT DO NOTHING", [text])
+
+    return write
 
 
 def _add_holder(token: str, process: int) -> Write[int]:

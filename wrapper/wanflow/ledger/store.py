@@ -77,15 +77,15 @@ class Store(Protocol):
         which: Which,
         changes: Changes,
         *,
-        only: Iterable[State] | None = None,
+        only: frozenset[State] | None = None,
         durable: bool = False,
         files: Sequence[File] = (),
     ) -> bool:
         """Change a job that is in one of the states; False where there is none."""
         ...
 
-    def note(self, which: Which, changes: Changes, *, only: Iterable[State] | None = None) -> None:
-        """Change a job with the next write, at once."""
+    def note(self, which: Which, changes: Changes, *, only: frozenset[State] | None = None) -> None:
+        """Change a job with its next write, at once; half a second later at most."""
         ...
 
     def take(self, job: Job, state: State) -> bool:

@@ -1,0 +1,102 @@
+"""Changes that need not be written at once: those of one job become one write."""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock, Timer
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from attrs import define, field, frozen
+
+from wanflow.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wanflow.ledger.job import State
+    from wanflow.ledger.store import Which
+
+_log = logging.getLogger("wanflow")
+_LATEST = 0.5
+"""Seconds after which what is noted is written, if nothing else is before."""
+
+
+@frozen
+class Step:
+    """A change of a job, where the job is in one of some states (None: in any)."""
+
+    changes: Mapping[str, Any]
+    only: frozenset[State] | None = None
+
+
+Steps: TypeAlias = "tuple[Step, ...]"
+
+
+def merged(steps: Steps) -> Step | None:
+    """Return the one change that is the same as all of them; None where none surely is.
+
+    Where a job isn't as the returned one wants it, the steps are yet to be taken one by one.
+    """
+    changes, only = dict(steps[0].changes), steps[0].only
+    for step in steps[1:]:
+        state = changes.get("state")
+        if step.only is not None:
+            if state is None:
+                only = step.only if only is None else only & step.only
+            elif state not in step.only:
+                return None
+        changes.update(step.changes)
+    return Step(changes, only)
+
+
+@define(eq=False)
+class Notes:
+    """What is noted of each job; `flush` is called where nothing else writes it in time."""
+
+    flush: Callable[[], None]
+    _steps: dict[Which, Steps] = field(factory=dict["Which", "Steps"], repr=False)
+    _changing: Lock = field(factory=Lock, repr=False)
+    _timer: Timer | None = field(default=None, repr=False)
+
+    def add(self, which: Which, step: Step) -> None:
+        """Note a change."""
+        with self._changing:
+            before = self._steps.get(which, ())
+            self._steps[which] = _joined(before, step)
+            if self._timer is None:
+                self._timer = Timer(_LATEST, self._flush_by_itself)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def take(self, which: Which) -> Steps:
+        """Return what is noted of one job, which is the caller's to write now."""
+        with self._changing:
+            return self._steps.pop(which, ())
+
+    def take_all(self) -> dict[Which, Steps]:
+        """Return all that is noted, which is the caller's to write now."""
+        with self._changing:
+            taken, self._steps = self._steps, {}
+        return taken
+
+    def close(self) -> None:
+        """Write what is noted, and nothing by itself any more."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            timer.join()
+        self.flush()
+
+    def _flush_by_itself(self) -> None:
+        self._timer = None
+        try:
+            self.flush()
+        except LedgerError as error:
+            _log.warning("the ledger could not be brought up to date: %s", error)
+
+
+def _joined(before: Steps, step: Step) -> Steps:
+    """Add a step; looks one after another become one, however many they are."""
+    if before and before[-1].only == step.only and "state" not in before[-1].changes:
+        return (*before[:-1], Step({**before[-1].changes, **step.changes}, step.only))
+    return (*before, step)
