@@ -65,6 +65,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if LAWS in item.path.parents]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _data_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the ledgers of commands that name none out of the user's own data folder."""
+    folder = str(tmp_path_factory.mktemp("data"))
+    os.environ.update(XDG_DATA_HOME=folder, LOCALAPPDATA=folder)
+
+
 @pytest.fixture(scope="session")
 def mock() -> Iterator[MockServer]:
     """A mock that lets any key in and ends a task at its second query."""

@@ -81,10 +81,11 @@ class Installed:
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """Start one of the environment's commands outside the repository."""
+        data = str(self.folder / "data")
         return subprocess.Popen(
             [str(self.bin / command[0]), *command[1:]],
             cwd=self.folder,
-            env={"PATH": os.defpath, "LANG": "C.UTF-8", **environment},
+            env={"PATH": os.defpath, "LANG": "C.UTF-8", "XDG_DATA_HOME": data, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

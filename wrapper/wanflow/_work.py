@@ -113,7 +113,8 @@ class Work:
 
     def query(self, task_id: str) -> Flow[Snapshot]:
         """Look once."""
-        return waiting.query(_gateway.query(self.catalog, task_id), task_id)
+        flow = waiting.query(_gateway.query(self.catalog, task_id), task_id)
+        return self.recording.look(task_id, flow)
 
     def wait(
         self,

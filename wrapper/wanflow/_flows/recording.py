@@ -86,6 +86,10 @@ class Recording:
 
         return _wait_many(recorder, server, task_ids, flow_of(self._seen(on_update), record))
 
+    def look(self, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
+        """Record what one look tells of a task that is known."""
+        return flow if self.recorder is None else _look(self.recorder, self.server, task_id, flow)
+
     def saving(self, task_id: str, folder: Path, flow: Flow[list[Path]]) -> Flow[list[Path]]:
         """Record where files are wanted, and what was saved."""
         if self.recorder is None:
@@ -145,6 +149,19 @@ def provably_refused(error: BaseException) -> bool:
             return status == _NOT_NOW or (400 <= status < 500 and status not in _UNCLEAR)  # noqa: PLR2004
         case _:
             return False
+
+
+def _look(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
+    try:
+        found = yield from flow
+    except errors.NotFound as error:
+        yield from _failed(recorder, server, task_id, error)
+        raise
+    if found.ended:
+        yield from act(lambda: recorder.ended(server, found))
+    else:
+        recorder.seen(server, found)
+    return found
 
 
 def _wait(

@@ -25,9 +25,10 @@ from wanflow.batch.terms import DEFAULT_IN_FLIGHT, Stop
 from wanflow.cli.connection import Connection
 from wanflow.cli.options import connection_options, out_option, timeout_option
 from wanflow.cli.prose import one_line, printable
+from wanflow.cli.record import ledger_option, open_ledger, prompts_option
 from wanflow.cli.words import Words
 from wanflow.errors import InvalidRequest, WanflowError
-from wanflow.ledger.commands import UNDONE, ledger_option, open_ledger
+from wanflow.ledger.commands import UNDONE
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _options() -> list[click.Parameter]:
             is_flag=True,
             help="Send submissions again whose answer was lost, with the same idempotency key.",
         ),
-        click.Option(["--no-prompts"], is_flag=True, help="Leave prompts out of the ledger."),
+        prompts_option(),
         timeout_option(),
         ledger_option(),
         *connection_options(),
@@ -106,7 +107,9 @@ def batch(**options: Any) -> int:
     """
     lines = _read(options)
     connection = Connection.of(options)
-    with open_ledger(options["path"], make=True, keep_prompts=not options["no_prompts"]) as ledger:
+    with open_ledger(
+        options["ledger"], make=True, keep_prompts=not options["no_prompts"]
+    ) as ledger:
         job = _Job(options, connection, ledger, _progress(as_json=options["as_json"]))
         with job.progress:
             report = anyio.run(job.run, lines)

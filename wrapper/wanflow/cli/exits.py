@@ -6,7 +6,7 @@ import click
 from attrs import frozen
 
 from wanflow import errors
-from wanflow._settings import KEY_VARIABLE, URL_VARIABLE
+from wanflow._settings import KEY_VARIABLE, LEDGER_VARIABLE, URL_VARIABLE
 from wanflow.cli.termination import Terminated
 from wanflow.spec.document import SpecMissing
 
@@ -93,6 +93,7 @@ EPILOG = (
         [
             (KEY_VARIABLE, "the API key"),
             (URL_VARIABLE, "where the API is; the documents' server by default"),
+            (LEDGER_VARIABLE, "the file that records what was paid for; in your data folder else"),
         ],
     ),
     (

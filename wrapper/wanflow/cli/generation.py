@@ -20,6 +20,7 @@ from wanflow.cli.options import connection_options, out_option, timeout_option
 from wanflow.cli.parameters import parameters_of
 from wanflow.cli.preview import preview
 from wanflow.cli.prose import first_sentence, one_line
+from wanflow.cli.record import Record, record_options
 from wanflow.cli.report import Situation
 from wanflow.cli.stray import stray_option
 from wanflow.cli.values import read_json
@@ -147,9 +148,10 @@ def perform(wish: Wish, *, waits: bool) -> None:
         preview(wish.body, connection, as_json=options["as_json"], **wish.terms)
         return
     out = options.get("out")
-    Situation.current().keep(out, connection)
+    record = Record.of(options)
+    Situation.current().keep(out, connection, record)
     events = make_events(as_json=options["as_json"], submits=True)
-    with connection.client() as client:
+    with record.open() as ledger, connection.client(ledger=ledger) as client:
         if not waits:
             with events.watching():
                 task = client.submit(wish.body, **wish.terms)
@@ -210,6 +212,7 @@ def _options(*, waits: bool) -> list[click.Parameter]:
         ),
         click.Option(["--no-validate"], is_flag=True, help="Send without checking the rules."),
         click.Option(["--dry-run"], is_flag=True, help="Print the request and send nothing."),
+        *record_options(submits=True),
         *connection_options(),
     ]
 

@@ -57,7 +57,7 @@ COMMANDS = {
         "wanflow.webhooks.commands:listen", "Wait for callbacks, and check them.", "webhooks"
     ),
     "batch": Entry("wanflow.batch.commands:batch", "Do many jobs from a file, each paid once."),
-    "ledger": Entry("wanflow.ledger.commands:ledger", "Look at what was paid for, and resume."),
+    "ledger": Entry("wanflow.ledger.commands:group", "Look at what was paid for, and resume."),
     "mock": Entry("wanflow.mock.commands:mock", "Serve a gateway that costs nothing.", "mock"),
     "spec": Entry("wanflow.spec.commands:spec", "Import, merge and check documents.", "spec"),
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow.cli.connection import Connection
+    from wanflow.cli.record import Record
 
 # After these, waiting for the task again leads nowhere.
 _FINAL = (errors.TaskFailed, errors.NotFound, errors.LinkExpired)
@@ -41,9 +42,10 @@ class Situation:
         """Return the situation of the command that runs."""
         return click.get_current_context().find_object(cls) or cls()
 
-    def keep(self, out: Path | None, connection: Connection) -> None:
+    def keep(self, out: Path | None, connection: Connection, record: Record) -> None:
         """Keep what a command to resume needs."""
-        self.options = [*(["-o", str(out)] if out else []), *connection.words()]
+        folder = ["-o", str(out)] if out else []
+        self.options = [*folder, *connection.words(), *record.words()]
 
     def resume(self, error: BaseException) -> str | None:
         """Return the command that takes the task of an error up again, where that makes sense."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,37 +10,42 @@ import click
 from wanflow.cli.connection import Connection
 from wanflow.cli.events import make_events
 from wanflow.cli.options import connection_options, out_option, timeout_option
+from wanflow.cli.record import Record, record_options
 from wanflow.cli.report import Situation
 from wanflow.errors import RateLimited, ServerError, UnexpectedAnswer, WaitTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from wanflow import Task
+    from wanflow import Client, Task
 
 # Faults of the moment: a wait bears them from its first look on.
 _PASSING = (RateLimited, ServerError, UnexpectedAnswer)
+
+
+def _places(*, needed: bool = False) -> list[click.Parameter]:
+    return [out_option(required=needed), *record_options()]
 
 
 def _task_id() -> click.Argument:
     return click.Argument(["task_id"], metavar="ID")
 
 
-@click.command(params=[_task_id(), *connection_options()])
+@click.command(params=[_task_id(), *record_options(), *connection_options()])
 def status(task_id: str, as_json: bool, **options: Any) -> None:
     """Look at a task once, and print how it stands."""
-    with _resumable(options, None).client() as client:
+    with _client(options, None) as client:
         task = client.task(task_id).refresh()
     if task.snapshot is not None:
         make_events(as_json=as_json).looked(task.snapshot)
 
 
-@click.command(params=[_task_id(), out_option(), timeout_option(), *connection_options()])
+@click.command(params=[_task_id(), *_places(), timeout_option(), *connection_options()])
 def wait(task_id: str, out: Path | None, timeout: float, as_json: bool, **options: Any) -> None:
     """Wait until a task has ended, and save what it made."""
-    connection = _resumable(options, out)
     events = make_events(as_json=as_json)
-    with connection.client() as client, events.watching():
+    with _client(options, out) as client, events.watching():
         task = client.task(task_id)
         _reach(task)
         result = task.wait(timeout, on_update=events.update)
@@ -48,12 +53,11 @@ def wait(task_id: str, out: Path | None, timeout: float, as_json: bool, **option
     events.done(result, paths)
 
 
-@click.command(params=[_task_id(), out_option(required=True), *connection_options()])
+@click.command(params=[_task_id(), *_places(needed=True), *connection_options()])
 def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
     """Save what a task made that has ended already."""
-    connection = _resumable(options, out)
     events = make_events(as_json=as_json)
-    with connection.client() as client, events.watching():
+    with _client(options, out) as client, events.watching():
         task = client.task(task_id).refresh()
         if task.snapshot is not None and not task.snapshot.ended:
             raise WaitTimeout("", snapshot=task.snapshot, task_id=task_id)
@@ -62,11 +66,13 @@ def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
     events.done(result, paths)
 
 
-def _resumable(options: dict[str, Any], out: Path | None) -> Connection:
-    """Return the connection, and keep how the task would be taken up again."""
-    connection = Connection.of(options)
-    Situation.current().keep(out, connection)
-    return connection
+@contextmanager
+def _client(options: dict[str, Any], out: Path | None) -> Iterator[Client]:
+    """Make a client that records, and keep how the task would be taken up again."""
+    connection, record = Connection.of(options), Record.of(options)
+    Situation.current().keep(out, connection, record)
+    with record.open() as ledger, connection.client(ledger=ledger) as client:
+        yield client
 
 
 def _reach(task: Task) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,15 +12,16 @@ import click
 from wanflow.cli.connection import Connection
 from wanflow.cli.options import connection_options, json_option, out_option, timeout_option
 from wanflow.cli.prose import one_line
-from wanflow.errors import InvalidRequest, LedgerError
+from wanflow.cli.record import ledger_option, open_ledger
+from wanflow.errors import InvalidRequest
 from wanflow.ledger.facts import FORMATS, facts_of, moment, remark, rows_of
 from wanflow.ledger.job import Job, State
-from wanflow.ledger.ledger import Ledger
-from wanflow.ledger.location import PATH_VARIABLE, default_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from wanflow.ledger.ledger import Ledger
     from wanflow.ledger.resuming import Ending
 
 _DAY = 86_400.0
@@ -29,34 +29,13 @@ UNDONE = 15
 """The exit code where some jobs did not end well."""
 
 
-def ledger_option() -> click.Option:
-    """Make `--ledger`."""
-    return click.Option(
-        ["--ledger", "path"],
-        type=click.Path(path_type=Path, dir_okay=False),
-        help=f"The ledger's file; else {PATH_VARIABLE}, else one in your data folder.",
-    )
-
-
-def open_ledger(path: Path | None, *, make: bool = False, keep_prompts: bool = True) -> Ledger:
-    """Open the ledger that was named, or the usual one.
-
-    Raises:
-        LedgerError: there is none, unless it may be made, or it can't be read.
-    """
-    named = path or default_path()
-    if not make and not named.exists():
-        raise LedgerError(f"there is no ledger at {named}: nothing was recorded", path=str(named))
-    return Ledger(named, keep_prompts=keep_prompts)
-
-
-@click.group()
-def ledger() -> None:
+@click.group("ledger")
+def group() -> None:
     """Look at the record of paid work, and take up what isn't finished."""
 
 
 def _command(*params: click.Parameter, name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    return ledger.command(name, params=[*params, ledger_option()])
+    return group.command(name, params=[*params, ledger_option()])
 
 
 @_command(
@@ -67,9 +46,9 @@ def _command(*params: click.Parameter, name: str) -> Callable[[Callable[..., Any
     json_option(),
     name="list",
 )
-def list_jobs(path: Path | None, states: tuple[str, ...], limit: int, as_json: bool) -> None:
+def list_jobs(ledger: Path | None, states: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List the latest jobs, the newest first."""
-    with open_ledger(path) as book:
+    with open_ledger(ledger) as book:
         jobs = book.jobs(states or None, newest_first=True, limit=limit)
     if as_json:
         FORMATS["jsonl"](jobs, sys.stdout)
@@ -82,9 +61,9 @@ def list_jobs(path: Path | None, states: tuple[str, ...], limit: int, as_json: b
 
 
 @_command(click.Argument(["reference"], metavar="JOB"), json_option(), name="show")
-def show(path: Path | None, reference: str, as_json: bool) -> None:
+def show(ledger: Path | None, reference: str, as_json: bool) -> None:
     """Show all that is known of a JOB: its number, idempotency key, task id or your name for it."""
-    with open_ledger(path) as book:
+    with open_ledger(ledger) as book:
         found = _find(book, reference)
     if as_json:
         click.echo(json.dumps(facts_of(found)))
@@ -108,7 +87,7 @@ def show(path: Path | None, reference: str, as_json: bool) -> None:
     name="resume",
 )
 def resume(
-    path: Path | None,
+    ledger: Path | None,
     out: Path | None,
     timeout: float,
     resubmit_uncertain: bool,
@@ -120,7 +99,7 @@ def resume(
     def tell(ending: Ending) -> None:
         _tell(ending, as_json=as_json)
 
-    with open_ledger(path) as book, Connection.of(options).client(ledger=book) as client:
+    with open_ledger(ledger) as book, Connection.of(options).client(ledger=book) as client:
         endings = client.resume_all(
             out, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_ending=tell
         )
@@ -140,7 +119,7 @@ def resume(
     name="forget",
 )
 def forget(
-    path: Path | None,
+    ledger: Path | None,
     references: tuple[str, ...],
     finished: bool,
     days: float | None,
@@ -149,7 +128,7 @@ def forget(
     """Remove jobs from the record. Files stay, and so does whatever the API has of them."""
     if bool(references) == finished:
         raise click.UsageError("Name jobs, or say --finished")
-    with open_ledger(path) as book:
+    with open_ledger(ledger) as book:
         jobs = [_find(book, one) for one in references] if references else book.jobs()
         latest = time.time() - (days or 0.0) * _DAY
         chosen = [job for job in jobs if job.intended <= latest]
@@ -169,9 +148,9 @@ def forget(
     click.Argument(["file"], type=click.File("w", encoding="utf-8", lazy=True), default="-"),
     name="export",
 )
-def export(path: Path | None, format: str, file: Any) -> None:  # noqa: A002 - the option's name
+def export(ledger: Path | None, format: str, file: Any) -> None:  # noqa: A002 - the option's name
     """Write every job to a FILE, or to stdout."""
-    with open_ledger(path) as book:
+    with open_ledger(ledger) as book:
         FORMATS[format](book.jobs(), file)
 
 

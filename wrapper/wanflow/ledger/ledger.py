@@ -204,6 +204,7 @@ class Ledger:
         """Keep where a task's files are wanted."""
         task, wanted = ByTask(server, task_id), folder.absolute()
         if self._held.get(task) != wanted:
+            self.hold(server, task_id)
             self._store.change(task, {"folder": wanted, "held": True})
             self._held[task] = wanted
 

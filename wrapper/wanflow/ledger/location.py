@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-PATH_VARIABLE = "WANFLOW_LEDGER"
+from wanflow._settings import LEDGER_VARIABLE
 
 
 def default_path() -> Path:
     """Return WANFLOW_LEDGER, else `wanflow/ledger.db` in the user's data folder."""
-    named = os.environ.get(PATH_VARIABLE)
+    named = os.environ.get(LEDGER_VARIABLE)
     return Path(named) if named else _data_folder() / "wanflow" / "ledger.db"
 
 
