@@ -13,7 +13,7 @@ from wanflow._settings import LEDGER_VARIABLE
 from wanflow.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
     from contextlib import AbstractContextManager
 
     from wanflow.ledger import Ledger
@@ -52,7 +52,7 @@ class Record:
         return self._opened() if self.kept else nullcontext()
 
     @contextmanager
-    def _opened(self) -> Iterator[Ledger]:
+    def _opened(self) -> Generator[Ledger]:
         try:
             ledger = open_ledger(self.path, make=True, keep_prompts=self.prompts)
         except LedgerError as error:

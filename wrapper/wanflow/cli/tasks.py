@@ -15,7 +15,7 @@ from wanflow.cli.report import Situation
 from wanflow.errors import RateLimited, ServerError, UnexpectedAnswer, WaitTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from wanflow import Client, Task
@@ -67,7 +67,7 @@ def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
 
 
 @contextmanager
-def _client(options: dict[str, Any], out: Path | None) -> Iterator[Client]:
+def _client(options: dict[str, Any], out: Path | None) -> Generator[Client]:
     """Make a client that records, and keep how the task would be taken up again."""
     connection, record = Connection.of(options), Record.of(options)
     Situation.current().keep(out, connection, record)
