@@ -1,8 +1,11 @@
-"""Measure the mock against a raw ASGI echo on the same server, and against Prism where it is.
+"""Measure the mock against a raw ASGI echo, and against Prism and aimock where they are.
 
 `python benchmarks/mock_throughput.py [--seconds 5] [--rounds 3] [--million]` needs wrk
-(apt install wrk); Prism is taken from PATH or WANFLOW_PRISM. All run one after another on this
-machine, in turns, so that what else it does meets them alike: the ratios count, not the figures.
+(apt install wrk). Prism (npm, @stoplight/prism-cli) is taken from PATH or WANFLOW_PRISM; aimock
+(npm, @copilotkit/aimock: its program `llmock`) from PATH or WANFLOW_AIMOCK, and is asked for its
+nearest like, xAI's asynchronous videos. All run one after another on this machine, in turns, so
+that what else it does meets them alike: the ratios count, not the figures. With 32 connections no
+server can answer sooner than 32 / its rate in the mean, so that is printed beside each p99.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
@@ -56,6 +59,24 @@ POST = f"""
     wrk.body = [==[{BODY}]==]
     wrk.headers["Content-Type"] = "application/json"
 """
+MIXED = """
+    local turn, looked = 0, nil
+    function request()
+      turn = turn + 1
+      if turn % 3 == 0 and looked then return wrk.format("GET", "/apiv1/v1/tasks/" .. looked) end
+      return wrk.format()
+    end
+    function response(status, headers, body)
+      if turn % 50 == 0 then looked = body:match('"id":"(task%-[^"]+)"') or looked end
+    end
+"""
+CONNECTIONS = 32
+AIMOCK = {
+    "match": {"userMessage": MODEL.example["prompt"], "endpoint": "video"},
+    "response": {
+        "video": {"id": "v", "status": "completed", "url": "https://files.example.com/v.mp4"}
+    },
+}
 
 
 def free_port() -> int:
@@ -85,7 +106,7 @@ def serving(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 def wrk(url: str, seconds: float, script: Path | None = None) -> tuple[float, float]:
     """Return requests per second and the 99th percentile in milliseconds."""
-    command = ["wrk", "-t1", "-c32", f"-d{seconds:g}s", "--latency"]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency"]
     command += ["-H", f"Authorization: Bearer {KEY}", *(("-s", str(script)) if script else ())]
     out = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
     assert "Non-2xx" not in out, out
@@ -105,41 +126,60 @@ def memory(pid: int) -> float:
     return int(found[1]) / 1024
 
 
-def commands(folder: Path) -> dict[str, tuple[list[str], int, str]]:
-    """Return each server's command, port and base path."""
-    echo, mock = free_port(), free_port()
+class Server(NamedTuple):
+    """How to run a server, and what to ask it for."""
+
+    command: list[str]
+    port: int
+    submit: str
+    look: str
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def task(self) -> str:
+        """Submit once and return the path that the task is looked at by."""
+        headers = {"Authorization": f"Bearer {KEY}"}
+        made = httpx.post(self.url + self.submit, json=MODEL.example, headers=headers).json()
+        name = made.get("id") or made.get("request_id") or "task-unified-1756817821-4x3rx6ny"
+        return self.look + str(name)
+
+
+def servers(folder: Path) -> dict[str, Server]:
+    """Return every server that is to be had here."""
+    port = free_port()
     (folder / "echo.py").write_text(textwrap.dedent(ECHO))
-    found = {
-        "echo": ([sys.executable, str(folder / "echo.py"), str(echo)], echo, ""),
-        "mock": (
-            [sys.executable, "-m", "wanflow.mock", "--port", str(mock), "--looks", "2"],
-            mock,
-            "/apiv1",
-        ),
-    }
+    found = {"echo": Server([sys.executable, str(folder / "echo.py"), str(port)], port, "/", "/")}
+    port = free_port()
+    command = [sys.executable, "-m", "wanflow.mock", "--port", str(port), "--looks", "2"]
+    found["mock"] = Server(command, port, "/apiv1" + MODEL.path, "/apiv1/v1/tasks/")
     prism = os.environ.get("WANFLOW_PRISM") or shutil.which("prism")
     if prism:
-        port = free_port()
-        spec = folder / "openapi.json"
+        port, spec = free_port(), folder / "openapi.json"
         spec.write_text(json.dumps(CATALOG.document))
-        found["prism"] = ([prism, "-v", "silent", "mock", str(spec), "--port", str(port)], port, "")
+        command = [prism, "-v", "silent", "mock", str(spec), "--port", str(port)]
+        found["prism"] = Server(command, port, MODEL.path, "/v1/tasks/")
+    aimock = os.environ.get("WANFLOW_AIMOCK") or shutil.which("llmock")
+    if aimock:
+        port, fixtures = free_port(), folder / "aimock.json"
+        fixtures.write_text(json.dumps({"fixtures": [AIMOCK]}))
+        command = [aimock, "-p", str(port), "-f", str(fixtures), "--log-level", "silent"]
+        found["aimock"] = Server(command, port, "/v1/videos/generations", "/v1/videos/")
     return found
 
 
-def round_of(name: str, server: tuple[list[str], int, str], seconds: float, script: Path) -> None:
+def round_of(name: str, server: Server, seconds: float, script: Path) -> None:
     """Measure one server once and print what was seen."""
-    command, port, base = server
-    with serving(command, port):
-        url = f"http://127.0.0.1:{port}{base}"
-        post = wrk(url + MODEL.path, seconds, script)
-        created = httpx.post(
-            url + MODEL.path, json=MODEL.example, headers={"Authorization": f"Bearer {KEY}"}
-        )
-        task = created.json().get("id", "task-unified-1756817821-4x3rx6ny")
-        get = wrk(f"{url}/v1/tasks/{task}", seconds)
+    with serving(server.command, server.port):
+        post = wrk(server.url + server.submit, seconds, script)
+        get = wrk(server.url + server.task(), seconds)
     print(
-        f"{name:6} POST {post[0]:8.0f}/s p99 {post[1]:7.2f} ms"
-        f"   GET {get[0]:8.0f}/s p99 {get[1]:7.2f} ms"
+        *(
+            f"{what} {rate:8.0f}/s p99 {p99:7.2f} ms (mean at least {CONNECTIONS / rate * 1e3:.2f})"
+            for what, (rate, p99) in ((f"{name:6} POST", post), (" GET", get))
+        ),
+        flush=True,
     )
     SEEN.setdefault(name, []).append((*post, *get))
 
@@ -157,15 +197,16 @@ def start_up(rounds: int) -> None:
     print(f"mock   first answer after {median(taken):.2f} s (slowest {max(taken):.2f} s)")
 
 
-def million(server: tuple[list[str], int, str], script: Path) -> None:
-    """Print the memory after a million submissions."""
-    command, port, base = server
-    with serving(command, port) as process:
+def million(server: Server, script: Path) -> None:
+    """Print the memory during a million submissions, each third request a look at a task."""
+    with serving(server.command, server.port) as process:
         before, sent = memory(process.pid), 0.0
-        while sent < 1_000_000:
-            sent += 20 * wrk(f"http://127.0.0.1:{port}{base}{MODEL.path}", 20, script)[0]
+        highest = before
+        while sent < 1_500_000:
+            sent += 20 * wrk(server.url + server.submit, 20, script)[0]
+            highest = max(highest, memory(process.pid))
         print(
-            f"mock   memory {before:.0f} MiB at first, {memory(process.pid):.0f} after {sent:.0f}"
+            f"mock   memory {before:.0f} MiB at first, at most {highest:.0f} in {sent:.0f} requests"
         )
 
 
@@ -178,17 +219,19 @@ def main() -> None:
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("This needs wrk: apt install wrk")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         script = folder / "post.lua"
         script.write_text(textwrap.dedent(POST))
-        servers = commands(folder)
+        mixed = folder / "mixed.lua"
+        mixed.write_text(textwrap.dedent(POST + MIXED))
+        found = servers(folder)
         for _ in range(options.rounds):
-            for server, how in servers.items():
-                round_of(server, how, options.seconds, script)
+            for name, server in found.items():
+                round_of(name, server, options.seconds, script)
         start_up(options.rounds)
         if options.million:
-            million(servers["mock"], script)
+            million(found["mock"], mixed)
     middle = {
         name: [median(column) for column in zip(*rows, strict=True)] for name, rows in SEEN.items()
     }

@@ -1,4 +1,4 @@
-"""An ASGI layer around the mock that changes what goes in and out, one fault at a time."""
+"""A layer around the mock that changes what goes in and out, one fault at a time."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow.mock import MockServer
+from wanflow.mock.answer import Answer
+from wanflow.mock.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from contract_tests.mutants.mutant import Mutant
 
-    Message = dict[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
+    from wanflow.mock.fault import Fault
 
 
 @define
@@ -61,6 +59,7 @@ class Reply:
     status: int
     headers: list[tuple[str, str]]
     content: bytes
+    fault: Fault | None = None
 
     @property
     def body(self) -> Any:
@@ -101,58 +100,42 @@ class Layer:
         """Stand in for the application."""
         return getattr(self.app, name)
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def respond(self, request: Request) -> Answer:
         """Carry one exchange through the fault; the mock's own side is left alone."""
-        if scope["type"] != "http" or scope["path"].startswith("/_mock"):
-            await self.app(scope, receive, send)
-            return
+        if request.path.startswith("/_mock"):
+            return await self.app.respond(request)
         self.requests += 1
-        call = await self._call(scope, receive)
-        reply = await self.mutant.act(call, self, scope)
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
-        await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-        await send({"type": "http.response.body", "body": reply.content})
+        reply = await self.mutant.act(self._call(request), self)
+        raw = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in reply.headers
+            if name.lower() != "content-length"
+        ]
+        length = next((value for name, value in reply.headers if name == "content-length"), None)
+        return Answer(
+            reply.status,
+            reply.content,
+            tuple(raw),
+            None if length is None else int(length),
+            reply.fault,
+        )
 
-    async def forward(self, call: Call, scope: Message) -> Reply:
+    async def forward(self, call: Call) -> Reply:
         """Have the mock answer a call."""
-        done, sent = False, list[dict[str, Any]]()
-
-        async def receive() -> Message:
-            nonlocal done
-            content, done = (b"" if done else call.content), True
-            return {"type": "http.request", "body": content, "more_body": False}
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        raw = [(name.encode(), value.encode("latin-1")) for name, value in call.headers.items()]
+        raw = {name.encode(): value.encode("latin-1") for name, value in call.headers.items()}
         path = (self.base if not call.path.startswith("/media") else "") + call.path
-        inner = {
-            **scope,
-            "method": call.method,
-            "headers": raw,
-            "path": path,
-            "raw_path": path.encode("latin-1", "replace"),
-            "extensions": {},
-        }
-        await self.app(inner, receive, send)
-        start = next(one for one in sent if one["type"] == "http.response.start")
-        content = b"".join(one.get("body", b"") for one in sent[1:])
-        headers = [(name.decode(), value.decode("latin-1")) for name, value in start["headers"]]
-        return Reply(start["status"], headers, content)
+        answer: Answer = await self.app.respond(Request(call.method, path, raw, call.content))
+        headers = [(n.decode(), v.decode("latin-1")) for n, v in answer.header_list()]
+        return Reply(answer.status, headers, answer.body, answer.fault)
 
-    async def _call(self, scope: Message, receive: Receive) -> Call:
-        content, more = b"", True
-        while more:
-            message = await receive()
-            content += message.get("body", b"")
-            more = message.get("more_body", False)
+    def _call(self, request: Request) -> Call:
         headers = {
-            name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]
+            name.decode().lower(): value.decode("latin-1")
+            for name, value in request.headers.items()
         }
-        path = scope["raw_path"].decode("latin-1").partition("?")[0].removeprefix(self.base)
-        query = scope.get("query_string", b"").decode("latin-1")
-        return Call(scope["method"], path, headers, content, query)
+        path = request.path.removeprefix(self.base)
+        query = request.query.decode("latin-1")
+        return Call(request.method, path, headers, request.content or b"", query)
 
 
 class MutatedServer(MockServer):

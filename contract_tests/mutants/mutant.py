@@ -10,7 +10,7 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from contract_tests.mutants.layer import Call, Layer, Message, Reply
+    from contract_tests.mutants.layer import Call, Layer, Reply
 
     from wanflow.spec.document import Json
 
@@ -65,10 +65,10 @@ class Mutant:
         """Return the document with the fault in it, None where the fault is in the layer."""
         return None if self.edit is None else self.edit()
 
-    async def act(self, call: Call, layer: Layer, scope: Message) -> Reply:
+    async def act(self, call: Call, layer: Layer) -> Reply:
         """Answer a call, wrongly where the fault is."""
         if not self.where(call):
-            return await layer.forward(call, scope)
+            return await layer.forward(call)
         layer.reached += 1
         begun = time.monotonic()
         sent = (call.path, call.content, dict(call.headers))
@@ -76,7 +76,7 @@ class Mutant:
         late = time.monotonic() - begun > _LATE
         changed = late or reply is not None or sent != (call.path, call.content, call.headers)
         if reply is None:
-            reply = await layer.forward(call, scope)
+            reply = await layer.forward(call)
         was = (reply.status, reply.content, tuple(reply.headers))
         if self.after is not None:
             self.after(call, reply, layer.state)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from wanflow.mock.clock import Clock, RealClock
 from wanflow.mock.refusal import Refusal
 from wanflow.mock.replays import Replays
 from wanflow.mock.terms import Terms
@@ -20,7 +22,7 @@ _TOKEN = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{1,512}=*)")
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="wanflow mock"'),)
 DEFAULT_KEY = "mock-key"
 """The key to use where any is let in."""
-_MOST_ACCOUNTS = 10_000
+FOUR_WEEKS = 28 * 24 * 3600.0
 
 
 @define(eq=False)
@@ -35,6 +37,7 @@ class Account:
     reserved: float = 0.0
     spent: float = 0.0
     submitted: int = 0
+    seen: float = field(default=float("-inf"), repr=False)
     replays: Replays = field(factory=Replays, repr=False)
     _window: float = field(default=float("-inf"), repr=False)
     _asked: int = field(default=0, repr=False)
@@ -89,11 +92,18 @@ class Account:
 
 @define
 class Accounts:
-    """The accounts seen so far; `api_key` None lets any key in, `terms` are for new ones."""
+    """The accounts seen of late; `api_key` None lets any key in, `terms` are for new ones.
+
+    One that asks nothing for `lifetime` seconds is forgotten, as are those beyond `most`: the one
+    that has been silent longest goes first.
+    """
 
     api_key: str | None = field(default=None, repr=False)
     terms: Terms = field(factory=Terms)
-    _known: dict[bytes, Account] = field(factory=dict[bytes, Account], repr=False)
+    clock: Clock = field(factory=RealClock, repr=False)
+    most: int = 10_000
+    lifetime: float = FOUR_WEEKS
+    _known: OrderedDict[bytes, Account] = field(factory=OrderedDict[bytes, Account], repr=False)
 
     def admit(self, headers: Mapping[bytes, bytes]) -> Account:
         """Return the account of a request's bearer token.
@@ -105,7 +115,13 @@ class Accounts:
         if found is None:
             raise Refusal(401, headers=_CHALLENGE)
         digest = sha256(found[1]).digest()
-        return self._known.get(digest) or self._open(digest, found[1])
+        account = self._known.get(digest)
+        now = self.clock.now()
+        if account is None or account.seen + self.lifetime < now:
+            account = self._open(digest, found[1], now)
+        account.seen = now
+        self._known.move_to_end(digest)
+        return account
 
     def of(self, api_key: str) -> Account:
         """Return the account of a key.
@@ -120,7 +136,10 @@ class Accounts:
 
     def anyone(self) -> Account:
         """Return the account of whoever needs no key."""
-        return self._known.setdefault(b"", Account("anyone", self.terms))
+        account = self._known.setdefault(b"", Account("anyone", self.terms))
+        account.seen = self.clock.now()
+        self._known.move_to_end(b"")
+        return account
 
     def digests(self) -> dict[Account, str]:
         """Return each account's digest of its key, which it is known by."""
@@ -128,15 +147,18 @@ class Accounts:
 
     def restore(self, digest: str, account: Account) -> None:
         """Know an account again by the digest of its key."""
+        account.seen = self.clock.now()
         self._known[bytes.fromhex(digest)] = account
 
     def __iter__(self) -> Iterator[Account]:
         return iter(tuple(self._known.values()))
 
-    def _open(self, digest: bytes, key: bytes) -> Account:
+    def _open(self, digest: bytes, key: bytes, now: float) -> Account:
         if self.api_key is not None and not compare_digest(key, self.api_key.encode()):
             raise Refusal(401, headers=_CHALLENGE)
-        if len(self._known) >= _MOST_ACCOUNTS:
-            del self._known[next(iter(self._known))]
+        while self._known and next(iter(self._known.values())).seen + self.lifetime < now:
+            self._known.popitem(last=False)
+        if len(self._known) >= self.most:
+            self._known.popitem(last=False)
         account = self._known[digest] = Account(digest.hex()[:16], self.terms)
         return account

@@ -18,7 +18,7 @@ from wanflow.mock.terms import terms_of
 from wanflow.mock.trust import trust
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from wanflow.mock.account import Account, Accounts
     from wanflow.mock.courier import Courier
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wanflow.mock.request import Request
     from wanflow.spec.document import Json
 
-    Handler = Callable[[Request], Awaitable[Answer]]
+    Handler = Callable[[Request], Answer]
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _RULE = re.compile(r"/_mock/faults/([0-9]{1,9})", re.ASCII)
@@ -72,7 +72,7 @@ class Admin:
             ("GET", "/_mock/metrics"): self._metrics,
         }
 
-    async def answer(self, request: Request) -> Answer | None:
+    def answer(self, request: Request) -> Answer | None:
         """Answer a request for the mock itself; None where the path is none of its own.
 
         Raises:
@@ -86,11 +86,11 @@ class Admin:
             return page
         handler = self._handlers.get((request.method, path))
         if handler is not None:
-            return await handler(request)
+            return handler(request)
         look = _LOOK.fullmatch(path)
         if look is not None:
             request.allow("POST")
-            return await self._look(request, look[1])
+            return self._look(request, look[1])
         rule = _RULE.fullmatch(path)
         if rule is not None:
             request.allow("DELETE")
@@ -109,74 +109,75 @@ class Admin:
         known = b"authorization" in request.headers
         return self.accounts.admit(request.headers) if known else None
 
-    async def _health(self, _request: Request) -> Answer:
+    def _health(self, _request: Request) -> Answer:
         return json_answer(200, {"status": "ok", "tasks": len(self.gateway.tasks)})
 
-    async def _about(self, _request: Request) -> Answer:
+    def _about(self, _request: Request) -> Answer:
         return json_answer(200, about(self.gateway, self.accounts, self.faults))
 
-    async def _document(self, _request: Request) -> Answer:
+    def _document(self, _request: Request) -> Answer:
         return json_answer(200, document_of(self.gateway))
 
-    async def _look(self, request: Request, name: str) -> Answer:
-        await _json(request)
+    def _look(self, request: Request, name: str) -> Answer:
+        _json(request)
         task = self.gateway.tasks.get(name, self.gateway.clock.now())
         if task is None:
             raise Refusal(404, "there is no such task")
         self.gateway.look(task)
         return json_answer(200, self.gateway.detail(task))
 
-    async def _clock(self, _request: Request) -> Answer:
+    def _clock(self, _request: Request) -> Answer:
         clock = self.gateway.clock
         return json_answer(200, {"now": clock.now(), "runs": clock.runs})
 
-    async def _advance(self, request: Request) -> Answer:
-        seconds = (await _json(request)).get("seconds")
+    def _advance(self, request: Request) -> Answer:
+        seconds = (_json(request)).get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise Refusal(400, "seconds must be a number", param="seconds")
         try:
             self.gateway.clock.advance(seconds)
         except ValueError as error:
             raise Refusal(400, str(error), param="seconds") from error
-        return await self._clock(request)
+        return self._clock(request)
 
-    async def _list_faults(self, request: Request) -> Answer:
+    def _list_faults(self, request: Request) -> Answer:
         account = self._account(request)
         shown = [rule_shown(rule) for rule in self.faults if account in {None, rule.account}]
         return json_answer(200, {"faults": shown})
 
-    async def _add_fault(self, request: Request) -> Answer:
+    def _add_fault(self, request: Request) -> Answer:
         try:
-            rule = self.faults.load(await _json(request), self._account(request))
+            rule = self.faults.load(_json(request), self._account(request))
         except ValueError as error:
             raise Refusal(400, str(error)) from error
         return json_answer(201, rule_shown(rule))
 
-    async def _clear_faults(self, request: Request) -> Answer:
+    def _clear_faults(self, request: Request) -> Answer:
         account = self._account(request)
         for rule in self.faults:
             if account in {None, rule.account}:
                 self.faults.remove(rule.id)
         return json_answer(200, {"faults": []})
 
-    async def _show_account(self, request: Request) -> Answer:
+    def _show_account(self, request: Request) -> Answer:
         return json_answer(200, account_shown(self.accounts.admit(request.headers)))
 
-    async def _change_account(self, request: Request) -> Answer:
+    def _change_account(self, request: Request) -> Answer:
         account = self.accounts.admit(request.headers)
         try:
-            account.terms = terms_of(account.terms, await _json(request))
+            account.terms = terms_of(account.terms, _json(request))
         except ValueError as error:
             raise Refusal(400, str(error)) from error
         return json_answer(200, account_shown(account))
 
-    async def _tasks(self, request: Request) -> Answer:
+    def _tasks(self, request: Request) -> Answer:
         account = self._account(request)
+        self.gateway.tasks.forget(self.gateway.clock.now())
         tasks = [task for task in self.gateway.tasks if account in {None, task.account}]
         shown = [task_shown(self.gateway, task) for task in tasks[: -_MOST_SHOWN - 1 : -1]]
         return json_answer(200, {"tasks": shown})
 
-    async def _entries(self, request: Request) -> Answer:
+    def _entries(self, request: Request) -> Answer:
         account = self._account(request)
         entries = [
             entry for entry in self.journal if account is None or entry.account == account.name
@@ -193,17 +194,17 @@ class Admin:
         names = get_close_matches(entry.path, known, n=1, cutoff=0.5)
         return f"{known[names[0]].method} {names[0]}" if names else ""
 
-    async def _forget(self, _request: Request) -> Answer:
+    def _forget(self, _request: Request) -> Answer:
         self.journal.clear()
         return json_answer(200, {"entries": []})
 
-    async def _callbacks(self, _request: Request) -> Answer:
+    def _callbacks(self, _request: Request) -> Answer:
         return json_answer(200, {"attempts": [one._asdict() for one in self.courier.attempts]})
 
-    async def _metrics(self, _request: Request) -> Answer:
+    def _metrics(self, _request: Request) -> Answer:
         text = exposition(self.gateway, self.journal)
         return Answer(200, text.encode(), (_TEXT,))
 
 
-async def _json(request: Request) -> Json:
-    return parse(request.headers, await request.body())
+def _json(request: Request) -> Json:
+    return parse(request.headers, request.body())

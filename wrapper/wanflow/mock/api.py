@@ -77,7 +77,7 @@ class Api:
     async def _submit(self, exchange: Exchange, endpoint: Submission) -> Answer:
         headers, account = exchange.request.headers, exchange.account
         assert account is not None
-        exchange.body = await exchange.request.body()
+        exchange.body = exchange.request.body()
         body = parse(headers, exchange.body)
         wishes = wishes_of(body)
         prefer(endpoint, wishes.code)

@@ -8,12 +8,13 @@ import traceback
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from wanflow.mock.account import Accounts
 from wanflow.mock.admin import Admin
-from wanflow.mock.answer import Answer, json_answer
+from wanflow.mock.answer import Answer, json_answer, no_answer
 from wanflow.mock.api import Api
+from wanflow.mock.asgi import received, send_answer
 from wanflow.mock.courier import Courier
 from wanflow.mock.door import Door, is_loopback
 from wanflow.mock.errors import retry_after
@@ -23,15 +24,14 @@ from wanflow.mock.fault_rules import FILES, FaultRules
 from wanflow.mock.gallery import Gallery
 from wanflow.mock.journal import Journal
 from wanflow.mock.refusal import Refusal
-from wanflow.mock.request import Request
 from wanflow.mock.shelf import Shelf
 from wanflow.mock.spoiling import html_page, spoiled
 from wanflow.mock.striking import Struck
-from wanflow.mock.wire import TRANSPORT, Wire
 
 if TYPE_CHECKING:
+    from wanflow.mock.asgi import Message, Receive, Send
     from wanflow.mock.gateway import Gateway
-    from wanflow.mock.request import Message, Receive, Send
+    from wanflow.mock.request import Request
     from wanflow.mock.state import StateFile
     from wanflow.spec.violation import Violation
 
@@ -44,11 +44,11 @@ class MockApp:
 
     gateway: Gateway
     accounts: Accounts = field(factory=Accounts)
-    gallery: Gallery = field(factory=Gallery)
-    journal: Journal = field(factory=Journal)
     idempotency: bool = True
     loopback_callbacks: bool = False
     state: StateFile | None = None
+    gallery: Gallery = field(init=False, repr=False)
+    journal: Journal = field(init=False)
     courier: Courier = field(init=False, repr=False)
     faults: FaultRules = field(init=False)
     api: Api = field(init=False, repr=False)
@@ -59,6 +59,8 @@ class MockApp:
     def __attrs_post_init__(self) -> None:
         """Set up what serves each part."""
         contract = self.gateway.contract
+        self.gallery = Gallery(self.gateway.agenda)
+        self.journal = Journal(clock=self.gateway.clock)
         self.courier = Courier(self.gateway, Door(self.loopback_callbacks))
         self.gateway.at_end = self.courier.tell
         if self.loopback_callbacks:
@@ -70,20 +72,22 @@ class MockApp:
         self.admin = Admin(self.gateway, self.accounts, self.faults, self.journal, self.courier)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request; anything that isn't HTTP is left alone."""
+        """Answer one request of an ASGI server; anything that isn't HTTP is left alone."""
         if scope["type"] != "http":
             return
         self.attach()
+        request = await received(scope, receive)
+        if request is not None:
+            await send_answer(await self.respond(request), send)
+
+    async def respond(self, request: Request) -> Answer:
+        """Answer one request, as a fault wants it where there is one, and note it."""
         began = perf_counter()
-        wire = Wire(receive, send, **scope.get("extensions", {}).get(TRANSPORT, {}))
-        exchange = Exchange(Request.of(scope, receive))
-        status = 0
-        try:
-            status = await self._carry(exchange, wire)
-        finally:
-            if not exchange.request.path.startswith("/_mock"):
-                now = self.gateway.clock.now()
-                self.journal.write(now, exchange, status, perf_counter() - began)
+        exchange = Exchange(request)
+        answer = await self._carry(exchange)
+        if not request.path.startswith("/_mock"):
+            self.journal.write(exchange, answer.status, perf_counter() - began)
+        return answer
 
     def attach(self) -> None:
         """Do what is due in the running event loop; the first request does it otherwise."""
@@ -102,29 +106,26 @@ class MockApp:
         self.gateway.agenda.detach()
         self._loop = None
 
-    async def _carry(self, exchange: Exchange, wire: Wire) -> int:
-        """Answer, or do worse; return the status that was sent, 0 for none."""
+    async def _carry(self, exchange: Exchange) -> Answer:
+        """Answer, or do worse."""
         try:
             answer = await self._answer(exchange)
         except Struck as struck:
             if struck.fault.name != "html":
-                await wire.break_before(struck.fault)
-                return 0
+                return no_answer(struck.fault)
             answer = html_page()
-        on_answer, on_wire = exchange.faults.at(Stage.ANSWER), exchange.faults.at(Stage.WIRE)
+        if not exchange.faults.all:
+            return answer
+        on_answer = exchange.faults.at(Stage.ANSWER)
         if on_answer is not None:
             answer = spoiled(answer, on_answer)
-        if on_wire is None:
-            await wire.deliver(answer)
-        else:
-            await wire.break_during(answer, on_wire)
-        return answer.status
+        return evolve(answer, fault=exchange.faults.at(Stage.WIRE))
 
     async def _answer(self, exchange: Exchange) -> Answer:
         try:
             return await self._serve(exchange)
         except Refusal as refusal:
-            exchange.refusal = refusal
+            exchange.refusal = refusal.with_traceback(None)  # it holds the exchange in turn
         except Struck:
             raise
         except Exception:
@@ -141,7 +142,7 @@ class MockApp:
             exchange.endpoint = found[0]
             exchange.operation = found[0].operation.operation_id
             return await self.api.answer(exchange, *found)
-        answer = await self.shelf.answer(exchange) or await self.admin.answer(request)
+        answer = await self.shelf.answer(exchange) or self.admin.answer(request)
         if answer is None:
             raise Refusal(404, "there is nothing at this path")
         return answer

@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from wanflow.mock import media
 
 if TYPE_CHECKING:
+    from wanflow.mock.agenda import Agenda
     from wanflow.mock.task import Task
 
 _MIB = 1024 * 1024
@@ -30,8 +31,12 @@ class File:
 
 @define
 class Gallery:
-    """Makes files in a thread of its own and keeps the latest, up to `most` bytes in all."""
+    """Makes files in a thread of its own and keeps the latest, up to `most` bytes in all.
 
+    None is kept longer than the links to it live.
+    """
+
+    agenda: Agenda = field(repr=False)
     most: int = 128 * _MIB
     _kept: OrderedDict[tuple[str, int], File] = field(
         factory=OrderedDict[tuple[str, int], File], repr=False
@@ -56,7 +61,7 @@ class Gallery:
                 self._workers = ThreadPoolExecutor(1, "wanflow-mock-media")
             making = loop.run_in_executor(self._workers, _make, task, index)
             self._making[key] = making
-            making.add_done_callback(lambda done: self._keep(key, done))
+            making.add_done_callback(lambda done: self._keep(key, done, task.links_end()))
         return await asyncio.shield(making)
 
     def close(self) -> None:
@@ -65,14 +70,20 @@ class Gallery:
             self._workers.shutdown(wait=True, cancel_futures=True)
             self._workers = None
 
-    def _keep(self, key: tuple[str, int], done: asyncio.Future[File]) -> None:
+    def _keep(self, key: tuple[str, int], done: asyncio.Future[File], until: float) -> None:
         self._making.pop(key, None)
         if done.cancelled() or done.exception() is not None:
             return
         file = self._kept[key] = done.result()
         self._held += len(file.content)
+        self.agenda.at(until, lambda: self._drop(key))
         while self._held > self.most and len(self._kept) > 1:
-            self._held -= len(self._kept.popitem(last=False)[1].content)
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: tuple[str, int]) -> None:
+        file = self._kept.pop(key, None)
+        if file is not None:
+            self._held -= len(file.content)
 
 
 def _make(task: Task, index: int) -> File:

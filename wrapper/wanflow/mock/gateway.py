@@ -9,7 +9,7 @@ from attrs import define, field
 
 from wanflow.mock.agenda import Agenda
 from wanflow.mock.clock import Clock, RealClock
-from wanflow.mock.order import Menu, menu_of
+from wanflow.mock.order import Menu, Order, menu_of
 from wanflow.mock.pace import Looks, Pace, Phase
 from wanflow.mock.prices import billing_rules, credits_of, nominal_seconds
 from wanflow.mock.refusal import Refusal
@@ -94,11 +94,13 @@ class Gateway:
             Refusal: 402, the account has too few credits left.
         """
         order = self._menus[model.name].order(body)
-        account.reserve(credits_of(order))
+        price = credits_of(order)
+        account.reserve(price)
         task = self.opened(
             account,
             model.name,
             order,
+            price,
             prompt=str(body.get("prompt", ""))[:_LONGEST_PROMPT],
             callback_url=body.get("callback_url"),
             failure=wishes.failure,
@@ -159,7 +161,8 @@ class Gateway:
         self,
         account: Account,
         model: str,
-        order: Any,
+        order: Order,
+        price: float = 0.0,
         *,
         pace: Pace | None = None,
         **more: Any,
@@ -179,7 +182,7 @@ class Gateway:
             order=order,
             pace=pace,
             seed=self.seed,
-            credits=credits_of(order),
+            credits=price,
             estimate=pace.estimate(nominal_seconds(order)),
             **more,
         )

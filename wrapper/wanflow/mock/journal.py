@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import define, field
+
+from wanflow.mock.clock import Clock, RealClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.mock.exchange import Exchange
 
-
+DAY = 24 * 3600.0
 _MOST_BODY = 2000
+_MOST_PATH = 300
 
 
 class Entry(NamedTuple):
@@ -41,40 +44,43 @@ class Entry(NamedTuple):
 
 @define(eq=False)
 class Journal:
-    """The latest exchanges, `most` of them, and a count by operation and status of all."""
+    """The latest exchanges, `most` of them and for `lifetime` seconds, and a count of all.
+
+    What is noted of an exchange is worded when somebody reads it; headers are not among it.
+    """
 
     most: int = 1000
+    lifetime: float = DAY
+    clock: Clock = field(factory=RealClock, repr=False)
     counts: Counter[tuple[str, int]] = field(factory=Counter[tuple[str, int]], repr=False)
     seconds: defaultdict[str, float] = field(factory=lambda: defaultdict(float), repr=False)
     _written: int = 0
-    _latest: deque[Entry] = field(init=False, repr=False)
+    _latest: deque[tuple[Any, ...]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Bound the list."""
         self._latest = deque(maxlen=self.most)
 
-    def write(self, at: float, exchange: Exchange, status: int, seconds: float) -> None:
+    def write(self, exchange: Exchange, status: int, seconds: float) -> None:
         """Note an exchange that has ended."""
-        operation = exchange.operation or ""
+        operation, request = exchange.operation or "", exchange.request
         self._written += 1
         self.counts[operation, status] += 1
         self.seconds[operation] += seconds
-        refusal, account = exchange.refusal, exchange.account
         self._latest.append(
-            Entry(
+            (
                 self._written,
-                at,
-                exchange.request.method,
-                exchange.request.path[:300],
+                self.clock.now(),
+                request.method,
+                request.path[:_MOST_PATH],
                 operation,
                 status,
                 seconds,
-                "" if account is None else account.name,
-                (exchange.task_id or "")[:100],
-                str(exchange.faults) if exchange.faults.all else "",
-                "" if refusal is None else (refusal.note or refusal.message or "")[:300],
-                "" if refusal is None else refusal.param or "",
-                exchange.body[:_MOST_BODY].decode("utf-8", "replace"),
+                exchange.account,
+                exchange.task_id,
+                exchange.faults,
+                exchange.refusal,
+                exchange.body[:_MOST_BODY],
             )
         )
 
@@ -83,7 +89,27 @@ class Journal:
         self._latest.clear()
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(tuple(self._latest))
+        self._forget()
+        return iter([_entry(noted) for noted in tuple(self._latest)])
 
     def __len__(self) -> int:
+        self._forget()
         return len(self._latest)
+
+    def _forget(self) -> None:
+        oldest = self.clock.now() - self.lifetime
+        while self._latest and self._latest[0][1] < oldest:
+            self._latest.popleft()
+
+
+def _entry(noted: tuple[Any, ...]) -> Entry:
+    account, task_id, faults, refusal, body = noted[7:]
+    worded = (
+        "" if account is None else account.name,
+        (task_id or "")[:100],
+        str(faults) if faults.all else "",
+        "" if refusal is None else (refusal.note or refusal.message or "")[:300],
+        "" if refusal is None else refusal.param or "",
+        body.decode("utf-8", "replace"),
+    )
+    return Entry._make((*noted[:7], *worded))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def exposition(gateway: Gateway, journal: Journal) -> str:
     """Write the counts of requests, their seconds, and the tasks by status."""
     now = gateway.clock.now()
+    gateway.tasks.forget(now)
     tasks = Counter(task.phase(now).name for task in gateway.tasks)
     lines = [
         *_head("wanflow_mock_requests_total", "counter", "Requests by operation and status."),

@@ -77,7 +77,7 @@ class Mock:
         prove(self.gateway)
         self.app = MockApp(
             self.gateway,
-            Accounts(key, options.get("terms") or Terms()),
+            Accounts(key, options.get("terms") or Terms(), self.gateway.clock),
             idempotency=options.get("idempotency", True),
             loopback_callbacks=options.get("loopback_callbacks", False),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ _SECOND = 1.0
 _STANDARD = 1280 * 720
 
 
-@lru_cache(4096)
 def credits_of(order: Order) -> float:
     """Return the credits of an order.
 

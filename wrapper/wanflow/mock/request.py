@@ -1,69 +1,49 @@
-"""A request as it comes from ASGI: read when it is wanted, and only up to a bound."""
+"""A request as every door hands it over: complete, with its body up to a bound."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from attrs import define, field
 
 from wanflow.mock.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    Message = dict[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
+    from collections.abc import Mapping
 
 MOST_BYTES = 1024 * 1024
 
 
 @define(eq=False)
 class Request:
-    """Method, raw path (percent signs as sent) and headers (names in lower case; the last wins)."""
+    """Method, raw path (percent signs as sent) and headers (names in lower case; the last wins).
+
+    `content` is the whole body, None for one of more than `MOST_BYTES`; `last` is whether the
+    connection ends with it.
+    """
 
     method: str
     path: str
     headers: Mapping[bytes, bytes] = field(repr=False)
-    query: bytes = field(repr=False)
-    receive: Receive = field(repr=False)
-
-    @classmethod
-    def of(cls, scope: Message, receive: Receive) -> Request:
-        """Take what ASGI has."""
-        path = scope["raw_path"].decode("latin-1").partition("?")[0]
-        return cls(scope["method"], path, dict(scope["headers"]), scope["query_string"], receive)
+    content: bytes | None = field(repr=False, default=b"")
+    query: bytes = field(repr=False, default=b"")
+    last: bool = field(repr=False, default=True)
 
     @property
     def decoded(self) -> str:
         """The path with its percent signs read."""
         return unquote(self.path)
 
-    @property
-    def arguments(self) -> dict[str, str]:
-        """The query's arguments; the last of a name wins."""
-        return dict(parse_qsl(self.query.decode("latin-1")))
-
-    async def body(self, most: int = MOST_BYTES) -> bytes:
-        """Read the whole body.
+    def body(self) -> bytes:
+        """Return the whole body.
 
         Raises:
-            Refusal: 413, it has more than `most` bytes; 400, it ended early.
+            Refusal: 413, it has more than `MOST_BYTES`.
         """
-        length = self.headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length[:20]) > most:
-            raise _too_large(most)
-        body, more = b"", True
-        while more:
-            message = await self.receive()
-            if message["type"] != "http.request":
-                raise Refusal(400, "the request ended before its body did")
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > most:
-                raise _too_large(most)
-        return body
+        if self.content is None:
+            raise Refusal(413, f"the body must have at most {MOST_BYTES} bytes")
+        return self.content
 
     def allow(self, *methods: str) -> None:
         """Let only some methods pass.
@@ -77,5 +57,12 @@ class Request:
             raise Refusal(405, f"{self.method} is not allowed here, only {names}", headers=allowed)
 
 
-def _too_large(most: int) -> Refusal:
-    return Refusal(413, f"the body must have at most {most} bytes")
+def path_of(target: bytes) -> str | None:
+    """Return the raw path of a request's target, None for one that has none (`host:443`)."""
+    path = target.partition(b"?")[0]
+    if path[:1] == b"/" or path == b"*":
+        return path.decode("latin-1")
+    scheme, found, rest = path.partition(b"://")
+    if not found or not scheme.isalpha():
+        return None
+    return "/" + rest.partition(b"/")[2].decode("latin-1")

@@ -11,7 +11,7 @@ from wanflow.mock.mock import Mock, Options
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wanflow.mock.serving import QuickServer
+    from wanflow.mock.serving import Server
 
 _PATIENCE = 10.0
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what every address includes
@@ -43,7 +43,7 @@ class MockServer(Mock):
         self.host = host
         self._wanted = (host, port)
         self._socket: socket.socket | None = None
-        self._server: QuickServer | None = None
+        self._server: Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -70,13 +70,13 @@ class MockServer(Mock):
         serving = _import_serving()
         self._socket = _bind(*self._wanted)
         self.gateway.origin = self.url
-        server = self._server = serving.make(self.app)
+        server = self._server = serving.Server(self.app, self.app.attach)
         arguments = (server, self._socket)
         self._thread = threading.Thread(
             target=serving.run, args=arguments, name="wanflow-mock", daemon=True
         )
         self._thread.start()
-        if not serving.ready(server, _PATIENCE):
+        if not server.ready(_PATIENCE):
             self.__exit__(None, None, None)
             raise MockUnavailable("the mock didn't start; its thread ended early")
         return self

@@ -108,14 +108,13 @@ class StateFile:
         db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _load(self, db: sqlite3.Connection) -> None:
+        for (now,) in db.execute("SELECT now FROM clock").fetchall():
+            self.gateway.clock.advance(max(0.0, now - self.gateway.clock.now()))
         known: dict[str, Account] = {}
         for digest, record in db.execute("SELECT digest, record FROM accounts"):
             known[digest] = account_from(json.loads(record))
             self.accounts.restore(digest, known[digest])
         rows = db.execute("SELECT account, record FROM tasks ORDER BY created, id").fetchall()
-        moments = db.execute("SELECT now FROM clock").fetchall()
-        for (now,) in moments:
-            self.gateway.clock.advance(max(0.0, now - self.gateway.clock.now()))
         for digest, record in rows:
             self.gateway.resume(task_from(json.loads(record), known[digest]))
 

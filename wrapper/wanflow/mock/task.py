@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b32encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
 COMPLETED, FAILED = "completed", "failed"
 LINKS_LIVE = 24 * 3600.0
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 
 
 @define(eq=False)
@@ -70,7 +70,11 @@ class Task:
 
     def expired(self, now: float) -> bool:
         """Tell whether the links to its results have outlived their 24 hours."""
-        return self.ended is not None and now >= self.ended + LINKS_LIVE
+        return now >= self.links_end()
+
+    def links_end(self) -> float:
+        """Return the moment from which on the links to its results are dead."""
+        return float("inf") if self.ended is None else self.ended + LINKS_LIVE
 
     @property
     def extension(self) -> str:
@@ -88,8 +92,7 @@ class Task:
 def task_id(created: float, *seeds: object) -> str:
     """Return an id; the same seeds at the same second give the same one."""
     digest = sha256(repr(seeds).encode()).digest()
-    tail = b32encode(digest[:5]).decode().lower()
-    return f"task-unified-{int(created)}-{tail}"
+    return f"task-unified-{int(created)}-{digest[:8].translate(_LETTERS).decode()}"
 
 
 def values_of(task: Task, phase: Phase, origin: str) -> dict[str, Any]:

@@ -30,7 +30,11 @@ class TaskStore:
         self._order.append(task.id)
         if len(self._order) > self.most:
             self._drop()
-        while self._by_id[self._order[0]].created + self.lifetime < task.created:
+        self.forget(task.created)
+
+    def forget(self, now: float) -> None:
+        """Forget what is too old."""
+        while self._order and self._by_id[self._order[0]].created + self.lifetime < now:
             self._drop()
 
     def get(self, task_id: str, now: float) -> Task | None:

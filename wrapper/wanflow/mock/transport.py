@@ -9,12 +9,12 @@ import httpx
 
 from wanflow.mock.loop_thread import LoopThread
 from wanflow.mock.mock import Mock, Options
-from wanflow.mock.wire import BrokenWire
+from wanflow.mock.request import MOST_BYTES, Request, path_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wanflow.mock.request import Message
+    from wanflow.mock.fault import Fault
 
 _ORIGIN = "http://wanflow.mock"
 
@@ -78,36 +78,23 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
         await self.aclose()
 
     async def _exchange(self, request: httpx.Request, content: bytes) -> httpx.Response:
-        sent: list[Message] = []
-        body = iter([{"type": "http.request", "body": content, "more_body": False}])
-
-        async def receive() -> Message:
-            return next(body, {"type": "http.disconnect"})
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        try:
-            await self.app(_scope(request), receive, send)
-        except BrokenWire as broken:
-            raise _seen(broken, request) from None
-        pieces = b"".join(message.get("body", b"") for message in sent[1:])
-        return httpx.Response(sent[0]["status"], headers=sent[0]["headers"], content=pieces)
+        self.app.attach()
+        answer = await self.app.respond(_request(request, content))
+        if answer.fault is not None and answer.fault.name != "drip":
+            raise _seen(answer.fault, request)
+        body = b"" if request.method == "HEAD" else answer.body
+        return httpx.Response(answer.status, headers=answer.header_list(), content=body)
 
 
-def _scope(request: httpx.Request) -> Message:
-    path, _, query = request.url.raw_path.partition(b"?")
-    return {
-        "type": "http",
-        "method": request.method,
-        "raw_path": path,
-        "query_string": query,
-        "headers": [(name.lower(), value) for name, value in request.headers.raw],
-    }
+def _request(request: httpx.Request, content: bytes) -> Request:
+    headers = {name.lower(): value for name, value in request.headers.raw}
+    path = path_of(request.url.raw_path) or "/"
+    fitting = content if len(content) <= MOST_BYTES else None
+    return Request(request.method, path, headers, fitting)
 
 
-def _seen(broken: BrokenWire, request: httpx.Request) -> httpx.TransportError:
-    name: str = broken.fault.name
+def _seen(fault: Fault, request: httpx.Request) -> httpx.TransportError:
+    name: str = fault.name
     kinds: dict[str, Any] = {
         "empty": httpx.RemoteProtocolError,
         "wrong-length": httpx.RemoteProtocolError,
