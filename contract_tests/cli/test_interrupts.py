@@ -125,3 +125,32 @@ def test_an_answer_that_is_lost_is_told_apart(
     event = json.loads(out)
     assert event["kind"] == "submit_uncertain"
     assert event["idempotency_key"] in err
+
+
+def test_what_is_in_doubt_is_sent_again_where_that_is_asked_for(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """With --resubmit-uncertain the same submission goes again, with the same key."""
+    requests: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
+        words = ("submit", VIDEO, "--prompt", "A cat", "--base-url", url)
+        running = process(*words, "--resubmit-uncertain")
+        for answer in (b"", TAKEN):
+            connection, _ = listener.accept()
+            with connection:
+                sent = b""
+                while not sent.endswith(b"}"):
+                    sent += connection.recv(65536)
+                requests.append(sent)
+                connection.sendall(answer)
+        out, err = running.communicate(timeout=20)
+    assert running.returncode == 0, err
+    assert out == "task-unified-1\n"
+    assert requests[0] == requests[1]
+
+
+TAKEN = (
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 44\r\n\r\n"
+    b'{"id": "task-unified-1", "status":"pending"}'
+)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 from contract_tests.core.stage import LOST, UNREACHED, Stage, in_turn, reply, task
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow import errors
 from wanflow._core.budget import Budget
-from wanflow._core.effects import Fault, Instant, Reply, Request, Send
+from wanflow._core.effects import Fault, Instant, Reply, Request, Send, Sleep
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.order import Order
 from wanflow._flows.submission import submit
@@ -20,6 +21,8 @@ ORDER = Order(
     body={"model": "a-model"},
     idempotency_key="0123456789abcdef",
 )
+
+INSISTENT = evolve(ORDER, resubmit_uncertain=True)
 
 BUSY = reply(429, {"error": {"message": "busy"}}, retry_after="0")
 
@@ -35,13 +38,17 @@ lost = st.one_of(
     st.builds(reply, st.sampled_from([200, 201, 202, 204]), st.binary(max_size=20)),
     st.just(reply(200, {"status": "pending"})),
 )
+broken = st.sampled_from([500, 502, 504, 520, 409]).map(
+    lambda status: reply(status, {"error": {"message": "oops"}})
+)
+doubtful = lost | broken
 final = st.sampled_from([400, 401, 402, 403, 404, 409, 413, 422, 500, 502, 504, 520, 301])
 
 
-def play(stage: Stage, retry_for: float) -> Snapshot | errors.WanflowError:
+def play(stage: Stage, retry_for: float, order: Order = ORDER) -> Snapshot | errors.WanflowError:
     """Submit, and return what came of it, whichever way it came."""
     try:
-        return stage.play(submit(ORDER, retry_for=retry_for, budget=Budget(10)))
+        return stage.play(submit(order, retry_for=retry_for, budget=Budget(10)))
     except errors.WanflowError as error:
         return error
 
@@ -113,6 +120,67 @@ def test_an_address_where_nobody_answers_is_given_up_soon(latency: float, retry_
     stage = Stage(in_turn([UNREACHED]), latency=latency)
     assert isinstance(play(stage, retry_for), errors.ConnectionFailed)
     assert stage.ticks <= 10 + latency
+
+
+@given(first=doubtful, more=st.lists(unaccepted | doubtful, max_size=8))
+def test_what_is_in_doubt_is_sent_again_where_that_is_asked_for(
+    first: Reply | Fault, more: list[Reply | Fault]
+) -> None:
+    """Whatever was in doubt is sent again, the same bytes with the same key, until it is taken."""
+    stage = Stage(in_turn([first, *more, task("pending")]))
+    assert isinstance(play(stage, 1e9, INSISTENT), Snapshot)
+    assert stage.sent == [ORDER.request] * (len(more) + 2)
+
+
+@given(
+    answers=st.lists(unaccepted | doubtful, min_size=1, max_size=5),
+    retry_for=st.floats(0, 200),
+    latency=st.floats(0.001, 5),
+)
+def test_what_is_sent_again_in_doubt_fits_into_the_same_time(
+    answers: list[Reply | Fault], retry_for: float, latency: float
+) -> None:
+    """`retry_for` bounds these tries as well; one request may be under way at its end."""
+    stage = Stage(in_turn(answers), latency=latency)
+    assert not isinstance(play(stage, retry_for, INSISTENT), Snapshot)
+    assert stage.ticks <= retry_for + latency + 1e-6 or len(stage.sent) == 1
+
+
+@given(
+    before=st.lists(refused, max_size=3),
+    doubt=doubtful,
+    after=st.lists(unaccepted | doubtful, max_size=3),
+    last=st.sampled_from([400, 401, 402, 404, 429]),
+)
+def test_a_later_refusal_does_not_end_a_doubt(
+    before: list[Reply], doubt: Reply | Fault, after: list[Reply | Fault], last: int
+) -> None:
+    """A 402 may be what the first try, which was taken, has left of the credits."""
+    end = reply(last, {"error": {"message": "the last word"}})
+    outcome = play(Stage(in_turn([*before, doubt, *after, end])), 1e3, INSISTENT)
+    assert isinstance(outcome, errors.SubmitUncertain)
+    assert outcome.idempotency_key == ORDER.idempotency_key
+    assert outcome.request == ORDER.body
+    assert "the last word" in str(outcome)
+    assert isinstance(outcome.__cause__, errors.APIError)
+
+
+@pytest.mark.parametrize("first", [LOST, reply(500, {})])
+def test_an_interrupt_between_tries_in_doubt_says_so(first: Reply | Fault) -> None:
+    """Ctrl-C in the pause before a doubtful submission is sent again doesn't hide the doubt."""
+
+    class Interrupt(Exception):
+        pass
+
+    class Interrupted(Stage):
+        def _perform(self, effect: object) -> object:
+            if isinstance(effect, Sleep):
+                raise Interrupt
+            return super()._perform(effect)
+
+    with pytest.raises(Interrupt) as caught:
+        play(Interrupted(in_turn([first])), 60, INSISTENT)
+    assert any(ORDER.idempotency_key in note for note in caught.value.__notes__)
 
 
 def test_no_time_to_retry_is_one_try() -> None:

@@ -23,6 +23,7 @@ from wanflow import (
 from wanflow._clock import SystemClock
 from wanflow._core.effects import Instant
 from wanflow._drive import AsyncDriver, SyncDriver
+from wanflow._flows.order import Terms
 from wanflow._hub import Hub
 from wanflow._settings import Route, make_settings
 from wanflow._work import Work
@@ -179,7 +180,7 @@ def flow_of(settings: Any) -> Any:
     example = dict(next(iter(work.catalog.models.values())).example)
     example.setdefault("image_urls", ["https://images.example/a.png"])
     known = {name: example[name] for name in example if name != "callback_url"}
-    order = work.order(known, {}, None, None, False, "0123456789abcdef")
+    order = work.order(known, {}, terms=Terms(None, False, "0123456789abcdef"))
     return work.run(order, out=None, timeout=120, on_update=None)
 
 

@@ -141,6 +141,19 @@ def test_a_job_in_doubt_is_not_sent_again(
     assert submitted() == before
 
 
+def test_a_job_in_doubt_is_sent_again_where_that_is_asked_for(
+    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+) -> None:
+    """`resubmit_uncertain` sends what an earlier call left in doubt, and it stays one job."""
+    order = {"model": model, "prompt": "[mock:fault=lost-answer]", "idempotency_key": OWN_KEY}
+    with pytest.raises(errors.SubmitUncertain):
+        do(lambda client: client.submit(**order))
+    with pytest.raises(errors.SubmitUncertain, match="was sent once with"):
+        do(lambda client: client.submit(**order, resubmit_uncertain=True), retry_for=0)
+    assert only(ledger).in_doubt
+    assert submitted() == 1
+
+
 def test_a_refused_job_may_be_sent_again(do: Sync, ledger: Ledger, model: str) -> None:
     """A refusal charged nothing, so its key may be used once more."""
     order = {"model": model, "prompt": "[mock:code=400]", "idempotency_key": OWN_KEY}

@@ -175,6 +175,39 @@ def test_a_refusal_is_sent_again_and_nothing_else(colour: Any) -> None:
         assert len({server.headers(index)["idempotency-key"] for index in range(3)}) == 1
 
 
+@pytest.mark.parametrize(
+    "act",
+    [act for name, act in MISBEHAVIOUR.items() if name != "a redirect elsewhere"],
+    ids=[name for name in MISBEHAVIOUR if name != "a redirect elsewhere"],
+)
+def test_a_lost_answer_is_asked_for_again_where_that_is_wanted(act: Any, colour: Any) -> None:
+    """With `resubmit_uncertain` the same POST goes again, with the same key, where it can help."""
+    taken = answers(200, {"id": ID, "status": "pending"})
+    with RudeServer(post=[act, taken]) as server:
+        client = quick(colour, server)
+        submitted = colour.do(client.submit, body(), resubmit_uncertain=True)
+        assert submitted.id == ID
+        assert server.count("POST") == 2
+        first, second = (server.requests[index][2] for index in range(2))
+        assert first.replace(b"\r\n", b"") == second.replace(b"\r\n", b"")
+
+
+def test_a_client_can_be_told_to_send_again_what_is_in_doubt(colour: Any) -> None:
+    """`with_options` says it for `run` as for all else, and the first client stays as it was."""
+    acts = [answers(500, {}), answers(200, {"id": ID, "status": "pending"})]
+    with RudeServer(post=acts, get=[task("completed")]) as server:
+        client = quick(colour, server)
+        insistent = client.with_options(resubmit_uncertain=True)
+        assert colour.do(insistent.run, body(), timeout=9).task_id == ID
+        assert server.count("POST") == 2
+    with RudeServer(post=[answers(500, {})]) as server:
+        client = quick(colour, server)
+        client.with_options(resubmit_uncertain=True)
+        with pytest.raises(errors.ServerError):
+            colour.do(client.submit, body())
+        assert server.count("POST") == 1
+
+
 def test_a_429_slows_the_whole_client(colour: Any) -> None:
     """After a 429 for one task, the others are asked about no sooner than it says."""
     busy = answers(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 1")

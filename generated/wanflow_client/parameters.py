@@ -120,6 +120,7 @@ class Submit(Protocol[MadeT_co]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
     ) -> MadeT_co: ...
 
     @overload
@@ -130,6 +131,7 @@ class Submit(Protocol[MadeT_co]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25ImageToImageParameters],
     ) -> MadeT_co: ...
 
@@ -141,6 +143,7 @@ class Submit(Protocol[MadeT_co]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25ImageToVideoParameters],
     ) -> MadeT_co: ...
 
@@ -152,6 +155,7 @@ class Submit(Protocol[MadeT_co]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25TextToImageParameters],
     ) -> MadeT_co: ...
 
@@ -163,6 +167,7 @@ class Submit(Protocol[MadeT_co]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25TextToVideoParameters],
     ) -> MadeT_co: ...
 
@@ -174,6 +179,7 @@ class Submit(Protocol[MadeT_co]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan26ImageToVideoParameters],
     ) -> MadeT_co: ...
 
@@ -193,6 +199,7 @@ class Run(Protocol[MadeT_co, WatcherT]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
     ) -> MadeT_co: ...
 
     @overload
@@ -206,6 +213,7 @@ class Run(Protocol[MadeT_co, WatcherT]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25ImageToImageParameters],
     ) -> MadeT_co: ...
 
@@ -220,6 +228,7 @@ class Run(Protocol[MadeT_co, WatcherT]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25ImageToVideoParameters],
     ) -> MadeT_co: ...
 
@@ -234,6 +243,7 @@ class Run(Protocol[MadeT_co, WatcherT]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25TextToImageParameters],
     ) -> MadeT_co: ...
 
@@ -248,6 +258,7 @@ class Run(Protocol[MadeT_co, WatcherT]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25TextToVideoParameters],
     ) -> MadeT_co: ...
 
@@ -262,5 +273,6 @@ class Run(Protocol[MadeT_co, WatcherT]):
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
+        resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan26ImageToVideoParameters],
     ) -> MadeT_co: ...

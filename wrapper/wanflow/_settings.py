@@ -82,6 +82,7 @@ class Settings:
     rate: float = DEFAULT_RATE
     line: Route = field(factory=Route)
     uploader: Any = field(default=None, repr=False)
+    resubmit_uncertain: bool = False
 
     @property
     def lines(self) -> tuple[Route, Route]:
@@ -89,19 +90,20 @@ class Settings:
         few = min(_FILE_CONNECTIONS, self.line.connections)
         return self.line, evolve(self.line, connections=few)
 
-    def changed(self, timeout: float | None, retry_for: float | None) -> Settings:
-        """Return these settings with other times, where they are given.
+    def changed(
+        self, timeout: float | None, retry_for: float | None, resubmit_uncertain: bool | None
+    ) -> Settings:
+        """Return these settings with others in their place, where they are given.
 
         Raises:
             ConfigurationError: a time is out of range.
         """
-        return _checked(
-            evolve(
-                self,
-                timeout=self.timeout if timeout is None else timeout,
-                retry_for=self.retry_for if retry_for is None else retry_for,
-            )
-        )
+        given: dict[str, Any] = {
+            "timeout": timeout,
+            "retry_for": retry_for,
+            "resubmit_uncertain": resubmit_uncertain,
+        }
+        return _checked(evolve(self, **{k: v for k, v in given.items() if v is not None}))
 
 
 def make_settings(

@@ -6,8 +6,9 @@ from copy import copy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from wanflow._core.arguments import checked_id
+from wanflow._flows.order import Terms
 from wanflow._flows.waiting import result, timed_out
-from wanflow._work import LINK_LIFE, checked_id
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class ClientView:
         extra: Mapping[str, Any] | None = None,
         validate: bool = True,
         idempotency_key: str | None = None,
+        resubmit_uncertain: bool = False,
         **parameters: Any,
     ) -> Preview:
         """Show exactly what `submit` would send, the key left out; nothing is sent.
@@ -55,7 +57,8 @@ class ClientView:
         The arguments and errors are those of `submit`. Local files are not uploaded, and stay
         paths in what is shown.
         """
-        order = self._work.order(request, parameters, model, extra, validate, idempotency_key)
+        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.order(request, parameters, model, terms)
         return self._work.preview(order)
 
     def notify(self, task_id: str) -> None:
@@ -66,9 +69,22 @@ class ClientView:
         """
         vars(self)["_driver"].ring(checked_id(task_id))
 
-    def with_options(self, *, timeout: float | None = None, retry_for: float | None = None) -> Self:
-        """Return a client with other times over the same connections; closing one closes both."""
-        settings = self._settings.changed(timeout, retry_for)
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        retry_for: float | None = None,
+        resubmit_uncertain: bool | None = None,
+    ) -> Self:
+        """Return a client with other settings over the same connections; closing one closes both.
+
+        Args:
+            timeout: seconds that one request may take.
+            retry_for: seconds within which a submission is sent again.
+            resubmit_uncertain: whether all submissions are as with `submit`'s argument of this
+                name, those of `run`, `batch` and `resume_all` included.
+        """
+        settings = self._settings.changed(timeout, retry_for, resubmit_uncertain)
         other = copy(self)
         changed = {
             "_settings": settings,
@@ -172,11 +188,11 @@ class ResultView:
 
         None where the API didn't say when the task was created.
         """
-        created = self._snapshot.created
-        if created is None:
+        expires = self._snapshot.expires
+        if expires is None:
             return None
         try:
-            return datetime.fromtimestamp(created, UTC) + LINK_LIFE
+            return datetime.fromtimestamp(expires, UTC)
         except (ValueError, OverflowError, OSError):
             return None
 

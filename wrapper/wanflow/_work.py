@@ -5,21 +5,22 @@ Both colours hold one of these and a driver, and their methods only bring the tw
 
 from __future__ import annotations
 
-import re
 import uuid
 import warnings
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from wanflow import _gateway
+from wanflow._core.arguments import checked_seconds
 from wanflow._core.budget import Budget
 from wanflow._core.callbacks import steady
 from wanflow._core.preview import Preview
 from wanflow._flows import crowd, downloading, submission, uploading, waiting, whole
-from wanflow._flows.order import Wish, place_order
+from wanflow._flows.order import Terms, Wish, place_order
 from wanflow._flows.recording import Recording
-from wanflow.errors import ConfigurationError, InvalidRequest, RequestWarning
+from wanflow.errors import RequestWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,12 +38,7 @@ if TYPE_CHECKING:
     from wanflow.spec.catalog import Catalog
     from wanflow.spec.rules import Rules
 
-# The documents: "Generated video links are valid for 24 hours, please save them promptly".
-LINK_LIFE = timedelta(hours=24)
-
-
-_ID = re.compile(r"[A-Za-z0-9._~:-]{1,256}", re.ASCII)
-_SHOWN = 60
+_DEFAULT_TERMS = Terms()
 # Looks under way at once in one wait for many; more would not make a loopback server faster.
 _CROWD = 16
 
@@ -80,15 +76,15 @@ class Work:
         self,
         request: object | None,
         parameters: Mapping[str, Any],
-        model: str | None,
-        extra: Mapping[str, Any] | None,
-        validate: bool,
-        idempotency_key: str | None,
+        model: str | None = None,
+        terms: Terms = _DEFAULT_TERMS,
     ) -> Order:
         """Check a request and make it ready to be sent."""
-        key = idempotency_key if idempotency_key is not None else uuid.uuid4().hex
+        key = uuid.uuid4().hex if terms.idempotency_key is None else terms.idempotency_key
+        if self._settings.resubmit_uncertain:
+            terms = evolve(terms, resubmit_uncertain=True)
         uploads = self._settings.uploader is not None
-        wish = Wish(request, model, parameters, extra, validate, key, uploads)
+        wish = Wish(request, model, parameters, terms, key, uploads)
         return place_order(self.rules, wish)
 
     def preview(self, order: Order) -> Preview:
@@ -109,7 +105,7 @@ class Work:
 
     def submission_of(self, body: Mapping[str, Any], idempotency_key: str) -> Flow[Snapshot]:
         """Submit a body that was checked before, unrecorded."""
-        return self._submission(self.order(body, {}, None, None, False, idempotency_key))
+        return self._submission(self.order(body, {}, terms=Terms(None, False, idempotency_key)))
 
     def query(self, task_id: str) -> Flow[Snapshot]:
         """Look once."""
@@ -126,7 +122,7 @@ class Work:
         hold: bool = False,
     ) -> Flow[Snapshot]:
         """Look until the end; `hold` where the files are saved at once."""
-        question, seconds = self._question(task_id, known), _seconds(timeout)
+        question, seconds = self._question(task_id, known), checked_seconds(timeout)
         return self.recording.wait(
             task_id,
             on_update,
@@ -136,7 +132,7 @@ class Work:
 
     def watch(self, task_id: str, timeout: float, known: Snapshot | None) -> Flow[None]:
         """Look until the end, and emit each look."""
-        seconds = _seconds(timeout)
+        seconds = checked_seconds(timeout)
         return waiting.watch(lambda told: self.wait(task_id, seconds, told, known))
 
     def as_completed(
@@ -148,7 +144,7 @@ class Work:
         stretch: Stretch = steady,
     ) -> Flow[None]:
         """Look at many tasks until all have ended, and emit each end."""
-        questions, seconds = [self._question(*task) for task in tasks], _seconds(timeout)
+        questions, seconds = [self._question(*task) for task in tasks], checked_seconds(timeout)
         at_once = max(1, min(_CROWD, self._settings.line.connections))
 
         def flow_of(told: OnUpdate, ended: Tell) -> Flow[None]:
@@ -190,7 +186,7 @@ class Work:
         on_update: OnUpdate,
     ) -> Flow[tuple[Snapshot, list[Path]]]:
         """Submit, wait, save."""
-        seconds, folder = _seconds(timeout), None if out is None else Path(out)
+        seconds, folder = checked_seconds(timeout), None if out is None else Path(out)
         return whole.run(
             self._send(order, folder=folder, hold=True),
             on_update=on_update,
@@ -214,8 +210,8 @@ class Work:
             links=snapshot.results,
             folder=Path(folder),
             limit=downloading.DEFAULT_LIMIT if limit is None else limit,
-            timeout=downloading.DEFAULT_TIMEOUT if timeout is None else _seconds(timeout),
-            expires=_expiry(snapshot),
+            timeout=downloading.DEFAULT_TIMEOUT if timeout is None else checked_seconds(timeout),
+            expires=snapshot.expires,
             on_progress=on_progress,
         )
         flow = downloading.download(parcel)
@@ -246,25 +242,3 @@ class Work:
 def _warn(advice: Sequence[str]) -> None:
     for line in advice:
         warnings.warn(line, RequestWarning, stacklevel=2)
-
-
-def checked_id(task_id: object) -> str:
-    """Return a task id.
-
-    Raises:
-        InvalidRequest: it can't be one.
-    """
-    if not isinstance(task_id, str) or not _ID.fullmatch(task_id) or not task_id.strip("."):
-        shown = repr(task_id)[:_SHOWN]
-        raise InvalidRequest(f"a task id is a word such as task-unified-… (got {shown})")
-    return task_id
-
-
-def _expiry(snapshot: Snapshot) -> float | None:
-    return None if snapshot.created is None else snapshot.created + LINK_LIFE.total_seconds()
-
-
-def _seconds(timeout: float) -> float:
-    if not 0 <= timeout < float("inf"):
-        raise ConfigurationError(f"timeout must be 0 or more seconds, and finite (got {timeout})")
-    return timeout

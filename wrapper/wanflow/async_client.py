@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
+from wanflow._core.arguments import checked_id
 from wanflow._crowd import failure_of, heard, known, seen_by, stretch_of
 from wanflow._drive import AsyncDriver
+from wanflow._flows.order import Terms
 from wanflow._settings import (
     DEFAULT_CONNECTIONS,
     DEFAULT_RATE,
@@ -18,7 +20,7 @@ from wanflow._settings import (
 )
 from wanflow._typed import typed_run, typed_submit
 from wanflow._views import ClientView, ResultView, TaskView
-from wanflow._work import Work, checked_id
+from wanflow._work import Work
 
 if TYPE_CHECKING:
     import ssl
@@ -205,6 +207,7 @@ class AsyncClient(ClientView):
         extra: Mapping[str, Any] | None = None,
         validate: bool = True,
         idempotency_key: str | None = None,
+        resubmit_uncertain: bool = False,
         **parameters: Any,
     ) -> AsyncTask:
         """Submit a generation, which is charged, and return its task.
@@ -215,6 +218,9 @@ class AsyncClient(ClientView):
             extra: parameters that the documents don't know, sent as they are.
             validate: whether to check the request against the documents' rules first.
             idempotency_key: 16 to 96 characters of A-Za-z0-9._-; drawn by default.
+            resubmit_uncertain: whether to send it again, with the same key and within
+                `retry_for`, where it may have been accepted (the answer was lost, or a 5xx).
+                This pays twice where the server doesn't honour the key.
             parameters: the model's parameters; None means "not set".
 
         Raises:
@@ -223,7 +229,8 @@ class AsyncClient(ClientView):
             SubmitUncertain: it may have, and the answer was lost.
             APIError: the API refused.
         """
-        order = self._work.order(request, parameters, model, extra, validate, idempotency_key)
+        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.order(request, parameters, model, terms)
         snapshot = await self._driver.play(self._work.submit(order))
         return AsyncTask(self._work, self._driver, snapshot.id, snapshot)
 
@@ -240,13 +247,15 @@ class AsyncClient(ClientView):
         extra: Mapping[str, Any] | None = None,
         validate: bool = True,
         idempotency_key: str | None = None,
+        resubmit_uncertain: bool = False,
         **parameters: Any,
     ) -> AsyncResult:
         """Submit, wait, and save into `out` where it is given; the result has `paths` then.
 
         The arguments and errors are those of `submit`, `wait` and `download`.
         """
-        order = self._work.order(request, parameters, model, extra, validate, idempotency_key)
+        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.order(request, parameters, model, terms)
         flow = self._work.run(order, out=out, timeout=timeout, on_update=on_update)
         return AsyncResult(self._work, self._driver, *(await self._driver.play_many(flow)))
 

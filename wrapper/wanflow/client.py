@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
+from wanflow._core.arguments import checked_id
 from wanflow._crowd import failure_of, heard, known, seen_by, stretch_of
 from wanflow._drive import SyncDriver
+from wanflow._flows.order import Terms
 from wanflow._settings import (
     DEFAULT_CONNECTIONS,
     DEFAULT_RATE,
@@ -18,7 +20,7 @@ from wanflow._settings import (
 )
 from wanflow._typed import typed_run, typed_submit
 from wanflow._views import ClientView, ResultView, TaskView
-from wanflow._work import Work, checked_id
+from wanflow._work import Work
 
 if TYPE_CHECKING:
     import ssl
@@ -204,6 +206,7 @@ class Client(ClientView):
         extra: Mapping[str, Any] | None = None,
         validate: bool = True,
         idempotency_key: str | None = None,
+        resubmit_uncertain: bool = False,
         **parameters: Any,
     ) -> Task:
         """Submit a generation, which is charged, and return its task.
@@ -214,6 +217,9 @@ class Client(ClientView):
             extra: parameters that the documents don't know, sent as they are.
             validate: whether to check the request against the documents' rules first.
             idempotency_key: 16 to 96 characters of A-Za-z0-9._-; drawn by default.
+            resubmit_uncertain: whether to send it again, with the same key and within
+                `retry_for`, where it may have been accepted (the answer was lost, or a 5xx).
+                This pays twice where the server doesn't honour the key.
             parameters: the model's parameters; None means "not set".
 
         Raises:
@@ -222,7 +228,8 @@ class Client(ClientView):
             SubmitUncertain: it may have, and the answer was lost.
             APIError: the API refused.
         """
-        order = self._work.order(request, parameters, model, extra, validate, idempotency_key)
+        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.order(request, parameters, model, terms)
         snapshot = self._driver.play(self._work.submit(order))
         return Task(self._work, self._driver, snapshot.id, snapshot)
 
@@ -239,13 +246,15 @@ class Client(ClientView):
         extra: Mapping[str, Any] | None = None,
         validate: bool = True,
         idempotency_key: str | None = None,
+        resubmit_uncertain: bool = False,
         **parameters: Any,
     ) -> Result:
         """Submit, wait, and save into `out` where it is given; the result has `paths` then.
 
         The arguments and errors are those of `submit`, `wait` and `download`.
         """
-        order = self._work.order(request, parameters, model, extra, validate, idempotency_key)
+        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.order(request, parameters, model, terms)
         flow = self._work.run(order, out=out, timeout=timeout, on_update=on_update)
         return Result(self._work, self._driver, *self._driver.play_many(flow))
 

@@ -1,6 +1,7 @@
 """When a submission may be sent again: only where it provably was not accepted.
 
-Each generation is charged when it is submitted, so a POST whose answer was lost is not repeated.
+Each generation is charged when it is submitted, so a POST whose answer was lost is repeated only
+for those who ask for it.
 """
 
 from __future__ import annotations
@@ -8,9 +9,17 @@ from __future__ import annotations
 # 429 and 503 refuse a request before it is accepted. 500, 502 and 504 may follow one that was.
 REFUSED = frozenset({429, 503})
 
+# 408 and 409 may answer a request whose twin is still at work.
+_UNCLEAR = frozenset({408, 409})
+
 _FIRST = 0.5
 _CEILING = 8.0
 _UNREACHED = 10.0
+
+
+def doubtful(status: int) -> bool:
+    """Tell whether a task may exist all the same after an answer of this status, not a 2xx."""
+    return (status >= 500 and status not in REFUSED) or status in _UNCLEAR  # noqa: PLR2004
 
 
 def backoff(attempt: int, chance: float) -> float:

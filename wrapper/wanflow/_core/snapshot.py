@@ -13,6 +13,8 @@ from typing import Any, cast
 from attrs import field, frozen
 
 COMPLETED = "completed"
+# The documents: "Generated video links are valid for 24 hours, please save them promptly".
+_LINK_LIFE = 24 * 3600.0
 # "cancelled" is in the documents' prose and not in their enum; both spellings are an end.
 _CANCELLED = frozenset({"cancelled", "canceled"})
 _FAILED = frozenset({"failed"}) | _CANCELLED
@@ -56,6 +58,11 @@ class Snapshot:
     def ended(self) -> bool:
         """Whether the task will not change any more."""
         return self.completed or self.failure is not None
+
+    @property
+    def expires(self) -> float | None:
+        """The earliest moment, in unix seconds, at which its links can die."""
+        return None if self.created is None else self.created + _LINK_LIFE
 
     @property
     def known(self) -> bool:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Order:
     """A submission, ready to be sent once its local files, if it has any, are uploaded.
 
-    `advice` lists what of it will have no effect; `checked` whether files are to be checked, too.
+    `advice` lists what of it will have no effect; `checked` whether files are to be checked, too;
+    `resubmit_uncertain` whether it may be sent again where it may have been accepted.
     """
 
     model: str
@@ -33,6 +34,20 @@ class Order:
     uploads: tuple[LocalFile, ...] = ()
     advice: tuple[str, ...] = ()
     checked: bool = True
+    resubmit_uncertain: bool = False
+
+
+@frozen
+class Terms:
+    """How a request is to be treated, beside what it asks for.
+
+    `extra` is sent as it is, whatever the documents say; a key is drawn where there is none.
+    """
+
+    extra: Mapping[str, Any] | None = None
+    validate: bool = True
+    idempotency_key: str | None = None
+    resubmit_uncertain: bool = False
 
 
 @frozen
@@ -40,15 +55,14 @@ class Wish:
     """What a user asked for, in any of the ways that `submit` takes it.
 
     `request` is a whole request (a dict or an object of `wanflow.models`); `parameters` are added
-    to it, None meaning "not set"; `extra` is sent as it is, whatever the documents say; `uploads`
-    tells whether a text that is no URL may be the path of a file to upload.
+    to it, None meaning "not set"; `uploads` tells whether a text that is no URL may be the path
+    of a file to upload.
     """
 
     request: object | None
     model: str | None
     parameters: Mapping[str, Any]
-    extra: Mapping[str, Any] | None
-    validate: bool
+    terms: Terms
     idempotency_key: str
     uploads: bool = False
 
@@ -60,20 +74,21 @@ def place_order(rules: Rules, wish: Wish) -> Order:
         InvalidRequest: the request breaks a rule, or can't be written as JSON.
         UnknownModel: the documents have no such model.
     """
-    body = _body(wish)
+    terms, body = wish.terms, _body(wish)
     model = find_model(rules.catalog, body.get("model"))
-    files = local_files(model, body, paths_only=not (wish.validate and wish.uploads))
-    if wish.validate:
+    files = local_files(model, body, paths_only=not (terms.validate and wish.uploads))
+    if terms.validate:
         check_request(rules, model, with_links(body, files, _any_link))
-    body = {**with_links(body, files, str), **(wish.extra or {})}
+    body = {**with_links(body, files, str), **(terms.extra or {})}
     return Order(
         model=model.name,
         request=_gateway.submission(model, body, wish.idempotency_key),
         body=body,
         idempotency_key=wish.idempotency_key,
         uploads=files,
-        advice=tuple(advice(model, body)) if wish.validate else (),
-        checked=wish.validate,
+        advice=tuple(advice(model, body)) if terms.validate else (),
+        checked=terms.validate,
+        resubmit_uncertain=terms.resubmit_uncertain,
     )
 
 

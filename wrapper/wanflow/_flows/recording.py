@@ -41,7 +41,8 @@ class Recording:
     def intent(self, order: Order, folder: Path | None = None) -> Intent:
         """Return what is to be written down before an order is sent."""
         key, content = order.idempotency_key, order.request.content or b""
-        return Intent(self.server, key, order.model, order.body, content, folder)
+        resend = order.resubmit_uncertain
+        return Intent(self.server, key, order.model, order.body, content, folder, resend=resend)
 
     def submission(
         self, order: Order, flow: Flow[Snapshot], *, folder: Path | None = None, hold: bool = False

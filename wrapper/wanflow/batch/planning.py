@@ -35,15 +35,7 @@ class Planned:
 class Checker(Protocol):
     """Checks a request and builds what would be sent."""
 
-    def order(
-        self,
-        request: object | None,
-        parameters: Mapping[str, Any],
-        model: str | None,
-        extra: Mapping[str, Any] | None,
-        validate: bool,
-        idempotency_key: str | None,
-    ) -> Order:
+    def order(self, request: object | None, parameters: Mapping[str, Any]) -> Order:
         """Return what would be sent."""
         ...
 
@@ -76,7 +68,7 @@ def _planned(
     checker: Checker, line: Line, folder: Path, twins: Counter[str]
 ) -> Planned | list[Fault]:
     try:
-        order = checker.order(line.body, {}, None, None, True, None)
+        order = checker.order(line.body, {})
     except InvalidRequest as error:
         said = [violation.message for violation in error.violations] or [str(error)]
         return [Fault(line.number, message) for message in said]

@@ -48,6 +48,7 @@ class Wish:
         return {
             "extra": dict(self.options["extra"]),
             "validate": not self.options["no_validate"],
+            "resubmit_uncertain": self.options["resubmit_uncertain"],
         }
 
 
@@ -211,6 +212,11 @@ def _options(*, waits: bool) -> list[click.Parameter]:
             help="What the documents don't know, texts in quotes; may be repeated.",
         ),
         click.Option(["--no-validate"], is_flag=True, help="Send without checking the rules."),
+        click.Option(
+            ["--resubmit-uncertain"],
+            is_flag=True,
+            help="Send again, with the same key, what may have been accepted; may pay twice.",
+        ),
         click.Option(["--dry-run"], is_flag=True, help="Print the request and send nothing."),
         *record_options(submits=True),
         *connection_options(),

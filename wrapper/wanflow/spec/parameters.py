@@ -22,6 +22,7 @@ SUBMIT_OPTIONS = {
     "extra": "Mapping[str, Any] | None",
     "validate": "bool",
     "idempotency_key": "str | None",
+    "resubmit_uncertain": "bool",
 }
 RUN_OPTIONS = {
     "out": "str | PathLike[str] | None",
