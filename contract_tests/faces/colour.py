@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import ExitStack
+import sys
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from anyio.from_thread import start_blocking_portal
@@ -40,13 +41,16 @@ class Sync:
 
 
 class Async:
-    """The async face, under a backend of anyio's."""
+    """The async face, under a backend of anyio's; over aiohttp where that is possible and asked."""
 
-    def __init__(self, backend: str) -> None:
+    def __init__(self, backend: str, *, aiohttp: bool = False) -> None:
         self.name = backend
+        self._aiohttp = aiohttp
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
+        if not self._aiohttp:
+            self._stack.enter_context(_without("wanflow._aiohttp_road"))
         self._portal = self._stack.enter_context(start_blocking_portal(self.name))
         return self
 
@@ -77,4 +81,22 @@ class Async:
         return self._portal.call(take)
 
 
-COLOURS = {"sync": Sync, "asyncio": lambda: Async("asyncio"), "trio": lambda: Async("trio")}
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    """Have the import of a module fail, as where what it needs isn't installed."""
+    kept = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if kept is not None:
+            sys.modules[name] = kept
+
+
+COLOURS: dict[str, Callable[[], Sync | Async]] = {
+    "sync": Sync,
+    "asyncio": lambda: Async("asyncio"),
+    "trio": lambda: Async("trio"),
+    "aiohttp": lambda: Async("asyncio", aiohttp=True),
+}

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from contract_tests.faces.colour import Async, Sync
+from contract_tests.faces.colour import COLOURS
 from contract_tests.wire.rude_server import ID, RudeServer, says
 from contract_tests.wire.test_promises import KEY, body
 from hypothesis import example, given, settings
@@ -78,10 +78,10 @@ def answers(draw: st.DrawFn) -> bytes:
     return whole[: draw(st.integers(0, len(whole)))] if draw(st.booleans()) else whole
 
 
-@pytest.fixture(scope="module", params=["sync", "asyncio"])
+@pytest.fixture(scope="module", params=["sync", "asyncio", "aiohttp"])
 def face(request: pytest.FixtureRequest) -> Iterator[Any]:
     """One event loop for all examples: fuzzing is about answers."""
-    with Sync() if request.param == "sync" else Async(request.param) as face:
+    with COLOURS[request.param]() as face:
         yield face
 
 

@@ -21,10 +21,12 @@ from attrs import define
 from wanflow import _transport
 from wanflow._core.effects import Fault
 from wanflow._deadline import bound_exchanges
+from wanflow._roads import road_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
+    from wanflow._roads import Road
     from wanflow._settings import Route
 
 
@@ -78,23 +80,24 @@ class Lane:
 
 @define(eq=False)
 class _Home:
-    """What a lane has in one event loop; neither httpx nor a semaphore outlives its loop."""
+    """What a lane has in one event loop; neither a road nor a semaphore outlives its loop."""
 
     token: Any
-    http: httpx.AsyncClient
+    road: Road
     slots: anyio.CapacityLimiter
 
 
 class AsyncLane:
     """The connections of an async client to one kind of host, made anew in each event loop."""
 
-    def __init__(self, line: Route) -> None:
+    def __init__(self, line: Route, *, decoded: bool) -> None:
         self._line = line
+        self._decoded = decoded
         self._homes: list[_Home] = []
 
     @asynccontextmanager
-    async def open(self, patience: float) -> AsyncGenerator[httpx.AsyncClient]:
-        """Lend the httpx client while a connection is free; wait for one for `patience` seconds.
+    async def open(self, patience: float) -> AsyncGenerator[Road]:
+        """Lend the road while a connection is free; wait for one for `patience` seconds.
 
         Raises:
             Fault: none became free.
@@ -109,39 +112,46 @@ class AsyncLane:
                 patience = math.inf
             if patience < math.inf:
                 raise _crowded(self._line, patience) from None
-        http = home.http
+        road = home.road
         try:
-            yield http
+            yield road
         except httpx.PoolTimeout:
-            self._replace(home, http)
+            self._replace(home, road)
             raise
         finally:
             home.slots.release_on_behalf_of(borrower)
 
     async def close(self) -> None:
-        """Close this loop's connections and forget those of others, which ended with their loop."""
+        """Close this loop's connections, and forget those that ended with their loops."""
         token = anyio.lowlevel.current_token()
-        homes, self._homes = self._homes, []
-        for home in homes:
-            if home.token == token:
-                await home.http.aclose()
+        here = [home for home in self._homes if home.token == token]
+        self._homes = [home for home in self._homes if home.token != token]
+        self._forget()
+        for home in here:
+            await home.road.close()
 
     def _home(self) -> _Home:
         token = anyio.lowlevel.current_token()
         for home in self._homes:
             if home.token == token:
                 return home
-        self._homes = [home for home in self._homes if not _ended(home.token)]
+        self._forget()
         slots = anyio.CapacityLimiter(self._line.connections)
-        self._homes.append(_Home(token, self._client(), slots))
+        self._homes.append(_Home(token, self._road(), slots))
         return self._homes[-1]
 
-    def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(**_transport.options(self._line))
+    def _forget(self) -> None:
+        ended = [home for home in self._homes if _ended(home.token)]
+        self._homes = [home for home in self._homes if home not in ended]
+        for home in ended:
+            home.road.abandon()
 
-    def _replace(self, home: _Home, dead: httpx.AsyncClient) -> None:
-        if home.http is dead and self._line.transport is None:
-            home.http = self._client()
+    def _road(self) -> Road:
+        return road_of(self._line, decoded=self._decoded)
+
+    def _replace(self, home: _Home, dead: Road) -> None:
+        if home.road is dead and self._line.transport is None:
+            home.road = self._road()
 
 
 def _ended(token: Any) -> bool:

@@ -1,16 +1,18 @@
-"""What both colours need of httpx: its arguments, its answers, and its errors as faults."""
+"""What every road of an exchange shares: arguments, answers, bounds, and errors as faults."""
 
 from __future__ import annotations
 
+import inspect
 import time
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
 import httpx
 
 from wanflow._core.effects import Fault, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterable, Iterable, Mapping
 
     from wanflow._core.effects import Fetch, Request
     from wanflow._settings import Key, Route, Settings
@@ -28,7 +30,12 @@ _UNSENT = (
 # An answer of this API has some kilobytes.
 _LARGEST_ANSWER = 16 * 1024 * 1024
 # Tasks are looked at every few seconds, and httpx's own 5 s would open a connection for each look.
-_KEEPALIVE = 90.0
+KEEPALIVE = 90.0
+"""Seconds that an idle connection is kept."""
+HEADERS = {"user-agent": "wanflow"}
+"""What goes with every request to any host."""
+# So many bytes are written to a file by the event loop itself; a thread would cost it more time.
+_SMALL = 16 * 1024
 # A pool that is never handed more requests than it has connections has one at once, or is dead.
 _POOL_PATIENCE = 5.0
 
@@ -47,11 +54,11 @@ def options(line: Route) -> dict[str, Any]:
     limits = httpx.Limits(
         max_connections=line.connections,
         max_keepalive_connections=line.connections,
-        keepalive_expiry=_KEEPALIVE,
+        keepalive_expiry=KEEPALIVE,
     )
     return {
         "follow_redirects": False,
-        "headers": {"user-agent": "wanflow"},
+        "headers": HEADERS,
         "limits": limits,
         "proxy": line.proxy,
         "transport": line.transport,
@@ -59,18 +66,24 @@ def options(line: Route) -> dict[str, Any]:
     }
 
 
-def request(request: Request, settings: Settings, trace: Any = None) -> dict[str, Any]:
-    """Return the arguments that send a request to the API, the key included.
+def headers(request: Request, settings: Settings) -> dict[str, str]:
+    """Return the headers of a request to the API, that with the key included."""
+    return {**request.headers, "accept": "application/json", **settings.key.header()}
+
+
+def request(request: Request, settings: Settings, trace: Any) -> dict[str, Any]:
+    """Return the arguments that send a request to the API.
 
     The path is appended: resolving it against the base URL would drop the base URL's own path.
+    A mere question isn't traced, since it may be sent twice.
     """
     return {
         "method": request.method,
         "url": settings.base_url + request.path,
         "content": request.content,
-        "headers": {**request.headers, "accept": "application/json", **settings.key.header()},
+        "headers": headers(request, settings),
         "timeout": timeouts(settings.timeout),
-        "extensions": {} if trace is None else {"trace": trace},
+        "extensions": {} if request.content is None else {"trace": trace},
     }
 
 
@@ -84,22 +97,32 @@ def fetching(fetch: Fetch, settings: Settings) -> dict[str, Any]:
     }
 
 
-def head(response: httpx.Response) -> Reply:
+def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Reply:
     """Return an answer's head, without a body. Where a header came twice, the last one counts."""
-    return Reply(response.status_code, _headers(response), b"")
+    return Reply(status, _plain(headers), b"")
 
 
-def reply(response: httpx.Response, content: bytes, key: Key) -> Reply:
+def reply(status: int, headers: Iterable[tuple[bytes, bytes]], content: bytes, key: Key) -> Reply:
     """Return a whole answer, the key blotted out of it."""
-    return Reply(response.status_code, _headers(response), key.redact(content))
+    return Reply(status, _plain(headers), key.redact(content))
 
 
-def _headers(response: httpx.Response) -> Mapping[str, str]:
-    encoding = "latin-1"
-    return {
-        name.decode(encoding).lower(): value.decode(encoding)
-        for name, value in response.headers.raw
-    }
+def _plain(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
+async def pour(head: Reply, chunks: AsyncIterable[bytes], fetch: Fetch) -> None:
+    """Hand an answer to the sink of a fetch, chunk by chunk, and tell of each."""
+    if not fetch.sink.head(head):
+        return
+    async for chunk in chunks:
+        if len(chunk) <= _SMALL:
+            fetch.sink.write(chunk)
+        else:
+            await anyio.to_thread.run_sync(fetch.sink.write, chunk)
+        told = None if fetch.told is None else fetch.told()
+        if inspect.isawaitable(told):
+            await told
 
 
 class BoundedBody:
@@ -133,23 +156,21 @@ class BoundedBody:
 
 
 class Sent:
-    """Notes, through httpx's trace, whether a request has begun to be written.
+    """Notes whether a request has begun to be written.
 
-    Only httpx's own transports trace; after any other, the kind of error must tell.
+    httpx tells through its trace, which only its own transports do; after any other, the kind of
+    error must tell.
     """
 
-    def __init__(self) -> None:
-        self._traced = False
-        self._written = False
+    __slots__ = ("_known", "_written")
 
-    @classmethod
-    def of(cls, request: Request) -> Sent | None:
-        """Return a note for a request that may not be sent twice, None for a mere question."""
-        return None if request.content is None else cls()
+    def __init__(self) -> None:
+        self._known = False
+        self._written = False
 
     def trace(self, event: str, _info: Any) -> None:
         """Take an event from a sync transport."""
-        self._traced = True
+        self._known = True
         if event.endswith("send_request_headers.started"):
             self._written = True
 
@@ -157,9 +178,13 @@ class Sent:
         """Take an event from an async transport."""
         self.trace(event, info)
 
+    def never(self) -> None:
+        """Take note that no byte was written, and none will be."""
+        self._known, self._written = True, False
+
     def after(self, error: Exception) -> bool:
         """Tell whether the request may have reached the server before this error."""
-        return self._written if self._traced else not isinstance(error, _UNSENT)
+        return self._written if self._known else not isinstance(error, _UNSENT)
 
 
 def as_fault(error: Exception, key: Key, sent: Sent | None = None) -> Fault:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING
-
-import anyio
-import anyio.to_thread
 
 from wanflow import _transport
 from wanflow._core.effects import Fault
@@ -15,8 +11,6 @@ from wanflow._lane import AsyncLane, Lane
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
-    import httpx
-
     from wanflow._core.effects import Fetch, Reply, Request
     from wanflow._settings import Route, Settings
 
@@ -36,15 +30,17 @@ class Wire:
         Raises:
             Fault: no whole answer came.
         """
-        sent = _transport.Sent.of(request)
+        sent = _transport.Sent()
         try:
             with self._api.open(settings.timeout) as http, within(settings.timeout):
-                arguments = _transport.request(request, settings, sent and sent.trace)
+                arguments = _transport.request(request, settings, sent.trace)
                 with http.stream(**arguments) as response:
                     body = _transport.BoundedBody(settings.timeout)
                     for chunk in response.iter_bytes():
                         body.add(chunk)
-                    return _transport.reply(response, body.content, settings.key)
+                    return _transport.reply(
+                        response.status_code, response.headers.raw, body.content, settings.key
+                    )
         except (Fault, WanflowError):
             raise
         except Exception as error:
@@ -64,7 +60,7 @@ class Wire:
                 within(fetch.seconds),
                 http.stream(**arguments) as response,
             ):
-                if fetch.sink.head(_transport.head(response)):
+                if fetch.sink.head(_transport.head(response.status_code, response.headers.raw)):
                     for chunk in response.iter_bytes():
                         fetch.sink.write(chunk)
                         if fetch.told is not None:
@@ -88,8 +84,8 @@ class AsyncWire:
     """
 
     def __init__(self, api: Route, files: Route) -> None:
-        self._api = AsyncLane(api)
-        self._files = AsyncLane(files)
+        self._api = AsyncLane(api, decoded=True)
+        self._files = AsyncLane(files, decoded=False)
 
     async def send(self, request: Request, settings: Settings) -> Reply:
         """Exchange a request for its answer, all of it within the settings' timeout.
@@ -97,16 +93,10 @@ class AsyncWire:
         Raises:
             Fault: no whole answer came.
         """
-        sent = _transport.Sent.of(request)
+        sent = _transport.Sent()
         try:
-            async with self._api.open(settings.timeout) as http:
-                arguments = _transport.request(request, settings, sent and sent.atrace)
-                with anyio.fail_after(settings.timeout):
-                    async with http.stream(**arguments) as response:
-                        body = _transport.BoundedBody(settings.timeout)
-                        async for chunk in response.aiter_bytes():
-                            body.add(chunk)
-                        return _transport.reply(response, body.content, settings.key)
+            async with self._api.open(settings.timeout) as road:
+                return await road.send(request, settings, sent)
         except (Fault, WanflowError):
             raise
         except Exception as error:
@@ -119,13 +109,10 @@ class AsyncWire:
         Raises:
             Fault: it broke off.
         """
-        arguments = _transport.fetching(fetch, settings)
         try:
-            async with self._files.open(settings.timeout) as http:
-                with anyio.fail_after(fetch.seconds):
-                    async with http.stream(**arguments) as response:
-                        await _pour(response, fetch)
-                        return
+            async with self._files.open(settings.timeout) as road:
+                await road.fetch(fetch, settings)
+                return
         except (Fault, WanflowError):
             raise
         except Exception as error:
@@ -136,17 +123,3 @@ class AsyncWire:
         """Close the connections."""
         await self._api.close()
         await self._files.close()
-
-
-async def _pour(response: httpx.Response, fetch: Fetch) -> None:
-    if not fetch.sink.head(_transport.head(response)):
-        return
-    async for chunk in response.aiter_bytes():
-        await anyio.to_thread.run_sync(fetch.sink.write, chunk)
-        await _tell(fetch)
-
-
-async def _tell(fetch: Fetch) -> None:
-    answer = None if fetch.told is None else fetch.told()
-    if inspect.isawaitable(answer):
-        await answer

@@ -1,0 +1,99 @@
+"""The two roads of an async client's exchanges, and which one is taken.
+
+httpx's goes everywhere. Under asyncio aiohttp's is taken where it is installed, and where nothing
+is asked for that only httpx does: a transport of the user's own, or a proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.request import getproxies
+
+import anyio
+import httpx
+
+from wanflow import _transport
+
+if TYPE_CHECKING:
+    from wanflow._core.effects import Fetch, Reply, Request
+    from wanflow._settings import Route, Settings
+
+
+class Road(Protocol):
+    """Exchanges of one event loop, each within its time. What goes wrong is the library's own."""
+
+    async def send(self, request: Request, settings: Settings, sent: _transport.Sent) -> Reply:
+        """Exchange a request for its whole answer, and note whether it was sent."""
+        ...
+
+    async def fetch(self, fetch: Fetch, settings: Settings) -> None:
+        """Stream a link into its sink, not decoded."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+    def abandon(self) -> None:
+        """Forget the connections of an event loop that has ended."""
+        ...
+
+
+class HttpxRoad:
+    """Exchanges over httpx."""
+
+    def __init__(self, line: Route) -> None:
+        self._http = httpx.AsyncClient(**_transport.options(line))
+
+    async def send(self, request: Request, settings: Settings, sent: _transport.Sent) -> Reply:
+        """Exchange a request for its answer."""
+        arguments = _transport.request(request, settings, sent.atrace)
+        with anyio.fail_after(settings.timeout):
+            async with self._http.stream(**arguments) as response:
+                body = _transport.BoundedBody(settings.timeout)
+                async for chunk in response.aiter_bytes():
+                    body.add(chunk)
+                return _transport.reply(
+                    response.status_code, response.headers.raw, body.content, settings.key
+                )
+
+    async def fetch(self, fetch: Fetch, settings: Settings) -> None:
+        """Stream a link into its sink."""
+        with anyio.fail_after(fetch.seconds):
+            async with self._http.stream(**_transport.fetching(fetch, settings)) as response:
+                head = _transport.head(response.status_code, response.headers.raw)
+                await _transport.pour(head, response.aiter_bytes(), fetch)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def abandon(self) -> None:
+        """Forget the connections of an event loop that has ended."""
+
+
+def road_of(line: Route, *, decoded: bool) -> Road:
+    """Make the road for a line, in the event loop that calls.
+
+    Args:
+        line: how hosts are reached.
+        decoded: whether answers that come compressed are wanted as they were before.
+    """
+    if line.transport is None and line.proxy is None and _is_asyncio() and not getproxies():
+        try:
+            faster: Any = import_module("wanflow._aiohttp_road")
+        except ImportError:
+            pass
+        else:
+            road: Road = faster.AiohttpRoad(line, decoded=decoded)
+            return road
+    return HttpxRoad(line)
+
+
+def _is_asyncio() -> bool:
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
