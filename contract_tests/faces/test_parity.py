@@ -32,6 +32,8 @@ from wanflow.errors import WanflowError
 if TYPE_CHECKING:
     import threading
 
+    from wanflow._loops import Alarm
+
 PAIRS = [(Client, AsyncClient), (Task, AsyncTask), (Result, AsyncResult)]
 RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
@@ -106,6 +108,10 @@ class FakeClock(SystemClock):
     def sleep_until(self, event: threading.Event, seconds: float) -> bool:
         self.sleep(seconds)
         return event.is_set()
+
+    async def asleep_until(self, alarm: Alarm, seconds: float) -> bool:
+        self.sleep(seconds)
+        return False
 
     async def asleep(self, seconds: float) -> None:
         self.sleep(seconds)

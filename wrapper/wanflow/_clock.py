@@ -6,12 +6,13 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-import anyio
-
 from wanflow._core.effects import Instant
+from wanflow._loops import new_alarm
 
 if TYPE_CHECKING:
     import threading
+
+    from wanflow._loops import Alarm
 
 
 class SystemClock:
@@ -33,6 +34,10 @@ class SystemClock:
         """Block for some seconds, or until the event is set → whether it was."""
         return event.wait(seconds)
 
+    async def asleep_until(self, alarm: Alarm, seconds: float) -> bool:
+        """Wait for some seconds, or until the alarm rings → whether it did."""
+        return await alarm.wait(seconds)
+
     async def asleep(self, seconds: float) -> None:
         """Wait for some seconds."""
-        await anyio.sleep(seconds)
+        await new_alarm().wait(seconds)

@@ -7,13 +7,13 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import anyio
 import anyio.to_thread
 
 from wanflow._core.effects import Act, Fetch, Join, Notify, Send, Sleep, Start
 from wanflow._core.script import Script
-from wanflow._hub import Hub
-from wanflow._nursery import AsyncNursery, Nursery, from_any_thread, placed
+from wanflow._hub import AT_ONCE, Hub
+from wanflow._loops import from_any_thread, new_alarm
+from wanflow._nursery import AsyncNursery, Nursery, placed
 from wanflow._stream import AsyncStream, Stream
 
 if TYPE_CHECKING:
@@ -77,14 +77,18 @@ class SyncDriver:
     def advance(self, script: Script[Any], nursery: Nursery | None) -> None:
         """Play until the flow emits or ends."""
         while script.playing:
+            effect = cast("Effect", script.effect)
             try:
-                outcome = self._perform(cast("Effect", script.effect), nursery)
+                if isinstance(effect, AT_ONCE):
+                    outcome = self._hub.at_once(effect)
+                else:
+                    outcome = self._perform(effect, nursery)
             except BaseException as error:
                 script.fail(error)
             else:
                 script.go_on(outcome)
 
-    def _perform(self, effect: Effect, nursery: Nursery | None) -> Any:  # noqa: PLR0911
+    def _perform(self, effect: Effect, nursery: Nursery | None) -> Any:
         match effect:
             case Send(request):
                 return self._wire.send(request, self._settings)
@@ -99,7 +103,7 @@ class SyncDriver:
             case Start() | Join():
                 return placed(nursery, effect).do(effect)
             case _:
-                return self._hub.at_once(effect)
+                raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
 
     def _sleep(self, seconds: float, topic: str | None) -> bool:
         if topic is None:
@@ -160,8 +164,12 @@ class AsyncDriver:
     async def advance(self, script: Script[Any], nursery: AsyncNursery | None) -> None:
         """Play until the flow emits or ends."""
         while script.playing:
+            effect = cast("Effect", script.effect)
             try:
-                outcome = await self._perform(cast("Effect", script.effect), nursery)
+                if isinstance(effect, AT_ONCE):
+                    outcome = self._hub.at_once(effect)
+                else:
+                    outcome = await self._perform(effect, nursery)
             except BaseException as error:
                 script.fail(error)
             else:
@@ -178,9 +186,7 @@ class AsyncDriver:
         if failure is not None:
             raise failure
 
-    async def _perform(  # noqa: PLR0911
-        self, effect: Effect, nursery: AsyncNursery | None
-    ) -> Any:
+    async def _perform(self, effect: Effect, nursery: AsyncNursery | None) -> Any:
         match effect:
             case Send(request):
                 return await self._wire.send(request, self._settings)
@@ -196,19 +202,15 @@ class AsyncDriver:
             case Start() | Join():
                 return await placed(nursery, effect).do(effect)
             case _:
-                return self._hub.at_once(effect)
+                raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
 
     async def _sleep(self, seconds: float, topic: str | None) -> bool:
         if topic is None:
             await self._hub.clock.asleep(seconds)
             return False
-        with anyio.CancelScope() as nap:
-            wake = from_any_thread(lambda _: nap.cancel())
-            with self._hub.bells.sleeper(topic, wake) as rung:
-                if not rung:
-                    await self._hub.clock.asleep(seconds)
-                return rung
-        return True
+        alarm = new_alarm()
+        with self._hub.bells.sleeper(topic, from_any_thread(lambda _: alarm.ring())) as rung:
+            return rung or await self._hub.clock.asleep_until(alarm, seconds)
 
 
 def _wires() -> ModuleType:

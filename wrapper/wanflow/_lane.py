@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 import httpx
 from attrs import define
 
 from wanflow import _transport
 from wanflow._core.effects import Fault
 from wanflow._deadline import bound_exchanges
+from wanflow._loops import has_ended, this_loop
 from wanflow._roads import road_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Lane:
 class _Home:
     """What a lane has in one event loop; neither a road nor a semaphore outlives its loop."""
 
-    token: Any
+    loop: Any
     road: Road
     slots: anyio.CapacityLimiter
 
@@ -123,25 +123,25 @@ class AsyncLane:
 
     async def close(self) -> None:
         """Close this loop's connections, and forget those that ended with their loops."""
-        token = anyio.lowlevel.current_token()
-        here = [home for home in self._homes if home.token == token]
-        self._homes = [home for home in self._homes if home.token != token]
+        loop = this_loop()
+        here = [home for home in self._homes if home.loop == loop]
+        self._homes = [home for home in self._homes if home.loop != loop]
         self._forget()
         for home in here:
             await home.road.close()
 
     def _home(self) -> _Home:
-        token = anyio.lowlevel.current_token()
+        loop = this_loop()
         for home in self._homes:
-            if home.token == token:
+            if home.loop == loop:
                 return home
         self._forget()
         slots = anyio.CapacityLimiter(self._line.connections)
-        self._homes.append(_Home(token, self._road(), slots))
+        self._homes.append(_Home(loop, self._road(), slots))
         return self._homes[-1]
 
     def _forget(self) -> None:
-        ended = [home for home in self._homes if _ended(home.token)]
+        ended = [home for home in self._homes if has_ended(home.loop)]
         self._homes = [home for home in self._homes if home not in ended]
         for home in ended:
             home.road.abandon()
@@ -152,11 +152,6 @@ class AsyncLane:
     def _replace(self, home: _Home, dead: Road) -> None:
         if home.road is dead and self._line.transport is None:
             home.road = self._road()
-
-
-def _ended(token: Any) -> bool:
-    native = getattr(token, "native_token", token)
-    return bool(getattr(native, "is_closed", bool)())
 
 
 def _crowded(line: Route, patience: float) -> Fault:

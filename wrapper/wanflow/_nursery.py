@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
-from functools import partial
+from collections import deque
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
-import anyio.lowlevel
 
 from wanflow._core.effects import Done, Rung, Start
+from wanflow._loops import from_any_thread, new_alarm
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from wanflow._bells import Bells
     from wanflow._core.effects import Join
+    from wanflow._loops import Alarm
 
 N = TypeVar("N")
 
@@ -58,15 +58,22 @@ class Nursery:
 
 
 class AsyncNursery:
-    """Plays started flows in a task group; what still runs at the end of the block is cancelled."""
+    """Plays started flows in a task group; what still runs at the end of the block is cancelled.
+
+    A task that has played its flow plays the next, since a task costs more than most flows.
+    """
 
     def __init__(self, play: Callable[[Start], Awaitable[Any]], bells: Bells) -> None:
         self._play = play
         self._bells = bells
         self._group = anyio.create_task_group()
+        self._given: deque[Start] = deque()
+        self._idle: list[Alarm] = []
+        self._news: deque[Done | Rung] = deque()
+        self._joining: Alarm | None = None
 
     async def __aenter__(self) -> Self:
-        self._put, self._news = anyio.create_memory_object_stream[Done | Rung](math.inf)
+        self._tell = from_any_thread(lambda topic: self._hear(Rung(topic)))
         await self._group.__aenter__()
         return self
 
@@ -77,11 +84,7 @@ class AsyncNursery:
         trace: TracebackType | None,
     ) -> bool | None:
         self._group.cancel_scope.cancel()
-        try:
-            return await self._group.__aexit__(kind, error, trace)
-        finally:
-            self._put.close()
-            self._news.close()
+        return await self._group.__aexit__(kind, error, trace)
 
     async def do(self, effect: Start | Join) -> Done | Rung | None:
         """Begin to play a flow, or wait for what happens next."""
@@ -92,23 +95,41 @@ class AsyncNursery:
 
     def start(self, start: Start) -> None:
         """Begin to play a flow."""
-        self._group.start_soon(self._run, start)
+        self._given.append(start)
+        if self._idle:
+            self._idle.pop().ring()
+        else:
+            self._group.start_soon(self._work)
 
     async def join(self, join: Join) -> Done | Rung | None:
         """Wait for the next end of a flow, or ring."""
-        tell = from_any_thread(lambda topic: self._put.send_nowait(Rung(topic)))
-        with self._bells.crowd(join.topics, tell):
-            with anyio.move_on_after(join.seconds):
-                return await self._news.receive()
-            return None
+        if not self._news:
+            self._joining = new_alarm()
+            with self._bells.crowd(join.topics, self._tell):
+                await self._joining.wait(join.seconds)
+            self._joining = None
+        return self._news.popleft() if self._news else None
+
+    async def _work(self) -> None:
+        while True:
+            while self._given:
+                await self._run(self._given.popleft())
+            alarm = new_alarm()
+            self._idle.append(alarm)
+            await alarm.wait(None)
 
     async def _run(self, start: Start) -> None:
         try:
             value = await self._play(start)
         except Exception as error:
-            self._put.send_nowait(Done(start.key, error=error))
+            self._hear(Done(start.key, error=error))
         else:
-            self._put.send_nowait(Done(start.key, value))
+            self._hear(Done(start.key, value))
+
+    def _hear(self, news: Done | Rung) -> None:
+        self._news.append(news)
+        if self._joining is not None:
+            self._joining.ring()
 
 
 def placed(nursery: N | None, effect: Start | Join) -> N:
@@ -120,18 +141,3 @@ def placed(nursery: N | None, effect: Start | Join) -> N:
     if nursery is None:
         raise RuntimeError(f"{type(effect).__name__} has no place in a flow that is played alone")
     return nursery
-
-
-def from_any_thread(function: Callable[[str], object]) -> Callable[[str], None]:
-    """Wrap a function so that any thread may call it; it runs in the loop that wrapped it."""
-    token: Any = anyio.lowlevel.current_token()
-    native: Any = getattr(token, "native_token", token)
-    soon: Callable[..., Any] = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
-
-    def call(topic: str) -> None:
-        try:
-            soon(partial(function, topic))
-        except RuntimeError:
-            return  # the loop has ended, and nobody waits in it
-
-    return call

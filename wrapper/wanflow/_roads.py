@@ -6,7 +6,6 @@ is asked for that only httpx does: a transport of the user's own, or a proxy.
 
 from __future__ import annotations
 
-import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.request import getproxies
@@ -15,6 +14,7 @@ import anyio
 import httpx
 
 from wanflow import _transport
+from wanflow._loops import asyncio_loop
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Fetch, Reply, Request
@@ -81,7 +81,8 @@ def road_of(line: Route, *, decoded: bool) -> Road:
         line: how hosts are reached.
         decoded: whether answers that come compressed are wanted as they were before.
     """
-    if line.transport is None and line.proxy is None and _is_asyncio() and not getproxies():
+    plain = line.transport is None and line.proxy is None and not getproxies()
+    if plain and asyncio_loop() is not None:
         try:
             faster: Any = import_module("wanflow._aiohttp_road")
         except ImportError:
@@ -90,10 +91,3 @@ def road_of(line: Route, *, decoded: bool) -> Road:
             road: Road = faster.AiohttpRoad(line, decoded=decoded)
             return road
     return HttpxRoad(line)
-
-
-def _is_asyncio() -> bool:
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False

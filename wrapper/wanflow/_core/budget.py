@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 # A 429 without a number is followed by so many seconds without a look.
 _PAUSE = 2.0
 # Each look that is answered gives back this share of the full rate.
@@ -9,6 +11,9 @@ _RECOVERY = 0.01
 # Answers that come within so many seconds of a 429 were asked for before it.
 _ECHO = 1.0
 _LOWEST = 0.05
+# At more looks than one in so many seconds, those of each such stretch begin together: a machine
+# that wakes up for each of them does little else.
+_STRETCH = 0.02
 # Each look that finds no connection free takes this share of the rate.
 _EASING = 0.99
 
@@ -35,13 +40,24 @@ class Budget:
 
     def wait(self, ticks: float) -> float:
         """Return how many seconds remain until the next look is free; it stays free."""
-        return max(0.0, self._next - ticks, self._until - ticks)
+        return max(0.0, self._begun(self._free(ticks)) - ticks)
 
     def reserve(self, ticks: float) -> float:
         """Take the next free look → seconds until it."""
-        at = max(ticks, self._next, self._until)
+        at = self._free(ticks)
         self._next = at + 1.0 / self._rate
-        return at - ticks
+        return max(0.0, self._begun(at) - ticks)
+
+    def _free(self, ticks: float) -> float:
+        behind = _STRETCH if self._crowded else 0.0
+        return max(ticks - behind, self._next, self._until)
+
+    def _begun(self, at: float) -> float:
+        return ceil(at / _STRETCH) * _STRETCH if self._crowded else at
+
+    @property
+    def _crowded(self) -> bool:
+        return self._rate * _STRETCH > 1
 
     def blocked(self, ticks: float) -> bool:
         """Tell whether the server asked for a pause that isn't over, after a look was reserved."""

@@ -1,0 +1,108 @@
+"""Which event loop this is, and alarms that wake a task in it: by time, or by a ring before.
+
+anyio does both for either backend. Under asyncio the same is done here with a future and a timer,
+because ten thousand waits sleep at once, and anyio's scopes cost them most of their memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+import anyio.lowlevel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Alarm(Protocol):
+    """Wakes one task, once."""
+
+    def ring(self) -> None:
+        """Wake it, from the event loop."""
+        ...
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Sleep for some seconds at most, or until it rings → whether it did."""
+        ...
+
+
+def asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop of the asyncio task that calls, None under any other backend."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return loop if asyncio.current_task(loop) is not None else None
+
+
+def this_loop() -> Any:
+    """Return what tells this event loop from others."""
+    loop = asyncio_loop()
+    return anyio.lowlevel.current_token() if loop is None else loop
+
+
+def has_ended(loop: Any) -> bool:
+    """Tell whether an event loop has ended; where none can tell, it is taken to go on."""
+    native = getattr(loop, "native_token", loop)
+    return bool(getattr(native, "is_closed", bool)())
+
+
+def from_any_thread(function: Callable[[str], object]) -> Callable[[str], None]:
+    """Wrap a function so that any thread may call it; it runs in the loop that wrapped it."""
+    loop = this_loop()
+    native: Any = getattr(loop, "native_token", loop)
+    soon: Callable[..., Any] = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
+
+    def call(topic: str) -> None:
+        try:
+            soon(function, topic)
+        except RuntimeError:
+            return  # the loop has ended, and nobody waits in it
+
+    return call
+
+
+def new_alarm() -> Alarm:
+    """Make an alarm for this event loop."""
+    loop = asyncio_loop()
+    return _AnyAlarm() if loop is None else _AsyncioAlarm(loop)
+
+
+class _AsyncioAlarm:
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._future: asyncio.Future[bool] = loop.create_future()
+
+    def ring(self) -> None:
+        self._end(rung=True)
+
+    async def wait(self, seconds: float | None) -> bool:
+        if seconds is None:
+            return await self._future
+        timer = self._loop.call_later(seconds, self._end)
+        try:
+            return await self._future
+        finally:
+            timer.cancel()
+
+    def _end(self, *, rung: bool = False) -> None:
+        if not self._future.done():
+            self._future.set_result(rung)
+
+
+class _AnyAlarm:
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+
+    async def wait(self, seconds: float | None) -> bool:
+        with anyio.move_on_after(math.inf if seconds is None else seconds):
+            await self._event.wait()
+        return self._event.is_set()
