@@ -11,9 +11,9 @@ _RECOVERY = 0.01
 # Answers that come within so many seconds of a 429 were asked for before it.
 _ECHO = 1.0
 _LOWEST = 0.05
-# At more looks than one in so many seconds, those of each such stretch begin together: a machine
-# that wakes up for each of them does little else.
-_STRETCH = 0.02
+# Where there are many looks, those of so many seconds begin together, as far as there are
+# connections for them: a machine that wakes up for each of them does little else.
+_STRETCH = 0.04
 # Each look that finds no connection free takes this share of the rate.
 _EASING = 0.99
 
@@ -49,15 +49,16 @@ class Budget:
         return max(0.0, self._begun(at) - ticks)
 
     def _free(self, ticks: float) -> float:
-        behind = _STRETCH if self._crowded else 0.0
-        return max(ticks - behind, self._next, self._until)
+        return max(ticks - self._stretch, self._next, self._until)
 
     def _begun(self, at: float) -> float:
-        return ceil(at / _STRETCH) * _STRETCH if self._crowded else at
+        stretch = self._stretch
+        return ceil(at / stretch) * stretch if stretch else at
 
     @property
-    def _crowded(self) -> bool:
-        return self._rate * _STRETCH > 1
+    def _stretch(self) -> float:
+        stretch = min(_STRETCH, self._at_once / self._rate)
+        return stretch if stretch * self._rate > 1 else 0.0
 
     def blocked(self, ticks: float) -> bool:
         """Tell whether the server asked for a pause that isn't over, after a look was reserved."""
