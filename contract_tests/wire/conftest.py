@@ -16,3 +16,10 @@ def colour(request: pytest.FixtureRequest) -> Iterator[Any]:
     """One colour after the other."""
     with COLOURS[request.param]() as colour:
         yield colour
+
+
+@pytest.fixture
+def aiohttp() -> Iterator[Any]:
+    """The colour that goes over aiohttp, alone."""
+    with COLOURS["aiohttp"]() as colour:
+        yield colour

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable
 
     Act = Callable[[socket.socket], bool]
@@ -23,7 +24,14 @@ class RudeServer:
     An act writes to the connection and returns whether it stays open.
     """
 
-    def __init__(self, *, post: Iterable[Act] = (), get: Iterable[Act] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        post: Iterable[Act] = (),
+        get: Iterable[Act] = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self._acts = {"POST": deque(post), "GET": deque(get)}
         self.requests: list[tuple[str, str, bytes]] = []
         self.done = threading.Event()
@@ -34,7 +42,8 @@ class RudeServer:
     @property
     def url(self) -> str:
         """Scheme, host and port."""
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def count(self, method: str) -> int:
         """How many requests of a method arrived whole."""
@@ -69,6 +78,8 @@ class RudeServer:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
             while (whole := _read(connection)) and self._next(whole)(connection):
                 pass
         except OSError:

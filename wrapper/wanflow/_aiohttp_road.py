@@ -5,9 +5,10 @@ This module is imported where aiohttp is installed, by an async client that runs
 
 from __future__ import annotations
 
+import inspect
 import math
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import anyio
@@ -29,6 +30,9 @@ _UNSENT = (
 )
 # As much of a header as httpx takes in all.
 _LARGEST_HEADER = 64 * 1024
+# Versions that count headers stop at 128 by default.
+_COUNTED = "max_headers" in inspect.signature(aiohttp.ClientSession).parameters
+_MANY_HEADERS: dict[str, Any] = {"max_headers": 4096} if _COUNTED else {}
 
 
 class AiohttpRoad:
@@ -50,6 +54,7 @@ class AiohttpRoad:
             auto_decompress=decoded,
             max_line_size=_LARGEST_HEADER,
             max_field_size=_LARGEST_HEADER,
+            **_MANY_HEADERS,
         )
         # It would repeat a GET by itself where a connection ended, and flows decide that. There
         # is no argument for it; aiohttp's own test client turns it off in this way.
@@ -67,7 +72,7 @@ class AiohttpRoad:
                 allow_redirects=False,
             ) as response:
                 body = _transport.BoundedBody(settings.timeout)
-                async for chunk in response.content.iter_any():
+                while chunk := await response.content.readany():
                     body.add(chunk)
                 return _transport.reply(
                     response.status, response.raw_headers, body.content, settings.key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -12,7 +13,7 @@ import httpx
 from wanflow._core.effects import Fault, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable, Mapping
+    from collections.abc import AsyncIterable, Iterable
 
     from wanflow._core.effects import Fetch, Request
     from wanflow._settings import Key, Route, Settings
@@ -50,13 +51,14 @@ def timeouts(seconds: float) -> httpx.Timeout:
 
 
 def options(line: Route) -> dict[str, Any]:
-    """Return the arguments for an httpx client: no key in its headers, no redirect followed."""
+    """Return the arguments for an httpx client: no key in its headers, no redirect, no cookie."""
     limits = httpx.Limits(
         max_connections=line.connections,
         max_keepalive_connections=line.connections,
         keepalive_expiry=KEEPALIVE,
     )
     return {
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
         "follow_redirects": False,
         "headers": HEADERS,
         "limits": limits,
@@ -99,16 +101,17 @@ def fetching(fetch: Fetch, settings: Settings) -> dict[str, Any]:
 
 def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Reply:
     """Return an answer's head, without a body. Where a header came twice, the last one counts."""
-    return Reply(status, _plain(headers), b"")
+    return Reply(status, {_text(name).lower(): _text(value) for name, value in headers}, b"")
 
 
 def reply(status: int, headers: Iterable[tuple[bytes, bytes]], content: bytes, key: Key) -> Reply:
     """Return a whole answer, the key blotted out of it."""
-    return Reply(status, _plain(headers), key.redact(content))
+    plain = {_text(name).lower(): _text(key.redact(value)) for name, value in headers}
+    return Reply(status, plain, key.redact(content))
 
 
-def _plain(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+def _text(raw: bytes) -> str:
+    return raw.decode("latin-1")
 
 
 async def pour(head: Reply, chunks: AsyncIterable[bytes], fetch: Fetch) -> None:
