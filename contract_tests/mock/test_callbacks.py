@@ -290,6 +290,21 @@ class TestDoor:
         connected = self.opened("https://example.com/x", "93.184.216.34", "2606:4700::1")
         assert connected == [("93.184.216.34", 443, "example.com")]
 
+    def test_an_address_where_nobody_answers_is_passed_over(self) -> None:
+        """The next one is tried, and the last one's refusal is the door's."""
+        tried: list[str] = []
+
+        async def resolve(host: str, port: int) -> list[str]:
+            return ["2606:4700::1", "93.184.216.34"]
+
+        async def connect(address: str, port: int, tls: str | None) -> Any:
+            tried.append(address)
+            raise ConnectionRefusedError(address)
+
+        with pytest.raises(ConnectionRefusedError, match="93"):
+            asyncio.run(Door(resolve=resolve, connect=connect).open("https://example.com/"))
+        assert tried == ["2606:4700::1", "93.184.216.34"]
+
     @pytest.mark.parametrize("address", INTERNAL)
     def test_a_name_with_an_internal_address_is_refused(self, address) -> None:
         """A name that is, or was rebound to, something internal is never connected to."""

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
+import wave
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +147,83 @@ def test_a_model_more_in_the_document_is_served() -> None:
             http.get(f"{server.base_url}/v1/tasks/{taken['id']}")
             done = http.get(f"{server.base_url}/v1/tasks/{taken['id']}").json()
             assert done["results"][0].endswith(".mp4")
+
+
+def with_a_model_of(kind: str) -> dict[str, Any]:
+    """A document with one model more, which makes something else than the others."""
+    document = copy.deepcopy(packaged())
+    path = document["paths"]["/v1/videos/generations"]["post"]
+    operation = {**copy.deepcopy(path), "operationId": f"create_{kind}"}
+    rule = {
+        "type": "object",
+        "required": ["model", "prompt"],
+        "properties": {
+            "model": {"type": "string", "const": f"a-{kind}-model"},
+            "prompt": {"type": "string"},
+            "duration": {"type": "integer", "minimum": 1, "maximum": 30, "default": 3},
+        },
+    }
+    receipt = {
+        "type": "object",
+        "required": ["id", "object", "status"],
+        "properties": {
+            "id": {"type": "string"},
+            "status": {"type": "string"},
+            "object": {"type": "string", "enum": [f"{kind}.generation.task"]},
+        },
+    }
+    reference = f"#/components/schemas/Of{kind}"
+    document["components"]["schemas"][f"Of{kind}"] = rule
+    media = operation["requestBody"]["content"]["application/json"]
+    media["schema"] = {
+        "oneOf": [{"$ref": reference}],
+        "discriminator": {"propertyName": "model", "mapping": {f"a-{kind}-model": reference}},
+    }
+    media.pop("examples", None)
+    answer = operation["responses"]["200"]["content"]["application/json"]
+    answer["schema"] = receipt
+    document["paths"][f"/v1/{kind}/generations"] = {"post": operation}
+    objects = document["components"]["schemas"]["TaskDetailResponse"]["properties"]["object"]
+    objects["enum"] = sorted({*objects["enum"], f"{kind}.generation.task"})
+    return document
+
+
+def result_of(server: MockServer, kind: str, **more: Any) -> httpx.Response:
+    """The file that a task of another kind results in."""
+    with httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http:
+        body = {"model": f"a-{kind}-model", "prompt": "a düne", **more}
+        taken = http.post(f"{server.base_url}/v1/{kind}/generations", json=body).json()
+        detail = http.get(f"{server.base_url}/v1/tasks/{taken['id']}").json()
+        assert detail["type"] == kind
+        assert detail["object"] == f"{kind}.generation.task"
+        return http.get(detail["results"][0])
+
+
+def test_a_model_that_makes_sound_is_served() -> None:
+    """Its result is a sound file of the asked duration, which any player plays."""
+    with MockServer(document=with_a_model_of("audio"), looks=0) as server:
+        for asked, seconds in (({}, 3), ({"duration": 7}, 7)):
+            file = result_of(server, "audio", **asked)
+            assert file.headers["content-type"] == "audio/wav"
+            with wave.open(BytesIO(file.content)) as sound:
+                assert sound.getnframes() / sound.getframerate() == seconds
+                assert any(sound.readframes(sound.getnframes()))
+
+
+def test_a_model_that_makes_text_is_served() -> None:
+    """Its result is a text that tells model, task and prompt."""
+    with MockServer(document=with_a_model_of("text"), looks=0) as server:
+        file = result_of(server, "text")
+    assert file.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "a-text-model" in file.text
+    assert "a düne" in file.text
+
+
+def test_a_model_that_makes_anything_else_is_refused() -> None:
+    """A kind that the mock has no file for is named, before anything is served."""
+    document = with_a_model_of("smell")
+    with pytest.raises(UnservableSpec, match="a-smell-model makes smell; the mock makes image"):
+        MockServer(document=document)
 
 
 class TestCommand:

@@ -11,6 +11,7 @@ import ipaddress
 import re
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -110,8 +111,15 @@ class Door:
         for address in addresses:
             if not self._public(address, url):
                 raise Closed(f"{way.host} has the internal address {address}")
-        streams = await self.connect(addresses[0], way.port, way.host if way.tls else None)
-        return way, streams
+        return way, await self._first(addresses, way)
+
+    async def _first(self, addresses: list[str], way: Way) -> Streams:
+        """Connect to the first of the addresses that lets one in."""
+        *others, last = dict.fromkeys(addresses)
+        for address in others:
+            with suppress(ConnectionError):
+                return await self.connect(address, way.port, way.host if way.tls else None)
+        return await self.connect(last, way.port, way.host if way.tls else None)
 
     def _may_loop(self, url: str) -> bool:
         return self.loopback and is_loopback(url)

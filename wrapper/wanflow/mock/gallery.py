@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from wanflow.mock.task import Task
 
 _MIB = 1024 * 1024
-CONTENT_TYPES = {"png": b"image/png", "mp4": b"video/mp4"}
+CONTENT_TYPES = {
+    "png": b"image/png",
+    "mp4": b"video/mp4",
+    "wav": b"audio/wav",
+    "txt": b"text/plain; charset=utf-8",
+}
 
 
 @frozen
@@ -94,6 +99,10 @@ def _make(task: Task, index: int) -> File:
 
 def _render(task: Task, index: int) -> bytes:
     order, real = task.order, media.available()
+    if order.kind == "text":
+        return f"{task.model}\n{task.id}, index {index}\n\n{task.prompt}\n".encode()
+    if order.kind == "audio":
+        return media.wav(order.seconds, f"{task.model} {task.prompt}")
     if order.kind == "image":
         picture = media.Picture(
             order.width, order.height, task.prompt, task.model, task.id, index, task.seed

@@ -24,7 +24,7 @@ _MOST_SECONDS, _MOST_RESULTS = 60, 16
 
 @frozen(cache_hash=True)
 class Order:
-    """How many files of which shape a task has to make; `seconds` is 0 for a picture."""
+    """How many files of which shape a task has to make; `seconds` is 0 for what doesn't last."""
 
     kind: str
     count: int
@@ -60,14 +60,15 @@ class Menu:
     def _read(self, body: Mapping[str, Any]) -> Order:
         asked = {**self.defaults, **body}
         video = self.model.kind == "video"
+        lasts = video or self.model.kind == "audio"
         ratio = str(asked.get("aspect_ratio", _RATIO))
         width, height = self._frame(asked, ratio, video=video)
         return Order(
             kind=self.model.kind,
-            count=1 if video else _whole(asked.get("n", 1), most=_MOST_RESULTS),
+            count=1 if lasts else _whole(asked.get("n", 1), most=_MOST_RESULTS),
             width=width,
             height=height,
-            seconds=_whole(asked.get("duration", _SECONDS), most=_MOST_SECONDS) if video else 0,
+            seconds=_whole(asked.get("duration", _SECONDS), most=_MOST_SECONDS) if lasts else 0,
             sound=video and self.sound,
             aspect_ratio=ratio if video else None,
         )

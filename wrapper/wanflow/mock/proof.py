@@ -9,6 +9,7 @@ from wanflow.mock.failures import message_of
 from wanflow.mock.order import menu_of
 from wanflow.mock.pace import Immediately, Looks
 from wanflow.mock.refusal import Refusal
+from wanflow.mock.task import EXTENSIONS
 from wanflow.mock.unservable import UnservableSpec
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from wanflow.mock.task import Task
     from wanflow.spec.catalog import Model
     from wanflow.spec.document import Json
-
-_KINDS = ("image", "video")
 
 
 def prove(gateway: Gateway) -> None:
@@ -53,8 +52,10 @@ def _templates(gateway: Gateway) -> Iterator[tuple[Endpoint, int, Json]]:
 
 
 def _tasks(gateway: Gateway, model: Model) -> Iterator[Task]:
-    if model.kind not in _KINDS:
-        raise UnservableSpec(f"{model.name} makes {model.kind}; the mock makes image and video")
+    if model.kind not in EXTENSIONS:
+        raise UnservableSpec(
+            f"{model.name} makes {model.kind}; the mock makes {', '.join(EXTENSIONS)}"
+        )
     for failure in (None, "service_error"):
         for pace, looks in ((Looks(2), 0), (Looks(2), 1), (Looks(2), 2), (Immediately(), 0)):
             order = menu_of(model).order({})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway import Gateway
     from wanflow.mock.task import Task
 
-_PATH = re.compile(r"/media/([a-z0-9-]+)/(0|[1-9][0-9]?)\.(png|mp4)", re.ASCII)
+_PATH = re.compile(r"/media/([a-z0-9-]+)/(0|[1-9][0-9]?)\.(png|mp4|wav|txt)", re.ASCII)
 
 
 @define(eq=False)

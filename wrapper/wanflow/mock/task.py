@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from wanflow.mock.order import Order
 
 COMPLETED, FAILED = "completed", "failed"
+EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav", "text": "txt"}
+"""The ending of a result's name by what its task makes."""
 LINKS_LIVE = 24 * 3600.0
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 
@@ -79,7 +81,7 @@ class Task:
     @property
     def extension(self) -> str:
         """The ending of its files' names."""
-        return "mp4" if self.order.kind == "video" else "png"
+        return EXTENSIONS[self.order.kind]
 
     def links(self, origin: str) -> list[str]:
         """Return where its results are served."""

@@ -8,6 +8,7 @@ from wanflow.mock.media.extra import MediaMissing, available
 from wanflow.mock.media.frame import frame_size
 from wanflow.mock.media.placeholder import placeholder_mp4, placeholder_png
 from wanflow.mock.media.render import render_mp4, render_png
+from wanflow.mock.media.sound import wav
 from wanflow.mock.media.subject import Clip, Picture
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "placeholder_png",
     "render_mp4",
     "render_png",
+    "wav",
 ]

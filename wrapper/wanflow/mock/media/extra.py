@@ -11,7 +11,7 @@ class MediaMissing(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "drawing pictures and clips needs Pillow and PyAV: pip install 'wanflow[media]'"
+            "drawing pictures and clips needs more libraries: pip install 'wanflow[media]'"
         )
 
 
@@ -19,6 +19,7 @@ class MediaMissing(Exception):
 def available() -> bool:
     """Say whether pictures and clips can be drawn: Pillow, its fonts and PyAV are installed."""
     try:
+        import_module("anyascii")
         import_module("av")
         return bool(import_module("PIL.features").check("freetype2"))
     except ImportError:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 from PIL import ImageFont
 
+from wanflow.mock.media.alphabet import latin
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -67,8 +69,8 @@ def one_line(text: str, width: int, size: int) -> Block:
 
 
 def _paragraph(text: str) -> str:
-    """Return a text as one paragraph; what a font can't draw, it has a box for."""
-    return " ".join(text[:_READ].split())
+    """Return a text as one paragraph of letters that the font has."""
+    return " ".join(latin(text[:_READ])[:_READ].split())
 
 
 def _wrapped(text: str, width: int, size: int) -> Block:
