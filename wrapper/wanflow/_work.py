@@ -205,7 +205,23 @@ class Work:
         on_progress: OnProgress = None,
     ) -> Flow[list[Path]]:
         """Save what the links lead to."""
-        parcel = downloading.Parcel(
+        parcel = self._parcel(snapshot, folder, timeout, limit, on_progress)
+        flow = downloading.download(parcel)
+        return self.recording.saving(parcel.task_id, parcel.folder, flow)
+
+    def files(self, snapshot: Snapshot, folder: Path) -> Flow[list[Path]]:
+        """Save what the links lead to, unrecorded."""
+        return downloading.download(self._parcel(snapshot, folder))
+
+    def _parcel(
+        self,
+        snapshot: Snapshot,
+        folder: str | PathLike[str],
+        timeout: float | None = None,
+        limit: int | None = None,
+        on_progress: OnProgress = None,
+    ) -> downloading.Parcel:
+        return downloading.Parcel(
             task_id=snapshot.id,
             links=snapshot.results,
             folder=Path(folder),
@@ -214,8 +230,6 @@ class Work:
             expires=snapshot.expires,
             on_progress=on_progress,
         )
-        flow = downloading.download(parcel)
-        return self.recording.saving(parcel.task_id, parcel.folder, flow)
 
     def _question(self, task_id: str, known: Snapshot | None) -> waiting.Question:
         return waiting.Question(

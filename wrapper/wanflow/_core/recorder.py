@@ -33,6 +33,16 @@ class Intent:
     resend: bool = False
 
 
+@frozen
+class File:
+    """A saved file: its place among the results (from 0), bytes, and SHA-256 in hex."""
+
+    place: int
+    path: Path
+    size: int
+    sha256: str
+
+
 class Recorder(Protocol):
     """Is told of each step before or after it is taken, and keeps it.
 
@@ -65,6 +75,13 @@ class Recorder(Protocol):
         """Note, at once, that a submission's answer was lost."""
         ...
 
+    def at_hand(self, server: str, task_id: str, folder: Path | None = None) -> bool:
+        """Tell whether a task is held here with its files wanted, in a folder if one is named.
+
+        Of such a task `hold`, the `ended` of a result and `saving` into the folder don't block.
+        """
+        ...
+
     def hold(self, server: str, task_id: str) -> None:
         """Keep that this process waits for a task."""
         ...
@@ -85,8 +102,8 @@ class Recorder(Protocol):
         """Keep where a task's files are wanted."""
         ...
 
-    def saved(self, server: str, task_id: str, paths: list[Path]) -> None:
-        """Keep the files of a task, all of them on disk, with sizes and digests."""
+    def saved(self, server: str, task_id: str, paths: list[Path]) -> tuple[File, ...]:
+        """Keep the files of a task, all of them on disk → what is known of them."""
         ...
 
     def let_go(self, server: str, task_id: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow._core.effects import Flow
-    from wanflow._core.recorder import Recorder
+    from wanflow._core.recorder import File, Recorder
     from wanflow._flows.crowd import Outcome, Tell
     from wanflow._flows.order import Order
     from wanflow._flows.waiting import OnUpdate
@@ -94,8 +94,8 @@ class Recording:
     def saving(self, task_id: str, folder: Path, flow: Flow[list[Path]]) -> Flow[list[Path]]:
         """Record where files are wanted, and what was saved."""
         if self.recorder is None:
-            return flow
-        return _save(self.recorder, self.server, task_id, folder, flow)
+            return (yield from flow)
+        return (yield from save(self.recorder, self.server, task_id, folder, flow))[0]
 
     def _seen(self, on_update: OnUpdate) -> Callable[[Snapshot], object]:
         recorder = self.recorder
@@ -170,9 +170,11 @@ def _wait(
 ) -> Flow[Snapshot]:
     with about(task_id):
         try:
-            yield from act(lambda: recorder.hold(server, task_id))
+            ready = recorder.at_hand(server, task_id)
+            yield from _tell(lambda: recorder.hold(server, task_id), at_once=ready)
             ended = yield from flow
-            yield from act(lambda: recorder.ended(server, ended))
+            ready = ended.failure is None and recorder.at_hand(server, task_id)
+            yield from _tell(lambda: recorder.ended(server, ended), at_once=ready)
         except BaseException as error:
             yield from _failed(recorder, server, task_id, error)
             recorder.let_go(server, task_id)
@@ -211,18 +213,27 @@ def _end(recorder: Recorder, server: str, task_id: str, outcome: Outcome) -> Flo
         yield from _failed(recorder, server, task_id, outcome)
 
 
-def _save(
+def save(
     recorder: Recorder, server: str, task_id: str, folder: Path, flow: Flow[list[Path]]
-) -> Flow[list[Path]]:
+) -> Flow[tuple[list[Path], tuple[File, ...]]]:
+    """Save files, and write down where they are wanted before → them, and what is kept of them."""
     with about(task_id):
-        yield from act(lambda: recorder.saving(server, task_id, folder))
+        ready = recorder.at_hand(server, task_id, folder)
+        yield from _tell(lambda: recorder.saving(server, task_id, folder), at_once=ready)
         try:
             paths = yield from flow
-            yield from act(lambda: recorder.saved(server, task_id, paths))
+            return paths, (yield from act(lambda: recorder.saved(server, task_id, paths)))
         except errors.LinkExpired as error:
             reason = str(error)
             yield from act(lambda: recorder.lost(server, task_id, reason))
             raise
         finally:
             recorder.let_go(server, task_id)
-    return paths
+
+
+def _tell(told: Callable[[], None], *, at_once: bool) -> Flow[None]:
+    """Tell the recorder something; where that takes no disk, it takes no thread either."""
+    if at_once:
+        told()
+    else:
+        yield from act(told)

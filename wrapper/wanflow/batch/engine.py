@@ -18,7 +18,6 @@ from wanflow.batch.retrying import pause_before_again
 from wanflow.batch.steps import Stopped
 from wanflow.batch.survey import new_key, survey
 from wanflow.batch.terms import Tally
-from wanflow.ledger.job import Job
 from wanflow.ledger.usage import credits_of
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Flow
     from wanflow.batch.planning import Planned
     from wanflow.batch.steps import Steps
+    from wanflow.ledger import File
 
 SUBMIT, WAIT, SAVE = "submit", "wait", "save"
 _GLANCE = 0.25
@@ -178,8 +178,8 @@ class Engine:
                 yield from self._accepted(item, accepted)
             case "wait", None, Snapshot() as ended:
                 self._ended(item, ended)
-            case "save", None, saved:
-                yield from self._saved(item, saved)
+            case "save", None, files:
+                yield from self._saved(item, files)
             case "submit", error, _:
                 yield from self._not_accepted(item, error)
             case _, error, _:
@@ -204,8 +204,7 @@ class Engine:
         self.prices.settle(item.kind, item.credits, told)
         item.credits = item.credits if told is None else told
 
-    def _saved(self, item: Item, saved: object) -> Flow[None]:
-        files = saved.files if isinstance(saved, Job) else ()
+    def _saved(self, item: Item, files: tuple[File, ...]) -> Flow[None]:
         yield from self._file(
             Outcome(
                 item.planned,

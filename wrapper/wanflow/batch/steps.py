@@ -8,17 +8,19 @@ from attrs import frozen
 
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
-from wanflow._flows.recording import submit
+from wanflow._flows.recording import save, submit
 from wanflow.batch.planning import Checker
 from wanflow.errors import JobTaken, WanflowError
 from wanflow.ledger.resuming import Means
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wanflow._core.effects import Flow
     from wanflow._core.snapshot import Snapshot
     from wanflow.batch.item import Item
     from wanflow.batch.terms import Terms
-    from wanflow.ledger import Job, Ledger
+    from wanflow.ledger import File, Ledger
     from wanflow.spec.catalog import Catalog
 
 
@@ -28,6 +30,10 @@ class Work(Means, Checker, Protocol):
     @property
     def catalog(self) -> Catalog:
         """The models of the documents."""
+        ...
+
+    def files(self, snapshot: Snapshot, folder: Path) -> Flow[list[Path]]:
+        """Save what the links lead to, unrecorded."""
         ...
 
 
@@ -70,12 +76,13 @@ class Steps:
         timeout = self.terms.timeout
         return (yield from self.work.wait(item.task_id, timeout, self._heed, hold=True))
 
-    def save(self, item: Item) -> Flow[Job | None]:
-        """Save the files, and return the job as the ledger has it."""
-        ended = item.snapshot
+    def save(self, item: Item) -> Flow[tuple[File, ...]]:
+        """Save the files, and return what the ledger has of them."""
+        ended, folder = item.snapshot, self.terms.folder
         assert ended is not None
-        yield from self.work.download(ended, self.terms.folder)
-        return (yield from act(lambda: self.ledger.find(ended.id)))
+        flow = self.work.files(ended, folder)
+        server = self.work.recording.server
+        return (yield from save(self.ledger, server, ended.id, folder, flow))[1]
 
     def _heed(self, snapshot: Snapshot) -> None:
         if self.terms.stop.asked and not snapshot.ended:

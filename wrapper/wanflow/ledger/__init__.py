@@ -5,7 +5,8 @@ Give a client a Ledger, and after a crash `resume_all` takes up whatever isn't f
 
 from __future__ import annotations
 
-from wanflow.ledger.job import File, Holder, Job, State
+from wanflow._core.recorder import File
+from wanflow.ledger.job import Holder, Job, State
 from wanflow.ledger.ledger import Ledger
 from wanflow.ledger.location import default_path
 

@@ -10,6 +10,8 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wanflow._core.recorder import File
+
 
 class State(StrEnum):
     """How far a job has come."""
@@ -37,16 +39,6 @@ LINK_LIFE = 24 * 3600.0
 
 ENDS = frozenset({State.REFUSED, State.SAVED, State.FAILED, State.LOST})
 """Nothing follows these by itself."""
-
-
-@frozen
-class File:
-    """A saved file: its place among the results (from 0), bytes, and SHA-256 in hex."""
-
-    place: int
-    path: Path
-    size: int
-    sha256: str
 
 
 @frozen

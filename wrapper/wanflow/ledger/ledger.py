@@ -7,8 +7,9 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from wanflow._core.recorder import File
 from wanflow.ledger.encounter import digest_of, meet
-from wanflow.ledger.job import File, Job, State
+from wanflow.ledger.job import Job, State
 from wanflow.ledger.location import default_path
 from wanflow.ledger.sqlite_store import SqliteStore
 from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
@@ -166,6 +167,11 @@ class Ledger:
         changes = {"state": State.UNCERTAIN, "reason": _short(reason), "held": False}
         self._store.note(ByKey(key), changes, only=_IN_DOUBT)
 
+    def at_hand(self, server: str, task_id: str, folder: Path | None = None) -> bool:
+        """Tell whether a task is held here with its files wanted, in a folder if one is named."""
+        held = self._held.get(ByTask(server, task_id))
+        return held is not None and (folder is None or held == folder.absolute())
+
     def hold(self, server: str, task_id: str) -> None:
         """Keep that this process waits for a task."""
         task = ByTask(server, task_id)
@@ -208,12 +214,13 @@ class Ledger:
             self._store.change(task, {"folder": wanted, "held": True})
             self._held[task] = wanted
 
-    def saved(self, server: str, task_id: str, paths: list[Path]) -> None:
+    def saved(self, server: str, task_id: str, paths: list[Path]) -> tuple[File, ...]:
         """Keep the files of a task, all of them on disk; its links are no longer needed."""
-        files = [_file(place, path) for place, path in enumerate(paths)]
+        files = tuple(_file(place, path.absolute()) for place, path in enumerate(paths))
         changes = {"state": State.SAVED, "links": (), "reason": None, "held": False}
         self._store.change(ByTask(server, task_id), changes, files=files)
         self._held.pop(ByTask(server, task_id), None)
+        return files
 
     def let_go(self, server: str, task_id: str) -> None:
         """Note that this process no longer works on a task."""

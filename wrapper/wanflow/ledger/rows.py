@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wanflow.ledger.job import File, Holder, Job, State
+from wanflow._core.recorder import File
+from wanflow.ledger.job import Holder, Job, State
 from wanflow.ledger.notes import merged
 from wanflow.ledger.store import ById, ByKey, ByTask
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
+    from wanflow._core.recorder import File
     from wanflow.ledger.commits import Write
-    from wanflow.ledger.job import File, Job
+    from wanflow.ledger.job import Job
     from wanflow.ledger.notes import Steps
     from wanflow.ledger.store import Changes, Which
 

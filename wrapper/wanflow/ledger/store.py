@@ -9,7 +9,8 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from wanflow.ledger.job import File, Job, State
+    from wanflow._core.recorder import File
+    from wanflow.ledger.job import Job, State
 
 
 @frozen
