@@ -118,6 +118,11 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._call("Emulation.setEmulatedMedia", features=features)
 
+    def resize(self, width: int, height: int) -> None:
+        """Look at the page in a window of another size."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+
     def picture(self) -> bytes:
         """Return a PNG of what is seen."""
         return base64.b64decode(self._call("Page.captureScreenshot")["data"])

@@ -52,6 +52,19 @@ class TestLife:
         task = browser(f"{ROW}.dataset.task")
         assert next(iter(server.gateway.tasks)).id == task
 
+    def test_a_clip_is_previewed(self, browser, server) -> None:
+        """A clip in sight shows its first picture before anybody plays it."""
+        model = next(model for model in CATALOG.models.values() if model.kind == "video")
+        httpx.post(
+            server.base_url + model.path,
+            json={**model.example, "quality": "720p"},
+            headers={"Authorization": "Bearer mock-key", "X-Mock-Pace": "immediately"},
+            trust_env=False,
+        )
+        browser.until(f"{ROW}.innerText.includes('completed')")
+        browser("document.querySelector('#task-rows video').scrollIntoView()")
+        assert browser.until("document.querySelector('#task-rows video').videoWidth") > 100
+
     def test_looking_moves_a_task_by_looks(self, browser, server) -> None:
         """The button looks as a client does."""
         submit(server, **{"X-Mock-Pace": "looks=2"})
@@ -158,6 +171,25 @@ class TestReading:
         assert all(contrast(colour, ground) >= 4.5 for colour in colours), (colours, ground)
         assert (luminance(ground) < 0.5) == (scheme == "dark")
         browser.prefer("light")
+
+    def test_a_narrow_window_shows_it_all(self, browser, server) -> None:
+        """On a telephone nothing lies beyond the edge, and each row can be read."""
+        submit(server, "a rather long prompt " * 8)
+        browser.until(f"{ROW}.innerText.includes('pending')")
+        browser.resize(390, 844)
+        browser.until("innerWidth === 390")
+        try:
+            assert browser("document.documentElement.scrollWidth") <= 390
+            wide = browser(
+                "[...document.querySelectorAll('.scroll')].map((e) =>"
+                " e.scrollWidth - e.clientWidth)"
+            )
+            assert max(wide) <= 0
+            name = "document.querySelector('#task-rows th').getBoundingClientRect()"
+            assert browser(f"{name}.width") > 250
+            assert browser(f"{name}.height") < 80
+        finally:
+            browser.resize(1200, 900)
 
     def test_nothing_comes_from_elsewhere(self, browser, server) -> None:
         """Every file of the page is the mock's own."""

@@ -37,6 +37,6 @@ function line(entry) {
   if (entry.parameter) verdict.append(make("span", { class: "near" }, `parameter ${entry.parameter}`));
   if (entry.near) verdict.append(make("span", { class: "near" }, `Did it mean ${entry.near}?`));
   if (entry.faults) verdict.append(make("span", { class: "near" }, `fault: ${entry.faults}`));
-  return make("tr", {}, make("td", {}, String(entry.number)), request, status,
-    make("td", {}, (entry.seconds * 1000).toFixed(1)), verdict);
+  return make("tr", {}, make("td", { class: "number", "data-label": "Nr" }, String(entry.number)), request, status,
+    make("td", { class: "number", "data-label": "ms" }, (entry.seconds * 1000).toFixed(1)), verdict);
 }

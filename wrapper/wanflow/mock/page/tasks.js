@@ -4,6 +4,12 @@ import { find, make, write } from "./dom.js";
 import { ask } from "./server.js";
 
 const rows = new Map();
+// Clips are made when they are asked for: only those that are seen are worth the work.
+const inSight = new IntersectionObserver((found) => found.forEach(({ isIntersecting, target }) => {
+  if (!isIntersecting) return;
+  target.preload = "metadata";
+  inSight.unobserve(target);
+}));
 let refresh = async () => {};
 
 export function setUp(again) {
@@ -35,7 +41,7 @@ function begin(task) {
     error: make("span", { class: "dim" }),
     progress: make("progress", { max: 100, "aria-label": `Progress of ${task.id}` }),
     percent: make("span"),
-    credits: make("td"),
+    credits: make("td", { class: "number", "data-label": "Credits" }),
     results: make("td"),
     look: make("button", { type: "button", "aria-label": `Look at ${task.id}`, onclick: () => look(task.id) }, "Look"),
   };
@@ -63,10 +69,16 @@ function fill(row, task) {
 function preview(link) {
   const url = new URL(link);
   const path = url.pathname;
-  const shown = path.endsWith(".mp4")
-    ? make("video", { src: path, controls: "", preload: "none", "aria-label": "Preview" })
-    : make("img", { src: path, alt: "Preview", loading: "lazy" });
-  return make("div", {}, shown, make("a", { href: path }, path.split("/").pop()));
+  return make("div", {}, shown(path), make("a", { href: path }, path.split("/").pop()));
+}
+
+function shown(path) {
+  if (path.endsWith(".png")) return make("img", { src: path, alt: "Preview", loading: "lazy" });
+  const kind = { mp4: "video", wav: "audio" }[path.split(".").pop()];
+  if (!kind) return null;
+  const player = make(kind, { src: path, controls: "", preload: "none", "aria-label": "Preview" });
+  inSight.observe(player);
+  return player;
 }
 
 async function look(id) {
