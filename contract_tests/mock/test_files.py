@@ -10,7 +10,8 @@ import time
 import httpx
 import pytest
 
-from wanflow.mock.media import available
+from wanflow.mock import MockServer, commands, media
+from wanflow.mock.media import available, frame_size
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
@@ -67,8 +68,44 @@ def test_a_clip_is_as_long_and_as_wide_as_asked(http) -> None:
         content = httpx.get(link, trust_env=False, timeout=60).content
         with av.open(io.BytesIO(content)) as clip:
             stream = clip.streams.video[0]
-            assert stream.height > stream.width
+            assert (stream.width, stream.height) == frame_size("480p", "9:16")
+            assert stream.codec_context.name == "h264"
             assert clip.duration / 1e6 == pytest.approx(5, abs=0.2)
+
+
+def test_there_are_as_many_pictures_as_asked(http) -> None:
+    """Each of them is a file of its own, in the asked size."""
+    model = next(model for model in IMAGES if {"n", "size"} <= model.parameters.keys())
+    found = links(http, model, n=3, size="1024x768")
+    files = {httpx.get(link, trust_env=False, timeout=60).content for link in found}
+    assert len(files) == 3
+    assert {png_size(file) for file in files} == {(1024, 768)}
+
+
+@pytest.mark.parametrize("model", VIDEOS, ids=lambda model: model.name)
+def test_sound_is_where_the_model_takes_sound(http, model) -> None:
+    """A clip has a sound track if, and only if, its model has an audio input."""
+    av = pytest.importorskip("av", reason="clips need the media extra")
+    content = httpx.get(links(http, model)[0], trust_env=False, timeout=60).content
+    with av.open(io.BytesIO(content)) as clip:
+        assert bool(clip.streams.audio) == any("audio" in name for name in model.parameters)
+
+
+def test_without_the_extra_small_files_stand_in(monkeypatch, capsys) -> None:
+    """They are valid, in the right size where that is cheap, and the start says so."""
+    monkeypatch.setattr(media, "available", lambda: False)
+    monkeypatch.setattr(commands, "available", lambda: False)
+    with MockServer() as server:
+        commands._announce(server, {"api_key": None, "loopback_callbacks": False})
+        headers = {"Authorization": "Bearer k"}
+        with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
+            model = next(model for model in IMAGES if "size" in model.parameters)
+            picture = http.get(links(http, model, size="1024x768")[0]).content
+            clip = http.get(links(http, VIDEOS[0])[0]).content
+    assert png_size(picture) == (1024, 768)
+    assert clip[4:8] == b"ftyp"
+    assert len(clip) + len(picture) < 100_000
+    assert "placeholders; pip install 'wanflow[media]'" in capsys.readouterr().out
 
 
 def test_no_key_is_needed_and_none_is_refused(link) -> None:

@@ -11,14 +11,14 @@ from io import BytesIO
 from math import exp, pi, sin
 
 _RATE = 16_000
-_NOTES = (262, 294, 330, 392, 440, 523, 587, 659)
+NOTES = (262, 294, 330, 392, 440, 523, 587, 659)
 _LOUDEST = 3000
 _DECAY = 4.0
 
 
 def wav(seconds: int, name: str) -> bytes:
     """Write so many seconds of sound, whose pitch and rhythm are those of a name (mono, 16 kHz)."""
-    notes = [_NOTES[byte % len(_NOTES)] for byte in sha256(name.encode()).digest()]
+    notes = [NOTES[byte % len(NOTES)] for byte in sha256(name.encode()).digest()]
     file = BytesIO()
     with wave.open(file, "wb") as sound:
         sound.setnchannels(1)

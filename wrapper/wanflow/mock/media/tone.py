@@ -9,10 +9,10 @@ from math import exp, pi, sin
 from av.audio.frame import AudioFrame
 
 from wanflow.mock.media.palette import numbers_of
+from wanflow.mock.media.sound import NOTES
 
 SAMPLE_RATE = 48_000
 
-_NOTES = (262, 294, 330, 392, 440, 523, 587, 659)
 _LOUDNESS = 0.1
 _ATTACK = 0.01
 _DECAY = 4.0
@@ -22,7 +22,7 @@ class Tone:
     """A second of sound, made once and repeated; -20 dB at its loudest."""
 
     def __init__(self, model: str) -> None:
-        pitch = _NOTES[numbers_of(model)[1] % len(_NOTES)]
+        pitch = NOTES[numbers_of(model)[1] % len(NOTES)]
         self._second = array(
             "f", (_level(number / SAMPLE_RATE, pitch) for number in range(SAMPLE_RATE))
         )
