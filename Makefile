@@ -43,7 +43,7 @@ contract: set-up ## contract laws: the mock, or BASE_URL= API_KEY= [API_KEY2= SP
 	    $(if $(SEED),--seed '$(SEED)') $(ARGS)
 
 mutants: set-up ## the laws against each of some 300 faults; writes contract_tests/mutants.md
-	@$(PY) -m contract_tests.mutants --seeds $(or $(SEEDS),10) --plain 5 $(ARGS)
+	@$(PY) -m contract_tests.mutants --seeds $(or $(SEEDS),10) --plain 4 --jobs $(or $(JOBS),2) $(ARGS)
 
 crash: set-up ## kill -9 at every point and 200 times at random, resume, and hold the books
 	@WANFLOW_CRASH_ROUNDS=$(or $(ROUNDS),200) $(PY) -m pytest contract_tests/crash

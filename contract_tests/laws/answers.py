@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,10 @@ RETRY = Law(
 LENGTH = Law("content-length", "The announced length is the length of the body.")
 
 # What HTTP itself lets any server say, and what sibling documents add for submissions.
-ALWAYS_RIGHT = frozenset({402, 405, 406, 408, 411, 413, 414, 415, 417, 422, 431, 501, 505})
+ALWAYS_RIGHT = frozenset({402, 405, 406, 408, 411, 413, 414, 415, 417, 431, 501, 505})
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(;.*)?", re.IGNORECASE)
+_CHARSET = re.compile(r";\s*charset=\"?([^\s;\"]+)", re.IGNORECASE)
+_YEAR = 366 * 86400.0
 _SECONDS = re.compile(r"retry after ([0-9]+) second", re.IGNORECASE)
 
 
@@ -79,6 +82,9 @@ def decoded(exchange: Exchange) -> Any:
     JSON.holds(
         len(kinds) == 1 and _JSON_TYPE.fullmatch(kinds[0]), f"Content-Type: {kinds}", exchange
     )
+    charset = _CHARSET.search(kinds[0])
+    unicode = charset is None or charset[1].lower() in {"utf-8", "utf8"}
+    JSON.holds(unicode, f"Content-Type: {kinds[0]}", exchange)
     length = exchange.header("content-length")
     plain = exchange.header("content-encoding") is None
     if length is not None and plain and exchange.method != "HEAD":
@@ -119,22 +125,29 @@ def _judge_code(promise: Promise, code: Any, exchange: Exchange) -> None:
 
 
 def _judge_retry(error: dict[str, Any], exchange: Exchange) -> None:
-    header = exchange.header("retry-after")
-    found = _SECONDS.search(str(error.get("fallback_suggestion", "")))
-    if header is None:
+    given = [value for name, value in exchange.headers if name.lower() == "retry-after"]
+    RETRY.holds(len(given) <= 1, f"Retry-After: {given}", exchange)
+    if not given:
         return
+    header = given[0]
     if not re.fullmatch(r"[0-9]{1,7}", header):
-        try:
-            parsedate_to_datetime(header)
-        except ValueError:
-            RETRY.broken(f"Retry-After: {header}", exchange)
+        RETRY.holds(_is_near(header), f"Retry-After: {header}", exchange)
         return
+    found = _SECONDS.search(str(error.get("fallback_suggestion", "")))
     if found:
         RETRY.holds(
             int(header) <= int(found[1]) or not int(found[1]),
             f"Retry-After: {header}, and {found[0]!r}",
             exchange,
         )
+
+
+def _is_near(date: str) -> bool:
+    """Tell whether a text is an HTTP date within a year of now: clocks may differ, not by that."""
+    try:
+        return abs(parsedate_to_datetime(date).timestamp() - time.time()) < _YEAR
+    except ValueError:
+        return False
 
 
 def _judge_schema(promise: Promise, body: Any, exchange: Exchange) -> None:

@@ -44,9 +44,13 @@ class Exchange:
         """Return the decoded body of the answer.
 
         Raises:
-            ValueError: it isn't JSON in UTF-8.
+            ValueError: it isn't JSON in UTF-8, or gives a name twice.
         """
-        return json.loads(self.content.decode("utf-8"), parse_constant=_no_constant)
+        return json.loads(
+            self.content.decode("utf-8"),
+            parse_constant=_no_constant,
+            object_pairs_hook=_of_single_names,
+        )
 
     def asked(self) -> Any:
         """Return the decoded body of the request, None where it isn't JSON."""
@@ -87,6 +91,13 @@ class Exchange:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def _of_single_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has a name twice")
+    return found
 
 
 def _quoted(part: str) -> str:

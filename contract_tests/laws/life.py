@@ -68,6 +68,11 @@ FAILURE = Law(
     "A failed task says why, with a known code; others carry no error.",
     "Why the task failed; given only when it did",
 )
+SAME_LINKS = Law(
+    "result-data",
+    "Where the links are given twice, they are the same links.",
+    "`result_data`: the same links again",
+)
 USAGE = Law("usage", "What a task costs is never negative, and never changes its rule.")
 
 
@@ -200,12 +205,19 @@ def _judge_state(life: Life, body: dict[str, Any], exchange: Exchange) -> None:
         detail = f"{len(results)} of {life.wanted}"
         RESULTS.holds(len(results) == life.wanted, detail, exchange)
         RESULTS.holds(len(set(results)) == len(results), "two links are the same", exchange)
+        _judge_result_data(body.get("result_data"), results, exchange)
     elif status != COMPLETED:
         RESULTS.holds(not results, f"{status} with {len(results)} results", exchange)
     if status == FAILED and of_a_query:
         _judge_failure(body.get("error"), exchange)
     elif status != FAILED:
         FAILURE.holds(not body.get("error"), f"{status} with an error", exchange)
+
+
+def _judge_result_data(data: Any, results: list[Any], exchange: Exchange) -> None:
+    if isinstance(data, list) and all(isinstance(one, dict) and "url" in one for one in data):
+        links = [one["url"] for one in data]
+        SAME_LINKS.holds(links == results, f"{links}, and {results}", exchange)
 
 
 def _judge_failure(error: Any, exchange: Exchange) -> None:

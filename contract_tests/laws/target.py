@@ -43,6 +43,8 @@ CLOCK = Law(
 LEAK = Law("leak", "No answer shows an API key.")
 RULE = Law("one-rule", "A model is billed by one rule, and an account belongs to one group.")
 NEW = Law("new-task", "Two submissions are two tasks.")
+OWN_LINKS = Law("own-links", "What a task made is its own: no two tasks have a link in common.")
+PRICE = Law("one-price", "Equal requests of an account cost the same, whenever they are sent.")
 SETTLES = Law("settles", "A task comes to an end.")
 
 
@@ -67,6 +69,8 @@ class Target:
     longest: float = 900.0
     promises: Promises = field(factory=packaged_promises)
     lives: dict[str, Life] = field(factory=dict, repr=False)
+    _prices: dict[tuple[str, bytes], tuple[Any, Exchange]] = field(factory=dict, repr=False)
+    _links: dict[str, Life] = field(factory=dict, repr=False)
     _rules: dict[tuple[str, str], tuple[Any, Exchange]] = field(factory=dict, repr=False)
     boundaries: Counter[str] = field(factory=Counter, repr=False)
 
@@ -265,6 +269,7 @@ class Target:
             asked = exchange.asked()
             life = born(self.models[asked["model"]], asked, account, body, exchange)
             self._judge_rules(life, exchange)
+            self._judge_price(life, exchange)
             self._judge_clock(body["created"], exchange)
             known = self.lives.get(life.id)
             if known is None:
@@ -292,6 +297,19 @@ class Target:
                 was, first = self._rules.setdefault((name, whose), (told, exchange))
                 RULE.holds(was == told, f"{name} was {was}, is {told}", first, exchange)
 
+    def _judge_price(self, life: Life, exchange: Exchange) -> None:
+        usage = life.receipt.get("usage")
+        told = usage.get("credits_reserved") if isinstance(usage, dict) else None
+        if told is not None:
+            whose = (life.key, json.dumps(life.asked, sort_keys=True).encode())
+            was, first = self._prices.setdefault(whose, (told, exchange))
+            PRICE.holds(was == told, f"it was {was}, and is {told}", first, exchange)
+
+    def _judge_links(self, life: Life, exchange: Exchange) -> None:
+        for link in life.links:
+            owner = self._links.setdefault(link, life)
+            OWN_LINKS.holds(owner.id == life.id, link, owner.first, owner.last, exchange)
+
     def _judge_look(self, account: str, body: Any, exchange: Exchange) -> None:
         life = self.lives.get(exchange.path.rpartition("/")[2])
         if life is None:
@@ -310,6 +328,7 @@ class Target:
             return
         FOUND.holds(exchange.status == 200, f"{exchange.status}", life.first, exchange)
         life.see(body, exchange)
+        self._judge_links(life, exchange)
 
     def _account(self, exchange: Exchange) -> str | None:
         shown = exchange.sent_header("authorization") or ""
@@ -325,6 +344,7 @@ _THIS_MACHINE = re.compile(
     rb'"callback_url": ?"\w*:?(//)?(localhost|0x[0-9a-f]+|[0-9]+|127[0-9.]+|\[[0-9a-f:.]+\])[:/]'
 )
 _HOUR = 3600
+_LARGE = 65536
 # A mock that goes by the clock is hurried on, one that goes by looks has ended by now.
 _PATIENT = 3
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
@@ -348,7 +368,11 @@ def _verdict(
 
 
 def _judge_refusal(verdict: Verdict, body: Any, exchange: Exchange) -> None:
-    right = {400, 404, 413, 415, 422} if verdict.unknown_model else {400, 413, 415, 422}
+    right = {400}
+    right |= {404} if verdict.unknown_model else set()
+    right |= {413} if verdict.too_long or len(exchange.sent) > _LARGE else set()
+    kind = exchange.sent_header("content-type") or ""
+    right |= {415} if kind.lower() != "application/json" else set()
     detail = f"{exchange.status}, but {verdict.reason}"
     REFUSES.holds(exchange.status in right, detail, exchange, rests_on=verdict.sentence)
     error = body.get("error") if isinstance(body, dict) else None

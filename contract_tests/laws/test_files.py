@@ -7,9 +7,22 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from contract_tests.laws.boundaries import cheapest
-from contract_tests.laws.files import LINK, SIZE, kind_of, png_size
+from contract_tests.laws.files import (
+    DAY,
+    FILM,
+    LINK,
+    SIZE,
+    WHOLE,
+    film_seconds,
+    film_size,
+    is_whole,
+    kind_of,
+    media_of,
+    png_size,
+)
 from contract_tests.laws.life import COMPLETED
 from contract_tests.laws.promises import packaged_promises
+from contract_tests.laws.verdict import Word, packaged_judge
 
 MODELS = sorted(packaged_promises().catalog.models)
 COUNTED = [
@@ -23,6 +36,15 @@ SIZED = [
     if "size" in model.parameters
     for size in ("768x768", "1280x1280", "1024x768", "1440x720")
 ]
+# Small ones: what takes long is to make them.
+FILMED = [
+    (name, field, value)
+    for name, model in packaged_promises().catalog.models.items()
+    for field in ("duration", "aspect_ratio")
+    for value in model.parameters.get(field, {}).get("enum", ())
+]
+_NEARLY_A_DAY = 23.9 * 3600
+_AWRY = 0.06
 
 
 def followed(target, life, link: str):
@@ -46,8 +68,18 @@ def fetched(target, life) -> list[bytes]:
         told = exchange.header("content-type") or ""
         right = told.startswith((life.model.kind + "/", "application/octet-stream"))
         LINK.holds(right, f"Content-Type {told!r}", life.last, exchange)
+        _judge_file(told, life, exchange)
         contents.append(exchange.content)
     return contents
+
+
+def _judge_file(told: str, life, exchange) -> None:
+    """Hold a file to its own word, and to what is said of it."""
+    content, kind = exchange.content, media_of(exchange.content)
+    said = told.partition(";")[0].strip().lower().replace("/jpg", "/jpeg")
+    right = kind is None or said in {kind, "application/octet-stream", "image/x-ms-bmp"}
+    LINK.holds(right, f"{kind} is called {told!r}", life.last, exchange)
+    WHOLE.holds(is_whole(content), f"{len(content)} bytes are not all", life.last, exchange)
 
 
 def finished(target, body):
@@ -63,7 +95,8 @@ def finished(target, body):
 def test_each_link_serves_a_file_of_the_right_kind(target, name) -> None:
     """An image model's links serve images, a video model's serve videos."""
     life = finished(target, cheapest(target.models[name]))
-    fetched(target, life)
+    first = fetched(target, life)
+    WHOLE.holds(fetched(target, life) == first, "other bytes the second time", life.last)
     assert life.links
 
 
@@ -84,3 +117,35 @@ def test_a_picture_has_its_size(target, name, size) -> None:
         found = png_size(content)
         seen = None if found is None else f"{found[0]}x{found[1]}"
         SIZE.holds(seen in {None, size}, f"{seen} for {size}", life.first, life.last)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(("name", "field", "value"), FILMED)
+def test_a_film_is_as_asked(target, name, field, value) -> None:
+    """A film lasts as long, and is as wide for its height, as was asked."""
+    body = {**cheapest(target.models[name]), field: value}
+    if packaged_judge().verdict(target.models[name].operation_id, body).word is Word.REFUSED:
+        del body["quality"]  # the lowest one doesn't go with the value; its default does
+    life = finished(target, body)
+    for content in fetched(target, life):
+        seconds, size = film_seconds(content), film_size(content)
+        if field == "duration" and seconds is not None:
+            near = abs(seconds - value) <= 0.5 + value / 10
+            FILM.holds(near, f"{seconds:g} s for {value}", life.first, life.last)
+        if field == "aspect_ratio" and size is not None:
+            wide, high = (int(one) for one in value.split(":"))
+            near = abs(size[0] / size[1] * high / wide - 1) < _AWRY
+            FILM.holds(near, f"{size} for {value}", life.first, life.last)
+
+
+@pytest.mark.fast
+def test_a_link_works_for_a_day(target) -> None:
+    """A link is followed shortly before its 24 hours are over."""
+    if not target.steered:
+        pytest.skip("waiting for 24 hours takes the mock's controls")
+    life = finished(target, cheapest(target.models[MODELS[0]]))
+    target.pass_time(_NEARLY_A_DAY)
+    for link in life.links:
+        if urlsplit(link).scheme in {"http", "https"}:
+            exchange = followed(target, life, link)
+            DAY.holds(exchange.status == 200, f"{exchange.status}", life.last, exchange)

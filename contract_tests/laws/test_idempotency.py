@@ -57,6 +57,19 @@ def test_another_key_or_none_is_another_task(target, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.parametrize("length", [16, 96])
+def test_keys_that_are_nearly_the_same_are_two(target, length) -> None:
+    """Keys that differ in their last sign, or in its case, are different keys."""
+    model, stem = target.models[MODELS[0]], (uuid4().hex * 3)[: length - 1]
+    seen = [
+        target.post(model, cheapest(model), headers={HEADER: stem + last})
+        for last in ("a", "b", "A", ".")
+    ]
+    ids = {one.json()["id"] for one in seen}
+    ANOTHER.holds(len(ids) == len(seen), f"{len(ids)} tasks of {len(seen)}", *seen)
+
+
+@pytest.mark.fast
 def test_a_key_is_one_accounts_own(target) -> None:
     """Two accounts that happen upon one key have a task each."""
     if "two" not in target.keys:

@@ -32,7 +32,8 @@ class Word(Enum):
 class Verdict:
     """The word on a body, the parameters at fault, and the sentence that it rests on.
 
-    `unknown_model` tells that the model itself is at fault: 400 and 404 are both right then.
+    `unknown_model` tells that the model itself is at fault: 400 and 404 are both right then;
+    `too_long` that something is longer than it may be, for which sibling documents have 413.
     """
 
     word: Word
@@ -40,6 +41,7 @@ class Verdict:
     parameters: frozenset[str] = frozenset()
     sentence: str = ""
     unknown_model: bool = False
+    too_long: bool = False
 
 
 @frozen
@@ -69,6 +71,7 @@ class Judge:
                 "; ".join(one.message for one in hard),
                 frozenset(one.parameter for one in violations),
                 next((one.sentence for one in hard if one.sentence), ""),
+                too_long=any(one.rule in {"maxLength", "maxItems"} for one in hard),
             )
         reason = _doubt(violations, model, body)
         return Verdict(Word.OPEN, reason) if reason else Verdict(Word.TAKEN)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contract_tests.mutants import by_hand_answers, by_hand_callbacks, by_hand_states, mechanical
 from contract_tests.mutants.mutant import MUTANTS, VERSION
-from contract_tests.mutants.plain import killed_plainly
+from contract_tests.mutants.plain import killed_plainly, sampled
 from contract_tests.mutants.report import page
-from contract_tests.mutants.trial import tried
+from contract_tests.mutants.trial import Outcome, tried
 from contract_tests.mutants.witness import shows
 
 if TYPE_CHECKING:
@@ -23,21 +24,23 @@ assert all((by_hand_answers, by_hand_states, by_hand_callbacks))
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return 1 where a mutant survives."""
-    chosen = _parser().parse_args(arguments)
+    chosen, begun = _parser().parse_args(arguments), time.monotonic()
     mechanical.make()
     wanted = [one for name, one in MUTANTS.items() if chosen.only in name]
     seen = [one for one in wanted if shows(one) is not None]
     unseen = sorted({one.name for one in wanted} - {one.name for one in seen})
     _say(f"{len(seen)} mutants, and {len(unseen)} that no witness shows")
-    outcomes = {}
-    for number, seed in enumerate(range(chosen.seed, chosen.seed + chosen.seeds)):
-        some = seen if number == 0 or chosen.all else seen[:: chosen.thin]
-        outcomes[seed] = tried(some, seed, chosen.jobs)
+    outcomes, first = dict[int, list[Outcome]](), dict[str, str]()
+    for seed in range(chosen.seed, chosen.seed + chosen.seeds):
+        outcomes[seed] = tried(seen, seed, chosen.jobs, first=first)
+        first = first or {one.name: one.test for one in outcomes[seed]}
         killed = sum(bool(one.killer) for one in outcomes[seed])
         _say(f"seed {seed}: {killed} of {len(outcomes[seed])} killed")
-    plain = killed_plainly(seen[:: chosen.plain]) if chosen.plain else {}
+    sample = sampled(seen, chosen.plain) if chosen.plain else []
+    plain = killed_plainly(sample, chosen.jobs) if sample else {}
+    minutes = (time.monotonic() - begun) / 60
     if not chosen.only:
-        PAGE.write_text(page(outcomes, MUTANTS, unseen, plain, VERSION))
+        PAGE.write_text(page(outcomes, MUTANTS, unseen, plain, VERSION, minutes))
         _say(f"written: {PAGE.name}")
     survivors = [one for found in outcomes.values() for one in found if not one.killer]
     for one in survivors:
@@ -50,9 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="mutants whose name has this")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds")
-    parser.add_argument("--thin", type=int, default=4, help="later seeds: each so many-th mutant")
-    parser.add_argument("--all", action="store_true", help="every mutant with every seed")
-    parser.add_argument("--plain", type=int, default=0, help="plain tool: each so many-th")
+    parser.add_argument(
+        "--plain", type=int, default=0, help="plain tool: each so many-th of every class"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     return parser
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
+from contract_tests.mutants.layer import MutatedServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from contract_tests.mutants.layer import Call, Layer, Reply
 
@@ -64,6 +66,14 @@ class Mutant:
     def document(self) -> Json | None:
         """Return the document with the fault in it, None where the fault is in the layer."""
         return None if self.edit is None else self.edit()
+
+    @contextmanager
+    def opened(self, **options: Any) -> Iterator[MutatedServer]:
+        """Serve the mock with the fault, from `with` to its end."""
+        with MutatedServer(self, **{"looks": 2, **self.options, **options}) as server:
+            if self.tamper is not None:
+                self.tamper(server)
+            yield server
 
     async def act(self, call: Call, layer: Layer) -> Reply:
         """Answer a call, wrongly where the fault is."""

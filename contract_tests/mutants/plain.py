@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contract_tests.mutants.layer import MutatedServer
 from contract_tests.mutants.mutant import Mutant
 
 from wanflow.spec.document import packaged_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _KEY = "plain-key-of-nobody-else"
 _PLACE = re.compile(r"^_+ (.+?) _+$|^- ([A-Z]{2}[0-9]+ .+)$", re.MULTILINE)
@@ -26,17 +27,27 @@ _PLACE = re.compile(r"^_+ (.+?) _+$|^- ([A-Z]{2}[0-9]+ .+)$", re.MULTILINE)
 Found = frozenset[tuple[str, str]]
 
 
-def killed_plainly(mutants: Iterable[Mutant]) -> dict[str, bool]:
+def sampled(mutants: Iterable[Mutant], part: int) -> list[Mutant]:
+    """Return each so many-th mutant of every class, one of each class at least."""
+    classes = defaultdict[str, list[Mutant]](list)
+    for one in mutants:
+        classes[one.kind].append(one)
+    return [one for of_class in classes.values() for one in of_class[::part]]
+
+
+def killed_plainly(mutants: Sequence[Mutant], jobs: int) -> dict[str, bool]:
     """Tell for each mutant whether the plain tool reports what it doesn't on the whole mock."""
     whole = Mutant("whole", "status", "Nothing is wrong.", "submit")
     usual = found_on(whole) | found_on(whole)
-    return {one.name: bool(found_on(one) - usual) for one in mutants}
+    with ThreadPoolExecutor(jobs) as pool:
+        found = list(pool.map(found_on, mutants))
+    return {one.name: bool(seen - usual) for one, seen in zip(mutants, found, strict=True)}
 
 
 def found_on(mutant: Mutant) -> Found:
     """Return what the plain tool reports: each kind of failure with the operation it is about."""
     command = str(Path(sys.executable).with_name("schemathesis"))
-    with MutatedServer(mutant, looks=2, api_key=_KEY) as server:
+    with mutant.opened(api_key=_KEY) as server:
         where = [str(packaged_path()), "--url", server.base_url]
         done = subprocess.run(
             [command, "run", *where, "--header", f"Authorization: Bearer {_KEY}"],

@@ -64,7 +64,7 @@ def test_survivors_are_named() -> None:
         Outcome(name, BY_HAND[name].kind, killer, 1, 1, 1, 0.1)
         for name, killer in ((FAULTS[0], "documented-status"), (FAULTS[1], ""))
     )
-    text = page({1: [dead, alive]}, BY_HAND, [], {}, 1)
+    text = page({1: [dead, alive]}, BY_HAND, [], {}, 1, 1.0)
     survivors = text.partition("## Survivors")[2].partition("##")[0]
     assert FAULTS[1] in survivors
     assert FAULTS[0] not in survivors

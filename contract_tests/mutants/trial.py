@@ -9,18 +9,16 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import pytest
 from _pytest.main import pytest_runtestloop as run_collected
 from attrs import asdict, frozen
 from contract_tests.laws.law import LawBroken
-from contract_tests.mutants.layer import MutatedServer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from contract_tests.mutants.mutant import Mutant
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -32,9 +30,22 @@ KEYS = {
 _IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
 
 
+class Subject(Protocol):
+    """What is tried: `opened()` serves it; `layer` counts requests, and where a fault struck."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    def opened(self) -> AbstractContextManager[Any]: ...
+
+
 @frozen
 class Outcome:
-    """What became of a mutant: who killed it ('' for a survivor), after how much."""
+    """What became of a mutant: who killed it ('' for a survivor), after how much.
+
+    `test` is the id of the test that did.
+    """
 
     name: str
     kind: str
@@ -58,7 +69,7 @@ class Notes:
         if call.excinfo is None or self.killer or call.excinfo.errisinstance(pytest.skip.Exception):
             return
         self.killer = _law(call.excinfo.value) or f"({type(call.excinfo.value).__name__})"
-        self.test = item.name
+        self.test = item.nodeid
         self.requests = self._layer.requests
         self.seconds = round(time.monotonic() - self._begun, 2)
 
@@ -72,11 +83,14 @@ class Notes:
 class Trials:
     """A plugin of pytest that runs what was collected once for each mutant, in children.
 
-    `into` is the folder that each child writes its outcome to.
+    `into` is the folder that each child writes its outcome to; `first` has the ids of the tests
+    that are run before all others, by the name of the mutant.
     """
 
-    def __init__(self, mutants: Sequence[Mutant], jobs: int, into: Path) -> None:
-        self._mutants, self._jobs, self._into = mutants, jobs, into
+    def __init__(
+        self, mutants: Sequence[Subject], jobs: int, into: Path, first: Mapping[str, str]
+    ) -> None:
+        self._mutants, self._jobs, self._into, self._first = mutants, jobs, into, first
         self._running: set[int] = set()
 
     @pytest.hookimpl(tryfirst=True)
@@ -93,9 +107,11 @@ class Trials:
             self._running.discard(os.wait()[0])
         return True
 
-    def _be_child(self, session: pytest.Session, mutant: Mutant, number: int) -> NoReturn:
+    def _be_child(self, session: pytest.Session, mutant: Subject, number: int) -> NoReturn:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 2)
+        first = self._first.get(mutant.name)
+        session.items.sort(key=lambda item: item.nodeid != first)
         try:
             outcome = _trial(session, mutant)
             (self._into / f"{number}.json").write_text(json.dumps(asdict(outcome)))
@@ -103,11 +119,9 @@ class Trials:
             os._exit(0)
 
 
-def _trial(session: pytest.Session, mutant: Mutant) -> Outcome:
+def _trial(session: pytest.Session, mutant: Subject) -> Outcome:
     """Run what was collected against a mutant, up to the first finding."""
-    with MutatedServer(mutant, looks=2, **mutant.options) as server:
-        if mutant.tamper is not None:
-            mutant.tamper(server)
+    with mutant.opened() as server:
         layer = server.layer
         notes = Notes(layer)
         session.config.option.base_url = server.base_url
@@ -127,8 +141,23 @@ def _trial(session: pytest.Session, mutant: Mutant) -> Outcome:
     )
 
 
-def tried(mutants: Sequence[Mutant], seed: int, jobs: int, marks: str = "fast") -> list[Outcome]:
+def tried(
+    mutants: Sequence[Subject],
+    seed: int,
+    jobs: int,
+    marks: str = "fast",
+    first: Mapping[str, str] | None = None,
+    more: Sequence[str] = (),
+) -> list[Outcome]:
     """Try mutants and return their outcomes in the same order.
+
+    Args:
+        mutants: what to try.
+        seed: what chance begins with.
+        jobs: how many to try at a time.
+        marks: which laws.
+        first: the id of the test to run first, by mutant.
+        more: further options of the suite.
 
     Raises:
         RuntimeError: a trial came to no outcome.
@@ -138,9 +167,9 @@ def tried(mutants: Sequence[Mutant], seed: int, jobs: int, marks: str = "fast") 
     aimed = ["--base-url", elsewhere, "--known-idempotent", "--no-replay", "--seed", str(seed)]
     options = ["-x", "-q", "-m", marks, "-p", "no:cacheprovider", "--tb=no", "-W", _IMPORTED]
     with tempfile.TemporaryDirectory() as folder:
-        trials = Trials(mutants, jobs, Path(folder))
+        trials = Trials(mutants, jobs, Path(folder), first or {})
         with contextlib.redirect_stdout(io.StringIO()) as told:
-            pytest.main([laws, *aimed, *options], plugins=[trials])
+            pytest.main([laws, *aimed, *options, *more], plugins=[trials])
         paths = [Path(folder) / f"{number}.json" for number in range(len(mutants))]
         missing = [one.name for one, path in zip(mutants, paths, strict=True) if not path.exists()]
         if missing:

@@ -14,7 +14,6 @@ import httpx
 from attrs import define, field
 from contract_tests.laws.boundaries import cheapest
 from contract_tests.laws.receiver import Receiver
-from contract_tests.mutants.layer import MutatedServer
 
 from wanflow.mock import MockServer
 from wanflow.spec.catalog import packaged_catalog
@@ -106,9 +105,7 @@ def shows(mutant: Mutant) -> list[str] | None:
     right, again = (_on_the_whole(mutant) for _ in range(2))
     if right != again:
         raise RuntimeError(f"the witness {mutant.script} tells other things each time")
-    with MutatedServer(mutant, looks=2, **mutant.options) as faulty:
-        if mutant.tamper is not None:
-            mutant.tamper(faulty)
+    with mutant.opened() as faulty:
         wrong = _played(faulty, mutant)
     return wrong if wrong != right else None
 
