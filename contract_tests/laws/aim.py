@@ -11,7 +11,7 @@ from attrs import frozen
 from contract_tests.laws.promises import packaged_promises
 from contract_tests.laws.purse import FREE, Purse
 from contract_tests.laws.target import Target
-from contract_tests.laws.wire import Wire
+from contract_tests.laws.wire import Wire, trusted
 
 from wanflow.mock import MockServer
 
@@ -108,7 +108,8 @@ def controls_of(base_url: str) -> dict[str, Any] | None:
         AimMissing: nobody answers there.
     """
     try:
-        answer = httpx.get(httpx.URL(base_url).join(_HEALTH), trust_env=False, timeout=10)
+        url = httpx.URL(base_url).join(_HEALTH)
+        answer = httpx.get(url, trust_env=False, timeout=10, verify=trusted())
         said = answer.json() if answer.status_code == 200 else None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise AimMissing(f"{base_url} is no base URL: {error}") from error
@@ -123,7 +124,8 @@ def _lets_any_key_in(base_url: str) -> bool:
     """Ask a mock's own side, so that a fault of the API's side isn't taken for its way."""
     headers = {"Authorization": f"Bearer stranger-{uuid4().hex}"}
     url = httpx.URL(base_url).join("/_mock/account")
-    return httpx.get(url, headers=headers, trust_env=False, timeout=10).status_code == 200
+    answer = httpx.get(url, headers=headers, trust_env=False, timeout=10, verify=trusted())
+    return answer.status_code == 200
 
 
 def _calls_here(base_url: str, api_key: str) -> bool:
@@ -135,7 +137,10 @@ def _calls_here(base_url: str, api_key: str) -> bool:
     body = {**model.example, "callback_url": "http://127.0.0.1:9/callback"}
     headers = {"Authorization": f"Bearer {api_key}"}
     url = base_url + model.path
-    return httpx.post(url, json=body, headers=headers, trust_env=False, timeout=10).is_success
+    answer = httpx.post(
+        url, json=body, headers=headers, trust_env=False, timeout=10, verify=trusted()
+    )
+    return answer.is_success
 
 
 def _opened(target: Target) -> Iterator[Target]:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+from contract_tests.laws.wire import trusted
 
 from wanflow import AsyncClient, Client
 
@@ -20,7 +21,7 @@ class Steering(httpx.BaseTransport):
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
-        self._inner = httpx.HTTPTransport(trust_env=False)
+        self._inner = httpx.HTTPTransport(trust_env=False, verify=trusted())
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.headers.update(self._headers)
@@ -35,7 +36,7 @@ class AsyncSteering(httpx.AsyncBaseTransport):
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
-        self._inner = httpx.AsyncHTTPTransport(trust_env=False)
+        self._inner = httpx.AsyncHTTPTransport(trust_env=False, verify=trusted())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.headers.update(self._headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,7 +13,15 @@ from contract_tests.laws.exchange import Exchange
 from contract_tests.laws.law import Law
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """Return what certificates are checked by, read once: that takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=False)
+
 
 ANSWERS = Law("answers", "Every request is answered, in time and by HTTP's rules.")
 PATIENCE = 30.0
@@ -43,7 +52,9 @@ class Wire:
     def __attrs_post_init__(self) -> None:
         """Open the client; proxies and other settings of the environment are left alone."""
         limits = httpx.Limits(keepalive_expiry=3.0)
-        self._client = httpx.Client(trust_env=False, timeout=self.patience, limits=limits)
+        self._client = httpx.Client(
+            trust_env=False, timeout=self.patience, limits=limits, verify=trusted()
+        )
 
     def send(
         self,

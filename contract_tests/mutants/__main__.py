@@ -13,7 +13,7 @@ from contract_tests.mutants.mutant import MUTANTS, VERSION
 from contract_tests.mutants.plain import killed_plainly, sampled
 from contract_tests.mutants.report import page
 from contract_tests.mutants.trial import Outcome, tried
-from contract_tests.mutants.witness import shows
+from contract_tests.mutants.witness import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen, begun = _parser().parse_args(arguments), time.monotonic()
     mechanical.make()
     wanted = [one for name, one in MUTANTS.items() if chosen.only in name]
-    seen = [one for one in wanted if shows(one) is not None]
+    seen = shown(wanted, chosen.jobs)
     unseen = sorted({one.name for one in wanted} - {one.name for one in seen})
     _say(f"{len(seen)} mutants, and {len(unseen)} that no witness shows")
     outcomes, first = dict[int, list[Outcome]](), dict[str, str]()

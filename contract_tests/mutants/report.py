@@ -74,13 +74,14 @@ def page(
 
 
 def _summary(outcomes: Mapping[int, Sequence[Outcome]], plain: Mapping[str, bool]) -> Iterable[str]:
-    yield "| seed | killed | median seconds to the kill | median requests |"
-    yield "|---|---|---|---|"
+    yield "| seed | killed | median seconds to the kill | of them CPU | median requests |"
+    yield "|---|---|---|---|---|"
     for number, (seed, found) in enumerate(outcomes.items()):
         killed = [one for one in found if one.killer]
         seconds = median(one.seconds for one in killed) if killed else 0
         requests = median(one.requests for one in killed) if killed else 0
-        took = f"{seconds:.2f} | {requests:.0f}" if number == 0 else "not measured | not measured"
+        cpu = median(one.cpu for one in killed) if killed else 0
+        took = f"{seconds:.2f} | {cpu:.2f} | {requests:.0f}" if number == 0 else "| |"
         yield f"| {seed} | {rate(len(killed), len(found))} | {took} |"
     if plain:
         yield ""

@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -15,6 +16,7 @@ import pytest
 from _pytest.main import pytest_runtestloop as run_collected
 from attrs import asdict, frozen
 from contract_tests.laws.law import LawBroken
+from contract_tests.laws.wire import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +28,8 @@ KEYS = {
     "WANFLOW_CONTRACT_API_KEY2": "mutant-key-of-the-second",
 }
 
+# What each child would import again: servers and clients open without it.
+_NEEDED = ("httpcore", "h11", "uvicorn.config", "wanflow.mock.serving", "wanflow.client")
 # What is tried is imported by now, for a trial to begin at once.
 _IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
 
@@ -55,13 +59,15 @@ class Outcome:
     requests: int
     seconds: float
     test: str = ""
+    cpu: float = 0.0
 
 
 class Notes:
     """A plugin of pytest that notes the first finding, and when it was made."""
 
     def __init__(self, layer: Any) -> None:
-        self._layer, self._begun = layer, time.monotonic()
+        self._layer, self._begun, self._used = layer, time.monotonic(), time.process_time()
+        self.cpu = 0.0
         self.killer, self.test, self.requests, self.seconds = "", "", 0, 0.0
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
@@ -70,14 +76,17 @@ class Notes:
             return
         self.killer = _law(call.excinfo.value) or f"({type(call.excinfo.value).__name__})"
         self.test = item.nodeid
-        self.requests = self._layer.requests
-        self.seconds = round(time.monotonic() - self._begun, 2)
+        self._count()
 
     def finish(self) -> None:
         """Note how much a survivor took."""
         if not self.killer:
-            self.requests = self._layer.requests
-            self.seconds = round(time.monotonic() - self._begun, 2)
+            self._count()
+
+    def _count(self) -> None:
+        self.requests = self._layer.requests
+        self.seconds = round(time.monotonic() - self._begun, 2)
+        self.cpu = round(time.process_time() - self._used, 2)
 
 
 class Trials:
@@ -138,6 +147,7 @@ def _trial(session: pytest.Session, mutant: Subject) -> Outcome:
         notes.requests,
         notes.seconds,
         notes.test,
+        notes.cpu,
     )
 
 
@@ -163,6 +173,9 @@ def tried(
         RuntimeError: a trial came to no outcome.
     """
     os.environ.update(KEYS)
+    for name in _NEEDED:
+        import_module(name)
+    trusted()
     laws, elsewhere = str(ROOT / "contract_tests/laws"), "http://mutant.invalid"
     aimed = ["--base-url", elsewhere, "--known-idempotent", "--no-replay", "--seed", str(seed)]
     options = ["-x", "-q", "-m", marks, "-p", "no:cacheprovider", "--tb=no", "-W", _IMPORTED]

@@ -8,18 +8,21 @@ from __future__ import annotations
 import json
 import re
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import httpx
 from attrs import define, field
 from contract_tests.laws.boundaries import cheapest
 from contract_tests.laws.receiver import Receiver
+from contract_tests.laws.wire import trusted
 
 from wanflow.mock import MockServer
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from contract_tests.mutants.mutant import Mutant
 
@@ -110,13 +113,27 @@ def shows(mutant: Mutant) -> list[str] | None:
     return wrong if wrong != right else None
 
 
+def shown(mutants: Sequence[Mutant], jobs: int) -> list[Mutant]:
+    """Return those that a witness shows, in their order; each process takes its share."""
+    with ProcessPoolExecutor(jobs, get_context("fork"), _SHARED.extend, (mutants,)) as pool:
+        told = pool.map(_shows_one, range(len(mutants)), chunksize=8)
+        return [one for one, seen in zip(mutants, told, strict=True) if seen]
+
+
+_SHARED: list[Mutant] = []
+
+
+def _shows_one(number: int) -> bool:
+    return shows(_SHARED[number]) is not None
+
+
 def _on_the_whole(mutant: Mutant) -> list[str]:
     with MockServer(looks=2, **mutant.options) as whole:
         return _played(whole, mutant)
 
 
 def _played(server: MockServer, mutant: Mutant) -> list[str]:
-    with httpx.Client(trust_env=False, timeout=5) as http:
+    with httpx.Client(trust_env=False, timeout=5, verify=trusted()) as http:
         stage = Stage(server.base_url, http)
         if mutant.probe is not None:
             stage.post(dict(mutant.probe))
@@ -189,7 +206,7 @@ def _callbacks(stage: Stage) -> None:
                 told = receiver.next(hook, 0.25)
                 stage.told.append(stage.plain(json.dumps(told.body if told else None)))
                 url = f"{stage.base_url[: stage.base_url.index('/', 8)]}/_mock/clock/advance"
-                httpx.post(url, json={"seconds": 5}, trust_env=False)
+                httpx.post(url, json={"seconds": 5}, trust_env=False, verify=trusted())
 
 
 _ONE, _TWO = (

@@ -30,13 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="faults whose name has this")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--controls", choices=("shown", "hidden"), help="one of the two only")
     parser.add_argument("--guises", action="store_true", help="right proxies instead of faults")
     chosen = parser.parse_args(arguments)
     if chosen.guises:
         found = tried([Behind(one) for one in GUISES], chosen.seed, chosen.jobs, more=AIMED)
         return max(_told(one, one.killer, "accused") for one in found)
     some = [one for name, one in FAULTS.items() if chosen.only in name]
-    return max(_round(some, controls, chosen) for controls in (True, False))
+    return max(_round(some, controls, chosen) for controls in _rounds(chosen.controls))
+
+
+def _rounds(wanted: str | None) -> tuple[bool, ...]:
+    return (True, False) if wanted is None else (wanted == "shown",)
 
 
 def _round(some: Sequence[object], controls: bool, chosen: argparse.Namespace) -> int:
