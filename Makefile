@@ -13,7 +13,7 @@ demo: set-up ## generate with every model against the bundled mock; files land i
 	@$(PY) -m wanflow.demo
 
 test: check ## check, then the tests: what CI runs
-	@$(PY) -m pytest -n 2 -m "not full and not live" contract_tests
+	@$(PY) -m pytest -n 2 -m "not full" contract_tests
 
 check: set-up drift ## formatting, lint, types, import directions, drift of generated files
 	@$(PY) -m ruff check .

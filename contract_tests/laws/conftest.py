@@ -22,12 +22,22 @@ _ORDER = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the laws into the order in which they are to be tried; other tests stay as they are."""
     here = Path(__file__).parent
     ours = [item for item in items if item.path.parent == here]
     rest = iter(sorted(ours, key=_place))
     items[:] = [next(rest) if item.path.parent == here else item for item in items]
+    for item in ours:
+        if _is_live(item):
+            item.add_marker(pytest.mark.live)
+
+
+def _is_live(item: pytest.Item) -> bool:
+    """Tell whether a test asks the server under test, and needs nothing but its published API."""
+    asks = {"target", "callback_target"} & set(getattr(item, "fixturenames", ()))
+    return bool(asks) and item.get_closest_marker("controls") is None
 
 
 def _place(item: pytest.Item) -> int:
@@ -72,6 +82,14 @@ def callback_target(aim: Aim, target: Target) -> Iterator[Target]:
         return
     with aim.target(loopback_callbacks=True) as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _controls(request: pytest.FixtureRequest) -> None:
+    """Skip what takes a mock's controls where there are none, and say so."""
+    needed = request.node.get_closest_marker("controls") is not None
+    if needed and not request.getfixturevalue("target").steered:
+        pytest.skip("an ordinary client can't provoke this; it takes the mock's controls")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -133,10 +133,9 @@ def test_the_end_of_a_task_is_told(caller, receiver, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.controls
 def test_a_failure_is_told(caller, receiver) -> None:
     """A failed task is told with its reason."""
-    if not caller.steered:
-        pytest.skip("a task that fails for certain takes the mock's controls")
     life, hook = called(caller, receiver, MODELS[0], prompt="a cat [mock:fail=service_error]")
     caller.wait(life)
     agrees(life, came(receiver, life, hook))

@@ -66,27 +66,22 @@ def ask(target, operation_id: str, **headers: str):
     return target.post(target.models[body["model"]], body, headers=headers)
 
 
-def controls(target) -> None:
-    if not target.steered:
-        pytest.skip("an ordinary client can't provoke this; it takes the mock's controls")
-
-
 @pytest.mark.fast
+@pytest.mark.controls
 @pytest.mark.parametrize(("operation_id", "status"), ERRORS)
 def test_each_documented_error_is_as_documented(target, operation_id, status) -> None:
     """Each documented error has the schema, the code and the type that the document shows."""
-    controls(target)
     exchange = ask(target, operation_id, Prefer=f"code={status}")
     ON_WISH.holds(exchange.status == status, f"{exchange.status}, not {status}", exchange)
     judge_answer(PROMISES.operations[operation_id], exchange)
 
 
 @pytest.mark.fast
+@pytest.mark.controls
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize(("operation_id", "status"), ERRORS)
 def test_each_documented_error_of_a_server_is_a_type(target, operation_id, status, colour) -> None:
     """The client raises each documented error of a server as the type that says who must act."""
-    controls(target)
     transport = steering(colour, {"Prefer": f"code={status}"})
     key = target.keys[target.account]
     error = provoked(

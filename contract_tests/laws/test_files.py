@@ -139,10 +139,9 @@ def test_a_film_is_as_asked(target, name, field, value) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.controls
 def test_a_link_works_for_a_day(target) -> None:
     """A link is followed shortly before its 24 hours are over."""
-    if not target.steered:
-        pytest.skip("waiting for 24 hours takes the mock's controls")
     life = finished(target, cheapest(target.models[MODELS[0]]))
     target.pass_time(_NEARLY_A_DAY)
     for link in life.links:

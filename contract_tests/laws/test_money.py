@@ -102,11 +102,10 @@ def test_a_default_costs_what_it_stands_for(target, name, field, default) -> Non
 
 
 @pytest.mark.fast
+@pytest.mark.controls
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_a_refused_request_costs_nothing(target, model) -> None:
     """What is reserved and spent stays as it is when a request is refused."""
-    if not target.steered:
-        pytest.skip("an ordinary client can't see what it has spent")
     before = target.account_terms()
     exchange = target.post(model, {**cheapest(model), "prompt": 5})
     after = target.account_terms()

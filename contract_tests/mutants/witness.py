@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from contract_tests.mutants.mutant import Mutant
 
 _AHEAD = 600
+_PATIENCE = 6
 KEY, OTHER_KEY = "witness-key-of-the-first", "witness-key-of-another"
 _ID = re.compile(r"task-(?:unified-)?[0-9]+-[a-z0-9]+")
 _HEADERS = ("content-type", "retry-after", "idempotency-replayed")
@@ -105,9 +106,12 @@ def shows(mutant: Mutant) -> list[str] | None:
     Raises:
         RuntimeError: the whole one doesn't tell the same twice, so that nothing would be shown.
     """
-    right, again = (_on_the_whole(mutant) for _ in range(2))
-    if right != again:
-        raise RuntimeError(f"the witness {mutant.script} tells other things each time")
+    told = [_on_the_whole(mutant), _on_the_whole(mutant)]
+    while told[-1] != told[-2]:  # on a busy machine a callback may come too late for once
+        if len(told) == _PATIENCE:
+            raise RuntimeError(f"the witness {mutant.script} tells other things each time")
+        told.append(_on_the_whole(mutant))
+    right = told[-1]
     with mutant.opened() as faulty:
         wrong = _played(faulty, mutant)
     return wrong if wrong != right else None
@@ -203,7 +207,7 @@ def _callbacks(stage: Stage) -> None:
             for _ in range(2):
                 stage.get(str(made.get("id")))
             for _ in range(6):
-                told = receiver.next(hook, 0.25)
+                told = receiver.next(hook, 1.0)
                 stage.told.append(stage.plain(json.dumps(told.body if told else None)))
                 url = f"{stage.base_url[: stage.base_url.index('/', 8)]}/_mock/clock/advance"
                 httpx.post(url, json={"seconds": 5}, trust_env=False, verify=trusted())
