@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from contract_tests.laws.aim import Aim, AimMissing
-from contract_tests.laws.purse import PurseEmpty
+from contract_tests.laws.purse import ROOMY, PurseEmpty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,34 +16,38 @@ if TYPE_CHECKING:
 
 
 # What finds most in the least time comes first; clients, which are slow to open, come last.
-_ORDER = (
+_QUICKLY = (
     *("auth", "errors", "money", "idempotency", "semantics", "http", "life"),
     *("files", "callbacks"),
 )
+# What finds most for the least money comes first: a small purse sees whole lives, and files.
+_CHEAPLY = ("auth", "life", "files", "http", "idempotency", "money", "semantics", "callbacks")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the laws into the order in which they are to be tried; other tests stay as they are."""
     here = Path(__file__).parent
+    limit = config.getoption("--spend-limit")
+    order = _CHEAPLY if limit is not None and limit < ROOMY else _QUICKLY
     ours = [item for item in items if item.path.parent == here]
-    rest = iter(sorted(ours, key=_place))
+    rest = iter(sorted(ours, key=lambda item: _place(item, order)))
     items[:] = [next(rest) if item.path.parent == here else item for item in items]
     for item in ours:
         if _is_live(item):
             item.add_marker(pytest.mark.live)
 
 
+def _place(item: pytest.Item, order: tuple[str, ...]) -> int:
+    name = item.path.stem.removeprefix("test_")
+    by_client = "colour" in getattr(item, "fixturenames", ())
+    return order.index(name) if name in order and not by_client else len(order)
+
+
 def _is_live(item: pytest.Item) -> bool:
     """Tell whether a test asks the server under test, and needs nothing but its published API."""
     asks = {"target", "callback_target"} & set(getattr(item, "fixturenames", ()))
     return bool(asks) and item.get_closest_marker("controls") is None
-
-
-def _place(item: pytest.Item) -> int:
-    name = item.path.stem.removeprefix("test_")
-    by_client = "colour" in getattr(item, "fixturenames", ())
-    return _ORDER.index(name) if name in _ORDER and not by_client else len(_ORDER)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 FREE = float("inf")
 _DEAR = 5.0
-_ROOMY = 2000.0
+ROOMY = 2000.0
+"""Credits from which on chance may spend, too."""
 
 
 class PurseEmpty(Exception):
@@ -53,7 +54,7 @@ class Purse:
     @property
     def roomy(self) -> bool:
         """Whether there is enough for chance to spend from, too."""
-        return self.limit - self.spent >= _ROOMY
+        return self.limit - self.spent >= ROOMY
 
     def estimate(self, body: Mapping[str, Any]) -> float:
         """Return what a request may cost at most, in credits, by what the like of it cost."""
