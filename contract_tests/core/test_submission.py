@@ -14,6 +14,7 @@ from wanflow._core.effects import Fault, Instant, Reply, Request, Send, Sleep
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.order import Order
 from wanflow._flows.submission import submit
+from wanflow._settings import DEFAULT_RETRY
 
 ORDER = Order(
     model="a-model",
@@ -112,6 +113,15 @@ def test_the_pause_is_the_headers_then_the_suggestions_then_ours() -> None:
     play(stage, 1e6)
     assert stage.slept[:2] == [7, 60]
     assert 0 < stage.slept[2] <= 8
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(429, 60), (503, 30)])
+def test_what_the_documents_ask_to_wait_is_within_the_default(status: int, seconds: int) -> None:
+    """Without a setting, a submission outlives two of the documents' own refusals."""
+    suggestion = {"error": {"fallback_suggestion": f"retry after {seconds} seconds"}}
+    stage = Stage(in_turn([reply(status, suggestion), reply(status, suggestion), task("pending")]))
+    assert isinstance(play(stage, DEFAULT_RETRY), Snapshot)
+    assert stage.slept == [seconds, seconds]
 
 
 @given(latency=st.floats(0.001, 3), retry_for=st.floats(0, 1e6))

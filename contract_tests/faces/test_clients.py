@@ -237,5 +237,8 @@ def test_a_client_says_where_it_is_and_no_more(colour: Any, tasks: Tasks) -> Non
     assert URL in repr(client)
     with pytest.raises(InvalidRequest):
         colour.do(client.wait_all, ["a b"])
+    for one in ("task-unified-a", client.task("task-unified-a"), 7, None):
+        with pytest.raises(InvalidRequest, match="many tasks are a list"):
+            colour.do(client.wait_all, one)
     with pytest.raises(InvalidRequest):
         client.notify("a b")

@@ -242,6 +242,26 @@ def test_what_has_no_effect_is_a_warning_and_no_error(colour: Any) -> None:
         sent_body(colour, {}, {key: value for key, value in request.items() if key != other})
 
 
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("http://localhost:8000/a.png", "internal host 'localhost'"),
+        ("https://10.0.0.7/a.png", "internal address 10.0.0.7"),
+        ("file:///home/me/a.png", "can't read 'file' links"),
+        ("ftp://a.example/a.png", "can't read 'ftp' links"),
+    ],
+)
+def test_a_link_that_the_api_cannot_fetch_is_a_warning(link: str, said: str, colour: Any) -> None:
+    """It is sent, since the documents set no rule for it, and the user is told before it fails."""
+    said = f"image_urls.0. is fetched by the API.*{said}"
+    with pytest.warns(RequestWarning, match=said) as warned:
+        sent_body(colour, {}, request_with(image_urls=[link]))
+    assert "wanflow" not in Path(warned[0].filename).parts[-3:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sent_body(colour, {}, request_with(image_urls=["https://a.example/a.png"]))
+
+
 def test_audio_of_another_length_is_a_warning(colour: Any, tmp_path: Path) -> None:
     """A local audio file is compared with the duration asked for."""
     (tmp_path / "a.mp3").write_bytes(mp3(9))

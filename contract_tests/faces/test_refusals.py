@@ -190,6 +190,10 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"api_key": "k", "base_url": "http://a.example", "timeout": float("inf")},
         "timeout",
     ),
+    "a timeout in words": (
+        {"api_key": "k", "base_url": "http://a.example", "timeout": "10"},
+        "timeout must be a positive number of seconds, and finite .got '10'.",
+    ),
     "a rate of nothing": ({"api_key": "k", "base_url": "http://a.example", "rate": 0}, "rate"),
     "no connections": (
         {"api_key": "k", "base_url": "http://a.example", "connections": 0},
@@ -217,6 +221,19 @@ def test_a_word_that_is_no_task_id_is_refused(task_id: Any, colour: Any) -> None
         client.task(task_id)
 
 
+@pytest.mark.parametrize(
+    "key", ["", "short", "x" * 97, "kéy-of-sixteen-letters", "a" * 20 + "\n", 7]
+)
+def test_a_word_that_is_no_idempotency_key_is_refused(key: Any, colour: Any) -> None:
+    """It goes into a header, so it is checked before anything is sent, with any body."""
+    client = colour.client(
+        api_key="k", base_url="http://a.example", transport=httpx.MockTransport(silent)
+    )
+    for validate in (True, False):
+        with pytest.raises(errors.InvalidRequest, match="idempotency_key must have 16 to 96"):
+            colour.do(client.submit, GOOD, idempotency_key=key, validate=validate)
+
+
 def test_an_unreachable_server_is_one_clear_error(colour: Any) -> None:
     """Nothing listens there: the error is a ConnectionError and says that it can't be reached."""
     client = colour.client(api_key="k", base_url="http://127.0.0.1:9", retry_for=0)
@@ -226,8 +243,8 @@ def test_an_unreachable_server_is_one_clear_error(colour: Any) -> None:
         colour.do(client.task(ID).refresh)
 
 
-@pytest.mark.parametrize("timeout", [-1, float("inf"), float("nan")])
-def test_a_wait_is_always_finite(timeout: float, colour: Any) -> None:
+@pytest.mark.parametrize("timeout", [-1, float("inf"), float("nan"), None, "10"])
+def test_a_wait_is_always_finite(timeout: Any, colour: Any) -> None:
     """No timeout is endless, and one that says so is refused."""
     client = colour.client(
         api_key="k", base_url="http://a.example", transport=httpx.MockTransport(silent)

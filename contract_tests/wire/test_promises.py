@@ -142,6 +142,37 @@ def test_ctrl_c_keeps_the_id() -> None:
     assert ID in caught.value.__notes__[0]
 
 
+def test_ctrl_c_in_a_wait_for_many_keeps_the_ids_that_are_left() -> None:
+    """They are on the interrupt as `task_ids`, which is what `wait_all` takes."""
+    others = [f"{ID}{number}" for number in range(30)]
+    with RudeServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
+        timer = threading.Timer(0.6, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.wait_all(others, timeout=30)
+        timer.join()
+    assert sorted(caught.value.task_ids) == sorted(others)  # type: ignore[attr-defined]
+    assert caught.value.__notes__[0].count(ID) == 20
+
+
+def test_a_cancelled_wait_for_many_keeps_the_ids() -> None:
+    """A CancelledError that leaves `wait_all` carries every id that had not ended."""
+
+    async def main(url: str) -> BaseException:
+        async with AsyncClient(KEY, url) as client:
+            waiting = asyncio.create_task(client.wait_all([ID, f"{ID}2"], timeout=30))
+            await asyncio.sleep(0.3)
+            waiting.cancel()
+            try:
+                await waiting
+            except asyncio.CancelledError as error:
+                return error
+            raise AssertionError
+
+    with RudeServer(get=[task("processing")]) as server:
+        assert asyncio.run(main(server.url)).task_ids == (ID, f"{ID}2")  # type: ignore[attr-defined]
+
+
 def test_a_cancelled_wait_keeps_the_id() -> None:
     """A CancelledError that leaves a wait carries the task's id."""
 

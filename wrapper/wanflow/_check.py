@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import cast
 
 from wanflow._core.discriminate import find_model
 from wanflow._core.media_rules import file_rules, violations_of_file
@@ -11,9 +12,6 @@ from wanflow._core.validate import refuse
 from wanflow.errors import InvalidRequest
 from wanflow.spec.catalog import packaged_catalog
 from wanflow.spec.keywords import AUDIO_FILE, IMAGE_FILE
-
-if TYPE_CHECKING:
-    from os import PathLike
 
 
 def check_image(image: str | PathLike[str] | bytes, model: str) -> None:
@@ -47,9 +45,18 @@ def _check(file: str | PathLike[str] | bytes, name: str, keyword: str, kind: str
     rules = file_rules(model, keyword)
     if not rules:
         raise InvalidRequest(f"{model.name} takes no {kind}")
-    content = file if isinstance(file, bytes) else _read(Path(file))
+    content = file if isinstance(file, bytes) else _read(_path(file))
     for parameter, rule in rules.items():
         refuse(model.name, violations_of_file(rule, parameter, content))
+
+
+def _path(file: object) -> Path:
+    if isinstance(file, str) and "://" in file:
+        raise InvalidRequest(f"{file} is a URL: download it first, and check the file")
+    if not isinstance(file, str | PathLike):
+        kind = type(file).__name__
+        raise InvalidRequest(f"a file to check is a path or its bytes, not of type {kind}")
+    return Path(cast("str", file))
 
 
 def _read(path: Path) -> bytes:

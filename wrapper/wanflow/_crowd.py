@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wanflow._core.callbacks import steady
-from wanflow.errors import WanflowError
+from wanflow._views import TaskView
+from wanflow.errors import InvalidRequest, WanflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from wanflow._core.callbacks import Callbacks, Stretch
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.crowd import Outcome
     from wanflow._flows.waiting import OnUpdate
-    from wanflow._views import TaskView
+
+T = TypeVar("T", bound=TaskView)
+
+
+def members(tasks: Iterable[T | str], take_up: Callable[[str], T]) -> list[T]:
+    """Return the tasks of a wait, those that are named by their ids taken up.
+
+    Raises:
+        InvalidRequest: it is one task, or something else that isn't many.
+    """
+    if isinstance(tasks, str) or not hasattr(tasks, "__iter__"):
+        raise InvalidRequest(f"many tasks are a list of tasks or of ids (got {tasks!r})")
+    return [task if isinstance(task, TaskView) else take_up(task) for task in tasks]
 
 
 def known(tasks: Sequence[TaskView]) -> list[tuple[str, Snapshot | None]]:

@@ -21,8 +21,11 @@ DEFAULT_TIMEOUT = 30.0
 """Seconds that one request may take."""
 DEFAULT_WAIT = 900.0
 """Seconds that a task is waited for. Tasks take minutes."""
-DEFAULT_RETRY = 60.0
-"""Seconds within which a submission that was provably not accepted is sent again."""
+DEFAULT_RETRY = 150.0
+"""Seconds within which a submission that was provably not accepted is sent again.
+
+The documents' 429 asks for 60 seconds and their 503 for 30: each may come twice, and a bit more.
+"""
 DEFAULT_RATE = 50.0
 """Looks at tasks a second, all waits of a client together. The API publishes no limit."""
 DEFAULT_CONNECTIONS = 20
@@ -128,17 +131,22 @@ def make_settings(
 
 
 def _checked(settings: Settings) -> Settings:
-    if not 0 < settings.timeout < float("inf"):
-        raise ConfigurationError(
-            f"timeout must be a positive number of seconds (got {settings.timeout})"
-        )
-    if not 0 <= settings.retry_for < float("inf"):
-        raise ConfigurationError(f"retry_for must be 0 or more seconds (got {settings.retry_for})")
-    if not 0 < settings.rate < float("inf"):
-        raise ConfigurationError(f"rate must be more than 0 a second (got {settings.rate})")
-    if settings.line.connections < 1:
-        raise ConfigurationError(f"connections must be 1 or more (got {settings.line.connections})")
+    connections = settings.line.connections
+    wants = (
+        ("timeout", settings.timeout, False, "a positive number of seconds"),
+        ("retry_for", settings.retry_for, True, "0 or more seconds"),
+        ("rate", settings.rate, False, "more than 0 a second"),
+    )
+    for name, value, may_be_zero, wanted in wants:
+        if not _in_range(value) or (value == 0 and not may_be_zero):
+            raise ConfigurationError(f"{name} must be {wanted}, and finite (got {value!r})")
+    if not isinstance(connections, int) or connections < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"connections must be 1 or more (got {connections!r})")
     return settings
+
+
+def _in_range(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < float("inf")
 
 
 def _key(given: object) -> Key:

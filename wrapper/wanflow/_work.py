@@ -5,6 +5,7 @@ Both colours hold one of these and a driver, and their methods only bring the tw
 
 from __future__ import annotations
 
+import inspect
 import uuid
 import warnings
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from wanflow import _gateway
-from wanflow._core.arguments import checked_seconds
+from wanflow._core.arguments import checked_key, checked_seconds
 from wanflow._core.budget import Budget
 from wanflow._core.callbacks import steady
 from wanflow._core.preview import Preview
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from wanflow.spec.catalog import Catalog
     from wanflow.spec.rules import Rules
 
+_LIBRARY = __name__.partition(".")[0]
 _DEFAULT_TERMS = Terms()
 # Looks under way at once in one wait for many; more would not make a loopback server faster.
 _CROWD = 16
@@ -80,7 +82,8 @@ class Work:
         terms: Terms = _DEFAULT_TERMS,
     ) -> Order:
         """Check a request and make it ready to be sent."""
-        key = uuid.uuid4().hex if terms.idempotency_key is None else terms.idempotency_key
+        given = terms.idempotency_key
+        key = uuid.uuid4().hex if given is None else checked_key(given)
         if self._settings.resubmit_uncertain:
             terms = evolve(terms, resubmit_uncertain=True)
         uploads = self._settings.uploader is not None
@@ -255,4 +258,12 @@ class Work:
 
 def _warn(advice: Sequence[str]) -> None:
     for line in advice:
-        warnings.warn(line, RequestWarning, stacklevel=2)
+        warnings.warn(line, RequestWarning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """Return how far up the stack from `_warn` the first line outside this library is."""
+    frame, level = inspect.currentframe(), 0
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == _LIBRARY:
+        frame, level = frame.f_back, level + 1
+    return level

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
 from wanflow._core.arguments import checked_id
-from wanflow._crowd import failure_of, heard, known, seen_by, stretch_of
+from wanflow._crowd import failure_of, heard, known, members, seen_by, stretch_of
 from wanflow._drive import AsyncDriver
 from wanflow._flows.order import Terms
 from wanflow._settings import (
@@ -416,4 +416,4 @@ class AsyncClient(ClientView):
         await self.close()
 
     def _crowd(self, tasks: Iterable[AsyncTask | str]) -> list[AsyncTask]:
-        return [task if isinstance(task, AsyncTask) else self.task(task) for task in tasks]
+        return members(tasks, self.task)

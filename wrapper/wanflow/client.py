@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
 from wanflow._core.arguments import checked_id
-from wanflow._crowd import failure_of, heard, known, seen_by, stretch_of
+from wanflow._crowd import failure_of, heard, known, members, seen_by, stretch_of
 from wanflow._drive import SyncDriver
 from wanflow._flows.order import Terms
 from wanflow._settings import (
@@ -415,4 +415,4 @@ class Client(ClientView):
         self.close()
 
     def _crowd(self, tasks: Iterable[Task | str]) -> list[Task]:
-        return [task if isinstance(task, Task) else self.task(task) for task in tasks]
+        return members(tasks, self.task)

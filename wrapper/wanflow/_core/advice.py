@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from wanflow._core.local_files import linked
 from wanflow.spec.document import is_object
-from wanflow.spec.keywords import EFFECTIVE_WHEN, RESTS_ON
+from wanflow.spec.keywords import AUDIO_FILE, EFFECTIVE_WHEN, IMAGE_FILE, RESTS_ON
+from wanflow.spec.public_url import why_not_public
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def advice(model: Model, body: Mapping[str, Any]) -> list[str]:
-    """List what of a request will have no effect, each with the documents' sentence."""
-    return list(_of_object(model, body, model.schema, body, ""))
+    """List what of a request will have no effect, or names a file that the API can't fetch."""
+    return [*_of_object(model, body, model.schema, body, ""), *_of_links(model, body)]
 
 
 def _of_object(
@@ -41,3 +43,24 @@ def _sentence(name: str, other: str, wanted: Any, rule: Mapping[str, Any]) -> st
     rests = rule.get(RESTS_ON, {}).get(EFFECTIVE_WHEN)
     quote = f' (the documents: "{rests}")' if rests else ""
     return f"{name} has no effect unless {other} is {json.dumps(wanted)}{quote}"
+
+
+def _of_links(model: Model, body: Mapping[str, Any]) -> Iterator[str]:
+    """Name links to input files that lead nowhere from outside: the task is charged, and fails."""
+    for name, rule in model.parameters.items():
+        if name not in body or not (IMAGE_FILE in rule or AUDIO_FILE in rule):
+            continue
+        for index, link in linked(rule, body[name]):
+            reason = _why_not_fetched(link)
+            if reason:
+                place = name if index is None else f"{name}[{index}]"
+                yield f"{place} is fetched by the API's own servers, and {reason} (got {link!r})"
+
+
+def _why_not_fetched(link: object) -> str | None:
+    scheme, found, _ = link.partition("://") if isinstance(link, str) else ("", "", "")
+    if not found:
+        return None
+    if scheme.lower() not in {"http", "https"}:
+        return f"those can't read {scheme!r} links from outside"
+    return why_not_public(str(link))

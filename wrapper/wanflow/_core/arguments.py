@@ -1,4 +1,4 @@
-"""What users hand in beside requests, checked: task ids and times."""
+"""What users hand in beside requests, checked: task ids, idempotency keys and times."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from wanflow.errors import ConfigurationError, InvalidRequest
 
 _ID = re.compile(r"[A-Za-z0-9._~:-]{1,256}", re.ASCII)
+# As the newer client of the same family sends them; a header could carry little else.
+_KEY = re.compile(r"[A-Za-z0-9._-]{16,96}", re.ASCII)
 _SHOWN = 60
 
 
@@ -22,12 +24,26 @@ def checked_id(task_id: object) -> str:
     return task_id
 
 
-def checked_seconds(timeout: float) -> float:
+def checked_key(key: object) -> str:
+    """Return an idempotency key.
+
+    Raises:
+        InvalidRequest: it can't be one.
+    """
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        shown = repr(key)[:_SHOWN]
+        raise InvalidRequest(
+            f"idempotency_key must have 16 to 96 characters of A-Z a-z 0-9 . _ - (got {shown})"
+        )
+    return key
+
+
+def checked_seconds(timeout: object) -> float:
     """Return a time to wait, in seconds.
 
     Raises:
-        ConfigurationError: it is negative or has no end.
+        ConfigurationError: it is no number, negative or without an end.
     """
-    if not 0 <= timeout < float("inf"):
-        raise ConfigurationError(f"timeout must be 0 or more seconds, and finite (got {timeout})")
+    if not isinstance(timeout, int | float) or not 0 <= timeout < float("inf"):
+        raise ConfigurationError(f"timeout must be 0 or more seconds, and finite (got {timeout!r})")
     return timeout

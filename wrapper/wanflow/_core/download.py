@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Reply
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-GONE = frozenset({403, 404, 410})
-"""What servers of signed links answer when a link is past its time."""
+GONE = 410
+"""What a server answers that knows for sure that a link is past its time."""
+EXPIRED = frozenset({403, 404, GONE})
+"""What servers of signed links answer when a link is past its time, and at other times, too."""
 
 _EXTENSIONS = {
     "image/png": ".png",

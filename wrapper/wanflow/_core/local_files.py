@@ -38,7 +38,7 @@ def local_files(
         LocalFile(name, index, Path(cast("str", value)), rule)
         for name, rule in model.parameters.items()
         if name in body
-        for index, value in _linked(rule, body[name])
+        for index, value in linked(rule, body[name])
         if isinstance(value, os.PathLike) or not (paths_only or _is_url(value))
     )
 
@@ -59,7 +59,8 @@ def with_links(
     return changed
 
 
-def _linked(rule: Json, value: Any) -> Iterator[tuple[int | None, Any]]:
+def linked(rule: Json, value: Any) -> Iterator[tuple[int | None, Any]]:
+    """Give what stands where a rule wants links, with its place where that is a list."""
     if rule.get("format") == "uri":
         yield None, value
     elif rule.get("items", {}).get("format") == "uri" and (

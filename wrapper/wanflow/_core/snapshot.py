@@ -79,7 +79,9 @@ def decode(content: bytes) -> Any:
     try:
         return json.loads(content)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError("its body nests too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"its body is no JSON ({error})") from None
 
 
 def read_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
@@ -90,11 +92,11 @@ def read_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
     """
     body = decode(content)
     if not isinstance(body, dict):
-        raise ValueError("the body is no JSON object")  # noqa: TRY004 - one kind for the caller
+        raise ValueError("its body is no JSON object")  # noqa: TRY004 - one kind for the caller
     raw = cast("dict[str, Any]", body)
     name = _text(raw, "id") or task_id
     if name is None:
-        raise ValueError("the body has no task id")
+        raise ValueError("its body has no task id")
     status = (_text(raw, "status") or "").lower()
     info = _object(raw, "task_info")
     return Snapshot(

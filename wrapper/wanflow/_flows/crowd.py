@@ -12,7 +12,7 @@ from wanflow._core import pacing
 from wanflow._core.callbacks import steady
 from wanflow._core.effects import Done, Emit, Rung, Start, alone, draw, join, now
 from wanflow._core.failure import task_failed
-from wanflow._flows.waiting import about, look, tell, timed_out
+from wanflow._flows.waiting import about, about_all, look, tell, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,6 +97,13 @@ def wait_many(
         one = _Waiting(index, question, question.track(start), None)
         crowd.waiting.setdefault(question.task_id, []).append(one)
         crowd.expect(one, start.ticks)
+    with about_all(crowd.waiting):
+        yield from _until_all_ended(crowd, timeout, at_once, on_update, ended)
+
+
+def _until_all_ended(
+    crowd: _Crowd, timeout: float, at_once: int, on_update: OnUpdate, ended: Tell
+) -> Flow[None]:
     news: list[tuple[_Waiting, Outcome]] = []
     last = False
     while crowd.waiting or news:

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from wanflow import errors
 from wanflow._core.download import (
+    EXPIRED,
     GONE,
     Body,
     Progress,
@@ -197,7 +198,8 @@ def _trouble(part: PartFile, trouble: str | None) -> str:
 def _refused(
     parcel: Parcel, url: str, reason: str, status: int, unix: float
 ) -> errors.DownloadFailed:
-    if status in GONE and parcel.expires is not None and unix >= parcel.expires:
+    past = parcel.expires is not None and unix >= parcel.expires
+    if status == GONE or (status in EXPIRED and past):
         return errors.LinkExpired(
             f"{url} has expired: links live for 24 hours, and its server answered {status}",
             url=url,

@@ -18,7 +18,7 @@ from wanflow._core.script import Script
 from wanflow._core.snapshot import Snapshot, read_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Collection, Generator
 
     from wanflow._core.budget import Budget
     from wanflow._core.effects import Effect, Flow, Instant, Request
@@ -30,6 +30,8 @@ _log = logging.getLogger("wanflow")
 # These end a wait: what they say of the key, the account or the id will not change by itself.
 _FINAL = frozenset({400, 401, 402, 403, 404})
 _TOO_MANY = 429
+# So many ids are written out where a wait for many is broken off.
+_NAMED = 20
 
 
 @frozen
@@ -148,6 +150,25 @@ def about(task_id: str) -> Generator[None]:
             error.task_id = task_id  # type: ignore[attr-defined]
         if not isinstance(error, errors.WanflowError):
             error.add_note(f"client.task({task_id!r}) takes the task up again")
+        raise
+
+
+@contextmanager
+def about_all(waiting: Collection[str]) -> Generator[None]:
+    """See to it that whatever is raised inside has `task_ids`: those that had not ended by then."""
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        left = tuple(waiting)
+        error.task_ids = left  # type: ignore[attr-defined]
+        if left and not isinstance(error, errors.WanflowError):
+            shown = ", ".join(left[:_NAMED]) + (", …" if len(left) > _NAMED else "")
+            error.add_note(
+                f"tasks that had not ended: {shown}; client.wait_all(error.task_ids) takes them "
+                "up again"
+            )
         raise
 
 
