@@ -112,6 +112,43 @@ def test_the_file_is_bounded(path) -> None:
     assert found.count(200) == 3
 
 
+def test_the_file_forgets_what_the_mock_forgets(path) -> None:
+    """Tasks go after a week of the clock, silent accounts after four, from the file as well."""
+    with MockServer(state=path, clock=VirtualClock()) as server:
+        with client_of(server, "silent") as http:
+            submit(http)
+        for _ in range(5):
+            server.clock.advance(7 * 24 * 3600 + 1)
+            with client_of(server, "busy") as http:
+                submit(http)
+        server.accounts.of("another")
+    with sqlite3.connect(path) as db:
+        kept = {
+            name: db.execute(f"SELECT * FROM {name}").fetchall() for name in ("tasks", "accounts")
+        }
+    db.close()
+    assert {name: len(rows) for name, rows in kept.items()} == {"tasks": 1, "accounts": 2}
+    with MockServer(state=path, clock=VirtualClock()) as server:
+        assert len(server.gateway.tasks) == 1
+
+
+def test_what_could_not_be_written_is_written_later(path, monkeypatch) -> None:
+    """A disk that is full for a while loses nothing."""
+    with MockServer(state=path) as server, client_of(server) as http:
+        state = server.app.state
+        assert state is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(state, "path", path / "nowhere")
+            task = submit(http).json()["id"]
+            for _ in range(1000):
+                if state.problem:
+                    break
+                http.get("/nothing")
+            assert "unable to open" in state.problem
+    with MockServer(state=path) as server, client_of(server) as http:
+        assert http.get(f"/v1/tasks/{task}").status_code == 200
+
+
 def test_a_killed_server_has_written_what_is_older_than_a_moment(path) -> None:
     """Even without an orderly end, hardly anything is lost."""
     command = [sys.executable, "-u", "-m", "wanflow.mock", "--port", "0", "--state", str(path)]

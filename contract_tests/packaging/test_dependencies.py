@@ -62,7 +62,7 @@ class TestDeclared:
     @pytest.mark.parametrize(
         ("folder", "extras"),
         [
-            ("wrapper/wanflow", ["", "aiohttp", "cli", "mock", "media", "spec"]),
+            ("wrapper/wanflow", ["", "aiohttp", "cli", "mock", "media", "spec", "webhooks"]),
             ("generated/wanflow_client", [""]),
             ("contract_tests", ["", "cli", "mock", "media", "spec", "test", "dev"]),
         ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ class StateUnusable(ValueError):
 class StateFile:
     """The file of one mock; two at a time would overwrite each other's tasks.
 
+    `problem` is why the latest attempt to write failed, empty where it didn't.
+
     Raises:
         StateUnusable: it is no file of this version of the mock.
     """
@@ -48,6 +51,7 @@ class StateFile:
     path: Path
     gateway: Gateway = field(repr=False)
     accounts: Accounts = field(repr=False)
+    problem: str = ""
     _changed: set[Task] = field(factory=set["Task"], repr=False)
     _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
@@ -80,25 +84,37 @@ class StateFile:
             self._timer = self._loop.call_later(_DELAY, self.save)
 
     def save(self) -> None:
-        """Write what has changed."""
+        """Write what has changed; what can't be written now is kept for the next time."""
         self._timer = None
         changed, self._changed = self._changed, set()
-        digests = self.accounts.digests()
-        with closing(sqlite3.connect(self.path)) as db, db:
-            db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?)", (self.gateway.clock.now(),))
-            db.executemany(
-                "INSERT OR REPLACE INTO accounts VALUES (?, ?)",
-                [(digest, json.dumps(account_record(one))) for one, digest in digests.items()],
-            )
-            db.executemany(
-                "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?)",
-                [_row(task, digests[task.account]) for task in changed if task.account in digests],
-            )
-            db.execute(
-                "DELETE FROM tasks WHERE id NOT IN "
-                "(SELECT id FROM tasks ORDER BY created DESC LIMIT ?)",
-                (self.gateway.tasks.most,),
-            )
+        try:
+            with closing(sqlite3.connect(self.path)) as db, db:
+                self._write(db, changed)
+            self.problem = ""
+        except sqlite3.Error as error:
+            self.problem = str(error)
+            self._changed |= changed
+            print(f"wanflow mock: {self.path} can't be written: {error}", file=sys.stderr)  # noqa: T201
+
+    def _write(self, db: sqlite3.Connection, changed: set[Task]) -> None:
+        """Write tasks and all accounts, and forget what the mock has forgotten."""
+        digests, now = self.accounts.digests(), self.gateway.clock.now()
+        db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?)", (now,))
+        db.execute("DELETE FROM accounts")
+        db.executemany(
+            "INSERT INTO accounts VALUES (?, ?)",
+            [(digest, json.dumps(account_record(one))) for one, digest in digests.items()],
+        )
+        db.executemany(
+            "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?)",
+            [_row(task, digests[task.account]) for task in changed if task.account in digests],
+        )
+        db.execute(
+            "DELETE FROM tasks WHERE created < ? OR account NOT IN "
+            "(SELECT digest FROM accounts) OR id NOT IN "
+            "(SELECT id FROM tasks ORDER BY created DESC LIMIT ?)",
+            (now - self.gateway.tasks.lifetime, self.gateway.tasks.most),
+        )
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         (version,) = db.execute("PRAGMA user_version").fetchone()
