@@ -89,3 +89,9 @@ def test_no_text_breaks_the_reading(rows: list[str]) -> None:
     for read in (read_jsonl, read_csv):
         for found in read([f"{row}\n" for row in rows], FORM):
             assert isinstance(found, Line | Fault)
+
+
+def test_a_member_that_is_there_twice_is_a_fault() -> None:
+    """Of two of a name, nobody knows which is meant, and one would be dropped unsaid."""
+    (found,) = read_jsonl(['{"prompt": "a", "prompt": "b"}'], FORM)
+    assert "'prompt' is there twice" in str(found)

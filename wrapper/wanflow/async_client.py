@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
+import anyio
+
 from wanflow._core.arguments import checked_id
 from wanflow._crowd import failure_of, heard, known, members, seen_by, stretch_of
 from wanflow._drive import AsyncDriver
@@ -413,7 +415,9 @@ class AsyncClient(ClientView):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        # Whoever is cancelled has connections to close all the same.
+        with anyio.CancelScope(shield=True):
+            await self.close()
 
     def _crowd(self, tasks: Iterable[AsyncTask | str]) -> list[AsyncTask]:
         return members(tasks, self.task)

@@ -8,7 +8,6 @@ import shlex
 import signal
 import sys
 from contextlib import suppress
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,8 +161,15 @@ class _Job:
                 in_flight=options["in_flight"],
                 stop=self.stop,
                 on_tally=self.progress.show,
-                on_outcome=partial(_tell, as_json=options["as_json"]),
+                on_outcome=self._tell_json if options["as_json"] else self._tell_paths,
             )
+
+    def _tell_json(self, outcome: Outcome) -> None:
+        click.echo(json.dumps({"event": "job", **facts_of(outcome)}))
+
+    def _tell_paths(self, outcome: Outcome) -> None:
+        for file in outcome.files:
+            self.progress.path(str(file.path))
 
     async def _heed_signals(self, scope: anyio.CancelScope) -> None:
         """Begin nothing more after the first Ctrl-C, and leave at once after the second."""
@@ -199,14 +205,6 @@ def _read(options: Mapping[str, Any]) -> list[Line | Fault]:
 def _progress(*, as_json: bool) -> Progress:
     lively = not as_json and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return Screen() if lively and find_spec("rich") else Lines(to_stderr)
-
-
-def _tell(outcome: Outcome, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({"event": "job", **facts_of(outcome)}))
-        return
-    for file in outcome.files:
-        click.echo(str(file.path))
 
 
 def _end(report: Report, *, stopped: bool, as_json: bool) -> int:

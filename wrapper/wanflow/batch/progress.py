@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -66,6 +67,10 @@ class Progress(Protocol):
         """Say something beside it."""
         ...
 
+    def path(self, text: str) -> None:
+        """Print where a file is, for whoever reads stdout."""
+        ...
+
 
 class Lines:
     """Writes a line to stderr every few seconds, where something has changed."""
@@ -98,6 +103,10 @@ class Lines:
         """Write a line."""
         self._write(text)
 
+    def path(self, text: str) -> None:
+        """Print a line."""
+        click.echo(text)
+
     def _say(self, tally: Tally) -> None:
         line = sentence_of(tally, self._speed)
         if line != self._said:
@@ -112,10 +121,12 @@ class Screen:
         from rich.console import Console  # noqa: PLC0415 - an extra
         from rich.live import Live  # noqa: PLC0415
 
-        console = Console(stderr=True, markup=False, highlight=False)
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
+        # It is asked for what to draw as soon as there is a live display.
         self._speed = Speed()
         self._tally: Tally | None = None
+        self._apart = not sys.stdout.isatty()
+        console = Console(stderr=True, markup=False, highlight=False)
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -133,8 +144,14 @@ class Screen:
         """Write a line above the screen."""
         self._live.console.print(text)
 
+    def path(self, text: str) -> None:
+        """Print a line, unless it would run into the screen: the report has it, too."""
+        if self._apart:
+            click.echo(text)
+
     def _render(self) -> Any:
         from rich.console import Group  # noqa: PLC0415
+        from rich.padding import Padding  # noqa: PLC0415
         from rich.progress_bar import ProgressBar  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
@@ -142,7 +159,8 @@ class Screen:
         if tally is None:
             return Text("checking every line …")
         return Group(
-            ProgressBar(total=max(1, tally.total), completed=tally.done),
+            # A bar ends no line of its own.
+            Padding(ProgressBar(total=max(1, tally.total), completed=tally.done), 0),
             Text(sentence_of(tally, self._speed)),
             *(Text(f"! {_short(trouble)}", style="yellow") for trouble in tally.troubles),
         )

@@ -48,7 +48,7 @@ def read_jsonl(text: Iterable[str], form: Form) -> Iterator[Line | Fault]:
         if not line.strip():
             continue
         try:
-            found: Any = json.loads(line)
+            found: Any = json.loads(line, object_pairs_hook=_once_each)
         except (ValueError, RecursionError) as error:
             yield Fault(number, f"it is not JSON: {error}")
             continue
@@ -56,6 +56,15 @@ def read_jsonl(text: Iterable[str], form: Form) -> Iterator[Line | Fault]:
             yield make_line(number, cast("dict[str, Any]", found), form)
         else:
             yield Fault(number, "it is no JSON object")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members; of two of a name, nobody knows which is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name in found if sum(name == other for other, _ in pairs) > 1)
+        raise ValueError(f"{twice!r} is there twice")
+    return found
 
 
 def read_csv(text: Iterable[str], form: Form) -> Iterator[Line | Fault]:
