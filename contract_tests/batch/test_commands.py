@@ -115,11 +115,24 @@ def test_a_file_that_is_no_batch_gets_a_sentence(shell: Shell, content: bytes | 
 def test_what_is_not_done_is_told_with_an_exit_code_and_how_to_go_on(
     shell: Shell, model: str
 ) -> None:
-    """Some failed: the code is another than for all done, and the table says which."""
+    """Another code than for all done, a table of what failed, and a command where it helps."""
     write(shell.folder, model, "a", "[mock:fail=invalid_parameters]")
     _, err = shell("jobs.jsonl", "-o", "out", code=15)
     assert "line     2  failed" in err
-    assert "wanflow batch jobs.jsonl -o out" in err
+    assert "takes up" not in err
+    write(shell.folder, model, "b", "c")
+    _, err = shell("jobs.jsonl", "-o", "out", "--max-credits", "0", code=15)
+    assert "wanflow batch jobs.jsonl -o out --max-credits 0" in err
+
+
+def test_a_report_that_cannot_be_written_hides_no_outcome(shell: Shell, model: str) -> None:
+    """Where the disk refuses the pages, what became of the jobs is told all the same, and why."""
+    (shell.folder / "out" / "report.json").mkdir(parents=True)
+    write(shell.folder, model, "a")
+    out, err = shell("jobs.jsonl", "-o", "out", code=15)
+    assert len(out.split()) == 1
+    assert "1 saved" in err
+    assert "report.json can't be written" in err
 
 
 def test_one_ctrl_c_begins_nothing_more_and_says_how_to_go_on(

@@ -219,10 +219,12 @@ def _end(report: Report, *, stopped: bool, as_json: bool) -> int:
     counts = ", ".join(f"{count} {end}" for end, count in report.counts.items())
     why = f"; {report.stopped}" if report.stopped else ""
     to_stderr(printable(f"{counts}; {report.spent:g} credits{why}"))
-    to_stderr(printable(f"{report.folder / 'report.json'}  {report.folder / 'index.html'}"))
-    if report.complete:
+    pages = f"{report.folder / 'report.json'}  {report.folder / 'index.html'}"
+    to_stderr(printable(report.trouble or pages))
+    if report.open:
+        to_stderr(f"this takes up what isn't done:\n  {_again()}")
+    if report.complete and not report.trouble:
         return 0
-    to_stderr(f"this takes up what isn't done:\n  {_again()}")
     return _INTERRUPTED if stopped else UNDONE
 
 

@@ -12,7 +12,7 @@ from wanflow.batch.line import Fault, Line
 from wanflow.batch.planning import plan
 from wanflow.batch.prices import Prices
 from wanflow.batch.reading import Form, make_line
-from wanflow.batch.report import Report, write_report
+from wanflow.batch.report import Report, keep, write_report
 from wanflow.batch.sheet import write_sheet
 from wanflow.batch.steps import Steps
 from wanflow.batch.terms import DEFAULT_IN_FLIGHT, Stop, Terms
@@ -35,7 +35,7 @@ def do_batch(
     Raises:
         InvalidBatch: a line is wrong; all that is wrong is listed, and nothing was sent.
         ConfigurationError: there is no ledger.
-        LedgerError: the ledger can't be read, or the report not be written.
+        LedgerError: the ledger can't be read.
     """
     ledger = work.recording.recorder
     if not isinstance(ledger, Ledger):
@@ -51,9 +51,7 @@ def do_batch(
         (yield from now()).ticks - start,
         engine.halted,
     )
-    yield from act(lambda: write_report(report))
-    yield from act(lambda: write_sheet(report))
-    return report
+    return (yield from act(lambda: keep(report, write_report, write_sheet)))
 
 
 def make_terms(

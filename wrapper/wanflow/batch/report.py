@@ -7,13 +7,13 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from wanflow.batch.item import End, Outcome
 from wanflow.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -22,7 +22,8 @@ class Report:
     """The outcomes of a batch in the order of its lines.
 
     `stopped` says why jobs were left unsent, empty where none was; `spent` are the credits of all
-    runs of the batch so far, `seconds` those that this run took.
+    runs of the batch so far, `seconds` those that this run took. `trouble` says why the pages
+    beside the files could not be written, empty where they were.
     """
 
     folder: Path
@@ -30,11 +31,17 @@ class Report:
     spent: float
     seconds: float
     stopped: str = ""
+    trouble: str = ""
 
     @property
     def complete(self) -> bool:
         """Whether every job is done and its files are saved."""
         return all(outcome.end is End.SAVED for outcome in self.outcomes)
+
+    @property
+    def open(self) -> bool:
+        """Whether another run has something left to do."""
+        return not {End.OPEN, End.UNSENT, End.TAKEN}.isdisjoint(self.counts)
 
     @property
     def counts(self) -> Counter[End]:
@@ -97,6 +104,16 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise LedgerError(f"{path} can't be written: {error.strerror}", path=str(path)) from error
+
+
+def keep(report: Report, *pages: Callable[[Report], Path]) -> Report:
+    """Write pages; where the disk refuses them, the report itself is still there and says so."""
+    try:
+        for write in pages:
+            write(report)
+    except LedgerError as error:
+        return evolve(report, trouble=str(error))
+    return report
 
 
 def write_report(report: Report) -> Path:

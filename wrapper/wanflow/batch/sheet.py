@@ -29,6 +29,7 @@ figure { margin: 0; border: 1px solid #8885; border-radius: .5rem; overflow: hid
 img, video { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #8882 }
 figcaption { padding: .6rem .8rem; overflow-wrap: anywhere }
 figcaption small { opacity: .75 } .failed, .uncertain { color: #b3261e } p { margin: .3rem 0 }
+@media (prefers-color-scheme: dark) { .failed, .uncertain { color: #f2b8b5 } }
 """
 
 
