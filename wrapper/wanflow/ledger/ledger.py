@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from hashlib import file_digest
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wanflow._core.snapshot import Snapshot
 
 _LONGEST_REASON = 500
+_CHUNK = 64 * 1024
 _NOT_HELD = Path()
 
 # The states in which a job takes what is told of it.
@@ -242,9 +243,12 @@ def _seen(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _file(place: int, path: Path) -> File:
-    with path.open("rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
-        return File(place, path, file.tell(), digest)
+    digest, size = sha256(), 0
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return File(place, path, size, digest.hexdigest())
 
 
 def _absolute(folder: Path | None) -> Path | None:
