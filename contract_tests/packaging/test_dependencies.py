@@ -64,7 +64,7 @@ class TestDeclared:
         [
             ("wrapper/wanflow", ["", "aiohttp", "cli", "mock", "media", "spec", "webhooks"]),
             ("generated/wanflow_client", [""]),
-            ("contract_tests", ["", "cli", "mock", "media", "spec", "test", "dev"]),
+            ("contract_tests", ["", "cli", "mock", "media", "spec", "webhooks", "test", "dev"]),
         ],
     )
     def test_imports(
