@@ -1,23 +1,68 @@
 """Compare schedules of looks on every model of tasks: `python -m benchmarks.pacing`.
 
-Simulated, so the same on every machine. Without arguments the means over all models; with
-`models`, this library's figures for each.
+Simulated, so the same on every machine. Without arguments the means over all models, on the tasks
+that the rule was chosen on; with `--unseen` what it gives on tasks that it wasn't; with `models`
+this library's figures for each model.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from statistics import mean
 
-from benchmarks.pacing.schedules import PEERS, Score, by_rule, by_schedule
-from benchmarks.pacing.tasks import MODELS, SimulatedTask, tasks
+from benchmarks.pacing.schedules import PEERS, YARDSTICK, Score, by_rule, by_schedule
+from benchmarks.pacing.tasks import DURATIONS, MODELS, SimulatedTask, tasks
 
-COUNT, SEEDS = 60, (0, 1, 2)
+Model = tuple[str, str, str]
+Seeds = tuple[int, ...]
+
+COUNT = 60
+SEEN: Seeds = (0, 1, 2)
+"""The seeds whose tasks the table is of."""
+UNSEEN: tuple[Seeds, ...] = tuple((seed, seed + 1, seed + 2) for seed in range(1000, 1018, 3))
+"""Seeds that no figure of the rule was chosen on."""
 
 
-def drawn(model: tuple[str, str, str]) -> list[SimulatedTask]:
+def drawn(model: Model, seeds: Seeds = SEEN) -> list[SimulatedTask]:
     """Return the tasks of a model that the figures are of."""
-    return [task for seed in SEEDS for task in tasks(model, COUNT, seed)]
+    return [task for seed in seeds for task in tasks(model, COUNT, seed)]
+
+
+@cache
+def ours(seeds: Seeds) -> dict[Model, Score]:
+    """Return this library's score on each model."""
+    return {model: by_rule(drawn(model, seeds)) for model in MODELS}
+
+
+@cache
+def peers(seeds: Seeds) -> dict[str, dict[str, Score]]:
+    """Return each peer's score for each way of taking time; they look at nothing else."""
+    return {
+        name: {
+            duration: by_schedule(schedule, drawn((duration, "absent", "smooth"), seeds))
+            for duration in DURATIONS
+        }
+        for name, schedule in PEERS.items()
+    }
+
+
+def shares(seeds: Seeds) -> tuple[float, float]:
+    """Return our looks and our lag as shares of those of the yardstick, over all models."""
+    yard = peers(seeds)[YARDSTICK].values()
+    scores = ours(seeds).values()
+    looks = mean(one.polls for one in scores) / mean(one.polls for one in yard)
+    return looks, mean(one.lag for one in scores) / mean(one.lag for one in yard)
+
+
+def beaten(seeds: Seeds) -> list[str]:
+    """Return the models on which a peer has both fewer looks and less lag, and which peer."""
+    return [
+        f"{' / '.join(model)}: {name}"
+        for model, score in ours(seeds).items()
+        for name, peer in peers(seeds).items()
+        if peer[model[0]].polls < score.polls and peer[model[0]].lag < score.lag
+    ]
 
 
 def show(name: str, scores: list[Score]) -> None:
@@ -26,16 +71,28 @@ def show(name: str, scores: list[Score]) -> None:
     print(f"{name:<55}{polls:9.2f}{lag:9.2f}")
 
 
+def show_shares(seeds: Seeds) -> None:
+    """Print one line for a set of seeds, and one for each model that is lost on it."""
+    looks, lag = shares(seeds)
+    print(f"seeds {seeds}: {looks:.1%} of the looks of {YARDSTICK}, at {lag:.1%} of its lag")
+    for line in beaten(seeds):
+        print(f"  beaten on {line}")
+
+
 def main() -> None:
     """Print the table."""
-    ours = {model: by_rule(drawn(model)) for model in MODELS}
+    if sys.argv[1:] == ["--unseen"]:
+        for seeds in UNSEEN:
+            show_shares(seeds)
+        return
     if sys.argv[1:] == ["models"]:
-        for model, score in ours.items():
+        for model, score in ours(SEEN).items():
             show(" / ".join(model), [score])
-    show("wanflow", list(ours.values()))
-    for name, schedule in PEERS.items():
-        show(name, [by_schedule(schedule, drawn(model)) for model in MODELS])
+    show("wanflow", list(ours(SEEN).values()))
+    for name, by_duration in peers(SEEN).items():
+        show(name, list(by_duration.values()))
     show("the floor", [Score(1, 0)])
+    show_shares(SEEN)
 
 
 if __name__ == "__main__":

@@ -76,11 +76,12 @@ def by_schedule(intervals: Intervals, drawn: list[SimulatedTask], seed: int = 0)
 
 
 def by_rule(drawn: list[SimulatedTask], seed: int = 0) -> Score:
-    """Play tasks by the library's own rule; its first look is at once, and counts."""
+    """Play tasks by the library's own rule, from their submission on."""
     chance = Random(seed)
     polls, lag = 0, 0.0
     for task in drawn:
-        track, at = Track(0.0, estimate=task.estimate), 0.0
+        track = Track(0.0, estimate=task.estimate)
+        at = track.first(0.0, chance.random())
         polls += 1
         while at < task.seconds:
             track = track.after(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from contract_tests.core.stage import LOST, TASK_ID, UNREACHED, Stage, in_turn, reply, task
+from contract_tests.core.stage import BIRTH, LOST, TASK_ID, UNREACHED, Stage, in_turn, reply, task
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -224,3 +224,32 @@ def test_an_interrupt_carries_the_id() -> None:
         flow.throw(Stop())
     assert caught.value.task_id == TASK_ID
     assert any(TASK_ID in note for note in caught.value.__notes__)
+
+
+@given(
+    age=st.floats(0.001, 100),
+    estimate=st.none() | st.floats(1, 600),
+    chance=st.floats(0, 1, exclude_max=True),
+    timeout=st.floats(0, 900),
+)
+def test_the_answer_to_a_submission_is_a_look(
+    age: float, estimate: float | None, chance: float, timeout: float
+) -> None:
+    """A wait that follows its submission begins with the pause that any look is followed by."""
+    asked = Question(TASK_ID, REQUEST, Budget(FREE), BIRTH - age, estimate)
+    stage = Stage(in_turn([task("completed")]), chance=chance)
+    stage.play(wait(asked, timeout=timeout, on_update=None))
+    slept = stage.slept[0] if stage.slept else 0.0
+    assert slept <= timeout
+    assert age + slept >= min(4, age + timeout) or estimate is not None
+    assert slept == 0 or age + slept <= 30
+    assert len(stage.sent) == 1
+
+
+@pytest.mark.parametrize("submitted", [None, BIRTH - 1e6, BIRTH + 10, BIRTH - 40])
+def test_a_task_of_unknown_age_is_looked_at_at_once(submitted: float | None) -> None:
+    """So is an old one, and one that a clock that is wrong makes older or younger than it is."""
+    asked = Question(TASK_ID, REQUEST, Budget(FREE), submitted)
+    stage = Stage(in_turn([task("completed")]))
+    stage.play(wait(asked, timeout=60, on_update=None))
+    assert stage.slept == []

@@ -283,3 +283,26 @@ def test_the_key_goes_to_the_api_alone(colour: Any, tmp_path: Any) -> None:
             assert server.headers(0)["authorization"] == f"Bearer {KEY}"
             assert "authorization" not in first.headers(0)
             assert "authorization" not in files.headers(0)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_task_is_not_looked_at_as_soon_as_it_is_submitted(many: bool, colour: Any) -> None:
+    """The answer to the submission counts as a look; the next comes when the end is expected."""
+    took: list[float] = []
+
+    def ended(connection: Any) -> bool:
+        took.append(time.monotonic() - begun)
+        return task("completed")(connection)
+
+    info = {"created": int(time.time()), "task_info": {"estimated_time": 2}}
+    taken = answers(200, {"id": ID, "status": "pending", **info})
+    with RudeServer(post=[taken], get=[ended]) as server:
+        client = quick(colour, server)
+        begun = time.monotonic()
+        submitted = colour.do(client.submit, body())
+        if many:
+            colour.do(client.wait_all, [submitted])
+        else:
+            colour.do(submitted.wait)
+    assert len(took) == 1
+    assert took[0] > 0.8

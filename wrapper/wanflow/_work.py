@@ -239,7 +239,7 @@ class Work:
             task_id,
             _gateway.query(self.catalog, task_id),
             self._budget,
-            submitted=None if known is None else known.created,
+            submitted=None if known is None or known.ended else known.created,
             estimate=None if known is None else known.estimated_time,
         )
 

@@ -94,9 +94,11 @@ def wait_many(
     start = yield from now()
     crowd = _Crowd(questions[0].budget, start.ticks + timeout, stretch)
     for index, question in enumerate(questions):
-        one = _Waiting(index, question, question.track(start), None)
+        track = question.track(start)
+        one = _Waiting(index, question, track, None)
         crowd.waiting.setdefault(question.task_id, []).append(one)
-        crowd.expect(one, start.ticks)
+        first = question.first(start, track, (yield from draw()))
+        crowd.expect(one, start.ticks + first)
     with about_all(crowd.waiting):
         yield from _until_all_ended(crowd, timeout, at_once, on_update, ended)
 

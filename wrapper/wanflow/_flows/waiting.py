@@ -38,7 +38,8 @@ _NAMED = 20
 class Question:
     """A task to be asked about: the request that does, and what is known of it so far.
 
-    `submitted` is in unix seconds, `estimate` in seconds from the submission.
+    `submitted` is in unix seconds, `estimate` in seconds from the submission; both come with the
+    answer to it, which counts as a look.
     """
 
     task_id: str
@@ -50,6 +51,11 @@ class Question:
     def track(self, instant: Instant) -> Track:
         """Begin to follow the task."""
         return Track(instant.ticks, estimate=self.estimate).submitted(instant, self.submitted)
+
+    def first(self, instant: Instant, track: Track, chance: float) -> float:
+        """Return the seconds until the first look: none where nobody knows how old the task is."""
+        known = self.submitted is not None and track.begun < instant.ticks
+        return track.first(instant.ticks, chance) if known else 0.0
 
 
 def query(request: Request, task_id: str) -> Flow[Snapshot]:
@@ -87,6 +93,9 @@ def wait(question: Question, *, timeout: float, on_update: OnUpdate) -> Flow[Sna
         start = yield from now()
         deadline, track = start.ticks + timeout, question.track(start)
         seen: Snapshot | None = None
+        first = question.first(start, track, (yield from draw()))
+        if first > 0:
+            yield from sleep(min(first, timeout), question.task_id)
         while True:
             yield from _turn(question.budget, deadline)
             found, asked = yield from look(question)

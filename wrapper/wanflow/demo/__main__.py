@@ -22,8 +22,9 @@ from wanflow.mock import MockServer, MockUnavailable
 if TYPE_CHECKING:
     from wanflow.demo.place import Gateway, Place
 
-# Long enough to watch, short enough to wait for.
-_SECONDS = 3.0
+# Long enough to watch, short enough to wait for. With a right estimate, nothing would be looked
+# at before its end, and no progress be seen.
+_PACE = "seconds=4,estimate=wrong"
 _DECLINED, _INTERRUPTED = 1, 130
 
 
@@ -57,7 +58,7 @@ def _on_the_mock(out: Path) -> None:
     if missing:
         click.echo(missing, err=True)
     try:
-        with MockServer(seconds=_SECONDS) as server:
+        with MockServer(pace=_PACE) as server:
             click.echo(f"The bundled mock is at {server.base_url}", err=True)
             _perform(Mock(server), out)
     except MockUnavailable as error:
