@@ -203,6 +203,7 @@ GLUED = (
     "Nova\n\n````yaml en/nova-1.json post /v1/videos/generations openapi: 3.1.0 info: title: x\n"
 )
 TWO = page("a: 1\n") + page("b: 2\n")
+GOOD = write_yaml(small())
 REFUSED: dict[str, tuple[str, str, str]] = {
     "a page without indentation": ("p.md", FLAT, r"p\.md, line 5: nothing lies inside `info`"),
     "a page without line breaks": ("p.txt", GLUED, r"p\.txt, line 3: .*line breaks are lost"),
@@ -247,8 +248,39 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "what OpenAPI forbids": (
         "a.yaml",
         write_yaml({**small(), "authorization": "Bearer x"}),
-        r"a\.yaml.*authorization",
+        r"a\.yaml, line 66: 'authorization' is no key of OpenAPI here, at #/authorization; remove",
     ),
+    "a key with a letter too few": (
+        "a.yaml",
+        GOOD.replace("      operationId:", "      operatonId:"),
+        r"line \d+: 'operatonId' is no key .*/post/operatonId; write operationId",
+    ),
+    "a rule of another type": (
+        "a.json",
+        json.dumps(small(seed={"type": "integer", "minimum": "many"}), indent=1),
+        r"a\.json, line \d+: 'many' is not of type 'number', at #/.*/properties/seed/minimum",
+    ),
+    "a document cut off": (
+        "a.yaml",
+        GOOD[: GOOD.index("    VideoGenerationResponse:")],
+        r"a\.yaml, line 25: \$ref '#/components/schemas/ErrorResponse' leads nowhere",
+    ),
+    "a reference to another file": (
+        "a.yaml",
+        GOOD.replace("'#/components/schemas/ErrorResponse'", "b.yaml#/ErrorResponse"),
+        r"a\.yaml, line \d+: \$ref 'b\.yaml#/ErrorResponse' leads out of the document",
+    ),
+    "references in a circle": (
+        "a.yaml",
+        write_yaml(
+            document(request("nova-1"), error={"$ref": "#/components/schemas/ErrorResponse"})
+        ),
+        r"a\.yaml, line \d+: \$ref '#/components/schemas/ErrorResponse' leads round in a circle",
+    ),
+    "a tab": ("a.yaml", GOOD.replace("  title:", "\ttitle:"), "line 3: .*spaces, not tabs"),
+    "a small JSON file": ("a.json", '{"openapi": "3.1.0"}', r"a\.json is not a whole OpenAPI"),
+    "half a character": ("a.json", '{"a": "\\ud800"}', r"a\.json: it holds half a character"),
+    "a number beyond all": ("a.json", '{"a": 1e999}', r"a\.json: 1e999 is more than any number"),
 }
 
 

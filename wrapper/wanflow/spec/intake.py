@@ -9,12 +9,13 @@ from attrs import evolve, field, frozen
 from wanflow.spec.build import build_from
 from wanflow.spec.call import calls_of
 from wanflow.spec.diff import compare
-from wanflow.spec.failures import Contradiction, Refused
+from wanflow.spec.failures import Contradiction, Refused, SpecFailure
 from wanflow.spec.lock import Entry, read_lock, write_lock
 from wanflow.spec.mending import mending_overlay
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.received import Received, files_of, read_received
 from wanflow.spec.replacement import Replacement
+from wanflow.spec.sentence import in_one_line
 from wanflow.spec.source import Source, read_sources
 
 if TYPE_CHECKING:
@@ -46,14 +47,18 @@ def import_documents(project: Project, paths: Iterable[Path]) -> list[Taken]:
     Raises:
         SpecFailure: one can't be read, or doesn't go together with the others.
     """
-    plan = plan_import(project, paths)
+    files = [file for path in paths for file in files_of(path)]
+    try:
+        plan = plan_import(project, files)
+    except SpecFailure as failure:
+        raise in_one_line(failure, [file.name for file in files]) from failure
     Replacement(plan.texts).commit()
     return plan.taken
 
 
-def plan_import(project: Project, paths: Iterable[Path]) -> Plan:
+def plan_import(project: Project, files: Iterable[Path]) -> Plan:
     """Say what taking documents in would write, and write nothing."""
-    received = [read_received(file) for path in paths for file in files_of(path)]
+    received = [read_received(file) for file in files]
     _refuse_twice(received)
     kept = {source.name: source for source in _present(project)}
     entries = read_lock(project.lock)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from wanflow.spec.check import check_sources
 from wanflow.spec.document import is_object
@@ -65,7 +66,7 @@ def read_received(path: Path) -> Received:
     if findings := check_sources([received.source]):
         first = findings[0]
         line = f", line {first.line}" if first.line else ""
-        raise Refused(f"{path.name}{line} #{first.pointer}: {first.problem}; {first.remedy}")
+        raise Refused(f"{path.name}{line}: {first.problem}, at #{first.pointer}; {first.remedy}")
     return Received(received.source, received.origin, (*done, *received.done))
 
 
@@ -85,12 +86,34 @@ def _text(path: Path) -> tuple[str, list[str]]:
 
 def _from_json(text: str, file: str, name: str) -> Received:
     try:
-        data = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        data = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite
+        )
+        json.dumps(data, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise Refused(f"{file}, line {error.lineno}: {error.msg}") from error
+    except UnicodeEncodeError as error:
+        raise Refused(f"{file}: it holds half a character (a lone surrogate)") from error
     except (ValueError, RecursionError) as error:
         raise Refused(f"{file}: {error}") from error
-    return Received(source_from_text(write_yaml(data), name), file, ("wrote its JSON as YAML",))
+    require_openapi(data, file)
+    source = source_from_text(write_yaml(data), name, file)
+    return Received(evolve(source, lines=_lines(text)), file, ("wrote its JSON as YAML",))
+
+
+def _lines(text: str) -> dict[str, int]:
+    """Return the lines of JSON, which nearly always is YAML too; nothing where it isn't."""
+    try:
+        return read_yaml(text, "").lines
+    except Refused:
+        return {}
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is more than any number that programs share")
+    return number
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -125,11 +148,11 @@ def _from_yaml(text: str, file: str, name: str, origin: str) -> Received:
     require_openapi(read.data, file)
     kept = text.lstrip("\n")
     if not read.ambiguous:
-        return Received(source_from_text(kept, name), origin)
+        return Received(source_from_text(kept, name, file), origin)
     mended = mend_ambiguous(text, read).lstrip("\n")
     shown = ", ".join(sorted({scalar.text for scalar in read.ambiguous}))
     done = (f"quoted what YAML loaders read differently ({shown})",)
-    return Received(source_from_text(mended, name), origin, done)
+    return Received(source_from_text(mended, name, file), origin, done)
 
 
 def _require_inside(read: YamlDocument, file: str) -> None:

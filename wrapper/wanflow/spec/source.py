@@ -22,7 +22,8 @@ from wanflow.spec.document import Json
 class Source:
     """An OpenAPI document under the name it is kept by (`specs/sources/NAME.yaml`).
 
-    `document` is its data as OpenAPI 3.1, `text` what was received.
+    `document` is its data as OpenAPI 3.1, `text` what was received, `received_as` the file that it
+    came in where it isn't kept yet.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Source:
     text: str = field(repr=False, default="")
     lines: dict[str, int] = field(repr=False, factory=dict[str, int])
     ambiguous: tuple[Ambiguous, ...] = field(repr=False, default=())
+    received_as: str = field(repr=False, default="")
 
     @property
     def sha256(self) -> str:
@@ -39,18 +41,20 @@ class Source:
     def where(self, pointer: str) -> str:
         """Name a node for a person: file, line where known, JSON pointer."""
         line = self.lines.get(pointer)
-        return f"{self.name}.yaml{f':{line}' if line else ''}#{pointer}"
+        file = self.received_as or f"{self.name}.yaml"
+        return f"{file}{f':{line}' if line else ''}#{pointer}"
 
 
-def source_from_text(text: str, name: str) -> Source:
-    """Read a YAML text as an OpenAPI 3 document.
+def source_from_text(text: str, name: str, file: str = "") -> Source:
+    """Read a YAML text as an OpenAPI 3 document, that came in a file of another name maybe.
 
     Raises:
         Refused: it is no YAML, or not OpenAPI 3.
     """
-    read = read_yaml(text, f"{name}.yaml")
-    require_openapi(read.data, f"{name}.yaml")
-    return Source(name, upgraded(read.data), text, read.lines, read.ambiguous)
+    shown = file or f"{name}.yaml"
+    read = read_yaml(text, shown)
+    require_openapi(read.data, shown)
+    return Source(name, upgraded(read.data), text, read.lines, read.ambiguous, file)
 
 
 def require_openapi(data: Any, name: str) -> None:

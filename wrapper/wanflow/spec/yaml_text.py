@@ -26,6 +26,7 @@ yaml: Any = importlib.import_module("yaml")
 
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _float(text: str) -> float | str:
@@ -34,11 +35,16 @@ def _float(text: str) -> float | str:
     return number if math.isfinite(number) else text
 
 
+def _integer(text: str) -> int | str:
+    """Read a whole number; one that no double holds stays a text too."""
+    return int(text) if math.isfinite(float(text)) else text
+
+
 # The core schema of YAML 1.2.2, section 10.3.2, as far as JSON has a value for it.
 _CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"(?:~|null|Null|NULL)?"), lambda _: None),
     (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
-    (re.compile(r"[-+]?[0-9]+"), int),
+    (re.compile(r"[-+]?[0-9]+"), _integer),
     (re.compile(r"0o[0-7]+"), lambda text: int(text[2:], 8)),
     (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
     (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), _float),
@@ -81,12 +87,18 @@ def read_yaml(text: str, name: str) -> YamlDocument:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise Refused(f"{name}, line {line}: {error.problem or error.context}") from error
+        said = ", ".join(part for part in (error.context, error.problem) if part)
+        tab = "; indent with spaces, not tabs" if "\t" in _line(text, line) else ""
+        raise Refused(f"{name}, line {line}: {' '.join(said.split())}{tab}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Refused(f"{name}: this is no YAML ({' '.join(str(error).split())})") from error
     reader = _Reader(name)
     data = None if node is None else reader.value(node, "", 0)
     return YamlDocument(data, reader.lines, tuple(reader.ambiguous))
+
+
+def _line(text: str, number: int) -> str:
+    return next(iter(text.split("\n")[number - 1 : number]), "")
 
 
 class _Reader:
@@ -126,6 +138,8 @@ class _Reader:
         if not node.style and node.value == "<<":
             self._refuse(node, "is a merge key, which YAML 1.2 doesn't know")
         text = str(node.value)
+        if _SURROGATE.search(text):
+            self._refuse(node, "holds half a character (a lone surrogate)")
         if not text and not node.style:
             self._refuse(node, "has a key that is empty")
         if not node.style and not (isinstance(_core(text), str) and _value_1_1(text) == text):
@@ -134,6 +148,8 @@ class _Reader:
         return text
 
     def _scalar(self, node: Any, at: str) -> Any:
+        if _SURROGATE.search(node.value):
+            self._refuse(node, "holds half a character (a lone surrogate)")
         if node.style:
             return node.value
         if node.tag.rpartition(":")[2] not in _PLAIN_TAGS and not _resolved_1_1(node):
