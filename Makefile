@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Each one sets up .venv by itself, and running it twice changes nothing.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check specs generate regenerate drift contract mutants crash mock bench build lock clean
+.PHONY: help set-up demo test check specs generate regenerate drift contract mutants clean-seeds crash mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ contract: set-up ## contract laws: the mock, or BASE_URL= API_KEY= [API_KEY2= SP
 
 mutants: set-up ## the laws against each of some 300 faults; writes contract_tests/mutants.md
 	@$(PY) -m contract_tests.mutants --seeds $(or $(SEEDS),10) --plain 4 --jobs $(or $(JOBS),2) $(ARGS)
+
+clean-seeds: set-up ## twenty seeds of the laws on the mock as it is; writes contract_tests/clean.md
+	@$(PY) -m contract_tests.mutants.clean --seeds $(or $(SEEDS),20) $(ARGS)
 
 crash: set-up ## kill -9 at every point and 200 times at random, resume, and hold the books
 	@WANFLOW_CRASH_ROUNDS=$(or $(ROUNDS),200) $(PY) -m pytest contract_tests/crash

@@ -11,6 +11,8 @@ from contract_tests.mutants import (
     by_hand_states,
     mechanical,
 )
+from contract_tests.mutants.clean import Run, run
+from contract_tests.mutants.clean import page as clean_page
 from contract_tests.mutants.mutant import KINDS, MUTANTS, Mutant
 from contract_tests.mutants.report import page, wilson
 from contract_tests.mutants.trial import Outcome, tried
@@ -80,10 +82,24 @@ def test_faults_are_killed_by_a_law(name) -> None:
     assert not outcome.killer.startswith("(")
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("seed", range(1, 21))
-def test_the_whole_mock_is_never_accused(seed) -> None:
-    """Twenty seeds on the mock as it is give no finding."""
-    (outcome,) = tried([WHOLE], seed=seed, jobs=1)
-    assert outcome.killer == "", outcome.test
-    assert outcome.requests > 1000
+class TestCleanRuns:
+    """Runs on the mock as it is."""
+
+    def test_a_run_that_sent_nothing_is_not_clean(self) -> None:
+        """A run counts as clean only where it asked something and found nothing."""
+        assert Run(1, "fast", 0, 3000, 1.0, ()).clean
+        assert not Run(1, "fast", 0, 0, 1.0, ()).clean
+        assert not Run(1, "fast", 1, 3000, 1.0, ("test_a",)).clean
+
+    def test_a_false_alarm_is_named(self) -> None:
+        """The page names the tests that failed."""
+        text = clean_page([Run(1, "fast", 0, 30, 1.0, ()), Run(2, "fast", 1, 30, 1.0, ("test_a",))])
+        assert "1 of 2 runs found nothing" in text
+        assert "`test_a`" in text
+
+    @pytest.mark.full
+    def test_the_whole_mock_is_not_accused(self) -> None:
+        """A run of the suite, in a process of its own, finds nothing on the mock."""
+        found = run("fast", 7)
+        assert found.clean, found
+        assert found.requests > 1000

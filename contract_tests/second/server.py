@@ -29,6 +29,7 @@ ERRORS = {
     401: ("unauthorized", "authentication_error"),
     403: ("permission_denied", "permission_error"),
     404: ("task_not_found", "not_found_error"),
+    413: ("request_too_large", "request_too_large_error"),
 }
 URL = re.compile(r"[a-z][a-z0-9+.-]*:\S+$", re.IGNORECASE)
 LIFE = 0.03
