@@ -155,3 +155,23 @@ def test_more_jobs_than_may_be_under_way_together_all_end(
         do(lambda client: client.submit(model=model, prompt="x"))
     assert len(do(lambda client: client.resume_all(at_once=2))) == 7
     assert set(states(ledger)) == {"completed"}
+
+
+def test_what_expires_first_is_taken_up_first(
+    mock: MockServer, api_key: str, ledger: Ledger, model: str, tmp_path: Path
+) -> None:
+    """Results before running tasks, and the older ones first: their links die sooner."""
+    told: list[str] = []
+    with Client(api_key, mock.base_url, ledger=ledger) as client:
+        running, done = (client.submit(model=model, prompt=prompt) for prompt in ("a", "b"))
+        client.submit(model=model, prompt="c").wait()
+        done.wait()
+        (last,) = [job for job in ledger.jobs() if job.task_id not in {running.id, done.id}]
+        ledger.saving(mock.base_url, done.id, tmp_path)
+        ledger.let_go(mock.base_url, done.id)
+        endings = client.resume_all(
+            tmp_path, at_once=1, on_ending=lambda ending: told.append(ending.job.task_id)
+        )
+    assert last.finished
+    assert told == [done.id, running.id]
+    assert [ending.error for ending in endings] == [None, None]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from wanflow.spec.catalog import Catalog, Model
 
+ALL_THE_SAME = " (extra={…} passes it all the same)"
+"""What ends the sentence on a parameter that the documents don't know."""
+
 _SHOWN = 60
 
 
@@ -57,4 +60,4 @@ def _stray(catalog: Catalog, model: Model, name: str) -> str:
         return f"{name} is no parameter of {model.name}; {', '.join(takers)} take it"
     near = difflib.get_close_matches(name, model.parameters, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(model.parameters)}"
-    return f"{name} is no parameter of {model.name}; {hint} (extra={{…}} passes it all the same)"
+    return f"{name} is no parameter of {model.name}; {hint}{ALL_THE_SAME}"

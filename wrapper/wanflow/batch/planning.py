@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen
 
+from wanflow._core.discriminate import ALL_THE_SAME
 from wanflow.batch.line import Fault, Line, invalid
 from wanflow.errors import InvalidRequest
 from wanflow.ledger.encounter import digest_of
@@ -71,7 +72,8 @@ def _planned(
         order = checker.order(line.body, {})
     except InvalidRequest as error:
         said = [violation.message for violation in error.violations] or [str(error)]
-        return [Fault(line.number, message) for message in said]
+        # A line is the request and nothing beside it.
+        return [Fault(line.number, message.removesuffix(ALL_THE_SAME)) for message in said]
     content = order.request.content or b""
     name = line.key
     if name is None:
