@@ -113,8 +113,9 @@ class FakeClock(SystemClock):
         self.sleep(seconds)
         return False
 
-    async def asleep(self, seconds: float) -> None:
+    async def asleep(self, seconds: float) -> bool:
         self.sleep(seconds)
+        return False
 
 
 ID = "task-unified-1760000000-abcd1234"

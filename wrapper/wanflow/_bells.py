@@ -30,19 +30,34 @@ class Listener:
     wake: Wake = field(repr=False)
 
 
+@frozen(eq=False)
+class Sleeper:
+    """A block that listens to one topic. Entered, it tells whether the topic had been rung."""
+
+    bells: Bells = field(repr=False)
+    topic: str
+    wake: Wake = field(repr=False)
+
+    def __enter__(self) -> bool:
+        return self.bells.lie_down(self)
+
+    def __exit__(self, *_: object) -> None:
+        self.bells.rise(self)
+
+
 class Bells:
     """The topics of one client, and who sleeps on which. Any thread may ring."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sleepers: dict[str, set[Listener]] = {}
+        self._sleepers: dict[str, tuple[Sleeper, ...]] = {}
         self._crowds: set[Listener] = set()
         self._kept: OrderedDict[str, None] = OrderedDict()
 
     def ring(self, topic: str) -> None:
         """Wake everybody who sleeps on a topic, or else whoever does so next."""
         with self._lock:
-            listeners = list(self._sleepers.get(topic, ()))
+            listeners: list[Listener | Sleeper] = list(self._sleepers.get(topic, ()))
             listeners += [crowd for crowd in self._crowds if topic in crowd.topics]
             if not listeners:
                 self._kept[topic] = None
@@ -51,20 +66,27 @@ class Bells:
         for listener in listeners:
             listener.wake(topic)
 
-    @contextmanager
-    def sleeper(self, topic: str, wake: Wake) -> Generator[bool]:
-        """Listen to one topic inside the block → whether it had been rung before."""
-        listener = Listener((topic,), wake)
+    def sleeper(self, topic: str, wake: Wake) -> Sleeper:
+        """Make a block that listens to one topic, and tells at first whether it had been rung."""
+        return Sleeper(self, topic, wake)
+
+    def lie_down(self, sleeper: Sleeper) -> bool:
+        """Listen from now on → whether the topic had been rung before."""
+        topic = sleeper.topic
         with self._lock:
             rung = self._kept.pop(topic, self) is None
-            self._sleepers.setdefault(topic, set()).add(listener)
-        try:
-            yield rung
-        finally:
-            with self._lock:
-                self._sleepers[topic].discard(listener)
-                if not self._sleepers[topic]:
-                    del self._sleepers[topic]
+            self._sleepers[topic] = (*self._sleepers.get(topic, ()), sleeper)
+        return rung
+
+    def rise(self, sleeper: Sleeper) -> None:
+        """Listen no more."""
+        topic = sleeper.topic
+        with self._lock:
+            others = tuple(one for one in self._sleepers[topic] if one is not sleeper)
+            if others:
+                self._sleepers[topic] = others
+            else:
+                del self._sleepers[topic]
 
     @contextmanager
     def crowd(self, topics: Container[str], wake: Wake) -> Generator[None]:

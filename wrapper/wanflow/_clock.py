@@ -11,6 +11,7 @@ from wanflow._loops import new_alarm
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Awaitable
 
     from wanflow._loops import Alarm
 
@@ -34,10 +35,10 @@ class SystemClock:
         """Block for some seconds, or until the event is set → whether it was."""
         return event.wait(seconds)
 
-    async def asleep_until(self, alarm: Alarm, seconds: float) -> bool:
+    def asleep_until(self, alarm: Alarm, seconds: float) -> Awaitable[bool]:
         """Wait for some seconds, or until the alarm rings → whether it did."""
-        return await alarm.wait(seconds)
+        return alarm.wait(seconds)
 
-    async def asleep(self, seconds: float) -> None:
-        """Wait for some seconds."""
-        await new_alarm().wait(seconds)
+    def asleep(self, seconds: float) -> Awaitable[bool]:
+        """Wait for some seconds → False, since nothing else ends it."""
+        return new_alarm().wait(seconds)

@@ -12,11 +12,12 @@ import anyio.to_thread
 from wanflow._core.effects import Act, Fetch, Join, Notify, Send, Sleep, Start
 from wanflow._core.script import Script
 from wanflow._hub import AT_ONCE, Hub
-from wanflow._loops import from_any_thread, new_alarm
+from wanflow._loops import new_alarm
 from wanflow._nursery import AsyncNursery, Nursery, placed
 from wanflow._stream import AsyncStream, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from types import ModuleType
 
     from wanflow._core.effects import Effect, Flow
@@ -186,31 +187,35 @@ class AsyncDriver:
         if failure is not None:
             raise failure
 
-    async def _perform(self, effect: Effect, nursery: AsyncNursery | None) -> Any:
+    def _perform(  # noqa: PLR0911
+        self, effect: Effect, nursery: AsyncNursery | None
+    ) -> Awaitable[Any]:
         match effect:
             case Send(request):
-                return await self._wire.send(request, self._settings)
-            case Sleep(seconds, topic):
-                return await self._sleep(seconds, topic)
+                return self._wire.send(request, self._settings)
+            case Sleep(seconds, None):
+                return self._hub.clock.asleep(seconds)
+            case Sleep(seconds, str() as topic):
+                return self._sleep(seconds, topic)
             case Notify(callback, value):
-                answer = callback(value)
-                return await answer if inspect.isawaitable(answer) else answer
+                return _told(callback(value))
             case Act(function):
-                return await anyio.to_thread.run_sync(function)
+                return anyio.to_thread.run_sync(function)
             case Fetch():
-                return await self._wire.fetch(effect, self._settings)
+                return self._wire.fetch(effect, self._settings)
             case Start() | Join():
-                return await placed(nursery, effect).do(effect)
+                return placed(nursery, effect).do(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
 
-    async def _sleep(self, seconds: float, topic: str | None) -> bool:
-        if topic is None:
-            await self._hub.clock.asleep(seconds)
-            return False
+    async def _sleep(self, seconds: float, topic: str) -> bool:
         alarm = new_alarm()
-        with self._hub.bells.sleeper(topic, from_any_thread(lambda _: alarm.ring())) as rung:
+        with self._hub.bells.sleeper(topic, alarm.ring_soon) as rung:
             return rung or await self._hub.clock.asleep_until(alarm, seconds)
+
+
+async def _told(answer: object) -> object:
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def _wires() -> ModuleType:

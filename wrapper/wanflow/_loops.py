@@ -7,6 +7,7 @@ because ten thousand waits sleep at once, and anyio's scopes cost them most of t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +23,10 @@ class Alarm(Protocol):
 
     def ring(self) -> None:
         """Wake it, from the event loop."""
+        ...
+
+    def ring_soon(self, topic: str) -> None:
+        """Wake it, from any thread."""
         ...
 
     async def wait(self, seconds: float | None) -> bool:
@@ -81,6 +86,10 @@ class _AsyncioAlarm:
     def ring(self) -> None:
         self._end(rung=True)
 
+    def ring_soon(self, topic: str) -> None:  # noqa: ARG002
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits in it
+            self._loop.call_soon_threadsafe(self.ring)
+
     async def wait(self, seconds: float | None) -> bool:
         if seconds is None:
             return await self._future
@@ -98,9 +107,13 @@ class _AsyncioAlarm:
 class _AnyAlarm:
     def __init__(self) -> None:
         self._event = anyio.Event()
+        self._soon = from_any_thread(lambda _: self.ring())
 
     def ring(self) -> None:
         self._event.set()
+
+    def ring_soon(self, topic: str) -> None:
+        self._soon(topic)
 
     async def wait(self, seconds: float | None) -> bool:
         with anyio.move_on_after(math.inf if seconds is None else seconds):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +18,7 @@ from wanflow._core.snapshot import Snapshot, read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
+    from contextlib import AbstractContextManager
 
     from wanflow._core.budget import Budget
     from wanflow._core.effects import Effect, Flow, Instant, Request
@@ -147,19 +147,25 @@ def _pass_on(script: Script[Snapshot], effect: Effect) -> Flow[None]:
         script.go_on(outcome)
 
 
-@contextmanager
-def about(task_id: str) -> Generator[None]:
-    """See to it that whatever is raised inside names the task, and how to take it up again."""
-    try:
-        yield
-    except GeneratorExit:
-        raise
-    except BaseException as error:
+@frozen
+class _About:
+    task_id: str
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, GeneratorExit):
+            return
         if getattr(error, "task_id", None) is None:
-            error.task_id = task_id  # type: ignore[attr-defined]
+            error.task_id = self.task_id  # type: ignore[attr-defined]
         if not isinstance(error, errors.WanflowError):
-            error.add_note(f"client.task({task_id!r}) takes the task up again")
-        raise
+            error.add_note(f"client.task({self.task_id!r}) takes the task up again")
+
+
+def about(task_id: str) -> AbstractContextManager[None]:
+    """See to it that whatever is raised inside names the task, and how to take it up again."""
+    return _About(task_id)
 
 
 @contextmanager
