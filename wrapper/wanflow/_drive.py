@@ -7,12 +7,10 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import anyio.to_thread
-
 from wanflow._core.effects import Act, Fetch, Join, Notify, Send, Sleep, Start
 from wanflow._core.script import Script
 from wanflow._hub import AT_ONCE, Hub
-from wanflow._loops import new_alarm
+from wanflow._loops import in_thread, new_alarm
 from wanflow._nursery import AsyncNursery, Nursery, placed
 from wanflow._stream import AsyncStream, Stream
 
@@ -200,7 +198,7 @@ class AsyncDriver:
             case Notify(callback, value):
                 return _told(callback(value))
             case Act(function):
-                return anyio.to_thread.run_sync(function)
+                return in_thread(function)
             case Fetch():
                 return self._wire.fetch(effect, self._settings)
             case Start() | Join():

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Reply
 
 _NOTES_LIMIT = 4096
+# A part of fewer bytes isn't worth a note while it grows; one that is left has its note anyway.
+_WORTH_NOTING = 1024 * 1024
 
 
 class PartFile:
@@ -49,8 +51,9 @@ class PartFile:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._path, self._file = _opened(folder, stem)
-            self.validator = _read_notes(self._notes)
-            self.have = self._file.seek(0, os.SEEK_END) if self.validator else 0
+            self.validator = self._noted = _read_notes(self._notes)
+            self._length = self._file.seek(0, os.SEEK_END)
+            self.have = self._length if self.validator else 0
         except OSError as error:
             raise _unwritable(folder, error) from error
 
@@ -69,7 +72,8 @@ class PartFile:
         self.start_at(self.verdict.start)
         if self.verdict.start == 0:
             self.validator = validator(reply)
-            self._write_notes()
+            if self._noted is not None:
+                self._write_notes()
         return True
 
     def write(self, chunk: bytes) -> None:
@@ -84,6 +88,9 @@ class PartFile:
         except OSError as error:
             raise _unwritable(self._folder, error) from error
         self.have += len(chunk)
+        self._length = self.have
+        if self.have >= _WORTH_NOTING:
+            self._write_notes()
 
     @property
     def whole(self) -> bool:
@@ -97,8 +104,10 @@ class PartFile:
             DownloadFailed: the disk refuses.
         """
         try:
-            self._file.seek(place)
-            self._file.truncate()
+            if place != self._length:
+                self._file.seek(place)
+                self._file.truncate()
+                self._length = place
         except OSError as error:
             raise _unwritable(self._folder, error) from error
         self.have = place
@@ -126,7 +135,8 @@ class PartFile:
         if not (self.have and self.validator):
             self.discard()
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, DownloadFailed):
+            self._write_notes()
             self._file.close()
 
     def discard(self) -> None:
@@ -142,12 +152,16 @@ class PartFile:
         return self._path.with_name(self._path.name + ".json")
 
     def _write_notes(self) -> None:
+        """Note what the server knows the file by, where the notes don't say so yet."""
+        if self._noted == self.validator:
+            return
         text = json.dumps({"validator": self.validator})
         try:
             if self.validator is None:
                 self._notes.unlink(missing_ok=True)
             else:
                 self._notes.write_text(text, encoding="utf-8")
+            self._noted = self.validator
         except OSError as error:
             raise _unwritable(self._folder, error) from error
 

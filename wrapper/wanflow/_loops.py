@@ -9,13 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class Alarm(Protocol):
@@ -68,6 +73,23 @@ def from_any_thread(function: Callable[[str], object]) -> Callable[[str], None]:
             return  # the loop has ended, and nobody waits in it
 
     return call
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Do in a thread what may block, to its end, whatever is cancelled meanwhile."""
+    loop = asyncio_loop()
+    if loop is None:
+        return await anyio.to_thread.run_sync(function)
+    done = loop.run_in_executor(_threads(), function)
+    with anyio.CancelScope(shield=True):
+        await done
+    return done.result()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    # As many as anyio has, and handed work at a third of the cost.
+    return ThreadPoolExecutor(40, thread_name_prefix="wanflow")
 
 
 def new_alarm() -> Alarm:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import time
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 import httpx
 
 from wanflow._core.effects import Fault, Reply
+from wanflow._loops import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
@@ -122,7 +123,7 @@ async def pour(head: Reply, chunks: AsyncIterable[bytes], fetch: Fetch) -> None:
         if len(chunk) <= _SMALL:
             fetch.sink.write(chunk)
         else:
-            await anyio.to_thread.run_sync(fetch.sink.write, chunk)
+            await in_thread(partial(fetch.sink.write, chunk))
         told = None if fetch.told is None else fetch.told()
         if inspect.isawaitable(told):
             await told
