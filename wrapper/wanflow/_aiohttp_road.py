@@ -1,4 +1,4 @@
-"""Exchanges over aiohttp: a tenth of httpx's CPU where hundreds are under way at once.
+"""Exchanges over aiohttp: a fraction of httpx's CPU where many are under way at once.
 
 This module is imported where aiohttp is installed, by an async client that runs under asyncio.
 """
