@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from wanflow.spec.catalog import packaged_catalog
 from wanflow.spec.document import is_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from wanflow.spec.catalog import Catalog, Model
 
@@ -55,12 +55,15 @@ class Wish:
 class ModelGroup(click.Group):
     """Has a command for each model of the documents; all of them do `work`."""
 
-    def __init__(self, *, waits: bool, **settings: Any) -> None:
-        self._waits = waits
+    def __init__(
+        self, work: Callable[[Wish], None], shared: list[click.Parameter], **settings: Any
+    ) -> None:
+        self._work = work
+        self._shared = shared
         super().__init__(
             invoke_without_command=True,
             callback=self._without_model,
-            params=_options(waits=waits),
+            params=[*shared],
             subcommand_metavar="MODEL [OPTIONS]…",
             **settings,
         )
@@ -77,7 +80,9 @@ class ModelGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Make the command of a model."""
         model = self.catalog.models.get(cmd_name)
-        return None if model is None else ModelCommand(self.catalog, model, waits=self._waits)
+        if model is None:
+            return None
+        return ModelCommand(self.catalog, model, self._work, self._shared)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -103,22 +108,27 @@ class ModelGroup(click.Group):
             return
         if values["request"] is None:
             ctx.fail(f"Name a model ({', '.join(self.catalog.models)}), or a file with --request")
-        perform(Wish(_read_request(values["request"]), values), waits=self._waits)
+        self._work(Wish(_read_request(values["request"]), values))
 
 
 class ModelCommand(click.Command):
-    """Submits to one model."""
+    """Does the work of its group for one model."""
 
-    def __init__(self, catalog: Catalog, model: Model, *, waits: bool) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        model: Model,
+        work: Callable[[Wish], None],
+        shared: list[click.Parameter],
+    ) -> None:
         self._catalog = catalog
         self._model = model
-        self._waits = waits
-        shared = _options(waits=waits)
+        self._work = work
         taken = {"-h", "--help", *(flag for option in shared for flag in option.opts)}
         self._form = Form.of(parameters_of(catalog.document, model), taken)
         super().__init__(
             model.name,
-            callback=self._submit,
+            callback=self._do,
             params=[*self._form.options, *shared],
             help=one_line(model.summary),
             short_help=first_sentence(model.summary),
@@ -131,14 +141,14 @@ class ModelCommand(click.Command):
         except click.NoSuchOption as error:
             raise stray_option(error, self._catalog, self._model) from None
 
-    def _submit(self, **values: Any) -> None:
+    def _do(self, **values: Any) -> None:
         ctx = click.get_current_context()
         options = _merged(ctx)
         base = {} if options["request"] is None else _read_request(options["request"])
         if base.get("model", self._model.name) != self._model.name:
             ctx.fail(f"The request is for the model {base['model']}, not for {self._model.name}")
         body = {**base, "model": self._model.name, **self._form.body(values)}
-        perform(Wish(body, options), waits=self._waits)
+        self._work(Wish(body, options))
 
 
 def perform(wish: Wish, *, waits: bool) -> None:
@@ -224,13 +234,15 @@ def _options(*, waits: bool) -> list[click.Parameter]:
 
 
 run = ModelGroup(
-    waits=True,
+    partial(perform, waits=True),
+    _options(waits=True),
     name="run",
     help="Submit to a model, wait, and save what was made.\n\n"
     "wanflow run MODEL --help lists what the model takes.",
 )
 submit = ModelGroup(
-    waits=False,
+    partial(perform, waits=False),
+    _options(waits=False),
     name="submit",
     help="Submit to a model, and print the task's id.\n\n"
     "wanflow submit MODEL --help lists what the model takes.",

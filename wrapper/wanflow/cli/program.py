@@ -53,6 +53,7 @@ COMMANDS = {
     "wait": Entry("wanflow.cli.tasks:wait", "Wait for a task, and save what it made."),
     "download": Entry("wanflow.cli.tasks:download", "Save what an ended task made."),
     "models": Entry("wanflow.cli.catalogue:models", "List the models, or one with all it takes."),
+    "check": Entry("wanflow.cli.checking:check", "Check a request without sending it."),
     "listen": Entry(
         "wanflow.webhooks.commands:listen", "Wait for callbacks, and check them.", "webhooks"
     ),
