@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PAUSE = 0.0002
+"""Seconds that a commit waits for more writes, where several threads write: it pays for itself."""
 _TURN = 0.5
 """Seconds after which a thread looks for itself whether its write is done; it is told before."""
 Write = Callable[[sqlite3.Connection], T]
@@ -55,6 +58,7 @@ class Commits:
     _pending: deque[_Entry[Any]] = field(factory=deque[_Entry[Any]], repr=False)
     _writing: Lock = field(factory=Lock, repr=False)
     _durable: bool | None = None
+    _company: int = 0
 
     def later(self, write: Write[Any]) -> None:
         """Add a write to the next commit, at once."""
@@ -91,10 +95,17 @@ class Commits:
             return
         try:
             if not entry.done:
+                self._gather()
                 self._commit()
         finally:
             self._writing.release()
         self._call_next()
+
+    def _gather(self) -> None:
+        """Give those time to come who shared the last commit, or have come: they are many."""
+        if max(self._company, len(self._pending)) > 1:
+            time.sleep(_PAUSE)
+        self._company = len(self._pending)
 
     def flush(self) -> None:
         """Commit what was added."""
