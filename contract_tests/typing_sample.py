@@ -29,6 +29,11 @@ def sync(client: Client) -> None:
     assert_type(result.urls, list[str])
     assert_type(result.expires_at, datetime | None)
     assert_type(client.submit({"model": "any", "prompt": "x"}), Task)
+    frames = [Path("first.png")]
+    client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=frames)
+    client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=["https://a.com/a.png"])
+    chosen = str(task.id)  # a model that is only known at run time goes with the whole request
+    assert_type(client.submit({"model": chosen, "prompt": "x"}), Task)
     assert_type(client.wait_all([task, "task-unified-2"]), list[Result | WanflowError])
     for ended in client.as_completed([task]):
         assert_type(ended.result(), Result)
@@ -54,4 +59,5 @@ def refused(client: Client) -> None:
     client.submit(model="wan2.5-text-to-video", prompt="x", size="1x1")  # pyright: ignore
     client.submit(model="wan9", prompt="x")  # pyright: ignore
     client.run(model="wan2.5-text-to-image", prompt=7)  # pyright: ignore
+    client.submit(model="wan2.6-image-to-video", prompt="x", image_urls="u")  # pyright: ignore
     client.task(7)  # pyright: ignore

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FACE = """\
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from wanflow_client.models import Wan25TextToVideoRequest
@@ -47,7 +48,13 @@ client = Client()
 later = AsyncClient()
 """
 RIGHT = """\
-task: Task = client.submit(model="wan2.5-text-to-video", prompt="x", duration=5, quality="480p")
+several = [Path("a.png")]
+task: Task = client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=several)
+task = client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=["u", Path("a.png")])
+task = client.submit(
+    model="wan2.6-image-to-video", prompt="x", image_urls=("u",), audio_url=Path("a.mp3")
+)
+task = client.submit(model="wan2.5-text-to-video", prompt="x", duration=5, quality="480p")
 task = client.submit(model="wan2.5-text-to-video", prompt="x", duration=None, extra={"new": 1})
 task = client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=["u"], duration=15)
 task = client.submit(Wan25TextToVideoRequest(model="wan2.5-text-to-video", prompt="x"))
@@ -64,6 +71,9 @@ async def work() -> Task:
     return await later.submit(model="wan2.5-text-to-video", prompt="x")
 """
 WRONG = """\
+client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=Path("a.png"))
+client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=[3])
+client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=["u"], callback_url=Path("a"))
 client.submit(model="wan2.5-text-to-video", prompt="x", duration=15)
 client.submit(model="wan2.5-text-to-video", prompt="x", duration="5")
 client.submit(model="wan2.5-text-to-video", prompt="x", image_urls=["u"])

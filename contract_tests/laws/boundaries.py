@@ -43,6 +43,7 @@ _TYPE_OF = {
     "list": "array",
     "object": "object",
 }
+_BOUNDED = {"enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 _LETTERS = {"ascii": "a", "accented": "é", "astral": "\U0001f3b9"}
 
 
@@ -111,6 +112,8 @@ def _types(rule: Json) -> Iterator[tuple[str, Any]]:
     for name, value in _OF_ANOTHER_TYPE.items():
         if _TYPE_OF[name] != wanted and not (wanted == "number" and name == "number"):
             yield f"a-{name}", value
+    if wanted in {"integer", "number"} and not _BOUNDED & rule.keys():
+        yield "unbounded", rule.get("example", rule.get("default", 1))
 
 
 def _choices(choices: list[Any]) -> Iterator[tuple[str, Any]]:

@@ -26,6 +26,7 @@ CHARGED = [
     for model in MODELS
     for name, rule in model.parameters.items()
     if (found := _CHARGED.search(rule.get("description", "")))
+    and ("enum" in rule or {"minimum", "maximum"} <= rule.keys())
 ]
 PRICED = [
     (model.name, name, options)

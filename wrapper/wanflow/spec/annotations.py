@@ -9,6 +9,7 @@ from attrs import define, field
 
 from wanflow.spec.call import SCHEMAS
 from wanflow.spec.document import Json, is_array, is_object, resolve
+from wanflow.spec.keywords import AUDIO_FILE, IMAGE_FILE
 from wanflow.spec.naming import pascal
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ _SCALARS = {
     "boolean": "bool",
     "null": "None",
 }
+
+
+FILES = frozenset({IMAGE_FILE, AUDIO_FILE})
+"""The keywords that mark a parameter as a link to a file to be read."""
+
+_FILE = "str | PathLike[str]"
 
 
 @define
@@ -45,6 +52,8 @@ class Annotations:
                 return _union(parts)
         kinds = schema.get("type", ())
         named_kinds = kinds if is_array(kinds) else [kinds]
+        if FILES & schema.keys() and (kind := _file(schema)):
+            return kind
         return _union([self._kind(str(kind), schema, name) for kind in named_kinds]) or "Any"
 
     def typed_dict(self, name: str, schema: Json, without: Iterable[str] = ()) -> str:
@@ -86,6 +95,15 @@ class Annotations:
         kind = self.of(rule, name)
         # Beside a required one, None stands for "not set".
         return f"Required[{kind}]" if required else _union([kind, "None"])
+
+
+def _file(schema: Json) -> str | None:
+    """Return the annotation of a link to a file, or of several: a path stands for an upload."""
+    if schema.get("format") == "uri":
+        return _FILE
+    items = schema.get("items")
+    several = schema.get("type") == "array" and is_object(items) and items.get("format") == "uri"
+    return f"Several[{_FILE}]" if several else None
 
 
 def _closed(schema: Json) -> list[Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from wanflow.spec.check import check_merged, check_sources
 from wanflow.spec.decisions import report
@@ -13,6 +13,7 @@ from wanflow.spec.inventory import prove_inventory
 from wanflow.spec.lock import lock_findings, read_lock
 from wanflow.spec.merge import Merged, merge
 from wanflow.spec.overlay import read_overlays
+from wanflow.spec.prose import Left, Unsaid, unsaid
 from wanflow.spec.prove import prove_requests
 from wanflow.spec.rests import Origins
 from wanflow.spec.source import Source, read_sources
@@ -29,12 +30,16 @@ _HEADER = "# Made by `make specs` from specs/sources and specs/overlays; edit th
 
 @frozen
 class Built:
-    """A finished document: as data, as the text to commit, and the merge's report."""
+    """A finished document: as data, as the text to commit, and the merge's report.
+
+    `unsaid` are the sentences that read like a rule and became none.
+    """
 
     document: Json = field(repr=False)
     text: str = field(repr=False)
     report: str = field(repr=False)
     merged: Merged = field(repr=False)
+    unsaid: list[Unsaid] = field(repr=False)
 
 
 def build(project: Project) -> Built:
@@ -45,7 +50,10 @@ def build(project: Project) -> Built:
     """
     sources = read_sources(project.sources)
     require_none(lock_findings(sources, read_lock(project.lock)))
-    return build_from(sources, read_overlays(project.overlays))
+    built = build_from(sources, read_overlays(project.overlays))
+    left = Left.read(project.prose)
+    require_none(left.stale(built.unsaid))
+    return evolve(built, unsaid=left.unlisted(built.unsaid))
 
 
 def build_from(sources: list[Source], overlays: list[Overlay]) -> Built:
@@ -64,4 +72,5 @@ def build_from(sources: list[Source], overlays: list[Overlay]) -> Built:
         raise AssertionError("the written document reads back as another")
     require_none(check_merged(text, document, "specs/openapi.yaml"))
     names = [source.name for source in sources]
-    return Built(document, text, report(merged.decisions, names), merged)
+    prose = unsaid(document, merged.calls)
+    return Built(document, text, report(merged.decisions, names), merged, prose)

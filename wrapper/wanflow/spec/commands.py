@@ -104,7 +104,10 @@ def check(context: click.Context) -> None:
 
     built = make(_project(context))
     count = len({call.source.name for call in built.merged.calls})
-    click.echo(f"nothing to complain of in {count} documents and what is made of them")
+    for sentence in built.unsaid:
+        click.echo(f"warning: {sentence}")
+    told = f"{len(built.unsaid)} warnings" if built.unsaid else "nothing to complain of"
+    click.echo(f"{told} in {count} documents and what is made of them")
 
 
 @spec.command()

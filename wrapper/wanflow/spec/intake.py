@@ -13,6 +13,7 @@ from wanflow.spec.failures import Contradiction, Refused, SpecFailure
 from wanflow.spec.lock import Entry, read_lock, write_lock
 from wanflow.spec.mending import mending_overlay
 from wanflow.spec.overlay import read_overlays
+from wanflow.spec.prose import Left, Unsaid
 from wanflow.spec.received import Received, files_of, read_received
 from wanflow.spec.replacement import Replacement
 from wanflow.spec.sentence import in_one_line
@@ -80,8 +81,15 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
         texts[project.overlays / mended.file] = mended.text
         taken.append(Taken(mended.file, ("mends request examples that break their own schema",)))
         overlays = sorted([*overlays, mended.overlay], key=lambda overlay: overlay.name)
-    build_from(sources, overlays)
-    return Plan(taken, texts)
+    built = build_from(sources, overlays)
+    prose = Left.read(project.prose).unlisted(built.unsaid)
+    return Plan([_warned(one, prose) for one in taken], texts)
+
+
+def _warned(one: Taken, prose: list[Unsaid]) -> Taken:
+    """Add to a document the sentences of it that read like a rule and became none."""
+    warnings = [f"warning: {unsaid}" for unsaid in prose if unsaid.document == one.name]
+    return evolve(one, lines=(*one.lines, *warnings))
 
 
 def _present(project: Project) -> list[Source]:

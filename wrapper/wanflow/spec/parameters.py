@@ -35,14 +35,28 @@ _HEADER = '''\
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from typing import Any, Literal, Protocol, Required, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from . import models
 
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+
 MadeT_co = TypeVar("MadeT_co", covariant=True)
 WatcherT = TypeVar("WatcherT", contravariant=True)
+
+
+class Several(Protocol[ItemT_co]):
+    """A list, a tuple or the like, and not one text, whose items are texts too."""
+
+    def __contains__(self, value: object, /) -> bool: ...
+
+    def __getitem__(self, index: int, /) -> ItemT_co: ...
+
+    def __iter__(self) -> Iterator[ItemT_co]: ...
+
+    def __len__(self) -> int: ...
 '''
 
 

@@ -39,6 +39,11 @@ class Project:
         return self.root / "specs" / "overlays"
 
     @property
+    def prose(self) -> Path:
+        """The sentences that are left as prose on purpose."""
+        return self.root / "specs" / "left-as-prose.yaml"
+
+    @property
     def spec(self) -> Path:
         """The merged and overlaid document, for people."""
         return self.root / "specs" / "openapi.yaml"

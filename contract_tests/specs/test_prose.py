@@ -1,0 +1,106 @@
+"""A sentence that reads like a rule becomes one, or a person says why it doesn't."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from contract_tests.specs.family import document, request, source
+
+from wanflow.spec.build import Built, build, build_from
+from wanflow.spec.commands import spec
+from wanflow.spec.failures import Findings, OverlayFault
+from wanflow.spec.prose import Left
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow.spec.project import Project
+
+SENTENCE = "Only supports `4`, `8` values, representing `5 seconds`, `10 seconds`, `15 seconds`"
+
+
+def told(rule: dict[str, Any]) -> list[str]:
+    schema = request("nova-1", duration={"type": "integer", **rule})
+    return [one.sentence for one in build_from([source("nova-1", document(schema))], []).unsaid]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Only supports values `5` and `10`",
+        "Must be a multiple of `4`",
+        "It must not be negative",
+        "Value range: 1-9",
+        "No more than 12 of them",
+        "It does not exceed 30",
+        "Limited to 7",
+        "At most 3, at least 1",
+        "Any of [1, 4]",
+        "Up to `15MB`",
+    ],
+)
+def test_a_rule_in_prose_alone_is_told(sentence: str) -> None:
+    """Whatever the rule is worded like; and beside other sentences."""
+    assert told({"description": f"How long.\n- {sentence}\n- It is nice."}) == [sentence]
+
+
+def test_a_rule_that_a_keyword_expresses_is_not_told() -> None:
+    """Every number of the sentence stands in a keyword beside it; one of them isn't enough."""
+    sentence = "Any value between 1 and 4"
+    assert told({"description": sentence, "minimum": 1, "maximum": 4}) == []
+    assert told({"description": sentence, "minimum": 1}) == [sentence]
+    assert told({"description": "The length of the film"}) == []
+
+
+def test_every_such_sentence_of_the_documents_is_expressed_or_left_on_purpose(
+    project: Project, built: Built
+) -> None:
+    """The committed state has no warning, and the file of reasons is needed for that."""
+    assert built.unsaid == []
+    left = Left.read(project.prose)
+    assert left.reasons
+    assert all(left.reasons.values())
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, project: Project) -> Path:
+    shutil.copytree(project.root / "specs", tmp_path / "checkout" / "specs")
+    return tmp_path / "checkout"
+
+
+def run(*words: str, root: Path) -> tuple[int, str]:
+    done = CliRunner().invoke(spec, ["--root", str(root), *words])
+    return done.exit_code, done.output
+
+
+def test_import_and_check_name_a_new_documents_sentence(
+    checkout: Path, tmp_path: Path, project: Project
+) -> None:
+    """Document, line, pointer, sentence and the way on; nothing fails."""
+    text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
+    text = text.replace("wan2.6", "nova3").replace("`5`, `10`, `15` values", "`4`, `8` values")
+    (tmp_path / "nova3.yaml").write_text(text)
+    code, output = run("import", str(tmp_path / "nova3.yaml"), root=checkout)
+    assert code == 0
+    assert f"Request/properties/duration/description: “{SENTENCE}”" in output
+    assert "warning: nova3.yaml:" in output
+    assert "write an overlay (see specs/README.md)" in output
+    code, output = run("check", root=checkout)
+    assert code == 0
+    assert SENTENCE in output
+    assert "nothing to complain of" not in output
+
+
+def test_a_stale_entry_is_an_error(checkout: Path, project: Project) -> None:
+    """A sentence that no document leaves to prose any more has no place in the file."""
+    path = checkout / "specs" / "left-as-prose.yaml"
+    path.write_text(path.read_text() + "- sentence: Must be nice\n  reason: Who can tell?\n")
+    code, output = run("check", root=checkout)
+    assert code == Findings.exit_code
+    assert "no document leaves “Must be nice” to prose" in output
+    path.write_text("- sentence: Must be nice\n")
+    with pytest.raises(OverlayFault, match="a `sentence` and a `reason`"):
+        build(type(project)(checkout))

@@ -1,0 +1,139 @@
+"""Sentences of the documents that read like a rule, and that no keyword or overlay expresses."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from wanflow.spec.document import Json, is_array, is_object
+from wanflow.spec.failures import OverlayFault
+from wanflow.spec.finding import Finding
+from wanflow.spec.keywords import RESTS_ON
+from wanflow.spec.meaning import expand
+from wanflow.spec.places import requests_of
+from wanflow.spec.schema_tree import schemas_in, schemas_under
+from wanflow.spec.yaml_text import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from wanflow.spec.call import Call
+
+FILE = "specs/left-as-prose.yaml"
+_REMEDY = f"write an overlay (see specs/README.md), or say in {FILE} why not"
+_RULE = re.compile(
+    r"\b(only (supports?|effective|valid|allowed)|only \S+ (is|are) supported|must|range|between"
+    r"|required to|(no|not) (more|less|longer|fewer) than|(not|n't) exceed|limited to"
+    r"|at (most|least)|up to|prohibited|not (supported|allowed))\b"
+    r"|\[\s*\d+[^\]]*,\s*[^\]]*\d+\s*\]",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.]*\w)")
+_NOTES = frozenset({"description", "title", "example", "examples", "default", RESTS_ON})
+
+
+@frozen
+class Unsaid:
+    """A sentence that reads like a rule, and where its document says it."""
+
+    document: str
+    where: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}: “{self.sentence}” reads like a rule that nothing expresses; {_REMEDY}"
+        )
+
+
+@frozen
+class Left:
+    """What a person left as prose on purpose: the sentences, each with the reason."""
+
+    reasons: dict[str, str]
+
+    @classmethod
+    def read(cls, path: Path) -> Left:
+        """Read the reviewed file; an absent one leaves nothing.
+
+        Raises:
+            OverlayFault: it has another form.
+        """
+        if not path.is_file():
+            return cls({})
+        data = read_yaml(path.read_text("utf-8"), path.name).data
+        for entry in data if is_array(data) else [None]:
+            if (
+                not is_object(entry)
+                or set(entry) != {"sentence", "reason"}
+                or not all(isinstance(value, str) and value.strip() for value in entry.values())
+            ):
+                raise OverlayFault(f"{path.name}: each entry must have a `sentence` and a `reason`")
+        return cls({flat(entry["sentence"]): entry["reason"] for entry in data})
+
+    def unlisted(self, found: Iterable[Unsaid]) -> list[Unsaid]:
+        """Return the sentences that the file doesn't have."""
+        return [one for one in found if one.sentence not in self.reasons]
+
+    def stale(self, found: Iterable[Unsaid]) -> Iterator[Finding]:
+        """Find entries whose sentence no document says any more, or that a rule expresses now."""
+        for sentence in self.reasons.keys() - {one.sentence for one in found}:
+            problem = f"no document leaves “{sentence}” to prose"
+            yield Finding(FILE, "", problem, "remove the entry")
+
+
+def unsaid(document: Json, calls: Iterable[Call]) -> list[Unsaid]:
+    """List the sentences of the models' parameters that read like a rule and aren't one.
+
+    `document` is the finished one; `calls` are the operations that it was made of.
+    """
+    requests = requests_of(document)
+    found: dict[tuple[str, str], Unsaid] = {}
+    for call in calls:
+        for model in call.models:
+            whole = expand(document, requests[model], ())
+            for text, sentence in _unexpressed(whole):
+                told = Unsaid(call.source.name, _where(call, text), sentence)
+                found.setdefault((told.document, sentence), told)
+    return list(found.values())
+
+
+def flat(text: str) -> str:
+    """Write a text on one line."""
+    return " ".join(text.split())
+
+
+def _unexpressed(request: Json) -> Iterator[tuple[str, str]]:
+    schemas = [schema for at, schema in schemas_under(request, "") if at]
+    rests = [flat(told) for schema in schemas for told in schema.get(RESTS_ON, {}).values()]
+    for schema in schemas:
+        text = schema.get("description", "")
+        for sentence in _sentences(text) if isinstance(text, str) else ():
+            told = any(sentence in rest or rest in sentence for rest in rests)
+            if not told and not _in_keywords(sentence, schema):
+                yield text, sentence
+
+
+def _sentences(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        for part in re.split(r"(?<=[.;!])\s+(?=[A-Z])", line.strip().lstrip("-*• ")):
+            if _RULE.search(part):
+                yield flat(part)
+
+
+def _in_keywords(sentence: str, schema: Json) -> bool:
+    """Tell whether the schema's own keywords have every number that the sentence names."""
+    rules = {key: value for key, value in schema.items() if key not in _NOTES}
+    named = set(_NUMBER.findall(sentence))
+    return bool(named) and named <= set(re.findall(r"\d+", json.dumps(rules)))
+
+
+def _where(call: Call, text: Any) -> str:
+    for at, schema in schemas_in(call.source.document):
+        if schema.get("description") == text:
+            return call.source.where(f"{at}/description")
+    return call.source.where(call.pointer)
