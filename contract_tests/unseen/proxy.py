@@ -10,6 +10,7 @@ import http.client
 import json
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -173,20 +174,20 @@ class Proxy(ThreadingHTTPServer):
         """Stay silent where a client goes away."""
 
     def carried(self, ask: Ask) -> Answer:
-        """Return the answer to a request, the fault in it."""
+        """Return the answer to a request, the fault in it; what the fault trips over it leaves."""
         if self.fault is None:
             return self.forward(ask)
         was = (ask.method, ask.path, ask.content, dict(ask.headers))
         answer, given = None, Answer(0, [], b"")
         if self.fault.before is not None:
-            with self.lock:
+            with self.lock, suppress(TypeError, ValueError, LookupError, AttributeError):
                 answer = self.fault.before(ask, self.memory)
         hit = answer is not None or was != (ask.method, ask.path, ask.content, ask.headers)
         if answer is None:
             answer = self.forward(ask)
         if self.fault.after is not None:
             given = Answer(answer.status, list(answer.headers), answer.content)
-            with self.lock:
+            with self.lock, suppress(TypeError, ValueError, LookupError, AttributeError):
                 self.fault.after(ask, answer, self.memory)
             hit = hit or answer != given
         self.triggered += hit
