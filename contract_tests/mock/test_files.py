@@ -217,3 +217,13 @@ def test_a_file_is_made_once(http) -> None:
     again = httpx.get(link, trust_env=False)
     assert first.content == again.content
     assert first.headers["etag"] == again.headers["etag"]
+
+
+def test_the_page_s_own_copies_are_beyond_faults(mock, http) -> None:
+    """Under `/_mock` a file comes whole whatever is in force, and nobody's journal has it."""
+    path = links(http, IMAGES[0])[0].removeprefix(mock.url)
+    headers = {"X-Mock-Fault": "status=503"}
+    assert http.get(mock.url + path, headers=headers).status_code == 503
+    whole = http.get(f"{mock.url}/_mock{path}", headers=headers)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "image/png")
+    assert [*mock.journal][-1].status == 503

@@ -65,6 +65,18 @@ class TestLife:
         browser("document.querySelector('#task-rows video').scrollIntoView()")
         assert browser.until("document.querySelector('#task-rows video').videoWidth") > 100
 
+    def test_previews_leave_faults_and_journal_to_the_clients(self, browser, server) -> None:
+        """What the page loads for itself uses up no fault and is no entry of the journal."""
+        submit(server, **{"X-Mock-Pace": "immediately"})
+        noted = len(server.journal)
+        rule = server.faults.add("status=503", count=2)
+        browser.until(f"{ROW}.innerText.includes('completed')")
+        browser("document.querySelector('#task-rows img').scrollIntoView()")
+        assert browser.until("document.querySelector('#task-rows img').naturalWidth") > 100
+        assert (rule.seen, len(server.journal)) == (0, noted)
+        link = server.url + browser("document.querySelector('#task-rows a').pathname")
+        assert httpx.get(link, trust_env=False).status_code == 503
+
     def test_looking_moves_a_task_by_looks(self, browser, server) -> None:
         """The button looks as a client does."""
         submit(server, **{"X-Mock-Pace": "looks=2"})

@@ -17,16 +17,23 @@ from wanflow.mock.triggers import wanted_faults
 if TYPE_CHECKING:
     from wanflow.mock.answer import Answer
     from wanflow.mock.exchange import Exchange
+    from wanflow.mock.fault import Faults
     from wanflow.mock.gallery import Gallery
     from wanflow.mock.gateway import Gateway
+    from wanflow.mock.request import Request
     from wanflow.mock.task import Task
 
-_PATH = re.compile(r"/media/([a-z0-9-]+)/(0|[1-9][0-9]?)\.(png|mp4|wav|txt)", re.ASCII)
+_PATH = re.compile(
+    r"(/_mock)?/media/([a-z0-9-]+)/(0|[1-9][0-9]?)\.(png|mp4|wav|txt)", re.ASCII
+)
 
 
 @define(eq=False)
 class Shelf:
-    """Serves a gallery: a link is enough, as with any signed one, until it has expired."""
+    """Serves a gallery: a link is enough, as with any signed one, until it has expired.
+
+    Under `/_mock` are the same files for the mock's own page: no fault strikes there.
+    """
 
     gateway: Gateway
     gallery: Gallery
@@ -42,16 +49,20 @@ class Shelf:
         found = _PATH.fullmatch(request.decoded)
         if found is None:
             return None
-        exchange.operation, exchange.task_id = FILES, found[1]
+        preview, name, index, extension = found.groups()
+        exchange.operation, exchange.task_id = FILES, name
         request.allow("GET", "HEAD")
-        task = self._task(found[1], int(found[2]), found[3])
-        wanted = wanted_faults(request.headers)
-        exchange.faults = wanted if wanted.all else task.file
-        if not exchange.faults.all:
-            exchange.faults = self.rules.choose(FILES, task.account)
-        await strike(exchange.faults, self.rules)
-        file = await self.gallery.file(task, int(found[2]))
+        task = self._task(name, int(index), extension)
+        if not preview:
+            exchange.faults = self._faults(request, task)
+            await strike(exchange.faults, self.rules)
+        file = await self.gallery.file(task, int(index))
         return deliver(file, request.headers, head=request.method == "HEAD")
+
+    def _faults(self, request: Request, task: Task) -> Faults:
+        wanted = wanted_faults(request.headers)
+        found = wanted if wanted.all else task.file
+        return found if found.all else self.rules.choose(FILES, task.account)
 
     def _task(self, name: str, index: int, extension: str) -> Task:
         now = self.gateway.clock.now()
