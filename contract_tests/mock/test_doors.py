@@ -208,6 +208,32 @@ class TestFixture:
         )
         assert "1 passed" in out, out
 
+    @pytest.mark.parametrize(
+        ("marked", "told"),
+        [
+            ("look=1", "MockServer has no option 'look'; the nearest is 'looks'"),
+            ("'looks=1'", "options are given by name, such as looks=1; not 'looks=1'"),
+            ("looks='one'", "looks must be a whole number of at least 0, not 'one'"),
+            ("looks=1, seconds=1", "a task ends by looks, by seconds or by a pace: not by two"),
+        ],
+    )
+    def test_a_slip_in_a_marker_is_one_line(self, tmp_path, marked, told) -> None:
+        """The test doesn't run, and what is wrong is told without a traceback."""
+        out = self.run(
+            tmp_path,
+            f"""
+            import pytest
+
+            @pytest.mark.wanflow_mock({marked})
+            def test_marked(wanflow_mock):
+                pass
+            """,
+        )
+        assert "1 error" in out, out
+        assert f"@pytest.mark.wanflow_mock: {told}" in out
+        assert "Traceback" not in out
+        assert "pytest_plugin.py" not in out
+
     def test_installing_brings_it(self) -> None:
         """The distribution announces the plugin to pytest."""
         project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())[

@@ -18,11 +18,17 @@ from wanflow.mock.terms import Terms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_TOKEN = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{1,512}=*)")
+_KEY = rb"[A-Za-z0-9._~+/-]{1,512}=*"
+_TOKEN = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +(" + _KEY + rb")")
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="wanflow mock"'),)
 DEFAULT_KEY = "mock-key"
 """The key to use where any is let in."""
 FOUR_WEEKS = 28 * 24 * 3600.0
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a text can be sent as a key."""
+    return re.fullmatch(_KEY, text.encode()) is not None
 
 
 @define(eq=False)

@@ -12,7 +12,7 @@ import click
 from wanflow.mock.clock import Clock, RealClock, VirtualClock
 from wanflow.mock.media import available
 from wanflow.mock.server import MockServer, MockUnavailable
-from wanflow.mock.terms import Terms, rate_of
+from wanflow.mock.terms import rate_of
 from wanflow.mock.unservable import UnservableSpec
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Written(click.ParamType[Any]):
 @click.option("--seconds", type=click.FloatRange(0), help="End a task after this time; 5 if unset.")
 @click.option("--pace", help="Any way to a task's end, such as seconds=60,queue=10,progress=stuck.")
 @click.option("--virtual-clock", is_flag=True, help="Let time pass by POST /_mock/clock/advance.")
-@click.option("--credits", "limit", type=click.FloatRange(0), help="Credits of each account.")
+@click.option("--credits", type=click.FloatRange(0), help="Credits of each account.")
 @click.option("--rate", type=Written("REQUESTS/SECONDS", rate_of), help="Rate of each account.")
 @click.option("--no-idempotency", is_flag=True, help="Ignore Idempotency-Key.")
 @click.option("--scenario", type=click.Path(exists=True, dir_okay=False), help="JSON to play.")
@@ -61,8 +61,6 @@ class Written(click.ParamType[Any]):
 def mock(
     *,
     virtual_clock: bool,
-    limit: float | None,
-    rate: Any,
     no_idempotency: bool,
     **options: Any,
 ) -> None:
@@ -76,7 +74,7 @@ def mock(
     if not ways:
         options["seconds"] = 5.0
     clock: Clock = VirtualClock() if virtual_clock else RealClock()
-    options |= {"clock": clock, "terms": Terms(limit, rate), "idempotency": not no_idempotency}
+    options |= {"clock": clock, "idempotency": not no_idempotency}
     try:
         with MockServer(**options) as server:
             _announce(server, options)

@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from wanflow.mock.account import DEFAULT_KEY, Accounts
 from wanflow.mock.app import MockApp
 from wanflow.mock.clock import RealClock
 from wanflow.mock.contract import read
 from wanflow.mock.gateway import Gateway
-from wanflow.mock.pace import Immediately, Looks, Pace, Seconds
+from wanflow.mock.options import Options, check, terms_in
+from wanflow.mock.pace import Immediately, Looks, Seconds
 from wanflow.mock.paces import pace_of
 from wanflow.mock.proof import prove
 from wanflow.mock.scenario import play
 from wanflow.mock.state import StateFile
-from wanflow.mock.terms import Terms
-from wanflow.spec.document import Json, packaged
+from wanflow.spec.document import packaged
 
 if TYPE_CHECKING:
     from wanflow.mock.clock import Clock
     from wanflow.mock.fault_rules import FaultRules
     from wanflow.mock.journal import Journal
-
-
-class Options(TypedDict, total=False):
-    """What every mock can be told, behind whatever door.
-
-    api_key: the one key that is let in; None lets any key in, each as an account of its own.
-    seed: what ids and files are made from; the same seed gives the same ones.
-    looks: a task ends at this many queries (the default: 2); 0 ends it at once.
-    seconds: a task ends after this many seconds of the clock.
-    pace: any other way to a task's end, as a `Pace` or written (`seconds=60,queue=20`).
-    clock: the time that tasks live by; the machine's if None.
-    terms: what each account may spend and ask for; no limits if None.
-    idempotency: whether an `Idempotency-Key` is honoured; real deployments may not.
-    loopback_callbacks: whether callbacks to this machine are taken and delivered, in http too;
-        otherwise a callback goes to public hosts in https, or nowhere.
-    scenario: a file to play before the first request, as `wanflow.mock.scenario` has it.
-    state: a SQLite file that tasks and accounts are kept in over restarts.
-    document: a merged document; the one that this installation carries if None.
-    """
-
-    api_key: str | None
-    seed: int
-    looks: int | None
-    seconds: float | None
-    pace: Pace | str | None
-    clock: Clock | None
-    terms: Terms | None
-    idempotency: bool
-    loopback_callbacks: bool
-    scenario: str | Path | None
-    state: str | Path | None
-    document: Json | None
+    from wanflow.mock.pace import Pace
 
 
 class Mock:
@@ -61,10 +30,14 @@ class Mock:
 
     Raises:
         UnservableSpec: the document promises something that the mock can't keep.
+        TypeError: there is no such option.
         ValueError: an option makes no sense.
     """
 
+    _more_options: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, origin: str, **options: Unpack[Options]) -> None:
+        check(options, type(self).__name__, *self._more_options)
         key = options.get("api_key")
         self.api_key = key or DEFAULT_KEY
         self.gateway = Gateway(
@@ -77,7 +50,7 @@ class Mock:
         prove(self.gateway)
         self.app = MockApp(
             self.gateway,
-            Accounts(key, options.get("terms") or Terms(), self.gateway.clock),
+            Accounts(key, terms_in(options), self.gateway.clock),
             idempotency=options.get("idempotency", True),
             loopback_callbacks=options.get("loopback_callbacks", False),
         )

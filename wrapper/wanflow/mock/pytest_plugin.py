@@ -8,7 +8,7 @@ It listens on a free loopback port and lives for one test. A marker sets its opt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -32,6 +32,17 @@ def wanflow_mock(request: pytest.FixtureRequest) -> Iterator[MockServer]:
 
     options: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("wanflow_mock"))):
+        if mark.args:
+            _refuse(f"options are given by name, such as looks=1; not {mark.args[0]!r}")
         options |= mark.kwargs
-    with MockServer(**options) as server:
+    try:
+        server = MockServer(**options)
+    except (TypeError, ValueError) as error:
+        _refuse(str(error))
+    with server:
         yield server
+
+
+def _refuse(why: str) -> NoReturn:
+    """End the test with one line; where the fixture is made is of no interest."""
+    pytest.fail(f"@pytest.mark.wanflow_mock: {why}", pytrace=False)

@@ -6,7 +6,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from wanflow.mock.mock import Mock, Options
+from wanflow.mock.mock import Mock
+from wanflow.mock.options import OF_A_SOCKET, Options, check
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,16 +30,21 @@ class PortInUse(MockUnavailable):
 class MockServer(Mock):
     """A mock gateway on a loopback port, in a thread of its own, from `with` to its end.
 
-    `port` 0 takes a free one; the options are those of `wanflow.mock.mock.Options`.
+    `port` 0 takes a free one; the options are those of `wanflow.mock.options.Options`.
 
     Raises:
         UnservableSpec: the document promises something that the mock can't keep.
+        TypeError: there is no such option.
+        ValueError: an option makes no sense.
         MockUnavailable: the `mock` extra is missing, or the port is taken.
     """
+
+    _more_options = OF_A_SOCKET
 
     def __init__(
         self, *, host: str = "127.0.0.1", port: int = 0, **options: Unpack[Options]
     ) -> None:
+        check({"host": host, "port": port}, "MockServer", *OF_A_SOCKET)
         super().__init__(_NOWHERE, **options)
         self.host = host
         self._wanted = (host, port)

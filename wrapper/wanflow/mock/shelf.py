@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from wanflow.mock.request import Request
     from wanflow.mock.task import Task
 
-_PATH = re.compile(
-    r"(/_mock)?/media/([a-z0-9-]+)/(0|[1-9][0-9]?)\.(png|mp4|wav|txt)", re.ASCII
-)
+_PATH = re.compile(r"(/_mock)?/media/([a-z0-9-]+)/(0|[1-9][0-9]?)\.(png|mp4|wav|txt)", re.ASCII)
 
 
 @define(eq=False)

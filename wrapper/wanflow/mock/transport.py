@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import httpx
 
 from wanflow.mock.loop_thread import LoopThread
-from wanflow.mock.mock import Mock, Options
+from wanflow.mock.mock import Mock
 from wanflow.mock.request import MOST_BYTES, Request, path_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from wanflow.mock.fault import Fault
+    from wanflow.mock.options import Options
 
 _ORIGIN = "http://wanflow.mock"
 
@@ -23,7 +24,7 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
     """`httpx.Client(transport=MockTransport(), …)`, and the same for `AsyncClient`.
 
     Requests to any host reach the mock; `base_url` is the one to use. The options are those of
-    `wanflow.mock.mock.Options`. Faults of the wire come as the exceptions of httpx that a socket
+    `wanflow.mock.options.Options`. Faults of the wire come as the exceptions of httpx that a socket
     would bring about, those that would last for ever at once.
     """
 

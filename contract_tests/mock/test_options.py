@@ -1,0 +1,102 @@
+"""What a mock is told: options that don't exist, or make no sense, are one clear error."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from wanflow.mock import Mock, MockServer, MockTransport, Rate, Terms, VirtualClock
+from wanflow.mock.options import _RULES, OF_A_SOCKET, Options
+from wanflow.spec.catalog import packaged_catalog
+
+MODEL = next(iter(packaged_catalog().models.values()))
+DOORS: list[Any] = [MockServer, MockTransport, lambda **options: Mock("http://x", **options)]
+
+
+def submit(server: MockServer, key: str = "k") -> httpx.Response:
+    return httpx.post(
+        server.base_url + MODEL.path,
+        json=dict(MODEL.example),
+        headers={"Authorization": f"Bearer {key}"},
+        trust_env=False,
+    )
+
+
+class TestNames:
+    """An option that doesn't exist is refused at every door."""
+
+    @pytest.mark.parametrize("door", DOORS)
+    def test_a_slip_is_told_with_the_nearest(self, door) -> None:
+        """Both names are in the message."""
+        with pytest.raises(TypeError, match="has no option 'look'; the nearest is 'looks'"):
+            door(look=1)
+
+    def test_what_is_near_nothing_is_told_with_all(self) -> None:
+        """Every option is named."""
+        with pytest.raises(TypeError, match="no option 'banana'") as caught:
+            MockServer(banana=2)  # type: ignore[call-arg] # what is tested
+        for name in (*Options.__annotations__, *OF_A_SOCKET):
+            assert re.search(rf"\b{name}\b", str(caught.value))
+
+    def test_a_socket_s_options_are_for_a_socket(self) -> None:
+        """A server takes a port, and says so of `prot`; a transport takes none."""
+        with pytest.raises(TypeError, match="nearest is 'port'"):
+            MockServer(prot=0)  # type: ignore[call-arg] # what is tested
+        with pytest.raises(TypeError, match="MockTransport has no option 'port'"):
+            MockTransport(port=0)  # type: ignore[call-arg] # what is tested
+
+    def test_each_has_its_rule(self) -> None:
+        """None can be added without saying what it must be."""
+        assert _RULES.keys() == {*Options.__annotations__, *OF_A_SOCKET}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("looks", "one"), ("looks", True), ("looks", -1), ("looks", 1.5),
+        ("seconds", -1), ("seconds", float("nan")), ("seconds", "5"),
+        ("pace", 5), ("pace", "sometimes"), ("clock", VirtualClock), ("clock", 0),
+        ("credits", -1), ("credits", "many"), ("rate", 5), ("rate", "fast"), ("terms", {}),
+        ("idempotency", None), ("loopback_callbacks", "no"), ("seed", None), ("seed", "x"),
+        ("scenario", 1), ("state", b"x"), ("document", "openapi.yaml"),
+        ("host", None), ("port", 65536), ("port", "80"),
+    ],
+)  # fmt: skip
+def test_a_value_that_makes_no_sense_is_refused(name, value) -> None:
+    """The message names the option, or says what would be right."""
+    with pytest.raises(ValueError, match=f"{name} must be|is no pace|a rate is written"):
+        MockServer(**{name: value})
+
+
+@pytest.mark.parametrize("key", ["", "clé-secret", "two secret", "x" * 513])
+def test_a_key_that_can_not_be_sent_is_refused_and_not_told(key) -> None:
+    """It would let nobody in; the message doesn't show it."""
+    with pytest.raises(ValueError, match="api_key must be") as caught:
+        MockServer(api_key=key)
+    assert "secret" not in str(caught.value)
+
+
+class TestMoney:
+    """A little credit, and a low rate, without a word about terms."""
+
+    def test_credits_run_out(self) -> None:
+        """Every account has as many, and no more."""
+        with MockServer(credits=0.5) as server:
+            assert [submit(server, key).status_code for key in "ab"] == [402, 402]
+            server.accounts.of("a").terms = Terms(credits=1000)
+            assert [submit(server, key).status_code for key in "ab"] == [200, 402]
+
+    @pytest.mark.parametrize("rate", ["1/60", Rate(1, 60)])
+    def test_a_rate_is_passed(self, rate) -> None:
+        """It may be written as on the command line."""
+        with MockServer(rate=rate, clock=VirtualClock()) as server:
+            assert [submit(server).status_code for _ in range(2)] == [200, 429]
+
+    def test_what_they_say_comes_before_the_terms(self) -> None:
+        """The rest of the terms stays."""
+        terms = Terms(credits=1, forbidden=frozenset({MODEL.name}))
+        mock = MockTransport(terms=terms, credits=2)
+        assert mock.accounts.of("k").terms == Terms(2, None, frozenset({MODEL.name}))
