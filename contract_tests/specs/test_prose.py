@@ -11,7 +11,7 @@ from contract_tests.specs.family import document, request, source
 
 from wanflow.spec.build import Built, build, build_from
 from wanflow.spec.commands import spec
-from wanflow.spec.failures import Findings, OverlayFault
+from wanflow.spec.failures import EXITS, Findings, OverlayFault, SpecFailure
 from wanflow.spec.prose import Left
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wanflow.spec.project import Project
 
+KINDS = SpecFailure.__subclasses__()
 SENTENCE = "Only supports `4`, `8` values, representing `5 seconds`, `10 seconds`, `15 seconds`"
 
 
@@ -104,3 +105,46 @@ def test_a_stale_entry_is_an_error(checkout: Path, project: Project) -> None:
     path.write_text("- sentence: Must be nice\n")
     with pytest.raises(OverlayFault, match="a `sentence` and a `reason`"):
         build(type(project)(checkout))
+
+
+def test_a_revision_that_says_a_rule_otherwise_is_told_with_both_sentences(
+    checkout: Path, tmp_path: Path, project: Project
+) -> None:
+    """Which document, what it said, what it says, which action, and what to do; exit code 6."""
+    text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
+    text = text.replace("Only supports `5`, `10`, `15` values", "Only supports `5`, `20` values")
+    (tmp_path / "rev.yaml").write_text(text)
+    code, output = run("import", str(tmp_path / "rev.yaml"), root=checkout)
+    assert code == OverlayFault.exit_code
+    assert "rev.yaml says “Only supports `5`, `20` values" in output
+    assert "not “Only supports `5`, `10`, `15` values" in output
+    assert "10-duration.yaml, action 2" in output
+    assert "mend that action, and import again" in output
+    assert "it would replace wan2.6-image-to-video, whose models it names" in output
+    assert output.count("\n") == 1
+
+
+def test_the_difference_after_an_import_is_that_of_the_sources(
+    checkout: Path, tmp_path: Path, project: Project
+) -> None:
+    """Before `make regenerate`, the sources are newer than the spec, and that is said."""
+    old = str(checkout / "specs" / "openapi.yaml")
+    assert run("diff", old, root=checkout) == (0, "no difference that a program could notice\n")
+    text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
+    (tmp_path / "nova3.yaml").write_text(text.replace("wan2.6", "nova3"))
+    assert run("import", str(tmp_path / "nova3.yaml"), root=checkout)[0] == 0
+    code, output = run("diff", old, root=checkout)
+    assert code == 1
+    assert "the sources are newer than specs/openapi.yaml" in output
+    assert "nova3-image-to-video: a model that is new" in output
+
+
+def test_the_help_lists_every_exit_code(checkout: Path) -> None:
+    """Each kind of failure has its number in the help and in the README of the documents."""
+    code, output = run("--help", root=checkout)
+    assert code == 0
+    readme = (checkout / "specs" / "README.md").read_text()
+    assert {number for number, _ in EXITS} >= {kind.exit_code for kind in KINDS}
+    for number, meaning in EXITS:
+        assert f"{number}  {meaning}\n" in output
+        assert f"{number} {meaning.split(';')[0]}" in " ".join(readme.split())

@@ -216,7 +216,8 @@ class AsyncClient(ClientView):
 
         Args:
             request: a whole request, as a dict or an object of `wanflow.models`.
-            model: the model's name.
+            model: the model's name. Type checkers want it literal; one that is only known at
+                run time goes into `request`: `{"model": name, "prompt": …}`.
             extra: parameters that the documents don't know, sent as they are.
             validate: whether to check the request against the documents' rules first.
             idempotency_key: 16 to 96 characters of A-Za-z0-9._-; drawn by default.

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from wanflow.spec.failures import Drifted, SpecFailure, ToolFault
+from wanflow.spec.failures import EXITS, Drifted, SpecFailure, ToolFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wanflow.spec.document import Json
     from wanflow.spec.project import Project
 
 P = ParamSpec("P")
@@ -42,7 +43,16 @@ def _plainly(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-@click.group()
+class _Pipeline(click.Group):
+    """A group whose help lists its own exit codes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the exit codes, line by line."""
+        with formatter.section("Exit codes (those of the other commands differ)"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXITS])
+
+
+@click.group(cls=_Pipeline)
 @click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
@@ -134,6 +144,24 @@ def drift(context: click.Context) -> None:
     click.echo("specs/openapi.yaml and generated/wanflow_client are what the sources make")
 
 
+def _working(project: Project) -> Json:
+    """Read the spec of the checkout, or make the one that its sources would make of it."""
+    from wanflow.spec.build import build as make
+    from wanflow.spec.revision import working_document
+    from wanflow.spec.yaml_text import same
+
+    document = working_document(project)
+    try:
+        built = make(project)
+    except SpecFailure:
+        return document
+    if same(built.document, document):
+        return document
+    note = "the sources are newer than specs/openapi.yaml; this is what `make regenerate` would do"
+    click.echo(f"wanflow spec: {note}", err=True)
+    return built.document
+
+
 @spec.command()
 @click.argument("old", default="HEAD")
 @click.argument("new", required=False)
@@ -147,10 +175,10 @@ def diff(context: click.Context, old: str, new: str | None, as_json: bool) -> No
     Ends with 0 for no change, 1 for an additive one, 2 for a breaking one.
     """
     from wanflow.spec.diff import compare
-    from wanflow.spec.revision import document_at, working_document
+    from wanflow.spec.revision import document_at
 
     project = _project(context)
-    after = working_document(project) if new is None else document_at(project, new)
+    after = _working(project) if new is None else document_at(project, new)
     difference = compare(document_at(project, old), after)
     click.echo(difference.for_programs() if as_json else difference.for_people())
     context.exit(int(difference.level))

@@ -55,3 +55,17 @@ class Drifted(SpecFailure):
     """What is committed isn't what would be made from the sources."""
 
     exit_code: ClassVar[int] = 1
+
+
+EXITS = (
+    (0, "done"),
+    (Drifted.exit_code, "drift; of `diff`: an additive change"),
+    (2, "a wrong call; of `diff`: a breaking change"),
+    (Refused.exit_code, "a document is refused"),
+    (Contradiction.exit_code, "documents contradict each other"),
+    (NotProved.exit_code, "not proved"),
+    (OverlayFault.exit_code, "an overlay is at fault"),
+    (Findings.exit_code, "findings of the check"),
+    (ToolFault.exit_code, "a tool is missing, of another version, or complains"),
+)
+"""The exit codes of `wanflow spec`, which are not those of the other commands."""

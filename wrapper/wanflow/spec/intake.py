@@ -10,6 +10,7 @@ from wanflow.spec.build import build_from
 from wanflow.spec.call import calls_of
 from wanflow.spec.diff import compare
 from wanflow.spec.failures import Contradiction, Refused, SpecFailure
+from wanflow.spec.groundless import Revision, explained
 from wanflow.spec.lock import Entry, read_lock, write_lock
 from wanflow.spec.mending import mending_overlay
 from wanflow.spec.overlay import read_overlays
@@ -65,10 +66,13 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
     entries = read_lock(project.lock)
     taken: list[Taken] = []
     texts: dict[Path, str] = {}
+    replaced: list[Revision] = []
     for one in received:
         named = evolve(one, source=evolve(one.source, name=_known_as(one.source, kept)))
         source = named.source
         _refuse_second(source, taken)
+        if (older := kept.get(source.name)) is not None and older.text != source.text:
+            replaced.append(Revision(older, source))
         taken.append(_told(named, kept.get(source.name)))
         kept[source.name] = source
         entries[source.name] = Entry(source.sha256, _origin(named, entries.get(source.name)))
@@ -76,12 +80,16 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
     texts[project.lock] = write_lock(entries)
     overlays = read_overlays(project.overlays)
     sources = [kept[name] for name in sorted(kept)]
-    mended = mending_overlay(sources, overlays)
-    if mended is not None:
-        texts[project.overlays / mended.file] = mended.text
-        taken.append(Taken(mended.file, ("mends request examples that break their own schema",)))
-        overlays = sorted([*overlays, mended.overlay], key=lambda overlay: overlay.name)
-    built = build_from(sources, overlays)
+    try:
+        mended = mending_overlay(sources, overlays)
+        if mended is not None:
+            texts[project.overlays / mended.file] = mended.text
+            done = "mends request examples that break their own schema"
+            taken.append(Taken(mended.file, (done,)))
+            overlays = sorted([*overlays, mended.overlay], key=lambda overlay: overlay.name)
+        built = build_from(sources, overlays)
+    except SpecFailure as failure:
+        raise explained(failure, overlays, replaced) from failure
     prose = Left.read(project.prose).unlisted(built.unsaid)
     return Plan([_warned(one, prose) for one in taken], texts)
 

@@ -14,6 +14,7 @@ from wanflow.spec.finding import Finding
 from wanflow.spec.keywords import RESTS_ON
 from wanflow.spec.meaning import expand
 from wanflow.spec.places import requests_of
+from wanflow.spec.rests import flat
 from wanflow.spec.schema_tree import schemas_in, schemas_under
 from wanflow.spec.yaml_text import read_yaml
 
@@ -100,11 +101,6 @@ def unsaid(document: Json, calls: Iterable[Call]) -> list[Unsaid]:
                 told = Unsaid(call.source.name, _where(call, text), sentence)
                 found.setdefault((told.document, sentence), told)
     return list(found.values())
-
-
-def flat(text: str) -> str:
-    """Write a text on one line."""
-    return " ".join(text.split())
 
 
 def _unexpressed(request: Json) -> Iterator[tuple[str, str]]:

@@ -53,12 +53,12 @@ class Origins:
             if call.models:
                 documents[request_name(list(call.models), call.source.name)] = [call.source.name]
         sources = {call.source.name: call.source for call in merged.calls}
-        texts = {name: "\n".join(_texts(source.document)) for name, source in sources.items()}
+        texts = {name: "\n".join(texts_of(source.document)) for name, source in sources.items()}
         return cls(documents, texts)
 
     def silent(self, schema: str, sentence: str) -> list[str]:
         """Name the documents of a schema that don't say a sentence, white space aside."""
-        wanted = _flat(sentence)
+        wanted = flat(sentence)
         return [name for name in self._documents.get(schema, ()) if wanted not in self._texts[name]]
 
 
@@ -73,7 +73,7 @@ def check_rests(document: Json, action: Action, origins: Origins) -> None:
     if LOOSENS in action.raw and not str(action.raw[LOOSENS] or "").strip():
         raise OverlayFault(f"{action.place}: {LOOSENS} must say why")
     update = action.raw.get("update")
-    sentences = sorted(set(_sentences(update)))
+    sentences = sorted(set(sentences_of(update)))
     for parts in targets(document, action):
         if parts[:2] == ("components", "schemas") and len(parts) > 2:  # noqa: PLR2004 - the name
             for rule in _unfounded(update):
@@ -83,7 +83,7 @@ def check_rests(document: Json, action: Action, origins: Origins) -> None:
             for sentence in sentences:
                 for name in origins.silent(str(parts[2]), sentence):
                     raise OverlayFault(
-                        f"{action.place}: {name} doesn't say “{_flat(sentence)}”, on which "
+                        f"{action.place}: {name} doesn't say “{flat(sentence)}”, on which "
                         f"{pointer_of(parts)} would rest"
                     )
 
@@ -104,22 +104,25 @@ def _unfounded(node: Any) -> Iterator[str]:
             yield from _unfounded(value)
 
 
-def _sentences(node: Any) -> Iterator[str]:
+def sentences_of(node: Any) -> Iterator[str]:
+    """List the sentences that an update's rules rest on."""
     if is_array(node):
         for item in node:
-            yield from _sentences(item)
+            yield from sentences_of(item)
     if is_object(node):
         for key, value in node.items():
-            yield from value.values() if key == RESTS_ON else _sentences(value)
+            yield from value.values() if key == RESTS_ON else sentences_of(value)
 
 
-def _texts(node: Any) -> Iterator[str]:
+def texts_of(node: Any) -> Iterator[str]:
+    """List every text of some data, each on one line."""
     if isinstance(node, str):
-        yield _flat(node)
+        yield flat(node)
     children = node.values() if is_object(node) else node if is_array(node) else ()
     for child in children:
-        yield from _texts(child)
+        yield from texts_of(child)
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
+    """Write a text on one line."""
     return " ".join(text.split())
