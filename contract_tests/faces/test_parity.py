@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import wanflow
 from wanflow import (
     AsyncClient,
     AsyncResult,
@@ -195,3 +196,12 @@ def flow_of(settings: Any) -> Any:
 def test_both_colours_do_the_same(script: list[Any]) -> None:
     """The same answers give the same requests, the same sleeps and the same end."""
     assert played_sync(script) == played_async(script)
+
+
+def test_the_top_level_stays_small() -> None:
+    """At most 30 names, in order, all importable; seldom caught errors are in `wanflow.errors`."""
+    assert len(wanflow.__all__) <= 30
+    assert sorted(wanflow.__all__) == wanflow.__all__
+    for name in wanflow.__all__:
+        assert getattr(wanflow, name) is not None
+    assert not hasattr(wanflow, "BadRequest")

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 import wanflow
+from wanflow import errors
 
 if TYPE_CHECKING:
     from contract_tests.laws.life import Life
@@ -85,7 +86,7 @@ def machine_of(target: Target, faces: dict[str, Face]) -> Any:
                 found = faces[account].do(lambda client: client.task(life.id).refresh())
                 assert found.status == target.look(life).status or life.ended
                 return
-            with pytest.raises((wanflow.NotFound, wanflow.PermissionDenied)):
+            with pytest.raises((wanflow.NotFound, errors.PermissionDenied)):
                 faces[account].do(lambda client: client.task(life.id).refresh())
 
     return Clients

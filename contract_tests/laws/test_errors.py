@@ -12,6 +12,7 @@ from contract_tests.laws.law import Law
 from contract_tests.laws.promises import packaged_promises
 
 import wanflow
+from wanflow import errors
 
 PROMISES = packaged_promises()
 ERRORS = [one for one in PROMISES.statuses() if one[1] >= 400]
@@ -23,12 +24,12 @@ EXAMPLES = [
 ON_WISH = Law("on-wish", "A mock answers with the documented status that it is asked for.")
 TASK_ID = "task-unified-1756817821-4x3rx6ny"
 TYPES = {
-    400: wanflow.BadRequest,
+    400: errors.BadRequest,
     401: wanflow.AuthenticationFailed,
     402: wanflow.InsufficientCredits,
-    403: wanflow.PermissionDenied,
+    403: errors.PermissionDenied,
     404: wanflow.NotFound,
-    413: wanflow.RequestTooLarge,
+    413: errors.RequestTooLarge,
     429: wanflow.RateLimited,
 }
 assert ERRORS, "the document lists no errors"

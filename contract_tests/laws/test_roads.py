@@ -14,6 +14,7 @@ from contract_tests.laws.promises import packaged_promises
 from contract_tests.laws.verdict import packaged_judge
 
 import wanflow
+from wanflow import errors
 
 PROMISES = packaged_promises()
 MODELS = sorted(PROMISES.catalog.models)
@@ -100,7 +101,7 @@ def test_a_lost_answer_is_not_paid_twice(target, colour, fault) -> None:
     key = own_key(target)
     model = target.models[MODELS[0]]
     strike(target, key, fault, model.operation_id, count=9)
-    with pytest.raises((wanflow.SubmitUncertain, wanflow.UnexpectedAnswer)):
+    with pytest.raises((wanflow.SubmitUncertain, errors.UnexpectedAnswer)):
         play(colour, lambda client: client.submit(cheapest(model)), **settings_of(target, key))
     assert len(tasks_of(target, key)) <= 1
 
@@ -122,9 +123,9 @@ def test_a_wrong_request_is_not_sent(target, colour) -> None:
 def test_what_the_server_refuses_is_told(target, colour) -> None:
     """Without its own check, the client tells the server's: BadRequest, or NotFound for a model."""
     body = {**cheapest(target.models[MODELS[0]]), "prompt": 5}
-    with pytest.raises(wanflow.BadRequest):
+    with pytest.raises(errors.BadRequest):
         play(colour, lambda client: client.submit(body, validate=False), **settings_of(target))
-    with pytest.raises((wanflow.NotFound, wanflow.BadRequest)):
+    with pytest.raises((wanflow.NotFound, errors.BadRequest)):
         play(
             colour,
             lambda client: client.task("task-unified-1756817821-4x3rx6ny").refresh(),

@@ -1,6 +1,7 @@
 """Generate images and videos through an asynchronous API: submit, wait, download.
 
-Client and AsyncClient do the work; every error is a WanflowError and says what to do.
+Client and AsyncClient do the work; every error is a WanflowError and says what to do. Those that
+are seldom caught by name, such as BadRequest, are in `wanflow.errors` only.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from wanflow._check import check_audio as check_audio
     from wanflow._check import check_image as check_image
-    from wanflow._core.download import Progress as Progress
-    from wanflow._core.preview import Preview as Preview
     from wanflow._core.snapshot import Snapshot as Snapshot
     from wanflow.async_client import AsyncClient as AsyncClient
     from wanflow.async_client import AsyncResult as AsyncResult
@@ -26,24 +25,19 @@ if TYPE_CHECKING:
     from wanflow.client import Task as Task
     from wanflow.errors import APIError as APIError
     from wanflow.errors import AuthenticationFailed as AuthenticationFailed
-    from wanflow.errors import BadRequest as BadRequest
     from wanflow.errors import ConfigurationError as ConfigurationError
     from wanflow.errors import ConnectionFailed as ConnectionFailed
     from wanflow.errors import DownloadFailed as DownloadFailed
     from wanflow.errors import InsufficientCredits as InsufficientCredits
     from wanflow.errors import InvalidRequest as InvalidRequest
-    from wanflow.errors import JobTaken as JobTaken
     from wanflow.errors import LedgerError as LedgerError
     from wanflow.errors import LinkExpired as LinkExpired
     from wanflow.errors import NotFound as NotFound
-    from wanflow.errors import PermissionDenied as PermissionDenied
     from wanflow.errors import RateLimited as RateLimited
-    from wanflow.errors import RequestTooLarge as RequestTooLarge
     from wanflow.errors import RequestWarning as RequestWarning
     from wanflow.errors import ServerError as ServerError
     from wanflow.errors import SubmitUncertain as SubmitUncertain
     from wanflow.errors import TaskFailed as TaskFailed
-    from wanflow.errors import UnexpectedAnswer as UnexpectedAnswer
     from wanflow.errors import UnknownModel as UnknownModel
     from wanflow.errors import WaitTimeout as WaitTimeout
     from wanflow.errors import WanflowError as WanflowError
@@ -55,8 +49,6 @@ __version__ = "0.1.0"
 _HOMES = {
     "check_audio": "_check",
     "check_image": "_check",
-    "Preview": "_core.preview",
-    "Progress": "_core.download",
     "AsyncClient": "async_client",
     "AsyncResult": "async_client",
     "AsyncTask": "async_client",
@@ -74,23 +66,17 @@ __all__ = [
     "AsyncResult",
     "AsyncTask",
     "AuthenticationFailed",
-    "BadRequest",
     "Client",
     "ConfigurationError",
     "ConnectionFailed",
     "DownloadFailed",
     "InsufficientCredits",
     "InvalidRequest",
-    "JobTaken",
     "Ledger",
     "LedgerError",
     "LinkExpired",
     "NotFound",
-    "PermissionDenied",
-    "Preview",
-    "Progress",
     "RateLimited",
-    "RequestTooLarge",
     "RequestWarning",
     "Result",
     "ServerError",
@@ -98,7 +84,6 @@ __all__ = [
     "SubmitUncertain",
     "Task",
     "TaskFailed",
-    "UnexpectedAnswer",
     "UnknownModel",
     "Violation",
     "WaitTimeout",
