@@ -152,6 +152,14 @@ class TestBounds:
         line.sendall(post(MOST_BYTES + 1) + b" " * (MOST_BYTES + 1) + LAST)
         assert statuses(read_all(line)) == [413, 200]
 
+    @pytest.mark.parametrize("length", [MOST_HEAD, 3 * MOST_HEAD, 2 * MOST_BYTES])
+    def test_the_end_of_a_long_body_is_taken_for_no_head(self, line, length) -> None:
+        """A body that comes in large pieces is answered once, and the next request after it."""
+        line.sendall(post(length))
+        time.sleep(0.05)
+        line.sendall(b"[" + b" " * (length - 2) + b"]" + LAST)
+        assert statuses(read_all(line)) == [413 if length > MOST_BYTES else 400, 200]
+
     def test_a_body_in_chunks_is_bounded_too(self, line) -> None:
         """Nothing is announced, and still no more is taken than is allowed."""
         chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"

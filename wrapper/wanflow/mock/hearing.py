@@ -40,7 +40,7 @@ class Ear:
         self._length = 0
         self._in_head = True
         self._told = False
-        self._heads, self._head_length = 0, 0
+        self._turns, self._head_length = 0, 0
 
     def hear(self, data: bytes) -> None:
         """Read what came.
@@ -48,7 +48,7 @@ class Ear:
         Raises:
             NotHttp: it isn't HTTP/1.1, or a head that doesn't end.
         """
-        heads = self._heads
+        turns = self._turns
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -61,7 +61,7 @@ class Ear:
             raise error.__context__ or error from None
         except httptools.HttpParserError as error:
             raise NotHttp(400, "this is not HTTP/1.1") from error
-        self._bound_head(len(data), anew=heads != self._heads)
+        self._bound_head(len(data), anew=turns != self._turns)
 
     # What httptools calls.
 
@@ -82,7 +82,7 @@ class Ear:
     def on_headers_complete(self) -> None:
         """Have the body sent, if that is waited for."""
         self._in_head = False
-        self._heads += 1
+        self._turns += 1
         announced = self._headers.get(b"content-length")
         if announced is not None and int(announced) > MOST_BYTES:
             self._request(None)
@@ -103,6 +103,7 @@ class Ear:
     def on_message_complete(self) -> None:
         """Tell of the request."""
         self._in_head = True
+        self._turns += 1
         if not self._told:
             self._request(b"".join(self._pieces))
 
