@@ -181,7 +181,7 @@ def test_a_revision_that_an_overlay_contradicts_is_refused(checkout: Project, tm
     before = contents(checkout.root)
     code, output = run("import", str(path), root=checkout.root)
     assert code == OverlayFault.exit_code
-    assert "10-duration.yaml, action 2: nothing matches" in output
+    assert "on which 10-duration.yaml, action 2 rests; mend that action" in output
     assert contents(checkout.root) == before
 
 
