@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from attrs import evolve
@@ -275,3 +276,15 @@ def test_every_attempt_is_in_the_ledger(do: Doer, model: str, ledger: Ledger) ->
     attempts = ledger.named("mine")
     assert [job.attempt for job in attempts] == [1, 2, 3]
     assert {job.state for job in attempts} == {State.FAILED}
+
+
+def test_a_task_that_another_key_does_not_find_stays_open(
+    do: Doer, server: MockServer, ledger: Ledger, model: str, tmp_path: Path
+) -> None:
+    """A run under a key of another account gives no paid task up: the right one saves it."""
+    jobs = jobs_of(model, "[mock:pace=seconds=2] a")
+    assert do(jobs, timeout=0.1).counts[End.OPEN] == 1
+    with Client(uuid4().hex, server.base_url, ledger=ledger) as stranger:
+        report = stranger.batch(jobs, tmp_path / "out")
+    assert report.counts[End.OPEN] == 1, report.outcomes
+    assert do(jobs).complete

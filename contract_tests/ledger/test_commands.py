@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 class Shell:
     """Runs `wanflow ledger …` on one ledger."""
 
-    def __init__(self, path: Path, mock: MockServer, api_key: str) -> None:
+    def __init__(
+        self, path: Path, mock: MockServer, api_key: str, base_url: str | None = None
+    ) -> None:
         self._path = path
-        self._environment = {"WANFLOW_API_KEY": api_key, "WANFLOW_BASE_URL": mock.base_url}
+        address = base_url or mock.base_url
+        self._environment = {"WANFLOW_API_KEY": api_key, "WANFLOW_BASE_URL": address}
 
     def __call__(self, *words: str, code: int = 0) -> Any:
         command = ["ledger", *words, "--ledger", str(self._path)]

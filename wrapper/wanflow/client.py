@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from wanflow.batch.report import Report
     from wanflow.batch.terms import Given, OnOutcome, OnTally, Stop
     from wanflow.errors import WanflowError
-    from wanflow.ledger.resuming import Ending, OnEnding
+    from wanflow.ledger.resuming import Endings, OnEnding
 
 
 class Result(ResultView):
@@ -382,14 +382,15 @@ class Client(ClientView):
         resubmit_uncertain: bool = False,
         at_once: int = DEFAULT_CONNECTIONS,
         on_ending: OnEnding = None,
-    ) -> list[Ending]:
+    ) -> Endings:
         """Take up every job of the ledger that isn't finished and that no living process is at.
 
         Known tasks are waited for, and their files saved where they were wanted, those whose
         links die first before the others. A submission whose answer was lost is not sent again.
 
         Args:
-            out: the folder for files that nobody asked for yet; they are left without one.
+            out: the folder for files that nobody asked for yet, those of completed tasks included
+                while their links live. Without one they are left, and told in `left`.
             timeout: seconds that each task is waited for; 15 minutes by default.
             resubmit_uncertain: whether to send submissions in doubt again, with their keys: safe
                 on a server that honours those, perhaps a second charge on any other.

@@ -98,6 +98,13 @@ class Recorder(Protocol):
         """Keep that a task's files can't be had any more."""
         ...
 
+    def missing(self, server: str, task_id: str, reason: str) -> None:
+        """Keep that the server knows no such task, or not under this key.
+
+        Within a task's 24 hours that may be a fault, or another account's key: it stays unfinished.
+        """
+        ...
+
     def saving(self, server: str, task_id: str, folder: Path) -> None:
         """Keep where a task's files are wanted."""
         ...

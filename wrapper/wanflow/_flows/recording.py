@@ -189,7 +189,7 @@ def _failed(recorder: Recorder, server: str, task_id: str, error: BaseException)
         case errors.TaskFailed(snapshot=Snapshot() as failed):
             yield from act(lambda: recorder.ended(server, failed))
         case errors.NotFound():
-            yield from act(lambda: recorder.lost(server, task_id, str(error)))
+            yield from act(lambda: recorder.missing(server, task_id, str(error)))
         case _:
             pass
 

@@ -249,7 +249,10 @@ class Engine:
                 heapq.heappush(self._later, (due, item.planned.line, again))
                 self._troubles.append(f"{error}; submitted again in {pause:g} s")
                 return
-        yield from self._end(item, _end_of(error), str(error))
+        end = _end_of(error)
+        if isinstance(error, errors.NotFound) and (yield from act(lambda: self.steps.knows(item))):
+            end = End.OPEN
+        yield from self._end(item, end, str(error))
 
     def _left(self) -> list[Item]:
         queued = [item for queue in self._queues.values() for item in queue]

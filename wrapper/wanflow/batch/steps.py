@@ -76,6 +76,12 @@ class Steps:
         timeout = self.terms.timeout
         return (yield from self.work.wait(item.task_id, timeout, self._heed, hold=True))
 
+    def knows(self, item: Item) -> bool:
+        """Tell whether the ledger still counts on a task that its server didn't know."""
+        assert item.task_id is not None
+        job = self.ledger.find(item.task_id)
+        return job is not None and not job.finished
+
     def save(self, item: Item) -> Flow[tuple[File, ...]]:
         """Save the files, and return what the ledger has of them."""
         ended, folder = item.snapshot, self.terms.folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from wanflow.cli.connection import Connection
 from wanflow.cli.options import connection_options, json_option, out_option, timeout_option
 from wanflow.cli.prose import one_line
 from wanflow.cli.record import ledger_option, open_ledger
-from wanflow.errors import InvalidRequest
+from wanflow.errors import InvalidRequest, NotFound
 from wanflow.ledger.facts import FORMATS, facts_of, moment, remark, rows_of
 from wanflow.ledger.job import Job, State
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow.ledger.ledger import Ledger
+    from wanflow.ledger.left import Left
     from wanflow.ledger.resuming import Ending
 
 _DAY = 86_400.0
@@ -106,6 +108,7 @@ def resume(
     undone = [ending for ending in endings if ending.error is not None]
     if not as_json:
         click.echo(f"{len(endings)} taken up, {len(undone)} of them not done", err=True)
+    _tell_left(endings.left, ledger, as_json=as_json)
     return UNDONE if undone else 0
 
 
@@ -164,6 +167,25 @@ def _find(book: Ledger, reference: str) -> Job:
     return found
 
 
+def _tell_left(left: Left, ledger: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        facts = {"files": left.files, "expires": moment(left.expires), "elsewhere": left.elsewhere}
+        click.echo(json.dumps({"event": "left", **facts}))
+        return
+    for line in left.addresses():
+        click.echo(one_line(line), err=True)
+    if left.files:
+        files = "1 file is" if left.files == 1 else f"{left.files} files are"
+        until = moment(left.expires)
+        click.echo(
+            f"{files} not saved, and their links die from {until} on; save them with", err=True
+        )
+        named = [] if ledger is None else ["--ledger", str(ledger)]
+        click.echo(
+            f"  {shlex.join(['wanflow', 'ledger', 'resume', '--out', 'out', *named])}", err=True
+        )
+
+
 def _tell(ending: Ending, *, as_json: bool) -> None:
     job, error = ending.job, ending.error
     if as_json:
@@ -177,6 +199,8 @@ def _tell(ending: Ending, *, as_json: bool) -> None:
     for file in job.files:
         click.echo(str(file.path))
     said = remark(job) if error is None else str(error)
+    if isinstance(error, NotFound) and not job.finished:
+        said += "; it stays unfinished: perhaps the key is another account's"
     soon = moment(job.expires)
     hint = f" (its links live until {soon})" if error is not None and soon else ""
     click.echo(one_line(f"job {job.id}: {job.state}  {said}{hint}"), err=True)

@@ -54,10 +54,14 @@ def moment(unix: float | None) -> str | None:
 
 
 def rows_of(jobs: Iterable[Job]) -> Iterator[tuple[str, ...]]:
-    """Return jobs as rows of a table for people: number, state, model, task or key, what of it."""
+    """Return jobs as rows of a table for people.
+
+    They are number, state, model, cost, task or key, the user's name for it, and what of it.
+    """
     for job in jobs:
-        where = job.name or job.task_id or job.key or ""
-        yield str(job.id), str(job.state), job.model or "", where, remark(job)
+        where = job.task_id or job.key or ""
+        cost = "" if job.credits is None else f"{job.credits:g} credits"
+        yield str(job.id), str(job.state), job.model or "", cost, where, job.name or "", remark(job)
 
 
 def remark(job: Job) -> str:
@@ -67,6 +71,10 @@ def remark(job: Job) -> str:
             return ", ".join(str(file.path) for file in job.files)
         case State.INTENT | State.UNCERTAIN:
             return f"it may have been charged; ask about idempotency key {job.key}"
+        case State.COMPLETED:
+            return f"not saved; links live until {moment(job.expires)}" if job.expires else ""
+        case State.ACCEPTED if job.reason:
+            return f"to be tried again: {job.reason}"
         case State.ACCEPTED:
             return f"{job.status or ''} {'' if job.progress is None else job.progress} %".strip()
         case _:

@@ -96,6 +96,11 @@ class Job:
             return None
         return self.created + LINK_LIFE
 
+    def forgotten(self, now: float) -> bool:
+        """Whether its server may have forgotten it: its 24 hours are over, or it was never seen."""
+        known = self.created if self.accepted is None else self.accepted
+        return known is None or now >= known + LINK_LIFE
+
     @property
     def in_doubt(self) -> bool:
         """Whether nobody knows if it was accepted, as long as no living process is at it."""

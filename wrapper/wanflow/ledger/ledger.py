@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wanflow._core.recorder import File
 from wanflow.ledger.encounter import digest_of, meet
-from wanflow.ledger.job import Job, State
+from wanflow.ledger.job import LINK_LIFE, Job, State
+from wanflow.ledger.left import Left, left_of
 from wanflow.ledger.location import default_path
 from wanflow.ledger.sqlite_store import SqliteStore
 from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
@@ -29,7 +30,7 @@ _NOT_HELD = Path()
 # The states in which a job takes what is told of it.
 _INTENT = frozenset({State.INTENT})
 _IN_DOUBT = frozenset({State.INTENT, State.UNCERTAIN})
-_ACCEPTED = frozenset({State.ACCEPTED})
+_ALIVE = frozenset({State.ACCEPTED, State.LOST})
 _UNFINISHED = frozenset({State.ACCEPTED, State.COMPLETED})
 _NOT_SAVED = frozenset({State.ACCEPTED, State.COMPLETED, State.LOST})
 
@@ -84,12 +85,20 @@ class Ledger:
         """Tell whether a living process, this one or another, is at a job."""
         return self._store.living(job)
 
-    def claim(self, server: str) -> Claim:
+    def claim(self, server: str, *, unsaved: bool = False) -> Claim:
         """Take whatever isn't finished on a server and in no living process's hands.
 
+        With `unsaved`, files that nobody asked for count as unfinished while their links live.
         What is claimed is this process's until `release`, or until its work on it ends.
         """
-        return self._store.claim(Selection(unfinished=True, server=server))
+        since = time.time() - LINK_LIFE if unsaved else None
+        return self._store.claim(Selection(unfinished=True, unsaved_since=since, server=server))
+
+    def left(self, server: str) -> Left:
+        """Tell what a resume on a server leaves: unsaved files, and jobs of other servers."""
+        completed = self._store.jobs(Selection(frozenset({State.COMPLETED}), server=server))
+        unfinished = self._store.jobs(Selection(unfinished=True))
+        return left_of(completed, (job.server for job in unfinished), server, time.time())
 
     def take(self, job: Job) -> bool:
         """Take one job, if it still is as it was read and in no living process's hands."""
@@ -182,7 +191,8 @@ class Ledger:
 
     def seen(self, server: str, snapshot: Snapshot) -> None:
         """Note a look at a task."""
-        self._store.note(ByTask(server, snapshot.id), _seen(snapshot), only=_ACCEPTED)
+        changes = {"state": State.ACCEPTED, "reason": None, **_seen(snapshot)}
+        self._store.note(ByTask(server, snapshot.id), changes, only=_ALIVE)
 
     def ended(self, server: str, snapshot: Snapshot) -> None:
         """Keep how a task ended."""
@@ -206,6 +216,16 @@ class Ledger:
         """Keep that a task's files can't be had any more."""
         changes = {"state": State.LOST, "reason": _short(reason), "held": False}
         self._store.change(ByTask(server, task_id), changes, only=_UNFINISHED)
+
+    def missing(self, server: str, task_id: str, reason: str) -> None:
+        """Keep that a server knows a task no more: lost once it may have been forgotten."""
+        task = ByTask(server, task_id)
+        job = self._store.find(task)
+        if job is None or job.forgotten(time.time()):
+            self.lost(server, task_id, reason)
+        else:
+            changes = {"reason": _short(reason), "held": False}
+            self._store.change(task, changes, only=_UNFINISHED)
 
     def saving(self, server: str, task_id: str, folder: Path) -> None:
         """Keep where a task's files are wanted."""

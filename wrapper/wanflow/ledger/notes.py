@@ -97,6 +97,12 @@ class Notes:
 
 def _joined(before: Steps, step: Step) -> Steps:
     """Add a step; looks one after another become one, however many they are."""
-    if before and before[-1].only == step.only and "state" not in before[-1].changes:
+    if before and before[-1].only == step.only and _leaves(before[-1]):
         return (*before[:-1], Step({**before[-1].changes, **step.changes}, step.only))
     return (*before, step)
+
+
+def _leaves(step: Step) -> bool:
+    """Tell whether a job that a step changed is still in one of the states that it wants."""
+    state = step.changes.get("state")
+    return state is None or step.only is None or state in step.only

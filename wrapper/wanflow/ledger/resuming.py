@@ -12,6 +12,7 @@ from wanflow._flows.recording import outcome
 from wanflow.ledger.encounter import in_doubt
 from wanflow.ledger.job import Job, State
 from wanflow.ledger.ledger import Ledger
+from wanflow.ledger.left import Left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,12 @@ class Ending:
 
     job: Job
     error: errors.WanflowError | None = None
+
+
+class Endings(list[Ending]):
+    """How each job ended; `left` is what was not taken up, and how to go on with it."""
+
+    left: Left = Left()
 
 
 @frozen
@@ -77,7 +84,7 @@ class Means(Protocol):
         ...
 
 
-def resume_all(means: Means, terms: Terms) -> Flow[list[Ending]]:
+def resume_all(means: Means, terms: Terms) -> Flow[Endings]:
     """Take up every unfinished job of a server that no living process is at → how each ended.
 
     Raises:
@@ -87,13 +94,15 @@ def resume_all(means: Means, terms: Terms) -> Flow[list[Ending]]:
     ledger = means.recording.recorder
     if not isinstance(ledger, Ledger):
         raise errors.ConfigurationError("there is no ledger to resume from: Client(ledger=…)")
-    claim = yield from act(lambda: ledger.claim(means.recording.server))
+    server, unsaved = means.recording.server, terms.folder is not None
+    claim = yield from act(lambda: ledger.claim(server, unsaved=unsaved))
     waiting = iter(sorted(claim.jobs, key=_urgency))
-    endings: list[Ending] = []
+    endings = Endings()
     under_way = 0
     while True:
         under_way += yield from _begin(means, ledger, terms, waiting, terms.at_once - under_way)
         if not under_way:
+            endings.left = yield from act(lambda: ledger.left(server))
             return endings
         done = yield from join(None)
         assert isinstance(done, Done)

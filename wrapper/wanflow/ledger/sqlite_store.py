@@ -34,7 +34,9 @@ T = TypeVar("T")
 # Written out, so that SQLite sees that its index of open jobs fits.
 _TAKEN_UP = "('intent', 'uncertain', 'accepted', 'completed')"
 _WANTED = "NOT (job.state = 'completed' AND job.folder IS NULL)"
+_SUBMITTED = "coalesce(job.created, job.accepted, job.intended)"
 
+_NEVER = float("inf")
 _PATIENCE = 30.0
 """Seconds to wait while another process writes."""
 
@@ -307,7 +309,8 @@ def _select(connection: sqlite3.Connection, selection: Selection) -> list[Job]:
     state, words = rows.among(selection.states)
     where, values = f"WHERE 1{state}", list[object](words)
     if selection.unfinished:
-        where = f"{where} AND job.state IN {_TAKEN_UP} AND {_WANTED}"
+        where = f"{where} AND job.state IN {_TAKEN_UP} AND ({_WANTED} OR {_SUBMITTED} > ?)"
+        values.append(_NEVER if selection.unsaved_since is None else selection.unsaved_since)
     if selection.server is not None:
         where, values = f"{where} AND server.text = ?", [*values, selection.server]
     order = "DESC" if selection.newest_first else "ASC"

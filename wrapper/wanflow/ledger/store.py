@@ -44,11 +44,13 @@ Changes: TypeAlias = "Mapping[str, Any]"
 class Selection:
     """Jobs in some states (None: in any), newest or oldest first, at most `limit` of them.
 
-    `unfinished` are those with something left to do.
+    `unfinished` are those with something left to do; beside them, with `unsaved_since`, those that
+    were submitted later than that and completed, and nobody asked for their files.
     """
 
     states: frozenset[State] | None = None
     unfinished: bool = False
+    unsaved_since: float | None = None
     server: str | None = None
     newest_first: bool = False
     limit: int | None = None
