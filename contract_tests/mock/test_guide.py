@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import pydoc
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+from click.testing import CliRunner
+
 import wanflow.mock
-from wanflow.mock.fault import KINDS
+from wanflow.mock import MockTransport
+from wanflow.mock.commands import mock as command
+from wanflow.mock.fault import KINDS, faults_of, form
 from wanflow.mock.paces import pace_of
 from wanflow.mock.triggers import wishes_of
 
@@ -19,8 +26,8 @@ GUIDE = Path(wanflow.mock.__path__[0], "README.md").read_text()
 
 def test_every_fault_is_in_it() -> None:
     """The table of faults is the mock's own, word for word."""
-    told = dict(re.findall(r"^\| `([a-z-]+)[^`]*` \| ([^|]+) \|$", GUIDE, re.MULTILINE))
-    effects = {name: kind.effect for name, kind in KINDS.items()}
+    told = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|$", GUIDE, re.MULTILINE))
+    effects = {form(name): kind.effect for name, kind in KINDS.items()}
     assert effects.items() <= told.items()
 
 
@@ -45,3 +52,51 @@ def test_every_path_of_the_admin_api_is_in_it(mock) -> None:
     paths = {path for _, path in admin._handlers}
     assert paths
     assert not [path for path in paths if path not in GUIDE]
+
+
+def test_its_scenario_is_played(tmp_path) -> None:
+    """The example has every part, and each has its effect."""
+    example = re.search(r"^```json\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    assert example is not None
+    scenario = json.loads(example[1])
+    assert scenario.keys() == {"pace", "faults", "terms"}
+    file = tmp_path / "scenario.json"
+    file.write_text(example[1])
+    mock = MockTransport(scenario=file)
+    assert [str(rule.faults) for rule in mock.faults] == [
+        rule["fault"] for rule in scenario["faults"]
+    ]
+    assert mock.gateway.pace == pace_of(scenario["pace"])
+    assert mock.accounts.of("k").terms.credits == scenario["terms"]["credits"]
+
+
+def test_the_command_prints_it() -> None:
+    """The guide as it is, and the faults with what each takes; the help names both."""
+    assert CliRunner().invoke(command, ["--guide"]).output == GUIDE
+    listed = CliRunner().invoke(command, ["--faults"]).output
+    for name, kind in KINDS.items():
+        line = next(line for line in listed.splitlines() if line.startswith(f"{form(name)} "))
+        assert kind.effect in line
+        assert kind.takes is None or kind.takes.words in line
+    usage = CliRunner().invoke(command, ["--help"]).output
+    assert all(word in usage for word in ("--guide", "--faults", "/_mock/", "[mock:fault=reset]"))
+
+
+def test_python_s_own_help_shows_what_is_public() -> None:
+    """Classes are imported late, and `help(wanflow.mock)` has them all the same."""
+    told = pydoc.plain(pydoc.render_doc(wanflow.mock))
+    for name in wanflow.mock.__all__:
+        assert re.search(rf"class {name}\b", told), name
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_value_that_a_fault_does_not_take_is_told_in_words(name) -> None:
+    """What to write is in the message, and no pattern."""
+    takes = KINDS[name].takes
+    wrong = f"{name}=#" if takes is None else name
+    with pytest.raises(ValueError, match=f"write {form(name)}") as caught:
+        faults_of(wrong)
+    assert "[0-9]" not in str(caught.value)
+    if takes is not None:
+        example = takes.words.rpartition(" ")[2]
+        assert str(faults_of(f"{name}={example}")) == f"{name}={example}"

@@ -241,11 +241,12 @@ class TestCommand:
         )
         assert process.stdout is not None
         try:
-            lines = [process.stdout.readline() for _ in range(4)]
+            lines = [process.stdout.readline() for _ in range(5)]
             url = re.search(r"http://127\.0\.0\.1:[0-9]+", lines[0])
             assert url is not None
             assert "loopback only" in "".join(lines)
             assert "API key" in "".join(lines)
+            assert f"page:      {url[0]}/_mock/\n" in "".join(lines)
             assert httpx.get(f"{url[0]}/_mock/health", trust_env=False).status_code == 200
             process.send_signal(number)
             _, errors = process.communicate(timeout=20)
@@ -262,7 +263,7 @@ class TestCommand:
             text=True,
         )
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(5)]
+        lines = [process.stdout.readline() for _ in range(6)]
         process.terminate()
         process.communicate(timeout=20)
         assert "LOOPBACK IS ALLOWED" in "".join(lines)

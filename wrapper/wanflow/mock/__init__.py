@@ -1,4 +1,10 @@
-"""The gateway on a laptop: a server made from the merged document alone, for tests and demos."""
+"""The gateway on a laptop: a server made from the merged document alone, for tests and demos.
+
+`MockServer` listens on a port, `MockTransport` is one for httpx without a socket, `Mock(…).app` is
+for any ASGI server. Their options are `wanflow.mock.options.Options`. The README.md beside this
+file lists faults, words in prompts, scenario files and the admin API; `wanflow mock --guide`
+prints it, `wanflow mock --faults` the faults alone.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +43,11 @@ __all__ = [
     "UnservableSpec",
     "VirtualClock",
 ]
+
+
+def __dir__() -> list[str]:
+    """Name what is public, so that `help` shows it although it is imported late."""
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def about(gateway: Gateway, accounts: Accounts, faults: FaultRules) -> Json:
     """Say how the mock is set up; a key that it was given is not among it."""
-    kinds = {name: {"takes": kind.takes, "effect": kind.effect} for name, kind in KINDS.items()}
+    kinds = {
+        name: {"takes": "" if kind.takes is None else kind.takes.words, "effect": kind.effect}
+        for name, kind in KINDS.items()
+    }
     return {
         "base_path": gateway.contract.base,
         "any_key": accounts.api_key is None,

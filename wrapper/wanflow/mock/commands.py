@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from wanflow.mock.clock import Clock, RealClock, VirtualClock
+from wanflow.mock.fault import KINDS, form
 from wanflow.mock.media import available
 from wanflow.mock.server import MockServer, MockUnavailable
 from wanflow.mock.terms import rate_of
@@ -18,6 +20,8 @@ from wanflow.mock.unservable import UnservableSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+F = TypeVar("F", bound="Callable[..., object]")
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -35,6 +39,36 @@ class Written(click.ParamType[Any]):
             return self._read(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def _told(tell: Callable[[], str]) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """Return what prints a text and ends, where an option asks for it."""
+
+    def show(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            click.echo(tell(), nl=False)
+            context.exit()
+
+    return show
+
+
+def _faults() -> str:
+    rows = [(form(name), kind.effect, kind.takes) for name, kind in KINDS.items()]
+    return "".join(
+        f"{written:<20} {effect}{f'; {takes.sign} is {takes.words}' if takes else ''}\n"
+        for written, effect, takes in rows
+    )
+
+
+def _guide() -> str:
+    return files(__package__ or "").joinpath("README.md").read_text(encoding="utf-8")
+
+
+def _shows(name: str, text: str, tell: Callable[[], str]) -> Callable[[F], F]:
+    show = _told(tell)
+    return click.option(
+        name, is_flag=True, is_eager=True, expose_value=False, callback=show, help=text
+    )
 
 
 @click.command()
@@ -58,6 +92,8 @@ class Written(click.ParamType[Any]):
 @click.option("--scenario", type=click.Path(exists=True, dir_okay=False), help="JSON to play.")
 @click.option("--state", type=click.Path(dir_okay=False), help="SQLite file to keep tasks in.")
 @click.option("--loopback-callbacks", is_flag=True, help="Send callbacks to this machine, too.")
+@_shows("--faults", "List the faults that can be ordered, and end.", _faults)
+@_shows("--guide", "Show how to order faults, ends, accounts and time, and end.", _guide)
 def mock(
     *,
     virtual_clock: bool,
@@ -67,6 +103,10 @@ def mock(
     """Serve a mock of the gateway, with tasks, files and errors of its own.
 
     Point a client at the base URL that is printed. Nothing costs anything here.
+
+    The page at /_mock/ shows what happens, and has switches for clock and faults. Faults can also
+    be ordered by a header (X-Mock-Fault: reset), by words in a prompt ([mock:fault=reset]), by
+    POST /_mock/faults, or in a scenario file: --guide tells how, --faults which there are.
     """
     ways = [name for name in ("looks", "seconds", "pace") if options[name] is not None]
     if len(ways) > 1:
@@ -88,6 +128,7 @@ def _announce(server: MockServer, options: dict[str, Any]) -> None:
     key = "the one that you gave" if options["api_key"] else f"any, such as {server.api_key}"
     click.echo(f"wanflow mock: {server.base_url}")
     click.echo(f"  API key:   {key}")
+    click.echo(f"  page:      {server.url}/_mock/")
     if server.host in _LOOPBACK:
         click.echo(f"  listens:   loopback only ({server.host})")
     else:

@@ -18,38 +18,49 @@ class Stage(Enum):
 
 
 @frozen
+class Takes:
+    """A fault's value: what stands for it, how it is written, and what it is in words."""
+
+    sign: str
+    pattern: str
+    words: str
+
+
+@frozen
 class Kind:
-    """A fault by its stage, the values that it takes, and what it does."""
+    """A fault by its stage, what it does, and the value that it takes, if any."""
 
     stage: Stage
-    takes: str
     effect: str
+    takes: Takes | None = None
 
 
-_SECONDS = r"[0-9]{1,4}(\.[0-9]{1,3})?"
-_FIELD = r"[A-Za-z0-9_.]{1,64}"
+_SECONDS = Takes("S", r"[0-9]{1,4}(\.[0-9]{1,3})?", "seconds, such as 0.2")
+_STATUS = Takes("NNN", r"[2-5][0-9]{2}", "a status from 200 to 599, such as 503")
+_FIELD = Takes("FIELD", r"[A-Za-z0-9_.]{1,64}", "a field's name, such as results or error.code")
+_BYTES = Takes("N", r"-?[1-9][0-9]{0,5}", "a number of bytes, such as 10 or -10")
 
 KINDS = {
-    "latency": Kind(Stage.PAUSE, _SECONDS, "answer so many seconds later"),
-    "jitter": Kind(Stage.PAUSE, _SECONDS, "answer up to so many seconds later, by chance"),
-    "status": Kind(Stage.INSTEAD, r"[2-5][0-9]{2}", "answer with this status, documented or not"),
-    "html": Kind(Stage.INSTEAD, "", "answer 200 with a page of HTML"),
-    "reset": Kind(Stage.INSTEAD, "", "reset the connection before any work or answer"),
-    "empty": Kind(Stage.INSTEAD, "", "close the connection without an answer"),
-    "stall": Kind(Stage.INSTEAD, "", "never answer, and keep the connection open"),
-    "lost-task": Kind(Stage.INSTEAD, "", "know nothing of the task (404)"),
-    "truncated": Kind(Stage.ANSWER, "", "cut the JSON in the middle"),
-    "garbled": Kind(Stage.ANSWER, "", "write the JSON with the wrong quotes"),
-    "unknown-enum": Kind(Stage.ANSWER, "", "say a status that the document doesn't have"),
-    "missing": Kind(Stage.ANSWER, _FIELD, "leave this field out"),
-    "null": Kind(Stage.ANSWER, _FIELD, "give this field the value null"),
-    "backwards": Kind(Stage.ANSWER, "", "tell of the task as it was before"),
-    "lost-answer": Kind(Stage.WIRE, "", "do the work, then reset instead of answering"),
-    "reset-after-headers": Kind(Stage.WIRE, "", "reset once the headers are sent"),
-    "reset-in-body": Kind(Stage.WIRE, "", "reset once half of the body is sent"),
-    "stall-in-body": Kind(Stage.WIRE, "", "stop for ever once half of the body is sent"),
-    "wrong-length": Kind(Stage.WIRE, r"-?[1-9][0-9]{0,5}", "announce so many bytes too many"),
-    "drip": Kind(Stage.WIRE, _SECONDS, "send the body in 20 pieces, with such a pause between"),
+    "latency": Kind(Stage.PAUSE, "answer so many seconds later", _SECONDS),
+    "jitter": Kind(Stage.PAUSE, "answer up to so many seconds later, by chance", _SECONDS),
+    "status": Kind(Stage.INSTEAD, "answer with this status, documented or not", _STATUS),
+    "html": Kind(Stage.INSTEAD, "answer 200 with a page of HTML"),
+    "reset": Kind(Stage.INSTEAD, "reset the connection before any work or answer"),
+    "empty": Kind(Stage.INSTEAD, "close the connection without an answer"),
+    "stall": Kind(Stage.INSTEAD, "never answer, and keep the connection open"),
+    "lost-task": Kind(Stage.INSTEAD, "know nothing of the task (404)"),
+    "truncated": Kind(Stage.ANSWER, "cut the JSON in the middle"),
+    "garbled": Kind(Stage.ANSWER, "write the JSON with the wrong quotes"),
+    "unknown-enum": Kind(Stage.ANSWER, "say a status that the document doesn't have"),
+    "missing": Kind(Stage.ANSWER, "leave this field out", _FIELD),
+    "null": Kind(Stage.ANSWER, "give this field the value null", _FIELD),
+    "backwards": Kind(Stage.ANSWER, "tell of the task as it was before"),
+    "lost-answer": Kind(Stage.WIRE, "do the work, then reset instead of answering"),
+    "reset-after-headers": Kind(Stage.WIRE, "reset once the headers are sent"),
+    "reset-in-body": Kind(Stage.WIRE, "reset once half of the body is sent"),
+    "stall-in-body": Kind(Stage.WIRE, "stop for ever once half of the body is sent"),
+    "wrong-length": Kind(Stage.WIRE, "announce so many bytes too many", _BYTES),
+    "drip": Kind(Stage.WIRE, "send the body in 20 pieces, with such a pause between", _SECONDS),
 }
 LONGEST = 300
 
@@ -107,7 +118,16 @@ def _fault(text: str) -> Fault:
     kind = KINDS.get(name)
     if kind is None:
         raise ValueError(f"there is no fault {name!r}; there are {', '.join(KINDS)}")
-    if not re.fullmatch(kind.takes, value, re.ASCII):
-        wanted = f"a value like /{kind.takes}/" if kind.takes else "no value"
-        raise ValueError(f"the fault {name} takes {wanted}, not {value!r}")
+    takes = kind.takes
+    if takes is None and value:
+        raise ValueError(f"the fault {name} takes no value; write {name}, not {text!r}")
+    if takes is not None and not re.fullmatch(takes.pattern, value, re.ASCII):
+        where = f"where {takes.sign} is {takes.words}"
+        raise ValueError(f"of the fault {name} write {form(name)}, {where}; not {text!r}")
     return Fault(name, value)
+
+
+def form(name: str) -> str:
+    """Return how a fault is written, such as `latency=S`."""
+    takes = KINDS[name].takes
+    return name if takes is None else f"{name}={takes.sign}"

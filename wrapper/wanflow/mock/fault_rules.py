@@ -60,7 +60,7 @@ class FaultRules:
 
     def add(
         self,
-        faults: str,
+        fault: str,
         *,
         operation: str | None = None,
         probability: float = 1.0,
@@ -68,17 +68,17 @@ class FaultRules:
         count: int | None = None,
         account: Account | None = None,
     ) -> FaultRule:
-        """Put a rule in force.
+        """Put a rule in force, for a fault or several with commas between.
 
         Raises:
-            ValueError: the faults, the operation or a number is none that the mock knows.
+            ValueError: the fault, the operation or a number is none that the mock knows.
         """
         if operation is not None and operation not in self.operations:
             known = ", ".join(self.operations)
             raise ValueError(f"there is no operation {operation!r}; there are {known}")
         try:
             rule = FaultRule(
-                self._made + 1, faults_of(faults), operation, probability, nth, count, account
+                self._made + 1, faults_of(fault), operation, probability, nth, count, account
             )
         except TypeError as error:
             raise ValueError(str(error.args[0])) from error

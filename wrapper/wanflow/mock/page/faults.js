@@ -43,6 +43,7 @@ function explain() {
   write(find("fault-effect"), kind.effect);
   value.disabled = kind.takes === "";
   value.required = kind.takes !== "";
+  value.placeholder = kind.takes;
   if (value.disabled) value.value = "";
 }
 
