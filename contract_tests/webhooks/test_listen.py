@@ -120,6 +120,7 @@ class TestJobs:
         assert process.stderr is not None
         assert "listening on 127.0.0.1:" in process.stderr.readline()
         url = process.stderr.readline().split()[1]
+        assert "--no-validate" in process.stderr.readline()
         task_id = shell.submit(url, "a lake [mock:fail=content_policy_violation]")
         code, out, _ = ended(process)
         assert code == 7

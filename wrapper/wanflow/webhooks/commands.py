@@ -51,7 +51,12 @@ def _options() -> list[click.Parameter]:
             help=f"Secrets that sign the URLs, one a line, newest first; else {SECRETS_VARIABLE}, "
             "else one that is drawn for this run.",
         ),
-        click.Option(["--local"], is_flag=True, help="Let the URL be http, or internal: a mock's."),
+        click.Option(
+            ["--local"],
+            is_flag=True,
+            help="Let the URL be http, or internal: for a mock that has --loopback-callbacks; "
+            "such a URL is submitted with --no-validate.",
+        ),
         *connection_options(),
     ]
 
@@ -87,6 +92,8 @@ def _listen(jobs: tuple[str, ...], voice: _Voice, options: dict[str, Any]) -> bo
             voice.listening(listener)
             for job, url in urls.items():
                 voice.url(job, url)
+            if urls and options["local"]:
+                voice.local()
             failed = _collect(ends, set(jobs), voice)
         receiver.close()
     return failed
@@ -121,6 +128,11 @@ class _Voice:
             _emit("url", job=job, callback_url=url)
         else:
             click.echo(f"{one_line(job)} {url}", err=True)
+
+    def local(self) -> None:
+        if not self.as_json:
+            told = "a URL that isn't public https: submit with --no-validate, to a mock that has"
+            click.echo(f"{told} --loopback-callbacks", err=True)
 
     def end(self, end: End) -> None:
         seen = end.snapshot
