@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 import threading
 import time
@@ -20,7 +22,8 @@ from wanflow.mock.serving import Server, run
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
-PATH = "/apiv1" + next(iter(CATALOG.models.values())).path
+MODEL = next(iter(CATALOG.models.values()))
+PATH = "/apiv1" + MODEL.path
 HEALTH = b"GET /_mock/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LAST = HEALTH.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
 SLOW = (
@@ -117,6 +120,32 @@ class TestEnd:
         line.sendall(HEALTH.removesuffix(b"\r\n") + offer + LAST)
         assert statuses(read_all(line)) == [200, 200]
 
+    def test_many_offers_at_once_are_passed_over(self, line) -> None:
+        """Thousands in one piece are thousands of answers."""
+        offer = HEALTH.removesuffix(b"\r\n") + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        line.sendall(offer * 3000 + LAST)
+        assert statuses(read_all(line)) == [200] * 3001
+
+    @pytest.mark.parametrize("chunked", [False, True])
+    @pytest.mark.parametrize("apart", [False, True])
+    def test_an_offer_with_a_body_keeps_it(self, line, chunked, apart) -> None:
+        """A client that offers HTTP/2 with its first POST, as Java's does, has it read."""
+        body = json.dumps(dict(MODEL.example)).encode()
+        head = post(len(body), "Connection: Upgrade", "Upgrade: h2c", "Expect: 100-continue")
+        if chunked:
+            head = re.sub(rb"Content-Length: [0-9]+", b"Transfer-Encoding: chunked", head)
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        line.sendall(head if apart else head + body)
+        go_on = read_until(line, b"\r\n\r\n") if apart else b""
+        line.sendall((body if apart else b"") + LAST)
+        told = statuses(go_on + read_all(line))
+        assert told == [100, 200, 200]
+
+    def test_an_offer_with_the_last_body_ends_the_connection(self, line) -> None:
+        """What else its Connection header says still holds."""
+        line.sendall(post(2, "Connection: close, Upgrade", "Upgrade: h2c") + b"{}" + HEALTH)
+        assert statuses(read_all(line)) == [400]
+
     def test_after_what_is_no_http_nothing_is_answered(self, line) -> None:
         """One refusal in JSON, in its turn, and the end."""
         line.sendall(SLOW + b"nonsense\r\n\r\n" + HEALTH)
@@ -190,6 +219,11 @@ class TestBounds:
         assert statuses(read_until(line, b"}}")) == [400]
         line.sendall(post(MOST_BYTES + 1, "Expect: 100-continue"))
         assert statuses(read_until(line, b"}}")) == [413]
+
+    def test_the_old_protocol_is_not_told_to_go_on(self, line) -> None:
+        """HTTP/1.0 knows no 100, so it gets one answer only."""
+        line.sendall(post(2, "Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0") + b"{}")
+        assert statuses(read_all(line)) == [400]
 
 
 class TestHeads:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 MOST_HEAD = 64 * 1024
+_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
 _METHODS = {b"GET": "GET", b"POST": "POST", b"HEAD": "HEAD"}
 
 
@@ -39,7 +40,7 @@ class Ear:
         self._pieces: list[bytes] = []
         self._length = 0
         self._in_head = True
-        self._told = False
+        self._told = self._unread = False
         self._turns, self._head_length = 0, 0
 
     def hear(self, data: bytes) -> None:
@@ -48,27 +49,44 @@ class Ear:
         Raises:
             NotHttp: it isn't HTTP/1.1, or a head that doesn't end.
         """
-        turns = self._turns
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # Offers of another protocol are left alone, as HTTP allows: this one goes on.
-            self._parser = httptools.HttpRequestParser(self)
-            rest = data[upgrade.args[0] :]
-            if rest:
-                self.hear(rest)
-        except httptools.HttpParserCallbackError as error:
-            raise error.__context__ or error from None
-        except httptools.HttpParserError as error:
-            raise NotHttp(400, "this is not HTTP/1.1") from error
+        turns, rest = self._turns, data
+        while rest:
+            try:
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = self._decline() + rest[upgrade.args[0] :]
+            except httptools.HttpParserCallbackError as error:
+                raise error.__context__ or error from None
+            except httptools.HttpParserError as error:
+                raise NotHttp(400, "this is not HTTP/1.1") from error
+            else:
+                break
         self._bound_head(len(data), anew=turns != self._turns)
+
+    def _decline(self) -> bytes:
+        """Leave an offer of another protocol alone, as HTTP allows, and go on with this one.
+
+        The parser takes what follows the head for the other protocol; where a body does, return
+        the head as it would be without the offer, for the parser to read again.
+        """
+        method = self._parser.get_method()
+        version = self._parser.get_http_version().encode()
+        self._parser = httptools.HttpRequestParser(self)
+        if not self._unread:
+            return b""
+        last = b"close" in self._headers.get(b"connection", b"").lower()
+        kept = {name: value for name, value in self._headers.items() if name not in _OFFER}
+        lines = [b"%b %b HTTP/%b" % (method, self._url, version)]
+        lines += [b"%b: %b" % header for header in kept.items()]
+        lines += [b"connection: close"] if last else []
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     # What httptools calls.
 
     def on_message_begin(self) -> None:
         """Forget the request before."""
         self._url, self._headers, self._pieces = b"", {}, []
-        self._length, self._told = 0, False
+        self._length, self._told, self._unread = 0, False, False
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
@@ -84,9 +102,15 @@ class Ear:
         self._in_head = False
         self._turns += 1
         announced = self._headers.get(b"content-length")
-        if announced is not None and int(announced) > MOST_BYTES:
+        if b"upgrade" in self._headers and self._parser.should_upgrade():
+            body = announced or self._headers.get(b"transfer-encoding")
+            self._unread = body is not None
+        elif announced is not None and int(announced) > MOST_BYTES:
             self._request(None)
-        elif self._headers.get(b"expect", b"").lower() == b"100-continue":
+        elif (
+            self._headers.get(b"expect", b"").lower() == b"100-continue"
+            and self._parser.get_http_version() != "1.0"
+        ):
             self._go_on()
 
     def on_body(self, body: bytes) -> None:
@@ -104,7 +128,7 @@ class Ear:
         """Tell of the request."""
         self._in_head = True
         self._turns += 1
-        if not self._told:
+        if not (self._told or self._unread):
             self._request(b"".join(self._pieces))
 
     def _request(self, content: bytes | None) -> None:
