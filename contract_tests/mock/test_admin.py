@@ -152,7 +152,7 @@ class TestPaths:
         """Each path says what it allows."""
         answer = httpx.put(f"{mock.url}/_mock/faults", trust_env=False)
         assert answer.status_code == 405
-        assert set(answer.headers["allow"].split(", ")) == {"GET", "POST", "DELETE"}
+        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST", "DELETE"}
 
     def test_nothing_else_is_there(self, mock) -> None:
         """An unknown path is a 404."""
@@ -214,3 +214,16 @@ class TestScenario:
         """A file that isn't there is an error like any other."""
         with pytest.raises(ValueError, match="can't be played"):
             MockServer(scenario=tmp_path / "nowhere.json")
+
+
+def test_head_is_answered_wherever_get_is(mock) -> None:
+    """The same status and length without a body; other methods are told which there are."""
+    with httpx.Client(trust_env=False, base_url=mock.url) as http:
+        for path in ("/_mock/", "/_mock/health", "/_mock/clock", "/_mock/tasks", "/_mock/metrics"):
+            head, got = http.head(path), http.get(path)
+            assert (head.status_code, head.content) == (got.status_code, b"") == (200, b"")
+            assert int(head.headers["content-length"]) > 0
+            refused = http.put(path)
+            assert refused.status_code == 405
+            assert {"GET", "HEAD"} <= set(refused.headers["allow"].split(", "))
+        assert http.head("/_mock/clock/advance").status_code == 405

@@ -82,9 +82,12 @@ class Admin:
         if not path.startswith("/_mock"):
             return None
         trust(request, self.gateway.origin)
-        if request.method in {"GET", "HEAD"} and (page := self._page(path)) is not None:
+        page = self._page(path)
+        if page is not None:
+            request.allow("GET", "HEAD")
             return page
-        handler = self._handlers.get((request.method, path))
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = self._handlers.get((method, path))
         if handler is not None:
             return handler(request)
         look = _LOOK.fullmatch(path)
@@ -99,7 +102,7 @@ class Admin:
             return json_answer(200, {"removed": int(rule[1])})
         methods = [method for method, known in self._handlers if known == path]
         if methods:
-            request.allow(*methods)
+            request.allow(*methods, *(["HEAD"] if "GET" in methods else []))
         return None
 
     def _page(self, path: str) -> Answer | None:
