@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import wave
 from io import BytesIO
 from pathlib import Path
@@ -250,6 +251,31 @@ class TestCommand:
             assert httpx.get(f"{url[0]}/_mock/health", trust_env=False).status_code == 200
             process.send_signal(number)
             _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+            process.communicate()
+        assert (process.returncode, errors) == (0, "")
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_signals_end_it_cleanly_whenever_they_come(self, number) -> None:
+        """At once after its first line, and again while it waits for an answer that stalls."""
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "wanflow.mock", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            port = re.search(r":([0-9]+)/", process.stdout.readline())
+            assert port is not None
+            with socket.create_connection(("127.0.0.1", int(port[1])), timeout=5) as line:
+                line.sendall(b"GET /apiv1/v1/tasks/task-unified-1-x HTTP/1.1\r\nHost: x\r\n")
+                line.sendall(b"Authorization: Bearer k\r\nX-Mock-Fault: stall\r\n\r\n")
+                for _ in range(3):
+                    process.send_signal(number)
+                    time.sleep(0.05)
+                _, errors = process.communicate(timeout=20)
         finally:
             process.kill()
             process.communicate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,11 +19,12 @@ from wanflow.mock.terms import rate_of
 from wanflow.mock.unservable import UnservableSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from types import FrameType
 
 F = TypeVar("F", bound="Callable[..., object]")
 
+_A_WHILE = 1.0  # Ctrl+C can't interrupt a wait on Windows
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -116,10 +118,11 @@ def mock(
     clock: Clock = VirtualClock() if virtual_clock else RealClock()
     options |= {"clock": clock, "idempotency": not no_idempotency}
     try:
-        with MockServer(**options) as server:
+        with _told_to_stop() as stop, MockServer(**options) as server:
             _announce(server, options)
             _collect_seldom()
-            _wait()
+            while not stop.wait(_A_WHILE):
+                pass
     except (MockUnavailable, UnservableSpec, ValueError) as error:
         raise click.ClickException(f"{error}.") from error
 
@@ -147,8 +150,12 @@ def _collect_seldom() -> None:
     gc.set_threshold(100_000, 20, 50)
 
 
-def _wait() -> None:
-    """Sleep until SIGINT or SIGTERM; the previous handlers are put back."""
+@contextmanager
+def _told_to_stop() -> Generator[threading.Event]:
+    """Return what SIGINT and SIGTERM set, from before the start until all is tidied up.
+
+    A second one changes nothing. The previous handlers are put back.
+    """
     stop = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -158,8 +165,7 @@ def _wait() -> None:
         number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        while not stop.wait(3600):
-            pass
+        yield stop
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
