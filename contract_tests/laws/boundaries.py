@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import field as attribute
 from attrs import frozen
 from contract_tests.laws.hosts import INSIDE_URLS, PUBLIC_URLS, WRONG_SCHEMES
-from contract_tests.laws.sizes import sizes
+from contract_tests.laws.sizes import corners, sizes
 
-from wanflow.spec.keywords import PIXEL_SIZE, PUBLIC_URL
+from wanflow.spec.keywords import IMAGE_FILE, PIXEL_SIZE, PUBLIC_URL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from wanflow.spec.catalog import Model
     from wanflow.spec.document import Json
@@ -124,6 +124,7 @@ def _choices(choices: list[Any]) -> Iterator[tuple[str, Any]]:
             yield f"{choice}-and-more", f"{choice}0"
             yield f"{choice}-in-another-case", choice.swapcase()
     numbers = sorted(one for one in choices if isinstance(one, int))
+    yield from _far_out(numbers)
     around = {edge for one in numbers for edge in (one - 1, one + 1)} | {0, -1}
     between = {(a + b) // 2 for a, b in pairwise(numbers)}
     beyond = {2 * numbers[-1], numbers[-1] + 5} if numbers else set[int]()
@@ -132,6 +133,14 @@ def _choices(choices: list[Any]) -> Iterator[tuple[str, Any]]:
     if any(isinstance(one, str) for one in choices):
         yield from (("none-of-them", "none-of-them"), ("an-empty-text", ""))
         yield from _lines_between(choices)
+
+
+def _far_out(numbers: list[int]) -> Iterator[tuple[str, Any]]:
+    """Yield numbers that are right once 32 or 64 bits are all that is kept of them."""
+    for number in numbers[:1]:
+        for bits in (31, 32, 63, 64):
+            yield from ((f"{away}", away) for away in (number + 2**bits, number - 2**bits))
+        yield "1e300", 1e300
 
 
 def _lines_between(choices: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -150,6 +159,7 @@ def _bounds(rule: Json) -> Iterator[tuple[str, Any]]:
             for away in (0, 1, 2, 10):
                 yield f"{word}{step * away:+d}", rule[word] + step * away
     if "minimum" in rule and "maximum" in rule:
+        yield from _far_out([rule["minimum"]])
         for number in range(rule["minimum"], min(rule["maximum"], rule["minimum"] + 16) + 1):
             yield f"{number}", number
 
@@ -182,11 +192,24 @@ def _lists(rule: Json) -> Iterator[tuple[str, Any]]:
             yield f"entry-{name}", [value]
     if rule.get("items", {}).get("format") == "uri":
         yield from ((f"entry-{name}", [url]) for name, url in _NO_URLS.items())
+        formats = rule.get(IMAGE_FILE, {}).get("formats", ())
+        yield from ((f"entry-{name}", [url]) for name, url in _files_of(formats))
         if high > 1:
             yield "one-wrong-among-right", [item, "no url"]
 
 
 _NO_URLS = {"no-url": "no url", "empty": "", "a-path": "/image.png", "a-host": "example.com/a.png"}
+
+
+def _files_of(formats: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield URLs of files in each format, and such as don't tell the format by their end."""
+    for name in formats:
+        yield f"a-{name}", f"https://example.com/a/file.{name}"
+        yield f"a-{name}-in-capitals", f"https://example.com/FILE.{name.upper()}"
+        yield f"a-{name}-with-a-query", f"https://cdn.example.com/file.{name}?sign=1&until=2"
+    if formats:
+        yield "without-an-end", "https://example.com/files/1756817821"
+        yield "at-a-port", "https://example.com:8443/file." + next(iter(formats))
 
 
 def _another(item: Any, index: int) -> Any:
@@ -204,13 +227,33 @@ def _urls(rule: Json) -> Iterator[tuple[str, Any]]:
 
 def _crossed(model: Model, base: Json) -> Iterator[Probe]:
     """Yield each pair of choices of two fields: rules that join fields show there."""
-    chosen = [(name, rule["enum"]) for name, rule in model.parameters.items() if "enum" in rule]
+    chosen = [(name, choices_of(rule)) for name, rule in model.parameters.items()]
     for at, (first, ours) in enumerate(chosen):
         for second, theirs in chosen[at + 1 :]:
             for a, b in product([ABSENT, *ours], [ABSENT, *theirs]):
-                names = ["none" if one is ABSENT else str(one) for one in (a, b)]
+                names = ["none" if one is ABSENT else str(one)[-30:] for one in (a, b)]
                 body = _with(_with(base, first, a), second, b)
                 yield Probe("x".join(names), f"{first}-{second}", body)
+
+
+def choices_of(rule: Json) -> list[Any]:
+    """Return right values of a parameter that are far from each other: all of an enum, ends."""
+    if "enum" in rule:
+        return list(rule["enum"])
+    if PIXEL_SIZE in rule:
+        return corners(rule[PIXEL_SIZE])
+    if rule.get("type") == "boolean":
+        return [False, True]
+    if "properties" in rule:
+        inner = ((name, choices_of(one)) for name, one in rule["properties"].items())
+        return [{name: one} for name, choices in inner for one in choices]
+    if rule.get("type") == "array":
+        item = (rule.get("example") or [""])[0]
+        ends = {rule.get("minItems", 1) or 1, rule.get("maxItems", 1)}
+        return [[_another(item, index) for index in range(count)] for count in sorted(ends)]
+    ends = sorted(rule[word] for word in ("minimum", "maximum") if word in rule)
+    longest = ["a" * rule.get("maxLength", 0)] if rule.get("format") != "uri" else []
+    return [*ends, *filter(None, longest)] or [rule["example"]] * ("example" in rule)
 
 
 def _of_the_model_itself(model: Model, base: Json) -> Iterator[Probe]:

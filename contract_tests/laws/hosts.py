@@ -45,6 +45,11 @@ INSIDE_URLS = (
     "https://0x7f000001/hook",
     "https://0177.0.0.1/hook",
     "https://127.1/hook",
+    "https://example.com@10.0.0.1/hook",
+    "https://user:word@127.0.0.1:8443/hook",
+    "https://example.com@localhost/hook",
+    "https://8.8.8.8@169.254.169.254/latest/meta-data",
+    "https://example.com@[::1]/hook",
 )
 WRONG_SCHEMES = (
     "http://example.com/hook",

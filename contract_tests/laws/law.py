@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NoReturn
 
 from attrs import field, frozen
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 KNOWN: dict[str, Law] = {}
 """Every law that a module has laid down, by name."""
+NOTED: deque[LawBroken] = deque(maxlen=1)
+"""The latest breach, for where whatever repeats a test can't make it happen again."""
 
 
 @frozen
@@ -42,7 +45,9 @@ class Law:
         Raises:
             LawBroken: always.
         """
-        raise LawBroken(self, detail, exchanges, rests_on or self.rests_on)
+        breach = LawBroken(self, detail, exchanges, rests_on or self.rests_on)
+        NOTED.append(breach)
+        raise breach
 
     def holds(self, kept: object, detail: str, *exchanges: Exchange, rests_on: str = "") -> None:
         """Report a breach unless the law is kept.

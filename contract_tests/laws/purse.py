@@ -38,6 +38,7 @@ class Purse:
     limit: float = FREE
     spent: float = 0.0
     submissions: int = 0
+    refused: int = 0
     unseen: float = field(init=False)
     dry: bool = False
     _prices: dict[str, float] = field(factory=dict)
@@ -72,6 +73,7 @@ class Purse:
         body = _body(content)
         cost = self.estimate(body) if verdict.word is not Word.REFUSED else 0.0
         if cost and self.spent + cost > self.limit:
+            self.refused += 1
             raise PurseEmpty(
                 f"this submission may cost {cost:g} credits; "
                 f"{self.spent:g} of {self.limit:g} are spent"

@@ -24,6 +24,14 @@ def sizes(rule: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     yield from ((f"spelled-{index}", text) for index, text in enumerate(_misspelled(side)))
 
 
+def corners(rule: Mapping[str, float]) -> list[str]:
+    """Return right sizes far from each other: the least and the most pixels, wide and high."""
+    low, high = (isqrt(int(rule[name])) for name in ("minimumPixels", "maximumPixels"))
+    short = low + 16
+    long = min(short * int(rule["maximumRatio"]), high * high // short)
+    return [f"{low}x{low}", f"{high}x{high}", f"{long}x{short}", f"{short}x{long}"]
+
+
 def _ratios(rule: Mapping[str, float], pixels: int) -> Iterator[tuple[str, str]]:
     """Yield sizes at the widest and the narrowest, all within the bounds of pixels."""
     for ratio in (rule["minimumRatio"], rule["maximumRatio"]):

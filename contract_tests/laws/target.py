@@ -48,7 +48,7 @@ PRICE = Law("one-price", "Equal requests of an account cost the same, whenever t
 SETTLES = Law("settles", "A task comes to an end.")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Target:
     """A server under test, and all tasks that were made on it in this run.
 
@@ -73,6 +73,10 @@ class Target:
     _links: dict[str, Life] = field(factory=dict, repr=False)
     _rules: dict[tuple[str, str], tuple[Any, Exchange]] = field(factory=dict, repr=False)
     boundaries: Counter[str] = field(factory=Counter, repr=False)
+
+    def __repr__(self) -> str:
+        """Return a short text: what tries many requests shows it with each one that fails."""
+        return f"<Target {self.base_url}>"
 
     @property
     def base_url(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from contract_tests.laws.colours import COLOURS, Face
+from contract_tests.laws.colours import COLOURS, PATIENCE, Face
 from contract_tests.laws.life import BUSINESS_CODES, COMPLETED, FAILED
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -27,6 +27,7 @@ FAST = settings(
     max_examples=10,
     stateful_step_count=12,
     deadline=None,
+    phases=[Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 FULL = settings(FAST, max_examples=150, stateful_step_count=30)
@@ -97,7 +98,7 @@ def run(target: Target, colour: str, chosen: settings) -> None:
     if not target.purse.free:
         pytest.skip("it takes many tasks, failed ones too")
     faces = {
-        name: Face(colour, api_key=key, base_url=target.base_url)
+        name: Face(colour, api_key=key, base_url=target.base_url, **PATIENCE)
         for name, key in target.keys.items()
     }
     try:

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from contract_tests.laws.target import Target
 
 SCHEMA = make_schema()
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(
+    max_examples=60,
+    deadline=None,
+    phases=[one for one in Phase if one is not Phase.explain],
+    suppress_health_check=list(HealthCheck),
+)
 FULL = settings(FAST, max_examples=1000)
 
 

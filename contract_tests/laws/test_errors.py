@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import httpx
 import pytest
@@ -23,6 +24,8 @@ EXAMPLES = [
 ]
 ON_WISH = Law("on-wish", "A mock answers with the documented status that it is asked for.")
 TASK_ID = "task-unified-1756817821-4x3rx6ny"
+PATHS = sorted({model.path for model in PROMISES.catalog.models.values()})
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*[0-9-][A-Za-z0-9._-]*")
 TYPES = {
     400: errors.BadRequest,
     401: wanflow.AuthenticationFailed,
@@ -34,6 +37,32 @@ TYPES = {
 }
 assert ERRORS, "the document lists no errors"
 assert len(EXAMPLES) >= len(ERRORS), "an error of the document has no example"
+
+
+SUGGESTED = Law(
+    "suggested",
+    "A model that is suggested in place of an unknown one is there.",
+    "a model that exists in `fallback_suggestion`",
+)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("unknown", ["no-such-model", "wan0.1-no-such-model"])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_suggested_model_is_there(target, path, unknown) -> None:
+    """A suggestion that reads as a model's name names one of the documents, or of the server."""
+    headers = {**target.authorization(), "Content-Type": "application/json"}
+    body = json.dumps({"model": unknown, "prompt": "a cat"}).encode()
+    exchange = target.exchange("POST", path, headers, body)
+    error = exchange.json().get("error") or {}
+    name = error.get("fallback_suggestion")
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name in target.models:
+        return
+    # Asked for by its name alone, a model that is there misses its parameters.
+    asked = json.dumps({"model": name}).encode()
+    seen = [target.exchange("POST", one, headers, asked) for one in PATHS]
+    there = any(one.status == 400 for one in seen) or exchange.status == 400
+    SUGGESTED.holds(there, f"{name!r} isn't there", exchange, *seen)
 
 
 def type_of(status: int) -> type[wanflow.APIError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,7 +11,9 @@ from contract_tests.laws.boundaries import cheapest
 from contract_tests.laws.files import (
     DAY,
     FILM,
+    FRAME,
     LINK,
+    PART,
     SIZE,
     WHOLE,
     film_seconds,
@@ -43,8 +46,22 @@ FILMED = [
     for field in ("duration", "aspect_ratio")
     for value in model.parameters.get(field, {}).get("enum", ())
 ]
+# Qualities that are named by the height of a frame.
+RANKED = [
+    name
+    for name, model in packaged_promises().catalog.models.items()
+    if all(
+        re.fullmatch(r"[0-9]+p", one)
+        for one in model.parameters.get("quality", {}).get("enum", ["-"])
+    )
+]
 _NEARLY_A_DAY = 23.9 * 3600
 _AWRY = 0.06
+
+
+def lines_of(quality: str) -> int:
+    """The number of lines that a quality is named by."""
+    return int(quality.rstrip("p"))
 
 
 def followed(target, life, link: str):
@@ -101,11 +118,42 @@ def test_each_link_serves_a_file_of_the_right_kind(target, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.parametrize("name", MODELS)
+def test_a_part_of_a_file_is_that_part_of_the_whole(target, name) -> None:
+    """Asked for some bytes, a store may send all (200), or just those, and says which (206)."""
+    life = finished(target, cheapest(target.models[name]))
+    for link, whole in zip(life.links, fetched(target, life), strict=False):
+        for first, last in ((0, 99), (7, len(whole) // 2), (len(whole) - 50, len(whole) - 1)):
+            exchange = target.wire.send("GET", link, {"Range": f"bytes={first}-{last}"})
+            wanted = whole[first : last + 1] if exchange.status == 206 else whole
+            PART.holds(exchange.status in {200, 206}, f"{exchange.status}", life.last, exchange)
+            PART.holds(exchange.content == wanted, "other bytes", life.last, exchange)
+            told, right = exchange.header("content-range"), f"bytes {first}-{last}/{len(whole)}"
+            PART.holds(exchange.status == 200 or told == right, f"{told}", life.last, exchange)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("name", RANKED)
+def test_a_film_of_a_higher_quality_has_more_of_a_picture(target, name) -> None:
+    """A film's frame is near as high as its quality's name says, and larger than a lower one's."""
+    before = (0.0, None)
+    for quality in sorted(target.models[name].parameters["quality"]["enum"], key=lines_of):
+        life = finished(target, {**cheapest(target.models[name]), "quality": quality})
+        for size in filter(None, map(film_size, fetched(target, life))):
+            short, detail = min(size) / lines_of(quality), f"{size[0]:g}x{size[1]:g} for {quality}"
+            FRAME.holds(0.85 <= short <= 1.5, detail, life.first, life.last)
+            seen = [one for one in (before[1], life.first, life.last) if one]
+            FRAME.holds(size[0] * size[1] > before[0], detail, *seen)
+            before = (size[0] * size[1], life.first)
+
+
+@pytest.mark.fast
 @pytest.mark.parametrize(("name", "count"), COUNTED)
 def test_as_many_files_as_asked_for(target, name, count) -> None:
     """A request for n pictures makes n files, each of its own."""
     life = finished(target, {**cheapest(target.models[name]), "n": count})
     assert len(life.links) == count
+    fetched(target, life)
 
 
 @pytest.mark.fast

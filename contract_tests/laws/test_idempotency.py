@@ -57,13 +57,36 @@ def test_another_key_or_none_is_another_task(target, name) -> None:
 
 
 @pytest.mark.fast
+def test_a_key_is_one_task_however_often_it_is_used(target) -> None:
+    """A third and a later use of a key gives what the second gave: the task, or another one."""
+    model, key = target.models[MODELS[0]], {HEADER: fresh()}
+    seen = [target.post(model, cheapest(model), headers=key) for _ in range(5)]
+    ONCE.holds(all(one.status == 200 for one in seen), "refused", *seen)
+    tasks = len({one.json()["id"] for one in seen})
+    ONCE.holds(tasks in {1, len(seen)}, f"{tasks} tasks of {len(seen)} uses", *seen)
+    told = sum(replayed(one) for one in seen)
+    ONCE.holds(told == len(seen) - tasks, f"{told} told as replays", *seen)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("length", [16, 17, 40, 95, 96])
+@pytest.mark.parametrize("signs", ["a1", ".", "_", "-", "Z9._-"])
+def test_a_key_of_every_length_and_sign_is_taken(target, length, signs) -> None:
+    """A key has 16 to 96 letters, digits, dots, underscores and dashes; each of them is right."""
+    model = target.models[MODELS[0]]
+    key = (uuid4().hex[:12] + signs * length)[:length]
+    exchange = target.post(model, cheapest(model), headers={HEADER: key})
+    ONCE.holds(exchange.status == 200 and not replayed(exchange), f"{exchange.status}", exchange)
+
+
+@pytest.mark.fast
 @pytest.mark.parametrize("length", [16, 96])
 def test_keys_that_are_nearly_the_same_are_two(target, length) -> None:
     """Keys that differ in their last sign, or in its case, are different keys."""
     model, stem = target.models[MODELS[0]], (uuid4().hex * 3)[: length - 1]
     seen = [
         target.post(model, cheapest(model), headers={HEADER: stem + last})
-        for last in ("a", "b", "A", ".")
+        for last in ("a", "b", "A", ".", "_", "-")
     ]
     ids = {one.json()["id"] for one in seen}
     ANOTHER.holds(len(ids) == len(seen), f"{len(ids)} tasks of {len(seen)}", *seen)

@@ -24,7 +24,7 @@ FAST = settings(
     max_examples=25,
     stateful_step_count=20,
     deadline=None,
-    phases=[Phase.reuse, Phase.generate, Phase.shrink],
+    phases=[Phase.reuse, Phase.generate],  # a finding has its own exchanges, and few
     suppress_health_check=list(HealthCheck),
 )
 FULL = settings(FAST, max_examples=300, stateful_step_count=50)

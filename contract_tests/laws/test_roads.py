@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from contract_tests.laws.boundaries import cheapest
-from contract_tests.laws.colours import COLOURS, Face, play
+from contract_tests.laws.colours import COLOURS, PATIENCE, Face, play
 from contract_tests.laws.files import kind_of
 from contract_tests.laws.promises import packaged_promises
 from contract_tests.laws.verdict import packaged_judge
@@ -28,7 +28,8 @@ UNCERTAIN = ("lost-answer", "truncated", "html", "empty", "reset-after-headers",
 
 
 def settings_of(target, key: str | None = None) -> dict[str, object]:
-    return {"api_key": key or target.keys[target.account], "base_url": target.base_url}
+    shown = key or target.keys[target.account]
+    return {"api_key": shown, "base_url": target.base_url, **PATIENCE}
 
 
 def own_key(target) -> str:

@@ -85,9 +85,9 @@ class Wire:
             )
         try:
             response = self._client.send(request)
-        except httpx.ConnectError:
-            raise
         except httpx.HTTPError as error:
+            if path is url and isinstance(error, httpx.ConnectError):
+                raise  # another host, which a link leads to
             self._lost(request, path, error, time.monotonic() - begun)
         return self._keep(request, response, path, time.monotonic() - begun)
 
