@@ -132,12 +132,27 @@ def test_no_time_at_all_is_one_look() -> None:
 
 def test_an_unknown_status_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """ "Not finished yet, and say so": once a word, and not once a look."""
-    answers = [task("queued")] * 5 + [task("dreaming")] * 3 + [task("completed")]
+    turns = [task("queued"), task("dreaming"), task("processing")]
+    answers = [task("queued")] * 5 + turns * 3 + [task("completed")]
     play(Stage(in_turn(answers)), 1e6)
     said = [record.getMessage() for record in caplog.records if "unknown" in record.getMessage()]
     assert len(said) == 2
     assert "'queued'" in said[0]
     assert "'dreaming'" in said[1]
+
+
+@given(first=st.one_of(running, passing), last=passing)
+def test_a_timeout_says_what_became_of_the_last_look(
+    first: Reply | Fault, last: Reply | Fault
+) -> None:
+    """Where it learnt nothing, why: a wrong address is the likeliest cause of a wait in vain."""
+    outcome = play(Stage(in_turn([first, last])), 60)
+    assert isinstance(outcome, errors.WaitTimeout)
+    assert outcome.fault
+    assert outcome.fault in str(outcome)
+    well = play(Stage(in_turn([last, task("pending")])), 60)
+    assert isinstance(well, errors.WaitTimeout)
+    assert well.fault is None
 
 
 @given(answers=st.lists(running, max_size=20))

@@ -172,10 +172,13 @@ class Sent:
         self._known = False
         self._written = False
 
-    def trace(self, event: str, _info: Any) -> None:
-        """Take an event from a sync transport."""
+    def trace(self, event: str, info: Any) -> None:
+        """Take an event from a sync transport.
+
+        What asks a proxy for a tunnel is traced as well, and is not the request.
+        """
         self._known = True
-        if event.endswith("send_request_headers.started"):
+        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             self._written = True
 
     async def atrace(self, event: str, info: Any) -> None:

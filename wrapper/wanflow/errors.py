@@ -210,11 +210,20 @@ class WaitTimeout(WanflowError, TimeoutError):
 
     Attributes:
         snapshot: the task as last seen, None when no look at it succeeded.
+        fault: what became of the last look where it learnt nothing, else None.
     """
 
-    def __init__(self, message: str, *, snapshot: Any = None, task_id: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        snapshot: Any = None,
+        fault: str | None = None,
+        task_id: str | None = None,
+    ) -> None:
         super().__init__(message, task_id=task_id)
         self.snapshot = snapshot
+        self.fault = fault
 
 
 class DownloadFailed(WanflowError):

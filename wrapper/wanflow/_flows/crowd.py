@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Flow
     from wanflow._core.pacing import Track
     from wanflow._core.snapshot import Snapshot
-    from wanflow._flows.waiting import OnUpdate, Question
+    from wanflow._flows.waiting import Look, OnUpdate, Question
 
     Outcome: TypeAlias = Snapshot | errors.WanflowError
     Tell: TypeAlias = Callable[[int, Outcome], Flow[None]]
@@ -37,6 +37,7 @@ class _Waiting:
     track: Track
     due: float | None
     seen: Snapshot | None = None
+    fault: str | None = None
 
 
 @define(eq=False)
@@ -170,7 +171,7 @@ def _patience(crowd: _Crowd, ticks: float) -> float | None:
 def _looked(
     crowd: _Crowd,
     one: _Waiting,
-    value: tuple[Snapshot | None, float | None] | None,
+    value: Look | None,
     error: BaseException | None,
     on_update: OnUpdate,
 ) -> Flow[list[tuple[_Waiting, Outcome]]]:
@@ -180,18 +181,18 @@ def _looked(
     if error is not None:
         raise error
     assert value is not None
-    found, asked = value
+    found, one.fault = value.found, value.fault
     instant = yield from now()
     ticks, one.track = instant.ticks, one.track.after(instant, found)
     if found is not None:
-        yield from tell(on_update, one.seen, found)
+        yield from tell(one.question, on_update, found)
         one.seen = found
         if found.ended:
             crowd.leave(one)
             return [(one, found if found.completed else task_failed(found))]
     wanted = one.track.interval(ticks, (yield from draw()))
     wanted = pacing.stretched(wanted, crowd.stretch(one.question.task_id))
-    crowd.expect(one, ticks + pacing.pause(wanted, asked, max(0.0, crowd.deadline - ticks)))
+    crowd.expect(one, ticks + pacing.pause(wanted, value.asked, max(0.0, crowd.deadline - ticks)))
     return []
 
 
@@ -199,4 +200,4 @@ def _given_up(crowd: _Crowd, timeout: float) -> list[tuple[_Waiting, Outcome]]:
     left = [one for twins in crowd.waiting.values() for one in twins]
     for one in left:
         crowd.leave(one)
-    return [(one, timed_out(one.question.task_id, timeout, one.seen)) for one in left]
+    return [(one, timed_out(one.question.task_id, timeout, one.seen, one.fault)) for one in left]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from wanflow._core import answer, retry
 from wanflow._core.effects import Fault, alone, draw, now, send, sleep
 from wanflow._core.snapshot import Snapshot, read_snapshot
 from wanflow._flows.waiting import about
+from wanflow._log import log
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from wanflow._core.budget import Budget
     from wanflow._core.effects import Flow, Reply
     from wanflow._flows.order import Order
-
-_log = logging.getLogger("wanflow")
 
 
 @define
@@ -80,7 +78,7 @@ def submit(order: Order, *, retry_for: float, budget: Budget) -> Flow[Snapshot]:
         outcome = yield from _try(order)
         if isinstance(outcome, Snapshot):
             with about(outcome.id):
-                _log.info("submitted %s as task %s", order.model, outcome.id)
+                log.info("submitted %s as task %s", order.model, outcome.id)
             return outcome
         tries.take(outcome)
         if not tries.repeatable:
@@ -93,7 +91,7 @@ def submit(order: Order, *, retry_for: float, budget: Budget) -> Flow[Snapshot]:
         if not retry.fits(pause, elapsed=ticks - start.ticks, budget=patience):
             raise tries.error
         state = "in doubt" if outcome is tries.lost else "not accepted"
-        _log.info("%s (%s); sent again in %.1f s", state, outcome, pause)
+        log.info("%s (%s); sent again in %.1f s", state, outcome, pause)
         with _noted(order) if tries.lost else nullcontext():
             yield from sleep(pause)
 

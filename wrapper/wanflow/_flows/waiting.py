@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from wanflow import errors
 from wanflow._core import answer, pacing
@@ -16,6 +15,7 @@ from wanflow._core.failure import task_failed
 from wanflow._core.pacing import Track
 from wanflow._core.script import Script
 from wanflow._core.snapshot import Snapshot, read_snapshot
+from wanflow._log import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Effect, Flow, Instant, Request
 
     OnUpdate: TypeAlias = Callable[[Snapshot], object] | None
-
-_log = logging.getLogger("wanflow")
 
 # These end a wait: what they say of the key, the account or the id will not change by itself.
 _FINAL = frozenset({400, 401, 402, 403, 404})
@@ -48,6 +46,8 @@ class Question:
     budget: Budget
     submitted: float | None = None
     estimate: float | None = None
+    strange: set[str] = field(factory=set[str], repr=False)
+    """Status words that the documents don't have, and that were told of already."""
 
     def track(self, instant: Instant) -> Track:
         """Begin to follow the task."""
@@ -57,6 +57,15 @@ class Question:
         """Return the seconds until the first look: none where nobody knows how old the task is."""
         known = self.submitted is not None and track.begun < instant.ticks
         return track.first(instant.ticks, chance) if known else 0.0
+
+
+@frozen
+class Look:
+    """What a look gave: the task, or the fault instead, and the pause that was asked for."""
+
+    found: Snapshot | None
+    asked: float | None = None
+    fault: str | None = None
 
 
 def query(request: Request, task_id: str) -> Flow[Snapshot]:
@@ -99,18 +108,19 @@ def wait(question: Question, *, timeout: float, on_update: OnUpdate) -> Flow[Sna
             yield from sleep(min(first, timeout), question.task_id)
         while True:
             yield from _turn(question.budget, deadline)
-            found, asked = yield from look(question)
+            last = yield from look(question)
+            found = last.found
             if found is not None:
-                yield from tell(on_update, seen, found)
+                yield from tell(question, on_update, found)
             instant = yield from now()
             seen, track = found or seen, track.after(instant, found)
             if found is not None and found.ended:
                 return result(found)
             left = deadline - instant.ticks
             if left <= 0:
-                raise timed_out(question.task_id, timeout, seen)
+                raise timed_out(question.task_id, timeout, seen, last.fault)
             wanted = track.interval(instant.ticks, (yield from draw()))
-            yield from sleep(pacing.pause(wanted, asked, left), question.task_id)
+            yield from sleep(pacing.pause(wanted, last.asked, left), question.task_id)
 
 
 def watch(flow_of: Callable[[OnUpdate], Flow[Snapshot]]) -> Flow[None]:
@@ -188,8 +198,8 @@ def about_all(waiting: Collection[str]) -> Generator[None]:
         raise
 
 
-def look(question: Question) -> Flow[tuple[Snapshot | None, float | None]]:
-    """Look once → the task, or None where nothing was learnt, and the pause that was asked for.
+def look(question: Question) -> Flow[Look]:
+    """Look once, and bear a fault.
 
     Raises:
         APIError: the API refused the question itself (400 to 404).
@@ -201,18 +211,18 @@ def look(question: Question) -> Flow[tuple[Snapshot | None, float | None]]:
     except errors.APIError as error:
         if error.status in _FINAL:
             raise
-        _log.warning("task %s: %s; the wait goes on", question.task_id, error)
+        log.warning("task %s: %s; the wait goes on", question.task_id, error)
         if error.status == _TOO_MANY:
             ticks, asked = (yield from now()).ticks, error.retry_after
             yield from alone(lambda: budget.refused(ticks, asked))
-        return None, error.retry_after
+        return Look(None, error.retry_after, str(error))
     except errors.ConnectionFailed as error:
-        _log.warning("%s; the wait goes on", error)
-        return None, None
+        log.warning("%s; the wait goes on", error)
+        return Look(None, None, str(error))
     finally:
         budget.end()
     yield from alone(budget.answered)
-    return found, None
+    return Look(found)
 
 
 def _turn(budget: Budget, deadline: float) -> Flow[None]:
@@ -227,10 +237,11 @@ def _turn(budget: Budget, deadline: float) -> Flow[None]:
             return
 
 
-def tell(on_update: OnUpdate, seen: Snapshot | None, found: Snapshot) -> Flow[None]:
-    """Tell the user of a look, and the log of a status that the documents don't have."""
-    if not found.known and (seen is None or seen.status != found.status):
-        _log.warning("task %s: unknown status %r; the wait goes on", found.id, found.status)
+def tell(question: Question, on_update: OnUpdate, found: Snapshot) -> Flow[None]:
+    """Tell the user of a look, and the log, once, of a status that the documents don't have."""
+    if not found.known and found.status not in question.strange:
+        question.strange.add(found.status)
+        log.warning("task %s: unknown status %r; the wait goes on", found.id, found.status)
     if on_update is not None:
         yield Notify(on_update, found)
 
@@ -246,12 +257,17 @@ def result(snapshot: Snapshot) -> Snapshot:
     raise task_failed(snapshot)
 
 
-def timed_out(task_id: str, timeout: float, seen: Snapshot | None) -> errors.WaitTimeout:
-    """Make the error for a wait whose time is up."""
+def timed_out(
+    task_id: str, timeout: float, seen: Snapshot | None, fault: str | None = None
+) -> errors.WaitTimeout:
+    """Make the error for a wait whose time is up; `fault` is what became of its last look."""
     state = f"last seen {seen.status or 'without a status'}" if seen else "never seen"
+    if fault is not None:
+        state += f"; the last look: {fault}"
     return errors.WaitTimeout(
         f"task {task_id} had not ended after {timeout:g} s ({state}). It goes on: "
         f"client.task({task_id!r}).wait() takes it up again",
         snapshot=seen,
+        fault=fault,
         task_id=task_id,
     )

@@ -1,34 +1,18 @@
-"""Other people's text, made fit for a terminal: no control characters, no markup."""
+"""Text of the documents, made fit for a terminal: no control characters, no markup."""
 
 from __future__ import annotations
 
-import json
 import re
-from unicodedata import category
 
-_SPACES = re.compile(r"\s+")
+from wanflow._core.plain_text import one_line, printable
+
+__all__ = ["first_sentence", "one_line", "printable"]
+
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _PROMINENT = re.compile(r"[`*]+")
-
-
-def printable(text: str) -> str:
-    """Replace what could steer a terminal, such as escape sequences; lines stay lines.
-
-    Such characters become the escapes that JSON has for them, so JSON keeps its meaning.
-    """
-    return "".join(letter if _harmless(letter) else json.dumps(letter)[1:-1] for letter in text)
-
-
-def one_line(text: str) -> str:
-    """Return a text on one line, fit for a terminal."""
-    return printable(_SPACES.sub(" ", text).strip())
 
 
 def first_sentence(description: str) -> str:
     """Return the first sentence of a description in Markdown, as plain text."""
     paragraph = description.strip().partition("\n")[0]
     return one_line(_PROMINENT.sub("", _SENTENCE_END.split(paragraph)[0])).rstrip(".:")
-
-
-def _harmless(letter: str) -> bool:
-    return letter == "\n" or letter.isprintable() or category(letter) == "Zs"

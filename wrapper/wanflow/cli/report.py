@@ -102,8 +102,9 @@ def _sentence(error: BaseException) -> str:
     match error:
         case click.UsageError():
             return _usage(error)
-        case errors.WaitTimeout(snapshot=seen):
+        case errors.WaitTimeout(snapshot=seen, fault=fault):
             state = f"last seen {seen.status or 'without a status'}" if seen else "never seen"
+            state += f"; the last look: {fault}" if fault else ""
             return one_line(f"task {error.task_id} has not ended yet ({state}), and goes on")
         case KeyboardInterrupt():
             return _interrupted(error)
