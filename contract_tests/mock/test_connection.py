@@ -6,6 +6,8 @@ import asyncio
 import json
 import re
 import socket
+import struct
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -323,6 +325,50 @@ class TestHeadstart:
 
         asyncio.run(main())
         assert seen == ["tidied"]
+
+
+AT_ONCE = struct.pack("ii", 1, 0)
+SLOW_FAULTS = (
+    "latency=0.1", "latency=0.1,drip=0.01", "latency=0.1,reset", "drip=0.01", "reset-in-body",
+    "reset-after-headers", "stall-in-body", "wrong-length=5", "empty", "lost-answer", "stall",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_client_that_leaves_is_no_error(caplog, monkeypatch, loop) -> None:
+    """Whoever goes before the answer, or in the midst of it, leaves nothing in any log."""
+    if loop == "asyncio":
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+    else:
+        pytest.importorskip("uvloop")
+    with MockServer() as server:
+        for fault in SLOW_FAULTS:
+            for pause in (0.0, 0.03):
+                line = socket.create_connection((server.host, server.port), timeout=5)
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+                line.sendall(SLOW.replace(b"latency=0.3", fault.encode()) + HEALTH * 9)
+                time.sleep(pause)
+                line.close()
+        time.sleep(0.4)
+        with socket.create_connection((server.host, server.port), timeout=5) as line:
+            line.sendall(LAST)
+            assert statuses(read_all(line)) == [200]
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_head_has_no_body_whatever_goes_wrong(mock, http) -> None:
+    """A refusal on its slow way is announced, and not sent."""
+    file = http.post(MODEL.path, json=dict(MODEL.example), headers={"X-Mock-Pace": "immediately"})
+    link = http.get(f"/v1/tasks/{file.json()['id']}").json()["results"][0]
+    path = link.removeprefix(mock.url).encode()
+    fault = b"X-Mock-Fault: status=404,drip=0.001\r\n\r\n"
+    with socket.create_connection((mock.host, mock.port), timeout=5) as line:
+        line.sendall(b"HEAD " + path + b" HTTP/1.1\r\nHost: localhost\r\n" + fault + LAST)
+        first, second, health = read_all(line).split(b"\r\n\r\n")
+    assert statuses(first) == [404]
+    assert int(re.findall(rb"content-length: ([0-9]+)", first)[0]) > 0
+    assert second.startswith(b"HTTP/1.1 200")
+    assert health.startswith(b"{")
 
 
 def test_a_stalled_request_ends_with_its_server() -> None:

@@ -67,22 +67,28 @@ def pieces(body: bytes) -> Iterator[bytes]:
 
 
 async def _drip(line: Line, answer: Answer, pause: float) -> None:
-    line.transport.write(line.head(answer))
+    _put(line, line.head(answer))
     for piece in pieces(answer.body):
-        line.transport.write(piece)
+        _put(line, piece)
         await asyncio.sleep(pause)
 
 
 async def _write(line: Line, raw: bytes) -> None:
     """Write, and give the bytes the time to arrive."""
-    line.transport.write(raw)
+    _put(line, raw)
     await asyncio.sleep(_MOMENT)
+
+
+def _put(line: Line, raw: bytes) -> None:
+    """Write, unless the client has left meanwhile."""
+    if not line.transport.is_closing():
+        line.transport.write(raw)
 
 
 async def _reset(line: Line) -> None:
     """End the connection with RST instead of FIN."""
     connection = line.transport.get_extra_info("socket")
-    with suppress(OSError):  # its client was quicker
+    with suppress(OSError, AttributeError):  # its client was quicker
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
     line.transport.abort()
     await line.gone()

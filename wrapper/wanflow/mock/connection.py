@@ -10,7 +10,7 @@ from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from wanflow.mock.answer import Answer, json_answer
 from wanflow.mock.breaking import send_broken
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from wanflow.mock.answer import Header
+    from wanflow.mock.fault import Fault
     from wanflow.mock.request import Request
 
 _MOST_WAITING = 100
@@ -161,7 +162,7 @@ class Connection(asyncio.Protocol):
             if answer.fault is None:
                 self._send(request, answer)
                 return
-            work = send_broken(self, answer, answer.fault)
+            work = self._break(request, answer, answer.fault)
         else:
             work = self._wait(request, begun, wanted)
         self.task = asyncio.get_running_loop().create_task(work)
@@ -169,10 +170,16 @@ class Connection(asyncio.Protocol):
 
     async def _wait(self, request: Request, begun: Any, wanted: Any) -> None:
         answer: Answer = await rest_of(begun, wanted)
-        if answer.fault is None:
+        if answer.fault is not None:
+            await self._break(request, answer, answer.fault)
+        elif not self.transport.is_closing():  # its client may have lost patience
             self._send(request, answer)
-        else:
-            await send_broken(self, answer, answer.fault)
+
+    async def _break(self, request: Request, answer: Answer, fault: Fault) -> None:
+        if request.method == "HEAD":
+            length = len(answer.body) if answer.length is None else answer.length
+            answer = evolve(answer, body=b"", length=length)
+        await send_broken(self, answer, fault)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.task = None
@@ -182,7 +189,7 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Answer what has waited for its turn."""
-        while self._waiting and self.task is None and not self._full:
+        while self._waiting and not (self.task or self._full or self.transport.is_closing()):
             self._answer(self._waiting.popleft())
         self._regulate()
         if self._last and not self._is_busy():
