@@ -125,7 +125,33 @@ def test_what_is_not_done_is_told_with_an_exit_code_and_how_to_go_on(
     assert "takes up" not in err
     write(shell.folder, model, "b", "c")
     _, err = shell("jobs.jsonl", "-o", "out", "--max-credits", "0", code=15)
-    assert "wanflow batch jobs.jsonl -o out --max-credits 0" in err
+    assert "with a higher ceiling:\n  wanflow batch jobs.jsonl -o out --max-credits MORE" in err
+
+
+def test_a_failure_that_another_try_may_mend_gets_the_command_for_it(
+    shell: Shell, model: str
+) -> None:
+    """The printed command has the retries that submit the task again, once more each time."""
+    write(shell.folder, model, "[mock:fail=quota_exceeded]")
+    _, err = shell("jobs.jsonl", "-o", "out", code=15)
+    assert "wanflow batch jobs.jsonl -o out --retries 1\n" in err
+    _, err = shell("jobs.jsonl", "-o", "out", "--retries", "1", code=15)
+    assert "wanflow batch jobs.jsonl -o out --retries 2\n" in err
+    (job,) = json.loads((shell.folder / "out" / "report.json").read_text())["jobs"]
+    assert (job["attempts"], job["code"]) == (2, "quota_exceeded")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_sent(
+    shell: Shell, model: str, server: MockServer, api_key: str
+) -> None:
+    """Nothing is paid for where no file could be saved."""
+    write(shell.folder, model, "a", "b")
+    (shell.folder / "loop").symlink_to("loop")
+    out, err = shell("jobs.jsonl", "-o", "loop/out", code=3)
+    assert out == ""
+    assert "can't be written" in err
+    assert "nothing was sent" in err
+    assert server.accounts.of(api_key).submitted == 0
 
 
 def test_a_report_that_cannot_be_written_hides_no_outcome(shell: Shell, model: str) -> None:

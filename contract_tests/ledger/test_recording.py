@@ -235,3 +235,17 @@ def test_one_look_tells_the_ledger_as_well(do: Sync, ledger: Ledger, model: str)
     assert only(ledger).status == "processing"
     do(lambda client: client.task(task.id).refresh())
     assert only(ledger).state is State.COMPLETED
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_submission(
+    do: Sync, ledger: Ledger, model: str, tmp_path: Path, submitted: Callable[[], int]
+) -> None:
+    """A run whose files could not be saved is not begun: nothing is sent, recorded or paid."""
+    (tmp_path / "taken").write_text("a file")
+    for folder in (tmp_path / "taken", tmp_path / "taken" / "out"):
+        with pytest.raises(errors.ConfigurationError, match="nothing was sent"):
+            do(lambda client, folder=folder: client.run(model=model, prompt="x", out=folder))
+    assert submitted() == 0
+    assert ledger.jobs() == []
+    do(lambda client: client.run(model=model, prompt="x", out=tmp_path / "new" / "out"))
+    assert len(list((tmp_path / "new" / "out").iterdir())) == 1, "the probe is gone"

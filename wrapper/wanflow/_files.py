@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow._core.download import Body, Verdict, judge, validator
-from wanflow.errors import DownloadFailed
+from wanflow.errors import ConfigurationError, DownloadFailed
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Reply
 
 _NOTES_LIMIT = 4096
+_PROBE = 4096
 # A part of fewer bytes isn't worth a note while it grows; one that is left has its note anyway.
 _WORTH_NOTING = 1024 * 1024
 
@@ -170,6 +171,28 @@ class PartFile:
             raise DownloadFailed(
                 f"the file is larger than the limit of {self._limit} bytes", url=self.url
             )
+
+
+def prove(folder: Path) -> None:
+    """Make a folder if need be, and write and remove a small file there.
+
+    Raises:
+        ConfigurationError: the disk refuses it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(prefix=".wanflow-", suffix=".probe", dir=folder)
+        try:
+            os.write(number, bytes(_PROBE))
+            os.fsync(number)
+        finally:
+            os.close(number)
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigurationError(
+            f"{folder} can't be written: {reason}; nothing was sent"
+        ) from error
 
 
 def _opened(folder: Path, stem: str) -> tuple[Path, BinaryIO]:

@@ -192,6 +192,7 @@ class Work:
         seconds, folder = checked_seconds(timeout), None if out is None else Path(out)
         return whole.run(
             self._send(order, folder=folder, hold=True),
+            folder=folder,
             on_update=on_update,
             wait=lambda accepted: self.wait(
                 accepted.id, seconds, on_update, accepted, hold=folder is not None

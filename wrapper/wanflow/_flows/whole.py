@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wanflow._core.effects import Notify
+from wanflow._core.effects import Notify, act
+from wanflow._files import prove
 from wanflow._flows.waiting import about
 
 if TYPE_CHECKING:
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
 def run(
     submission: Flow[Snapshot],
     *,
+    folder: Path | None,
     on_update: OnUpdate,
     wait: Callable[[Snapshot], Flow[Snapshot]],
     save: Callable[[Snapshot], Flow[list[Path]]] | None,
 ) -> Flow[tuple[Snapshot, list[Path]]]:
     """Submit, wait and save → the ended task and the files, which are none where `save` is None.
 
-    `on_update` is called with the accepted task first, so that its id is known from then on.
+    A `folder` that can't be written is told before anything is sent. `on_update` is called with the
+    accepted task first, so that its id is known from then on.
     """
+    if folder is not None:
+        yield from act(lambda: prove(folder))
     accepted = yield from submission
     with about(accepted.id):
         if on_update is not None:

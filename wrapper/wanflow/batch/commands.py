@@ -17,6 +17,7 @@ import click
 from attrs import field, frozen
 
 from wanflow.async_client import AsyncClient
+from wanflow.batch.prices import Verdict
 from wanflow.batch.progress import Lines, Screen, to_stderr
 from wanflow.batch.reading import Form, read_csv, read_jsonl
 from wanflow.batch.report import facts_of
@@ -31,7 +32,7 @@ from wanflow.ledger.commands import UNDONE
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from wanflow.batch.item import Outcome
     from wanflow.batch.line import Fault, Line
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _READERS = {"jsonl": read_jsonl, "csv": read_csv}
 _INTERRUPTED = 130
 _ROWS = 20
+_CEILING = "--max-credits"
 
 
 def _template(word: str) -> tuple[str, str]:
@@ -221,12 +223,30 @@ def _end(report: Report, *, stopped: bool, as_json: bool) -> int:
     to_stderr(printable(f"{counts}; {report.spent:g} credits{why}"))
     pages = f"{report.folder / 'report.json'}  {report.folder / 'index.html'}"
     to_stderr(printable(report.trouble or pages))
-    if report.open:
-        to_stderr(f"this takes up what isn't done:\n  {_again()}")
+    for line in _hints(report):
+        to_stderr(line)
     if report.complete and not report.trouble:
         return 0
     return _INTERRUPTED if stopped else UNDONE
 
 
-def _again() -> str:
-    return printable(shlex.join(["wanflow", *sys.argv[1:]]))
+def _hints(report: Report) -> Iterator[str]:
+    """Say which command goes on, with what has to be changed in it to get further."""
+    if report.stopped == Verdict.STOP.value:
+        yield f"this takes up what isn't done, with a higher ceiling:\n  {_again(_CEILING, 'MORE')}"
+    elif report.open:
+        yield f"this takes up what isn't done:\n  {_again()}"
+    if report.retries:
+        again = _again("--retries", str(report.retries))
+        yield f"this submits failed tasks again, at their price, where that may help:\n  {again}"
+
+
+def _again(option: str | None = None, value: str = "") -> str:
+    """Return the command that was given, an option of it with another value."""
+    words = list(sys.argv[1:])
+    if option is not None:
+        words = [word for word in words if not word.startswith(f"{option}=")]
+        while option in words:
+            del words[words.index(option) : words.index(option) + 2]
+        words += [option, value]
+    return printable(shlex.join(["wanflow", *words]))

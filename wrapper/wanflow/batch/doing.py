@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wanflow import errors
 from wanflow._core.effects import act, now
+from wanflow._files import prove
 from wanflow.batch.engine import Engine
 from wanflow.batch.line import Fault, Line
 from wanflow.batch.planning import plan
@@ -34,7 +35,7 @@ def do_batch(
 
     Raises:
         InvalidBatch: a line is wrong; all that is wrong is listed, and nothing was sent.
-        ConfigurationError: there is no ledger.
+        ConfigurationError: there is no ledger, or the folder can't be written.
         LedgerError: the ledger can't be read.
     """
     ledger = work.recording.recorder
@@ -42,6 +43,7 @@ def do_batch(
         raise errors.ConfigurationError("a batch needs a ledger: Client(ledger=Ledger(path))")
     start = (yield from now()).ticks
     jobs = yield from act(lambda: plan(work, ledger, _lines(work, given), terms.folder))
+    yield from act(lambda: prove(terms.folder))
     engine = Engine(Steps(work, ledger, terms), Prices(terms.max_credits))
     yield from engine.run(jobs)
     report = Report(

@@ -252,14 +252,15 @@ class Engine:
         end = _end_of(error)
         if isinstance(error, errors.NotFound) and (yield from act(lambda: self.steps.knows(item))):
             end = End.OPEN
-        yield from self._end(item, end, str(error))
+        code = error.code if isinstance(error, errors.TaskFailed) else None
+        yield from self._end(item, end, str(error), code)
 
     def _left(self) -> list[Item]:
         queued = [item for queue in self._queues.values() for item in queue]
         later = [item for _, _, item in self._later]
         return [*self._flying[WAIT], *self._resumed, *queued, *later]
 
-    def _end(self, item: Item, end: End, reason: str) -> Flow[None]:
+    def _end(self, item: Item, end: End, reason: str, code: str | None = None) -> Flow[None]:
         made = Outcome(
             item.planned,
             end,
@@ -268,6 +269,7 @@ class Engine:
             item.credits,
             item.attempt if end is not End.UNSENT else item.attempt - 1,
             key=item.key,
+            code=code,
         )
         yield from self._file(made)
 

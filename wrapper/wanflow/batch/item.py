@@ -51,7 +51,7 @@ class Outcome:
     """What became of a job: its end in this run, why, and its files.
 
     `credits` are those of its last submission, `attempts` counts its submissions in all runs;
-    `earlier` where it had been done before this run.
+    `earlier` where it had been done before this run. `code` is that of a failed task.
     """
 
     planned: Planned
@@ -63,3 +63,4 @@ class Outcome:
     files: tuple[File, ...] = ()
     earlier: bool = False
     key: str | None = None
+    code: str | None = None

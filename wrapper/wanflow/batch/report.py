@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from wanflow.batch.item import End, Outcome
+from wanflow.batch.retrying import retries_for
 from wanflow.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ class Report:
         """How many jobs came to which end."""
         return Counter(outcome.end for outcome in self.outcomes)
 
+    @property
+    def retries(self) -> int:
+        """How many retries would have failed tasks submitted again where that may help; 0: none."""
+        failed = [outcome for outcome in self.outcomes if outcome.end is End.FAILED]
+        return max((retries_for(one.code, one.attempts) for one in failed), default=0)
+
     def facts(self) -> dict[str, Any]:
         """Return the report as JSON can hold it."""
         return {
@@ -76,6 +83,7 @@ def facts_of(outcome: Outcome) -> dict[str, Any]:
         "key": outcome.planned.key,
         "end": str(outcome.end),
         "reason": outcome.reason,
+        "code": outcome.code,
         "model": outcome.planned.model,
         "task_id": outcome.task_id,
         "idempotency_key": outcome.key,

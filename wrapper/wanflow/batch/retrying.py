@@ -27,3 +27,9 @@ def pause_before_again(code: str | None, attempt: int, retries: int) -> float | 
     if not advice.resubmit or attempt > allowed:
         return None
     return _PAUSES.get(code or "", 0.0)
+
+
+def retries_for(code: str | None, attempts: int) -> int:
+    """Return how many retries would have a failed task submitted again; 0 where none would."""
+    helps = code is not None and pause_before_again(code, attempts, attempts) is not None
+    return attempts if helps else 0

@@ -74,4 +74,5 @@ def _outcome(item: Item, end: End, job: Job) -> Outcome:
         job.files,
         earlier=True,
         key=job.key,
+        code=job.code,
     )
