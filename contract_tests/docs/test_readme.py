@@ -1,4 +1,4 @@
-"""What the README shows, runs."""
+"""What the README and the guide of the library show, runs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
+LIBRARY = re.findall(
+    r"^```python\n(.*?)^```", (ROOT / "docs/library.md").read_text(), re.DOTALL | re.MULTILINE
+)
 
 
 def test_the_first_example_runs_as_pasted(tmp_path: Path) -> None:
@@ -41,13 +44,13 @@ def test_the_first_example_runs_as_pasted(tmp_path: Path) -> None:
     assert files[0].name in done.stdout
 
 
-def test_the_second_example_runs_on_both_colours(
+def test_the_example_of_errors_runs_on_both_colours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its two functions do what they say against the mock."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(compile(PYTHON[1], "README.md", "exec"), names)
+    exec(compile(LIBRARY[0], "library.md", "exec"), names)
     poster, posters = names["poster"], names["posters"]
     assert callable(poster)
     assert callable(posters)
@@ -66,7 +69,7 @@ def test_the_second_example_runs_on_both_colours(
 def test_the_example_of_many_tasks_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Both tasks are waited for, and resuming finds nothing left to wait for."""
     names: dict[str, object] = {}
-    exec(compile(PYTHON[2], "README.md", "exec"), names)
+    exec(compile(LIBRARY[1], "library.md", "exec"), names)
     series = names["series"]
     assert callable(series)
     ledger = Ledger(tmp_path / "jobs.db")
@@ -77,7 +80,7 @@ def test_the_example_of_many_tasks_runs(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_example_of_a_test_passes_as_a_test(tmp_path: Path) -> None:
     """Its test is found by pytest, gets the fixture from the installed plugin, and passes."""
-    (tmp_path / "test_example.py").write_text(PYTHON[3])
+    (tmp_path / "test_example.py").write_text(PYTHON[1])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
         cwd=tmp_path,
