@@ -210,6 +210,22 @@ class TestScenario:
         with pytest.raises(ValueError, match=r"scenario\.json can't be played"):
             MockServer(scenario=path)
 
+    @pytest.mark.parametrize(
+        ("scenario", "told"),
+        [
+            ([], "it must be a JSON object"),
+            ({"pace": 5}, "pace must be a text, not 5"),
+            ({"faults": {"fault": "reset"}}, "faults must be a list of objects"),
+            ({"faults": [5]}, "each of faults must be a JSON object"),
+            ({"faults": [{"fault": "reset", "nth": "2"}]}, "nth can't be '2'"),
+            ({"terms": []}, "terms must be a JSON object"),
+        ],
+    )
+    def test_a_part_of_a_wrong_kind_is_told_by_name(self, tmp_path, scenario, told) -> None:
+        """In words of the file, not of the program."""
+        with pytest.raises(ValueError, match=f"can't be played: {re.escape(told)}$"):
+            MockServer(scenario=self.write(tmp_path, scenario))
+
     def test_a_missing_file_is_told(self, tmp_path) -> None:
         """A file that isn't there is an error like any other."""
         with pytest.raises(ValueError, match="can't be played"):

@@ -81,7 +81,8 @@ class FaultRules:
                 self._made + 1, faults_of(fault), operation, probability, nth, count, account
             )
         except TypeError as error:
-            raise ValueError(str(error.args[0])) from error
+            _, attribute, _, value = error.args  # as attrs has it
+            raise ValueError(f"{attribute.name} can't be {value!r:.100}") from error
         self._made += 1
         self._rules = (*self._rules, rule)
         return rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wanflow.mock.paces import pace_of
 from wanflow.mock.terms import terms_of
@@ -25,9 +25,8 @@ def play(mock: Mock, path: str | Path) -> None:
         ValueError: the file can't be read, or something in it makes no sense.
     """
     try:
-        scenario: Any = json.loads(Path(path).read_bytes())
-        _play(mock, scenario)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        _play(mock, _object("it", json.loads(Path(path).read_bytes())))
+    except (OSError, ValueError) as error:
         raise ValueError(f"the scenario {path} can't be played: {error}") from error
 
 
@@ -36,8 +35,21 @@ def _play(mock: Mock, scenario: dict[str, Any]) -> None:
     if unknown:
         raise ValueError(f"it has {', '.join(_PARTS)}, but no {', '.join(sorted(unknown))}")
     if "pace" in scenario:
-        mock.gateway.pace = pace_of(scenario["pace"])
-    for rule in scenario.get("faults", ()):
-        mock.faults.load(rule)
+        pace = scenario["pace"]
+        if not isinstance(pace, str):
+            raise ValueError(f"pace must be a text, not {pace!r}")
+        mock.gateway.pace = pace_of(pace)
+    faults = scenario.get("faults", [])
+    if not isinstance(faults, list):
+        raise ValueError("faults must be a list of objects")  # noqa: TRY004 - of a file
+    for rule in cast("list[object]", faults):
+        mock.faults.load(_object("each of faults", rule))
     if "terms" in scenario:
-        mock.accounts.terms = terms_of(mock.accounts.terms, scenario["terms"])
+        terms = _object("terms", scenario["terms"])
+        mock.accounts.terms = terms_of(mock.accounts.terms, terms)
+
+
+def _object(what: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} must be a JSON object")  # noqa: TRY004 - of a file
+    return cast("dict[str, Any]", value)
