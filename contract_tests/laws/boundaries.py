@@ -195,7 +195,7 @@ def _lists(rule: Json) -> Iterator[tuple[str, Any]]:
         formats = rule.get(IMAGE_FILE, {}).get("formats", ())
         yield from ((f"entry-{name}", [url]) for name, url in _files_of(formats))
         if high > 1:
-            yield "one-wrong-among-right", [item, "no url"]
+            yield from (("one-wrong-among-right", [item, "no url"]), ("twice-one", [item, item]))
 
 
 _NO_URLS = {"no-url": "no url", "empty": "", "a-path": "/image.png", "a-host": "example.com/a.png"}
@@ -209,6 +209,7 @@ def _files_of(formats: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield f"a-{name}-with-a-query", f"https://cdn.example.com/file.{name}?sign=1&until=2"
     if formats:
         yield "without-an-end", "https://example.com/files/1756817821"
+        yield "not-over-tls", "http://example.com/file." + next(iter(formats))
         yield "at-a-port", "https://example.com:8443/file." + next(iter(formats))
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
+
+from contract_tests.laws.promises import packaged_promises
+
+import wanflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,6 +60,7 @@ def _verdict(
     good = not findings and not outcomes.get("failed")
     word = "keeps the contract" if good else f"breaks {laws} laws" if laws else "was not judged"
     yield f'<h1 class="{"good" if good else "bad"}">{escape(tally.base_url)} {word}</h1>'
+    yield f"<p>{escape(_dated())}</p>"
     counts = ", ".join(f"{number} {name}" for name, number in sorted(outcomes.items()))
     yield f"<p>Tests: {counts}. {escape(tally.line())}.</p>"
     if not tally.steered:
@@ -62,6 +68,13 @@ def _verdict(
             "<p>The server has no controls for tests, so that failures of its own, rate limits "
             "and failed tasks were seen only if they happened by themselves.</p>"
         )
+
+
+def _dated() -> str:
+    """Say when this was, and by which suite and which documents."""
+    info = packaged_promises().catalog.document["info"]
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{now}; wanflow {wanflow.__version__}; {info['title']}, version {info['version']}."
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,5 +58,6 @@ def test_a_broken_server_fails(flaw) -> None:
     with flaw(*KEYS) as server:
         done = suite(server, "-x")
     assert done.returncode == 1, done.stdout
-    assert "LawBroken" in done.stdout
+    assert re.search(r"^\[[a-z-]+\] [A-Z].*\.$", done.stdout, re.MULTILINE), done.stdout
+    assert "  curl -sS -i -X " in done.stdout
     assert not any(key in done.stdout + done.stderr for key in KEYS)
