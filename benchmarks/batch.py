@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -100,8 +101,8 @@ async def send_bytes(url: str, requests: list[bytes]) -> list[bytes]:
     return [bodies[number] for number in range(len(requests))]
 
 
-async def bound(url: str, count: int, looks: int) -> float:
-    """Return the seconds that the bare exchanges take."""
+async def bound(url: str, count: int, looks: int) -> tuple[float, float]:
+    """Return the seconds that the bare submissions take, and those of all exchanges."""
     base = urlsplit(url)
     common = f"Host: {base.netloc}\r\nAuthorization: Bearer {KEY}\r\n"
 
@@ -114,7 +115,7 @@ async def bound(url: str, count: int, looks: int) -> float:
     submit = base.path + MODEL.path
     answers = await send_bytes(url, [request("POST", submit, body) for body in posts])
     ids = [json.loads(answer)["id"] for answer in answers]
-    taken = time.perf_counter() - begun
+    posted = time.perf_counter() - begun
     query = base.path + PATHS["getTaskDetail"]
     # Until the tasks have ended, which their time and not the mock's speed decides.
     await asyncio.sleep(TASK_SECONDS)
@@ -125,7 +126,7 @@ async def bound(url: str, count: int, looks: int) -> float:
     )
     links = [json.loads(answer)["results"][0] for answer in answers[:count]]
     await send_bytes(url, [request("GET", urlsplit(link).path) for link in links])
-    return taken + time.perf_counter() - begun
+    return posted, posted + time.perf_counter() - begun
 
 
 def main(count: int) -> None:
@@ -141,12 +142,16 @@ def main(count: int) -> None:
         size = (folder / "ledger.db").stat().st_size / count
     assert report.complete, report.counts
     with server(TASK_SECONDS) as (url, _):
-        bare = asyncio.run(bound(url, count, max(books["looks"], count)))
-    whole = bare + TASK_SECONDS
+        posted, bare = asyncio.run(bound(url, count, max(books["looks"], count)))
+    # Nobody is done before the last task is, nor before all exchanges are. One who waits for the
+    # tasks only when all are sent, and looks only when all have ended, takes the sum.
+    whole, in_turn = max(posted + TASK_SECONDS, bare), bare + TASK_SECONDS
     print(f"jobs {count}, files right {right}, charged {books['tasks']}")
     print(f"looks a job {books['looks'] / count:.2f}")
-    print(f"batch {taken:.1f} s; bound {whole:.1f} s, {bare:.1f} of them exchanges")
-    print(f"batch / bound {taken / whole:.2f}")
+    print(f"batch {taken:.1f} s; exchanges {bare:.1f} s, {posted:.1f} of them submissions")
+    print(f"bound {whole:.1f} s, batch / bound {taken / whole:.2f}")
+    print(f"one after another {in_turn:.1f} s, batch / that {taken / in_turn:.2f}")
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"peak memory {peak:.0f} MiB; ledger {size:.0f} bytes a job")
 
 
