@@ -173,5 +173,5 @@ def test_what_expires_first_is_taken_up_first(
             tmp_path, at_once=1, on_ending=lambda ending: told.append(ending.job.task_id)
         )
     assert last.finished
-    assert told == [done.id, running.id]
-    assert [ending.error for ending in endings] == [None, None]
+    assert told == [done.id, last.task_id, running.id]
+    assert [ending.error for ending in endings] == [None] * 3

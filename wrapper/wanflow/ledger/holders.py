@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
+
+    from wanflow.ledger.commits import Write
 
 if sys.platform == "win32":
     import msvcrt
@@ -82,3 +85,23 @@ class Liveness:
 
     def _file(self, token: str) -> Path:
         return self.ledger.with_name(f"{self.ledger.name}-{token}.alive")
+
+
+def add_holder(token: str, process: int) -> Write[int]:
+    """Return the write that gives a process its number among the holders."""
+
+    def write(connection: sqlite3.Connection) -> int:
+        query = "INSERT INTO holder (token, process) VALUES (?, ?) RETURNING id"
+        found: int = connection.execute(query, [token, process]).fetchone()[0]
+        return found
+
+    return write
+
+
+def remove_holder(token: str) -> Write[None]:
+    """Return the write that takes all jobs out of a process's hands."""
+
+    def write(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM holder WHERE token = ?", [token])
+
+    return write

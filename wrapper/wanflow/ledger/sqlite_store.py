@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from wanflow.errors import LedgerError
-from wanflow.ledger import rows
+from wanflow.ledger import opening, rows, selecting
 from wanflow.ledger.ballast import Ballast
 from wanflow.ledger.commits import Commits
-from wanflow.ledger.holders import Liveness
+from wanflow.ledger.holders import Liveness, add_holder, remove_holder
 from wanflow.ledger.job import State
 from wanflow.ledger.notes import Notes, Step
-from wanflow.ledger.schema import prepare
 from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
 from wanflow.ledger.troubles import told
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
@@ -30,15 +29,6 @@ if TYPE_CHECKING:
     from wanflow.ledger.store import Changes, Which
 
 T = TypeVar("T")
-
-# Written out, so that SQLite sees that its index of open jobs fits.
-_TAKEN_UP = "('intent', 'uncertain', 'accepted', 'completed')"
-_WANTED = "NOT (job.state = 'completed' AND job.folder IS NULL)"
-_SUBMITTED = "coalesce(job.created, job.accepted, job.intended)"
-
-_NEVER = float("inf")
-_PATIENCE = 30.0
-"""Seconds to wait while another process writes."""
 
 
 class SqliteStore:
@@ -53,9 +43,9 @@ class SqliteStore:
         self._holder: int | None = None
         self._ballast = Ballast(path.with_name(f"{path.name}-reserve"))
         with told(path):
-            _make(path)
-            self._connection = _connect(path)
-            self._reader = _connect(path)
+            opening.make(path)
+            self._connection = opening.connect(path)
+            self._reader = opening.connect(path)
         self._commits = Commits(self._connection, self._ballast)
         self._notes = Notes(self._flush_told)
         self._places: set[str] = set()
@@ -131,7 +121,7 @@ class SqliteStore:
             values = {"state": state, "held": self._hold()}
 
             def write(connection: sqlite3.Connection) -> bool:
-                found = _read(connection, "WHERE job.id = ?", [job.id])
+                found = selecting.read(connection, "WHERE job.id = ?", [job.id])
                 if not found or found[0].holder != job.holder or found[0].state != job.state:
                     return False
                 return rows.change(connection, ById(job.id), (Step(values),))
@@ -146,7 +136,7 @@ class SqliteStore:
 
             def write(connection: sqlite3.Connection) -> Claim:
                 self._bury(connection)
-                found = _select(connection, selection)
+                found = selecting.select(connection, selection)
                 free = [job for job in found if job.holder is None]
                 for job in free:
                     rows.change(connection, ById(job.id), (Step({"held": holder}),))
@@ -159,20 +149,20 @@ class SqliteStore:
         where, named = rows.condition(which)
         with self._told(), self._reading:
             self._flush()
-            found = _read(self._reader, f"WHERE {where}", named)
+            found = selecting.read(self._reader, f"WHERE {where}", named)
         return found[0] if found else None
 
     def named(self, name: str) -> list[Job]:
         """Read all attempts at a named job, the first one first."""
         with self._told(), self._reading:
             self._flush()
-            return _read(self._reader, "WHERE job.name = ? ORDER BY job.attempt", [name])
+            return selecting.read(self._reader, "WHERE job.name = ? ORDER BY job.attempt", [name])
 
     def jobs(self, selection: Selection) -> list[Job]:
         """Read jobs."""
         with self._told(), self._reading:
             self._flush()
-            return _select(self._reader, selection)
+            return selecting.select(self._reader, selection)
 
     def living(self, job: Job) -> bool:
         """Tell whether a living process, this one or another, holds a job."""
@@ -203,7 +193,7 @@ class SqliteStore:
         with told(self._path):
             self._notes.close()
             if self._holder is not None:
-                self._commits.now(_remove_holder(self._liveness.token))
+                self._commits.now(remove_holder(self._liveness.token))
             self._liveness.end()
 
     def _hold(self) -> int:
@@ -212,7 +202,7 @@ class SqliteStore:
             if self._holder is None:
                 self._ballast.lay()
                 self._liveness.begin()
-                self._holder = self._commits.now(_add_holder(self._liveness.token, self._process))
+                self._holder = self._commits.now(add_holder(self._liveness.token, self._process))
             return self._holder
 
     def _keep_places(self, changes: Changes) -> None:
@@ -257,27 +247,6 @@ class SqliteStore:
             yield
 
 
-def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # SQLite gives the files beside it the same rights. Prompts are nobody else's business.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-    )
-    try:
-        connection.row_factory = sqlite3.Row
-        prepare(connection, path)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _changing(which: Which, steps: Steps) -> Write[bool]:
     return lambda connection: rows.change(connection, which, steps)
 
@@ -287,37 +256,3 @@ def _add_place(text: str) -> Write[None]:
         connection.execute("INSERT INTO place (text) VALUES (?) ON CONFLICT DO NOTHING", [text])
 
     return write
-
-
-def _add_holder(token: str, process: int) -> Write[int]:
-    def write(connection: sqlite3.Connection) -> int:
-        query = "INSERT INTO holder (token, process) VALUES (?, ?) RETURNING id"
-        found: int = connection.execute(query, [token, process]).fetchone()[0]
-        return found
-
-    return write
-
-
-def _remove_holder(token: str) -> Write[None]:
-    def write(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM holder WHERE token = ?", [token])
-
-    return write
-
-
-def _select(connection: sqlite3.Connection, selection: Selection) -> list[Job]:
-    state, words = rows.among(selection.states)
-    where, values = f"WHERE 1{state}", list[object](words)
-    if selection.unfinished:
-        where = f"{where} AND job.state IN {_TAKEN_UP} AND ({_WANTED} OR {_SUBMITTED} > ?)"
-        values.append(_NEVER if selection.unsaved_since is None else selection.unsaved_since)
-    if selection.server is not None:
-        where, values = f"{where} AND server.text = ?", [*values, selection.server]
-    order = "DESC" if selection.newest_first else "ASC"
-    limit = -1 if selection.limit is None else selection.limit
-    return _read(connection, f"{where} ORDER BY job.id {order} LIMIT ?", [*values, limit])
-
-
-def _read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:
-    with closing(connection.execute(f"{rows.SELECT} {where}", values)) as cursor:
-        return [rows.job_of(connection, row) for row in cursor.fetchall()]
