@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; } th, td { padding: .2rem .7rem; text-align: left; }
+h1, h2, h3, p, li, blockquote { overflow-wrap: anywhere; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+th, td { padding: .2rem .7rem; text-align: left; }
 td, th { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
 pre { overflow-x: auto; padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere;
   background: color-mix(in srgb, currentColor 8%, transparent); }

@@ -33,6 +33,15 @@ class Unnamed(Server):
         return {**super().submit(path, key, body), "model": "another"}
 
 
+class Once(Server):
+    """The first receipt has another model, and all others are right."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        first = not self.tasks
+        made = super().submit(path, key, body)
+        return {**made, "model": "another"} if first else made
+
+
 def findings(server: Server, name: str, folder: Path) -> str:
     """Run a test of the suite against a broken server, and return what it says."""
     keys = dict(zip(("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"), KEYS, strict=True))
@@ -41,7 +50,7 @@ def findings(server: Server, name: str, folder: Path) -> str:
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "--contract-report", str(folder), *aimed],
         cwd=ROOT,
-        env={**os.environ, **keys},
+        env={**os.environ, **keys, "GITHUB_ACTIONS": "true"},
         capture_output=True,
         text=True,
         timeout=120,
@@ -72,3 +81,15 @@ def test_a_finding_by_chance_is_told_as_its_law(tmp_path, name, flaw, law) -> No
     assert "HypothesisWarning" not in said
     assert "Flaky" not in said
     assert law in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("flaw", "again"), [(Once, False), (Unnamed, True)])
+def test_a_finding_is_tried_again_before_it_is_told(tmp_path, flaw, again) -> None:
+    """What isn't there at a second try is told as such; GitHub is told of it in its own way."""
+    with flaw(*KEYS) as server:
+        said = findings(server, "equal_requests_cost", tmp_path)
+    assert ("not seen again" not in said) == again
+    told = re.search(r"^::error title=kind::\[kind\] .*%0A.*curl", said, re.MULTILINE)
+    assert told, said
+    assert ("not seen again" not in told[0]) == again
