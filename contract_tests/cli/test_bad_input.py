@@ -45,7 +45,16 @@ SLIPS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (("run", IMAGE, *PROMPT, "--n", "5"), 2, ("n must be at most 4",)),
     (("run", IMAGE, *PROMPT, "--size", "9x9"), 2, ("size must have", "pixels")),
     (("run", VIDEO, *PROMPT, "--callback-url", "http://a.example"), 2, ("callback_url",)),
-    (("run", FROM_IMAGE, *PROMPT, "--image-url", "a.png"), 2, ("image_urls[0]", "uri")),
+    (
+        ("run", FROM_IMAGE, *PROMPT, "--image-url", "a.png"),
+        2,
+        ("image_urls[0]", "uri", "put the file"),
+    ),
+    (
+        ("run", FROM_IMAGE, *PROMPT, *URL, "--image-urls", f"{URL[1]},{URL[1]}"),
+        2,
+        ("once for each",),
+    ),
     (("run", FROM_IMAGE, *PROMPT, "--model-params", "{"), 2, ("--model-params", "not JSON")),
     (("run", FROM_IMAGE, *PROMPT, *URL, "--model-params", "[1]"), 2, ("model_params", "object")),
     (("run", VIDEO, *PROMPT, "--extra", "seed"), 2, ("--extra", "NAME=JSON")),
@@ -197,3 +206,12 @@ class TestNotEndedYet:
         done = wanflow("download", task_id, "-o", "out", given=slow)
         assert done.code == 8
         assert f"wanflow wait {task_id} -o out" in done.err
+
+
+@pytest.mark.parametrize("group", ["ledger", "spec"])
+def test_a_group_alone_prints_its_help(group: str, wanflow: Callable[..., Ended]) -> None:
+    """Line by line, as `wanflow` alone does, with the code of a command that is none."""
+    done = wanflow(group)
+    assert done.code == 2
+    assert done.err.startswith(f"Usage: wanflow {group}")
+    assert "\nCommands:\n" in done.err

@@ -276,3 +276,17 @@ def test_audio_of_another_length_is_a_warning(colour: Any, tmp_path: Path) -> No
     options = {"uploader": lambda _: "https://bucket.example/a.mp3"}
     with pytest.warns(RequestWarning, match="cut to the 5 s"):
         sent_body(colour, options, request)
+
+
+def test_a_misspelt_field_inside_a_parameter_is_a_warning(colour: Any) -> None:
+    """The documents allow it, so it is sent; the nearest that they name is said."""
+    model, name, inner = ADVISED
+    request = {field: value for field, value in model.example.items() if field != "callback_url"}
+    request |= {"image_urls": ["https://a.example/a.png"]}
+    with pytest.warns(RequestWarning, match=f"{name}.{inner[:-1]} is in none.*mean {inner}"):
+        body = sent_body(colour, {}, request | {name: {inner[:-1]: "x"}})
+    assert body[name] == {inner[:-1]: "x"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client = colour.client(api_key="k", base_url="http://api.example")
+        client.preview(request, extra={name: {inner[:-1]: "x"}})

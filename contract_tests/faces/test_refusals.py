@@ -195,6 +195,10 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         "timeout must be a positive number of seconds, and finite .got '10'.",
     ),
     "a rate of nothing": ({"api_key": "k", "base_url": "http://a.example", "rate": 0}, "rate"),
+    "the path of a ledger": (
+        {"api_key": "k", "base_url": "http://a.example", "ledger": "jobs.db"},
+        "ledger is a wanflow.Ledger",
+    ),
     "no connections": (
         {"api_key": "k", "base_url": "http://a.example", "connections": 0},
         "connections",
@@ -268,3 +272,14 @@ def test_every_way_to_ask_for_the_same_is_the_same() -> None:
         assert client.preview(GOOD, extra={"new": 1}).body == GOOD | {"new": 1}
         assert json.loads(client.preview(GOOD).content) == GOOD
         assert whole == GOOD
+
+
+def test_what_is_not_found_is_named(colour: Any) -> None:
+    """A refused question says of which task it was."""
+    client = colour.client(
+        api_key="a-key",
+        base_url="http://api.example",
+        transport=httpx.MockTransport(lambda _: httpx.Response(404, json={"error": {}})),
+    )
+    with pytest.raises(errors.NotFound, match="404 about task task-unified-1-a"):
+        colour.do(client.task("task-unified-1-a").wait)

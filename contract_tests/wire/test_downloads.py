@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from wanflow._core.effects import Reply
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from pathlib import Path
 
 # httpx leaves its generators to the collector when a body isn't read to its end; trio says so.
@@ -153,20 +156,22 @@ def test_a_file_over_the_limit_is_not_there(announced: bool, colour: Any, tmp_pa
 def test_several_files_come_at_once_and_in_order(colour: Any, tmp_path: Path) -> None:
     """The paths are in the order of the links, whichever came first; progress tells each."""
     told: list[Any] = []
-    with RudeServer() as files:
+    together = threading.Barrier(4)
+    contents = [bytes([index]) * 99 for index in range(4)]
 
+    def sends(content: bytes) -> Callable[[socket.socket], bool]:
         def act(connection: socket.socket) -> bool:
-            target = files.requests[-1][1]
-            time.sleep(0.2)
-            return says(file(target.encode() * 9, etag=None))(connection)
+            together.wait(10)
+            return says(file(content, etag=None))(connection)
 
-        files._acts["GET"].append(act)
-        result = result_of(colour, *(f"{files.url}/{index}" for index in range(4)))
-        begun = time.monotonic()
+        return act
+
+    with ExitStack() as stack:
+        hosts = [stack.enter_context(RudeServer(get=[sends(content)])) for content in contents]
+        result = result_of(colour, *(host.url + "/x" for host in hosts))
         paths = colour.do(result.download, tmp_path, on_progress=told.append)
-        assert time.monotonic() - begun < 0.75
     assert [path.name for path in paths] == [f"{ID}-{n}.mp4" for n in (1, 2, 3, 4)]
-    assert len({path.read_bytes() for path in paths}) >= 1
+    assert [path.read_bytes() for path in paths] == contents
     assert {(one.index, one.count) for one in told} == {(index, 4) for index in range(4)}
     assert all(one.have <= one.total for one in told)
 

@@ -48,7 +48,9 @@ class Key:
         return "Key(…)"
 
     def __reduce__(self) -> str:
-        raise TypeError("a key is not pickled")
+        raise TypeError(
+            "a key is not pickled, nor what holds one: keep a task's id, or a result's raw, instead"
+        )
 
     def header(self) -> dict[str, str]:
         """Return the header that carries it."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from wanflow import _gateway
-from wanflow._core.arguments import checked_key, checked_seconds
+from wanflow._core.arguments import checked_key, checked_recorder, checked_seconds
 from wanflow._core.budget import Budget
 from wanflow._core.callbacks import steady
 from wanflow._core.preview import Preview
@@ -56,7 +56,7 @@ class Work:
     ) -> None:
         self._settings = settings
         self._budget = budget or Budget(settings.rate, settings.line.connections)
-        self.recording = Recording(recorder, settings.base_url)
+        self.recording = Recording(checked_recorder(recorder), settings.base_url)
 
     def again(self, settings: Settings) -> Work:
         """Return the same work under other settings; the budget of looks stays one."""

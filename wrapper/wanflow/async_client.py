@@ -410,7 +410,7 @@ class AsyncClient(ClientView):
         return await self._driver.play_many(resuming.resume_all(self._work, terms))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. A client that is used again opens new ones, to be closed again."""
         await self._driver.close()
 
     async def __aenter__(self) -> Self:

@@ -407,7 +407,7 @@ class Client(ClientView):
         return self._driver.play_many(resuming.resume_all(self._work, terms))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. A client that is used again opens new ones, to be closed again."""
         self._driver.close()
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,28 @@ if TYPE_CHECKING:
 def advice(model: Model, body: Mapping[str, Any]) -> list[str]:
     """List what of a request will have no effect, or names a file that the API can't fetch."""
     return [*_of_object(model, body, model.schema, body, ""), *_of_links(model, body)]
+
+
+def unknown_fields(model: Model, body: Mapping[str, Any]) -> list[str]:
+    """List the fields inside parameters that the documents don't name, each with the nearest."""
+    return [
+        sentence
+        for name, rule in model.parameters.items()
+        if is_object(rule) and is_object(part := body.get(name))
+        for sentence in _unknown(rule, part, name)
+    ]
+
+
+def _unknown(rule: Mapping[str, Any], part: Mapping[str, Any], place: str) -> Iterator[str]:
+    known: Mapping[str, Any] = rule.get("properties", {})
+    for name, value in part.items():
+        inner: Any = known.get(name)
+        if is_object(inner) and is_object(value):
+            yield from _unknown(inner, value, f"{place}.{name}")
+        elif known and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"they name {', '.join(known)}"
+            yield f"{place}.{name} is in none of the documents, and may have no effect; {hint}"
 
 
 def _of_object(

@@ -40,7 +40,7 @@ def api_error(reply: Reply, *, unix: float, task_id: str | None = None) -> error
     suggestion = _word(told.get("fallback_suggestion"))
     code = told.get("code")
     return _kind(reply.status)(
-        _message(reply, told),
+        _message(reply, told, task_id),
         status=reply.status,
         code=code if isinstance(code, int | str) else None,
         type=_word(told.get("type")),
@@ -56,7 +56,8 @@ def api_error(reply: Reply, *, unix: float, task_id: str | None = None) -> error
 def unreadable(reply: Reply, reason: str, *, task_id: str | None = None) -> errors.UnexpectedAnswer:
     """Make the error for a success whose body can't be read."""
     return errors.UnexpectedAnswer(
-        f"the API answered {reply.status}, but {reason}: {_excerpt(reply.content)!r}",
+        f"the API answered {reply.status}{_about(task_id)}, but {reason}: "
+        f"{_excerpt(reply.content)!r}",
         status=reply.status,
         request_id=reply.headers.get("x-request-id"),
         body=_excerpt(reply.content),
@@ -84,7 +85,7 @@ def _kind(status: int) -> type[errors.APIError]:
     return _KINDS.get(status, errors.APIError if status >= 400 else errors.UnexpectedAnswer)  # noqa: PLR2004
 
 
-def _message(reply: Reply, told: dict[str, Any]) -> str:
+def _message(reply: Reply, told: dict[str, Any], task_id: str | None) -> str:
     kind = _word(told.get("type"))
     text = _word(told.get("message")) or _excerpt(reply.content) or "no message"
     param = _word(told.get("param"))
@@ -92,11 +93,16 @@ def _message(reply: Reply, told: dict[str, Any]) -> str:
     parts = (
         f"the API answered {reply.status}",
         f" {kind}" if kind else "",
+        _about(task_id),
         f": {text[:_SHOWN]}",
         f" (param {param})" if param else "",
         f"; it suggests: {suggestion[:_SHOWN]}" if suggestion else "",
     )
     return "".join(parts)
+
+
+def _about(task_id: str | None) -> str:
+    return "" if task_id is None else f" about task {task_id}"
 
 
 def _body(reply: Reply) -> Any:

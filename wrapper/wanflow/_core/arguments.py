@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 from wanflow.errors import ConfigurationError, InvalidRequest
+
+T = TypeVar("T")
 
 _ID = re.compile(r"[A-Za-z0-9._~:-]{1,256}", re.ASCII)
 # As the newer client of the same family sends them; a header could carry little else.
@@ -36,6 +39,18 @@ def checked_key(key: object) -> str:
             f"idempotency_key must have 16 to 96 characters of A-Z a-z 0-9 . _ - (got {shown})"
         )
     return key
+
+
+def checked_recorder(recorder: T) -> T:
+    """Return what keeps the record of a client's work.
+
+    Raises:
+        ConfigurationError: it is nothing of the kind, such as the path of one.
+    """
+    if recorder is not None and not hasattr(recorder, "intend"):
+        shown = repr(recorder)[:_SHOWN]
+        raise ConfigurationError(f"ledger is a wanflow.Ledger, as Ledger('jobs.db') (got {shown})")
+    return recorder
 
 
 def checked_seconds(timeout: object) -> float:

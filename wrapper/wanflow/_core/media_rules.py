@@ -40,7 +40,7 @@ def image_violations(rule: Json, parameter: str, content: bytes) -> Iterator[Vio
         formats = ", ".join(wanted["formats"])
         yield broken("formats", f"must be one of {formats} (got {picture.format})", picture.format)
     if picture.alpha and wanted.get("alpha") is False:
-        yield broken("alpha", "must have no transparency", True)
+        yield broken("alpha", "must have no alpha channel, not even an opaque one", True)
     sides = f"{picture.width}x{picture.height}"
     low, high = wanted.get("minimumSide", 0), wanted.get("maximumSide", float("inf"))
     if not (low <= picture.width <= high and low <= picture.height <= high):

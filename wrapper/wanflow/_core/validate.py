@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from wanflow.spec.rules import Rules
     from wanflow.spec.violation import Violation
 
-_UPLOADER = "; a local file needs a client made with uploader=…"
+UPLOADER = "; a local file needs a client made with uploader=…"
+"""What ends the sentence on a path where a link is wanted."""
 
 
 def check_request(rules: Rules, model: Model, body: Mapping[str, Any]) -> None:
@@ -48,7 +49,7 @@ def refuse(model: str, found: list[Violation]) -> None:
 
 def _line(violation: Violation) -> str:
     rests = f' (the documents: "{violation.sentence}")' if violation.sentence else ""
-    return violation.message + rests + (_UPLOADER if _is_path(violation) else "")
+    return violation.message + rests + (UPLOADER if _is_path(violation) else "")
 
 
 def _is_path(violation: Violation) -> bool:

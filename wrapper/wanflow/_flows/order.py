@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import field, frozen
 
 from wanflow import _gateway
-from wanflow._core.advice import advice
+from wanflow._core.advice import advice, unknown_fields
 from wanflow._core.discriminate import find_model
 from wanflow._core.local_files import LocalFile, local_files, with_links
 from wanflow._core.validate import check_request
@@ -79,6 +79,7 @@ def place_order(rules: Rules, wish: Wish) -> Order:
     files = local_files(model, body, paths_only=not (terms.validate and wish.uploads))
     if terms.validate:
         check_request(rules, model, with_links(body, files, _any_link))
+    unknown = unknown_fields(model, body)
     body = {**with_links(body, files, str), **(terms.extra or {})}
     return Order(
         model=model.name,
@@ -86,7 +87,7 @@ def place_order(rules: Rules, wish: Wish) -> Order:
         body=body,
         idempotency_key=wish.idempotency_key,
         uploads=files,
-        advice=tuple(advice(model, body)) if terms.validate else (),
+        advice=(*unknown, *advice(model, body)) if terms.validate else (),
         checked=terms.validate,
         resubmit_uncertain=terms.resubmit_uncertain,
     )

@@ -211,7 +211,7 @@ def look(question: Question) -> Flow[Look]:
     except errors.APIError as error:
         if error.status in _FINAL:
             raise
-        log.warning("task %s: %s; the wait goes on", question.task_id, error)
+        log.warning("%s; the wait goes on", error)
         if error.status == _TOO_MANY:
             ticks, asked = (yield from now()).ticks, error.retry_after
             yield from alone(lambda: budget.refused(ticks, asked))

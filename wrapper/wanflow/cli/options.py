@@ -49,9 +49,8 @@ def timeout_option() -> click.Option:
         ["--timeout"],
         type=Words(_seconds),
         default=DEFAULT_WAIT,
-        show_default=f"{DEFAULT_WAIT:g}",
         metavar="SECONDS",
-        help="How long to wait at most.",
+        help=f"How long to wait at most; {DEFAULT_WAIT:g} by default.",
     )
 
 

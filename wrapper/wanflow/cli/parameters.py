@@ -92,6 +92,11 @@ class Parameter:
         """
         if not self.is_array:
             return read_value(word, self.schema)
+        if self.items.get("format") == "uri" and _SEVERAL_URLS.match(word):
+            raise ValueError(
+                f"{word!r} looks like several URLs: give the option once for each "
+                "(or a JSON list, for one that has a comma in it)"
+            )
         if word.lstrip().startswith("[") and "array" not in types_of(self.items):
             found = read_value(word, self.schema)
             return found if is_array(found) else [found]
@@ -148,6 +153,7 @@ def _bounds(schema: Json) -> Iterator[str]:
             yield phrase.format(schema[keyword])
 
 
+_SEVERAL_URLS = re.compile(r"[^\[].*,\s*https?://", re.IGNORECASE | re.DOTALL)
 _PHRASES = {
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",

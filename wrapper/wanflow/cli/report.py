@@ -10,6 +10,7 @@ import click
 from attrs import define, field
 
 from wanflow import errors
+from wanflow._core.validate import UPLOADER
 from wanflow.cli.exits import UNEXPECTED, exit_of
 from wanflow.cli.prose import one_line, printable
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # After these, waiting for the task again leads nowhere.
 _FINAL = (errors.TaskFailed, errors.NotFound, errors.LinkExpired)
+_UPLOAD_IT = "; put the file where a URL leads to it, and give that URL"
 _FACTS = (
     *("task_id", "status", "code", "type", "param", "fallback_suggestion", "request_id"),
     *("retry_after", "idempotency_key", "reason", "url", "advice", "resubmit"),
@@ -58,6 +60,9 @@ class Situation:
 
 def report(error: BaseException, situation: Situation) -> int:
     """Tell an error and return the exit code of its kind."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return exit_of(error).code
     resume = situation.resume(error)
     sentence = _sentence(error)
     if resume is not None:
@@ -109,11 +114,15 @@ def _sentence(error: BaseException) -> str:
         case KeyboardInterrupt():
             return _interrupted(error)
         case errors.InvalidRequest():
-            return printable(str(error)).replace("extra={…}", "--extra NAME=JSON")
+            return _for_the_command_line(printable(str(error)))
         case _ if exit_of(error) is UNEXPECTED:
             return one_line(f"unexpected {type(error).__name__}: {error}")
         case _:
             return one_line(str(error))
+
+
+def _for_the_command_line(text: str) -> str:
+    return text.replace("extra={…}", "--extra NAME=JSON").replace(UPLOADER, _UPLOAD_IT)
 
 
 def _usage(error: click.UsageError) -> str:
