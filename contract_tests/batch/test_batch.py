@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -232,6 +233,17 @@ def test_a_stopped_batch_sends_nothing_more_and_can_go_on(
     assert account.submitted == 1
     assert do(jobs).complete
     assert account.submitted == 6
+
+
+def test_a_stopped_batch_leaves_nothing_running(do: Doer, model: str, account: Account) -> None:
+    """What still waits is let go at once: no thread goes on, and the next run takes its jobs up."""
+    jobs = jobs_of(model, "quick", "slow [mock:pace=seconds=3]")
+    stop = Stop()
+    report = do(jobs, stop=stop, on_outcome=lambda _: stop.ask())
+    assert sorted(ends(report)) == ["open", "saved"]
+    assert not [one for one in threading.enumerate() if one.name == "wanflow"]
+    assert do(jobs).complete
+    assert account.submitted == 2
 
 
 def test_an_account_without_credits_stops_the_batch(do: Doer, model: str, account: Account) -> None:

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from wanflow import AsyncClient, Client, Ledger
 from wanflow.mock import MockServer
 
@@ -124,3 +126,14 @@ def test_the_layout_and_the_models_that_the_readme_names_exist() -> None:
     models = set(re.findall(r"wan2\.[a-z0-9-]+", TEXT))
     assert models
     assert models <= set(packaged_catalog().models)
+
+
+def test_the_workflow_that_the_readme_calls_takes_what_it_is_given() -> None:
+    """Each input and secret of the example is one of the workflow's, which can be called."""
+    shown = next(yaml.safe_load(code) for language, code in BLOCKS if language == "yaml")
+    job = shown["jobs"]["contract"]
+    path = job["uses"].partition("/wanflow/")[2].partition("@")[0]
+    # YAML 1.1 reads the key `on` as true.
+    called = yaml.safe_load((ROOT / path).read_text())[True]["workflow_call"]
+    assert set(job["with"]) <= set(called["inputs"])
+    assert set(job["secrets"]) <= set(called["secrets"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from contextlib import nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -11,7 +12,7 @@ from wanflow._core.effects import Act, Fetch, Join, Notify, Send, Sleep, Start
 from wanflow._core.script import Script
 from wanflow._hub import AT_ONCE, Hub
 from wanflow._loops import in_thread, new_alarm
-from wanflow._nursery import AsyncNursery, Nursery, placed
+from wanflow._nursery import AsyncNursery, Nursery, Rest, placed
 from wanflow._stream import AsyncStream, Stream
 
 if TYPE_CHECKING:
@@ -29,11 +30,16 @@ class SyncDriver:
     """Plays flows in the calling thread."""
 
     def __init__(
-        self, settings: Settings, wire: Wire | None = None, hub: Hub | None = None
+        self,
+        settings: Settings,
+        wire: Wire | None = None,
+        hub: Hub | None = None,
+        rest: Rest | None = None,
     ) -> None:
         self._settings = settings
         self._wire = wire or _wires().Wire(*settings.lines)
         self._hub = hub or Hub()
+        self._rest = rest
 
     def again(self, settings: Settings) -> SyncDriver:
         """Make a driver with other settings over the same connections."""
@@ -50,19 +56,26 @@ class SyncDriver:
 
     def play_many(self, flow: Flow[T]) -> T:
         """Run a flow that starts others, and return what it returns."""
-        script = Script(flow)
+        script, nursery = Script(flow), self._nursery()
         try:
-            self.advance(script, Nursery(self._play_started, self._hub.bells))
+            self.advance(script, nursery)
         finally:
             script.close()
+            nursery.end()
+        nursery.leave()
         return cast("T", script.value)
+
+    def _nursery(self) -> Nursery:
+        rest = Rest()
+        threads = SyncDriver(self._settings, self._wire, self._hub, rest)
+        return Nursery(threads._play_started, self._hub.bells, rest)
 
     def _play_started(self, start: Start) -> Any:
         return (self.play_many if start.many else self.play)(start.flow)
 
     def stream(self, flow: Flow[None]) -> Stream[Any]:
         """Return an iterator over what a flow emits."""
-        nursery = Nursery(self._play_started, self._hub.bells)
+        nursery = self._nursery()
         return Stream(flow, lambda script: self.advance(script, nursery))
 
     def ring(self, topic: str) -> None:
@@ -105,12 +118,16 @@ class SyncDriver:
                 raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
 
     def _sleep(self, seconds: float, topic: str | None) -> bool:
-        if topic is None:
+        if topic is None and self._rest is None:
             self._hub.clock.sleep(seconds)
             return False
         news = threading.Event()
-        with self._hub.bells.sleeper(topic, lambda _: news.set()) as rung:
-            return rung or self._hub.clock.sleep_until(news, seconds)
+        with nullcontext() if self._rest is None else self._rest.sleeping(news):
+            if topic is None:
+                self._hub.clock.sleep_until(news, seconds)
+                return False
+            with self._hub.bells.sleeper(topic, lambda _: news.set()) as rung:
+                return rung or self._hub.clock.sleep_until(news, seconds)
 
 
 class AsyncDriver:

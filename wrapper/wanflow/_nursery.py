@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
@@ -13,7 +14,7 @@ from wanflow._core.effects import Done, Rung, Start
 from wanflow._loops import from_any_thread, new_alarm
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
     from types import TracebackType
 
     from wanflow._bells import Bells
@@ -23,12 +24,57 @@ if TYPE_CHECKING:
 N = TypeVar("N")
 
 
-class Nursery:
-    """Plays started flows in threads, which don't outlive the interpreter's main thread."""
+class Abandoned(BaseException):
+    """Nobody waits for this flow any more: what a thread is told instead of going on to sleep."""
 
-    def __init__(self, play: Callable[[Start], Any], bells: Bells) -> None:
+
+class Rest:
+    """Where the threads of one nursery sleep, to be woken and sent home when it ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._over = False
+        self._sleeping: set[threading.Event] = set()
+
+    @contextmanager
+    def sleeping(self, news: threading.Event) -> Generator[None]:
+        """Have `news` set when the nursery ends.
+
+        Raises:
+            Abandoned: it has ended, before the block or inside it.
+        """
+        with self._lock:
+            if self._over:
+                raise Abandoned
+            self._sleeping.add(news)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sleeping.discard(news)
+        if self._over:
+            raise Abandoned
+
+    def end(self) -> None:
+        """Wake all, now and from now on."""
+        with self._lock:
+            self._over = True
+            for news in self._sleeping:
+                news.set()
+
+
+class Nursery:
+    """Plays started flows in threads, which don't outlive the interpreter's main thread.
+
+    What a flow has begun with the API or a file is never broken off: a thread that nobody waits
+    for ends where it would sleep.
+    """
+
+    def __init__(self, play: Callable[[Start], Any], bells: Bells, rest: Rest) -> None:
         self._play = play
         self._bells = bells
+        self._rest = rest
+        self._threads: set[threading.Thread] = set()
         self._news: queue.SimpleQueue[Done | Rung] = queue.SimpleQueue()
 
     def do(self, effect: Start | Join) -> Done | Rung | None:
@@ -40,7 +86,19 @@ class Nursery:
 
     def start(self, start: Start) -> None:
         """Begin to play a flow."""
-        threading.Thread(target=self._run, args=(start,), name="wanflow", daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(start,), name="wanflow", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def end(self) -> None:
+        """Send home what still runs; `leave` waits for it."""
+        self._rest.end()
+
+    def leave(self) -> None:
+        """Send home what still runs, and wait until it has gone."""
+        self.end()
+        for thread in tuple(self._threads):
+            thread.join()
 
     def join(self, join: Join) -> Done | Rung | None:
         """Wait for the next end of a flow, or ring."""
@@ -55,6 +113,8 @@ class Nursery:
             self._news.put(Done(start.key, self._play(start)))
         except BaseException as error:
             self._news.put(Done(start.key, error=error))
+        finally:
+            self._threads.discard(threading.current_thread())
 
 
 class AsyncNursery:
