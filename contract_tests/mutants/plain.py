@@ -21,6 +21,8 @@ from wanflow.spec.document import packaged_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_PATIENCE = 240.0
+"""Seconds that one run may take; on the whole mock it takes some ten."""
 _KEY = "plain-key-of-nobody-else"
 _PLACE = re.compile(r"^_+ (.+?) _+$|^- ([A-Z]{2}[0-9]+ .+)$", re.MULTILINE)
 
@@ -45,18 +47,19 @@ def killed_plainly(mutants: Sequence[Mutant], jobs: int) -> dict[str, bool]:
 
 
 def found_on(mutant: Mutant) -> Found:
-    """Return what the plain tool reports: each kind of failure with the operation it is about."""
+    """Return what the plain tool reports: each kind of failure with the operation it is about.
+
+    A run that a fault keeps from ending is counted by what it had said until then.
+    """
     command = str(Path(sys.executable).with_name("schemathesis"))
     with mutant.opened(api_key=_KEY) as server:
         where = [str(packaged_path()), "--url", server.base_url]
-        done = subprocess.run(
-            [command, "run", *where, "--header", f"Authorization: Bearer {_KEY}"],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-    return _read(done.stdout)
+        words = [command, "run", *where, "--header", f"Authorization: Bearer {_KEY}"]
+        try:
+            told = subprocess.run(words, capture_output=True, timeout=_PATIENCE, check=False).stdout
+        except subprocess.TimeoutExpired as late:
+            told = late.stdout or b""
+    return _read(told.decode(errors="replace"))
 
 
 def _read(told: str) -> Found:
