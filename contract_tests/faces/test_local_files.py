@@ -247,7 +247,7 @@ def test_what_has_no_effect_is_a_warning_and_no_error(colour: Any) -> None:
     [
         ("http://localhost:8000/a.png", "internal host 'localhost'"),
         ("https://10.0.0.7/a.png", "internal address 10.0.0.7"),
-        ("file:///home/me/a.png", "can't read 'file' links"),
+        ("file:///a.png", "can't read 'file' links"),
         ("ftp://a.example/a.png", "can't read 'ftp' links"),
     ],
 )
