@@ -6,10 +6,9 @@ because ten thousand waits sleep at once, and anyio's scopes cost them most of t
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
-from concurrent.futures import ThreadPoolExecutor
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -18,7 +17,9 @@ import anyio.lowlevel
 import anyio.to_thread
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -41,11 +42,15 @@ class Alarm(Protocol):
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
     """Return the loop of the asyncio task that calls, None under any other backend."""
+    # Where nobody has imported it, none of its loops runs; it takes a blocking client 20 ms.
+    module = sys.modules.get("asyncio")
+    if module is None:
+        return None
     try:
-        loop = asyncio.get_running_loop()
+        loop: asyncio.AbstractEventLoop = module.get_running_loop()
     except RuntimeError:
         return None
-    return loop if asyncio.current_task(loop) is not None else None
+    return loop if module.current_task(loop) is not None else None
 
 
 def this_loop() -> Any:
@@ -88,6 +93,8 @@ async def in_thread(function: Callable[[], T]) -> T:
 
 @cache
 def _threads() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for async clients only
+
     # As many as anyio has, and handed work at a third of the cost.
     return ThreadPoolExecutor(40, thread_name_prefix="wanflow")
 
