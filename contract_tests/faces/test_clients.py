@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -242,3 +243,27 @@ def test_a_client_says_where_it_is_and_no_more(colour: Any, tasks: Tasks) -> Non
             colour.do(client.wait_all, one)
     with pytest.raises(InvalidRequest):
         client.notify("a b")
+
+
+@pytest.mark.parametrize(
+    ("created", "wanted"),
+    [
+        (1_760_000_000, datetime(2025, 10, 10, 8, 53, 20, tzinfo=UTC)),
+        (0, datetime(1970, 1, 2, tzinfo=UTC)),
+        (2**52, None),
+        (None, None),
+        ("soon", None),
+    ],
+)
+def test_links_expire_a_day_after_the_submission(
+    created: object, wanted: datetime | None, colour: Any
+) -> None:
+    """`expires_at` is a moment in UTC, and None where the API doesn't say when it was created."""
+    body = {"id": "task-unified-1-a", "status": "completed", "results": ["https://a.example/x.png"]}
+    body |= {} if created is None else {"created": created}
+    client = colour.client(
+        api_key="k",
+        base_url="http://a.example",
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=body)),
+    )
+    assert colour.do(client.task("task-unified-1-a").wait, 5).expires_at == wanted
