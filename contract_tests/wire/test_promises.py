@@ -18,6 +18,7 @@ from contract_tests.wire.rude_server import (
     answers,
     drips,
     hangs,
+    http,
     says,
     task,
 )
@@ -266,6 +267,31 @@ def test_a_connection_is_kept_between_looks(colour: Any) -> None:
         colour.do(quick(colour, server).task(ID).wait, 30)
     assert len(opened) == 2
     assert len(set(opened)) == 1
+
+
+def test_a_connection_outlives_the_pause_between_two_looks(colour: Any) -> None:
+    """Pauses of six seconds are common, and httpx by itself lets go after five."""
+    opened: list[Any] = []
+
+    def count(connection: Any) -> bool:
+        opened.append(connection.getpeername())
+        return task("processing")(connection)
+
+    with RudeServer(get=[count, count]) as server:
+        looked = quick(colour, server).task(ID)
+        colour.do(looked.refresh)
+        time.sleep(5.4)
+        colour.do(looked.refresh)
+    assert len(opened) == 2
+    assert len(set(opened)) == 1
+
+
+def test_a_wait_for_many_says_what_its_last_look_met(colour: Any) -> None:
+    """As a wait for one does: a wrong base URL is the likeliest reason of a timeout."""
+    with RudeServer(get=[says(http(503, b"<html>"))]) as server:
+        (end,) = colour.do(quick(colour, server).wait_all, [ID], timeout=0.6)
+    assert isinstance(end, errors.WaitTimeout)
+    assert "503" in str(end)
 
 
 def test_the_key_goes_to_the_api_alone(colour: Any, tmp_path: Any) -> None:
