@@ -30,6 +30,15 @@ class TestRings:
         announcer.ring("c", 0)
         assert (one, other) == (["a", "b"], ["a"])
 
+    def test_who_comes_later_is_told_what_has_been(self, announcer: Announcer) -> None:
+        """A callback may be here before anybody waits; so many are told of, and the newest."""
+        for n in range(5000):
+            announcer.ring(f"{n}", 0)
+        late: list[str] = []
+        with announcer.listen(late.append):
+            announcer.ring("new", 0)
+        assert late == [f"{n}" for n in range(5000 - 4096, 5000)] + ["new"]
+
     def test_one_that_fails_keeps_nobody_else_from_it(self, announcer: Announcer) -> None:
         """A wait whose loop has ended costs the others nothing."""
         told: list[str] = []
@@ -88,6 +97,15 @@ class TestStretch:
         announcer.ended("a", 0)
         announcer.ring("a", LATEST + 1)
         assert announcer.stretch("other", LATEST + 1) == 1
+
+    def test_a_closed_receiver_slows_nothing(self, announcer: Announcer) -> None:
+        """Who can't be called any more is polled for as ever, at once."""
+        for n in range(3):
+            announcer.ring(f"{n}", 0)
+            announcer.ended(f"{n}", 0)
+        assert announcer.stretch("other", 1) == 8
+        announcer.close()
+        assert announcer.stretch("other", 1) == 1
 
     def test_a_task_that_was_called_about_is_polled_as_ever(self, announcer: Announcer) -> None:
         """Its callback has been; only looks can tell the rest."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ID = "task-unified-1"
+JSON_OF = b"host: x\r\ncontent-type: application/json\r\n"
 PATIENCE = 1.5
 MOST = 100
 
@@ -166,6 +167,38 @@ class TestLoudCallers:
             except OSError:
                 pass
             assert sent < 20_000_000
+        still_serves(station)
+
+    @pytest.mark.parametrize(
+        ("begin", "more"),
+        [
+            ("POST /callbacks/", b"a" * 65_536),
+            ("POST {path} HTTP/1.1\r\na: ", b"a" * 65_536),
+            ("POST {path} HTTP/1.1\r\n", b"a: b\r\n" * 10_000),
+            ("", b"\r\n" * 30_000),
+            ("", b"POST {path} HTTP/1.1\r\n" + JSON_OF + b"content-length: 2\r\n\r\n{}"),
+            ("", b"POST /x HTTP/1.1\r\ncontent-length: 0\r\n\r\n" * 1000),
+            ("POST {path} HTTP/1.1\r\n{chunked}2\r\n{}\r\n0\r\n", b"a: b\r\n" * 10_000),
+            ("POST {path} HTTP/1.1\r\n{chunked}2;", b"a" * 65_536),
+        ],
+        ids=["url", "header", "headers", "lines", "calls", "forged", "trailers", "extension"],
+    )
+    def test_a_head_without_end_is_cut_off(
+        self, station: Station, begin: str, more: bytes
+    ) -> None:
+        """What isn't body is bounded, too: whoever sends on is cut off, and little was kept."""
+        chunked = f"{JSON_OF.decode()}transfer-encoding: chunked\r\n\r\n"
+        head = begin.replace("{path}", station.path).replace("{chunked}", chunked)
+        part = more.replace(b"{path}", station.path.encode())
+        part *= 1 + 60_000 // len(part)
+        sent = 0
+        with station.connect() as line:
+            line.settimeout(1)
+            with suppress(OSError):
+                line.sendall(head.encode())
+                while sent < 50_000_000:
+                    sent += line.send(part)
+        assert sent < 20_000_000
         still_serves(station)
 
     @pytest.mark.parametrize(

@@ -129,6 +129,26 @@ class TestWaits:
         assert all(isinstance(result, Result | AsyncResult) for result in results)
         assert way.looks == 2 * len(ids)
 
+    @pytest.mark.parametrize("colour", ["sync", "async"])
+    def test_a_callback_that_came_before_the_wait_ends_it_at_once(self, colour: str) -> None:
+        """The first look is due in ten seconds, and not needed: the call was heard."""
+        clock = VirtualClock(time.time())
+        with (
+            MockServer(seconds=600, clock=clock, loopback_callbacks=True) as mock,
+            receiver() as calls,
+        ):
+            way = Way(colour, mock)
+            ids = way.submit(2, calls.url)
+            mock.clock.advance(601)
+            until = time.monotonic() + PATIENCE
+            while len(calls._announcer._rung) < len(ids) and time.monotonic() < until:
+                time.sleep(0.01)
+            begun = time.monotonic()
+            results = way.wait(ids, calls, lambda: None)
+            assert time.monotonic() - begun < 5
+            assert [result.task_id for result in results] == ids
+            assert way.looks == len(ids)
+
     @pytest.mark.parametrize("way", ["async"], indirect=True)  # in real time, so one colour will do
     def test_a_poll_ends_it_where_no_callback_comes(self, way: Way) -> None:
         """With a receiver that nobody reaches, polling goes on as ever."""

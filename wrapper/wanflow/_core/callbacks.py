@@ -17,7 +17,8 @@ class Callbacks(Protocol):
     def listen(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
         """Have `told` called with the id of each task that was called about, inside the block.
 
-        It means that a look is worth while, and no more.
+        It means that a look is worth while, and no more. Tasks that were called about before are
+        told of at once.
         """
         ...
 

@@ -21,6 +21,8 @@ _log = logging.getLogger("wanflow")
 _LATEST = 47.0
 _REMEMBERED = 3600.0
 _SIZE = 100_000
+# A client keeps no more of what it hears before it sleeps.
+_LATELY = 4096
 # 2**12 s is longer than a ring is remembered.
 _TIMES = 12
 # Three callbacks that came in time make polling eight times as slow; one that didn't, as it was.
@@ -36,13 +38,20 @@ class Announcer:
         self._rung: Shelf[tuple[int, float]] = Shelf(_SIZE, _REMEMBERED)
         self._due: Shelf[bool] = Shelf(_SIZE, _LATEST)
         self._level = 0
+        self._closed = False
 
     @contextmanager
     def listen(self, told: Callable[[str], object]) -> Generator[None]:
-        """Have `told` called with each task that a callback tells of, by whichever thread it is."""
+        """Have `told` called with each task that a callback tells of, by whichever thread it is.
+
+        What was told within the last hour comes at once: a callback may be here before its wait.
+        """
         with self._lock:
+            lately = list(self._rung)[-_LATELY:]
             self._told.append(told)
         try:
+            for task_id in lately:
+                self._tell(told, task_id)
             yield
         finally:
             with self._lock:
@@ -79,7 +88,12 @@ class Announcer:
         """
         with self._lock:
             self._lapse(now)
-            return 1.0 if self._rung.get(task_id, now) is not None else 2.0**self._level
+            called = self._closed or self._rung.get(task_id, now) is not None
+            return 1.0 if called else 2.0**self._level
+
+    def close(self) -> None:
+        """Slow nothing any more: nobody is there to be called."""
+        self._closed = True
 
     def _lapse(self, now: float) -> None:
         if list(self._due.expired(now)):

@@ -50,6 +50,10 @@ class Shelf(Generic[V]):
             del self._values[name]
             yield name
 
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names, the oldest first; some may be past their time."""
+        return iter(self._values)
+
     def __len__(self) -> int:
         return len(self._values)
 

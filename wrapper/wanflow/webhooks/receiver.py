@@ -187,7 +187,8 @@ class Receiver:
     def listen(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
         """Have `told` called, by any thread, with the id of each task that a callback tells of.
 
-        It means "look now" and no more; the same task is told of ever less often.
+        It means "look now" and no more; the same task is told of ever less often, and what was
+        told within the last hour at once.
         """
         return self._announcer.listen(told)
 
@@ -204,8 +205,9 @@ class Receiver:
         return self._announcer.stretch(task_id, self._clock.ticks())
 
     def close(self) -> None:
-        """Ask nothing any more."""
+        """Ask nothing any more; waits that listen poll as if there were no receiver."""
         self._desk.close()
+        self._announcer.close()
 
     def _taken(self, claim: Claim) -> bool:
         try:

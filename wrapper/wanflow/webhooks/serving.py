@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # nothing or a byte at a time, is cut off, and their place is free again.
 CONNECTION_SECONDS = 10.0
 MOST_CONNECTIONS = 512
+# What isn't body, between a request's first byte and its answer: heads, trailers, framing. The
+# server itself would read a head without end, and keep it.
+MOST_BESIDES = 65_536
 _JOIN_SECONDS = 10.0
 
 # Without a handler, warnings about what isn't HTTP would end up on stderr.
@@ -33,13 +36,15 @@ logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
 def _short_connections(seconds: float, most: int) -> type[HttpToolsProtocol]:
-    """Make HTTP/1.1 of connections that last so long and no longer.
+    """Make HTTP/1.1 of connections that last so long and no longer, and of heads that end.
 
     Where there are too many, the oldest makes room: honest ones are gone in milliseconds.
     """
     lasting: dict[asyncio.Transport, None] = {}
 
     class ShortConnection(HttpToolsProtocol):
+        _besides = 0
+
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._end: asyncio.TimerHandle = self.loop.call_later(seconds, transport.abort)
@@ -48,6 +53,21 @@ def _short_connections(seconds: float, most: int) -> type[HttpToolsProtocol]:
                 oldest = next(iter(lasting))
                 del lasting[oldest]
                 oldest.abort()
+
+        def data_received(self, data: bytes) -> None:
+            self._besides += len(data)
+            super().data_received(data)
+            if self._besides > MOST_BESIDES:
+                self.transport.abort()
+
+        def on_body(self, body: bytes) -> None:
+            self._besides -= len(body)
+            super().on_body(body)
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if not self.pipeline:
+                self._besides = 0
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end.cancel()
