@@ -183,9 +183,7 @@ class TestLoudCallers:
         ],
         ids=["url", "header", "headers", "lines", "calls", "forged", "trailers", "extension"],
     )
-    def test_a_head_without_end_is_cut_off(
-        self, station: Station, begin: str, more: bytes
-    ) -> None:
+    def test_a_head_without_end_is_cut_off(self, station: Station, begin: str, more: bytes) -> None:
         """What isn't body is bounded, too: whoever sends on is cut off, and little was kept."""
         chunked = f"{JSON_OF.decode()}transfer-encoding: chunked\r\n\r\n"
         head = begin.replace("{path}", station.path).replace("{chunked}", chunked)

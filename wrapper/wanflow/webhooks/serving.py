@@ -35,16 +35,35 @@ _JOIN_SECONDS = 10.0
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
+class _ShortHeads(HttpToolsProtocol):
+    """HTTP/1.1 that cuts off a head without end."""
+
+    _besides = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._besides += len(data)
+        super().data_received(data)
+        if self._besides > MOST_BESIDES:
+            self.transport.abort()
+
+    def on_body(self, body: bytes) -> None:
+        self._besides -= len(body)
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.pipeline:
+            self._besides = 0
+
+
 def _short_connections(seconds: float, most: int) -> type[HttpToolsProtocol]:
-    """Make HTTP/1.1 of connections that last so long and no longer, and of heads that end.
+    """Make HTTP/1.1 of connections that last so long and no longer.
 
     Where there are too many, the oldest makes room: honest ones are gone in milliseconds.
     """
     lasting: dict[asyncio.Transport, None] = {}
 
-    class ShortConnection(HttpToolsProtocol):
-        _besides = 0
-
+    class ShortConnection(_ShortHeads):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._end: asyncio.TimerHandle = self.loop.call_later(seconds, transport.abort)
@@ -53,21 +72,6 @@ def _short_connections(seconds: float, most: int) -> type[HttpToolsProtocol]:
                 oldest = next(iter(lasting))
                 del lasting[oldest]
                 oldest.abort()
-
-        def data_received(self, data: bytes) -> None:
-            self._besides += len(data)
-            super().data_received(data)
-            if self._besides > MOST_BESIDES:
-                self.transport.abort()
-
-        def on_body(self, body: bytes) -> None:
-            self._besides -= len(body)
-            super().on_body(body)
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            if not self.pipeline:
-                self._besides = 0
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end.cancel()
