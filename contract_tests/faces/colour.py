@@ -85,12 +85,12 @@ class Async:
 @contextmanager
 def _without(name: str) -> Iterator[None]:
     """Have the import of a module fail, as where what it needs isn't installed."""
-    kept = sys.modules.get(name)
+    kept = sys.modules.get(name)  # None too where another colour hides it already
     sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
     finally:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         if kept is not None:
             sys.modules[name] = kept
 

@@ -9,13 +9,12 @@ import pytest
 
 from wanflow import AsyncClient, Client
 from wanflow.ledger import Ledger
+from wanflow.mock import MockServer
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from wanflow.mock import MockServer
 
 
 class Sync:
@@ -41,6 +40,13 @@ class Async(Sync):
                 return await work(client)
 
         return anyio.run(run)
+
+
+@pytest.fixture(scope="package")
+def mock() -> Iterator[MockServer]:
+    """A mock that ends a task at its first query: what is recorded isn't how long it took."""
+    with MockServer(looks=1) as server:
+        yield server
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from contract_tests.faces.leaping import leaping
 from contract_tests.wire.rude_server import ID, RudeServer, http, says, task
 from contract_tests.wire.test_promises import KEY
 
@@ -62,7 +63,7 @@ def result_of(colour: Any, *urls: str, created: float | None = None) -> Any:
     """A completed task with these links."""
     more = {} if created is None else {"created": int(created)}
     with RudeServer(get=[task("completed", results=list(urls), **more)]) as server:
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=2)
+        client = leaping(colour.client(api_key=KEY, base_url=server.url, timeout=2))
         return colour.do(client.task(ID).wait, 10)
 
 

@@ -1,0 +1,63 @@
+"""A clock that leaps over pauses: what a client would sleep has passed at once."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from wanflow._clock import SystemClock
+from wanflow._core.effects import Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from wanflow._loops import Alarm
+
+_MOST = 0.02
+"""Seconds that a pause really takes, so that whoever is to end it can."""
+
+
+class LeapingClock(SystemClock):
+    """Real time, and on top of it every pause that was leapt over, whoever made it."""
+
+    def __init__(self) -> None:
+        self._leapt = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> Instant:
+        """Read both clocks."""
+        real = super().now()
+        return Instant(real.ticks + self._leapt, real.unix + self._leapt)
+
+    def sleep(self, seconds: float) -> None:
+        """Leap."""
+        super().sleep(self._leap(seconds))
+
+    def sleep_until(self, event: threading.Event, seconds: float) -> bool:
+        """Leap, unless the event is set."""
+        return event.is_set() or super().sleep_until(event, self._leap(seconds))
+
+    def asleep_until(self, alarm: Alarm, seconds: float) -> Awaitable[bool]:
+        """Leap, unless the alarm rings at once."""
+        return super().asleep_until(alarm, self._leap(seconds))
+
+    def asleep(self, seconds: float) -> Awaitable[bool]:
+        """Leap."""
+        return super().asleep(self._leap(seconds))
+
+    def _leap(self, seconds: float) -> float:
+        real = min(seconds, _MOST)
+        with self._lock:
+            self._leapt += seconds - real
+        return real
+
+
+def leaping(client: Any) -> Any:
+    """Give a client such a clock, and return it."""
+    client._driver._hub.clock = LeapingClock()
+    return client
+
+
+def ticks(client: Any) -> float:
+    """Return what a client's clock shows, in seconds."""
+    return client._driver._hub.clock.now().ticks
