@@ -11,12 +11,14 @@ from attrs import frozen
 from contract_tests.laws.promises import packaged_promises
 from contract_tests.laws.purse import FREE, Purse
 from contract_tests.laws.target import Target
+from contract_tests.laws.till import Till
 from contract_tests.laws.wire import Wire, trusted
 
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _HEALTH = "/_mock/health"
 _RATE = 5.0
@@ -29,7 +31,10 @@ class AimMissing(Exception):
 
 @frozen
 class Aim:
-    """What a run was told: `base_url` None is the bundled mock; `rate` is in requests a second."""
+    """What a run was told: `base_url` None is the bundled mock; `rate` is in requests a second.
+
+    A run of several processes shares the till at `till`, and the rate: each has its part.
+    """
 
     base_url: str | None = None
     api_key: str | None = None
@@ -38,6 +43,8 @@ class Aim:
     rate: float = 0.0
     dry: bool = False
     idempotent: bool = False
+    till: Path | None = None
+    processes: int = 1
 
     @contextmanager
     def target(self, **options: Any) -> Iterator[Target]:
@@ -65,7 +72,7 @@ class Aim:
         return Target(
             wire,
             keys,
-            Purse(limit, dry=self.dry),
+            Purse(limit, Till(self.till), dry=self.dry),
             steered=not self.dry,
             any_key=True,
             idempotent=not self.dry,
@@ -87,11 +94,12 @@ class Aim:
         limit = self.spend_limit if self.spend_limit is not None else (FREE if steered else 0.0)
         near = httpx.URL(base_url).host in _LOOPBACK
         rate = self.rate or (0.0 if steered or near else _RATE)
+        rate /= self.processes
         wire = Wire(base_url, tuple(keys.values()), rate, patience=10.0 if near else 30.0)
         return Target(
             wire,
             keys,
-            Purse(limit),
+            Purse(limit, Till(self.till)),
             steered=steered,
             any_key=any_key,
             idempotent=self.idempotent or bool((controls or {}).get("idempotency")),
@@ -148,3 +156,4 @@ def _opened(target: Target) -> Iterator[Target]:
         yield target
     finally:
         target.wire.close()
+        target.purse.till.close()

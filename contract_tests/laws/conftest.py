@@ -54,9 +54,11 @@ def _is_live(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def aim(pytestconfig: pytest.Config) -> Aim:
-    """What the run was told of its target."""
+def aim(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Aim:
+    """What the run was told of its target; with -n, what its processes have in common."""
     option = pytestconfig.getoption
+    worker = getattr(pytestconfig, "workerinput", None)
+    shared = tmp_path_factory.getbasetemp().parent / "till.db"
     return Aim(
         base_url=option("--base-url"),
         api_key=option("--api-key"),
@@ -65,6 +67,8 @@ def aim(pytestconfig: pytest.Config) -> Aim:
         rate=option("--rate"),
         dry=option("--dry-run"),
         idempotent=option("--known-idempotent"),
+        till=shared if worker else None,
+        processes=worker["workercount"] if worker else 1,
     )
 
 

@@ -52,6 +52,13 @@ class Exchange:
             object_pairs_hook=_of_single_names,
         )
 
+    def decoded(self) -> Any:
+        """Return the decoded body of the answer, None where it isn't JSON."""
+        try:
+            return self.json()
+        except (ValueError, RecursionError):
+            return None
+
     def asked(self) -> Any:
         """Return the decoded body of the request, None where it isn't JSON."""
         try:

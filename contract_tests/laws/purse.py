@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
+from contract_tests.laws.till import Till
 from contract_tests.laws.verdict import Verdict, Word
 
+from wanflow.spec.catalog import packaged_catalog
 from wanflow.spec.document import packaged
 
 if TYPE_CHECKING:
@@ -29,19 +32,23 @@ class PurseEmpty(Exception):
 class Purse:
     """Credits that may be spent, what was spent, and the highest price seen of each model.
 
-    A dry purse books estimates, for nothing is bought.
+    A dry purse books estimates, for nothing is bought. `own` is what this process spent, the till
+    has what all of a run did. A server that takes what it should refuse is `lax`: from then on
+    that, too, is sent only where it can be paid.
 
-    Prices are kept per unit: a second of video, or an image. `limit` is FREE where nothing costs
-    anything.
+    Prices are kept by model and choices, as quality, per unit: a second of video, or an image.
+    `limit` is FREE where nothing costs anything.
     """
 
     limit: float = FREE
-    spent: float = 0.0
+    till: Till = field(factory=Till)
+    own: float = 0.0
     submissions: int = 0
     refused: int = 0
     unseen: float = field(init=False)
     dry: bool = False
-    _prices: dict[str, float] = field(factory=dict)
+    lax: bool = False
+    _prices: dict[tuple[str, ...], float] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         """Read what the document shows of prices."""
@@ -55,41 +62,58 @@ class Purse:
     @property
     def roomy(self) -> bool:
         """Whether there is enough for chance to spend from, too."""
-        return self.limit - self.spent >= ROOMY
+        return self.free or self.limit - self.till.spent >= ROOMY
 
     def estimate(self, body: Mapping[str, Any]) -> float:
-        """Return what a request may cost at most, in credits, by what the like of it cost."""
-        price = self._prices.get(str(body.get("model")))
-        return self.unseen * _units(body) if price is None else price * _units(body)
+        """Return what a request may cost at most, in credits, by what the like of it cost.
 
-    def permit(self, verdict: Verdict | None, content: bytes | None) -> None:
-        """Allow a request to be sent.
+        What has another quality, or another choice that a document lists, may be dearer: it is
+        taken to cost what is shown, or twice the dearest that was seen of the model.
+        """
+        price = self._prices.get(_kind(body))
+        if price is None:
+            of_model = [one for kind, one in self._prices.items() if kind[0] == body.get("model")]
+            price = max(self.unseen, 2 * max(of_model, default=0.0))
+        return price * _units(body)
+
+    def permit(self, verdict: Verdict | None, content: bytes | None) -> float:
+        """Allow a request to be sent, and return the credits that are held for it.
 
         Raises:
             PurseEmpty: it might be taken, and its estimate is more than what is left.
         """
-        if self.free or verdict is None:
-            return
-        body = _body(content)
-        cost = self.estimate(body) if verdict.word is not Word.REFUSED else 0.0
-        if cost and self.spent + cost > self.limit:
+        if self.free or verdict is None or (verdict.word is Word.REFUSED and not self.lax):
+            return 0.0
+        cost = self.estimate(_body(content))
+        if not self.till.hold(cost, self.limit):
             self.refused += 1
             raise PurseEmpty(
                 f"this submission may cost {cost:g} credits; "
-                f"{self.spent:g} of {self.limit:g} are spent"
+                f"{self.till.spent:g} of {self.limit:g} are spent"
             )
+        return cost
 
-    def enter(self, exchange: Exchange, verdict: Verdict | None) -> None:
-        """Book what an answer says that its submission costs."""
+    def enter(self, exchange: Exchange, verdict: Verdict | None, held: float = 0.0) -> None:
+        """Book what an answer says that its submission costs, and let go of what was held."""
         if verdict is None or exchange.status != 200 or exchange.header("idempotency-replayed"):
+            self.pay(0.0, held)
             return
+        self.lax = self.lax or verdict.word is Word.REFUSED
+        self.book(_body(exchange.sent), exchange.decoded(), held)
+
+    def book(self, body: Mapping[str, Any], receipt: Any, held: float = 0.0) -> None:
+        """Book what a receipt says that a task costs, else its estimate."""
         self.submissions += 1
-        body = _body(exchange.sent)
-        told = None if self.dry else _reserved(exchange)
+        told = None if self.dry else _reserved(receipt)
         cost = self.estimate(body) if told is None else told
-        self.spent = round(self.spent + cost, 4)
-        name = str(body.get("model"))
-        self._prices[name] = max(self._prices.get(name, 0.0), cost / _units(body))
+        self.pay(cost, held)
+        kind = _kind(body)
+        self._prices[kind] = max(self._prices.get(kind, 0.0), cost / _units(body))
+
+    def pay(self, cost: float, held: float) -> None:
+        """Book a cost: what was held for it, where no answer came that could tell."""
+        self.own = round(self.own + cost, 4)
+        self.till.settle(held, cost)
 
 
 def _shown_price() -> float:
@@ -100,11 +124,9 @@ def _shown_price() -> float:
     return max((float(one) for one in shown if isinstance(one, int | float)), default=_DEAR)
 
 
-def _reserved(exchange: Exchange) -> float | None:
-    try:
-        told = exchange.json()["usage"]["credits_reserved"]
-    except (ValueError, LookupError, TypeError):
-        return None
+def _reserved(receipt: Any) -> float | None:
+    usage = receipt.get("usage") if isinstance(receipt, dict) else None
+    told = usage.get("credits_reserved") if isinstance(usage, dict) else None
     return float(told) if isinstance(told, int | float) else None
 
 
@@ -114,6 +136,24 @@ def _body(content: bytes | None) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
+
+
+@cache
+def _choices() -> frozenset[str]:
+    """Return the parameters for which a document lists words to choose from."""
+    models = packaged_catalog().models.values()
+    rules = [one for model in models for one in model.parameters.items()]
+    return frozenset(
+        name
+        for name, rule in rules
+        if name != "model" and isinstance(rule.get("enum", [0])[0], str)
+    )
+
+
+def _kind(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a price goes by beside the units: the model, and each choice that was made."""
+    chosen = (f"{name}={body[name]}" for name in sorted(_choices() & body.keys()))
+    return str(body.get("model")), *chosen
 
 
 def _units(body: Mapping[str, Any]) -> float:

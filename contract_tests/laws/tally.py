@@ -36,8 +36,8 @@ class Tally:
         self.requests += target.wire.sent
         self.dry = target.wire.dry
         self.listing += target.wire.listing
-        self.tasks += len(target.lives)
-        self.spent += target.purse.spent
+        self.tasks += target.purse.submissions
+        self.spent += target.purse.own
         self.paid = not target.purse.free
         for (operation, status), number in target.wire.statuses.items():
             self.statuses[f"{operation} {status}"] += number

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 from contract_tests.laws.answers import judge_answer
 from contract_tests.laws.exchange import SHORTEST
-from contract_tests.laws.law import Law
+from contract_tests.laws.law import Law, LawBroken
 from contract_tests.laws.life import Life, born
 from contract_tests.laws.promises import Promised, Promises, packaged_promises
 from contract_tests.laws.verdict import Verdict, Word, packaged_judge
@@ -212,15 +212,46 @@ class Target:
         headers: Mapping[str, str],
         content: bytes | None = None,
     ) -> Exchange:
-        """Send a request as it is, and judge its answer by what the documents say of it."""
-        promised = self.promises.at(path)
+        """Send a request as it is, and judge its answer by what the documents say of it.
+
+        Raises:
+            LawBroken: no answer came, or it breaks a law.
+            PurseEmpty: it might cost more than may be spent.
+        """
         verdict = self.verdict(method, path, headers, content)
-        self.purse.permit(verdict, content)
-        exchange = self.wire.send(method, path, headers, content)
+        exchange = self._bought(verdict, method, path, headers, content)
+        self.judge(self.promises.at(path), verdict, exchange)
+        return exchange
+
+    def buy(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+    ) -> Exchange:
+        """Send a request where it can be paid, and book what it cost; judge nothing."""
+        verdict = self.verdict(method, path, headers, content)
+        return self._bought(verdict, method, path, headers, content)
+
+    def _bought(
+        self,
+        verdict: Verdict | None,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+    ) -> Exchange:
+        held = self.purse.permit(verdict, content)
+        try:
+            exchange = self.wire.send(method, path, headers, content)
+        except LawBroken:  # no answer: it may have been taken
+            self.purse.pay(held, held)
+            raise
+        promised = self.promises.at(path)
         if promised is not None:
             self.wire.statuses[promised.id, exchange.status] += 1
-        self.purse.enter(exchange, verdict)
-        self.judge(promised, verdict, exchange)
+        self.purse.enter(exchange, verdict, held)
         return exchange
 
     def verdict(

@@ -71,7 +71,7 @@ def caller(callback_target, receiver) -> Target:
         pytest.skip("the suite has no public address: --callback-url and --callback-port")
     body = {**cheapest(model), "callback_url": receiver.address("knock")}
     sent = {**target.authorization(), "Content-Type": "application/json"}
-    answer = target.wire.send("POST", model.path, sent, _encoded(body))
+    answer = target.buy("POST", model.path, sent, _encoded(body))
     if answer.status != 200:
         pytest.skip("the target doesn't send callbacks to the suite's own address")
     return target
@@ -90,7 +90,7 @@ def called(target: Target, receiver: Receiver, name: str, *answers: int, **more:
         "callback_url": receiver.address(hook, *answers),
     }
     sent = {**target.authorization(), "Content-Type": "application/json"}
-    exchange = target.wire.send("POST", target.models[name].path, sent, _encoded(body))
+    exchange = target.buy("POST", target.models[name].path, sent, _encoded(body))
     assert exchange.status == 200, exchange.told()
     return target.adopt(body, target.account, exchange.json(), exchange), hook
 

@@ -112,7 +112,7 @@ def test_a_key_with_another_request_hides_none(target) -> None:
     first = target.post(one, cheapest(one), headers=key)
     changed = {**cheapest(one), "prompt": "quite another prompt"}
     for model, body in ((one, changed), (other, cheapest(other))):
-        second = target.wire.send(
+        second = target.buy(
             "POST",
             model.path,
             {**target.authorization(), "Content-Type": "application/json", **key},

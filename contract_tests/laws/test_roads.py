@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from contract_tests.laws.boundaries import cheapest
-from contract_tests.laws.colours import COLOURS, PATIENCE, Face, play
-from contract_tests.laws.files import kind_of
+from contract_tests.laws.colours import COLOURS, PATIENCE, play
+from contract_tests.laws.journey import Journeys
 from contract_tests.laws.promises import packaged_promises
-from contract_tests.laws.verdict import packaged_judge
 
 import wanflow
 from wanflow import errors
@@ -25,6 +23,17 @@ BORNE = (
     *("reset-after-headers", "reset-in-body", "wrong-length=100", "latency=0.2"),
 )
 UNCERTAIN = ("lost-answer", "truncated", "html", "empty", "reset-after-headers", "reset-in-body")
+
+
+@pytest.fixture(scope="module")
+def journeys(request, target, tmp_path_factory):
+    """The roads of all models and colours that are to be gone in this run."""
+    chosen = (getattr(item, "callspec", None) for item in request.session.items)
+    named = [
+        one.params for one in chosen if one is not None and {"name", "colour"} == {*one.params}
+    ]
+    with Journeys(target, tmp_path_factory.mktemp("files"), named) as found:
+        yield found
 
 
 def settings_of(target, key: str | None = None) -> dict[str, object]:
@@ -56,27 +65,9 @@ def tasks_of(target, key: str) -> list[dict[str, object]]:
 @pytest.mark.fast
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("name", MODELS)
-def test_each_model_leads_to_files(target, name, colour, tmp_path) -> None:
+def test_each_model_leads_to_files(journeys, name, colour) -> None:
     """Submitted, waited for and saved, each model leaves as many files as asked, of its kind."""
-    model = target.models[name]
-    body = cheapest(model)
-    target.purse.permit(packaged_verdict(model, body), json.dumps(body).encode())
-    with Face(colour, **settings_of(target)) as face:
-        try:
-            result = face.do(lambda client: client.run(body, timeout=target.longest))
-        except wanflow.TaskFailed as failed:
-            pytest.skip(f"the task failed by itself: {failed.code}")
-        assert len(result.urls) == body.get("n", 1)
-        if any(urlsplit(url).scheme not in {"http", "https"} for url in result.urls):
-            pytest.skip("the results are in a store that isn't of the web")
-        paths = face.do(lambda _client: result.download(tmp_path))
-    assert len(paths) == len(result.urls)
-    if target.steered:
-        assert {kind_of(path.read_bytes()) for path in paths} == {model.kind}
-
-
-def packaged_verdict(model, body):
-    return packaged_judge().verdict(model.operation_id, body)
+    journeys(name, colour)
 
 
 @pytest.mark.full

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import httpx
@@ -48,6 +49,7 @@ class Wire:
     journal: deque[Exchange] = field(factory=lambda: deque(maxlen=_KEPT), repr=False)
     _client: httpx.Client = field(init=False, repr=False)
     _next: float = 0.0
+    _turn: Lock = field(factory=Lock, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Open the client; proxies and other settings of the environment are left alone."""
@@ -74,15 +76,11 @@ class Wire:
         Raises:
             LawBroken: no answer came, or one that isn't HTTP.
         """
-        self._wait()
+        self.wait_turn()
+        self.note(method, path, content)
         url = path if "://" in path else self.base_url + path
         request = self._client.build_request(method, url, headers=headers, content=content)
         begun = time.monotonic()
-        self.sent += 1
-        if self.dry:
-            self.listing.append(
-                f"{method} {path} {(content or b'')[:_LISTED].decode('utf-8', 'replace')}"
-            )
         try:
             response = self._client.send(request)
         except httpx.HTTPError as error:
@@ -91,16 +89,26 @@ class Wire:
             self._lost(request, path, error, time.monotonic() - begun)
         return self._keep(request, response, path, time.monotonic() - begun)
 
+    def note(self, method: str, path: str, content: bytes | None) -> None:
+        """Count a request, and list it where it would be sent only."""
+        self.sent += 1
+        if self.dry:
+            text = (content or b"")[:_LISTED].decode("utf-8", "replace")
+            self.listing.append(f"{method} {path} {text}")
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _wait(self) -> None:
+    def wait_turn(self) -> None:
+        """Wait until the next request may be sent."""
         if self.rate <= 0:
             return
-        now = time.monotonic()
-        time.sleep(max(0.0, self._next - now))
-        self._next = max(now, self._next) + 1 / self.rate
+        with self._turn:
+            now = time.monotonic()
+            mine = max(now, self._next)
+            self._next = mine + 1 / self.rate
+        time.sleep(mine - now)
 
     def _lost(self, request: httpx.Request, path: str, error: Exception, seconds: float) -> None:
         exchange = self._exchange(request, path, 0, (), b"", seconds)
