@@ -65,7 +65,10 @@ def probes_of(model: Model) -> Iterator[Probe]:
     yield Probe("cheapest", "", base)
     yield Probe("example", "", dict(model.example))
     for name in ("model", *model.required):
-        yield Probe("absent", name, {key: one for key, one in base.items() if key != name})
+        rest = {key: one for key, one in base.items() if key != name}
+        yield Probe("absent", name, rest)
+        for other in (name.upper(), name.title(), f" {name}"):
+            yield Probe(f"as-{other}", name, {**rest, other: base[name]})
     for name, rule in model.parameters.items():
         for edge, value in edges_of(rule):
             yield Probe(edge, name, _with(base, name, value))
@@ -178,7 +181,17 @@ def _lengths(rule: Json) -> Iterator[tuple[str, Any]]:
         yield "one-letter", "a"
         yield "many-scripts", "Кот 猫 قطة חתול \U0001f408 é ñ"
         yield "lines", "a cat\nplaying\tthe piano"
+        yield from _texts(rule)
         yield "signs", "\"a\" <b> & 'c' \\ {d} %e $f; -- /* */"
+
+
+def _texts(rule: Json) -> Iterator[tuple[str, str]]:
+    """Yield texts that look like something else, and lengths that are ends elsewhere."""
+    for text in ("5", "true", "null", "{}", "[1]", "  a cat  ", "A", "e\u0301" * 9, "https://a.b"):
+        yield f"text-{text}", text
+    for length in (128, 255, 256, 257, 500, 512, 1000, 1023, 1024, 1025):
+        if length <= rule.get("maxLength", 0):
+            yield f"length-{length}", "a" * length
 
 
 def _lists(rule: Json) -> Iterator[tuple[str, Any]]:

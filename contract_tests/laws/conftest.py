@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 # What finds most in the least time comes first; clients, which are slow to open, come last.
 _QUICKLY = (
-    *("auth", "errors", "money", "idempotency", "semantics", "http", "life"),
+    *("auth", "errors", "money", "idempotency", "semantics", "http", "writing", "life"),
     *("files", "callbacks"),
 )
 # What finds most for the least money comes first: a small purse sees whole lives, and files.
-_CHEAPLY = ("auth", "life", "files", "http", "idempotency", "money", "semantics", "callbacks")
+_CHEAPLY = (
+    *("auth", "life", "files", "http", "idempotency", "money", "writing", "semantics"),
+    "callbacks",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

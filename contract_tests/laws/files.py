@@ -25,6 +25,8 @@ FILM = Law(
 WHOLE = Law("whole-file", "A link serves the whole file, each time that it is followed.")
 FRAME = Law("frame", "The better a film's quality, the larger its frame.", "quality: 480p, 720p")
 PART = Law("part", "A part of a file, asked for by its bytes, is that part of the whole.")
+MADE = Law("made", "What is asked for rightly is made, at the latest when it is tried again.")
+AS_DEFAULT = Law("as-default", "What is left out is made as its default says.")
 DAY = Law("a-day", "A link works for 24 hours.", "valid for 24 hours")
 
 _PICTURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}

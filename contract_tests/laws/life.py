@@ -156,6 +156,8 @@ class Life:
             # A receipt has no place for results, so that only looks are held against each other.
             for name, told in _end_of(self.state).items() if self.looks else ():
                 END.holds(_end_of(body)[name] == told, f"{name} was {told} and changed", *seen)
+            was, now = _used(self.state), _used(body)
+            END.holds(was in {None, now}, f"{was} credits used, then {now}", *seen)
         FORWARD.holds(_RANK.get(str(now), -1) >= _RANK.get(was, 3), f"{was} became {now}", *seen)
         before, after = self.state.get("progress"), body.get("progress")
         if now != FAILED and isinstance(before, int | float) and isinstance(after, int | float):
@@ -259,3 +261,10 @@ def _end_of(body: dict[str, Any]) -> dict[str, Any]:
         "the number of results": len(body.get("results") or []),
         "the error's code": error.get("code") if isinstance(error, dict) else None,
     }
+
+
+def _used(body: dict[str, Any]) -> float | None:
+    """Return the credits that a task has used, None where that isn't told."""
+    usage = body.get("usage")
+    used = usage.get("credits_used") if isinstance(usage, dict) else None
+    return used if isinstance(used, int | float) else None

@@ -19,9 +19,22 @@ def sizes(rule: Mapping[str, float]) -> Iterator[tuple[str, str]]:
             yield _named(side, side + more)
     yield _named(isqrt(low) // 2, isqrt(low) // 2)
     yield _named(isqrt(high) * 2, isqrt(high) * 2)
+    yield from (_named(*one) for one in _ORDINARY if _fits(rule, *one))
     yield from _ratios(rule, (low + high) // 2)
     side = isqrt((low + high) // 2)
     yield from ((f"spelled-{index}", text) for index, text in enumerate(_misspelled(side)))
+
+
+def _fits(rule: Mapping[str, float], width: int, height: int) -> bool:
+    pixels = rule["minimumPixels"] <= width * height <= rule["maximumPixels"]
+    return pixels and rule["minimumRatio"] <= width / height <= rule["maximumRatio"]
+
+
+_ORDINARY = (
+    *((1024, 1024), (1280, 720), (720, 1280), (1600, 900), (1104, 1472), (1001, 997)),
+    *((800, 1200), (1440, 810), (1920, 1080), (999, 1000), (2048, 512), (640, 1920)),
+)
+"""Sizes that people ask for, and some that are no multiple of anything."""
 
 
 def corners(rule: Mapping[str, float]) -> list[str]:

@@ -12,7 +12,7 @@ from attrs import define, field
 from contract_tests.laws.answers import judge_answer
 from contract_tests.laws.exchange import SHORTEST
 from contract_tests.laws.law import Law, LawBroken
-from contract_tests.laws.life import Life, born
+from contract_tests.laws.life import SAME, Life, born
 from contract_tests.laws.promises import Promised, Promises, packaged_promises
 from contract_tests.laws.verdict import Verdict, Word, packaged_judge
 
@@ -45,6 +45,11 @@ RULE = Law("one-rule", "A model is billed by one rule, and an account belongs to
 NEW = Law("new-task", "Two submissions are two tasks.")
 OWN_LINKS = Law("own-links", "What a task made is its own: no two tasks have a link in common.")
 PRICE = Law("one-price", "Equal requests of an account cost the same, whenever they are sent.")
+FRESH = Law(
+    "fresh",
+    "What is said of a running task isn't to be kept and told again much later.",
+    "Ask again until `status` is `completed` or `failed`",
+)
 SETTLES = Law("settles", "A task comes to an end.")
 
 
@@ -311,6 +316,9 @@ class Target:
                 self.lives[life.id] = life
             elif exchange.header("idempotency-replayed") != "true":
                 NEW.broken(f"{life.id} was there before", known.first, exchange)
+            else:
+                was, now = _repeated(known.receipt), _repeated(body)
+                SAME.holds(was == now, f"{was} is told again as {now}", known.first, exchange)
 
     def _judge_clock(self, created: Any, exchange: Exchange) -> None:
         """Compare with this machine's clock, or with that of a mock, which may be advanced."""
@@ -340,8 +348,13 @@ class Target:
             was, first = self._prices.setdefault(whose, (told, exchange))
             PRICE.holds(was == told, f"it was {was}, and is {told}", first, exchange)
 
-    def _judge_links(self, life: Life, exchange: Exchange) -> None:
-        for link in life.links:
+    def own(self, life: Life, links: list[str], exchange: Exchange) -> None:
+        """Hold links to be those of one task alone.
+
+        Raises:
+            LawBroken: another task had one of them.
+        """
+        for link in links:
             owner = self._links.setdefault(link, life)
             OWN_LINKS.holds(owner.id == life.id, link, owner.first, owner.last, exchange)
 
@@ -363,7 +376,10 @@ class Target:
             return
         FOUND.holds(exchange.status == 200, f"{exchange.status}", life.first, exchange)
         life.see(body, exchange)
-        self._judge_links(life, exchange)
+        kept = _AGE.search(exchange.header("cache-control") or "")
+        stale = kept is not None and int(kept[1]) > _SOON and not life.ended
+        FRESH.holds(not stale, f"{kept and kept[0]}", exchange)
+        self.own(life, life.links, exchange)
 
     def _account(self, exchange: Exchange) -> str | None:
         shown = exchange.sent_header("authorization") or ""
@@ -379,6 +395,8 @@ _THIS_MACHINE = re.compile(
     rb'"callback_url": ?"\w*:?(//)?(localhost|0x[0-9a-f]+|[0-9]+|127[0-9.]+|\[[0-9a-f:.]+\])[:/]'
 )
 _HOUR = 3600
+_AGE = re.compile(r"(?:max-age|s-maxage)=([0-9]+)", re.IGNORECASE)
+_SOON = 60
 _LARGE = 65536
 # A mock that goes by the clock is hurried on, one that goes by looks has ended by now.
 _PATIENT = 3
@@ -416,6 +434,11 @@ def _judge_refusal(verdict: Verdict, body: Any, exchange: Exchange) -> None:
         (fault,) = verdict.parameters
         right_name = not fault or fault in named or named == "model"
         PARAM.holds(right_name, f"param is {named!r}, the fault is in {fault!r}", exchange)
+
+
+def _repeated(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a receipt says that has to be there when it is told again."""
+    return {name: receipt.get(name) for name in ("created", "model")}
 
 
 def _asked_for(exchange: Exchange) -> int | None:

@@ -29,6 +29,10 @@ def keyless(key: str) -> dict[str, dict[str, str]]:
         "another scheme": {"Authorization": f"Basic {basic}"},
         "another scheme with the key": {"Authorization": f"Token {key}"},
         "a header of another name": {"X-API-Key": key},
+        "a cookie": {"Cookie": f"api_key={key}; token={key}; Authorization={key}"},
+        "the header for proxies": {"Proxy-Authorization": f"Bearer {key}"},
+        "a key in quotes": {"Authorization": f'Bearer "{key}"'},
+        "a scheme that begins as the right one": {"Authorization": f"BearerToken {key}"},
         "two tokens": {"Authorization": f"Bearer {key} {key}"},
         "a token with foreign characters": {"Authorization": "Bearer <key>"},
         "another key": {"Authorization": f"Bearer {swapped}"},
@@ -79,7 +83,9 @@ def test_a_key_in_the_address_opens_nothing(target, operation_id) -> None:
     """A key in the query of the URL, where logs would keep it, is no key."""
     key = target.keys[target.account]
     method, path, headers, content = request_of(target, operation_id)
-    exchange = target.wire.send(method, f"{path}?api_key={key}&key={key}", headers, content)
+    names = ("api_key", "key", "access_token", "token", "apikey", "authorization")
+    query = "&".join(f"{one}={key}" for one in names)
+    exchange = target.wire.send(method, f"{path}?{query}", headers, content)
     GUARDED.holds(400 <= exchange.status < 500, f"{exchange.status}", exchange)
 
 

@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import pytest
 from contract_tests.laws.boundaries import cheapest
+from contract_tests.laws.exchange import SHORTEST
 from contract_tests.laws.law import Law
 from contract_tests.laws.life import ENDED
 from contract_tests.laws.promises import packaged_promises
 from contract_tests.laws.receiver import Receiver
+from contract_tests.laws.target import LEAK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +31,7 @@ SOON, NOT = 5.0, 0.3
 
 CALLED = Law(
     "callback",
-    "The end of a task is told to its callback URL.",
+    "The end of a task is told to its callback URL, as that was given.",
     "Triggered when task is completed, failed, or cancelled",
 )
 ENDS_ONLY = Law(
@@ -83,7 +85,7 @@ def _encoded(body: Any) -> bytes:
 
 def called(target: Target, receiver: Receiver, name: str, *answers: int, **more: Any):
     """Submit a task with a callback URL of its own; return it and the URL's name."""
-    hook = f"hook-{uuid4().hex}"
+    hook = f"hook-{uuid4().hex}?token={uuid4().hex}&to=a%20b%2Fc"
     body = {
         **cheapest(target.models[name]),
         **more,
@@ -103,8 +105,11 @@ def came(receiver: Receiver, life: Life, hook: str) -> Delivery:
     return found
 
 
-def agrees(life: Life, delivery: Delivery) -> None:
+def agrees(target: Target, life: Life, delivery: Delivery) -> None:
     """Hold a callback's body against what the query says."""
+    said = json.dumps([delivery.headers, delivery.body])
+    shown = any(key in said for key in target.keys.values() if len(key) >= SHORTEST)
+    LEAK.holds(not shown, "a key is in a callback", life.last)
     told, body = life.state, delivery.body
     WORD.holds(isinstance(body, dict), f"the body is {body!r}", life.last)
     kind = delivery.headers.get("content-type", "")
@@ -113,6 +118,7 @@ def agrees(life: Life, delivery: Delivery) -> None:
         WORD.holds(body.get(name) == told.get(name), f"{name} is {body.get(name)!r}", life.last)
     links = body.get("results") or []
     WORD.holds(len(links) == len(life.links), f"{len(links)} results", life.last)
+    target.own(life, links, life.last)
 
 
 @pytest.mark.fast
@@ -127,7 +133,7 @@ def test_the_end_of_a_task_is_told(caller, receiver, name) -> None:
             ENDS_ONLY.holds(life.ended, f"told while {life.status}", life.first, life.last)
             break
     else:
-        agrees(life, came(receiver, life, hook))
+        agrees(caller, life, came(receiver, life, hook))
         again = receiver.next(hook, NOT)
         ONCE.holds(again is None, "told again", life.last)
 
@@ -138,7 +144,7 @@ def test_a_failure_is_told(caller, receiver) -> None:
     """A failed task is told with its reason."""
     life, hook = called(caller, receiver, MODELS[0], prompt="a cat [mock:fail=service_error]")
     caller.wait(life)
-    agrees(life, came(receiver, life, hook))
+    agrees(caller, life, came(receiver, life, hook))
 
 
 @pytest.mark.fast
@@ -148,11 +154,12 @@ def test_what_failed_is_sent_again(caller, receiver, status) -> None:
     life, hook = called(caller, receiver, MODELS[0], status, 204)
     caller.wait(life)
     came(receiver, life, hook)
+    AGAIN.holds(receiver.next(hook, NOT) is None, "again at once, not after 1 s", life.last)
     caller.pass_time(1.5)
     again = receiver.next(hook, SOON)
     AGAIN.holds(again, f"not again after {status}", life.last)
     assert again is not None
-    agrees(life, again)
+    agrees(caller, life, again)
     caller.pass_time(10)
     ONCE.holds(receiver.next(hook, NOT) is None, "again after a 204", life.last)
 

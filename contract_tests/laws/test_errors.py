@@ -11,6 +11,8 @@ from contract_tests.laws.answers import judge_answer
 from contract_tests.laws.colours import COLOURS, play, steering
 from contract_tests.laws.law import Law
 from contract_tests.laws.promises import packaged_promises
+from contract_tests.laws.target import PARAM
+from contract_tests.laws.wrong import wrong_of
 
 import wanflow
 from wanflow import errors
@@ -35,6 +37,7 @@ TYPES = {
     413: errors.RequestTooLarge,
     429: wanflow.RateLimited,
 }
+_SEVERAL = 3
 assert ERRORS, "the document lists no errors"
 assert len(EXAMPLES) >= len(ERRORS), "an error of the document has no example"
 
@@ -63,6 +66,21 @@ def test_a_suggested_model_is_there(target, path, unknown) -> None:
     seen = [target.exchange("POST", one, headers, asked) for one in PATHS]
     there = any(one.status == 400 for one in seen) or exchange.status == 400
     SUGGESTED.holds(there, f"{name!r} isn't there", exchange, *seen)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("model", PROMISES.catalog.models.values(), ids=lambda model: model.name)
+def test_the_model_is_not_always_at_fault(target, model) -> None:
+    """A server that names what is wrong names more than the model, where the model is right."""
+    seen = [
+        target.post(model, body)
+        for body, verdict in wrong_of(model)
+        if len(verdict.parameters) == 1 and "model" not in verdict.parameters
+    ]
+    errors = [exchange.json().get("error") or {} for exchange in seen if exchange.status == 400]
+    named = [error["param"] for error in errors if isinstance(error.get("param"), str)]
+    blamed = {name for name in named if name}
+    PARAM.holds(len(named) < _SEVERAL or blamed != {"model"}, "always the model", *seen[:3])
 
 
 def type_of(status: int) -> type[wanflow.APIError]:

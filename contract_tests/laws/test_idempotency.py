@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -66,6 +67,39 @@ def test_a_key_is_one_task_however_often_it_is_used(target) -> None:
     ONCE.holds(tasks in {1, len(seen)}, f"{tasks} tasks of {len(seen)} uses", *seen)
     told = sum(replayed(one) for one in seen)
     ONCE.holds(told == len(seen) - tasks, f"{told} told as replays", *seen)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("name", MODELS)
+def test_a_key_is_one_task_after_its_end(target, name) -> None:
+    """Where a key is honoured while its task runs, it is when the task has ended, too."""
+    model, key = target.models[name], {HEADER: fresh()}
+    life = target.submit(cheapest(model), **key)
+    again = target.post(model, cheapest(model), headers=key)
+    if not replayed(again):
+        pytest.skip("the server doesn't honour the keys, which is left to it")
+    target.wait(life)
+    late = target.post(model, cheapest(model), headers=key)
+    ONCE.holds(late.status == 200 and replayed(late), f"{late.status}", life.first, again, late)
+    ONCE.holds(late.json()["id"] == life.id, "another task", life.first, again, late)
+
+
+@pytest.mark.fast
+def test_a_key_that_is_used_at_once_is_one_task(target) -> None:
+    """Requests with one key that come together are one task, or each its own."""
+    model = target.models[MODELS[0]]
+    sent = {**target.authorization(), "Content-Type": "application/json", HEADER: fresh()}
+    if not target.purse.roomy:
+        pytest.skip("four requests at once take more than a small purse")
+
+    def send(_number: int):
+        return target.buy("POST", model.path, sent, _encoded(cheapest(model)))
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        seen = [one for one in pool.map(send, range(4)) if one.status == 200]
+    made = len({one.json()["id"] for one in seen})
+    ONCE.holds(seen, "none was taken")
+    ONCE.holds(made in {1, len(seen)}, f"{made} tasks of {len(seen)} requests", *seen)
 
 
 @pytest.mark.fast

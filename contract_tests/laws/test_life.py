@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,7 +109,8 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
 def test_a_long_life_is_orderly(target, name) -> None:
     """A task that is looked at many times moves forward only, and is left alone at its end."""
     pace = {PACE: "looks=6"} if target.steered else {}
-    life = target.submit(cheapest(target.models[name]), **pace)
+    more = {"n": 2} if "n" in target.models[name].parameters and target.purse.roomy else {}
+    life = target.submit({**cheapest(target.models[name]), **more}, **pace)
     target.wait(life)
     for _ in range(6):
         target.look(life)
@@ -122,12 +124,15 @@ def test_submissions_at_once_are_tasks_of_their_own(target) -> None:
     models = [one for one in target.models.values() if "n" in one.parameters]
     counts = range(1, 5) if target.purse.roomy else range(1, 2)
     bodies = [{**cheapest(model), "n": count} for model in models for count in counts]
+    accounts = [name for name, _ in zip(cycle(target.keys), bodies, strict=False)]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        lives = list(pool.map(target.submit, bodies))
-    assert lives
-    NEW.holds(len({life.id for life in lives}) == len(bodies), "two have one id", lives[0].first)
-    for life in lives:
-        target.wait(life)
+        lives = list(pool.map(target.submit, bodies, accounts))
+        assert lives
+        made = {life.id for life in lives}
+        NEW.holds(len(made) == len(bodies), "two have one id", lives[0].first)
+        for _ in range(3):
+            list(pool.map(target.look, lives))
+        list(pool.map(target.wait, lives))
 
 
 @pytest.mark.fast

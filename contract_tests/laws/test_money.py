@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from contract_tests.laws.boundaries import cheapest
 from contract_tests.laws.law import Law
 from contract_tests.laws.promises import packaged_promises
+from contract_tests.laws.wrong import wrong_of
 
 MODELS = list(packaged_promises().catalog.models.values())
 
@@ -17,9 +19,13 @@ PRECHARGE = Law("pre-charge", "A request is charged in advance by what the docum
 QUALITY = Law("quality-price", "What the documents call a lower price is a lower one.")
 FREE = Law("refused-free", "A refused submission charges nothing.")
 SAME = Law("same-price", "Equal requests cost the same, and a default costs what it stands for.")
+SEVERAL = Law("no-surcharge", "Several pictures of one request cost no more than of several.")
+WORDS = Law("unpriced", "What the documents put no price on costs nothing: words, a callback.")
+BOOKED = Law("booked-once", "A submission is booked once, by what its receipt says; a look isn't.")
 
 _CHARGED = re.compile(r"pre-charged? based on the (?:value of )?`(\w+)`(?: value)?", re.IGNORECASE)
 _OPTION = re.compile(r"`([^`]+)`: ([^\n]*?(lower|standard|higher) price)", re.IGNORECASE)
+_CENT, _SLIGHTLY = 0.011, 0.1
 _ORDER = ("lower", "standard", "higher")
 CHARGED = [
     (model.name, name, found[0])
@@ -66,7 +72,19 @@ def test_more_is_charged_for_more(target, name, field, sentence) -> None:
         pytest.skip("the server doesn't say what it reserves")
     for (less, low, first), (more, high, second) in pairwise(seen):
         detail = f"{low} for {field} {less}, {high} for {more}"
-        PRECHARGE.holds(low < high, detail, first, second, rests_on=sentence)
+        least = low * (1 + _SLIGHTLY * (more - less) / less)
+        PRECHARGE.holds(least < high, detail, first, second, rests_on=sentence)
+    if "maximum" in model.parameters[field]:
+        (one, base, first), *others = seen
+        for more, cost, exchange in others:
+            detail, fair = f"{base} for {one}, {cost} for {more}", base * more / one
+            SEVERAL.holds(cost <= fair + _rounding(more, base, cost), detail, first, exchange)
+
+
+def _rounding(count: int, *prices: float) -> float:
+    """The most that rounding adds to the difference of some prices of so many units."""
+    unit = 1.0 if all(price == int(price) for price in prices) else 0.01
+    return unit * (count + 1) / 2
 
 
 @pytest.mark.fast
@@ -104,16 +122,53 @@ def test_a_default_costs_what_it_stands_for(target, name, field, default) -> Non
 
 
 @pytest.mark.fast
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_words_cost_nothing(target, model) -> None:
+    """What is asked for in more words, or to be told of, costs the same."""
+    body = cheapest(model)
+    (plain, first), told = price(target, body), {"callback_url": "https://example.com/hook"}
+    usage = first.json().get("usage") or {}
+    wordy = {"prompt": "a cat on a mat, and a dog, and a hat. " * 12}
+    for more in (told, wordy if usage.get("billing_rule") != "per_token" else {}):
+        if more.keys() <= model.parameters.keys():
+            cost, second = price(target, {**body, **more})
+            WORDS.holds(cost == plain, f"{plain}, and {cost} with {[*more]}", first, second)
+
+
+@pytest.mark.fast
 @pytest.mark.controls
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_a_refused_request_costs_nothing(target, model) -> None:
-    """What is reserved and spent stays as it is when a request is refused."""
+    """What is reserved and spent stays as it is when requests are refused."""
     before = target.account_terms()
-    exchange = target.post(model, {**cheapest(model), "prompt": 5})
+    seen = [target.post(model, body) for body, _ in wrong_of(model)]
     after = target.account_terms()
-    names = ("reserved", "spent")
+    names = ("reserved", "spent", "submitted")
     same = all(before.get(name) == after.get(name) for name in names)
-    FREE.holds(same, f"{before}, then {after}", exchange)
+    FREE.holds(same, f"{before}, then {after}", *seen[-3:])
+
+
+@pytest.mark.fast
+@pytest.mark.controls
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_a_submission_is_booked_once(target, model) -> None:
+    """An account's credits fall by what the receipt says, and not again by a replay or looks."""
+    before = booked(target)
+    key = {"Idempotency-Key": f"booked-{uuid4().hex}"}
+    life = target.submit(cheapest(model), **key)
+    exchange, usage = life.first, life.receipt.get("usage") or {}
+    for _ in range(2 if target.idempotent else 0):
+        exchange = target.post(model, life.asked, headers=key)
+    for _ in range(6):
+        target.look(life)
+    spent, told = booked(target) - before, usage.get("credits_reserved")
+    BOOKED.holds(abs(spent - told) < _CENT, f"{spent} for {told}", life.first, exchange, life.last)
+
+
+def booked(target) -> float:
+    """What the suite's account has reserved and spent, its tasks being over."""
+    terms = target.account_terms()
+    return float(terms["reserved"] + terms["spent"])
 
 
 def test_the_documents_say_what_is_charged_in_advance() -> None:
