@@ -156,8 +156,8 @@ class Life:
             # A receipt has no place for results, so that only looks are held against each other.
             for name, told in _end_of(self.state).items() if self.looks else ():
                 END.holds(_end_of(body)[name] == told, f"{name} was {told} and changed", *seen)
-            was, now = _used(self.state), _used(body)
-            END.holds(was in {None, now}, f"{was} credits used, then {now}", *seen)
+            paid, pays = _used(self.state), _used(body)
+            END.holds(paid in {None, pays}, f"{paid} credits used, then {pays}", *seen)
         FORWARD.holds(_RANK.get(str(now), -1) >= _RANK.get(was, 3), f"{was} became {now}", *seen)
         before, after = self.state.get("progress"), body.get("progress")
         if now != FAILED and isinstance(before, int | float) and isinstance(after, int | float):
