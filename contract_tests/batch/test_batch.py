@@ -13,7 +13,9 @@ from attrs import evolve
 
 from wanflow import Client, errors
 from wanflow.batch import End, InvalidBatch, Stop
+from wanflow.batch.reading import Form, read_csv
 from wanflow.ledger import Ledger, State
+from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +108,52 @@ def test_all_faults_are_told_before_anything_is_sent(
         do(wrong)
     assert [fault.line for fault in caught.value.faults] == [2, 2, 3, 4, 6, 7]
     assert account.submitted == 1
+
+
+def test_a_line_is_told_of_all_that_is_wrong_with_it(
+    form: Form, server: MockServer, api_key: str, tmp_path: Path
+) -> None:
+    """A bad key, a missing column and a cell of another type hide nothing else of their line."""
+    text = ["n,key,colour,size\n", f"two,{'k' * 201},red,3x3\n"]
+    with (
+        Ledger(tmp_path / "l.db") as ledger,
+        Client(api_key, server.base_url, ledger=ledger) as client,
+        pytest.raises(InvalidBatch) as caught,
+    ):
+        client.batch(read_csv(text, form), tmp_path / "out")
+    said = "\n".join(fault.message for fault in caught.value.faults)
+    assert {fault.line for fault in caught.value.faults} == {2}
+    for word in (
+        "a template needs animal",
+        "key must be",
+        "n must be",
+        "colour is no",
+        "size must",
+    ):
+        assert word in said
+    assert "prompt is required" not in said
+
+
+@pytest.fixture
+def form(model: str) -> Form:
+    """Lines of a picture's model, whose prompt is made of a column."""
+    return Form(packaged_catalog(), model, {"prompt": "a {animal}"})
+
+
+@pytest.mark.parametrize("jobs", [{"prompt": "x"}, "x", b"x", None, 5])
+def test_what_is_not_many_jobs_is_refused(do: Doer, jobs: Any) -> None:
+    """One job's dict, a text or nothing: a sentence, and nothing is sent."""
+    with pytest.raises(errors.InvalidRequest, match="a batch is a list of jobs"):
+        do(jobs)
+
+
+def test_what_is_no_job_is_a_fault_of_its_line(do: Doer, model: str) -> None:
+    """All of them are told, and the good ones aren't sent."""
+    jobs: Any = [{"model": model, "prompt": "x"}, "x", None, 5]
+    with pytest.raises(InvalidBatch) as caught:
+        do(jobs)
+    assert [fault.line for fault in caught.value.faults] == [2, 3, 4]
+    assert "a job is a dict of parameters (got str)" in str(caught.value)
 
 
 def test_one_jobs_end_costs_the_others_nothing(do: Doer, model: str) -> None:

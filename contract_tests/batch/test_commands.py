@@ -72,10 +72,12 @@ def write(folder: Path, model: str, *prompts: str) -> None:
 
 
 def test_a_file_of_jobs_becomes_files(shell: Shell, model: str) -> None:
-    """Each path is printed on a line of its own; all else is told beside it."""
+    """Each path is printed on a line of its own, as it was given; all else is told beside it."""
     write(shell.folder, model, "a", "b")
     out, err = shell("jobs.jsonl", "-o", "out")
-    paths = [shell.folder / "out" / line for line in out.split()]
+    assert all(line.startswith("out/") for line in out.split())
+    assert "out/report.json" in err
+    paths = [shell.folder / line for line in out.split()]
     assert len(paths) == 2
     assert all(path.exists() for path in paths)
     assert "2 saved" in err

@@ -68,6 +68,23 @@ def test_listing_shows_every_job_and_what_to_do(shell: Shell, task_id: str) -> N
     assert [json.loads(line)["task_id"] for line in only] == [task_id]
 
 
+def test_the_users_name_is_listed_and_finds_the_job(
+    shell: Shell, path: Path, mock: MockServer, api_key: str, model: str, tmp_path: Path
+) -> None:
+    """A batch's key is in the list beside the task, shows the job, and can be forgotten by."""
+    with Ledger(path) as ledger, Client(api_key, mock.base_url, ledger=ledger) as client:
+        jobs = [{"model": model, "prompt": "x", "key": "poster 7"}, {"model": model, "prompt": "y"}]
+        report = client.batch(jobs, tmp_path / "out")
+    named = next(one for one in report.outcomes if one.planned.key)
+    (row,) = [line for line in shell("list").stdout.splitlines() if "poster 7" in line]
+    assert f"  {named.task_id}  poster 7" in row
+    shown = json.loads(shell("show", "poster 7", "--json").stdout)
+    assert (shown["name"], shown["task_id"]) == ("poster 7", named.task_id)
+    shell("forget", "poster 7")
+    assert "poster 7" not in shell("list").stdout
+    assert len(shell("list").stdout.splitlines()) == 1
+
+
 def test_a_job_is_found_by_whatever_is_known_of_it(shell: Shell, task_id: str) -> None:
     """Its number, its task's id and its key lead to the same job."""
     found = json.loads(shell("show", task_id, "--json").stdout)

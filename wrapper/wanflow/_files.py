@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow._core.download import Body, Verdict, judge, validator
+from wanflow._folders import inside, make, unmake
 from wanflow.errors import ConfigurationError, DownloadFailed
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ class PartFile:
         self._stem = stem
         self._limit = limit
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._path, self._file = _opened(folder, stem)
+            (self._path, self._file), self._made = inside(folder, lambda: _opened(folder, stem))
             self.validator = self._noted = _read_notes(self._notes)
             self._length = self._file.seek(0, os.SEEK_END)
             self.have = self._length if self.validator else 0
@@ -147,6 +147,7 @@ class PartFile:
         for path in (self._path, self._notes):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+        unmake(self._made)
 
     @property
     def _notes(self) -> Path:
@@ -173,14 +174,14 @@ class PartFile:
             )
 
 
-def prove(folder: Path) -> None:
-    """Make a folder if need be, and write and remove a small file there.
+def prove(folder: Path) -> tuple[Path, ...]:
+    """Make a folder if need be, and write and remove a small file there → the folders made.
 
     Raises:
         ConfigurationError: the disk refuses it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        made = make(folder)
         number, name = tempfile.mkstemp(prefix=".wanflow-", suffix=".probe", dir=folder)
         try:
             os.write(number, bytes(_PROBE))
@@ -193,6 +194,7 @@ def prove(folder: Path) -> None:
         raise ConfigurationError(
             f"{folder} can't be written: {reason}; nothing was sent"
         ) from error
+    return made
 
 
 def _opened(folder: Path, stem: str) -> tuple[Path, BinaryIO]:

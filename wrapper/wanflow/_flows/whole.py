@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from wanflow._core.effects import Notify, act
 from wanflow._files import prove
 from wanflow._flows.waiting import about
+from wanflow._folders import unmake
+from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +30,24 @@ def run(
     """Submit, wait and save → the ended task and the files, which are none where `save` is None.
 
     A `folder` that can't be written is told before anything is sent. `on_update` is called with the
-    accepted task first, so that its id is known from then on.
+    accepted task first, so that its id is known from then on. Where no file came to be, no empty
+    folder is left.
     """
-    if folder is not None:
-        yield from act(lambda: prove(folder))
+    made = () if folder is None else (yield from act(lambda: prove(folder)))
+    try:
+        return (yield from _whole(submission, on_update=on_update, wait=wait, save=save))
+    except WanflowError:
+        yield from act(lambda: unmake(made))
+        raise
+
+
+def _whole(
+    submission: Flow[Snapshot],
+    *,
+    on_update: OnUpdate,
+    wait: Callable[[Snapshot], Flow[Snapshot]],
+    save: Callable[[Snapshot], Flow[list[Path]]] | None,
+) -> Flow[tuple[Snapshot, list[Path]]]:
     accepted = yield from submission
     with about(accepted.id):
         if on_update is not None:

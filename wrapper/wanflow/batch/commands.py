@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import sys
 from contextlib import suppress
@@ -17,22 +16,20 @@ import click
 from attrs import field, frozen
 
 from wanflow.async_client import AsyncClient
-from wanflow.batch.prices import Verdict
+from wanflow.batch.parting import INTERRUPTED, again, say_end
 from wanflow.batch.progress import Lines, Screen, to_stderr
 from wanflow.batch.reading import Form, read_csv, read_jsonl
 from wanflow.batch.report import facts_of
 from wanflow.batch.terms import DEFAULT_IN_FLIGHT, Stop
 from wanflow.cli.connection import Connection
 from wanflow.cli.options import connection_options, out_option, timeout_option
-from wanflow.cli.prose import one_line, printable
 from wanflow.cli.record import ledger_option, open_ledger, prompts_option
 from wanflow.cli.words import Words
 from wanflow.errors import InvalidRequest, WanflowError
-from wanflow.ledger.commands import UNDONE
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from wanflow.batch.item import Outcome
     from wanflow.batch.line import Fault, Line
@@ -41,9 +38,6 @@ if TYPE_CHECKING:
     from wanflow.ledger import Ledger
 
 _READERS = {"jsonl": read_jsonl, "csv": read_csv}
-_INTERRUPTED = 130
-_ROWS = 20
-_CEILING = "--max-credits"
 
 
 def _template(word: str) -> tuple[str, str]:
@@ -115,9 +109,9 @@ def batch(**options: Any) -> int:
         with job.progress:
             report = anyio.run(job.run, lines)
     if report is None:
-        to_stderr(f"stopped; this takes it up again:\n  {_again()}")
-        return _INTERRUPTED
-    return _end(report, stopped=job.stop.asked, as_json=options["as_json"])
+        to_stderr(f"stopped; this takes it up again:\n  {again()}")
+        return INTERRUPTED
+    return say_end(report, stopped=job.stop.asked, as_json=options["as_json"])
 
 
 @frozen
@@ -170,8 +164,10 @@ class _Job:
         click.echo(json.dumps({"event": "job", **facts_of(outcome)}))
 
     def _tell_paths(self, outcome: Outcome) -> None:
+        folder = Path(self.options["out"])
         for file in outcome.files:
-            self.progress.path(str(file.path))
+            inside = file.path.parent == folder.absolute()
+            self.progress.path(str(folder / file.path.name if inside else file.path))
 
     async def _heed_signals(self, scope: anyio.CancelScope) -> None:
         """Begin nothing more after the first Ctrl-C, and leave at once after the second."""
@@ -207,46 +203,3 @@ def _read(options: Mapping[str, Any]) -> list[Line | Fault]:
 def _progress(*, as_json: bool) -> Progress:
     lively = not as_json and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return Screen() if lively and find_spec("rich") else Lines(to_stderr)
-
-
-def _end(report: Report, *, stopped: bool, as_json: bool) -> int:
-    if as_json:
-        facts = {name: fact for name, fact in report.facts().items() if name != "jobs"}
-        click.echo(json.dumps({"event": "report", **facts}))
-    rows = list(report.rows())
-    for line, end, where, reason in rows[:_ROWS]:
-        to_stderr(f"line {line:>5}  {end:9}  {one_line(f'{where}  {reason}')}")
-    if len(rows) > _ROWS:
-        to_stderr(f"… and {len(rows) - _ROWS} more in the report")
-    counts = ", ".join(f"{count} {end}" for end, count in report.counts.items())
-    why = f"; {report.stopped}" if report.stopped else ""
-    to_stderr(printable(f"{counts}; {report.spent:g} credits{why}"))
-    pages = f"{report.folder / 'report.json'}  {report.folder / 'index.html'}"
-    to_stderr(printable(report.trouble or pages))
-    for line in _hints(report):
-        to_stderr(line)
-    if report.complete and not report.trouble:
-        return 0
-    return _INTERRUPTED if stopped else UNDONE
-
-
-def _hints(report: Report) -> Iterator[str]:
-    """Say which command goes on, with what has to be changed in it to get further."""
-    if report.stopped == Verdict.STOP.value:
-        yield f"this takes up what isn't done, with a higher ceiling:\n  {_again(_CEILING, 'MORE')}"
-    elif report.open:
-        yield f"this takes up what isn't done:\n  {_again()}"
-    if report.retries:
-        again = _again("--retries", str(report.retries))
-        yield f"this submits failed tasks again, at their price, where that may help:\n  {again}"
-
-
-def _again(option: str | None = None, value: str = "") -> str:
-    """Return the command that was given, an option of it with another value."""
-    words = list(sys.argv[1:])
-    if option is not None:
-        words = [word for word in words if not word.startswith(f"{option}=")]
-        while option in words:
-            del words[words.index(option) : words.index(option) + 2]
-        words += [option, value]
-    return printable(shlex.join(["wanflow", *words]))

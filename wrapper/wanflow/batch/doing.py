@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from wanflow import errors
 from wanflow._core.effects import act, now
@@ -20,7 +21,7 @@ from wanflow.batch.terms import DEFAULT_IN_FLIGHT, Stop, Terms
 from wanflow.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
     from os import PathLike
     from typing import Any
 
@@ -81,8 +82,20 @@ def make_terms(
         raise errors.ConfigurationError(str(error.args[0])) from None
 
 
-def _lines(work: Work, given: Iterable[Mapping[str, Any] | Line | Fault]) -> Iterator[Line | Fault]:
-    """Number jobs that are no lines yet; each may have a `key` beside its parameters."""
+def _lines(work: Work, given: object) -> Iterator[Line | Fault]:
+    """Number jobs that are no lines yet; each may have a `key` beside its parameters.
+
+    Raises:
+        InvalidRequest: it is one job, or something else that isn't many.
+    """
+    kind: type[object] = type(given)
+    if issubclass(kind, str | bytes | Mapping) or not issubclass(kind, Iterable):
+        raise errors.InvalidRequest(f"a batch is a list of jobs (got {kind.__name__})")
     form = Form(work.catalog)
-    for number, job in enumerate(given, 1):
-        yield job if isinstance(job, Line | Fault) else make_line(number, job, form)
+    for number, job in enumerate(cast("Iterable[object]", given), 1):
+        if isinstance(job, Line | Fault):
+            yield job
+        elif isinstance(job, Mapping):
+            yield make_line(number, cast("Mapping[str, Any]", job), form)
+        else:
+            yield Fault(number, f"a job is a dict of parameters (got {type(job).__name__})")

@@ -11,11 +11,15 @@ from wanflow.errors import InvalidRequest
 
 @frozen
 class Line:
-    """One line of a batch: its number (from 1), the request, and the user's key for the job."""
+    """One line of a batch: its number (from 1), the request, and the user's key for the job.
+
+    `faults` is what was wrong with it before it became a request, which is checked all the same.
+    """
 
     number: int
     body: dict[str, Any] = field(repr=False)
     key: str | None = None
+    faults: tuple[str, ...] = ()
 
 
 @frozen

@@ -68,10 +68,12 @@ def plan(
 def _planned(
     checker: Checker, line: Line, folder: Path, twins: Counter[str]
 ) -> Planned | list[Fault]:
+    said, order = list(line.faults), None
     try:
         order = checker.order(line.body, {})
     except InvalidRequest as error:
-        said = [violation.message for violation in error.violations] or [str(error)]
+        said += [violation.message for violation in error.violations] or [str(error)]
+    if said or order is None:
         # A line is the request and nothing beside it.
         return [Fault(line.number, message.removesuffix(ALL_THE_SAME)) for message in said]
     content = order.request.content or b""

@@ -77,21 +77,27 @@ def read_csv(text: Iterable[str], form: Form) -> Iterator[Line | Fault]:
         yield Fault(reader.line_num, f"it is not CSV: {error}")
 
 
-def make_line(number: int, found: Mapping[str, Any], form: Form) -> Line | Fault:
+def make_line(number: int, found: Mapping[str, Any], form: Form) -> Line:
     """Make a line of members that have the types of the parameters."""
     body = {name: value for name, value in found.items() if name != KEY and value is not None}
     if form.model is not None:
         body.setdefault("model", form.model)
     known = _parameters(form, body)
-    try:
-        made = {name: _filled(template, found) for name, template in form.templates.items()}
-    except KeyError as error:
-        return Fault(number, f"a template needs {error.args[0]}, which the line doesn't have")
+    made = {name: _filled(template, found) for name, template in form.templates.items()}
     kept = {name: value for name, value in body.items() if not _is_column(name, form, known)}
     key = found.get(KEY)
+    faults = tuple(_faults(found, form))
+    return Line(number, {**kept, **made}, key if isinstance(key, str) else None, faults)
+
+
+def _faults(found: Mapping[str, Any], form: Form) -> Iterator[str]:
+    """Find what is wrong with a line beside its request."""
+    for column in sorted(form.columns):
+        if found.get(column) is None:
+            yield f"a template needs {column}, which the line doesn't have"
+    key = found.get(KEY)
     if key is not None and not _is_key(key):
-        return Fault(number, f"key must be a text of 1 to {_LONGEST_KEY} printable characters")
-    return Line(number, {**kept, **made}, key)
+        yield f"key must be a text of 1 to {_LONGEST_KEY} printable characters"
 
 
 def _line_of_row(number: int, row: Mapping[str | Any, Any], form: Form) -> Line | Fault:
@@ -99,24 +105,19 @@ def _line_of_row(number: int, row: Mapping[str | Any, Any], form: Form) -> Line 
         return Fault(number, "it has more or fewer cells than the head")
     cells = {name: cell for name, cell in row.items() if cell != ""}
     known = _parameters(form, {"model": cells.get("model", form.model)})
-    try:
-        typed = {name: _typed(name, cell, known.get(name)) for name, cell in cells.items()}
-    except ValueError as error:
-        return Fault(number, str(error))
+    typed = {name: _typed(cell, known.get(name)) for name, cell in cells.items()}
     return make_line(number, typed, form)
 
 
-def _typed(name: str, cell: str, schema: Mapping[str, Any] | None) -> Any:
-    """Read a cell as its parameter's type."""
+def _typed(cell: str, schema: Mapping[str, Any] | None) -> Any:
+    """Read a cell as its parameter's type; one that can't be stays a text, and fails the check."""
     kind = (schema or {}).get("type", "string")
     if kind == "string":
         return cell
     try:
         return json.loads(cell)
     except ValueError:
-        if kind == "array":
-            return [cell]
-        raise ValueError(f"{name} must be of type {kind}, and {cell[:40]!r} is not") from None
+        return [cell] if kind == "array" else cell
 
 
 def _parameters(form: Form, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -130,8 +131,11 @@ def _is_column(name: str, form: Form, known: Mapping[str, Any]) -> bool:
 
 
 def _filled(template: str, columns: Mapping[str, Any]) -> str:
-    """Put columns into a template; nothing of a column is taken for a template again."""
-    return _PLACE.sub(lambda place: str(columns[place[1]]), template)
+    """Put columns into a template; nothing of a column is taken for a template again.
+
+    A column that isn't there stays as it is written: the line has a fault, and goes nowhere.
+    """
+    return _PLACE.sub(lambda place: str(columns.get(place[1], place[0])), template)
 
 
 def _is_key(key: object) -> bool:

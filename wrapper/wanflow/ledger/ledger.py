@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import time
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from wanflow._core.recorder import File
 from wanflow.ledger.encounter import digest_of, meet
+from wanflow.ledger.entries import absolute, file_of, seen_of, short, without_prompts
 from wanflow.ledger.job import LINK_LIFE, Job, State
 from wanflow.ledger.left import Left, left_of
 from wanflow.ledger.location import default_path
 from wanflow.ledger.sqlite_store import SqliteStore
 from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
-from wanflow.ledger.usage import credits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from os import PathLike
 
-    from wanflow._core.recorder import Intent
+    from wanflow._core.recorder import File, Intent
     from wanflow._core.snapshot import Snapshot
 
-_LONGEST_REASON = 500
-_CHUNK = 64 * 1024
 _NOT_HELD = Path()
 
 # The states in which a job takes what is told of it.
@@ -136,11 +132,11 @@ class Ledger:
                 "name": intent.name,
                 "attempt": intent.attempt,
                 "model": intent.model,
-                "body": intent.body if self._keep_prompts else _without_prompts(intent.body),
+                "body": intent.body if self._keep_prompts else without_prompts(intent.body),
                 "abridged": not self._keep_prompts,
                 "digest": digest_of(intent.key, intent.content),
                 "state": State.INTENT,
-                "folder": _absolute(intent.folder),
+                "folder": absolute(intent.folder),
                 "intended": time.time(),
             }
         )
@@ -157,24 +153,24 @@ class Ledger:
             "accepted": time.time(),
             "reason": None,
             "held": hold,
-            **_seen(snapshot),
+            **seen_of(snapshot),
         }
         self._store.change(ByKey(key), changes, durable=True)
         intent = self._begun.pop(key, None)
         if hold and intent is not None:
-            self._held[ByTask(intent.server, snapshot.id)] = _absolute(intent.folder)
+            self._held[ByTask(intent.server, snapshot.id)] = absolute(intent.folder)
 
     def refused(self, key: str, reason: str) -> None:
         """Keep that a submission was provably not accepted."""
         self._begun.pop(key, None)
-        changes = {"state": State.REFUSED, "reason": _short(reason), "held": False}
+        changes = {"state": State.REFUSED, "reason": short(reason), "held": False}
         if not self._store.change(ByKey(key), changes, only=_INTENT, durable=True):
             self._store.note(ByKey(key), {"held": False})
 
     def uncertain(self, key: str, reason: str) -> None:
         """Note that a submission's answer was lost."""
         self._begun.pop(key, None)
-        changes = {"state": State.UNCERTAIN, "reason": _short(reason), "held": False}
+        changes = {"state": State.UNCERTAIN, "reason": short(reason), "held": False}
         self._store.note(ByKey(key), changes, only=_IN_DOUBT)
 
     def at_hand(self, server: str, task_id: str, folder: Path | None = None) -> bool:
@@ -191,7 +187,7 @@ class Ledger:
 
     def seen(self, server: str, snapshot: Snapshot) -> None:
         """Note a look at a task."""
-        changes = {"state": State.ACCEPTED, "reason": None, **_seen(snapshot)}
+        changes = {"state": State.ACCEPTED, "reason": None, **seen_of(snapshot)}
         self._store.note(ByTask(server, snapshot.id), changes, only=_ALIVE)
 
     def ended(self, server: str, snapshot: Snapshot) -> None:
@@ -200,10 +196,10 @@ class Ledger:
         changes = {
             "state": State.FAILED if failure else State.COMPLETED,
             "code": failure.code if failure else None,
-            "reason": _short(failure.message) if failure else None,
+            "reason": short(failure.message) if failure else None,
             "links": snapshot.results,
             "ended": time.time(),
-            **_seen(snapshot),
+            **seen_of(snapshot),
         }
         task = ByTask(server, snapshot.id)
         if self._held.get(task) is not None and failure is None:
@@ -214,7 +210,7 @@ class Ledger:
 
     def lost(self, server: str, task_id: str, reason: str) -> None:
         """Keep that a task's files can't be had any more."""
-        changes = {"state": State.LOST, "reason": _short(reason), "held": False}
+        changes = {"state": State.LOST, "reason": short(reason), "held": False}
         self._store.change(ByTask(server, task_id), changes, only=_UNFINISHED)
 
     def missing(self, server: str, task_id: str, reason: str) -> None:
@@ -224,7 +220,7 @@ class Ledger:
         if job is None or job.forgotten(time.time()):
             self.lost(server, task_id, reason)
         else:
-            changes = {"reason": _short(reason), "held": False}
+            changes = {"reason": short(reason), "held": False}
             self._store.change(task, changes, only=_UNFINISHED)
 
     def saving(self, server: str, task_id: str, folder: Path) -> None:
@@ -237,7 +233,7 @@ class Ledger:
 
     def saved(self, server: str, task_id: str, paths: list[Path]) -> tuple[File, ...]:
         """Keep the files of a task, all of them on disk; its links are no longer needed."""
-        files = tuple(_file(place, path.absolute()) for place, path in enumerate(paths))
+        files = tuple(file_of(place, path.absolute()) for place, path in enumerate(paths))
         changes = {"state": State.SAVED, "links": (), "reason": None, "held": False}
         self._store.change(ByTask(server, task_id), changes, files=files)
         self._held.pop(ByTask(server, task_id), None)
@@ -248,44 +244,3 @@ class Ledger:
         task = ByTask(server, task_id)
         if self._held.pop(task, _NOT_HELD) is not _NOT_HELD:
             self._store.note(task, {"held": False})
-
-
-def _seen(snapshot: Snapshot) -> dict[str, Any]:
-    """Return what a look tells; what it doesn't tell stays as it was."""
-    told = {
-        "status": snapshot.status or None,
-        "progress": snapshot.progress,
-        "created": snapshot.created,
-        "model": snapshot.model,
-        "credits": credits_of(snapshot.usage),
-    }
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _file(place: int, path: Path) -> File:
-    digest, size = sha256(), 0
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return File(place, path, size, digest.hexdigest())
-
-
-def _absolute(folder: Path | None) -> Path | None:
-    return None if folder is None else folder.absolute()
-
-
-def _short(reason: str) -> str:
-    return reason[:_LONGEST_REASON]
-
-
-def _without_prompts(body: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in body.items() if not _is_prompt(name, value)}
-    return {
-        name: _without_prompts(value) if isinstance(value, dict) else value  # pyright: ignore[reportUnknownArgumentType]
-        for name, value in kept.items()
-    }
-
-
-def _is_prompt(name: str, value: object) -> bool:
-    return isinstance(value, str) and "prompt" in name.lower()

@@ -1,0 +1,37 @@
+"""Folders that are made for files, and taken away again where no file came to be."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+T = TypeVar("T")
+
+
+def make(folder: Path) -> tuple[Path, ...]:
+    """Make a folder with its parents if need be → those that were made, the deepest first."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return tuple(missing)
+
+
+def inside(folder: Path, opening: Callable[[], T]) -> tuple[T, tuple[Path, ...]]:
+    """Open something in a folder, which is made if need be → that, and the folders made."""
+    made = make(folder)
+    try:
+        return opening(), made
+    except FileNotFoundError:
+        # Somebody else, who had made it and came to nothing, took it away just now.
+        made = make(folder) or made
+        return opening(), made
+
+
+def unmake(made: tuple[Path, ...]) -> None:
+    """Take folders away that are still empty."""
+    with suppress(OSError):
+        for folder in made:
+            folder.rmdir()

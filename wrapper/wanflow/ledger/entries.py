@@ -1,0 +1,63 @@
+"""What the ledger writes of what it is told: a look, a file, a request, a reason."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from wanflow._core.recorder import File
+from wanflow.ledger.usage import credits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wanflow._core.snapshot import Snapshot
+
+_LONGEST_REASON = 500
+_CHUNK = 64 * 1024
+
+
+def seen_of(snapshot: Snapshot) -> dict[str, Any]:
+    """Return what a look tells; what it doesn't tell stays as it was."""
+    told = {
+        "status": snapshot.status or None,
+        "progress": snapshot.progress,
+        "created": snapshot.created,
+        "model": snapshot.model,
+        "credits": credits_of(snapshot.usage),
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def file_of(place: int, path: Path) -> File:
+    """Read a file that is on disk, for its size and digest."""
+    digest, size = sha256(), 0
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return File(place, path, size, digest.hexdigest())
+
+
+def absolute(folder: Path | None) -> Path | None:
+    """Return where a folder is, whatever folder the process is in."""
+    return None if folder is None else folder.absolute()
+
+
+def short(reason: str) -> str:
+    """Return as much of a reason as is kept."""
+    return reason[:_LONGEST_REASON]
+
+
+def without_prompts(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave the prompts out of a request, wherever they are in it."""
+    kept = {name: value for name, value in body.items() if not _is_prompt(name, value)}
+    return {
+        name: without_prompts(value) if isinstance(value, dict) else value  # pyright: ignore[reportUnknownArgumentType]
+        for name, value in kept.items()
+    }
+
+
+def _is_prompt(name: str, value: object) -> bool:
+    return isinstance(value, str) and "prompt" in name.lower()
