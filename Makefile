@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Each one sets up .venv by itself, and running it twice changes nothing.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check specs generate regenerate drift contract mutants clean-seeds crash mock bench build lock clean
+.PHONY: help set-up demo test check lint mypy pyright imports specs generate regenerate drift contract mutants clean-seeds crash mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,13 +13,22 @@ demo: set-up ## generate with every model against the bundled mock; files land i
 	@$(PY) -m wanflow.demo
 
 test: check ## check, then the tests: what CI runs
-	@$(PY) -m pytest -n 2 -m "not full" contract_tests
+	@$(PY) -m pytest -n 3 --dist worksteal -m "not full" contract_tests
 
-check: set-up drift ## formatting, lint, types, import directions, drift of generated files
+check: set-up ## formatting, lint, types, import directions, drift of generated files
+	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint
+
+lint: set-up ## formatting and lint, by ruff
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+
+mypy: set-up ## types, by mypy
 	@$(PY) -m mypy
+
+pyright: set-up ## types, by pyright
 	@$(PY) -m pyright
+
+imports: set-up ## import directions
 	@.venv/bin/lint-imports --no-logo --no-cache
 
 specs: set-up ## merge specs/sources into specs/openapi.yaml, with its proofs

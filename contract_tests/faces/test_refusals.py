@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -142,6 +143,10 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["callback_url", "127.0.0.1"],
     ),
     "what JSON can't say": (GOOD | {"prompt": b"x"}, ["prompt can't be written as JSON", "bytes"]),
+    "what JSON can't say, in a list": (
+        GOOD | {"image_urls": ["https://a.example/a.png", b"x"]},
+        ["image_urls[1] can't be written as JSON"],
+    ),
     "half a character": (GOOD | {"prompt": "\ud800"}, ["prompt can't be written as JSON"]),
     "a number that JSON can't say": (GOOD | {"duration": float("nan")}, ["duration"]),
 }
@@ -159,6 +164,30 @@ def test_a_bad_request_is_refused_before_it_is_sent(
         colour.do(client.submit, request_)
     assert all(words in str(caught.value) for words in said), caught.value
     assert isinstance(caught.value, ValueError)
+
+
+def test_what_is_wrong_with_a_value_is_said_once(colour: Any) -> None:
+    """What may stand in its place says what type it has; both rules are among the violations."""
+    client = colour.client(
+        api_key="k", base_url="http://api.example", transport=httpx.MockTransport(silent)
+    )
+    with pytest.raises(errors.InvalidRequest) as caught:
+        colour.do(client.submit, GOOD | {"duration": "5"})
+    assert str(caught.value).count("duration must") == 1
+    assert str(caught.value).startswith(f"{MODEL.name}: duration must be one of")
+    assert {violation.rule for violation in caught.value.violations} == {"type", "enum"}
+
+
+def test_a_path_where_a_list_is_due_is_said_to_be_one(colour: Any) -> None:
+    """And how the list of it is written."""
+    client = colour.client(
+        api_key="k", base_url="http://api.example", transport=httpx.MockTransport(silent)
+    )
+    listed = next(one for one in CATALOG.models.values() if "image_urls" in one.required)
+    body = request_of(listed.operation_id) | {"image_urls": Path("a.png")}
+    with pytest.raises(errors.InvalidRequest, match="must be a list") as caught:
+        colour.do(client.submit, body)
+    assert "image_urls=[Path('a.png')]" in str(caught.value)
 
 
 def test_all_that_is_wrong_is_said_at_once(colour: Any) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from wanflow._core.discriminate import stray_parameters
 from wanflow._core.writable import unwritable
 from wanflow.errors import InvalidRequest
+from wanflow.spec.violation import Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from wanflow.spec.catalog import Model
     from wanflow.spec.rules import Rules
-    from wanflow.spec.violation import Violation
 
 UPLOADER = "; a local file needs a client made with uploader=…"
 """What ends the sentence on a path where a link is wanted."""
@@ -27,7 +28,16 @@ def check_request(rules: Rules, model: Model, body: Mapping[str, Any]) -> None:
     """
     strays = stray_parameters(rules.catalog, model, body)
     # What JSON can't say, a schema can't judge.
-    refuse(model.name, strays + (list(unwritable(body)) or rules.violations(model, body)))
+    unsaid = list(_lone_paths(model, body)) or list(unwritable(body))
+    refuse(model.name, strays + (unsaid or rules.violations(model, body)))
+
+
+def _lone_paths(model: Model, body: Mapping[str, Any]) -> Iterator[Violation]:
+    for name, rule in model.parameters.items():
+        path = body.get(name)
+        if isinstance(path, PathLike) and rule.get("type") == "array":
+            message = f"{name} must be a list, of one file too: {name}=[Path({str(path)!r})]"
+            yield Violation(f"/{name}", "type", message, repr(path))
 
 
 def refuse(model: str, found: list[Violation]) -> None:
@@ -38,13 +48,20 @@ def refuse(model: str, found: list[Violation]) -> None:
     """
     if not found:
         return
-    lines = [_line(violation) for violation in found]
+    lines = [_line(violation) for violation in found if not _said_better(violation, found)]
     if len(lines) == 1:
         text = f"{model}: {lines[0]}"
     else:
         rules = "\n".join(f"  - {line}" for line in lines)
         text = f"{model}: {len(lines)} rules are broken:\n{rules}"
     raise InvalidRequest(text, violations=tuple(found))
+
+
+def _said_better(violation: Violation, found: list[Violation]) -> bool:
+    """Tell whether what may stand in its place is listed, which says what type it has."""
+    return violation.rule == "type" and any(
+        other.pointer == violation.pointer and other.rule == "enum" for other in found
+    )
 
 
 def _line(violation: Violation) -> str:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow.spec.document import is_array, is_object
-from wanflow.spec.violation import Violation
+from wanflow.spec.violation import Violation, name_of, pointer_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 _DEEPEST = 64
 
 
-def unwritable(value: Any, pointer: str = "", depth: int = 0) -> Iterator[Violation]:
+def unwritable(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Violation]:
     """List what of a value JSON has no words for."""
-    reason = _why_not(value, depth)
+    reason = _why_not(value, len(path))
     if reason is not None:
-        name = pointer[1:] or "the request"
-        yield Violation(pointer, "type", f"{name} can't be written as JSON: {reason}", repr(value))
+        message = f"{name_of(path)} can't be written as JSON: {reason}"
+        yield Violation(pointer_to(path), "type", message, repr(value))
         return
-    for name, entry in _entries(value):
-        part = name.replace("~", "~0").replace("/", "~1")
-        yield from unwritable(entry, f"{pointer}/{part}", depth + 1)
+    for part, entry in _entries(value):
+        yield from unwritable(entry, (*path, part))
 
 
 def _why_not(value: Any, depth: int) -> str | None:
@@ -46,13 +45,12 @@ def _why_no_names(value: Any) -> str | None:
     return f"it has the name {strange[0]!r}" if strange else None
 
 
-def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+def _entries(value: Any) -> Iterator[tuple[str | int, Any]]:
     if is_object(value):
         yield from value.items()
         return
     listed = is_array(value) or isinstance(value, tuple)
-    for index, entry in enumerate(cast("list[Any]", value) if listed else ()):
-        yield str(index), entry
+    yield from enumerate(cast("list[Any]", value) if listed else ())
 
 
 def _encodes(text: str) -> bool:

@@ -12,7 +12,8 @@ from wanflow._core import pacing
 from wanflow._core.callbacks import steady
 from wanflow._core.effects import Done, Emit, Rung, Start, alone, draw, join, now
 from wanflow._core.failure import task_failed
-from wanflow._flows.waiting import about, about_all, look, tell, timed_out
+from wanflow._flows.naming import about, about_all
+from wanflow._flows.waiting import look, tell, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -23,7 +23,7 @@ from wanflow._core.download import (
 from wanflow._core.effects import Done, Fault, Fetch, Start, act, draw, join, now, sleep
 from wanflow._core.retry import backoff
 from wanflow._files import PartFile
-from wanflow._flows.waiting import about
+from wanflow._flows.naming import about
 
 if TYPE_CHECKING:
     from collections.abc import Callable

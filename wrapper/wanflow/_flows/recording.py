@@ -11,7 +11,7 @@ from wanflow import errors
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.waiting import about
+from wanflow._flows.naming import about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from wanflow import errors
 from wanflow._core import answer, retry
 from wanflow._core.effects import Fault, alone, draw, now, send, sleep
 from wanflow._core.snapshot import Snapshot, read_snapshot
-from wanflow._flows.waiting import about
+from wanflow._flows.naming import about
 from wanflow._log import log
 
 if TYPE_CHECKING:

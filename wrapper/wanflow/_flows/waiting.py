@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,11 +14,11 @@ from wanflow._core.failure import task_failed
 from wanflow._core.pacing import Track
 from wanflow._core.script import Script
 from wanflow._core.snapshot import Snapshot, read_snapshot
+from wanflow._flows.naming import about
 from wanflow._log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable
 
     from wanflow._core.budget import Budget
     from wanflow._core.effects import Effect, Flow, Instant, Request
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 # These end a wait: what they say of the key, the account or the id will not change by itself.
 _FINAL = frozenset({400, 401, 402, 403, 404})
 _TOO_MANY = 429
-# So many ids are written out where a wait for many is broken off.
-_NAMED = 20
 
 
 @frozen
@@ -156,46 +153,6 @@ def _pass_on(script: Script[Snapshot], effect: Effect) -> Flow[None]:
         script.fail(error)
     else:
         script.go_on(outcome)
-
-
-@frozen
-class _About:
-    task_id: str
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, GeneratorExit):
-            return
-        if getattr(error, "task_id", None) is None:
-            error.task_id = self.task_id  # type: ignore[attr-defined]
-        if not isinstance(error, errors.WanflowError):
-            error.add_note(f"client.task({self.task_id!r}) takes the task up again")
-
-
-def about(task_id: str) -> AbstractContextManager[None]:
-    """See to it that whatever is raised inside names the task, and how to take it up again."""
-    return _About(task_id)
-
-
-@contextmanager
-def about_all(waiting: Collection[str]) -> Generator[None]:
-    """See to it that whatever is raised inside has `task_ids`: those that had not ended by then."""
-    try:
-        yield
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        left = tuple(waiting)
-        error.task_ids = left  # type: ignore[attr-defined]
-        if left and not isinstance(error, errors.WanflowError):
-            shown = ", ".join(left[:_NAMED]) + (", …" if len(left) > _NAMED else "")
-            error.add_note(
-                f"tasks that had not ended: {shown}; client.wait_all(error.task_ids) takes them "
-                "up again"
-            )
-        raise
 
 
 def look(question: Question) -> Flow[Look]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wanflow._core.effects import Notify, act
 from wanflow._files import prove
-from wanflow._flows.waiting import about
+from wanflow._flows.naming import about
 from wanflow._folders import unmake
 from wanflow.errors import WanflowError
 

@@ -12,7 +12,7 @@ from attrs import frozen
 from wanflow.spec.catalog import Catalog, Model, packaged_catalog
 from wanflow.spec.document import pointer
 from wanflow.spec.keywords import KEYWORDS, RESTS_ON
-from wanflow.spec.violation import Violation
+from wanflow.spec.violation import Violation, name_of, pointer_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,11 +59,11 @@ class Rules:
         path = list(error.instance_path)
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
             path.append(error.kind.property)
-        parent = pointer(self.catalog.document, _pointer(error.schema_path[:-1]))
+        parent = pointer(self.catalog.document, pointer_to(error.schema_path[:-1]))
         return Violation(
-            pointer=_pointer(path),
+            pointer=pointer_to(path),
             rule=rule,
-            message=f"{_name(path)} {_complaint(error)}",
+            message=f"{name_of(path)} {_complaint(error)}",
             value=error.instance,
             sentence=_sentence(parent, rule),
         )
@@ -78,17 +78,6 @@ def packaged_rules() -> Rules:
 def _sentence(parent: Any, rule: str) -> str | None:
     sentences: dict[str, str] = parent.get(RESTS_ON, {})
     return sentences.get(rule)
-
-
-def _pointer(path: list[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def _name(path: list[str | int]) -> str:
-    if not path:
-        return "the request"
-    first, *rest = (str(part) if isinstance(part, str) else f"[{part}]" for part in path)
-    return first + "".join(part if part.startswith("[") else f".{part}" for part in rest)
 
 
 def _complaint(error: jsonschema_rs.ValidationError) -> str:
