@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os import PathLike
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from wanflow._core.discriminate import stray_parameters
@@ -35,7 +35,7 @@ def check_request(rules: Rules, model: Model, body: Mapping[str, Any]) -> None:
 def _lone_paths(model: Model, body: Mapping[str, Any]) -> Iterator[Violation]:
     for name, rule in model.parameters.items():
         path = body.get(name)
-        if isinstance(path, PathLike) and rule.get("type") == "array":
+        if isinstance(path, PurePath) and rule.get("type") == "array":
             message = f"{name} must be a list, of one file too: {name}=[Path({str(path)!r})]"
             yield Violation(f"/{name}", "type", message, repr(path))
 
