@@ -8,7 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contract_tests.mutants import by_hand_answers, by_hand_callbacks, by_hand_states, mechanical
+from contract_tests.mutants import (
+    by_hand_answers,
+    by_hand_callbacks,
+    by_hand_dealings,
+    by_hand_states,
+    mechanical,
+)
 from contract_tests.mutants.mutant import MUTANTS, VERSION
 from contract_tests.mutants.plain import killed_plainly, sampled
 from contract_tests.mutants.report import page
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "mutants.md"
-assert all((by_hand_answers, by_hand_states, by_hand_callbacks))
+assert all((by_hand_answers, by_hand_states, by_hand_callbacks, by_hand_dealings))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ import pytest
 from contract_tests.mutants import (
     by_hand_answers,
     by_hand_callbacks,
+    by_hand_dealings,
     by_hand_states,
     mechanical,
 )
@@ -19,7 +20,7 @@ from contract_tests.mutants.trial import Outcome, tried
 from contract_tests.mutants.witness import SCRIPTS, shows
 
 BY_HAND = dict(MUTANTS)
-assert all((by_hand_answers, by_hand_callbacks, by_hand_states))
+assert all((by_hand_answers, by_hand_callbacks, by_hand_dealings, by_hand_states))
 WHOLE = Mutant("whole", "status", "Nothing is wrong.", "submit")
 FAULTS = ("submit-200-201", "any-account-sees", "result-lost", "callback-twice")
 
