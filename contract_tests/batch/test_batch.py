@@ -14,6 +14,7 @@ from attrs import evolve
 from wanflow import Client, errors
 from wanflow.batch import End, InvalidBatch, Stop
 from wanflow.batch.reading import Form, read_csv
+from wanflow.batch.sheet import sheet_of
 from wanflow.ledger import Ledger, State
 from wanflow.spec.catalog import packaged_catalog
 
@@ -322,6 +323,22 @@ def test_the_report_and_the_sheet_lie_beside_the_files(do: Doer, model: str) -> 
     assert "<script" not in page
     assert "onerror=y>" not in page
     assert report.outcomes[0].files[0].path.name in page
+
+
+def test_the_sheet_links_to_every_file_and_has_a_name(
+    do: Doer, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Films and what can't be shown have a link, too; the folder that one is in has its name."""
+    monkeypatch.chdir(tmp_path)
+    report = do(jobs_of(model, "x"), out=".")
+    (outcome,) = report.outcomes
+    files = [
+        evolve(outcome.files[0], path=tmp_path / f"a b.{kind}") for kind in ("png", "mp4", "x")
+    ]
+    page = sheet_of(evolve(report, outcomes=(evolve(outcome, files=tuple(files)),)))
+    for kind in ("png", "mp4", "x"):
+        assert page.count(f'<a href="a%20b.{kind}">') == 1
+    assert f"<h1>{tmp_path.name}</h1>" in page
 
 
 def test_a_batch_needs_a_ledger(server: MockServer, api_key: str, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ figure { margin: 0; border: 1px solid #8885; border-radius: .5rem; overflow: hid
 img, video { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #8882 }
 figcaption { padding: .6rem .8rem; overflow-wrap: anywhere }
 figcaption small { opacity: .75 } .failed, .uncertain { color: #b3261e } p { margin: .3rem 0 }
+.file { padding: 0 .8rem; overflow-wrap: anywhere }
 @media (prefers-color-scheme: dark) { .failed, .uncertain { color: #f2b8b5 } }
 """
 
@@ -44,13 +45,14 @@ def sheet_of(report: Report) -> str:
     """Return the page."""
     counts = ", ".join(f"{count} {end}" for end, count in report.counts.items())
     head = f"{counts}; {report.spent:g} credits"
+    name = escape(report.folder.resolve().name or str(report.folder))
     figures = "\n".join(_figure(report, outcome) for outcome in report.outcomes)
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{escape(report.folder.name)}</title>\n<style>{_STYLE}</style>\n"
-        f"<h1>{escape(report.folder.name)}</h1>\n<p>{escape(head)}</p>\n"
+        f"<title>{name}</title>\n<style>{_STYLE}</style>\n"
+        f"<h1>{name}</h1>\n<p>{escape(head)}</p>\n"
         f"<main>\n{figures}\n</main>\n</html>\n"
     )
 
@@ -72,8 +74,10 @@ def _figure(report: Report, outcome: Outcome) -> str:
 def _shown(folder: Path, path: Path) -> str:
     link = escape(quote(os.path.relpath(path, folder).replace(os.sep, "/")), quote=True)
     suffix = path.suffix.lower()
+    name = escape(path.name)
+    named = f'<p class="file"><a href="{link}">{name}</a></p>'
     if suffix in _FILMS:
-        return f'<video controls preload="none" src="{link}"></video>'
+        return f'<video controls preload="none" src="{link}"></video>{named}'
     if suffix in _PICTURES:
-        return f'<a href="{link}"><img loading="lazy" alt="" src="{link}"></a>'
-    return f'<p><a href="{link}">{escape(path.name)}</a></p>'
+        return f'<a href="{link}"><img loading="lazy" alt="{name}" src="{link}"></a>'
+    return named
