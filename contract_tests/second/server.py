@@ -17,11 +17,13 @@ import time
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from io import BytesIO
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator
+from PIL import Image
 
 DOCUMENT: dict[str, Any] = json.loads(files("wanflow_client").joinpath("openapi.json").read_text())
 ERRORS = {
@@ -100,15 +102,19 @@ class Server(ThreadingHTTPServer):
             raise Refused(400, error.message, str(next(iter(error.absolute_path), "")) or None)
         rules = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
         for field, value in body.items():
-            rule = rules.get(field, {})
-            if "x-wanflow-pixel-size" in rule and not fits(value, rule["x-wanflow-pixel-size"]):
-                raise Refused(400, "The size is out of bounds", field)
-            if "x-wanflow-public-url" in rule and not is_public(value):
-                raise Refused(400, "The address is not public", field)
-            urls = value if rule.get("type") == "array" else [value]
-            wanted = {rule.get("format"), rule.get("items", {}).get("format")}
-            if "uri" in wanted and not all(URL.match(url) for url in urls):
-                raise Refused(400, "That is no URL", field)
+            self.measure(field, value, rules.get(field, {}))
+
+    def measure(self, field: str, value: Any, rule: dict[str, Any]) -> None:
+        """Refuse a size or an address that is out of bounds."""
+        if "x-wanflow-pixel-size" in rule and not fits(value, rule["x-wanflow-pixel-size"]):
+            raise Refused(400, "The size is out of bounds", field)
+        if "x-wanflow-public-url" in rule and not is_public(value):
+            raise Refused(400, "The address is not public", field)
+        wanted = {rule.get("format"), rule.get("items", {}).get("format")}
+        if "uri" in wanted and not all(
+            map(URL.match, value if isinstance(value, list) else [value])
+        ):
+            raise Refused(400, "That is no URL", field)
 
     def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return what a request costs."""
@@ -122,12 +128,10 @@ class Server(ThreadingHTTPServer):
         known = self.tasks.get(task_id)
         if known is None or known["key"] != key:
             raise Refused(404, "Unknown or expired")
-        done = time.monotonic() - known["at"] > LIFE
-        if not done:
+        if time.monotonic() - known["at"] < LIFE:
             return {**known["task"], "status": "pending", "progress": 0}
-        video = known["task"]["object"].startswith("video")
-        number = 1 if video else int(known["asked"].get("n", 1))
-        ending = "mp4" if video else "png"
+        ending = "mp4" if known["task"]["object"].startswith("video") else "png"
+        number = int(known["asked"].get("n", 1)) if ending == "png" else 1
         links = [f"{self.origin}/files/{task_id}/{i}.{ending}" for i in range(number)]
         more = {"duration": LIFE, "result_data": [{"url": link} for link in links]}
         return {**known["task"], "status": "completed", "progress": 100, "results": links, **more}
@@ -149,45 +153,37 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """Serve a task or a file."""
-        prefix = f"{self.server.base}/v1/tasks/"
-        self.path = self.path.partition("?")[0]
-        if self.path.startswith("/files/"):
-            self.reply(200, *self.server.file(self.path))
-        elif self.path.startswith(prefix):
-            self.answer(lambda: self.server.look(self.key(), self.path[len(prefix) :]))
-        else:
-            self.answer(self.nowhere)
-
-    def do_POST(self) -> None:
-        """Take a submission."""
-        self.path = self.path.partition("?")[0]
+        """Answer a request of any method."""
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        known = self.path in self.server.posts
-        self.answer(lambda: self.submit(content) if known else self.nowhere())
+        self.path = self.path.partition("?")[0]
+        tasks = f"{self.server.base}/v1/tasks/"
+        if self.command == "GET" and self.path.startswith("/files/"):
+            self.reply(200, *self.server.file(self.path))
+        elif self.command == "GET" and self.path.startswith(tasks):
+            self.answer(lambda: self.server.look(self.key(), self.path.removeprefix(tasks)))
+        else:
+            self.answer(lambda: self.submit(content))
 
-    do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = do_TRACE = do_POST  # noqa: N815
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = do_TRACE = do_GET  # noqa: N815
 
     def submit(self, content: bytes) -> dict[str, Any]:
         """Submit what was posted."""
+        if self.path not in self.server.posts:
+            raise Refused(404, "Nothing is here")
         if self.command != "POST":
             raise Refused(405, "Post it")
-        key, kind = self.key(), self.headers.get_content_type()
+        key = self.key()
         try:
             body = json.loads(content)
         except (ValueError, RecursionError):
             raise Refused(400, "Send JSON") from None
-        if kind != "application/json":
+        if self.headers.get_content_type() != "application/json":
             raise Refused(415, "Send JSON")
         return self.server.submit(self.path, key, body)
 
     def key(self) -> str:
         """Return the key of this request."""
         return self.server.account(self.headers.get("Authorization"))
-
-    def nowhere(self) -> dict[str, Any]:
-        """Refuse a path that leads nowhere."""
-        raise Refused(404, "Nothing is here")
 
     def answer(self, work: Any) -> None:
         """Send what some work returns, or why it was refused."""
@@ -231,14 +227,6 @@ def is_public(url: str) -> bool:
 
 def png(width: int, height: int) -> bytes:
     """Draw a black picture."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    pixels = zlib.compress(bytes((width + 7) // 8 + 1) * height)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    )
+    content = BytesIO()
+    Image.new("1", (width, height)).save(content, "PNG")
+    return content.getvalue()
