@@ -45,6 +45,7 @@ def send(target: Target, case: Any) -> Exchange:
     method = ready.method or case.method
     verdict = target.verdict(method, path, headers, content)
     if not target.purse.roomy and verdict is not None and verdict.word is not Word.REFUSED:
+        target.purse.refused += 1
         raise PurseEmpty("chance doesn't spend from a small purse")
     return target.exchange(method, path, headers, content)
 

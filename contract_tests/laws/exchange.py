@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import shlex
+from base64 import b64encode
 from typing import Any, NoReturn
 
 from attrs import field, frozen
@@ -11,7 +14,9 @@ from attrs import field, frozen
 SHOWN = 1500
 SHORTEST = 8
 """Shorter keys than this are words that any text may have."""
-_OWN_KEYS = ("$API_KEY", "$API_KEY2")
+_OWN_KEYS = ("API_KEY", "API_KEY2")
+_INLINE = 2500
+"""A longer body is written into a command packed."""
 _DULL = frozenset({"host", "user-agent", "accept", "accept-encoding", "connection"})
 
 Headers = tuple[tuple[str, str], ...]
@@ -67,22 +72,39 @@ class Exchange:
             return None
 
     def blotted(self, text: str) -> str:
-        """Return a text in which each key is replaced by the name of its variable."""
+        """Return a text in which each key is replaced by what the shell makes it of."""
         for name, secret in zip(_OWN_KEYS, self.secrets, strict=False):
-            text = text.replace(f"Bearer {secret}", f"Bearer {name}")
-            text = text.replace(secret, name) if len(secret) >= SHORTEST else text
+            text = text.replace(f"Bearer {secret}", f"Bearer ${{{name}}}")
+            for guise, shell in guises(secret, name).items():
+                text = text.replace(guise, shell)
         return text
 
     def curl(self) -> str:
         """Return the command that sends the request again, its key in a variable of the shell."""
         parts = ["curl", "-sS", "-i", "-X", self.method]
+        given = {name.lower() for name, _ in self.request_headers}
         for name, value in self.request_headers:
             if name.lower() not in _DULL | {"content-length"}:
-                parts += ["-H", f"{name}: {self.blotted(value)}"]
-        if self.sent:
-            text = self.sent.decode("utf-8", "replace")
-            parts += ["--data-binary", self.blotted(text[:SHOWN])]
-        return " ".join(_quoted(part) for part in [*parts, self.blotted(self.url)])
+                parts += ["-H", f"{name}: {self.blotted(value)}" if value else f"{name};"]
+        if self.sent and "content-type" not in given:
+            parts += ["-H", "content-type:"]  # curl would say that it is a form
+        if set("[]{}") & set(self.url):
+            parts.append("--globoff")
+        if "/." in self.path:
+            parts.append("--path-as-is")
+        quoted = [_quoted(part) for part in parts]
+        return " ".join([*quoted, *self._data(), _quoted(self.blotted(self.url))])
+
+    def _data(self) -> list[str]:
+        """Return how a command sends the body: as text, or packed where that is long or is none."""
+        if not self.sent:
+            return []
+        text = self.blotted(self.sent.decode("utf-8", "replace"))
+        if len(self.sent) <= _INLINE and text.isprintable() and "\ufffd" not in text:
+            return ["--data-raw", _quoted(text)]
+        content = text.encode() if self.blotted(text) != text else self.sent
+        packed = b64encode(gzip.compress(content, mtime=0)).decode()
+        return ["--data-binary", f"@<(base64 -d <<<{packed} | gunzip)"]
 
     def answer(self) -> str:
         """Return the answer as text: status, headers and the beginning of the body."""
@@ -107,9 +129,31 @@ def _of_single_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def guises(secret: str, name: str) -> dict[str, str]:
+    """Return the forms of a key that a run sends, each with how the shell makes it of a variable.
+
+    A key is a key when all but its last sign is there, or when it is spelled otherwise.
+    """
+    if len(secret) < SHORTEST:
+        return {}
+    basic = b64encode(f"{secret}:".encode()).decode()
+    found = {secret: f"${{{name}}}", secret[:-1]: f"${{{name}%?}}"}
+    found.setdefault(secret.swapcase(), f'$(printf %s "${name}" | tr a-zA-Z A-Za-z)')
+    found.setdefault(basic, f'$(printf %s: "${name}" | base64 -w0)')
+    return found
+
+
+_NAMES = "|".join(_OWN_KEYS)
+_SHELL = re.compile(
+    rf'(\$\{{(?:{_NAMES})(?:%\?)?\}}|\$\(printf %s:? "\$(?:{_NAMES})" \| [a-zA-Z0-9 -]+\))'
+)
+
+
 def _quoted(part: str) -> str:
     # A variable has to stay outside of single quotes to be filled in by the shell.
-    if any(key in part for key in _OWN_KEYS):
-        escaped = part.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`")
-        return f'"{escaped}"'
-    return shlex.quote(part)
+    if not _SHELL.search(part):
+        return shlex.quote(part)
+    pieces = _SHELL.split(part)
+    plain = [re.sub(r'([\\"`$])', r"\\\1", piece) for piece in pieces[::2]]
+    shown = [*pieces[1::2], ""]
+    return '"' + "".join(one + two for one, two in zip(plain, shown, strict=True)) + '"'

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from contract_tests.laws.findings import Finding
     from contract_tests.laws.tally import Tally
 
+# What differs between submissions that were too dear.
+_COST = re.compile(r"[0-9.e+]+ credits(?=; )|[0-9.]+(?= of [0-9.e+]+ are spent)")
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -42,8 +45,9 @@ def page(
         *_verdict(tally, findings, outcomes),
         *_findings(findings),
         *_answers(tally),
-        *_table("Ends of tasks", "model and status", tally.endings),
+        *_keywords(tally),
         *_boundaries(tally),
+        *_table("Ends of tasks", "model and status", tally.endings),
         *_skipped(skipped),
     ]
     return (
@@ -60,7 +64,10 @@ def _verdict(
 ) -> Iterator[str]:
     laws = len({one.law for one in findings})
     good = not findings and not outcomes.get("failed")
-    word = "keeps the contract" if good else f"breaks {laws} laws" if laws else "was not judged"
+    far = "" if tally.steered else ", as far as was tested"
+    word = (
+        f"keeps the contract{far}" if good else f"breaks {laws} laws" if laws else "was not judged"
+    )
     yield f'<h1 class="{"good" if good else "bad"}">{escape(tally.base_url)} {word}</h1>'
     yield f"<p>{escape(_dated())}</p>"
     counts = ", ".join(f"{number} {name}" for name, number in sorted(outcomes.items()))
@@ -109,6 +116,16 @@ def _answers(tally: Tally) -> Iterator[str]:
     yield "</table>"
 
 
+def _keywords(tally: Tally) -> Iterator[str]:
+    yield "<h2>Keywords of the requests</h2><table><tr><th>model and field<th>keyword"
+    yield "<th>kept<th>broken</tr>"
+    for field, keyword, kept, broken in tally.tried():
+        kind = "" if kept and broken else ' class="none"'
+        cells = (escape(field), escape(keyword), kept or "never", broken or "never")
+        yield f"<tr{kind}>" + "".join(f"<td>{one}" for one in cells) + "</tr>"
+    yield "</table>"
+
+
 def _boundaries(tally: Tally) -> Iterator[str]:
     rows = defaultdict[str, dict[str, int]](dict)
     for name, number in tally.boundaries.items():
@@ -131,8 +148,11 @@ def _table(title: str, head: str, counts: Mapping[str, int]) -> Iterator[str]:
 
 
 def _skipped(skipped: Mapping[str, int]) -> Iterator[str]:
-    if skipped:
+    reasons = Counter[str]()
+    for reason, number in skipped.items():
+        reasons[_COST.sub("…", reason)] += number
+    if reasons:
         yield "<h2>Not tested</h2><ul>"
-        for reason, number in sorted(skipped.items()):
+        for reason, number in sorted(reasons.items()):
             yield f"<li>{number}: {escape(reason)}</li>"
         yield "</ul>"

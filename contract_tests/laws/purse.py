@@ -107,8 +107,9 @@ class Purse:
         told = None if self.dry else _reserved(receipt)
         cost = self.estimate(body) if told is None else told
         self.pay(cost, held)
-        kind = _kind(body)
-        self._prices[kind] = max(self._prices.get(kind, 0.0), cost / _units(body))
+        if told is not None:
+            kind = _kind(body)
+            self._prices[kind] = max(self._prices.get(kind, 0.0), told / _units(body))
 
     def pay(self, cost: float, held: float) -> None:
         """Book a cost: what was held for it, where no answer came that could tell."""

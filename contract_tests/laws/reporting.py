@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,13 +14,14 @@ from contract_tests.laws.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from contract_tests.laws.target import Target
 
 FINDING = "finding"
 LISTING = "would-be-sent.txt"
 _LAWS = "contract_tests/laws/"
+# Expressions of marks that leave all documented answers to be seen.
+_ALL = frozenset({"", "fast", "not full", "fast or full"})
 
 
 class Reporting:
@@ -36,6 +38,7 @@ class Reporting:
         self.outcomes: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.target: Target | None = None
+        self.incomplete = False
         self._repeated: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
@@ -73,13 +76,24 @@ class Reporting:
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output["contract"] = self.tally.plain()
-        elif self._folder is not None and self.outcomes.total():
+            return
+        if self._is_whole() and self.tally.steered and self.tally.never():
+            self.incomplete = True
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        if self._folder is not None and self.outcomes.total():
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / "report.html"
             if self.tally.dry:
                 listed = "\n".join(self.tally.listing) + "\n"
                 (self._folder / LISTING).write_text(blotted(listed, self._keys()), "utf-8")
             path.write_text(page(self.tally, self.findings, self.outcomes, self.skipped), "utf-8")
+
+    def _is_whole(self) -> bool:
+        """Tell whether a run had all laws of answers to try, and tried them."""
+        option = self._config.option
+        chosen = option.keyword or getattr(option, "lf", False) or option.markexpr not in _ALL
+        folders = all(Path(one).is_dir() for one in self._config.args)
+        return not chosen and folders and bool(self.tally.requests) and not self.outcomes["failed"]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -94,6 +108,11 @@ class Reporting:
             return
         write = terminalreporter.write_line
         write(self.tally.line())
+        if self.tally.never():
+            why = "" if self.tally.steered else " (most take the mock's controls)"
+            write(f"never seen{why}: {', '.join(self.tally.never())}")
+        if self.incomplete:
+            write("FAILED: a documented answer that was never seen was not tested")
         if self._folder is not None:
             if self.tally.dry:
                 write(f"what would be sent: {self._folder / LISTING}")

@@ -6,12 +6,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
+from contract_tests.laws.coverage import tried
 from contract_tests.laws.promises import packaged_promises
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from contract_tests.laws.target import Target
+
+_COUNTERS = ("statuses", "keywords", "boundaries", "endings")
 
 
 @define
@@ -27,6 +30,7 @@ class Tally:
     dry: bool = False
     listing: list[str] = field(factory=list)
     statuses: Counter[str] = field(factory=Counter[str])
+    keywords: Counter[str] = field(factory=Counter[str])
     boundaries: Counter[str] = field(factory=Counter[str])
     endings: Counter[str] = field(factory=Counter[str])
 
@@ -41,6 +45,7 @@ class Tally:
         self.paid = not target.purse.free
         for (operation, status), number in target.wire.statuses.items():
             self.statuses[f"{operation} {status}"] += number
+        self.keywords.update(target.keywords)
         self.boundaries.update(target.boundaries)
         self.endings.update(f"{one.model.name} {one.status}" for one in target.lives.values())
 
@@ -54,14 +59,15 @@ class Tally:
         self.listing += told["listing"]
         self.tasks += told["tasks"]
         self.spent += told["spent"]
-        for name in ("statuses", "boundaries", "endings"):
+        for name in _COUNTERS:
             getattr(self, name).update(told[name])
 
     def plain(self) -> dict[str, Any]:
         """Return the tally as JSON data."""
         names = ("base_url", "steered", "paid", "requests", "tasks", "spent", "dry", "listing")
         counters = {
-            name: dict(getattr(self, name)) for name in ("statuses", "boundaries", "endings")
+            name: dict(getattr(self, name))
+            for name in ("statuses", "keywords", "boundaries", "endings")
         }
         return {**{name: getattr(self, name) for name in names}, **counters}
 
@@ -72,13 +78,23 @@ class Tally:
             for name, status in packaged_promises().statuses()
         ]
 
+    def tried(self) -> list[tuple[str, str, int, int]]:
+        """Return each keyword of a request with how often it was kept and broken."""
+        return tried(packaged_promises().catalog.models, self.keywords)
+
+    def never(self) -> list[str]:
+        """Return the documented answers that were never seen."""
+        return [f"{name} {status}" for name, status, number in self.answers() if not number]
+
     def line(self) -> str:
         """Return the last line of a run."""
-        seen = sum(number > 0 for _, _, number in self.answers())
+        seen = len(self.answers()) - len(self.never())
+        both = sum(kept > 0 and broken > 0 for _, _, kept, broken in self.tried())
         what = "would be sent" if self.dry else "sent"
         spent = f"{self.spent:g} credits {'would be spent at most' if self.dry else 'spent'}"
         money = spent if self.paid else "nothing is charged"
         return (
             f"contract: {self.requests} requests {what}, {self.tasks} tasks, {money}; "
-            f"{seen} of {len(self.answers())} documented answers seen"
+            f"{seen} of {len(self.answers())} documented answers seen, "
+            f"{both} of {len(self.tried())} keywords of requests tried on both sides"
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 from contract_tests.laws.answers import judge_answer
+from contract_tests.laws.coverage import sides
 from contract_tests.laws.exchange import SHORTEST
 from contract_tests.laws.law import Law, LawBroken
 from contract_tests.laws.life import SAME, Life, born
@@ -78,6 +79,7 @@ class Target:
     _links: dict[str, Life] = field(factory=dict, repr=False)
     _rules: dict[tuple[str, str], tuple[Any, Exchange]] = field(factory=dict, repr=False)
     boundaries: Counter[str] = field(factory=Counter, repr=False)
+    keywords: Counter[str] = field(factory=Counter, repr=False)
 
     def __repr__(self) -> str:
         """Return a short text: what tries many requests shows it with each one that fails."""
@@ -257,7 +259,18 @@ class Target:
         if promised is not None:
             self.wire.statuses[promised.id, exchange.status] += 1
         self.purse.enter(exchange, verdict, held)
+        self._note(verdict, exchange)
         return exchange
+
+    def _note(self, verdict: Verdict | None, exchange: Exchange) -> None:
+        body = exchange.asked() if verdict is not None else None
+        model = self.models.get(str(body.get("model"))) if isinstance(body, dict) else None
+        if model is not None and verdict is not None:
+            self.keywords.update(sides(model, body, verdict))
+        elif isinstance(body, dict) and "model" not in body:
+            # Which model was meant isn't said; each of the path's was.
+            meant = (one for one in self.models.values() if one.path == exchange.path)
+            self.keywords.update(f"{one.name} model required broken" for one in meant)
 
     def verdict(
         self, method: str, path: str, headers: Mapping[str, str], content: bytes | None

@@ -33,7 +33,8 @@ class Verdict:
     """The word on a body, the parameters at fault, and the sentence that it rests on.
 
     `unknown_model` tells that the model itself is at fault: 400 and 404 are both right then;
-    `too_long` that something is longer than it may be, for which sibling documents have 413.
+    `too_long` that something is longer than it may be, for which sibling documents have 413;
+    `broken` has each parameter at fault with the schema's keyword.
     """
 
     word: Word
@@ -42,6 +43,7 @@ class Verdict:
     sentence: str = ""
     unknown_model: bool = False
     too_long: bool = False
+    broken: frozenset[tuple[str, str]] = frozenset()
 
 
 @frozen
@@ -72,6 +74,7 @@ class Judge:
                 frozenset(one.parameter for one in violations),
                 next((one.sentence for one in hard if one.sentence), ""),
                 too_long=any(one.rule in {"maxLength", "maxItems"} for one in hard),
+                broken=frozenset((one.parameter, one.rule) for one in hard),
             )
         reason = _doubt(violations, model, body)
         return Verdict(Word.OPEN, reason) if reason else Verdict(Word.TAKEN)

@@ -217,6 +217,14 @@ class TestPurse:
         assert purse.estimate(body) == 50
         assert purse.estimate({**body, "quality": "1080p"}) >= 100
 
+    def test_where_no_price_is_told_an_estimate_stays_an_estimate(self) -> None:
+        """What was estimated is no price that was seen: estimates don't grow by themselves."""
+        purse, body = Purse(1e6), {"model": "a", "duration": 5, "quality": "480p"}
+        first = purse.estimate(body)
+        for quality in ("480p", "720p", "1080p"):
+            purse.book({**body, "quality": quality}, {})
+            assert purse.estimate({**body, "quality": quality}) == first
+
     def test_a_limit_is_never_passed_by_an_estimate(self) -> None:
         """A submission is refused when its estimate is more than what is left."""
         purse = Purse(100.0)

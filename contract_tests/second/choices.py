@@ -62,7 +62,8 @@ class OtherStore(Server):
     def look(self, key: str, task_id: str) -> dict[str, Any]:
         seen = super().look(key, task_id)
         if "results" in seen:
-            seen["results"] = [f"gs://bucket/{task_id}/{i}" for i, _ in enumerate(seen["results"])]
+            links = [f"gs://bucket/{task_id}/{i}" for i, _ in enumerate(seen["results"])]
+            seen |= {"results": links, "result_data": [{"url": link} for link in links]}
         return seen
 
 
