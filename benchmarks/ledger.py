@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
+from wanflow._files import described
 from wanflow.ledger import Ledger
 from wanflow.spec.catalog import packaged_catalog
 
@@ -44,7 +45,7 @@ def cycle(ledger: Ledger, number: int, file: Path) -> None:
     link = f"https://files.example/media/{task}/0.png?signature={'a' * 64}"
     ledger.ended(SERVER, Snapshot(task, "completed", progress=100, results=(link,)))
     ledger.saving(SERVER, task, file.parent)
-    ledger.saved(SERVER, task, [file])
+    ledger.saved(SERVER, task, [described(0, file)])
     ledger.let_go(SERVER, task)
 
 

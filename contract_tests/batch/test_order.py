@@ -1,4 +1,4 @@
-"""Files whose links die first are saved first."""
+"""What comes first in a batch: files whose links die first, and submissions before looks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow._core.effects import Done, Instant, Join, Now, Start
+from wanflow._core.budget import Budget
+from wanflow._core.effects import Alone, Done, Draw, Instant, Join, Now, Request, Start
 from wanflow._core.snapshot import Snapshot
+from wanflow._flows.crowd import Waiting
+from wanflow._flows.waiting import Look, Question
 from wanflow.batch.engine import SAVE, SUBMIT, Engine
 from wanflow.batch.planning import Planned
 from wanflow.batch.prices import Prices
@@ -23,11 +26,15 @@ CREATED = {1: 300, 2: 500, 3: 100, 4: 200}
 
 class Work:
     catalog = packaged_catalog()
+    budget = Budget(1000.0)
+
+    def question(self, task_id: str, known: Snapshot | None) -> Question:
+        return Question(task_id, Request("GET", task_id), self.budget)
 
 
 class NothingKnown:
-    def named(self, name: str) -> list[Any]:
-        return []
+    def attempts(self, names: object) -> dict[str, Any]:
+        return {}
 
 
 @define
@@ -41,39 +48,96 @@ class Steps:
     def submit(self, item: Any) -> Any:
         return None
 
-    wait = save = submit
+    save = submit
+
+    def completed(self, item: Any, ended: Snapshot) -> bool:
+        return True
+
+    def seen(self, snapshot: Snapshot) -> None:
+        """Take no note."""
+
+    let_go = seen
+
+
+LOOK = "look"
+
+
+@define
+class Player:
+    """Plays an engine, and ends what it starts in an order of its own: first the steps named first.
+
+    `at_once` has the most looks that were under way while something was being submitted, and
+    while nothing was.
+    """
+
+    engine: Engine
+    order: tuple[str, ...]
+    begun: dict[str, list[Any]] = field(factory=dict)
+    ticks: float = 0.0
+    at_once: dict[bool, int] = field(factory=lambda: {True: 0, False: 0})
+
+    def play(self, jobs: list[Planned]) -> None:
+        self.begun = {step: [] for step in self.order}
+        flow, answer = self.engine.run(jobs), None
+        while True:
+            try:
+                effect = flow.send(answer)
+            except StopIteration:
+                return
+            answer = self.answer_to(effect)
+
+    def answer_to(self, effect: Any) -> Any:
+        match effect:
+            case Start(Waiting() as one):
+                self.begun[LOOK].append(one)
+            case Start((step, item)):
+                self.begun[step].append(item)
+            case Now():
+                self.ticks += 0.01
+                return Instant(self.ticks, self.ticks)
+            case Draw():
+                return 0.5
+            case Join():
+                busy = bool(self.begun[SUBMIT])
+                self.at_once[busy] = max(self.at_once[busy], len(self.begun[LOOK]))
+                return self.next_end()
+            case Alone(function):
+                return function()
+            case _:
+                return effect.function()
+        return None
+
+    def next_end(self) -> Done | None:
+        step = next((step for step in self.begun if self.begun[step]), None)
+        if step is None:
+            return None
+        found = self.begun[step].pop(0)
+        if step == LOOK:
+            task_id = found.question.task_id
+            line = int(task_id.partition("-")[2])
+            ended = Snapshot(task_id, "completed", created=CREATED.get(line, line))
+            return Done(found, Look(ended))
+        line = found.planned.line
+        accepted = Snapshot(f"task-{line}", "pending", created=CREATED.get(line, line))
+        return Done((step, found), () if step == SAVE else accepted)
+
+
+def player(folder: Path, *order: str, **terms: int) -> Player:
+    steps = Steps(Terms(folder, 1000.0, **terms))
+    return Player(Engine(steps, Prices()), order)  # type: ignore[arg-type]
 
 
 def test_what_expires_first_is_saved_first(tmp_path: Path) -> None:
     """With one place to save in, the others queue by when their links die, not by their line."""
-    engine = Engine(Steps(Terms(tmp_path, 1.0, saves=1)), Prices())  # type: ignore[arg-type]
-    jobs = [Planned(line, f"job {line}", "m", {}, b"") for line in CREATED]
-    begun: dict[str, list[Any]] = {"submit": [], "wait": [], "save": []}
-    flow = engine.run(jobs)
-    effect, answer = next(flow), None
-    while True:
-        match effect:
-            case Start((step, item)):
-                begun[step].append(item)
-                answer = None
-            case Now():
-                answer = Instant(0.0, 0.0)
-            case Join():
-                answer = _next_end(begun)
-            case _:
-                answer = effect.function()
-        try:
-            effect = flow.send(answer)
-        except StopIteration:
-            break
-    assert [outcome.planned.line for outcome in engine.outcomes] == [1, 3, 4, 2]
+    played = player(tmp_path, SUBMIT, LOOK, SAVE, saves=1)
+    played.play([Planned(line, f"job {line}", "m", {}, b"") for line in CREATED])
+    assert [outcome.planned.line for outcome in played.engine.outcomes] == [1, 3, 4, 2]
 
 
-def _next_end(begun: dict[str, list[Any]]) -> Done:
-    """End whatever comes before saving first, so that all tasks end while one is saved."""
-    step = next(step for step in begun if begun[step])
-    item = begun[step].pop(0)
-    line = item.planned.line
-    status = "pending" if step == SUBMIT else "completed"
-    snapshot = Snapshot(f"task-{line}", status, created=CREATED[line])
-    return Done((step, item), () if step == SAVE else snapshot)
+def test_few_looks_are_under_way_while_something_is_submitted(tmp_path: Path) -> None:
+    """The submissions decide when a batch ends; once they are done, looks take their place."""
+    # Looks end last, so that as many gather as are begun.
+    played = player(tmp_path, SUBMIT, SAVE, LOOK, in_flight=200)
+    played.play([Planned(line, f"job {line}", "m", {}, b"") for line in range(1, 101)])
+    assert len(played.engine.outcomes) == 100
+    assert played.at_once == {True: 4, False: 16}

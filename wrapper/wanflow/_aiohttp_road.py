@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,11 @@ _UNSENT = (
     aiohttp.ConnectionTimeoutError,
     aiohttp.InvalidURL,
     aiohttp.NonHttpUrlClientError,
+)
+# A URL that httpx writes as it is.
+_NORMAL = re.compile(
+    r"https?://[a-z0-9.-]+(?::(?!(?:80|443)(?![0-9]))[1-9][0-9]*)?(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
+    r"(?:\?[A-Za-z0-9._~=&-]+)?"
 )
 # As much of a header as httpx takes in all.
 _LARGEST_HEADER = 64 * 1024
@@ -119,4 +125,5 @@ def _base(url: str) -> str:
 
 def _normal(url: str) -> str:
     """Write a URL as httpx would, and so that aiohttp leaves it so: links may be signed."""
-    return str(httpx.URL(url))
+    # That takes it longer than all else that is done with a small file, and most are so already.
+    return url if _NORMAL.fullmatch(url) else str(httpx.URL(url))

@@ -214,8 +214,9 @@ class AsyncDriver:
                 return self._sleep(seconds, topic)
             case Notify(callback, value):
                 return _told(callback(value))
-            case Act(function):
-                return in_thread(function)
+            case Act(function, group):
+                company = self._hub.company
+                return in_thread(function) if group is None else company.do(function, group)
             case Fetch():
                 return self._wire.fetch(effect, self._settings)
             case Start() | Join():

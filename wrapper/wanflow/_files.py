@@ -1,18 +1,23 @@
 """Files as they arrive: into a part file that a later run can go on with, then renamed.
 
+A small file is kept in memory until it is whole, or nothing more comes of it.
+
 Beside `.NAME.part` lies `.NAME.part.json` with what the server said to know the file again by.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow._core.download import Body, Verdict, judge, validator
+from wanflow._core.recorder import File
 from wanflow._folders import inside, make, unmake
 from wanflow.errors import ConfigurationError, DownloadFailed
 
@@ -21,28 +26,27 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Reply
 
+_CHUNK = 64 * 1024
 _NOTES_LIMIT = 4096
 _PROBE = 4096
 # A part of fewer bytes isn't worth a note while it grows; one that is left has its note anyway.
 _WORTH_NOTING = 1024 * 1024
+# So many bytes are kept in memory, and so many are written to a disk without a thread.
+_IN_MEMORY = 64 * 1024
+_QUICK = 16 * 1024
 
 
 class PartFile:
     """The sink of one download.
 
-    `have` counts the bytes on disk, `total` those of the whole file where the server said so,
+    `have` counts the bytes that came, `total` those of the whole file where the server said so,
     `verdict` is what the last answer's head meant, `validator` what the server knows the file by.
     """
 
     def __init__(self, folder: Path, stem: str, limit: int) -> None:
-        """Open the part file of a name in the folder, which is made if need be.
-
-        What an earlier run left of it stays, where it is known how to go on with it. Where
-        another process is at it now, this download gets a part file of its own.
-
-        Raises:
-            DownloadFailed: the folder can't be made or written.
-        """
+        """Begin a file of a name, in memory as long as it is small."""
+        self.validator: str | None = None
+        self.have = 0
         self.total: int | None = None
         self.content_type = ""
         self.verdict: Verdict | None = None
@@ -50,13 +54,37 @@ class PartFile:
         self._folder = folder
         self._stem = stem
         self._limit = limit
+        self._path = _part_path(folder, stem)
+        self._file: BinaryIO = io.BytesIO()
+        self._on_disk = False
+        self._made: tuple[Path, ...] = ()
+        self._noted: str | None = None
+        self._length = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier run left something of it."""
+        return os.path.lexists(self._path)
+
+    def take_up(self) -> None:
+        """Go on with what an earlier run left, where it is known how.
+
+        Where another process is at it now, this download gets a part file of its own.
+
+        Raises:
+            DownloadFailed: the folder can't be written.
+        """
         try:
-            (self._path, self._file), self._made = inside(folder, lambda: _opened(folder, stem))
+            self._open()
             self.validator = self._noted = _read_notes(self._notes)
             self._length = self._file.seek(0, os.SEEK_END)
             self.have = self._length if self.validator else 0
         except OSError as error:
-            raise _unwritable(folder, error) from error
+            raise _unwritable(self._folder, error) from error
+
+    def slow(self, size: int) -> bool:
+        """Tell whether it may take a moment to write so many bytes."""
+        return size > _QUICK or (not self._on_disk and self.have + size > _IN_MEMORY)
 
     def head(self, reply: Reply) -> bool:
         """Take an answer's head; True where its body belongs into this file.
@@ -85,6 +113,8 @@ class PartFile:
         """
         self._check_limit(self.have + len(chunk))
         try:
+            if not self._on_disk and self.have + len(chunk) > _IN_MEMORY:
+                self._to_disk()
             self._file.write(chunk)
         except OSError as error:
             raise _unwritable(self._folder, error) from error
@@ -121,6 +151,7 @@ class PartFile:
         """
         path = self._folder / (self._stem + extension)
         try:
+            self._to_disk()
             with self._file:
                 self._file.flush()
                 os.fsync(self._file.fileno())
@@ -137,6 +168,7 @@ class PartFile:
             self.discard()
             return
         with contextlib.suppress(OSError, DownloadFailed):
+            self._to_disk()
             self._write_notes()
             self._file.close()
 
@@ -144,10 +176,26 @@ class PartFile:
         """Close and remove the part file; nothing of this download stays."""
         with contextlib.suppress(OSError):
             self._file.close()
+        if not self._on_disk:
+            return
         for path in (self._path, self._notes):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
         unmake(self._made)
+
+    def _to_disk(self) -> None:
+        """Put what is in memory into a part file; the folder is made if need be."""
+        if self._on_disk:
+            return
+        memory = cast("io.BytesIO", self._file)
+        self._open()
+        self._file.truncate(0)
+        self._file.write(memory.getbuffer())
+
+    def _open(self) -> None:
+        opened, self._made = inside(self._folder, lambda: _opened(self._folder, self._path))
+        self._path, self._file = opened
+        self._on_disk = True
 
     @property
     def _notes(self) -> Path:
@@ -174,6 +222,23 @@ class PartFile:
             )
 
 
+def described(place: int, path: Path) -> File:
+    """Read a file, and say what a record keeps of it.
+
+    Raises:
+        DownloadFailed: it can't be read.
+    """
+    digest, size = sha256(), 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise DownloadFailed(f"{path} can't be read: {error.strerror or error}") from error
+    return File(place, path, size, digest.hexdigest())
+
+
 def prove(folder: Path) -> tuple[Path, ...]:
     """Make a folder if need be, and write and remove a small file there → the folders made.
 
@@ -197,16 +262,19 @@ def prove(folder: Path) -> tuple[Path, ...]:
     return made
 
 
-def _opened(folder: Path, stem: str) -> tuple[Path, BinaryIO]:
-    """Open the part file of a name, or one of another name where a process is at that one."""
-    path = folder / f".{stem}.part"
+def _part_path(folder: Path, stem: str) -> Path:
+    return folder / f".{stem}.part"
+
+
+def _opened(folder: Path, path: Path) -> tuple[Path, BinaryIO]:
+    """Open a part file, or one of another name where a process is at that one."""
     # A link that somebody put there must not lead the bytes elsewhere.
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     number = os.open(path, flags, 0o666)
     if _locked(number):
         return path, os.fdopen(number, "r+b")
     os.close(number)
-    number, name = tempfile.mkstemp(prefix=f".{stem}-", suffix=".part", dir=folder)
+    number, name = tempfile.mkstemp(prefix=f"{path.stem}-", suffix=path.suffix, dir=folder)
     Path(name).chmod(path.stat().st_mode)
     return Path(name), os.fdopen(number, "r+b")
 

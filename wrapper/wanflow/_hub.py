@@ -7,6 +7,7 @@ from typing import Any
 
 from wanflow._bells import Bells
 from wanflow._clock import SystemClock
+from wanflow._company import Company
 from wanflow._core.effects import Alone, Draw, Now
 
 AT_ONCE = (Now, Draw, Alone)
@@ -19,6 +20,7 @@ class Hub:
     def __init__(self, clock: SystemClock | None = None) -> None:
         self.clock = clock or SystemClock()
         self.bells = Bells()
+        self.company = Company()
         self._alone = threading.Lock()
 
     def at_once(self, effect: Now | Draw | Alone) -> Any:

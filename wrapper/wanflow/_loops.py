@@ -85,10 +85,17 @@ async def in_thread(function: Callable[[], T]) -> T:
     loop = asyncio_loop()
     if loop is None:
         return await anyio.to_thread.run_sync(function)
-    done = loop.run_in_executor(_threads(), function)
+    done = begin_in_thread(loop, function)
     with anyio.CancelScope(shield=True):
         await done
     return done.result()
+
+
+def begin_in_thread(
+    loop: asyncio.AbstractEventLoop, function: Callable[[], T]
+) -> asyncio.Future[T]:
+    """Begin to do in a thread what may block."""
+    return loop.run_in_executor(_threads(), function)
 
 
 @cache

@@ -36,8 +36,6 @@ KEEPALIVE = 90.0
 """Seconds that an idle connection is kept."""
 HEADERS = {"user-agent": "wanflow"}
 """What goes with every request to any host."""
-# So many bytes are written to a file by the event loop itself; a thread would cost it more time.
-_SMALL = 16 * 1024
 # A pool that is never handed more requests than it has connections has one at once, or is dead.
 _POOL_PATIENCE = 5.0
 
@@ -120,10 +118,10 @@ async def pour(head: Reply, chunks: AsyncIterable[bytes], fetch: Fetch) -> None:
     if not fetch.sink.head(head):
         return
     async for chunk in chunks:
-        if len(chunk) <= _SMALL:
-            fetch.sink.write(chunk)
-        else:
+        if fetch.sink.slow(len(chunk)):
             await in_thread(partial(fetch.sink.write, chunk))
+        else:
+            fetch.sink.write(chunk)
         told = None if fetch.told is None else fetch.told()
         if inspect.isawaitable(told):
             await told

@@ -125,7 +125,7 @@ class Work:
         hold: bool = False,
     ) -> Flow[Snapshot]:
         """Look until the end; `hold` where the files are saved at once."""
-        question, seconds = self._question(task_id, known), checked_seconds(timeout)
+        question, seconds = self.question(task_id, known), checked_seconds(timeout)
         return self.recording.wait(
             task_id,
             on_update,
@@ -147,7 +147,7 @@ class Work:
         stretch: Stretch = steady,
     ) -> Flow[None]:
         """Look at many tasks until all have ended, and emit each end."""
-        questions, seconds = [self._question(*task) for task in tasks], checked_seconds(timeout)
+        questions, seconds = [self.question(*task) for task in tasks], checked_seconds(timeout)
         at_once = max(1, min(_CROWD, self._settings.line.connections))
 
         def flow_of(told: OnUpdate, ended: Tell) -> Flow[None]:
@@ -209,15 +209,9 @@ class Work:
         on_progress: OnProgress = None,
     ) -> Flow[list[Path]]:
         """Save what the links lead to."""
-        parcel = self._parcel(snapshot, folder, timeout, limit, on_progress)
-        flow = downloading.download(parcel)
-        return self.recording.saving(parcel.task_id, parcel.folder, flow)
+        return self.recording.saving(self.parcel(snapshot, folder, timeout, limit, on_progress))
 
-    def files(self, snapshot: Snapshot, folder: Path) -> Flow[list[Path]]:
-        """Save what the links lead to, unrecorded."""
-        return downloading.download(self._parcel(snapshot, folder))
-
-    def _parcel(
+    def parcel(
         self,
         snapshot: Snapshot,
         folder: str | PathLike[str],
@@ -225,6 +219,7 @@ class Work:
         limit: int | None = None,
         on_progress: OnProgress = None,
     ) -> downloading.Parcel:
+        """Return what is to be saved of a task, where to, and within which bounds."""
         return downloading.Parcel(
             task_id=snapshot.id,
             links=snapshot.results,
@@ -235,7 +230,8 @@ class Work:
             on_progress=on_progress,
         )
 
-    def _question(self, task_id: str, known: Snapshot | None) -> waiting.Question:
+    def question(self, task_id: str, known: Snapshot | None) -> waiting.Question:
+        """Return how a task is asked about, and what is known of it."""
         return waiting.Question(
             task_id,
             _gateway.query(self.catalog, task_id),

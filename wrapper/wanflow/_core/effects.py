@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 from attrs import field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Generator, Mapping
+    from collections.abc import Callable, Container, Generator, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -59,6 +59,10 @@ class Sink(Protocol):
         """Take the status and headers; True where the body is wanted."""
         ...
 
+    def slow(self, size: int) -> bool:
+        """Tell whether `write` may take a moment, for so many bytes."""
+        ...
+
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
         ...
@@ -98,10 +102,23 @@ class Notify:
 
 
 @frozen
+class Ended:
+    """What a function came to: `value`, or the `error` that it raised where there is one."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+@frozen
 class Act:
-    """Do something that may block, such as touching a file → whatever it returns or raises."""
+    """Do something that may block, such as touching a file → whatever it returns or raises.
+
+    Those of one `group` may be handed to it together, where several are waiting: it does them in
+    their order, and says what each came to.
+    """
 
     function: Callable[[], Any]
+    group: Group | None = None
 
 
 @frozen
@@ -172,6 +189,7 @@ class Emit:
     value: Any
 
 
+Group: TypeAlias = "Callable[[Sequence[Callable[[], Any]]], Sequence[Ended]]"
 Effect: TypeAlias = "Send | Sleep | Now | Draw | Notify | Act | Fetch | Alone | Start | Join | Emit"
 
 if TYPE_CHECKING:
@@ -208,6 +226,6 @@ def join(seconds: float | None, topics: Container[str] = ()) -> Flow[Done | Rung
     return cast("Done | Rung | None", (yield Join(seconds, topics)))
 
 
-def act(function: Callable[[], T]) -> Flow[T]:
+def act(function: Callable[[], T], group: Group | None = None) -> Flow[T]:
     """Yield Act, and say what comes back."""
-    return cast("T", (yield Act(function)))
+    return cast("T", (yield Act(function, group)))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from attrs import field, frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from wanflow._core.effects import Ended
     from wanflow._core.snapshot import Snapshot
 
 
@@ -49,6 +51,13 @@ class Recorder(Protocol):
     Methods that say "at once" don't block; the others return when what they were told is kept,
     and raise LedgerError where it can't be.
     """
+
+    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended]:
+        """Call functions that call this recorder, one after another → what each came to.
+
+        All that they had kept is kept when this returns, at the cost of keeping one thing.
+        """
+        ...
 
     def intend(self, intent: Intent) -> Snapshot | None:
         """Keep an intent, fsynced, before anything is sent.
@@ -109,8 +118,8 @@ class Recorder(Protocol):
         """Keep where a task's files are wanted."""
         ...
 
-    def saved(self, server: str, task_id: str, paths: list[Path]) -> tuple[File, ...]:
-        """Keep the files of a task, all of them on disk → what is known of them."""
+    def saved(self, server: str, task_id: str, files: Sequence[File]) -> None:
+        """Keep the files of a task, all of them on disk."""
         ...
 
     def let_go(self, server: str, task_id: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.budget import Budget
     from wanflow._core.callbacks import Stretch
-    from wanflow._core.effects import Flow
+    from wanflow._core.effects import Flow, Instant
     from wanflow._core.pacing import Track
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.waiting import Look, OnUpdate, Question
@@ -30,34 +30,47 @@ if TYPE_CHECKING:
 
 
 @define(eq=False)
-class _Waiting:
-    """One task of the crowd. `due` is the tick of its next look, None while one is under way."""
+class Waiting:
+    """One task of the crowd. `due` is the tick of its next look, None while one is under way.
+
+    None is begun after `deadline`.
+    """
 
     index: int
     question: Question
     track: Track
-    due: float | None
+    deadline: float
+    due: float | None = None
     seen: Snapshot | None = None
     fault: str | None = None
 
 
 @define(eq=False)
-class _Crowd:
+class Crowd:
     """The tasks that have not ended, by id, and the order of their turns.
 
     An entry of the heap whose moment isn't its task's `due` any more is stale.
     """
 
     budget: Budget
-    deadline: float
-    stretch: Stretch
-    waiting: dict[str, list[_Waiting]] = field(factory=dict[str, "list[_Waiting]"])
-    turns: list[tuple[float, int, _Waiting]] = field(factory=list["tuple[float, int, _Waiting]"])
+    stretch: Stretch = steady
+    waiting: dict[str, list[Waiting]] = field(factory=dict[str, "list[Waiting]"])
+    turns: list[tuple[float, int, Waiting]] = field(factory=list["tuple[float, int, Waiting]"])
     flying: int = 0
 
-    def expect(self, one: _Waiting, due: float) -> None:
+    def add(
+        self, index: int, question: Question, instant: Instant, timeout: float, chance: float
+    ) -> Waiting:
+        """Take a task in, to be looked at for `timeout` seconds at most."""
+        track = question.track(instant)
+        one = Waiting(index, question, track, instant.ticks + timeout)
+        self.waiting.setdefault(question.task_id, []).append(one)
+        self.expect(one, instant.ticks + question.first(instant, track, chance))
+        return one
+
+    def expect(self, one: Waiting, due: float) -> None:
         """Give a task its next turn."""
-        one.due = min(due, self.deadline)
+        one.due = min(due, one.deadline)
         heapq.heappush(self.turns, (one.due, one.index, one))
 
     def next_turn(self) -> float | None:
@@ -66,7 +79,7 @@ class _Crowd:
             heapq.heappop(self.turns)
         return self.turns[0][0] if self.turns else None
 
-    def leave(self, one: _Waiting) -> None:
+    def leave(self, one: Waiting) -> None:
         """Take an ended task out."""
         one.due = None
         twins = self.waiting[one.question.task_id]
@@ -94,30 +107,33 @@ def wait_many(
     if not questions:
         return
     start = yield from now()
-    crowd = _Crowd(questions[0].budget, start.ticks + timeout, stretch)
+    crowd = Crowd(questions[0].budget, stretch)
     for index, question in enumerate(questions):
-        track = question.track(start)
-        one = _Waiting(index, question, track, None)
-        crowd.waiting.setdefault(question.task_id, []).append(one)
-        first = question.first(start, track, (yield from draw()))
-        crowd.expect(one, start.ticks + first)
+        crowd.add(index, question, start, timeout, (yield from draw()))
     with about_all(crowd.waiting):
-        yield from _until_all_ended(crowd, timeout, at_once, on_update, ended)
+        last = start.ticks + timeout
+        yield from _until_all_ended(crowd, last, timeout, at_once, on_update, ended)
 
 
 def _until_all_ended(
-    crowd: _Crowd, timeout: float, at_once: int, on_update: OnUpdate, ended: Tell
+    crowd: Crowd,
+    deadline: float,
+    timeout: float,
+    at_once: int,
+    on_update: OnUpdate,
+    ended: Tell,
 ) -> Flow[None]:
-    news: list[tuple[_Waiting, Outcome]] = []
+    news: list[tuple[Waiting, Outcome]] = []
     last = False
     while crowd.waiting or news:
         ticks = (yield from now()).ticks
-        over = ticks >= crowd.deadline
+        over = ticks >= deadline
         if not news and not last:
-            yield from _begin_looks(crowd, ticks, at_once)
+            yield from begin_looks(crowd, ticks, at_once)
             last = over
         if crowd.flying or not (news or over):
-            news += yield from _next(crowd, ticks, on_update)
+            event = yield from join(_patience(crowd, ticks, deadline), crowd.waiting)
+            news += yield from take_in(crowd, event, ticks, on_update)
             continue
         if over:
             news += _given_up(crowd, timeout)
@@ -131,23 +147,28 @@ def emit(ended: int, outcome: Outcome) -> Flow[None]:
     yield Emit((ended, outcome))
 
 
-def _begin_looks(crowd: _Crowd, ticks: float, at_once: int) -> Flow[None]:
+def begin_looks(crowd: Crowd, ticks: float, at_once: int) -> Flow[None]:
+    """Begin the looks that are due and that the budget lets through, up to `at_once` of them."""
     while crowd.flying < at_once:
         due = crowd.next_turn()
-        if due is None or due > ticks or (crowd.budget.wait(ticks) > 0 and ticks < crowd.deadline):
+        if due is None or due > ticks:
             return
-        one = heapq.heappop(crowd.turns)[2]
+        one = crowd.turns[0][2]
+        if ticks < one.deadline and crowd.budget.wait(ticks) > 0:
+            return
+        heapq.heappop(crowd.turns)
         one.due = None
         yield from alone(lambda: crowd.budget.reserve(ticks))
         yield Start(one, look(one.question))
         crowd.flying += 1
 
 
-def _next(crowd: _Crowd, ticks: float, on_update: OnUpdate) -> Flow[list[tuple[_Waiting, Outcome]]]:
-    """Take in what happens next → the tasks that ended by it."""
-    event = yield from join(_patience(crowd, ticks), crowd.waiting)
+def take_in(
+    crowd: Crowd, event: Done | Rung | None, ticks: float, on_update: OnUpdate
+) -> Flow[list[tuple[Waiting, Outcome]]]:
+    """Take in what happened → the tasks that ended by it."""
     match event:
-        case Done(_Waiting() as one, value, error):
+        case Done(Waiting() as one, value, error):
             crowd.flying -= 1
             with about(one.question.task_id):
                 return (yield from _looked(crowd, one, value, error, on_update))
@@ -160,22 +181,28 @@ def _next(crowd: _Crowd, ticks: float, on_update: OnUpdate) -> Flow[list[tuple[_
     return []
 
 
-def _patience(crowd: _Crowd, ticks: float) -> float | None:
+def patience(crowd: Crowd, ticks: float) -> float | None:
+    """Return the seconds until a look can be begun, None where none is expected."""
     due = crowd.next_turn()
-    if due is None or ticks >= crowd.deadline:
+    return None if due is None else max(due - ticks, crowd.budget.wait(ticks), 0.0)
+
+
+def _patience(crowd: Crowd, ticks: float, deadline: float) -> float | None:
+    left = patience(crowd, ticks)
+    if left is None or ticks >= deadline:
         return None
-    at = min(crowd.deadline, max(due, ticks + crowd.budget.wait(ticks)))
     # With a look under way and others due, its end is what is waited for.
-    return None if at <= ticks and crowd.flying else at - ticks
+    left = min(left, deadline - ticks)
+    return None if left <= 0 and crowd.flying else left
 
 
 def _looked(
-    crowd: _Crowd,
-    one: _Waiting,
+    crowd: Crowd,
+    one: Waiting,
     value: Look | None,
     error: BaseException | None,
     on_update: OnUpdate,
-) -> Flow[list[tuple[_Waiting, Outcome]]]:
+) -> Flow[list[tuple[Waiting, Outcome]]]:
     if isinstance(error, errors.WanflowError):
         crowd.leave(one)
         return [(one, error)]
@@ -193,11 +220,11 @@ def _looked(
             return [(one, found if found.completed else task_failed(found))]
     wanted = one.track.interval(ticks, (yield from draw()))
     wanted = pacing.stretched(wanted, crowd.stretch(one.question.task_id))
-    crowd.expect(one, ticks + pacing.pause(wanted, value.asked, max(0.0, crowd.deadline - ticks)))
+    crowd.expect(one, ticks + pacing.pause(wanted, value.asked, max(0.0, one.deadline - ticks)))
     return []
 
 
-def _given_up(crowd: _Crowd, timeout: float) -> list[tuple[_Waiting, Outcome]]:
+def _given_up(crowd: Crowd, timeout: float) -> list[tuple[Waiting, Outcome]]:
     left = [one for twins in crowd.waiting.values() for one in twins]
     for one in left:
         crowd.leave(one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     OnProgress: TypeAlias = Callable[[Progress], Any] | None
 
+T = TypeVar("T")
+
 DEFAULT_TIMEOUT = 900.0
 """Seconds that one file may take."""
 DEFAULT_LIMIT = 2 * 1024**3
@@ -62,10 +64,11 @@ class Parcel:
     on_progress: OnProgress = None
 
 
-def download(parcel: Parcel) -> Flow[list[Path]]:
-    """Save every link of a task, some at once → the paths, in the order of the links.
+def download(parcel: Parcel, kept: Callable[[int, Path], T]) -> Flow[list[T]]:
+    """Save every link of a task, some at once → what `kept` makes of each, in their order.
 
-    All are tried, whatever becomes of one: each was paid for.
+    All are tried, whatever becomes of one: each was paid for. `kept` is given the place of a link
+    and the path of its file, once it is on the disk, and may block.
 
     Raises:
         LinkExpired: a link is past its time.
@@ -75,31 +78,36 @@ def download(parcel: Parcel) -> Flow[list[Path]]:
         if not parcel.links:
             raise errors.DownloadFailed(f"task {parcel.task_id} has no links to download")
         if len(parcel.links) == 1:
-            return [(yield from _save(parcel, 0))]
-        return (yield from _save_all(parcel))
+            return [(yield from _save(parcel, 0, kept))[1]]
+        return (yield from _save_all(parcel, kept))
 
 
-def _save_all(parcel: Parcel) -> Flow[list[Path]]:
+def path_alone(_: int, path: Path) -> Path:
+    """Make nothing more of a file than its path."""
+    return path
+
+
+def _save_all(parcel: Parcel, kept: Callable[[int, Path], T]) -> Flow[list[T]]:
     left = list(range(len(parcel.links)))[::-1]
     flying = 0
-    paths: dict[int, Path] = {}
+    files: dict[int, tuple[Path, T]] = {}
     failures: list[BaseException] = []
     while left or flying:
         while left and flying < _AT_ONCE:
             index = left.pop()
-            yield Start(index, _save(parcel, index))
+            yield Start(index, _save(parcel, index, kept))
             flying += 1
         event = yield from join(None)
         if isinstance(event, Done):
             flying -= 1
             if event.error is None:
-                paths[event.key] = event.value
+                files[event.key] = event.value
             else:
                 failures.append(event.error)
-    saved = [paths[index] for index in sorted(paths)]
+    saved = [files[index] for index in sorted(files)]
     if failures:
-        raise _with_saved(failures[0], saved)
-    return saved
+        raise _with_saved(failures[0], [path for path, _ in saved])
+    return [made for _, made in saved]
 
 
 def _with_saved(error: BaseException, saved: list[Path]) -> BaseException:
@@ -108,16 +116,23 @@ def _with_saved(error: BaseException, saved: list[Path]) -> BaseException:
     return error
 
 
-def _save(parcel: Parcel, index: int) -> Flow[Path]:
+def _save(parcel: Parcel, index: int, kept: Callable[[int, Path], T]) -> Flow[tuple[Path, T]]:
     url = parcel.links[index]
     reason = why_not_fetchable(url)
     if reason is not None:
         raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
     name = stem(parcel.task_id, index, len(parcel.links))
-    part = yield from act(lambda: PartFile(parcel.folder, name, parcel.limit))
+    part = PartFile(parcel.folder, name, parcel.limit)
+    if part.begun:
+        yield from act(part.take_up)
+
+    def keep() -> tuple[Path, T]:
+        path = part.keep(extension(part.url, part.content_type))
+        return path, kept(index, path)
+
     try:
         yield from _fill(parcel, index, part)
-        return (yield from act(lambda: part.keep(extension(part.url, part.content_type))))
+        return (yield from act(keep))
     except errors.DownloadFailed as error:
         lost = isinstance(error, errors.LinkExpired) or part.have > parcel.limit
         (part.discard if lost else part.leave)()

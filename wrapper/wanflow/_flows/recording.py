@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import frozen
 
@@ -11,6 +11,8 @@ from wanflow import errors
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
+from wanflow._files import described
+from wanflow._flows.downloading import download, path_alone
 from wanflow._flows.naming import about
 
 if TYPE_CHECKING:
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Flow
     from wanflow._core.recorder import File, Recorder
     from wanflow._flows.crowd import Outcome, Tell
+    from wanflow._flows.downloading import Parcel
     from wanflow._flows.order import Order
     from wanflow._flows.waiting import OnUpdate
 
+T = TypeVar("T")
 # 408 and 409 may answer a request whose twin is still at work; every other 4xx is a plain no.
 _UNCLEAR = frozenset({408, 409})
 _NOT_NOW = 503
@@ -82,7 +86,7 @@ class Recording:
         recorder, server = self.recorder, self.server
 
         def record(index: int, outcome: Outcome) -> Flow[None]:
-            yield from _end(recorder, server, task_ids[index], outcome)
+            yield from end(recorder, server, task_ids[index], outcome)
             yield from ended(index, outcome)
 
         return _wait_many(recorder, server, task_ids, flow_of(self._seen(on_update), record))
@@ -91,11 +95,12 @@ class Recording:
         """Record what one look tells of a task that is known."""
         return flow if self.recorder is None else _look(self.recorder, self.server, task_id, flow)
 
-    def saving(self, task_id: str, folder: Path, flow: Flow[list[Path]]) -> Flow[list[Path]]:
-        """Record where files are wanted, and what was saved."""
+    def saving(self, parcel: Parcel) -> Flow[list[Path]]:
+        """Save files, and record where they are wanted, and what was saved."""
         if self.recorder is None:
-            return (yield from flow)
-        return (yield from save(self.recorder, self.server, task_id, folder, flow))[0]
+            return (yield from download(parcel, path_alone))
+        files = yield from save(self.recorder, self.server, parcel)
+        return [file.path for file in files]
 
     def _seen(self, on_update: OnUpdate) -> Callable[[Snapshot], object]:
         recorder = self.recorder
@@ -112,7 +117,7 @@ def submit(
     recorder: Recorder, intent: Intent, flow: Flow[Snapshot], *, hold: bool
 ) -> Flow[Snapshot]:
     """Write the intent down, submit, and write down what came of it."""
-    known = yield from act(lambda: recorder.intend(intent))
+    known = yield from _keep(recorder, lambda: recorder.intend(intent))
     if known is not None:
         flow.close()
         return known
@@ -128,10 +133,10 @@ def outcome(recorder: Recorder, key: str, flow: Flow[Snapshot], *, hold: bool) -
             recorder.uncertain(key, _doubt(error))
             raise
         reason = str(error)
-        yield from act(lambda: recorder.refused(key, reason))
+        yield from _keep(recorder, lambda: recorder.refused(key, reason))
         raise
     with about(snapshot.id):
-        yield from act(lambda: recorder.accepted(key, snapshot, hold=hold))
+        yield from _keep(recorder, lambda: recorder.accepted(key, snapshot, hold=hold))
     return snapshot
 
 
@@ -159,7 +164,7 @@ def _look(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -
         yield from _failed(recorder, server, task_id, error)
         raise
     if found.ended:
-        yield from act(lambda: recorder.ended(server, found))
+        yield from _keep(recorder, lambda: recorder.ended(server, found))
     else:
         recorder.seen(server, found)
     return found
@@ -170,11 +175,10 @@ def _wait(
 ) -> Flow[Snapshot]:
     with about(task_id):
         try:
-            ready = recorder.at_hand(server, task_id)
-            yield from _tell(lambda: recorder.hold(server, task_id), at_once=ready)
+            yield from hold_task(recorder, server, task_id)
             ended = yield from flow
             ready = ended.failure is None and recorder.at_hand(server, task_id)
-            yield from _tell(lambda: recorder.ended(server, ended), at_once=ready)
+            yield from _tell(recorder, lambda: recorder.ended(server, ended), at_once=ready)
         except BaseException as error:
             yield from _failed(recorder, server, task_id, error)
             recorder.let_go(server, task_id)
@@ -184,12 +188,18 @@ def _wait(
     return ended
 
 
+def hold_task(recorder: Recorder, server: str, task_id: str) -> Flow[None]:
+    """Write down that this process waits for a task."""
+    ready = recorder.at_hand(server, task_id)
+    return _tell(recorder, lambda: recorder.hold(server, task_id), at_once=ready)
+
+
 def _failed(recorder: Recorder, server: str, task_id: str, error: BaseException) -> Flow[None]:
     match error:
         case errors.TaskFailed(snapshot=Snapshot() as failed):
-            yield from act(lambda: recorder.ended(server, failed))
+            yield from _keep(recorder, lambda: recorder.ended(server, failed))
         case errors.NotFound():
-            yield from act(lambda: recorder.missing(server, task_id, str(error)))
+            yield from _keep(recorder, lambda: recorder.missing(server, task_id, str(error)))
         case _:
             pass
 
@@ -199,41 +209,48 @@ def _wait_many(
 ) -> Flow[None]:
     try:
         for task_id in task_ids:
-            yield from act(partial(recorder.hold, server, task_id))
+            yield from _keep(recorder, partial(recorder.hold, server, task_id))
         yield from flow
     finally:
         for task_id in task_ids:
             recorder.let_go(server, task_id)
 
 
-def _end(recorder: Recorder, server: str, task_id: str, outcome: Outcome) -> Flow[None]:
+def end(recorder: Recorder, server: str, task_id: str, outcome: Outcome) -> Flow[None]:
+    """Write down how a task ended, or why it is not waited for any more."""
     if isinstance(outcome, Snapshot):
-        yield from act(lambda: recorder.ended(server, outcome))
+        yield from _keep(recorder, lambda: recorder.ended(server, outcome))
     else:
         yield from _failed(recorder, server, task_id, outcome)
 
 
-def save(
-    recorder: Recorder, server: str, task_id: str, folder: Path, flow: Flow[list[Path]]
-) -> Flow[tuple[list[Path], tuple[File, ...]]]:
-    """Save files, and write down where they are wanted before → them, and what is kept of them."""
+def save(recorder: Recorder, server: str, parcel: Parcel) -> Flow[list[File]]:
+    """Save files, and write down where they are wanted before, and after what they are."""
+    task_id, folder = parcel.task_id, parcel.folder
     with about(task_id):
         ready = recorder.at_hand(server, task_id, folder)
-        yield from _tell(lambda: recorder.saving(server, task_id, folder), at_once=ready)
+        yield from _tell(recorder, lambda: recorder.saving(server, task_id, folder), at_once=ready)
         try:
-            paths = yield from flow
-            return paths, (yield from act(lambda: recorder.saved(server, task_id, paths)))
+            files = yield from download(parcel, described)
+            yield from _keep(recorder, lambda: recorder.saved(server, task_id, files))
         except errors.LinkExpired as error:
             reason = str(error)
-            yield from act(lambda: recorder.lost(server, task_id, reason))
+            yield from _keep(recorder, lambda: recorder.lost(server, task_id, reason))
             raise
+        else:
+            return files
         finally:
             recorder.let_go(server, task_id)
 
 
-def _tell(told: Callable[[], None], *, at_once: bool) -> Flow[None]:
+def _tell(recorder: Recorder, told: Callable[[], None], *, at_once: bool) -> Flow[None]:
     """Tell the recorder something; where that takes no disk, it takes no thread either."""
     if at_once:
         told()
     else:
-        yield from act(told)
+        yield from _keep(recorder, told)
+
+
+def _keep(recorder: Recorder, told: Callable[[], T]) -> Flow[T]:
+    """Tell the recorder something, together with what others tell it meanwhile."""
+    return act(told, recorder.together)

@@ -15,20 +15,20 @@ from wanflow._flows.recording import provably_refused
 from wanflow.batch.item import End, Item, Outcome
 from wanflow.batch.prices import Prices, Verdict, kind_of
 from wanflow.batch.retrying import pause_before_again
-from wanflow.batch.steps import Stopped
 from wanflow.batch.survey import new_key, survey
 from wanflow.batch.terms import Tally
+from wanflow.batch.watching import Watch
 from wanflow.ledger.usage import credits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from wanflow._core.effects import Flow
+    from wanflow._core.effects import Flow, Rung
     from wanflow.batch.planning import Planned
     from wanflow.batch.steps import Steps
-    from wanflow.ledger import File
+    from wanflow.ledger import File, Job
 
-SUBMIT, WAIT, SAVE = "submit", "wait", "save"
+SUBMIT, TAKE_UP, CLOSE, SAVE = "submit", "take up", "close", "save"
 _GLANCE = 0.25
 """Seconds after which it is looked whether the batch was asked to stop."""
 _NEVER = float("inf")
@@ -51,10 +51,15 @@ class Engine:
     _later: list[tuple[float, int, Item]] = field(factory=list["tuple[float, int, Item]"])
     _to_save: list[tuple[float, int, Item]] = field(factory=list["tuple[float, int, Item]"])
     _flying: dict[str, set[Item]] = field(
-        factory=lambda: {step: set[Item]() for step in (SUBMIT, WAIT, SAVE)}
+        factory=lambda: {step: set[Item]() for step in (SUBMIT, TAKE_UP, CLOSE, SAVE)}
     )
+    _watch: Watch = field()
     _ends: Counter[End] = field(factory=Counter[End])
     _troubles: deque[str] = field(factory=lambda: deque[str](maxlen=_SHOWN))
+
+    @_watch.default
+    def _no_one(self) -> Watch:
+        return Watch(self.steps)
 
     def run(self, jobs: Iterable[Planned]) -> Flow[None]:
         """Do every job; each leaves an outcome, whatever becomes of the others.
@@ -63,45 +68,53 @@ class Engine:
             LedgerError: the ledger can't be read.
         """
         yield from self._admit(list(jobs))
-        while not self._over():
-            yield from self._begin()
-            event = yield from join((yield from self._patience()))
-            if isinstance(event, Done):
-                yield from self._take_in(event)
-            yield from self._tell()
+        try:
+            while not self._over():
+                yield from self._begin()
+                event = yield from join((yield from self._patience()), self._watch)
+                yield from self._hear(event)
+                yield from self._tell()
+        finally:
+            watched = self._watch.leave()
         if self.steps.terms.stop.asked:
             self.halted = self.halted or "the batch was stopped"
-        for item in self._left():
+        for item in [*watched, *self._left()]:
             yield from self._end(item, End.OPEN if item.task_id else End.UNSENT, self.halted)
         yield from self._tell()
 
     def _admit(self, jobs: list[Planned]) -> Flow[None]:
         """Find out what the ledger knows of the jobs, and queue what is left to do."""
         self.total = len(jobs)
-        terms, catalog = self.steps.terms, self.steps.work.catalog
+        catalog, ledger = self.steps.work.catalog, self.steps.ledger
+        known = yield from act(lambda: ledger.attempts(planned.name for planned in jobs))
         kinds = [kind_of(catalog, planned.body) for planned in jobs]
-        known = yield from act(
-            lambda: [
-                survey(
-                    self.steps.ledger,
-                    planned,
-                    kind,
-                    retries=terms.retries,
-                    resend=terms.resubmit_uncertain,
-                )
-                for planned, kind in zip(jobs, kinds, strict=True)
-            ]
-        )
-        for kind, (found, attempts) in zip(kinds, known, strict=True):
-            for job in attempts:
+        found = yield from act(lambda: list(map(self._survey(known), jobs, kinds)))
+        for kind, planned, left in zip(kinds, jobs, found, strict=True):
+            for job in known.get(planned.name, ()):
                 if job.task_id is not None or job.in_doubt:
                     self.prices.tell(f"job {job.id}", kind, job.credits)
-            if isinstance(found, Outcome):
-                yield from self._file(found)
-            elif found.task_id is not None:
-                self._resumed.append(found)
+            if isinstance(left, Outcome):
+                yield from self._file(left)
+            elif left.task_id is not None:
+                self._resumed.append(left)
             else:
-                self._queue(found)
+                self._queue(left)
+
+    def _survey(self, known: dict[str, list[Job]]) -> Callable[[Planned, str], Item | Outcome]:
+        terms, ledger = self.steps.terms, self.steps.ledger
+
+        def one(planned: Planned, kind: str) -> Item | Outcome:
+            attempts = known.get(planned.name, ())
+            return survey(
+                ledger,
+                planned,
+                kind,
+                attempts,
+                retries=terms.retries,
+                resend=terms.resubmit_uncertain,
+            )
+
+        return one
 
     def _queue(self, item: Item) -> None:
         self._queues.setdefault(item.kind, deque()).append(item)
@@ -116,7 +129,12 @@ class Engine:
             return
         while self._resumed and self._room():
             item = self._resumed.popleft()
-            yield self._start(WAIT, item, steps.wait(item))
+            yield self._start(TAKE_UP, item, steps.take_up(item))
+        yield from self._begin_submissions()
+        yield from self._watch.begin(busy=bool(self._flying[SUBMIT] or self._to_save))
+
+    def _begin_submissions(self) -> Flow[None]:
+        terms, steps = self.steps.terms, self.steps
         ticks = (yield from now()).ticks
         while self._later and self._later[0][0] <= ticks:
             self._queue(heapq.heappop(self._later)[2])
@@ -133,7 +151,8 @@ class Engine:
         return Start((step, item), flow, many=many)
 
     def _room(self) -> bool:
-        under_way = sum(len(items) for items in self._flying.values()) + len(self._to_save)
+        flying = sum(len(items) for items in self._flying.values())
+        under_way = flying + len(self._watch) + len(self._to_save)
         return under_way < self.steps.terms.in_flight
 
     def _next(self) -> Item | None:
@@ -147,11 +166,11 @@ class Engine:
 
     def _over(self) -> bool:
         """Tell whether nothing is left that could still be begun, or should be waited for."""
-        if self._flying[SUBMIT] or self._flying[SAVE] or self._to_save:
+        if any(self._flying.values()) or self._to_save:
             return False
         if self.steps.terms.stop.asked:
             return True
-        if self._flying[WAIT] or self._resumed:
+        if self._watch or self._resumed:
             return False
         return bool(self.halted) or (not self._later and self._exhausted())
 
@@ -166,7 +185,21 @@ class Engine:
 
     def _patience(self) -> Flow[float]:
         due = self._later[0][0] if self._later else _NEVER
-        return max(0.0, min(_GLANCE, due - (yield from now()).ticks))
+        ticks = (yield from now()).ticks
+        look = self._watch.patience(ticks)
+        return max(0.0, min(_GLANCE, due - ticks, _NEVER if look is None else look))
+
+    def _hear(self, event: Done | Rung | None) -> Flow[None]:
+        if isinstance(event, Done) and isinstance(event.key, tuple):
+            yield from self._take_in(event)
+            return
+        found = yield from self._watch.take_in(event)
+        if found is not None:
+            item, outcome = found
+            if isinstance(outcome, Snapshot) and self.steps.completed(item, outcome):
+                self._ended(item, outcome)
+            else:
+                yield self._start(CLOSE, item, self.steps.close(item, outcome))
 
     def _take_in(self, done: Done) -> Flow[None]:
         step, item = done.key
@@ -176,7 +209,9 @@ class Engine:
         match step, done.error, done.value:
             case "submit", None, Snapshot() as accepted:
                 yield from self._accepted(item, accepted)
-            case "wait", None, Snapshot() as ended:
+            case "take up", None, _:
+                yield from self._watch.add(item, None)
+            case "close", None, Snapshot() as ended:
                 self._ended(item, ended)
             case "save", None, files:
                 yield from self._saved(item, files)
@@ -190,9 +225,10 @@ class Engine:
         item.credits = credits_of(accepted.usage)
         self.prices.tell(item.planned.name, item.kind, item.credits)
         if self.halted or self.steps.terms.stop.asked:
+            self.steps.let_go(item)
             yield from self._end(item, End.OPEN, "the batch was stopped; the task goes on")
         else:
-            yield self._start(WAIT, item, self.steps.wait(item))
+            yield from self._watch.add(item, accepted)
 
     def _ended(self, item: Item, ended: Snapshot) -> None:
         item.snapshot = ended
@@ -258,7 +294,7 @@ class Engine:
     def _left(self) -> list[Item]:
         queued = [item for queue in self._queues.values() for item in queue]
         later = [item for _, _, item in self._later]
-        return [*self._flying[WAIT], *self._resumed, *queued, *later]
+        return [*self._resumed, *queued, *later]
 
     def _end(self, item: Item, end: End, reason: str, code: str | None = None) -> Flow[None]:
         made = Outcome(
@@ -289,7 +325,8 @@ class Engine:
         """Return how the batch stands."""
         flying = {step: len(items) for step, items in self._flying.items()}
         saving = flying[SAVE] + len(self._to_save)
-        under_way = flying[SUBMIT] + flying[WAIT] + saving
+        running = flying[TAKE_UP] + len(self._watch) + flying[CLOSE]
+        under_way = flying[SUBMIT] + running + saving
         return Tally(
             total=self.total,
             saved=self._ends[End.SAVED],
@@ -297,7 +334,7 @@ class Engine:
             uncertain=self._ends[End.UNCERTAIN],
             waiting=self.total - len(self.outcomes) - under_way,
             submitting=flying[SUBMIT],
-            running=flying[WAIT],
+            running=running,
             saving=saving,
             credits=round(self.prices.spent, 2),
             troubles=tuple(self._troubles),
@@ -310,7 +347,7 @@ def _end_of(error: BaseException | None) -> End:
             return End.TAKEN
         case errors.LinkExpired():
             return End.FAILED
-        case Stopped() | errors.WaitTimeout() | errors.DownloadFailed():
+        case errors.WaitTimeout() | errors.DownloadFailed():
             return End.OPEN
         case errors.LedgerError():
             return End.UNSENT

@@ -1,23 +1,26 @@
-"""The three steps of a job, each a flow of its own: submit, wait, save."""
+"""The steps of a job, each a flow of its own: submit or take up, close its wait, save."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
-from wanflow._flows.recording import save, submit
+from wanflow._core.snapshot import Snapshot
+from wanflow._flows.recording import end, hold_task, save, submit
 from wanflow.batch.planning import Checker
-from wanflow.errors import JobTaken, WanflowError
+from wanflow.errors import JobTaken
 from wanflow.ledger.resuming import Means
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow._core.effects import Flow
-    from wanflow._core.snapshot import Snapshot
+    from wanflow._core.effects import Flow, Group
+    from wanflow._flows.crowd import Outcome
+    from wanflow._flows.downloading import Parcel
+    from wanflow._flows.waiting import Question
     from wanflow.batch.item import Item
     from wanflow.batch.terms import Terms
     from wanflow.ledger import File, Ledger
@@ -32,13 +35,13 @@ class Work(Means, Checker, Protocol):
         """The models of the documents."""
         ...
 
-    def files(self, snapshot: Snapshot, folder: Path) -> Flow[list[Path]]:
-        """Save what the links lead to, unrecorded."""
+    def question(self, task_id: str, known: Snapshot | None) -> Question:
+        """Return how a task is asked about."""
         ...
 
-
-class Stopped(WanflowError):
-    """A wait was left because the batch was asked to stop; the task goes on."""
+    def parcel(self, snapshot: Snapshot, folder: Path) -> Parcel:
+        """Return what is to be saved of a task."""
+        ...
 
 
 @frozen
@@ -64,17 +67,54 @@ class Steps:
             item.resend,
         )
         flow = self.work.submission_of(planned.body, item.key)
-        return submit(self.ledger, intent, flow, hold=True)
+        accepted = yield from submit(self.ledger, intent, flow, hold=True)
+        yield from self._hold(accepted.id)
+        return accepted
 
-    def wait(self, item: Item) -> Flow[Snapshot]:
-        """Wait for the task's end, unless the batch is stopped before."""
-        if item.job is not None:
-            job = item.job
-            if not (yield from act(lambda: self.ledger.take(job))):
-                raise JobTaken(f"job {job.id} is in the hands of another process")
+    def take_up(self, item: Item) -> Flow[None]:
+        """Take a job that an earlier run left, whose task is known.
+
+        Raises:
+            JobTaken: another process is at it.
+        """
+        job = item.job
+        if job is not None and not (yield from act(lambda: self.ledger.take(job), self._group)):
+            raise JobTaken(f"job {job.id} is in the hands of another process")
         assert item.task_id is not None
-        timeout = self.terms.timeout
-        return (yield from self.work.wait(item.task_id, timeout, self._heed, hold=True))
+        yield from self._hold(item.task_id)
+
+    def seen(self, snapshot: Snapshot) -> None:
+        """Note a look at a task that goes on."""
+        self.ledger.seen(self._server, snapshot)
+
+    def close(self, item: Item, outcome: Outcome) -> Flow[Snapshot]:
+        """Write down how a wait ended → the completed task.
+
+        Raises:
+            WanflowError: the outcome, where it is none.
+        """
+        assert item.task_id is not None
+        try:
+            yield from end(self.ledger, self._server, item.task_id, outcome)
+        finally:
+            if not isinstance(outcome, Snapshot):
+                self.let_go(item)
+        if isinstance(outcome, Snapshot):
+            return outcome
+        raise outcome
+
+    def completed(self, item: Item, ended: Snapshot) -> bool:
+        """Note at once that a task completed; False where that takes a moment."""
+        assert item.task_id is not None
+        if not self.ledger.at_hand(self._server, item.task_id):
+            return False
+        self.ledger.ended(self._server, ended)
+        return True
+
+    def let_go(self, item: Item) -> None:
+        """Note that nobody here waits for an item's task any more."""
+        if item.task_id is not None:
+            self.ledger.let_go(self._server, item.task_id)
 
     def knows(self, item: Item) -> bool:
         """Tell whether the ledger still counts on a task that its server didn't know."""
@@ -84,12 +124,18 @@ class Steps:
 
     def save(self, item: Item) -> Flow[tuple[File, ...]]:
         """Save the files, and return what the ledger has of them."""
-        ended, folder = item.snapshot, self.terms.folder
-        assert ended is not None
-        flow = self.work.files(ended, folder)
-        server = self.work.recording.server
-        return (yield from save(self.ledger, server, ended.id, folder, flow))[1]
+        assert item.snapshot is not None
+        parcel = self.work.parcel(item.snapshot, self.terms.folder)
+        files = yield from save(self.ledger, self._server, parcel)
+        return tuple(evolve(file, path=file.path.absolute()) for file in files)
 
-    def _heed(self, snapshot: Snapshot) -> None:
-        if self.terms.stop.asked and not snapshot.ended:
-            raise Stopped("the batch was stopped; the task goes on", task_id=snapshot.id)
+    def _hold(self, task_id: str) -> Flow[None]:
+        return hold_task(self.ledger, self._server, task_id)
+
+    @property
+    def _server(self) -> str:
+        return self.work.recording.server
+
+    @property
+    def _group(self) -> Group:
+        return self.ledger.together

@@ -10,6 +10,7 @@ from wanflow.batch.retrying import pause_before_again
 from wanflow.ledger import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from wanflow.batch.planning import Planned
@@ -17,22 +18,27 @@ if TYPE_CHECKING:
 
 
 def survey(
-    ledger: Ledger, planned: Planned, kind: str, *, retries: int, resend: bool
-) -> tuple[Item | Outcome, list[Job]]:
-    """Return a job as what is left to do, or as what became of it; and its attempts so far."""
-    attempts = ledger.named(planned.name)
+    ledger: Ledger,
+    planned: Planned,
+    kind: str,
+    attempts: Sequence[Job],
+    *,
+    retries: int,
+    resend: bool,
+) -> Item | Outcome:
+    """Return a job as what is left to do after some attempts, or as what became of it."""
     if not attempts:
-        return Item(planned, kind, new_key()), []
+        return Item(planned, kind, new_key())
     last = attempts[-1]
     item = Item(planned, kind, last.key or new_key(), last.attempt, last, task_id=last.task_id)
     again = pause_before_again(last.code, last.attempt, retries) is not None
     if last.state is State.FAILED and again:
-        return Item(planned, kind, new_key(), last.attempt + 1), attempts
+        return Item(planned, kind, new_key(), last.attempt + 1)
     end = _end_of(ledger, last, resend=resend)
     if end is not None:
-        return _outcome(item, end, last), attempts
+        return _outcome(item, end, last)
     item.resend, item.credits = last.in_doubt, last.credits
-    return item, attempts
+    return item
 
 
 def _end_of(ledger: Ledger, job: Job, *, resend: bool) -> End | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from attrs import define, field
 
+from wanflow._core.effects import Ended
 from wanflow.errors import LedgerError
 from wanflow.ledger.troubles import is_full
 
@@ -59,9 +60,70 @@ class Commits:
     _writing: Lock = field(factory=Lock, repr=False)
     _durable: bool | None = None
     _company: int = 0
+    # The thread whose functions share a transaction now, and what broke it.
+    _writer: int | None = None
+    _broken: sqlite3.Error | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether the thread that asks is inside `together`."""
+        return self._writer == get_ident()
+
+    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended] | None:
+        """Call functions that write, all in one durable transaction → what each came to.
+
+        None where it was undone as a whole: none of their writes is kept.
+
+        Raises:
+            sqlite3.Error: it could not begin, and no function was called.
+        """
+        with self._writing:
+            self._choose(durable=True)
+            self.connection.execute("BEGIN IMMEDIATE")
+            self._writer, self._broken = get_ident(), None
+            try:
+                ends = [self._ended(function) for function in functions]
+                self.connection.execute("COMMIT")
+            except sqlite3.Error:
+                ends = None
+            finally:
+                self._writer = None
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+        self._call_next()
+        return ends
+
+    def _ended(self, function: Callable[[], Any]) -> Ended:
+        try:
+            ended = Ended(function())
+        except Exception as error:
+            ended = Ended(error=error)
+        if self._broken is not None:
+            raise self._broken
+        return ended
+
+    def _at_once(self, write: Write[T]) -> T:
+        """Write in the transaction that is shared; what can't be done is undone alone."""
+        try:
+            self.connection.execute("SAVEPOINT entry")
+            try:
+                return write(self.connection)
+            except (sqlite3.IntegrityError, LedgerError):
+                self.connection.execute("ROLLBACK TO entry")
+                raise
+            finally:
+                self.connection.execute("RELEASE entry")
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            self._broken = error
+            raise
 
     def later(self, write: Write[Any]) -> None:
         """Add a write to the next commit, at once."""
+        if self.shared:
+            self._at_once(write)
+            return
         self._pending.append(_Entry(write, durable=False, essential=True, awaited=False))
 
     def now(self, write: Write[T], *, durable: bool = False, essential: bool = True) -> T:
@@ -76,6 +138,8 @@ class Commits:
             sqlite3.Error: the write or the commit failed.
             LedgerError: what the write raised itself.
         """
+        if self.shared:
+            return self._at_once(write)
         entry = _Entry(write, durable, essential)
         self._pending.append(entry)
         try:
@@ -109,7 +173,7 @@ class Commits:
 
     def flush(self) -> None:
         """Commit what was added."""
-        if self._pending:
+        if self._pending and not self.shared:
             self.now(lambda _: None)
 
     def _call_next(self) -> None:

@@ -1,11 +1,9 @@
-"""What the ledger writes of what it is told: a look, a file, a request, a reason."""
+"""What the ledger writes of what it is told: a look, a request, a reason."""
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from wanflow._core.recorder import File
 from wanflow.ledger.usage import credits_of
 
 if TYPE_CHECKING:
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from wanflow._core.snapshot import Snapshot
 
 _LONGEST_REASON = 500
-_CHUNK = 64 * 1024
 
 
 def seen_of(snapshot: Snapshot) -> dict[str, Any]:
@@ -28,16 +25,6 @@ def seen_of(snapshot: Snapshot) -> dict[str, Any]:
         "credits": credits_of(snapshot.usage),
     }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def file_of(place: int, path: Path) -> File:
-    """Read a file that is on disk, for its size and digest."""
-    digest, size = sha256(), 0
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return File(place, path, size, digest.hexdigest())
 
 
 def absolute(folder: Path | None) -> Path | None:

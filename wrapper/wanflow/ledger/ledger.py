@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from wanflow.errors import LedgerError
 from wanflow.ledger.encounter import digest_of, meet
-from wanflow.ledger.entries import absolute, file_of, seen_of, short, without_prompts
+from wanflow.ledger.entries import absolute, seen_of, short, without_prompts
 from wanflow.ledger.job import LINK_LIFE, Job, State
 from wanflow.ledger.left import Left, left_of
 from wanflow.ledger.location import default_path
@@ -15,9 +16,11 @@ from wanflow.ledger.sqlite_store import SqliteStore
 from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
+    from typing import Any
 
+    from wanflow._core.effects import Ended
     from wanflow._core.recorder import File, Intent
     from wanflow._core.snapshot import Snapshot
 
@@ -75,7 +78,17 @@ class Ledger:
 
     def named(self, name: str) -> list[Job]:
         """List the attempts at the job that the user gave a name, the first one first."""
-        return self._store.named(name)
+        return self._store.named([name])
+
+    def attempts(self, names: Iterable[str]) -> dict[str, list[Job]]:
+        """List the attempts at each of some named jobs, by name; those of which none is known miss.
+
+        Thousands of names cost little more than one.
+        """
+        found: dict[str, list[Job]] = {}
+        for job in self._store.named(tuple(names)):
+            found.setdefault(job.name or "", []).append(job)
+        return found
 
     def living(self, job: Job) -> bool:
         """Tell whether a living process, this one or another, is at a job."""
@@ -122,6 +135,14 @@ class Ledger:
         return f"Ledger({str(self.path)!r})"
 
     # What follows is the recorder: `wanflow._core.recorder` says when each is called.
+
+    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended]:
+        """Call functions that use this ledger, in one commit → what each came to."""
+        ends = self._store.together(functions)
+        if any(isinstance(end.error, LedgerError) for end in ends):
+            # Something may not have been written after all.
+            self._held.clear()
+        return ends
 
     def intend(self, intent: Intent) -> Snapshot | None:
         """Keep an intent before anything is sent; return the task that it already has."""
@@ -231,13 +252,11 @@ class Ledger:
             self._store.change(task, {"folder": wanted, "held": True})
             self._held[task] = wanted
 
-    def saved(self, server: str, task_id: str, paths: list[Path]) -> tuple[File, ...]:
+    def saved(self, server: str, task_id: str, files: Sequence[File]) -> None:
         """Keep the files of a task, all of them on disk; its links are no longer needed."""
-        files = tuple(file_of(place, path.absolute()) for place, path in enumerate(paths))
         changes = {"state": State.SAVED, "links": (), "reason": None, "held": False}
         self._store.change(ByTask(server, task_id), changes, files=files)
         self._held.pop(ByTask(server, task_id), None)
-        return files
 
     def let_go(self, server: str, task_id: str) -> None:
         """Note that this process no longer works on a task."""

@@ -73,6 +73,12 @@ class Notes:
         with self._changing:
             return self._steps.pop(which, ())
 
+    def give_back(self, which: Which, steps: Steps) -> None:
+        """Note again what was taken and could not be written."""
+        with self._changing:
+            later = self._steps.get(which, ())
+            self._steps[which] = (*steps, *later)
+
     def take_all(self) -> dict[Which, Steps]:
         """Return all that is noted, which is the caller's to write now."""
         with self._changing:

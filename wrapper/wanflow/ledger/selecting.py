@@ -19,6 +19,8 @@ _TAKEN_UP = "('intent', 'uncertain', 'accepted', 'completed')"
 _WANTED = "NOT (job.state = 'completed' AND job.folder IS NULL)"
 _SUBMITTED = "coalesce(job.created, job.accepted, job.intended)"
 _NEVER = float("inf")
+# SQLite takes so many values in one statement, whatever it was built with.
+_AT_ONCE = 500
 
 
 def select(connection: sqlite3.Connection, selection: Selection) -> list[Job]:
@@ -33,6 +35,16 @@ def select(connection: sqlite3.Connection, selection: Selection) -> list[Job]:
     order = "DESC" if selection.newest_first else "ASC"
     limit = -1 if selection.limit is None else selection.limit
     return read(connection, f"{where} ORDER BY job.id {order} LIMIT ?", [*values, limit])
+
+
+def named(connection: sqlite3.Connection, names: Sequence[str]) -> list[Job]:
+    """Read all attempts at named jobs, the first one at each first."""
+    found: list[Job] = []
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        found += read(connection, f"WHERE job.name IN ({marks}) ORDER BY job.attempt", some)
+    return found
 
 
 def read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from wanflow._core.effects import Ended
 from wanflow.errors import LedgerError
 from wanflow.ledger import opening, rows, selecting
 from wanflow.ledger.ballast import Ballast
@@ -19,8 +20,9 @@ from wanflow.ledger.troubles import told
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
+    from typing import Any
 
     from wanflow._core.recorder import File
     from wanflow.ledger.commits import Write
@@ -49,6 +51,27 @@ class SqliteStore:
         self._commits = Commits(self._connection, self._ballast)
         self._notes = Notes(self._flush_told)
         self._places: set[str] = set()
+        self._lent: list[tuple[Which, Steps]] = []
+
+    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended]:
+        """Call functions that use this store, all that they write in one durable commit.
+
+        Where that fails, each is called by itself: what then fails, fails alone.
+        """
+        try:
+            with self._told():
+                # What follows must wait for no other thread that writes.
+                self._hold()
+                ends = self._commits.together(functions)
+        except LedgerError as error:
+            return [Ended(error=error) for _ in functions]
+        lent, self._lent = self._lent, []
+        if ends is None:
+            self._places.clear()
+            for which, steps in reversed(lent):
+                self._notes.give_back(which, steps)
+            ends = [_ended(function) for function in functions]
+        return ends
 
     def add(self, job: Changes) -> Job | None:
         """Keep a new job, durably; return the one in its way where its key or name is taken."""
@@ -65,7 +88,7 @@ class SqliteStore:
                 return None
         found = self.find(ByKey(job["key"]))
         if found is None and job.get("name") is not None:
-            attempts = self.named(job["name"])
+            attempts = self.named([job["name"]])
             found = next((one for one in attempts if one.attempt == job["attempt"]), None)
         if found is None:
             raise LedgerError(f"ledger {self._path}: the job can't be kept", path=str(self._path))
@@ -97,7 +120,8 @@ class SqliteStore:
         with self._told():
             self._keep_places(changes)
             step = Step(self._with_holder(changes), only)
-            steps = (*self._notes.take(which), step)
+            noted = self._notes.take(which)
+            steps = (*noted, step)
 
             def write(connection: sqlite3.Connection) -> bool:
                 found = rows.change(connection, which, steps)
@@ -105,7 +129,14 @@ class SqliteStore:
                     rows.put_files(connection, which, files)
                 return found
 
-            return self._commits.now(write, durable=durable)
+            try:
+                done = self._commits.now(write, durable=durable)
+            except BaseException:
+                self._give_back(which, noted)
+                raise
+            if noted and self._commits.shared:
+                self._lent.append((which, noted))
+            return done
 
     def note(self, which: Which, changes: Changes, *, only: frozenset[State] | None = None) -> None:
         """Change a job with its next write, at once; half a second later at most."""
@@ -147,22 +178,19 @@ class SqliteStore:
     def find(self, which: Which) -> Job | None:
         """Read one job."""
         where, named = rows.condition(which)
-        with self._told(), self._reading:
-            self._flush()
-            found = selecting.read(self._reader, f"WHERE {where}", named)
+        with self._read() as connection:
+            found = selecting.read(connection, f"WHERE {where}", named)
         return found[0] if found else None
 
-    def named(self, name: str) -> list[Job]:
-        """Read all attempts at a named job, the first one first."""
-        with self._told(), self._reading:
-            self._flush()
-            return selecting.read(self._reader, "WHERE job.name = ? ORDER BY job.attempt", [name])
+    def named(self, names: Sequence[str]) -> list[Job]:
+        """Read all attempts at named jobs, the first one at each first."""
+        with self._read() as connection:
+            return selecting.named(connection, names)
 
     def jobs(self, selection: Selection) -> list[Job]:
         """Read jobs."""
-        with self._told(), self._reading:
-            self._flush()
-            return selecting.select(self._reader, selection)
+        with self._read() as connection:
+            return selecting.select(connection, selection)
 
     def living(self, job: Job) -> bool:
         """Tell whether a living process, this one or another, holds a job."""
@@ -198,6 +226,8 @@ class SqliteStore:
 
     def _hold(self) -> int:
         """Return the number that this process holds jobs by."""
+        if self._holder is not None:
+            return self._holder
         with self._holding:
             if self._holder is None:
                 self._ballast.lay()
@@ -217,6 +247,8 @@ class SqliteStore:
         """Write what is noted."""
         for which, steps in self._notes.take_all().items():
             self._commits.later(_changing(which, steps))
+            if self._commits.shared:
+                self._lent.append((which, steps))
         self._commits.flush()
 
     def _flush_told(self) -> None:
@@ -236,6 +268,22 @@ class SqliteStore:
                 self._liveness.bury(token)
 
     @contextmanager
+    def _read(self) -> Generator[sqlite3.Connection]:
+        """Lend the connection that sees all that was written, and what is noted, too."""
+        with self._told():
+            if self._commits.shared:
+                self._flush()
+                yield self._connection
+                return
+            with self._reading:
+                self._flush()
+                yield self._reader
+
+    def _give_back(self, which: Which, noted: Steps) -> None:
+        if noted:
+            self._notes.give_back(which, noted)
+
+    @contextmanager
     def _told(self) -> Generator[None]:
         if os.getpid() != self._process:
             raise LedgerError(
@@ -245,6 +293,13 @@ class SqliteStore:
             )
         with told(self._path):
             yield
+
+
+def _ended(function: Callable[[], Any]) -> Ended:
+    try:
+        return Ended(function())
+    except Exception as error:
+        return Ended(error=error)
 
 
 def _changing(which: Which, steps: Steps) -> Write[bool]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from wanflow._core.effects import Ended
     from wanflow._core.recorder import File
     from wanflow.ledger.job import Job, State
 
@@ -67,6 +68,10 @@ class Claim:
 class Store(Protocol):
     """Keeps jobs. Every method raises LedgerError where the database can't do it."""
 
+    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended]:
+        """Call functions that use this store → what each came to; they share one commit."""
+        ...
+
     def add(self, job: Changes) -> Job | None:
         """Keep a new job, durably; return the one in its way where its key or name is taken."""
         ...
@@ -110,8 +115,8 @@ class Store(Protocol):
         """Read one job."""
         ...
 
-    def named(self, name: str) -> list[Job]:
-        """Read all attempts at a named job, the first one first."""
+    def named(self, names: Sequence[str]) -> list[Job]:
+        """Read all attempts at named jobs, the first one at each first."""
         ...
 
     def jobs(self, selection: Selection) -> list[Job]:
