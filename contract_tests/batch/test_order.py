@@ -11,14 +11,15 @@ from wanflow._core.effects import Alone, Done, Draw, Instant, Join, Now, Request
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.crowd import Waiting
 from wanflow._flows.waiting import Look, Question
-from wanflow.batch.engine import SAVE, SUBMIT, Engine
+from wanflow.batch.engine import SAVE, SUBMIT, engine_of
 from wanflow.batch.planning import Planned
-from wanflow.batch.prices import Prices
 from wanflow.batch.terms import Terms
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wanflow.batch.engine import Engine
 
 CREATED = {1: 300, 2: 500, 3: 100, 4: 200}
 """When the task of each line was made."""
@@ -124,14 +125,14 @@ class Player:
 
 def player(folder: Path, *order: str, **terms: int) -> Player:
     steps = Steps(Terms(folder, 1000.0, **terms))
-    return Player(Engine(steps, Prices()), order)  # type: ignore[arg-type]
+    return Player(engine_of(steps), order)  # type: ignore[arg-type]
 
 
 def test_what_expires_first_is_saved_first(tmp_path: Path) -> None:
     """With one place to save in, the others queue by when their links die, not by their line."""
     played = player(tmp_path, SUBMIT, LOOK, SAVE, saves=1)
     played.play([Planned(line, f"job {line}", "m", {}, b"") for line in CREATED])
-    assert [outcome.planned.line for outcome in played.engine.outcomes] == [1, 3, 4, 2]
+    assert [outcome.planned.line for outcome in played.engine.results.outcomes] == [1, 3, 4, 2]
 
 
 def test_few_looks_are_under_way_while_something_is_submitted(tmp_path: Path) -> None:
@@ -139,5 +140,5 @@ def test_few_looks_are_under_way_while_something_is_submitted(tmp_path: Path) ->
     # Looks end last, so that as many gather as are begun.
     played = player(tmp_path, SUBMIT, SAVE, LOOK, in_flight=200)
     played.play([Planned(line, f"job {line}", "m", {}, b"") for line in range(1, 101)])
-    assert len(played.engine.outcomes) == 100
+    assert len(played.engine.results.outcomes) == 100
     assert played.at_once == {True: 4, False: 16}

@@ -69,11 +69,11 @@ class Company:
     ) -> None:
         """Say what each came to, and go on with what has come meanwhile."""
         error = done.exception()
-        ends = [] if error else done.result()
+        ends: Sequence[Ended] = () if error else done.result()
         for place, future in enumerate(futures):
             if future.done():
                 continue
-            trouble = error or ends[place].error
+            trouble = ends[place].error if error is None else error
             if trouble is None:
                 future.set_result(ends[place].value)
             else:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, cast
 from wanflow import errors
 from wanflow._core.effects import act, now
 from wanflow._files import prove
-from wanflow.batch.engine import Engine
+from wanflow.batch.engine import engine_of
 from wanflow.batch.line import Fault, Line
 from wanflow.batch.planning import plan
-from wanflow.batch.prices import Prices
 from wanflow.batch.reading import Form, make_line
 from wanflow.batch.report import Report, keep, write_report
 from wanflow.batch.sheet import write_sheet
@@ -45,11 +44,11 @@ def do_batch(
     start = (yield from now()).ticks
     jobs = yield from act(lambda: plan(work, ledger, _lines(work, given), terms.folder))
     yield from act(lambda: prove(terms.folder))
-    engine = Engine(Steps(work, ledger, terms), Prices(terms.max_credits))
+    engine = engine_of(Steps(work, ledger, terms))
     yield from engine.run(jobs)
     report = Report(
         Path(terms.folder),
-        tuple(sorted(engine.outcomes, key=lambda outcome: outcome.planned.line)),
+        tuple(sorted(engine.results.outcomes, key=lambda outcome: outcome.planned.line)),
         round(engine.prices.spent, 2),
         (yield from now()).ticks - start,
         engine.halted,

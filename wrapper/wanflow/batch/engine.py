@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter, deque
+from collections import deque
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -13,26 +13,25 @@ from wanflow._core.effects import Done, Notify, Start, act, join, now
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.recording import provably_refused
 from wanflow.batch.item import End, Item, Outcome
-from wanflow.batch.prices import Prices, Verdict, kind_of
+from wanflow.batch.prices import Prices, Verdict
+from wanflow.batch.results import Results, end_of
 from wanflow.batch.retrying import pause_before_again
-from wanflow.batch.survey import new_key, survey
+from wanflow.batch.survey import admit, new_key
 from wanflow.batch.terms import Tally
 from wanflow.batch.watching import Watch
 from wanflow.ledger.usage import credits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from wanflow._core.effects import Flow, Rung
     from wanflow.batch.planning import Planned
     from wanflow.batch.steps import Steps
-    from wanflow.ledger import File, Job
 
 SUBMIT, TAKE_UP, CLOSE, SAVE = "submit", "take up", "close", "save"
 _GLANCE = 0.25
 """Seconds after which it is looked whether the batch was asked to stop."""
 _NEVER = float("inf")
-_SHOWN = 5
 # These say that no other job would fare better.
 _HOPELESS = (errors.AuthenticationFailed, errors.InsufficientCredits)
 
@@ -43,8 +42,9 @@ class Engine:
 
     steps: Steps
     prices: Prices
+    results: Results
+    watch: Watch
     total: int = 0
-    outcomes: list[Outcome] = field(factory=list[Outcome])
     halted: str = ""
     _queues: dict[str, deque[Item]] = field(factory=dict[str, "deque[Item]"])
     _resumed: deque[Item] = field(factory=deque[Item])
@@ -53,13 +53,6 @@ class Engine:
     _flying: dict[str, set[Item]] = field(
         factory=lambda: {step: set[Item]() for step in (SUBMIT, TAKE_UP, CLOSE, SAVE)}
     )
-    _watch: Watch = field()
-    _ends: Counter[End] = field(factory=Counter[End])
-    _troubles: deque[str] = field(factory=lambda: deque[str](maxlen=_SHOWN))
-
-    @_watch.default
-    def _no_one(self) -> Watch:
-        return Watch(self.steps)
 
     def run(self, jobs: Iterable[Planned]) -> Flow[None]:
         """Do every job; each leaves an outcome, whatever becomes of the others.
@@ -71,50 +64,30 @@ class Engine:
         try:
             while not self._over():
                 yield from self._begin()
-                event = yield from join((yield from self._patience()), self._watch)
+                event = yield from join((yield from self._patience()), self.watch)
                 yield from self._hear(event)
                 yield from self._tell()
         finally:
-            watched = self._watch.leave()
+            watched = self.watch.leave()
         if self.steps.terms.stop.asked:
             self.halted = self.halted or "the batch was stopped"
         for item in [*watched, *self._left()]:
-            yield from self._end(item, End.OPEN if item.task_id else End.UNSENT, self.halted)
+            yield from self.results.end(item, End.OPEN if item.task_id else End.UNSENT, self.halted)
         yield from self._tell()
 
     def _admit(self, jobs: list[Planned]) -> Flow[None]:
-        """Find out what the ledger knows of the jobs, and queue what is left to do."""
+        """Queue what is left to do of the jobs, and tell the prices of what was done before."""
         self.total = len(jobs)
-        catalog, ledger = self.steps.work.catalog, self.steps.ledger
-        known = yield from act(lambda: ledger.attempts(planned.name for planned in jobs))
-        kinds = [kind_of(catalog, planned.body) for planned in jobs]
-        found = yield from act(lambda: list(map(self._survey(known), jobs, kinds)))
-        for kind, planned, left in zip(kinds, jobs, found, strict=True):
-            for job in known.get(planned.name, ()):
+        for kind, found, attempts in (yield from admit(self.steps, jobs)):
+            for job in attempts:
                 if job.task_id is not None or job.in_doubt:
                     self.prices.tell(f"job {job.id}", kind, job.credits)
-            if isinstance(left, Outcome):
-                yield from self._file(left)
-            elif left.task_id is not None:
-                self._resumed.append(left)
+            if isinstance(found, Outcome):
+                yield from self.results.file(found)
+            elif found.task_id is not None:
+                self._resumed.append(found)
             else:
-                self._queue(left)
-
-    def _survey(self, known: dict[str, list[Job]]) -> Callable[[Planned, str], Item | Outcome]:
-        terms, ledger = self.steps.terms, self.steps.ledger
-
-        def one(planned: Planned, kind: str) -> Item | Outcome:
-            attempts = known.get(planned.name, ())
-            return survey(
-                ledger,
-                planned,
-                kind,
-                attempts,
-                retries=terms.retries,
-                resend=terms.resubmit_uncertain,
-            )
-
-        return one
+                self._queue(found)
 
     def _queue(self, item: Item) -> None:
         self._queues.setdefault(item.kind, deque()).append(item)
@@ -131,7 +104,7 @@ class Engine:
             item = self._resumed.popleft()
             yield self._start(TAKE_UP, item, steps.take_up(item))
         yield from self._begin_submissions()
-        yield from self._watch.begin(busy=bool(self._flying[SUBMIT] or self._to_save))
+        yield from self.watch.begin(busy=bool(self._flying[SUBMIT] or self._to_save))
 
     def _begin_submissions(self) -> Flow[None]:
         terms, steps = self.steps.terms, self.steps
@@ -152,7 +125,7 @@ class Engine:
 
     def _room(self) -> bool:
         flying = sum(len(items) for items in self._flying.values())
-        under_way = flying + len(self._watch) + len(self._to_save)
+        under_way = flying + len(self.watch) + len(self._to_save)
         return under_way < self.steps.terms.in_flight
 
     def _next(self) -> Item | None:
@@ -170,7 +143,7 @@ class Engine:
             return False
         if self.steps.terms.stop.asked:
             return True
-        if self._watch or self._resumed:
+        if self.watch or self._resumed:
             return False
         return bool(self.halted) or (not self._later and self._exhausted())
 
@@ -186,14 +159,14 @@ class Engine:
     def _patience(self) -> Flow[float]:
         due = self._later[0][0] if self._later else _NEVER
         ticks = (yield from now()).ticks
-        look = self._watch.patience(ticks)
+        look = self.watch.patience(ticks)
         return max(0.0, min(_GLANCE, due - ticks, _NEVER if look is None else look))
 
     def _hear(self, event: Done | Rung | None) -> Flow[None]:
         if isinstance(event, Done) and isinstance(event.key, tuple):
             yield from self._take_in(event)
             return
-        found = yield from self._watch.take_in(event)
+        found = yield from self.watch.take_in(event)
         if found is not None:
             item, outcome = found
             if isinstance(outcome, Snapshot) and self.steps.completed(item, outcome):
@@ -210,11 +183,11 @@ class Engine:
             case "submit", None, Snapshot() as accepted:
                 yield from self._accepted(item, accepted)
             case "take up", None, _:
-                yield from self._watch.add(item, None)
+                yield from self.watch.add(item, None)
             case "close", None, Snapshot() as ended:
                 self._ended(item, ended)
             case "save", None, files:
-                yield from self._saved(item, files)
+                yield from self.results.saved(item, files)
             case "submit", error, _:
                 yield from self._not_accepted(item, error)
             case _, error, _:
@@ -226,9 +199,9 @@ class Engine:
         self.prices.tell(item.planned.name, item.kind, item.credits)
         if self.halted or self.steps.terms.stop.asked:
             self.steps.let_go(item)
-            yield from self._end(item, End.OPEN, "the batch was stopped; the task goes on")
+            yield from self.results.end(item, End.OPEN, "the batch was stopped; the task goes on")
         else:
-            yield from self._watch.add(item, accepted)
+            yield from self.watch.add(item, accepted)
 
     def _ended(self, item: Item, ended: Snapshot) -> None:
         item.snapshot = ended
@@ -240,20 +213,6 @@ class Engine:
         self.prices.settle(item.kind, item.credits, told)
         item.credits = item.credits if told is None else told
 
-    def _saved(self, item: Item, files: tuple[File, ...]) -> Flow[None]:
-        yield from self._file(
-            Outcome(
-                item.planned,
-                End.SAVED,
-                "",
-                item.task_id,
-                item.credits,
-                item.attempt,
-                files,
-                key=item.key,
-            )
-        )
-
     def _not_accepted(self, item: Item, error: BaseException | None) -> Flow[None]:
         name, kind, reason = item.planned.name, item.kind, str(error)
         match error:
@@ -261,18 +220,18 @@ class Engine:
                 # It was accepted, and only the record failed.
                 item.task_id = task_id
                 self.prices.doubt(name, kind)
-                yield from self._end(item, End.OPEN, reason)
+                yield from self.results.end(item, End.OPEN, reason)
             case errors.LedgerError() | errors.InvalidRequest():
                 self.prices.forget(name, kind)
-                yield from self._end(item, _end_of(error), reason)
+                yield from self.results.end(item, end_of(error), reason)
             case errors.WanflowError() if not provably_refused(error):
                 self.prices.doubt(name, kind)
-                yield from self._end(item, End.UNCERTAIN, reason)
+                yield from self.results.end(item, End.UNCERTAIN, reason)
             case _:
                 self.prices.forget(name, kind)
                 hopeless = isinstance(error, _HOPELESS)
                 self.halted = self.halted or (reason if hopeless else "")
-                yield from self._end(item, End.UNSENT if hopeless else End.FAILED, reason)
+                yield from self.results.end(item, End.UNSENT if hopeless else End.FAILED, reason)
 
     def _failed(self, item: Item, error: BaseException | None) -> Flow[None]:
         """Take in a wait or a save that ended with an error."""
@@ -283,39 +242,18 @@ class Engine:
                 due = (yield from now()).ticks + pause
                 again = Item(item.planned, item.kind, new_key(), item.attempt + 1)
                 heapq.heappush(self._later, (due, item.planned.line, again))
-                self._troubles.append(f"{error}; submitted again in {pause:g} s")
+                self.results.trouble(f"{error}; submitted again in {pause:g} s")
                 return
-        end = _end_of(error)
+        end = end_of(error)
         if isinstance(error, errors.NotFound) and (yield from act(lambda: self.steps.knows(item))):
             end = End.OPEN
         code = error.code if isinstance(error, errors.TaskFailed) else None
-        yield from self._end(item, end, str(error), code)
+        yield from self.results.end(item, end, str(error), code)
 
     def _left(self) -> list[Item]:
         queued = [item for queue in self._queues.values() for item in queue]
         later = [item for _, _, item in self._later]
         return [*self._resumed, *queued, *later]
-
-    def _end(self, item: Item, end: End, reason: str, code: str | None = None) -> Flow[None]:
-        made = Outcome(
-            item.planned,
-            end,
-            reason,
-            item.task_id,
-            item.credits,
-            item.attempt if end is not End.UNSENT else item.attempt - 1,
-            key=item.key,
-            code=code,
-        )
-        yield from self._file(made)
-
-    def _file(self, outcome: Outcome) -> Flow[None]:
-        self.outcomes.append(outcome)
-        self._ends[outcome.end] += 1
-        if outcome.end in {End.FAILED, End.UNCERTAIN} and not outcome.earlier:
-            self._troubles.append(f"line {outcome.planned.line}: {outcome.reason}")
-        if self.steps.terms.on_outcome is not None:
-            yield Notify(self.steps.terms.on_outcome, outcome)
 
     def _tell(self) -> Flow[None]:
         if self.steps.terms.on_tally is not None:
@@ -325,31 +263,23 @@ class Engine:
         """Return how the batch stands."""
         flying = {step: len(items) for step, items in self._flying.items()}
         saving = flying[SAVE] + len(self._to_save)
-        running = flying[TAKE_UP] + len(self._watch) + flying[CLOSE]
+        running = flying[TAKE_UP] + len(self.watch) + flying[CLOSE]
         under_way = flying[SUBMIT] + running + saving
         return Tally(
             total=self.total,
-            saved=self._ends[End.SAVED],
-            failed=self._ends[End.FAILED],
-            uncertain=self._ends[End.UNCERTAIN],
-            waiting=self.total - len(self.outcomes) - under_way,
+            saved=self.results.ends[End.SAVED],
+            failed=self.results.ends[End.FAILED],
+            uncertain=self.results.ends[End.UNCERTAIN],
+            waiting=self.total - len(self.results.outcomes) - under_way,
             submitting=flying[SUBMIT],
             running=running,
             saving=saving,
             credits=round(self.prices.spent, 2),
-            troubles=tuple(self._troubles),
+            troubles=tuple(self.results.troubles),
         )
 
 
-def _end_of(error: BaseException | None) -> End:
-    match error:
-        case errors.JobTaken():
-            return End.TAKEN
-        case errors.LinkExpired():
-            return End.FAILED
-        case errors.WaitTimeout() | errors.DownloadFailed():
-            return End.OPEN
-        case errors.LedgerError():
-            return End.UNSENT
-        case _:
-            return End.FAILED
+def engine_of(steps: Steps) -> Engine:
+    """Make the engine of a batch that has not begun."""
+    terms = steps.terms
+    return Engine(steps, Prices(terms.max_credits), Results(terms.on_outcome), Watch(steps))

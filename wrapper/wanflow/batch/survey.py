@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from wanflow._core.effects import act
 from wanflow.batch.item import End, Item, Outcome
+from wanflow.batch.prices import kind_of
 from wanflow.batch.retrying import pause_before_again
 from wanflow.ledger import State
 
@@ -13,8 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from wanflow._core.effects import Flow
     from wanflow.batch.planning import Planned
+    from wanflow.batch.steps import Steps
     from wanflow.ledger import Job, Ledger
+
+
+def admit(
+    steps: Steps, jobs: Sequence[Planned]
+) -> Flow[list[tuple[str, Item | Outcome, Sequence[Job]]]]:
+    """Find out what the ledger knows of jobs → the kind, what is left to do, and the attempts."""
+    ledger, terms, catalog = steps.ledger, steps.terms, steps.work.catalog
+    known = yield from act(lambda: ledger.attempts(planned.name for planned in jobs))
+
+    def one(planned: Planned) -> tuple[str, Item | Outcome, Sequence[Job]]:
+        kind, attempts = kind_of(catalog, planned.body), known.get(planned.name, ())
+        resend, retries = terms.resubmit_uncertain, terms.retries
+        left = survey(ledger, planned, kind, attempts, retries=retries, resend=resend)
+        return kind, left, attempts
+
+    return (yield from act(lambda: [one(planned) for planned in jobs]))
 
 
 def survey(
