@@ -108,6 +108,13 @@ def escapes_only(call: Call, _state: State) -> Reply | None:
     return refusal if any(one > 0x7F for one in call.content) and call.body else None
 
 
+@before("status", "PUT and PATCH submit as well.", lambda _call: True, "put")
+def other_methods_submit(call: Call, _state: State) -> Reply | None:
+    if call.method in {"PUT", "PATCH"} and call.body:
+        call.method = "POST"
+    return None
+
+
 def _query_lost(call: Call, _state: State) -> Reply | None:
     call.content = re.sub(rb"(/hook[^\"?]*)\?[^\"]*", rb"\1", call.content)
     return None
@@ -154,5 +161,6 @@ SCRIPTS |= {
         "GET", "/v1/tasks/task-unified-1-none", headers={"Cookie": f"token={KEY}"}
     ),
     "spoken": _spoken,
+    "put": lambda stage: stage.send("PUT", an_image().path, KEY, json=cheapest(an_image())),
     "callback-query": _callback_query,
 }
