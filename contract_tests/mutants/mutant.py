@@ -81,10 +81,11 @@ class Mutant:
             return await layer.forward(call)
         layer.reached += 1
         begun = time.monotonic()
-        sent = (call.path, call.content, dict(call.headers))
+        sent = (call.method, call.path, call.content, dict(call.headers))
         reply = None if self.before is None else self.before(call, layer.state)
         late = time.monotonic() - begun > _LATE
-        changed = late or reply is not None or sent != (call.path, call.content, call.headers)
+        now = (call.method, call.path, call.content, call.headers)
+        changed = late or reply is not None or sent != now
         if reply is None:
             reply = await layer.forward(call)
         was = (reply.status, reply.content, tuple(reply.headers))
