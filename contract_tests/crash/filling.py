@@ -10,10 +10,13 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
 from attrs import evolve
 from contract_tests.crash.books import audit
 from contract_tests.crash.worker import Orders
 
+from wanflow import Client
+from wanflow.errors import LedgerError
 from wanflow.ledger import File, Job, Ledger, State
 from wanflow.mock import MockServer
 
@@ -39,7 +42,32 @@ def main(disk: Path, elsewhere: Path, model: str) -> None:
             _run(orders)
             assert audit(mock, orders) == 0
             print(f"{name}: {before} of {_JOBS} charged while the disk was full")  # noqa: T201
+    _opening(disk, model)
     _batch(disk, elsewhere, model)
+
+
+def _opening(disk: Path, model: str) -> None:
+    """Open a ledger whose disk is full: it can be read, and nothing new is begun."""
+    book, filler = disk / "opened.db", disk / "filler-opening"
+    with MockServer(looks=1) as mock:
+        with Ledger(book) as ledger, Client(mock.api_key, mock.base_url, ledger=ledger) as client:
+            client.submit(model=model, prompt="x")
+        _fill(filler, room=0)
+        with Ledger(book) as ledger:
+            assert len(ledger.jobs()) == 1
+        assert book.with_name("opened.db-reserve").exists(), "the room is kept for the next time"
+        with (
+            Ledger(book) as ledger,
+            Client(mock.api_key, mock.base_url, ledger=ledger) as client,
+            pytest.raises(LedgerError, match="No space left"),
+        ):
+            client.submit(model=model, prompt="x")
+        filler.unlink()
+        with Ledger(book) as ledger, Client(mock.api_key, mock.base_url, ledger=ledger) as client:
+            assert client.resume_all()[0].error is None
+            client.submit(model=model, prompt="x")
+            assert mock.accounts.of(mock.api_key).submitted == len(ledger.jobs()) == 2
+    print("opening: what was kept can be read on a full disk")  # noqa: T201
 
 
 def _batch(disk: Path, elsewhere: Path, model: str) -> None:

@@ -101,4 +101,5 @@ def test_a_disk_that_fills_up_loses_nothing(picture: str, tmp_path: Path) -> Non
     done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("charged while the disk was full") == 2
+    assert "opening: what was kept can be read on a full disk" in done.stdout
     assert "saved before the disk was full, all of them after" in done.stdout

@@ -84,7 +84,7 @@ def prepare(
     try:
         version = _version(connection, path, migrations)
     finally:
-        connection.execute("ROLLBACK")
+        _undo(connection)
     if version == len(migrations):
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -97,9 +97,14 @@ def prepare(
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        _undo(connection)
         raise
+
+
+def _undo(connection: sqlite3.Connection) -> None:
+    """End a transaction, where what went wrong hasn't ended it: that is what is to be told."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> int:

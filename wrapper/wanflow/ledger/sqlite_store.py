@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import sqlite3
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,10 +17,9 @@ from wanflow.ledger.holders import Liveness, add_holder, remove_holder
 from wanflow.ledger.job import State
 from wanflow.ledger.notes import Notes, Step
 from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
-from wanflow.ledger.troubles import told
+from wanflow.ledger.troubles import is_full, told
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
     from typing import Any
@@ -46,7 +46,7 @@ class SqliteStore:
         self._ballast = Ballast(path.with_name(f"{path.name}-reserve"))
         with told(path):
             opening.make(path)
-            self._connection = opening.connect(path)
+            self._connection = self._connect()
             self._reader = opening.connect(path)
         self._commits = Commits(self._connection, self._ballast)
         self._notes = Notes(self._flush_told)
@@ -72,6 +72,15 @@ class SqliteStore:
                 self._notes.give_back(which, steps)
             ends = [_ended(function) for function in functions]
         return ends
+
+    def _connect(self) -> sqlite3.Connection:
+        """Connect to the file; on a full disk, what was kept is there to read, in the room kept."""
+        try:
+            return opening.connect(self._path)
+        except sqlite3.Error as error:
+            if not (is_full(error) and self._ballast.drop()):
+                raise
+            return opening.connect(self._path)
 
     def add(self, job: Changes) -> Job | None:
         """Keep a new job, durably; return the one in its way where its key or name is taken."""
@@ -216,6 +225,9 @@ class SqliteStore:
         finally:
             self._connection.close()
             self._reader.close()
+            # On a disk that is full still, the room that was given away comes back as far as it is.
+            with suppress(OSError):
+                self._ballast.restore()
 
     def _give_up(self) -> None:
         with told(self._path):

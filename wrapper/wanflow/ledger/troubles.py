@@ -24,7 +24,7 @@ _REASONS = {
 
 
 def is_full(error: BaseException) -> bool:
-    """Tell whether an error of SQLite means that there is no room."""
+    """Tell whether an error of SQLite means that there is no room, be it for its shared memory."""
     return _code(error) == sqlite3.SQLITE_FULL
 
 
@@ -44,4 +44,6 @@ def told(path: Path) -> Generator[None]:
 def _code(error: BaseException) -> int:
     """Return the primary code: the lowest byte of SQLite's extended one, -1 without any."""
     code = getattr(error, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:
+        return sqlite3.SQLITE_FULL
     return code & 0xFF if isinstance(code, int) else -1
