@@ -1,12 +1,14 @@
 """What the ledger costs: `python -m benchmarks.ledger [JOBS]`.
 
 Full job cycles, from the intent to a saved file, beyond the network: intent (fsynced), task id
-(fsynced), three looks, the end, the file with its size and digest. By one thread, and by many that
-share their commits; beside them the machine's own fsyncs a second and bare commits of SQLite.
+(fsynced), three looks, the end, the file with its size and digest. By one thread, by many that
+share their commits, and by as many tasks of an event loop, as an async client tells it; beside them
+the machine's own fsyncs a second and bare commits of SQLite.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -14,54 +16,115 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wanflow._company import Company
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
 from wanflow._files import described
+from wanflow._loops import in_thread
 from wanflow.ledger import Ledger
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SERVER = "https://api.example/v1"
 MODEL = next(iter(packaged_catalog().models.values()))
 BODY = {**MODEL.example, "prompt": "a red fox in the snow, 35 mm, golden hour, shallow focus " * 2}
 CONTENT = json.dumps(BODY).encode()
 THREADS = 128
+"""Threads, or tasks."""
+USAGE = {"credits_reserved": 3.5}
 
 
-def cycle(ledger: Ledger, number: int, file: Path) -> None:
-    """Tell the ledger of one job, from its beginning to its end."""
-    key, task = f"{number:032x}", f"task-unified-1756817821-{number:08d}"
-    ledger.intend(Intent(SERVER, key, MODEL.name, BODY, CONTENT, file.parent))
-    usage = {"credits_reserved": 3.5}
-    ledger.accepted(key, Snapshot(task, "pending", created=1756817821, usage=usage), hold=True)
+def words(number: int) -> tuple[str, str]:
+    """Return the key and the task of a job."""
+    return f"{number:032x}", f"task-unified-1756817821-{number:08d}"
+
+
+def intent(key: str, folder: Path) -> Intent:
+    """Return what is written down before a submission."""
+    return Intent(SERVER, key, MODEL.name, BODY, CONTENT, folder)
+
+
+def accepted(task: str) -> Snapshot:
+    """Return the answer to a submission."""
+    return Snapshot(task, "pending", created=1756817821, usage=USAGE)
+
+
+def run_and_end(ledger: Ledger, task: str, folder: Path) -> None:
+    """Tell the ledger of the looks at a task, and of its end."""
     ledger.hold(SERVER, task)
     for progress in (10, 50, 90):
         ledger.seen(SERVER, Snapshot(task, "processing", progress=progress))
     link = f"https://files.example/media/{task}/0.png?signature={'a' * 64}"
     ledger.ended(SERVER, Snapshot(task, "completed", progress=100, results=(link,)))
-    ledger.saving(SERVER, task, file.parent)
+    ledger.saving(SERVER, task, folder)
+
+
+def cycle(ledger: Ledger, number: int, file: Path) -> None:
+    """Tell the ledger of one job, from its beginning to its end."""
+    key, task = words(number)
+    ledger.intend(intent(key, file.parent))
+    ledger.accepted(key, accepted(task), hold=True)
+    run_and_end(ledger, task, file.parent)
     ledger.saved(SERVER, task, [described(0, file)])
     ledger.let_go(SERVER, task)
 
 
-def cycles(folder: Path, count: int, threads: int) -> None:
-    """Print the rate of cycles, and the bytes of a job."""
-    file = folder / "picture.png"
+async def acycle(ledger: Ledger, company: Company, number: int, file: Path) -> None:
+    """Tell it the same as the driver of an async client does."""
+    key, task = words(number)
+
+    async def tell(function: Callable[..., object], *values: object, **more: object) -> None:
+        await company.do(partial(function, *values, **more), ledger.together)
+
+    await tell(ledger.intend, intent(key, file.parent))
+    await tell(ledger.accepted, key, accepted(task), hold=True)
+    run_and_end(ledger, task, file.parent)
+    files = [await in_thread(partial(described, 0, file))]
+    await tell(ledger.saved, SERVER, task, files)
+    ledger.let_go(SERVER, task)
+
+
+@contextmanager
+def timed(folder: Path, name: str, count: int) -> Iterator[tuple[Ledger, Path]]:
+    """Lend a ledger and a file, and print what the cycles in the block cost."""
+    file, path = folder / "picture.png", folder / f"{name}.db"
     file.write_bytes(bytes(1000))
-    path = folder / f"{threads}.db"
-    with Ledger(path) as ledger, ThreadPoolExecutor(threads) as pool:
+    with Ledger(path) as ledger:
         began, cpu = time.perf_counter(), time.process_time()
-        list(pool.map(lambda number: cycle(ledger, number, file), range(count)))
+        yield ledger, file
         taken, worked = time.perf_counter() - began, time.process_time() - cpu
     rate, each = count / taken, worked / count * 1e6
     size = path.stat().st_size / count
-    print(f"{threads:4} threads: {rate:7.0f} cycles a second, {each:4.0f} µs of CPU each, ", end="")
+    print(f"{name:>11}: {rate:7.0f} cycles a second, {each:4.0f} µs of CPU each, ", end="")
     print(f"{size:.0f} bytes a job")
+
+
+def by_threads(folder: Path, count: int, threads: int) -> None:
+    """Do cycles in some threads."""
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        timed(folder, f"{threads} threads", count) as (ledger, file),
+    ):
+        list(pool.map(lambda number: cycle(ledger, number, file), range(count)))
+
+
+async def by_tasks(folder: Path, count: int, tasks: int) -> None:
+    """Do cycles in some tasks of an event loop."""
+    left, company = iter(range(count)), Company()
+
+    async def work(ledger: Ledger, file: Path) -> None:
+        for number in left:
+            await acycle(ledger, company, number, file)
+
+    with timed(folder, f"{tasks} tasks", count) as (ledger, file):
+        await asyncio.gather(*(work(ledger, file) for _ in range(tasks)))
 
 
 def rate_of(action: Callable[[], object], times: int) -> float:
@@ -96,8 +159,9 @@ def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bare(folder)
-        cycles(folder, count // 10, 1)
-        cycles(folder, count, THREADS)
+        by_threads(folder, count // 10, 1)
+        by_threads(folder, count, THREADS)
+        asyncio.run(by_tasks(folder, count, THREADS))
 
 
 if __name__ == "__main__":
