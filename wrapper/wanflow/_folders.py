@@ -21,13 +21,14 @@ def make(folder: Path) -> tuple[Path, ...]:
 
 def inside(folder: Path, opening: Callable[[], T]) -> tuple[T, tuple[Path, ...]]:
     """Open something in a folder, which is made if need be → that, and the folders made."""
-    made = make(folder)
-    try:
-        return opening(), made
-    except FileNotFoundError:
-        # Somebody else, who had made it and came to nothing, took it away just now.
+    made: tuple[Path, ...] = ()
+    # The folder is there but for the first time, and where somebody else, who had made it and
+    # came to nothing, took it away just now.
+    for _ in range(2):
+        with suppress(FileNotFoundError):
+            return opening(), made
         made = make(folder) or made
-        return opening(), made
+    return opening(), made
 
 
 def unmake(made: tuple[Path, ...]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -12,6 +10,7 @@ from wanflow import errors
 from wanflow._core.effects import Done, Notify, Start, act, join, now
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.recording import provably_refused
+from wanflow.batch.backlog import Backlog
 from wanflow.batch.item import End, Item, Outcome
 from wanflow.batch.prices import Prices, Verdict
 from wanflow.batch.results import Results, end_of
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 SUBMIT, TAKE_UP, CLOSE, SAVE = "submit", "take up", "close", "save"
 _GLANCE = 0.25
 """Seconds after which it is looked whether the batch was asked to stop."""
-_NEVER = float("inf")
 # These say that no other job would fare better.
 _HOPELESS = (errors.AuthenticationFailed, errors.InsufficientCredits)
 
@@ -46,10 +44,7 @@ class Engine:
     watch: Watch
     total: int = 0
     halted: str = ""
-    _queues: dict[str, deque[Item]] = field(factory=dict[str, "deque[Item]"])
-    _resumed: deque[Item] = field(factory=deque[Item])
-    _later: list[tuple[float, int, Item]] = field(factory=list["tuple[float, int, Item]"])
-    _to_save: list[tuple[float, int, Item]] = field(factory=list["tuple[float, int, Item]"])
+    backlog: Backlog = field(factory=Backlog)
     _flying: dict[str, set[Item]] = field(
         factory=lambda: {step: set[Item]() for step in (SUBMIT, TAKE_UP, CLOSE, SAVE)}
     )
@@ -71,7 +66,7 @@ class Engine:
             watched = self.watch.leave()
         if self.steps.terms.stop.asked:
             self.halted = self.halted or "the batch was stopped"
-        for item in [*watched, *self._left()]:
+        for item in [*watched, *self.backlog.left()]:
             yield from self.results.end(item, End.OPEN if item.task_id else End.UNSENT, self.halted)
         yield from self._tell()
 
@@ -85,34 +80,28 @@ class Engine:
             if isinstance(found, Outcome):
                 yield from self.results.file(found)
             elif found.task_id is not None:
-                self._resumed.append(found)
+                self.backlog.resumed.append(found)
             else:
-                self._queue(found)
-
-    def _queue(self, item: Item) -> None:
-        self._queues.setdefault(item.kind, deque()).append(item)
+                self.backlog.submit(found)
 
     def _begin(self) -> Flow[None]:
         """Start all steps that may be taken now, those whose links die first before the others."""
         terms, steps = self.steps.terms, self.steps
-        while self._to_save and len(self._flying[SAVE]) < terms.saves:
-            item = heapq.heappop(self._to_save)[2]
+        for item in self.backlog.saves(terms.saves - len(self._flying[SAVE])):
             yield self._start(SAVE, item, steps.save(item))
         if terms.stop.asked:
             return
-        while self._resumed and self._room():
-            item = self._resumed.popleft()
+        while self.backlog.resumed and self._room():
+            item = self.backlog.resumed.popleft()
             yield self._start(TAKE_UP, item, steps.take_up(item))
         yield from self._begin_submissions()
-        yield from self.watch.begin(busy=bool(self._flying[SUBMIT] or self._to_save))
+        yield from self.watch.begin(busy=bool(self._flying[SUBMIT] or self.backlog.to_save))
 
     def _begin_submissions(self) -> Flow[None]:
         terms, steps = self.steps.terms, self.steps
         ticks = (yield from now()).ticks
-        while self._later and self._later[0][0] <= ticks:
-            self._queue(heapq.heappop(self._later)[2])
-        while len(self._flying[SUBMIT]) < terms.submissions and self._room():
-            chosen = self._next()
+        while not self.halted and len(self._flying[SUBMIT]) < terms.submissions and self._room():
+            chosen = self.backlog.next(self.prices, ticks)
             if chosen is None:
                 return
             self.prices.begin(chosen.planned.name, chosen.kind)
@@ -125,31 +114,22 @@ class Engine:
 
     def _room(self) -> bool:
         flying = sum(len(items) for items in self._flying.values())
-        under_way = flying + len(self.watch) + len(self._to_save)
+        under_way = flying + len(self.watch) + self.backlog.to_save
         return under_way < self.steps.terms.in_flight
-
-    def _next(self) -> Item | None:
-        """Take the first job that may be sent and that the ceiling lets through."""
-        if self.halted:
-            return None
-        for kind, queue in self._queues.items():
-            if queue and self.prices.judge(kind) is Verdict.GO:
-                return queue.popleft()
-        return None
 
     def _over(self) -> bool:
         """Tell whether nothing is left that could still be begun, or should be waited for."""
-        if any(self._flying.values()) or self._to_save:
+        if any(self._flying.values()) or self.backlog.to_save:
             return False
         if self.steps.terms.stop.asked:
             return True
-        if self.watch or self._resumed:
+        if self.watch or self.backlog.resumed:
             return False
-        return bool(self.halted) or (not self._later and self._exhausted())
+        return bool(self.halted) or (self.backlog.due is None and self._exhausted())
 
     def _exhausted(self) -> bool:
         """Tell whether the ceiling lets no job through any more, or none is left; and say why."""
-        verdicts = {self.prices.judge(kind) for kind, queue in self._queues.items() if queue}
+        verdicts = self.backlog.verdicts(self.prices)
         if verdicts & {Verdict.GO, Verdict.WAIT}:
             return False
         if verdicts:
@@ -157,10 +137,9 @@ class Engine:
         return True
 
     def _patience(self) -> Flow[float]:
-        due = self._later[0][0] if self._later else _NEVER
-        ticks = (yield from now()).ticks
-        look = self.watch.patience(ticks)
-        return max(0.0, min(_GLANCE, due - ticks, _NEVER if look is None else look))
+        ticks, due = (yield from now()).ticks, self.backlog.due
+        turns = self.watch.patience(ticks), None if due is None else due - ticks
+        return max(0.0, min((_GLANCE, *(turn for turn in turns if turn is not None))))
 
     def _hear(self, event: Done | Rung | None) -> Flow[None]:
         if isinstance(event, Done) and isinstance(event.key, tuple):
@@ -206,7 +185,7 @@ class Engine:
     def _ended(self, item: Item, ended: Snapshot) -> None:
         item.snapshot = ended
         self._settle(item, ended)
-        heapq.heappush(self._to_save, (ended.created or 0.0, item.planned.line, item))
+        self.backlog.save(item, ended.created or 0.0)
 
     def _settle(self, item: Item, ended: Snapshot | None) -> None:
         told = None if ended is None else credits_of(ended.usage)
@@ -241,7 +220,7 @@ class Engine:
             if pause is not None and not self.halted:
                 due = (yield from now()).ticks + pause
                 again = Item(item.planned, item.kind, new_key(), item.attempt + 1)
-                heapq.heappush(self._later, (due, item.planned.line, again))
+                self.backlog.submit_later(again, due)
                 self.results.trouble(f"{error}; submitted again in {pause:g} s")
                 return
         end = end_of(error)
@@ -250,11 +229,6 @@ class Engine:
         code = error.code if isinstance(error, errors.TaskFailed) else None
         yield from self.results.end(item, end, str(error), code)
 
-    def _left(self) -> list[Item]:
-        queued = [item for queue in self._queues.values() for item in queue]
-        later = [item for _, _, item in self._later]
-        return [*self._resumed, *queued, *later]
-
     def _tell(self) -> Flow[None]:
         if self.steps.terms.on_tally is not None:
             yield Notify(self.steps.terms.on_tally, self.tally())
@@ -262,7 +236,7 @@ class Engine:
     def tally(self) -> Tally:
         """Return how the batch stands."""
         flying = {step: len(items) for step, items in self._flying.items()}
-        saving = flying[SAVE] + len(self._to_save)
+        saving = flying[SAVE] + self.backlog.to_save
         running = flying[TAKE_UP] + len(self.watch) + flying[CLOSE]
         under_way = flying[SUBMIT] + running + saving
         return Tally(
