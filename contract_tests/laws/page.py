@@ -66,7 +66,11 @@ def _verdict(
     good = not findings and not outcomes.get("failed")
     far = "" if tally.steered else ", as far as was tested"
     word = (
-        f"keeps the contract{far}" if good else f"breaks {laws} laws" if laws else "was not judged"
+        f"keeps the contract{far}"
+        if good
+        else f"breaks {laws} law{'s' * (laws > 1)}"
+        if laws
+        else "was not judged"
     )
     yield f'<h1 class="{"good" if good else "bad"}">{escape(tally.base_url)} {word}</h1>'
     yield f"<p>{escape(_dated())}</p>"

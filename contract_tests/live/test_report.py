@@ -68,7 +68,7 @@ def test_a_finding_has_its_law_its_sentence_and_a_command_that_shows_it(strict) 
     """The verdict is first; the command of a finding, pasted, is answered as the finding says."""
     _, folder = strict
     page = (folder / "report.html").read_text()
-    assert re.search(r"<body>\s*<h1 class=.bad.>[^<]* breaks 1 laws", page)
+    assert re.search(r"<body>\s*<h1 class=.bad.>[^<]* breaks 1 law<", page)
     assert "A request that keeps the documents&#x27; rules is taken." in page
     shown = [unescape(one) for one in re.findall(r"<pre>(curl .*?)</pre>", page, re.DOTALL)]
     assert shown

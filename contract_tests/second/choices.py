@@ -25,14 +25,13 @@ class Gradual(Server):
     """Tasks are at work for a while, with progress, and take a second."""
 
     def look(self, key: str, task_id: str) -> dict[str, Any]:
+        # The age comes first: what is asked for afterwards may only be further on.
         age = time.monotonic() - self.tasks[task_id]["at"] if task_id in self.tasks else 0
-        if age < 0.05:
-            return super().look(key, task_id)
         seen = super().look(key, task_id)
-        if age < 0.2:
-            seen = {**seen, "status": "processing", "progress": int(age * 400)}
-            return {name: one for name, one in seen.items() if "result" not in name}
-        return seen
+        if age >= 0.2:
+            return seen
+        told = {"status": "processing" if age >= 0.05 else "pending", "progress": int(age * 400)}
+        return {**{name: one for name, one in seen.items() if "result" not in name}, **told}
 
 
 class Immediate(Server):
