@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from wanflow import _folders
 from wanflow._core.effects import Reply
-from wanflow._files import PartFile
+from wanflow._files import PartFile, described
+from wanflow.errors import DownloadFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SMALL, LARGE = b"abc", b"abc" * 50_000
+LIMIT = 1_000_000
+THREADS = 12
 
-def test_a_name_appears_after_its_bytes_are_on_disk(tmp_path: Path) -> None:
-    """The file is fsynced, then renamed, and then its folder is fsynced: no power cut tears it."""
-    part = PartFile(tmp_path, "a", 1000)
+
+def begun(folder: Path, content: bytes) -> PartFile:
+    """A part file that all of its bytes have come for."""
+    part = PartFile(folder, "a", LIMIT)
     part.url = "https://files.example/a"
-    assert part.head(Reply(200, {"content-type": "video/mp4"}, b""))
-    part.write(b"abc")
+    assert part.head(Reply(200, {"content-type": "video/mp4", "etag": '"1"'}, b""))
+    part.write(content)
+    return part
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+def test_a_name_appears_after_its_bytes_are_on_disk(tmp_path: Path, content: bytes) -> None:
+    """The file is fsynced, then renamed, and then its folder is fsynced: no power cut tears it."""
+    part = begun(tmp_path, content)
     calls: list[tuple[str, str, bool]] = []
 
     def see(frame: Any, event: str, called: Any) -> None:
@@ -32,7 +52,96 @@ def test_a_name_appears_after_its_bytes_are_on_disk(tmp_path: Path) -> None:
         path = part.keep(".mp4")
     finally:
         sys.setprofile(before)
-    assert path.read_bytes() == b"abc"
+    assert path.read_bytes() == content
     assert [call[0] for call in calls] == ["fsync", "replace", "fsync"]
     assert [call[2] for call in calls] == [False, False, True]
-    assert calls[2][1] == "_sync_folder"
+    assert calls[2][1] == "_sync"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_small_file_is_nowhere_until_it_is_whole(tmp_path: Path) -> None:
+    """Not even its folder is there; one that breaks off is left to be gone on with."""
+    folder = tmp_path / "out"
+    part = begun(folder, SMALL)
+    assert not folder.exists()
+    part.leave()
+    again = PartFile(folder, "a", LIMIT)
+    assert again.begun
+    again.take_up()
+    assert (again.have, again.validator) == (len(SMALL), '"1"')
+    again.discard()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+def test_what_is_kept_of_a_file_is_what_is_on_the_disk(tmp_path: Path, content: bytes) -> None:
+    """Size and digest are the same, whether the content was in memory or is read again."""
+    part = begun(tmp_path, content)
+    path = part.keep(".mp4")
+    assert (part.content is None) == (content is LARGE)
+    assert described(0, path, part.content) == described(0, path)
+
+
+def test_a_part_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
+    """Both save the file under its name, and neither writes into the other's part."""
+    held = tmp_path / ".a.part"
+    with held.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write(b"of the other")
+        other.flush()
+        path = begun(tmp_path, SMALL).keep(".mp4")
+        assert path.read_bytes() == SMALL
+        assert held.read_bytes() == b"of the other"
+
+
+def test_a_full_disk_leaves_nothing_under_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What can't be written whole isn't there at all, and the error says why."""
+    real, left = os.write, [2]
+
+    def write(number: int, content: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left[0] -= 1
+        return real(number, content[:1])
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(DownloadFailed, match="No space left on device"):
+        begun(tmp_path, SMALL).keep(".mp4")
+    assert list(tmp_path.iterdir()) == []
+    left[0] = len(SMALL)
+    assert begun(tmp_path, SMALL).keep(".mp4").read_bytes() == SMALL
+
+
+def test_folders_are_synced_once_for_many_and_after_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever returns had a sync that began after its call; many share one."""
+    syncs: list[tuple[float, float]] = []
+    real = _folders._sync
+
+    def slow(folder: Path) -> None:
+        begin = time.perf_counter()
+        time.sleep(0.005)
+        real(folder)
+        syncs.append((begin, time.perf_counter()))
+
+    monkeypatch.setattr(_folders, "_sync", slow)
+    gate = threading.Barrier(THREADS)
+
+    def ask(_: int) -> list[tuple[float, float]]:
+        gate.wait(20)
+        spans = []
+        for _ in range(10):
+            called = time.perf_counter()
+            _folders.sync(tmp_path)
+            spans.append((called, time.perf_counter()))
+        return spans
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        calls = [span for spans in pool.map(ask, range(THREADS)) for span in spans]
+    for called, returned in calls:
+        assert any(called <= begin and end <= returned for begin, end in syncs)
+    assert len(syncs) < len(calls) / 2
+    assert _folders._TURNS == {}

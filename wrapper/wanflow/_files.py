@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wanflow._core.download import Body, Verdict, judge, validator
 from wanflow._core.recorder import File
-from wanflow._folders import inside, make, unmake
+from wanflow._folders import inside, make, sync, unmake
 from wanflow.errors import ConfigurationError, DownloadFailed
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ _NOTES_LIMIT = 4096
 _PROBE = 4096
 # A part of fewer bytes isn't worth a note while it grows; one that is left has its note anyway.
 _WORTH_NOTING = 1024 * 1024
+# A link that somebody put there must not lead the bytes elsewhere.
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 # So many bytes are kept in memory, and so many are written to a disk without a thread.
 _IN_MEMORY = 64 * 1024
 _QUICK = 16 * 1024
@@ -151,16 +153,54 @@ class PartFile:
         """
         path = self._folder / (self._stem + extension)
         try:
-            self._to_disk()
-            with self._file:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._path.replace(path)
-            self._notes.unlink(missing_ok=True)
-            _sync_folder(self._folder)
+            if self._on_disk or not self._put(path):
+                self._to_disk()
+                with self._file:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                    # A part without notes is begun anew; notes without a part would stay for ever.
+                    self._notes.unlink(missing_ok=True)
+                    self._path.replace(path)
+            sync(self._folder)
         except OSError as error:
             raise _unwritable(self._folder, error) from error
         return path
+
+    @property
+    def content(self) -> bytes | None:
+        """All of it, where it was never on the disk but whole."""
+        return None if self._on_disk else cast("io.BytesIO", self._file).getvalue()
+
+    def _put(self, path: Path) -> bool:
+        """Write what is in memory, in as few steps as there can be; False where others are at it.
+
+        Each step of a thread waits for its turn among those of all others.
+        """
+        opened, self._made = inside(self._folder, self._alone)
+        if opened is None:
+            return False
+        try:
+            left = memoryview(cast("io.BytesIO", self._file).getvalue())
+            while left:
+                left = left[os.write(opened, left) :]
+            os.fsync(opened)
+            self._path.replace(path)
+        except BaseException:
+            self._path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(opened)
+        return True
+
+    def _alone(self) -> int | None:
+        try:
+            number = os.open(self._path, _FLAGS | os.O_EXCL, 0o666)
+        except FileExistsError:
+            return None
+        if _locked(number):
+            return number
+        os.close(number)
+        return None
 
     def leave(self) -> None:
         """Close, and leave the part for a later run where one could go on with it."""
@@ -222,12 +262,14 @@ class PartFile:
             )
 
 
-def described(place: int, path: Path) -> File:
-    """Read a file, and say what a record keeps of it.
+def described(place: int, path: Path, content: bytes | None = None) -> File:
+    """Say what a record keeps of a file, of which the content is known or read.
 
     Raises:
         DownloadFailed: it can't be read.
     """
+    if content is not None:
+        return File(place, path, len(content), sha256(content).hexdigest())
     digest, size = sha256(), 0
     try:
         with path.open("rb", buffering=0) as file:
@@ -268,9 +310,7 @@ def _part_path(folder: Path, stem: str) -> Path:
 
 def _opened(folder: Path, path: Path) -> tuple[Path, BinaryIO]:
     """Open a part file, or one of another name where a process is at that one."""
-    # A link that somebody put there must not lead the bytes elsewhere.
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    number = os.open(path, flags, 0o666)
+    number = os.open(path, _FLAGS, 0o666)
     if _locked(number):
         return path, os.fdopen(number, "r+b")
     os.close(number)
@@ -300,16 +340,6 @@ def _read_notes(path: Path) -> str | None:
     found: Any = cast("dict[str, Any]", notes).get("validator") if isinstance(notes, dict) else None
     plain = isinstance(found, str) and found.isascii() and found.isprintable()
     return cast("str", found) if plain else None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename outlive a power cut, where the system lets a folder be opened for that."""
-    with contextlib.suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def _unwritable(folder: Path, error: OSError) -> DownloadFailed:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     OnProgress: TypeAlias = Callable[[Progress], Any] | None
 
 T = TypeVar("T")
+Kept: TypeAlias = "Callable[[int, Path, bytes | None], T]"
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds that one file may take."""
@@ -64,11 +65,12 @@ class Parcel:
     on_progress: OnProgress = None
 
 
-def download(parcel: Parcel, kept: Callable[[int, Path], T]) -> Flow[list[T]]:
+def download(parcel: Parcel, kept: Kept[T]) -> Flow[list[T]]:
     """Save every link of a task, some at once → what `kept` makes of each, in their order.
 
-    All are tried, whatever becomes of one: each was paid for. `kept` is given the place of a link
-    and the path of its file, once it is on the disk, and may block.
+    All are tried, whatever becomes of one: each was paid for. `kept` is given the place of a link,
+    the path of its file once it is on the disk, and its content where that is in memory. It may
+    block.
 
     Raises:
         LinkExpired: a link is past its time.
@@ -82,12 +84,12 @@ def download(parcel: Parcel, kept: Callable[[int, Path], T]) -> Flow[list[T]]:
         return (yield from _save_all(parcel, kept))
 
 
-def path_alone(_: int, path: Path) -> Path:
+def path_alone(_: int, path: Path, __: bytes | None) -> Path:
     """Make nothing more of a file than its path."""
     return path
 
 
-def _save_all(parcel: Parcel, kept: Callable[[int, Path], T]) -> Flow[list[T]]:
+def _save_all(parcel: Parcel, kept: Kept[T]) -> Flow[list[T]]:
     left = list(range(len(parcel.links)))[::-1]
     flying = 0
     files: dict[int, tuple[Path, T]] = {}
@@ -116,7 +118,7 @@ def _with_saved(error: BaseException, saved: list[Path]) -> BaseException:
     return error
 
 
-def _save(parcel: Parcel, index: int, kept: Callable[[int, Path], T]) -> Flow[tuple[Path, T]]:
+def _save(parcel: Parcel, index: int, kept: Kept[T]) -> Flow[tuple[Path, T]]:
     url = parcel.links[index]
     reason = why_not_fetchable(url)
     if reason is not None:
@@ -128,7 +130,7 @@ def _save(parcel: Parcel, index: int, kept: Callable[[int, Path], T]) -> Flow[tu
 
     def keep() -> tuple[Path, T]:
         path = part.keep(extension(part.url, part.content_type))
-        return path, kept(index, path)
+        return path, kept(index, path, part.content)
 
     try:
         yield from _fill(parcel, index, part)
