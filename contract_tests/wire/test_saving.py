@@ -6,14 +6,10 @@ import errno
 import fcntl
 import os
 import sys
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wanflow import _folders
 from wanflow._core.effects import Reply
 from wanflow._files import PartFile, described
 from wanflow.errors import DownloadFailed
@@ -23,7 +19,6 @@ if TYPE_CHECKING:
 
 SMALL, LARGE = b"abc", b"abc" * 50_000
 LIMIT = 1_000_000
-THREADS = 12
 
 
 def begun(folder: Path, content: bytes) -> PartFile:
@@ -55,7 +50,7 @@ def test_a_name_appears_after_its_bytes_are_on_disk(tmp_path: Path, content: byt
     assert path.read_bytes() == content
     assert [call[0] for call in calls] == ["fsync", "replace", "fsync"]
     assert [call[2] for call in calls] == [False, False, True]
-    assert calls[2][1] == "_sync"
+    assert calls[2][1] == "sync"
     assert [one.name for one in tmp_path.iterdir()] == ["a.mp4"]
 
 
@@ -112,36 +107,3 @@ def test_a_full_disk_leaves_nothing_under_the_name(
     assert list(tmp_path.iterdir()) == []
     left[0] = len(SMALL)
     assert begun(tmp_path, SMALL).keep(".mp4").read_bytes() == SMALL
-
-
-def test_folders_are_synced_once_for_many_and_after_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever returns had a sync that began after its call; many share one."""
-    syncs: list[tuple[float, float]] = []
-    real = _folders._sync
-
-    def slow(folder: Path) -> None:
-        begin = time.perf_counter()
-        time.sleep(0.005)
-        real(folder)
-        syncs.append((begin, time.perf_counter()))
-
-    monkeypatch.setattr(_folders, "_sync", slow)
-    gate = threading.Barrier(THREADS)
-
-    def ask(_: int) -> list[tuple[float, float]]:
-        gate.wait(20)
-        spans = []
-        for _ in range(10):
-            called = time.perf_counter()
-            _folders.sync(tmp_path)
-            spans.append((called, time.perf_counter()))
-        return spans
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        calls = [span for spans in pool.map(ask, range(THREADS)) for span in spans]
-    for called, returned in calls:
-        assert any(called <= begin and end <= returned for begin, end in syncs)
-    assert len(syncs) < len(calls) / 2
-    assert _folders._TURNS == {}

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from threading import Condition, Lock
 from typing import TYPE_CHECKING, TypeVar
-
-from attrs import define, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,57 +39,8 @@ def unmake(made: tuple[Path, ...]) -> None:
             folder.rmdir()
 
 
-@define(eq=False)
-class _Turns:
-    """Who wants a folder synced: `wanted` counts those who came, `done` those whose wish is met."""
-
-    news: Condition = field(factory=Condition)
-    wanted: int = 0
-    done: int = 0
-    busy: bool = False
-    present: int = 0
-
-
-_TURNS: dict[Path, _Turns] = {}
-_LOCK = Lock()
-
-
 def sync(folder: Path) -> None:
-    """Make the renames in a folder outlive a power cut; threads that come meanwhile share the next.
-
-    Where the system lets no folder be opened for that, nothing is done.
-    """
-    with _LOCK:
-        turns = _TURNS.setdefault(folder, _Turns())
-        turns.present += 1
-    try:
-        _sync_together(folder, turns)
-    finally:
-        with _LOCK:
-            turns.present -= 1
-            if not turns.present:
-                del _TURNS[folder]
-
-
-def _sync_together(folder: Path, turns: _Turns) -> None:
-    with turns.news:
-        turns.wanted += 1
-        mine = turns.wanted
-        while turns.busy and turns.done < mine:
-            turns.news.wait()
-        if turns.done >= mine:
-            return
-        turns.busy, coming, done = True, turns.wanted, turns.done
-    try:
-        _sync(folder)
-        done = coming
-    finally:
-        with turns.news:
-            turns.busy, turns.done = False, done
-            turns.news.notify_all()
-
-
-def _sync(folder: Path) -> None:
+    """Make a rename outlive a power cut, where the system lets a folder be opened for that."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:
