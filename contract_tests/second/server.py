@@ -50,7 +50,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, *keys: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.keys, self.tasks = set(keys), dict[str, dict[str, Any]]()
-        self.numbers, self.lock = count(1), threading.Lock()
+        self.numbers = count(1)
         self.origin = f"http://127.0.0.1:{self.server_address[1]}"
         self.base = urlsplit(DOCUMENT["servers"][0]["url"]).path
         self.posts = {
@@ -83,15 +83,11 @@ class Server(ThreadingHTTPServer):
         if not isinstance(name, str) or name not in mapping:
             raise Refused(400, "No such model", "model")
         self.validate(mapping[name], body)
-        with self.lock:
-            number = next(self.numbers)
+        number = next(self.numbers)
         kind = "image" if "image" in path else "video"
-        task = {
-            "created": int(time.time()),
-            "id": f"task-unified-{int(time.time())}-{zlib.crc32(str(number).encode()):08x}{number}",
-            "model": name,
-            "object": f"{kind}.generation.task",
-        }
+        created, made = int(time.time()), f"{zlib.crc32(str(number).encode()):08x}{number}"
+        task = {"created": created, "id": f"task-unified-{created}-{made}", "model": name}
+        task["object"] = f"{kind}.generation.task"
         self.tasks[task["id"]] = {"task": task, "key": key, "asked": body, "at": time.monotonic()}
         return {**task, "status": "pending", "usage": self.usage(kind, body), "queue": "short"}
 
@@ -110,10 +106,9 @@ class Server(ThreadingHTTPServer):
             raise Refused(400, "The size is out of bounds", field)
         if "x-wanflow-public-url" in rule and not is_public(value):
             raise Refused(400, "The address is not public", field)
-        wanted = {rule.get("format"), rule.get("items", {}).get("format")}
-        if "uri" in wanted and not all(
-            map(URL.match, value if isinstance(value, list) else [value])
-        ):
+        addressed = "uri" in (rule.get("format"), rule.get("items", {}).get("format"))
+        some = value if isinstance(value, list) else [value]
+        if addressed and not all(map(URL.match, some)):
             raise Refused(400, "That is no URL", field)
 
     def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
