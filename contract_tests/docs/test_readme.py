@@ -8,15 +8,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pytest
 import yaml
 
 from wanflow import AsyncClient, Client, Ledger
 from wanflow.mock import MockServer
-
-if TYPE_CHECKING:
-    import pytest
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
@@ -128,12 +125,33 @@ def test_the_layout_and_the_models_that_the_readme_names_exist() -> None:
     assert models <= set(packaged_catalog().models)
 
 
-def test_the_workflow_that_the_readme_calls_takes_what_it_is_given() -> None:
-    """Each input and secret of the example is one of the workflow's, which can be called."""
-    shown = next(yaml.safe_load(code) for language, code in BLOCKS if language == "yaml")
-    job = shown["jobs"]["contract"]
+EXAMPLE = next(yaml.safe_load(code) for language, code in BLOCKS if language == "yaml")
+
+
+@pytest.mark.parametrize("name", ["contract", "mutants", "regenerate"])
+def test_a_workflow_that_the_readme_calls_takes_what_it_is_given(name: str) -> None:
+    """It can be called, has each input and secret of the example, and gets the rights it needs."""
+    job = EXAMPLE["jobs"][name]
     path = job["uses"].partition("/wanflow/")[2].partition("@")[0]
-    # YAML 1.1 reads the key `on` as true.
-    called = yaml.safe_load((ROOT / path).read_text())[True]["workflow_call"]
-    assert set(job["with"]) <= set(called["inputs"])
-    assert set(job["secrets"]) <= set(called["secrets"])
+    assert path.endswith(f"/{name}.yml")
+    flow = yaml.safe_load((ROOT / path).read_text())
+    called = flow[True]["workflow_call"] or {}  # YAML 1.1 reads the key `on` as true
+    for kind, word in (("inputs", "with"), ("secrets", "secrets")):
+        assert set(job.get(word, {})) <= set(called.get(kind, {})), kind
+    # A called workflow has no more rights than its caller's job; to read is every job's.
+    given = job.get("permissions", {"contents": "read"})
+    assert flow["permissions"].items() <= given.items()
+
+
+def test_the_readme_runs_each_workflow_when_it_says() -> None:
+    """Laws run on each pull request, the mutants weekly only, and regeneration after a push."""
+    when = EXAMPLE[True]
+    assert {"pull_request", "push", "schedule"} == set(when)
+    ((minute, hour, day, month, weekday),) = (one["cron"].split() for one in when["schedule"])
+    assert (day, month) == ("*", "*")
+    assert all(one.isdigit() for one in (minute, hour, weekday))
+    ifs = {name: job.get("if") for name, job in EXAMPLE["jobs"].items()}
+    only = {"mutants": "schedule", "regenerate": "push"}
+    assert ifs == {"contract": None} | {
+        name: f"github.event_name == '{event}'" for name, event in only.items()
+    }
