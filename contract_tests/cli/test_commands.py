@@ -245,6 +245,21 @@ class TestModels:
         assert "model_params.shot_type [single|multi]" in text
         assert "wanflow run --request -" in text
 
+    def test_bounds_of_a_size(self, wanflow: Callable[..., Ended]) -> None:
+        """A size is told with its bounds, as the document has them."""
+        sized = [
+            (model.name, name, schema["x-wanflow-pixel-size"])
+            for model in packaged_catalog().models.values()
+            for name, schema in model.parameters.items()
+            if "x-wanflow-pixel-size" in schema
+        ]
+        assert sized
+        for model, name, bounds in sized:
+            text = " ".join(wanflow("models", model, given={}).out.split())
+            assert f"{name} TEXT" in text
+            assert f"{bounds['minimumPixels']} to {bounds['maximumPixels']} pixels" in text
+            assert f"from {bounds['minimumRatio']:g} to {bounds['maximumRatio']:g}" in text
+
 
 class TestHelp:
     """Help is made of the documents."""

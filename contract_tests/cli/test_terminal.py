@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from contract_tests.cli.stage import VIDEO
 
+from wanflow.spec.catalog import packaged_catalog
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -67,6 +69,24 @@ def test_notes_do_not_tear_the_display(process: Callable[..., subprocess.Popen[s
         line for line in lines if re.fullmatch(rf"submitted {VIDEO} as task \S+", line)
     ]
     assert any(line.startswith("submitted ") for line in lines)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_models_fit_the_terminal(
+    process: Callable[..., subprocess.Popen[str]], environment: dict[str, str], columns: int
+) -> None:
+    """No line is longer than the terminal, and no parameter is broken; what goes on is indented."""
+    environment["COLUMNS"] = str(columns)
+    _, text = seen(lambda terminal: process("models", stdout=terminal))
+    lines = ESCAPES.sub("", text).splitlines()
+    assert max(map(len, lines)) <= columns
+    models = packaged_catalog().models
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(models)
+    parameters = {name for model in models.values() for name in model.parameters}
+    kinds = {model.kind for model in models.values()}
+    words = {word.strip("[]") for line in lines for word in line.split()}
+    assert words == {*models, *kinds, *parameters}
+    assert (len(lines) > len(models)) == (columns < 200)
 
 
 @pytest.mark.parametrize("words", [("--help",), ("models",), ("run", VIDEO, "--help")])

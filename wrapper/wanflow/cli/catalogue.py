@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +20,9 @@ from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from wanflow.spec.catalog import Catalog, Model
+
+
+_NARROWEST = 20
 
 
 def _names() -> list[str]:
@@ -58,8 +64,24 @@ def _table(models: list[Model]) -> None:
     width = max(len(one_line(model.name)) for model in models)
     for model in models:
         names = [name if name in model.required else f"[{name}]" for name in model.parameters]
-        click.echo(f"{one_line(model.name):<{width}}  {model.kind}  {one_line(' '.join(names))}")
+        head = f"{one_line(model.name):<{width}}  {model.kind}  "
+        click.echo(_hung(head, one_line(" ".join(names))))
     click.echo("\nWhat is in brackets may be left out; wanflow models MODEL tells more.", err=True)
+
+
+def _hung(head: str, words: str) -> str:
+    """Break a line between words where a terminal ends, for a person; a pipe gets it whole."""
+    if not sys.stdout.isatty():
+        return head + words
+    width = max(get_terminal_size().columns, len(head) + _NARROWEST)
+    return fill(
+        words,
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _details(catalog: Catalog, model: Model) -> None:

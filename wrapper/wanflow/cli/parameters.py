@@ -10,6 +10,7 @@ from attrs import field, frozen
 from wanflow.cli.prose import first_sentence, one_line
 from wanflow.cli.values import BRANCHES, allowed, as_word, read_value, types_of
 from wanflow.spec.document import Json, is_array, is_object, resolve
+from wanflow.spec.keywords import PIXEL_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,6 +152,9 @@ def _bounds(schema: Json) -> Iterator[str]:
     for keyword, phrase in _PHRASES.items():
         if keyword in schema:
             yield phrase.format(schema[keyword])
+    size = schema.get(PIXEL_SIZE)
+    if is_object(size):
+        yield _PIXELS.format_map(size)
 
 
 _SEVERAL_URLS = re.compile(r"[^\[].*,\s*https?://", re.IGNORECASE | re.DOTALL)
@@ -160,3 +164,7 @@ _PHRASES = {
     "minItems": "at least {}",
     "maxItems": "at most {}",
 }
+_PIXELS = (
+    "WIDTHxHEIGHT, {minimumPixels} to {maximumPixels} pixels in all, "
+    "width to height from {minimumRatio:g} to {maximumRatio:g}"
+)
