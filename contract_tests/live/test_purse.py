@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Counting(Server):
         super().__init__(*keys)
         self.requests, self.reserved, self.busy, self.busiest = 0, 0.0, 0, 0
         self.times: list[float] = []
+        self.lock = threading.Lock()
 
     def account(self, header: str | None) -> str:
         with self.lock:
