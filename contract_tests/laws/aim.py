@@ -145,9 +145,12 @@ def _calls_here(base_url: str, api_key: str) -> bool:
     body = {**model.example, "callback_url": "http://127.0.0.1:9/callback"}
     headers = {"Authorization": f"Bearer {api_key}"}
     url = base_url + model.path
-    answer = httpx.post(
-        url, json=body, headers=headers, trust_env=False, timeout=10, verify=trusted()
-    )
+    try:
+        answer = httpx.post(
+            url, json=body, headers=headers, trust_env=False, timeout=10, verify=trusted()
+        )
+    except httpx.HTTPError:  # which the laws are to say, and a set-up that fails couldn't
+        return False
     return answer.is_success
 
 
