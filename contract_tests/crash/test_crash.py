@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wanflow.mock import MockServer
 
-_PATIENCE = 60.0
+_PATIENCE = 300
 DOUBTFUL = ("after intend", "before submit", "after submit", "before accepted")
 """Between the intent and the task's id, and nowhere else, a job can come to be in doubt."""
 _JOBS_A_ROUND = 3

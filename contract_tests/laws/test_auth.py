@@ -43,6 +43,7 @@ def keyless(key: str) -> dict[str, dict[str, str]]:
 
 
 WAYS = sorted(keyless("some-key"))
+IN_ADDRESSES = ("api_key", "key", "access_token", "token", "apikey", "authorization")
 OF_ANOTHER_KEY = {"another key", "a shorter key", "a longer key", "another case"}
 
 
@@ -78,15 +79,15 @@ def test_nothing_is_answered_without_a_valid_key(target, operation_id, way) -> N
 
 
 @pytest.mark.fast
+@pytest.mark.parametrize("name", IN_ADDRESSES)
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-def test_a_key_in_the_address_opens_nothing(target, operation_id) -> None:
+def test_a_key_in_the_address_opens_nothing(target, operation_id, name) -> None:
     """A key in the query of the URL, where logs would keep it, is no key."""
     key = target.keys[target.account]
     method, path, headers, content = request_of(target, operation_id)
-    names = ("api_key", "key", "access_token", "token", "apikey", "authorization")
-    query = "&".join(f"{one}={key}" for one in names)
-    exchange = target.wire.send(method, f"{path}?{query}", headers, content)
-    GUARDED.holds(400 <= exchange.status < 500, f"{exchange.status}", exchange)
+    exchange = target.wire.send(method, f"{path}?{name}={key}", headers, content)
+    # Whoever refuses a query that it doesn't know may say that first.
+    GUARDED.holds(exchange.status in {400, 401}, f"{exchange.status} with {name}", exchange)
 
 
 @pytest.mark.fast
