@@ -8,52 +8,22 @@ remembered, and it is never written.
 
 from __future__ import annotations
 
-import importlib
 import json
-import math
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from attrs import field, frozen
 
 from wanflow.spec.failures import Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-# PyYAML has no types of its own: this is the one place where it is Any.
-yaml: Any = importlib.import_module("yaml")
+from wanflow.spec.plain_scalars import core, resolved_1_1, value_1_1, yaml
 
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _float(text: str) -> float | str:
-    """Read a number; one that no double holds stays a text, for JSON has no infinity."""
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-def _integer(text: str) -> int | str:
-    """Read a whole number; one that no double holds stays a text too."""
-    return int(text) if math.isfinite(float(text)) else text
-
-
-# The core schema of YAML 1.2.2, section 10.3.2, as far as JSON has a value for it.
-_CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
-    (re.compile(r"(?:~|null|Null|NULL)?"), lambda _: None),
-    (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
-    (re.compile(r"[-+]?[0-9]+"), _integer),
-    (re.compile(r"0o[0-7]+"), lambda text: int(text[2:], 8)),
-    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
-    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), _float),
-)
 _CONTAINERS = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _PLAIN_TAGS = frozenset({"null", "bool", "int", "float", "str"})
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_resolver_1_1 = yaml.resolver.Resolver()
 
 
 @frozen
@@ -142,7 +112,7 @@ class _Reader:
             self._refuse(node, "holds half a character (a lone surrogate)")
         if not text and not node.style:
             self._refuse(node, "has a key that is empty")
-        if not node.style and not (isinstance(_core(text), str) and _value_1_1(text) == text):
+        if not node.style and not (isinstance(core(text), str) and value_1_1(text) == text):
             # A key is a word in JSON, whatever a loader takes `200` or `on` for.
             self._note(node, f"{at}/{escape(text)}", text)
         return text
@@ -152,10 +122,10 @@ class _Reader:
             self._refuse(node, "holds half a character (a lone surrogate)")
         if node.style:
             return node.value
-        if node.tag.rpartition(":")[2] not in _PLAIN_TAGS and not _resolved_1_1(node):
+        if node.tag.rpartition(":")[2] not in _PLAIN_TAGS and not resolved_1_1(node):
             self._refuse(node, f"has the tag {node.tag}, which JSON has no value for")
-        value = _core(node.value)
-        if not same(_value_1_1(node.value), value):
+        value = core(node.value)
+        if not same(value_1_1(node.value), value):
             self._note(node, at, value)
         return value
 
@@ -205,47 +175,12 @@ def _represent_text(dumper: Any, text: str) -> Any:
     style = None
     if "\n" in text:
         style = "|"
-    elif not (isinstance(_core(text), str) and isinstance(_value_1_1(text), str)):
+    elif not (isinstance(core(text), str) and isinstance(value_1_1(text), str)):
         style = "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _PlainDumper.add_representer(str, _represent_text)
-
-
-def _core(text: str) -> Any:
-    for pattern, convert in _CORE:
-        if pattern.fullmatch(text):
-            return convert(text)
-    return text
-
-
-def _resolved_1_1(node: Any) -> bool:
-    return bool(_tag_1_1(node.value) == node.tag)
-
-
-def _tag_1_1(text: str) -> str:
-    tag: str = _resolver_1_1.resolve(yaml.ScalarNode, text, (True, False))
-    return tag
-
-
-def _value_1_1(text: str) -> Any:
-    if text in {"y", "Y", "n", "N"}:  # YAML 1.1 proper says so; PyYAML alone doesn't follow it
-        return text in {"y", "Y"}
-    tag = _tag_1_1(text)
-    if tag.endswith(":str"):
-        return text
-    try:
-        return _constructor.construct_object(yaml.ScalarNode(tag, text), deep=True)
-    except (yaml.YAMLError, ValueError):
-        return _Unreadable
-
-
-class _Unreadable:
-    """Stands for what a YAML 1.1 loader fails on."""
-
-
-_constructor = yaml.constructor.SafeConstructor()
 
 
 def _quoted(value: Any) -> str:
