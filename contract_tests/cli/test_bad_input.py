@@ -36,7 +36,7 @@ SLIPS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (("run", "wan2.5-text-to-vidio", *PROMPT), 2, (f"did you mean {VIDEO}",)),
     (("models", "wan2.5-text-to-vidio"), 2, (f"did you mean {VIDEO}",)),
     (("run", VIDEO), 2, ("prompt is required",)),
-    (("run", VIDEO, *PROMPT, "--duration", "x"), 2, ("duration must be an integer", '"x"')),
+    (("run", VIDEO, *PROMPT, "--duration", "x"), 2, ("duration must be one of 5, 10", '"x"')),
     (("run", VIDEO, *PROMPT, "--duration", "7"), 2, ("duration must be one of 5, 10", "7")),
     (("run", VIDEO, *PROMPT, "--size", "1x1"), 2, ("--size is no option", VIDEO, IMAGE)),
     (("run", VIDEO, *PROMPT, "--durration", "5"), 2, ("--durration", "--duration")),
