@@ -48,5 +48,5 @@ def audit(mock: MockServer, orders: Orders) -> int:
     found = (
         {path.name for path in Path(orders.out).iterdir()} if Path(orders.out).exists() else set()
     )
-    assert found == saved, "something else was left in the folder"
+    assert found == saved, f"something else was left in the folder: {found ^ saved}"
     return uncertain

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow._core.effects import Reply
-from wanflow._files import PartFile, described
+from wanflow._files import PartFile, described, prove
 from wanflow.errors import DownloadFailed
 
 if TYPE_CHECKING:
@@ -107,3 +107,17 @@ def test_a_full_disk_leaves_nothing_under_the_name(
     assert list(tmp_path.iterdir()) == []
     left[0] = len(SMALL)
     assert begun(tmp_path, SMALL).keep(".mp4").read_bytes() == SMALL
+
+
+def test_a_folder_is_tried_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed while it tries a folder leaves nothing there."""
+    seen: list[list[str]] = []
+    real = os.fsync
+
+    def look(number: int) -> None:
+        seen.append([one.name for one in tmp_path.iterdir()])
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", look)
+    prove(tmp_path)
+    assert seen == [[]]

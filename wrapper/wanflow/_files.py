@@ -282,20 +282,17 @@ def described(place: int, path: Path, content: bytes | None = None) -> File:
 
 
 def prove(folder: Path) -> tuple[Path, ...]:
-    """Make a folder if need be, and write and remove a small file there → the folders made.
+    """Make a folder if need be, and write a small file there, of no name → the folders made.
 
     Raises:
         ConfigurationError: the disk refuses it.
     """
     try:
         made = make(folder)
-        number, name = tempfile.mkstemp(prefix=".wanflow-", suffix=".probe", dir=folder)
-        try:
-            os.write(number, bytes(_PROBE))
-            os.fsync(number)
-        finally:
-            os.close(number)
-            Path(name).unlink(missing_ok=True)
+        # It has no name, so that a process that is killed leaves none behind.
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
+            probe.write(bytes(_PROBE))
+            os.fsync(probe.fileno())
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigurationError(
