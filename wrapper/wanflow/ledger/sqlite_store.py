@@ -51,6 +51,8 @@ class SqliteStore:
         self._commits = Commits(self._connection, self._ballast)
         self._notes = Notes(self._flush_told)
         self._places: set[str] = set()
+        # What was noted and is being written by `together`, which one thread is in at a time.
+        self._sharing = Lock()
         self._lent: list[tuple[Which, Steps]] = []
 
     def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended]:
@@ -62,10 +64,11 @@ class SqliteStore:
             with self._told():
                 # What follows must wait for no other thread that writes.
                 self._hold()
-                ends = self._commits.together(functions)
+                with self._sharing:
+                    ends = self._commits.together(functions)
+                    lent, self._lent = self._lent, []
         except LedgerError as error:
             return [Ended(error=error) for _ in functions]
-        lent, self._lent = self._lent, []
         if ends is None:
             self._places.clear()
             for which, steps in reversed(lent):
