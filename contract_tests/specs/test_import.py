@@ -208,7 +208,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a page without indentation": ("p.md", FLAT, r"p\.md, line 5: nothing lies inside `info`"),
     "a page without line breaks": ("p.txt", GLUED, r"p\.txt, line 3: .*line breaks are lost"),
     "no fence": ("p.md", "# Nova\n```yaml\nopenapi: 3.1.0\n```\n", r"p\.md: there is no fence"),
-    "several fences": ("p.md", TWO, r"p\.md: there are 2 fences of four backticks \(lines 8, 20\)"),
+    "several fences": ("p.md", TWO, r"p\.md: there are 2 documents that could be meant"),
     "a fence that never ends": ("p.md", page("a: 1\n").replace("````\n\n", "\n"), "never closed"),
     "a fence that says nothing": ("p.md", page("a: 1\n", "x"), r"line 8: the fence must begin"),
     "another operation": (

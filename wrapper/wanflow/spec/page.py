@@ -1,9 +1,9 @@
-"""Take the document out of a documentation page: Markdown with one fence of four backticks.
+"""Find the documents in a documentation page: Markdown whose fences may hold OpenAPI.
 
-The fence's first line names the page's path, the method and the path of the operation:
-`yaml en/api-manual/nova.json post /v1/videos/generations`. What stands above and below the fence
-is for people. A page that was copied without its line breaks or its indentation can't be
-repaired, only refused: which level a line was on is nowhere written.
+A document's fence begins with a line that names the page's path, the method and the path of the
+operation: `yaml en/api-manual/nova.json post /v1/videos/generations`. Other fences and what stands
+around them are for people. A page that was copied without its line breaks or its indentation can't
+be repaired, only refused: which level a line was on is nowhere written.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from wanflow.spec.failures import Refused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FENCE = re.compile(r" {0,3}(`{4,})(.*)")
+_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})(?P<info>.*)")
 _INFO = re.compile(
     r"\s*(?P<kind>ya?ml|json)\s+/?(?P<page>\S+)\s+(?P<method>get|post|put|patch|delete)\s+"
     r"(?P<path>/\S*)(?P<rest>.*)",
     re.IGNORECASE,
 )
+_DEEPEST_INDENT = 3
+_DOCUMENT_MARK = 4
+_SUBMITS = frozenset({"post", "put", "patch"})
 
 
 @frozen
 class Page:
-    """A page's document: its text, the line of the page it begins on, and what the fence says."""
+    """A document of a page: its text, the page's line it begins on, and what its fence says."""
 
     text: str
     line: int
@@ -48,53 +51,127 @@ class Page:
         """The text on the lines that it has in the page, so that an error names those."""
         return "\n" * (self.line - 1) + self.text
 
+    @property
+    def shown(self) -> str:
+        """The operation and the fence's line, for a person."""
+        return f"{self.method.upper()} {self.path} of line {self.line - 1}"
 
-def read_page(text: str, name: str) -> Page:
-    """Find the one document of a page.
+    @property
+    def submits(self) -> bool:
+        """Whether its operation sends something."""
+        return self.method in _SUBMITS
+
+
+@frozen
+class _Fence:
+    """One fenced block: its marks, its indentation, its first line and the last one inside it."""
+
+    mark: str
+    indent: int
+    info: str
+    first: int
+    last: int
+    closed: bool
+
+    def body(self, lines: list[str]) -> str:
+        """Return what is inside, less the indentation of the fence itself."""
+        inside = lines[self.first : self.last]
+        return "".join(f"{_dedented(line, self.indent)}\n" for line in inside)
+
+
+def read_page(text: str, name: str) -> list[Page]:
+    """Find the documents of a page.
 
     Raises:
-        Refused: there is no fence or there are several, its first line doesn't say what it should,
-            or the document's first lines stand on it.
+        Refused: there is none, a fence of four marks doesn't say what it should, or a document's
+            first lines stand on the fence's own.
     """
-    lines = text.splitlines()
-    blocks = list(_blocks(lines, name))
-    if not blocks:
+    lines = text.split("\n")
+    fences = list(_fences(lines))
+    pages = [page for fence in fences if (page := _page(fence, lines, name)) is not None]
+    if not pages:
+        for fence in fences:
+            _require_information(fence, name)
         raise Refused(f"{name}: there is no fence of four backticks, so no document")
-    if len(blocks) > 1:
-        where = ", ".join(str(first) for first, _ in blocks)
-        raise Refused(f"{name}: there are {len(blocks)} fences of four backticks (lines {where})")
-    first, last = blocks[0]
-    info = _INFO.fullmatch(lines[first - 1].strip().lstrip("`"))
+    return pages
+
+
+def _page(fence: _Fence, lines: list[str], name: str) -> Page | None:
+    """Return the document of a fence; None for one that is only for people.
+
+    Raises:
+        Refused: it is meant as a document, and isn't whole.
+    """
+    info = _INFO.fullmatch(fence.info)
     if info is None:
-        raise Refused(
-            f"{name}, line {first}: the fence must begin with `yaml PAGE METHOD PATH`, "
-            f"such as `yaml en/nova.json post /v1/videos/generations`"
-        )
+        if _begins_as_document(fence.body(lines)):
+            _require_information(fence, name)
+        return None
     if info["rest"].strip():
         raise Refused(
-            f"{name}, line {first}: the document begins on the fence's own line, so its line "
-            "breaks are lost; get the page again as it was published"
+            f"{name}, line {fence.first}: the document begins on the fence's own line, so its "
+            "line breaks are lost; get the page again as it was published"
         )
-    body = "\n".join(lines[first:last]) + "\n"
-    method, path = info["method"].lower(), info["path"]
-    return Page(body, first + 1, info["kind"].lower(), info["page"], method, path)
+    if not fence.closed:
+        raise Refused(f"{name}: the fence of line {fence.first} is never closed")
+    return Page(
+        fence.body(lines),
+        fence.first + 1,
+        info["kind"].lower(),
+        info["page"],
+        info["method"].lower(),
+        info["path"],
+    )
 
 
-def _blocks(lines: list[str], name: str) -> Iterator[tuple[int, int]]:
-    """List each fence by the lines (from 1) of its first mark and of the last line inside it."""
-    opened: tuple[int, int] | None = None
+def _require_information(fence: _Fence, name: str) -> None:
+    """Refuse a fence of a document's size whose first line doesn't say what it holds."""
+    if len(fence.mark) >= _DOCUMENT_MARK:
+        raise Refused(
+            f"{name}, line {fence.first}: the fence must begin with `yaml PAGE METHOD PATH`, "
+            f"such as `yaml en/nova.json post /v1/videos/generations`"
+        )
+
+
+def _begins_as_document(body: str) -> bool:
+    return re.match(r"\s*\{?\s*[\"']?openapi\b", body) is not None
+
+
+def _fences(lines: list[str]) -> Iterator[_Fence]:
+    """List the fenced blocks as CommonMark has them; a document's own may be indented deeper."""
+    opened: tuple[int, re.Match[str]] | None = None
     for number, line in enumerate(lines, 1):
         match = _FENCE.fullmatch(line)
         if match is None:
             continue
         if opened is None:
-            opened = (number, len(match[1]))
-        elif not match[2].strip() and len(match[1]) >= opened[1]:
-            yield opened[0], number - 1
+            opened = (number, match) if _opens(match) else None
+        elif _closes(match, opened[1]):
+            yield _fence(*opened, number - 1, closed=True)
             opened = None
     if opened is not None:
-        # An information line that holds the document explains more than the missing end does.
-        info = _INFO.fullmatch(lines[opened[0] - 1].strip().lstrip("`"))
-        if info is None or not info["rest"].strip():
-            raise Refused(f"{name}: the fence of line {opened[0]} is never closed")
-        yield opened[0], len(lines)
+        yield _fence(*opened, len(lines), closed=False)
+
+
+def _fence(first: int, opening: re.Match[str], last: int, *, closed: bool) -> _Fence:
+    info = opening["info"].strip()
+    return _Fence(opening["mark"], len(opening["indent"]), info, first, last, closed)
+
+
+def _opens(match: re.Match[str]) -> bool:
+    if "`" in match["mark"] and "`" in match["info"]:
+        return False
+    return len(match["indent"]) <= _DEEPEST_INDENT or _INFO.fullmatch(match["info"]) is not None
+
+
+def _closes(match: re.Match[str], opening: re.Match[str]) -> bool:
+    same_kind = match["mark"][0] == opening["mark"][0]
+    long_enough = len(match["mark"]) >= len(opening["mark"])
+    near = len(match["indent"]) <= len(opening["indent"]) + _DEEPEST_INDENT
+    return same_kind and long_enough and near and not match["info"].strip()
+
+
+def _dedented(line: str, indent: int) -> str:
+    """Take off as many blanks as the fence has before it, where the line has them."""
+    blanks = len(line) - len(line.lstrip(" \t"))
+    return line[min(indent, blanks) :]

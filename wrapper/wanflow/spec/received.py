@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
+from wanflow.spec.call import calls_of
 from wanflow.spec.check import check_sources
 from wanflow.spec.document import is_object
-from wanflow.spec.failures import Refused
+from wanflow.spec.failures import Refused, SpecFailure
 from wanflow.spec.page import Page, read_page
 from wanflow.spec.source import Source, require_openapi, source_from_text
 from wanflow.spec.yaml_text import YamlDocument, mend_ambiguous, read_yaml, write_yaml
@@ -129,10 +130,47 @@ def _no_constant(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
-def _from_page(page: Page, file: str) -> Received:
+def _from_page(pages: list[Page], file: str) -> Received:
+    """Take the document of a page that submits something, and say which others were left."""
+    page = _chosen(pages, file)
+    received = _from_fence(page, file)
+    left = ", ".join(other.shown for other in pages if other is not page)
+    done = (f"took {page.shown}, and left {left}",) if left else ()
+    return evolve(received, done=(*done, *received.done))
+
+
+def _chosen(pages: list[Page], file: str) -> Page:
+    """Return the one document of a page that submits something, or its only one.
+
+    Raises:
+        Refused: several do, or none of several.
+    """
+    submitting = [page for page in pages if page.submits]
+    chosen = submitting or pages
+    if len(chosen) > 1 and submitting:
+        chosen = [page for page in chosen if _names_a_model(page, file)] or chosen
+    if len(chosen) > 1:
+        listed = ", ".join(page.shown for page in chosen)
+        raise Refused(
+            f"{file}: there are {len(chosen)} documents that could be meant ({listed}); "
+            "import each from a file of its own"
+        )
+    return chosen[0]
+
+
+def _names_a_model(page: Page, file: str) -> bool:
+    """Tell whether a document submits a model; one that can't be read doesn't."""
+    try:
+        source = _from_fence(page, file).source
+        return any(call.models for call in calls_of(source) if call.path == page.path)
+    except SpecFailure:
+        return False
+
+
+def _from_fence(page: Page, file: str) -> Received:
     name = _safe_name(page.name, file)
     if page.kind == "json":
-        received = _from_json(page.text, file, name)
+        received = _from_json(page.padded, file, name)
     else:
         received = _from_yaml(page.padded, file, name, page.page)
     node = received.source.document["paths"].get(page.path)
