@@ -81,8 +81,8 @@ class Stage:
 
     def _perform(self, effect: Effect) -> Any:
         match effect:
-            case Send(request):
-                return self._send(request)
+            case Send():
+                return self._send(effect)
             case Sleep(seconds):
                 assert seconds >= 0, "a sleep of negative length"
                 self.ticks += seconds
@@ -98,10 +98,13 @@ class Stage:
             case _:
                 raise AssertionError(f"the stage can't do {effect}")
 
-    def _send(self, request: Request) -> Reply:
+    def _send(self, send: Send) -> Reply:
+        if send.before is not None:
+            send.before.function()
         assert self._answer is not None, "a flow that should not have sent did"
         self.ticks += self._latency
-        reply = self._answer(request, self.ticks)
+        reply = self._answer(send.request, self.ticks)
+        send.tracker.maybe_sent = not isinstance(reply, Fault) or reply.sent
         if isinstance(reply, Exception):
             raise reply
         return reply

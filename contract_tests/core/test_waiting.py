@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wanflow import errors
 from wanflow._core.budget import Budget
-from wanflow._core.effects import Fault, Reply, Request
+from wanflow._core.effects import Fault, Reply, Request, Send, Sleep
 from wanflow._core.failure import ADVICE
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.waiting import Question, query, wait
@@ -268,3 +268,20 @@ def test_a_task_of_unknown_age_is_looked_at_at_once(submitted: float | None) -> 
     stage = Stage(in_turn([task("completed")]))
     stage.play(wait(asked, timeout=60, on_update=None))
     assert stage.slept == []
+
+
+@pytest.mark.parametrize("timeout", [0.5, 3.0, 40.0])
+def test_no_poll_outlasts_its_wait(timeout: float) -> None:
+    """Each is given what is left of the wait; the last one, when nothing is left, a second."""
+    stage = Stage(lambda _request, _ticks: task("processing"))
+    with pytest.raises(errors.WaitTimeout):
+        stage.play(wait(question(), timeout=timeout, on_update=None))
+    ticks, given = 0.0, []
+    for effect in stage.trace:
+        if isinstance(effect, Sleep):
+            ticks += effect.seconds
+        if isinstance(effect, Send):
+            given.append((ticks, effect.timeout))
+            ticks += 0.01
+    assert given
+    assert all(seconds == pytest.approx(max(timeout - at, 1.0)) for at, seconds in given)

@@ -17,18 +17,13 @@ import httpx
 from yarl import URL
 
 from wanflow import _transport
+from wanflow._aiohttp_connector import WatchedConnector
+from wanflow._sending import Sending
 
 if TYPE_CHECKING:
-    from wanflow._core.effects import Fetch, Reply, Request
+    from wanflow._core.effects import Fetch, Reply, Request, Send
     from wanflow._settings import Route, Settings
 
-# What its connector raises, and what is refused before it is asked: no byte was written.
-_UNSENT = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-    aiohttp.NonHttpUrlClientError,
-)
 # A URL that httpx writes as it is.
 _NORMAL = re.compile(
     r"https?://[a-z0-9.-]+(?::(?!(?:80|443)(?![0-9]))[1-9][0-9]*)?(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
@@ -47,7 +42,7 @@ class AiohttpRoad:
     def __init__(self, line: Route, *, decoded: bool) -> None:
         context = httpx.create_ssl_context(verify=line.verify)
         context.set_alpn_protocols(["http/1.1"])
-        connector = aiohttp.TCPConnector(
+        connector = WatchedConnector(
             # The lane counts what is under way, so that nothing here can run out.
             limit=0,
             keepalive_timeout=_transport.KEEPALIVE,
@@ -66,26 +61,26 @@ class AiohttpRoad:
         # is no argument for it; aiohttp's own test client turns it off in this way.
         vars(self._session)["_retry_connection"] = False
 
-    async def send(self, request: Request, settings: Settings, sent: _transport.Sent) -> Reply:
-        """Exchange a request for its answer."""
-        try:
-            async with self._session.request(
-                request.method,
-                URL(_base(settings.base_url) + request.path, encoded=True),
-                data=request.content,
-                headers=_transport.headers(request, settings),
-                timeout=_limits(settings.timeout),
-                allow_redirects=False,
-            ) as response:
-                body = _transport.BoundedBody(settings.timeout)
-                while chunk := await response.content.readany():
-                    body.add(chunk)
-                return _transport.reply(
-                    response.status, response.raw_headers, body.content, settings.key
-                )
-        except _UNSENT:
-            sent.never()
-            raise
+    def sending(self, send: Send) -> Sending:
+        """Begin to note whether a request is sent."""
+        return Sending(send.tracker, watched=True, begun=True)
+
+    async def send(self, request: Request, settings: Settings, seconds: float, _: Sending) -> Reply:
+        """Exchange a request for its whole response within some seconds."""
+        async with self._session.request(
+            request.method,
+            URL(_base(settings.base_url) + request.path, encoded=True),
+            data=request.content,
+            headers=_transport.headers(request, settings),
+            timeout=_limits(seconds, settings.timeout),
+            allow_redirects=False,
+        ) as response:
+            body = _transport.BoundedBody(seconds)
+            while chunk := await response.content.readany():
+                body.add(chunk)
+            return _transport.reply(
+                response.status, response.raw_headers, body.content, settings.key
+            )
 
     async def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink."""
@@ -114,8 +109,9 @@ class AiohttpRoad:
 
 
 @lru_cache(maxsize=16)
-def _limits(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, connect=seconds / 3, ceil_threshold=math.inf)
+def _limits(seconds: float, granted: float) -> aiohttp.ClientTimeout:
+    connect = min(seconds, granted / 3)
+    return aiohttp.ClientTimeout(total=seconds, connect=connect, ceil_threshold=math.inf)
 
 
 @cache

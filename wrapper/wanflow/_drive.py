@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from contextlib import nullcontext
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -102,8 +103,9 @@ class SyncDriver:
 
     def _perform(self, effect: Effect, nursery: Nursery | None) -> Any:
         match effect:
-            case Send(request):
-                return self._wire.send(request, self._settings)
+            case Send(before=before):
+                prepare = None if before is None else before.function
+                return self._wire.send(effect, self._settings, prepare)
             case Sleep(seconds, topic):
                 return self._sleep(seconds, topic)
             case Notify(callback, value):
@@ -206,23 +208,27 @@ class AsyncDriver:
         self, effect: Effect, nursery: AsyncNursery | None
     ) -> Awaitable[Any]:
         match effect:
-            case Send(request):
-                return self._wire.send(request, self._settings)
+            case Send(before=before):
+                prepare = None if before is None else partial(self._act, before)
+                return self._wire.send(effect, self._settings, prepare)
             case Sleep(seconds, None):
                 return self._hub.clock.asleep(seconds)
             case Sleep(seconds, str() as topic):
                 return self._sleep(seconds, topic)
             case Notify(callback, value):
                 return _told(callback(value))
-            case Act(function, group):
-                company = self._hub.company
-                return in_thread(function) if group is None else company.do(function, group)
+            case Act():
+                return self._act(effect)
             case Fetch():
                 return self._wire.fetch(effect, self._settings)
             case Start() | Join():
                 return placed(nursery, effect).do(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
+
+    def _act(self, act: Act) -> Awaitable[Any]:
+        company = self._hub.company
+        return in_thread(act.function) if act.group is None else company.do(act.function, act.group)
 
     async def _sleep(self, seconds: float, topic: str) -> bool:
         alarm = new_alarm()

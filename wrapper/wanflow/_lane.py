@@ -1,9 +1,9 @@
 """The connections of a client, as lanes: no more requests than connections, replaced when dead.
 
 httpx's pool slows down when more is asked of it than it has connections, and after cancellations
-it can be left with connections that are never given back. A lane hands out its httpx client only
-while a connection is free for the asker; when the pool has none all the same, it is dead, and
-another takes its place.
+it can be left with connections that are never given back. A lane hands out its road only while a
+connection is free for the asker; when the pool has none all the same, it is dead, and another
+takes its place.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import httpx
 from attrs import define
 
-from wanflow import _transport
 from wanflow._core.effects import Fault
-from wanflow._deadline import bound_exchanges
+from wanflow._guard import unmade
 from wanflow._loops import has_ended, this_loop
-from wanflow._roads import road_of
+from wanflow._roads import SyncRoad, road_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -37,45 +35,50 @@ class Lane:
         self._line = line
         self._slots = threading.BoundedSemaphore(line.connections)
         self._lock = threading.Lock()
-        self._http: httpx.Client | None = None
+        self._road: SyncRoad | None = None
 
     @contextmanager
-    def open(self, patience: float) -> Generator[httpx.Client]:
-        """Lend the httpx client while a connection is free; wait for one for `patience` seconds.
+    def open(self, patience: float) -> Generator[SyncRoad]:
+        """Lend the road while a connection is free; wait for one for `patience` seconds.
 
         Raises:
-            Fault: none became free.
+            Fault: none became free, or none can be set up.
         """
-        if not self._slots.acquire(timeout=patience):
-            raise _crowded(self._line, patience)
+        slots, free = self._slots, False
         try:
-            http = self._open()
-            try:
-                yield http
-            except httpx.PoolTimeout:
-                self._replace(http)
-                raise
+            free = slots.acquire(timeout=patience)
+            if not free:
+                raise _crowded(self._line, patience)
+            yield self._open()
         finally:
-            self._slots.release()
+            if free:
+                slots.release()
 
     def close(self) -> None:
         """Close the connections; the next exchange opens new ones."""
         with self._lock:
-            http, self._http = self._http, None
-        if http is not None:
-            http.close()
+            road, self._road = self._road, None
+        if road is not None:
+            road.close()
 
-    def _open(self) -> httpx.Client:
-        with self._lock:
-            if self._http is None:
-                self._http = bound_exchanges(httpx.Client(**_transport.options(self._line)))
-            return self._http
-
-    def _replace(self, dead: httpx.Client) -> None:
+    def replace(self, dead: SyncRoad) -> None:
+        """Take another road from now on."""
         # Left open: other threads may still be reading from its living connections.
         with self._lock:
-            if self._http is dead and self._line.transport is None:
-                self._http = None
+            if self._road is dead and self._line.transport is None:
+                self._road = None
+
+    def _open(self) -> SyncRoad:
+        with self._lock:
+            if self._road is None:
+                try:
+                    self._road = SyncRoad(self._line)
+                except Exception as error:
+                    fault = unmade(error)
+                else:
+                    return self._road
+                raise fault
+            return self._road
 
 
 @define(eq=False)
@@ -100,7 +103,7 @@ class AsyncLane:
         """Lend the road while a connection is free; wait for one for `patience` seconds.
 
         Raises:
-            Fault: none became free.
+            Fault: none became free, or none can be set up.
         """
         home = self._home()
         borrower = object()
@@ -112,12 +115,8 @@ class AsyncLane:
                 patience = math.inf
             if patience < math.inf:
                 raise _crowded(self._line, patience) from None
-        road = home.road
         try:
-            yield road
-        except httpx.PoolTimeout:
-            self._replace(home, road)
-            raise
+            yield home.road
         finally:
             home.slots.release_on_behalf_of(borrower)
 
@@ -130,28 +129,32 @@ class AsyncLane:
         for home in here:
             await home.road.close()
 
+    def replace(self, dead: Road) -> None:
+        """Take another road from now on."""
+        for home in self._homes:
+            if home.road is dead and self._line.transport is None:
+                home.road = road_of(self._line, decoded=self._decoded)
+
     def _home(self) -> _Home:
         loop = this_loop()
         for home in self._homes:
             if home.loop == loop:
                 return home
         self._forget()
-        slots = anyio.CapacityLimiter(self._line.connections)
-        self._homes.append(_Home(loop, self._road(), slots))
-        return self._homes[-1]
+        try:
+            road = road_of(self._line, decoded=self._decoded)
+        except Exception as error:
+            fault = unmade(error)
+        else:
+            self._homes.append(_Home(loop, road, anyio.CapacityLimiter(self._line.connections)))
+            return self._homes[-1]
+        raise fault
 
     def _forget(self) -> None:
         ended = [home for home in self._homes if has_ended(home.loop)]
         self._homes = [home for home in self._homes if home not in ended]
         for home in ended:
             home.road.abandon()
-
-    def _road(self) -> Road:
-        return road_of(self._line, decoded=self._decoded)
-
-    def _replace(self, home: _Home, dead: Road) -> None:
-        if home.road is dead and self._line.transport is None:
-            home.road = self._road()
 
 
 def _crowded(line: Route, patience: float) -> Fault:

@@ -1,4 +1,4 @@
-"""The two roads of an async client's exchanges, and which one is taken.
+"""The roads of a client's exchanges, and which one is taken.
 
 httpx's goes everywhere. Under asyncio aiohttp's is taken where it is installed, and where nothing
 is asked for that only httpx does: a transport of the user's own, or a proxy.
@@ -14,18 +14,64 @@ import anyio
 import httpx
 
 from wanflow import _transport
+from wanflow._deadline import within
 from wanflow._loops import asyncio_loop
+from wanflow._network import watch
+from wanflow._sending import Sending
 
 if TYPE_CHECKING:
-    from wanflow._core.effects import Fetch, Reply, Request
+    from wanflow._core.effects import Fetch, Reply, Request, Send
     from wanflow._settings import Route, Settings
+
+
+class SyncRoad:
+    """Exchanges of a sync client, over httpx."""
+
+    def __init__(self, line: Route) -> None:
+        self._http = httpx.Client(**_transport.options(line))
+        self._watched = watch(self._http)
+
+    def sending(self, send: Send) -> Sending:
+        """Begin to note whether a request is sent."""
+        return _sending(send, watched=self._watched)
+
+    def send(self, request: Request, settings: Settings, seconds: float, sending: Sending) -> Reply:
+        """Exchange a request for its whole response within some seconds."""
+        arguments = _transport.request(request, settings, seconds, sending.trace)
+        with within(seconds), self._http.stream(**arguments) as response:
+            body = _transport.BoundedBody(seconds)
+            for chunk in response.iter_bytes():
+                body.add(chunk)
+            return _transport.reply(
+                response.status_code, response.headers.raw, body.content, settings.key
+            )
+
+    def fetch(self, fetch: Fetch, settings: Settings) -> None:
+        """Stream a link into its sink within the fetch's own time."""
+        arguments = _transport.fetching(fetch, settings)
+        with within(fetch.seconds), self._http.stream(**arguments) as response:
+            if fetch.sink.head(_transport.head(response.status_code, response.headers.raw)):
+                for chunk in response.iter_bytes():
+                    fetch.sink.write(chunk)
+                    if fetch.told is not None:
+                        fetch.told()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
 
 class Road(Protocol):
     """Exchanges of one event loop, each within its time. What goes wrong is the library's own."""
 
-    async def send(self, request: Request, settings: Settings, sent: _transport.Sent) -> Reply:
-        """Exchange a request for its whole answer, and note whether it was sent."""
+    def sending(self, send: Send) -> Sending:
+        """Begin to note whether a request is sent."""
+        ...
+
+    async def send(
+        self, request: Request, settings: Settings, seconds: float, sending: Sending
+    ) -> Reply:
+        """Exchange a request for its whole response within some seconds."""
         ...
 
     async def fetch(self, fetch: Fetch, settings: Settings) -> None:
@@ -46,13 +92,20 @@ class HttpxRoad:
 
     def __init__(self, line: Route) -> None:
         self._http = httpx.AsyncClient(**_transport.options(line))
+        self._watched = watch(self._http)
 
-    async def send(self, request: Request, settings: Settings, sent: _transport.Sent) -> Reply:
-        """Exchange a request for its answer."""
-        arguments = _transport.request(request, settings, sent.atrace)
-        with anyio.fail_after(settings.timeout):
+    def sending(self, send: Send) -> Sending:
+        """Begin to note whether a request is sent."""
+        return _sending(send, watched=self._watched)
+
+    async def send(
+        self, request: Request, settings: Settings, seconds: float, sending: Sending
+    ) -> Reply:
+        """Exchange a request for its whole response within some seconds."""
+        arguments = _transport.request(request, settings, seconds, sending.atrace)
+        with anyio.fail_after(seconds):
             async with self._http.stream(**arguments) as response:
-                body = _transport.BoundedBody(settings.timeout)
+                body = _transport.BoundedBody(seconds)
                 async for chunk in response.aiter_bytes():
                     body.add(chunk)
                 return _transport.reply(
@@ -72,6 +125,11 @@ class HttpxRoad:
 
     def abandon(self) -> None:
         """Forget the connections of an event loop that has ended."""
+
+
+def _sending(send: Send, *, watched: bool) -> Sending:
+    # What only asks isn't traced, and may be sent twice: all that is written counts as its own.
+    return Sending(send.tracker, watched=watched, begun=send.request.content is None)
 
 
 def road_of(line: Route, *, decoded: bool) -> Road:

@@ -1,4 +1,4 @@
-"""What every road of an exchange shares: arguments, answers, bounds, and errors as faults."""
+"""What every road of an exchange shares: arguments, answers and bounds."""
 
 from __future__ import annotations
 
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Fetch, Request
     from wanflow._settings import Key, Route, Settings
 
-# Raised before a byte of the request was written. Everything else may have come after.
-_UNSENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.ProxyError,
-    httpx.InvalidURL,
-    httpx.LocalProtocolError,
-)
 # An answer of this API has some kilobytes.
 _LARGEST_ANSWER = 16 * 1024 * 1024
 # Tasks are looked at every few seconds, and httpx's own 5 s would open a connection for each look.
@@ -40,13 +30,16 @@ HEADERS = {"user-agent": "wanflow"}
 _POOL_PATIENCE = 5.0
 
 
-def timeouts(seconds: float) -> httpx.Timeout:
+def timeouts(seconds: float, settings: Settings) -> httpx.Timeout:
     """Return httpx's timeouts for an exchange that may take some seconds in all.
 
-    Connecting is given a third, so that a host that can't be reached is known as such before the
-    whole exchange is called too slow.
+    Connecting is given a third of what the client grants an exchange, so that a host that can't
+    be reached is known as such before the whole exchange is called too slow.
     """
-    return httpx.Timeout(seconds, connect=seconds / 3, pool=min(_POOL_PATIENCE, seconds / 3))
+    third = settings.timeout / 3
+    return httpx.Timeout(
+        seconds, connect=min(seconds, third), pool=min(_POOL_PATIENCE, seconds / 3)
+    )
 
 
 def options(line: Route) -> dict[str, Any]:
@@ -72,7 +65,7 @@ def headers(request: Request, settings: Settings) -> dict[str, str]:
     return {**request.headers, "accept": "application/json", **settings.key.header()}
 
 
-def request(request: Request, settings: Settings, trace: Any) -> dict[str, Any]:
+def request(request: Request, settings: Settings, seconds: float, trace: Any) -> dict[str, Any]:
     """Return the arguments that send a request to the API.
 
     The path is appended: resolving it against the base URL would drop the base URL's own path.
@@ -83,7 +76,7 @@ def request(request: Request, settings: Settings, trace: Any) -> dict[str, Any]:
         "url": settings.base_url + request.path,
         "content": request.content,
         "headers": headers(request, settings),
-        "timeout": timeouts(settings.timeout),
+        "timeout": timeouts(seconds, settings),
         "extensions": {} if request.content is None else {"trace": trace},
     }
 
@@ -94,7 +87,7 @@ def fetching(fetch: Fetch, settings: Settings) -> dict[str, Any]:
         "method": "GET",
         "url": fetch.url,
         "headers": dict(fetch.headers),
-        "timeout": timeouts(min(settings.timeout, fetch.seconds)),
+        "timeout": timeouts(min(settings.timeout, fetch.seconds), settings),
     }
 
 
@@ -155,62 +148,3 @@ class BoundedBody:
     def content(self) -> bytes:
         """All bytes so far."""
         return b"".join(self._chunks)
-
-
-class Sent:
-    """Notes whether a request has begun to be written.
-
-    httpx tells through its trace, which only its own transports do; after any other, the kind of
-    error must tell.
-    """
-
-    __slots__ = ("_known", "_written")
-
-    def __init__(self) -> None:
-        self._known = False
-        self._written = False
-
-    def trace(self, event: str, info: Any) -> None:
-        """Take an event from a sync transport.
-
-        What asks a proxy for a tunnel is traced as well, and is not the request.
-        """
-        self._known = True
-        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
-            self._written = True
-
-    async def atrace(self, event: str, info: Any) -> None:
-        """Take an event from an async transport."""
-        self.trace(event, info)
-
-    def never(self) -> None:
-        """Take note that no byte was written, and none will be."""
-        self._known, self._written = True, False
-
-    def after(self, error: Exception) -> bool:
-        """Tell whether the request may have reached the server before this error."""
-        return self._written if self._known else not isinstance(error, _UNSENT)
-
-
-def as_fault(error: Exception, key: Key, sent: Sent | None = None) -> Fault:
-    """Make the fault for an exception of the transport's.
-
-    Raise it outside the except block: no exception of httpx may hang on as its context, since it
-    holds the request, and so the key.
-    """
-    return Fault(_reason(error, key), sent=(sent or Sent()).after(error))
-
-
-def _reason(error: Exception, key: Key) -> str:
-    text = f"{_where(error)}{type(error).__name__}: {error or 'no reason given'}"
-    return key.redact(text.encode("utf-8", "replace")).decode()
-
-
-def _where(error: Exception) -> str:
-    """Name the host and port that were asked, where the error knows them."""
-    if not isinstance(error, httpx.RequestError):
-        return ""
-    try:
-        return f"{error.request.url.netloc.decode()}: "
-    except RuntimeError:
-        return ""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from wanflow import _transport
-from wanflow._core.effects import Fault
-from wanflow._deadline import within
+from wanflow._guard import Guard
 from wanflow._lane import AsyncLane, Lane
-from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
-    from wanflow._core.effects import Fetch, Reply, Request
+    from collections.abc import Awaitable, Callable
+
+    from wanflow._core.effects import Fetch, Reply, Send
     from wanflow._settings import Route, Settings
 
 
@@ -24,28 +24,24 @@ class Wire:
         self._api = Lane(api)
         self._files = Lane(files)
 
-    def send(self, request: Request, settings: Settings) -> Reply:
-        """Exchange a request for its answer, all of it within the settings' timeout.
+    def send(
+        self, send: Send, settings: Settings, prepare: Callable[[], object] | None = None
+    ) -> Reply:
+        """Exchange a request for its response; `prepare` is called once it has a slot.
 
         Raises:
-            Fault: no whole answer came.
+            Fault: no whole response came.
         """
-        sent = _transport.Sent()
-        try:
-            with self._api.open(settings.timeout) as http, within(settings.timeout):
-                arguments = _transport.request(request, settings, sent.trace)
-                with http.stream(**arguments) as response:
-                    body = _transport.BoundedBody(settings.timeout)
-                    for chunk in response.iter_bytes():
-                        body.add(chunk)
-                    return _transport.reply(
-                        response.status_code, response.headers.raw, body.content, settings.key
-                    )
-        except (Fault, WanflowError):
-            raise
-        except Exception as error:
-            fault = _transport.as_fault(error, settings.key, sent)
-        raise fault
+        begun = time.monotonic()
+        with self._api.open(_seconds(send, settings)) as road:
+            if prepare is not None:
+                prepare()
+            sending, seconds = road.sending(send), _seconds(send, settings, begun)
+            with Guard(settings.key, sending) as guard:
+                return road.send(send.request, settings, seconds, sending)
+            if guard.pool_is_dead:
+                self._api.replace(road)
+        raise guard.fault
 
     def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink, all of it within the fetch's own time.
@@ -53,24 +49,12 @@ class Wire:
         Raises:
             Fault: it broke off.
         """
-        arguments = _transport.fetching(fetch, settings)
-        try:
-            with (
-                self._files.open(settings.timeout) as http,
-                within(fetch.seconds),
-                http.stream(**arguments) as response,
-            ):
-                if fetch.sink.head(_transport.head(response.status_code, response.headers.raw)):
-                    for chunk in response.iter_bytes():
-                        fetch.sink.write(chunk)
-                        if fetch.told is not None:
-                            fetch.told()
-                return
-        except (Fault, WanflowError):
-            raise
-        except Exception as error:
-            fault = _transport.as_fault(error, settings.key)
-        raise fault
+        with self._files.open(settings.timeout) as road:
+            with Guard(settings.key) as guard:
+                return road.fetch(fetch, settings)
+            if guard.pool_is_dead:
+                self._files.replace(road)
+        raise guard.fault
 
     def close(self) -> None:
         """Close the connections."""
@@ -87,21 +71,27 @@ class AsyncWire:
         self._api = AsyncLane(api, decoded=True)
         self._files = AsyncLane(files, decoded=False)
 
-    async def send(self, request: Request, settings: Settings) -> Reply:
-        """Exchange a request for its answer, all of it within the settings' timeout.
+    async def send(
+        self,
+        send: Send,
+        settings: Settings,
+        prepare: Callable[[], Awaitable[object]] | None = None,
+    ) -> Reply:
+        """Exchange a request for its response; `prepare` is awaited once it has a slot.
 
         Raises:
-            Fault: no whole answer came.
+            Fault: no whole response came.
         """
-        sent = _transport.Sent()
-        try:
-            async with self._api.open(settings.timeout) as road:
-                return await road.send(request, settings, sent)
-        except (Fault, WanflowError):
-            raise
-        except Exception as error:
-            fault = _transport.as_fault(error, settings.key, sent)
-        raise fault
+        begun = time.monotonic()
+        async with self._api.open(_seconds(send, settings)) as road:
+            if prepare is not None:
+                await prepare()
+            sending, seconds = road.sending(send), _seconds(send, settings, begun)
+            with Guard(settings.key, sending) as guard:
+                return await road.send(send.request, settings, seconds, sending)
+            if guard.pool_is_dead:
+                self._api.replace(road)
+        raise guard.fault
 
     async def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink, all of it within the fetch's own time.
@@ -109,17 +99,25 @@ class AsyncWire:
         Raises:
             Fault: it broke off.
         """
-        try:
-            async with self._files.open(settings.timeout) as road:
-                await road.fetch(fetch, settings)
-                return
-        except (Fault, WanflowError):
-            raise
-        except Exception as error:
-            fault = _transport.as_fault(error, settings.key)
-        raise fault
+        async with self._files.open(settings.timeout) as road:
+            with Guard(settings.key) as guard:
+                return await road.fetch(fetch, settings)
+            if guard.pool_is_dead:
+                self._files.replace(road)
+        raise guard.fault
 
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
         await self._files.close()
+
+
+def _seconds(send: Send, settings: Settings, begun: float | None = None) -> float:
+    """Return what an exchange may take, or the rest of it where it was `begun` before.
+
+    What the client grants is for the exchange alone, and a wait for a slot isn't part of it.
+    """
+    if send.timeout is None:
+        return settings.timeout
+    spent = 0.0 if begun is None else time.monotonic() - begun
+    return max(0.0, min(settings.timeout, send.timeout - spent))

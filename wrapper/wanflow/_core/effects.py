@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Generator, Mapping, Sequence
@@ -68,11 +68,33 @@ class Sink(Protocol):
         ...
 
 
+@define(eq=False)
+class SendTracker:
+    """Says whether a byte of a request may have been written; the flow that sends keeps it.
+
+    It is right whatever ends the Send, an interrupt or a cancellation included.
+    """
+
+    maybe_sent: bool = False
+
+
 @frozen
 class Send:
-    """Send a request to the API and read the whole answer → Reply, or raises Fault."""
+    """Send a request to the API and read the whole response → Reply, or raises Fault.
+
+    `before` is done once the request has its place among the client's connections, and before any
+    of it is handed to one: what has not come so far has no intent. What it raises leaves the Send
+    as it is, and nothing is sent then. `timeout` in seconds bounds what follows it, where that is
+    less than the client's own.
+
+    `tracker` says, after any exception, whether the request may have been written. Where it may
+    not, and `before` has been done, an intent can be taken back.
+    """
 
     request: Request
+    timeout: float | None = None
+    before: Act | None = None
+    tracker: SendTracker = field(factory=SendTracker, eq=False, repr=False)
 
 
 @frozen
@@ -196,9 +218,15 @@ if TYPE_CHECKING:
     Flow: TypeAlias = Generator[Effect, Any, T]
 
 
-def send(request: Request) -> Flow[Reply]:
+def send(
+    request: Request,
+    timeout: float | None = None,
+    before: Act | None = None,
+    tracker: SendTracker | None = None,
+) -> Flow[Reply]:
     """Yield Send, and say what comes back."""
-    return cast("Reply", (yield Send(request)))
+    sent = Send(request, timeout, before, tracker or SendTracker())
+    return cast("Reply", (yield sent))
 
 
 def now() -> Flow[Instant]:

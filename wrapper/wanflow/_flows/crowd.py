@@ -159,7 +159,7 @@ def begin_looks(crowd: Crowd, ticks: float, at_once: int) -> Flow[None]:
         heapq.heappop(crowd.turns)
         one.due = None
         yield from alone(lambda: crowd.budget.reserve(ticks))
-        yield Start(one, look(one.question))
+        yield Start(one, look(one.question, one.deadline))
         crowd.flying += 1
 
 

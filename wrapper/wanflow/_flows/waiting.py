@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # These end a wait: what they say of the key, the account or the id will not change by itself.
 _FINAL = frozenset({400, 401, 402, 403, 404})
 _TOO_MANY = 429
+# Seconds that a poll is given at least: the last one of a wait begins when its time is up.
+_SHORTEST_POLL = 1.0
 
 
 @frozen
@@ -65,15 +67,15 @@ class Look:
     fault: str | None = None
 
 
-def query(request: Request, task_id: str) -> Flow[Snapshot]:
-    """Look at a task once.
+def query(request: Request, task_id: str, timeout: float | None = None) -> Flow[Snapshot]:
+    """Look at a task once, within `timeout` seconds where that is less than the client's own.
 
     Raises:
         ConnectionFailed: no answer came.
         APIError: the API answered with an error, or with something that is no task.
     """
     try:
-        reply = yield from send(request)
+        reply = yield from send(request, timeout)
     except Fault as fault:
         message = f"no answer about task {task_id}: {fault.reason}"
         raise errors.ConnectionFailed(message, task_id=task_id) from fault
@@ -105,7 +107,7 @@ def wait(question: Question, *, timeout: float, on_update: OnUpdate) -> Flow[Sna
             yield from sleep(min(first, timeout), question.task_id)
         while True:
             yield from _turn(question.budget, deadline)
-            last = yield from look(question)
+            last = yield from look(question, deadline)
             found = last.found
             if found is not None:
                 yield from tell(question, on_update, found)
@@ -155,16 +157,17 @@ def _pass_on(script: Script[Snapshot], effect: Effect) -> Flow[None]:
         script.go_on(outcome)
 
 
-def look(question: Question) -> Flow[Look]:
-    """Look once, and bear a fault.
+def look(question: Question, deadline: float) -> Flow[Look]:
+    """Look once, and bear a fault; the poll ends with the wait, whose `deadline` is a tick.
 
     Raises:
         APIError: the API refused the question itself (400 to 404).
     """
     budget = question.budget
+    left = max(deadline - (yield from now()).ticks, _SHORTEST_POLL)
     budget.begin()
     try:
-        found = yield from query(question.request, question.task_id)
+        found = yield from query(question.request, question.task_id, left)
     except errors.APIError as error:
         if error.status in _FINAL:
             raise

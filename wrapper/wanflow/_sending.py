@@ -1,0 +1,89 @@
+"""Whether a byte of a request was handed to a connection: the one rule for what was sent.
+
+The streams of a client's own connections note each write here, just before it. Proxies are asked
+for a tunnel, and TLS shakes hands, over the same streams before; what httpx traces says when the
+request itself begins. A transport of the user's own may do neither. Its request counts as sent
+from the moment that it is handed over, unless the transport raises what in httpx means that no
+connection came to be.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from wanflow._core.effects import SendTracker
+
+_UNCONNECTED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+class Sending:
+    """A request on its way.
+
+    `watched` where the streams of its transport note what they write; `begun` where all that is
+    written from now on belongs to the request.
+    """
+
+    __slots__ = ("_begun", "_token", "_traced", "_tracker", "_watched")
+
+    def __init__(self, tracker: SendTracker, *, watched: bool, begun: bool = False) -> None:
+        self._tracker = tracker
+        self._watched = watched
+        self._begun = begun
+        self._traced = watched
+        self._token: Token[Sending | None] | None = None
+
+    @property
+    def maybe_sent(self) -> bool:
+        """Whether a byte of the request may have been written."""
+        return self._tracker.maybe_sent
+
+    def hand_over(self) -> None:
+        """Begin: what this task or thread writes from now on is noted."""
+        self._tracker.maybe_sent = not self._watched
+        self._token = _current.set(self)
+
+    def end(self, error: BaseException | None) -> None:
+        """End with an error, or without."""
+        if self._token is not None:
+            _current.reset(self._token)
+        if not self._traced and isinstance(error, _UNCONNECTED):
+            self._tracker.maybe_sent = False
+
+    def trace(self, event: str, info: Any) -> None:
+        """Take an event of a sync transport."""
+        if not self._traced:
+            self._traced, self._tracker.maybe_sent = True, False
+        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+            self._begun = True
+            self._tracker.maybe_sent = self._tracker.maybe_sent or not self._watched
+
+    async def atrace(self, event: str, info: Any) -> None:
+        """Take an event of an async transport."""
+        self.trace(event, info)
+
+    def writes(self) -> None:
+        """Take note that a stream is about to write."""
+        if self._begun:
+            self._tracker.maybe_sent = True
+
+
+_current: ContextVar[Sending | None] = ContextVar("wanflow_sending", default=None)
+
+
+def note_write() -> None:
+    """Take note that the stream that calls is about to write."""
+    sending = _current.get()
+    if sending is not None:
+        sending.writes()
