@@ -3,48 +3,53 @@
 from __future__ import annotations
 
 import json
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from wanflow.spec.change_kinds import KINDS, Level
 from wanflow.spec.prove import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Level(IntEnum):
-    """How much a change matters; the numbers are the exit codes of `wanflow spec diff`."""
-
-    NONE = 0
-    ADDITIVE = 1
-    BREAKING = 2
-
-
 @frozen
 class Change:
-    """One difference: where, what, and for a schema a body that shows it.
+    """One difference: its kind, where it is, what it is, and for a schema a body that shows it.
 
     `body` used to pass and doesn't any more, or the other way round, as `what` says; None where
-    there is none to show.
+    there is none to show. `says` are JSON pointers in either document of which nothing more needs
+    to be said.
     """
 
-    level: Level
+    id: str
     place: str
     what: str
     body: Any = field(default=None, hash=False)
+    says: frozenset[str] = field(default=frozenset(), eq=False, repr=False)
+
+    @property
+    def level(self) -> Level:
+        """How much it matters."""
+        return KINDS[self.id].level
+
+    @property
+    def message(self) -> str:
+        """Where and what, in one line."""
+        shown = "" if self.body is None else f": {show(self.body)}"
+        return f"{self.place}: {self.what}{shown}"
 
     def __str__(self) -> str:
-        shown = "" if self.body is None else f": {show(self.body)}"
-        return f"{self.level.name.lower()}  {self.place}: {self.what}{shown}"
+        return f"{self.level.word}  {self.id}  {self.message}"
 
 
 @frozen
 class Difference:
-    """All changes between two documents, the worst first."""
+    """All changes between two documents, the worst first; `silenced` are not counted."""
 
     changes: tuple[Change, ...]
+    silenced: tuple[Change, ...] = ()
 
     @property
     def level(self) -> Level:
@@ -53,25 +58,33 @@ class Difference:
 
     def for_people(self) -> str:
         """Write one line for each change, and a first one that sums them up."""
+        left_out = f"{len(self.silenced)} silenced by a reviewed entry"
+        note = [f"  ({left_out})"] if self.silenced else []
         if not self.changes:
-            return "no difference that a program could notice"
-        return "\n".join([f"{self.level.name.lower()}:", *(f"  {one}" for one in self.changes)])
+            return "\n".join(["no difference", *note])
+        return "\n".join([f"{self.level.word}:", *(f"  {one}" for one in self.changes), *note])
 
     def for_programs(self) -> str:
         """Write the same as JSON."""
-        changes = [
-            {
-                "level": one.level.name.lower(),
-                "place": one.place,
-                "what": one.what,
-                "body": one.body,
-            }
-            for one in self.changes
-        ]
-        whole = {"level": self.level.name.lower(), "changes": changes}
+        whole = {
+            "level": self.level.word,
+            "changes": [_as_data(one) for one in self.changes],
+            "silenced": [_as_data(one) for one in self.silenced],
+        }
         return json.dumps(whole, ensure_ascii=False, indent=2)
+
+
+def _as_data(change: Change) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "level": change.level.word,
+        "place": change.place,
+        "what": change.what,
+        "body": change.body,
+    }
 
 
 def sorted_changes(changes: Iterable[Change]) -> Difference:
     """Order changes: the worst first, then by place."""
-    return Difference(tuple(sorted(changes, key=lambda one: (-one.level, one.place, one.what))))
+    listed = sorted(changes, key=lambda one: (-one.level, one.id, one.place, one.what))
+    return Difference(tuple(listed))

@@ -10,16 +10,12 @@ if TYPE_CHECKING:
 
 HEADING = "## Unreleased"
 _TITLE = "# Changelog\n"
-_MOST_LINES = 12
 
 
 def entry_of(summary: Summary) -> str:
-    """Write what changed for users as one bullet, with one below it for each breaking change."""
+    """Write what changed for users as one bullet, with one below it for each change."""
     lines = [f"- Regenerated from the documents: {summary.sentence}."]
-    breaking = [str(change) for change in summary.breaking]
-    lines += [f"  - {line.partition('  ')[2]}" for line in breaking[:_MOST_LINES]]
-    if len(breaking) > _MOST_LINES:
-        lines.append(f"  - and {len(breaking) - _MOST_LINES} more")
+    lines += [f"  - {change}" for change in summary.difference.changes]
     return "\n".join(lines)
 
 

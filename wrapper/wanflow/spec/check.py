@@ -32,16 +32,17 @@ def check_merged(text: str, document: Json, file: str) -> list[Finding]:
     findings = [
         *_ambiguous(read.ambiguous, file),
         *invalid(document, file),
-        *vocabulary_findings(document, file),
-        *structure_findings(document, file),
-        *example_findings(document, file),
+        *_of("WF503", vocabulary_findings(document, file)),
+        *_of("WF504", structure_findings(document, file)),
+        *_of("WF505", example_findings(document, file)),
     ]
     return [evolve(finding, line=read.lines.get(finding.pointer)) for finding in findings]
 
 
 def _check_source(source: Source) -> Iterator[Finding]:
     file = f"specs/sources/{source.name}.yaml"
-    findings = [*_ambiguous(source.ambiguous, file), *reference_findings(source.document, file)]
+    references = _of("WF506", reference_findings(source.document, file))
+    findings = [*_ambiguous(source.ambiguous, file), *references]
     findings = findings or list(invalid(source.document, file))
     for finding in findings:
         yield evolve(finding, line=source.lines.get(finding.pointer))
@@ -50,4 +51,10 @@ def _check_source(source: Source) -> Iterator[Finding]:
 def _ambiguous(scalars: Iterable[Any], file: str) -> Iterator[Finding]:
     for scalar in scalars:
         problem = f"YAML loaders read {scalar.text} differently"
-        yield Finding(file, scalar.pointer, problem, f"write {scalar.remedy}", scalar.line)
+        remedy = f"write {scalar.remedy}"
+        yield Finding(file, scalar.pointer, problem, remedy, scalar.line, "WF501")
+
+
+def _of(number: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Give findings the id of their kind."""
+    return (evolve(finding, id=number) for finding in findings)

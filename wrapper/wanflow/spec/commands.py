@@ -64,6 +64,16 @@ def spec(context: click.Context, root: Path | None) -> None:
     context.obj = root
 
 
+_format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github", "sarif"]),
+    default="text",
+    show_default=True,
+    help="For a person, a program, GitHub's log, or a viewer of SARIF.",
+)
+
+
 def _project(context: click.Context) -> Project:
     from wanflow.spec.project import find_project
 
@@ -106,18 +116,24 @@ def build(context: click.Context) -> None:
 
 
 @spec.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@_format_option
 @click.pass_context
 @_plainly
-def check(context: click.Context) -> None:
-    """Check the sources and the merged document beyond what OpenAPI asks; write nothing."""
-    from wanflow.spec.build import build as make
+def check(context: click.Context, file: Path | None, form: str) -> None:
+    """Check the sources and the merged document beyond what OpenAPI asks; write nothing.
 
-    built = make(_project(context))
-    count = len({call.source.name for call in built.merged.calls})
-    for sentence in built.unsaid:
-        click.echo(f"warning: {sentence}")
-    told = f"{len(built.unsaid)} warnings" if built.unsaid else "nothing to complain of"
-    click.echo(f"{told} in {count} documents and what is made of them")
+    With FILE, check that document alone, wherever it is.
+    """
+    from wanflow.spec.examined import examine_file, examine_project
+    from wanflow.spec.formats import WRITERS
+
+    found = examine_project(_project(context)) if file is None else examine_file(file)
+    if form == "text":
+        click.echo(found.for_people())
+        return
+    click.echo(WRITERS[form](found.entries))
+    context.exit(found.failure.exit_code if found.failure else 0)
 
 
 @spec.command()
@@ -165,23 +181,45 @@ def _working(project: Project) -> Json:
 @spec.command()
 @click.argument("old", default="HEAD")
 @click.argument("new", required=False)
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@_format_option
+@click.option(
+    "--silenced",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The reviewed exceptions; by default specs/silenced.yaml of the checkout.",
+)
 @click.pass_context
 @_plainly
-def diff(context: click.Context, old: str, new: str | None, as_json: bool) -> None:
+def diff(
+    context: click.Context, old: str, new: str | None, form: str, silenced: Path | None
+) -> None:
     """Say what changed from OLD to NEW, and whom it breaks.
 
     Each is a file or a git revision; by default, the committed spec and the one in the checkout.
-    Ends with 0 for no change, 1 for an additive one, 2 for a breaking one.
+    Two files are compared anywhere. Ends with 0 where nothing that a program notices changed, 1
+    for what is new or deprecated, 2 for what breaks somebody.
     """
     from wanflow.spec.diff import compare
-    from wanflow.spec.revision import document_at
+    from wanflow.spec.formats import WRITERS, entry_of
+    from wanflow.spec.revision import document_at, document_in
+    from wanflow.spec.silenced import Silenced
 
-    project = _project(context)
-    after = _working(project) if new is None else document_at(project, new)
-    difference = compare(document_at(project, old), after)
-    click.echo(difference.for_programs() if as_json else difference.for_people())
-    context.exit(int(difference.level))
+    if new is not None and Path(old).is_file() and Path(new).is_file():
+        before, after = document_in(Path(old)), document_in(Path(new))
+        reviewed = silenced
+    else:
+        project = _project(context)
+        after = _working(project) if new is None else document_at(project, new)
+        before, reviewed = document_at(project, old), silenced or project.silenced
+    difference = (Silenced.read(reviewed) if reviewed else Silenced()).applied(
+        compare(before, after)
+    )
+    if form in {"text", "json"}:
+        plain = form == "text"
+        click.echo(difference.for_people() if plain else difference.for_programs())
+    else:
+        file = new or "specs/openapi.yaml"
+        click.echo(WRITERS[form]([entry_of(change, file) for change in difference.changes]))
+    context.exit(difference.level.exit_code)
 
 
 @spec.command()

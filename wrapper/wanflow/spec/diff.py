@@ -1,32 +1,52 @@
-"""Compare two documents as a program meets them: bodies by proof, everything else by name."""
+"""Compare two documents: what a program meets by proof, and every other node by its place."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from wanflow.spec.catalog import METHODS
-from wanflow.spec.change import Change, Difference, Level, sorted_changes
-from wanflow.spec.document import Json, resolve
+from wanflow.spec import diff_parts as parts
+from wanflow.spec.change import Change, Difference, sorted_changes
+from wanflow.spec.document_changes import document_changes
 from wanflow.spec.growth import grown, news
-from wanflow.spec.keywords import KEYWORDS
-from wanflow.spec.meaning import Meaning, meaning
-from wanflow.spec.prove import show
-from wanflow.spec.schema_tree import schemas_under
-from wanflow.spec.yaml_text import same
+from wanflow.spec.meaning import Meaning
+from wanflow.spec.schema_changes import answered, beyond_schema, meaning_of, taken
+from wanflow.spec.yaml_text import escape, same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from wanflow.spec.document import Json
+
 
 def compare(old: Json, new: Json) -> Difference:
-    """List what a program that knows the old document would notice of the new one."""
-    before, after = _operations(old), _operations(new)
-    changes = [*_named("an operation", before, after), *_class_names(old, new)]
-    for name in before.keys() & after.keys():
-        changes += Pair(name, old, new, before[name], after[name]).changes()
-    return sorted_changes(changes)
+    """List every change between two documents: none is left out, and each is told once."""
+    met = _met(old, new)
+    said = frozenset(pointer for change in met for pointer in change.says)
+    rest = [one for one in document_changes(old, new) if one.place.removeprefix("#") not in said]
+    return sorted_changes([*met, *rest])
+
+
+def _met(old: Json, new: Json) -> list[Change]:
+    """List what a program meets: operations, models, classes, and what either takes and answers."""
+    try:
+        before, after = parts.operations_of(old), parts.operations_of(new)
+        changes = [*_default_server(old, new), *_class_names(old, new)]
+    except _MALFORMED:
+        return [Change("WF120", "paths", _NOT_OPENAPI)]
+    changes += _named("an operation", ("WF101", "WF301"), before, after, _paths)
+    for name in sorted(before.keys() & after.keys()):
+        try:
+            changes += Pair(name, old, new, before[name], after[name]).changes()
+        except _MALFORMED:
+            changes.append(Change("WF120", name, _NOT_OPENAPI))
+    return changes
+
+
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What comes of a node that is of another type than OpenAPI's."""
+_NOT_OPENAPI = "a part of it isn't valid OpenAPI, so that what changed can't be proved"
 
 
 @frozen
@@ -43,205 +63,184 @@ class Pair:
         """List the changes of this operation."""
         if self.before.get("operationId") != self.after.get("operationId"):
             what = f"its operationId is {self.after.get('operationId')} now"
-            yield Change(Level.BREAKING, self.name, f"{what}, not {self.before.get('operationId')}")
+            whole = f"{what}, not {self.before.get('operationId')}"
+            yield self._change("WF104", whole, "operationId")
         yield from self._security()
         yield from self._servers()
         yield from self._parameters()
         yield from self._requests()
         yield from self._answers()
 
+    def _change(self, kind: str, what: str, *below: str) -> Change:
+        """Make a change of the operation itself, that says all of some nodes below it."""
+        says = frozenset(
+            f"{node['x-at']}/{one}" for node in (self.before, self.after) for one in below
+        )
+        return Change(kind, self.name, what, says=says)
+
     def _security(self) -> Iterator[Change]:
-        before, after = _security(self.old, self.before), _security(self.new, self.after)
+        before = parts.security_of(self.old, self.before)
+        after = parts.security_of(self.new, self.after)
         if same(before, after):
             return
         wider = bool(after) and all(any(same(one, other) for other in after) for one in before)
-        level = Level.ADDITIVE if (wider and before) or not after else Level.BREAKING
-        yield Change(level, self.name, "other security is asked for")
+        kind = "WF305" if (wider and before) or not after else "WF105"
+        yield self._change(kind, "other security is asked for", "security")
 
     def _servers(self) -> Iterator[Change]:
-        before, after = _servers(self.old, self.before), _servers(self.new, self.after)
+        before = parts.servers_of(self.old, self.before)
+        after = parts.servers_of(self.new, self.after)
         for url in before:
             if url not in after:
-                yield Change(Level.BREAKING, self.name, f"the server {url} is gone")
+                yield self._server("WF106", f"the server {url} is gone", url)
         for url in after:
             if url not in before:
-                yield Change(Level.ADDITIVE, self.name, f"there is another server, {url}")
+                yield self._server("WF304", f"there is another server, {url}", url)
+
+    def _server(self, kind: str, what: str, url: str) -> Change:
+        says = {f"/servers/{escape(url)}", f"{self.after['x-at']}/servers/{escape(url)}"}
+        return Change(kind, self.name, what, says=frozenset(says))
 
     def _parameters(self) -> Iterator[Change]:
-        before, after = _parameters(self.old, self.before), _parameters(self.new, self.after)
+        before = parts.parameters_of(self.old, self.before)
+        after = parts.parameters_of(self.new, self.after)
         for name in before.keys() - after.keys():
-            yield Change(Level.BREAKING, self.name, f"the {name} is gone")
+            yield self._parameter("WF108", name, f"the {name} is gone")
         for name in after.keys() - before.keys():
             needed = bool(after[name].get("required"))
-            level = Level.BREAKING if needed else Level.ADDITIVE
-            yield Change(level, self.name, f"there is a new {name}{' that is required' * needed}")
+            what = f"there is a new {name}{' that is required' * needed}"
+            yield self._parameter("WF109" if needed else "WF306", name, what)
         for name in before.keys() & after.keys():
             one, other = before[name], after[name]
             if other.get("required") and not one.get("required"):
-                yield Change(Level.BREAKING, self.name, f"the {name} is required now")
-            place = f"{self.name}, {name}"
+                yield self._parameter("WF110", name, f"the {name} is required now", "/required")
             schemas = (one.get("schema", {}), other.get("schema", {}))
-            yield from _taken(place, meaning(self.old, schemas[0]), meaning(self.new, schemas[1]))
+            yield from self._taken(f"{self.name}, {name}", schemas)
+
+    def _parameter(self, kind: str, name: str, what: str, below: str = "") -> Change:
+        at = self.after["x-at"]
+        places = (at, at.rpartition("/")[0])
+        says = {f"{place}/parameters/{escape(name)}{below}" for place in places}
+        return Change(kind, self.name, what, says=frozenset(says))
+
+    def _taken(self, place: str, schemas: tuple[Json, Json]) -> Iterator[Change]:
+        before, after = meaning_of(self.old, schemas[0]), meaning_of(self.new, schemas[1])
+        yield from taken(place, before, after)
+        yield from beyond_schema(place, before.schema, after.schema, "")
 
     def _requests(self) -> Iterator[Change]:
-        before, after = _bodies(self.old, self.before), _bodies(self.new, self.after)
-        if _needs_body(self.new, self.after) and not _needs_body(self.old, self.before):
-            yield Change(Level.BREAKING, self.name, "a body is required now")
+        before, after = (
+            parts.bodies_of(self.old, self.before),
+            parts.bodies_of(self.new, self.after),
+        )
+        if parts.needs_body(self.new, self.after) and not parts.needs_body(self.old, self.before):
+            yield self._change("WF111", "a body is required now", "requestBody/required")
         for kind in before.keys() - after.keys():
-            yield Change(Level.BREAKING, self.name, f"a body of {kind} isn't taken any more")
+            content = f"requestBody/content/{escape(kind)}"
+            yield self._change("WF112", f"a body of {kind} isn't taken any more", content)
         for kind in after.keys() - before.keys():
-            yield Change(Level.ADDITIVE, self.name, f"a body of {kind} is taken")
+            content = f"requestBody/content/{escape(kind)}"
+            yield self._change("WF309", f"a body of {kind} is taken", content)
         for kind in before.keys() & after.keys():
-            yield from self._variants(before[kind], after[kind])
+            at = f"{self.after['x-at']}/requestBody/content/{escape(kind)}/schema"
+            yield from self._variants(before[kind], after[kind], at)
 
-    def _variants(self, one: Json, other: Json) -> Iterator[Change]:
-        before, after = _by_model(one), _by_model(other)
+    def _variants(self, one: Json, other: Json, at: str) -> Iterator[Change]:
+        before, after = parts.models_of(self.old, one), parts.models_of(self.new, other)
         if not before or not after:
-            yield from self._request(self.name, one, other)
+            yield from self._request(self.name, one, other, at)
             return
-        yield from _named("a model", before, after)
-        for model in before.keys() & after.keys():
-            yield from self._request(f"{self.name} {model}", before[model], after[model])
+        union = parts.pointer_of(other, at)
+        told = [*before.items(), *after.items()]
+        variants = {name: variant["$ref"] for name, variant in told}
 
-    def _request(self, place: str, one: Json, other: Json) -> Iterator[Change]:
-        before, after = meaning(self.old, one), meaning(self.new, other)
+        def says(model: str) -> set[str]:
+            variant = f"{union}/oneOf/{escape(variants[model])}"
+            return {f"{union}/discriminator/mapping/{escape(model)}", variant}
+
+        yield from _named("a model", ("WF102", "WF302"), before, after, says)
+        for model in before.keys() & after.keys():
+            yield from self._request(f"{self.name} {model}", before[model], after[model], at)
+
+    def _request(self, place: str, one: Json, other: Json, at: str) -> Iterator[Change]:
+        before, after = meaning_of(self.old, one), meaning_of(self.new, other)
+        home = parts.pointer_of(other, at)
         for name in news(before.schema, after.schema):
-            yield Change(Level.ADDITIVE, place, f"a new parameter, {name}")
+            says = frozenset({home + _in_schema(name)})
+            yield Change("WF310", place, f"a new parameter, {name}", says=says)
         for name in news(after.schema, before.schema):
-            yield Change(Level.BREAKING, place, f"a parameter that is gone, {name}")
-        yield from _taken(place, Meaning(grown(before.schema, after.schema)), after)
-        yield from _beyond_schema(place, before.schema, after.schema)
+            says = frozenset({parts.pointer_of(one, at) + _in_schema(name)})
+            yield Change("WF113", place, f"a parameter that is gone, {name}", says=says)
+        yield from taken(place, Meaning(grown(before.schema, after.schema)), after)
+        yield from beyond_schema(place, before.schema, after.schema, home)
 
     def _answers(self) -> Iterator[Change]:
-        before, after = _answers(self.old, self.before), _answers(self.new, self.after)
+        before = parts.responses_of(self.old, self.before)
+        after = parts.responses_of(self.new, self.after)
         for status in before.keys() - after.keys():
-            level = Level.BREAKING if status.startswith("2") else Level.ADDITIVE
-            yield Change(level, self.name, f"the status {status} isn't documented any more")
+            kind = "WF117" if status.startswith("2") else "WF314"
+            what = f"the status {status} isn't documented any more"
+            yield self._change(kind, what, f"responses/{status}")
         for status in after.keys() - before.keys():
-            yield Change(Level.ADDITIVE, self.name, f"the status {status} is documented")
+            what = f"the status {status} is documented"
+            yield self._change("WF313", what, f"responses/{status}")
         for status in before.keys() & after.keys():
-            place = f"{self.name} {status}"
-            kinds = (before[status], after[status])
-            for kind in kinds[0].keys() - kinds[1].keys():
-                yield Change(Level.BREAKING, place, f"{kind} isn't answered any more")
-            for kind in kinds[1].keys() - kinds[0].keys():
-                yield Change(Level.ADDITIVE, place, f"{kind} may be answered")
-            for kind in kinds[0].keys() & kinds[1].keys():
-                one = meaning(self.old, kinds[0][kind])
-                yield from _answered(place, one, meaning(self.new, kinds[1][kind]))
+            yield from self._answer(status, before[status], after[status])
+
+    def _answer(self, status: str, before: Json, after: Json) -> Iterator[Change]:
+        for kind in before.keys() - after.keys():
+            yield self._media("WF118", status, kind, f"{kind} isn't answered any more")
+        for kind in after.keys() - before.keys():
+            yield self._media("WF315", status, kind, f"{kind} may be answered")
+        for kind in before.keys() & after.keys():
+            one, other = meaning_of(self.old, before[kind]), meaning_of(self.new, after[kind])
+            yield from answered(f"{self.name} {status}", one, other)
+
+    def _media(self, number: str, status: str, kind: str, what: str) -> Change:
+        told = self._change(number, what, f"responses/{status}/content/{escape(kind)}")
+        return evolve(told, place=f"{self.name} {status}")
 
 
-def _taken(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
-    """Compare what is taken: less is breaking, more is additive."""
-    yield from _lost(Level.BREAKING, place, after, before, "a body that used to pass is refused")
-    yield from _lost(Level.ADDITIVE, place, before, after, "a body passes that used to be refused")
+def _in_schema(name: str) -> str:
+    """Turn the names of a property and of its parents into a pointer in their schema."""
+    return "".join(
+        f"/{part}" if part == "items" else f"/properties/{part}" for part in name.split("/")[1:]
+    )
 
 
-def _answered(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
-    """Compare what is answered: more is breaking for who reads it, less is additive."""
-    what = "an answer may come that couldn't before"
-    yield from _lost(Level.BREAKING, place, before, after, what)
-    yield from _lost(Level.ADDITIVE, place, after, before, "an answer doesn't come any more")
-
-
-def _lost(level: Level, place: str, one: Meaning, other: Meaning, what: str) -> Iterator[Change]:
-    """Say what the first lacks of the second, with a body, or that nobody knows it does."""
-    if not one.covers(other):
-        body = one.lacks(other)
-        yield Change(level, place, what if body is not None else _UNKNOWN, body)
-
-
-_UNKNOWN = "it isn't known to mean what it meant"
-
-
-def _beyond_schema(place: str, before: Any, after: Any) -> Iterator[Change]:
-    """Compare what no proof sees: defaults, which are sent, and the rules of our own keywords."""
-    old, new = dict(schemas_under(before, "")), dict(schemas_under(after, ""))
-    for at in old.keys() & new.keys():
-        for key in ("default", *KEYWORDS):
-            one, other = old[at].get(key), new[at].get(key)
-            if same(one, other):
-                continue
-            loose = other is None or (one is None and key == "default")
-            what = f"{at or '/'}: {key} is {_or_nothing(other)}, not {_or_nothing(one)}"
-            yield Change(Level.ADDITIVE if loose else Level.BREAKING, place, what)
-
-
-def _or_nothing(value: Any) -> str:
-    return "nothing" if value is None else show(value)
-
-
-def _named(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+def _named(
+    what: str,
+    kinds: tuple[str, str],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    says: Any,
+) -> Iterator[Change]:
     for name in before.keys() - after.keys():
-        yield Change(Level.BREAKING, name, f"{what} that is gone")
+        yield Change(kinds[0], name, f"{what} that is gone", says=frozenset(says(name)))
     for name in after.keys() - before.keys():
-        yield Change(Level.ADDITIVE, name, f"{what} that is new")
+        yield Change(kinds[1], name, f"{what} that is new", says=frozenset(says(name)))
+
+
+def _paths(name: str) -> set[str]:
+    method, _, path = name.partition(" ")
+    at = f"/paths/{escape(path)}"
+    return {at, f"{at}/{method.lower()}"}
 
 
 def _class_names(old: Json, new: Json) -> Iterator[Change]:
-    names = [set(document.get("components", {}).get("schemas", {})) for document in (old, new)]
-    for name in names[0] - names[1]:
-        yield Change(Level.BREAKING, name, "a generated class that is gone")
-    for name in names[1] - names[0]:
-        yield Change(Level.ADDITIVE, name, "a generated class that is new")
+    before, after = [document.get("components", {}).get("schemas", {}) for document in (old, new)]
+    yield from _named(
+        "a generated class",
+        ("WF103", "WF303"),
+        before,
+        after,
+        lambda name: {f"/components/schemas/{escape(name)}"},
+    )
 
 
-def _operations(document: Json) -> dict[str, Json]:
-    return {
-        f"{method.upper()} {path}": {**node, "parameters": _both(item, node)}
-        for path, item in document["paths"].items()
-        for method, node in item.items()
-        if method in METHODS
-    }
-
-
-def _both(item: Json, node: Json) -> list[Json]:
-    return [*item.get("parameters", ()), *node.get("parameters", ())]
-
-
-def _security(document: Json, node: Json) -> list[Any]:
-    """Return the alternatives that are asked for, each scheme with what it is."""
-    schemes = document.get("components", {}).get("securitySchemes", {})
-    asked: list[Json] = (node if "security" in node else document).get("security") or []
-    return [
-        {name: [scopes, _bare_scheme(schemes.get(name, {}))] for name, scopes in option.items()}
-        for option in asked
-    ]
-
-
-def _bare_scheme(scheme: Json) -> Json:
-    return {key: value for key, value in sorted(scheme.items()) if key != "description"}
-
-
-def _servers(document: Json, node: Json) -> list[str]:
-    servers: list[Json] = (node if "servers" in node else document).get("servers") or []
-    return [server["url"] for server in servers]
-
-
-def _parameters(document: Json, node: Json) -> dict[str, Json]:
-    followed = [resolve(document, parameter) for parameter in node["parameters"]]
-    return {f"{parameter['in']} parameter {parameter['name']}": parameter for parameter in followed}
-
-
-def _bodies(document: Json, node: Json) -> dict[str, Json]:
-    body = resolve(document, node.get("requestBody", {}))
-    return {kind: media.get("schema", {}) for kind, media in body.get("content", {}).items()}
-
-
-def _needs_body(document: Json, node: Json) -> bool:
-    return bool(resolve(document, node.get("requestBody", {})).get("required"))
-
-
-def _by_model(schema: Json) -> dict[str, Json]:
-    mapping: dict[str, str] = schema.get("discriminator", {}).get("mapping", {})
-    return {model: {"$ref": reference} for model, reference in mapping.items()}
-
-
-def _answers(document: Json, node: Json) -> dict[str, dict[str, Json]]:
-    return {
-        status: {
-            kind: media.get("schema", {})
-            for kind, media in resolve(document, answer).get("content", {}).items()
-        }
-        for status, answer in node.get("responses", {}).items()
-    }
+def _default_server(old: Json, new: Json) -> Iterator[Change]:
+    urls = [parts.servers_of(document, {})[:1] for document in (old, new)]
+    if urls[0] != urls[1]:
+        before, after = [url[0] if url else "none" for url in urls]
+        what = f"the default server is {after}, not {before}: the key would go there"
+        yield Change("WF107", "servers", what, says=frozenset({"/servers"}))

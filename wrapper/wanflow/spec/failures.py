@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wanflow.spec.finding import Finding
 
 
 class SpecFailure(Exception):
@@ -43,6 +48,10 @@ class Findings(SpecFailure):
     """The document breaks rules that `check` knows; the text lists them, one a line."""
 
     exit_code: ClassVar[int] = 7
+
+    def __init__(self, text: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(text)
+        self.findings = tuple(findings)
 
 
 class ToolFault(SpecFailure):

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 @frozen(order=True)
 class Finding:
-    """One broken rule: the file, the JSON pointer, the problem, and its remedy."""
+    """One broken rule: the file, the JSON pointer, the problem, its remedy, and the rule's id."""
 
     file: str
     pointer: str
     problem: str
     remedy: str
     line: int | None = field(default=None, eq=False)
+    id: str = field(default="WF502", eq=False)
 
     def __str__(self) -> str:
         line = f":{self.line}" if self.line else ""
@@ -36,4 +37,4 @@ def require_none(findings: Iterable[Finding]) -> None:
     listed = sorted(set(findings))
     if listed:
         count = "1 finding" if len(listed) == 1 else f"{len(listed)} findings"
-        raise Findings("\n".join([f"{count}:", *(f"  {finding}" for finding in listed)]))
+        raise Findings("\n".join([f"{count}:", *(f"  {finding}" for finding in listed)]), listed)

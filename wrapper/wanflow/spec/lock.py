@@ -52,8 +52,10 @@ def lock_findings(sources: Iterable[Source], entries: dict[str, Entry]) -> Itera
     for source in sources:
         entry = left.pop(source.name, None)
         if entry is None:
-            yield Finding(_FILE, "", f"{source.name} was never imported", remedy)
+            yield Finding(_FILE, "", f"{source.name} was never imported", remedy, id="WF507")
         elif entry.sha256 != source.sha256:
-            yield Finding(_FILE, f"/{source.name}", f"{source.name} was changed since", remedy)
+            yield Finding(
+                _FILE, f"/{source.name}", f"{source.name} was changed since", remedy, id="WF507"
+            )
     for name in left:
-        yield Finding(_FILE, f"/{name}", f"{name} is in no file", "remove its entry")
+        yield Finding(_FILE, f"/{name}", f"{name} is in no file", "remove its entry", id="WF507")

@@ -44,6 +44,11 @@ class Project:
         return self.root / "specs" / "left-as-prose.yaml"
 
     @property
+    def silenced(self) -> Path:
+        """The changes and warnings that were reviewed and accepted."""
+        return self.root / "specs" / "silenced.yaml"
+
+    @property
     def spec(self) -> Path:
         """The merged and overlaid document, for people."""
         return self.root / "specs" / "openapi.yaml"

@@ -84,7 +84,7 @@ class Left:
         """Find entries whose sentence no document says any more, or that a rule expresses now."""
         for sentence in self.reasons.keys() - {one.sentence for one in found}:
             problem = f"no document leaves “{sentence}” to prose"
-            yield Finding(FILE, "", problem, "remove the entry")
+            yield Finding(FILE, "", problem, "remove the entry", id="WF508")
 
 
 def unsaid(document: Json, calls: Iterable[Call]) -> list[Unsaid]:

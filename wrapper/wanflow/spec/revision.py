@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wanflow.spec.dialect import upgraded
 from wanflow.spec.failures import Refused
@@ -25,8 +25,21 @@ def document_at(project: Project, name: str) -> Json:
     """
     path = Path(name)
     if path.is_file():
-        return _parsed(path.read_text("utf-8"), path.name)
+        return document_in(path)
     return _parsed(_committed(project, name), f"specs/openapi.yaml of {name}")
+
+
+def document_in(path: Path) -> Json:
+    """Read the document that a file holds.
+
+    Raises:
+        Refused: it holds no OpenAPI document.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path.name} is not UTF-8 (byte {error.start})") from error
+    return _parsed(text, path.name)
 
 
 def working_document(project: Project) -> Json:
@@ -35,9 +48,16 @@ def working_document(project: Project) -> Json:
 
 
 def _parsed(text: str, name: str) -> Json:
-    data = json.loads(text) if name.endswith(".json") else read_yaml(text, name).data
+    data = _json(text, name) if name.endswith(".json") else read_yaml(text, name).data
     require_openapi(data, name)
     return upgraded(data)
+
+
+def _json(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{name} is no JSON: {error}") from error
 
 
 def _committed(project: Project, revision: str) -> str:

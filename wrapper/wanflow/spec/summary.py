@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from wanflow.spec.change import Change, Difference, Level
+from wanflow.spec.change import Difference
+from wanflow.spec.change_kinds import Level
 from wanflow.spec.diff import compare
 from wanflow.spec.meaning import expand
 from wanflow.spec.places import requests_of
@@ -29,15 +30,10 @@ class Summary:
     difference: Difference = field(repr=False)
 
     @property
-    def breaking(self) -> list[Change]:
-        """The changes that break somebody."""
-        return [one for one in self.difference.changes if one.level is Level.BREAKING]
-
-    @property
     def nothing(self) -> bool:
-        """Whether no user would notice anything."""
+        """Whether nothing changed at all."""
         models = (*self.added, *self.changed, *self.removed)
-        return not models and self.difference.level is Level.NONE
+        return not models and not self.difference.changes
 
     @property
     def sentence(self) -> str:
@@ -56,7 +52,9 @@ class Summary:
 
 _WHOM = {
     Level.NONE: "nothing that a program notices",
+    Level.INFO: "nothing that a program notices",
     Level.ADDITIVE: "nothing that breaks",
+    Level.WARNING: "nothing that breaks yet",
     Level.BREAKING: "breaking",
 }
 
@@ -87,11 +85,20 @@ def next_version(pyproject: Path, level: Level) -> str:
         version = tomllib.loads(pyproject.read_text("utf-8"))["project"]["version"]
         major, minor, patch = (int(part) for part in version.split("."))
     except (OSError, KeyError, ValueError):
-        return {Level.BREAKING: "a major version", Level.ADDITIVE: "a minor version"}.get(
-            level, "no new version"
-        )
-    if level is Level.NONE:
-        return f"{version} as it is"
-    if level is Level.BREAKING:
-        return f"{major + 1}.0.0" if major else f"0.{minor + 1}.0"
-    return f"{major}.{minor + 1}.0" if major else f"0.{minor}.{patch + 1}"
+        return _RAISED[level]
+    raised = {
+        "no new version": f"{version} as it is",
+        "a major version": f"{major + 1}.0.0" if major else f"0.{minor + 1}.0",
+        "a minor version": f"{major}.{minor + 1}.0" if major else f"0.{minor}.{patch + 1}",
+        "a patch version": f"{major}.{minor}.{patch + 1}",
+    }
+    return raised[_RAISED[level]]
+
+
+_RAISED = {
+    Level.NONE: "no new version",
+    Level.INFO: "a patch version",
+    Level.ADDITIVE: "a minor version",
+    Level.WARNING: "a minor version",
+    Level.BREAKING: "a major version",
+}

@@ -20,6 +20,8 @@ from wanflow.spec.plain_scalars import core, resolved_1_1, value_1_1, yaml
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_POINT = re.compile(r"[-+]?[0-9_]*\.[0-9_]*")
+"""What some loader takes for a number with a point, and fails to read (a lone point, say)."""
 _CONTAINERS = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _PLAIN_TAGS = frozenset({"null", "bool", "int", "float", "str"})
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -175,7 +177,9 @@ def _represent_text(dumper: Any, text: str) -> Any:
     style = None
     if "\n" in text:
         style = "|"
-    elif not (isinstance(core(text), str) and isinstance(value_1_1(text), str)):
+    elif _POINT.fullmatch(text) or not (
+        isinstance(core(text), str) and isinstance(value_1_1(text), str)
+    ):
         style = "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -1,0 +1,229 @@
+"""No change of a document goes unnoticed: each node of each document is mutated, and told."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wanflow.spec.change_kinds import KINDS, Level
+from wanflow.spec.diff import compare
+from wanflow.spec.vocabulary import KNOWN
+from wanflow.spec.yaml_text import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.spec.build import Built
+    from wanflow.spec.project import Project
+    from wanflow.spec.source import Source
+
+Json = dict[str, Any]
+Path_ = tuple[str | int, ...]
+
+WHOLE = Path(__file__).parent / "whole.yaml"
+
+
+def whole() -> Json:
+    return read_yaml(WHOLE.read_text("utf-8"), WHOLE.name).data
+
+
+def nodes(node: Any, at: Path_ = ()) -> Iterator[Path_]:
+    """List the way to every node below the top."""
+    if isinstance(node, dict):
+        children = list(node.items())
+    elif isinstance(node, list):
+        children = list(enumerate(node))
+    else:
+        return
+    for key, value in children:
+        yield (*at, key)
+        yield from nodes(value, (*at, key))
+
+
+def another(value: Any) -> Any:
+    """Return a value of the same kind that isn't this one."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return f"{value}x"
+        case list():
+            return [*value, "x-more"]
+        case dict():
+            return {**value, "x-more": "more"}
+        case _:
+            return "x"
+
+
+def mutated(document: Json, at: Path_, how: str) -> Json:
+    """Return a copy with one node gone, changed, or given something more."""
+    changed = copy.deepcopy(document)
+    parent: Any = changed
+    for key in at[:-1]:
+        parent = parent[key]
+    if how == "gone":
+        del parent[at[-1]]
+    else:
+        parent[at[-1]] = another(parent[at[-1]])
+    return changed
+
+
+MUTATIONS = [(at, how) for at in nodes(whole()) for how in ("gone", "changed")]
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_every_node_is_told(how: str):
+    """Whatever keyword of OpenAPI a node is, its change is a line; and so is its return."""
+    document = whole()
+    silent = []
+    for at, way in MUTATIONS:
+        if way != how:
+            continue
+        changed = mutated(document, at, how)
+        if not compare(document, changed).changes or not compare(changed, document).changes:
+            silent.append(at)
+    assert MUTATIONS
+    assert silent == []
+
+
+def test_the_document_has_every_keyword():
+    """What isn't in it isn't tried: JSON Schema's keywords, and those of OpenAPI's objects."""
+    keys = {key for at in nodes(whole()) for key in at if isinstance(key, str)}
+    assert keys >= KNOWN - {"discriminator"}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_node_of_the_real_documents_is_told(sources: list[Source], built: Built, data: Any):
+    """The same of the documents as received and of the merged one, at random."""
+    documents = [*(source.document for source in sources), built.document]
+    document = data.draw(st.sampled_from(documents))
+    at = data.draw(st.sampled_from(list(nodes(document))))
+    how = data.draw(st.sampled_from(["gone", "changed"]))
+    changed = mutated(document, at, how)
+    difference = compare(document, changed)
+    assert difference.changes, (at, how)
+    assert all("\n" not in str(one) for one in difference.changes)
+
+
+def change(document: Json, at: str, value: Any) -> Json:
+    """Return a copy with a node set, made where it isn't there."""
+    changed = copy.deepcopy(document)
+    *parents, last = at.split("|")
+    node: Any = changed
+    for key in parents:
+        node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
+    if value is GONE:
+        del node[last]
+    else:
+        node[last] = value
+    return changed
+
+
+GONE = object()
+POST = "paths|/v1/moons/generations|post"
+SCHEMA = "components|schemas|MoonRequest"
+NOTICED: dict[str, tuple[str, Any, str]] = {
+    "a deprecated operation": (f"{POST}|deprecated", True, "WF201"),
+    "a deprecated request": (f"{SCHEMA}|deprecated", True, "WF201"),
+    "a deprecated parameter": (f"{SCHEMA}|properties|seed|deprecated", True, "WF201"),
+    "a deprecated header": (
+        f"{POST}|responses|200|headers|X-Left|deprecated",
+        True,
+        "WF201",
+    ),
+    "a deprecated value": (f"{SCHEMA}|properties|model|x-deprecated-values|moon-2", "x", "WF202"),
+    "a deprecated branch": ("components|schemas|Kind|oneOf|1|deprecated", True, "WF202"),
+    "not deprecated any more": ("components|schemas|Kind|oneOf|0|deprecated", False, "WF321"),
+    "another sunset": (f"{POST}|x-sunset", "2029-01-01", "WF203"),
+    "another replacement": (f"{POST}|x-replaced-by", "x", "WF203"),
+    "a header": (f"{POST}|responses|200|headers|X-New", {"schema": {}}, "WF318"),
+    "a header gone": (f"{POST}|responses|200|headers|X-Left", GONE, "WF121"),
+    "a header's schema": (f"{POST}|responses|200|headers|X-Left|schema|minimum", 1, "WF204"),
+    "a link": (f"{POST}|responses|200|links|b", {"operationId": "getMoon"}, "WF319"),
+    "a link gone": (f"{POST}|responses|200|links|getMoon", GONE, "WF122"),
+    "a link's parameter": (f"{POST}|responses|200|links|getMoon|parameters|x", "$x", "WF205"),
+    "a callback": (f"{POST}|callbacks|b", {}, "WF320"),
+    "a callback gone": (f"{POST}|callbacks|onMoon", GONE, "WF123"),
+    "a callback's body": (
+        f"{POST}|callbacks|onMoon|{{$request.body#/callback_url}}|post|requestBody|required",
+        True,
+        "WF206",
+    ),
+    "a webhook gone": ("webhooks|moonRose", GONE, "WF123"),
+    "the default server": ("servers|0|url", "https://other.example.com", "WF107"),
+    "a server's variable": ("servers|0|variables|region|default", "us", "WF208"),
+    "security": (f"{POST}|security", [{"key": []}], "WF105"),
+    "a default": (f"{SCHEMA}|properties|seed|default", 2, "WF115"),
+    "an enumeration's text": (f"{SCHEMA}|properties|model|description", "x", "WF402"),
+    "a text": (f"{SCHEMA}|properties|prompt|description", "x", "WF401"),
+    "an example": (f"{SCHEMA}|properties|prompt|example", "x", "WF403"),
+    "a request's example": (
+        f"{POST}|requestBody|content|application/json|examples|one|value",
+        {},
+        "WF403",
+    ),
+    "the title": ("info|title", "x", "WF404"),
+    "a tag's text": ("tags|0|description", "x", "WF405"),
+    "an extension": (f"{SCHEMA}|x-anything", 1, "WF407"),
+    "a style": ("paths|/v1/moons/generations|parameters|0|style", "form", "WF124"),
+    "a read-only mark": ("components|schemas|Moon|properties|id|readOnly", False, "WF207"),
+}
+
+
+@pytest.mark.parametrize(("at", "value", "number"), NOTICED.values(), ids=NOTICED)
+def test_each_change_has_its_kind(at: str, value: Any, number: str):
+    """The id says what kind of change it is, whatever else follows from it."""
+    difference = compare(whole(), change(whole(), at, value))
+    assert number in {one.id for one in difference.changes}, difference.for_people()
+
+
+def test_a_property_called_as_a_keyword_is_a_property():
+    """`deprecated` among the properties is a parameter, and no mark."""
+    new = change(whole(), f"{SCHEMA}|properties|sunset", {"type": "string"})
+    assert {one.id for one in compare(whole(), new).changes} & {"WF201", "WF203"} == set()
+
+
+def test_a_deprecation_says_what_replaces_it():
+    """The line has the date and the replacement where the document has them."""
+    new = change(whole(), f"{POST}|deprecated", True)
+    (line,) = [str(one) for one in compare(whole(), new).changes if one.id == "WF201"]
+    assert "2030-01-01" in line
+    assert "createSun" in line
+
+
+def test_no_change_is_told_twice():
+    """One change of a parameter, a model, a status or a server is one line, and no second one."""
+    for at, value in (
+        (f"{POST}|responses|402", {"description": "x"}),
+        (f"{POST}|operationId", "make"),
+        ("paths|/v1/x", {"get": {"operationId": "x", "responses": {}}}),
+        (f"{SCHEMA}|properties|prompt|example", "other"),
+    ):
+        assert len(compare(whole(), change(whole(), at, value)).changes) == 1, at
+
+
+def test_the_id_says_the_level():
+    """The hundreds are the levels, and every level has kinds."""
+    levels = {number[2]: kind.level for number, kind in KINDS.items()}
+    assert levels["1"] is Level.BREAKING
+    assert levels["2"] is Level.WARNING
+    assert levels["3"] is Level.ADDITIVE
+    assert levels["4"] is Level.INFO
+    assert json.dumps(list(KINDS)) == json.dumps(sorted(KINDS))
+
+
+def test_the_docs_list_every_id(project: Project):
+    """docs/changes.md has each id with its title, and no other."""
+    text = (project.root / "docs" / "changes.md").read_text("utf-8")
+    listed = re.findall(r"^\| (WF\d+) \| (.*) \|$", text, re.MULTILINE)
+    assert listed == sorted((number, kind.title) for number, kind in KINDS.items())
