@@ -145,6 +145,9 @@ def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Project):
     assert done.for_people().endswith("the version that follows: 0.2.0")
     changelog = checkout.changelog.read_text()
     assert "1 model changed (wan2.5-text-to-video); breaking" in changelog
+    assert done.summary.difference.changes
+    for change in done.summary.difference.changes:
+        assert changelog.count(f"  - {change}\n") == 1
     assert changelog.index("## Unreleased") < changelog.index("Regenerated from the documents")
     regenerate(checkout)
     assert checkout.changelog.read_text() == changelog

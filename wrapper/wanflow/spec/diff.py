@@ -227,6 +227,10 @@ def _paths(name: str) -> set[str]:
     return {at, f"{at}/{method.lower()}"}
 
 
+def _class(name: str) -> set[str]:
+    return {f"/components/schemas/{escape(name)}"}
+
+
 def _class_names(old: Json, new: Json) -> Iterator[Change]:
     before, after = [document.get("components", {}).get("schemas", {}) for document in (old, new)]
     yield from _named(
@@ -234,7 +238,7 @@ def _class_names(old: Json, new: Json) -> Iterator[Change]:
         ("WF103", "WF303"),
         before,
         after,
-        lambda name: {f"/components/schemas/{escape(name)}"},
+        _class,
     )
 
 

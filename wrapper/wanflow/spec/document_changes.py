@@ -159,7 +159,7 @@ def _object_role(key: str, nodes: tuple[Any, Any]) -> str:
 
 def _is_schema(nodes: tuple[Any, Any]) -> bool:
     """Tell entries of `oneOf` from those of `parameters`, `servers` and `tags`."""
-    node = next((node for node in nodes if is_object(node)), {})
+    node: Json = next((node for node in nodes if is_object(node)), Json())
     return not ({"in", "url", "name"} & node.keys())
 
 
