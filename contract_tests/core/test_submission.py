@@ -25,12 +25,18 @@ ORDER = Order(
 
 INSISTENT = evolve(ORDER, resubmit_uncertain=True)
 
-BUSY = reply(429, {"error": {"message": "busy"}}, retry_after="0")
+
+def error(message: str, **more: str) -> dict[str, object]:
+    """The documents' error object."""
+    return {"error": {"code": 7, "message": message, **more}}
+
+
+BUSY = reply(429, error("busy"), retry_after="0")
 
 refused = st.builds(
     reply,
     st.sampled_from([429, 503]),
-    st.just({"error": {"message": "busy"}}),
+    st.just(error("busy")),
     retry_after=st.integers(0, 100).map(str),
 )
 unaccepted = st.one_of(refused, st.just(UNREACHED))
@@ -39,9 +45,7 @@ lost = st.one_of(
     st.builds(reply, st.sampled_from([200, 201, 202, 204]), st.binary(max_size=20)),
     st.just(reply(200, {"status": "pending"})),
 )
-broken = st.sampled_from([500, 502, 504, 520, 409]).map(
-    lambda status: reply(status, {"error": {"message": "oops"}})
-)
+broken = st.sampled_from([500, 502, 504, 520, 409]).map(lambda status: reply(status, error("oops")))
 doubtful = lost | broken
 final = st.sampled_from([400, 401, 402, 403, 404, 409, 413, 422, 500, 502, 504, 520, 301])
 
@@ -69,9 +73,7 @@ def test_a_lost_answer_is_never_sent_again(before: list[Reply | Fault], answer: 
 @given(before=st.lists(refused, max_size=20), status=final)
 def test_an_answer_that_is_no_refusal_ends_it(before: list[Reply | Fault], status: int) -> None:
     """400 to 404 don't mend, and a 500 may follow an acceptance: none is sent again."""
-    stage = Stage(
-        in_turn([BUSY, *before, reply(status, {"error": {"message": "no"}}), task("pending")])
-    )
+    stage = Stage(in_turn([BUSY, *before, reply(status, error("no")), task("pending")]))
     outcome = play(stage, 1e9)
     assert not isinstance(outcome, Snapshot)
     assert len(stage.sent) == len(before) + 2
@@ -102,11 +104,11 @@ def test_all_tries_fit_into_the_time_given(
 
 def test_the_pause_is_the_headers_then_the_suggestions_then_ours() -> None:
     """`Retry-After`, else the seconds in `fallback_suggestion`, else a backoff with jitter."""
-    suggestion = {"error": {"message": "m", "fallback_suggestion": "retry after 60 seconds"}}
+    suggestion = error("m", fallback_suggestion="retry after 60 seconds")
     answers = [
         reply(429, suggestion, retry_after="7"),
         reply(429, suggestion),
-        reply(503, {"error": {"message": "m"}}),
+        reply(503, error("m")),
         task("pending"),
     ]
     stage = Stage(in_turn(answers))
@@ -118,7 +120,7 @@ def test_the_pause_is_the_headers_then_the_suggestions_then_ours() -> None:
 @pytest.mark.parametrize(("status", "seconds"), [(429, 60), (503, 30)])
 def test_what_the_documents_ask_to_wait_is_within_the_default(status: int, seconds: int) -> None:
     """Without a setting, a submission outlives two of the documents' own refusals."""
-    suggestion = {"error": {"fallback_suggestion": f"retry after {seconds} seconds"}}
+    suggestion = error("m", fallback_suggestion=f"retry after {seconds} seconds")
     stage = Stage(in_turn([reply(status, suggestion), reply(status, suggestion), task("pending")]))
     assert isinstance(play(stage, DEFAULT_RETRY), Snapshot)
     assert stage.slept == [seconds, seconds]
@@ -166,7 +168,7 @@ def test_a_later_refusal_does_not_end_a_doubt(
     before: list[Reply], doubt: Reply | Fault, after: list[Reply | Fault], last: int
 ) -> None:
     """A 402 may be what the first try, which was taken, has left of the credits."""
-    end = reply(last, {"error": {"message": "the last word"}})
+    end = reply(last, error("the last word"))
     outcome = play(Stage(in_turn([*before, doubt, *after, end])), 1e3, INSISTENT)
     assert isinstance(outcome, errors.SubmitUncertain)
     assert outcome.idempotency_key == ORDER.idempotency_key

@@ -25,7 +25,7 @@ class Sync:
 
     def __call__(self, work: Callable[[Any], Any], **options: Any) -> Any:
         """Do some work with a client, and return what it returns."""
-        with Client(**self._options, **options) as client:
+        with Client(**self._options | options) as client:
             return work(client)
 
 
@@ -36,7 +36,7 @@ class Async(Sync):
         """Do some work with a client, and return what it returns."""
 
         async def run() -> Any:
-            async with AsyncClient(**self._options, **options) as client:
+            async with AsyncClient(**self._options | options) as client:
                 return await work(client)
 
         return anyio.run(run)

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
+from contract_tests.wire.rude_server import RudeServer, answers, task
 
 from wanflow import Client, errors
 from wanflow.ledger import Ledger, State
@@ -66,7 +67,7 @@ def test_a_refusal_is_recorded_as_one(do: Sync, ledger: Ledger, model: str) -> N
     assert job.finished
 
 
-@pytest.mark.parametrize("fault", ["lost-answer", "status=500", "status=502", "truncated"])
+@pytest.mark.parametrize("fault", ["lost-answer", "status=500", "status=502", "missing=id"])
 def test_a_lost_answer_is_recorded_as_a_doubt(
     do: Sync, ledger: Ledger, model: str, fault: str
 ) -> None:
@@ -78,6 +79,16 @@ def test_a_lost_answer_is_recorded_as_a_doubt(
     assert job.in_doubt
     assert job.key
     assert job.reason
+
+
+@pytest.mark.parametrize("fault", ["truncated", "garbled"])
+def test_a_spoilt_answer_that_names_its_task_is_an_acceptance(
+    do: Sync, ledger: Ledger, model: str, fault: str
+) -> None:
+    """A body that is no JSON, and has the id in it, leaves an accepted job."""
+    task = do(lambda client: client.submit(model=model, prompt=f"[mock:fault={fault}]"))
+    job = only(ledger)
+    assert (job.state, job.task_id) == (State.ACCEPTED, task.id)
 
 
 def test_a_failed_task_is_recorded_with_its_code(do: Sync, ledger: Ledger, model: str) -> None:
@@ -249,3 +260,25 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_submission(
     assert ledger.jobs() == []
     do(lambda client: client.run(model=model, prompt="x", out=tmp_path / "new" / "out"))
     assert len(list((tmp_path / "new" / "out").iterdir())) == 1, "the probe is gone"
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 429, 500, 503])
+def test_an_id_that_came_with_an_error_is_recorded(
+    do: Sync, ledger: Ledger, model: str, status: int
+) -> None:
+    """Whatever the status, a task that was named is kept, resumed, and not paid for again."""
+    order = {"model": model, "prompt": "x", "idempotency_key": OWN_KEY}
+    task_id = "task-unified-1760000000-abcd1234"
+    body = {"error": {"code": status, "message": "no"}, "data": {"task_id": task_id}}
+    with RudeServer(post=[answers(status, body)], get=[task("completed", id=task_id)]) as server:
+        given = {"base_url": server.url}
+        with pytest.raises(errors.SubmitUncertain) as caught:
+            do(lambda client: client.submit(**order), **given)
+        assert caught.value.task_id == task_id
+        job = only(ledger)
+        assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, task_id, None)
+        assert str(status) in job.reason
+        assert do(lambda client: client.submit(**order), **given).id == task_id
+        assert server.count("POST") == 1
+        (ending,) = do(lambda client: client.resume_all(), **given)
+        assert (ending.error, ending.job.state) == (None, State.COMPLETED)

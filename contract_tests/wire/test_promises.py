@@ -238,7 +238,7 @@ def test_a_client_can_be_told_to_send_again_what_is_in_doubt(colour: Any) -> Non
     with RudeServer(post=[answers(500, {})]) as server:
         client = quick(colour, server)
         client.with_options(resubmit_uncertain=True)
-        with pytest.raises(errors.ServerError):
+        with pytest.raises(errors.SubmitUncertain):
             colour.do(client.submit, body())
         assert server.count("POST") == 1
 

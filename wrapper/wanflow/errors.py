@@ -5,7 +5,7 @@ WanflowError
 ├── InvalidRequest            you: the request breaks the documents' rules; nothing was sent
 │   └── UnknownModel              the model is in none of the documents
 ├── ConnectionFailed          the network: nothing reached the API, trying again is safe
-├── SubmitUncertain           you: the answer to a submission was lost; it may have been charged
+├── SubmitUncertain           you: a submission may have been accepted and charged, or not
 ├── APIError                  the API answered with an error
 │   ├── BadRequest                400  you: change the request
 │   ├── AuthenticationFailed      401  you: check the key
@@ -80,11 +80,20 @@ class ConnectionFailed(WanflowError, ConnectionError):
 
 
 class SubmitUncertain(WanflowError):
-    """A submission left, and its answer was lost: the task may exist, and may have been charged.
+    """A submission may have been accepted and charged, and nothing proves or disproves it.
 
-    It was not sent again. `reason` says what became of the answer; `request` is the body that
-    was sent and `idempotency_key` the key it carried, so that the provider's support, or a
-    server that honours such keys, can tell what became of it.
+    Either no whole response came, or one that leaves it open, such as a 500. It was not sent again.
+    A server that honours idempotency keys, or the provider's support, can tell what became of it.
+
+    Attributes:
+        reason: what came instead of a proof.
+        request: the body that was sent.
+        idempotency_key: the key that it carried.
+        status: the HTTP status of the response, None where no whole response came.
+        code: the API's own code in it, if any.
+        body: the response's decoded body, or the text of its first 16 KiB; None without one.
+        task_id: the task that the response names, if it names any: `client.task(task_id)` takes
+            it up, and it's in the ledger.
     """
 
     def __init__(
@@ -95,12 +104,17 @@ class SubmitUncertain(WanflowError):
         request: dict[str, Any] | None = None,
         idempotency_key: str | None = None,
         status: int | None = None,
+        code: int | str | None = None,
+        body: Any = None,
+        task_id: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, task_id=task_id)
         self.reason = reason
         self.request = request
         self.idempotency_key = idempotency_key
         self.status = status
+        self.code = code
+        self.body = body
 
 
 class APIError(WanflowError):

@@ -72,8 +72,13 @@ class Recorder(Protocol):
         """
         ...
 
-    def accepted(self, key: str, snapshot: Snapshot, *, hold: bool) -> None:
-        """Keep the task of a submission, fsynced; `hold` where its wait follows."""
+    def accepted(
+        self, key: str, snapshot: Snapshot, *, hold: bool, reason: str | None = None
+    ) -> None:
+        """Keep the task of a submission, fsynced; `hold` where its wait follows.
+
+        `reason` says why it isn't certain that the task is the submission's own.
+        """
         ...
 
     def refused(self, key: str, reason: str) -> None:

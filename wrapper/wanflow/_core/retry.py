@@ -1,25 +1,13 @@
-"""When a submission may be sent again: only where it provably was not accepted.
+"""How long to wait between the tries of a submission, and when to give up.
 
-Each generation is charged when it is submitted, so a POST whose answer was lost is repeated only
-for those who ask for it.
+Which tries may follow which is not decided here: `acceptance` says what a response proves.
 """
 
 from __future__ import annotations
 
-# 429 and 503 refuse a request before it is accepted. 500, 502 and 504 may follow one that was.
-REFUSED = frozenset({429, 503})
-
-# 408 and 409 may answer a request whose twin is still at work.
-_UNCLEAR = frozenset({408, 409})
-
 _FIRST = 0.5
 _CEILING = 8.0
 _UNREACHED = 10.0
-
-
-def doubtful(status: int) -> bool:
-    """Tell whether a task may exist all the same after an answer of this status, not a 2xx."""
-    return (status >= 500 and status not in REFUSED) or status in _UNCLEAR  # noqa: PLR2004
 
 
 def backoff(attempt: int, chance: float) -> float:

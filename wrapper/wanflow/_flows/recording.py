@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import frozen
 
 from wanflow import errors
+from wanflow._core.acceptance import is_rejection
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from wanflow._flows.waiting import OnUpdate
 
 T = TypeVar("T")
-# 408 and 409 may answer a request whose twin is still at work; every other 4xx is a plain no.
-_UNCLEAR = frozenset({408, 409})
-_NOT_NOW = 503
 
 
 @frozen
@@ -128,8 +126,11 @@ def outcome(recorder: Recorder, key: str, flow: Flow[Snapshot], *, hold: bool) -
     """Submit what is written down as an intent, and write down what came of it."""
     try:
         snapshot = yield from flow
+    except errors.SubmitUncertain as error:
+        yield from _unclear(recorder, key, error)
+        raise
     except BaseException as error:
-        if not provably_refused(error):
+        if not is_rejection(error):
             recorder.uncertain(key, _doubt(error))
             raise
         reason = str(error)
@@ -140,21 +141,18 @@ def outcome(recorder: Recorder, key: str, flow: Flow[Snapshot], *, hold: bool) -
     return snapshot
 
 
+def _unclear(recorder: Recorder, key: str, error: errors.SubmitUncertain) -> Flow[None]:
+    """Write down that a submission is uncertain; where its task is known, that is waited for."""
+    reason, task_id = error.reason, error.task_id
+    if task_id is None:
+        recorder.uncertain(key, reason)
+        return
+    named = Snapshot(task_id, "")
+    yield from _keep(recorder, lambda: recorder.accepted(key, named, hold=False, reason=reason))
+
+
 def _doubt(error: BaseException) -> str:
-    if isinstance(error, errors.SubmitUncertain):
-        return error.reason
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def provably_refused(error: BaseException) -> bool:
-    """Tell whether an error of a submission proves that nothing was accepted."""
-    match error:
-        case errors.ConnectionFailed():
-            return True
-        case errors.APIError(status=status):
-            return status == _NOT_NOW or (400 <= status < 500 and status not in _UNCLEAR)  # noqa: PLR2004
-        case _:
-            return False
 
 
 def _look(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:

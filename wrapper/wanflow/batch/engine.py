@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow import errors
+from wanflow._core.acceptance import is_rejection
 from wanflow._core.effects import Done, Notify, Start, act, join, now
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.recording import provably_refused
 from wanflow.batch.backlog import Backlog
 from wanflow.batch.item import End, Item, Outcome
 from wanflow.batch.prices import Prices, Verdict
@@ -195,15 +195,15 @@ class Engine:
     def _not_accepted(self, item: Item, error: BaseException | None) -> Flow[None]:
         name, kind, reason = item.planned.name, item.kind, str(error)
         match error:
-            case errors.LedgerError(task_id=str() as task_id):
-                # It was accepted, and only the record failed.
+            case errors.WanflowError(task_id=str() as task_id):
+                # Its task is known, though only the record failed, or the response was no success.
                 item.task_id = task_id
                 self.prices.doubt(name, kind)
                 yield from self.results.end(item, End.OPEN, reason)
             case errors.LedgerError() | errors.InvalidRequest():
                 self.prices.forget(name, kind)
                 yield from self.results.end(item, end_of(error), reason)
-            case errors.WanflowError() if not provably_refused(error):
+            case errors.WanflowError() if not is_rejection(error):
                 self.prices.doubt(name, kind)
                 yield from self.results.end(item, End.UNCERTAIN, reason)
             case _:

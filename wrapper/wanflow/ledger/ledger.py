@@ -166,13 +166,15 @@ class Ledger:
             self._begun[intent.key] = intent
         return known
 
-    def accepted(self, key: str, snapshot: Snapshot, *, hold: bool) -> None:
+    def accepted(
+        self, key: str, snapshot: Snapshot, *, hold: bool, reason: str | None = None
+    ) -> None:
         """Keep the task of a submission."""
         changes = {
             "state": State.ACCEPTED,
             "task_id": snapshot.id,
             "accepted": time.time(),
-            "reason": None,
+            "reason": None if reason is None else short(reason),
             "held": hold,
             **seen_of(snapshot),
         }
