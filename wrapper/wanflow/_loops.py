@@ -84,7 +84,10 @@ async def in_thread(function: Callable[[], T]) -> T:
     """Do in a thread what may block, to its end, whatever is cancelled meanwhile."""
     loop = asyncio_loop()
     if loop is None:
-        return await anyio.to_thread.run_sync(function)
+        ends: list[T] = []
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(lambda: ends.append(function()))
+        return ends[0]
     done = begin_in_thread(loop, function)
     with anyio.CancelScope(shield=True):
         await done

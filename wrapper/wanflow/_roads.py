@@ -51,7 +51,7 @@ class SyncRoad:
         arguments = _transport.fetching(fetch, settings)
         with within(fetch.seconds), self._http.stream(**arguments) as response:
             if fetch.sink.head(_transport.head(response.status_code, response.headers.raw)):
-                for chunk in response.iter_bytes():
+                for chunk in response.iter_raw():
                     fetch.sink.write(chunk)
                     if fetch.told is not None:
                         fetch.told()
@@ -117,7 +117,7 @@ class HttpxRoad:
         with anyio.fail_after(fetch.seconds):
             async with self._http.stream(**_transport.fetching(fetch, settings)) as response:
                 head = _transport.head(response.status_code, response.headers.raw)
-                await _transport.pour(head, response.aiter_bytes(), fetch)
+                await _transport.pour(head, response.aiter_raw(), fetch)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from wanflow import _gateway
+from wanflow import _files, _gateway
 from wanflow._core.arguments import checked_key, checked_recorder, checked_seconds
 from wanflow._core.budget import Budget
 from wanflow._core.callbacks import steady
+from wanflow._core.formats import KINDS
 from wanflow._core.preview import Preview
 from wanflow._flows import crowd, downloading, submission, uploading, waiting, whole
 from wanflow._flows.order import Terms, Wish, place_order
@@ -193,6 +194,7 @@ class Work:
         return whole.run(
             self._send(order, folder=folder, hold=True),
             folder=folder,
+            storage=_files,
             on_update=on_update,
             wait=lambda accepted: self.wait(
                 accepted.id, seconds, on_update, accepted, hold=folder is not None
@@ -227,7 +229,17 @@ class Work:
             limit=downloading.DEFAULT_LIMIT if limit is None else limit,
             timeout=downloading.DEFAULT_TIMEOUT if timeout is None else checked_seconds(timeout),
             expires=snapshot.expires,
+            storage=_files,
+            kinds=self._kinds_of(snapshot),
             on_progress=on_progress,
+        )
+
+    def _kinds_of(self, snapshot: Snapshot) -> frozenset[str]:
+        """Return what the files of a task may be, by its model and by what the API says of it."""
+        model = self.catalog.models.get(snapshot.model or "")
+        told = (snapshot.raw.get("type"), str(snapshot.raw.get("object")).partition(".")[0])
+        return KINDS.intersection(
+            [one for one in (*told, model and model.kind) if isinstance(one, str)]
         )
 
     def question(self, task_id: str, known: Snapshot | None) -> waiting.Question:

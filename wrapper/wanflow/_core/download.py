@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from attrs import frozen
+
+from wanflow._core.decoding import codings_of
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Reply
@@ -18,30 +20,37 @@ GONE = 410
 EXPIRED = frozenset({403, 404, GONE})
 """What servers of signed links answer when a link is past its time, and at other times, too."""
 
-_EXTENSIONS = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "image/bmp": ".bmp",
-    "image/gif": ".gif",
-    "video/mp4": ".mp4",
-    "video/webm": ".webm",
-    "video/quicktime": ".mov",
-    "audio/mpeg": ".mp3",
-    "audio/wav": ".wav",
-    "text/plain": ".txt",
-}
-_SAFE_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}", re.ASCII)
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
+# A server that answers so may well send the file a moment later.
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes\s+([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", re.ASCII)
+_NO_HOST = re.compile(r"[\s\x00-\x20\x7f\"#%/<>?@\\^`{|}]|\.\.|^\.")
+_LONGEST_HOST = 253
+
+# Ids that are names of files as they are, on every system.
+_PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,118}[a-z0-9_])?", re.ASCII)
+_PLACED = re.compile(r".*-[1-9][0-9]{0,2}", re.ASCII)
+_LAST_PLACE = 999
+_DEVICES = frozenset(
+    {"aux", "clock$", "con", "nul", "prn"}
+    | {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
+)
+# What batches write beside the files.
+_PAGES = frozenset({"index", "report"})
+_UNSAFE = re.compile(r"[^a-z0-9]+", re.ASCII)
+_SHOWN = 80
+_DIGITS = 24
 
 
 @frozen
 class Body:
-    """The body follows: write it from byte `start` on; `total` is the file's length, if told."""
+    """The body follows: write it from byte `start` on; `total` is the file's length, if told.
+
+    `codings` are to be undone first; then `total` isn't known.
+    """
 
     start: int
     total: int | None
+    codings: tuple[str, ...] = ()
 
 
 @frozen
@@ -53,10 +62,11 @@ class Redirect:
 
 @frozen
 class Refused:
-    """There is no body to be had, and why."""
+    """There is no body to be had, and why; `again` tells whether another try may have one."""
 
     reason: str
     status: int
+    again: bool = False
 
 
 @frozen
@@ -64,7 +74,14 @@ class Stale:
     """What is on disk is no beginning of the file as it is now: start again from nothing."""
 
 
-Verdict: TypeAlias = Body | Redirect | Refused | Stale
+@frozen
+class NoResult:
+    """What came whole is no result of the task: a page, an error, or nothing."""
+
+    reason: str
+
+
+Verdict: TypeAlias = Body | Redirect | Refused | Stale | NoResult
 
 
 @frozen
@@ -91,7 +108,17 @@ def why_not_fetchable(url: str) -> str | None:
         return "it is no URL"
     if parts.scheme not in {"http", "https"}:
         return f"its scheme is {parts.scheme!r}, and only http and https can be fetched"
-    return None if host else "it names no host"
+    return _why_no_address(parts, host) if host else "it names no host"
+
+
+def _why_no_address(parts: SplitResult, host: str) -> str | None:
+    if _NO_HOST.search(host) or len(host) > _LONGEST_HOST:
+        return "its host is no name"
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    return "its port is no number from 1 to 65535" if port == 0 else None
 
 
 def request_headers(have: int, validator: str | None) -> dict[str, str]:
@@ -114,41 +141,61 @@ def judge(url: str, reply: Reply, have: int, known: str | None = None) -> Verdic
     """Decide what an answer's head means, when `have` bytes of the file `known` are on disk."""
     if reply.status in REDIRECTS:
         return _redirect(url, reply)
-    if reply.headers.get("content-encoding", "identity") != "identity":
-        return Refused("the server encoded it although asked not to", reply.status)
     match reply.status:
-        case 200:
-            return Body(0, _length(reply))
-        case 206:
-            return _part(reply, have, known)
+        case 200 | 206:
+            return _body(reply, have, known)
         case 416 if have:
             return Stale()
         case status:
-            return Refused(f"its server answered {status}", status)
+            return Refused(f"its server answered {status}", status, status in _PASSING)
 
 
 def stem(task_id: str, index: int, count: int) -> str:
     """Name a file after its task and its place among the results (from 1), without what it is.
 
-    Nothing of it can leave the folder that it is saved in, whatever the id says.
+    No two files have the same name, whatever the ids are, and whether or not the file system
+    tells capitals apart: an id that isn't a plain name by itself, or that could be read as another
+    one's with a place behind it, is followed by its digest. Nothing of a name can leave the folder.
     """
-    name = _UNSAFE.sub("_", task_id).strip("._")[:120] or "task"
-    return f"{name}-{index + 1}" if count > 1 else name
+    place = "" if count <= 1 else f"-{index + 1}"
+    plain = _is_plain(task_id) and (
+        index < _LAST_PLACE if place else not _PLACED.fullmatch(task_id)
+    )
+    return (task_id if plain else _tagged(task_id)) + place
 
 
-def extension(url: str, content_type: str) -> str:
-    """Return the end of a file's name: by its type, else by its link, else `.bin`."""
-    kind = content_type.partition(";")[0].strip().lower()
-    known = _EXTENSIONS.get(kind)
-    if known:
-        return known
-    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
-    return suffix if _SAFE_SUFFIX.fullmatch(suffix) else ".bin"
+def _is_plain(task_id: str) -> bool:
+    if not _PLAIN.fullmatch(task_id):
+        return False
+    return task_id.partition(".")[0] not in _DEVICES and task_id not in _PAGES
+
+
+def _tagged(task_id: str) -> str:
+    shown = _UNSAFE.sub("_", task_id[:_SHOWN].lower()).strip("_") or "task"
+    digest = sha256(task_id.encode("utf-8", "surrogatepass")).hexdigest()
+    # No plain id has a tilde in it.
+    return f"{shown}~{digest[:_DIGITS]}"
+
+
+def _body(reply: Reply, have: int, known: str | None) -> Verdict:
+    try:
+        codings = codings_of(reply.headers.get("content-encoding", ""))
+    except ValueError as error:
+        return Refused(str(error), reply.status, again=True)
+    if reply.status == 200:  # noqa: PLR2004
+        return Body(0, None if codings else _length(reply), codings)
+    # A part of what is encoded is no part of the file.
+    return Stale() if codings else _part(reply, have, known)
 
 
 def _redirect(url: str, reply: Reply) -> Redirect | Refused:
-    target = urljoin(url, reply.headers.get("location", ""))
+    try:
+        target = urljoin(url, reply.headers.get("location", ""))
+    except ValueError:
+        return Refused("its redirect can't be followed: it is no URL", reply.status)
     reason = why_not_fetchable(target)
+    if reason is None and urlsplit(target).username is not None:
+        reason = "it names a user"
     if reason is None and urlsplit(url).scheme == "https" != urlsplit(target).scheme:
         reason = "it leads from https to http"
     if reason is not None:

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from attrs import frozen
 
 from wanflow import errors
+from wanflow._core.answer import retry_after
 from wanflow._core.download import (
     EXPIRED,
     GONE,
     Body,
+    NoResult,
     Progress,
     Redirect,
     Refused,
     Stale,
-    extension,
     request_headers,
     stem,
     why_not_fetchable,
 )
 from wanflow._core.effects import Done, Fault, Fetch, Start, act, draw, join, now, sleep
+from wanflow._core.formats import extension, why_no_result
 from wanflow._core.retry import backoff
-from wanflow._files import PartFile
 from wanflow._flows.naming import about
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow._core.effects import Flow
+    from wanflow._core.storage import Part, Storage
 
     OnProgress: TypeAlias = Callable[[Progress], Any] | None
 
@@ -44,8 +46,8 @@ DEFAULT_LIMIT = 2 * 1024**3
 _TRIES = 5
 _REDIRECTS = 5
 _AT_ONCE = 4
-# A server that answers so may well send the file a moment later.
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Seconds that a server must ask for to be taken by its word.
+_SHORTEST = 0.5
 
 
 @frozen
@@ -53,7 +55,7 @@ class Parcel:
     """What is to be saved: a task's links, where to, and within which bounds.
 
     `limit` is in bytes for each file, `timeout` in seconds for each file, `expires` in unix
-    seconds.
+    seconds. `kinds` are what the files may be (`image`, `video`, …), none where nothing is known.
     """
 
     task_id: str
@@ -62,6 +64,8 @@ class Parcel:
     limit: int
     timeout: float
     expires: float | None
+    storage: Storage
+    kinds: frozenset[str] = frozenset()
     on_progress: OnProgress = None
 
 
@@ -124,27 +128,25 @@ def _save(parcel: Parcel, index: int, kept: Kept[T]) -> Flow[tuple[Path, T]]:
     if reason is not None:
         raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
     name = stem(parcel.task_id, index, len(parcel.links))
-    part = PartFile(parcel.folder, name, parcel.limit)
-    if part.begun:
-        yield from act(part.take_up)
+    part = parcel.storage.part_file(parcel.folder, name, parcel.limit)
 
     def keep() -> tuple[Path, T]:
-        path = part.keep(extension(part.url, part.content_type))
+        path = part.keep(extension(part.beginning, part.content_type, part.url))
         return path, kept(index, path, part.content)
 
     try:
+        yield from act(part.take_up)
         yield from _fill(parcel, index, part)
         return (yield from act(keep))
-    except errors.DownloadFailed as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:
         lost = isinstance(error, errors.LinkExpired) or part.have > parcel.limit
-        (part.discard if lost else part.leave)()
-        raise
-    except BaseException:
-        part.leave()
+        yield from act(part.discard if lost else part.leave)
         raise
 
 
-def _fill(parcel: Parcel, index: int, part: PartFile) -> Flow[None]:
+def _fill(parcel: Parcel, index: int, part: Part) -> Flow[None]:
     """Fetch into the part file until it is whole, from where it stands after each fault."""
     url = part.url = parcel.links[index]
     deadline = (yield from now()).ticks + parcel.timeout
@@ -157,37 +159,61 @@ def _fill(parcel: Parcel, index: int, part: PartFile) -> Flow[None]:
             case Redirect(target):
                 part.url, redirects = target, _one_more(redirects, url)
                 continue
-            case Refused(reason, status) if status not in _PASSING:
+            case Refused(reason, status, again=False):
                 raise _refused(parcel, url, reason, status, (yield from now()).unix)
             case Body() if trouble is None and part.whole:
                 return
             case Stale():
-                part.start_at(0)
+                part.start_over()
             case Body() if part.have > before:
                 failures = 0
             case _:
                 pass
         failures += 1
-        pause = backoff(failures, (yield from draw()))
-        if failures >= _TRIES or (yield from now()).ticks + pause >= deadline:
-            raise errors.DownloadFailed(
-                f"{url} can't be fetched: {_trouble(part, trouble)}", url=url
-            )
+        pause = yield from _pause(part, failures)
+        if pause is None or (yield from now()).ticks + pause >= deadline:
+            raise _given_up(parcel, part, url, trouble, (yield from now()).unix)
         yield from sleep(pause)
 
 
-def _fetch(parcel: Parcel, index: int, part: PartFile, left: float) -> Flow[str | None]:
+def _pause(part: Part, failures: int) -> Flow[float | None]:
+    """Say how long to wait before the next try; None where there have been enough.
+
+    A server that says when to come again is believed, for as long as the file may take.
+    """
+    pause = backoff(failures, (yield from draw()))
+    asked = None
+    if isinstance(part.verdict, Refused) and part.reply is not None:
+        asked = retry_after(part.reply, unix=(yield from now()).unix)
+    if asked is None:
+        return None if failures >= _TRIES else pause
+    # A server that asks for no time isn't asked again and again without a pause.
+    return max(asked, pause) if asked < _SHORTEST else asked
+
+
+def _fetch(parcel: Parcel, index: int, part: Part, left: float) -> Flow[str | None]:
     """Fetch once → what broke it off, None where nothing did."""
-    part.verdict = None
+    part.verdict = part.reply = None
     try:
         headers = request_headers(part.have, part.validator)
         yield Fetch(part.url, headers, part, left, _telling(parcel, index, part))
     except Fault as fault:
         return fault.reason
+    _refuse_no_result(parcel, part)
     return None
 
 
-def _telling(parcel: Parcel, index: int, part: PartFile) -> Callable[[], Any] | None:
+def _refuse_no_result(parcel: Parcel, part: Part) -> None:
+    """Forget what came whole and is no result."""
+    if not (isinstance(part.verdict, Body) and part.whole):
+        return
+    found = why_no_result(part.beginning, part.content_type, parcel.kinds)
+    if found is not None:
+        part.start_over()
+        part.verdict = NoResult(f"its server sent {found}{_instead(parcel.kinds)}")
+
+
+def _telling(parcel: Parcel, index: int, part: Part) -> Callable[[], Any] | None:
     on_progress = parcel.on_progress
     if on_progress is None:
         return None
@@ -202,24 +228,40 @@ def _one_more(redirects: int, url: str) -> int:
     return redirects + 1
 
 
-def _trouble(part: PartFile, trouble: str | None) -> str:
+def _given_up(
+    parcel: Parcel, part: Part, url: str, trouble: str | None, unix: float
+) -> errors.DownloadFailed:
+    status = None if part.reply is None else part.reply.status
     match part.verdict:
-        case Refused(reason, _):
-            return reason
+        case NoResult(reason) if _past(parcel, unix):
+            # Servers show pages where a link once led.
+            return _expired(url, reason, status)
+        case Refused(reason) | NoResult(reason):
+            pass
         case Stale():
-            return "its server sends no part of it that fits the others"
+            reason = "its server sends no part of it that fits the others"
         case _:
-            return trouble or f"the server sent {part.have} of {part.total} bytes"
+            reason = trouble or f"the server sent {part.have} of {part.total} bytes"
+    return errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url, status=status)
+
+
+def _instead(kinds: frozenset[str]) -> str:
+    return f" instead of {' or '.join(sorted(kinds))}" if kinds else ""
 
 
 def _refused(
     parcel: Parcel, url: str, reason: str, status: int, unix: float
 ) -> errors.DownloadFailed:
-    past = parcel.expires is not None and unix >= parcel.expires
-    if status == GONE or (status in EXPIRED and past):
-        return errors.LinkExpired(
-            f"{url} has expired: links live for 24 hours, and its server answered {status}",
-            url=url,
-            status=status,
-        )
+    if status == GONE or (status in EXPIRED and _past(parcel, unix)):
+        return _expired(url, f"its server answered {status}", status)
     return errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url, status=status)
+
+
+def _expired(url: str, reason: str, status: int | None) -> errors.LinkExpired:
+    return errors.LinkExpired(
+        f"{url} has expired: links live for 24 hours, and {reason}", url=url, status=status
+    )
+
+
+def _past(parcel: Parcel, unix: float) -> bool:
+    return parcel.expires is not None and unix >= parcel.expires

@@ -12,7 +12,6 @@ from wanflow._core.acceptance import is_rejection
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
-from wanflow._files import described
 from wanflow._flows.downloading import download, path_alone
 from wanflow._flows.naming import about
 
@@ -229,7 +228,7 @@ def save(recorder: Recorder, server: str, parcel: Parcel) -> Flow[list[File]]:
         ready = recorder.at_hand(server, task_id, folder)
         yield from _tell(recorder, lambda: recorder.saving(server, task_id, folder), at_once=ready)
         try:
-            files = yield from download(parcel, described)
+            files = yield from download(parcel, parcel.storage.described)
             yield from _keep(recorder, lambda: recorder.saved(server, task_id, files))
         except errors.LinkExpired as error:
             reason = str(error)

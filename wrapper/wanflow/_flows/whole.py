@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wanflow._core.effects import Notify, act
-from wanflow._files import prove
 from wanflow._flows.naming import about
-from wanflow._folders import unmake
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Flow
     from wanflow._core.snapshot import Snapshot
+    from wanflow._core.storage import Storage
     from wanflow._flows.waiting import OnUpdate
 
 
@@ -23,6 +22,7 @@ def run(
     submission: Flow[Snapshot],
     *,
     folder: Path | None,
+    storage: Storage,
     on_update: OnUpdate,
     wait: Callable[[Snapshot], Flow[Snapshot]],
     save: Callable[[Snapshot], Flow[list[Path]]] | None,
@@ -33,11 +33,11 @@ def run(
     accepted task first, so that its id is known from then on. Where no file came to be, no empty
     folder is left.
     """
-    made = () if folder is None else (yield from act(lambda: prove(folder)))
+    made = () if folder is None else (yield from act(lambda: storage.prove(folder)))
     try:
         return (yield from _whole(submission, on_update=on_update, wait=wait, save=save))
     except WanflowError:
-        yield from act(lambda: unmake(made))
+        yield from act(lambda: storage.unmake(made))
         raise
 
 

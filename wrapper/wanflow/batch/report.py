@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
+from wanflow import _regular
 from wanflow.batch.item import End, Outcome
 from wanflow.batch.retrying import retries_for
 from wanflow.errors import LedgerError
@@ -104,13 +104,10 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         LedgerError: the disk refuses it.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        _regular.replace(path, text.encode("utf-8", "replace"), durable=False)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise LedgerError(f"{path} can't be written: {error.strerror}", path=str(path)) from error
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from wanflow.batch.item import Outcome
     from wanflow.batch.report import Report
 
-_FILMS = frozenset({".mp4", ".webm", ".mov"})
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
+_FILMS = frozenset({".mp4", ".m4v", ".webm", ".mov", ".ogv"})
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".svg"})
 # Nothing but the files beside the page is loaded, and no script runs, whatever a prompt says.
 _POLICY = (
     "default-src 'none'; img-src 'self' file:; media-src 'self' file:; style-src 'unsafe-inline'"

@@ -1,0 +1,131 @@
+"""Content codings of a file: which ones are none, and how gzip and deflate are undone, bounded."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_AT_ONCE = 64 * 1024
+"""Bytes that one step of decoding gives at most, whatever it was given."""
+_GZIP = b"\x1f\x8b"
+_GZIPPED, _ZLIB, _RAW = 31, 15, -15
+# An encoder may chain codings, and nobody chains many.
+_MOST = 3
+
+_CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+# Codings that change the bytes and that nothing here undoes. Every other word changes nothing:
+# `aws-chunked`, `utf-8`, `binary` and `none` have been seen on files that were sent as they are.
+_FOREIGN = frozenset({"br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"})
+
+
+def codings_of(header: str) -> tuple[str, ...]:
+    """Return the codings that a `Content-Encoding` names, in the order in which they were applied.
+
+    Raises:
+        ValueError: one of them can't be undone.
+    """
+    words = [word.strip().lower() for word in header.split(",")]
+    foreign = next((word for word in words if word in _FOREIGN), None)
+    if foreign is not None:
+        raise ValueError(f"it is encoded as {foreign}, and only gzip and deflate can be decoded")
+    codings = tuple(_CODINGS[word] for word in words if word in _CODINGS)
+    if len(codings) > _MOST:
+        raise ValueError(f"it is encoded {len(codings)} times, and {_MOST} is the most")
+    return codings
+
+
+class _Inflate(Protocol):
+    """What zlib makes for the undoing of one stream."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class Decoder:
+    """Undoes codings as the bytes come, in pieces of a bounded size."""
+
+    def __init__(self, codings: tuple[str, ...]) -> None:
+        self._steps: list[_Step] = [_Step(coding) for coding in reversed(codings)]
+
+    def decode(self, chunk: bytes) -> Iterator[bytes]:
+        """Give what the next bytes are, piece by piece.
+
+        Raises:
+            ValueError: they aren't encoded as they were said to be.
+        """
+        return _through(self._steps, chunk)
+
+    @property
+    def ended(self) -> bool:
+        """Whether each coding came to its end."""
+        return all(step.ended for step in self._steps)
+
+
+class _Step:
+    """Undoes one coding. What is labelled as gzip and isn't is taken as it is."""
+
+    def __init__(self, coding: str) -> None:
+        self._coding = coding
+        self._inflate: _Inflate | None = None
+        self._plain = False
+        self._begin = b""
+
+    @property
+    def ended(self) -> bool:
+        return not self._begin if self._inflate is None else self._inflate.eof
+
+    def decode(self, chunk: bytes) -> Iterator[bytes]:
+        if self._inflate is None and not self._plain:
+            chunk = self._begin + chunk
+            if len(chunk) < len(_GZIP):
+                self._begin = chunk
+                return
+            self._begin = b""
+            self._choose(chunk)
+        if self._plain:
+            yield chunk
+            return
+        yield from self._inflated(chunk)
+
+    def _choose(self, beginning: bytes) -> None:
+        """Choose by the first two bytes: `deflate` means zlib to some servers, raw to others."""
+        if self._coding == "gzip":
+            self._plain = not beginning.startswith(_GZIP)
+            self._inflate = None if self._plain else zlib.decompressobj(_GZIPPED)
+            return
+        whole = int.from_bytes(beginning[:2], "big")
+        zlib_head = beginning[0] & 0x0F == 8 and whole % 31 == 0  # noqa: PLR2004 - RFC 1950
+        self._inflate = zlib.decompressobj(_ZLIB if zlib_head else _RAW)
+
+    def _inflated(self, chunk: bytes) -> Iterator[bytes]:
+        piece = b""
+        # What is decoded may be more than one step gives, though all that is encoded was taken.
+        while self._inflate is not None and (chunk or len(piece) == _AT_ONCE):
+            if self._inflate.eof:
+                # gzip may have several members; what follows the last one is padding.
+                if not (self._coding == "gzip" and chunk.startswith(_GZIP)):
+                    return
+                self._inflate = zlib.decompressobj(_GZIPPED)
+            try:
+                piece = self._inflate.decompress(chunk, _AT_ONCE)
+            except zlib.error as error:
+                raise ValueError(f"it isn't the {self._coding} that it says it is") from error
+            chunk = self._inflate.unconsumed_tail or self._inflate.unused_data
+            if piece:
+                yield piece
+
+
+def _through(steps: list[_Step], chunk: bytes) -> Iterator[bytes]:
+    if not steps:
+        yield chunk
+        return
+    for piece in steps[0].decode(chunk):
+        yield from _through(steps[1:], piece)

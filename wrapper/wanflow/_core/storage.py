@@ -1,0 +1,98 @@
+"""What flows need of a disk: a part file for each download, and folders that can be written.
+
+Flows decide, and touch no disk: what blocks here is called through `Act`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow._core.download import Verdict
+    from wanflow._core.effects import Reply
+    from wanflow._core.recorder import File
+
+
+class Part(Protocol):
+    """The sink of one download. What isn't marked as blocking only changes what is in memory."""
+
+    url: str
+    total: int | None
+    validator: str | None
+    content_type: str
+    verdict: Verdict | None
+    reply: Reply | None
+
+    @property
+    def have(self) -> int:
+        """How many bytes came."""
+        ...
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that the server announced is here."""
+        ...
+
+    @property
+    def beginning(self) -> bytes:
+        """The first bytes, as many as a format is told by."""
+        ...
+
+    @property
+    def content(self) -> bytes | None:
+        """All of it, where it was never on the disk but whole."""
+        ...
+
+    def head(self, reply: Reply) -> bool:
+        """Take an answer's head; True where its body is wanted."""
+        ...
+
+    def slow(self, size: int) -> bool:
+        """Tell whether `write` blocks, for so many bytes."""
+        ...
+
+    def write(self, chunk: bytes) -> None:
+        """Append the next bytes. It blocks where `slow` says so."""
+        ...
+
+    def start_over(self) -> None:
+        """Forget all that came."""
+        ...
+
+    def take_up(self) -> None:
+        """Go on with what an earlier run left, if it left anything. It blocks."""
+        ...
+
+    def keep(self, extension: str) -> Path:
+        """Put the file under its final name, flushed to the disk. It blocks."""
+        ...
+
+    def leave(self) -> None:
+        """Close, and leave the part for a later run where one could go on with it. It blocks."""
+        ...
+
+    def discard(self) -> None:
+        """Close, and remove the part. It blocks."""
+        ...
+
+
+class Storage(Protocol):
+    """Where files are saved. Everything but `part_file` blocks."""
+
+    def part_file(self, folder: Path, stem: str, limit: int) -> Part:
+        """Make the sink of a file, which is in memory as long as it is small."""
+        ...
+
+    def described(self, place: int, path: Path, content: bytes | None = None) -> File:
+        """Say what a record keeps of a file, of which the content is known or read."""
+        ...
+
+    def prove(self, folder: Path) -> tuple[Path, ...]:
+        """Make a folder if need be, and write a small file there, of no name → the folders made."""
+        ...
+
+    def unmake(self, made: tuple[Path, ...]) -> None:
+        """Take folders away that are still empty."""
+        ...
