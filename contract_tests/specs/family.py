@@ -92,8 +92,8 @@ def source(name: str, data: Json) -> Source:
 
 
 def merged(**documents: Json) -> Merged:
-    """Merge documents given by name."""
-    return merge([source(name, data) for name, data in documents.items()])
+    """Merge documents given by name, their usual server being the chosen one."""
+    return merge([source(name, data) for name, data in documents.items()], SERVER)
 
 
 def post(made: Merged, path: str = VIDEOS) -> Json:

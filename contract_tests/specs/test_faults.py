@@ -129,6 +129,9 @@ FAULTS: dict[str, Change] = {
     ),
     "a lost path parameter": lambda d: d["paths"]["/v1/tasks/{task_id}"]["get"].pop("parameters"),
     "a lost server": lambda d: d.update(servers=[{"url": "https://example.com"}]),
+    "a server made up": lambda d: post(d).update(
+        servers=[*d["servers"], {"url": "https://example.com"}]
+    ),
     "one operationId twice": lambda d: post(d).update(operationId="createImageGeneration"),
 }
 

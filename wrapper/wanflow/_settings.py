@@ -78,7 +78,10 @@ class Route:
 
 @frozen
 class Settings:
-    """The settings of one client. `timeout` and `retry_for` are in seconds, `rate` a second."""
+    """The settings of one client. `timeout` and `retry_for` are in seconds, `rate` a second.
+
+    `url_given` tells whether a person named the URL, or it is the default of the documents.
+    """
 
     base_url: str
     key: Key = field(repr=False)
@@ -88,6 +91,7 @@ class Settings:
     line: Route = field(factory=Route)
     uploader: Any = field(default=None, repr=False)
     resubmit_uncertain: bool = False
+    url_given: bool = True
 
     @property
     def lines(self) -> tuple[Route, Route]:
@@ -126,10 +130,10 @@ def make_settings(
     Raises:
         ConfigurationError: the key or the URL is missing or malformed, or a number out of range.
     """
-    where = _base_url(base_url)
-    return _checked(
-        Settings(where, _key(api_key), timeout, retry_for, rate, line or Route(), uploader)
-    )
+    given = base_url if base_url is not None else os.environ.get(URL_VARIABLE) or None
+    where = _base_url(_chosen() if given is None else given)
+    settings = Settings(where, _key(api_key), timeout, retry_for, rate, line or Route(), uploader)
+    return _checked(evolve(settings, url_given=given is not None))
 
 
 def _checked(settings: Settings) -> Settings:
@@ -165,8 +169,7 @@ def _key(given: object) -> Key:
     return Key(text)
 
 
-def _base_url(given: str | None) -> str:
-    text = given if given is not None else os.environ.get(URL_VARIABLE) or _published()
+def _base_url(text: str) -> str:
     wanted = "wanted is a URL such as https://host/path"
     try:
         parts = urlsplit(text)
@@ -182,7 +185,14 @@ def _base_url(given: str | None) -> str:
     return text.rstrip("/")
 
 
-def _published() -> str:
+def _chosen() -> str:
+    """Return the default server; never one that only a document names."""
     from wanflow.spec.catalog import packaged_catalog  # noqa: PLC0415 - read only when needed
 
-    return packaged_catalog().server_url
+    chosen = packaged_catalog().default_server
+    if chosen is None:
+        raise ConfigurationError(
+            f"there is no base URL: pass base_url=… or set {URL_VARIABLE}; "
+            "the specification has no default server"
+        )
+    return chosen

@@ -22,7 +22,7 @@ from wanflow._core.preview import Preview
 from wanflow._flows import crowd, downloading, submission, uploading, waiting, whole
 from wanflow._flows.order import Terms, Wish, place_order
 from wanflow._flows.recording import Recording
-from wanflow.errors import RequestWarning
+from wanflow.errors import ConfigurationError, RequestWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,18 @@ class Work:
             terms = evolve(terms, resubmit_uncertain=True)
         uploads = self._settings.uploader is not None
         wish = Wish(request, model, parameters, terms, key, uploads)
-        return place_order(self.rules, wish)
+        order = place_order(self.rules, wish)
+        self._require_server(order.model)
+        return order
+
+    def _require_server(self, model: str) -> None:
+        """Refuse a model of another server than the default one, which nobody chose for it."""
+        servers = self.catalog.models[model].servers
+        if servers and not self._settings.url_given and self._settings.base_url not in servers:
+            raise ConfigurationError(
+                f"{model} is not at {self._settings.base_url}: its document names {servers[0]}; "
+                "pass base_url=… or set WANFLOW_BASE_URL, with a key for that server"
+            )
 
     def preview(self, order: Order) -> Preview:
         """Show an order as it would be sent."""

@@ -16,6 +16,7 @@ from wanflow.spec.overlay import read_overlays
 from wanflow.spec.prose import Left, Unsaid, unsaid
 from wanflow.spec.prove import prove_requests
 from wanflow.spec.rests import Origins
+from wanflow.spec.settings import Settings, read_settings
 from wanflow.spec.source import Source, read_sources
 from wanflow.spec.tighten import overlaid
 from wanflow.spec.yaml_text import read_yaml, same, write_yaml
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from wanflow.spec.overlay import Overlay
     from wanflow.spec.project import Project
 
+_NOTHING_CHOSEN = Settings()
 _HEADER = "# Made by `make specs` from specs/sources and specs/overlays; edit those, not this.\n"
 
 
@@ -50,20 +52,22 @@ def build(project: Project) -> Built:
     """
     sources = read_sources(project.sources)
     require_none(lock_findings(sources, read_lock(project.lock)))
-    built = build_from(sources, read_overlays(project.overlays))
+    built = build_from(sources, read_overlays(project.overlays), read_settings(project.settings))
     left = Left.read(project.prose)
     require_none(left.stale(built.unsaid))
     return evolve(built, unsaid=left.unlisted(built.unsaid))
 
 
-def build_from(sources: list[Source], overlays: list[Overlay]) -> Built:
+def build_from(
+    sources: list[Source], overlays: list[Overlay], settings: Settings = _NOTHING_CHOSEN
+) -> Built:
     """Make the merged document of sources and overlays.
 
     Raises:
         SpecFailure: of the kind of what went wrong.
     """
     require_none(check_sources(sources))
-    merged = merge(sources)
+    merged = merge(sources, settings.default_server)
     prove_requests(merged.document, merged.calls)
     prove_inventory(merged.document, merged.calls, merged.names)
     document = overlaid(merged.document, overlays, Origins.of(merged))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.spec.document import Json, packaged, resolve
+from wanflow.spec.document import DEFAULT_SERVER, SERVER_MODELS, Json, packaged, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +19,8 @@ class Model:
 
     `kind` is what it makes: the first word of the task's `object` (`video.generation.task`).
     `schema` is its request's schema, references still in it; `example` is a request that the
-    document shows for it, empty where it shows none.
+    document shows for it, empty where it shows none. `servers` are the base URLs of its own
+    document where those aren't the default.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Model:
     schema: Json = field(repr=False)
     example: Json = field(repr=False)
     summary: str = field(repr=False, default="")
+    servers: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> dict[str, Json]:
@@ -87,10 +89,17 @@ class Catalog:
         raise LookupError("no operation of the document links to a task query")
 
     @property
-    def server_url(self) -> str:
-        """The base URL of production, its path included."""
-        url: str = self.document["servers"][0]["url"]
+    def default_server(self) -> str | None:
+        """The base URL that a person chose for these documents; None where nobody did."""
+        url: str | None = self.document.get(DEFAULT_SERVER)
         return url
+
+    @property
+    def server_url(self) -> str:
+        """The base URL that the documents name first, its path included; no key goes by it."""
+        operations = (operation.node for operation in self.operations)
+        named = [one for node in (self.document, *operations) for one in node.get("servers", ())]
+        return str(named[0]["url"]) if named else "/"
 
     def _links_of(self, operation: Operation) -> Iterator[Json]:
         for response in operation.node["responses"].values():
@@ -113,6 +122,7 @@ class Catalog:
                 schema=schema,
                 example=next((shown for shown in examples if shown.get("model") == name), Json()),
                 summary=str(schema.get("description", operation.node.get("summary", ""))),
+                servers=_servers_of(name, operation.node),
             )
 
     def _kind_of(self, operation: Operation) -> str:
@@ -123,6 +133,11 @@ class Catalog:
         return (
             str(words[0]).partition(".")[0] if words else operation.path.split("/")[2].rstrip("s")
         )
+
+
+def _servers_of(model: str, node: Json) -> tuple[str, ...]:
+    servers: list[Json] = node.get("servers", [])
+    return tuple(s["url"].rstrip("/") for s in servers if model in s.get(SERVER_MODELS, [model]))
 
 
 METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})

@@ -8,6 +8,7 @@ from attrs import evolve, frozen
 
 from wanflow.spec import diff_parts as parts
 from wanflow.spec.change import Change, Difference, sorted_changes
+from wanflow.spec.document import DEFAULT_SERVER
 from wanflow.spec.document_changes import document_changes
 from wanflow.spec.growth import grown, news
 from wanflow.spec.meaning import Meaning
@@ -247,4 +248,4 @@ def _default_server(old: Json, new: Json) -> Iterator[Change]:
     if urls[0] != urls[1]:
         before, after = [url[0] if url else "none" for url in urls]
         what = f"the default server is {after}, not {before}: the key would go there"
-        yield Change("WF107", "servers", what, says=frozenset({"/servers"}))
+        yield Change("WF107", "servers", what, says=frozenset({"/servers", f"/{DEFAULT_SERVER}"}))

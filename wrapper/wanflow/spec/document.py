@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any, TypeGuard, cast
 
 FILE_NAME = "openapi.json"
+DEFAULT_SERVER = "x-wanflow-default-server"
+"""At the top of a merged document: the server that a person chose (specs/settings.yaml)."""
+SERVER_MODELS = "x-wanflow-models"
+"""On a server of an operation: the models that are offered there, and not at the others."""
 
 Json = dict[str, Any]
 

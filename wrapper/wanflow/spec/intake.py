@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 from wanflow.spec.build import build_from
 from wanflow.spec.call import calls_of
 from wanflow.spec.diff import compare
+from wanflow.spec.document import DEFAULT_SERVER
 from wanflow.spec.failures import Contradiction, Refused, SpecFailure
 from wanflow.spec.groundless import Revision, explained
 from wanflow.spec.lock import Entry, read_lock, write_lock
@@ -18,6 +19,9 @@ from wanflow.spec.prose import Left, Unsaid
 from wanflow.spec.received import Received, files_of, read_received
 from wanflow.spec.replacement import Replacement
 from wanflow.spec.sentence import in_one_line
+from wanflow.spec.servers import url_of
+from wanflow.spec.settings import FILE as SETTINGS
+from wanflow.spec.settings import read_settings
 from wanflow.spec.source import Source, read_sources
 
 if TYPE_CHECKING:
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow.spec.project import Project
+
+_AS_IT_WAS = "as it was"
 
 
 @frozen
@@ -87,11 +93,30 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
             done = "mends request examples that break their own schema"
             taken.append(Taken(mended.file, (done,)))
             overlays = sorted([*overlays, mended.overlay], key=lambda overlay: overlay.name)
-        built = build_from(sources, overlays)
+        built = build_from(sources, overlays, read_settings(project.settings))
     except SpecFailure as failure:
         raise explained(failure, overlays, replaced) from failure
     prose = Left.read(project.prose).unlisted(built.unsaid)
+    default = built.document.get(DEFAULT_SERVER)
+    taken = [_placed(one, kept.get(one.name), default) for one in taken]
     return Plan([_warned(one, prose) for one in taken], texts)
+
+
+def _placed(one: Taken, source: Source | None, default: str | None) -> Taken:
+    """Add to a document that its server isn't the one that requests go to by default."""
+    calls = calls_of(source) if source else []
+    urls = {url_of(server) for call in calls for server in call.node["servers"]}
+    if not urls or default in urls or one.lines == (_AS_IT_WAS,):
+        return one
+    named = ", ".join(sorted(urls))
+    line = (
+        f"warning: its server is {named}, and the default is {default}; clients refuse its "
+        "models until base_url names that server"
+        if default
+        else f"warning: no default server is chosen: write `default-server: {min(urls)}` into "
+        f"{SETTINGS} if your key is for that server"
+    )
+    return evolve(one, lines=(*one.lines, line))
 
 
 def _warned(one: Taken, prose: list[Unsaid]) -> Taken:
@@ -138,7 +163,7 @@ def _told(one: Received, older: Source | None) -> Taken:
         models = ", ".join(sorted(_models(source))) or "no model"
         first = f"new, from {one.origin}: {models}"
     elif older.text == source.text:
-        first = "as it was"
+        first = _AS_IT_WAS
     else:
         first = f"replaced; {compare(older.document, source.document).for_people()}"
     return Taken(source.name, (first, *one.done))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.spec.call import JSON_MEDIA, SCHEMAS, Call
+from wanflow.spec.document import SERVER_MODELS
 from wanflow.spec.failures import NotProved
 from wanflow.spec.likeness import key_of
 from wanflow.spec.places import requests_of
 from wanflow.spec.responses import Comparison, Told
+from wanflow.spec.servers import url_of
 from wanflow.spec.yaml_text import same
 
 if TYPE_CHECKING:
@@ -102,11 +104,7 @@ class Counted:
     def _surroundings(self, call: Call) -> Iterator[str]:
         if not same(self.node.get("security", []), call.node["security"]):
             yield f"{self.name}: its security isn't that of {call.source.name}"
-        servers = (self.node if "servers" in self.node else self.document)["servers"]
-        urls = {server["url"] for server in servers}
-        for server in call.node["servers"]:
-            if server["url"] not in urls:
-                yield f"{self.name}: the server {server['url']} of {call.source.name} is lost"
+        yield from self._servers(call)
         schemes = self.document["components"]["securitySchemes"]
         own = call.source.document.get("components", {}).get("securitySchemes", {})
         for name, scheme in own.items():
@@ -115,6 +113,19 @@ class Counted:
         for tag in call.node.get("tags", ()):
             if tag not in self.node.get("tags", ()):
                 yield f"{self.name}: the tag {tag} of {call.source.name} is lost"
+
+    def _servers(self, call: Call) -> Iterator[str]:
+        """Compare where a source's models are with where the merged document has them."""
+        holder = self.node if "servers" in self.node else self.document
+        servers: list[Json] = holder.get("servers", [])
+        for model in call.models or (None,):
+            kept = {url_of(s) for s in servers if model in s.get(SERVER_MODELS, [model])}
+            own = {url_of(server) for server in call.node["servers"]}
+            whose = f"of {call.source.name}" if model is None else f"of {model}"
+            for url in sorted(own - kept):
+                yield f"{self.name}: the server {url} {whose} is lost"
+            if model is not None and (strange := sorted(kept - own)) and own:
+                yield f"{self.name}: the server {strange[0]} is none {whose}"
 
     def _parameters(self) -> Iterator[str]:
         told = {

@@ -10,10 +10,12 @@ from wanflow.spec.answers import group_answers, hoisted
 from wanflow.spec.call import Call, calls_of
 from wanflow.spec.components import Components, reach
 from wanflow.spec.decisions import Decision, Decisions, Kind
+from wanflow.spec.document import DEFAULT_SERVER
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.likeness import key_of
 from wanflow.spec.operation import Operations
 from wanflow.spec.request import one_document_a_model, pinned, rename_requests
+from wanflow.spec.servers import Servers
 from wanflow.spec.union import Union
 from wanflow.spec.yaml_text import escape, same
 
@@ -43,8 +45,10 @@ class Merged:
     names: dict[tuple[str, str], str] = field(repr=False)
 
 
-def merge(sources: Iterable[Source]) -> Merged:
+def merge(sources: Iterable[Source], default_server: str | None = None) -> Merged:
     """Merge documents into one, the same whatever order they come in.
+
+    `default_server` is the URL that a person chose, without a slash at its end.
 
     Raises:
         Contradiction: two of them can't both be true; names both, and where.
@@ -61,11 +65,12 @@ def merge(sources: Iterable[Source]) -> Merged:
     for name, call in requests.items():
         schema = pinned(call, decisions, f"/components/schemas/{name}")
         components.put(name, components.rewritten(call.source, schema))
-    servers = _servers(ordered, decisions)
+    servers = Servers.of(ordered, default_server, decisions)
     document: Json = {
         "openapi": VERSION,
         "info": _info(ordered, decisions),
-        "servers": servers,
+        **({DEFAULT_SERVER: default_server} if default_server else {}),
+        **({"servers": servers.top} if servers.top else {}),
         "tags": _tags(calls, decisions),
         "paths": _paths(calls, Operations(components, decisions, servers)),
         "components": {
@@ -110,25 +115,6 @@ def _info(sources: list[Source], decisions: Decisions) -> Json:
 
 def _version_key(version: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else -1, part) for part in version.split(".")]
-
-
-def _servers(sources: list[Source], decisions: Decisions) -> list[Json]:
-    """Return the servers that most documents name; operations elsewhere keep their own."""
-    told = [s.document.get("servers", []) for s in sources if s.document.get("servers")]
-    urls = [tuple(server["url"] for server in servers) for servers in told]
-    if not urls:
-        return []
-    chosen = max(urls, key=urls.count)
-    texts = [
-        (source.name, server["description"])
-        for source in sources
-        for server in source.document.get("servers", [])
-        if server["url"] == chosen[0] and "description" in server
-    ]
-    servers: list[Json] = [dict(server) for server in told[urls.index(chosen)]]
-    if texts:
-        servers[0]["description"] = Union(decisions).text(texts, "/servers/0/description")
-    return servers
 
 
 def _tags(calls: list[Call], decisions: Decisions) -> list[Json]:

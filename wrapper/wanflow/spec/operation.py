@@ -19,6 +19,7 @@ from wanflow.spec.yaml_text import same
 if TYPE_CHECKING:
     from wanflow.spec.components import Components
     from wanflow.spec.document import Json
+    from wanflow.spec.servers import Servers
 
 _KNOWN = frozenset(
     {
@@ -34,7 +35,7 @@ class Operations:
 
     components: Components
     decisions: Decisions
-    servers: list[Json]
+    servers: Servers
 
     def merged(self, calls: list[Call]) -> Json:
         """Return the one operation of these calls.
@@ -51,7 +52,7 @@ class Operations:
             "requestBody": self._body(calls, at),
             "responses": Replies(self.components, self.decisions).merged(calls, at),
             "security": self._agreed(calls, "security"),
-            "servers": self._servers(calls, at),
+            "servers": self.servers.own(calls, at),
             **self._others(calls),
         }
         return {
@@ -179,18 +180,6 @@ class Operations:
             if not same(call.node[key], first.node[key]):
                 raise Contradiction(f"{both(first, call)} differ in `{key}`")
         return first.node[key]
-
-    def _servers(self, calls: list[Call], at: str) -> list[Json]:
-        urls = {server["url"]: server for call in calls for server in call.node["servers"]}
-        if set(urls) == {server["url"] for server in self.servers}:
-            return []
-        self.decisions.add(
-            Kind.WIDENED,
-            f"{at}/servers",
-            f"{len(urls)} servers of its own",
-            [c.source.name for c in calls],
-        )
-        return list(urls.values())
 
     def _others(self, calls: list[Call]) -> Json:
         """Keep what else an operation may have (`deprecated`, `callbacks`) where all agree."""

@@ -49,6 +49,11 @@ class Project:
         return self.root / "specs" / "silenced.yaml"
 
     @property
+    def settings(self) -> Path:
+        """What a person chose for these documents."""
+        return self.root / "specs" / "settings.yaml"
+
+    @property
     def spec(self) -> Path:
         """The merged and overlaid document, for people."""
         return self.root / "specs" / "openapi.yaml"

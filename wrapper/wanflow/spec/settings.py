@@ -1,0 +1,50 @@
+"""`specs/settings.yaml`: what a person chose for a set of documents, and no document changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from wanflow.spec.document import is_object
+from wanflow.spec.failures import Refused
+from wanflow.spec.yaml_text import read_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "specs/settings.yaml"
+_SERVER = "default-server"
+
+
+@frozen
+class Settings:
+    """The choices; `default_server` is where clients send requests and the key, if it is chosen."""
+
+    default_server: str | None = None
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the settings; an absent file chooses nothing.
+
+    Raises:
+        Refused: there is another key in it, or the server is no URL.
+    """
+    if not path.is_file():
+        return Settings()
+    data: Any = read_yaml(path.read_text("utf-8"), path.name).data or {}
+    if not is_object(data) or data.keys() - {_SERVER}:
+        raise Refused(f"{FILE}: the only key that it may have is `{_SERVER}`")
+    server = data.get(_SERVER)
+    if server is not None and not _is_url(server):
+        raise Refused(f"{FILE}: {_SERVER} must be a URL such as https://host/path, not {server!r}")
+    return Settings(None if server is None else server.rstrip("/"))
+
+
+def _is_url(text: Any) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
+    except (ValueError, TypeError, AttributeError):
+        return False
