@@ -98,7 +98,8 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
         raise explained(failure, overlays, replaced) from failure
     prose = Left.read(project.prose).unlisted(built.unsaid)
     default = built.document.get(DEFAULT_SERVER)
-    taken = [_placed(one, kept.get(one.name), default) for one in taken]
+    if project.settings.is_file():
+        taken = [_placed(one, kept.get(one.name), default) for one in taken]
     return Plan([_warned(one, prose) for one in taken], texts)
 
 
