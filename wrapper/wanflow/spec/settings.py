@@ -37,14 +37,16 @@ def read_settings(path: Path) -> Settings:
     if not is_object(data) or data.keys() - {_SERVER}:
         raise Refused(f"{FILE}: the only key that it may have is `{_SERVER}`")
     server = data.get(_SERVER)
-    if server is not None and not _is_url(server):
+    if server is None:
+        return Settings()
+    if not _is_url(str(server)):
         raise Refused(f"{FILE}: {_SERVER} must be a URL such as https://host/path, not {server!r}")
-    return Settings(None if server is None else server.rstrip("/"))
+    return Settings(str(server).rstrip("/"))
 
 
-def _is_url(text: Any) -> bool:
+def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         return False
