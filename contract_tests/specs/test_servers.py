@@ -155,7 +155,7 @@ def test_an_import_of_another_host_leaves_the_default_and_says_so(
     checkout: Project, tmp_path: Path
 ):
     """Seven documents of another host beside ours: nothing of ours moves."""
-    before = read_settings(checkout.settings).default_server
+    before = str(read_settings(checkout.settings).default_server)
     text = (checkout.sources / "wan2.5-text-to-video.yaml").read_text()
     (tmp_path / "new").mkdir()
     for number in range(7):

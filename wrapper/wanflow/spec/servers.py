@@ -49,7 +49,7 @@ class Servers:
 
         Where the models of one operation are on different servers, each server lists its models.
         """
-        top = {url_of(server) for server in self.top}
+        top = frozenset(map(url_of, self.top))
         sets = [frozenset(map(url_of, call.node["servers"])) for call in calls]
         if all(urls == top for urls in sets):
             return []
