@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from wanflow._forks import cut_off, renew_in_children
 from wanflow._sending import note_write
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class _Transport:
     def __init__(self, inner: asyncio.Transport) -> None:
         self._inner = inner
         self._used = False
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        cut_off(self._inner.get_extra_info("socket"))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

@@ -49,6 +49,10 @@ class Bells:
     """The topics of one client, and who sleeps on which. Any thread may ring."""
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin with nobody waiting for news, and with none kept."""
         self._lock = threading.Lock()
         self._sleepers: dict[str, tuple[Sleeper, ...]] = {}
         self._crowds: set[Listener] = set()

@@ -9,6 +9,7 @@ from wanflow._bells import Bells
 from wanflow._clock import SystemClock
 from wanflow._company import Company
 from wanflow._core.effects import Alone, Draw, Now
+from wanflow._forks import renew_in_children
 
 AT_ONCE = (Now, Draw, Alone)
 """What `Hub.at_once` does; a driver does the rest."""
@@ -20,6 +21,12 @@ class Hub:
     def __init__(self, clock: SystemClock | None = None) -> None:
         self.clock = clock or SystemClock()
         self.bells = Bells()
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Begin with nobody waiting, and with no lock held."""
+        self.bells.renew()
         self.company = Company()
         self._alone = threading.Lock()
 

@@ -17,6 +17,7 @@ import anyio
 from attrs import define
 
 from wanflow._core.effects import Fault
+from wanflow._forks import keep_unused, renew_in_children
 from wanflow._guard import unmade
 from wanflow._loops import has_ended, this_loop
 from wanflow._roads import SyncRoad, road_of
@@ -33,9 +34,17 @@ class Lane:
 
     def __init__(self, line: Route) -> None:
         self._line = line
-        self._slots = threading.BoundedSemaphore(line.connections)
-        self._lock = threading.Lock()
         self._road: SyncRoad | None = None
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Begin without connections, and with all slots free."""
+        if self._road is not None:
+            keep_unused(self._road)
+        self._slots = threading.BoundedSemaphore(self._line.connections)
+        self._lock = threading.Lock()
+        self._road = None
 
     @contextmanager
     def open(self, patience: float) -> Generator[SyncRoad]:
@@ -97,6 +106,13 @@ class AsyncLane:
         self._line = line
         self._decoded = decoded
         self._homes: list[_Home] = []
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Begin without connections, and with all slots free."""
+        if self._homes:
+            keep_unused(self._homes)
+        self._homes = []
 
     @asynccontextmanager
     async def open(self, patience: float) -> AsyncGenerator[Road]:

@@ -16,6 +16,8 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from wanflow._forks import call_in_children
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
@@ -107,6 +109,10 @@ def _threads() -> ThreadPoolExecutor:
 
     # As many as anyio has, and handed work at a third of the cost.
     return ThreadPoolExecutor(40, thread_name_prefix="wanflow")
+
+
+# A forked child has none of the threads that the executor counts on.
+call_in_children(_threads.cache_clear)
 
 
 def new_alarm() -> Alarm:

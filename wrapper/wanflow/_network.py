@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 from wanflow._deadline import left
+from wanflow._forks import cut_off, renew_in_children
 from wanflow._sending import note_write
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ class SyncBackend(httpcore.NetworkBackend):
 class _Stream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        cut_off(self.get_extra_info("socket"))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, left(timeout, httpcore.ReadTimeout))
@@ -139,6 +144,10 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
 class _AsyncStream(httpcore.AsyncNetworkStream):
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        cut_off(self.get_extra_info("socket"))
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return await self._inner.read(max_bytes, timeout)

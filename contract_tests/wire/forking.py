@@ -1,0 +1,146 @@
+"""A program that uses a client, forks, and goes on to use it in the parent and in the children.
+
+`python forking.py CLIENT SCENE URL`, where CLIENT is sync, asyncio, aiohttp or trio. Each process
+prints one line of JSON with the ids that it got for its own submissions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from wanflow import AsyncClient, Client
+from wanflow._loops import in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHILDREN = 3
+EACH = 12
+SETTINGS: dict[str, Any] = {"api_key": "sk-forked-000000000000", "timeout": 20, "retry_for": 0}
+
+
+def bodies(client: Client | AsyncClient) -> dict[str, Any]:
+    """Return a request that the rules allow."""
+    model = client.models()[-1]
+    return {"model": model.name, **model.example}
+
+
+def one_after_another(client: Client, name: str) -> dict[str, str]:
+    """Submit, each with a key of its own."""
+    keys = [f"{name}-{number:016d}" for number in range(EACH)]
+    return {key: client.submit(bodies(client), idempotency_key=key).id for key in keys}
+
+
+async def together(client: AsyncClient, name: str) -> dict[str, str]:
+    """Submit many at the same time, each with a key of its own."""
+    found: dict[str, str] = {}
+    # What blocks, such as the disk, is done in threads, of which a child has none of its parent's.
+    assert await in_thread(os.getpid) == os.getpid()
+
+    async def one(key: str) -> None:
+        found[key] = (await client.submit(bodies(client), idempotency_key=key)).id
+
+    async with anyio.create_task_group() as group:
+        for number in range(EACH):
+            group.start_soon(one, f"{name}-{number:016d}")
+    return found
+
+
+def in_children(act: Callable[[str], dict[str, str]]) -> None:
+    """Do something in forked children and in the parent at the same time; print what each got."""
+    children = []
+    for number in range(CHILDREN):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                line = json.dumps(act(f"child{number}")) + "\n"
+                os.write(1, line.encode())
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    os.write(1, (json.dumps(act("parent")) + "\n").encode())
+    for child in children:
+        _, status = os.waitpid(child, 0)
+        assert status == 0, status
+    os.write(1, (json.dumps(act("parentlater")) + "\n").encode())
+
+
+def sync(url: str, scene: str) -> None:
+    """Fork with kept connections, or while another thread has the only slot and every lock."""
+    busy = scene == "busy"
+    client = Client(base_url=url, connections=1 if busy else 8, **SETTINGS)
+    if not busy:
+        one_after_another(client, "before")
+        in_children(lambda name: one_after_another(client, name))
+        return
+    asked = threading.Thread(target=client.task("task-unified-1-hangs").refresh, daemon=True)
+    asked.start()
+    time.sleep(0.5)
+    lane: Any = vars(vars(vars(client)["_driver"])["_wire"])["_api"]
+    hub: Any = vars(vars(client)["_driver"])["_hub"]
+    held = [lane._lock, hub._alone, hub.bells._lock]
+    locked = threading.Event()
+
+    def hold() -> None:
+        for lock in held:
+            lock.acquire()
+        locked.set()
+
+    threading.Thread(target=hold, daemon=True).start()
+    locked.wait()
+    child = os.fork()
+    if child == 0:
+        os.write(1, (json.dumps(one_after_another(client, "child0")) + "\n").encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os._exit(0)
+
+
+def asynchronous(url: str, backend: str) -> None:
+    """Fork between two event loops, and, in the parent, go on in the first one."""
+    client = AsyncClient(base_url=url, connections=8, **SETTINGS)
+
+    async def fork_within() -> None:
+        await together(client, "before")
+        in_children(lambda name: _elsewhere(backend, client, name))
+        os.write(1, (json.dumps(await together(client, "samelooplater")) + "\n").encode())
+        await client.close()
+
+    anyio.run(fork_within, backend=backend)
+
+
+def _elsewhere(backend: str, client: AsyncClient, name: str) -> dict[str, str]:
+    """Run an event loop of its own: in a thread where this one has one."""
+    found: list[dict[str, str]] = []
+
+    def run() -> None:
+        async def do() -> dict[str, str]:
+            ids = await together(client, name)
+            await client.close()
+            return ids
+
+        found.append(anyio.run(do, backend=backend))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+if __name__ == "__main__":
+    kind, scene, url = sys.argv[1:]
+    if kind != "aiohttp":
+        sys.modules["wanflow._aiohttp_road"] = None  # type: ignore[assignment]
+    if kind == "sync":
+        sync(url, scene)
+    else:
+        asynchronous(url, "trio" if kind == "trio" else "asyncio")
