@@ -1,4 +1,4 @@
-"""The ceiling holds whatever the order of events, and a price is learnt before it is relied on."""
+"""A price is known before it is relied on, and what is counted is the same in every run."""
 
 from __future__ import annotations
 
@@ -11,55 +11,96 @@ from wanflow.spec.catalog import packaged_catalog
 CATALOG = packaged_catalog()
 
 
-@given(
-    st.floats(0, 100),
-    st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=1, max_size=60),
-    st.fixed_dictionaries({kind: st.floats(0.1, 20) for kind in "abc"}),
-)
-def test_no_job_of_a_known_price_passes_the_ceiling(
-    ceiling: float, events: list[tuple[str, bool]], costs: dict[str, float]
-) -> None:
-    """Only the first job of a kind, whose price nobody knows, can bring the sum above."""
-    prices = Prices(ceiling)
-    bound: list[tuple[str, str]] = []
-    known: set[str] = set()
-    for number, (kind, ends) in enumerate(events):
-        if ends and bound:
-            name, first = bound.pop(0)
-            prices.tell(name, first, costs[first])
-            known.add(first)
-        elif prices.judge(kind) is Verdict.GO:
-            under_way = [one for _, one in bound]
-            if kind in known:
-                total = prices.spent + sum(costs[one] for one in [*under_way, kind] if one in known)
-                assert total <= ceiling + 1e-6
-            else:
-                assert kind not in under_way, "two of a kind whose price nobody knows"
-            prices.begin(str(number), kind)
-            bound.append((str(number), kind))
+def test_one_job_of_unknown_price_is_sent_at_a_time() -> None:
+    """Whatever its kind: two of them could both pass the ceiling."""
+    prices = Prices(100)
+    prices.send("1", "small")
+    assert prices.judge("large") is Verdict.WAIT
+    prices.report("1", 2.0)
+    assert prices.judge("large") is Verdict.GO
+
+
+def test_the_dearest_price_seen_bounds_an_unknown_one() -> None:
+    """A job of another kind isn't sent where it could not even cost as much as the dearest."""
+    prices = Prices(9)
+    prices.send("1", "large")
+    prices.report("1", 6.0)
+    assert prices.judge("unknown") is Verdict.STOP
+    assert prices.judge("large") is Verdict.STOP
+    prices.report("1", 4.0)
+    assert prices.judge("unknown") is Verdict.STOP, "it was that dear once"
+    prices.report("1", 3.0)
+    assert prices.judge("unknown") is Verdict.GO
 
 
 def test_a_kind_whose_price_nobody_tells_is_not_sent_blindly() -> None:
-    """Under a ceiling, the second of a kind is sent only once the first told its price."""
+    """Under a ceiling, no second job of unknown price is sent while the first one's is unknown."""
     prices = Prices(100)
-    prices.begin("1", "k")
-    prices.tell("1", "k", None)
-    assert prices.judge("k") is Verdict.WAIT
-    prices.settle("k", None, None)
-    assert prices.judge("k") is Verdict.BLIND
-    assert Prices().judge("k") is Verdict.GO
+    prices.send("1", "kind")
+    prices.report("1", None)
+    assert prices.judge("kind") is Verdict.WAIT
+    prices.rest("1")
+    assert prices.judge("kind") is Verdict.BLIND
+    assert prices.judge("other") is Verdict.BLIND
+    assert prices.judge("kind", "1") is Verdict.GO, "the same submission may be sent again"
+    assert Prices().judge("kind") is Verdict.GO
 
 
-def test_what_is_in_doubt_stays_counted_and_what_was_refused_does_not() -> None:
-    """A doubt may have been charged; a refusal was not."""
+def test_what_is_uncertain_stays_counted_and_what_was_refused_does_not() -> None:
+    """An uncertain one may have been charged; a refused one was not."""
     prices = Prices(100)
-    prices.begin("1", "k")
-    prices.tell("1", "k", 10)
-    prices.begin("2", "k")
-    prices.doubt("2", "k")
-    prices.begin("3", "k")
-    prices.forget("3", "k")
+    for key in "123":
+        prices.send(key, "kind")
+    prices.report("1", 10.0)
+    prices.rest("2")
+    prices.forget("3")
     assert prices.spent == 20
+
+
+def test_what_was_given_back_is_not_counted_and_is_no_price() -> None:
+    """A failed task that cost nothing doesn't make the next one free, in the next run either."""
+    prices, later = Prices(20), Prices(20)
+    prices.send("1", "kind")
+    prices.report("1", 10.0)
+    prices.report("1", 0.0)
+    prices.rest("1", failed=True)
+    later.found("1", "kind", 0.0, under_way=False, failed=True)
+    for one in (prices, later):
+        assert one.spent == 0
+        one.send("2", "kind")
+        one.send("3", "kind")
+        assert one.judge("kind") is not Verdict.GO
+
+
+SUBMISSIONS = st.tuples(
+    st.sampled_from("abc"),
+    st.none() | st.floats(0, 1e11),
+    st.none() | st.floats(0, 1e11),
+    st.sampled_from(["ended", "failed", "uncertain", "refused"]),
+)
+
+
+@given(st.lists(SUBMISSIONS), st.randoms())
+def test_the_next_run_counts_what_this_one_did(submissions: list[tuple], chance) -> None:
+    """Whatever was told, failed or is uncertain, and in whatever order."""
+    prices, later = Prices(), Prices()
+    numbered = list(enumerate(submissions))
+    for number, (kind, reserved, used, end) in numbered:
+        key = str(number)
+        prices.send(key, kind)
+        if end == "refused":
+            prices.forget(key)
+            continue
+        if end != "uncertain":
+            prices.report(key, reserved)
+            prices.report(key, used)
+        prices.rest(key, failed=end == "failed")
+    chance.shuffle(numbered)
+    for number, (kind, reserved, used, end) in numbered:
+        last = None if end == "uncertain" else reserved if used is None else used
+        if end != "refused":
+            later.found(str(number), kind, last, under_way=False, failed=end == "failed")
+    assert later.spent == prices.spent
 
 
 def test_texts_and_links_make_no_kind_and_all_else_does() -> None:

@@ -60,13 +60,16 @@ class Backlog:
         while self._later and self._later[0][0] <= ticks:
             self.submit(heapq.heappop(self._later)[2])
         for kind, queue in self.kinds.items():
-            if queue and prices.judge(kind) is Verdict.GO:
-                return queue.popleft()
+            if prices.judge(kind, queue[0].key) is Verdict.GO:
+                chosen = queue.popleft()
+                if not queue:
+                    del self.kinds[kind]
+                return chosen
         return None
 
     def verdicts(self, prices: Prices) -> set[Verdict]:
         """Return what the ceiling says to the kinds of which jobs are left."""
-        return {prices.judge(kind) for kind, queue in self.kinds.items() if queue}
+        return {prices.judge(kind, queue[0].key) for kind, queue in self.kinds.items()}
 
     def left(self) -> list[Item]:
         """List those that are not under way, and have not ended."""

@@ -18,18 +18,21 @@ from wanflow.batch.retrying import pause_before_again
 from wanflow.batch.survey import admit, new_key
 from wanflow.batch.terms import Tally
 from wanflow.batch.watching import Watch
+from wanflow.ledger import State
 from wanflow.ledger.usage import credits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from wanflow._core.effects import Flow, Rung
     from wanflow.batch.planning import Planned
     from wanflow.batch.steps import Steps
+    from wanflow.ledger import Job
 
 SUBMIT, TAKE_UP, CLOSE, SAVE = "submit", "take up", "close", "save"
 _GLANCE = 0.25
 """Seconds after which it is looked whether the batch was asked to stop."""
+_RUNNING = frozenset({State.INTENT, State.UNCERTAIN, State.ACCEPTED})
 # These say that no other job would fare better.
 _HOPELESS = (errors.AuthenticationFailed, errors.InsufficientCredits)
 
@@ -74,15 +77,24 @@ class Engine:
         """Queue what is left to do of the jobs, and tell the prices of what was done before."""
         self.total = len(jobs)
         for kind, found, attempts in (yield from admit(self.steps, jobs)):
-            for job in attempts:
-                if job.task_id is not None or job.in_doubt:
-                    self.prices.tell(f"job {job.id}", kind, job.credits)
+            self._count(kind, attempts, going_on=isinstance(found, Item))
             if isinstance(found, Outcome):
                 yield from self.results.file(found)
             elif found.task_id is not None:
                 self.backlog.resumed.append(found)
             else:
                 self.backlog.submit(found)
+
+    def _count(self, kind: str, attempts: Sequence[Job], *, going_on: bool) -> None:
+        for job in attempts:
+            if job.task_id is not None or job.in_doubt:
+                self.prices.found(
+                    str(job.key),
+                    kind,
+                    _price(job.credits, ended=job.state not in _RUNNING),
+                    under_way=going_on and job.state is State.ACCEPTED,
+                    failed=job.state is State.FAILED,
+                )
 
     def _begin(self) -> Flow[None]:
         """Start all steps that may be taken now, those whose links die first before the others."""
@@ -104,7 +116,7 @@ class Engine:
             chosen = self.backlog.next(self.prices, ticks)
             if chosen is None:
                 return
-            self.prices.begin(chosen.planned.name, chosen.kind)
+            self.prices.send(chosen.key, chosen.kind)
             yield self._start(SUBMIT, chosen, steps.submit(chosen))
 
     def _start(self, step: str, item: Item, flow: Flow[object]) -> Start:
@@ -130,7 +142,7 @@ class Engine:
     def _exhausted(self) -> bool:
         """Tell whether the ceiling lets no job through any more, or none is left; and say why."""
         verdicts = self.backlog.verdicts(self.prices)
-        if verdicts & {Verdict.GO, Verdict.WAIT}:
+        if Verdict.GO in verdicts:
             return False
         if verdicts:
             self.halted = Verdict.STOP.value if Verdict.STOP in verdicts else Verdict.BLIND.value
@@ -175,7 +187,7 @@ class Engine:
     def _accepted(self, item: Item, accepted: Snapshot) -> Flow[None]:
         item.job, item.task_id = None, accepted.id
         item.credits = credits_of(accepted.usage)
-        self.prices.tell(item.planned.name, item.kind, item.credits)
+        self.prices.report(item.key, _price(item.credits, ended=False))
         if self.halted or self.steps.terms.stop.asked:
             self.steps.let_go(item)
             yield from self.results.end(item, End.OPEN, "the batch was stopped; the task goes on")
@@ -187,35 +199,44 @@ class Engine:
         self._settle(item, ended)
         self.backlog.save(item, ended.created or 0.0)
 
-    def _settle(self, item: Item, ended: Snapshot | None) -> None:
+    def _settle(self, item: Item, ended: Snapshot | None, *, failed: bool = False) -> None:
+        """Take in what a job cost that is no longer under way."""
         told = None if ended is None else credits_of(ended.usage)
-        self.prices.settle(item.kind, item.credits, told)
         item.credits = item.credits if told is None else told
+        # What a failed task used is no example for the price of others.
+        self.prices.rest(item.key, failed=failed)
+        self.prices.report(item.key, _price(item.credits, ended=ended is not None))
 
     def _not_accepted(self, item: Item, error: BaseException | None) -> Flow[None]:
-        name, kind, reason = item.planned.name, item.kind, str(error)
+        reason = str(error)
         match error:
             case errors.WanflowError(task_id=str() as task_id):
                 # Its task is known, though only the record failed, or the response was no success.
                 item.task_id = task_id
-                self.prices.doubt(name, kind)
+                self.prices.rest(item.key)
                 yield from self.results.end(item, End.OPEN, reason)
             case errors.LedgerError() | errors.InvalidRequest():
-                self.prices.forget(name, kind)
+                self._refused(item)
                 yield from self.results.end(item, end_of(error), reason)
             case errors.WanflowError() if not is_rejection(error):
-                self.prices.doubt(name, kind)
+                self.prices.rest(item.key)
                 yield from self.results.end(item, End.UNCERTAIN, reason)
             case _:
-                self.prices.forget(name, kind)
+                self._refused(item)
                 hopeless = isinstance(error, _HOPELESS)
                 self.halted = self.halted or (reason if hopeless else "")
                 yield from self.results.end(item, End.UNSENT if hopeless else End.FAILED, reason)
 
+    def _refused(self, item: Item) -> None:
+        """Count a job no more, unless it may have been accepted when it was sent before."""
+        (self.prices.rest if item.resend else self.prices.forget)(item.key)
+
     def _failed(self, item: Item, error: BaseException | None) -> Flow[None]:
         """Take in a wait or a save that ended with an error."""
-        self._settle(item, error.snapshot if isinstance(error, errors.TaskFailed) else None)
-        if isinstance(error, errors.TaskFailed):
+        if not isinstance(error, errors.TaskFailed):
+            self._settle(item, None)
+        else:
+            self._settle(item, error.snapshot, failed=True)
             pause = pause_before_again(error.code, item.attempt, self.steps.terms.retries)
             if pause is not None and not self.halted:
                 due = (yield from now()).ticks + pause
@@ -253,7 +274,18 @@ class Engine:
         )
 
 
+def _price(credits: float | None, *, ended: bool) -> float | None:  # noqa: A002 - the API's word
+    """Return what a job is known to cost: nothing reserved for it doesn't say that it is free."""
+    return credits if ended else credits or None
+
+
 def engine_of(steps: Steps) -> Engine:
     """Make the engine of a batch that has not begun."""
-    terms = steps.terms
-    return Engine(steps, Prices(terms.max_credits), Results(terms.on_outcome), Watch(steps))
+    terms, prices = steps.terms, Prices(steps.terms.max_credits)
+
+    def seen(item: Item, snapshot: Snapshot) -> None:
+        told = credits_of(snapshot.usage)
+        item.credits = item.credits if told is None else told
+        prices.report(item.key, _price(item.credits, ended=False))
+
+    return Engine(steps, prices, Results(terms.on_outcome), Watch(steps, seen))

@@ -14,6 +14,8 @@ from wanflow._flows import crowd
 from wanflow._flows.waiting import timed_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wanflow._core.effects import Done, Flow, Rung
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.crowd import Crowd, Outcome, Waiting
@@ -31,6 +33,8 @@ class Watch:
     """Who is waited for. An item is in it from its submission until its task's end is known."""
 
     steps: Steps
+    on_seen: Callable[[Item, Snapshot], None] = lambda _, __: None
+    """Is given each item with what was seen of its task."""
     items: dict[int, Item] = field(factory=dict[int, "Item"])
     _crowd: Crowd | None = None
     _count: int = 0
@@ -76,6 +80,7 @@ class Watch:
         if one is not None:
             if one.seen is not None:
                 self.steps.seen(one.seen)
+                self.on_seen(self.items[one.index], one.seen)
             if ticks >= one.deadline:
                 return self._give_up(one)
         return None
