@@ -43,9 +43,12 @@ def _check_source(source: Source) -> Iterator[Finding]:
     file = f"specs/sources/{source.name}.yaml"
     references = _of("WF506", reference_findings(source.document, file))
     findings = [*_ambiguous(source.ambiguous, file), *references]
-    findings = findings or list(invalid(source.document, file))
+    findings = findings or [
+        *invalid(source.document, file),
+        *_of("WF502", vocabulary_findings(source.document, file)),
+    ]
     for finding in findings:
-        yield evolve(finding, line=source.lines.get(finding.pointer))
+        yield evolve(finding, line=source.line(finding.pointer))
 
 
 def _ambiguous(scalars: Iterable[Any], file: str) -> Iterator[Finding]:

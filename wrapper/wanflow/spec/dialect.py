@@ -1,29 +1,85 @@
-"""Read OpenAPI 3.0 as 3.1, so that everything after it speaks one dialect."""
+"""Read any OpenAPI 3 as plain 3.1, so that everything after it speaks one dialect.
+
+Documents that say 3.1 often keep words of 3.0 (`nullable`, bounds that are said to be exclusive),
+or name JSON with a parameter (`application/json; charset=utf-8`). Both are read as they are meant.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from wanflow.spec.document import Json, is_array, is_object
+from wanflow.spec.schema_tree import LISTS, MAPS, ONE
+from wanflow.spec.yaml_text import escape
 
 _BOUNDS = (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum"))
-_DATA = frozenset({"example", "examples", "default", "enum", "const", "value"})
+_DATA = frozenset({"example", "examples", "value"})
+_BRANCHES = ("oneOf", "anyOf")
+_NOTES = frozenset({"title", "description", "default", "example", "examples", "deprecated"})
+_JSON = "application/json"
+_ANY_MEDIA = frozenset({"*/*", "application/*"})
 
 
 def upgraded(document: Json) -> Json:
-    """Return a document as OpenAPI 3.1; one that is 3.1 already comes back as it is."""
-    if not str(document["openapi"]).startswith("3.0"):
-        return document
-    return {**_upgraded(document), "openapi": "3.1.0"}
+    """Return a document as OpenAPI 3.1."""
+    older = str(document["openapi"]).startswith("3.0")
+    whole: Json = _outside(document, (), older=older)
+    return {**whole, "openapi": "3.1.0"} if older else whole
 
 
-def _upgraded(node: Any) -> Any:
+def plain_place(pointer: str) -> str:
+    """Return where a node of a received document is in the upgraded one."""
+    parts = pointer.split("/")
+    for index in range(1, len(parts)):
+        if parts[index - 1] == "content":
+            media = parts[index].replace("~1", "/").replace("~0", "~")
+            parts[index] = escape(_media(media))
+    return "/".join(parts)
+
+
+def _outside(node: Any, at: tuple[str, ...], *, older: bool) -> Any:
+    """Copy what isn't in a schema, and upgrade the schemas met on the way."""
     if is_array(node):
-        return [_upgraded(item) for item in node]
+        return [_outside(item, (*at, ""), older=older) for item in node]
     if not is_object(node):
         return node
-    whole = {key: value if key in _DATA else _upgraded(value) for key, value in node.items()}
-    return _nullable(_exclusive(whole))
+    if at and at[-1] == "content" and all(is_object(value) for value in node.values()):
+        node = _contents(node)
+    return {key: _child(key, value, at, older=older) for key, value in node.items()}
+
+
+def _child(key: str, value: Any, at: tuple[str, ...], *, older: bool) -> Any:
+    if key == "schema" or at == ("components", "schemas"):
+        return _schema(value, older=older)
+    return value if key in _DATA else _outside(value, (*at, key), older=older)
+
+
+def _contents(contents: Json) -> Json:
+    """Name JSON plainly where no other entry has that name."""
+    named = {_media(kind): media for kind, media in contents.items()}
+    return named if len(named) == len(contents) else contents
+
+
+def _media(kind: str) -> str:
+    plain = kind.partition(";")[0].strip().lower()
+    return _JSON if plain == _JSON or plain in _ANY_MEDIA else kind
+
+
+def _schema(node: Any, *, older: bool) -> Any:
+    if not is_object(node):
+        return node
+    whole = {key: _inside(key, value, older=older) for key, value in node.items()}
+    return _nullable(_exclusive(whole), older=older)
+
+
+def _inside(key: str, value: Any, *, older: bool) -> Any:
+    if key in ONE:
+        return _schema(value, older=older)
+    if key in LISTS and is_array(value):
+        return [_schema(item, older=older) for item in value]
+    if key in MAPS and is_object(value):
+        return {name: _schema(item, older=older) for name, item in value.items()}
+    return value
 
 
 def _exclusive(node: Json) -> Json:
@@ -36,12 +92,40 @@ def _exclusive(node: Json) -> Json:
     return node
 
 
-def _nullable(node: Json) -> Json:
-    """Turn `nullable: true` into one more type; 3.0 ignores it where no type stands beside it."""
-    if not isinstance(node.get("nullable"), bool):
+def _nullable(node: Json, *, older: bool) -> Json:
+    """Turn `nullable: true` into one more type or branch.
+
+    3.0 ignores it where no type stands beside it, and there so does this.
+    """
+    if not isinstance(node.get("nullable"), bool) or not node.pop("nullable"):
         return node
-    if node.pop("nullable") and isinstance(node.get("type"), str):
-        node["type"] = [node["type"], "null"]
-        if "enum" in node and None not in node["enum"]:
-            node["enum"] = [*node["enum"], None]
+    named = node.get("type")
+    if isinstance(named, str) or is_array(named):
+        kinds = named if is_array(named) else [named]
+        node["type"] = kinds if "null" in kinds else [*kinds, "null"]
+        return _with_null_listed(node)
+    if older:
+        return node
+    return _with_null_branch(node)
+
+
+def _with_null_listed(node: Json) -> Json:
+    """Let a closed list of values hold null too."""
+    if "const" in node:
+        node["enum"] = [node.pop("const")]
+    if is_array(node.get("enum")) and None not in node["enum"]:
+        node["enum"] = [*node["enum"], None]
     return node
+
+
+def _with_null_branch(node: Json) -> Json:
+    """Let a schema without a type admit null: by one more branch, or beside what it refers to."""
+    for word in _BRANCHES:
+        if is_array(node.get(word)):
+            node[word] = [*node[word], {"type": "null"}]
+            return _with_null_listed(node)
+    if "$ref" in node or "allOf" in node:
+        notes = {key: value for key, value in node.items() if key in _NOTES}
+        rule = {key: value for key, value in node.items() if key not in _NOTES}
+        return {**notes, "anyOf": [rule, {"type": "null"}]}
+    return _with_null_listed(node)

@@ -14,7 +14,7 @@ from wanflow.spec.check import check_sources
 from wanflow.spec.document import is_object
 from wanflow.spec.failures import Refused, SpecFailure
 from wanflow.spec.page import Page, read_page
-from wanflow.spec.source import Source, require_openapi, source_from_text
+from wanflow.spec.source import Source, placed, require_openapi, source_from_text
 from wanflow.spec.yaml_text import YamlDocument, mend_ambiguous, read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _from_json(text: str, file: str, name: str) -> Received:
         raise Refused(f"{file}: {error}") from error
     require_openapi(data, file)
     source = source_from_text(write_yaml(data), name, file)
-    return Received(evolve(source, lines=_lines(text)), file, ("wrote its JSON as YAML",))
+    return Received(evolve(source, lines=placed(_lines(text))), file, ("wrote its JSON as YAML",))
 
 
 def _lines(text: str) -> dict[str, int]:
@@ -184,13 +184,14 @@ def _from_yaml(text: str, file: str, name: str, origin: str) -> Received:
     read = read_yaml(text, file)
     _require_inside(read, file)
     require_openapi(read.data, file)
-    kept = text.lstrip("\n")
-    if not read.ambiguous:
-        return Received(source_from_text(kept, name, file), origin)
-    mended = mend_ambiguous(text, read).lstrip("\n")
-    shown = ", ".join(sorted({scalar.text for scalar in read.ambiguous}))
-    done = (f"quoted what YAML loaders read differently ({shown})",)
-    return Received(source_from_text(mended, name, file), origin, done)
+    done: tuple[str, ...] = ()
+    if read.ambiguous:
+        text = mend_ambiguous(text, read)
+        shown = ", ".join(sorted({scalar.text for scalar in read.ambiguous}))
+        done = (f"quoted what YAML loaders read differently ({shown})",)
+    # A page's document stands further down than in the file that it is kept in.
+    source = evolve(source_from_text(text.lstrip("\n"), name, file), lines=placed(read.lines))
+    return Received(source, origin, done)
 
 
 def _require_inside(read: YamlDocument, file: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.spec.dialect import upgraded
+from wanflow.spec.dialect import plain_place, upgraded
 from wanflow.spec.document import is_object
 from wanflow.spec.failures import Refused
 from wanflow.spec.yaml_text import Ambiguous, read_yaml
@@ -38,9 +38,15 @@ class Source:
         """The digest of the text as kept."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    def line(self, pointer: str) -> int | None:
+        """Return the line of a node, or of the nearest one around it that stands in the text."""
+        while pointer and pointer not in self.lines:
+            pointer = pointer.rpartition("/")[0]
+        return self.lines.get(pointer)
+
     def where(self, pointer: str) -> str:
         """Name a node for a person: file, line where known, JSON pointer."""
-        line = self.lines.get(pointer)
+        line = self.line(pointer)
         file = self.received_as or f"{self.name}.yaml"
         return f"{file}{f':{line}' if line else ''}#{pointer}"
 
@@ -54,7 +60,13 @@ def source_from_text(text: str, name: str, file: str = "") -> Source:
     shown = file or f"{name}.yaml"
     read = read_yaml(text, shown)
     require_openapi(read.data, shown)
-    return Source(name, upgraded(read.data), text, read.lines, read.ambiguous, file)
+    lines = placed(read.lines)
+    return Source(name, upgraded(read.data), text, lines, read.ambiguous, file)
+
+
+def placed(lines: dict[str, int]) -> dict[str, int]:
+    """Return lines by the pointers that the nodes have once the document is plain 3.1."""
+    return {plain_place(pointer): line for pointer, line in lines.items()}
 
 
 def require_openapi(data: Any, name: str) -> None:
