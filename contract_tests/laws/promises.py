@@ -6,15 +6,16 @@ import re
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
 from attrs import field, frozen
 
 from wanflow.spec.catalog import Catalog, Operation, packaged_catalog
 from wanflow.spec.document import Json, resolve
-from wanflow.spec.keywords import KEYWORDS
+from wanflow.spec.patterns import validator_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import jsonschema_rs
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -124,4 +125,4 @@ def _validator(document: Json, schema: Json) -> jsonschema_rs.Validator:
         "components": document.get("components", {}),
         "allOf": [schema],
     }
-    return jsonschema_rs.validator_for(root, validate_formats=True, keywords=KEYWORDS)
+    return validator_for(root)

@@ -355,25 +355,6 @@ def test_one_bad_document_keeps_all_out(tmp_path, empty: Project):
     assert not list(empty.sources.iterdir())
 
 
-def test_an_example_that_breaks_its_schema_is_mended_by_an_overlay(tmp_path, empty: Project):
-    """What the example leaves out is taken from what the document shows for the property."""
-    urls = {"type": "array", "items": TEXT, "example": ["https://example.com/a.png"]}
-    data = document(
-        request("nova-1", required=("model", "urls"), urls=urls), example={"model": "nova-1"}
-    )
-    taken = import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(data))])
-    assert [one.name for one in taken] == ["nova-1", "01-examples-of-new-documents.yaml"]
-    overlay = (empty.overlays / taken[1].name).read_text()
-    assert "https://example.com/a.png" in overlay
-
-
-def test_an_example_that_nothing_mends_is_a_finding(tmp_path, empty: Project):
-    """Where the document shows nothing to put in, a person has to."""
-    data = document(request("nova-1", required=("model", "p"), p=TEXT), example={"model": "nova-1"})
-    with pytest.raises(Findings, match=r"breaks its own schema.*specs/overlays"):
-        import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(data))])
-
-
 def run(*words: str, root: Path) -> tuple[int, str]:
     done = CliRunner().invoke(spec, ["--root", str(root), *words])
     return done.exit_code, done.output

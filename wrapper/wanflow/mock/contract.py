@@ -14,7 +14,7 @@ from wanflow.mock.errors import Errors, errors_of, media_of
 from wanflow.mock.unservable import UnservableSpec
 from wanflow.spec.catalog import Catalog, Model, Operation
 from wanflow.spec.document import Json, resolve
-from wanflow.spec.keywords import KEYWORDS
+from wanflow.spec.patterns import validator_for
 from wanflow.spec.rules import Rules
 
 if TYPE_CHECKING:
@@ -176,4 +176,4 @@ def _guarded(document: Json, operation: Operation) -> bool:
 
 def _validator(document: Json, schema: Json) -> jsonschema_rs.Validator:
     root = {"$schema": _DRAFT, "components": document.get("components", {}), "allOf": [schema]}
-    return jsonschema_rs.validator_for(root, validate_formats=True, keywords=KEYWORDS)
+    return validator_for(root)

@@ -11,6 +11,7 @@ from wanflow.spec.decisions import report
 from wanflow.spec.finding import require_none
 from wanflow.spec.inventory import prove_inventory
 from wanflow.spec.lock import lock_findings, read_lock
+from wanflow.spec.mending import Mended, mended_document, mended_sources
 from wanflow.spec.merge import Merged, merge
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.prose import Left, Unsaid, unsaid
@@ -23,6 +24,7 @@ from wanflow.spec.yaml_text import read_yaml, same, write_yaml
 
 if TYPE_CHECKING:
     from wanflow.spec.document import Json
+    from wanflow.spec.examples import Broken
     from wanflow.spec.overlay import Overlay
     from wanflow.spec.project import Project
 
@@ -34,7 +36,8 @@ _HEADER = "# Made by `make specs` from specs/sources and specs/overlays; edit th
 class Built:
     """A finished document: as data, as the text to commit, and the merge's report.
 
-    `unsaid` are the sentences that read like a rule and became none.
+    `unsaid` are the sentences that read like a rule and became none, `mended` the examples and
+    defaults that broke their own schema.
     """
 
     document: Json = field(repr=False)
@@ -42,6 +45,12 @@ class Built:
     report: str = field(repr=False)
     merged: Merged = field(repr=False)
     unsaid: list[Unsaid] = field(repr=False)
+    mended: list[Mended] = field(repr=False)
+
+    @property
+    def warnings(self) -> list[Mended | Unsaid]:
+        """What a person should look at: the values that were left out, and the sentences."""
+        return [*(one for one in self.mended if one.left_out), *self.unsaid]
 
 
 def build(project: Project) -> Built:
@@ -67,14 +76,23 @@ def build_from(
         SpecFailure: of the kind of what went wrong.
     """
     require_none(check_sources(sources))
+    sources, mended = mended_sources(sources)
     merged = merge(sources, settings.default_server)
     prove_requests(merged.document, merged.calls)
     prove_inventory(merged.document, merged.calls, merged.names)
     document = overlaid(merged.document, overlays, Origins.of(merged))
+    document, broken = mended_document(document)
+    mended += [_by_overlay(one) for one in broken]
     text = _HEADER + write_yaml(document)
     if not same(read_yaml(text, "openapi.yaml").data, document):
         raise AssertionError("the written document reads back as another")
     require_none(check_merged(text, document, "specs/openapi.yaml"))
     names = [source.name for source in sources]
     prose = unsaid(document, merged.calls)
-    return Built(document, text, report(merged.decisions, names), merged, prose)
+    return Built(document, text, report(merged.decisions, names), merged, prose, mended)
+
+
+def _by_overlay(broken: tuple[Broken, bool]) -> Mended:
+    """Report an example that only a rule of an overlay refuses."""
+    one, left_out = broken
+    return Mended("", f"#{one.shown.pointer}", f"an overlay's rule: {one}", left_out)

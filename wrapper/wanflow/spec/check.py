@@ -45,7 +45,7 @@ def _check_source(source: Source) -> Iterator[Finding]:
     findings = [*_ambiguous(source.ambiguous, file), *references]
     findings = findings or [
         *invalid(source.document, file),
-        *_of("WF502", vocabulary_findings(source.document, file)),
+        *_of("WF503", vocabulary_findings(source.document, file)),
     ]
     for finding in findings:
         yield evolve(finding, line=source.line(finding.pointer))

@@ -6,10 +6,11 @@ or name JSON with a parameter (`application/json; charset=utf-8`). Both are read
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from wanflow.spec.document import Json, is_array, is_object
-from wanflow.spec.schema_tree import LISTS, MAPS, ONE
+from wanflow.spec.schema_tree import map_schemas
 from wanflow.spec.yaml_text import escape
 
 _BOUNDS = (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum"))
@@ -68,18 +69,9 @@ def _media(kind: str) -> str:
 def _schema(node: Any, *, older: bool) -> Any:
     if not is_object(node):
         return node
-    whole = {key: _inside(key, value, older=older) for key, value in node.items()}
+    change = partial(_schema, older=older)
+    whole = {key: map_schemas(key, value, change) for key, value in node.items()}
     return _nullable(_exclusive(whole), older=older)
-
-
-def _inside(key: str, value: Any, *, older: bool) -> Any:
-    if key in ONE:
-        return _schema(value, older=older)
-    if key in LISTS and is_array(value):
-        return [_schema(item, older=older) for item in value]
-    if key in MAPS and is_object(value):
-        return {name: _schema(item, older=older) for name, item in value.items()}
-    return value
 
 
 def _exclusive(node: Json) -> Json:

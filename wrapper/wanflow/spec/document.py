@@ -70,6 +70,11 @@ def resolve(document: Json, node: Json) -> Json:
     return node
 
 
+def escape(key: str) -> str:
+    """Write a key as a part of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
 def pointer(document: Json, path: str) -> Any:
     """Return the node at a JSON pointer (RFC 6901).
 

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow.spec.document import Json
+    from wanflow.spec.mending import Mended
     from wanflow.spec.project import Project
     from wanflow.spec.prose import Unsaid
+
+    Warned = Mended | Unsaid
 
 _WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?#(?P<pointer>.*)", re.DOTALL)
 _FAILURES: tuple[tuple[type[SpecFailure], str], ...] = (
@@ -67,9 +70,9 @@ def examine_project(project: Project) -> Examined:
     """Check the sources of a checkout, and what is made of them."""
     silenced = Silenced.read(project.silenced)
 
-    def warnings() -> tuple[list[Unsaid], int]:
+    def warnings() -> tuple[list[Warned], int]:
         built = build(project)
-        return built.unsaid, len({call.source.name for call in built.merged.calls})
+        return built.warnings, len({call.source.name for call in built.merged.calls})
 
     return _examined(warnings, silenced)
 
@@ -77,13 +80,13 @@ def examine_project(project: Project) -> Examined:
 def examine_file(path: Path) -> Examined:
     """Check one document alone, as an import into an empty checkout would; or a merged one."""
 
-    def warnings() -> tuple[list[Unsaid], int]:
+    def warnings() -> tuple[list[Warned], int]:
         source = read_received(path).source
         if _is_merged(source.document):
             require_none(check_merged(source.text, source.document, path.name))
             return [], 1
         try:
-            return build_from([source], []).unsaid, 1
+            return build_from([source], []).warnings, 1
         except Findings as failure:
             require_none(evolve(one, file=path.name, line=None) for one in failure.findings)
             raise
@@ -91,7 +94,7 @@ def examine_file(path: Path) -> Examined:
     return _examined(warnings, Silenced())
 
 
-def _examined(make: Callable[[], tuple[list[Unsaid], int]], silenced: Silenced) -> Examined:
+def _examined(make: Callable[[], tuple[list[Warned], int]], silenced: Silenced) -> Examined:
     try:
         warnings, count = make()
     except Findings as failure:
@@ -114,12 +117,12 @@ def _of_findings(findings: Iterable[Finding]) -> Iterable[Entry]:
         yield Entry(one.id, f"{one.problem}; {one.remedy}", one.file, one.line, one.pointer)
 
 
-def _of_warning(one: Unsaid) -> Entry:
+def _of_warning(one: Warned) -> Entry:
     found = _WHERE.fullmatch(one.where)
     if found is None:
-        return Entry("WF210", str(one))
+        return Entry(one.id, str(one))
     line = int(found["line"]) if found["line"] else None
-    return Entry("WF210", str(one), found["file"], line, found["pointer"])
+    return Entry(one.id, str(one), found["file"], line, found["pointer"])
 
 
 def _place(entry: Entry) -> str:

@@ -4,90 +4,119 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
+from attrs import field, frozen
 
-from wanflow.spec.document import is_object
+from wanflow.spec.document import is_array, is_object
 from wanflow.spec.finding import Finding
-from wanflow.spec.keywords import KEYWORDS
 from wanflow.spec.meaning import expand
-from wanflow.spec.places import operations_of
+from wanflow.spec.patterns import validator_for
 from wanflow.spec.schema_tree import schemas_in
 from wanflow.spec.yaml_text import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import jsonschema_rs
+
     from wanflow.spec.document import Json
 
 _SHOWN = ("example", "default")
+_DATA = frozenset({"example", "examples", "value", "default", "enum", "const"})
+
+
+@frozen
+class Shown:
+    """A value that a document shows, where it stands, and the schema that it is of."""
+
+    pointer: str
+    value: Any = field(repr=False)
+    schema: Json = field(repr=False)
+
+
+@frozen
+class Broken:
+    """A shown value that its own schema refuses: where in it, and why."""
+
+    shown: Shown
+    inside: str
+    why: str
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is a default, and no example."""
+        return self.shown.pointer.endswith("/default")
+
+    def __str__(self) -> str:
+        kind = "default" if self.is_default else "example"
+        return f"the {kind} breaks its own schema: {self.why}"
 
 
 def example_findings(document: Json, file: str) -> Iterator[Finding]:
     """Find every example that its own schema refuses."""
+    for broken in broken_examples(document):
+        at = broken.shown.pointer + broken.inside
+        yield Finding(file, at, str(broken), "mend it with an action in specs/overlays")
+
+
+def broken_examples(document: Json) -> Iterator[Broken]:
+    """List every shown value that its own schema refuses."""
+    for shown in shown_in(document):
+        validator = _validator(document, shown)
+        error = next(iter(validator.iter_errors(shown.value)), None) if validator else None
+        if error is not None:
+            inside = "".join(f"/{escape(str(part))}" for part in error.instance_path)
+            yield Broken(shown, inside, error.message)
+
+
+def shown_in(document: Json) -> Iterator[Shown]:
+    """List the examples and defaults of a document's schemas, bodies, parameters and headers."""
     for at, schema in schemas_in(document):
-        yield from _beside_schema(document, schema, at, file)
-    for path, method, node in operations_of(document):
-        at = f"/paths/{escape(path)}/{method}"
-        for index, parameter in enumerate(node.get("parameters", ())):
-            yield from _in_media(document, parameter, f"{at}/parameters/{index}", file)
-        body = node.get("requestBody", {}).get("content", {})
-        yield from _in_contents(document, body, f"{at}/requestBody", file)
-        for status, answer in node["responses"].items():
-            contents = answer.get("content", {})
-            yield from _in_contents(document, contents, f"{at}/responses/{status}", file)
+        for key in _SHOWN:
+            if key in schema:
+                yield Shown(f"{at}/{key}", schema[key], schema)
+        listed: Any = schema.get("examples", ())
+        for index, value in enumerate(listed if is_array(listed) else ()):
+            yield Shown(f"{at}/examples/{index}", value, schema)
+    yield from _beside_schemas(document, "")
 
 
-def _beside_schema(document: Json, schema: Json, at: str, file: str) -> Iterator[Finding]:
-    shown = [(key, schema[key]) for key in _SHOWN if key in schema]
-    listed: Any = schema.get("examples", ())
-    shown += [(f"examples/{index}", value) for index, value in enumerate(listed)]
-    for key, value in shown:
-        yield from _refused(_validator(document, schema), value, f"{at}/{key}", file)
-
-
-def _in_contents(document: Json, contents: Json, at: str, file: str) -> Iterator[Finding]:
-    for kind, media in contents.items():
-        yield from _in_media(document, media, f"{at}/content/{escape(kind)}", file)
-
-
-def _in_media(document: Json, media: Json, at: str, file: str) -> Iterator[Finding]:
-    if "schema" not in media:
+def _beside_schemas(node: Any, at: str) -> Iterator[Shown]:
+    """List what is shown beside a `schema`: by media types, parameters and headers."""
+    if is_array(node):
+        for index, item in enumerate(node):
+            yield from _beside_schemas(item, f"{at}/{index}")
+    if not is_object(node) or at == "/components/schemas":
         return
-    if "example" in media:
-        validator = _validator(document, _chosen(media["schema"], media["example"]))
-        yield from _refused(validator, media["example"], f"{at}/example", file)
-    for name, example in media.get("examples", {}).items():
-        if "value" in example:
-            validator = _validator(document, _chosen(media["schema"], example["value"]))
+    if is_object(node.get("schema")):
+        yield from _of_schema(node, at)
+    for key, value in node.items():
+        if key not in _DATA and key != "schema":
+            yield from _beside_schemas(value, f"{at}/{escape(key)}")
+        elif key == "default" and at.endswith("/responses"):
+            yield from _beside_schemas(value, f"{at}/default")
+
+
+def _of_schema(node: Json, at: str) -> Iterator[Shown]:
+    if "example" in node:
+        yield Shown(f"{at}/example", node["example"], node["schema"])
+    for name, example in node.get("examples", {}).items():
+        if is_object(example) and "value" in example:
             place = f"{at}/examples/{escape(name)}/value"
-            yield from _refused(validator, example["value"], place, file)
+            yield Shown(place, example["value"], node["schema"])
 
 
 def _chosen(schema: Json, value: Any) -> Json:
     """Pick the branch that a discriminator leads to, for its complaint names the real fault."""
     discriminator = schema.get("discriminator", {})
     word = value.get(discriminator.get("propertyName")) if is_object(value) else None
-    reference = discriminator.get("mapping", {}).get(word)
+    reference = discriminator.get("mapping", {}).get(word) if isinstance(word, str) else None
     return {"$ref": reference} if reference else schema
 
 
-def _validator(document: Json, schema: Json) -> jsonschema_rs.Validator | None:
-    """Compile a schema; None for one that isn't valid itself, which other findings tell."""
-    whole = expand(document, schema, ())
+def _validator(document: Json, shown: Shown) -> jsonschema_rs.Validator | None:
+    """Compile a schema; None for one that isn't valid itself, which other findings report."""
+    whole = expand(document, _chosen(shown.schema, shown.value), ())
     try:
-        return jsonschema_rs.validator_for(whole, validate_formats=True, keywords=KEYWORDS)
+        return validator_for(whole)
     except ValueError:
         return None
-
-
-def _refused(
-    validator: jsonschema_rs.Validator | None, value: Any, at: str, file: str
-) -> Iterator[Finding]:
-    error = next(iter(validator.iter_errors(value)), None) if validator else None
-    if error is not None:
-        inside = "".join(f"/{escape(str(part))}" for part in error.instance_path)
-        problem = f"the example breaks its own schema: {error.message}"
-        remedy = "mend it with an action in specs/overlays"
-        if at.endswith("/default"):
-            problem = problem.replace("example", "default", 1)
-        yield Finding(file, at + inside, problem, remedy)

@@ -13,7 +13,6 @@ from wanflow.spec.document import DEFAULT_SERVER
 from wanflow.spec.failures import Contradiction, Refused, SpecFailure
 from wanflow.spec.groundless import Revision, explained
 from wanflow.spec.lock import Entry, read_lock, write_lock
-from wanflow.spec.mending import mending_overlay
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.prose import Left, Unsaid
 from wanflow.spec.received import Received, files_of, read_received
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from wanflow.spec.mending import Mended
     from wanflow.spec.project import Project
 
 _AS_IT_WAS = "as it was"
@@ -87,12 +87,6 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
     overlays = read_overlays(project.overlays)
     sources = [kept[name] for name in sorted(kept)]
     try:
-        mended = mending_overlay(sources, overlays)
-        if mended is not None:
-            texts[project.overlays / mended.file] = mended.text
-            done = "mends request examples that break their own schema"
-            taken.append(Taken(mended.file, (done,)))
-            overlays = sorted([*overlays, mended.overlay], key=lambda overlay: overlay.name)
         built = build_from(sources, overlays, read_settings(project.settings))
     except SpecFailure as failure:
         raise explained(failure, overlays, replaced) from failure
@@ -100,7 +94,7 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
     default = built.document.get(DEFAULT_SERVER)
     if project.settings.is_file():
         taken = [_placed(one, kept.get(one.name), default) for one in taken]
-    return Plan([_warned(one, prose) for one in taken], texts)
+    return Plan([_warned(one, [*built.mended, *prose]) for one in taken], texts)
 
 
 def _placed(one: Taken, source: Source | None, default: str | None) -> Taken:
@@ -120,9 +114,9 @@ def _placed(one: Taken, source: Source | None, default: str | None) -> Taken:
     return evolve(one, lines=(*one.lines, line))
 
 
-def _warned(one: Taken, prose: list[Unsaid]) -> Taken:
-    """Add to a document the sentences of it that read like a rule and became none."""
-    warnings = [f"warning: {unsaid}" for unsaid in prose if unsaid.document == one.name]
+def _warned(one: Taken, found: list[Mended | Unsaid]) -> Taken:
+    """Add to a document what was mended in it, and what reads like a rule and became none."""
+    warnings = [f"warning: {each}" for each in found if each.document == one.name]
     return evolve(one, lines=(*one.lines, *warnings))
 
 

@@ -14,6 +14,8 @@ from attrs import field, frozen
 from wanflow.spec.document import Json, is_array, is_object, resolve
 from wanflow.spec.failures import NotProved
 from wanflow.spec.likeness import key_of
+from wanflow.spec.patterns import spoken
+from wanflow.spec.schema_tree import MAPS
 from wanflow.spec.witness import witness
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ def any_of(meanings: Iterable[Meaning]) -> Meaning:
 
 def meaning(document: Json, schema: Json) -> Meaning:
     """Take a schema of a document for what it admits, references replaced by what they name."""
-    return Meaning(expand(document, schema, ()))
+    return Meaning(spoken(expand(document, schema, ())))
 
 
 def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
@@ -127,10 +129,17 @@ def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
             return {CYCLE: len(within) - within.index(reference)}
         return expand(document, resolve(document, node), (*within, reference))
     return {
-        key: value if key in _DATA else expand(document, value, within)
+        key: _inside(document, key, value, within)
         for key, value in node.items()
         if key not in _DROPPED
     }
+
+
+def _inside(document: Json, key: str, value: Any, within: tuple[str, ...]) -> Any:
+    if key in MAPS and is_object(value):
+        # What stands there are names, whatever they are called.
+        return {name: expand(document, rule, within) for name, rule in value.items()}
+    return value if key in _DATA else expand(document, value, within)
 
 
 _DATA = frozenset({"enum", "const", "default", "required", "example", "examples"})

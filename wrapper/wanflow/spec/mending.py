@@ -1,91 +1,85 @@
-"""Mend request examples that leave out what their own schema requires, by an overlay."""
+"""Mend what a document shows and its own schema refuses: by its own word, or by leaving it out.
+
+A request example that lacks required properties gets what the document shows for each of them.
+Every other broken example or default is left out: it says nothing that could be kept.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import jsonschema_rs
-from attrs import frozen
+from attrs import evolve, frozen
 
-from wanflow.spec.call import JSON_MEDIA
-from wanflow.spec.document import Json, resolve
-from wanflow.spec.keywords import KEYWORDS
+from wanflow.spec.document import Json, escape, is_array, is_object, resolve
+from wanflow.spec.examples import Broken, broken_examples
 from wanflow.spec.meaning import expand
-from wanflow.spec.merge import merge
-from wanflow.spec.overlay import Overlay, parse_overlay
-from wanflow.spec.places import operations_of
-from wanflow.spec.rests import Origins
-from wanflow.spec.tighten import overlaid
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.patterns import validator_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wanflow.spec.source import Source
 
-_WHY = (
-    "The published example leaves out what its schema requires; each value is what the document "
-    "shows for the property itself."
-)
+_GONE = object()
 
 
 @frozen
 class Mended:
-    """An overlay that mends examples, as a file to write."""
+    """One shown value that was mended or left out: where its document has it, and why."""
 
-    file: str
-    text: str
-    overlay: Overlay
+    document: str
+    where: str
+    why: str
+    left_out: bool
+    id: ClassVar[str] = "WF505"
+
+    def __str__(self) -> str:
+        done = "it is left out" if self.left_out else "what it lacks is taken from the properties"
+        return f"{self.where}: {self.why}; {done}"
 
 
-def mending_overlay(sources: list[Source], overlays: list[Overlay]) -> Mended | None:
-    """Write the overlay that mends what can be mended; None where nothing need be.
+def mended_sources(sources: list[Source]) -> tuple[list[Source], list[Mended]]:
+    """Return documents whose examples and defaults keep their schemas, and what was done."""
+    done: list[Mended] = []
+    whole: list[Source] = []
+    for source in sources:
+        document, broken = mended_document(source.document)
+        whole.append(evolve(source, document=document) if broken else source)
+        for one, left_out in broken:
+            where = source.where(one.shown.pointer + one.inside)
+            done.append(Mended(source.name, where, str(one), left_out))
+    return whole, done
 
-    An example is mended by the document's own word alone: the example, the default or the first
-    allowed value of each property that it lacks.
+
+def mended_document(document: Json) -> tuple[Json, list[tuple[Broken, bool]]]:
+    """Return a document whose examples and defaults keep their schemas.
+
+    With each that didn't stands whether it was left out.
     """
-    merged = merge(sources)
-    document = overlaid(merged.document, overlays, Origins.of(merged))
-    actions = list(_actions(document))
-    if not actions:
-        return None
-    number = max((int(o.name[:2]) for o in overlays if o.name[:2].isdigit()), default=0) + 1
-    file = f"{number:02d}-examples-of-new-documents.yaml"
-    data = {
-        "overlay": "1.1.0",
-        "info": {"title": "Request examples that break their own schema", "version": "1.0.0"},
-        "actions": actions,
-    }
-    return Mended(file, write_yaml(data), parse_overlay(data, file))
+    done: list[tuple[Broken, bool]] = []
+    changes: dict[str, Any] = {}
+    for one in broken_examples(document):
+        value = _filled(document, one)
+        changes[one.shown.pointer] = value
+        done.append((one, value is _GONE))
+    return (_changed(document, "", changes) if changes else document), done
 
 
-def _actions(document: Json) -> Iterator[Json]:
-    for path, method, node in operations_of(document):
-        media = node.get("requestBody", {}).get("content", {}).get(JSON_MEDIA, {})
-        mapping = media.get("schema", {}).get("discriminator", {}).get("mapping", {})
-        for name, example in media.get("examples", {}).items():
-            value = example.get("value", {})
-            reference = mapping.get(value.get("model"))
-            if reference and (missing := _missing(document, reference, value)):
-                place = f"{_quoted(path)}.{method}.requestBody.content{_quoted(JSON_MEDIA)}"
-                target = f"$.paths{place}.examples{_quoted(name)}.value"
-                yield {"target": target, "description": _WHY, "update": missing}
-
-
-def _missing(document: Json, reference: str, value: Json) -> Json:
-    """Return the properties that make an example whole; nothing where that isn't enough."""
-    schema = resolve(document, {"$ref": reference})
+def _filled(document: Json, broken: Broken) -> Any:
+    """Return an example with what it lacks; nothing where the document shows no such value."""
+    value = broken.shown.value
+    if broken.is_default or not is_object(value):
+        return _GONE
+    schema = resolve(document, broken.shown.schema)
     rule = expand(document, schema, ())
-    validator = jsonschema_rs.validator_for(rule, validate_formats=True, keywords=KEYWORDS)
-    if validator.is_valid(value):
-        return {}
-    lacking = [name for name in schema.get("required", ()) if name not in value]
-    added = {name: _shown(rule["properties"].get(name, {})) for name in lacking}
-    return added if validator.is_valid({**value, **added}) else {}
+    lacking = [name for name in rule.get("required", ()) if name not in value]
+    properties = rule.get("properties", {})
+    whole = {**value, **{name: _shown(properties.get(name, {})) for name in lacking}}
+    return whole if validator_for(rule).is_valid(whole) else _GONE
 
 
-def _shown(rule: Json) -> Any:
+def _shown(rule: Any) -> Any:
     """Return what a document shows as a value of a property."""
+    if not is_object(rule):
+        return None
     for key in ("example", "default", "const"):
         if key in rule:
             return rule[key]
@@ -96,6 +90,21 @@ def _shown(rule: Json) -> Any:
     return {name: _shown(inside.get(name, {})) for name in rule.get("required", ())} or None
 
 
-def _quoted(key: str) -> str:
-    escaped = key.replace("\\", "\\\\").replace("'", "\\'")
-    return f"['{escaped}']"
+def _changed(node: Any, at: str, changes: dict[str, Any]) -> Any:
+    """Copy a document with the values at some pointers changed, or left out."""
+    if not any(place.startswith(at) for place in changes):
+        return node
+    if is_array(node):
+        items = [_at(item, f"{at}/{index}", changes) for index, item in enumerate(node)]
+        return [item for item in items if item is not _GONE]
+    if not is_object(node):
+        return node
+    whole = {key: _at(value, f"{at}/{escape(key)}", changes) for key, value in node.items()}
+    return {key: value for key, value in whole.items() if value is not _GONE}
+
+
+def _at(node: Any, at: str, changes: dict[str, Any]) -> Any:
+    if at in changes:
+        return changes[at]
+    # A named example without its value says nothing either.
+    return _GONE if changes.get(f"{at}/value") is _GONE else _changed(node, at, changes)

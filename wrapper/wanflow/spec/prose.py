@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
@@ -44,6 +44,7 @@ class Unsaid:
     document: str
     where: str
     sentence: str
+    id: ClassVar[str] = "WF210"
 
     def __str__(self) -> str:
         return (

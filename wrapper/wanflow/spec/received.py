@@ -15,7 +15,13 @@ from wanflow.spec.document import is_object
 from wanflow.spec.failures import Refused, SpecFailure
 from wanflow.spec.page import Page, read_page
 from wanflow.spec.source import Source, placed, require_openapi, source_from_text
-from wanflow.spec.yaml_text import YamlDocument, mend_ambiguous, read_yaml, write_yaml
+from wanflow.spec.yaml_text import (
+    YamlDocument,
+    mend_ambiguous,
+    read_yaml,
+    require_bounded,
+    write_yaml,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PAGES = frozenset({".md", ".mdx", ".markdown", ".txt"})
 _KINDS = frozenset({".yaml", ".yml", ".json", *_PAGES})
-_MOST_BYTES = 20_000_000
+_MOST_BYTES = 5_000_000
 
 
 @frozen
@@ -72,9 +78,10 @@ def read_received(path: Path) -> Received:
 
 
 def _text(path: Path) -> tuple[str, list[str]]:
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
-        raise Refused(f"{path.name} has {len(data)} bytes, more than any document")
+        raise Refused(f"{path.name} has more than {_MOST_BYTES:,} bytes, more than any document")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -97,6 +104,7 @@ def _from_json(text: str, file: str, name: str) -> Received:
         raise Refused(f"{file}: it holds half a character (a lone surrogate)") from error
     except (ValueError, RecursionError) as error:
         raise Refused(f"{file}: {error}") from error
+    require_bounded(data, file)
     require_openapi(data, file)
     source = source_from_text(write_yaml(data), name, file)
     return Received(evolve(source, lines=placed(_lines(text))), file, ("wrote its JSON as YAML",))

@@ -11,7 +11,8 @@ from attrs import frozen
 
 from wanflow.spec.catalog import Catalog, Model, packaged_catalog
 from wanflow.spec.document import pointer
-from wanflow.spec.keywords import KEYWORDS, RESTS_ON
+from wanflow.spec.keywords import RESTS_ON
+from wanflow.spec.patterns import validator_for
 from wanflow.spec.violation import Violation, name_of, pointer_to
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ class Rules:
     def _validator(self, model: Model) -> jsonschema_rs.Validator:
         found = self._compiled.get(model.schema_name)
         if found is None:
-            found = self._compiled[model.schema_name] = jsonschema_rs.validator_for(
-                self._schema(model), validate_formats=True, keywords=KEYWORDS
-            )
+            found = self._compiled[model.schema_name] = validator_for(self._schema(model))
         return found
 
     def _schema(self, model: Model) -> dict[str, Any]:
@@ -59,14 +58,24 @@ class Rules:
         path = list(error.instance_path)
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
             path.append(error.kind.property)
-        parent = pointer(self.catalog.document, pointer_to(error.schema_path[:-1]))
+        parent = self._parent(error)
         return Violation(
             pointer=pointer_to(path),
             rule=rule,
-            message=f"{name_of(path)} {_complaint(error)}",
+            message=f"{name_of(path)} {_complaint(error, parent)}",
             value=error.instance,
             sentence=_sentence(parent, rule),
         )
+
+    def _parent(self, error: jsonschema_rs.ValidationError) -> dict[str, Any]:
+        """Return the schema that holds the broken rule; empty for one under a pattern's name."""
+        try:
+            found: dict[str, Any] = pointer(
+                self.catalog.document, pointer_to(error.schema_path[:-1])
+            )
+        except LookupError:
+            return {}
+        return found
 
 
 @cache
@@ -80,9 +89,11 @@ def _sentence(parent: Any, rule: str) -> str | None:
     return sentences.get(rule)
 
 
-def _complaint(error: jsonschema_rs.ValidationError) -> str:
+def _complaint(error: jsonschema_rs.ValidationError, parent: Mapping[str, Any]) -> str:
     kinds = jsonschema_rs.ValidationErrorKind
     match error.kind:
+        case _ if error.kind.name == "pattern" and "pattern" in parent:
+            return f"must match {parent['pattern']} (got {_shown(error.instance)})"
         case kinds.Required():
             return "is required"
         case kinds.Custom(message=message):

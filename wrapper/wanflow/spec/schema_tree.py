@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow.spec.document import Json, is_array, is_object
-from wanflow.spec.yaml_text import escape
+from wanflow.spec.document import Json, escape, is_array, is_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Where JSON Schema 2020-12 has schemas: one, a list, or a mapping of names to them.
 ONE = frozenset(
@@ -41,6 +40,17 @@ def schemas_under(schema: Any, at: str) -> Iterator[tuple[str, Json]]:
         elif key in MAPS and is_object(value):
             for name, item in value.items():
                 yield from schemas_under(item, f"{at}/{key}/{escape(name)}")
+
+
+def map_schemas(key: str, value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return the value of a keyword with each schema in it changed."""
+    if key in ONE:
+        return change(value)
+    if key in LISTS and is_array(value):
+        return [change(item) for item in value]
+    if key in MAPS and is_object(value):
+        return {name: change(item) for name, item in value.items()}
+    return value
 
 
 def _roots(node: Any, at: str) -> Iterator[tuple[str, Json]]:

@@ -17,6 +17,7 @@ from wanflow.spec.keywords import (
     PUBLIC_URL,
     RESTS_ON,
 )
+from wanflow.spec.patterns import unjudged
 from wanflow.spec.schema_tree import LISTS, MAPS, ONE, schemas_in
 from wanflow.spec.yaml_text import escape
 
@@ -42,6 +43,7 @@ KNOWN = frozenset(
     }
 )
 
+_SHOWN = 60
 _NUMBER = {"type": "number", "minimum": 0}
 _WORDS = {"type": "array", "minItems": 1, "items": {"type": "string"}}
 
@@ -94,6 +96,9 @@ def vocabulary_findings(document: Json, file: str) -> Iterator[Finding]:
                     yield Finding(file, place, f"{key} has another form", remedy)
             elif key.startswith("x-wanflow-"):
                 yield Finding(file, place, f"{key} is no keyword of ours", _near(key, EXTENSIONS))
+            elif key == "pattern" and isinstance(value, str) and unjudged(value):
+                problem = f"{value[:_SHOWN]!r} is no pattern of ECMA-262 that can be judged"
+                yield Finding(file, place, problem, "write it simpler, or leave it out")
             elif key not in KNOWN and not key.startswith("x-"):
                 yield Finding(file, place, f"{key} is no keyword of JSON Schema", _near(key, KNOWN))
 

@@ -14,11 +14,15 @@ from typing import Any, NoReturn
 
 from attrs import field, frozen
 
+from wanflow.spec.document import escape as escape  # noqa: PLC0414 - others have it from here
 from wanflow.spec.failures import Refused
 from wanflow.spec.plain_scalars import core, resolved_1_1, value_1_1, yaml
 
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
+_TOO_MUCH = "has more nodes, or nests them deeper, than any real document"
+_OPENS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
+_CLOSES = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _POINT = re.compile(r"[-+]?[0-9_]*\.[0-9_]*")
 """What some loader takes for a number with a point, and fails to read (a lone point, say)."""
@@ -55,6 +59,7 @@ def read_yaml(text: str, name: str) -> YamlDocument:
         Refused: it is no YAML, or holds what JSON can't: tags, two documents, a key twice.
     """
     try:
+        _require_bounded(text, name)
         node = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -67,6 +72,51 @@ def read_yaml(text: str, name: str) -> YamlDocument:
     reader = _Reader(name)
     data = None if node is None else reader.value(node, "", 0)
     return YamlDocument(data, reader.lines, tuple(reader.ambiguous))
+
+
+def _require_bounded(text: str, name: str) -> None:
+    """Refuse what is nested or has nodes beyond any real document.
+
+    The loader goes down by recursion, and ends the process where it goes too deep; events come
+    one by one.
+    """
+    opened: list[tuple[str | None, int]] = []
+    sizes: dict[str | None, int] = {}
+    count = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, _CLOSES):
+            anchor, begun = opened.pop()
+            sizes[anchor] = count - begun
+        elif isinstance(event, yaml.AliasEvent):
+            count += sizes.get(event.anchor, 1)
+        elif isinstance(event, (*_OPENS, yaml.ScalarEvent)):
+            count += 1
+            if isinstance(event, _OPENS):
+                opened.append((event.anchor, count))
+        if len(opened) > _MAX_DEPTH or count > _MAX_NODES:
+            raise Refused(f"{name}, line {event.start_mark.line + 1}: {_TOO_MUCH}")
+
+
+def require_bounded(data: Any, name: str) -> None:
+    """Refuse data that is nested or has nodes beyond any real document.
+
+    Raises:
+        Refused: it is.
+    """
+    level, count = [data], 0
+    for _ in range(_MAX_DEPTH + 1):
+        count += len(level)
+        inside = [one.values() if isinstance(one, dict) else one for one in level if _holds(one)]
+        if count > _MAX_NODES:
+            break
+        level = [node for nodes in inside for node in nodes]
+        if not level:
+            return
+    raise Refused(f"{name}: it {_TOO_MUCH}")
+
+
+def _holds(node: Any) -> bool:
+    return isinstance(node, (dict, list))
 
 
 def _line(text: str, number: int) -> str:
@@ -85,7 +135,7 @@ class _Reader:
     def value(self, node: Any, at: str, depth: int) -> Any:
         self._nodes += 1
         if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
-            self._refuse(node, "has more nodes, or nests them deeper, than any real document")
+            self._refuse(node, _TOO_MUCH)
         self.lines[at] = node.start_mark.line + 1
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, at)
@@ -154,11 +204,6 @@ def mend_ambiguous(text: str, document: YamlDocument) -> str:
         start, end = scalar.span
         text = text[:start] + scalar.remedy + text[end:]
     return text
-
-
-def escape(key: str) -> str:
-    """Write a key as a part of a JSON pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 def same(one: Any, other: Any) -> bool:
