@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from attrs import field, frozen
 
 from wanflow.spec.document import escape as escape  # noqa: PLC0414 - others have it from here
+from wanflow.spec.document import is_array, is_object
 from wanflow.spec.failures import Refused
 from wanflow.spec.plain_scalars import core, resolved_1_1, value_1_1, yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
@@ -103,20 +107,22 @@ def require_bounded(data: Any, name: str) -> None:
     Raises:
         Refused: it is.
     """
-    level, count = [data], 0
+    level: list[Any] = [data]
+    count = 0
     for _ in range(_MAX_DEPTH + 1):
         count += len(level)
-        inside = [one.values() if isinstance(one, dict) else one for one in level if _holds(one)]
-        if count > _MAX_NODES:
-            break
-        level = [node for nodes in inside for node in nodes]
         if not level:
             return
+        if count > _MAX_NODES:
+            break
+        level = [node for one in level for node in _inside(one)]
     raise Refused(f"{name}: it {_TOO_MUCH}")
 
 
-def _holds(node: Any) -> bool:
-    return isinstance(node, (dict, list))
+def _inside(node: Any) -> Iterable[Any]:
+    if is_object(node):
+        return node.values()
+    return node if is_array(node) else ()
 
 
 def _line(text: str, number: int) -> str:
