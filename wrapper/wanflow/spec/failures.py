@@ -38,6 +38,10 @@ class NotProved(SpecFailure):
     exit_code: ClassVar[int] = 5
 
 
+class Undecided(NotProved):
+    """Two schemas are neither known to mean the same nor known to differ."""
+
+
 class OverlayFault(SpecFailure):
     """An overlay is invalid, or no longer applies."""
 

@@ -9,9 +9,9 @@ from attrs import field, frozen
 
 from wanflow.spec.call import JSON_MEDIA, SCHEMAS, Call
 from wanflow.spec.document import SERVER_MODELS
-from wanflow.spec.failures import NotProved
 from wanflow.spec.likeness import key_of
 from wanflow.spec.places import requests_of
+from wanflow.spec.prove import require_proved
 from wanflow.spec.responses import Comparison, Told
 from wanflow.spec.servers import url_of
 from wanflow.spec.yaml_text import same
@@ -43,8 +43,7 @@ def prove_inventory(
         node: Json | None = document["paths"].get(key[0], {}).get(key[1])
         if node is not None:
             failed += Counted(document, node, group, comparison).broken()
-    if failed:
-        raise NotProved("\n".join(failed))
+    require_proved(failed)
 
 
 def _operations(document: Json, grouped: dict[tuple[str, str], list[Call]]) -> Iterator[str]:

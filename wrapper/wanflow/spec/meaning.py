@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _CANONICAL = jsonschema_rs.canonical
+Containment = _CANONICAL.Containment
 CYCLE = "x-wanflow-cycle"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -58,11 +59,16 @@ class Meaning:
 
     def covers(self, other: Meaning) -> bool:
         """Tell whether it is proved that every value of the other is in this one too."""
+        return self.containment(other) == Containment.YES
+
+    def containment(self, other: Meaning) -> Containment:
+        """Tell whether every value of the other is in this one: yes, no, or not decided."""
         if key_of(self.schema) == key_of(other.schema):
-            return True
-        if self.recursive or other.recursive:
-            return False
-        return self.canonical.covers(other.canonical) == _CANONICAL.Containment.YES
+            return Containment.YES
+        try:
+            return self.canonical.covers(other.canonical)
+        except (NotProved, _CANONICAL.CanonicalizationError):
+            return Containment.UNKNOWN
 
     def disjoint(self, other: Meaning) -> bool:
         """Tell whether it is proved that no value is in both."""
@@ -76,7 +82,10 @@ class Meaning:
 
     def possible(self) -> bool:
         """Tell whether it isn't proved that nothing is in the set."""
-        return self.recursive or self.canonical.satisfiability() != _CANONICAL.Satisfiability.NO
+        try:
+            return self.canonical.satisfiability() != _CANONICAL.Satisfiability.NO
+        except NotProved:
+            return True
 
     def lacks(self, other: Meaning) -> Any:
         """Find a value of the other that isn't in this one; None where none is found."""
@@ -104,8 +113,9 @@ class Meaning:
 
 
 def any_of(meanings: Iterable[Meaning]) -> Meaning:
-    """Unite sets."""
-    return Meaning({"anyOf": [meaning.schema for meaning in meanings]})
+    """Unite sets, each but once."""
+    distinct = {key_of(meaning.schema): meaning.schema for meaning in meanings}
+    return Meaning({"anyOf": list(distinct.values())})
 
 
 def meaning(document: Json, schema: Json) -> Meaning:

@@ -1,17 +1,23 @@
-"""Prove that the merged requests take exactly what their sources take, and tell them apart."""
+"""Prove that the merged requests take exactly what their sources take, and tell them apart.
+
+The whole follows from laws of which each is about one variant, so that the proof grows with the
+number of models: a variant takes what its source takes of the models that it names, which no other
+source names; and the merged request is the variants and nothing else. So two variants share no
+body, and together they take what the sources take.
+"""
 
 from __future__ import annotations
 
 import json
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from wanflow.spec.call import JSON_MEDIA, Call
 from wanflow.spec.document import is_array, is_object
-from wanflow.spec.failures import NotProved
-from wanflow.spec.meaning import Meaning, any_of, meaning
+from wanflow.spec.failures import NotProved, Undecided
+from wanflow.spec.likeness import ANNOTATIONS, key_of
+from wanflow.spec.meaning import Containment, Meaning, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +25,13 @@ if TYPE_CHECKING:
     from wanflow.spec.document import Json
 
 _SHOWN = 40
+_UNION = frozenset({"oneOf", "anyOf", "discriminator"})
+
+
+class Open(str):
+    """A line on what is neither proved nor refuted."""
+
+    __slots__ = ()
 
 
 @frozen
@@ -45,8 +58,12 @@ class Submission:
     @property
     def mapping(self) -> dict[str, str]:
         """Which variant each model has."""
-        mapping: dict[str, str] = self.schema["discriminator"]["mapping"]
+        mapping: dict[str, str] = self.schema.get("discriminator", {}).get("mapping", {})
         return mapping
+
+    def variant(self, reference: str) -> Meaning:
+        """Say what a variant takes."""
+        return meaning(self.document, {"$ref": reference})
 
 
 def prove_requests(document: Json, calls: Iterable[Call]) -> None:
@@ -56,9 +73,19 @@ def prove_requests(document: Json, calls: Iterable[Call]) -> None:
         NotProved: lists each law that doesn't hold, with a body that shows it.
     """
     submissions = _submissions(document, calls)
-    failed = [line for submission in submissions for line in _broken(submission)]
+    require_proved(line for submission in submissions for line in _broken(submission))
+
+
+def require_proved(lines: Iterable[str]) -> None:
+    """Go on only when there is no law that doesn't hold.
+
+    Raises:
+        NotProved: lists those that don't, the refuted ones first; Undecided where none is refuted.
+    """
+    failed = sorted(lines, key=lambda line: isinstance(line, Open))
     if failed:
-        raise NotProved("\n".join(failed))
+        kind = Undecided if isinstance(failed[0], Open) else NotProved
+        raise kind("\n".join(failed))
 
 
 def _submissions(document: Json, calls: Iterable[Call]) -> list[Submission]:
@@ -74,51 +101,117 @@ def _broken(submission: Submission) -> Iterator[str]:
     if not submission.there:
         yield f"{name} is lost"
         return
-    sources = {call.label: source_meaning(call) for call in submission.calls}
-    merged = meaning(submission.document, submission.schema)
-    yield from unequal(merged, any_of(sources.values()), f"{name}: merged", "the sources together")
-    yield from _projections(submission, name)
-    variants = {
-        reference: meaning(submission.document, {"$ref": reference})
-        for reference in submission.mapping.values()
-    }
-    for (one, first), (other, second) in combinations(variants.items(), 2):
-        if not first.disjoint(second):
-            body = show(first.shares(second))
-            yield f"{name}: {one} and {other} aren't known to be disjoint; both take {body}"
-
-
-def _projections(submission: Submission, name: str) -> Iterator[str]:
+    yield from _models(submission, name)
     for call in submission.calls:
-        for model in call.models:
-            reference = submission.mapping.get(model)
-            if reference is None:
-                yield f"{name}: the model {model} of {call.source.name} has no variant"
-                continue
-            variant = _of_model(meaning(submission.document, {"$ref": reference}), model)
-            source = _of_model(source_meaning(call), model)
-            yield from unequal(variant, source, f"{name}: the variant of {model}", call.source.name)
+        yield from _variant(submission, call, name)
+    yield from _union(submission, name)
 
 
-def source_meaning(call: Call) -> Meaning:
-    """Say what a source's request takes of the models that it names."""
+def _models(submission: Submission, name: str) -> Iterator[str]:
+    """Say which model isn't of one source alone."""
+    named = [model for call in submission.calls for model in call.models]
+    for model in sorted({model for model in named if named.count(model) > 1}):
+        yield f"{name}: the model {model} is of several sources"
+    for model in sorted(submission.mapping.keys() - set(named)):
+        yield f"{name}: the model {model} is of no source"
+
+
+def _variant(submission: Submission, call: Call, name: str) -> Iterator[str]:
+    """Say how the variant of a source's models differs from the source."""
+    references = {model: submission.mapping.get(model) for model in call.models}
+    for model, reference in references.items():
+        if reference is None:
+            yield f"{name}: the model {model} of {call.source.name} has no variant"
+    for reference in sorted({one for one in references.values() if one}):
+        theirs = [model for model, one in references.items() if one == reference]
+        variant, source = closed(submission.variant(reference)), source_meaning(call, theirs)
+        whose = f"{name}: the variant of {', '.join(theirs)} ({reference})"
+        yield from unequal(variant, source, whose, call.source.name)
+
+
+def _union(submission: Submission, name: str) -> Iterator[str]:
+    """Say how the merged request isn't the variants, each once, and nothing beside them."""
+    schema = submission.schema
+    for key in sorted(schema.keys() - _UNION - ANNOTATIONS):
+        yield f"{name}: `{key}` stands beside the variants"
+    left = {one: submission.variant(one) for one in set(submission.mapping.values())}
+    for word in ("oneOf", "anyOf"):
+        for index, member in enumerate(schema.get(word, ())):
+            found = _alike(member, meaning(submission.document, member), left)
+            if found is None:
+                yield f"{name}: {word}/{index} is no variant of a model, or one that is there twice"
+            else:
+                del left[found]
+    for reference in sorted(left):
+        yield f"{name}: {reference} is no part of the merged request"
+
+
+def _alike(member: Json, whole: Meaning, variants: dict[str, Meaning]) -> str | None:
+    """Find the variant that a member of the union is: by its name, its words or a proof."""
+    if member.get("$ref") in variants and len(member) == 1:
+        return str(member["$ref"])
+    words = key_of(whole.schema)
+    by_words = (ref for ref, other in variants.items() if key_of(other.schema) == words)
+    by_proof = (ref for ref, other in variants.items() if not list(unequal(whole, other, "", "")))
+    return next(by_words, None) or next(by_proof, None)
+
+
+def source_meaning(call: Call, models: Iterable[str] | None = None) -> Meaning:
+    """Say what a source's request takes of models, by default of all that it names."""
     assert call.request is not None
     own = meaning(call.source.document, call.request)
-    models = {"required": ["model"], "properties": {"model": {"enum": list(call.models)}}}
-    return Meaning({"allOf": [own.schema, {"type": "object", **models}]})
+    wanted = list(call.models if models is None else models)
+    if _is_plain(own.schema):
+        return Meaning(_closed(own.schema, wanted))
+    only = {"required": ["model"], "properties": {"model": {"enum": wanted}}}
+    return Meaning({"allOf": [own.schema, {"type": "object", **only}]})
 
 
-def _of_model(whole: Meaning, model: str) -> Meaning:
-    only = {"required": ["model"], "properties": {"model": {"const": model}}}
-    return Meaning({"allOf": [whole.schema, {"type": "object", **only}]})
+def closed(variant: Meaning) -> Meaning:
+    """Write a variant that requires one of some models as a source's meaning is written."""
+    schema = variant.schema
+    if not _is_plain(schema) or "model" not in schema.get("required", ()):
+        return variant
+    rule = schema["properties"]["model"]
+    listed = [rule["const"]] if "const" in rule else rule.get("enum")
+    return variant if listed is None else Meaning(_closed(schema, listed))
+
+
+def _is_plain(schema: Any) -> bool:
+    """Tell whether what a schema says of `model` is its rule for that property, and no more."""
+    return (
+        is_object(schema)
+        and schema.get("type") == "object"
+        and is_object(schema.get("properties"))
+        and is_object(schema["properties"].get("model"))
+    )
+
+
+def _closed(schema: Json, models: list[Any]) -> Json:
+    """Bind an object's schema to models: its rule for `model` becomes those that it takes."""
+    rule = Meaning(schema["properties"]["model"])
+    taken = [model for model in models if rule.admits(model)]
+    required = list(dict.fromkeys([*schema.get("required", ()), "model"]))
+    properties = {**schema["properties"], "model": {"enum": taken}}
+    return {**schema, "required": required, "properties": properties}
 
 
 def unequal(one: Meaning, other: Meaning, one_name: str, other_name: str) -> Iterator[str]:
-    """Say how two sets differ, or aren't known not to; nothing where they are proved equal."""
-    if not one.covers(other):
-        yield f"{one_name} refuses what {other_name} takes: {show(one.lacks(other))}"
-    if not other.covers(one):
-        yield f"{one_name} takes what {other_name} refuses: {show(other.lacks(one))}"
+    """Say how two sets differ, or that it isn't decided; nothing where they are proved equal."""
+    yield from _beyond(other, one, f"{one_name} refuses what {other_name} takes")
+    yield from _beyond(one, other, f"{one_name} takes what {other_name} refuses")
+
+
+def _beyond(one: Meaning, other: Meaning, claim: str) -> Iterator[str]:
+    """Show what of the first set isn't in the other; nothing where it is proved to hold none."""
+    contained = other.containment(one)
+    if contained == Containment.YES:
+        return
+    body = other.lacks(one)
+    if body is not None or contained == Containment.NO:
+        yield f"{claim}: {show(body)}"
+    else:
+        yield Open(f"it could not be decided whether {claim}")
 
 
 def show(body: Any) -> str:
