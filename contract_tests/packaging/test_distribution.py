@@ -22,6 +22,7 @@ from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from wanflow.spec.catalog import packaged_catalog
 
@@ -48,9 +49,10 @@ def closure(first: Iterable[Requirement]) -> dict[str, Distribution]:
     rest = list(first)
     while rest:
         requirement = rest.pop()
-        if requirement.name in found:
+        name = canonicalize_name(requirement.name)
+        if name in found:
             continue
-        found[requirement.name] = here = distribution(requirement.name)
+        found[name] = here = distribution(name)
         for extra in ("", *requirement.extras):
             rest.extend(wanted(here.requires or (), extra))
     return found
@@ -77,7 +79,8 @@ class Installed:
         for dependency in dependencies:
             tops = {file.parts[0] for file in dependency.files or ()}
             for top in tops - {"..", "__pycache__"}:
-                (self.site / top).symlink_to(Path(str(dependency.locate_file(top))))
+                if not (self.site / top).exists():  # two may share one, as `ruamel`
+                    (self.site / top).symlink_to(Path(str(dependency.locate_file(top))))
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """Start one of the environment's commands outside the repository."""

@@ -486,3 +486,15 @@ def test_the_report_lists_what_was_decided(built):
     lines = [line for line in built.report.splitlines() if line.startswith("- ")]
     assert len(lines) == len(set(lines)) > 5
     assert any("“Task type”" in line and "wan2.6-image-to-video" in line for line in lines)
+
+
+def test_one_models_deprecation_is_not_the_others():
+    """Of several models on one path, only the one whose operation is deprecated says so."""
+    old, new = document(request("a")), document(request("b"))
+    old["paths"][VIDEOS]["post"].update({"deprecated": True, "x-sunset": "2030-01-01"})
+    made = merged(old=old, new=new)
+    assert "deprecated" not in post(made)
+    assert schemas(made)["ARequest"]["deprecated"] is True
+    assert schemas(made)["ARequest"]["x-sunset"] == "2030-01-01"
+    assert "deprecated" not in schemas(made)["BRequest"]
+    assert post(merged(old=old))["deprecated"] is True

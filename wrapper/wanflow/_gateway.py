@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import sys
 from functools import cache
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from wanflow._core.effects import Request
-from wanflow.errors import InvalidRequest
+from wanflow.errors import ConfigurationError, InvalidRequest
+from wanflow.spec.document import PROJECT_VARIABLE, project_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     from wanflow.spec.catalog import Catalog, Model
 
+_PACKAGE = "wanflow_client"
 IDEMPOTENCY_HEADER = "idempotency-key"
 
 
@@ -62,6 +68,35 @@ def request_fields(request: object) -> dict[str, Any]:
     return fields
 
 
+def generated(module: str) -> ModuleType:
+    """Import a module of the generated package: of the user's project, or the installed one.
+
+    Raises:
+        ConfigurationError: the other package was imported before.
+    """
+    own = project_client()
+    if own is not None:
+        _load(own)
+    return import_module(f"{_PACKAGE}.{module}")
+
+
+def _load(folder: Path) -> None:
+    present = sys.modules.get(_PACKAGE)
+    if present is not None and Path(str(present.__file__)).parent != folder:
+        raise ConfigurationError(
+            f"{_PACKAGE} of {Path(str(present.__file__)).parent} was imported before that of "
+            f"{PROJECT_VARIABLE}; import it from wanflow.models, or set PYTHONPATH={folder.parent}"
+        )
+    if present is None:
+        found = spec_from_file_location(
+            _PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert found is not None
+        assert found.loader is not None
+        sys.modules[_PACKAGE] = module = module_from_spec(found)
+        found.loader.exec_module(module)
+
+
 def _request(kwargs: dict[str, Any], headers: dict[str, str]) -> Request:
     return Request(
         method=kwargs["method"].upper(),
@@ -82,7 +117,7 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
 @cache
 def _builder(operation_id: str) -> Callable[..., dict[str, Any]]:
     """Find the generated module of an operation, however the generator spelt its name."""
-    api = import_module("wanflow_client.api")
+    api = generated("api")
     for module in pkgutil.walk_packages(api.__path__, f"{api.__name__}."):
         if _folded(module.name.rpartition(".")[2]) == _folded(operation_id):
             build: Callable[..., dict[str, Any]] = import_module(module.name)._get_kwargs  # noqa: SLF001

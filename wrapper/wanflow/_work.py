@@ -111,7 +111,7 @@ class Work:
             headers=dict(request.headers),
             body=order.body,
             content=request.content or b"",
-            advice=order.advice,
+            advice=(*order.advice, *order.deprecated),
         )
 
     def submit(self, order: Order) -> Flow[Snapshot]:
@@ -268,7 +268,8 @@ class Work:
     ) -> Flow[Snapshot]:
         """Upload what is local, and submit, recorded."""
         ready = yield from uploading.upload(order, self._settings.uploader, self.catalog)
-        _warn(ready.advice)
+        _warn(ready.advice, RequestWarning)
+        _warn(["; ".join(ready.deprecated)] if ready.deprecated else [], DeprecationWarning)
         flow = self._submission(ready)
         return (yield from self.recording.submission(ready, flow, folder=folder, hold=hold))
 
@@ -276,9 +277,9 @@ class Work:
         return submission.submit(order, retry_for=self._settings.retry_for, budget=self._budget)
 
 
-def _warn(advice: Sequence[str]) -> None:
-    for line in advice:
-        warnings.warn(line, RequestWarning, stacklevel=_callers_level())
+def _warn(lines: Sequence[str], category: type[Warning]) -> None:
+    for line in lines:
+        warnings.warn(line, category, stacklevel=_callers_level())
 
 
 def _callers_level() -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
+
+from wanflow._gateway import generated
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
-    return getattr(import_module("wanflow_client.models"), name)
+    return getattr(generated("models"), name)
 
 
 def __dir__() -> list[str]:
-    names: list[str] = import_module("wanflow_client.models").__all__
+    names: list[str] = generated("models").__all__
     return sorted(names)

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from wanflow._core.local_files import linked
+from wanflow.spec.deprecation import deprecations
 from wanflow.spec.document import is_object
 from wanflow.spec.keywords import AUDIO_FILE, EFFECTIVE_WHEN, IMAGE_FILE, RESTS_ON
 from wanflow.spec.public_url import why_not_public
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 def advice(model: Model, body: Mapping[str, Any]) -> list[str]:
     """List what of a request will have no effect, or names a file that the API can't fetch."""
     return [*_of_object(model, body, model.schema, body, ""), *_of_links(model, body)]
+
+
+def deprecated(model: Model, body: Mapping[str, Any]) -> list[str]:
+    """List what of a request the documents are going to remove: model, parameters and values."""
+    told = [] if model.deprecation is None else [model.deprecation.of(f"the model {model.name}")]
+    return [*told, *deprecations(model.schema, body)]
 
 
 def unknown_fields(model: Model, body: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import field, frozen
 
 from wanflow import _gateway
-from wanflow._core.advice import advice, unknown_fields
+from wanflow._core.advice import advice, deprecated, unknown_fields
 from wanflow._core.discriminate import find_model
 from wanflow._core.local_files import LocalFile, local_files, with_links
 from wanflow._core.validate import check_request
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Order:
     """A submission, ready to be sent once its local files, if it has any, are uploaded.
 
-    `advice` lists what of it will have no effect; `checked` whether files are to be checked, too;
-    `resubmit_uncertain` whether it may be sent again where it may have been accepted.
+    `advice` lists what of it will have no effect, `deprecated` what the documents will remove;
+    `checked` whether files are to be checked, too; `resubmit_uncertain` whether it may be sent
+    again where it may have been accepted.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Order:
     idempotency_key: str
     uploads: tuple[LocalFile, ...] = ()
     advice: tuple[str, ...] = ()
+    deprecated: tuple[str, ...] = ()
     checked: bool = True
     resubmit_uncertain: bool = False
 
@@ -88,6 +90,7 @@ def place_order(rules: Rules, wish: Wish) -> Order:
         idempotency_key=wish.idempotency_key,
         uploads=files,
         advice=(*unknown, *advice(model, body)) if terms.validate else (),
+        deprecated=tuple(deprecated(model, body)),
         checked=terms.validate,
         resubmit_uncertain=terms.resubmit_uncertain,
     )

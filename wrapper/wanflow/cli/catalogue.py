@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wanflow._core.discriminate import find_model
+from wanflow.cli.generation import shown_name
 from wanflow.cli.options import json_option
 from wanflow.cli.parameters import parameters_of
-from wanflow.cli.prose import one_line
+from wanflow.cli.prose import one_line, struck
 from wanflow.cli.words import Words
 from wanflow.spec.catalog import packaged_catalog
+from wanflow.spec.deprecation import deprecation_of
 
 if TYPE_CHECKING:
+    from wanflow.cli.parameters import Parameter
     from wanflow.spec.catalog import Catalog, Model
 
 
@@ -54,6 +57,7 @@ def _facts(model: Model) -> dict[str, Any]:
         "kind": model.kind,
         "path": model.path,
         "summary": model.summary,
+        "deprecated": None if model.deprecation is None else model.deprecation.of(model.name),
         "required": list(model.required),
         "parameters": model.parameters,
         "example": model.example,
@@ -61,36 +65,50 @@ def _facts(model: Model) -> dict[str, Any]:
 
 
 def _table(models: list[Model]) -> None:
-    width = max(len(one_line(model.name)) for model in models)
+    width = max(len(click.unstyle(shown_name(model))) for model in models)
     for model in models:
-        names = [name if name in model.required else f"[{name}]" for name in model.parameters]
-        head = f"{one_line(model.name):<{width}}  {model.kind}  "
-        click.echo(_hung(head, one_line(" ".join(names))))
+        name = shown_name(model)
+        space = " " * (width - len(click.unstyle(name)))
+        head = f"{name}{space}  {model.kind}  "
+        click.echo(_hung(head, " ".join(_shown_parameter(model, one) for one in model.parameters)))
     click.echo("\nWhat is in brackets may be left out; wanflow models MODEL tells more.", err=True)
+
+
+def _shown_parameter(model: Model, name: str) -> str:
+    shown = one_line(name if name in model.required else f"[{name}]")
+    return shown if deprecation_of(model.parameters[name]) is None else struck(shown)
 
 
 def _hung(head: str, words: str) -> str:
     """Break a line between words where a terminal ends, for a person; a pipe gets it whole."""
     if not sys.stdout.isatty():
         return head + words
-    width = max(get_terminal_size().columns, len(head) + _NARROWEST)
+    indent = " " * len(click.unstyle(head))
+    width = max(get_terminal_size().columns, len(indent) + _NARROWEST) + len(head) - len(indent)
     return fill(
         words,
         width,
         initial_indent=head,
-        subsequent_indent=" " * len(head),
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
 
 
+def _shown(parameter: Parameter) -> str:
+    shown = one_line(f"{parameter.name}  {parameter.metavar}")
+    return struck(shown) if parameter.deprecated else shown
+
+
 def _details(catalog: Catalog, model: Model) -> None:
     formatter = click.HelpFormatter(max_width=100)
-    formatter.write_text(one_line(f"{model.name} ({model.kind}): {model.summary}"))
+    formatter.write_text(f"{shown_name(model)} ({model.kind}): {one_line(model.summary)}")
+    if model.deprecation is not None:
+        formatter.write_text(one_line(model.deprecation.of("This model")))
     with formatter.section("Parameters"):
         formatter.write_dl(
             [
-                (one_line(f"{parameter.name}  {parameter.metavar}"), parameter.help)
+                (_shown(parameter), parameter.help)
                 for parameter in parameters_of(catalog.document, model)
             ]
         )

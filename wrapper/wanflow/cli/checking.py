@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wanflow._core.advice import advice
+from wanflow._core.advice import advice, deprecated
 from wanflow._core.discriminate import find_model
 from wanflow._core.local_files import local_files, with_links
 from wanflow._core.media_rules import violations_of_file
@@ -56,7 +56,7 @@ def _judged(body: dict[str, Any]) -> tuple[str, list[str]]:
     for file in files:
         found += _of_file(file)
     refuse(model.name, found)
-    return model.name, list(advice(model, linked))
+    return model.name, [*advice(model, linked), *deprecated(model, linked)]
 
 
 def _of_file(file: LocalFile) -> Iterator[Violation]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
+from wanflow.cli.prose import struck
 from wanflow.cli.values import types_of
 from wanflow.cli.words import Words
 from wanflow.spec.document import Json, is_object
@@ -62,10 +63,19 @@ class Form:
         return body
 
 
+class _Struck(click.Option):
+    """An option of a deprecated parameter."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Strike its names through."""
+        record = super().get_help_record(ctx)
+        return None if record is None else (struck(record[0]), record[1])
+
+
 def _option(key: str, flag: str, parameter: Parameter) -> click.Option:
     boolean = types_of(parameter.schema) == {"boolean"}
     optional: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if boolean else {}
-    return click.Option(
+    return (_Struck if parameter.deprecated else click.Option)(
         [flag, key],
         type=Words(parameter.read, lambda: parameter.choices),
         multiple=parameter.is_array,

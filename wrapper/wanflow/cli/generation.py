@@ -19,7 +19,7 @@ from wanflow.cli.form import Form
 from wanflow.cli.options import connection_options, out_option, timeout_option
 from wanflow.cli.parameters import parameters_of
 from wanflow.cli.preview import preview
-from wanflow.cli.prose import first_sentence, one_line
+from wanflow.cli.prose import first_sentence, one_line, struck
 from wanflow.cli.record import Record, record_options
 from wanflow.cli.report import Situation
 from wanflow.cli.stray import stray_option
@@ -98,7 +98,8 @@ class ModelGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of models."""
-        rows = [(one_line(m.name), first_sentence(m.summary)) for m in self.catalog.models.values()]
+        models = self.catalog.models.values()
+        rows = [(shown_name(model), first_sentence(model.summary)) for model in models]
         with formatter.section("Models"):
             formatter.write_dl(rows)
 
@@ -130,7 +131,7 @@ class ModelCommand(click.Command):
             model.name,
             callback=self._do,
             params=[*self._form.options, *shared],
-            help=one_line(model.summary),
+            help="\n\n".join([one_line(model.summary), *_deprecation(model)]),
             short_help=first_sentence(model.summary),
         )
 
@@ -149,6 +150,15 @@ class ModelCommand(click.Command):
             ctx.fail(f"The request is for the model {base['model']}, not for {self._model.name}")
         body = {**base, "model": self._model.name, **self._form.body(values)}
         self._work(Wish(body, options))
+
+
+def shown_name(model: Model) -> str:
+    """Write a model's name for a list, struck through where it is deprecated."""
+    return one_line(model.name) if model.deprecation is None else struck(one_line(model.name))
+
+
+def _deprecation(model: Model) -> list[str]:
+    return [] if model.deprecation is None else [one_line(model.deprecation.of("This model"))]
 
 
 def perform(wish: Wish, *, waits: bool) -> None:

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from wanflow.cli.prose import first_sentence, one_line
 from wanflow.cli.values import BRANCHES, allowed, as_word, read_value, types_of
+from wanflow.spec.deprecation import deprecated_values, deprecation_of
 from wanflow.spec.document import Json, is_array, is_object, resolve
 from wanflow.spec.keywords import PIXEL_SIZE
 
@@ -77,9 +78,19 @@ class Parameter:
         return word + _range(self.items)
 
     @property
+    def deprecated(self) -> bool:
+        """Whether it is going to be removed."""
+        return deprecation_of(self.schema) is not None
+
+    @property
     def help(self) -> str:
         """The first sentence of the description, and what the schema adds to it."""
         marks = [*_bounds(self.schema), *(["required"] if self.required else [])]
+        told = deprecation_of(self.schema)
+        if told is not None:
+            marks.append(one_line(told.of("it")))
+        for value, said in deprecated_values(self.schema):
+            marks.append(one_line(said.of(as_word(value))))
         if "default" in self.schema:
             marks.append(f"default: {one_line(as_word(self.schema['default']))}")
         sentence = first_sentence(str(self.schema.get("description", "")))

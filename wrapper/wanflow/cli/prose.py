@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+
+import click
 
 from wanflow._core.plain_text import one_line, printable
 
-__all__ = ["first_sentence", "one_line", "printable"]
+__all__ = ["first_sentence", "one_line", "printable", "struck"]
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _PROMINENT = re.compile(r"[`*]+")
+
+
+def struck(text: str) -> str:
+    """Strike through what is deprecated; where no terminal can, a word says so."""
+    if sys.stdout.isatty() and _strikes():
+        return click.style(text, strikethrough=True)
+    return f"{text} (deprecated)"
+
+
+def _strikes() -> bool:
+    return os.environ.get("TERM", "dumb") != "dumb" and "NO_COLOR" not in os.environ
 
 
 def first_sentence(description: str) -> str:

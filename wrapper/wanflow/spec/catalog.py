@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from wanflow.spec.deprecation import Deprecation, deprecation_of
 from wanflow.spec.document import DEFAULT_SERVER, SERVER_MODELS, Json, packaged, resolve
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Model:
     example: Json = field(repr=False)
     summary: str = field(repr=False, default="")
     servers: tuple[str, ...] = ()
+    deprecation: Deprecation | None = field(repr=False, default=None)
 
     @property
     def parameters(self) -> dict[str, Json]:
@@ -80,12 +82,17 @@ class Catalog:
     def task_query(self) -> Operation:
         """The operation that reads a task: the one that the links of the submissions name.
 
+        Without links, it is the only one that is read by an id in its path.
+
         Raises:
-            LookupError: no submission links to another operation.
+            LookupError: no submission links to another operation, and several or none might be it.
         """
         for operation in self.operations:
             for link in self._links_of(operation):
                 return next(o for o in self.operations if o.operation_id == link["operationId"])
+        reads = [one for one in self.operations if one.method == "get" and one.path[-1:] == "}"]
+        if len(reads) == 1:
+            return reads[0]
         raise LookupError("no operation of the document links to a task query")
 
     @property
@@ -123,6 +130,7 @@ class Catalog:
                 example=next((shown for shown in examples if shown.get("model") == name), Json()),
                 summary=str(schema.get("description", operation.node.get("summary", ""))),
                 servers=_servers_of(name, operation.node),
+                deprecation=deprecation_of(schema) or deprecation_of(operation.node),
             )
 
     def _kind_of(self, operation: Operation) -> str:

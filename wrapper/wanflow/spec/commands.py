@@ -80,6 +80,23 @@ def _project(context: click.Context) -> Project:
     return find_project(context.obj)
 
 
+@spec.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--server", metavar="URL", help="Where requests, and the key with them, are to go.")
+@_plainly
+def init(folder: Path, server: str | None) -> None:
+    """Begin a folder for documents of your own: specs/, generated/ and a workflow for CI.
+
+    Then import documents in it, regenerate, and export WANFLOW_PROJECT=FOLDER.
+    """
+    from wanflow.spec.new_project import begin
+
+    for name in begin(folder, server):
+        click.echo(f"wrote {name}")
+    if server is None:
+        click.echo("no server is chosen: specs/settings.yaml says how", err=True)
+
+
 @spec.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.pass_context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,8 @@ DEFAULT_SERVER = "x-wanflow-default-server"
 """At the top of a merged document: the server that a person chose (specs/settings.yaml)."""
 SERVER_MODELS = "x-wanflow-models"
 """On a server of an operation: the models that are offered there, and not at the others."""
+PROJECT_VARIABLE = "WANFLOW_PROJECT"
+"""Names a folder of the user's own documents, whose spec and client are used in a process."""
 
 Json = dict[str, Any]
 
@@ -31,6 +34,24 @@ class SpecMissing(Exception):
     """The installed package carries no spec, or one that can't be read."""
 
 
+def project_client() -> Path | None:
+    """Return the generated package of the user's own documents; None where none are chosen.
+
+    Raises:
+        SpecMissing: the environment names a folder that holds none.
+    """
+    named = os.environ.get(PROJECT_VARIABLE)
+    if not named:
+        return None
+    client = Path(named).expanduser().absolute() / "generated" / "wanflow_client"
+    if not (client / FILE_NAME).is_file():
+        raise SpecMissing(
+            f"{PROJECT_VARIABLE} is {named!r}, and {client / FILE_NAME} is missing; "
+            f"name a folder that `wanflow spec init` made, after `wanflow spec regenerate` in it"
+        )
+    return client
+
+
 def packaged_path() -> Path:
     """Return where the generated package keeps the merged document.
 
@@ -39,6 +60,9 @@ def packaged_path() -> Path:
     Raises:
         SpecMissing: the generated package is not installed beside this one.
     """
+    own = project_client()
+    if own is not None:
+        return own / FILE_NAME
     found = find_spec("wanflow_client")
     if found is None or not found.submodule_search_locations:
         raise SpecMissing("the package wanflow_client is missing; install wanflow again")
@@ -47,7 +71,7 @@ def packaged_path() -> Path:
 
 @cache
 def packaged() -> Json:
-    """Read the merged document that this installation was generated from.
+    """Read the merged document of the user's project, or of this installation.
 
     Raises:
         SpecMissing: the file is absent or isn't JSON.

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from wanflow.spec.call import JSON_MEDIA, SCHEMAS, Call, both
 from wanflow.spec.decisions import Decisions, Kind
+from wanflow.spec.deprecation import NOTES
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.likeness import key_of
 from wanflow.spec.naming import operation_id, request_name
@@ -185,8 +186,17 @@ class Operations:
         """Keep what else an operation may have (`deprecated`, `callbacks`) where all agree."""
         others: Json = {}
         for call in calls:
-            for key in call.node.keys() - _KNOWN:
+            for key in call.node.keys() - _KNOWN - _differing_notes(calls):
                 value = self.components.rewritten(call.source, call.node[key])
                 if key_of(others.setdefault(key, value)) != key_of(value):
                     raise Contradiction(f"{both(calls[0], call)} differ in `{key}`")
         return dict(sorted(others.items()))
+
+
+def _differing_notes(calls: list[Call]) -> set[str]:
+    """List what not all models' operations say of their removal; their requests say it then."""
+    return {
+        key
+        for key in NOTES
+        if len({key_of(call.node.get(key)) for call in calls}) > 1 and calls[0].models
+    }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wanflow.spec.call import SCHEMAS, Call, both, named_by
 from wanflow.spec.decisions import Decisions, Kind
+from wanflow.spec.deprecation import NOTES
 from wanflow.spec.document import Json, resolve
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.flatten import flat_request
@@ -75,4 +76,4 @@ def pinned(call: Call, decisions: Decisions, at: str) -> Json:
         whole["description"] = call.source.document["info"]["description"]
         text = "what its document's `info` says of the model"
         decisions.add(Kind.DERIVED, f"{at}/description", text, [call.source.name])
-    return whole
+    return {**whole, **{key: call.node[key] for key in NOTES if key in call.node}}

@@ -39,12 +39,13 @@ def read_settings(path: Path) -> Settings:
     server = data.get(_SERVER)
     if server is None:
         return Settings()
-    if not _is_url(str(server)):
+    if not is_url(str(server)):
         raise Refused(f"{FILE}: {_SERVER} must be a URL such as https://host/path, not {server!r}")
     return Settings(str(server).rstrip("/"))
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Tell whether a text is the URL of a server, without a user's name in it."""
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username

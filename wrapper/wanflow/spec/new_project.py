@@ -1,0 +1,92 @@
+"""Begin a folder of the user's own documents: sources, overlays, settings, generator and CI."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wanflow.spec.catalog import Catalog
+from wanflow.spec.components import named_in
+from wanflow.spec.document import Json, packaged
+from wanflow.spec.failures import Refused
+from wanflow.spec.lock import Entry, write_lock
+from wanflow.spec.project import Project, write_file
+from wanflow.spec.settings import is_url
+from wanflow.spec.yaml_text import write_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SETTINGS = """\
+# What people chose for this set of documents; no import changes it.
+# Requests, and the key with them, go to this server; a server that only a document names is never
+# used. Without it, `base_url=` or WANFLOW_BASE_URL must say where.
+"""
+TASK_QUERY = "task-management"
+"""The document that submissions rarely have in them: how a task is asked about."""
+
+
+def begin(folder: Path, server: str | None) -> list[str]:
+    """Make the files of a new project; return their names. Nothing is overwritten.
+
+    Raises:
+        Refused: there is a project already, or the server is no URL.
+    """
+    if server is not None and not is_url(server):
+        raise Refused(f"--server must be a URL such as https://host/path, not {server!r}")
+    project = Project(folder.absolute())
+    texts = dict(_texts(project, server))
+    there = sorted(project.shown(path) for path in texts if path.exists())
+    if there or (project.root / "specs").exists():
+        raise Refused(f"{folder} has {', '.join(there) or 'specs/'} already; nothing was written")
+    for path, text in texts.items():
+        write_file(path, text)
+    return sorted(project.shown(path) for path in texts)
+
+
+def _texts(project: Project, server: str | None) -> Iterator[tuple[Path, str]]:
+    query = write_yaml(task_query_document(packaged()))
+    digest = hashlib.sha256(query.encode()).hexdigest()
+    chosen = f"default-server: {server}\n" if server else "# default-server: https://host/path\n"
+    yield project.sources / f"{TASK_QUERY}.yaml", query
+    origin = f"made by wanflow {version('wanflow')}, not received"
+    yield project.lock, write_lock({TASK_QUERY: Entry(digest, origin)})
+    yield project.overlays / ".gitkeep", ""
+    yield project.root / "specs" / "settings.yaml", _SETTINGS + chosen
+    for name in ("config.yaml", "ruff.toml"):
+        yield project.generated / name, (_TEMPLATES / name).read_text("utf-8")
+    workflow = (_TEMPLATES / "specs.yml").read_text("utf-8")
+    path = project.root / ".github" / "workflows" / "specs.yml"
+    yield path, workflow.replace("@VERSION@", version("wanflow"))
+
+
+def task_query_document(document: Json) -> Json:
+    """Take the task query out of a merged document, with all that it refers to and no server."""
+    query = Catalog(document).task_query
+    node = {key: value for key, value in query.node.items() if key != "servers"}
+    used = {name for option in node.get("security", ()) for name in option}
+    components = document["components"]
+    schemes = components.get("securitySchemes", {})
+    return {
+        "openapi": document["openapi"],
+        "info": {"title": "Task query", "version": "1.0.0"},
+        "paths": {query.path: {query.method: node}},
+        "components": {
+            "schemas": _reached(components["schemas"], node),
+            "securitySchemes": {name: schemes[name] for name in sorted(used) if name in schemes},
+        },
+    }
+
+
+def _reached(schemas: Json, node: Any) -> Json:
+    found: set[str] = set()
+    waiting = named_in(node)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting |= named_in(schemas[name])
+    return {name: schemas[name] for name in sorted(found)}
