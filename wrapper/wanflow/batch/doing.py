@@ -10,8 +10,9 @@ from wanflow import errors
 from wanflow._core.effects import act, now
 from wanflow._files import prove
 from wanflow.batch.engine import engine_of
+from wanflow.batch.identity import alone, identify
 from wanflow.batch.line import Fault, Line
-from wanflow.batch.planning import plan
+from wanflow.batch.planning import named, plan
 from wanflow.batch.reading import Form, make_line
 from wanflow.batch.report import Report, keep, write_report
 from wanflow.batch.sheet import write_sheet
@@ -20,11 +21,12 @@ from wanflow.batch.terms import DEFAULT_IN_FLIGHT, Stop, Terms
 from wanflow.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from os import PathLike
     from typing import Any
 
     from wanflow._core.effects import Flow
+    from wanflow.batch.planning import Planned
     from wanflow.batch.steps import Work
 
 
@@ -35,17 +37,20 @@ def do_batch(
 
     Raises:
         InvalidBatch: a line is wrong; all that is wrong is listed, and nothing was sent.
-        ConfigurationError: there is no ledger, or the folder can't be written.
+        ConfigurationError: there is no ledger, the folder can't be written, or another process
+            does its batch under a ceiling.
         LedgerError: the ledger can't be read.
     """
     ledger = work.recording.recorder
     if not isinstance(ledger, Ledger):
         raise errors.ConfigurationError("a batch needs a ledger: Client(ledger=Ledger(path))")
     start = (yield from now()).ticks
-    jobs = yield from act(lambda: plan(work, ledger, _lines(work, given), terms.folder))
+    jobs = yield from act(lambda: plan(work, ledger, _lines(work, given)))
     yield from act(lambda: prove(terms.folder))
+    jobs = yield from act(lambda: named(jobs, _batch_of(terms.folder, ledger, jobs)))
     engine = engine_of(Steps(work, ledger, terms))
-    yield from engine.run(jobs)
+    with alone(terms.folder, wanted=terms.max_credits is not None):
+        yield from engine.run(jobs)
     report = Report(
         Path(terms.folder),
         tuple(sorted(engine.results.outcomes, key=lambda outcome: outcome.planned.line)),
@@ -54,6 +59,15 @@ def do_batch(
         engine.halted,
     )
     return (yield from act(lambda: keep(report, write_report, write_sheet)))
+
+
+def _batch_of(folder: Path, ledger: Ledger, jobs: Sequence[Planned]) -> bytes:
+    """Return the name of a folder's batch."""
+
+    def known(batch: bytes) -> int:
+        return len(ledger.attempts(job.name for job in named(jobs, batch) if job.key is None))
+
+    return identify(folder, ledger.folders, known)
 
 
 def make_terms(

@@ -6,7 +6,7 @@ from collections import Counter
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from wanflow._core.discriminate import ALL_THE_SAME
 from wanflow.batch.line import Fault, Line, invalid
@@ -15,7 +15,6 @@ from wanflow.ledger.encounter import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from wanflow._flows.order import Order
     from wanflow.ledger import Ledger
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Planned:
-    """A job of the batch: `name` is the same for the same job in every run."""
+    """A job of the batch: `name` is the same for the same job in every run, empty until `named`."""
 
     line: int
     name: str
@@ -41,33 +40,41 @@ class Checker(Protocol):
         ...
 
 
-def plan(
-    checker: Checker, ledger: Ledger, lines: Iterable[Line | Fault], folder: Path
-) -> list[Planned]:
+def plan(checker: Checker, ledger: Ledger, lines: Iterable[Line | Fault]) -> list[Planned]:
     """Check every line, and return the jobs, those of equal keys once.
-
-    A job without a key of the user's is named after its folder, its request and how many like it
-    come before: the same batch into the same folder is the same jobs.
 
     Raises:
         InvalidBatch: something is wrong with a line; all that is wrong is listed.
     """
     faults: list[Fault] = []
-    jobs: dict[str, Planned] = {}
-    twins: Counter[str] = Counter()
+    jobs: dict[str | int, Planned] = {}
     for line in lines:
-        found = line if isinstance(line, Fault) else _planned(checker, line, folder, twins)
+        found = line if isinstance(line, Fault) else _planned(checker, line)
         faults.extend(_faults(found, jobs, ledger))
         if isinstance(found, Planned):
-            jobs.setdefault(found.name, found)
+            jobs.setdefault(found.line if found.key is None else found.key, found)
     if faults:
         raise invalid(faults)
     return list(jobs.values())
 
 
-def _planned(
-    checker: Checker, line: Line, folder: Path, twins: Counter[str]
-) -> Planned | list[Fault]:
+def named(jobs: Iterable[Planned], batch: bytes) -> list[Planned]:
+    """Name the jobs that have no keys.
+
+    Each is named after its batch, its request and how many like it come before: the same lines in
+    the same batch are the same jobs.
+    """
+    twins: Counter[str] = Counter()
+
+    def name_of(job: Planned) -> str:
+        digest = sha256(batch + b"\n" + job.content).hexdigest()[:24]
+        twins[digest] += 1
+        return f"{digest}.{twins[digest]}"
+
+    return [evolve(job, name=name_of(job)) if job.key is None else job for job in jobs]
+
+
+def _planned(checker: Checker, line: Line) -> Planned | list[Fault]:
     said, order = list(line.faults), None
     try:
         order = checker.order(line.body, {})
@@ -77,16 +84,11 @@ def _planned(
         # A line is the request and nothing beside it.
         return [Fault(line.number, message.removesuffix(ALL_THE_SAME)) for message in said]
     content = order.request.content or b""
-    name = line.key
-    if name is None:
-        digest = sha256(f"{folder.absolute()}\n".encode() + content).hexdigest()[:24]
-        twins[digest] += 1
-        name = f"{digest}.{twins[digest]}"
-    return Planned(line.number, name, order.model, order.body, content, line.key)
+    return Planned(line.number, line.key or "", order.model, order.body, content, line.key)
 
 
 def _faults(
-    found: Planned | Fault | list[Fault], jobs: Mapping[str, Planned], ledger: Ledger
+    found: Planned | Fault | list[Fault], jobs: Mapping[str | int, Planned], ledger: Ledger
 ) -> Iterator[Fault]:
     match found:
         case Planned():
@@ -97,9 +99,9 @@ def _faults(
             yield from found
 
 
-def _clashes(job: Planned, jobs: Mapping[str, Planned], ledger: Ledger) -> Iterator[Fault]:
+def _clashes(job: Planned, jobs: Mapping[str | int, Planned], ledger: Ledger) -> Iterator[Fault]:
     """Find another request under the same key, in this batch or in the ledger."""
-    twin = jobs.get(job.name)
+    twin = None if job.key is None else jobs.get(job.key)
     if twin is not None and twin.content != job.content:
         yield Fault(job.line, f"key {job.key!r} is that of another request on line {twin.line}")
     if twin is None and job.key is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from wanflow._core.effects import act
 from wanflow.batch.item import End, Item, Outcome
 from wanflow.batch.prices import kind_of
@@ -31,7 +33,9 @@ def admit(
     def one(planned: Planned) -> tuple[str, Item | Outcome, Sequence[Job]]:
         kind, attempts = kind_of(catalog, planned.body), known.get(planned.name, ())
         resend, retries = terms.resubmit_uncertain, terms.retries
-        left = survey(ledger, planned, kind, attempts, retries=retries, resend=resend)
+        here = [_here(job, terms.folder) for job in attempts[-1:]]
+        latest = [*attempts[:-1], *here]
+        left = survey(ledger, planned, kind, latest, retries=retries, resend=resend)
         return kind, left, attempts
 
     return (yield from act(lambda: [one(planned) for planned in jobs]))
@@ -79,6 +83,16 @@ def _end_of(ledger: Ledger, job: Job, *, resend: bool) -> End | None:
 def new_key() -> str:
     """Draw an idempotency key."""
     return uuid.uuid4().hex
+
+
+def _here(job: Job, folder: Path) -> Job:
+    """Return a job with its files where they are: in the batch's folder, if that was moved."""
+    files = tuple(
+        evolve(file, path=moved) if _is_whole(moved, file.size) else file
+        for file in job.files
+        if (moved := folder.absolute() / file.path.name)
+    )
+    return evolve(job, files=files)
 
 
 def _is_whole(path: Path, size: int) -> bool:

@@ -90,6 +90,10 @@ class Ledger:
             found.setdefault(job.name or "", []).append(job)
         return found
 
+    def folders(self) -> list[Path]:
+        """List the folders that the files of named jobs were wanted in."""
+        return self._store.folders()
+
     def living(self, job: Job) -> bool:
         """Tell whether a living process, this one or another, is at a job."""
         return self._store.living(job)

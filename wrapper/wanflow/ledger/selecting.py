@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wanflow.ledger import rows
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _TAKEN_UP = "('intent', 'uncertain', 'accepted', 'completed')"
 _WANTED = "NOT (job.state = 'completed' AND job.folder IS NULL)"
 _SUBMITTED = "coalesce(job.created, job.accepted, job.intended)"
+_FOLDERS = """
+    SELECT text FROM place WHERE id IN (SELECT folder FROM job WHERE name IS NOT NULL)
+"""
 _NEVER = float("inf")
 # SQLite takes so many values in one statement, whatever it was built with.
 _AT_ONCE = 500
@@ -45,6 +49,12 @@ def named(connection: sqlite3.Connection, names: Sequence[str]) -> list[Job]:
         marks = ", ".join("?" * len(some))
         found += read(connection, f"WHERE job.name IN ({marks}) ORDER BY job.attempt", some)
     return found
+
+
+def folders(connection: sqlite3.Connection) -> list[Path]:
+    """Read the folders of named jobs."""
+    with closing(connection.execute(_FOLDERS)) as cursor:
+        return [Path(text) for (text,) in cursor.fetchall()]
 
 
 def read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:

@@ -199,6 +199,11 @@ class SqliteStore:
         with self._read() as connection:
             return selecting.named(connection, names)
 
+    def folders(self) -> list[Path]:
+        """Read the folders of named jobs."""
+        with self._read() as connection:
+            return selecting.folders(connection)
+
     def jobs(self, selection: Selection) -> list[Job]:
         """Read jobs."""
         with self._read() as connection:
