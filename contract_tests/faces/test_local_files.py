@@ -160,7 +160,7 @@ def sent_body(colour: Any, options: dict[str, Any], request: dict[str, Any]) -> 
 
     client = colour.client(
         api_key="k" * 20,
-        base_url="http://api.example",
+        base_url="https://api.example",
         transport=httpx.MockTransport(answer),
         **options,
     )
@@ -288,5 +288,5 @@ def test_a_misspelt_field_inside_a_parameter_is_a_warning(colour: Any) -> None:
     assert body[name] == {inner[:-1]: "x"}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        client = colour.client(api_key="k", base_url="http://api.example")
+        client = colour.client(api_key="k", base_url="https://api.example")
         client.preview(request, extra={name: {inner[:-1]: "x"}})

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # httpx leaves its generators to the collector when decoding breaks a body off; trio says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
 
+PNG = b"\x89PNG\r\n\x1a\n"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 
@@ -202,7 +203,8 @@ def test_no_cookie_is_kept_and_no_header_invented(colour: Any, tmp_path: Path) -
         head = ("Set-Cookie: session=1; Path=/", "Content-Type: application/json")
         answer = b'{"id": "%s", "status": "completed", "results": ["%s"]}'
         raw = answer % (ID.encode(), done["results"][0].encode())
-        server._acts["GET"].append(says(http(200, raw, *head)))
+        said = says(http(200, raw, *head))
+        server._acts["GET"] += [said, said, says(http(200, PNG, "Set-Cookie: file=1; Path=/"))]
         client = quick(colour, server)
         for _ in range(2):
             result = colour.do(client.task(ID).wait, 5)

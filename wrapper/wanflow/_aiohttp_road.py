@@ -40,7 +40,7 @@ class AiohttpRoad:
     """Exchanges over one aiohttp session, which belongs to the event loop that it was made in."""
 
     def __init__(self, line: Route, *, decoded: bool) -> None:
-        context = httpx.create_ssl_context(verify=line.verify)
+        context = httpx.create_ssl_context(verify=line.verify, trust_env=False)
         context.set_alpn_protocols(["http/1.1"])
         connector = WatchedConnector(
             # The lane counts what is under way, so that nothing here can run out.

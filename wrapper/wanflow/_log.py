@@ -1,10 +1,14 @@
-"""The log: one line an event, whatever texts of the API's are in it."""
+"""The log, one line an event, whatever texts of the API's are in it; and warnings."""
 
 from __future__ import annotations
 
+import inspect
 import logging
+import warnings
 
 from wanflow._core.plain_text import one_line
+
+_LIBRARY = __name__.partition(".")[0]
 
 log = logging.getLogger("wanflow")
 """Where the library says what it bears and what it does again."""
@@ -19,3 +23,11 @@ class _OneLine(logging.Filter):
 
 
 log.addFilter(_OneLine())
+
+
+def warn(text: str, category: type[Warning]) -> None:
+    """Warn, and blame the first line of the stack that is outside this library."""
+    frame, level = inspect.currentframe(), 0
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == _LIBRARY:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level + 1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.request import getproxies
 
 import anyio
 import httpx
@@ -28,7 +27,7 @@ class SyncRoad:
     """Exchanges of a sync client, over httpx."""
 
     def __init__(self, line: Route) -> None:
-        self._http = httpx.Client(**_transport.options(line))
+        self._http = httpx.Client(**_transport.options(line, httpx.HTTPTransport))
         self._watched = watch(self._http)
 
     def sending(self, send: Send) -> Sending:
@@ -91,7 +90,7 @@ class HttpxRoad:
     """Exchanges over httpx."""
 
     def __init__(self, line: Route) -> None:
-        self._http = httpx.AsyncClient(**_transport.options(line))
+        self._http = httpx.AsyncClient(**_transport.options(line, httpx.AsyncHTTPTransport))
         self._watched = watch(self._http)
 
     def sending(self, send: Send) -> Sending:
@@ -139,7 +138,7 @@ def road_of(line: Route, *, decoded: bool) -> Road:
         line: how hosts are reached.
         decoded: whether answers that come compressed are wanted as they were before.
     """
-    plain = line.transport is None and line.proxy is None and not getproxies()
+    plain = line.transport is None and line.proxy is None and not line.mounts
     if plain and asyncio_loop() is not None:
         try:
             faster: Any = import_module("wanflow._aiohttp_road")

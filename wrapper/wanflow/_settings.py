@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
@@ -12,6 +12,9 @@ from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping
+
+    Mounts: TypeAlias = Mapping[str, str | None]
 
 KEY_VARIABLE = "WANFLOW_API_KEY"
 URL_VARIABLE = "WANFLOW_BASE_URL"
@@ -74,6 +77,8 @@ class Route:
     transport: Any = None
     proxy: str | None = field(default=None, repr=False)
     verify: ssl.SSLContext | bool = True
+    mounts: Mounts = field(factory=dict[str, "str | None"], repr=False)
+    """Which proxy of the environment is for which URLs, as patterns of httpx's."""
 
 
 @frozen

@@ -42,21 +42,26 @@ def timeouts(seconds: float, settings: Settings) -> httpx.Timeout:
     )
 
 
-def options(line: Route) -> dict[str, Any]:
-    """Return the arguments for an httpx client: no key in its headers, no redirect, no cookie."""
+def options(line: Route, kind: type[Any]) -> dict[str, Any]:
+    """Return the arguments for an httpx client: no key in its headers, no redirect, no cookie.
+
+    Nothing is read from the environment any more; `kind` makes the transports to its proxies.
+    """
     limits = httpx.Limits(
         max_connections=line.connections,
         max_keepalive_connections=line.connections,
         keepalive_expiry=KEEPALIVE,
     )
+    shared = {"limits": limits, "verify": line.verify, "trust_env": False}
+    mounts = line.mounts.items()
     return {
+        **shared,
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
         "follow_redirects": False,
         "headers": HEADERS,
-        "limits": limits,
+        "mounts": {where: proxy and kind(proxy=proxy, **shared) for where, proxy in mounts},
         "proxy": line.proxy,
         "transport": line.transport,
-        "verify": line.verify,
     }
 
 

@@ -5,9 +5,7 @@ Both colours hold one of these and a driver, and their methods only bring the tw
 
 from __future__ import annotations
 
-import inspect
 import uuid
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ from wanflow._core.preview import Preview
 from wanflow._flows import crowd, downloading, submission, uploading, waiting, whole
 from wanflow._flows.order import Terms, Wish, place_order
 from wanflow._flows.recording import Recording
+from wanflow._log import warn
 from wanflow.errors import ConfigurationError, RequestWarning
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from wanflow.spec.catalog import Catalog
     from wanflow.spec.rules import Rules
 
-_LIBRARY = __name__.partition(".")[0]
 _DEFAULT_TERMS = Terms()
 # Looks under way at once in one wait for many; more would not make a loopback server faster.
 _CROWD = 16
@@ -279,12 +277,4 @@ class Work:
 
 def _warn(lines: Sequence[str], category: type[Warning]) -> None:
     for line in lines:
-        warnings.warn(line, category, stacklevel=_callers_level())
-
-
-def _callers_level() -> int:
-    """Return how far up the stack from `_warn` the first line outside this library is."""
-    frame, level = inspect.currentframe(), 0
-    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == _LIBRARY:
-        frame, level = frame.f_back, level + 1
-    return level
+        warn(line, category)

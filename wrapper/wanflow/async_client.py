@@ -11,6 +11,7 @@ from wanflow._core.arguments import checked_id
 from wanflow._crowd import failure_of, heard, known, members, seen_by, stretch_of
 from wanflow._drive import AsyncDriver
 from wanflow._flows.order import Terms
+from wanflow._precautions import take_precautions
 from wanflow._settings import (
     DEFAULT_CONNECTIONS,
     DEFAULT_RATE,
@@ -168,7 +169,8 @@ class AsyncClient(ClientView):
         ledger: a `wanflow.Ledger` that keeps a record of all that this client does.
 
     Raises:
-        ConfigurationError: the key or the URL is missing or malformed, or a number out of range.
+        ConfigurationError: the key or the URL is missing or malformed, a number out of range, or
+            a proxy or certificate that the environment names can't be used.
     """
 
     def __init__(
@@ -187,14 +189,16 @@ class AsyncClient(ClientView):
         uploader: Uploader = None,
     ) -> None:
         line = Route(connections, transport, proxy, verify)
-        settings = make_settings(
-            api_key,
-            base_url,
-            timeout=timeout,
-            retry_for=retry_for,
-            rate=rate,
-            line=line,
-            uploader=uploader,
+        settings = take_precautions(
+            make_settings(
+                api_key,
+                base_url,
+                timeout=timeout,
+                retry_for=retry_for,
+                rate=rate,
+                line=line,
+                uploader=uploader,
+            )
         )
         super().__init__(settings, Work(settings, ledger))
         self._driver = AsyncDriver(settings)

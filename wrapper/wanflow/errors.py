@@ -71,6 +71,10 @@ class RequestWarning(UserWarning):
     """The request is allowed, and part of it will not do what it seems to."""
 
 
+class InsecureURLWarning(UserWarning):
+    """The API key goes over plain http to another machine."""
+
+
 class UnknownModel(InvalidRequest):
     """The model is in none of the documents."""
 
