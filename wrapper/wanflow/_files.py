@@ -186,16 +186,19 @@ class PartFile:
         with contextlib.suppress(OSError):
             self._flush()
             self._write_notes()
-        with contextlib.suppress(OSError):
-            if self._file is not None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the part file, where nothing else has; what is on the disk stays."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
                 self._file.close()
 
     def discard(self) -> None:
         """Close and remove the part file; nothing of this download stays."""
         if self._file is None:
             return
-        with contextlib.suppress(OSError):
-            self._file.close()
+        self.close()
         for path in (self._path, self._notes):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)

@@ -77,6 +77,10 @@ class Part(Protocol):
         """Close, and remove the part. It blocks."""
         ...
 
+    def close(self) -> None:
+        """Close the part file, where nothing else has; what is on the disk stays."""
+        ...
+
 
 class Storage(Protocol):
     """Where files are saved. Everything but `part_file` blocks."""

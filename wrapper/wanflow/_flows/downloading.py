@@ -139,11 +139,13 @@ def _save(parcel: Parcel, index: int, kept: Kept[T]) -> Flow[tuple[Path, T]]:
         yield from _fill(parcel, index, part)
         return (yield from act(keep))
     except GeneratorExit:
-        raise
+        raise  # nothing more can be asked for
     except BaseException as error:
         lost = isinstance(error, errors.LinkExpired) or part.have > parcel.limit
         yield from act(part.discard if lost else part.leave)
         raise
+    finally:
+        part.close()
 
 
 def _fill(parcel: Parcel, index: int, part: Part) -> Flow[None]:

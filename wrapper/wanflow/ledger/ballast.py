@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attrs import define, field
+
+from wanflow._regular import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,15 +31,17 @@ class Ballast:
         Raises:
             OSError: there is no room for it, or it may not be written.
         """
-        if self.path.exists() and self.path.stat().st_size >= self.size:
-            return
+        with suppress(FileNotFoundError):
+            if self.path.lstat().st_size >= self.size:
+                return
         try:
-            with self.path.open("wb") as file:
+            with os.fdopen(opened(self.path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
                 file.write(bytes(self.size))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
             raise
 
     def drop(self) -> bool:

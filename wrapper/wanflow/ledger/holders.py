@@ -6,6 +6,7 @@ the clock jumps. The ledger's file is on this machine, so its kernel can tell.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import uuid
@@ -16,68 +17,76 @@ from attrs import define, field
 if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
+    from typing import BinaryIO
 
     from wanflow.ledger.commits import Write
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(number: int) -> bool:
+    def _lock(file: BinaryIO) -> bool:
         try:
-            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True
 else:
-    import fcntl
+    from wanflow._regular import lock as _lock
 
-    def _lock(number: int) -> bool:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 @define
 class Liveness:
-    """One ledger's own lock, and a look at those of others; `token` names it."""
+    """One ledger's own lock, and a look at those of others; `token` names it.
+
+    The lock is of the process that took it: a process that is forked off has no part in it.
+    """
 
     ledger: Path
     token: str = field(factory=lambda: uuid.uuid4().hex)
-    _number: int | None = field(default=None, repr=False)
+    _locked: BinaryIO | None = field(default=None, repr=False)
 
     def begin(self) -> None:
         """Take the lock.
 
         Raises:
-            OSError: its file can't be made.
+            OSError: its file can't be made, or locked.
         """
-        if self._number is None:
-            self._number = os.open(self._file(self.token), os.O_RDWR | os.O_CREAT, 0o600)
-            _lock(self._number)
+        if self._locked is not None:
+            return
+        path = self._file(self.token)
+        file = open(path, "ab", 0, opener=_for_its_owner)  # noqa: PTH123, SIM115 - Path has no opener
+        try:
+            if not _lock(file):
+                reason = "files can't be locked there; keep it on another disk"
+                raise OSError(errno.ENOLCK, reason)
+            self._locked = file
+        finally:
+            if self._locked is not file:
+                file.close()
 
     def end(self) -> None:
         """Give the lock up, and remove its file."""
-        if self._number is not None:
-            os.close(self._number)
-            self._number = None
+        if self._locked is not None:
+            self._locked.close()
+            self._locked = None
             self._file(self.token).unlink(missing_ok=True)
 
     def alive(self, token: str) -> bool:
         """Tell whether the holder of a token still has its lock."""
         if token == self.token:
-            return self._number is not None
+            return self._locked is not None
         try:
             number = os.open(self._file(token), os.O_RDWR)
         except FileNotFoundError:
             return False
         except OSError:
             return True
-        try:
-            return not _lock(number)
-        finally:
-            os.close(number)
+        with os.fdopen(number, "r+b", buffering=0) as file:
+            return not _lock(file)
 
     def bury(self, token: str) -> None:
         """Remove the file of a dead holder."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field, frozen
 
-from wanflow.errors import LedgerError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -64,9 +62,10 @@ class Notes:
             before = self._steps.get(which, ())
             self._steps[which] = _joined(before, step)
             if self._timer is None:
-                self._timer = Timer(_LATEST, self._flush_by_itself)
-                self._timer.daemon = True
-                self._timer.start()
+                timer = Timer(_LATEST, self._flush_by_itself)
+                timer.daemon = True
+                timer.start()
+                self._timer = timer
 
     def take(self, which: Which) -> Steps:
         """Return what is noted of one job, which is the caller's to write now."""
@@ -97,7 +96,7 @@ class Notes:
         self._timer = None
         try:
             self.flush()
-        except LedgerError as error:
+        except Exception as error:  # nobody waits for this thread
             _log.warning("the ledger could not be brought up to date: %s", error)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from wanflow._core.recorder import File
 from wanflow.ledger.job import Holder, Job, State
@@ -32,16 +34,45 @@ _PLAIN = (
 )
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _PLACE = "(SELECT id FROM place WHERE text = ?)"
+# How a folder is written whose name is no text; no absolute path begins so.
+_AS_URI = "file:"
 
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def _readable(value: object) -> str | None:
+    """Write what people read, whatever is in it."""
+    return None if value is None else str(value).encode("utf-8", "replace").decode()
+
+
 def _json(value: object) -> str | None:
     if value is None:
         return None
-    return _JSON.encode(value)
+    text = _JSON.encode(value)
+    # JSON has words for half a surrogate pair, which no text of SQLite's can hold.
+    return text if _is_text(text) else json.dumps(value)
+
+
+def place_of(value: object) -> str:
+    """Write a server, or a folder of whatever name."""
+    text = str(value)
+    return text if _is_text(text) else Path(text).as_uri()
+
+
+def _folder(text: str) -> Path:
+    if not text.startswith(_AS_URI):
+        return Path(text)
+    return Path(os.fsdecode(unquote_to_bytes(urlsplit(text).path)))
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _same(value: Any) -> Any:
@@ -51,8 +82,9 @@ def _same(value: Any) -> Any:
 # By the name of a field of Job: its column, what is put there, and how the value is written.
 _COLUMNS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     **{name: (name, "?", _same) for name in _PLAIN},
-    "server": ("server", _PLACE, _text),
-    "folder": ("folder", _PLACE, _text),
+    **{name: (name, "?", _readable) for name in ("status", "code", "reason")},
+    "server": ("server", _PLACE, place_of),
+    "folder": ("folder", _PLACE, lambda folder: None if folder is None else place_of(folder)),
     "task_id": ("task", "?", _text),
     "state": ("state", "?", _text),
     "abridged": ("abridged", "?", int),
@@ -113,7 +145,7 @@ def condition(which: Which) -> tuple[str, list[object]]:
         case ByTask(None, task_id):
             return "job.task = ?", [task_id]
         case ByTask(server, task_id):
-            return f"job.task = ? AND job.server = {_PLACE}", [task_id, server]
+            return f"job.task = ? AND job.server = {_PLACE}", [task_id, place_of(server)]
 
 
 def among(states: Iterable[State] | None) -> tuple[str, list[str]]:
@@ -126,7 +158,7 @@ def among(states: Iterable[State] | None) -> tuple[str, list[str]]:
 
 def job_of(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
     """Read a job out of a row of SELECT, and its files."""
-    folder = None if row["folder_text"] is None else Path(row["folder_text"])
+    folder = None if row["folder_text"] is None else _folder(row["folder_text"])
     holder = None if row["token"] is None else Holder(row["token"], row["process"])
     return Job(
         id=row["id"],

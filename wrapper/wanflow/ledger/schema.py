@@ -80,15 +80,15 @@ def prepare(
             f"a ledger needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}"
         )
     # In one transaction: between two reads, another process may make the ledger.
-    connection.execute("BEGIN")
     try:
+        connection.execute("BEGIN")
         version = _version(connection, path, migrations)
     finally:
         _undo(connection)
     if version == len(migrations):
         return
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         # Another process may have done it in the meantime.
         for script in migrations[_version(connection, path, migrations) :]:
             for statement in script.split(";"):

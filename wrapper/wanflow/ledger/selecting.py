@@ -35,7 +35,7 @@ def select(connection: sqlite3.Connection, selection: Selection) -> list[Job]:
         where = f"{where} AND job.state IN {_TAKEN_UP} AND ({_WANTED} OR {_SUBMITTED} > ?)"
         values.append(_NEVER if selection.unsaved_since is None else selection.unsaved_since)
     if selection.server is not None:
-        where, values = f"{where} AND server.text = ?", [*values, selection.server]
+        where, values = f"{where} AND server.text = ?", [*values, rows.place_of(selection.server)]
     order = "DESC" if selection.newest_first else "ASC"
     limit = -1 if selection.limit is None else selection.limit
     return read(connection, f"{where} ORDER BY job.id {order} LIMIT ?", [*values, limit])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager, suppress
-from threading import Lock
+from pathlib import Path
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, TypeVar
 
 from wanflow._core.effects import Ended
@@ -17,15 +18,14 @@ from wanflow.ledger.holders import Liveness, add_holder, remove_holder
 from wanflow.ledger.job import State
 from wanflow.ledger.notes import Notes, Step
 from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
-from wanflow.ledger.troubles import is_full, told
+from wanflow.ledger.troubles import is_full, is_of_the_file, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
-    from pathlib import Path
     from typing import Any
 
     from wanflow._core.recorder import File
-    from wanflow.ledger.commits import Write
+    from wanflow.ledger.commits import Added, Write
     from wanflow.ledger.job import Job
     from wanflow.ledger.notes import Steps
     from wanflow.ledger.store import Changes, Which
@@ -37,7 +37,8 @@ class SqliteStore:
     """Keeps jobs in the file at `path`, which is made, readable to its owner alone, if need be."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        # SQLite puts its files beside the real one, and so does everybody who shares it.
+        path = self._path = Path(os.path.realpath(path))
         self._process = os.getpid()
         self._reading = Lock()
         self._holding = Lock()
@@ -47,13 +48,17 @@ class SqliteStore:
         with told(path):
             opening.make(path)
             self._connection = self._connect()
-            self._reader = opening.connect(path)
+            try:
+                self._reader = opening.connect(path)
+            except BaseException:
+                self._connection.close()
+                raise
+        self._identity = opening.Identity(path)
         self._commits = Commits(self._connection, self._ballast)
         self._notes = Notes(self._flush_told)
         self._places: set[str] = set()
-        # What was noted and is being written by `together`, which one thread is in at a time.
-        self._sharing = Lock()
-        self._lent: list[tuple[Which, Steps]] = []
+        # What was noted and is being written by a thread that is inside `together`.
+        self._lent: dict[int, list[tuple[Which, Steps]]] = {}
 
     def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended]:
         """Call functions that use this store, all that they write in one durable commit.
@@ -64,16 +69,24 @@ class SqliteStore:
             with self._told():
                 # What follows must wait for no other thread that writes.
                 self._hold()
-                with self._sharing:
-                    ends = self._commits.together(functions)
-                    lent, self._lent = self._lent, []
+                ends = self._together(functions)
         except LedgerError as error:
             return [Ended(error=error) for _ in functions]
         if ends is None:
-            self._places.clear()
-            for which, steps in reversed(lent):
-                self._notes.give_back(which, steps)
             ends = [_ended(function) for function in functions]
+        return ends
+
+    def _together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended] | None:
+        lent = self._lent[get_ident()] = list[tuple["Which", "Steps"]]()
+        ends = None
+        try:
+            ends = self._commits.together(functions)
+        finally:
+            self._lent.pop(get_ident(), None)
+            if ends is None:
+                self._places.clear()
+                for which, steps in reversed(lent):
+                    self._notes.give_back(which, steps)
         return ends
 
     def _connect(self) -> sqlite3.Connection:
@@ -88,6 +101,7 @@ class SqliteStore:
     def add(self, job: Changes) -> Job | None:
         """Keep a new job, durably; return the one in its way where its key or name is taken."""
         with self._told():
+            self._identity.check()
             self._ballast.restore()
             holder = self._hold()
             values = {**job, "held": holder}
@@ -146,8 +160,7 @@ class SqliteStore:
             except BaseException:
                 self._give_back(which, noted)
                 raise
-            if noted and self._commits.shared:
-                self._lent.append((which, noted))
+            self._lend(which, noted)
             return done
 
     def note(self, which: Which, changes: Changes, *, only: frozenset[State] | None = None) -> None:
@@ -159,6 +172,7 @@ class SqliteStore:
         if job.holder is not None and self._liveness.alive(job.holder.token):
             return False
         with self._told():
+            self._identity.check()
             self._ballast.restore()
             self._flush()
             values = {"state": state, "held": self._hold()}
@@ -258,18 +272,30 @@ class SqliteStore:
     def _keep_places(self, changes: Changes) -> None:
         """Have the texts in the file that many jobs share, before the first job that has them."""
         for name in ("server", "folder"):
-            text = str(changes[name]) if changes.get(name) is not None else None
+            text = rows.place_of(changes[name]) if changes.get(name) is not None else None
             if text is not None and text not in self._places:
                 self._commits.now(_add_place(text))
                 self._places.add(text)
 
     def _flush(self) -> None:
         """Write what is noted."""
-        for which, steps in self._notes.take_all().items():
-            self._commits.later(_changing(which, steps))
-            if self._commits.shared:
-                self._lent.append((which, steps))
-        self._commits.flush()
+        noted = self._notes.take_all()
+        written: list[tuple[Which, Steps, Added | None]] = []
+        try:
+            for which, steps in noted.items():
+                written.append((which, steps, self._commits.later(_changing(which, steps))))
+                self._lend(which, steps)
+            self._commits.flush()
+        finally:
+            for which, steps, added in written:
+                if added is not None and added.error is not None and is_of_the_file(added.error):
+                    self._notes.give_back(which, steps)
+
+    def _lend(self, which: Which, steps: Steps) -> None:
+        """Keep what was noted and is written by `together`, for the case that it is undone."""
+        lent = self._lent.get(get_ident())
+        if lent is not None and steps:
+            lent.append((which, steps))
 
     def _flush_told(self) -> None:
         with told(self._path):

@@ -21,11 +21,33 @@ _REASONS = {
     sqlite3.SQLITE_BUSY: "another process has kept it locked for too long",
     sqlite3.SQLITE_IOERR: "the disk refuses to read or write it",
 }
+# What SQLite says of a statement, or of a value in it.
+_OF_AN_ENTRY = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_MISUSE,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_TOOBIG,
+    }
+)
+_NO_CODE = -1
 
 
 def is_full(error: BaseException) -> bool:
     """Tell whether an error of SQLite means that there is no room, be it for its shared memory."""
     return _code(error) == sqlite3.SQLITE_FULL
+
+
+def is_of_the_file(error: BaseException) -> bool:
+    """Tell whether an error is of the file or its disk, and not of what was to be written."""
+    if not isinstance(error, sqlite3.Error):
+        return False
+    code = _code(error)
+    if code == _NO_CODE:
+        return isinstance(error, sqlite3.OperationalError)
+    return code not in _OF_AN_ENTRY
 
 
 @contextmanager
@@ -39,6 +61,9 @@ def told(path: Path) -> Generator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise LedgerError(f"ledger {path}: {reason}", path=str(path)) from error
+    except (UnicodeError, OverflowError) as error:
+        reason = f"it can't hold what was to be written: {type(error).__name__}"
+        raise LedgerError(f"ledger {path}: {reason}", path=str(path)) from error
 
 
 def _code(error: BaseException) -> int:
@@ -46,4 +71,4 @@ def _code(error: BaseException) -> int:
     code = getattr(error, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_IOERR_SHMSIZE:
         return sqlite3.SQLITE_FULL
-    return code & 0xFF if isinstance(code, int) else -1
+    return code & 0xFF if isinstance(code, int) else _NO_CODE
