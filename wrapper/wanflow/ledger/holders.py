@@ -58,7 +58,7 @@ class Liveness:
         if self._locked is not None:
             return
         path = self._file(self.token)
-        file = open(path, "ab", 0, opener=_for_its_owner)  # noqa: PTH123, SIM115 - Path has no opener
+        file = open(path, "ab", 0, opener=_for_its_owner)  # noqa: SIM115 - Path has no opener
         try:
             if not _lock(file):
                 reason = "files can't be locked there; keep it on another disk"
