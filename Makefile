@@ -1,5 +1,9 @@
 # `make` alone lists the targets. Each one sets up .venv by itself, and running it twice changes nothing.
 PY := .venv/bin/python
+# What is given as a value stays one: make doesn't expand it, and recipes have it by environment alone.
+GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export $(GIVEN)
 .DEFAULT_GOAL := help
 .PHONY: help set-up demo test check lint mypy pyright imports specs generate regenerate drift contract mutants clean-seeds crash mock bench build lock clean
 
@@ -43,25 +47,27 @@ regenerate: set-up ## after a document was added or changed: specs, generate, an
 drift: set-up ## fail when a committed output is not what would be generated
 	@$(PY) -m wanflow.spec drift
 
-# The keys go by environment: a command line is seen by every process, and by CI's log.
+# The suite reads them under names of its own, so that no other program's BASE_URL is ever tested.
+contract: export WANFLOW_CONTRACT_BASE_URL := $(BASE_URL)
 contract: export WANFLOW_CONTRACT_API_KEY := $(API_KEY)
 contract: export WANFLOW_CONTRACT_API_KEY2 := $(API_KEY2)
+contract: export WANFLOW_CONTRACT_SPEND_LIMIT := $(SPEND_LIMIT)
+contract: export WANFLOW_CONTRACT_SEED := $(SEED)
 contract: set-up ## contract laws: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
-	@$(PY) -m pytest contract_tests/laws --contract-report contract-report \
-	    $(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(SPEND_LIMIT),--spend-limit '$(SPEND_LIMIT)') \
-	    $(if $(SEED),--seed '$(SEED)') $(ARGS)
+	@$(PY) .ci/with-args $(PY) -m pytest contract_tests/laws --contract-report contract-report
 
 mutants: set-up ## the laws against each of some 300 faults; writes contract_tests/mutants.md
-	@$(PY) -m contract_tests.mutants --seeds $(or $(SEEDS),10) --plain 4 --jobs $(or $(JOBS),2) $(ARGS)
+	@$(PY) .ci/with-args $(PY) -m contract_tests.mutants --plain 4 \
+	    --seeds "$${SEEDS:-10}" --jobs "$${JOBS:-2}"
 
 clean-seeds: set-up ## twenty seeds of the laws on the mock as it is; writes contract_tests/clean.md
-	@$(PY) -m contract_tests.mutants.clean --seeds $(or $(SEEDS),20) $(ARGS)
+	@$(PY) .ci/with-args $(PY) -m contract_tests.mutants.clean --seeds "$${SEEDS:-20}"
 
 crash: set-up ## kill -9 at every point and 200 times at random, resume, and hold the books
-	@WANFLOW_CRASH_ROUNDS=$(or $(ROUNDS),200) $(PY) -m pytest contract_tests/crash
+	@WANFLOW_CRASH_ROUNDS="$${ROUNDS:-200}" $(PY) -m pytest contract_tests/crash
 
 mock: set-up ## serve the mock; ARGS="--port 8080" and the like are passed on
-	@.venv/bin/wanflow mock $(ARGS)
+	@$(PY) .ci/with-args .venv/bin/wanflow mock
 
 bench: set-up ## measure what benchmarks/ measures
 	@$(PY) -m benchmarks
@@ -71,7 +77,7 @@ build: set-up ## sdist and wheel, into dist/
 
 lock: set-up ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	@.venv/bin/uv pip compile pyproject.toml --extra dev --output-file requirements.lock --quiet \
-	    --universal --generate-hashes --custom-compile-command "make lock" $(UPGRADE)
+	    --universal --generate-hashes --custom-compile-command "make lock" $${UPGRADE:+--upgrade}
 
 clean: ## remove .venv, caches and build output; out/ holds what was paid for, and stays
 	@rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

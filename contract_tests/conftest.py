@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -27,13 +27,23 @@ LAWS = Path(__file__).parent / "laws"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the contract suite."""
     group = parser.getgroup("contract", "the contract suite (contract_tests/laws)")
-    key, key2 = (os.environ.get(f"WANFLOW_CONTRACT_API_KEY{n}") or None for n in ("", "2"))
-    add = group.addoption
-    add("--base-url", help="the server to test; the bundled mock by default")
-    add("--api-key", default=key, help="its key; better given by WANFLOW_CONTRACT_API_KEY")
-    add("--api-key2", default=key2, help="the key of another account, for who may see what")
-    add("--spend-limit", type=float, help="credits that may be spent; needed but for a mock")
-    add("--seed", type=int, help="what chance begins with; the same seed, the same requests")
+
+    def add(name: str, **more: Any) -> None:
+        group.addoption(name, **more)
+
+    def add_given(name: str, **more: Any) -> None:
+        variable = f"WANFLOW_CONTRACT_{name.strip('-').replace('-', '_').upper()}"
+        default = os.environ.get(variable, "").strip() or None
+        help_ = f"{more.pop('help')}; else by {variable}"
+        add(name, default=default, help=help_, **more)
+
+    add_given("--base-url", help="the server to test; the bundled mock by default")
+    add_given("--api-key", help="its key")
+    add_given("--api-key2", help="the key of another account, for who may see what")
+    add_given(
+        "--spend-limit", type=_credits, help="credits that may be spent; needed but for a mock"
+    )
+    add_given("--seed", type=int, help="what chance begins with; the same seed, the same requests")
     add("--rate", type=float, default=0, help="requests a second at most; 5 but for a mock")
     add("--dry-run", action="store_true", help="send to the mock, list what would be sent")
     add("--known-idempotent", action="store_true", help="the server honours idempotency keys")
@@ -41,6 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--callback-port", type=int, help="where callbacks come in on this machine")
     add("--contract-report", help="folder to write report.html and junit.xml into")
     add("--no-replay", action="store_true", help="don't repeat what failed to see if it does again")
+
+
+def _credits(text: str) -> float:
+    limit = float(text)
+    if not 0 <= limit < float("inf"):
+        raise ValueError
+    return limit
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,27 +96,163 @@ class TestMakefile:
         assert sorted(phony[1].split()) == sorted(rules)
 
 
-class TestContractTarget:
-    """`make contract` hands its variables on."""
+HOSTILE = (
+    "'; touch pwned; '",
+    '"; touch pwned; "',
+    "$(shell touch pwned)",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "${HOME}$$x$y",
+    "a # b",
+    "a;b|c&d>e<f*?[g]~",
+    "\\ \\n %s %",
+    "line\nbreak",
+    "-x",
+)
+GIVEN = (
+    *("BASE_URL", "API_KEY", "API_KEY2", "SPEND_LIMIT", "SEED"),
+    *("SEEDS", "JOBS", "ROUNDS", "ARGS", "UPGRADE", "PYTHON"),
+)
+# What each target hands on, in the environment of what it runs.
+TARGETS = {
+    "contract": GIVEN,
+    "mutants": ("SEEDS", "JOBS", "ARGS"),
+    "clean-seeds": ("SEEDS", "ARGS"),
+    "crash": ("ROUNDS", "WANFLOW_CRASH_ROUNDS"),
+    "mock": ("ARGS",),
+}
+by_way = pytest.mark.parametrize("way", ["command line", "environment"])
+by_value = pytest.mark.parametrize("value", HOSTILE)
 
-    def test_variables_reach_pytest(self, checkout: Path) -> None:
-        """BASE_URL, SPEND_LIMIT and SEED become options, quoted."""
-        told = ["BASE_URL=http://h:1/a b", "SPEND_LIMIT=40", "SEED=7"]
-        last = make(checkout, "--dry-run", "contract", *told)
-        for option in ("--base-url 'http://h:1/a b'", "--spend-limit '40'", "--seed '7'"):
-            assert option in last
 
-    def test_keys_are_not_on_a_command_line(self, checkout: Path) -> None:
-        """The keys are on no command line, where every process could read them."""
-        told = ["API_KEY=sk-first", "API_KEY2=sk-second"]
-        assert "sk-" not in make(checkout, "--dry-run", "contract", *told)
+class TestValues:
+    """What `make` is given is a value: it is neither expanded, nor run, nor changed."""
 
-    def test_keys_reach_pytest_by_environment(self, checkout: Path) -> None:
-        """The keys are in the environment of what `make contract` runs."""
-        names = ["WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"]
-        told = ["API_KEY=sk-first", "API_KEY2=sk-second", f"PY=printenv {' '.join(names)} #"]
-        printed = make(checkout, "-o", "set-up", "contract", *told)
-        assert printed.split() == ["sk-first", "sk-second"]
+    @by_way
+    @by_value
+    @pytest.mark.parametrize("target", TARGETS)
+    def test_it_arrives_as_it_was_given(
+        self, checkout: Path, tmp_path: Path, target: str, value: str, way: str
+    ) -> None:
+        """Quotes, dollars and whatever else a shell or make would read are letters."""
+        if way == "command line" and "\n" in value:
+            pytest.skip("make takes no line break on its command line")
+        names = [name for name in GIVEN if name in TARGETS[target]]
+        seen = self.seen(checkout, tmp_path, target, dict.fromkeys(names, value), way)
+        asked = [name for name in TARGETS[target] if name in seen]
+        assert {name: seen[name] for name in TARGETS[target]} == dict.fromkeys(asked, value)
+        assert not (tmp_path / "pwned").exists()
+        assert not (checkout / "pwned").exists()
+
+    @by_way
+    def test_the_suite_has_them_by_its_own_names(
+        self, checkout: Path, tmp_path: Path, way: str
+    ) -> None:
+        """BASE_URL of another program never aims the suite, which reads WANFLOW_CONTRACT_…"""
+        names = ("BASE_URL", "API_KEY", "API_KEY2", "SPEND_LIMIT", "SEED")
+        given = {name: f"$(shell touch pwned)$'{name}'" for name in names}
+        seen = self.seen(checkout, tmp_path, "contract", given, way)
+        for name in names:
+            assert seen[f"WANFLOW_CONTRACT_{name}"] == given[name]
+
+    def test_what_is_not_given_is_empty(self, checkout: Path, tmp_path: Path) -> None:
+        """Then the bundled mock is tested, with a seed of chance's own."""
+        seen = self.seen(checkout, tmp_path, "contract", {}, "environment")
+        assert {seen[f"WANFLOW_CONTRACT_{name}"] for name in ("BASE_URL", "API_KEY")} == {""}
+
+    def test_no_value_is_on_a_command_line(self, checkout: Path) -> None:
+        """Every process could read it there."""
+        told = [f"{name}=sk-secret" for name in GIVEN]
+        for target in TARGETS:
+            assert "sk-secret" not in make(checkout, "--dry-run", target, *told)
+
+    def test_arguments_are_words(self, checkout: Path) -> None:
+        """ARGS is cut at blanks, quotes hold a word together, and no shell reads it."""
+        words = ["-k", "a and b", "$HOME", ";", "*"]
+        command = [sys.executable, ".ci/with-args", sys.executable, "-c", SHOW]
+        text = "-k 'a and b' $HOME ';' *"
+        done = subprocess.run(
+            command,
+            cwd=checkout,
+            env={**os.environ, "ARGS": text},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert json.loads(done.stdout) == words
+
+    def test_arguments_that_are_no_words_get_a_sentence(self, checkout: Path) -> None:
+        """A quote without an end is told, and nothing is run."""
+        command = [sys.executable, ".ci/with-args", sys.executable, "-c", "print('run')"]
+        environment = {**os.environ, "ARGS": "'a"}
+        done = subprocess.run(
+            command, cwd=checkout, env=environment, check=False, capture_output=True, text=True
+        )
+        assert done.returncode != 0
+        assert done.stdout == ""
+        assert "ARGS can't be read" in done.stderr
+
+    @staticmethod
+    def seen(
+        checkout: Path, folder: Path, target: str, given: dict[str, str], way: str
+    ) -> dict[str, str]:
+        """Run a target with a Python that writes down its environment, and return that."""
+        spy = folder / "spy"
+        spy.write_text(f"#!{sys.executable}\n{WRITE.format(str(folder / 'seen.json'))}")
+        spy.chmod(0o700)
+        clean = {name: text for name, text in os.environ.items() if name not in GIVEN}
+        command = ["make", "-f", checkout / "Makefile", "-o", "set-up", target, f"PY={spy}"]
+        by_words = way == "command line"
+        if by_words:
+            command += [f"{name}={text}" for name, text in given.items()]
+        subprocess.run(
+            command,
+            cwd=folder,
+            env=clean if by_words else {**clean, **given},
+            check=True,
+            capture_output=True,
+        )
+        seen: dict[str, str] = json.loads((folder / "seen.json").read_text())
+        return seen
+
+
+SHOW = "import json, sys; print(json.dumps(sys.argv[1:]))"
+WRITE = """
+import json, os
+with open({!r}, "w") as file:
+    json.dump(dict(os.environ), file)
+"""
+
+
+class TestSuite:
+    """The suite reads what it is aimed at from the environment."""
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [("SEED", "x"), ("SPEND_LIMIT", "much"), ("SPEND_LIMIT", "nan"), ("SPEND_LIMIT", "-1")],
+    )
+    def test_what_is_no_number_is_refused(self, checkout: Path, variable: str, value: str) -> None:
+        """It says which option is wrong, and tests nothing."""
+        done = self.pytest(checkout, variable, value)
+        assert done.returncode == 4
+        assert f"--{variable.lower().replace('_', '-')}" in done.stderr
+
+    def test_an_address_is_aimed_at(self, checkout: Path) -> None:
+        """The address of the environment is that of the option, without blanks around it."""
+        done = self.pytest(checkout, "BASE_URL", " http://127.0.0.1:9/x'y \n")
+        assert "a key is needed" in done.stdout + done.stderr
+
+    @staticmethod
+    def pytest(checkout: Path, variable: str, value: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        return subprocess.run(
+            [*command, "contract_tests/laws/test_auth.py"],
+            cwd=checkout,
+            env={**os.environ, f"WANFLOW_CONTRACT_{variable}": value},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
 
 
 class TestCI:
