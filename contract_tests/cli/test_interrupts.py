@@ -93,18 +93,40 @@ def test_a_program_gets_an_event(process: Callable[..., subprocess.Popen[str]]) 
 def test_a_submission_may_have_been_charged(
     process: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    """Where the request has left and no answer came, it says that it may have been charged."""
+    """The first Ctrl-C waits for the response; the second says that it may have been charged."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
         running = process("run", VIDEO, "--prompt", "A cat", "--base-url", url)
         connection, _ = listener.accept()
         with connection:
             head = connection.recv(65536).decode()
+            running.send_signal(signal.SIGINT)
+            assert running.stderr is not None
+            assert "Interrupt again" in running.stderr.readline()
             _, err = interrupted(running)
     assert head.startswith("POST ")
     key = next(line for line in head.splitlines() if line.lower().startswith("idempotency-key:"))
     assert "may have been accepted and charged" in err
     assert key.split()[1] in err
+
+
+def test_an_interrupt_waits_for_the_response_to_what_was_sent(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """The id that comes after Ctrl-C is printed, with the command that takes the task up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
+        running = process("run", VIDEO, "--prompt", "A cat", "--base-url", url)
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            running.send_signal(signal.SIGINT)
+            assert running.stderr is not None
+            assert "Interrupt again" in running.stderr.readline()
+            connection.sendall(TAKEN)
+            _, err = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "wanflow wait task-unified-1 " in err
 
 
 def test_an_answer_that_is_lost_is_told_apart(

@@ -16,6 +16,7 @@ from wanflow._core.effects import (
     Reply,
     Request,
     Send,
+    Shield,
     Sleep,
 )
 
@@ -57,7 +58,7 @@ class Stage:
                 assert len(self.trace) < FOR_EVER, "the flow goes on for ever"
                 try:
                     outcome = self._perform(effect)
-                except Exception as error:
+                except BaseException as error:
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)
@@ -79,7 +80,7 @@ class Stage:
         """Every value that a callback of the user's was called with."""
         return [effect.value for effect in self.trace if isinstance(effect, Notify)]
 
-    def _perform(self, effect: Effect) -> Any:
+    def _perform(self, effect: Effect) -> Any:  # noqa: PLR0911
         match effect:
             case Send():
                 return self._send(effect)
@@ -95,6 +96,8 @@ class Stage:
                 return callback(value)
             case Act(function) | Alone(function):
                 return function()
+            case Shield(flow):
+                return self.play(flow)
             case _:
                 raise AssertionError(f"the stage can't do {effect}")
 

@@ -51,7 +51,7 @@ class Async:
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         if not self._aiohttp:
-            self._stack.enter_context(_without("wanflow._aiohttp_road"))
+            self._stack.enter_context(without("wanflow._aiohttp_road"))
         self._portal = self._stack.enter_context(start_blocking_portal(self.name))
         return self
 
@@ -83,7 +83,7 @@ class Async:
 
 
 @contextmanager
-def _without(name: str) -> Iterator[None]:
+def without(name: str) -> Iterator[None]:
     """Have the import of a module fail, as where what it needs isn't installed."""
     kept = sys.modules.get(name)  # None too where another colour hides it already
     sys.modules[name] = None  # type: ignore[assignment]

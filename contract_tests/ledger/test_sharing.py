@@ -122,7 +122,7 @@ def test_a_write_that_fails_costs_those_beside_it_nothing(ledger: Ledger) -> Non
         task_id = "task-0" if number == 5 else f"task-{number}"
         try:
             ledger.accepted(intent(number).key, Snapshot(task_id, "pending"), hold=False)
-        except errors.LedgerError:
+        except errors.SubmitUncertain:
             return False
         return True
 

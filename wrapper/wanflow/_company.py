@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import anyio
 from attrs import define, field
 
-from wanflow._loops import asyncio_loop, begin_in_thread, in_thread
+from wanflow._loops import asyncio_loop, begin_in_thread, in_thread, to_its_end
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,9 +45,7 @@ class Company:
         queue.futures.append(future)
         if not queue.busy:
             self._begin(key, queue)
-        with anyio.CancelScope(shield=True):
-            await future
-        return future.result()
+        return await to_its_end(future)
 
     def _begin(self, key: tuple[asyncio.AbstractEventLoop, Group], queue: _Queue) -> None:
         functions, queue.functions = queue.functions, []

@@ -9,11 +9,12 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from wanflow._core.effects import Act, Fetch, Join, Notify, Send, Sleep, Start
+from wanflow._core.effects import Act, Fetch, Join, Notify, Send, Shield, Sleep, Start
 from wanflow._core.script import Script
 from wanflow._hub import AT_ONCE, Hub
 from wanflow._loops import in_thread, new_alarm
 from wanflow._nursery import AsyncNursery, Nursery, Rest, placed
+from wanflow._shield import ashielded, shielded
 from wanflow._stream import AsyncStream, Stream
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class SyncDriver:
         script = Script(flow)
         try:
             self.advance(script, None)
-        finally:
-            script.close()
+        except BaseException as error:
+            script.abandon(error)
+            raise
         return cast("T", script.value)
 
     def play_many(self, flow: Flow[T]) -> T:
@@ -60,8 +62,10 @@ class SyncDriver:
         script, nursery = Script(flow), self._nursery()
         try:
             self.advance(script, nursery)
+        except BaseException as error:
+            script.abandon(error)
+            raise
         finally:
-            script.close()
             nursery.end()
         nursery.leave()
         return cast("T", script.value)
@@ -101,23 +105,28 @@ class SyncDriver:
             else:
                 script.go_on(outcome)
 
-    def _perform(self, effect: Effect, nursery: Nursery | None) -> Any:
+    def _perform(self, effect: Effect, nursery: Nursery | None) -> Any:  # noqa: PLR0911
         match effect:
-            case Send(before=before):
-                prepare = None if before is None else before.function
-                return self._wire.send(effect, self._settings, prepare)
+            case Send():
+                return self._send(effect)
             case Sleep(seconds, topic):
                 return self._sleep(seconds, topic)
             case Notify(callback, value):
                 return callback(value)
             case Act(function):
                 return function()
+            case Shield(flow, leave):
+                return shielded(partial(self.play, flow), leave)
             case Fetch():
                 return self._wire.fetch(effect, self._settings)
             case Start() | Join():
                 return placed(nursery, effect).do(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
+
+    def _send(self, send: Send) -> Any:
+        prepare = None if send.before is None else send.before.function
+        return self._wire.send(send, self._settings, prepare)
 
     def _sleep(self, seconds: float, topic: str | None) -> bool:
         if topic is None and self._rest is None:
@@ -151,8 +160,9 @@ class AsyncDriver:
         script = Script(flow)
         try:
             await self.advance(script, None)
-        finally:
-            script.close()
+        except BaseException as error:
+            script.abandon(error)
+            raise
         return cast("T", script.value)
 
     async def play_many(self, flow: Flow[T]) -> T:
@@ -160,8 +170,9 @@ class AsyncDriver:
         script = Script(flow)
         try:
             await self.advance_many(script)
-        finally:
-            script.close()
+        except BaseException as error:
+            script.abandon(error)
+            raise
         return cast("T", script.value)
 
     async def _play_started(self, start: Start) -> Any:
@@ -208,23 +219,27 @@ class AsyncDriver:
         self, effect: Effect, nursery: AsyncNursery | None
     ) -> Awaitable[Any]:
         match effect:
-            case Send(before=before):
-                prepare = None if before is None else partial(self._act, before)
-                return self._wire.send(effect, self._settings, prepare)
-            case Sleep(seconds, None):
-                return self._hub.clock.asleep(seconds)
-            case Sleep(seconds, str() as topic):
-                return self._sleep(seconds, topic)
+            case Send():
+                return self._send(effect)
+            case Sleep(seconds, topic):
+                clock = self._hub.clock
+                return clock.asleep(seconds) if topic is None else self._sleep(seconds, topic)
             case Notify(callback, value):
                 return _told(callback(value))
             case Act():
                 return self._act(effect)
+            case Shield(flow, leave):
+                return ashielded(partial(self.play, flow), leave)
             case Fetch():
                 return self._wire.fetch(effect, self._settings)
             case Start() | Join():
                 return placed(nursery, effect).do(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
+
+    def _send(self, send: Send) -> Awaitable[Any]:
+        prepare = None if send.before is None else partial(self._act, send.before)
+        return self._wire.send(send, self._settings, prepare)
 
     def _act(self, act: Act) -> Awaitable[Any]:
         company = self._hub.company

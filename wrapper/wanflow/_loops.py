@@ -90,10 +90,25 @@ async def in_thread(function: Callable[[], T]) -> T:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(lambda: ends.append(function()))
         return ends[0]
-    done = begin_in_thread(loop, function)
+    return await to_its_end(begin_in_thread(loop, function))
+
+
+async def to_its_end(future: asyncio.Future[T]) -> T:
+    """Wait, under asyncio, for what can't be broken off; a cancellation goes on after its end."""
+    from asyncio import CancelledError, wait  # noqa: PLC0415 - a blocking client never needs it
+
+    cancelled = None
     with anyio.CancelScope(shield=True):
-        await done
-    return done.result()
+        while not future.done():
+            try:
+                await wait((future,))
+            except CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # asyncio needn't say that nobody asked for it
+        raise cancelled
+    return future.result()
 
 
 def begin_in_thread(

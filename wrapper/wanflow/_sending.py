@@ -51,7 +51,8 @@ class Sending:
 
     def hand_over(self) -> None:
         """Begin: what this task or thread writes from now on is noted."""
-        self._tracker.maybe_sent = not self._watched
+        if not self._watched:
+            self._tracker.begin()
         self._token = _current.set(self)
 
     def end(self, error: BaseException | None) -> None:
@@ -67,16 +68,21 @@ class Sending:
             self._traced, self._tracker.maybe_sent = True, False
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             self._begun = True
-            self._tracker.maybe_sent = self._tracker.maybe_sent or not self._watched
+            if not self._watched:
+                self._tracker.begin()
 
     async def atrace(self, event: str, info: Any) -> None:
         """Take an event of an async transport."""
         self.trace(event, info)
 
     def writes(self) -> None:
-        """Take note that a stream is about to write."""
+        """Take note that a stream is about to write.
+
+        Raises:
+            CalledOff: it may not.
+        """
         if self._begun:
-            self._tracker.maybe_sent = True
+            self._tracker.begin()
 
 
 _current: ContextVar[Sending | None] = ContextVar("wanflow_sending", default=None)

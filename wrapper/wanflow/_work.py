@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Flow
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.attempt import Entry
     from wanflow._flows.crowd import Outcome, Tell
     from wanflow._flows.downloading import OnProgress
     from wanflow._flows.order import Order
@@ -116,9 +117,10 @@ class Work:
         """Submit."""
         return self._send(order)
 
-    def submission_of(self, body: Mapping[str, Any], idempotency_key: str) -> Flow[Snapshot]:
-        """Submit a body that was checked before, unrecorded."""
-        return self._submission(self.order(body, {}, terms=Terms(None, False, idempotency_key)))
+    def submission_of(self, body: Mapping[str, Any], entry: Entry) -> Flow[Snapshot]:
+        """Submit a body that was checked before, and write it down by an entry."""
+        order = self.order(body, {}, terms=Terms(None, False, entry.key))
+        return self._submission(order, entry)
 
     def query(self, task_id: str) -> Flow[Snapshot]:
         """Look once."""
@@ -200,7 +202,7 @@ class Work:
     ) -> Flow[tuple[Snapshot, list[Path]]]:
         """Submit, wait, save."""
         seconds, folder = checked_seconds(timeout), None if out is None else Path(out)
-        return whole.run(
+        flow = whole.run(
             self._send(order, folder=folder, hold=True),
             folder=folder,
             storage=_files,
@@ -210,6 +212,11 @@ class Work:
             ),
             save=None if folder is None else lambda ended: self.download(ended, folder),
         )
+        try:
+            return (yield from flow)
+        except BaseException:
+            self.recording.let_go(order.receipt.task_id)
+            raise
 
     def download(
         self,
@@ -268,11 +275,12 @@ class Work:
         ready = yield from uploading.upload(order, self._settings.uploader, self.catalog)
         _warn(ready.advice, RequestWarning)
         _warn(["; ".join(ready.deprecated)] if ready.deprecated else [], DeprecationWarning)
-        flow = self._submission(ready)
-        return (yield from self.recording.submission(ready, flow, folder=folder, hold=hold))
+        entry = self.recording.entry(ready, folder, hold=hold)
+        return (yield from self._submission(ready, entry))
 
-    def _submission(self, order: Order) -> Flow[Snapshot]:
-        return submission.submit(order, retry_for=self._settings.retry_for, budget=self._budget)
+    def _submission(self, order: Order, entry: Entry | None) -> Flow[Snapshot]:
+        retry_for = self._settings.retry_for
+        return submission.submit(order, entry, retry_for=retry_for, budget=self._budget)
 
 
 def _warn(lines: Sequence[str], category: type[Warning]) -> None:

@@ -238,8 +238,12 @@ class AsyncClient(ClientView):
         """
         terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
         order = self._work.order(request, parameters, model, terms)
-        snapshot = await self._driver.play(self._work.submit(order))
-        return AsyncTask(self._work, self._driver, snapshot.id, snapshot)
+        try:
+            snapshot = await self._driver.play(self._work.submit(order))
+            return AsyncTask(self._work, self._driver, snapshot.id, snapshot)
+        except BaseException as error:
+            order.receipt.put_on(error)
+            raise
 
     @typed_run
     async def run(
@@ -264,7 +268,11 @@ class AsyncClient(ClientView):
         terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
         order = self._work.order(request, parameters, model, terms)
         flow = self._work.run(order, out=out, timeout=timeout, on_update=on_update)
-        return AsyncResult(self._work, self._driver, *(await self._driver.play_many(flow)))
+        try:
+            return AsyncResult(self._work, self._driver, *(await self._driver.play_many(flow)))
+        except BaseException as error:
+            order.receipt.put_on(error)
+            raise
 
     def task(self, task_id: str) -> AsyncTask:
         """Take up a task by its id; nothing is sent until it is looked at."""

@@ -235,8 +235,12 @@ class Client(ClientView):
         """
         terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
         order = self._work.order(request, parameters, model, terms)
-        snapshot = self._driver.play(self._work.submit(order))
-        return Task(self._work, self._driver, snapshot.id, snapshot)
+        try:
+            snapshot = self._driver.play(self._work.submit(order))
+            return Task(self._work, self._driver, snapshot.id, snapshot)
+        except BaseException as error:
+            order.receipt.put_on(error)
+            raise
 
     @typed_run
     def run(
@@ -261,7 +265,11 @@ class Client(ClientView):
         terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
         order = self._work.order(request, parameters, model, terms)
         flow = self._work.run(order, out=out, timeout=timeout, on_update=on_update)
-        return Result(self._work, self._driver, *self._driver.play_many(flow))
+        try:
+            return Result(self._work, self._driver, *self._driver.play_many(flow))
+        except BaseException as error:
+            order.receipt.put_on(error)
+            raise
 
     def task(self, task_id: str) -> Task:
         """Take up a task by its id; nothing is sent until it is looked at."""

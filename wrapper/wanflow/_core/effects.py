@@ -68,14 +68,40 @@ class Sink(Protocol):
         ...
 
 
+class CalledOff(Exception):
+    """A request was called off before a byte of it was written, and isn't sent."""
+
+
 @define(eq=False)
 class SendTracker:
     """Says whether a byte of a request may have been written; the flow that sends keeps it.
 
-    It is right whatever ends the Send, an interrupt or a cancellation included.
+    It is right whatever ends the Send, an interrupt or a cancellation included. A request can be
+    called off from any thread until its first byte.
     """
 
     maybe_sent: bool = False
+    # One entry, made once: setting the default of a key is one whole step for all threads.
+    _fate: dict[str, bool] = field(factory=dict[str, bool], init=False, repr=False)
+
+    def begin(self) -> None:
+        """Take note that a byte may be written from now on.
+
+        Raises:
+            CalledOff: it may not.
+        """
+        if not self._fate.setdefault("sent", True):
+            raise CalledOff("the request was called off")
+        self.maybe_sent = True
+
+    def call_off(self) -> bool:
+        """Have nothing be sent → whether that was in time."""
+        return not self._fate.setdefault("sent", False)
+
+    @property
+    def called_off(self) -> bool:
+        """Whether it was called off in time."""
+        return self._fate.get("sent") is False
 
 
 @frozen
@@ -159,6 +185,19 @@ class Fetch:
 
 
 @frozen
+class Shield:
+    """Play a flow to its end, whatever interrupts or cancels it meanwhile → what it returns or
+    raises.
+
+    The interrupt is raised after that. `leave` is called when the first one comes: True where the
+    flow needn't be waited for. A second one isn't held up.
+    """
+
+    flow: Flow[Any]
+    leave: Callable[[], bool]
+
+
+@frozen
 class Alone:
     """Change what all flows of a client share, while no other flow does → whatever it returns."""
 
@@ -212,7 +251,9 @@ class Emit:
 
 
 Group: TypeAlias = "Callable[[Sequence[Callable[[], Any]]], Sequence[Ended]]"
-Effect: TypeAlias = "Send | Sleep | Now | Draw | Notify | Act | Fetch | Alone | Start | Join | Emit"
+Effect: TypeAlias = (
+    "Send | Sleep | Now | Draw | Notify | Act | Fetch | Shield | Alone | Start | Join | Emit"
+)
 
 if TYPE_CHECKING:
     Flow: TypeAlias = Generator[Effect, Any, T]
@@ -227,6 +268,11 @@ def send(
     """Yield Send, and say what comes back."""
     sent = Send(request, timeout, before, tracker or SendTracker())
     return cast("Reply", (yield sent))
+
+
+def shield(flow: Flow[T], leave: Callable[[], bool]) -> Flow[T]:
+    """Yield Shield, and say what comes back."""
+    return cast("T", (yield Shield(flow, leave)))
 
 
 def now() -> Flow[Instant]:

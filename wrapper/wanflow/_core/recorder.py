@@ -60,7 +60,7 @@ class Recorder(Protocol):
         ...
 
     def intend(self, intent: Intent) -> Snapshot | None:
-        """Keep an intent, fsynced, before anything is sent.
+        """Keep an intent, fsynced, before anything of it is sent.
 
         Returns the task where the same submission was accepted before: it is not sent again.
 
@@ -81,12 +81,23 @@ class Recorder(Protocol):
         """
         ...
 
+    def accepted_later(self, key: str, snapshot: Snapshot) -> None:
+        """Note, at once, the task of a submission that `accepted` couldn't keep.
+
+        It is written as soon as that is possible, when the recorder is closed at the latest.
+        """
+        ...
+
     def refused(self, key: str, reason: str) -> None:
         """Keep that a submission was provably not accepted."""
         ...
 
     def uncertain(self, key: str, reason: str) -> None:
         """Note, at once, that a submission's answer was lost."""
+        ...
+
+    def unsent(self, key: str, reason: str) -> None:
+        """Note, at once, that nothing of a submission was sent, or that it was rejected."""
         ...
 
     def at_hand(self, server: str, task_id: str, folder: Path | None = None) -> bool:

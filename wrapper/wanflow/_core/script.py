@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wanflow._core.effects import Emit
@@ -42,6 +43,14 @@ class Script(Generic[T]):
             self.effect = self._flow.throw(error)
         except StopIteration as end:
             self._end(end)
+
+    def abandon(self, error: BaseException) -> None:
+        """Let the flow know, wherever it is, what broke it off; it can't ask for anything more."""
+        trace = error.__traceback__
+        with suppress(BaseException):
+            self._flow.throw(error)
+        error.__traceback__ = trace
+        self._flow.close()
 
     def close(self) -> None:
         """Stop the flow wherever it is."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from wanflow import _gateway
 from wanflow._core.advice import advice, deprecated, unknown_fields
 from wanflow._core.discriminate import find_model
 from wanflow._core.local_files import LocalFile, local_files, with_links
+from wanflow._core.receipt import Receipt
 from wanflow._core.validate import check_request
 from wanflow.errors import InvalidRequest
 
@@ -25,7 +26,7 @@ class Order:
 
     `advice` lists what of it will have no effect, `deprecated` what the documents will remove;
     `checked` whether files are to be checked, too; `resubmit_uncertain` whether it may be sent
-    again where it may have been accepted.
+    again where it may have been accepted; `receipt` what is known of it.
     """
 
     model: str
@@ -37,6 +38,11 @@ class Order:
     deprecated: tuple[str, ...] = ()
     checked: bool = True
     resubmit_uncertain: bool = False
+    receipt: Receipt = field(
+        default=Factory(lambda order: Receipt(order.idempotency_key), takes_self=True),
+        eq=False,
+        repr=False,
+    )
 
 
 @frozen

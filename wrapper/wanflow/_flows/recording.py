@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import frozen
 
 from wanflow import errors
-from wanflow._core.acceptance import is_rejection
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
+from wanflow._flows.attempt import Entry
 from wanflow._flows.downloading import download, path_alone
 from wanflow._flows.naming import about
 
@@ -45,16 +45,16 @@ class Recording:
         resend = order.resubmit_uncertain
         return Intent(self.server, key, order.model, order.body, content, folder, resend=resend)
 
-    def submission(
-        self, order: Order, flow: Flow[Snapshot], *, folder: Path | None = None, hold: bool = False
-    ) -> Flow[Snapshot]:
-        """Record a submission; `hold` where its wait follows at once.
-
-        Raises what `Recorder.intend` does, beside the errors of the flow.
-        """
+    def entry(self, order: Order, folder: Path | None = None, *, hold: bool) -> Entry | None:
+        """Return how a submission is written down; `hold` where its wait follows at once."""
         if self.recorder is None:
-            return flow
-        return submit(self.recorder, self.intent(order, folder), flow, hold=hold)
+            return None
+        return entry_of(self.recorder, self.intent(order, folder), hold=hold)
+
+    def let_go(self, task_id: str | None) -> None:
+        """Note that nobody here works on a task any more."""
+        if self.recorder is not None and task_id is not None:
+            self.recorder.let_go(self.server, task_id)
 
     def wait(
         self,
@@ -110,48 +110,10 @@ class Recording:
         return see
 
 
-def submit(
-    recorder: Recorder, intent: Intent, flow: Flow[Snapshot], *, hold: bool
-) -> Flow[Snapshot]:
-    """Write the intent down, submit, and write down what came of it."""
-    known = yield from _keep(recorder, lambda: recorder.intend(intent))
-    if known is not None:
-        flow.close()
-        return known
-    return (yield from outcome(recorder, intent.key, flow, hold=hold))
-
-
-def outcome(recorder: Recorder, key: str, flow: Flow[Snapshot], *, hold: bool) -> Flow[Snapshot]:
-    """Submit what is written down as an intent, and write down what came of it."""
-    try:
-        snapshot = yield from flow
-    except errors.SubmitUncertain as error:
-        yield from _unclear(recorder, key, error)
-        raise
-    except BaseException as error:
-        if not is_rejection(error):
-            recorder.uncertain(key, _doubt(error))
-            raise
-        reason = str(error)
-        yield from _keep(recorder, lambda: recorder.refused(key, reason))
-        raise
-    with about(snapshot.id):
-        yield from _keep(recorder, lambda: recorder.accepted(key, snapshot, hold=hold))
-    return snapshot
-
-
-def _unclear(recorder: Recorder, key: str, error: errors.SubmitUncertain) -> Flow[None]:
-    """Write down that a submission is uncertain; where its task is known, that is waited for."""
-    reason, task_id = error.reason, error.task_id
-    if task_id is None:
-        recorder.uncertain(key, reason)
-        return
-    named = Snapshot(task_id, "")
-    yield from _keep(recorder, lambda: recorder.accepted(key, named, hold=False, reason=reason))
-
-
-def _doubt(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def entry_of(recorder: Recorder, intent: Intent, *, hold: bool) -> Entry:
+    """Return how a submission with an intent is written down."""
+    begin = partial(recorder.intend, intent)
+    return Entry(recorder, intent.key, intent.server, begin, hold=hold)
 
 
 def _look(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import define
 
 from wanflow import errors
-from wanflow._core import acceptance, answer, retry
-from wanflow._core.acceptance import Acceptance, accepted_task, classify
-from wanflow._core.effects import Fault, alone, draw, now, send, sleep
+from wanflow._core import acceptance, retry
+from wanflow._core.effects import alone, draw, now, sleep
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.naming import about
+from wanflow._flows.attempt import Attempt
+from wanflow._flows.uncertain import given_up
 from wanflow._log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from wanflow._core.budget import Budget
-    from wanflow._core.effects import Flow, Reply
+    from wanflow._core.effects import Flow
+    from wanflow._flows.attempt import Entry
     from wanflow._flows.order import Order
-
-# Bytes of a response that an error keeps.
-_KEPT = 16 * 1024
 
 
 @define
@@ -44,6 +39,7 @@ class _Tries:
         self.reached = self.reached or not isinstance(outcome, errors.ConnectionFailed)
         if isinstance(outcome, errors.SubmitUncertain):
             self.uncertain = outcome
+            self.order.receipt.uncertain = True
 
     @property
     def repeatable(self) -> bool:
@@ -66,26 +62,43 @@ class _Tries:
         uncertain = self.uncertain
         if uncertain is None or uncertain.task_id or not self.order.resubmit_uncertain:
             return self.last
-        return _given_up(self.order, self.count, uncertain, self.last)
+        return given_up(self.order, self.count, uncertain, self.last)
 
 
-def submit(order: Order, *, retry_for: float, budget: Budget) -> Flow[Snapshot]:
+def submit(
+    order: Order, entry: Entry | None = None, *, retry_for: float, budget: Budget
+) -> Flow[Snapshot]:
     """Submit, and repeat within `retry_for` seconds only what provably was not accepted.
 
     Where the order says so, what may have been accepted is repeated as well, with the same key.
-    A 429 lowers the client's budget of looks, too.
+    Each try is written down by the `entry`. A 429 lowers the client's budget of looks, too.
+    Whatever breaks it off has the key, and the task's id once there is one.
 
     Raises:
         ConnectionFailed: nothing reached the API.
         SubmitUncertain: it may have been accepted, and no proof of the contrary came.
         APIError: the API rejected it; `wanflow.errors` lists the kinds.
+        LedgerError: it can't be written down, or another process is at it (JobTaken).
+        InvalidRequest: the key was used for another request.
     """
+    receipt = order.receipt
+    try:
+        return (yield from _submit(order, entry, retry_for, budget))
+    except BaseException as error:
+        receipt.put_on(error)
+        if entry is not None:
+            entry.let_go(receipt.task_id)
+        raise
+
+
+def _submit(order: Order, entry: Entry | None, retry_for: float, budget: Budget) -> Flow[Snapshot]:
     start = yield from now()
     tries = _Tries(order)
     while True:
-        outcome = yield from _try(order)
+        attempt = Attempt(order, entry)
+        outcome = yield from attempt.make()
         if isinstance(outcome, Snapshot):
-            with about(outcome.id):
+            if attempt.known is None:
                 log.info("submitted %s as task %s", order.model, outcome.id)
             return outcome
         tries.take(outcome)
@@ -100,117 +113,10 @@ def submit(order: Order, *, retry_for: float, budget: Budget) -> Flow[Snapshot]:
             raise tries.error
         state = "uncertain" if outcome is tries.uncertain else "not accepted"
         log.info("%s (%s); sent again in %.1f s", state, outcome, pause)
-        with _noted(order) if tries.uncertain else nullcontext():
-            yield from sleep(pause)
-
-
-def _try(order: Order) -> Flow[Snapshot | errors.WanflowError]:
-    """Send once → the task, or the error that stands for what came instead."""
-    try:
-        with _noted(order):
-            reply = yield from send(order.request)
-    except Fault as fault:
-        if fault.sent:
-            return _unanswered(order, fault)
-        return errors.ConnectionFailed(f"the API can't be reached: {fault.reason}")
-    found = classify(reply, order.request.content or b"")
-    if found.acceptance is Acceptance.ACCEPTED and found.task_id is not None:
-        return accepted_task(reply, found.task_id)
-    error = answer.api_error(reply, unix=(yield from now()).unix)
-    if found.acceptance is Acceptance.UNCERTAIN:
-        return _unclear(order, reply, error, found.task_id)
-    return error
-
-
-@contextmanager
-def _noted(order: Order) -> Generator[None]:
-    """See to it that an interrupt inside says what may have become of the submission."""
-    try:
-        yield
-    except (Fault, GeneratorExit):
-        raise
-    except BaseException as interrupt:
-        interrupt.add_note(
-            "a submission was under way, and may have been accepted and charged: check the "
-            f"account's usage before you submit again (idempotency key {order.idempotency_key})"
-        )
-        raise
+        yield from sleep(pause)
 
 
 def _pause(error: errors.WanflowError, attempt: int) -> Flow[float]:
     asked = error.retry_after if isinstance(error, errors.APIError) else None
     # A server that says "after 0 seconds" for ever must not be hammered for ever.
     return max(asked or 0.0, retry.backoff(attempt, (yield from draw())))
-
-
-def _unanswered(order: Order, fault: Fault) -> errors.SubmitUncertain:
-    """Make the error for a submission that was sent, and no whole response came."""
-    error = errors.SubmitUncertain(
-        f"the submission was sent, and no whole response came ({fault.reason}). {_advice(order)}",
-        reason=fault.reason,
-        request=order.body,
-        idempotency_key=order.idempotency_key,
-    )
-    error.__cause__ = fault
-    return error
-
-
-def _unclear(
-    order: Order, reply: Reply, cause: errors.APIError, task_id: str | None
-) -> errors.SubmitUncertain:
-    """Make the error for a response that doesn't prove that nothing was accepted."""
-    reason = str(cause)
-    if task_id is None:
-        message = f"{reason}. That doesn't prove that it wasn't accepted. {_advice(order)}"
-    else:
-        message = (
-            f"{reason}. The response names task {task_id}, so the submission may have been "
-            f"accepted and charged, and was not sent again: client.task({task_id!r}) takes the "
-            "task up"
-        )
-    error = errors.SubmitUncertain(
-        message,
-        reason=reason,
-        request=order.body,
-        idempotency_key=order.idempotency_key,
-        status=reply.status,
-        code=cause.code,
-        body=cause.body if len(reply.content) <= _KEPT else _beginning(reply.content),
-        task_id=task_id,
-    )
-    error.__cause__ = cause
-    return error
-
-
-def _beginning(content: bytes) -> str:
-    return content[:_KEPT].decode("utf-8", "replace")
-
-
-def _advice(order: Order) -> str:
-    return (
-        "The task may exist and may have been charged, so the submission was not sent again: "
-        "check the account's usage, or ask the provider about idempotency key "
-        f"{order.idempotency_key}, before you submit again"
-    )
-
-
-def _given_up(
-    order: Order, count: int, uncertain: errors.SubmitUncertain, last: errors.WanflowError
-) -> errors.SubmitUncertain:
-    """Make the error for a submission that was sent again in vain after it was uncertain."""
-    reason = uncertain.reason
-    end = "" if last is uncertain else f"; the last try: {last}"
-    often = "once" if count == 1 else f"{count} times"
-    error = errors.SubmitUncertain(
-        f"the submission was sent {often} with idempotency key {order.idempotency_key}, and may "
-        f"have been accepted and charged ({reason}{end}): check the account's usage, or ask the "
-        "provider about the key, before you submit again",
-        reason=reason,
-        request=order.body,
-        idempotency_key=order.idempotency_key,
-        status=uncertain.status,
-        code=uncertain.code,
-        body=uncertain.body,
-    )
-    error.__cause__ = last
-    return error

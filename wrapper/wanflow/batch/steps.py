@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.recording import end, hold_task, save, submit
+from wanflow._flows.recording import end, entry_of, hold_task, save
 from wanflow.batch.planning import Checker
 from wanflow.errors import JobTaken
 from wanflow.ledger.resuming import Means
@@ -66,8 +66,8 @@ class Steps:
             item.attempt,
             item.resend,
         )
-        flow = self.work.submission_of(planned.body, item.key)
-        accepted = yield from submit(self.ledger, intent, flow, hold=True)
+        entry = entry_of(self.ledger, intent, hold=True)
+        accepted = yield from self.work.submission_of(planned.body, entry)
         yield from self._hold(accepted.id)
         return accepted
 

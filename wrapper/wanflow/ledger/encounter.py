@@ -57,6 +57,19 @@ def in_doubt(job: Job) -> SubmitUncertain:
     )
 
 
+def given_twice(job: Job, task_id: str) -> SubmitUncertain:
+    """Make the error for a job whose response named another job's task."""
+    return SubmitUncertain(
+        f"job {job.id} was sent, and {job.reason or 'the response named the task of another job'}. "
+        "It may have been charged, and its own task isn't known: check the account's usage, or "
+        f"ask the provider about idempotency key {job.key}",
+        reason=job.reason or "",
+        request=job.body,
+        idempotency_key=job.key,
+        task_id=task_id,
+    )
+
+
 def _as_known(job: Job, task_id: str) -> Snapshot:
     return Snapshot(
         id=task_id,

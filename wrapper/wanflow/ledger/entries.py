@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
+from wanflow.ledger.job import State
 from wanflow.ledger.usage import credits_of
 
 if TYPE_CHECKING:
@@ -25,6 +27,17 @@ def seen_of(snapshot: Snapshot) -> dict[str, Any]:
         "credits": credits_of(snapshot.usage),
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def accepted_of(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
+    """Return what the task of a submission tells; `reason` where it isn't certain that it is."""
+    return {
+        "state": State.ACCEPTED,
+        "task_id": snapshot.id,
+        "accepted": time.time(),
+        "reason": None if reason is None else short(reason),
+        **seen_of(snapshot),
+    }
 
 
 def absolute(folder: Path | None) -> Path | None:

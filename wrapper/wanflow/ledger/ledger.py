@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from wanflow.errors import LedgerError
-from wanflow.ledger.encounter import digest_of, meet
-from wanflow.ledger.entries import absolute, seen_of, short, without_prompts
+from wanflow.ledger.encounter import digest_of, given_twice, meet
+from wanflow.ledger.entries import absolute, accepted_of, seen_of, short, without_prompts
 from wanflow.ledger.job import LINK_LIFE, Job, State
 from wanflow.ledger.left import Left, left_of
 from wanflow.ledger.location import default_path
@@ -117,6 +117,10 @@ class Ledger:
         """Take one job, if it still is as it was read and in no living process's hands."""
         return self._store.take(job, job.state)
 
+    def resend(self, job: Job) -> None:
+        """Keep that an uncertain job is sent again: a rejection now proves nothing of before."""
+        self._store.change(ById(job.id), {"state": State.UNCERTAIN}, only=_IN_DOUBT, durable=True)
+
     def release(self, job: Job) -> None:
         """Give back what was claimed, at once."""
         self._store.note(ById(job.id), {"held": False})
@@ -174,18 +178,32 @@ class Ledger:
         self, key: str, snapshot: Snapshot, *, hold: bool, reason: str | None = None
     ) -> None:
         """Keep the task of a submission."""
-        changes = {
-            "state": State.ACCEPTED,
-            "task_id": snapshot.id,
-            "accepted": time.time(),
-            "reason": None if reason is None else short(reason),
-            "held": hold,
-            **seen_of(snapshot),
-        }
-        self._store.change(ByKey(key), changes, durable=True)
-        intent = self._begun.pop(key, None)
+        changes = {**accepted_of(snapshot, reason), "held": hold}
+        intent = self._begun.get(key)
+        if not self._store.change(ByKey(key), changes, durable=True):
+            self._keep_otherwise(key, snapshot.id)
+        self._begun.pop(key, None)
         if hold and intent is not None:
             self._held[ByTask(intent.server, snapshot.id)] = absolute(intent.folder)
+
+    def _keep_otherwise(self, key: str, task_id: str) -> None:
+        """Keep a task whose submission can't have it: its job is gone, or the task is another's.
+
+        Raises:
+            SubmitUncertain: it is another submission's.
+        """
+        job = self._store.find(ByKey(key))
+        if job is not None:
+            raise given_twice(job, task_id)
+        intent = self._begun.get(key)
+        if intent is not None:
+            self._store.adopt(ByTask(intent.server, task_id), time.time())
+
+    def accepted_later(self, key: str, snapshot: Snapshot) -> None:
+        """Note the task of a submission that couldn't be kept."""
+        self._begun.pop(key, None)
+        changes = {**accepted_of(snapshot, None), "held": False}
+        self._store.note(ByKey(key), changes, only=_IN_DOUBT)
 
     def refused(self, key: str, reason: str) -> None:
         """Keep that a submission was provably not accepted."""
@@ -193,6 +211,13 @@ class Ledger:
         changes = {"state": State.REFUSED, "reason": short(reason), "held": False}
         if not self._store.change(ByKey(key), changes, only=_INTENT, durable=True):
             self._store.note(ByKey(key), {"held": False})
+
+    def unsent(self, key: str, reason: str) -> None:
+        """Note that nothing of a submission was sent, or that it was rejected."""
+        self._begun.pop(key, None)
+        changes = {"state": State.REFUSED, "reason": short(reason)}
+        self._store.note(ByKey(key), changes, only=_INTENT)
+        self._store.note(ByKey(key), {"held": False})
 
     def uncertain(self, key: str, reason: str) -> None:
         """Note that a submission's answer was lost."""

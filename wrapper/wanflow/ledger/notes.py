@@ -55,17 +55,15 @@ class Notes:
     _steps: dict[Which, Steps] = field(factory=dict["Which", "Steps"], repr=False)
     _changing: Lock = field(factory=Lock, repr=False)
     _timer: Timer | None = field(default=None, repr=False)
+    _closed: bool = field(default=False, repr=False)
+    _failed: bool = field(default=False, repr=False)
 
     def add(self, which: Which, step: Step) -> None:
         """Note a change."""
         with self._changing:
             before = self._steps.get(which, ())
             self._steps[which] = _joined(before, step)
-            if self._timer is None:
-                timer = Timer(_LATEST, self._flush_by_itself)
-                timer.daemon = True
-                timer.start()
-                self._timer = timer
+            self._wind()
 
     def take(self, which: Which) -> Steps:
         """Return what is noted of one job, which is the caller's to write now."""
@@ -77,6 +75,7 @@ class Notes:
         with self._changing:
             later = self._steps.get(which, ())
             self._steps[which] = (*steps, *later)
+            self._wind()
 
     def take_all(self) -> dict[Which, Steps]:
         """Return all that is noted, which is the caller's to write now."""
@@ -86,18 +85,30 @@ class Notes:
 
     def close(self) -> None:
         """Write what is noted, and nothing by itself any more."""
-        timer, self._timer = self._timer, None
+        with self._changing:
+            self._closed = True
+            timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
             timer.join()
         self.flush()
 
+    def _wind(self) -> None:
+        if self._timer is None and not self._closed:
+            timer = Timer(_LATEST, self._flush_by_itself)
+            timer.daemon = True
+            timer.start()
+            self._timer = timer
+
     def _flush_by_itself(self) -> None:
         self._timer = None
+        failed, self._failed = self._failed, False
         try:
             self.flush()
         except Exception as error:  # nobody waits for this thread
-            _log.warning("the ledger could not be brought up to date: %s", error)
+            self._failed = True
+            if not failed:
+                _log.warning("the ledger can't be written, which is tried again: %s", error)
 
 
 def _joined(before: Steps, step: Step) -> Steps:

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from wanflow import errors
 from wanflow._core.effects import Done, Notify, Start, act, join
-from wanflow._flows.recording import outcome
+from wanflow._flows.attempt import Entry
 from wanflow.ledger.encounter import in_doubt
 from wanflow.ledger.job import Job, State
 from wanflow.ledger.ledger import Ledger
@@ -79,8 +79,8 @@ class Means(Protocol):
         """Save what the links lead to."""
         ...
 
-    def submission_of(self, body: Mapping[str, Any], idempotency_key: str) -> Flow[Snapshot]:
-        """Submit a body that was checked before, unrecorded."""
+    def submission_of(self, body: Mapping[str, Any], entry: Entry) -> Flow[Snapshot]:
+        """Submit a body that was checked before, and write it down by an entry."""
         ...
 
 
@@ -160,5 +160,5 @@ def _again(means: Means, ledger: Ledger, job: Job, terms: Terms) -> Flow[Snapsho
     """
     if not terms.resubmit or job.abridged or job.body is None or job.key is None:
         raise in_doubt(job)
-    flow = means.submission_of(job.body, job.key)
-    return (yield from outcome(ledger, job.key, flow, hold=True))
+    entry = Entry(ledger, job.key, job.server, lambda: ledger.resend(job), hold=True)
+    return (yield from means.submission_of(job.body, entry))

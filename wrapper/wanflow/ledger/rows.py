@@ -13,6 +13,7 @@ from wanflow._core.recorder import File
 from wanflow.ledger.job import Holder, Job, State
 from wanflow.ledger.notes import merged
 from wanflow.ledger.store import ById, ByKey, ByTask
+from wanflow.ledger.task_ids import make_way
 
 if TYPE_CHECKING:
     import sqlite3
@@ -113,8 +114,14 @@ def change(connection: sqlite3.Connection, which: Which, steps: Steps) -> bool:
 def _update(connection: sqlite3.Connection, which: Which, step: Step) -> bool:
     where, named = condition(which)
     state, states = among(step.only)
-    query = _updating(tuple(step.changes), where + state)
-    return connection.execute(query, [*_written(step.changes), *named, *states]).rowcount == 1
+    where, named = where + state, [*named, *states]
+    changes: Changes | None = step.changes
+    if "task_id" in step.changes:
+        changes = make_way(connection, where, named, step.changes)
+    if not changes:
+        return changes is not None
+    query = _updating(tuple(changes), where)
+    return connection.execute(query, [*_written(changes), *named]).rowcount == 1
 
 
 # SQLite prepares a statement once for as long as its text is the same.

@@ -1,0 +1,198 @@
+"""One try of a submission: its intent is written down, it is sent, its outcome is written down.
+
+It is played under a shield. An interrupt before the first byte calls it off, and then nothing was
+sent, which is written down; one that comes later waits for the response.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import define, field, frozen
+
+from wanflow import errors
+from wanflow._core import answer
+from wanflow._core.acceptance import Acceptance, accepted_task, classify, is_rejection
+from wanflow._core.effects import Act, CalledOff, Fault, SendTracker, act, now, send, shield
+from wanflow._core.snapshot import Snapshot
+from wanflow._flows.uncertain import named_or_open, unanswered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wanflow._core.effects import Flow, Reply
+    from wanflow._core.recorder import Recorder
+    from wanflow._flows.order import Order
+
+Outcome: TypeAlias = "Snapshot | errors.WanflowError"
+_INSIDE, _OUTSIDE = "inside", "outside"
+
+
+@frozen
+class Entry:
+    """How one submission is written down.
+
+    `begin` keeps the intent, or returns the task that it already has; `hold` where its wait
+    follows.
+    """
+
+    recorder: Recorder
+    key: str
+    server: str
+    begin: Callable[[], Snapshot | None]
+    hold: bool = False
+
+    def keep(self, outcome: Outcome) -> Flow[None]:
+        """Write down what came of a try.
+
+        Raises:
+            LedgerError: there is a task, and it can't be written down yet.
+        """
+        match outcome:
+            case Snapshot():
+                yield from self._accepted(outcome, hold=self.hold)
+            case errors.SubmitUncertain(task_id=str() as task_id):
+                yield from self._accepted(Snapshot(task_id, ""), hold=False, reason=outcome.reason)
+            case errors.SubmitUncertain():
+                self.recorder.uncertain(self.key, outcome.reason)
+            case _:
+                yield from self._rejected(str(outcome))
+
+    def broken_off(self, outcome: Outcome | None, reason: str, *, sent: bool) -> None:
+        """Note what was broken off before it was written down; an outcome may not be known yet."""
+        match outcome:
+            case Snapshot(id=task_id) | errors.SubmitUncertain(task_id=str() as task_id):
+                self.recorder.accepted_later(self.key, Snapshot(task_id, ""))
+            case errors.WanflowError() if is_rejection(outcome):
+                self.recorder.unsent(self.key, str(outcome))
+            case _ if sent:
+                self.recorder.uncertain(self.key, reason)
+            case _:
+                self.recorder.unsent(self.key, f"not sent: {reason}")
+
+    def let_go(self, task_id: str | None) -> None:
+        """Note that nobody here waits for the task."""
+        if task_id is not None:
+            self.recorder.let_go(self.server, task_id)
+
+    def _accepted(self, snapshot: Snapshot, *, hold: bool, reason: str | None = None) -> Flow[None]:
+        recorder, key = self.recorder, self.key
+        try:
+            yield from act(
+                lambda: recorder.accepted(key, snapshot, hold=hold, reason=reason),
+                recorder.together,
+            )
+        except errors.LedgerError:
+            recorder.accepted_later(key, snapshot)
+            raise
+
+    def _rejected(self, reason: str) -> Flow[None]:
+        recorder, key = self.recorder, self.key
+        try:
+            yield from act(lambda: recorder.refused(key, reason), recorder.together)
+        except errors.LedgerError:
+            # What the API said is worth more to the user; the note is written when it can be.
+            recorder.unsent(key, reason)
+
+
+@define(eq=False)
+class Attempt:
+    """One try, which threads share: that which plays it, and that which is interrupted.
+
+    `recording` while its intent is being written, and `begun` once it is; who of the two says what
+    became of it is decided once, by an entry in `_teller`.
+    """
+
+    order: Order
+    entry: Entry | None
+    tracker: SendTracker = field(factory=SendTracker)
+    known: Snapshot | None = None
+    recording: bool = False
+    begun: bool = False
+    _teller: dict[str, str] = field(factory=dict[str, str])
+
+    def make(self) -> Flow[Outcome]:
+        """Send once → the task, or the error that stands for what came instead.
+
+        Raises what the entry's `begin` does, and LedgerError where a task can't be written down.
+        """
+        self.order.receipt.tracker = self.tracker
+        try:
+            outcome = yield from shield(self._recorded(), self._leave)
+        except BaseException as error:
+            if self._teller.get("by") == _OUTSIDE:
+                self._broken_off(error)
+            raise
+        self.order.receipt.tracker = None
+        return outcome
+
+    def _leave(self) -> bool:
+        """Call it off → whether what is left of it needn't be waited for."""
+        off = self.tracker.call_off()
+        return off and not self.recording and self._tells(_OUTSIDE)
+
+    def _tells(self, who: str) -> bool:
+        return self._teller.setdefault("by", who) == who
+
+    def _recorded(self) -> Flow[Outcome]:
+        outcome = None
+        try:
+            outcome = yield from self._exchange()
+            if self.entry is not None and self.begun and self._tells(_INSIDE):
+                yield from self.entry.keep(outcome)
+        except BaseException as error:
+            if self._tells(_INSIDE):
+                self._broken_off(error, outcome)
+            raise
+        return outcome
+
+    def _broken_off(self, error: BaseException, outcome: Outcome | None = None) -> None:
+        if self.entry is None or not self.begun:
+            return
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        self.entry.broken_off(outcome, reason, sent=self.tracker.maybe_sent)
+
+    def _exchange(self) -> Flow[Outcome]:
+        entry, request = self.entry, self.order.request
+        before = None if entry is None else Act(self._begin, entry.recorder.together)
+        try:
+            reply = yield from send(request, before=before, tracker=self.tracker)
+        except CalledOff as off:
+            return self.known or errors.ConnectionFailed(str(off))
+        except Fault as fault:
+            if fault.sent:
+                return unanswered(self.order, fault)
+            return errors.ConnectionFailed(f"the API can't be reached: {fault.reason}")
+        return (yield from self._read(reply))
+
+    def _begin(self) -> None:
+        """Write the intent down.
+
+        Raises:
+            CalledOff: there is nothing to send.
+        """
+        assert self.entry is not None
+        self.begun, self.recording = False, True
+        try:
+            self._stop_where_called_off()
+            self.known = self.entry.begin()
+            if self.known is not None:
+                raise CalledOff("it was accepted before")
+            self.begun = True
+            self._stop_where_called_off()
+        finally:
+            self.recording = False
+
+    def _stop_where_called_off(self) -> None:
+        if self.tracker.called_off:
+            raise CalledOff("the submission was called off before it was sent")
+
+    def _read(self, reply: Reply) -> Flow[Outcome]:
+        found = classify(reply, self.order.request.content or b"")
+        self.order.receipt.task_id = found.task_id
+        if found.acceptance is Acceptance.ACCEPTED and found.task_id is not None:
+            return accepted_task(reply, found.task_id)
+        error = answer.api_error(reply, unix=(yield from now()).unix)
+        if found.acceptance is Acceptance.UNCERTAIN:
+            return named_or_open(self.order, reply, error, found.task_id)
+        return error

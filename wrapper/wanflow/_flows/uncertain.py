@@ -1,0 +1,87 @@
+"""The errors of submissions that may have been accepted: what came, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wanflow import errors
+
+if TYPE_CHECKING:
+    from wanflow._core.effects import Fault, Reply
+    from wanflow._flows.order import Order
+
+# Bytes of a response that an error keeps.
+_KEPT = 16 * 1024
+
+
+def unanswered(order: Order, fault: Fault) -> errors.SubmitUncertain:
+    """Make the error for a submission that was sent, and no whole response came."""
+    error = errors.SubmitUncertain(
+        f"the submission was sent, and no whole response came ({fault.reason}). {_advice(order)}",
+        reason=fault.reason,
+        request=order.body,
+        idempotency_key=order.idempotency_key,
+    )
+    error.__cause__ = fault
+    return error
+
+
+def named_or_open(
+    order: Order, reply: Reply, cause: errors.APIError, task_id: str | None
+) -> errors.SubmitUncertain:
+    """Make the error for a response that doesn't prove that nothing was accepted."""
+    reason = str(cause)
+    if task_id is None:
+        message = f"{reason}. That doesn't prove that it wasn't accepted. {_advice(order)}"
+    else:
+        message = (
+            f"{reason}. The response names task {task_id}, so the submission may have been "
+            f"accepted and charged, and was not sent again: client.task({task_id!r}) takes the "
+            "task up"
+        )
+    error = errors.SubmitUncertain(
+        message,
+        reason=reason,
+        request=order.body,
+        idempotency_key=order.idempotency_key,
+        status=reply.status,
+        code=cause.code,
+        body=cause.body if len(reply.content) <= _KEPT else _beginning(reply.content),
+        task_id=task_id,
+    )
+    error.__cause__ = cause
+    return error
+
+
+def _beginning(content: bytes) -> str:
+    return content[:_KEPT].decode("utf-8", "replace")
+
+
+def _advice(order: Order) -> str:
+    return (
+        "The task may exist and may have been charged, so the submission was not sent again: "
+        "check the account's usage, or ask the provider about idempotency key "
+        f"{order.idempotency_key}, before you submit again"
+    )
+
+
+def given_up(
+    order: Order, count: int, uncertain: errors.SubmitUncertain, last: errors.WanflowError
+) -> errors.SubmitUncertain:
+    """Make the error for a submission that was sent again in vain after it was uncertain."""
+    reason = uncertain.reason
+    end = "" if last is uncertain else f"; the last try: {last}"
+    often = "once" if count == 1 else f"{count} times"
+    error = errors.SubmitUncertain(
+        f"the submission was sent {often} with idempotency key {order.idempotency_key}, and may "
+        f"have been accepted and charged ({reason}{end}): check the account's usage, or ask the "
+        "provider about the key, before you submit again",
+        reason=reason,
+        request=order.body,
+        idempotency_key=order.idempotency_key,
+        status=uncertain.status,
+        code=uncertain.code,
+        body=uncertain.body,
+    )
+    error.__cause__ = last
+    return error

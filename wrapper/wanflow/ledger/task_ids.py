@@ -1,0 +1,60 @@
+"""A task has one job: what to write where another job has the task's id already.
+
+A task that was waited for before its submission could be written down has a job without a key,
+which becomes part of the submission's. One that another submission was given has a job of its
+own: then this one's own task, if there is one, isn't known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wanflow.ledger.job import State
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from wanflow.ledger.store import Changes
+
+# What a wait has written, which stays; the rest is the submission's.
+_WAITED = (
+    *("state", "folder", "status", "progress", "code", "reason", "links", "credits"),
+    *("ended", "created", "holder"),
+)
+
+
+def make_way(
+    connection: sqlite3.Connection, where: str, named: list[object], changes: Changes
+) -> Changes | None:
+    """Have the job found by `where` take a task's id → the changes that are left to write.
+
+    None where the task is another submission's; what is written instead says so.
+    """
+    task_id = changes["task_id"]
+    query = f"""
+        SELECT job.id AS mine, other.* FROM job
+        JOIN job AS other ON other.server = job.server AND other.task = ? AND other.id <> job.id
+        WHERE {where}
+    """  # noqa: S608 - a condition of ours
+    other = connection.execute(query, [task_id, *named]).fetchone()
+    if other is None:
+        return changes
+    if other["key"] is None:
+        _absorb(connection, other, task_id, changes["accepted"])
+        return {"held": changes["held"]} if changes.get("held") else {}
+    reason = f"the API responded with task {task_id}, which is that of job {other['id']}"
+    connection.execute(
+        "UPDATE job SET state = ?, reason = ?, holder = NULL WHERE id = ? AND task IS NULL",
+        [str(State.UNCERTAIN), reason, other["mine"]],
+    )
+    return None
+
+
+def _absorb(connection: sqlite3.Connection, other: Any, task_id: str, accepted: float) -> None:
+    connection.execute("UPDATE file SET job = ? WHERE job = ?", [other["mine"], other["id"]])
+    connection.execute("DELETE FROM job WHERE id = ?", [other["id"]])
+    pairs = ", ".join(f"{name} = COALESCE(?, {name})" for name in _WAITED)
+    connection.execute(
+        f"UPDATE job SET task = ?, accepted = ?, {pairs} WHERE id = ?",  # noqa: S608
+        [task_id, accepted, *(other[name] for name in _WAITED), other["mine"]],
+    )
