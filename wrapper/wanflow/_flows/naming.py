@@ -27,8 +27,9 @@ class _About:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or isinstance(error, GeneratorExit):
             return
-        if getattr(error, "task_id", None) is None:
-            error.task_id = self.task_id  # type: ignore[attr-defined]
+        if getattr(error, "task_id", None) is not None:
+            return
+        error.task_id = self.task_id  # type: ignore[attr-defined]
         if not isinstance(error, errors.WanflowError):
             error.add_note(f"client.task({self.task_id!r}) takes the task up again")
 
