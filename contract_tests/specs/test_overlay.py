@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.spec.build import build_from
-from wanflow.spec.failures import NotProved, OverlayFault
+from wanflow.spec.failures import OverlayFault
 from wanflow.spec.overlay import Overlay, apply_overlay, parse_overlay, read_overlays
 from wanflow.spec.rests import Origins
-from wanflow.spec.tighten import overlaid
+from wanflow.spec.tighten import Overlaid, overlaid
 from wanflow.spec.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -149,11 +150,18 @@ def test_every_invalid_overlay_is_refused(file):
         parse_overlay(read_yaml(file.read_text("utf-8"), file.name).data, file.name)
 
 
-def stated(*actions: Json, prose: str = f"{SAID}, as\n\nsaid") -> Json:
+def stated(*actions: Json, prose: str = "Only supports\n`5` and `10`") -> Overlaid:
     """Overlay one small document whose `duration` says something."""
     duration = {"type": "integer", "description": prose}
     made = merged(a=document(request("nova-1", duration=duration)))
     return overlaid(made.document, [overlay(*actions)], Origins.of(made))
+
+
+def left_alone(done: Overlaid) -> str:
+    """Why an action changed nothing."""
+    assert done.unused
+    (one,) = done.unapplied
+    return str(one)
 
 
 def closed(**more: Any) -> Json:
@@ -164,15 +172,26 @@ def closed(**more: Any) -> Json:
 
 def test_a_rule_that_rests_on_a_sentence_is_applied():
     """White space aside, the sentence is in the source: the rule holds."""
-    after = stated(closed())
+    after = stated(closed()).document
     rule = after["components"]["schemas"]["Nova1Request"]["properties"]["duration"]
     assert rule["enum"] == [5, 10]
 
 
-def test_a_sentence_that_no_source_says_is_an_error():
-    """The document moved on, and the overlay notices."""
-    with pytest.raises(OverlayFault, match="a doesn't say “Only supports `5` and `10`”"):
-        stated(closed(), prose="Only supports `5`, `10` and `15`")
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "Only supports `5`, `10` and `15`",
+        "Only supports `5` and `10`, and `15` for members",
+        "Only supports `5` and `10`\n`15`",
+        "It is wrong that it Only supports `5` and `10`",
+    ],
+)
+def test_a_document_that_does_not_say_the_whole_sentence_is_left_alone(prose: str):
+    """The rule isn't applied, and that is said with both sentences; nothing fails."""
+    why = left_alone(stated(closed(), prose=prose))
+    assert "a.yaml" in why
+    assert "/properties/duration: x.yaml, action 1 isn't applied" in why
+    assert "rests on “Only supports `5` and `10`”, and the document says “" in why
 
 
 @pytest.mark.parametrize(
@@ -198,19 +217,19 @@ def test_an_action_without_a_reason_is_an_error():
 
 
 def test_an_action_that_loosens_is_refused_with_a_body():
-    """What the documents refuse stays refused; the error shows a body that would pass."""
+    """What the documents refuse stays refused; the warning shows a body that would pass."""
     action = {"target": "$.components.schemas[*].properties.duration.type", "remove": True}
-    with pytest.raises(NotProved, match=r"loosens nova-1, which now takes \{.*duration"):
-        stated({**action, "description": "why"})
+    why = left_alone(stated({**action, "description": "why"}))
+    assert re.search(r"loosens nova-1, which now takes \{.*duration", why)
 
 
 def test_an_action_may_loosen_when_it_says_why():
     """With its reason in the overlay, it may; and the reason must be needed."""
     action = {"target": "$.components.schemas[*].properties.duration.type", "remove": True}
     excuse = {"description": "why", "x-wanflow-loosens": "the server takes words as well"}
-    assert stated({**action, **excuse})
-    with pytest.raises(OverlayFault, match="says that it loosens something, and it doesn't"):
-        stated(closed(), {"target": "$.info", "update": {"summary": "s"}, **excuse})
+    assert not stated({**action, **excuse}).unapplied
+    idle = {"target": "$.info", "update": {"summary": "s"}, **excuse}
+    assert "says that it loosens something, and it doesn't" in left_alone(stated(idle))
 
 
 def test_every_action_of_ours_is_needed(project: Project, sources: list[Source], built: Built):
@@ -221,8 +240,8 @@ def test_every_action_of_ours_is_needed(project: Project, sources: list[Source],
         for action in one.actions:
             left = tuple(other for other in one.actions if other is not action)
             others = [*overlays[:at], Overlay(one.name, left), *overlays[at + 1 :]]
-            document = overlaid(built.merged.document, others, Origins.of(built.merged))
-            assert document != built.document, action.place
+            done = overlaid(built.merged.document, others, Origins.of(built.merged))
+            assert done.document != built.document, action.place
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from wanflow.spec.lock import lock_findings, read_lock
 from wanflow.spec.mending import Mended, mended_document, mended_sources
 from wanflow.spec.merge import Merged, merge
 from wanflow.spec.overlay import read_overlays
-from wanflow.spec.prose import Left, Unsaid, unsaid
+from wanflow.spec.prose import Left, Stale, Unsaid, unsaid
 from wanflow.spec.prove import prove_requests
 from wanflow.spec.rests import Origins
 from wanflow.spec.settings import Settings, read_settings
 from wanflow.spec.source import Source, read_sources
-from wanflow.spec.tighten import overlaid
+from wanflow.spec.tighten import Unapplied, overlaid
 from wanflow.spec.yaml_text import read_yaml, same, write_yaml
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Built:
     """A finished document: as data, as the text to commit, and the merge's report.
 
     `unsaid` are the sentences that read like a rule and became none, `mended` the examples and
-    defaults that broke their own schema.
+    defaults that broke their own schema, `unapplied` the overlays' rules that nearly fit.
     """
 
     document: Json = field(repr=False)
@@ -46,11 +46,14 @@ class Built:
     merged: Merged = field(repr=False)
     unsaid: list[Unsaid] = field(repr=False)
     mended: list[Mended] = field(repr=False)
+    unapplied: list[Unapplied] = field(repr=False)
+    stale: list[Stale] = field(repr=False, factory=list[Stale])
 
     @property
-    def warnings(self) -> list[Mended | Unsaid]:
+    def warnings(self) -> list[Mended | Unapplied | Unsaid | Stale]:
         """What a person should look at: the values that were left out, and the sentences."""
-        return [*(one for one in self.mended if one.left_out), *self.unsaid]
+        left_out = (one for one in self.mended if one.left_out)
+        return [*left_out, *self.unapplied, *self.unsaid, *self.stale]
 
 
 def build(project: Project) -> Built:
@@ -63,8 +66,7 @@ def build(project: Project) -> Built:
     require_none(lock_findings(sources, read_lock(project.lock)))
     built = build_from(sources, read_overlays(project.overlays), read_settings(project.settings))
     left = Left.read(project.prose)
-    require_none(left.stale(built.unsaid))
-    return evolve(built, unsaid=left.unlisted(built.unsaid))
+    return evolve(built, unsaid=left.unlisted(built.unsaid), stale=left.stale(built.unsaid))
 
 
 def build_from(
@@ -80,8 +82,8 @@ def build_from(
     merged = merge(sources, settings.default_server)
     prove_requests(merged.document, merged.calls)
     prove_inventory(merged.document, merged.calls, merged.names)
-    document = overlaid(merged.document, overlays, Origins.of(merged))
-    document, broken = mended_document(document)
+    done = overlaid(merged.document, overlays, Origins.of(merged))
+    document, broken = mended_document(done.document)
     mended += [_by_overlay(one) for one in broken]
     text = _HEADER + write_yaml(document)
     if not same(read_yaml(text, "openapi.yaml").data, document):
@@ -89,7 +91,8 @@ def build_from(
     require_none(check_merged(text, document, "specs/openapi.yaml"))
     names = [source.name for source in sources]
     prose = unsaid(document, merged.calls)
-    return Built(document, text, report(merged.decisions, names), merged, prose, mended)
+    told = report(merged.decisions, names)
+    return Built(document, text, told, merged, prose, mended, done.unapplied)
 
 
 def _by_overlay(broken: tuple[Broken, bool]) -> Mended:

@@ -82,6 +82,7 @@ _TITLES = {
     "WF123": "a callback or webhook is gone",
     "WF124": "a parameter or body is written in another way",
     "WF125": "the discriminator is another property",
+    "WF126": "a rule isn't applied any more, for its sentence is gone or changed",
     "WF201": "something is deprecated now",
     "WF202": "a value is deprecated now",
     "WF203": "a date of removal, or what replaces something, was set or changed",
@@ -134,6 +135,7 @@ _TITLES = {
     "WF604": "an overlay is at fault",
     "WF605": "a tool is missing or complains",
     "WF210": "a sentence reads like a rule that nothing expresses",
+    "WF211": "a rule of an overlay isn't applied where its sentence nearly stands",
 }
 
 KINDS = {number: Kind(number, _TITLES[number]) for number in sorted(_TITLES)}

@@ -10,6 +10,7 @@ from wanflow.spec import diff_parts as parts
 from wanflow.spec.change import Change, Difference, sorted_changes
 from wanflow.spec.document import DEFAULT_SERVER
 from wanflow.spec.document_changes import document_changes
+from wanflow.spec.dropped import dropped
 from wanflow.spec.growth import grown, news
 from wanflow.spec.meaning import Meaning
 from wanflow.spec.schema_changes import answered, beyond_schema, meaning_of, taken
@@ -172,6 +173,7 @@ class Pair:
         for name in news(after.schema, before.schema):
             says = frozenset({parts.pointer_of(one, at) + _in_schema(name)})
             yield Change("WF113", place, f"a parameter that is gone, {name}", says=says)
+        yield from dropped(place, before.schema, after.schema)
         yield from taken(place, Meaning(grown(before.schema, after.schema)), after)
         yield from beyond_schema(place, before.schema, after.schema, home)
 

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from wanflow.spec.document import Json
     from wanflow.spec.mending import Mended
     from wanflow.spec.project import Project
-    from wanflow.spec.prose import Unsaid
+    from wanflow.spec.prose import Stale, Unsaid
+    from wanflow.spec.tighten import Unapplied
 
-    Warned = Mended | Unsaid
+    Warned = Mended | Unapplied | Unsaid | Stale
 
 _WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?#(?P<pointer>.*)", re.DOTALL)
 _FAILURES: tuple[tuple[type[SpecFailure], str], ...] = (

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from wanflow.spec.build import build_from
+from wanflow.spec.build import Built, build_from
 from wanflow.spec.call import calls_of
 from wanflow.spec.diff import compare
 from wanflow.spec.document import DEFAULT_SERVER
+from wanflow.spec.dropped import Lost, dropped_rules
 from wanflow.spec.failures import Contradiction, Refused, SpecFailure
 from wanflow.spec.groundless import Revision, explained
 from wanflow.spec.lock import Entry, read_lock, write_lock
 from wanflow.spec.overlay import read_overlays
-from wanflow.spec.prose import Left, Unsaid
+from wanflow.spec.prose import FILE, Left, Unsaid
 from wanflow.spec.received import Received, files_of, read_received
 from wanflow.spec.replacement import Replacement
+from wanflow.spec.revision import working_document
 from wanflow.spec.sentence import in_one_line
 from wanflow.spec.servers import url_of
 from wanflow.spec.settings import FILE as SETTINGS
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
     from wanflow.spec.mending import Mended
     from wanflow.spec.project import Project
+    from wanflow.spec.tighten import Unapplied
+
+    Warned = Mended | Unapplied | Unsaid | Lost
 
 _AS_IT_WAS = "as it was"
 
@@ -89,12 +94,23 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
     try:
         built = build_from(sources, overlays, read_settings(project.settings))
     except SpecFailure as failure:
-        raise explained(failure, overlays, replaced) from failure
+        raise explained(failure, replaced) from failure
     prose = Left.read(project.prose).unlisted(built.unsaid)
     default = built.document.get(DEFAULT_SERVER)
     if project.settings.is_file():
         taken = [_placed(one, kept.get(one.name), default) for one in taken]
-    return Plan([_warned(one, [*built.mended, *prose]) for one in taken], texts)
+    lost = _lost_rules(project, built)
+    taken = [_warned(one, [*built.mended, *built.unapplied, *lost, *prose]) for one in taken]
+    return Plan(taken, texts)
+
+
+def _lost_rules(project: Project, built: Built) -> list[Lost]:
+    try:
+        before = working_document(project)
+    except (OSError, SpecFailure):
+        return []
+    owner = {model: call.source.name for call in built.merged.calls for model in call.models}
+    return [Lost(owner[model], one) for model, one in dropped_rules(before, built.document)]
 
 
 def _placed(one: Taken, source: Source | None, default: str | None) -> Taken:
@@ -114,10 +130,20 @@ def _placed(one: Taken, source: Source | None, default: str | None) -> Taken:
     return evolve(one, lines=(*one.lines, line))
 
 
-def _warned(one: Taken, found: list[Mended | Unsaid]) -> Taken:
+def _warned(one: Taken, found: list[Warned]) -> Taken:
     """Add to a document what was mended in it, and what reads like a rule and became none."""
-    warnings = [f"warning: {each}" for each in found if each.document == one.name]
+    own = [each for each in found if each.document == one.name]
+    warnings = [line for each in own for line in (f"warning: {each}", *_pasted(each))]
     return evolve(one, lines=(*one.lines, *warnings))
+
+
+def _pasted(found: Warned) -> list[str]:
+    """Return what may be pasted to answer a warning, indented as in a list of actions."""
+    if not isinstance(found, Unsaid) or not found.proposal:
+        return []
+    lines = found.proposal.rstrip("\n").split("\n")
+    where = "an overlay's `actions:`" if lines[0].startswith("- target:") else FILE
+    return [f"to paste into {where}:", *lines]
 
 
 def _present(project: Project) -> list[Source]:

@@ -91,25 +91,38 @@ def apply_overlay(document: Json, overlay: Overlay) -> Json:
     return document
 
 
-def apply_action(document: Json, action: Action) -> Json:
-    """Return the document as one action leaves it.
+def apply_action(document: Json, action: Action, places: list[Parts] | None = None) -> Json:
+    """Return the document as one action leaves it, at the places given or all that it selects.
 
     The one given stays as it is; what the action doesn't touch is shared between the two.
 
     Raises:
         OverlayFault: nothing is selected, types clash, or nothing changes.
     """
-    places = targets(document, action)
+    places = targets(document, action) if places is None else places
     if action.raw.get("remove"):
         return _removed(document, places, action)
     value = _value(document, action)
-    changed = document
     for parts in places:
-        old = _at(changed, parts)
-        new = _merged(old, value, action.place, parts)
-        if same(old, new):
+        changed = _changed(document, value, action, parts)
+        if same(node_at(document, parts), node_at(changed, parts)):
             raise OverlayFault(f"{action.place}: it changes nothing at {pointer_of(parts)}")
-        changed = _replaced(changed, parts, new)
+        document = changed
+    return document
+
+
+def apply_at(document: Json, action: Action, parts: Parts) -> Json:
+    """Return the document as an action's update or copy leaves it at one place.
+
+    Raises:
+        OverlayFault: types clash.
+    """
+    return _changed(document, _value(document, action), action, parts)
+
+
+def _changed(document: Json, value: Any, action: Action, parts: Parts) -> Json:
+    new = _merged(node_at(document, parts), value, action.place, parts)
+    changed: Json = _replaced(document, parts, new)
     return changed
 
 
@@ -192,7 +205,7 @@ def _value(document: Json, action: Action) -> Any:
     found = select(document, action.raw["copy"], action.place)
     if len(found) != 1:
         raise OverlayFault(f"{action.place}: copy must select one node, not {len(found)}")
-    return _at(document, found[0])
+    return node_at(document, found[0])
 
 
 def _merged(old: Any, new: Any, place: str, parts: Parts) -> Any:
@@ -222,7 +235,7 @@ def _removed(document: Json, places: list[Parts], action: Action) -> Json:
     for parts in reversed(places):
         if not parts:
             raise OverlayFault(f"{action.place}: the whole document can't be removed")
-        parent = _at(document, parts[:-1])
+        parent = node_at(document, parts[:-1])
         rest = [
             (key, value)
             for key, value in (parent.items() if is_object(parent) else enumerate(parent))
@@ -242,7 +255,8 @@ def _replaced(node: Any, parts: Parts, value: Any) -> Any:
     return copied
 
 
-def _at(document: Any, parts: Parts) -> Any:
+def node_at(document: Any, parts: Parts) -> Any:
+    """Return what stands at a place."""
     node = document
     for part in parts:
         node = node[part]

@@ -6,17 +6,17 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from wanflow.spec.document import Json, is_array, is_object
+from wanflow.spec.evidence import flat, lists_in, sentences_of, values_in
 from wanflow.spec.failures import OverlayFault
-from wanflow.spec.finding import Finding
 from wanflow.spec.keywords import RESTS_ON
 from wanflow.spec.meaning import expand
-from wanflow.spec.places import requests_of
-from wanflow.spec.rests import flat
+from wanflow.spec.places import reached_by, requests_of
+from wanflow.spec.proposal import proposed
 from wanflow.spec.schema_tree import schemas_in, schemas_under
-from wanflow.spec.yaml_text import read_yaml
+from wanflow.spec.yaml_text import escape, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +29,9 @@ _REMEDY = f"write an overlay (see specs/README.md), or say in {FILE} why not"
 _RULE = re.compile(
     r"\b(only (supports?|effective|valid|allowed)|only \S+ (is|are) supported|must|range|between"
     r"|required to|(no|not) (more|less|longer|fewer) than|(not|n't) exceed|limited to"
-    r"|at (most|least)|up to|prohibited|not (supported|allowed))\b"
+    r"|at (most|least)|up to|prohibited|not (supported|allowed)|one of|multiple of"
+    r"|(supported|available|allowed|accepted|valid|possible) (\w+ )?\w+s(:| are\b))"
+    r"(?!\w)"
     r"|\[\s*\d+[^\]]*,\s*[^\]]*\d+\s*\]",
     re.IGNORECASE,
 )
@@ -39,17 +41,34 @@ _NOTES = frozenset({"description", "title", "example", "examples", "default", RE
 
 @frozen
 class Unsaid:
-    """A sentence that reads like a rule, and where its document says it."""
+    """A sentence that reads like a rule, and where its document says it.
+
+    `proposal` is what may be pasted: an overlay's action, or an entry of left-as-prose.yaml.
+    """
 
     document: str
     where: str
     sentence: str
+    proposal: str = field(default="", eq=False, repr=False)
     id: ClassVar[str] = "WF210"
 
     def __str__(self) -> str:
         return (
             f"{self.where}: “{self.sentence}” reads like a rule that nothing expresses; {_REMEDY}"
         )
+
+
+@frozen
+class Stale:
+    """An entry of the reviewed file whose sentence no document leaves to prose."""
+
+    sentence: str
+    document: str = ""
+    where: str = f"{FILE}#"
+    id: ClassVar[str] = "WF508"
+
+    def __str__(self) -> str:
+        return f"no document leaves “{self.sentence}” to prose; remove the entry of {FILE}"
 
 
 @frozen
@@ -81,11 +100,9 @@ class Left:
         """Return the sentences that the file doesn't have."""
         return [one for one in found if one.sentence not in self.reasons]
 
-    def stale(self, found: Iterable[Unsaid]) -> Iterator[Finding]:
+    def stale(self, found: Iterable[Unsaid]) -> list[Stale]:
         """Find entries whose sentence no document says any more, or that a rule expresses now."""
-        for sentence in self.reasons.keys() - {one.sentence for one in found}:
-            problem = f"no document leaves “{sentence}” to prose"
-            yield Finding(FILE, "", problem, "remove the entry", id="WF508")
+        return [Stale(one) for one in sorted(self.reasons.keys() - {f.sentence for f in found})]
 
 
 def unsaid(document: Json, calls: Iterable[Call]) -> list[Unsaid]:
@@ -98,33 +115,48 @@ def unsaid(document: Json, calls: Iterable[Call]) -> list[Unsaid]:
     for call in calls:
         for model in call.models:
             whole = expand(document, requests[model], ())
-            for text, sentence in _unexpressed(whole):
-                told = Unsaid(call.source.name, _where(call, text), sentence)
-                found.setdefault((told.document, sentence), told)
+            for schema, sentence in _unexpressed(whole):
+                if (call.source.name, sentence) not in found:
+                    where = _where(call, schema["description"])
+                    proposal = _proposal(document, requests[model], schema, sentence)
+                    told = Unsaid(call.source.name, where, sentence, proposal)
+                    found[call.source.name, sentence] = told
     return list(found.values())
 
 
-def _unexpressed(request: Json) -> Iterator[tuple[str, str]]:
+def _proposal(document: Json, request: Json, schema: Json, sentence: str) -> str:
+    """Write what may be pasted for a sentence of one of a request's schemas."""
+    for name in sorted(reached_by(document, request)):
+        root = f"/components/schemas/{escape(name)}"
+        for at, own in schemas_under(document["components"]["schemas"][name], root):
+            if own.get("description") == schema["description"]:
+                return proposed(document, at, own, sentence)
+    return ""
+
+
+def _unexpressed(request: Json) -> Iterator[tuple[Json, str]]:
     schemas = [schema for at, schema in schemas_under(request, "") if at]
     rests = [flat(told) for schema in schemas for told in schema.get(RESTS_ON, {}).values()]
     for schema in schemas:
         text = schema.get("description", "")
-        for sentence in _sentences(text) if isinstance(text, str) else ():
+        for sentence in _rules(text) if isinstance(text, str) else ():
             told = any(sentence in rest or rest in sentence for rest in rests)
             if not told and not _in_keywords(sentence, schema):
-                yield text, sentence
+                yield schema, sentence
 
 
-def _sentences(text: str) -> Iterator[str]:
-    for line in text.splitlines():
-        for part in re.split(r"(?<=[.;!])\s+(?=[A-Z])", line.strip().lstrip("-*• ")):
-            if _RULE.search(part):
-                yield flat(part)
+def _rules(text: str) -> Iterator[str]:
+    """List what of a text reads like a rule: sentences, and lists of values."""
+    yield from (sentence for sentence in sentences_of(text) if _RULE.search(sentence))
+    yield from (" - ".join(entries) for entries in lists_in(text) if values_in(entries))
 
 
 def _in_keywords(sentence: str, schema: Json) -> bool:
     """Tell whether the schema's own keywords have every number that the sentence names."""
     rules = {key: value for key, value in schema.items() if key not in _NOTES}
+    values = values_in(sentence.split(" - "))
+    if values and "enum" in schema:
+        return set(values) <= {str(value) for value in schema["enum"]}
     named = set(_NUMBER.findall(sentence))
     return bool(named) and named <= set(re.findall(r"\d+", json.dumps(rules)))
 

@@ -29,15 +29,19 @@ class Regenerated:
     files: list[str]
     summary: Summary = field(repr=False)
     version: str
+    warnings: list[str] = field(repr=False, factory=list[str])
 
     def for_people(self) -> str:
         """Write the summary that `make regenerate` ends with."""
+        warnings = [f"warning: {warning}" for warning in self.warnings]
         if not self.files:
-            return "nothing changed: spec and client are what the sources make"
+            return "\n".join(
+                ["nothing changed: spec and client are what the sources make", *warnings]
+            )
         counted = f"{len(self.files)} file{'s' * (len(self.files) > 1)} changed"
         lines = [f"{counted}; {self.summary.sentence}"]
         lines += [f"  {change}" for change in self.summary.difference.changes]
-        return "\n".join([*lines, f"the version that follows: {self.version}"])
+        return "\n".join([*lines, *warnings, f"the version that follows: {self.version}"])
 
 
 def regenerate(project: Project) -> Regenerated:
@@ -53,7 +57,8 @@ def regenerate(project: Project) -> Regenerated:
         changed = Replacement(_texts(project, built, summary), {project.client: made}).commit()
     files = [project.shown(path) for path in changed]
     level = summary.difference.level
-    return Regenerated(files, summary, next_version(project.root / "pyproject.toml", level))
+    version = next_version(project.root / "pyproject.toml", level)
+    return Regenerated(files, summary, version, [str(one) for one in built.warnings])
 
 
 def _texts(project: Project, built: Built, summary: Summary) -> dict[Path, str]:

@@ -1,8 +1,8 @@
-"""Whether each rule that an overlay adds rests on a sentence that the documents really say.
+"""What a rule that an overlay adds must rest on, and where it does.
 
 Beside every rule that an action puts into a schema stands `x-wanflow-rests-on`, which maps the
-rule's keyword to that sentence. White space aside, it must occur in every document that the
-schema was made of.
+rule's keyword to the sentence of the documents. An action is applied to a schema that carries these
+sentences whole, and that has what `x-wanflow-when` asks for; every other is left alone.
 """
 
 from __future__ import annotations
@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.spec.document import Json, is_array, is_object
+from wanflow.spec.evidence import evidence_in, flat, instead, stands_in, texts_of
 from wanflow.spec.failures import OverlayFault
 from wanflow.spec.keywords import RESTS_ON
 from wanflow.spec.naming import request_name
-from wanflow.spec.overlay import Action, pointer_of, targets
+from wanflow.spec.schema_tree import schemas_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.spec.merge import Merged
+    from wanflow.spec.overlay import Action, Parts
+    from wanflow.spec.source import Source
 
 LOOSENS = "x-wanflow-loosens"
 """On an action: why it may let through what the documents refuse."""
+WHEN = "x-wanflow-when"
+"""On an action: what a schema, or the document, must have for it to be applied."""
 
 RULES = frozenset(
     {
@@ -34,6 +39,8 @@ RULES = frozenset(
         "x-wanflow-public-url",
     }
 )
+_CONDITIONS: dict[str, type] = {"type": str, "required": bool, "operation": str}
+_MOST = 120
 
 
 @frozen
@@ -41,6 +48,7 @@ class Origins:
     """Which documents each named schema was made of, and what those say."""
 
     _documents: dict[str, list[str]]
+    _sources: dict[str, Source] = field(repr=False)
     _texts: dict[str, str] = field(repr=False)
 
     @classmethod
@@ -53,39 +61,115 @@ class Origins:
             if call.models:
                 documents[request_name(list(call.models), call.source.name)] = [call.source.name]
         sources = {call.source.name: call.source for call in merged.calls}
-        texts = {name: "\n".join(texts_of(source.document)) for name, source in sources.items()}
-        return cls(documents, texts)
+        texts = {
+            name: "\n".join(map(flat, texts_of(source.document)))
+            for name, source in sources.items()
+        }
+        return cls(documents, sources, texts)
+
+    def of_schema(self, name: str) -> list[str]:
+        """Name the documents that a schema was made of."""
+        return self._documents.get(name, [])
 
     def silent(self, schema: str, sentence: str) -> list[str]:
         """Name the documents of a schema that don't say a sentence, white space aside."""
         wanted = flat(sentence)
-        return [name for name in self._documents.get(schema, ()) if wanted not in self._texts[name]]
+        return [name for name in self.of_schema(schema) if wanted not in self._texts[name]]
+
+    def where(self, document: str, node: Json) -> str:
+        """Name the place of a document that has a schema's description."""
+        source = self._sources[document]
+        for at, schema in schemas_in(source.document):
+            if "description" in node and schema.get("description") == node["description"]:
+                return source.where(at)
+        return source.where("")
 
 
-def check_rests(document: Json, action: Action, origins: Origins) -> None:
-    """Check what one action rests on, before it is applied.
+def check_action(action: Action) -> None:
+    """Check what of an action is right or wrong whatever document it meets.
 
     Raises:
-        OverlayFault: a rule rests on nothing, or on a sentence that isn't there.
+        OverlayFault: it has no reason, or asks for a condition that there is none of.
     """
     if not action.description:
         raise OverlayFault(f"{action.place}: it has no description that says why")
     if LOOSENS in action.raw and not str(action.raw[LOOSENS] or "").strip():
         raise OverlayFault(f"{action.place}: {LOOSENS} must say why")
-    update = action.raw.get("update")
-    sentences = sorted(set(sentences_of(update)))
-    for parts in targets(document, action):
-        if parts[:2] == ("components", "schemas") and len(parts) > 2:  # noqa: PLR2004 - the name
-            for rule in _unfounded(update):
-                raise OverlayFault(
-                    f"{action.place}: the rule {rule!r} rests on no sentence ({RESTS_ON})"
-                )
-            for sentence in sentences:
-                for name in origins.silent(str(parts[2]), sentence):
-                    raise OverlayFault(
-                        f"{action.place}: {name} doesn't say “{flat(sentence)}”, on which "
-                        f"{pointer_of(parts)} would rest"
-                    )
+    conditions: Any = action.raw.get(WHEN, {})
+    if not is_object(conditions) or not all(
+        isinstance(value, _CONDITIONS.get(key, ())) for key, value in conditions.items()
+    ):
+        raise OverlayFault(
+            f"{action.place}: {WHEN} may have `type` (a text), `required` (true or false) and "
+            "`operation` (an operationId)"
+        )
+
+
+def check_founded(action: Action) -> None:
+    """Check that every rule which an action adds to a schema names its sentence.
+
+    Raises:
+        OverlayFault: one rests on nothing.
+    """
+    for rule in _unfounded(action.raw.get("update")):
+        raise OverlayFault(f"{action.place}: the rule {rule!r} rests on no sentence ({RESTS_ON})")
+
+
+def conditions_hold(document: Json, action: Action, parts: Parts) -> bool:
+    """Tell whether a place has what an action asks for in `x-wanflow-when`."""
+    wanted: Json = action.raw.get(WHEN, {})
+    if "operation" in wanted and wanted["operation"] not in _operation_ids(document):
+        return False
+    *path, name = parts
+    holder: Any = document
+    for part in path[:-1]:
+        holder = holder[part]
+    is_property = bool(path) and path[-1] == "properties" and is_object(holder)
+    node: Any = holder["properties"][name] if is_property else None
+    if "required" in wanted:
+        found = is_property and name in holder.get("required", ())
+        if found is not wanted["required"]:
+            return False
+    return "type" not in wanted or (is_object(node) and node.get("type") == wanted["type"])
+
+
+def missing_evidence(node: Json, action: Action, schema: str, origins: Origins) -> str | None:
+    """Say which sentence of an action a schema doesn't carry; None where it carries all."""
+    for path, keyword, sentence in evidence_in(action.raw.get("update")):
+        text = "\n\n".join(texts_of(_inside(node, path)))
+        if not stands_in(text, sentence, keyword):
+            return _differs(sentence, instead(text, sentence))
+        for name in origins.silent(schema, sentence):
+            return _differs(sentence, f"nothing of it in {name}")
+    return None
+
+
+def _differs(sentence: str, now: str) -> str:
+    says = f"the document says “{begun(now)}”" if now else "the document doesn't say it here"
+    return f"it rests on “{begun(flat(sentence))}”, and {says}"
+
+
+def begun(text: str) -> str:
+    """Cut a long text at its end."""
+    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+
+
+def _inside(node: Json, path: tuple[str, ...]) -> Any:
+    for name in path:
+        inner: Any = node.get("properties", {}).get(name)
+        if not is_object(inner):
+            return {}
+        node = inner
+    return node
+
+
+def _operation_ids(document: Json) -> set[str]:
+    return {
+        node.get("operationId", "")
+        for item in document["paths"].values()
+        for node in item.values()
+        if is_object(node)
+    }
 
 
 def _unfounded(node: Any) -> Iterator[str]:
@@ -102,27 +186,3 @@ def _unfounded(node: Any) -> Iterator[str]:
         # A condition is no rule: what follows from it is.
         elif key not in RULES and key not in {"if", RESTS_ON}:
             yield from _unfounded(value)
-
-
-def sentences_of(node: Any) -> Iterator[str]:
-    """List the sentences that an update's rules rest on."""
-    if is_array(node):
-        for item in node:
-            yield from sentences_of(item)
-    if is_object(node):
-        for key, value in node.items():
-            yield from value.values() if key == RESTS_ON else sentences_of(value)
-
-
-def texts_of(node: Any) -> Iterator[str]:
-    """List every text of some data, each on one line."""
-    if isinstance(node, str):
-        yield flat(node)
-    children = node.values() if is_object(node) else node if is_array(node) else ()
-    for child in children:
-        yield from texts_of(child)
-
-
-def flat(text: str) -> str:
-    """Write a text on one line."""
-    return " ".join(text.split())
