@@ -111,6 +111,18 @@ def test_all_faults_are_told_before_anything_is_sent(
     assert account.submitted == 1
 
 
+def test_keys_that_differ_in_blanks_alone_are_not_both_taken(
+    do: Doer, model: str, account: Account
+) -> None:
+    """One of them is a slip, and both would be paid for."""
+    jobs = [{"model": model, "prompt": "x", "key": key} for key in ("a", "a ", " a")]
+    with pytest.raises(InvalidBatch) as caught:
+        do(jobs)
+    assert [fault.line for fault in caught.value.faults] == [2, 3]
+    assert "but for blanks" in str(caught.value)
+    assert account.submitted == 0
+
+
 def test_a_line_is_told_of_all_that_is_wrong_with_it(
     form: Form, server: MockServer, api_key: str, tmp_path: Path
 ) -> None:

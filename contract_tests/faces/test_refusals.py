@@ -222,6 +222,14 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "a URL with a bad port": ({"api_key": "k", "base_url": "http://a.example:x"}, "malformed"),
     "a URL with a query": ({"api_key": "k", "base_url": "http://a.example/?x=1"}, "query"),
     "another scheme": ({"api_key": "k", "base_url": "ftp://a.example"}, "ftp://a.example"),
+    "a URL that is no text": ({"api_key": "k", "base_url": 7}, "not of type int"),
+    **{
+        f"a URL with {blank!r} inside": (
+            {"api_key": "k", "base_url": f"http://a.exa{blank}mple/v1"},
+            "a blank, a line end",
+        )
+        for blank in (" ", "\n", "\r", "\t", "\0", "\u2028")
+    },
     "no timeout": ({"api_key": "k", "base_url": "http://a.example", "timeout": 0}, "timeout"),
     "an endless timeout": (
         {"api_key": "k", "base_url": "http://a.example", "timeout": float("inf")},
@@ -252,6 +260,27 @@ def test_a_client_that_could_not_work_is_not_made(
     monkeypatch.delenv("WANFLOW_BASE_URL", raising=False)
     with pytest.raises(errors.ConfigurationError, match=said):
         colour.client(**options)
+
+
+@pytest.mark.parametrize("around", [" {}", "{}\n", "\t{}\r\n", "{}/ "])
+@pytest.mark.parametrize("way", ["argument", "environment"])
+def test_blanks_around_an_address_are_no_part_of_it(
+    around: str, way: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file or a secret of CI often ends with a line break."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json={"id": "task-unified-1", "status": "pending"})
+
+    given = around.format("http://a.example/v1")
+    monkeypatch.setenv("WANFLOW_BASE_URL", given)
+    options = {"base_url": given} if way == "argument" else {}
+    client = colour.client(api_key="k", transport=httpx.MockTransport(answer), **options)
+    colour.do(client.submit, GOOD)
+    (url,) = asked
+    assert url.startswith("http://a.example/v1/")
 
 
 @pytest.mark.parametrize("task_id", ["", " ", "a b", "..", "a/b", "x" * 300, "a\n", None, 7])

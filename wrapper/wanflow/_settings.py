@@ -174,8 +174,16 @@ def _key(given: object) -> Key:
     return Key(text)
 
 
-def _base_url(text: str) -> str:
+def _base_url(given: object) -> str:
     wanted = "wanted is a URL such as https://host/path"
+    if not isinstance(given, str):
+        raise ConfigurationError(f"the base URL is a text, not of type {type(given).__name__}")
+    text = given.strip()
+    if not text.isprintable() or " " in text:
+        raise ConfigurationError(
+            f"base URL {text!r} has a blank, a line end or another character that no URL has; "
+            f"{wanted}"
+        )
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port

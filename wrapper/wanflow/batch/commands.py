@@ -18,7 +18,7 @@ from attrs import field, frozen
 from wanflow.async_client import AsyncClient
 from wanflow.batch.parting import INTERRUPTED, again, say_end
 from wanflow.batch.progress import Lines, Screen, to_stderr
-from wanflow.batch.reading import Form, read_csv, read_jsonl
+from wanflow.batch.reading import Form, decoded, read_csv, read_jsonl
 from wanflow.batch.report import facts_of
 from wanflow.batch.terms import DEFAULT_IN_FLIGHT, Stop
 from wanflow.cli.connection import Connection
@@ -185,16 +185,16 @@ class _Job:
 
 def _read(options: Mapping[str, Any]) -> list[Line | Fault]:
     name = options["file"]
-    kind = options["format"] or ("csv" if name.lower().endswith(".csv") else "jsonl")
+    kind = options["format"] or ("csv" if name.lower().endswith((".csv", ".tsv")) else "jsonl")
     form = Form(packaged_catalog(), options["model"], dict(options["templates"]))
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        text = content.decode("utf-8-sig")
+        text = decoded(content)
     except OSError as error:
         raise InvalidRequest(f"{name} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"{name} is not UTF-8 text: {error.reason}") from None
-    lines = list(_READERS[kind](text.splitlines(keepends=True), form))
+    except ValueError as error:
+        raise InvalidRequest(f"{name} {error}") from None
+    lines = list(_READERS[kind](text, form))
     if not lines:
         raise InvalidRequest(f"{name} has no jobs")
     return lines

@@ -52,7 +52,7 @@ def plan(checker: Checker, ledger: Ledger, lines: Iterable[Line | Fault]) -> lis
         found = line if isinstance(line, Fault) else _planned(checker, line)
         faults.extend(_faults(found, jobs, ledger))
         if isinstance(found, Planned):
-            jobs.setdefault(found.line if found.key is None else found.key, found)
+            jobs.setdefault(found.line if found.key is None else found.key.strip(), found)
     if faults:
         raise invalid(faults)
     return list(jobs.values())
@@ -101,8 +101,10 @@ def _faults(
 
 def _clashes(job: Planned, jobs: Mapping[str | int, Planned], ledger: Ledger) -> Iterator[Fault]:
     """Find another request under the same key, in this batch or in the ledger."""
-    twin = None if job.key is None else jobs.get(job.key)
-    if twin is not None and twin.content != job.content:
+    twin = None if job.key is None else jobs.get(job.key.strip())
+    if twin is not None and twin.key != job.key:
+        yield Fault(job.line, f"key {job.key!r} is {twin.key!r} of line {twin.line} but for blanks")
+    elif twin is not None and twin.content != job.content:
         yield Fault(job.line, f"key {job.key!r} is that of another request on line {twin.line}")
     if twin is None and job.key is not None:
         for before in ledger.named(job.name):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
+import codecs
 import json
+import math
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from attrs import field, frozen
 
 from wanflow.batch.line import Fault, Line
+from wanflow.batch.table import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +22,8 @@ KEY = "key"
 """The column, or member of a line, that holds the user's own key for the job."""
 _PLACE = re.compile(r"\{([^{}]+)\}")
 _LONGEST_KEY = 200
+_BLANKS = " \t\r\n"
+"""What JSON takes for white space."""
 
 
 @frozen
@@ -42,13 +46,30 @@ class Form:
         return frozenset(name for names in found for name in names)
 
 
-def read_jsonl(text: Iterable[str], form: Form) -> Iterator[Line | Fault]:
-    """Read JSON objects, one a line; empty lines are passed over."""
-    for number, line in enumerate(text, 1):
-        if not line.strip():
+def decoded(content: bytes) -> str:
+    """Decode a file of jobs: UTF-8, or UTF-16 with its mark, as Excel writes "Unicode text".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        name = "UTF-16" if wide else "UTF-8"
+        raise ValueError(f"is not {name} text: {error.reason}; save it as UTF-8") from None
+
+
+def read_jsonl(text: str | Iterable[str], form: Form) -> Iterator[Line | Fault]:
+    """Read JSON objects, one a line, of a text or of its lines; empty lines are passed over."""
+    if isinstance(text, str) and _is_list(text):
+        yield Fault(1, "the file is one JSON array; wanted is one object a line (jq -c '.[]')")
+        return
+    for number, line in enumerate(text.split("\n") if isinstance(text, str) else text, 1):
+        if not line.strip(_BLANKS):
             continue
         try:
-            found: Any = json.loads(line, object_pairs_hook=_once_each)
+            found = _read_json(line)
         except (ValueError, RecursionError) as error:
             yield Fault(number, f"it is not JSON: {error}")
             continue
@@ -56,6 +77,29 @@ def read_jsonl(text: Iterable[str], form: Form) -> Iterator[Line | Fault]:
             yield make_line(number, cast("dict[str, Any]", found), form)
         else:
             yield Fault(number, "it is no JSON object")
+
+
+def _is_list(text: str) -> bool:
+    """Tell whether a file is a list of objects instead of lines."""
+    if not text.lstrip(_BLANKS).startswith("["):
+        return False
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return all(isinstance(one, dict) for one in found)
+
+
+def _read_json(text: str) -> Any:
+    """Read JSON as its standard has it.
+
+    Raises:
+        ValueError: it isn't, or nobody knows which of two members of a name is meant.
+        RecursionError: it nests too deeply.
+    """
+    return json.loads(
+        text, object_pairs_hook=_once_each, parse_constant=_no_number, parse_float=_finite
+    )
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -67,14 +111,21 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read_csv(text: Iterable[str], form: Form) -> Iterator[Line | Fault]:
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON number")
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    return number if math.isfinite(number) else _no_number(word)
+
+
+def read_csv(text: str | Iterable[str], form: Form) -> Iterator[Line | Fault]:
     """Read rows under a head; a cell is read as its parameter's type, an empty one isn't set."""
-    reader = csv.DictReader(text, strict=True)
-    try:
-        for row in reader:
-            yield _line_of_row(reader.line_num, row, form)
-    except csv.Error as error:
-        yield Fault(reader.line_num, f"it is not CSV: {error}")
+    models = form.catalog.models.values()
+    known = {name for model in models for name in model.parameters}
+    for row in rows_of("".join(text), {*known, *form.columns, KEY, "model"}):
+        yield row if isinstance(row, Fault) else _line_of_row(*row, form)
 
 
 def make_line(number: int, found: Mapping[str, Any], form: Form) -> Line:
@@ -100,10 +151,7 @@ def _faults(found: Mapping[str, Any], form: Form) -> Iterator[str]:
         yield f"key must be a text of 1 to {_LONGEST_KEY} printable characters"
 
 
-def _line_of_row(number: int, row: Mapping[str | Any, Any], form: Form) -> Line | Fault:
-    if None in row or None in row.values():
-        return Fault(number, "it has more or fewer cells than the head")
-    cells = {name: cell for name, cell in row.items() if cell != ""}
+def _line_of_row(number: int, cells: Mapping[str, str], form: Form) -> Line:
     known = _parameters(form, {"model": cells.get("model", form.model)})
     typed = {name: _typed(cell, known.get(name)) for name, cell in cells.items()}
     return make_line(number, typed, form)
@@ -111,13 +159,27 @@ def _line_of_row(number: int, row: Mapping[str | Any, Any], form: Form) -> Line 
 
 def _typed(cell: str, schema: Mapping[str, Any] | None) -> Any:
     """Read a cell as its parameter's type; one that can't be stays a text, and fails the check."""
-    kind = (schema or {}).get("type", "string")
-    if kind == "string":
+    types = _types(schema or {})
+    word = cell.strip()
+    if not types or "string" in types:
         return cell
+    if "boolean" in types and word.lower() in {"true", "false"}:
+        return word.lower() == "true"
     try:
-        return json.loads(cell)
-    except ValueError:
-        return [cell] if kind == "array" else cell
+        value = _read_json(word)
+    except (ValueError, RecursionError):
+        value = cell
+    return [cell] if "array" in types and not word.startswith("[") else value
+
+
+def _types(schema: Mapping[str, Any]) -> set[str]:
+    """Return the types that a schema names, in whichever of its branches."""
+    named = schema.get("type", [])
+    found = {named} if isinstance(named, str) else set(named)
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        for branch in schema.get(keyword, []):
+            found |= _types(branch)
+    return found
 
 
 def _parameters(form: Form, body: Mapping[str, Any]) -> Mapping[str, Any]:
