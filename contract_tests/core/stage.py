@@ -122,10 +122,12 @@ def reply(status: int, body: Any = None, **headers: str) -> Reply:
 
 
 def task(status: str, **more: Any) -> Reply:
-    """Make a 200 answer about a task."""
-    return reply(200, {"id": TASK_ID, "status": status, "created": int(BIRTH), **more})
+    """Make a 200 answer about a task; a completed one has a link."""
+    links = {"results": [LINK]} if status.lower() == "completed" else {}
+    return reply(200, {"id": TASK_ID, "status": status, "created": int(BIRTH), **links, **more})
 
 
+LINK = "https://files.example/a.mp4"
 TASK_ID = "task-unified-1760000000-abcd1234"
 
 LOST = Fault("ReadError: the connection was reset", sent=True)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow._core import pacing
-from wanflow._core.budget import Budget
 from wanflow._core.effects import Instant
 from wanflow._core.pacing import Track
 from wanflow._core.snapshot import Snapshot
@@ -124,42 +123,3 @@ def test_half_the_looks_at_the_same_lag(seeds: tuple[int, ...]) -> None:
     looks, lag = shares(seeds)
     assert looks <= 0.5
     assert lag <= 1
-
-
-@given(
-    rate=st.floats(0.5, 1000),
-    events=st.lists(st.tuples(st.floats(0, 10), st.sampled_from(["look", "429"])), max_size=60),
-)
-def test_one_budget_bounds_all_looks(rate: float, events: list[tuple[float, str]]) -> None:
-    """Reserved looks are never more than the rate allows, and none falls into a 429's pause.
-
-    At more than 25 a second those of 40 ms may come together.
-    """
-    budget, ticks, until = Budget(rate), 0.0, 0.0
-    looks: list[float] = []
-    for seconds, event in events:
-        ticks += seconds
-        if event == "429":
-            before = budget.rate
-            budget.refused(ticks, 5)
-            until = max(until, ticks + 5)
-            assert budget.rate <= before
-            continue
-        told = budget.wait(ticks)
-        at = ticks + budget.reserve(ticks)
-        assert at == ticks + told
-        assert at >= until - 1e-9
-        slack = 0.08 if rate > 25 else 0.0
-        for between, earlier in enumerate(reversed(looks), 1):
-            assert at - earlier >= between / rate - slack - 1e-6
-        looks.append(at)
-
-
-def test_the_budget_recovers() -> None:
-    """Answers bring the rate back to the full, and never past it."""
-    budget = Budget(10)
-    budget.refused(0, None)
-    assert budget.rate == 5
-    for _ in range(1000):
-        budget.answered()
-    assert budget.rate == 10

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Act = Callable[[socket.socket], bool]
 
 ID = "task-unified-1760000000-abcd1234"
+LINK = "https://files.example/a.mp4"
 
 
 class RudeServer:
@@ -139,8 +140,12 @@ def answers(status: int, body: Any, *headers: str) -> Act:
 
 
 def task(status: str, **more: Any) -> Act:
-    """Answer about a task, one that is nearly done, so that it is looked at again soon."""
-    return answers(200, {"id": ID, "status": status, "progress": 99, **more})
+    """Answer about a task, one that is nearly done, so that it is looked at again soon.
+
+    A completed one has a link.
+    """
+    links = {"results": [LINK]} if status == "completed" else {}
+    return answers(200, {"id": ID, "status": status, "progress": 99, **links, **more})
 
 
 def resets(after: bytes = b"") -> Act:
@@ -179,7 +184,7 @@ def hangs(done: threading.Event) -> Act:
 
 
 HTML = http(200, b"<html><body>Please stand by</body></html>", "Content-Type: text/html")
-OK = http(200, json.dumps({"id": ID, "status": "completed"}).encode())
+OK = http(200, json.dumps({"id": ID, "status": "completed", "results": [LINK]}).encode())
 
 MISBEHAVIOUR: dict[str, Act] = {
     "reset at once": resets(),

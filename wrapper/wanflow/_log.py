@@ -11,7 +11,14 @@ from wanflow._core.plain_text import one_line
 _LIBRARY = __name__.partition(".")[0]
 
 log = logging.getLogger("wanflow")
-"""Where the library says what it bears and what it does again."""
+"""Where the library says what it did, what it tolerates and what it does again.
+
+DEBUG: what a poll changed. INFO: submitted, completed, saved. WARNING: what is tried again, is
+uncertain, undocumented, or ended without a result.
+"""
+
+RAISED = {"wanflow_raised": True}
+"""`extra` of a line that says what the caller gets as an error or an outcome, too."""
 
 
 class _OneLine(logging.Filter):

@@ -30,7 +30,9 @@ DEFAULT_RETRY = 150.0
 The documents' 429 asks for 60 seconds and their 503 for 30: each may come twice, and a bit more.
 """
 DEFAULT_RATE = 50.0
-"""Looks at tasks a second, all waits of a client together. The API publishes no limit."""
+"""Polls a second that all waits of a client together begin with. The API publishes no limit."""
+HIGHEST_RATE = 500.0
+"""Polls a second that they grow to at most, while polls are late and no 429 comes."""
 DEFAULT_CONNECTIONS = 20
 """Requests to the API that may be under way at once; past some dozens httpx only slows down."""
 
@@ -86,13 +88,14 @@ class Settings:
     """The settings of one client. `timeout` and `retry_for` are in seconds, `rate` a second.
 
     `url_given` tells whether a person named the URL, or it is the default of the documents.
+    Without a `rate` it begins at DEFAULT_RATE and may grow up to HIGHEST_RATE.
     """
 
     base_url: str
     key: Key = field(repr=False)
     timeout: float = DEFAULT_TIMEOUT
     retry_for: float = DEFAULT_RETRY
-    rate: float = DEFAULT_RATE
+    rate: float | None = None
     line: Route = field(factory=Route)
     uploader: Any = field(default=None, repr=False)
     resubmit_uncertain: bool = False
@@ -126,7 +129,7 @@ def make_settings(
     *,
     timeout: float = DEFAULT_TIMEOUT,
     retry_for: float = DEFAULT_RETRY,
-    rate: float = DEFAULT_RATE,
+    rate: float | None = None,
     line: Route | None = None,
     uploader: Any = None,
 ) -> Settings:
@@ -143,10 +146,11 @@ def make_settings(
 
 def _checked(settings: Settings) -> Settings:
     connections = settings.line.connections
+    rate = DEFAULT_RATE if settings.rate is None else settings.rate
     wants = (
         ("timeout", settings.timeout, False, "a positive number of seconds"),
         ("retry_for", settings.retry_for, True, "0 or more seconds"),
-        ("rate", settings.rate, False, "more than 0 a second"),
+        ("rate", rate, False, "more than 0 a second"),
     )
     for name, value, may_be_zero, wanted in wants:
         if not _in_range(value) or (value == 0 and not may_be_zero):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from wanflow._core.arguments import checked_id
+from wanflow._core.plain_text import one_line
 from wanflow._flows.order import Terms
 from wanflow._flows.waiting import result, timed_out
 from wanflow.errors import WanflowError
@@ -156,7 +157,8 @@ class TaskView:
         raise self._error or timed_out(self._id, 0, seen)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._id} {self.status or 'not looked at'}>"
+        shown = f"{self._id} {self.status or 'not looked at'}"
+        return f"<{type(self).__name__} {one_line(shown)}>"
 
 
 class ResultView:
@@ -212,4 +214,4 @@ class ResultView:
         return list(self._paths)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.task_id} {len(self.urls)} links>"
+        return f"<{type(self).__name__} {one_line(self.task_id)} {len(self.urls)} links>"

@@ -21,6 +21,7 @@ from wanflow._flows import crowd, downloading, submission, uploading, waiting, w
 from wanflow._flows.order import Terms, Wish, place_order
 from wanflow._flows.recording import Recording
 from wanflow._log import warn
+from wanflow._settings import DEFAULT_RATE, HIGHEST_RATE
 from wanflow.errors import ConfigurationError, RequestWarning
 
 if TYPE_CHECKING:
@@ -53,14 +54,16 @@ class Work:
         settings: Settings,
         recorder: Recorder | None = None,
         budget: Budget | None = None,
+        strange: set[str] | None = None,
     ) -> None:
         self._settings = settings
-        self._budget = budget or Budget(settings.rate, settings.line.connections)
+        self._budget = budget or _budget(settings)
+        self._strange = set[str]() if strange is None else strange
         self.recording = Recording(checked_recorder(recorder), settings.base_url)
 
     def again(self, settings: Settings) -> Work:
         """Return the same work under other settings; the budget of looks stays one."""
-        return Work(settings, self.recording.recorder, self._budget)
+        return Work(settings, self.recording.recorder, self._budget, self._strange)
 
     @property
     def rules(self) -> Rules:
@@ -260,12 +263,16 @@ class Work:
 
     def question(self, task_id: str, known: Snapshot | None) -> waiting.Question:
         """Return how a task is asked about, and what is known of it."""
+        fresh = None if known is None or known.ended else known
         return waiting.Question(
             task_id,
             _gateway.query(self.catalog, task_id),
             self._budget,
-            submitted=None if known is None or known.ended else known.created,
+            submitted=None if fresh is None else fresh.created or fresh.submitted,
             estimate=None if known is None else known.estimated_time,
+            accepted=None if fresh is None else fresh.submitted,
+            strange=self._strange,
+            recall=self.recording.recall(task_id),
         )
 
     def _send(
@@ -281,6 +288,14 @@ class Work:
     def _submission(self, order: Order, entry: Entry | None) -> Flow[Snapshot]:
         retry_for = self._settings.retry_for
         return submission.submit(order, entry, retry_for=retry_for, budget=self._budget)
+
+
+def _budget(settings: Settings) -> Budget:
+    """Make the budget of a client: one that grows where the user named no rate."""
+    connections = settings.line.connections
+    if settings.rate is None:
+        return Budget(DEFAULT_RATE, connections, most=HIGHEST_RATE)
+    return Budget(settings.rate, connections)
 
 
 def _warn(lines: Sequence[str], category: type[Warning]) -> None:

@@ -14,7 +14,6 @@ from wanflow._flows.order import Terms
 from wanflow._precautions import take_precautions
 from wanflow._settings import (
     DEFAULT_CONNECTIONS,
-    DEFAULT_RATE,
     DEFAULT_RETRY,
     DEFAULT_TIMEOUT,
     DEFAULT_WAIT,
@@ -160,7 +159,8 @@ class AsyncClient(ClientView):
         timeout: seconds that one request may take.
         retry_for: seconds within which a submission that was provably not accepted (no
             connection, 429, 503) is sent again; 0 never does.
-        rate: looks at tasks a second, all waits of this client together; fewer after a 429.
+        rate: polls a second that all waits of this client together make at most; fewer after a
+            429. Without it they begin at 50, and grow up to 500 while polls are late.
         connections: requests to the API that may be under way at once.
         proxy: the URL of a proxy; by default that of the environment, as with httpx.
         verify: an SSL context; False trusts any server.
@@ -180,7 +180,7 @@ class AsyncClient(ClientView):
         *,
         timeout: float = DEFAULT_TIMEOUT,
         retry_for: float = DEFAULT_RETRY,
-        rate: float = DEFAULT_RATE,
+        rate: float | None = None,
         connections: int = DEFAULT_CONNECTIONS,
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,

@@ -30,6 +30,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wanflow._core.plain_text import printable
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -47,7 +49,8 @@ class WanflowError(Exception):
     task_id: str | None = None
 
     def __init__(self, message: str, *, task_id: str | None = None) -> None:
-        super().__init__(message)
+        # The API's own words are in it, and a traceback shows it as it is.
+        super().__init__(printable(message, lines=isinstance(self, InvalidRequest)))
         self.task_id = task_id
 
 

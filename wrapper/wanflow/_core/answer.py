@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Reply
 
 _SHOWN = 300
+# No answer asks for more seconds than a number of so many digits says.
+_LONGEST = 1e9
 # The documents put the seconds into `fallback_suggestion`: "retry after 60 seconds".
 _SUGGESTED = re.compile(r"\bafter\s+([0-9]{1,6})\s*s", re.IGNORECASE | re.ASCII)
 
@@ -66,17 +69,29 @@ def unreadable(reply: Reply, reason: str, *, task_id: str | None = None) -> erro
 
 
 def retry_after(reply: Reply, suggestion: str | None = None, *, unix: float) -> float | None:
-    """Read how many seconds an answer asks to wait: its header, else its suggestion, else None."""
+    """Read how many seconds an answer asks to wait: its header, else its suggestion, else None.
+
+    A date is read against the date of the answer itself: `unix`, the time of this machine, stands
+    in where it has none.
+    """
     header = reply.headers.get("retry-after", "").strip()
-    if header.isascii() and header.isdigit() and len(header) <= 6:  # noqa: PLR2004 - eleven days
-        return float(header)
-    if header:
-        try:
-            return max(0.0, parsedate_to_datetime(header).timestamp() - unix)
-        except (ValueError, OverflowError, TypeError):
-            pass
+    if header.isascii() and header.isdigit():
+        return min(float(header), _LONGEST)
+    until = _date(header)
+    if until is not None:
+        sent = _date(reply.headers.get("date", ""))
+        return max(0.0, until - (unix if sent is None else sent))
     found = _SUGGESTED.search(suggestion or "")
     return float(found[1]) if found else None
+
+
+def _date(header: str) -> float | None:
+    """Read an HTTP date, in unix seconds."""
+    try:
+        moment = parsedate_to_datetime(header)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, TypeError):
+        return None
 
 
 def _kind(status: int) -> type[errors.APIError]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 
 from attrs import define, field, frozen
 
+from wanflow._core.plain_text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Generator, Mapping, Sequence
 
@@ -39,8 +41,8 @@ class Fault(Exception):
     """No whole answer came. `sent` tells whether the request may have reached the server."""
 
     def __init__(self, reason: str, *, sent: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = printable(reason, lines=False)
+        super().__init__(self.reason)
         self.sent = sent
 
 

@@ -1,4 +1,8 @@
-"""Other people's text, made fit for a terminal or a log: no control characters, no new lines."""
+"""Other people's text, made fit for a terminal, a log or a traceback.
+
+No control character, escape sequence or change of direction is left, and no half of a surrogate
+pair, such as those that stand for the bytes of a path that isn't UTF-8.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,17 @@ from unicodedata import category
 _SPACES = re.compile(r"\s+")
 
 
-def printable(text: str) -> str:
-    """Replace what could steer a terminal, such as escape sequences; lines stay lines.
+def printable(text: str, *, lines: bool = True) -> str:
+    """Replace what could steer a terminal, such as escape sequences; lines stay lines, if allowed.
 
     Such characters become the escapes that JSON has for them, so JSON keeps its meaning.
     """
-    return "".join(letter if _harmless(letter) else json.dumps(letter)[1:-1] for letter in text)
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if _harmless(letter) or (lines and letter == "\n") else json.dumps(letter)[1:-1]
+        for letter in text
+    )
 
 
 def one_line(text: str) -> str:
@@ -23,4 +32,4 @@ def one_line(text: str) -> str:
 
 
 def _harmless(letter: str) -> bool:
-    return letter == "\n" or letter.isprintable() or category(letter) == "Zs"
+    return letter.isprintable() or category(letter) == "Zs"

@@ -107,6 +107,10 @@ class Recorder(Protocol):
         """
         ...
 
+    def submitted_at(self, server: str, task_id: str) -> float | None:
+        """Return when a task was accepted, in unix seconds, None where that isn't recorded."""
+        ...
+
     def hold(self, server: str, task_id: str) -> None:
         """Keep that this process waits for a task."""
         ...

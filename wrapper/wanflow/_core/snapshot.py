@@ -8,6 +8,7 @@ everything that came stays reachable in `raw`.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
 
 from attrs import field, frozen
@@ -17,8 +18,15 @@ COMPLETED = "completed"
 _LINK_LIFE = 24 * 3600.0
 # "cancelled" is in the documents' prose and not in their enum; both spellings are an end.
 _CANCELLED = frozenset({"cancelled", "canceled"})
-_FAILED = frozenset({"failed"}) | _CANCELLED
+# The documents have none of these, and servers of the family send them; other clients read them so.
+_DONE = frozenset({"success", "succeeded", "done"})
+_ERRORS = frozenset({"error", "errored"})
+_FAILED = frozenset({"failed"}) | _CANCELLED | _ERRORS
 _RUNNING = frozenset({"pending", "processing"})
+_DOCUMENTED = (_RUNNING | _FAILED | {COMPLETED}) - _ERRORS
+_WHOLE = 100
+# An entry of results names its link so. The image beside a video or a sound is its cover.
+_LINK_NAMES = ("video_url", "audio_url", "url", "image_url")
 
 
 @frozen
@@ -35,7 +43,8 @@ class Snapshot:
 
     `progress` is in percent, `created` in unix seconds, `estimated_time` in seconds from the
     submission; `results` are the links of a completed task; each is None or empty where the
-    API said nothing of it. `raw` is the whole body.
+    API said nothing of it. `raw` is the whole body. `submitted` is when this client submitted it,
+    in unix seconds of its own clock, None where another did.
     """
 
     id: str
@@ -48,10 +57,13 @@ class Snapshot:
     failure: Failure | None = None
     usage: dict[str, Any] = field(factory=dict[str, Any])
     raw: dict[str, Any] = field(factory=dict[str, Any], repr=False)
+    submitted: float | None = field(default=None, repr=False, eq=False)
 
     @property
     def completed(self) -> bool:
         """Whether the task ended with results."""
+        if self.status in _DONE:
+            return bool(self.results) or (self.progress or 0) >= _WHOLE
         return self.status == COMPLETED
 
     @property
@@ -67,50 +79,92 @@ class Snapshot:
     @property
     def known(self) -> bool:
         """Whether the status is a word of the documents."""
-        return self.ended or self.status in _RUNNING
+        return self.status in _DOCUMENTED
 
 
 def decode(content: bytes) -> Any:
-    """Decode JSON of any origin.
+    """Decode the JSON of a response. Every text in it can be encoded.
+
+    Raises:
+        ValueError: it isn't JSON, or nests deeper than anything of this API.
+    """
+    text = content.decode(json.detect_encoding(content), "replace")
+    return decode_as_is(_ESCAPE.sub(_whole_pair, text) if _SURROGATE.search(text) else text)
+
+
+def decode_as_is(text: str | bytes) -> Any:
+    """Decode JSON that is no response, such as a file of the user's.
 
     Raises:
         ValueError: it isn't JSON, or nests deeper than anything of this API.
     """
     try:
-        return json.loads(content)
+        return json.loads(text)
     except RecursionError:
         raise ValueError("its body nests too deeply") from None
     except ValueError as error:
         raise ValueError(f"its body is no JSON ({error})") from None
 
 
+# JSON can write half of a surrogate pair, which no file, terminal or database takes.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+def _whole_pair(escape: re.Match[str]) -> str:
+    return escape[0] if escape["half"] is None else "\\ufffd"
+
+
 def read_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
-    """Read a task out of a 200 answer; `task_id` stands in where the body has none.
+    """Read a task out of a 200 answer; `task_id` is the one that was asked for, if one was.
+
+    It stands in where the body has none.
 
     Raises:
-        ValueError: the body is no JSON object, or no task can be told from it.
+        ValueError: the body is no JSON object, no task can be told from it, or it is of another.
     """
     body = decode(content)
     if not isinstance(body, dict):
         raise ValueError("its body is no JSON object")  # noqa: TRY004 - one kind for the caller
     raw = cast("dict[str, Any]", body)
-    name = _text(raw, "id") or task_id
+    fields = _with_inner(raw)
+    said = _id(fields)
+    if task_id is not None and said is not None and said.strip() != task_id.strip():
+        raise ValueError(f"its body is about task {said!r}")
+    name = task_id or said
     if name is None:
         raise ValueError("its body has no task id")
-    status = (_text(raw, "status") or "").lower()
-    info = _object(raw, "task_info")
+    status = (_text(fields, "status") or "").strip().lower()
+    info = _object(fields, "task_info")
     return Snapshot(
         id=name,
         status=status,
-        model=_text(raw, "model"),
-        progress=_integer(raw, "progress"),
-        created=_integer(raw, "created"),
+        model=_text(fields, "model"),
+        progress=_integer(fields, "progress"),
+        created=_integer(fields, "created"),
         estimated_time=_number(info, "estimated_time"),
         results=_links(raw),
-        failure=_failure(raw, status),
-        usage=_object(raw, "usage"),
+        failure=_failure(fields, status),
+        usage=_object(fields, "usage"),
         raw=raw,
     )
+
+
+def _with_inner(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a task, those included that came in an object `data` of the body."""
+    inner = _object(raw, "data")
+    return {**inner, **{k: v for k, v in raw.items() if v is not None}} if inner else raw
+
+
+def _id(fields: dict[str, Any]) -> str | None:
+    for found in (fields.get("id"), fields.get("task_id")):
+        if isinstance(found, str | int) and not isinstance(found, bool) and found != "":
+            return str(found)
+    return None
 
 
 def _failure(raw: dict[str, Any], status: str) -> Failure | None:
@@ -121,20 +175,25 @@ def _failure(raw: dict[str, Any], status: str) -> Failure | None:
     code = error.get("code")
     return Failure(
         code=str(code) if isinstance(code, str | int) and code != "" else fallback,
-        message=_text(error, "message") or f"the task is {status}",
+        message=_text(error, "message") or _text(raw, "error") or f"the task is {status}",
     )
 
 
 def _links(raw: dict[str, Any]) -> tuple[str, ...]:
-    found = _texts(raw.get("results"))
-    if found:
-        return found
-    again = raw.get("result_data")
-    return _texts([_entry(entry).get("url") for entry in _list(again)])
+    inner = _object(raw, "data")
+    for place in (raw, inner):
+        for name in ("results", "result_data"):
+            found = tuple(filter(None, map(_link, _list(place.get(name)))))
+            if found:
+                return found
+    return ()
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(entry for entry in _list(value) if isinstance(entry, str) and entry)
+def _link(entry: Any) -> str | None:
+    if isinstance(entry, str):
+        return entry
+    named = _entry(entry)
+    return next(filter(None, (_text(named, name) for name in _LINK_NAMES)), None)
 
 
 def _text(raw: dict[str, Any], name: str) -> str | None:

@@ -13,12 +13,12 @@ from wanflow._core.callbacks import steady
 from wanflow._core.effects import Done, Emit, Rung, Start, alone, draw, join, now
 from wanflow._core.failure import task_failed
 from wanflow._flows.naming import about, about_all
-from wanflow._flows.waiting import look, tell, timed_out
+from wanflow._flows.waiting import given_up, look, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wanflow._core.budget import Budget
+    from wanflow._core.budget import Budget, Turn
     from wanflow._core.callbacks import Stretch
     from wanflow._core.effects import Flow, Instant
     from wanflow._core.pacing import Track
@@ -57,6 +57,7 @@ class Crowd:
     waiting: dict[str, list[Waiting]] = field(factory=dict[str, "list[Waiting]"])
     turns: list[tuple[float, int, Waiting]] = field(factory=list["tuple[float, int, Waiting]"])
     flying: int = 0
+    turn: Turn | None = None
 
     def add(
         self, index: int, question: Question, instant: Instant, timeout: float, chance: float
@@ -78,6 +79,21 @@ class Crowd:
         while self.turns and self.turns[0][2].due != self.turns[0][0]:
             heapq.heappop(self.turns)
         return self.turns[0][0] if self.turns else None
+
+    def may_begin(self, ticks: float, due: float) -> Flow[bool]:
+        """Tell whether the budget lets a look begin that is due; if not, keep a place for it."""
+        if self.turn is None:
+            self.turn = yield from alone(lambda: self.budget.enter(ticks, due))
+        turn = self.turn
+        if not (yield from alone(lambda: self.budget.take(turn, ticks))):
+            return False
+        self.turn = None
+        return True
+
+    def rest(self) -> None:
+        """Keep no place for a look."""
+        self.budget.leave(self.turn)
+        self.turn = None
 
     def leave(self, one: Waiting) -> None:
         """Take an ended task out."""
@@ -112,7 +128,10 @@ def wait_many(
         crowd.add(index, question, start, timeout, (yield from draw()))
     with about_all(crowd.waiting):
         last = start.ticks + timeout
-        yield from _until_all_ended(crowd, last, timeout, at_once, on_update, ended)
+        try:
+            yield from _until_all_ended(crowd, last, timeout, at_once, on_update, ended)
+        finally:
+            crowd.rest()
 
 
 def _until_all_ended(
@@ -152,13 +171,13 @@ def begin_looks(crowd: Crowd, ticks: float, at_once: int) -> Flow[None]:
     while crowd.flying < at_once:
         due = crowd.next_turn()
         if due is None or due > ticks:
+            crowd.rest()
             return
         one = crowd.turns[0][2]
-        if ticks < one.deadline and crowd.budget.wait(ticks) > 0:
+        if ticks < one.deadline and not (yield from crowd.may_begin(ticks, due)):
             return
         heapq.heappop(crowd.turns)
         one.due = None
-        yield from alone(lambda: crowd.budget.reserve(ticks))
         yield Start(one, look(one.question, one.deadline))
         crowd.flying += 1
 
@@ -184,7 +203,10 @@ def take_in(
 def patience(crowd: Crowd, ticks: float) -> float | None:
     """Return the seconds until a look can be begun, None where none is expected."""
     due = crowd.next_turn()
-    return None if due is None else max(due - ticks, crowd.budget.wait(ticks), 0.0)
+    if due is None:
+        return None
+    delay = 0.0 if crowd.turn is None else crowd.budget.wait(crowd.turn, ticks)
+    return max(due - ticks, delay, 0.0)
 
 
 def _patience(crowd: Crowd, ticks: float, deadline: float) -> float | None:
@@ -209,8 +231,9 @@ def _looked(
     if error is not None:
         raise error
     assert value is not None
-    found, one.fault = value.found, value.fault
     instant = yield from now()
+    value = value.at(instant.ticks, one.deadline)
+    found, one.fault = value.found, value.fault
     ticks, one.track = instant.ticks, one.track.after(instant, found)
     if found is not None:
         yield from tell(one.question, on_update, found)
@@ -228,4 +251,4 @@ def _given_up(crowd: Crowd, timeout: float) -> list[tuple[Waiting, Outcome]]:
     left = [one for twins in crowd.waiting.values() for one in twins]
     for one in left:
         crowd.leave(one)
-    return [(one, timed_out(one.question.task_id, timeout, one.seen, one.fault)) for one in left]
+    return [(one, given_up(one.question.task_id, timeout, one.seen, one.fault)) for one in left]

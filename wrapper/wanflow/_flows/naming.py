@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from wanflow import errors
+from wanflow._core.plain_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator
@@ -50,7 +51,7 @@ def about_all(waiting: Collection[str]) -> Generator[None]:
         left = tuple(waiting)
         error.task_ids = left  # type: ignore[attr-defined]
         if left and not isinstance(error, errors.WanflowError):
-            shown = ", ".join(left[:_NAMED]) + (", …" if len(left) > _NAMED else "")
+            shown = one_line(", ".join(left[:_NAMED])) + (", …" if len(left) > _NAMED else "")
             error.add_note(
                 f"tasks that had not ended: {shown}; client.wait_all(error.task_ids) takes them "
                 "up again"

@@ -88,6 +88,12 @@ class Recording:
 
         return _wait_many(recorder, server, task_ids, flow_of(self._seen(on_update), record))
 
+    def recall(self, task_id: str) -> Callable[[], float | None] | None:
+        """Return what reads when a task was submitted, in unix seconds; it may block."""
+        if self.recorder is None:
+            return None
+        return partial(self.recorder.submitted_at, self.server, task_id)
+
     def look(self, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
         """Record what one look tells of a task that is known."""
         return flow if self.recorder is None else _look(self.recorder, self.server, task_id, flow)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import define
+from attrs import define, evolve
 
 from wanflow import errors
 from wanflow._core import acceptance, retry
-from wanflow._core.effects import alone, draw, now, sleep
+from wanflow._core.effects import draw, now, sleep
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Attempt
 from wanflow._flows.uncertain import given_up
+from wanflow._flows.waiting import slow_down
 from wanflow._log import log
 
 if TYPE_CHECKING:
@@ -98,16 +98,17 @@ def _submit(order: Order, entry: Entry | None, retry_for: float, budget: Budget)
         attempt = Attempt(order, entry)
         outcome = yield from attempt.make()
         if isinstance(outcome, Snapshot):
-            if attempt.known is None:
-                log.info("submitted %s as task %s", order.model, outcome.id)
-            return outcome
+            if attempt.known is not None:
+                return outcome
+            log.info("submitted %s as task %s", order.model, outcome.id)
+            return evolve(outcome, submitted=(yield from now()).unix)
         tries.take(outcome)
         if not tries.repeatable:
             raise tries.error
         pause = yield from _pause(outcome, tries.count - 1)
         ticks = (yield from now()).ticks
         if isinstance(outcome, errors.RateLimited):
-            yield from alone(partial(budget.refused, ticks, outcome.retry_after))
+            yield from slow_down(budget, outcome.retry_after)
         patience = retry.patience(retry_for, reached=tries.reached)
         if not retry.fits(pause, elapsed=ticks - start.ticks, budget=patience):
             raise tries.error

@@ -5,17 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from wanflow import errors
 from wanflow._core import answer, pacing
-from wanflow._core.effects import Emit, Fault, Notify, alone, draw, now, send, sleep
+from wanflow._core.budget import LONGEST_PAUSE, bounded
+from wanflow._core.effects import Emit, Fault, Notify, act, alone, draw, now, send, sleep
 from wanflow._core.failure import task_failed
 from wanflow._core.pacing import Track
 from wanflow._core.script import Script
 from wanflow._core.snapshot import Snapshot, read_snapshot
 from wanflow._flows.naming import about
-from wanflow._log import log
+from wanflow._log import RAISED, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,19 @@ _FINAL = frozenset({400, 401, 402, 403, 404})
 _TOO_MANY = 429
 # Seconds that a poll is given at least: the last one of a wait begins when its time is up.
 _SHORTEST_POLL = 1.0
+_NOT_FOUND = 404
+# For so many seconds after its submission a task may be unknown to the server that is asked.
+_LAG = 60.0
+# So often a completed task without links is asked again, after the pauses that follow an error.
+_ASKED_AGAIN = 3
+
+
+@define
+class Polled:
+    """What the polls of one wait have found: the last state, and how often links were missing."""
+
+    state: tuple[str, int | None] | None = None
+    without_links: int = 0
 
 
 @frozen
@@ -37,7 +51,8 @@ class Question:
     """A task to be asked about: the request that does, and what is known of it so far.
 
     `submitted` is in unix seconds, `estimate` in seconds from the submission; both come with the
-    answer to it, which counts as a look.
+    answer to it, which counts as a look. `accepted` is the same as `submitted` by this machine's
+    clock, and `recall` reads it, where it isn't known; that may block.
     """
 
     task_id: str
@@ -47,6 +62,9 @@ class Question:
     estimate: float | None = None
     strange: set[str] = field(factory=set[str], repr=False)
     """Status words that the documents don't have, and that were told of already."""
+    accepted: float | None = None
+    recall: Callable[[], float | None] | None = field(default=None, repr=False)
+    polled: Polled = field(factory=Polled, repr=False)
 
     def track(self, instant: Instant) -> Track:
         """Begin to follow the task."""
@@ -60,11 +78,19 @@ class Question:
 
 @frozen
 class Look:
-    """What a look gave: the task, or the fault instead, and the pause that was asked for."""
+    """What a look gave: the task, or the fault instead, and the pause that was asked for.
+
+    `bare` is a completed task whose links may still come.
+    """
 
     found: Snapshot | None
     asked: float | None = None
     fault: str | None = None
+    bare: Snapshot | None = None
+
+    def at(self, ticks: float, deadline: float) -> Look:
+        """Return the look as it counts: after the deadline, no links will come any more."""
+        return self if self.bare is None or ticks < deadline else Look(self.bare)
 
 
 def query(request: Request, task_id: str, timeout: float | None = None) -> Flow[Snapshot]:
@@ -108,6 +134,7 @@ def wait(question: Question, *, timeout: float, on_update: OnUpdate) -> Flow[Sna
         while True:
             yield from _turn(question.budget, deadline)
             last = yield from look(question, deadline)
+            last = last.at((yield from now()).ticks, deadline)
             found = last.found
             if found is not None:
                 yield from tell(question, on_update, found)
@@ -117,7 +144,7 @@ def wait(question: Question, *, timeout: float, on_update: OnUpdate) -> Flow[Sna
                 return result(found)
             left = deadline - instant.ticks
             if left <= 0:
-                raise timed_out(question.task_id, timeout, seen, last.fault)
+                raise given_up(question.task_id, timeout, seen, last.fault)
             wanted = track.interval(instant.ticks, (yield from draw()))
             yield from sleep(pacing.pause(wanted, last.asked, left), question.task_id)
 
@@ -169,41 +196,102 @@ def look(question: Question, deadline: float) -> Flow[Look]:
     try:
         found = yield from query(question.request, question.task_id, left)
     except errors.APIError as error:
-        if error.status in _FINAL:
+        if error.status in _FINAL and not (yield from _lags(question, error)):
             raise
-        log.warning("%s; the wait goes on", error)
-        if error.status == _TOO_MANY:
-            ticks, asked = (yield from now()).ticks, error.retry_after
-            yield from alone(lambda: budget.refused(ticks, asked))
-        return Look(None, error.retry_after, str(error))
+        return Look(None, (yield from _pause(budget, error)), str(error))
     except errors.ConnectionFailed as error:
         log.warning("%s; the wait goes on", error)
         return Look(None, None, str(error))
     finally:
         budget.end()
     yield from alone(budget.answered)
+    if found.completed and not found.results and question.polled.without_links < _ASKED_AGAIN:
+        question.polled.without_links += 1
+        log.debug("task %s: %s without links; asked again", found.id, found.status)
+        return Look(None, None, f"task {found.id} is {found.status}, without links", found)
     return Look(found)
 
 
+def _lags(question: Question, error: errors.APIError) -> Flow[bool]:
+    """Tell whether a task is unknown because it was submitted just now."""
+    if error.status != _NOT_FOUND:
+        return False
+    unix = (yield from now()).unix
+    times = [question.accepted, question.submitted]
+    if question.accepted is None and question.recall is not None:
+        times.append((yield from act(question.recall)))
+    return any(time is not None and abs(unix - time) < _LAG for time in times)
+
+
+def _pause(budget: Budget, error: errors.APIError) -> Flow[float | None]:
+    """Log an error that a wait survives → the seconds that it asks for, as far as it gets them."""
+    asked = error.retry_after
+    if asked is None:
+        log.warning("%s; the wait goes on", error)
+    else:
+        log.warning("%s; the wait goes on after %g s", error, bounded(asked))
+    if error.status == _TOO_MANY:
+        yield from slow_down(budget, asked)
+    else:
+        yield from _warn(budget, asked)
+    return None if asked is None else bounded(asked)
+
+
+def slow_down(budget: Budget, asked: float | None) -> Flow[None]:
+    """Take note of a 429 that asks for a pause."""
+    ticks = (yield from now()).ticks
+    yield from alone(partial(budget.refused, ticks, asked))
+    yield from _warn(budget, asked)
+
+
+def _warn(budget: Budget, asked: float | None) -> Flow[None]:
+    if (yield from alone(partial(budget.warns, asked))):
+        log.warning(
+            "the API asks for a pause of %g s (Retry-After); polling goes on after %g s, which is "
+            "the longest pause that is kept",
+            asked,
+            LONGEST_PAUSE,
+        )
+
+
 def _turn(budget: Budget, deadline: float) -> Flow[None]:
-    """Wait until the client's budget has a look for this wait, at most until the deadline."""
-    while True:
-        ticks = (yield from now()).ticks
-        delay = yield from alone(partial(budget.reserve, ticks))
-        if delay > 0 and ticks < deadline:
+    """Wait until the client's budget has a poll for this wait, at most until the deadline."""
+    ticks = (yield from now()).ticks
+    turn = yield from alone(partial(budget.enter, ticks, ticks))
+    try:
+        while ticks < deadline and not (yield from alone(partial(budget.take, turn, ticks))):
+            delay = yield from alone(partial(budget.wait, turn, ticks))
             yield from sleep(min(delay, deadline - ticks))
             ticks = (yield from now()).ticks
-        if ticks >= deadline or not (budget.blocked(ticks) or budget.full):
-            return
+    finally:
+        budget.leave(turn)
 
 
 def tell(question: Question, on_update: OnUpdate, found: Snapshot) -> Flow[None]:
-    """Tell the user of a look, and the log, once, of a status that the documents don't have."""
+    """Tell the user of a look, and the log of what it changed."""
     if not found.known and found.status not in question.strange:
         question.strange.add(found.status)
-        log.warning("task %s: unknown status %r; the wait goes on", found.id, found.status)
+        log.warning("task %s: %s", found.id, _undocumented(found))
+    state = (found.status, found.progress)
+    if found.failure is not None:
+        failure = found.failure
+        facts = found.id, failure.code, failure.message
+        log.warning("task %s failed with %s: %s", *facts, extra=RAISED)
+    elif found.completed:
+        log.info("task %s completed with %d links", found.id, len(found.results))
+    elif state != question.polled.state:
+        progress = "" if found.progress is None else f", {found.progress} %"
+        log.debug("task %s: %s%s", found.id, found.status or "no status", progress)
+    question.polled.state = state
     if on_update is not None:
         yield Notify(on_update, found)
+
+
+def _undocumented(found: Snapshot) -> str:
+    if not found.ended:
+        return f"unknown status {found.status!r}; the wait goes on"
+    end = "failed" if found.failure else "completed"
+    return f"status {found.status!r} is undocumented, and taken for {end}"
 
 
 def result(snapshot: Snapshot) -> Snapshot:
@@ -215,6 +303,14 @@ def result(snapshot: Snapshot) -> Snapshot:
     if snapshot.completed:
         return snapshot
     raise task_failed(snapshot)
+
+
+def given_up(
+    task_id: str, timeout: float, seen: Snapshot | None, fault: str | None
+) -> errors.WaitTimeout:
+    """Log that a wait's time is up, and make the error for it."""
+    log.warning("task %s had not ended after %g s", task_id, timeout, extra=RAISED)
+    return timed_out(task_id, timeout, seen, fault)
 
 
 def timed_out(

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from wanflow._core.effects import draw, now
 from wanflow._flows import crowd
-from wanflow._flows.waiting import timed_out
+from wanflow._flows.waiting import given_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +88,8 @@ class Watch:
     def leave(self) -> list[Item]:
         """Wait for nobody any more → who was waited for; their tasks go on."""
         left, self.items = list(self.items.values()), {}
+        if self._crowd is not None:
+            self._crowd.rest()
         self._crowd = None
         for item in left:
             self.steps.let_go(item)
@@ -101,5 +103,5 @@ class Watch:
         assert self._crowd is not None
         self._crowd.leave(one)
         timeout = self.steps.terms.timeout
-        error = timed_out(one.question.task_id, timeout, one.seen, one.fault)
+        error = given_up(one.question.task_id, timeout, one.seen, one.fault)
         return self.items.pop(one.index), error

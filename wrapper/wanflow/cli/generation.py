@@ -12,7 +12,7 @@ from attrs import frozen
 from click.core import ParameterSource
 
 from wanflow._core.discriminate import find_model
-from wanflow._core.snapshot import decode
+from wanflow._core.snapshot import decode_as_is
 from wanflow.cli.connection import Connection
 from wanflow.cli.events import make_events
 from wanflow.cli.form import Form
@@ -200,7 +200,7 @@ def _merged(ctx: click.Context) -> dict[str, Any]:
 def _read_request(name: str) -> dict[str, Any]:
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        body = decode(content)
+        body = decode_as_is(content)
     except OSError as error:
         raise InvalidRequest(f"the request {name} can't be read: {error.strerror}") from None
     except ValueError as error:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from wanflow._core.snapshot import decode
+from wanflow._core.snapshot import decode_as_is
 from wanflow.spec.document import is_object
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def read_json(word: str) -> Any:
         ValueError: it isn't JSON.
     """
     try:
-        return decode(word.encode())
+        return decode_as_is(word)
     except ValueError as error:
         raise ValueError(f"{word!r} is not JSON: {error}") from None
 

@@ -230,6 +230,11 @@ class Ledger:
         held = self._held.get(ByTask(server, task_id))
         return held is not None and (folder is None or held == folder.absolute())
 
+    def submitted_at(self, server: str, task_id: str) -> float | None:
+        """Return when a task was accepted, in unix seconds, None where that isn't recorded."""
+        job = self._store.find(ByTask(server, task_id))
+        return None if job is None else job.accepted
+
     def hold(self, server: str, task_id: str) -> None:
         """Keep that this process waits for a task."""
         task = ByTask(server, task_id)
