@@ -42,11 +42,11 @@ class TestBelief:
         assert bench.api.times == pytest.approx(SCHEDULE, abs=0.2)
 
     def test_an_answer_about_another_task_is_nothing(self, bench: Bench) -> None:
-        """The API told of another task: not believed, not asked again."""
-        bench.api.answers[ID] = [seen("task-unified-2")]
+        """A response about another task is not believed, and asked for again as after an error."""
+        bench.api.answers[ID] = [seen("task-unified-2"), seen("task-unified-2"), seen(ID)]
         bench.claim(claim_of(ID))
-        assert bench.ends == []
-        assert len(bench.api.asked) == 1
+        assert [end.snapshot.id for end in bench.ends] == [ID]
+        assert len(bench.api.asked) == 3
 
 
 class TestOnce:

@@ -154,7 +154,7 @@ HOSTILE_BODIES: dict[str, tuple[bytes, int]] = {
     "empty": (b"", 400),
     "no JSON": (b"id=task-unified-1", 400),
     "half JSON": (b'{"id": "task-unified-1"', 400),
-    "not UTF-8": (b'{"id": "\xff\xfe"}', 400),
+    "not UTF-8": (b'{"id": "\xff\xfe"}', 422),
     "a list": (b"[1]", 400),
     "a number": (b"1e999", 400),
     "null": (b"null", 400),

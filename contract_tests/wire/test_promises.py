@@ -246,7 +246,7 @@ def test_a_client_can_be_told_to_send_again_what_is_in_doubt(colour: Any) -> Non
 def test_a_429_slows_the_whole_client(colour: Any) -> None:
     """After a 429 for one task, the others are asked about no sooner than it says."""
     busy = answers(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 20")
-    with RudeServer(get=[busy, task("completed")]) as server:
+    with RudeServer(get=[busy, task("completed", id=ID + "x")]) as server:
         client = quick(colour, server)
         begun = ticks(client)
         with pytest.raises(errors.WaitTimeout):
