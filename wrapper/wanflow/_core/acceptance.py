@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve, frozen
 
 from wanflow import errors
-from wanflow._core.snapshot import Snapshot, decode, read_snapshot
+from wanflow._core.snapshot import Snapshot, decode, named_task, read_snapshot
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Reply
@@ -89,22 +89,8 @@ def _documented(body: Any) -> bool:
 
 
 def _task_id(reply: Reply, body: Any, sent: bytes) -> str | None:
-    """Read the id of a task from where the gateway and its proxies put it, else from any text."""
-    data = _object(body).get("data")
-    first = _first(data)
-    fields = ((_object(body), "id", "task_id"), (_object(data), "id", "task_id"))
-    for place, *names in (*fields, (_object(first), "task_id", "id")):
-        for name in names:
-            found = _id(place.get(name))
-            if found is not None:
-                return found
-    return _id_in_text(reply, sent)
-
-
-def _id(value: Any) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value) if value > 0 else None
-    return value.strip() or None if isinstance(value, str) else None
+    """Read the id of a task from its fields, else from any text."""
+    return named_task(body) or _id_in_text(reply, sent)
 
 
 def _id_in_text(reply: Reply, sent: bytes) -> str | None:
@@ -117,11 +103,6 @@ def _id_in_text(reply: Reply, sent: bytes) -> str | None:
 
 def _object(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _first(value: Any) -> Any:
-    entries: Any = value
-    return entries[0] if isinstance(value, list) and entries else None
 
 
 def _is_text(value: Any) -> bool:

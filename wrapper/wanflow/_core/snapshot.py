@@ -132,8 +132,8 @@ def read_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
         raise ValueError("its body is no JSON object")  # noqa: TRY004 - one kind for the caller
     raw = cast("dict[str, Any]", body)
     fields = _with_inner(raw)
-    said = _id(fields)
-    if task_id is not None and said is not None and said.strip() != task_id.strip():
+    said = named_task(raw)
+    if task_id is not None and said is not None and said != task_id.strip():
         raise ValueError(f"its body is about task {said!r}")
     name = task_id or said
     if name is None:
@@ -154,17 +154,29 @@ def read_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
     )
 
 
+def named_task(body: Any) -> str | None:
+    """Read the id of the task that a body is about, from where the gateway and proxies put it."""
+    outer = _entry(body)
+    inner = outer.get("data")
+    places = ((outer, "id", "task_id"), (_entry(inner), "id", "task_id"))
+    for place, *names in (*places, (_entry(next(iter(_list(inner)), None)), "task_id", "id")):
+        for name in names:
+            found = _id(place.get(name))
+            if found is not None:
+                return found
+    return None
+
+
+def _id(value: Any) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if value > 0 else None
+    return value.strip() or None if isinstance(value, str) else None
+
+
 def _with_inner(raw: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a task, those included that came in an object `data` of the body."""
     inner = _object(raw, "data")
     return {**inner, **{k: v for k, v in raw.items() if v is not None}} if inner else raw
-
-
-def _id(fields: dict[str, Any]) -> str | None:
-    for found in (fields.get("id"), fields.get("task_id")):
-        if isinstance(found, str | int) and not isinstance(found, bool) and found != "":
-            return str(found)
-    return None
 
 
 def _failure(raw: dict[str, Any], status: str) -> Failure | None:

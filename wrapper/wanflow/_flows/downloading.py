@@ -25,6 +25,7 @@ from wanflow._core.effects import Done, Fault, Fetch, Start, act, draw, join, no
 from wanflow._core.formats import extension, why_no_result
 from wanflow._core.retry import backoff
 from wanflow._flows.naming import about
+from wanflow._log import RAISED, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,15 +138,23 @@ def _save(parcel: Parcel, index: int, kept: Kept[T]) -> Flow[tuple[Path, T]]:
     try:
         yield from act(part.take_up)
         yield from _fill(parcel, index, part)
-        return (yield from act(keep))
+        saved = yield from act(keep)
     except GeneratorExit:
         raise  # nothing more can be asked for
     except BaseException as error:
+        log.warning("%s not saved: %s", _name(parcel, index), type(error).__name__, extra=RAISED)
         lost = isinstance(error, errors.LinkExpired) or part.have > parcel.limit
         yield from act(part.discard if lost else part.leave)
         raise
     finally:
         part.close()
+    log.info("%s saved as %s", _name(parcel, index), saved[0])
+    return saved
+
+
+def _name(parcel: Parcel, index: int) -> str:
+    """Name a file in the log, where its link, which needs no key, has no place."""
+    return f"task {parcel.task_id}: result {index + 1} of {len(parcel.links)}"
 
 
 def _fill(parcel: Parcel, index: int, part: Part) -> Flow[None]:
@@ -175,6 +184,7 @@ def _fill(parcel: Parcel, index: int, part: Part) -> Flow[None]:
         pause = yield from _pause(part, failures)
         if pause is None or (yield from now()).ticks + pause >= deadline:
             raise _given_up(parcel, part, url, trouble, (yield from now()).unix)
+        log.warning("%s not fetched; tried again in %.1f s", _name(parcel, index), pause)
         yield from sleep(pause)
 
 

@@ -13,7 +13,7 @@ from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Attempt
 from wanflow._flows.uncertain import given_up
 from wanflow._flows.waiting import slow_down
-from wanflow._log import log
+from wanflow._log import RAISED, log
 
 if TYPE_CHECKING:
     from wanflow._core.budget import Budget
@@ -104,17 +104,27 @@ def _submit(order: Order, entry: Entry | None, retry_for: float, budget: Budget)
             return evolve(outcome, submitted=(yield from now()).unix)
         tries.take(outcome)
         if not tries.repeatable:
-            raise tries.error
+            raise _logged(order, tries.error)
         pause = yield from _pause(outcome, tries.count - 1)
         ticks = (yield from now()).ticks
         if isinstance(outcome, errors.RateLimited):
             yield from slow_down(budget, outcome.retry_after)
         patience = retry.patience(retry_for, reached=tries.reached)
         if not retry.fits(pause, elapsed=ticks - start.ticks, budget=patience):
-            raise tries.error
-        state = "uncertain" if outcome is tries.uncertain else "not accepted"
-        log.info("%s (%s); sent again in %.1f s", state, outcome, pause)
+            raise _logged(order, tries.error)
+        log.warning("%s (%s); sent again in %.1f s", _state(outcome), outcome, pause)
         yield from sleep(pause)
+
+
+def _logged(order: Order, error: errors.WanflowError) -> errors.WanflowError:
+    """Log that a submission ended without a task, and return the error for it."""
+    facts = order.model, _state(error), order.idempotency_key, error
+    log.warning("submission of %s %s, with idempotency key %s: %s", *facts, extra=RAISED)
+    return error
+
+
+def _state(error: errors.WanflowError) -> str:
+    return "uncertain" if isinstance(error, errors.SubmitUncertain) else "not accepted"
 
 
 def _pause(error: errors.WanflowError, attempt: int) -> Flow[float]:

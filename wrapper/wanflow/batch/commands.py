@@ -22,6 +22,7 @@ from wanflow.batch.reading import Form, decoded, read_csv, read_jsonl
 from wanflow.batch.report import facts_of
 from wanflow.batch.terms import DEFAULT_IN_FLIGHT, Stop
 from wanflow.cli.connection import Connection
+from wanflow.cli.display import logged_to
 from wanflow.cli.options import connection_options, out_option, timeout_option
 from wanflow.cli.record import ledger_option, open_ledger, prompts_option
 from wanflow.cli.words import Words
@@ -106,7 +107,7 @@ def batch(**options: Any) -> int:
         options["ledger"], make=True, keep_prompts=not options["no_prompts"]
     ) as ledger:
         job = _Job(options, connection, ledger, _progress(as_json=options["as_json"]))
-        with job.progress:
+        with job.progress, logged_to(job.progress):
             report = anyio.run(job.run, lines)
     if report is None:
         to_stderr(f"stopped; this takes it up again:\n  {again()}")
@@ -167,7 +168,7 @@ class _Job:
         folder = Path(self.options["out"])
         for file in outcome.files:
             inside = file.path.parent == folder.absolute()
-            self.progress.path(str(folder / file.path.name if inside else file.path))
+            self.progress.path(folder / file.path.name if inside else file.path)
 
     async def _heed_signals(self, scope: anyio.CancelScope) -> None:
         """Begin nothing more after the first Ctrl-C, and leave at once after the second."""

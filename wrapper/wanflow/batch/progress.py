@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -11,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from wanflow.batch.terms import Tally
 
@@ -67,7 +69,7 @@ class Progress(Protocol):
         """Say something beside it."""
         ...
 
-    def path(self, text: str) -> None:
+    def path(self, path: Path) -> None:
         """Print where a file is, for whoever reads stdout."""
         ...
 
@@ -103,9 +105,9 @@ class Lines:
         """Write a line."""
         self._write(text)
 
-    def path(self, text: str) -> None:
+    def path(self, path: Path) -> None:
         """Print a line."""
-        click.echo(text)
+        click.echo(os.fsencode(path))
 
     def _say(self, tally: Tally) -> None:
         line = sentence_of(tally, self._speed)
@@ -144,10 +146,10 @@ class Screen:
         """Write a line above the screen."""
         self._live.console.print(text)
 
-    def path(self, text: str) -> None:
+    def path(self, path: Path) -> None:
         """Print a line, unless it would run into the screen: the report has it, too."""
         if self._apart:
-            click.echo(text)
+            click.echo(os.fsencode(path))
 
     def _render(self) -> Any:
         from rich.console import Group  # noqa: PLC0415

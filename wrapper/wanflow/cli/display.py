@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
+from wanflow._log import RAISED
 from wanflow.cli.prose import one_line
 
 if TYPE_CHECKING:
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
     from wanflow import Snapshot
 
 
-class Display(Protocol):
+class Noting(Protocol):
+    """Takes sentences to be shown."""
+
+    def note(self, text: str) -> None:
+        """Say something beside what else is shown."""
+        ...
+
+
+class Display(Noting, Protocol):
     """Shows any number of tasks, from any thread, between its start and its end."""
 
     def __enter__(self) -> Self:
@@ -32,10 +41,6 @@ class Display(Protocol):
 
     def show(self, name: str, snapshot: Snapshot) -> None:
         """Show how a task stands, under a name that stays its own."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Say something beside the tasks."""
         ...
 
 
@@ -123,13 +128,13 @@ def standing(snapshot: Snapshot) -> str:
 
 
 @contextmanager
-def logged_to(display: Display) -> Generator[None]:
-    """Show what the library logs (retries, faults that are borne) as notes."""
+def logged_to(display: Noting) -> Generator[None]:
+    """Show as notes what the library warns of, but for what the command itself says."""
     logger = logging.getLogger("wanflow")
     handler = _Notes(display)
     before = (logger.level, logger.propagate)
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.WARNING)
     logger.propagate = False
     try:
         yield
@@ -139,9 +144,10 @@ def logged_to(display: Display) -> Generator[None]:
 
 
 class _Notes(logging.Handler):
-    def __init__(self, display: Display) -> None:
-        super().__init__(logging.INFO)
+    def __init__(self, display: Noting) -> None:
+        super().__init__(logging.WARNING)
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._display.note(record.getMessage())
+        if not RAISED.keys() <= vars(record).keys():
+            self._display.note(record.getMessage())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,7 +77,7 @@ class TextEvents:
     def done(self, result: Result, paths: list[Path]) -> None:
         """Print the paths as they are, or the links."""
         for path in paths:
-            click.echo(path)
+            click.echo(os.fsencode(path))
         if paths:
             return
         for url in result.urls:

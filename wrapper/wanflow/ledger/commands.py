@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import time
@@ -197,7 +198,7 @@ def _tell(ending: Ending, *, as_json: bool) -> None:
         click.echo(json.dumps(event))
         return
     for file in job.files:
-        click.echo(str(file.path))
+        click.echo(os.fsencode(file.path))
     said = remark(job) if error is None else str(error)
     if isinstance(error, NotFound) and not job.finished:
         said += "; it stays unfinished: perhaps the key is another account's"
