@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Reply
 
-__all__ = ["PartFile", "described", "part_file", "prove", "unmake"]
+__all__ = ["PartFile", "described", "part_file", "prove", "read_file", "unmake"]
 
 _CHUNK = 64 * 1024
 _NOTES_LIMIT = 4096
@@ -190,7 +190,7 @@ class PartFile:
 
     def close(self) -> None:
         """Close the part file, where nothing else has; what is on the disk stays."""
-        if self._file is not None:
+        if self._file is not None and not self._file.closed:
             with contextlib.suppress(OSError):
                 self._file.close()
 
@@ -312,6 +312,15 @@ class PartFile:
 def part_file(folder: Path, stem: str, limit: int) -> PartFile:
     """Make the sink of a file, which is in memory as long as it is small."""
     return PartFile(folder, stem, limit)
+
+
+def read_file(path: Path, largest: int) -> bytes | None:
+    """Read a file of the user's; None where it has more bytes than that.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    return None if path.stat().st_size > largest else path.read_bytes()
 
 
 def described(place: int, path: Path, content: bytes | None = None) -> File:

@@ -279,7 +279,7 @@ class Work:
         self, order: Order, *, folder: Path | None = None, hold: bool = False
     ) -> Flow[Snapshot]:
         """Upload what is local, and submit, recorded."""
-        ready = yield from uploading.upload(order, self._settings.uploader, self.catalog)
+        ready = yield from uploading.upload(order, self._settings.uploader, self.catalog, _files)
         _warn(ready.advice, RequestWarning)
         _warn(["; ".join(ready.deprecated)] if ready.deprecated else [], DeprecationWarning)
         entry = self.recording.entry(ready, folder, hold=hold)

@@ -215,6 +215,8 @@ def extension(beginning: bytes, content_type: str, url: str) -> str:
     if document is not None:
         return _extension_of(document, content_type)
     labelled = _BY_TYPE.get(_plain(content_type))
+    if labelled is not None and labelled.kinds == TEXT and _BINARY.search(beginning):
+        labelled = None
     found = sniffed(beginning, frozenset() if labelled is None else labelled.kinds)
     if found is not None:
         # Ogg and MP4 hold either medium, and the label says which.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,7 +39,7 @@ def local_files(
         for name, rule in model.parameters.items()
         if name in body
         for index, value in linked(rule, body[name])
-        if isinstance(value, os.PathLike) or not (paths_only or _is_url(value))
+        if isinstance(value, PathLike) or not (paths_only or _is_url(value))
     )
 
 

@@ -89,6 +89,10 @@ class Storage(Protocol):
         """Make the sink of a file, which is in memory as long as it is small."""
         ...
 
+    def read_file(self, path: Path, largest: int) -> bytes | None:
+        """Read a file of the user's; None where it has more bytes than that."""
+        ...
+
     def described(self, place: int, path: Path, content: bytes | None = None) -> File:
         """Say what a record keeps of a file, of which the content is known or read."""
         ...

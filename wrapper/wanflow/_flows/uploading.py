@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Flow
     from wanflow._core.local_files import LocalFile
+    from wanflow._core.storage import Storage
     from wanflow._flows.order import Order
     from wanflow.spec.catalog import Catalog
     from wanflow.spec.violation import Violation
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _LARGEST = 256 * 1024 * 1024
 
 
-def upload(order: Order, uploader: Uploader, catalog: Catalog) -> Flow[Order]:
+def upload(order: Order, uploader: Uploader, catalog: Catalog, storage: Storage) -> Flow[Order]:
     """Check and upload the local files of an order → the order with their links.
 
     Raises:
@@ -43,7 +44,7 @@ def upload(order: Order, uploader: Uploader, catalog: Catalog) -> Flow[Order]:
     if uploader is None:
         raise InvalidRequest(_no_uploader(order))
     if order.checked:
-        order = yield from _checked(order)
+        order = yield from _checked(order, storage)
     links: dict[Path, str] = {}
     for file in order.uploads:
         if file.path not in links:
@@ -54,11 +55,11 @@ def upload(order: Order, uploader: Uploader, catalog: Catalog) -> Flow[Order]:
     return evolve(order, body=body, request=request, uploads=())
 
 
-def _checked(order: Order) -> Flow[Order]:
+def _checked(order: Order, storage: Storage) -> Flow[Order]:
     found: list[Violation] = []
     advice = list(order.advice)
     for file in order.uploads:
-        content = yield from act(lambda file=file: _read(file))  # type: ignore[misc]
+        content = yield from act(lambda file=file: _read(file, storage))  # type: ignore[misc]
         found += violations_of_file(file.rule, file.parameter, content)
         if AUDIO_FILE in file.rule:
             said = audio_advice(file.parameter, content, order.body.get("duration"))
@@ -67,17 +68,17 @@ def _checked(order: Order) -> Flow[Order]:
     return evolve(order, advice=tuple(advice))
 
 
-def _read(file: LocalFile) -> bytes:
+def _read(file: LocalFile, storage: Storage) -> bytes:
     try:
-        size = file.path.stat().st_size
-        if size > _LARGEST:
-            raise InvalidRequest(f"{file.parameter}: {file.path} is larger than {_LARGEST} bytes")
-        return file.path.read_bytes()
+        content = storage.read_file(file.path, _LARGEST)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidRequest(
             f"{file.parameter}: {file.path} is no URL, and no file that can be read: {reason}"
         ) from None
+    if content is None:
+        raise InvalidRequest(f"{file.parameter}: {file.path} is larger than {_LARGEST} bytes")
+    return content
 
 
 def _link(file: LocalFile, link: Any) -> str:

@@ -1,0 +1,145 @@
+"""Each format is told by its first bytes, named by one table, and right for its kinds alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wanflow._core.formats import (
+    FORMATS,
+    KINDS,
+    UNKNOWN,
+    extension,
+    known_extensions,
+    why_no_result,
+)
+
+REST = bytes(range(256)) * 9
+IMAGE, VIDEO, AUDIO = (frozenset({kind}) for kind in ("image", "video", "audio"))
+
+# The beginning of a file, how its name ends, and the kinds that it is right for.
+BEGINNINGS = {
+    "PNG": (b"\x89PNG\r\n\x1a\n", ".png", {"image", "video"}),
+    "JPEG": (b"\xff\xd8\xff\xe1", ".jpg", {"image"}),
+    "GIF": (b"GIF89a", ".gif", {"image", "video"}),
+    "WebP": (b"RIFF\x10\x00\x00\x00WEBPVP8 ", ".webp", {"image", "video"}),
+    "AVIF": (b"\0\0\0\x20ftypavif", ".avif", {"image", "video"}),
+    "HEIC": (b"\0\0\0\x20ftypheic", ".heic", {"image", "video"}),
+    "BMP": (b"BM" + b"\x36\x10\0\0" + bytes(4) + b"\x36\0\0\0" + b"\x28\0\0\0", ".bmp", {"image"}),
+    "TIFF": (b"II*\0\x08\0\0\0", ".tiff", {"image"}),
+    "MP4": (b"\0\0\0\x18ftypisom", ".mp4", {"video", "audio"}),
+    "MP4 of another brand": (b"\0\0\0\x18ftypabcd", ".mp4", {"video", "audio"}),
+    "QuickTime": (b"\0\0\0\x14ftypqt  ", ".mov", {"video", "audio"}),
+    "QuickTime without a brand": (b"\0\0\0\x08wide\0\0\x10\0mdat", ".mov", {"video", "audio"}),
+    "M4A": (b"\0\0\0\x18ftypM4A ", ".m4a", {"audio"}),
+    "WebM": (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webmB\x87", ".webm", {"video", "audio"}),
+    "Matroska": (b"\x1aE\xdf\xa3\xa3B\x86\x81\x01B\x82\x88matroska", ".mkv", {"video", "audio"}),
+    "AVI": (b"RIFF\x10\x00\x00\x00AVI LIST", ".avi", {"video"}),
+    "MPEG-TS": ((b"G" + bytes(187)) * 3, ".ts", {"video"}),
+    "WAV": (b"RIFF\x10\x00\x00\x00WAVEfmt ", ".wav", {"audio"}),
+    "MP3 with tags": (b"ID3\x04\0\0\0\0\0\0", ".mp3", {"audio"}),
+    "MP3": (b"\xff\xfb\x90\x64", ".mp3", {"audio"}),
+    "AAC": (b"\xff\xf1\x50\x80", ".aac", {"audio"}),
+    "Ogg": (b"OggS\0\x02", ".ogg", {"video", "audio"}),
+    "FLAC": (b"fLaC\0\0\0\x22", ".flac", {"audio"}),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", ".svg", {"image", "text"}),
+    "SVG after much": (
+        b"\xef\xbb\xbf<?xml version='1.0'?><!-- > -->\n<!DOCTYPE svg PUBLIC 'x' 'y'>\n<svg:svg >",
+        ".svg",
+        {"image", "text"},
+    ),
+    "glTF": (b"glTF\x02\0\0\0", ".glb", set(KINDS)),
+}
+DOCUMENTS = {"SVG", "SVG after much"}
+WEAK = {"MP3", "AAC", "QuickTime without a brand"}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_a_format_is_told_by_its_first_bytes(name: str) -> None:
+    """Whatever the label and the link say, where they say anything else."""
+    begin, end, kinds = BEGINNINGS[name]
+    content = begin if name in DOCUMENTS else begin + REST
+    assert extension(content, "", "http://h/a.html") == end
+    assert extension(content, "application/octet-stream", "http://h/a") == end
+    for kind in KINDS:
+        wrong = why_no_result(content, "application/octet-stream", frozenset({kind}))
+        # What is weak contradicts nothing: it may be an unknown file that begins so by chance.
+        assert (wrong is None) == (kind in kinds or name in WEAK), kind
+
+
+@pytest.mark.parametrize(
+    ("label", "end"),
+    [
+        ("image/jpg", ".jpg"),
+        ("audio/x-wav", ".wav"),
+        ("image/avif", ".avif"),
+        ("video/x-matroska", ".mkv"),
+        ("image/svg+xml", ".svg"),
+        ("IMAGE/PNG; charset=binary", ".png"),
+        ("image/heif", ".heic"),
+        ("audio/mp3", ".mp3"),
+        ("audio/ogg", ".ogg"),
+        ("video/quicktime", ".mov"),
+        ("video/x-msvideo", ".avi"),
+        ("application/x-sh", UNKNOWN),
+        ("text/html", UNKNOWN),
+        ("", UNKNOWN),
+    ],
+)
+def test_a_label_names_what_no_signature_does(label: str, end: str) -> None:
+    """Also by the words that only some servers use."""
+    assert extension(b"\x01\x02unknown", label, "http://h/a.exe") == end
+
+
+def test_no_two_formats_have_a_label_or_an_end_of_their_own_twice() -> None:
+    """The table says one thing of each."""
+    labels = [label for one in FORMATS for label in one.types]
+    assert len(labels) == len(set(labels))
+    assert all(label == label.lower() and label.count("/") == 1 for label in labels)
+
+
+@given(st.binary(max_size=200), st.text(max_size=30), st.text(max_size=30))
+def test_every_name_ends_as_the_table_has_it(begin: bytes, label: str, suffix: str) -> None:
+    """No link and no label brings another end into a folder."""
+    assert extension(begin, label, f"http://h/a.{suffix}".split("[")[0]) in set(known_extensions())
+    for dangerous in (".html", ".exe", ".php", ".svgz", ".js", ".sh", ".lnk", ".htm"):
+        assert dangerous not in set(known_extensions())
+
+
+@given(st.binary(min_size=1, max_size=300), st.sampled_from(sorted(KINDS)))
+def test_what_is_refused_is_known_to_be_something_else(begin: bytes, kind: str) -> None:
+    """Bytes of no known beginning are a result of any kind."""
+    unknown = b"\x00\x01" + begin
+    assert why_no_result(unknown, "application/octet-stream", frozenset({kind})) is None
+    assert why_no_result(unknown, "", frozenset()) is None
+    assert why_no_result(unknown, f"{kind}/x-new", frozenset({kind})) is None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<!doctype html><p>hello",
+        b"  \r\n<html>",
+        b"<!-- a comment --><html lang='en'>",
+        b"<head><title>x</title>",
+        b"<script>location='/login'</script>",
+        b"<?xml version='1.0'?><!DOCTYPE html PUBLIC 'x' 'y'><html xmlns='z'>",
+        b"\xff\xfe<\0h\0t\0m\0l\0>\0",
+        b"<h1>404</h1>",
+    ],
+)
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_page_is_a_page(page: bytes, kind: str) -> None:
+    """However it begins, it is no result of any kind."""
+    assert why_no_result(page, "video/mp4", frozenset({kind})) == "an HTML page"
+
+
+@pytest.mark.parametrize("text", [b'{"a": 1}', b" [1, 2]", b"{}", b"[]", b'["x"]', b"[{"])
+def test_json_is_json(text: bytes) -> None:
+    """It is an error where a medium is wanted, and a result where text is."""
+    for kinds in (IMAGE, VIDEO, AUDIO, frozenset()):
+        assert why_no_result(text, "image/png", kinds) == "JSON"
+    assert why_no_result(text, "text/plain", frozenset({"text"})) is None
+    assert extension(text, "text/plain", "http://h/a") == ".txt"
+    assert extension(text, "video/mp4", "http://h/a") == ".json"
