@@ -23,7 +23,7 @@ from click.testing import CliRunner
 
 from wanflow.mock import MockServer, MockUnavailable, PortInUse, UnservableSpec
 from wanflow.mock.commands import mock as command
-from wanflow.spec.document import packaged
+from wanflow.spec.document import packaged, resolve
 
 
 def test_it_is_ready_when_entered_and_gone_when_left() -> None:
@@ -136,8 +136,9 @@ def test_a_model_more_in_the_document_is_served() -> None:
     }
     document["components"]["schemas"]["Another"] = rule
     reference = "#/components/schemas/Another"
-    media["schema"]["oneOf"].append({"$ref": reference})
-    media["schema"]["discriminator"]["mapping"]["another-one"] = reference
+    union = resolve(document, media["schema"])
+    union["oneOf"].append({"$ref": reference})
+    union["discriminator"]["mapping"]["another-one"] = reference
     with MockServer(document=document) as server:
         url = f"{server.base_url}/v1/videos/generations"
         headers = {"Authorization": "Bearer k"}

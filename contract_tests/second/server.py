@@ -37,6 +37,13 @@ URL = re.compile(r"[a-z][a-z0-9+.-]*:\S+$", re.IGNORECASE)
 LIFE = 0.03
 
 
+def union(operation: dict[str, Any]) -> dict[str, Any]:
+    """The union of an operation's requests, which the document keeps under a name."""
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    found: dict[str, Any] = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]
+    return found
+
+
 class Refused(Exception):
     """An answer that is no success: status, message, parameter."""
 
@@ -54,7 +61,7 @@ class Server(ThreadingHTTPServer):
         self.origin = f"http://127.0.0.1:{self.server_address[1]}"
         self.base = urlsplit(DOCUMENT["servers"][0]["url"]).path
         self.posts = {
-            self.base + path: item["post"]["requestBody"]["content"]["application/json"]["schema"]
+            self.base + path: union(item["post"])
             for path, item in DOCUMENT["paths"].items()
             if "post" in item
         }

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from wanflow.spec.change_kinds import Level
 from wanflow.spec.commands import spec
 from wanflow.spec.diff import compare
+from wanflow.spec.document import resolve
 from wanflow.spec.yaml_text import write_yaml
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def post(d: Json) -> Json:
 
 
 def request(d: Json) -> Json:
-    return post(d)["requestBody"]["content"]["application/json"]["schema"]
+    return resolve(d, post(d)["requestBody"]["content"]["application/json"]["schema"])
 
 
 def schema(d: Json, name: str) -> Json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wanflow._core.local_files import linked
 from wanflow.spec.deprecation import deprecations
 from wanflow.spec.document import is_object
-from wanflow.spec.keywords import AUDIO_FILE, EFFECTIVE_WHEN, IMAGE_FILE, RESTS_ON
+from wanflow.spec.keywords import AUDIO_FILE, EFFECTIVE_WHEN, IMAGE_FILE, sentence_of
 from wanflow.spec.public_url import why_not_public
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _value(model: Model, body: Mapping[str, Any], name: str) -> Any:
 
 
 def _sentence(name: str, other: str, wanted: Any, rule: Mapping[str, Any]) -> str:
-    rests = rule.get(RESTS_ON, {}).get(EFFECTIVE_WHEN)
+    rests = sentence_of(rule, EFFECTIVE_WHEN)
     quote = f' (the documents: "{rests}")' if rests else ""
     return f"{name} has no effect unless {other} is {json.dumps(wanted)}{quote}"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wanflow._core.picture import NoPicture, read_picture
 from wanflow._core.sound import NoSound, mp3_seconds
-from wanflow.spec.keywords import AUDIO_FILE, IMAGE_FILE, RESTS_ON
+from wanflow.spec.keywords import AUDIO_FILE, IMAGE_FILE, sentence_of
 from wanflow.spec.violation import Violation
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _allowed(found: str, formats: list[str] | None) -> bool:
 def _violation(
     rule: Json, keyword: str, parameter: str, what: str, message: str, value: Any
 ) -> Violation:
-    sentence = rule.get(RESTS_ON, {}).get(keyword)
+    sentence = sentence_of(rule, keyword)
     return Violation(
         f"/{parameter}", f"{keyword}/{what}", f"{parameter} {message}", value, sentence
     )

@@ -81,7 +81,7 @@ def errors_of(document: Json, node: Json) -> Errors:
         if not status.isdigit() or int(status) < 400 or media is None:  # noqa: PLR2004 - errors
             continue
         schema = schema or media.get("schema", Json())
-        examples[int(status)] = _examples(document, media)
+        examples[int(status)] = _examples(document, media, status)
     return Errors(examples, plan(document, schema))
 
 
@@ -98,9 +98,9 @@ def retry_after(body: Json) -> bytes | None:
     return found[1].encode() if found else None
 
 
-def _examples(document: Json, media: Json) -> dict[str, Json]:
+def _examples(document: Json, media: Json, status: str) -> dict[str, Json]:
     shown = {
-        name: resolve(document, example).get("value")
+        name.removesuffix(f"-{status}"): resolve(document, example).get("value")
         for name, example in media.get("examples", {}).items()
     }
     if "example" in media:

@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 from wanflow.spec.check import check_merged, check_sources
 from wanflow.spec.decisions import report
 from wanflow.spec.finding import require_none
+from wanflow.spec.finish import finished
 from wanflow.spec.inventory import prove_inventory
 from wanflow.spec.lock import lock_findings, read_lock
 from wanflow.spec.mending import Mended, mended_document, mended_sources
@@ -85,12 +86,13 @@ def build_from(
     done = overlaid(merged.document, overlays, Origins.of(merged))
     document, broken = mended_document(done.document)
     mended += [_by_overlay(one) for one in broken]
+    prose = unsaid(document, merged.calls)
+    document = finished(document)
     text = _HEADER + write_yaml(document)
     if not same(read_yaml(text, "openapi.yaml").data, document):
         raise AssertionError("the written document reads back as another")
     require_none(check_merged(text, document, "specs/openapi.yaml"))
     names = [source.name for source in sources]
-    prose = unsaid(document, merged.calls)
     told = report(merged.decisions, names)
     return Built(document, text, told, merged, prose, mended, done.unapplied)
 

@@ -118,7 +118,8 @@ class Catalog:
             return
         media = body["content"]["application/json"]
         examples: list[Json] = [shown["value"] for shown in media.get("examples", {}).values()]
-        for name, reference in media["schema"].get("discriminator", {}).get("mapping", {}).items():
+        union = resolve(self.document, media["schema"])
+        for name, reference in union.get("discriminator", {}).get("mapping", {}).items():
             schema = resolve(self.document, {"$ref": reference})
             yield Model(
                 name=name,

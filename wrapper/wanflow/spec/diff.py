@@ -235,14 +235,8 @@ def _class(name: str) -> set[str]:
 
 
 def _class_names(old: Json, new: Json) -> Iterator[Change]:
-    before, after = [document.get("components", {}).get("schemas", {}) for document in (old, new)]
-    yield from _named(
-        "a generated class",
-        ("WF103", "WF303"),
-        before,
-        after,
-        _class,
-    )
+    before, after = parts.classes_of(old), parts.classes_of(new)
+    yield from _named("a generated class", ("WF103", "WF303"), before, after, _class)
 
 
 def _default_server(old: Json, new: Json) -> Iterator[Change]:

@@ -71,6 +71,12 @@ def models_of(document: Json, schema: Any) -> dict[str, Json]:
     return {model: {"$ref": reference} for model, reference in mapping.items()}
 
 
+def classes_of(document: Json) -> Json:
+    """Return the schemas that have a class; a union of requests has a name for other tools only."""
+    schemas: Json = document.get("components", {}).get("schemas", {})
+    return {name: schema for name, schema in schemas.items() if "discriminator" not in schema}
+
+
 def responses_of(document: Json, node: Json) -> dict[str, dict[str, Json]]:
     """Return the schemas of the responses by status and media type."""
     return {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.spec.document import is_array, is_object
+from wanflow.spec.document import is_array, is_object, resolve
 from wanflow.spec.finding import Finding
 from wanflow.spec.meaning import expand
 from wanflow.spec.patterns import validator_for
@@ -105,9 +105,9 @@ def _of_schema(node: Json, at: str) -> Iterator[Shown]:
             yield Shown(place, example["value"], node["schema"])
 
 
-def _chosen(schema: Json, value: Any) -> Json:
+def _chosen(document: Json, schema: Json, value: Any) -> Json:
     """Pick the branch that a discriminator leads to, for its complaint names the real fault."""
-    discriminator = schema.get("discriminator", {})
+    discriminator = resolve(document, schema).get("discriminator", {})
     word = value.get(discriminator.get("propertyName")) if is_object(value) else None
     reference = discriminator.get("mapping", {}).get(word) if isinstance(word, str) else None
     return {"$ref": reference} if reference else schema
@@ -115,7 +115,7 @@ def _chosen(schema: Json, value: Any) -> Json:
 
 def _validator(document: Json, shown: Shown) -> jsonschema_rs.Validator | None:
     """Compile a schema; None for one that isn't valid itself, which other findings report."""
-    whole = expand(document, _chosen(shown.schema, shown.value), ())
+    whole = expand(document, _chosen(document, shown.schema, shown.value), ())
     try:
         return validator_for(whole)
     except ValueError:

@@ -23,7 +23,10 @@ AUDIO_FILE = "x-wanflow-audio-file"
 EFFECTIVE_WHEN = "x-wanflow-effective-when"
 """An annotation: values of other parameters without which this one is taken and ignored."""
 RESTS_ON = "x-wanflow-rests-on"
-"""An annotation: maps a keyword beside it to the sentence of the documents they rest on."""
+"""An annotation: the sentences of the documents that keywords beside it rest on.
+
+An overlay maps each keyword to its sentence; the published document lists `{keyword, sentence}`.
+"""
 
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", re.ASCII)
 
@@ -66,3 +69,9 @@ class PublicUrl:
 
 
 KEYWORDS: dict[str, Any] = {PIXEL_SIZE: PixelSize, PUBLIC_URL: PublicUrl}
+
+
+def sentence_of(schema: Any, keyword: str) -> str | None:
+    """Return the sentence that a keyword of a published schema rests on."""
+    said: list[dict[str, str]] = schema.get(RESTS_ON, [])
+    return next((one["sentence"] for one in said if one["keyword"] == keyword), None)

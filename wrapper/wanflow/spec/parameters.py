@@ -85,7 +85,8 @@ def _variants(document: Json) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for _, _, node in operations_of(document):
         for media in node.get("requestBody", {}).get("content", {}).values():
-            mapping = media["schema"].get("discriminator", {}).get("mapping", {})
+            schema = resolve(document, media["schema"])
+            mapping = schema.get("discriminator", {}).get("mapping", {})
             for model, reference in mapping.items():
                 found.setdefault(reference_name({"$ref": reference}), []).append(model)
     return {name: sorted(found[name]) for name in sorted(found)}

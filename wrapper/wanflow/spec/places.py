@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wanflow.spec.call import JSON_MEDIA, SCHEMAS
 from wanflow.spec.components import named_in
+from wanflow.spec.document import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,8 @@ def _requests(document: Json) -> Iterator[tuple[str, Json]]:
         media = node.get("requestBody", {}).get("content", {}).get(JSON_MEDIA)
         if media is None:
             continue
-        mapping = media["schema"].get("discriminator", {}).get("mapping", {})
+        schema = resolve(document, media["schema"])
+        mapping = schema.get("discriminator", {}).get("mapping", {})
         for model, reference in mapping.items():
             yield model, {"$ref": reference}
         if not mapping:

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from wanflow.spec.catalog import Catalog, Model, packaged_catalog
 from wanflow.spec.document import pointer
-from wanflow.spec.keywords import RESTS_ON
+from wanflow.spec.keywords import sentence_of
 from wanflow.spec.patterns import validator_for
 from wanflow.spec.violation import Violation, name_of, pointer_to
 
@@ -64,7 +64,7 @@ class Rules:
             rule=rule,
             message=f"{name_of(path)} {_complaint(error, parent)}",
             value=error.instance,
-            sentence=_sentence(parent, rule),
+            sentence=sentence_of(parent, rule),
         )
 
     def _parent(self, error: jsonschema_rs.ValidationError) -> dict[str, Any]:
@@ -82,11 +82,6 @@ class Rules:
 def packaged_rules() -> Rules:
     """Return the rules of the document that this installation carries."""
     return Rules(packaged_catalog())
-
-
-def _sentence(parent: Any, rule: str) -> str | None:
-    sentences: dict[str, str] = parent.get(RESTS_ON, {})
-    return sentences.get(rule)
 
 
 def _complaint(error: jsonschema_rs.ValidationError, parent: Mapping[str, Any]) -> str:

@@ -28,9 +28,10 @@ def structure_findings(document: Json, file: str) -> Iterator[Finding]:
         yield from _security(document, node, at, file)
         yield from _links(document, node, at, file)
         media = node.get("requestBody", {}).get("content", {}).get(JSON_MEDIA, {})
-        if "discriminator" in media.get("schema", {}):
+        schema = resolve(document, media.get("schema", {}))
+        if "discriminator" in schema:
             place = f"{at}/requestBody/content/{escape(JSON_MEDIA)}/schema"
-            yield from _variants(document, media["schema"], place, file)
+            yield from _variants(document, schema, place, file)
 
 
 def impossible_findings(document: Json, file: str) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from wanflow.spec.document import Json, is_array, is_object
+from wanflow.spec.finish import inlined_unions
 from wanflow.spec.schema_tree import LISTS, MAPS, ONE
 
 _DATA = frozenset({"example", "examples", "value", "default"})
@@ -18,7 +19,8 @@ _ESCAPED = frozenset('"\\')
 
 def understood(document: Json) -> Json:
     """Return the document as the generator can take it."""
-    return {**_outside(document), "components": _components(document["components"])}
+    shown = inlined_unions(document)
+    return {**_outside(shown), "components": _components(shown["components"])}
 
 
 def _components(components: Json) -> Json:

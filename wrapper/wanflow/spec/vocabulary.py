@@ -45,6 +45,8 @@ KNOWN = frozenset(
 
 _SHOWN = 60
 _NUMBER = {"type": "number", "minimum": 0}
+_TEXT = {"type": "string", "minLength": 1}
+_CITED = ("keyword", "sentence")
 _WORDS = {"type": "array", "minItems": 1, "items": {"type": "string"}}
 
 
@@ -81,7 +83,7 @@ EXTENSIONS: dict[str, Any] = {
         }
     ),
     EFFECTIVE_WHEN: {"type": "object", "minProperties": 1},
-    RESTS_ON: {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}},
+    RESTS_ON: {"type": "array", "minItems": 1, "items": _closed(dict.fromkeys(_CITED, _TEXT))},
 }
 
 

@@ -28,8 +28,8 @@ _TOO_MUCH = "has more nodes, or nests them deeper, than any real document"
 _OPENS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _CLOSES = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_POINT = re.compile(r"[-+]?[0-9_]*\.[0-9_]*")
-"""What some loader takes for a number with a point, and fails to read (a lone point, say)."""
+_POINT = re.compile(r"[-+]?[0-9_]*\.?[0-9_]*")
+"""What some loader takes for a number, and fails to read (a lone point or line, say)."""
 _CONTAINERS = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _PLAIN_TAGS = frozenset({"null", "bool", "int", "float", "str"})
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,0 +1,169 @@
+"""The last step from a proved document to the published one: what other people's tools ask for.
+
+Nothing here changes what a request or a response may be: the unions of requests get a name, the
+licence an identifier, the examples of failures names of their own, each request example a response
+of its name, and the sentences that rules rest on the form of a list.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from wanflow.spec.call import JSON_MEDIA, SCHEMAS
+from wanflow.spec.document import Json, is_array, is_object
+from wanflow.spec.keywords import RESTS_ON
+from wanflow.spec.meaning import expand
+from wanflow.spec.patterns import validator_for
+from wanflow.spec.schema_tree import schemas_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VERB = re.compile(r"^[a-z]+(?=[A-Z0-9])")
+_LICENCES = frozenset(
+    {
+        *("0BSD", "AGPL-3.0-only", "AGPL-3.0-or-later", "Apache-2.0", "BSD-2-Clause"),
+        *("BSD-3-Clause", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0", "GPL-2.0-only", "GPL-3.0-only"),
+        *("GPL-3.0-or-later", "ISC", "LGPL-3.0-only", "MIT", "MIT-0", "MPL-2.0", "Unlicense"),
+    }
+)
+_ALIASES = {"apache 2.0": "Apache-2.0", "apache license 2.0": "Apache-2.0", "mit license": "MIT"}
+
+
+def finished(document: Json) -> Json:
+    """Return a document as it is published."""
+    made = _copied(document)
+    _license(made["info"])
+    _list_sentences(made)
+    for _, node, media in _submissions(made):
+        _rename_failures(node, media)
+        _show_responses(made, node, media)
+    return _with_named_unions(made)
+
+
+def inlined_unions(document: Json) -> Json:
+    """Return a document whose unions of requests stand in their operations, and have no name."""
+    made = _copied(document)
+    schemas: Json = made["components"]["schemas"]
+    for _, _, media in _submissions(made):
+        reference = media["schema"].get("$ref", "")
+        name = reference.removeprefix(SCHEMAS)
+        if "discriminator" in schemas.get(name, {}):
+            media["schema"] = schemas.pop(name)
+    return made
+
+
+def _copied(document: Json) -> Json:
+    made: Json = _copy(document)
+    return made
+
+
+def _copy(node: Any) -> Any:
+    if is_array(node):
+        return [_copy(item) for item in node]
+    return {key: _copy(value) for key, value in node.items()} if is_object(node) else node
+
+
+def _submissions(document: Json) -> Iterator[tuple[str, Json, Json]]:
+    """List each operation that takes a JSON body: its id, its node, and the body's media type."""
+    for item in document["paths"].values():
+        for node in item.values():
+            body = node.get("requestBody") if is_object(node) else None
+            media = body.get("content", {}).get(JSON_MEDIA) if is_object(body) else None
+            if is_object(media) and is_object(media.get("schema")):
+                yield str(node.get("operationId", "")), node, media
+
+
+def _license(info: Json) -> None:
+    licence = info.get("license")
+    if is_object(licence) and not {"identifier", "url"} & licence.keys():
+        licence["identifier"] = license_identifier(str(licence.get("name", "")))
+
+
+def license_identifier(name: str) -> str:
+    """Return the SPDX expression for a licence's name; one of its own for what SPDX hasn't."""
+    known = {one.lower(): one for one in _LICENCES} | _ALIASES
+    found = known.get(name.strip().lower())
+    return found or f"LicenseRef-{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-') or 'unnamed'}"
+
+
+def _list_sentences(document: Json) -> None:
+    for _, schema in schemas_in(document):
+        said: Any = schema.get(RESTS_ON)
+        if is_object(said):
+            schema[RESTS_ON] = [
+                {"keyword": keyword, "sentence": sentence} for keyword, sentence in said.items()
+            ]
+
+
+def _rename_failures(node: Json, media: Json) -> None:
+    """Name examples of failures apart: tools take one of a request's name for its response."""
+    requests = media.get("examples", {})
+    for status, response in node["responses"].items():
+        if status.startswith("2"):
+            continue
+        for content in response.get("content", {}).values():
+            shown = content.get("examples")
+            if is_object(shown) and requests.keys() & shown.keys():
+                content["examples"] = {
+                    f"{name}-{status}" if name in requests else name: example
+                    for name, example in shown.items()
+                }
+
+
+def _show_responses(document: Json, node: Json, media: Json) -> None:
+    """Give the success an example for each request's, of what its own schema shows."""
+    content = node["responses"].get("200", {}).get("content", {}).get(JSON_MEDIA)
+    if not is_object(content) or not is_object(content.get("schema")) or "example" in content:
+        return
+    rule = expand(document, content["schema"], ())
+    shown: Json = dict(content.get("examples", {}))
+    for name, example in media.get("examples", {}).items():
+        value = _shown_response(rule, example.get("value"))
+        if name not in shown and value is not None:
+            shown[name] = {"value": value}
+    if shown:
+        content["examples"] = shown
+
+
+def _shown_response(rule: Json, request: Any) -> Json | None:
+    properties: Json = rule.get("properties", {}) if is_object(rule) else {}
+    named: Any = request.get("model") if is_object(request) else None
+    shown = {**properties, "model": {"const": named}} if "model" in properties else properties
+    values = {name: value for name in shown if (value := _value(shown[name])) is not None}
+    return values if values and validator_for(rule).is_valid(values) else None
+
+
+def _value(rule: Any) -> Any:
+    """Return what a schema shows as its value; nothing where it shows none, or several."""
+    if not is_object(rule):
+        return None
+    for key in ("example", "const", "default"):
+        if key in rule:
+            return rule[key]
+    for key in ("examples", "enum"):
+        if is_array(listed := rule.get(key)) and len(listed) == 1:
+            return listed[0]
+    inside: Json = rule.get("properties", {})
+    return {name: found for name in inside if (found := _value(inside[name])) is not None} or None
+
+
+def _with_named_unions(document: Json) -> Json:
+    schemas: Json = document["components"]["schemas"]
+    for operation, _, media in _submissions(document):
+        if "discriminator" in media["schema"]:
+            name = union_name(operation, schemas)
+            schemas[name] = media["schema"]
+            media["schema"] = {"$ref": SCHEMAS + name}
+    components = {**document["components"], "schemas": dict(sorted(schemas.items()))}
+    return {**document, "components": components}
+
+
+def union_name(operation: str, taken: Json) -> str:
+    """Name a union of requests: `createVideoGeneration` takes a `VideoGenerationRequest`."""
+    stem = _VERB.sub("", operation) or operation
+    name = f"{stem[:1].upper()}{stem[1:]}Request"
+    while name in taken:
+        name = f"Any{name}"
+    return name
