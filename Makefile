@@ -5,7 +5,7 @@ GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SEED SEEDS JOBS ROUNDS ARGS UPGRA
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check lint mypy pyright imports specs generate regenerate drift contract mutants clean-seeds crash mock bench build lock clean
+.PHONY: help set-up demo test check lint mypy pyright imports specs generate regenerate watch drift contract mutants clean-seeds crash mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ generate: set-up ## write generated/wanflow_client from specs/openapi.yaml
 
 regenerate: set-up ## after a document was added or changed: specs, generate, and what changed
 	@$(PY) -m wanflow.spec regenerate
+
+watch: set-up ## ask every source that came from a URL again; what changed is imported and regenerated
+	@$(PY) -m wanflow.spec watch $(ARGS)
 
 drift: set-up ## fail when a committed output is not what would be generated
 	@$(PY) -m wanflow.spec drift

@@ -96,13 +96,18 @@ def test_import_and_check_name_a_new_documents_sentence(
 
 
 def test_a_stale_entry_is_a_warning(checkout: Path, project: Project) -> None:
-    """A sentence that no document leaves to prose any more has no place in the file."""
+    """A sentence that no document leaves to prose any more is named, and stops nothing."""
     path = checkout / "specs" / "left-as-prose.yaml"
     path.write_text(path.read_text() + "- sentence: Must be nice\n  reason: Who can tell?\n")
     code, output = run("check", root=checkout)
     assert code == 0
     assert "WF508" in output
     assert "no document leaves “Must be nice” to prose" in output
+    source = project.sources / "wan2.5-text-to-video.yaml"
+    code, output = run("import", str(source), root=checkout)
+    assert code == 0
+    assert "no document leaves “Must be nice” to prose" in output
+    assert run("regenerate", root=checkout)[0] == 0
     path.write_text("- sentence: Must be nice\n")
     with pytest.raises(OverlayFault, match="a `sentence` and a `reason`"):
         build(type(project)(checkout))

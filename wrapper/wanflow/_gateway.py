@@ -50,7 +50,7 @@ def submission(model: Model, body: Mapping[str, Any], idempotency_key: str) -> R
 
 def query(catalog: Catalog, task_id: str) -> Request:
     """Build the request that reads a task; the id is escaped into the path."""
-    return _request(_builder(catalog.task_query.operation_id)(task_id=task_id), {})
+    return _request(_builder(catalog.task_query.operation_id)(task_id), {})
 
 
 def request_fields(request: object) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from attrs import define, field
 
 from wanflow.spec.call import SCHEMAS
 from wanflow.spec.document import Json, is_array, is_object, resolve
 from wanflow.spec.keywords import AUDIO_FILE, IMAGE_FILE
-from wanflow.spec.naming import pascal
+from wanflow.spec.naming import pascal, unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +26,10 @@ _SCALARS = {
 }
 
 
+_ANNOTATING = frozenset(
+    {"Any", "Literal", "PathLike", "Required", "Several", "dict", "list", *_SCALARS.values()}
+)
+
 FILES = frozenset({IMAGE_FILE, AUDIO_FILE})
 """The keywords that mark a parameter as a link to a file to be read."""
 
@@ -36,6 +42,7 @@ class Annotations:
 
     document: Json = field(repr=False)
     classes: dict[str, str] = field(factory=dict[str, str])
+    _named: dict[str, str] = field(factory=dict[str, str])
 
     def of(self, schema: Any, name: str) -> str:
         """Return the annotation of a schema; `name` is what an object in it is called."""
@@ -58,10 +65,15 @@ class Annotations:
 
     def typed_dict(self, name: str, schema: Json, without: Iterable[str] = ()) -> str:
         """Write the class of an object's properties, some left out; return its name."""
-        if name not in self.classes:
-            self.classes[name] = ""  # so that a schema that refers to itself comes to an end
-            self.classes[name] = self._class(name, schema, frozenset(without))
-        return name
+        left_out = frozenset(without)
+        name = name if name.isidentifier() else f"Model{name}"
+        key = json.dumps([name, schema, sorted(left_out)], sort_keys=True)
+        known = self._named.get(key)
+        if known is None:
+            known = self._named[key] = unused(name, self._named.values())
+            self.classes[known] = ""  # so that a schema that refers to itself comes to an end
+            self.classes[known] = self._class(known, schema, left_out)
+        return known
 
     def _referred(self, schema: Json, name: str) -> str:
         target = resolve(self.document, schema)
@@ -81,8 +93,9 @@ class Annotations:
             for key, rule in schema["properties"].items()
             if key not in without
         }
-        if not all(key.isidentifier() and not keyword.iskeyword(key) for key in fields):
-            inside = ", ".join(f"{key!r}: {kind}" for key, kind in fields.items())
+        if not all(_is_field(key) for key in fields):
+            # As texts, for a class that is named in one may be defined further down.
+            inside = ", ".join(f"{key!r}: {kind!r}" for key, kind in fields.items())
             return f"{name} = TypedDict({name!r}, {{{inside}}}, total=False)\n"
         lines = [f"class {name}(TypedDict, total=False):"]
         for key, kind in fields.items():
@@ -95,6 +108,12 @@ class Annotations:
         kind = self.of(rule, name)
         # Beside a required one, None stands for "not set".
         return f"Required[{kind}]" if required else _union([kind, "None"])
+
+
+def _is_field(key: str) -> bool:
+    """Tell whether a name can be a field of a class whose annotations mean what they say."""
+    plain = key.isidentifier() and not keyword.iskeyword(key) and key == normalize("NFKC", key)
+    return plain and not key.startswith("__") and key not in _ANNOTATING
 
 
 def _file(schema: Json) -> str | None:

@@ -44,6 +44,11 @@ class Call:
         return f"/paths/{escape(self.path)}/{self.method}"
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from every other operation of every document."""
+        return (self.source.name, self.method, self.path)
+
+    @property
     def label(self) -> str:
         """What its examples are filed under: its model where it has one, else its document."""
         return self.models[0] if len(self.models) == 1 else self.source.name

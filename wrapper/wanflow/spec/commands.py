@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 from wanflow.spec.failures import EXITS, Drifted, SpecFailure, ToolFault
+from wanflow.spec.sentence import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def _echo(text: str, *, err: bool = False) -> None:
+    """Write lines with nothing in them that a terminal would obey."""
+    click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
+
+
 def _plainly(command: Callable[P, R]) -> Callable[P, R]:
     """End a failed command with its sentence on stderr and the exit code of its kind."""
 
@@ -28,13 +34,13 @@ def _plainly(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except SpecFailure as failure:
-            click.echo(f"wanflow spec: {failure}", err=True)
+            _echo(f"wanflow spec: {failure}", err=True)
             raise SystemExit(failure.exit_code) from None
         except OSError as failure:
-            click.echo(f"wanflow spec: {failure.filename}: {failure.strerror}", err=True)
+            _echo(f"wanflow spec: {failure.filename}: {failure.strerror}", err=True)
             raise SystemExit(SpecFailure.exit_code) from None
         except ModuleNotFoundError as missing:
-            click.echo(
+            _echo(
                 f"wanflow spec: {missing.name} is not installed; pip install 'wanflow[spec]'",
                 err=True,
             )
@@ -98,20 +104,46 @@ def init(folder: Path, server: str | None) -> None:
 
 
 @spec.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("places", metavar="PLACE...", nargs=-1, required=True)
 @click.pass_context
 @_plainly
-def import_(context: click.Context, paths: tuple[Path, ...]) -> None:
-    """Take documents in: YAML, JSON, documentation pages, or folders of these.
+def import_(context: click.Context, places: tuple[str, ...]) -> None:
+    """Take documents in: YAML, JSON, documentation pages, folders of these, or URLs (https).
 
     A document of the same models replaces the one that is there, and the difference is told.
+    All of them are taken in, or none: what can't be regenerated is refused.
     """
-    from wanflow.spec.intake import import_documents
+    from wanflow.spec.intake import import_places
 
-    for taken in import_documents(_project(context), paths):
-        click.echo(f"{taken.name}: {taken.lines[0]}")
+    for taken in import_places(_project(context), places):
+        _echo(f"{taken.name}: {taken.lines[0]}")
         for line in taken.lines[1:]:
-            click.echo(f"  {line}")
+            _echo(f"  {line}")
+
+
+@spec.command()
+@click.option(
+    "--index",
+    "indexes",
+    multiple=True,
+    metavar="URL",
+    envvar="WANFLOW_SPEC_INDEX",
+    help="A page of links, such as llms.txt, that new documents are found by.",
+)
+@click.option("--anywhere", is_flag=True, help="Follow an index's links to other hosts as well.")
+@click.pass_context
+@_plainly
+def watch(context: click.Context, indexes: tuple[str, ...], anywhere: bool) -> None:
+    """Ask every source that came from a URL again; take in what changed, and regenerate.
+
+    Ends with 0 where nothing is new, 1 where something changed, and 9 where a page couldn't be
+    asked, is gone, or can't be taken in, whatever else changed. Nothing is ever removed.
+    """
+    from wanflow.spec.watch import Watch
+
+    watched = Watch(_project(context), anywhere=anywhere).run(indexes)
+    _echo(watched.for_people())
+    context.exit(int(watched.outcome))
 
 
 @spec.command()
@@ -129,7 +161,7 @@ def build(context: click.Context) -> None:
         for path, text in ((project.spec, built.text), (project.report, built.report))
         if write_file(path, text)
     ]
-    click.echo(f"wrote {', '.join(changed)}" if changed else "nothing changed")
+    _echo(f"wrote {', '.join(changed)}" if changed else "nothing changed")
 
 
 @spec.command()
@@ -147,9 +179,9 @@ def check(context: click.Context, file: Path | None, form: str) -> None:
 
     found = examine_project(_project(context)) if file is None else examine_file(file)
     if form == "text":
-        click.echo(found.for_people())
+        _echo(found.for_people())
         return
-    click.echo(WRITERS[form](found.entries))
+    _echo(WRITERS[form](found.entries))
     context.exit(found.failure.exit_code if found.failure else 0)
 
 
@@ -161,7 +193,7 @@ def generate(context: click.Context) -> None:
     from wanflow.spec.drift import regenerate_client
 
     changed = regenerate_client(_project(context))
-    click.echo(f"{len(changed)} files changed" if changed else "nothing changed")
+    _echo(f"{len(changed)} files changed" if changed else "nothing changed")
 
 
 @spec.command()
@@ -174,7 +206,7 @@ def drift(context: click.Context) -> None:
     if names := drifted(_project(context)):
         listed = "\n".join(f"  {name}" for name in names)
         raise Drifted(f"these aren't what the sources make; run `make regenerate`:\n{listed}")
-    click.echo("specs/openapi.yaml and generated/wanflow_client are what the sources make")
+    _echo("specs/openapi.yaml and generated/wanflow_client are what the sources make")
 
 
 def _working(project: Project) -> Json:
@@ -191,7 +223,7 @@ def _working(project: Project) -> Json:
     if same(built.document, document):
         return document
     note = "the sources are newer than specs/openapi.yaml; this is what `make regenerate` would do"
-    click.echo(f"wanflow spec: {note}", err=True)
+    _echo(f"wanflow spec: {note}", err=True)
     return built.document
 
 
@@ -232,10 +264,10 @@ def diff(
     )
     if form in {"text", "json"}:
         plain = form == "text"
-        click.echo(difference.for_people() if plain else difference.for_programs())
+        _echo(difference.for_people() if plain else difference.for_programs())
     else:
         file = new or "specs/openapi.yaml"
-        click.echo(WRITERS[form]([entry_of(change, file) for change in difference.changes]))
+        _echo(WRITERS[form]([entry_of(change, file) for change in difference.changes]))
     context.exit(difference.level.exit_code)
 
 
@@ -246,4 +278,4 @@ def regenerate(context: click.Context) -> None:
     """Do the whole line: check, merge, prove, overlay, generate, diff, changelog entry."""
     from wanflow.spec.regenerate import regenerate as make
 
-    click.echo(make(_project(context)).for_people())
+    _echo(make(_project(context)).for_people())

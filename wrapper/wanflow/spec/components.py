@@ -11,7 +11,7 @@ from wanflow.spec.decisions import Decisions, Kind
 from wanflow.spec.document import is_array, is_object
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.likeness import key_of
-from wanflow.spec.naming import pascal
+from wanflow.spec.naming import pascal, unused
 from wanflow.spec.union import Said, Union
 from wanflow.spec.yaml_text import escape
 
@@ -55,7 +55,12 @@ class Components:
     exact: frozenset[tuple[str, str]]
     schemas: dict[str, Json] = field(factory=dict[str, dict[str, Any]])
     names: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
+    requests: dict[tuple[str, str, str], str] = field(factory=dict[tuple[str, str, str], str])
     _groups: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
+
+    def reserve(self, requests: dict[tuple[str, str, str], str]) -> None:
+        """Keep the names of requests, by the key of their call, from every other schema."""
+        self.requests = requests
 
     def rename(self, source: Source, old: str, new: str) -> None:
         """Give one source's schema another name, before anything is merged."""
@@ -142,7 +147,9 @@ class Components:
                 home += same
         parts.sort(key=len, reverse=True)
         for position, part in enumerate(parts):
-            yield (name if position == 0 else name + pascal(part[0].source.name)), part
+            own = name if position == 0 else name + pascal(part[0].source.name)
+            taken = {*self.schemas, *self.requests.values()}
+            yield unused(own, taken), part
 
     def _fit(self, part: list[Owner], same: list[Owner]) -> bool:
         if any(owner.pair in self.exact for owner in (*part, *same)):

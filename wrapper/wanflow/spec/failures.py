@@ -64,6 +64,12 @@ class ToolFault(SpecFailure):
     exit_code: ClassVar[int] = 8
 
 
+class NotFetched(SpecFailure):
+    """A page can't be fetched, or is gone."""
+
+    exit_code: ClassVar[int] = 9
+
+
 class Drifted(SpecFailure):
     """What is committed isn't what would be made from the sources."""
 
@@ -72,13 +78,14 @@ class Drifted(SpecFailure):
 
 EXITS = (
     (0, "done"),
-    (Drifted.exit_code, "drift; of `diff`: an additive change"),
+    (Drifted.exit_code, "drift; of `diff`: an additive change; of `watch`: something changed"),
     (2, "a wrong call; of `diff`: a breaking change"),
     (Refused.exit_code, "a document is refused"),
     (Contradiction.exit_code, "documents contradict each other"),
     (NotProved.exit_code, "not proved"),
     (OverlayFault.exit_code, "an overlay is at fault"),
     (Findings.exit_code, "findings of the check"),
+    (NotFetched.exit_code, "a page can't be fetched, or is gone"),
     (ToolFault.exit_code, "a tool is missing, of another version, or complains"),
 )
 """The exit codes of `wanflow spec`, which are not those of the other commands."""

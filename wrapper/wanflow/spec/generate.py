@@ -85,19 +85,37 @@ def generate(document: Json, text: str, settings: Settings, folder: Path) -> Pat
         ToolFault: a tool is missing, of another version, or complains.
     """
     check_tools()
+    # It has the generator's own rules for names, and only making needs them.
+    from wanflow.spec.generated_names import Shown, give_back  # noqa: PLC0415
+
     package = folder / PACKAGE
     packed = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
     with tempfile.TemporaryDirectory(prefix="wanflow-") as scratch:
         # The name decides how the generator reads it: as JSON, a hundred times faster than YAML.
         source = Path(scratch) / FILE_NAME
-        source.write_text(json.dumps(understood(document)), "utf-8")
+        shown = Shown.of(understood(document))
+        source.write_text(json.dumps(shown.document), "utf-8")
         _run_generator(source, settings.generator, package)
+    give_back(package / "models", shown.wire)
     (package / PARAMETERS).write_text(parameters_module(document), "utf-8")
     _format(package, settings.formatter)
     (package / FILE_NAME).write_text(packed, "utf-8")
     (package / "py.typed").write_text("", "utf-8")
     (package / "PROVENANCE").write_text(_provenance(text), "utf-8")
+    _require_importable(package)
     return package
+
+
+def _require_importable(package: Path) -> None:
+    """Import every module that was made, as whoever uses the client does."""
+    walk = (
+        "import importlib, pkgutil, sys; import wanflow_client as made; "
+        "assert made.__path__[0].startswith(sys.argv[1]), made.__path__; "
+        "[importlib.import_module(one.name) "
+        "for one in pkgutil.walk_packages(made.__path__, 'wanflow_client.')]"
+    )
+    command = [sys.executable, "-W", "error::SyntaxWarning", "-c", walk, str(package.parent)]
+    run_tool(command, package.parent, "importing the client")
 
 
 def _run_generator(source: Path, config: Path, package: Path) -> None:

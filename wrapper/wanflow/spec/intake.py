@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
@@ -12,10 +14,14 @@ from wanflow.spec.diff import compare
 from wanflow.spec.document import DEFAULT_SERVER
 from wanflow.spec.dropped import Lost, dropped_rules
 from wanflow.spec.failures import Contradiction, Refused, SpecFailure
+from wanflow.spec.fetch import Fetcher, is_url
+from wanflow.spec.finding import require_none
+from wanflow.spec.generate import generate, settings_of
 from wanflow.spec.groundless import Revision, explained
-from wanflow.spec.lock import Entry, read_lock, write_lock
+from wanflow.spec.lock import Entry, lock_findings, read_lock, write_lock
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.prose import FILE, Left, Unsaid
+from wanflow.spec.published import read_fetched
 from wanflow.spec.received import Received, files_of, read_received
 from wanflow.spec.replacement import Replacement
 from wanflow.spec.revision import working_document
@@ -27,8 +33,8 @@ from wanflow.spec.source import Source, read_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
+    from wanflow.spec.build import Built
     from wanflow.spec.mending import Mended
     from wanflow.spec.project import Project
     from wanflow.spec.tighten import Unapplied
@@ -62,16 +68,48 @@ def import_documents(project: Project, paths: Iterable[Path]) -> list[Taken]:
     """
     files = [file for path in paths for file in files_of(path)]
     try:
-        plan = plan_import(project, files)
+        received = [read_received(file) for file in files]
     except SpecFailure as failure:
         raise in_one_line(failure, [file.name for file in files]) from failure
+    return take_in(project, received)
+
+
+def import_places(project: Project, places: Iterable[str]) -> list[Taken]:
+    """Take documents from files, folders and URLs into a checkout: all of them, or none.
+
+    Raises:
+        SpecFailure: one can't be fetched or read, or doesn't go together with the others.
+    """
+    received: list[Received] = []
+    for place in places:
+        try:
+            if is_url(place):
+                fetched = Fetcher().fetch(place)
+                received.append(read_fetched(place, fetched))
+            else:
+                received += [read_received(file) for file in files_of(Path(place))]
+        except SpecFailure as failure:
+            raise in_one_line(failure, [Path(place).name]) from failure
+    return take_in(project, received)
+
+
+def take_in(project: Project, received: list[Received]) -> list[Taken]:
+    """Take documents that were read into a checkout: all of them, or none.
+
+    Raises:
+        SpecFailure: one doesn't go together with the others.
+    """
+    try:
+        plan = plan_import(project, received)
+    except SpecFailure as failure:
+        names = [one.source.received_as or one.source.name for one in received]
+        raise in_one_line(failure, names) from failure
     Replacement(plan.texts).commit()
     return plan.taken
 
 
-def plan_import(project: Project, files: Iterable[Path]) -> Plan:
+def plan_import(project: Project, received: list[Received]) -> Plan:
     """Say what taking documents in would write, and write nothing."""
-    received = [read_received(file) for file in files]
     _refuse_twice(received)
     kept = {source.name: source for source in _present(project)}
     entries = read_lock(project.lock)
@@ -86,7 +124,9 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
             replaced.append(Revision(older, source))
         taken.append(_told(named, kept.get(source.name)))
         kept[source.name] = source
-        entries[source.name] = Entry(source.sha256, _origin(named, entries.get(source.name)))
+        entries[source.name] = Entry(
+            source.sha256, _origin(named, entries.get(source.name)), one.etag, one.modified
+        )
         texts[project.sources / f"{source.name}.yaml"] = source.text
     texts[project.lock] = write_lock(entries)
     overlays = read_overlays(project.overlays)
@@ -95,13 +135,17 @@ def plan_import(project: Project, files: Iterable[Path]) -> Plan:
         built = build_from(sources, overlays, read_settings(project.settings))
     except SpecFailure as failure:
         raise explained(failure, replaced) from failure
-    prose = Left.read(project.prose).unlisted(built.unsaid)
+    require_none(lock_findings(sources, entries))
+    _rehearse(project, built)
+    left = Left.read(project.prose)
+    prose = left.unlisted(built.unsaid)
     default = built.document.get(DEFAULT_SERVER)
     if project.settings.is_file():
         taken = [_placed(one, kept.get(one.name), default) for one in taken]
     lost = _lost_rules(project, built)
     taken = [_warned(one, [*built.mended, *built.unapplied, *lost, *prose]) for one in taken]
-    return Plan(taken, texts)
+    stale = [Taken(FILE, (f"warning: {one}",)) for one in left.stale(built.unsaid)]
+    return Plan([*taken, *stale], texts)
 
 
 def _lost_rules(project: Project, built: Built) -> list[Lost]:
@@ -111,6 +155,17 @@ def _lost_rules(project: Project, built: Built) -> list[Lost]:
         return []
     owner = {model: call.source.name for call in built.merged.calls for model in call.models}
     return [Lost(owner[model], one) for model, one in dropped_rules(before, built.document)]
+
+
+def _rehearse(project: Project, built: Built) -> None:
+    """Make the client that follows, aside: what can't be regenerated is never taken in.
+
+    Raises:
+        ToolFault: the generator can't make it.
+    """
+    if project.generated.is_dir():
+        with TemporaryDirectory(prefix="wanflow-") as folder:
+            generate(built.document, built.text, settings_of(project), Path(folder))
 
 
 def _placed(one: Taken, source: Source | None, default: str | None) -> Taken:

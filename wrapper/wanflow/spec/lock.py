@@ -22,10 +22,24 @@ _FILE = "specs/sources.lock"
 
 @frozen
 class Entry:
-    """What is known of one source."""
+    """What is known of one source; of one from a URL, also what the server said of its version."""
 
     sha256: str
     origin: str
+    etag: str = ""
+    modified: str = ""
+
+    @classmethod
+    def read(cls, data: Json) -> Entry:
+        """Read what `written` wrote."""
+        etag, modified = data.get("etag", ""), data.get("last-modified", "")
+        return cls(data["sha256"], data["origin"], etag, modified)
+
+    def written(self) -> Json:
+        """Write it as data, without what isn't known."""
+        known = {"etag": self.etag, "last-modified": self.modified}
+        said = {key: value for key, value in known.items() if value}
+        return {"sha256": self.sha256, "origin": self.origin, **said}
 
 
 def read_lock(path: Path) -> dict[str, Entry]:
@@ -33,15 +47,12 @@ def read_lock(path: Path) -> dict[str, Entry]:
     if not path.is_file():
         return {}
     data: Json = read_yaml(path.read_text("utf-8"), path.name).data or {}
-    return {name: Entry(entry["sha256"], entry["origin"]) for name, entry in data.items()}
+    return {name: Entry.read(entry) for name, entry in data.items()}
 
 
 def write_lock(entries: dict[str, Entry]) -> str:
     """Write the lock's text, sorted by name."""
-    data = {
-        name: {"sha256": entry.sha256, "origin": entry.origin}
-        for name, entry in sorted(entries.items())
-    }
+    data = {name: entry.written() for name, entry in sorted(entries.items())}
     return _HEADER + write_yaml(data)
 
 

@@ -13,6 +13,7 @@ from wanflow.spec.decisions import Decision, Decisions, Kind
 from wanflow.spec.document import DEFAULT_SERVER
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.likeness import key_of
+from wanflow.spec.naming import unused
 from wanflow.spec.operation import Operations
 from wanflow.spec.request import one_document_a_model, pinned, rename_requests
 from wanflow.spec.servers import Servers
@@ -91,10 +92,16 @@ def _paths(calls: list[Call], operations: Operations) -> Json:
     grouped: dict[str, dict[str, list[Call]]] = {}
     for call in calls:
         grouped.setdefault(call.path, {}).setdefault(call.method, []).append(call)
-    return {
+    paths: Json = {
         path: {method: operations.merged(group) for method, group in sorted(methods.items())}
         for path, methods in sorted(grouped.items())
     }
+    taken: set[str] = set()
+    for node in (node for item in paths.values() for node in item.values()):
+        # Two paths may come to one name: /v1/videos and /v2/videos.
+        node["operationId"] = unused(node["operationId"], taken)
+        taken.add(node["operationId"])
+    return paths
 
 
 def _info(sources: list[Source], decisions: Decisions) -> Json:

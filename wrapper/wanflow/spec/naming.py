@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import chain, count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _WORD = re.compile(r"[0-9A-Za-z]+")
 _VERBS = {"post": "create", "get": "get", "put": "replace", "patch": "update", "delete": "delete"}
@@ -21,6 +26,18 @@ def request_name(models: list[str], source: str) -> str:
     """
     name = pascal(models[0] if len(models) == 1 else source)
     return f"{name if name[:1].isalpha() else f'Model{name}'}Request"
+
+
+def unused(name: str, taken: Iterable[str]) -> str:
+    """Return a name, with a number where another that is taken would come to the same in code."""
+    folds = {folded(one) for one in taken}
+    names = chain([name], (f"{name}{number}" for number in count(2)))
+    return next(one for one in names if folded(one) not in folds)
+
+
+def folded(name: str) -> str:
+    """Return what is left of a name in every way to write it: letters and digits, in one case."""
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 def operation_id(method: str, path: str) -> str:

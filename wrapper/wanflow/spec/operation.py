@@ -11,7 +11,7 @@ from wanflow.spec.decisions import Decisions, Kind
 from wanflow.spec.deprecation import NOTES
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.likeness import key_of
-from wanflow.spec.naming import operation_id, request_name
+from wanflow.spec.naming import operation_id
 from wanflow.spec.replies import Replies
 from wanflow.spec.shown import filed_examples
 from wanflow.spec.union import Union
@@ -150,7 +150,7 @@ class Operations:
 
     def _variants(self, calls: list[Call]) -> Json:
         mapping = {
-            model: SCHEMAS + request_name(list(call.models), call.source.name)
+            model: SCHEMAS + self.components.requests[call.key]
             for call in calls
             for model in call.models
         }

@@ -65,17 +65,22 @@ def parameters_module(document: Json) -> str:
     annotations = Annotations(document)
     variants = _variants(document)
     taken = {*RUN_OPTIONS, "model", "request", "self"}
+    classes: dict[str, str] = {}
     for name in variants:
         schema = resolve(document, {"$ref": f"#/components/schemas/{name}"})
-        annotations.typed_dict(_class_of(name), schema, taken)
+        classes[name] = annotations.typed_dict(_class_of(name), schema, taken)
     models = sorted(model for names in variants.values() for model in names)
     parts = [
         _HEADER,
         f"ModelName: TypeAlias = Literal[{', '.join(map(repr, models))}]\n",
-        f"Request: TypeAlias = {' | '.join(f'models.{name}' for name in variants)}\n",
+        f"Request: TypeAlias = {' | '.join(f'models.{class_name(name)}' for name in variants)}\n",
         *annotations.classes.values(),
-        _protocol("Submit", "MadeT_co", "Submit a request, and return its task.", variants),
-        _protocol("Run", "MadeT_co, WatcherT", "Run a request, and return its result.", variants),
+        _protocol(
+            "Submit", "MadeT_co", "Submit a request, and return its task.", variants, classes
+        ),
+        _protocol(
+            "Run", "MadeT_co, WatcherT", "Run a request, and return its result.", variants, classes
+        ),
     ]
     return "\n\n".join(parts)
 
@@ -92,11 +97,25 @@ def _variants(document: Json) -> dict[str, list[str]]:
     return {name: sorted(found[name]) for name in sorted(found)}
 
 
+def class_name(schema: str) -> str:
+    """Return the class that the generator makes of a named schema."""
+    # Only making needs the generator's own rule, and importing it takes a while.
+    from openapi_python_client.strings import ClassName  # noqa: PLC0415
+
+    return str(ClassName(schema, "field_"))
+
+
 def _class_of(request: str) -> str:
     return f"{request.removesuffix('Request')}Parameters"
 
 
-def _protocol(name: str, generics: str, text: str, variants: dict[str, list[str]]) -> str:
+def _protocol(
+    name: str,
+    generics: str,
+    text: str,
+    variants: dict[str, list[str]],
+    classes: dict[str, str],
+) -> str:
     options = RUN_OPTIONS if name == "Run" else SUBMIT_OPTIONS
     shared = ", ".join(f"{option}: {kind} = ..." for option, kind in options.items())
     whole = "request: Request | Mapping[str, Any], /, *"
@@ -104,7 +123,7 @@ def _protocol(name: str, generics: str, text: str, variants: dict[str, list[str]
     lines += _overload(whole, shared, "")
     for request, models in variants.items():
         model = f"*, model: Literal[{', '.join(map(repr, models))}]"
-        lines += _overload(model, shared, f", **parameters: Unpack[{_class_of(request)}]")
+        lines += _overload(model, shared, f", **parameters: Unpack[{classes[request]}]")
     return "\n".join(lines) + "\n"
 
 

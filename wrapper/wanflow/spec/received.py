@@ -39,6 +39,8 @@ class Received:
     source: Source
     origin: str
     done: tuple[str, ...] = field(default=())
+    etag: str = ""
+    modified: str = ""
 
 
 def files_of(path: Path) -> list[Path]:
@@ -63,30 +65,39 @@ def read_received(path: Path) -> Received:
     Raises:
         Refused: it is no whole OpenAPI 3 document; says at which line it stops making sense.
     """
-    text, done = _text(path)
-    if path.suffix.lower() == ".json":
-        received = _from_json(text, path.name, _safe_name(path.stem, path.name))
-    elif path.suffix.lower() in _PAGES:
-        received = _from_page(read_page(text, path.name), path.name)
+    with path.open("rb") as file:
+        return received_from(path.name, file.read(_MOST_BYTES + 1))
+
+
+def received_from(name: str, data: bytes) -> Received:
+    """Read the bytes of a file of that name as a document.
+
+    Raises:
+        Refused: they are no whole OpenAPI 3 document; says at which line they stop making sense.
+    """
+    text, done = _text(name, data)
+    stem, _, suffix = name.rpartition(".")
+    if suffix.lower() == "json":
+        received = _from_json(text, name, _safe_name(stem, name))
+    elif f".{suffix.lower()}" in _PAGES:
+        received = _from_page(read_page(text, name), name)
     else:
-        received = _from_yaml(text, path.name, _safe_name(path.stem, path.name), path.name)
+        received = _from_yaml(text, name, _safe_name(stem or suffix, name), name)
     if findings := check_sources([received.source]):
         first = findings[0]
         line = f", line {first.line}" if first.line else ""
-        raise Refused(f"{path.name}{line}: {first.problem}, at #{first.pointer}; {first.remedy}")
+        raise Refused(f"{name}{line}: {first.problem}, at #{first.pointer}; {first.remedy}")
     return Received(received.source, received.origin, (*done, *received.done))
 
 
-def _text(path: Path) -> tuple[str, list[str]]:
-    with path.open("rb") as file:
-        data = file.read(_MOST_BYTES + 1)
+def _text(name: str, data: bytes) -> tuple[str, list[str]]:
     if len(data) > _MOST_BYTES:
-        raise Refused(f"{path.name} has more than {_MOST_BYTES:,} bytes, more than any document")
+        raise Refused(f"{name} has more than {_MOST_BYTES:,} bytes, more than any document")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise Refused(f"{path.name}, line {line}: this is not UTF-8") from error
+        raise Refused(f"{name}, line {line}: this is not UTF-8") from error
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
     done = ["made its line ends plain"] if plain != text else []
     return plain, done

@@ -10,7 +10,7 @@ from wanflow.spec.deprecation import NOTES
 from wanflow.spec.document import Json, resolve
 from wanflow.spec.failures import Contradiction
 from wanflow.spec.flatten import flat_request
-from wanflow.spec.naming import request_name
+from wanflow.spec.naming import request_name, unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,21 +32,27 @@ def one_document_a_model(calls: Iterable[Call]) -> None:
                 raise Contradiction(f"the model {model} is in two places: {both(first, call)}")
 
 
-def rename_requests(calls: Iterable[Call], components: Components) -> dict[str, Call]:
-    """Name the request of every submission after its model; return the calls by that name.
+def named_requests(calls: Iterable[Call]) -> dict[str, Call]:
+    """Return the calls that submit a model by the name of their request.
 
-    Raises:
-        Contradiction: two requests come to one name.
+    Where models come to one name, as `wan2.5` and `wan25` do, the later ones get a number.
     """
     named: dict[str, Call] = {}
-    for call in calls:
-        if not call.models or call.request is None:
-            continue
-        name = request_name(list(call.models), call.source.name)
-        first = named.setdefault(name, call)
-        if first is not call:
-            raise Contradiction(f"two requests come to the name {name}: {both(first, call)}")
-        if "$ref" in call.request:
+    submitting = [call for call in calls if call.models and call.request is not None]
+    taken: set[str] = set()
+    for call in sorted(submitting, key=lambda call: (call.models, call.path, call.method)):
+        name = unused(request_name(list(call.models), call.source.name), taken)
+        taken.add(name)
+        named[name] = call
+    return named
+
+
+def rename_requests(calls: Iterable[Call], components: Components) -> dict[str, Call]:
+    """Name the request of every submission after its model; return the calls by that name."""
+    named = named_requests(calls)
+    components.reserve({call.key: name for name, call in named.items()})
+    for name, call in named.items():
+        if call.request is not None and "$ref" in call.request:
             components.rename(call.source, call.request["$ref"].removeprefix(SCHEMAS), name)
     return named
 

@@ -15,7 +15,7 @@ from wanflow.spec.document import Json, is_array, is_object
 from wanflow.spec.evidence import evidence_in, flat, instead, stands_in, texts_of
 from wanflow.spec.failures import OverlayFault
 from wanflow.spec.keywords import RESTS_ON
-from wanflow.spec.naming import request_name
+from wanflow.spec.request import named_requests
 from wanflow.spec.schema_tree import schemas_in
 
 if TYPE_CHECKING:
@@ -57,9 +57,8 @@ class Origins:
         documents: dict[str, list[str]] = {}
         for (source, _), name in sorted(merged.names.items()):
             documents.setdefault(name, []).append(source)
-        for call in merged.calls:
-            if call.models:
-                documents[request_name(list(call.models), call.source.name)] = [call.source.name]
+        for name, call in named_requests(merged.calls).items():
+            documents[name] = [call.source.name]
         sources = {call.source.name: call.source for call in merged.calls}
         texts = {
             name: "\n".join(map(flat, texts_of(source.document)))

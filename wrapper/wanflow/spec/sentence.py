@@ -20,7 +20,7 @@ def in_one_line(failure: F, files: Sequence[str]) -> F:
     text = str(failure)
     lines = [line for line in text.split("\n") if line.strip() and not line.endswith("findings:")]
     lines = lines[lines[0] == "1 finding:" :]
-    first = _printable(" ".join(lines[0].split()))
+    first = printable(" ".join(lines[0].split()))
     if not any(file in first for file in files):
         more = ", …" if len(files) > _FILES else ""
         first = f"{', '.join(files[:_FILES])}{more}: {first}"
@@ -33,5 +33,6 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - _TAIL - 3]} … {text[-_TAIL:]}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Write what isn't to be seen, and what a terminal would obey, as a mark in its place."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

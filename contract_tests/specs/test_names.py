@@ -1,0 +1,215 @@
+"""Whatever the names of a document: an import that is taken can be regenerated and used."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from contract_tests.specs.family import VIDEOS, document, request
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from wanflow import Client
+from wanflow.spec.commands import spec
+from wanflow.spec.intake import import_documents
+from wanflow.spec.naming import unused
+from wanflow.spec.project import Project
+from wanflow.spec.regenerate import regenerate
+from wanflow.spec.source import read_sources
+from wanflow.spec.yaml_text import write_yaml
+
+Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+TEXT = {"type": "string"}
+QUERY = ROOT / "specs" / "sources" / "task-management.yaml"
+OWN = sorted(
+    {
+        name
+        for method in (Client.submit, Client.run, Client.preview)
+        for name in inspect.signature(method).parameters
+    }
+    - {"model"}
+)
+ALIKE = {
+    "dots and dashes": ["cfg.scale", "cfg-scale", "cfg scale", "cfg_scale", "cfgScale"],
+    "slashes": ["x/y", "x~y", "x~1y", "x"],
+    "symbols": ["+", "-", "*", "/", "~", "%", "{", "}", " ", "\t", "'", '"', "\\", "$", "#"],
+    "blanks": ["seed ", " seed", "seed", "SEED", "Seed"],
+    "beside the model": ["model ", " model", "Model", "MODEL", "model-"],
+    "numbers": ["1", "01", "2nd", "_1", "1.5", "field_1"],
+    "words of Python": ["class", "def", "None", "True", "self", "cls", "import", "async", "print"],
+    "types": ["str", "int", "list", "dict", "float", "bool", "type", "Any", "Literal", "object"],
+    "what the classes use": [
+        *("field_dict", "src_dict", "d", "to_dict", "from_dict", "additional_properties"),
+        *("additional_keys", "cast", "isoparse", "json", "types", "prop", "prop_name", "UNSET"),
+    ],
+    "other scripts": ["名前", "имя", "όνομα", "ﬁ", "fi", "é", "é", "K", "k", "İ", "😀", "🎬"],
+    "underscores": ["_", "__", "___", "__init__", "__slots__", "_x", "x_", "__x"],
+    "quotes": ['a"b', "a'b", "a`b", "a\\b", 'a"""b', "a\nb", "a{b}", "${a}"],
+    "the wrapper's own": [*OWN, "ledger", "base_url", "api_key", "help", "version", "dry-run"],
+    "words of schemas": ["properties", "required", "$ref", "enum", "default", "example", "const"],
+}
+
+
+def checkout(folder: Path) -> Project:
+    """An empty checkout whose client can be generated, with the query of tasks."""
+    (folder / "specs" / "sources").mkdir(parents=True)
+    (folder / "generated").mkdir()
+    for name in ("config.yaml", "ruff.toml"):
+        shutil.copy(ROOT / "generated" / name, folder / "generated" / name)
+    return Project(folder)
+
+
+def files(project: Project) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}
+
+
+def taken(project: Project, *documents: Json) -> None:
+    """Import documents, regenerate, and reach each parameter of what was generated."""
+    inbox = project.root / "inbox"
+    inbox.mkdir()
+    for number, data in enumerate(documents):
+        (inbox / f"doc-{number}.yaml").write_text(write_yaml(data))
+    import_documents(project, [inbox])
+    regenerate(project)
+    reached(project)
+
+
+def reached(project: Project) -> None:
+    program = str(Path(__file__).parent / "reach.py")
+    command = [sys.executable, program, str(project.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_names_that_come_to_one_in_python_are_all_usable(tmp_path: Path) -> None:
+    """By class, keyword, mapping, option and type; plain, as a list of values, and as an object."""
+    documents: list[Json] = []
+    for number, names in enumerate(ALIKE.values()):
+        inner = {"type": "object", "properties": {name: {"enum": ["a", name]} for name in names}}
+        schema = request(f"nova-{number}", **{f"{name} o": inner for name in names})
+        schema["properties"].update({name: TEXT for name in names if name != "model"})
+        documents.append(document(schema))
+    taken(checkout(tmp_path), *documents)
+
+
+def test_models_that_come_to_one_name_are_all_usable(tmp_path: Path) -> None:
+    """`wan25-x`, `wan2.5-x` and `wan-2-5-x` are three models with three classes."""
+    names = ["wan25-x", "wan2.5-x", "wan-2-5-x", "WAN25-X", "2", "模型", "类", "gpt-4o-image"]
+    taken(checkout(tmp_path), *(document(request(name, a=TEXT)) for name in names))
+
+
+def test_operations_and_schemas_that_come_to_one_name_are_all_usable(tmp_path: Path) -> None:
+    """Two paths that read alike, and schemas called as classes, modules or builtins are."""
+    nasty = ["Any", "Unset", "Client", "Response", "Usage", "usage", "us-age", "TypeVar", "None"]
+    nasty += ["Nova1RequestModel", "Nova1Request", "Nova2Request", "T", "list", "types", "UsageA"]
+    inner = {"type": "object", "properties": {"a": {"type": "string", "enum": ["x", "y"]}}}
+    answer = {
+        "type": "object",
+        "properties": {name: {"$ref": f"#/components/schemas/{name}"} for name in nasty},
+    }
+    one = document(request("nova-1"), answer=answer, **dict.fromkeys(nasty, inner))
+    other = document(request("nova-2"), path="/v2/videos/generations")
+    third = document(request("nova-3"), path="/v1/videos-generations")
+    taken(checkout(tmp_path), one, other, third)
+
+
+@pytest.mark.parametrize("name", ["task'id", 'task"id', "任务", "class"])
+def test_a_path_parameter_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    """Its name is never sent, so the client has one of its own for it."""
+    data = read_sources(ROOT / "specs" / "sources")
+    (tasks,) = (source.document for source in data if source.name == QUERY.stem)
+    text = json.dumps(tasks).replace("{task_id}", json.dumps("{" + name + "}")[1:-1])
+    text = text.replace('"name": "task_id"', f'"name": {json.dumps(name)}')
+    taken(checkout(tmp_path), json.loads(text), document(request("nova-1")))
+
+
+def test_values_that_come_to_one_name_are_all_kept(tmp_path: Path) -> None:
+    """A list of values has no names in code, so none is lost."""
+    lists = [["a-b", "a_b", "A B"], ["", " "], ['"', "'", "\\"], [1, 2], [1, "1"], [True, None]]
+    rules = {f"mode{number}": {"enum": values} for number, values in enumerate(lists)}
+    taken(checkout(tmp_path), document(request("nova-1", **rules)))
+
+
+def test_the_first_keeps_its_name() -> None:
+    """Names are made unique in a stable order: what was there before keeps its own."""
+    assert unused("A", []) == "A"
+    assert unused("a_b", ["aB"]) == "a_b2"
+    assert unused("A", ["A", "A2"]) == "A3"
+
+
+NAMES = st.text(min_size=1, max_size=6) | st.sampled_from(
+    [name for names in ALIKE.values() for name in names]
+)
+RULES = st.sampled_from(
+    [
+        TEXT,
+        {"type": "integer"},
+        {"enum": ["a", "b"]},
+        {"type": "array", "items": TEXT},
+        {"type": "object", "properties": {"a": TEXT, "a ": {"enum": ["x"]}}},
+    ]
+)
+
+
+@settings(
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # an example takes seconds
+)
+@given(
+    models=st.lists(NAMES, min_size=1, max_size=3, unique=True),
+    properties=st.dictionaries(NAMES, RULES, max_size=12),
+    schemas=st.lists(st.from_regex(r"\A[A-Za-z0-9._-]{1,8}\Z"), max_size=4, unique=True),
+)
+def test_what_import_takes_regenerates_and_what_it_refuses_leaves_nothing(
+    models: list[str], properties: Json, schemas: list[str]
+) -> None:
+    """Names drawn at random: taken whole and usable, or refused with the folder as it was."""
+    properties.pop("model", None)
+    answer = {
+        "type": "object",
+        "properties": {name: {"$ref": f"#/components/schemas/{name}"} for name in schemas},
+    }
+    named = {name: {"type": "object", "properties": properties} for name in schemas}
+    with TemporaryDirectory() as name:
+        project = checkout(Path(name) / "checkout")
+        inbox = Path(name) / "inbox"
+        inbox.mkdir()
+        for number, model in enumerate(models):
+            data = document(request(model, **properties), answer=answer, **named)
+            (inbox / f"doc-{number}.yaml").write_text(write_yaml(data))
+        before = files(project)
+        done = CliRunner().invoke(spec, ["--root", str(project.root), "import", str(inbox)])
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        if done.exit_code:
+            assert files(project) == before
+            assert done.stderr.count("\n") == 1
+            return
+        assert all(letter.isprintable() or letter == "\n" for letter in done.output)
+        regenerate(project)
+        reached(project)
+
+
+def test_an_import_that_fails_to_regenerate_leaves_nothing(tmp_path: Path) -> None:
+    """Where the generator gives up, whatever the reason, the import is refused before it writes."""
+    project = checkout(tmp_path)
+    (project.generated / "config.yaml").write_text("literal_enums: [no boolean]\n")
+    (tmp_path / "nova.yaml").write_text(write_yaml(document(request("nova-1"), path=VIDEOS)))
+    before = files(project)
+    done = CliRunner().invoke(
+        spec, ["--root", str(tmp_path), "import", str(tmp_path / "nova.yaml")]
+    )
+    assert done.exit_code == 8
+    assert files(project) == before

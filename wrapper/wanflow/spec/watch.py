@@ -1,0 +1,169 @@
+"""Ask every source that came from a URL again, take in what changed, and find what is new."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, field
+
+from wanflow.spec.call import calls_of
+from wanflow.spec.failures import NotFetched, SpecFailure
+from wanflow.spec.fetch import Fetcher, Gone, Version, is_url
+from wanflow.spec.intake import take_in
+from wanflow.spec.lock import Entry, read_lock, write_lock
+from wanflow.spec.project import write_file
+from wanflow.spec.published import links_of, read_fetched
+from wanflow.spec.regenerate import Regenerated, regenerate
+from wanflow.spec.sentence import in_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wanflow.spec.intake import Taken
+    from wanflow.spec.project import Project
+    from wanflow.spec.received import Received
+
+_MOST_LINKS = 500
+
+
+class Outcome(IntEnum):
+    """What asking again came to; the numbers are the exit codes of `wanflow spec watch`."""
+
+    NOTHING_NEW = 0
+    CHANGED = 1
+    FAILED = NotFetched.exit_code
+
+
+@define
+class Watched:
+    """What was asked, what was taken in, and what failed."""
+
+    asked: int = 0
+    taken: list[Taken] = field(factory=list["Taken"])
+    failed: list[str] = field(factory=list[str])
+    notes: list[str] = field(factory=list[str])
+    regenerated: Regenerated | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether something failed, and else whether something changed."""
+        if self.failed:
+            return Outcome.FAILED
+        return Outcome.CHANGED if self.taken else Outcome.NOTHING_NEW
+
+    def for_people(self) -> str:
+        """Write a line for each document that changed or failed, and what follows from it."""
+        lines = [f"{one.name}: {line}" for one in self.taken for line in one.lines]
+        lines += [*self.notes, *(f"failed: {one}" for one in self.failed)]
+        if self.regenerated is not None:
+            lines.append(self.regenerated.for_people())
+        if not lines:
+            lines.append("nothing new")
+        counted = f"{self.asked} page{'s' * (self.asked != 1)} asked"
+        return "\n".join([*lines, counted])
+
+
+@define
+class Watch:
+    """One round of asking."""
+
+    project: Project
+    by: Fetcher = field(factory=Fetcher)
+    anywhere: bool = False
+    done: Watched = field(factory=Watched)
+    _versions: dict[str, Version] = field(factory=dict[str, Version])
+
+    def run(self, indexes: Iterable[str] = ()) -> Watched:
+        """Ask all of them, take in what changed, and regenerate once."""
+        entries = read_lock(self.project.lock)
+        origins = {entry.origin: name for name, entry in entries.items() if is_url(entry.origin)}
+        changed = [one for url, name in origins.items() if (one := self._again(url, name, entries))]
+        for index in indexes:
+            changed += self._new_of(index, set(origins))
+        self._take(changed)
+        self._note_versions()
+        if self.done.taken:
+            self._regenerate()
+        return self.done
+
+    def _again(self, url: str, name: str, entries: dict[str, Entry]) -> Received | None:
+        """Ask for one source again; None where it is what is here, or where that fails."""
+        self.done.asked += 1
+        entry = entries[name]
+        try:
+            fetched = self.by.fetch(url, Version(entry.etag, entry.modified))
+            if fetched.unchanged:
+                return None
+            received = read_fetched(url, fetched)
+        except Gone as failure:
+            self.done.failed.append(f"{name}: {failure}; it is kept as it is")
+            return None
+        except SpecFailure as failure:
+            self.done.failed.append(f"{name}: {in_one_line(failure, [url])}")
+            return None
+        if received.source.sha256 == entry.sha256:
+            self._versions[name] = fetched.version
+            return None
+        return received
+
+    def _new_of(self, index: str, known: set[str]) -> list[Received]:
+        """Read the pages that an index links to and that are no source yet."""
+        self.done.asked += 1
+        try:
+            fetched = self.by.fetch(index)
+        except SpecFailure as failure:
+            self.done.failed.append(f"the index: {failure}")
+            return []
+        text = fetched.data.decode("utf-8", "replace")
+        links = [
+            link for link in links_of(index, text, anywhere=self.anywhere) if link not in known
+        ]
+        if len(links) > _MOST_LINKS:
+            self.done.failed.append(f"{index} has {len(links)} links, more than {_MOST_LINKS}")
+        found = [self._new(link) for link in links[:_MOST_LINKS]]
+        return [one for one in found if one is not None]
+
+    def _new(self, url: str) -> Received | None:
+        """Read one page; None where it has no document that names a model."""
+        self.done.asked += 1
+        try:
+            fetched = self.by.fetch(url)
+            if b"openapi" not in fetched.data:
+                return None
+            received = read_fetched(url, fetched)
+            named = any(call.models for call in calls_of(received.source))
+        except SpecFailure as failure:
+            self.done.failed.append(str(in_one_line(failure, [url])))
+            return None
+        return received if named else None
+
+    def _take(self, changed: list[Received]) -> None:
+        """Take in what changed: all together where that goes, and else each that goes."""
+        if not changed:
+            return
+        try:
+            self.done.taken += take_in(self.project, changed)
+        except SpecFailure as failure:
+            if len(changed) == 1:
+                self.done.failed.append(f"{changed[0].origin}: {failure}")
+                return
+            for one in changed:
+                self._take([one])
+
+    def _note_versions(self) -> None:
+        """Keep what servers say of versions whose bytes are those that are here."""
+        if not self._versions:
+            return
+        entries = read_lock(self.project.lock)
+        for name, version in self._versions.items():
+            entries[name] = evolve(entries[name], etag=version.etag, modified=version.modified)
+        write_file(self.project.lock, write_lock(entries))
+
+    def _regenerate(self) -> None:
+        if not self.project.generated.is_dir():
+            return
+        try:
+            self.done.regenerated = regenerate(self.project)
+        except SpecFailure as failure:
+            self.done.failed.append(f"regenerate: {failure}")
