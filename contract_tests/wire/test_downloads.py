@@ -271,3 +271,70 @@ def test_more_redirects_than_five_are_a_loop(colour: Any, tmp_path: Path) -> Non
             colour.do(result_of(colour, files.url + "/a").download, tmp_path)
         assert files.count("GET") == 6
     assert why_not_fetchable("http://a.example/") is None
+
+
+LEADS = {
+    "raw UTF-8": ("/ä b/ü.png".encode(), "/%C3%A4%20b/%C3%BC.png"),
+    "quoted": (b"/%C3%A4%20b.png", "/%C3%A4%20b.png"),
+    "raw Latin-1": (b"/caf\xe9.png", "/caf%C3%A9.png"),
+    "a query of UTF-8": ("/a?q=日本".encode(), "/a?q=%E6%97%A5%E6%9C%AC"),
+    "signed": (b"/a%2Fb.png?sig=a%2Bb%2F%3D", "/a%2Fb.png?sig=a%2Bb%2F%3D"),
+}
+
+
+@pytest.mark.parametrize(("location", "path"), LEADS.values(), ids=LEADS.keys())
+def test_a_redirect_is_followed_to_where_it_leads(
+    location: bytes, path: str, colour: Any, tmp_path: Path
+) -> None:
+    """Addresses come quoted or as raw UTF-8; both backends ask for the same."""
+    moved = b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location
+    with RudeServer(get=[says(moved), says(file())]) as files:
+        colour.do(result_of(colour, files.url + "/a").download, tmp_path)
+        assert files.requests[1][1] == path
+
+
+IMPOSSIBLE = (
+    "ftp://a.example/x",
+    "javascript:alert(1)",
+    "http://",
+    "http://:80/x",
+    "http://a b/x",
+    "http://[::1/x",
+    "http://[v1.x]/",
+    "http://a.example:0/x",
+    "http://a.example:99999/x",
+    "http://a.example:x/x",
+    "http://user:password@a.example/x",
+    "http://%00/x",
+    "http://a..example/x",
+    "http://-/x",
+    "http://xn--/x",
+    f"http://{'a' * 64}.example/x",
+    f"http://{'a.' * 200}example/x",
+    "http://１２７.0.0.1:1/x",  # noqa: RUF001
+    "http://a\u200b.example/x",
+    "http://☃.invalid/x",
+    "/x\x01y",
+    "/x\x7f",
+    "//",
+    "http:a",
+    "\\\\a.example\\x",
+)
+
+# These lead back to the link's own host.
+BACK = ("http://", "//", "http:a", "\\\\a.example\\x")
+
+
+@pytest.mark.parametrize("location", IMPOSSIBLE, ids=ascii)
+def test_a_redirect_that_leads_nowhere_is_an_error_over_each_backend(
+    location: str, colour: Any, tmp_path: Path
+) -> None:
+    """The link's host is asked as often over one as over the other; the error names the link."""
+    moved = b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location.encode()
+    with RudeServer(get=[says(moved)]) as files:
+        url = files.url + "/a"
+        with pytest.raises(DownloadFailed) as caught:
+            colour.do(result_of(colour, url).download, tmp_path, timeout=30)
+        assert files.count("GET") == (6 if location in BACK else 1)
+        assert str(caught.value).startswith(f"{url} can't be fetched: ")
+        assert list(tmp_path.iterdir()) == []

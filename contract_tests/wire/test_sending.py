@@ -197,6 +197,15 @@ def test_nothing_comes_before_a_request_that_can_have_no_connection(colour: Any)
         assert (caught.value.sent, tracker.maybe_sent, done) == (False, False, [])
 
 
+@pytest.mark.parametrize("location", ["http://[::1", "http://a.example:x/", "/\x01", "/ü"])
+def test_a_redirect_is_a_response_wherever_it_leads(location: str, colour: Any) -> None:
+    """It came whole, and what it means is not for the transport to say."""
+    moved = b"HTTP/1.1 302 X\r\nContent-Length: 2\r\nLocation: %s\r\n\r\n{}"
+    with RudeServer(post=[says(moved % location.encode())]) as server:
+        found = play(colour, client_of(colour, server.url), sends(SendTracker()))
+        assert (found.status, found.headers["location"], found.content) == (302, location, b"{}")
+
+
 @pytest.mark.parametrize("slow", ["nothing", "drips"])
 def test_a_sends_own_timeout_bounds_it(slow: str, colour: Any) -> None:
     """A second is a second, though the client would grant more, and though bytes keep coming."""

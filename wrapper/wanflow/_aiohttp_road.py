@@ -29,6 +29,8 @@ _NORMAL = re.compile(
     r"https?://[a-z0-9.-]+(?::(?!(?:80|443)(?![0-9]))[1-9][0-9]*)?(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
     r"(?:\?[A-Za-z0-9._~=&-]+)?"
 )
+# httpx takes no longer ones than some tens of thousands of characters.
+_LONG = 8000
 # As much of a header as httpx takes in all.
 _LARGEST_HEADER = 64 * 1024
 # Versions that count headers stop at 128 by default.
@@ -122,4 +124,4 @@ def _base(url: str) -> str:
 def _normal(url: str) -> str:
     """Write a URL as httpx would, and so that aiohttp leaves it so: links may be signed."""
     # That takes it longer than all else that is done with a small file, and most are so already.
-    return url if _NORMAL.fullmatch(url) else str(httpx.URL(url))
+    return url if len(url) < _LONG and _NORMAL.fullmatch(url) else str(httpx.URL(url))

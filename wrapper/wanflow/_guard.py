@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from wanflow._core.effects import Fault
+from wanflow._core.plain_text import one_line
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _reason(error: Exception, key: Key) -> str:
     if isinstance(error, Fault):
         return error.reason
     text = f"{_where(error)}{type(error).__name__}: {error or 'no reason given'}"
-    return key.redact(text.encode("utf-8", "replace")).decode()
+    return one_line(key.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace"))
 
 
 def _where(error: Exception) -> str:

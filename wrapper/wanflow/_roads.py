@@ -27,7 +27,9 @@ class SyncRoad:
     """Exchanges of a sync client, over httpx."""
 
     def __init__(self, line: Route) -> None:
-        self._http = httpx.Client(**_transport.options(line, httpx.HTTPTransport))
+        self._http = httpx.Client(
+            **_transport.options(line, httpx.HTTPTransport, _transport.take_head)
+        )
         self._watched = watch(self._http)
 
     def sending(self, send: Send) -> Sending:
@@ -42,14 +44,16 @@ class SyncRoad:
             for chunk in response.iter_bytes():
                 body.add(chunk)
             return _transport.reply(
-                response.status_code, response.headers.raw, body.content, settings.key
+                response.status_code, _transport.raw_headers(response), body.content, settings.key
             )
 
     def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink within the fetch's own time."""
         arguments = _transport.fetching(fetch, settings)
         with within(fetch.seconds), self._http.stream(**arguments) as response:
-            if fetch.sink.head(_transport.head(response.status_code, response.headers.raw)):
+            if fetch.sink.head(
+                _transport.head(response.status_code, _transport.raw_headers(response))
+            ):
                 for chunk in response.iter_raw():
                     fetch.sink.write(chunk)
                     if fetch.told is not None:
@@ -90,7 +94,9 @@ class HttpxRoad:
     """Exchanges over httpx."""
 
     def __init__(self, line: Route) -> None:
-        self._http = httpx.AsyncClient(**_transport.options(line, httpx.AsyncHTTPTransport))
+        self._http = httpx.AsyncClient(
+            **_transport.options(line, httpx.AsyncHTTPTransport, _transport.atake_head)
+        )
         self._watched = watch(self._http)
 
     def sending(self, send: Send) -> Sending:
@@ -108,14 +114,17 @@ class HttpxRoad:
                 async for chunk in response.aiter_bytes():
                     body.add(chunk)
                 return _transport.reply(
-                    response.status_code, response.headers.raw, body.content, settings.key
+                    response.status_code,
+                    _transport.raw_headers(response),
+                    body.content,
+                    settings.key,
                 )
 
     async def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink."""
         with anyio.fail_after(fetch.seconds):
             async with self._http.stream(**_transport.fetching(fetch, settings)) as response:
-                head = _transport.head(response.status_code, response.headers.raw)
+                head = _transport.head(response.status_code, _transport.raw_headers(response))
                 await _transport.pour(head, response.aiter_raw(), fetch)
 
     async def close(self) -> None:

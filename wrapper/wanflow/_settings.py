@@ -139,8 +139,11 @@ def make_settings(
         ConfigurationError: the key or the URL is missing or malformed, or a number out of range.
     """
     given = base_url if base_url is not None else os.environ.get(URL_VARIABLE) or None
-    where = _base_url(_chosen() if given is None else given)
-    settings = Settings(where, _key(api_key), timeout, retry_for, rate, line or Route(), uploader)
+    try:
+        where, key = _base_url(_chosen() if given is None else given), _key(api_key)
+    finally:
+        del api_key  # tools show the locals of a traceback
+    settings = Settings(where, key, timeout, retry_for, rate, line or Route(), uploader)
     return _checked(evolve(settings, url_given=given is not None))
 
 
@@ -166,16 +169,24 @@ def _in_range(value: object) -> bool:
 
 def _key(given: object) -> Key:
     text = given if given is not None else os.environ.get(KEY_VARIABLE, "")
+    wrong = _wrong_with_key(text, KEY_VARIABLE if given is None else "api_key")
+    if wrong is None:
+        return Key(str(text))
+    del given, text  # tools show the locals of a traceback
+    raise ConfigurationError(wrong)
+
+
+def _wrong_with_key(text: object, source: str) -> str | None:
     if not isinstance(text, str):
-        raise ConfigurationError(f"the API key is a text, not of type {type(text).__name__}")
+        return f"the API key is a text, not of type {type(text).__name__}"
     if not text:
-        raise ConfigurationError(f"there is no API key: pass api_key=… or set {KEY_VARIABLE}")
+        return f"there is no API key: pass api_key=… or set {KEY_VARIABLE}"
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigurationError(
+        return (
             "the API key has a character that no key has (a space, a line break or a letter "
-            f"outside ASCII); it came from {'api_key' if given is not None else KEY_VARIABLE}"
+            f"outside ASCII); it came from {source}"
         )
-    return Key(text)
+    return None
 
 
 def _base_url(given: object) -> str:

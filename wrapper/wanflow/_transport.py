@@ -14,7 +14,7 @@ from wanflow._core.effects import Fault, Reply
 from wanflow._loops import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
+    from collections.abc import AsyncIterable, Callable, Iterable
 
     from wanflow._core.effects import Fetch, Request
     from wanflow._settings import Key, Route, Settings
@@ -26,6 +26,7 @@ KEEPALIVE = 90.0
 """Seconds that an idle connection is kept."""
 HEADERS = {"user-agent": "wanflow"}
 """What goes with every request to any host."""
+_HEADERS = "wanflow_headers"
 # A pool that is never handed more requests than it has connections has one at once, or is dead.
 _POOL_PATIENCE = 5.0
 
@@ -42,10 +43,11 @@ def timeouts(seconds: float, settings: Settings) -> httpx.Timeout:
     )
 
 
-def options(line: Route, kind: type[Any]) -> dict[str, Any]:
+def options(line: Route, kind: type[Any], take_head: Callable[..., Any]) -> dict[str, Any]:
     """Return the arguments for an httpx client: no key in its headers, no redirect, no cookie.
 
-    Nothing is read from the environment any more; `kind` makes the transports to its proxies.
+    Nothing is read from the environment any more; `kind` makes the transports to its proxies, and
+    `take_head` is called with each response before httpx reads its headers.
     """
     limits = httpx.Limits(
         max_connections=line.connections,
@@ -57,12 +59,33 @@ def options(line: Route, kind: type[Any]) -> dict[str, Any]:
     return {
         **shared,
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        "event_hooks": {"response": [take_head]},
         "follow_redirects": False,
         "headers": HEADERS,
         "mounts": {where: proxy and kind(proxy=proxy, **shared) for where, proxy in mounts},
         "proxy": line.proxy,
         "transport": line.transport,
     }
+
+
+def take_head(response: httpx.Response) -> None:
+    """Keep a response's headers from httpx, which fails where a redirect can't be followed.
+
+    Whether it is followed is for flows to decide, and what comes with it is a response like any.
+    """
+    response.extensions[_HEADERS] = response.headers.raw
+    response.headers.pop("location", None)
+
+
+async def atake_head(response: httpx.Response) -> None:
+    """Keep a response's headers from httpx."""
+    take_head(response)
+
+
+def raw_headers(response: httpx.Response) -> list[tuple[bytes, bytes]]:
+    """Return the headers that came with a response of httpx's."""
+    kept: list[tuple[bytes, bytes]] = response.extensions[_HEADERS]
+    return kept
 
 
 def headers(request: Request, settings: Settings) -> dict[str, str]:
@@ -108,7 +131,11 @@ def reply(status: int, headers: Iterable[tuple[bytes, bytes]], content: bytes, k
 
 
 def _text(raw: bytes) -> str:
-    return raw.decode("latin-1")
+    """Decode a header: as UTF-8, in which addresses are written, or as RFC 9110 has it."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 async def pour(head: Reply, chunks: AsyncIterable[bytes], fetch: Fetch) -> None:

@@ -189,17 +189,20 @@ class AsyncClient(ClientView):
         uploader: Uploader = None,
     ) -> None:
         line = Route(connections, transport, proxy, verify)
-        settings = take_precautions(
-            make_settings(
-                api_key,
-                base_url,
-                timeout=timeout,
-                retry_for=retry_for,
-                rate=rate,
-                line=line,
-                uploader=uploader,
+        try:
+            settings = take_precautions(
+                make_settings(
+                    api_key,
+                    base_url,
+                    timeout=timeout,
+                    retry_for=retry_for,
+                    rate=rate,
+                    line=line,
+                    uploader=uploader,
+                )
             )
-        )
+        finally:
+            del api_key  # tools show the locals of a traceback
         super().__init__(settings, Work(settings, ledger))
         self._driver = AsyncDriver(settings)
 
