@@ -70,6 +70,7 @@ class PartFile:
         self._decoder = Decoder(())
         self._made: tuple[Path, ...] = ()
         self._noted: str | None = None
+        self._kept_as: Path | None = None
 
     @property
     def have(self) -> int:
@@ -171,7 +172,7 @@ class PartFile:
         Raises:
             DownloadFailed: the disk refuses.
         """
-        path = self._folder / (self._stem + extension)
+        path = self._kept_as = self._folder / (self._stem + extension)
         with self._writing():
             if self._file is not None or not self._put(path):
                 self._rename(self._flush(), path)
@@ -180,6 +181,9 @@ class PartFile:
 
     def leave(self) -> None:
         """Close, and leave the part for a later run where one could go on with it."""
+        if self._kept_as is not None and not self.begun:
+            self.close()  # what broke it off came when it had its name already
+            return
         if not (self.have and self.validator):
             self.discard()
             return
@@ -211,13 +215,13 @@ class PartFile:
             raise Fault(str(error), sent=True) from error
 
     def _rename(self, file: BinaryIO, path: Path) -> None:
-        with file:
-            file.flush()
-            os.fsync(file.fileno())
-            # A part without notes is begun anew; notes without a part would stay for ever.
-            with contextlib.suppress(OSError):
-                self._notes.unlink(missing_ok=True)
-            self._path.replace(path)
+        file.flush()
+        os.fsync(file.fileno())
+        # A part without notes is begun anew; notes without a part would stay for ever.
+        with contextlib.suppress(OSError):
+            self._notes.unlink(missing_ok=True)
+        self._path.replace(path)
+        self.close()
 
     def _put(self, path: Path) -> bool:
         """Write what is in memory, in as few steps as there can be; False where others are at it.
