@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import time
 import zlib
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from contract_tests.faces.leaping import leaping
+from contract_tests.faces.leaping import LeapingClock, leaping
 from contract_tests.wire.rude_server import ID, RudeServer, http, says, task
 from contract_tests.wire.test_promises import KEY
 
@@ -231,3 +232,106 @@ def test_what_is_encoded_badly_is_never_glued(packed: bytes, colour: Any, tmp_pa
         assert "range" not in files.headers(1)
     assert [path.read_bytes() for path in paths] == [MP4]
     assert names(tmp_path) == [f"{ID}.mp4"]
+
+
+class Noting(LeapingClock):
+    """Leaps over pauses, and keeps how long they were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    def _leap(self, seconds: float) -> float:
+        self.pauses.append(seconds)
+        return super()._leap(seconds)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("form", ["seconds", "a date", "a date of a slow clock"])
+def test_a_busy_file_server_is_asked_again_when_it_says(
+    status: int, form: str, colour: Any, tmp_path: Path
+) -> None:
+    """Two seconds are two seconds, a date is read against the date of the response."""
+    now = time.time() - (3600 if form == "a date of a slow clock" else 0)
+    when = "2" if form == "seconds" else formatdate(now + 2, usegmt=True)
+    busy = http(status, b"", f"Retry-After: {when}", f"Date: {formatdate(now, usegmt=True)}")
+    with RudeServer(get=[says(busy), answer(MP4, "video/mp4")]) as files:
+        result = asked(colour, files.url + "/a")
+        clock = result._driver._hub.clock = Noting()
+        colour.do(result.download, tmp_path)
+    assert clock.pauses == [2.0]
+
+
+def test_a_server_that_is_busy_for_long_is_asked_for_as_long_as_the_file_may_take(
+    colour: Any, tmp_path: Path
+) -> None:
+    """It said when to come each time, so it is no matter of tries; the time ends it."""
+    busy = says(http(503, b"", "Retry-After: 10"))
+    with RudeServer(get=[*[busy] * 12, answer(MP4, "video/mp4")]) as files:
+        colour.do(asked(colour, files.url + "/a").download, tmp_path, timeout=200)
+        assert files.count("GET") == 13
+    with RudeServer(get=[busy]) as files:
+        result = asked(colour, files.url + "/a")
+        with pytest.raises(DownloadFailed, match="503"):
+            colour.do(result.download, tmp_path, timeout=35)
+        assert files.count("GET") == 4
+    with RudeServer(get=[says(http(503, b"", "Retry-After: 900000"))]) as files:
+        result = asked(colour, files.url + "/a")
+        with pytest.raises(DownloadFailed, match="503"):
+            colour.do(result.download, tmp_path)
+        assert files.count("GET") == 1
+
+
+IMPOSSIBLE = {
+    "a file": ("file:///etc/passwd", "scheme is 'file'"),
+    "data": ("data:,x", "scheme is 'data'"),
+    "no host": ("http:///x", "names no host"),
+    "no host, but a port": ("http://:80/x", "names no host"),
+    "a port that is none": ("http://127.0.0.1:x/", "port"),
+    "a port that is too large": ("http://127.0.0.1:99999/", "port"),
+    "port 0": ("http://127.0.0.1:0/", "port"),
+    "a bracket": ("http://[::1/x", "no URL"),
+    "a user": ("http://me:secret@127.0.0.1/x", "names a user"),
+    "a host with a blank": ("http://a b/x", "host is no name"),
+    "a host of dots": ("http://a..b/x", "host is no name"),
+    "a long host": (f"http://{'a' * 300}/x", "host is no name"),
+    "a script": ("javascript:alert(1)", "scheme is 'javascript'"),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+@pytest.mark.parametrize("status", [302, 308])
+def test_a_redirect_to_nowhere_is_one_sentence(
+    case: str, status: int, colour: Any, tmp_path: Path
+) -> None:
+    """It is the same for each transport: refused before anything is asked, and not again."""
+    location, why = IMPOSSIBLE[case]
+    with RudeServer(get=[says(http(status, b"", f"Location: {location}"))]) as files:
+        result = asked(colour, files.url + "/a")
+        with pytest.raises(DownloadFailed, match=f"its redirect can't be followed: .*{why}"):
+            colour.do(result.download, tmp_path)
+        assert files.count("GET") == 1
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/caf\u00e9.mp4?x=\u4e2d", "/caf%C3%A9.mp4?x=%E4%B8%AD"),
+        ("/caf%C3%A9.mp4", "/caf%C3%A9.mp4"),
+        ("b/../c%2Fd", "/c%2Fd"),
+        ("?signature=a+b/c%3D", "/a?signature=a+b/c%3D"),
+        ("/x#part", "/x"),
+    ],
+)
+def test_a_redirect_leads_where_its_server_meant(
+    location: str, target: str, colour: Any, tmp_path: Path
+) -> None:
+    """A `Location` in raw UTF-8 is one, and what is encoded stays as it is."""
+    moved = http(302, b"", "Location: " + location.encode().decode("latin-1"))
+    # `http` encodes as UTF-8 what is here one character a byte.
+    raw = moved.decode().encode("latin-1")
+    with RudeServer(get=[says(raw), answer(MP4, "video/mp4")]) as files:
+        paths = colour.do(asked(colour, files.url + "/a").download, tmp_path)
+        assert files.requests[1][1] == target
+    assert paths[0].read_bytes() == MP4
