@@ -285,7 +285,6 @@ def test_a_server_that_is_busy_for_long_is_asked_for_as_long_as_the_file_may_tak
 IMPOSSIBLE = {
     "a file": ("file:///etc/passwd", "scheme is 'file'"),
     "data": ("data:,x", "scheme is 'data'"),
-    "no host": ("http:///x", "names no host"),
     "no host, but a port": ("http://:80/x", "names no host"),
     "a port that is none": ("http://127.0.0.1:x/", "port"),
     "a port that is too large": ("http://127.0.0.1:99999/", "port"),
