@@ -44,7 +44,7 @@ generate: set-up ## write generated/wanflow_client from specs/openapi.yaml
 regenerate: set-up ## after a document was added or changed: specs, generate, and what changed
 	@$(PY) -m wanflow.spec regenerate
 
-watch: set-up ## ask every source that came from a URL again; what changed is imported and regenerated
+watch: set-up ## ask every source that came from a URL again; take in what changed
 	@$(PY) -m wanflow.spec watch $(ARGS)
 
 drift: set-up ## fail when a committed output is not what would be generated

@@ -150,7 +150,10 @@ def _require_safe(url: str, *, local: bool) -> None:
     Raises:
         NotFetched: says why not.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise NotFetched(f"{url} is no URL: {error}") from error
     if parts.username is not None or parts.password is not None:
         raise NotFetched(f"{parts.scheme}://{_host(url)}…: a URL with a password isn't fetched")
     if local and is_loopback(url) and parts.scheme in {"http", "https"}:
