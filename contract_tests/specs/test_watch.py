@@ -211,7 +211,7 @@ def test_a_redirect_is_followed_to_a_place_of_the_same_kind(site: Site) -> None:
         "gopher://a/",
     ):
         site.pages["/bad"] = Page(status=302, location=place)
-        with pytest.raises(NotFetched, match="isn't https|can't be fetched"):
+        with pytest.raises(NotFetched, match=r"isn't https|can't be fetched"):
             Fetcher().fetch(site.url("/bad"))
         assert site.asked[-1][0] == "/bad"
 
