@@ -75,7 +75,11 @@ def calls_of(source: Source) -> list[Call]:
     """
     if source.document.get("webhooks"):
         raise Refused(f"{source.where('/webhooks')}: webhooks can't be merged, and would be lost")
-    return [_call(source, path, method, node) for path, method, node in _operations(source)]
+    try:
+        return [_call(source, path, method, node) for path, method, node in _operations(source)]
+    except RecursionError as error:
+        problem = "a part of an operation refers to itself by no schema's name"
+        raise Refused(f"{source.where('/paths')}: {problem}") from error
 
 
 def _operations(source: Source) -> Iterator[tuple[str, str, Json]]:
@@ -118,7 +122,29 @@ def _call(source: Source, path: str, method: str, node: Json) -> Call:
         raise Refused(f"{source.where(at)}: the body must be {JSON_MEDIA} alone, not {takes}")
     if "schema" not in body["content"][JSON_MEDIA]:
         raise Refused(f"{source.where(at)}: the body has no schema")
-    return Call(source, method, path, whole, _models(source, whole, at))
+    models = _models(source, whole, at)
+    return Call(source, method, path, _naming(whole, models) if models else whole, models)
+
+
+def _naming(node: Json, models: tuple[str, ...]) -> Json:
+    """Write the model into request examples that leave it to a default.
+
+    Among other models' requests it is what tells them apart.
+    """
+    body = node["requestBody"]
+    media = dict(body["content"][JSON_MEDIA])
+    if "example" in media:
+        media["example"] = _named(media["example"], models)
+    if "examples" in media:
+        media["examples"] = {
+            key: {**shown, "value": _named(shown["value"], models)} if "value" in shown else shown
+            for key, shown in media["examples"].items()
+        }
+    return {**node, "requestBody": {**body, "content": {JSON_MEDIA: media}}}
+
+
+def _named(value: Any, models: tuple[str, ...]) -> Any:
+    return {"model": models[0], **value} if is_object(value) and "model" not in value else value
 
 
 def _models(source: Source, node: Json, at: str) -> tuple[str, ...]:
@@ -177,7 +203,7 @@ def _inlined(source: Source, node: Any, at: str) -> Any:
     }
 
 
-_DATA = frozenset({"example", "value", "default", "enum", "const", "schema"})
+_DATA = frozenset({"example", "value", "default", "enum", "const"})
 
 
 def _follow(source: Source, node: Json, at: str) -> Json:

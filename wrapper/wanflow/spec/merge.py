@@ -11,14 +11,13 @@ from wanflow.spec.call import Call, calls_of
 from wanflow.spec.components import Components, reach
 from wanflow.spec.decisions import Decision, Decisions, Kind
 from wanflow.spec.document import DEFAULT_SERVER
-from wanflow.spec.failures import Contradiction
-from wanflow.spec.likeness import key_of
 from wanflow.spec.naming import unused
 from wanflow.spec.operation import Operations
 from wanflow.spec.request import one_document_a_model, pinned, rename_requests
+from wanflow.spec.security import renamed_schemes, security_schemes, with_shared_schemes
 from wanflow.spec.servers import Servers
 from wanflow.spec.union import Union
-from wanflow.spec.yaml_text import escape, same
+from wanflow.spec.yaml_text import same
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,10 +54,12 @@ def merge(sources: Iterable[Source], default_server: str | None = None) -> Merge
         Contradiction: two of them can't both be true; names both, and where.
         Refused: one of them can't be read as a whole.
     """
-    ordered = [hoisted(source) for source in sorted(sources, key=lambda source: source.name)]
+    received = sorted(sources, key=lambda source: source.name)
+    ordered = [hoisted(source) for source in with_shared_schemes(received)]
     calls = [call for source in ordered for call in calls_of(source)]
     one_document_a_model(calls)
     decisions = Decisions()
+    renamed_schemes(received, ordered, decisions)
     components = Components(ordered, decisions, _reached_by_requests(calls))
     requests = rename_requests(calls, components)
     group_answers(calls, components)
@@ -76,7 +77,7 @@ def merge(sources: Iterable[Source], default_server: str | None = None) -> Merge
         "paths": _paths(calls, Operations(components, decisions, servers)),
         "components": {
             "schemas": dict(sorted(components.schemas.items())),
-            "securitySchemes": _security_schemes(ordered, decisions),
+            "securitySchemes": security_schemes(ordered, decisions),
         },
     }
     return Merged(document, decisions.listed(), calls, components.names)
@@ -139,26 +140,3 @@ def _tags(calls: list[Call], decisions: Decisions) -> list[Json]:
         else {"name": name}
         for name, texts in sorted(described.items())
     ]
-
-
-def _security_schemes(sources: list[Source], decisions: Decisions) -> Json:
-    said: dict[str, list[tuple[Source, Json]]] = {}
-    for source in sources:
-        schemes = source.document.get("components", {}).get("securitySchemes", {})
-        for name, scheme in schemes.items():
-            said.setdefault(name, []).append((source, scheme))
-    return {name: _scheme(name, owners, decisions) for name, owners in sorted(said.items())}
-
-
-def _scheme(name: str, owners: list[tuple[Source, Json]], decisions: Decisions) -> Json:
-    at = f"/components/securitySchemes/{escape(name)}"
-    (first, scheme), *others = owners
-    for source, other in others:
-        if key_of(other) != key_of(scheme):
-            raise Contradiction(
-                f"the security scheme {name} is one thing in {first.where(at)} "
-                f"and another in {source.where(at)}"
-            )
-    texts = [(source.name, said["description"]) for source, said in owners if "description" in said]
-    notes = {"description": Union(decisions).text(texts, f"{at}/description")} if texts else {}
-    return {**{k: v for k, v in scheme.items() if k not in notes}, **notes}

@@ -52,14 +52,18 @@ class Union:
         alike: dict[str, list[Said]] = {}
         for one in said:
             alike.setdefault(key_of(one.schema), []).append(one)
-        distinct = {key: self.whole(same, at) or same[0].schema for key, same in alike.items()}
+        distinct = {key: self._core(same, at) or same[0].schema for key, same in alike.items()}
         self._decisions.add(
             Kind.WIDENED,
             at,
             f"{len(distinct)} different schemas, any of which may hold",
             _who(said),
         )
-        return {"anyOf": [distinct[key] for key in sorted(distinct)]}
+        branches = [
+            {word: value for word, value in distinct[key].items() if word not in ANNOTATIONS}
+            for key in sorted(distinct)
+        ]
+        return {"anyOf": branches, **self._notes(said, at)}
 
     def _core(self, said: list[Said], at: str) -> Json | None:
         schemas = [one.schema for one in said]

@@ -1,0 +1,198 @@
+"""Documents as other people write them: each alone and all together, from the page to the mock."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wanflow.mock.server import MockServer
+from wanflow.spec.build import Built, build
+from wanflow.spec.call import JSON_MEDIA, Call, calls_of
+from wanflow.spec.catalog import Catalog
+from wanflow.spec.document import is_object
+from wanflow.spec.evidence import flat
+from wanflow.spec.intake import import_documents
+from wanflow.spec.keywords import RESTS_ON
+from wanflow.spec.project import Project, find_project
+from wanflow.spec.received import read_received
+from wanflow.spec.regenerate import regenerate
+from wanflow.spec.schema_tree import schemas_under
+from wanflow.spec.yaml_text import same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Json = dict[str, Any]
+
+CORPUS = sorted(Path(__file__).with_name("corpus").iterdir())
+NAMES = [path.name for path in CORPUS]
+HERE = find_project(Path(__file__).parent)
+
+
+def fresh(root: Path) -> Project:
+    """A checkout with our overlays and settings, and of our documents the task query alone."""
+    for name in ("specs", "generated"):
+        ignored = shutil.ignore_patterns("__pycache__", "wan*.yaml", "sources.lock", "openapi.yaml")
+        shutil.copytree(HERE.root / name, root / name, ignore=ignored)
+    shutil.copy(HERE.root / "pyproject.toml", root)
+    import_documents(Project(root), [HERE.sources / "task-management.yaml"])
+    return Project(root)
+
+
+@cache
+def calls(path: Path) -> list[Call]:
+    """The submissions of a document as received."""
+    return [call for call in calls_of(read_received(path).source) if call.models]
+
+
+@pytest.fixture(scope="module", params=CORPUS, ids=NAMES)
+def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One document imported alone: its path, and what was built."""
+    project = fresh(tmp_path_factory.mktemp("alone") / "checkout")
+    import_documents(project, [request.param])
+    return request.param, build(project)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Built]:
+    """All of them imported together, beside ours."""
+    root = tmp_path_factory.mktemp("together") / "checkout"
+    for name in ("specs", "generated"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(HERE.root / name, root / name, ignore=ignored)
+    shutil.copy(HERE.root / "pyproject.toml", root)
+    project = Project(root)
+    import_documents(project, CORPUS)
+    regenerate(project)
+    return project, build(project)
+
+
+def operation(built: Built, call: Call) -> Json:
+    node: Json = built.document["paths"][call.path][call.method]
+    return node
+
+
+def complete(built: Built, path: Path) -> None:
+    """Every model has its variant, every status, example and error of a document is there."""
+    assert calls(path)
+    for call in calls(path):
+        node = operation(built, call)
+        media = node["requestBody"]["content"][JSON_MEDIA]
+        mapping = media["schema"]["discriminator"]["mapping"]
+        variants = {mapping[model] for model in call.models}
+        assert len(variants) == 1
+        own = {model for model, reference in mapping.items() if reference in variants}
+        assert own == set(call.models)
+        assert set(call.node["responses"]) <= set(node["responses"])
+        kept = [example.get("value") for example in media.get("examples", {}).values()]
+        for value in shown(call.node["requestBody"]["content"][JSON_MEDIA]):
+            assert any(is_object(one) and same({**value, **one}, one) for one in kept), value
+        for status, response in call.node["responses"].items():
+            merged = node["responses"][status].get("content", {})
+            for kind, body in response.get("content", {}).items():
+                examples = [e.get("value") for e in merged[kind].get("examples", {}).values()]
+                assert all(any(same(v, e) for e in examples) for v in shown(body))
+
+
+def shown(media: Json) -> list[Any]:
+    single = [media["example"]] if "example" in media else []
+    return [*single, *(one["value"] for one in media.get("examples", {}).values())]
+
+
+def rules(built: Built, call: Call) -> Iterator[str]:
+    """The sentences that the rules of a document's variant rest on."""
+    media = operation(built, call)["requestBody"]["content"][JSON_MEDIA]
+    name = media["schema"]["discriminator"]["mapping"][call.models[0]].rpartition("/")[2]
+    for _, schema in schemas_under(built.document["components"]["schemas"][name], ""):
+        if is_object(schema.get(RESTS_ON)):
+            yield from schema[RESTS_ON].values()
+
+
+def test_there_are_twenty_of_them_and_none_is_like_another():
+    """Twenty files or more, of which no two name one model."""
+    models = [model for path in CORPUS for call in calls(path) for model in call.models]
+    assert len(CORPUS) >= 20
+    assert len(models) == len(set(models)) > len(CORPUS)
+
+
+def test_each_is_imported_merged_and_proved_alone(alone: tuple[Path, Built]):
+    """With what it says kept, and with rules that its own text carries, and no others."""
+    path, built = alone
+    complete(built, path)
+    text = flat(path.read_text("utf-8"))
+    for call in calls(path):
+        assert all(flat(sentence) in text for sentence in rules(built, call))
+
+
+def test_all_are_imported_merged_and_proved_together(together: tuple[Project, Built]):
+    """Beside one another and ours, nothing of any is lost."""
+    for path in CORPUS:
+        complete(together[1], path)
+
+
+def test_the_client_of_all_is_imported(together: tuple[Project, Built]):
+    """The generated package imports, and has a class for the request of every model."""
+    schemas = together[1].document["components"]["schemas"]
+    wanted = sum(name.endswith("Request") for name in schemas)
+    code = "import wanflow_client.models as m; print(len([n for n in m.__all__ if 'Request' in n]))"
+    there = {**os.environ, "PYTHONPATH": str(together[0].generated)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=there, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= wanted > len(CORPUS)
+
+
+def served(built: Built, models: set[str]) -> None:
+    """Submit each example, poll it to its end, and get its result, by the mock of the documents."""
+    import httpx
+
+    catalog = Catalog(built.document)
+    with (
+        MockServer(document=built.document, looks=1) as mock,
+        httpx.Client(headers={"authorization": f"Bearer {mock.api_key}"}) as client,
+    ):
+        for name in sorted(models):
+            model = catalog.models[name]
+            body = model.example or {"model": name}
+            answer = client.post(mock.base_url + model.path, json=body)
+            if not model.example:
+                assert answer.status_code in {200, 400}
+                continue
+            assert answer.status_code == 200, (name, answer.text)
+            task = answer.json()["id"]
+            for _ in range(9):
+                mock.clock.advance(60)
+                state = client.get(f"{mock.base_url}/v1/tasks/{task}").json()
+                if state["status"] in {"completed", "failed"}:
+                    break
+            assert state["status"] == "completed", json.dumps(state)
+            assert state["results"]
+
+
+def test_the_mock_serves_each_alone(alone: tuple[Path, Built]):
+    """Its own example is submitted, polled and done."""
+    path, built = alone
+    served(built, {model for call in calls(path) for model in call.models})
+
+
+def test_the_mock_serves_all_together(together: tuple[Project, Built]):
+    """So are all, of one merged document."""
+    served(together[1], set(Catalog(together[1].document).models))
+
+
+def test_no_file_of_the_corpus_is_like_ours():
+    """None names a model of ours."""
+    ours = {
+        model for path in HERE.sources.glob("*.yaml") for model in re.findall(r"wan\S+", path.stem)
+    }
+    assert not [path for path in CORPUS if any(name in path.read_text("utf-8") for name in ours)]
