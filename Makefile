@@ -5,7 +5,7 @@ GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SEED SEEDS JOBS ROUNDS ARGS UPGRA
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check lint mypy pyright imports specs generate regenerate watch drift contract mutants clean-seeds crash mock bench build lock clean
+.PHONY: help set-up demo test check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +19,8 @@ demo: set-up ## generate with every model against the bundled mock; files land i
 test: check ## check, then the tests: what CI runs
 	@$(PY) -m pytest -n 3 --dist worksteal -m "not full" contract_tests
 
-check: set-up ## formatting, lint, types, import directions, drift of generated files
-	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint
+check: set-up ## formatting, lint, types, import directions, drift, public names
+	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint surface
 
 lint: set-up ## formatting and lint, by ruff
 	@$(PY) -m ruff check .
@@ -34,6 +34,12 @@ pyright: set-up ## types, by pyright
 
 imports: set-up ## import directions
 	@.venv/bin/lint-imports --no-logo --no-cache
+
+surface: set-up ## what users import against the last tag, and the version that a change asks for
+	@$(PY) -m contract_tests.packaging.surface
+
+interop: set-up ## other people's generators on the merged spec, against the mock (Node, Java)
+	@$(PY) -m pytest contract_tests/interop -rs $(ARGS)
 
 specs: set-up ## merge specs/sources into specs/openapi.yaml, with its proofs
 	@$(PY) -m wanflow.spec build

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from wanflow.spec.build import Built, build, build_from
 from wanflow.spec.commands import spec
-from wanflow.spec.document import is_object
+from wanflow.spec.document import resolve
 from wanflow.spec.evidence import flat, stands_in
-from wanflow.spec.keywords import RESTS_ON
+from wanflow.spec.keywords import sentences_of
 from wanflow.spec.overlay import Overlay, parse_overlay, read_overlays
 from wanflow.spec.project import Project
 from wanflow.spec.schema_tree import schemas_under
@@ -155,11 +155,11 @@ def test_no_rule_cites_a_sentence_that_its_document_does_not_carry(built: Built)
     for call in built.merged.calls:
         for model in call.models:
             name = built.document["paths"][call.path][call.method]["requestBody"]["content"]
-            mapping = name["application/json"]["schema"]["discriminator"]["mapping"]
+            union = resolve(built.document, name["application/json"]["schema"])
+            mapping = union["discriminator"]["mapping"]
             schema = built.document["components"]["schemas"][mapping[model].rpartition("/")[2]]
             for _, inner in schemas_under(schema, ""):
-                rests = inner.get(RESTS_ON, {})
-                for sentence in rests.values() if is_object(rests) else ():
+                for sentence in sentences_of(inner).values():
                     assert flat(sentence) in texts[call.source.name]
                     checked += 1
     assert checked > 30

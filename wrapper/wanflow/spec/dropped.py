@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.spec.change import Change
-from wanflow.spec.document import is_object
 from wanflow.spec.evidence import flat, instead, texts_of
-from wanflow.spec.keywords import RESTS_ON
+from wanflow.spec.keywords import RESTS_ON, sentences_of
 from wanflow.spec.meaning import expand
 from wanflow.spec.places import requests_of
 from wanflow.spec.rests import begun
@@ -45,11 +44,11 @@ def dropped(place: str, before: Any, after: Any) -> Iterator[Change]:
     new = dict(schemas_under(after, ""))
     for at, schema in schemas_under(before, ""):
         # A condition stands beside the properties that it is about; its rule may go as a whole.
-        if not is_object(schema.get(RESTS_ON)) or (at not in new and "/then/" not in at):
+        if RESTS_ON not in schema or (at not in new and "/then/" not in at):
             continue
         now = new.get(at, {})
         text = "\n\n".join(texts_of(new.get(at.rpartition("/then")[2], {}).get("description", "")))
-        for keyword, sentence in sorted(schema[RESTS_ON].items()):
+        for keyword, sentence in sorted(sentences_of(schema).items()):
             if keyword in schema and keyword not in now:
                 yield Change("WF126", place, _gone(at, keyword, str(sentence), text))
 

@@ -7,9 +7,12 @@ instance; its message continues a sentence that begins with the parameter's name
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wanflow.spec.public_url import why_not_public
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _Schema = dict[str, Any]
 _Path = list[str | int]
@@ -71,7 +74,15 @@ class PublicUrl:
 KEYWORDS: dict[str, Any] = {PIXEL_SIZE: PixelSize, PUBLIC_URL: PublicUrl}
 
 
-def sentence_of(schema: Any, keyword: str) -> str | None:
-    """Return the sentence that a keyword of a published schema rests on."""
-    said: list[dict[str, str]] = schema.get(RESTS_ON, [])
-    return next((one["sentence"] for one in said if one["keyword"] == keyword), None)
+def sentences_of(schema: Mapping[str, Any]) -> dict[str, str]:
+    """Return the sentence that each keyword of a schema rests on, in either form."""
+    said: Any = schema.get(RESTS_ON, ())
+    if isinstance(said, list):
+        listed: list[dict[str, str]] = said
+        return {one["keyword"]: one["sentence"] for one in listed}
+    return dict(said)
+
+
+def sentence_of(schema: Mapping[str, Any], keyword: str) -> str | None:
+    """Return the sentence that a keyword of a schema rests on."""
+    return sentences_of(schema).get(keyword)

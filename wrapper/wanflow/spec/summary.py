@@ -77,17 +77,27 @@ def summarize(old: Json | None, new: Json) -> Summary:
 
 
 def next_version(pyproject: Path, level: Level) -> str:
+    """Say which version of a project follows a change, in words where it has no version."""
+    try:
+        version = tomllib.loads(pyproject.read_text("utf-8"))["project"]["version"]
+        if level is Level.NONE:
+            return f"{version} as it is"
+        return version_after(version, level)
+    except (OSError, KeyError, ValueError):
+        return _RAISED[level]
+
+
+def version_after(version: str, level: Level) -> str:
     """Say which version follows a change, by Semantic Versioning.
 
     Before 1.0.0, a breaking change raises the middle number and any other the last one.
+
+    Raises:
+        ValueError: the version isn't three numbers.
     """
-    try:
-        version = tomllib.loads(pyproject.read_text("utf-8"))["project"]["version"]
-        major, minor, patch = (int(part) for part in version.split("."))
-    except (OSError, KeyError, ValueError):
-        return _RAISED[level]
+    major, minor, patch = (int(part) for part in version.split("."))
     raised = {
-        "no new version": f"{version} as it is",
+        "no new version": version,
         "a major version": f"{major + 1}.0.0" if major else f"0.{minor + 1}.0",
         "a minor version": f"{major}.{minor + 1}.0" if major else f"0.{minor}.{patch + 1}",
         "a patch version": f"{major}.{minor}.{patch + 1}",
