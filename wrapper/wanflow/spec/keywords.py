@@ -77,10 +77,9 @@ KEYWORDS: dict[str, Any] = {PIXEL_SIZE: PixelSize, PUBLIC_URL: PublicUrl}
 def sentences_of(schema: Mapping[str, Any]) -> dict[str, str]:
     """Return the sentence that each keyword of a schema rests on, in either form."""
     said: Any = schema.get(RESTS_ON, ())
-    if isinstance(said, list):
-        listed: list[dict[str, str]] = said
-        return {one["keyword"]: one["sentence"] for one in listed}
-    return dict(said)
+    if hasattr(said, "keys"):
+        return dict(said)
+    return {one["keyword"]: one["sentence"] for one in said}
 
 
 def sentence_of(schema: Mapping[str, Any], keyword: str) -> str | None:
