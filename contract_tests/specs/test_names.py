@@ -7,19 +7,24 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from contract_tests.specs.family import VIDEOS, document, request
+from contract_tests.specs.family import VIDEOS, document, request, source
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from wanflow import Client
 from wanflow.spec.commands import spec
+from wanflow.spec.diff import compare
+from wanflow.spec.document import packaged
+from wanflow.spec.generated_names import public_classes
 from wanflow.spec.intake import import_documents
+from wanflow.spec.merge import merge
 from wanflow.spec.naming import unused
 from wanflow.spec.project import Project
 from wanflow.spec.regenerate import regenerate
@@ -138,6 +143,29 @@ def test_values_that_come_to_one_name_are_all_kept(tmp_path: Path) -> None:
     lists = [["a-b", "a_b", "A B"], ["", " "], ['"', "'", "\\"], [1, 2], [1, "1"], [True, None]]
     rules = {f"mode{number}": {"enum": values} for number, values in enumerate(lists)}
     taken(checkout(tmp_path), document(request("nova-1", **rules)))
+
+
+def test_the_public_classes_are_known_without_generating() -> None:
+    """What is compared is exactly what the generator made."""
+    assert set(public_classes(packaged())) == set(import_module("wanflow_client.models").__all__)
+
+
+def test_a_public_class_that_goes_is_breaking() -> None:
+    """Whoever imports it fails: that of a schema, of a property, and one that another renames."""
+    mode = {"type": "string", "enum": ["a", "b"]}
+
+    def merged_of(*models: str, **rules: Json) -> Json:
+        data = [document(request(model, **rules), path=VIDEOS) for model in models]
+        return merge([source(f"doc-{n}", one) for n, one in enumerate(data)]).document
+
+    def gone(old: Json, new: Json) -> set[str]:
+        return {one.place for one in compare(old, new).changes if one.id == "WF103"}
+
+    assert gone(merged_of("nova-1", mode=mode), merged_of("nova-1", mode=TEXT)) == {
+        "Nova1RequestMode"
+    }
+    assert gone(merged_of("nova-1", "nova-2"), merged_of("nova-1")) == {"Nova2Request"}
+    assert gone(merged_of("nova-1"), merged_of("nova-1", mode=mode)) == set()
 
 
 def test_the_first_keeps_its_name() -> None:

@@ -237,6 +237,13 @@ def _class(name: str) -> set[str]:
 def _class_names(old: Json, new: Json) -> Iterator[Change]:
     before, after = parts.classes_of(old), parts.classes_of(new)
     yield from _named("a generated class", ("WF103", "WF303"), before, after, _class)
+    # Its own import takes a while, and only a comparison of whole documents asks.
+    from wanflow.spec.generated_names import public_classes  # noqa: PLC0415
+
+    classes, kept = public_classes(old), public_classes(new)
+    for name, owner in classes.items():
+        if name not in kept and owner != name and owner in kept:
+            yield Change("WF103", name, "a generated class that is gone")
 
 
 def _default_server(old: Json, new: Json) -> Iterator[Change]:

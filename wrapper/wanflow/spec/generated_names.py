@@ -21,6 +21,7 @@ from openapi_python_client.strings import ClassName, PythonIdentifier, pascal_ca
 from wanflow.spec.call import SCHEMAS
 from wanflow.spec.document import Json, is_array, is_object
 from wanflow.spec.naming import unused
+from wanflow.spec.understood import understood
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,11 +45,13 @@ _VARIABLES = frozenset(
 class Shown:
     """A document as the generator is shown it, and the names to give back.
 
-    `wire` has for each generated class the names that its properties have in requests.
+    `wire` has for each generated class the names that its properties have in requests, `owners`
+    for each class the named schema that it is in.
     """
 
     document: Json = field(repr=False)
     wire: dict[str, dict[str, str]] = field(factory=dict[str, dict[str, str]])
+    owners: dict[str, str] = field(factory=dict[str, str])
     _taken: list[str] = field(factory=lambda: list(_CLASSES))
 
     @classmethod
@@ -59,7 +62,11 @@ class Shown:
         renamed = {name: shown._component(name) for name in schemas}
         named = {renamed[name]: _referring(schema, renamed) for name, schema in schemas.items()}
         for name, schema in named.items():
-            shown._schema(schema, str(ClassName(name, _PREFIX)))
+            before = len(shown._taken)
+            own = str(ClassName(name, _PREFIX))
+            shown._schema(schema, own)
+            made = [own, *shown._taken[before:]] if _has_class(schema) else shown._taken[before:]
+            shown.owners.update(dict.fromkeys(made, own))
         paths = _referring(document["paths"], renamed)
         shown.document = {
             **document,
@@ -98,7 +105,7 @@ class Shown:
         if not is_object(rule) or "$ref" in rule:
             return
         own = str(ClassName(pascal_case(parent) + pascal_case(name), _PREFIX))
-        if "enum" in rule or "object" in str(rule.get("type", "")) or "properties" in rule:
+        if _has_class(rule):
             free = unused(own, self._taken)
             if free != own:
                 rule["title"] = pascal_case(name) + free.removeprefix(own)
@@ -117,6 +124,17 @@ class Shown:
         changed = {new: old for old, new in names.items() if new != old}
         if changed:
             self.wire[name] = changed
+
+
+def _has_class(rule: Json) -> bool:
+    """Tell whether the generator makes a class of a schema, and no union or plain type."""
+    return "enum" in rule or "object" in str(rule.get("type", "")) or "properties" in rule
+
+
+def public_classes(document: Json) -> dict[str, str]:
+    """Return each class that the generated client has, with that of the named schema it is in."""
+    components: Json = document.get("components", {})
+    return Shown.of(understood({"paths": {}, "components": components})).owners
 
 
 def _python_names(keys: list[str], text: str) -> dict[str, str]:
