@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from contract_tests.specs.family import VIDEOS, document, request, source
@@ -19,6 +20,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from wanflow import Client
+from wanflow.cli.form import Form
+from wanflow.cli.parameters import Parameter
+from wanflow.cli.program import main
 from wanflow.spec.commands import spec
 from wanflow.spec.diff import compare
 from wanflow.spec.document import packaged
@@ -26,6 +30,7 @@ from wanflow.spec.generated_names import public_classes
 from wanflow.spec.intake import import_documents
 from wanflow.spec.merge import merge
 from wanflow.spec.naming import unused
+from wanflow.spec.parameters import OWN_NAMES
 from wanflow.spec.project import Project
 from wanflow.spec.regenerate import regenerate
 from wanflow.spec.source import read_sources
@@ -173,6 +178,55 @@ def test_the_first_keeps_its_name() -> None:
     assert unused("A", []) == "A"
     assert unused("a_b", ["aB"]) == "a_b2"
     assert unused("A", ["A", "A2"]) == "A3"
+
+
+def test_the_librarys_own_names_are_those_of_its_signatures() -> None:
+    """What no keyword can set is read from the methods themselves, and documented."""
+    signatures = [inspect.signature(one) for one in (Client.submit, Client.run, Client.preview)]
+    names = {
+        name
+        for one in signatures
+        for name, parameter in one.parameters.items()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    }
+    assert names - {"model"} == OWN_NAMES
+    guide = (ROOT / "docs" / "library.md").read_text()
+    assert all(f"`{name}`" in guide for name in OWN_NAMES)
+
+
+def test_an_import_warns_of_names_that_the_library_has_itself(tmp_path: Path) -> None:
+    """Each is named with the way to reach it; another name isn't."""
+    (tmp_path / "specs" / "sources").mkdir(parents=True)
+    rules = dict.fromkeys([*OWN_NAMES, "ledger"], TEXT)
+    (tmp_path / "nova.yaml").write_text(write_yaml(document(request("nova-1", **rules))))
+    (taken,) = import_documents(Project(tmp_path), [tmp_path / "nova.yaml"])
+    warned = [line for line in taken.lines if "has its own argument" in line]
+    assert len(warned) == len(OWN_NAMES)
+    assert all(any(f"`{name}`" in line for line in warned) for name in OWN_NAMES)
+
+
+def _options() -> list[str]:
+    """Every option of the commands that take a model's parameters."""
+    context = click.Context(main)
+    commands = [main.get_command(context, name) for name in ("run", "submit", "check")]
+    found = {option for one in commands if one for p in one.params for option in p.opts}
+    return sorted(one.removeprefix("--").replace("-", "_") for one in found if "--" in one)
+
+
+OPTIONS = _options()
+
+
+def test_a_parameter_called_like_an_option_of_the_command_has_one_of_its_own() -> None:
+    """For each option of the command line: the model's has another name, and sets the parameter."""
+    assert len(OPTIONS) > 5
+    shared = {f"--{name.replace('_', '-')}" for name in [*OPTIONS, "help"]}
+    parameters = [Parameter((name,), TEXT, required=False) for name in OPTIONS]
+    form = Form.of(parameters, shared)
+    flags = [flag for option in form.options for flag in option.opts]
+    assert not shared & set(flags)
+    for key, (parameter, option) in form.entries.items():
+        assert option.opts[-1].startswith("--parameter-")
+        assert form.body({key: "x"}) == {parameter.name: "x"}
 
 
 NAMES = st.text(min_size=1, max_size=6) | st.sampled_from(

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from wanflow.spec.build import Built, build_from
 from wanflow.spec.call import calls_of
 from wanflow.spec.diff import compare
-from wanflow.spec.document import DEFAULT_SERVER
+from wanflow.spec.document import DEFAULT_SERVER, resolve
 from wanflow.spec.dropped import Lost, dropped_rules
 from wanflow.spec.failures import Contradiction, Refused, SpecFailure
 from wanflow.spec.fetch import Fetcher, is_url
@@ -20,6 +20,8 @@ from wanflow.spec.generate import generate, settings_of
 from wanflow.spec.groundless import Revision, explained
 from wanflow.spec.lock import Entry, lock_findings, read_lock, write_lock
 from wanflow.spec.overlay import read_overlays
+from wanflow.spec.parameters import OWN_NAMES
+from wanflow.spec.places import requests_of
 from wanflow.spec.prose import FILE, Left, Unsaid
 from wanflow.spec.published import read_fetched
 from wanflow.spec.received import Received, files_of, read_received
@@ -144,6 +146,7 @@ def plan_import(project: Project, received: list[Received]) -> Plan:
         taken = [_placed(one, kept.get(one.name), default) for one in taken]
     lost = _lost_rules(project, built)
     taken = [_warned(one, [*built.mended, *built.unapplied, *lost, *prose]) for one in taken]
+    taken = [_with_namesakes(one, built) for one in taken]
     stale = [Taken(FILE, (f"warning: {one}",)) for one in left.stale(built.unsaid)]
     return Plan([*taken, *stale], texts)
 
@@ -190,6 +193,21 @@ def _warned(one: Taken, found: list[Warned]) -> Taken:
     own = [each for each in found if each.document == one.name]
     warnings = [line for each in own for line in (f"warning: {each}", *_pasted(each))]
     return evolve(one, lines=(*one.lines, *warnings))
+
+
+def _with_namesakes(one: Taken, built: Built) -> Taken:
+    """Add to a document its parameters that no keyword sets, for the library has that name."""
+    requests = requests_of(built.document)
+    models = [c for call in built.merged.calls if call.source.name == one.name for c in call.models]
+    schemas = [resolve(built.document, requests[model]) for model in models]
+    names = sorted({name for each in schemas for name in each["properties"]} & OWN_NAMES)
+    lines = [
+        f"warning: the library has its own argument `{name}`: give this parameter in the request's "
+        f'mapping, as run({{"model": …, "{name}": …}}), or by the option --parameter-…'
+        for name in names
+        if one.lines != (_AS_IT_WAS,)
+    ]
+    return evolve(one, lines=(*one.lines, *lines))
 
 
 def _pasted(found: Warned) -> list[str]:

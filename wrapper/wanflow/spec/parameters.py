@@ -30,6 +30,9 @@ RUN_OPTIONS = {
     "on_update": "WatcherT",
     **SUBMIT_OPTIONS,
 }
+OWN_NAMES = frozenset({*RUN_OPTIONS, "request", "self"})
+"""The names that `submit` and `run` have for themselves, so that no keyword sets a parameter."""
+
 _HEADER = '''\
 """The parameters of each model, for type checkers and editors."""
 
@@ -64,7 +67,7 @@ def parameters_module(document: Json) -> str:
     """Write the module for a finished document."""
     annotations = Annotations(document)
     variants = _variants(document)
-    taken = {*RUN_OPTIONS, "model", "request", "self"}
+    taken = {*OWN_NAMES, "model"}
     classes: dict[str, str] = {}
     for name in variants:
         schema = resolve(document, {"$ref": f"#/components/schemas/{name}"})
