@@ -206,6 +206,23 @@ def test_a_redirect_is_a_response_wherever_it_leads(location: str, colour: Any) 
         assert (found.status, found.headers["location"], found.content) == (302, location, b"{}")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x1b[31mNO HTTP\r\n\r\n",
+        b"HTTP/1.1 200 \x1b]0;title\x07\r\nContent-Length: x\x1b[2J\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA\x1b[0m: b\r\n\r\n",
+        b"\xff\xfe\x9b31m \xe2\x80\xa8\r\n\r\n",
+    ],
+)
+def test_what_a_server_says_steers_no_terminal(said: bytes, colour: Any) -> None:
+    """Though the transport's own error repeats it."""
+    with RudeServer(post=[says(said, keep=False)]) as server:
+        with pytest.raises(Fault) as caught:
+            play(colour, client_of(colour, server.url), sends(SendTracker()))
+        assert caught.value.reason.isprintable()
+
+
 @pytest.mark.parametrize("slow", ["nothing", "drips"])
 def test_a_sends_own_timeout_bounds_it(slow: str, colour: Any) -> None:
     """A second is a second, though the client would grant more, and though bytes keep coming."""

@@ -71,13 +71,13 @@ def _forget(error: BaseException, before: BaseException | None) -> None:
 
 def unmade(error: Exception) -> Fault:
     """Make the fault for connections that can't be set up; raise it outside the except block."""
-    return Fault(f"{type(error).__name__}: {error or 'no reason given'}", sent=False)
+    return Fault(f"{type(error).__name__}: {str(error) or 'no reason given'}", sent=False)
 
 
 def _reason(error: Exception, key: Key) -> str:
     if isinstance(error, Fault):
         return error.reason
-    text = f"{_where(error)}{type(error).__name__}: {error or 'no reason given'}"
+    text = f"{_where(error)}{type(error).__name__}: {str(error) or 'no reason given'}"
     return one_line(key.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace"))
 
 

@@ -241,9 +241,11 @@ def _looked(
         if found.ended:
             crowd.leave(one)
             return [(one, found if found.completed else task_failed(found))]
-    wanted = one.track.interval(ticks, (yield from draw()))
-    wanted = pacing.stretched(wanted, crowd.stretch(one.question.task_id))
-    crowd.expect(one, ticks + pacing.pause(wanted, value.asked, max(0.0, one.deadline - ticks)))
+    left = one.deadline - ticks
+    if left > 0:  # else this poll was the last
+        wanted = one.track.interval(ticks, (yield from draw()))
+        wanted = pacing.stretched(wanted, crowd.stretch(one.question.task_id))
+        crowd.expect(one, ticks + pacing.pause(wanted, value.asked, left))
     return []
 
 
