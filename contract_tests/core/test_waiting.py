@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from contract_tests.core.stage import BIRTH, LOST, TASK_ID, UNREACHED, Stage, in_turn, reply, task
+from contract_tests.core.stage import (
+    BIRTH,
+    LINK,
+    LOST,
+    TASK_ID,
+    UNREACHED,
+    Stage,
+    in_turn,
+    reply,
+    task,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow import errors
+from wanflow._core.answer import retry_after
 from wanflow._core.budget import LONGEST_PAUSE, Budget
 from wanflow._core.effects import Fault, Reply, Request, Send, Sleep
 from wanflow._core.failure import ADVICE
@@ -286,3 +299,194 @@ def test_no_poll_outlasts_its_wait(timeout: float) -> None:
             ticks += 0.01
     assert given
     assert all(seconds == pytest.approx(max(timeout - at, 1.0)) for at, seconds in given)
+
+
+OTHER = task("completed", id=f"{TASK_ID}-other", results=["https://files.example/of-another.mp4"])
+
+
+@given(before=st.lists(st.one_of(running, passing, st.just(OTHER)), max_size=10))
+def test_a_response_about_another_task_is_an_error_of_the_poll(
+    before: list[Reply | Fault],
+) -> None:
+    """It is tolerated, it is shown to nobody, its links are not taken, and it ends no wait."""
+    told: list[Snapshot] = []
+    stage = Stage(in_turn([*before, OTHER, task("completed")]))
+    found = stage.play(wait(question(), timeout=1e9, on_update=told.append))
+    assert found.results == (LINK,)
+    assert {snapshot.id for snapshot in told} == {TASK_ID}
+    outcome = play(Stage(in_turn([OTHER])), 20)
+    assert isinstance(outcome, errors.WaitTimeout)
+    assert outcome.snapshot is None
+    assert f"'{TASK_ID}-other'" in (outcome.fault or "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": f"{TASK_ID}-other", "status": "completed"},
+        {"id": 17, "status": "completed"},
+        {"task_id": f"{TASK_ID}-other", "status": "completed"},
+        {"data": {"id": f"{TASK_ID}-other"}, "status": "completed"},
+    ],
+    ids=lambda body: next(iter(body)),
+)
+def test_one_poll_that_is_answered_about_another_task_names_both(body: dict[str, Any]) -> None:
+    """A single query says which task was asked for, and which one came."""
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
+        Stage(in_turn([reply(200, body)])).play(query(REQUEST, TASK_ID))
+    assert f"about task {TASK_ID}, but its body is about task '" in str(caught.value)
+    assert caught.value.task_id == TASK_ID
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"id": None}, {"id": f"{TASK_ID} \n"}, {"data": {"id": TASK_ID}}]
+)
+def test_a_response_that_names_no_other_task_is_of_the_one_asked_for(body: dict[str, Any]) -> None:
+    """The documents require no id, and white space around one means nothing."""
+    whole = {"status": "processing", **body}
+    assert Stage(in_turn([reply(200, whole)])).play(query(REQUEST, TASK_ID)).id == TASK_ID
+
+
+MISSING = reply(404, {"error": {"message": "no such task"}})
+
+
+@pytest.mark.parametrize("age", [0.0, 30.0, 59.0])
+def test_an_unknown_task_is_tolerated_within_a_minute_of_its_submission(age: float) -> None:
+    """Replication lags: by this machine's clock, by the API's, and by what a ledger recorded."""
+    known = BIRTH - age
+    for asked in (
+        Question(TASK_ID, REQUEST, Budget(FREE), known),
+        Question(TASK_ID, REQUEST, Budget(FREE), accepted=known),
+        Question(TASK_ID, REQUEST, Budget(FREE), BIRTH - 1e5, accepted=known),
+        Question(TASK_ID, REQUEST, Budget(FREE), recall=lambda: known),
+    ):
+        stage = Stage(in_turn([MISSING, task("completed")]), latency=0.001)
+        assert stage.play(wait(asked, timeout=900, on_update=None)).completed
+        stage = Stage(in_turn([MISSING]))
+        with pytest.raises(errors.NotFound):
+            stage.play(wait(asked, timeout=900, on_update=None))
+        assert 60 - age <= stage.ticks <= 90 - age
+
+
+@pytest.mark.parametrize("submitted", [None, BIRTH - 61, BIRTH - 1e5, BIRTH + 1e5])
+def test_an_unknown_task_of_another_age_ends_the_wait(submitted: float | None) -> None:
+    """A wrong id is told soon, not after the timeout."""
+    for asked in (
+        Question(TASK_ID, REQUEST, Budget(FREE), submitted),
+        Question(TASK_ID, REQUEST, Budget(FREE), recall=lambda: submitted),
+    ):
+        stage = Stage(in_turn([MISSING, task("completed")]))
+        with pytest.raises(errors.NotFound):
+            stage.play(wait(asked, timeout=900, on_update=None))
+
+
+DONE = ["success", "succeeded", "done", "SUCCESS", "Done"]
+
+
+@pytest.mark.parametrize("word", DONE)
+@pytest.mark.parametrize("more", [{"results": [LINK]}, {"results": [LINK], "progress": 100}])
+def test_an_undocumented_word_of_success_is_an_end(
+    word: str, more: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is reported once as undocumented."""
+    asked = question()
+    for _ in range(2):
+        found = Stage(in_turn([task(word, **more)])).play(wait(asked, timeout=9, on_update=None))
+        assert found.completed
+        assert found.results == (LINK,)
+    said = [one.getMessage() for one in caplog.records if "undocumented" in one.getMessage()]
+    assert said == [
+        f"task {TASK_ID}: status {word.lower()!r} is undocumented, and taken for completed"
+    ]
+
+
+@pytest.mark.parametrize("word", DONE)
+@pytest.mark.parametrize("more", [{}, {"progress": 99}, {"results": []}])
+def test_a_word_of_success_with_nothing_to_show_is_no_end(word: str, more: dict[str, Any]) -> None:
+    """Without results, and before 100 %, something of it is still to come."""
+    answers = [task(word, **more), task("completed", results=["https://files.example/b.mp4"])]
+    found = Stage(in_turn(answers)).play(wait(question(), timeout=900, on_update=None))
+    assert found.results == ("https://files.example/b.mp4",)
+
+
+@pytest.mark.parametrize("word", ["error", "errored", "ERROR"])
+@pytest.mark.parametrize("error", ["boom", {"code": "service_error", "message": "boom"}])
+def test_an_undocumented_word_of_failure_is_an_end(
+    word: str, error: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a failure, with the reason that came, and reported as undocumented."""
+    outcome = play(Stage(in_turn([task(word, error=error)])), 900)
+    assert isinstance(outcome, errors.TaskFailed)
+    assert "boom" in str(outcome)
+    assert f"{word.lower()!r} is undocumented, and taken for failed" in caplog.text
+
+
+FILE, SOUND, COVER = "https://x/a.mp4", "https://x/a.mp3", "https://x/a.png"
+
+
+@pytest.mark.parametrize(
+    ("body", "links"),
+    [
+        ({"results": [FILE, COVER]}, (FILE, COVER)),
+        *(
+            ({where: [{name: FILE}]}, (FILE,))
+            for where in ("results", "result_data")
+            for name in ("url", "image_url", "video_url", "audio_url")
+        ),
+        ({"results": [{"image_url": COVER, "video_url": FILE}]}, (FILE,)),
+        ({"results": [{"image_url": COVER, "audio_url": SOUND}]}, (SOUND,)),
+        ({"results": [{"image_url": COVER, "url": FILE}]}, (FILE,)),
+        ({"results": [], "result_data": [{"url": FILE}]}, (FILE,)),
+        ({"results": None, "data": {"results": [FILE]}}, (FILE,)),
+        ({"data": {"results": [{"image_url": COVER, "video_url": FILE}]}}, (FILE,)),
+        ({"results": [{"url": ""}, {"url": 5}, 7, None, FILE]}, (FILE,)),
+    ],
+)
+def test_links_are_read_wherever_they_come(body: dict[str, Any], links: tuple[str, ...]) -> None:
+    """Video and sound come before an image beside them, which is their cover."""
+    answer = reply(200, {"id": TASK_ID, "status": "completed", **body})
+    found = Stage(in_turn([answer])).play(wait(question(), timeout=9, on_update=None))
+    assert found.results == links
+
+
+def test_a_completed_task_without_links_is_asked_again() -> None:
+    """A few times, soon, and then it counts; nobody is told of it before."""
+    told: list[Snapshot] = []
+    bare = task("completed", results=[])
+    stage = Stage(in_turn([bare, bare, task("completed")]))
+    assert stage.play(wait(question(), timeout=900, on_update=told.append)).results == (LINK,)
+    assert [snapshot.results for snapshot in told] == [(LINK,)]
+    stage = Stage(in_turn([bare]))
+    assert stage.play(wait(question(), timeout=900, on_update=None)).results == ()
+    assert len(stage.sent) == 4
+    assert stage.ticks < 10
+
+
+def test_a_completed_task_without_links_counts_when_time_is_up() -> None:
+    """It is completed, after all."""
+    stage = Stage(in_turn([task("completed", results=[])]))
+    assert stage.play(wait(question(), timeout=0, on_update=None)).completed
+    assert len(stage.sent) == 1
+
+
+WHEN = "Tue, 15 Nov 1994 08:12:31 GMT"
+LATER = "Tue, 15 Nov 1994 08:13:01 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "unix", "seconds"),
+    [
+        ({"retry_after": LATER, "date": WHEN}, BIRTH, 30),
+        ({"retry_after": WHEN, "date": LATER}, BIRTH, 0),
+        ({"retry_after": LATER}, 784887151.0, 30),
+        ({"retry_after": LATER, "date": "soon"}, 784887151.0, 30),
+        ({"retry_after": "120", "date": WHEN}, BIRTH, 120),
+        ({"retry_after": "9" * 5000}, BIRTH, 1e9),
+        ({"retry_after": "soon"}, BIRTH, None),
+    ],
+)
+def test_a_date_to_retry_after_is_read_by_the_servers_clock(
+    headers: dict[str, str], unix: float, seconds: float | None
+) -> None:
+    """The response says what time it is there; this machine's clock stands in where it doesn't."""
+    assert retry_after(reply(429, {}, **headers), unix=unix) == seconds

@@ -86,7 +86,8 @@ class Reporting:
             if self.tally.dry:
                 listed = "\n".join(self.tally.listing) + "\n"
                 (self._folder / LISTING).write_text(blotted(listed, self._keys()), "utf-8")
-            path.write_text(page(self.tally, self.findings, self.outcomes, self.skipped), "utf-8")
+            text = page(self.tally, self.findings, self.outcomes, self.skipped)
+            path.write_text(text, "utf-8", errors="backslashreplace")
 
     def _is_whole(self) -> bool:
         """Tell whether a run had all laws of answers to try, and tried them."""

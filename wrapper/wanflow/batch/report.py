@@ -106,7 +106,7 @@ def write_whole(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _regular.replace(path, text.encode("utf-8", "replace"), durable=False)
+        _regular.replace(path, text.encode("utf-8", "backslashreplace"), durable=False)
     except OSError as error:
         raise LedgerError(f"{path} can't be written: {error.strerror}", path=str(path)) from error
 

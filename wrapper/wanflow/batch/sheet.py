@@ -72,7 +72,8 @@ def _figure(report: Report, outcome: Outcome) -> str:
 
 
 def _shown(folder: Path, path: Path) -> str:
-    link = escape(quote(os.path.relpath(path, folder).replace(os.sep, "/")), quote=True)
+    relative = os.path.relpath(path, folder).replace(os.sep, "/")
+    link = escape(quote(os.fsencode(relative)), quote=True)
     suffix = path.suffix.lower()
     name = escape(path.name)
     named = f'<p class="file"><a href="{link}">{name}</a></p>'

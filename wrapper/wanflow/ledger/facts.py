@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from wanflow._core.plain_text import printable
 from wanflow.ledger.job import Job, State
 
 if TYPE_CHECKING:
@@ -102,9 +103,10 @@ def _cell(fact: object) -> object:
     """Return a cell; a text that a spreadsheet would take for a formula is kept from being one."""
     if isinstance(fact, list | dict):
         return json.dumps(fact)
-    if isinstance(fact, str) and fact.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{fact}"
-    return fact
+    if not isinstance(fact, str):
+        return fact
+    text = printable(fact)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 FORMATS: dict[str, Callable[[Iterable[Job], TextIO], None]] = {

@@ -62,7 +62,8 @@ def place_of(value: object) -> str:
     return text if _is_text(text) else Path(text).as_uri()
 
 
-def _folder(text: str) -> Path:
+def folder_of(text: str) -> Path:
+    """Read a folder as `place_of` writes it."""
     if not text.startswith(_AS_URI):
         return Path(text)
     return Path(os.fsdecode(unquote_to_bytes(urlsplit(text).path)))
@@ -165,7 +166,7 @@ def among(states: Iterable[State] | None) -> tuple[str, list[str]]:
 
 def job_of(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
     """Read a job out of a row of SELECT, and its files."""
-    folder = None if row["folder_text"] is None else _folder(row["folder_text"])
+    folder = None if row["folder_text"] is None else folder_of(row["folder_text"])
     holder = None if row["token"] is None else Holder(row["token"], row["process"])
     return Job(
         id=row["id"],

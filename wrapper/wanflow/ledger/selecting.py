@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wanflow.ledger import rows
@@ -11,6 +10,7 @@ from wanflow.ledger import rows
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
+    from pathlib import Path
 
     from wanflow.ledger.job import Job
     from wanflow.ledger.store import Selection
@@ -54,7 +54,7 @@ def named(connection: sqlite3.Connection, names: Sequence[str]) -> list[Job]:
 def folders(connection: sqlite3.Connection) -> list[Path]:
     """Read the folders of named jobs."""
     with closing(connection.execute(_FOLDERS)) as cursor:
-        return [Path(text) for (text,) in cursor.fetchall()]
+        return [rows.folder_of(text) for (text,) in cursor.fetchall()]
 
 
 def read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:

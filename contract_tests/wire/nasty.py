@@ -1,0 +1,148 @@
+"""An API whose every text is hostile: what steers terminals, forges lines, or can't be encoded."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+nasty = st.lists(
+    st.sampled_from(
+        [
+            *("\x1b]0;owned\x07", "\x1b[2J", "\x9b31m", "\x00", "\x7f", "\b", "\r", "\n", "\t"),
+            *("\ud83d", "\udcff", "\ude00\ud83d", "\u202e", "\u2028", "\u200b", "\ufeff"),
+            *("wanflow: all is well", "[red]", "%s", "{0}", "a", "é", "\U0001f600", "\\ud83d"),
+        ]
+    ),
+    max_size=4,
+).map("".join)
+"""A text with what a terminal, a file, a database, a log or a format takes badly."""
+
+in_header = nasty.map(
+    lambda text: (
+        text.encode("latin-1", "ignore").decode("latin-1").translate(dict.fromkeys(b"\0\r\n"))
+    )
+)
+
+
+def harmless(text: str) -> bool:
+    """Tell whether a text holds no control character but line ends, and no forged line."""
+    calm = all(letter.isprintable() or letter == "\n" for letter in text)
+    return calm and not any(line.startswith("wanflow: all is well") for line in text.splitlines())
+
+
+@frozen
+class Responses:
+    """What the API says: to a submission, to polls, and of files."""
+
+    submission: tuple[int, Any]
+    poll: tuple[int, Any]
+    headers: dict[str, str]
+    content_type: str
+
+    @property
+    def task_id(self) -> str | None:
+        """The id of the accepted task, as a client is to have it; None where none was."""
+        status, body = self.submission
+        if status != 200:
+            return None
+        text = body["id"].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text.strip()
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> Responses:
+    """Draw a hostile text for every position of every response."""
+    error = {
+        "error": draw(
+            st.fixed_dictionaries(
+                dict.fromkeys(("message", "type", "param", "fallback_suggestion"), nasty)
+                | {"code": nasty | st.integers(0, 999)}
+            )
+        )
+    }
+    task_id = "task-unified-1-" + draw(nasty)
+    common = {"id": task_id, "model": draw(nasty), "object": draw(nasty), "type": draw(nasty)}
+    common |= {draw(nasty): draw(nasty), "usage": {draw(nasty): draw(nasty), "credits_used": 1}}
+    accepted = common | {"status": "pending" + draw(nasty), "task_info": {"estimated_time": 0}}
+    status = draw(st.sampled_from(["completed", "success", "failed", "error", "x" + draw(nasty)]))
+    link = "FILES/" + draw(nasty)
+    results = draw(
+        st.sampled_from([[link], [{"url": link}], [{"image_url": link, "x": draw(nasty)}]])
+    )
+    polled = common | error | {"status": status, "results": results}
+    refused = draw(st.sampled_from([400, 402, 404]))
+    return Responses(
+        draw(st.sampled_from([(200, accepted), (200, accepted), (refused, error)])),
+        draw(st.sampled_from([(200, polled), (200, polled), (refused, error)])),
+        {"x-request-id": draw(in_header), "retry-after": "0" + draw(in_header)},
+        "image/png" + draw(in_header),
+    )
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Responds to a submission, to polls, and to requests for files."""
+
+    server: Api
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self._respond(*self.server.responses.submission)
+
+    def do_GET(self) -> None:
+        if "/tasks/" in self.path:
+            self._respond(*self.server.responses.poll)
+        else:
+            self._send(200, PNG, {"content-type": self.server.responses.content_type})
+
+    def _respond(self, status: int, body: Any) -> None:
+        text = json.dumps(body).replace("FILES/", f"{self.server.url}/files/")
+        self._send(status, text.encode(), self.server.responses.headers)
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Api(ThreadingHTTPServer):
+    """Says what its `responses` are at the moment."""
+
+    responses: Responses
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def serving() -> Iterator[Api]:
+    """Serve such an API."""
+    with Api() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
