@@ -28,7 +28,7 @@ def api() -> Iterator[Api]:
         yield server
 
 
-@settings(max_examples=6)
+@settings(max_examples=12)
 @given(said=responses())
 def test_no_text_of_a_response_breaks_a_command(
     wanflow: Callable[..., Ended], api: Api, said: Responses, tmp_path: Path
