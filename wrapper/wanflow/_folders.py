@@ -41,9 +41,12 @@ def unmake(made: tuple[Path, ...]) -> None:
 
 def sync(folder: Path) -> None:
     """Make a rename outlive a power cut, where the system lets a folder be opened for that."""
+    number = None
     with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
+        # An interrupt that comes once it is open has to find it in the block.
         try:
+            number = os.open(folder, os.O_RDONLY)
             os.fsync(number)
         finally:
-            os.close(number)
+            if number is not None:
+                os.close(number)
