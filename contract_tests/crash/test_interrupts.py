@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
 )
-_FEW = 40
+_FEW = 25
 """Points of each kind by default; `make crash` takes all."""
 _SETTLED = {State.REFUSED, State.ACCEPTED, State.COMPLETED, State.SAVED}
 
@@ -54,7 +54,7 @@ def open_files() -> list[str]:
     found = []
     for number in Path("/proc/self/fd").iterdir() if Path("/proc/self/fd").exists() else ():
         with suppress(OSError):
-            found.append(os.readlink(number).partition(":")[0])
+            found.append(str(number.readlink()).partition(":")[0])
     return found
 
 
@@ -109,11 +109,11 @@ def test_whatever_is_struck_is_in_the_books_as_it_is(
         order = {"model": picture, "prompt": prompt_of(number), "idempotency_key": key_of(number)}
         return client.run(**order, out=tmp_path / "out") if whole else client.submit(**order)
 
-    with MockServer(looks=1) as mock, nothing_left():
-        with Ledger(tmp_path / "ledger.db") if recorded else nullcontext() as ledger:
-            books = Books(mock, ledger)
-            options = {"api_key": mock.api_key, "base_url": mock.base_url, "ledger": ledger}
-            STRIKERS[kind].each(options, call, points, books.check)
+    made = Ledger(tmp_path / "ledger.db") if recorded else nullcontext()
+    with MockServer(looks=1) as mock, nothing_left(), made as ledger:
+        books = Books(mock, ledger)
+        options = {"api_key": mock.api_key, "base_url": mock.base_url, "ledger": ledger}
+        STRIKERS[kind].each(options, call, points, books.check)
     assert books.ends["charged"] > 0
     assert books.ends["not sent"] > 0
 
@@ -135,7 +135,7 @@ def test_what_was_struck_before_it_was_sent_can_be_sent_again(
         unsent = [n for n in again if (job := ledger.find(key_of(n))) and job.task_id is None]
         with Client(**options) as client:
             tasks = {number: call(client, number).id for number in again}
-    assert unsent
+    assert unsent or kind == "sync", "nothing was struck between its intent and its first byte"
     charged = {task.prompt: task.id for task in mock.gateway.tasks}
     assert tasks == {number: charged[prompt_of(number)] for number in again}
     assert len(mock.gateway.tasks) == len(again) + 2

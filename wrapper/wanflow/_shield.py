@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TURN = 0.1
 # An event loop keeps no task alive by itself.
 _tasks: set[asyncio.Task[Any]] = set()
 
@@ -36,16 +37,22 @@ def shielded(play: Callable[[], T], leave: Callable[[], bool]) -> T:
     thread = threading.Thread(target=run, args=what, name="wanflow-submission", daemon=True)
     try:
         thread.start()
-        done.wait()
+        _wait(done)
     except BaseException:
         if not leave():
             log.warning(
                 "interrupted; the response to what was sent is waited for and written down. "
                 "Interrupt again to leave without it"
             )
-            done.wait()
+            _wait(done)
         raise
     return cast("T", _value(ends.pop()))
+
+
+def _wait(done: threading.Event) -> None:
+    # Where a signal doesn't reach the main thread itself, or on Windows, no wait for a lock ends.
+    while not done.wait(_TURN):
+        pass
 
 
 def _play(play: Callable[[], object], ends: list[Ended], done: threading.Event) -> None:

@@ -185,7 +185,7 @@ class Attempt:
 
     def _stop_where_called_off(self) -> None:
         if self.tracker.called_off:
-            raise CalledOff("the submission was called off before it was sent")
+            raise CalledOff("not sent: the submission was called off")
 
     def _read(self, reply: Reply) -> Flow[Outcome]:
         found = classify(reply, self.order.request.content or b"")
