@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import threading
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from wanflow._core.effects import Act, Fetch, Join, Notify, Send, Shield, Sleep, Start
+from attrs import evolve
+
+from wanflow._core.effects import Act, Fetch, Finish, Join, Notify, Send, Shield, Sleep, Start
 from wanflow._core.script import Script
 from wanflow._hub import AT_ONCE, Hub
 from wanflow._loops import in_thread, new_alarm
@@ -18,7 +20,7 @@ from wanflow._shield import ashielded, shielded
 from wanflow._stream import AsyncStream, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Generator
     from types import ModuleType
 
     from wanflow._core.effects import Effect, Flow
@@ -36,12 +38,12 @@ class SyncDriver:
         settings: Settings,
         wire: Wire | None = None,
         hub: Hub | None = None,
-        rest: Rest | None = None,
+        home: Nursery | None = None,
     ) -> None:
         self._settings = settings
         self._wire = wire or _wires().Wire(*settings.lines)
         self._hub = hub or Hub()
-        self._rest = rest
+        self._home = home
 
     def again(self, settings: Settings) -> SyncDriver:
         """Make a driver with other settings over the same connections."""
@@ -60,28 +62,42 @@ class SyncDriver:
     def play_many(self, flow: Flow[T]) -> T:
         """Run a flow that starts others, and return what it returns."""
         script, nursery = Script(flow), self._nursery()
-        try:
-            self.advance(script, nursery)
-        except BaseException as error:
-            script.abandon(error)
-            raise
-        finally:
-            nursery.end()
+        with self._finishing(nursery):
+            try:
+                self.advance(script, nursery)
+            except BaseException as error:
+                script.abandon(error)
+                raise
         nursery.leave()
         return cast("T", script.value)
 
-    def _nursery(self) -> Nursery:
-        rest = Rest()
-        threads = SyncDriver(self._settings, self._wire, self._hub, rest)
-        return Nursery(threads._play_started, self._hub.bells, rest)
+    @contextmanager
+    def _finishing(self, nursery: Nursery) -> Generator[None]:
+        """Have what was sent beside a flow finished before what broke that off goes on."""
+        try:
+            yield
+        except BaseException:
+            nursery.finish()
+            raise
 
-    def _play_started(self, start: Start) -> Any:
-        return (self.play_many if start.many else self.play)(start.flow)
+    def _nursery(self) -> Nursery:
+        def play(start: Start) -> Any:
+            driver = SyncDriver(self._settings, self._wire, self._hub, nursery)
+            return (driver.play_many if start.many else driver.play)(start.flow)
+
+        rest = Rest(None if self._home is None else self._home.rest)
+        nursery = Nursery(play, self._hub.bells, rest)
+        return nursery
 
     def stream(self, flow: Flow[None]) -> Stream[Any]:
         """Return an iterator over what a flow emits."""
         nursery = self._nursery()
-        return Stream(flow, lambda script: self.advance(script, nursery))
+
+        def advance(script: Script[Any]) -> None:
+            with self._finishing(nursery):
+                self.advance(script, nursery)
+
+        return Stream(flow, advance)
 
     def ring(self, topic: str) -> None:
         """Tell whoever waits on a topic that there is news of it."""
@@ -116,24 +132,56 @@ class SyncDriver:
             case Act(function):
                 return function()
             case Shield(flow, leave):
-                return shielded(partial(self.play, flow), leave)
+                return self._shielded(flow, leave)
             case Fetch():
-                return self._wire.fetch(effect, self._settings)
-            case Start() | Join():
+                return self._fetch(effect)
+            case Start() | Join() | Finish():
                 return placed(nursery, effect).do(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
 
     def _send(self, send: Send) -> Any:
         prepare = None if send.before is None else send.before.function
-        return self._wire.send(send, self._settings, prepare)
+        with self._asking() if send.request.method == "GET" else nullcontext():
+            return self._wire.send(send, self._settings, prepare)
+
+    def _shielded(self, flow: Flow[Any], leave: Callable[[], bool]) -> Any:
+        """Play a flow to its end, though nobody may wait for it any more."""
+        whole = SyncDriver(self._settings, self._wire, self._hub)
+        self._check()
+        value = shielded(partial(whole.play, flow), leave)
+        self._check()
+        return value
+
+    def _fetch(self, fetch: Fetch) -> Any:
+        with self._asking():
+            if self._home is not None:
+                fetch = evolve(fetch, told=partial(self._told, fetch.told))
+            return self._wire.fetch(fetch, self._settings)
+
+    def _told(self, told: Callable[[], Any] | None) -> None:
+        self._check()
+        if told is not None:
+            told()
+
+    @contextmanager
+    def _asking(self) -> Generator[None]:
+        """Do what needn't be waited for, where others wait; it is left after that."""
+        with nullcontext() if self._home is None else self._home.asking():
+            self._check()
+            yield
+        self._check()
+
+    def _check(self) -> None:
+        if self._home is not None:
+            self._home.rest.check()
 
     def _sleep(self, seconds: float, topic: str | None) -> bool:
-        if topic is None and self._rest is None:
+        if topic is None and self._home is None:
             self._hub.clock.sleep(seconds)
             return False
         news = threading.Event()
-        with nullcontext() if self._rest is None else self._rest.sleeping(news):
+        with nullcontext() if self._home is None else self._home.rest.sleeping(news):
             if topic is None:
                 self._hub.clock.sleep_until(news, seconds)
                 return False
@@ -210,7 +258,7 @@ class AsyncDriver:
         async with AsyncNursery(self._play_started, self._hub.bells) as nursery:
             try:
                 await self.advance(script, nursery)
-            except Exception as error:
+            except (Exception, KeyboardInterrupt, SystemExit) as error:
                 failure = error
         if failure is not None:
             raise failure
@@ -232,7 +280,7 @@ class AsyncDriver:
                 return ashielded(partial(self.play, flow), leave)
             case Fetch():
                 return self._wire.fetch(effect, self._settings)
-            case Start() | Join():
+            case Start() | Join() | Finish():
                 return placed(nursery, effect).do(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} has no place in this flow")

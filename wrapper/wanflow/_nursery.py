@@ -7,10 +7,11 @@ import threading
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
 
 import anyio
 
-from wanflow._core.effects import Done, Rung, Start
+from wanflow._core.effects import Done, Finish, Join, Rung, Start
 from wanflow._loops import from_any_thread, new_alarm
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wanflow._bells import Bells
-    from wanflow._core.effects import Join
     from wanflow._loops import Alarm
 
 N = TypeVar("N")
@@ -31,10 +31,22 @@ class Abandoned(BaseException):
 class Rest:
     """Where the threads of one nursery sleep, to be woken and sent home when it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, outer: Rest | None = None) -> None:
         self._lock = threading.Lock()
         self._over = False
         self._sleeping: set[threading.Event] = set()
+        self._inner: WeakSet[Rest] = WeakSet()
+        if outer is not None:
+            outer.adopt(self)
+
+    def check(self) -> None:
+        """Go on, unless the nursery has ended.
+
+        Raises:
+            Abandoned: it has.
+        """
+        if self._over:
+            raise Abandoned
 
     @contextmanager
     def sleeping(self, news: threading.Event) -> Generator[None]:
@@ -56,33 +68,51 @@ class Rest:
             raise Abandoned
 
     def end(self) -> None:
-        """Wake all, now and from now on."""
+        """Wake all, now and from now on, in the nurseries inside as well."""
         with self._lock:
             self._over = True
             for news in self._sleeping:
                 news.set()
+            inner = tuple(self._inner)
+        for one in inner:
+            one.end()
+
+    def adopt(self, inner: Rest) -> None:
+        """End another one with this one."""
+        with self._lock:
+            self._inner.add(inner)
+            over = self._over
+        if over:
+            inner.end()
 
 
 class Nursery:
     """Plays started flows in threads, which don't outlive the interpreter's main thread.
 
     What a flow has begun with the API or a file is never broken off: a thread that nobody waits
-    for ends where it would sleep.
+    for ends where it would sleep, or ask again.
     """
 
     def __init__(self, play: Callable[[Start], Any], bells: Bells, rest: Rest) -> None:
         self._play = play
         self._bells = bells
-        self._rest = rest
+        self.rest = rest
         self._threads: set[threading.Thread] = set()
+        self._asking: set[threading.Thread] = set()
+        self._changed = threading.Condition()
+        self._finished = False
         self._news: queue.SimpleQueue[Done | Rung] = queue.SimpleQueue()
 
-    def do(self, effect: Start | Join) -> Done | Rung | None:
-        """Begin to play a flow, or wait for what happens next."""
-        if isinstance(effect, Start):
-            self.start(effect)
-            return None
-        return self.join(effect)
+    def do(self, effect: Start | Join | Finish) -> Done | Rung | None:
+        """Begin to play a flow, wait for what happens next, or finish."""
+        match effect:
+            case Start():
+                self.start(effect)
+            case Finish():
+                self.finish()
+            case Join():
+                return self.join(effect)
+        return None
 
     def start(self, start: Start) -> None:
         """Begin to play a flow."""
@@ -92,13 +122,39 @@ class Nursery:
 
     def end(self) -> None:
         """Send home what still runs; `leave` waits for it."""
-        self._rest.end()
+        self.rest.end()
 
     def leave(self) -> None:
         """Send home what still runs, and wait until it has gone."""
         self.end()
         for thread in tuple(self._threads):
             thread.join()
+
+    def finish(self) -> None:
+        """Send home what still runs, and wait for what has to be finished.
+
+        A thread that only reads from the API or fetches a file is left to itself: nothing is lost
+        with what it reads, and it ends by itself. This waits once: an interrupt ends it.
+        """
+        if self._finished:
+            return
+        self._finished = True
+        self.end()
+        with self._changed:
+            self._changed.wait_for(lambda: self._threads <= self._asking)
+
+    @contextmanager
+    def asking(self) -> Generator[None]:
+        """Take note that this thread only asks, for as long as it does."""
+        thread = threading.current_thread()
+        with self._changed:
+            self._asking.add(thread)
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._asking.discard(thread)
 
     def join(self, join: Join) -> Done | Rung | None:
         """Wait for the next end of a flow, or ring."""
@@ -114,7 +170,9 @@ class Nursery:
         except BaseException as error:
             self._news.put(Done(start.key, error=error))
         finally:
-            self._threads.discard(threading.current_thread())
+            with self._changed:
+                self._threads.discard(threading.current_thread())
+                self._changed.notify_all()
 
 
 class AsyncNursery:
@@ -130,6 +188,8 @@ class AsyncNursery:
         self._given: deque[Start] = deque()
         self._idle: list[Alarm] = []
         self._news: deque[Done | Rung] = deque()
+        self._working = 0
+        self._all_gone: Alarm | None = None
         self._joining: Alarm | None = None
 
     async def __aenter__(self) -> Self:
@@ -146,12 +206,24 @@ class AsyncNursery:
         self._group.cancel_scope.cancel()
         return await self._group.__aexit__(kind, error, trace)
 
-    async def do(self, effect: Start | Join) -> Done | Rung | None:
-        """Begin to play a flow, or wait for what happens next."""
-        if isinstance(effect, Start):
-            self.start(effect)
-            return None
-        return await self.join(effect)
+    async def do(self, effect: Start | Join | Finish) -> Done | Rung | None:
+        """Begin to play a flow, wait for what happens next, or finish."""
+        match effect:
+            case Start():
+                self.start(effect)
+            case Finish():
+                await self.finish()
+            case Join():
+                return await self.join(effect)
+        return None
+
+    async def finish(self) -> None:
+        """Cancel what still runs, and wait for what has to be finished, which is under a shield."""
+        self._group.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            while self._working:
+                self._all_gone = new_alarm()
+                await self._all_gone.wait(None)
 
     def start(self, start: Start) -> None:
         """Begin to play a flow."""
@@ -159,6 +231,7 @@ class AsyncNursery:
         if self._idle:
             self._idle.pop().ring()
         else:
+            self._working += 1
             self._group.start_soon(self._work)
 
     async def join(self, join: Join) -> Done | Rung | None:
@@ -171,12 +244,17 @@ class AsyncNursery:
         return self._news.popleft() if self._news else None
 
     async def _work(self) -> None:
-        while True:
-            while self._given:
-                await self._run(self._given.popleft())
-            alarm = new_alarm()
-            self._idle.append(alarm)
-            await alarm.wait(None)
+        try:
+            while True:
+                while self._given:
+                    await self._run(self._given.popleft())
+                alarm = new_alarm()
+                self._idle.append(alarm)
+                await alarm.wait(None)
+        finally:
+            self._working -= 1
+            if self._all_gone is not None and not self._working:
+                self._all_gone.ring()
 
     async def _run(self, start: Start) -> None:
         try:
@@ -192,7 +270,7 @@ class AsyncNursery:
             self._joining.ring()
 
 
-def placed(nursery: N | None, effect: Start | Join) -> N:
+def placed(nursery: N | None, effect: Start | Join | Finish) -> N:
     """Return the nursery of a play.
 
     Raises:

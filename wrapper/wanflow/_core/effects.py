@@ -230,6 +230,14 @@ class Join:
 
 
 @frozen
+class Finish:
+    """Have the started flows come to an end: what was sent is finished, and nothing is begun.
+
+    A second interrupt isn't held up. Nothing can be started afterwards.
+    """
+
+
+@frozen
 class Done:
     """A started flow has ended: with `value`, or with `error` where there is one."""
 
@@ -253,9 +261,8 @@ class Emit:
 
 
 Group: TypeAlias = "Callable[[Sequence[Callable[[], Any]]], Sequence[Ended]]"
-Effect: TypeAlias = (
-    "Send | Sleep | Now | Draw | Notify | Act | Fetch | Shield | Alone | Start | Join | Emit"
-)
+_ByItself: TypeAlias = "Send | Sleep | Now | Draw | Notify | Act | Fetch | Shield | Alone | Emit"
+Effect: TypeAlias = "_ByItself | Start | Join | Finish"
 
 if TYPE_CHECKING:
     Flow: TypeAlias = Generator[Effect, Any, T]

@@ -71,6 +71,11 @@ class Backlog:
         """Return what the ceiling says to the kinds of which jobs are left."""
         return {prices.judge(kind, queue[0].key) for kind, queue in self.kinds.items()}
 
+    @property
+    def unsaved(self) -> list[Item]:
+        """Those that have ended and aren't being saved."""
+        return [item for *_, item in self._ended]
+
     def left(self) -> list[Item]:
         """List those that are not under way, and have not ended."""
         queued = [item for queue in self.kinds.values() for item in queue]

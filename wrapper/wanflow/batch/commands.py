@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
 import click
-from attrs import field, frozen
+from attrs import define, field
 
 from wanflow.async_client import AsyncClient
-from wanflow.batch.parting import INTERRUPTED, again, say_end
+from wanflow.batch.parting import again, say_end
 from wanflow.batch.progress import Lines, Screen, to_stderr
 from wanflow.batch.reading import Form, decoded, read_csv, read_jsonl
 from wanflow.batch.report import facts_of
@@ -25,8 +24,10 @@ from wanflow.cli.connection import Connection
 from wanflow.cli.display import logged_to
 from wanflow.cli.options import connection_options, out_option, timeout_option
 from wanflow.cli.record import ledger_option, open_ledger, prompts_option
+from wanflow.cli.termination import stoppable
 from wanflow.cli.words import Words
-from wanflow.errors import InvalidRequest, WanflowError
+from wanflow.errors import InvalidRequest
+from wanflow.ledger import State
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
@@ -36,8 +37,11 @@ if TYPE_CHECKING:
     from wanflow.batch.line import Fault, Line
     from wanflow.batch.progress import Progress
     from wanflow.batch.report import Report
+    from wanflow.batch.terms import Tally
     from wanflow.ledger import Ledger
 
+_LAST_WORDS = 2.0
+"""Seconds in which a command that is left says what it leaves."""
 _READERS = {"jsonl": read_jsonl, "csv": read_csv}
 
 
@@ -107,44 +111,67 @@ def batch(**options: Any) -> int:
         options["ledger"], make=True, keep_prompts=not options["no_prompts"]
     ) as ledger:
         job = _Job(options, connection, ledger, _progress(as_json=options["as_json"]))
-        with job.progress, logged_to(job.progress):
-            report = anyio.run(job.run, lines)
-    if report is None:
-        to_stderr(f"stopped; this takes it up again:\n  {again()}")
-        return INTERRUPTED
-    return say_end(report, stopped=job.stop.asked, as_json=options["as_json"])
+        with stoppable(job.ask, job.leave):
+            with job.progress, logged_to(job.progress):
+                report = anyio.run(job.run, lines)
+            return say_end(report, interrupt=job.interrupt, as_json=options["as_json"])
 
 
-@frozen
+@define
 class _Job:
-    """One run of a batch, from the command line."""
+    """One run of a batch, from the command line; `interrupt` is the signal that stopped it."""
 
     options: Mapping[str, Any]
     connection: Connection
     ledger: Ledger
     progress: Progress
     stop: Stop = field(factory=Stop)
+    interrupt: int | None = None
+    _noted: bool = False
 
-    async def run(self, lines: Iterable[Line | Fault]) -> Report | None:
-        """Do the batch; None where the user didn't want to wait for its end.
+    def ask(self, number: int) -> None:
+        """Begin nothing more: the first Ctrl-C, the end of the terminal, or a shutdown."""
+        self.interrupt = number
+        self.stop.ask()
+
+    def leave(self, number: int) -> NoReturn:
+        """Leave where things are: the second Ctrl-C; what is uncertain by that is said."""
+        # This interrupts anything, a lock's holder as well: what could wait for one is given up.
+        saying = Thread(target=self._say_uncertain, daemon=True)
+        saying.start()
+        saying.join(_LAST_WORDS)
+        os._exit(128 + number)
+
+    def _say_uncertain(self) -> None:
+        self.progress.__exit__(None, None, None)
+        jobs = [
+            job
+            for job in self.ledger.jobs((State.INTENT, State.UNCERTAIN))
+            if job.holder is not None and job.holder.process == os.getpid()
+        ]
+        for job in jobs:
+            to_stderr(
+                "a submission was under way, and may have been accepted and charged "
+                f"(idempotency key {job.key})"
+            )
+        to_stderr(f"stopped; this takes it up again:\n  {again()}")
+
+    def _show(self, tally: Tally) -> None:
+        """Show how the batch stands, and once that it stops; a signal handler may not print."""
+        if self.stop.asked and not self._noted:
+            self._noted = True
+            self.progress.note(
+                "stopping: nothing more is sent, and what was sent is finished; "
+                "Ctrl-C again leaves at once"
+            )
+        self.progress.show(tally)
+
+    async def run(self, lines: Iterable[Line | Fault]) -> Report:
+        """Do the batch.
 
         Raises:
             WanflowError: it could not be begun, or not be written down.
         """
-        report: Report | None = None
-        failure: WanflowError | None = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._heed_signals, group.cancel_scope)
-            try:
-                report = await self._do(lines)
-            except WanflowError as error:
-                failure = error
-            group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-        return report
-
-    async def _do(self, lines: Iterable[Line | Fault]) -> Report:
         options = self.options
         key, base_url = self.connection.key(), self.connection.base_url
         async with AsyncClient(key, base_url, ledger=self.ledger) as client:
@@ -157,7 +184,7 @@ class _Job:
                 resubmit_uncertain=options["resubmit_uncertain"],
                 in_flight=options["in_flight"],
                 stop=self.stop,
-                on_tally=self.progress.show,
+                on_tally=self._show,
                 on_outcome=self._tell_json if options["as_json"] else self._tell_paths,
             )
 
@@ -169,19 +196,6 @@ class _Job:
         for file in outcome.files:
             inside = file.path.parent == folder.absolute()
             self.progress.path(folder / file.path.name if inside else file.path)
-
-    async def _heed_signals(self, scope: anyio.CancelScope) -> None:
-        """Begin nothing more after the first Ctrl-C, and leave at once after the second."""
-        with (
-            suppress(NotImplementedError),
-            anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
-        ):
-            async for _ in signals:
-                if self.stop.asked:
-                    scope.cancel()
-                    return
-                self.stop.ask()
-                self.progress.note("stopping: nothing more is sent; Ctrl-C again leaves at once")
 
 
 def _read(options: Mapping[str, Any]) -> list[Line | Fault]:

@@ -8,7 +8,7 @@ from attrs import define, field
 
 from wanflow import errors
 from wanflow._core.acceptance import is_rejection
-from wanflow._core.effects import Done, Notify, Start, act, join, now
+from wanflow._core.effects import Done, Finish, Notify, Start, act, join, now
 from wanflow._core.snapshot import Snapshot
 from wanflow.batch.backlog import Backlog
 from wanflow.batch.item import End, Item, Outcome
@@ -65,6 +65,11 @@ class Engine:
                 event = yield from join((yield from self._patience()), self.watch)
                 yield from self._hear(event)
                 yield from self._tell()
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            yield from self._leave(error)
+            raise
         finally:
             watched = self.watch.leave()
         if self.steps.terms.stop.asked:
@@ -72,6 +77,18 @@ class Engine:
         for item in [*watched, *self.backlog.left()]:
             yield from self.results.end(item, End.OPEN if item.task_id else End.UNSENT, self.halted)
         yield from self._tell()
+
+    def _leave(self, error: BaseException) -> Flow[None]:
+        """Finish what was sent, and say what is uncertain, by an error and in the log."""
+        flying = {step: tuple(items) for step, items in self._flying.items()}
+        try:
+            yield Finish()
+        except BaseException as second:
+            self.steps.note_uncertain(second, flying[SUBMIT])
+            raise
+        self.steps.note_uncertain(error, flying[SUBMIT])
+        for item in [*flying[TAKE_UP], *flying[CLOSE], *flying[SAVE], *self.backlog.unsaved]:
+            self.steps.let_go(item)
 
     def _admit(self, jobs: list[Planned]) -> Flow[None]:
         """Queue what is left to do of the jobs, and tell the prices of what was done before."""

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from wanflow.batch.report import Report
 
-INTERRUPTED = 130
+_SIGNALLED = 128
 _ROWS = 20
 _CEILING = "--max-credits"
 
 
-def say_end(report: Report, *, stopped: bool, as_json: bool) -> int:
-    """Tell what a batch came to, and return the exit code."""
+def say_end(report: Report, *, interrupt: int | None, as_json: bool) -> int:
+    """Tell what a batch came to, and return the exit code; `interrupt` is what stopped it."""
     if as_json:
         facts = {name: fact for name, fact in report.facts().items() if name != "jobs"}
         click.echo(json.dumps({"event": "report", **facts}))
@@ -43,7 +43,7 @@ def say_end(report: Report, *, stopped: bool, as_json: bool) -> int:
         to_stderr(line)
     if report.complete and not report.trouble:
         return 0
-    return INTERRUPTED if stopped else UNDONE
+    return UNDONE if interrupt is None else _SIGNALLED + interrupt
 
 
 def _hints(report: Report) -> Iterator[str]:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
@@ -202,5 +203,6 @@ def _short(text: str) -> str:
 
 
 def to_stderr(text: str) -> None:
-    """Write a line to stderr."""
-    click.echo(text, err=True)
+    """Write a line to stderr, if anybody is there to read it."""
+    with suppress(OSError):
+        click.echo(text, err=True)

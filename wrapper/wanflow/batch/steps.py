@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import evolve, frozen
@@ -10,11 +11,13 @@ from wanflow._core.effects import act
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.recording import end, entry_of, hold_task, save
+from wanflow._log import log
 from wanflow.batch.planning import Checker
-from wanflow.errors import JobTaken
+from wanflow.errors import JobTaken, LedgerError
 from wanflow.ledger.resuming import Means
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from wanflow._core.effects import Flow, Group
@@ -42,6 +45,15 @@ class Work(Means, Checker, Protocol):
     def parcel(self, snapshot: Snapshot, folder: Path) -> Parcel:
         """Return what is to be saved of a task."""
         ...
+
+
+def uncertain_note(submissions: Sequence[tuple[int, str]]) -> str:
+    """Say which submissions, by line and idempotency key, may have been accepted."""
+    names = ", ".join(f"line {line} (idempotency key {key})" for line, key in submissions)
+    return (
+        f"{len(submissions)} submissions were under way, and may have been accepted and charged: "
+        f"{names}. They are not sent again, unless resubmit_uncertain asks for it"
+    )
 
 
 @frozen
@@ -121,6 +133,16 @@ class Steps:
         assert item.task_id is not None
         job = self.ledger.find(item.task_id)
         return job is not None and not job.finished
+
+    def note_uncertain(self, error: BaseException, items: Iterable[Item]) -> None:
+        """Say of an error which of some submissions may have been accepted, if any."""
+        with suppress(LedgerError):
+            found = [(item, self.ledger.find(item.key)) for item in items]
+            open_ones = [item for item, job in found if job is not None and job.in_doubt]
+            if open_ones:
+                text = uncertain_note([(one.planned.line, one.key) for one in open_ones])
+                error.add_note(text)
+                log.warning("%s", text)
 
     def save(self, item: Item) -> Flow[tuple[File, ...]]:
         """Save the files, and return what the ledger has of them."""

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from wanflow import errors
 from wanflow._settings import KEY_VARIABLE, LEDGER_VARIABLE, URL_VARIABLE
-from wanflow.cli.termination import Terminated
+from wanflow.cli.termination import HungUp, Terminated
 from wanflow.spec.document import SpecMissing
 
 
@@ -71,6 +71,7 @@ EXITS = (
         (errors.LedgerError,),
     ),
     Exit(15, "unfinished", "some jobs of a batch or of the ledger have not ended well"),
+    Exit(129, "hung_up", "SIGHUP: the terminal was closed", (HungUp,)),
     Exit(143, "terminated", "SIGTERM", (Terminated,)),
     Exit(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )
