@@ -11,8 +11,8 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
-from functools import cache
+from contextlib import closing, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,17 +86,27 @@ class Interrupting:
         return again and frame.f_lineno in with_lines(frame.f_code.co_filename)
 
 
-@contextmanager
-def interrupted(nth: int) -> Iterator[Interrupting]:
-    """Interrupt what is done here, in this thread."""
-    tracer, before = Interrupting(nth), sys.gettrace()
-    sys.settrace(tracer)
-    try:
-        yield tracer
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(before)
+def interrupted(nth: int, do: Callable[[], object]) -> Interrupting:
+    """Do something in a thread that is interrupted.
+
+    In one of its own: an exception of a tracer leaves marks in the thread that it was raised in.
+    """
+    tracer = Interrupting(nth)
+
+    def run() -> None:
+        sys.settrace(tracer)
+        try:
+            do()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive(), "what was interrupted didn't end"
+    return tracer
 
 
 def at_every_line(folder: Path, body: Callable[[Ledger], object]) -> Iterator[tuple[Ledger, Path]]:
@@ -105,8 +115,7 @@ def at_every_line(folder: Path, body: Callable[[Ledger], object]) -> Iterator[tu
         path = folder / f"{nth}.db"
         with Ledger(path) as ledger:
             ledger.intend(intent(1))
-            with interrupted(nth) as tracer:
-                body(ledger)
+            tracer = interrupted(nth, partial(body, ledger))
             yield ledger, path
         if not tracer.came:
             assert nth > 20, "there was next to nothing to interrupt"
@@ -174,11 +183,12 @@ def test_what_is_interrupted_is_written_once_or_never_again(quick: Path, essenti
     list. What somebody would have acted on is not written any more, now that nobody will."""
     missing = 0
     for nth in range(500):
-        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        with closing(in_memory()) as connection:
             connection.execute("CREATE TABLE t (x)")
             commits = Commits(connection, Ballast(quick / "reserve"))
-            with interrupted(nth) as tracer:
-                commits.now(put(1), durable=True, essential=essential)
+            tracer = interrupted(
+                nth, partial(commits.now, put(1), durable=True, essential=essential)
+            )
             (kept,) = connection.execute("SELECT count(*) FROM t").fetchone()
             commits.now(put(2))
             assert connection.execute("SELECT count(*) FROM t").fetchone() == (kept + 1,)
@@ -188,6 +198,14 @@ def test_what_is_interrupted_is_written_once_or_never_again(quick: Path, essenti
             break
     # The lines before it is on the list.
     assert missing < 8 if essential else missing > 20
+
+
+def in_memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+def opened_and_closed(path: Path) -> None:
+    connect(path).close()
 
 
 def put(number: int) -> Callable[[sqlite3.Connection], object]:
@@ -215,8 +233,7 @@ def test_an_interrupt_costs_no_other_thread_its_write(quick: Path) -> None:
             ]
             for one in threads:
                 one.start()
-            with interrupted(nth):
-                ledger.intend(intent(1))
+            interrupted(nth, partial(ledger.intend, intent(1)))
             for one in threads:
                 one.join(20)
             assert not any(one.is_alive() for one in threads)
@@ -228,8 +245,7 @@ def test_an_interrupt_while_a_ledger_is_brought_up_locks_nobody_out(quick: Path)
     """It is of the old version or of the new one, and others can write."""
     for nth in range(200):
         path = quick / f"{nth}.db"
-        with interrupted(nth) as tracer:
-            connect(path).close()
+        tracer = interrupted(nth, partial(opened_and_closed, path))
         assert writable(path)
         connect(path).close()
         if not tracer.came:

@@ -194,14 +194,13 @@ def test_nothing_is_followed_in_the_place_of_a_page(
     assert [one.name for one in out.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("name", [f".report.json.{os.getpid()}.part", ".report.json.part"])
-def test_a_page_is_written_to_no_name_that_could_be_guessed(
-    name: str, out: Path, target: Path
-) -> None:
+def test_a_page_is_written_to_no_name_that_could_be_guessed(out: Path, target: Path) -> None:
     """Whoever knows the number of the process can't have the page written elsewhere."""
-    (out / name).symlink_to(target)
+    names = [f".report.json.{os.getpid()}.part", ".report.json.part"]
+    for name in names:
+        (out / name).symlink_to(target)
     write_whole(out / "report.json", "{}")
-    assert (out / name).is_symlink()
+    assert all((out / name).is_symlink() for name in names)
 
 
 @IN_THE_WAY

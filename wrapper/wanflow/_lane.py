@@ -21,6 +21,7 @@ from wanflow._forks import keep_unused, renew_in_children
 from wanflow._guard import unmade
 from wanflow._loops import has_ended, this_loop
 from wanflow._roads import SyncRoad, road_of
+from wanflow._slots import Slots, Taker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -42,7 +43,7 @@ class Lane:
         """Begin without connections, and with all slots free."""
         if self._road is not None:
             keep_unused(self._road)
-        self._slots = threading.BoundedSemaphore(self._line.connections)
+        self._slots = Slots(self._line.connections)
         self._lock = threading.Lock()
         self._road = None
 
@@ -53,15 +54,13 @@ class Lane:
         Raises:
             Fault: none became free, or none can be set up.
         """
-        slots, free = self._slots, False
+        slots, taker = self._slots, Taker()
         try:
-            free = slots.acquire(timeout=patience)
-            if not free:
+            if not slots.take(taker, patience):
                 raise _crowded(self._line, patience)
             yield self._open()
         finally:
-            if free:
-                slots.release()
+            slots.give_back(taker)
 
     def close(self) -> None:
         """Close the connections; the next exchange opens new ones."""
