@@ -40,12 +40,23 @@ HERE = find_project(Path(__file__).parent)
 
 def fresh(root: Path) -> Project:
     """A checkout with our overlays and settings, and of our documents the task query alone."""
-    for name in ("specs", "generated"):
-        ignored = shutil.ignore_patterns("__pycache__", "wan*.yaml", "sources.lock", "openapi.yaml")
-        shutil.copytree(HERE.root / name, root / name, ignore=ignored)
-    shutil.copy(HERE.root / "pyproject.toml", root)
+    ignored = shutil.ignore_patterns("wan*.yaml", "sources.lock", "openapi.yaml", "merge-report.md")
+    shutil.copytree(HERE.root / "specs", root / "specs", ignore=ignored)
     import_documents(Project(root), [HERE.sources / "task-management.yaml"])
+    (root / "generated").mkdir()
+    for name in ("config.yaml", "ruff.toml"):
+        shutil.copy(HERE.generated / name, root / "generated")
     return Project(root)
+
+
+def imports(project: Project) -> int:
+    """Import the generated package; return how many classes of requests it has."""
+    code = "import wanflow_client.models as m; print(len([n for n in m.__all__ if 'Request' in n]))"
+    there = {**os.environ, "PYTHONPATH": str(project.generated)}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env=there, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
 
 
 @cache
@@ -56,9 +67,11 @@ def calls(path: Path) -> list[Call]:
 
 @pytest.fixture(scope="module", params=CORPUS, ids=NAMES)
 def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One document imported alone: its path, and what was built."""
+    """One document imported alone and regenerated: its path, and what was built."""
     project = fresh(tmp_path_factory.mktemp("alone") / "checkout")
     import_documents(project, [request.param])
+    regenerate(project)
+    assert imports(project) >= 1
     return request.param, build(project)
 
 
@@ -143,13 +156,7 @@ def test_the_client_of_all_is_imported(together: tuple[Project, Built]):
     """The generated package imports, and has a class for the request of every model."""
     schemas = together[1].document["components"]["schemas"]
     wanted = sum(name.endswith("Request") for name in schemas)
-    code = "import wanflow_client.models as m; print(len([n for n in m.__all__ if 'Request' in n]))"
-    there = {**os.environ, "PYTHONPATH": str(together[0].generated)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=there, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= wanted > len(CORPUS)
+    assert imports(together[0]) >= wanted > len(CORPUS)
 
 
 def served(built: Built, models: set[str]) -> None:
@@ -196,3 +203,16 @@ def test_no_file_of_the_corpus_is_like_ours():
         model for path in HERE.sources.glob("*.yaml") for model in re.findall(r"wan\S+", path.stem)
     }
     assert not [path for path in CORPUS if any(name in path.read_text("utf-8") for name in ours)]
+
+
+def test_the_task_query_alone_is_a_beginning(tmp_path: Path):
+    """Before there is any model, its document is imported, and a client of it is made."""
+    for name in ("specs", "generated"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "specs" / "sources").mkdir()
+    for name in ("config.yaml", "ruff.toml"):
+        shutil.copy(HERE.generated / name, tmp_path / "generated")
+    project = Project(tmp_path)
+    import_documents(project, [HERE.sources / "task-management.yaml"])
+    regenerate(project)
+    assert imports(project) == 0

@@ -14,6 +14,8 @@ from wanflow.spec.document import resolve
 from wanflow.spec.places import operations_of, reference_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wanflow.spec.document import Json
 
 FILE_NAME = "parameters.py"
@@ -63,6 +65,15 @@ class Several(Protocol[ItemT_co]):
 '''
 
 
+def _literal(models: list[str]) -> str:
+    """Write the type of a model's name; any text where there is no model yet."""
+    return f"Literal[{', '.join(map(repr, models))}]" if models else "str"
+
+
+def _union(classes: Iterable[str]) -> str:
+    return " | ".join(classes) or "Any"
+
+
 def parameters_module(document: Json) -> str:
     """Write the module for a finished document."""
     annotations = Annotations(document)
@@ -75,8 +86,8 @@ def parameters_module(document: Json) -> str:
     models = sorted(model for names in variants.values() for model in names)
     parts = [
         _HEADER,
-        f"ModelName: TypeAlias = Literal[{', '.join(map(repr, models))}]\n",
-        f"Request: TypeAlias = {' | '.join(f'models.{class_name(name)}' for name in variants)}\n",
+        f"ModelName: TypeAlias = {_literal(models)}\n",
+        f"Request: TypeAlias = {_union(f'models.{class_name(name)}' for name in variants)}\n",
         *annotations.classes.values(),
         _protocol(
             "Submit", "MadeT_co", "Submit a request, and return its task.", variants, classes
