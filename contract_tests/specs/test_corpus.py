@@ -18,10 +18,10 @@ from wanflow.mock.server import MockServer
 from wanflow.spec.build import Built, build
 from wanflow.spec.call import JSON_MEDIA, Call, calls_of
 from wanflow.spec.catalog import Catalog
-from wanflow.spec.document import is_object
+from wanflow.spec.document import is_object, resolve
 from wanflow.spec.evidence import flat
 from wanflow.spec.intake import import_documents
-from wanflow.spec.keywords import RESTS_ON
+from wanflow.spec.keywords import sentences_of
 from wanflow.spec.project import Project, find_project
 from wanflow.spec.received import read_received
 from wanflow.spec.regenerate import regenerate
@@ -100,7 +100,7 @@ def complete(built: Built, path: Path) -> None:
     for call in calls(path):
         node = operation(built, call)
         media = node["requestBody"]["content"][JSON_MEDIA]
-        mapping = media["schema"]["discriminator"]["mapping"]
+        mapping = resolve(built.document, media["schema"])["discriminator"]["mapping"]
         variants = {mapping[model] for model in call.models}
         assert len(variants) == 1
         own = {model for model, reference in mapping.items() if reference in variants}
@@ -124,10 +124,10 @@ def shown(media: Json) -> list[Any]:
 def rules(built: Built, call: Call) -> Iterator[str]:
     """The sentences that the rules of a document's variant rest on."""
     media = operation(built, call)["requestBody"]["content"][JSON_MEDIA]
-    name = media["schema"]["discriminator"]["mapping"][call.models[0]].rpartition("/")[2]
+    union = resolve(built.document, media["schema"])
+    name = union["discriminator"]["mapping"][call.models[0]].rpartition("/")[2]
     for _, schema in schemas_under(built.document["components"]["schemas"][name], ""):
-        if is_object(schema.get(RESTS_ON)):
-            yield from schema[RESTS_ON].values()
+        yield from sentences_of(schema).values()
 
 
 def test_there_are_twenty_of_them_and_none_is_like_another():

@@ -43,7 +43,8 @@ def fitted(document: Json, schema: Json, update: Json) -> Json:
     }
     kept = {key: value for key, value in update.items() if key not in left_out}
     rests = {key: text for key, text in update.get(RESTS_ON, {}).items() if key not in left_out}
-    return {**kept, RESTS_ON: rests} if RESTS_ON in update else kept
+    kept.pop(RESTS_ON, None)
+    return {**kept, RESTS_ON: rests} if rests else kept
 
 
 def _stricter(document: Json, schema: Json, key: str, value: Any) -> bool:
