@@ -9,8 +9,10 @@ import pytest
 from contract_tests.specs.family import document, request, source
 
 from wanflow.spec.build import build_from
+from wanflow.spec.catalog import Catalog
 from wanflow.spec.failures import Findings
 from wanflow.spec.patterns import unjudged, validator_for
+from wanflow.spec.rules import Rules
 
 TEXTS = [
     *("", "a", "b", "A", "é", "1", "٣", "😀", "\n", "\r", "\u2028", "\x00", "\x01", "\x08"),
@@ -119,3 +121,19 @@ def test_no_text_makes_a_pattern_run_for_ever(pattern: str) -> None:
     built = build_from([source("nova", document(request("nova-1", word=rule)))], [])
     assert [one.left_out for one in built.mended] == [True, True]
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("pattern", [r"^\p{L}+$", r"^(?<y>[a-c])\k<y>$", r"^(?=a)(a+)+$", r"^[^]$"])
+def test_requests_are_judged_so_and_the_documents_own_words_are_shown(pattern: str) -> None:
+    """The rules that client and mock share refuse in bounded time, and quote the document."""
+    rule = {"type": "string", "pattern": pattern}
+    built = build_from([source("nova", document(request("nova-1", word=rule)))], [])
+    rules = Rules(Catalog(built.document))
+    model = rules.catalog.models["nova-1"]
+    good = {r"^\p{L}+$": "é", r"^(?<y>[a-c])\k<y>$": "aa", r"^(?=a)(a+)+$": "aaa", r"^[^]$": "\n"}
+    assert rules.violations(model, {"model": "nova-1", "word": good[pattern]}) == []
+    begun = time.monotonic()
+    (found,) = rules.violations(model, {"model": "nova-1", "word": "a" * 5000 + "!"})
+    assert time.monotonic() - begun < 5
+    assert (found.rule, found.pointer) == ("pattern", "/word")
+    assert f"must match {pattern}" in found.message

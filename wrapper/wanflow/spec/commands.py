@@ -82,8 +82,12 @@ _format_option = click.option(
 
 def _project(context: click.Context) -> Project:
     from wanflow.spec.project import find_project
+    from wanflow.spec.replacement import put_back
 
-    return find_project(context.obj)
+    project = find_project(context.obj)
+    if put_back(project.note):
+        _echo("wanflow spec: an import was killed half-way; undid what it had done", err=True)
+    return project
 
 
 @spec.command()

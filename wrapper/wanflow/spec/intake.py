@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -106,7 +107,7 @@ def take_in(project: Project, received: list[Received]) -> list[Taken]:
     except SpecFailure as failure:
         names = [one.source.received_as or one.source.name for one in received]
         raise in_one_line(failure, names) from failure
-    Replacement(plan.texts).commit()
+    Replacement(plan.texts).commit_noted(project.note)
     return plan.taken
 
 
@@ -119,7 +120,8 @@ def plan_import(project: Project, received: list[Received]) -> Plan:
     texts: dict[Path, str] = {}
     replaced: list[Revision] = []
     for one in received:
-        named = evolve(one, source=evolve(one.source, name=_known_as(one.source, kept)))
+        name = _name_of(one, kept, entries)
+        named = evolve(one, source=evolve(one.source, name=name))
         source = named.source
         _refuse_second(source, taken)
         if (older := kept.get(source.name)) is not None and older.text != source.text:
@@ -233,9 +235,24 @@ def _refuse_second(source: Source, taken: list[Taken]) -> None:
 
 
 def _refuse_twice(received: list[Received]) -> None:
-    names = [one.source.name for one in received]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    names = [(one.source.name, one.origin) for one in received]
+    for name, _ in sorted({name for name in names if names.count(name) > 1}):
         raise Refused(f"two of these documents are called {name}; import one of them")
+
+
+def _name_of(one: Received, kept: dict[str, Source], entries: dict[str, Entry]) -> str:
+    """Return the name to keep a document by.
+
+    Pages of one name in different places, with other models each, are kept apart by a number.
+    """
+    name = _known_as(one.source, kept)
+    entry = entries.get(name)
+    if entry is None or entry.origin == one.origin or name not in kept:
+        return name
+    if _models(one.source) & _models(kept[name]) or not _models(one.source):
+        return name
+    names = (f"{name}-{number}" for number in count(2))
+    return next(free for free in names if free not in kept)
 
 
 def _known_as(source: Source, kept: dict[str, Source]) -> str:

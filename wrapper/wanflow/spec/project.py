@@ -34,6 +34,11 @@ class Project:
         return self.root / "specs" / "sources.lock"
 
     @property
+    def note(self) -> Path:
+        """What was there before an import that is under way, or that was killed."""
+        return self.root / "specs" / ".import.json"
+
+    @property
     def overlays(self) -> Path:
         """What the schemas leave to prose, as reviewed actions."""
         return self.root / "specs" / "overlays"

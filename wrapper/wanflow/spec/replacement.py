@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from attrs import define, field
 
 from wanflow.spec.project import differing, exchange_folders, write_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @define
@@ -19,6 +17,21 @@ class Replacement:
 
     texts: dict[Path, str] = field(factory=dict["Path", str])
     folders: dict[Path, Path] = field(factory=dict["Path", "Path"])
+
+    def commit_noted(self, note: Path) -> list[Path]:
+        """Put everything in place, and note meanwhile what was there.
+
+        A process that is killed half-way leaves the note, by which `put_back` undoes its work.
+        """
+        before = {str(path): _text_of(path) for path in self.texts}
+        try:
+            write_file(note, json.dumps(before))
+            changed = self.commit()
+            note.unlink()
+        except BaseException:
+            put_back(note)
+            raise
+        return changed
 
     def commit(self) -> list[Path]:
         """Put everything in place; return what changed.
@@ -39,6 +52,29 @@ class Replacement:
                     changed.append(path)
             undo.pop_all()
         return changed
+
+
+def put_back(note: Path) -> bool:
+    """Undo what a killed process left half done; tell whether there was anything.
+
+    The note is written whole before the first change, so what it says is all that was there.
+    """
+    for left in note.parent.glob(f".{note.name}.*"):
+        left.unlink()
+    if not note.is_file():
+        return False
+    before: dict[str, str | None] = json.loads(note.read_text("utf-8"))
+    for path, text in before.items():
+        _restore(Path(path), None if text is None else text.encode())
+    for left in note.parent.rglob(".*.*"):
+        if left.name.startswith(tuple(f".{Path(path).name}." for path in before)):
+            left.unlink()
+    note.unlink()
+    return True
+
+
+def _text_of(path: Path) -> str | None:
+    return path.read_bytes().decode() if path.is_file() else None
 
 
 def _restore(path: Path, before: bytes | None) -> None:
