@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import sys
 
-from wanflow.mock import MockServer, gallery
-from wanflow.mock.media import placeholder_png
+from wanflow.mock import MockServer
+from wanflow.mock.files import cache
+from wanflow.mock.files.media import placeholder_png
 
 
 def main(seconds: float) -> None:
     """Serve until the input ends."""
-    picture = gallery.File(placeholder_png(64, 64), b"image/png", b'"same"')
-    gallery._make = lambda *_: picture
+    picture = cache.File(placeholder_png(64, 64), b"image/png", b'"same"')
+    cache._make = lambda *_: picture
     with MockServer(seconds=seconds) as mock:
         print(mock.base_url, flush=True)
         for _ in sys.stdin:

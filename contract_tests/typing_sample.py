@@ -8,15 +8,7 @@ from pathlib import Path
 from typing import assert_type
 
 import wanflow.models
-from wanflow import (
-    AsyncClient,
-    AsyncResult,
-    AsyncTask,
-    Client,
-    Result,
-    Task,
-    WanflowError,
-)
+from wanflow import AsyncClient, AsyncResult, AsyncTask, Client, Result, Task, WanflowError
 
 
 def sync(client: Client) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow.batch import Report
-    from wanflow.mock.account import Account
+    from wanflow.mock.gateway.accounts import Account
 
 
 class Doer:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wanflow.batch import Report, Tally
     from wanflow.mock import MockServer
-    from wanflow.mock.account import Account
+    from wanflow.mock.gateway.accounts import Account
 
 
 def jobs_of(model: str, *prompts: str) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from wanflow.batch.engine import Engine
     from wanflow.mock import MockServer
-    from wanflow.mock.account import Account
+    from wanflow.mock.gateway.accounts import Account
 
 KINDS = "abcd"
 TOLD_ODDLY = ({"credits_used": -1}, {"credits_used": float("nan")}, {"credits_used": "5"}, {})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wanflow.batch import Report
     from wanflow.ledger import Ledger
-    from wanflow.mock.account import Account
+    from wanflow.mock.gateway.accounts import Account
 
 
 @pytest.fixture

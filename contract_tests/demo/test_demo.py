@@ -18,7 +18,7 @@ from attrs import frozen
 from PIL import Image
 
 from wanflow import Client
-from wanflow.demo.wishes import wishes_of
+from wanflow.demo.requests import wishes_of
 from wanflow.mock import MockServer
 from wanflow.spec.catalog import packaged_catalog
 from wanflow.spec.rules import packaged_rules
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wanflow.demo.wishes import Wish
+    from wanflow.demo.requests import Wish
 
 KIND_OF = {name: model.kind for name, model in packaged_catalog().models.items()}
 # What the mock makes of a request whose model has no size to ask for.

@@ -13,14 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wanflow
-from wanflow import (
-    AsyncClient,
-    AsyncResult,
-    AsyncTask,
-    Client,
-    Result,
-    Task,
-)
+from wanflow import AsyncClient, AsyncResult, AsyncTask, Client, Result, Task
 from wanflow._clock import SystemClock
 from wanflow._core.effects import Instant
 from wanflow._drive import AsyncDriver, SyncDriver

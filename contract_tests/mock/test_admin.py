@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from wanflow.mock import MockServer
-from wanflow.mock.journal import Journal
+from wanflow.mock.admin.journal import Journal
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()

@@ -6,10 +6,9 @@ import httpx
 import pytest
 
 from wanflow.mock import Mock, MockServer, MockTransport, VirtualClock
-from wanflow.mock.account import Accounts
-from wanflow.mock.journal import Journal
-from wanflow.mock.task import LINKS_LIVE
-from wanflow.mock.tasks import WEEK
+from wanflow.mock.admin.journal import Journal
+from wanflow.mock.gateway.accounts import Accounts
+from wanflow.mock.gateway.tasks import LINKS_LIVE, WEEK
 from wanflow.spec.catalog import packaged_catalog
 
 MODEL = next(model for model in packaged_catalog().models.values() if model.kind == "image")

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from wanflow.mock import MockServer
+from wanflow.mock.callbacks.sender import Courier
+from wanflow.mock.callbacks.ssrf_guard import Closed, Door, is_loopback
 from wanflow.mock.clock import VirtualClock
-from wanflow.mock.courier import Courier
-from wanflow.mock.door import Closed, Door, is_loopback
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()

@@ -15,8 +15,8 @@ import pytest
 import trustme
 
 from wanflow.mock import MockServer
-from wanflow.mock import door as door_module
-from wanflow.mock.door import Door
+from wanflow.mock.callbacks import ssrf_guard as door_module
+from wanflow.mock.callbacks.ssrf_guard import Door
 from wanflow.spec.catalog import packaged_catalog
 
 MODEL = next(

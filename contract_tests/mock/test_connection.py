@@ -15,12 +15,11 @@ from contextlib import suppress
 import pytest
 
 from wanflow.mock import MockServer
-from wanflow.mock.answer import Answer
-from wanflow.mock.connection import Connection
-from wanflow.mock.headstart import rest_of
-from wanflow.mock.hearing import MOST_HEAD
-from wanflow.mock.request import MOST_BYTES
-from wanflow.mock.serving import Server, run
+from wanflow.mock.http.connection import Connection, rest_of
+from wanflow.mock.http.parser import MOST_HEAD
+from wanflow.mock.http.request import MOST_BYTES
+from wanflow.mock.http.response import Answer
+from wanflow.mock.http.server import Server, run
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()

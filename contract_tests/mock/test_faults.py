@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
-from wanflow.mock.fault import KINDS, faults_of
-from wanflow.mock.fault_rules import FILES, FaultRules
+from wanflow.mock.faults.rules import FILES, FaultRules
+from wanflow.mock.gateway.fault import KINDS, faults_of
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:

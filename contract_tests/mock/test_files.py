@@ -10,8 +10,11 @@ import time
 import httpx
 import pytest
 
-from wanflow.mock import MockServer, commands, media
-from wanflow.mock.media import available, frame_size
+from wanflow.cli import mock as commands
+from wanflow.mock import MockServer
+from wanflow.mock.files import media
+from wanflow.mock.files.media import available
+from wanflow.mock.gateway.outputs import frame_size
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()

@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 import wanflow.mock
+from wanflow.cli.mock import mock as command
 from wanflow.mock import MockTransport
-from wanflow.mock.commands import mock as command
-from wanflow.mock.fault import KINDS, faults_of, form
-from wanflow.mock.paces import pace_of
-from wanflow.mock.triggers import wishes_of
+from wanflow.mock.gateway.directives import wishes_of
+from wanflow.mock.gateway.fault import KINDS, faults_of, form
+from wanflow.mock.gateway.lifecycle import pace_of
 
 if TYPE_CHECKING:
-    from wanflow.mock.admin import Admin
+    from wanflow.mock.admin.api import Admin
 
 GUIDE = Path(wanflow.mock.__path__[0], "README.md").read_text()
 

@@ -11,8 +11,8 @@ import pytest
 
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
-from wanflow.mock.failures import CODES
-from wanflow.mock.triggers import Wishes
+from wanflow.mock.gateway.directives import Wishes
+from wanflow.mock.gateway.failures import CODES
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:

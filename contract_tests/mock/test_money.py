@@ -7,7 +7,7 @@ import pytest
 
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
-from wanflow.mock.terms import Rate, Terms
+from wanflow.mock.gateway.limits import Rate, Terms
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()

@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 
 from wanflow.mock import MockServer
 from wanflow.mock.clock import RealClock, VirtualClock
-from wanflow.mock.pace import ENDED, Immediately, Looks, Pace, Seconds
-from wanflow.mock.paces import pace_of, written
+from wanflow.mock.gateway.lifecycle import (
+    ENDED,
+    Immediately,
+    Looks,
+    Pace,
+    Seconds,
+    pace_of,
+    written,
+)
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()

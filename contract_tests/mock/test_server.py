@@ -21,8 +21,8 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from wanflow.cli.mock import mock as command
 from wanflow.mock import MockServer, MockUnavailable, PortInUse, UnservableSpec
-from wanflow.mock.commands import mock as command
 from wanflow.spec.document import packaged, resolve
 
 

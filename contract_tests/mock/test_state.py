@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from wanflow.mock import MockServer, VirtualClock
-from wanflow.mock.state import StateUnusable
+from wanflow.mock.gateway.state_file import StateUnusable
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()

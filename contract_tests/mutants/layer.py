@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow.mock import MockServer
-from wanflow.mock.answer import Answer
-from wanflow.mock.request import Request
+from wanflow.mock.http.request import Request
+from wanflow.mock.http.response import Answer
 
 if TYPE_CHECKING:
     from contract_tests.mutants.mutant import Mutant
 
-    from wanflow.mock.fault import Fault
+    from wanflow.mock.gateway.fault import Fault
 
 
 @define

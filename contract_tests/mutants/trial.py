@@ -29,7 +29,7 @@ KEYS = {
 }
 
 # What each child would import again: servers and clients open without it.
-_NEEDED = ("httpcore", "h11", "wanflow.mock.serving", "wanflow.client")
+_NEEDED = ("httpcore", "h11", "wanflow.mock.http.server", "wanflow.client")
 # What is tried is imported by now, for a trial to begin at once.
 _IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
 

@@ -14,12 +14,13 @@ import pytest
 from contract_tests.laws.aim import controls_of
 from contract_tests.second.server import Server
 
-from wanflow.mock import MockServer, admin
+from wanflow.mock import MockServer
+from wanflow.mock.admin import api
 
 HERE = Path(__file__).parent
 MADE = ("server", "choices", "flaws")
 LIBRARIES = {"jsonschema", "PIL"}
-DOORS = re.findall(r'\("([A-Z]+)", "(/_mock/[^"]+)"\)', inspect.getsource(admin))
+DOORS = re.findall(r'\("([A-Z]+)", "(/_mock/[^"]+)"\)', inspect.getsource(api))
 assert len(DOORS) >= 15, "the mock's controls are written otherwise"
 
 

@@ -12,8 +12,8 @@ from attrs import define, field
 
 from wanflow import AsyncClient, Client
 from wanflow.webhooks import Claim, End, Memory, Store
-from wanflow.webhooks.desk import Desk
-from wanflow.webhooks.hands import Duty, TaskHands, ThreadHands
+from wanflow.webhooks.verification_queue import Desk
+from wanflow.webhooks.workers import Duty, TaskHands, ThreadHands
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow.webhooks.announcer import Announcer
+from wanflow.webhooks.notifier import Announcer
 
 LATEST = 47
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.webhooks import Claim, End, Memory
-from wanflow.webhooks.desk import COOLING, IDS_PER_JOB, PAUSES, Again, Desk, Settled
-from wanflow.webhooks.refusal import Refused
+from wanflow.webhooks.errors import Refused
+from wanflow.webhooks.verification_queue import COOLING, IDS_PER_JOB, PAUSES, Again, Desk, Settled
 
 ID = "task-unified-1"
 SCHEDULE = [0, 1, 3, 7, 15, 30]

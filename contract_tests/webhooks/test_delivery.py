@@ -20,7 +20,7 @@ from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
 from wanflow.spec.catalog import packaged_catalog
 from wanflow.webhooks import End, Receiver
-from wanflow.webhooks.serving import Listener
+from wanflow.webhooks.server import Listener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from wanflow import AsyncClient, Client
 from wanflow.errors import ConfigurationError
 from wanflow.webhooks import End, Receiver
-from wanflow.webhooks.claim import LARGEST_BODY
+from wanflow.webhooks.events import LARGEST_BODY
 from wanflow.webhooks.receiver import Clock
 
 if TYPE_CHECKING:

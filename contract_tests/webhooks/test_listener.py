@@ -17,7 +17,7 @@ from contract_tests.webhooks.conftest import Api, Time, body_of, seen
 from wanflow import Client
 from wanflow.errors import ConfigurationError
 from wanflow.webhooks import End, Receiver
-from wanflow.webhooks.serving import Listener
+from wanflow.webhooks.server import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,7 +260,7 @@ class TestListener:
         library = "import wanflow.webhooks as w; w.Receiver('x' * 16, 'https://shop.example')"
         for code, said in (
             (library, ""),
-            ("import wanflow.webhooks.serving", f"needs {name}; run: pip install"),
+            ("import wanflow.webhooks.server", f"needs {name}; run: pip install"),
             ("from wanflow.cli import main; main(['listen'])", f"needs {name}; run: pip install"),
         ):
             absent = f"import sys; sys.modules[{name!r}] = None; {code}"

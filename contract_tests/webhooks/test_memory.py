@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.webhooks import Memory, Store
-from wanflow.webhooks.memory import Shelf
+from wanflow.webhooks.store import Shelf
 
 
 class TestShelf:

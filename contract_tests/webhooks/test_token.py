@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.errors import ConfigurationError, InvalidRequest
-from wanflow.webhooks.refusal import Refused
-from wanflow.webhooks.token import Sealer, Ticket
+from wanflow.webhooks.errors import Refused
+from wanflow.webhooks.url_tokens import Sealer, Ticket
 
 OLD, NEW, OTHER = "old secret of ours", "new secret of ours", "a secret of others"
 NOW = 1_750_000_000

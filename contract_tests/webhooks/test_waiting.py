@@ -22,7 +22,7 @@ from wanflow.mock.clock import VirtualClock
 from wanflow.spec.catalog import packaged_catalog
 from wanflow.webhooks import Receiver
 from wanflow.webhooks.receiver import Clock
-from wanflow.webhooks.serving import Listener
+from wanflow.webhooks.server import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ImageChops, ImageStat
 
-from wanflow.mock.media import Clip, frame_size, render_mp4
+from wanflow.mock.files.media import Clip, render_mp4
+from wanflow.mock.gateway.outputs import frame_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

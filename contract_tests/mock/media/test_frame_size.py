@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow.mock.media import frame_size
+from wanflow.mock.gateway.outputs import frame_size
 
 
 @pytest.mark.parametrize(

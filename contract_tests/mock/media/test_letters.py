@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageFont
 
-from wanflow.mock.media import Picture, render_png
-from wanflow.mock.media.alphabet import latin
+from wanflow.mock.files.media import Picture, render_png
+from wanflow.mock.files.media.text import latin
 
 NOT_THERE = ImageFont.load_default(20).getmask("\uffff")
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
-from wanflow.mock.media import Picture, render_png
+from wanflow.mock.files.media import Picture, render_png
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wanflow.mock.media import available, placeholder_mp4, placeholder_png
+from wanflow.mock.files.media import available, placeholder_mp4, placeholder_png
 
 WITHOUT_THE_EXTRA = """
 import sys
 sys.modules["av"] = sys.modules["PIL"] = None
-from wanflow.mock.media import *
+from wanflow.mock.files.media import *
 assert not available()
 assert placeholder_png(640, 360).startswith(b"\\x89PNG")
 assert placeholder_mp4()[4:8] == b"ftyp"
@@ -37,7 +37,7 @@ print("stood in")
 
 IMPORTS_NOTHING = """
 import sys
-import wanflow.mock.media
+import wanflow.mock.files.media
 assert not {"av", "PIL", "numpy"} & set(sys.modules), "imported too early"
 print("imported nothing")
 """

@@ -72,8 +72,8 @@ class LiveDisplay:
     """A bar for each task, redrawn in place; needs a terminal, and the package rich."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - an extra
-        from rich.progress import (  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import (
             BarColumn,
             Progress,
             SpinnerColumn,

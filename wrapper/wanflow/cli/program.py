@@ -54,12 +54,10 @@ COMMANDS = {
     "download": Entry("wanflow.cli.tasks:download", "Save what an ended task made."),
     "models": Entry("wanflow.cli.catalogue:models", "List the models, or one with all it takes."),
     "check": Entry("wanflow.cli.checking:check", "Check a request without sending it."),
-    "listen": Entry(
-        "wanflow.webhooks.commands:listen", "Wait for callbacks, and check them.", "webhooks"
-    ),
+    "listen": Entry("wanflow.cli.listen:listen", "Wait for callbacks, and check them.", "webhooks"),
     "batch": Entry("wanflow.batch.commands:batch", "Do many jobs from a file, each paid once."),
     "ledger": Entry("wanflow.ledger.commands:group", "Look at what was paid for, and resume."),
-    "mock": Entry("wanflow.mock.commands:mock", "Serve a gateway that costs nothing.", "mock"),
+    "mock": Entry("wanflow.cli.mock:mock", "Serve a gateway that costs nothing.", "mock"),
     "spec": Entry("wanflow.spec.commands:spec", "Import, merge and check documents.", "spec"),
 }
 

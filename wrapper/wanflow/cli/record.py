@@ -68,7 +68,7 @@ def open_ledger(path: Path | None, *, make: bool = False, keep_prompts: bool = T
     Raises:
         LedgerError: there is none, unless it may be made, or it can't be read.
     """
-    from wanflow.ledger import Ledger, default_path  # noqa: PLC0415 - with it comes SQLite
+    from wanflow.ledger import Ledger, default_path
 
     named = path or default_path()
     if not make and not named.exists():

@@ -12,15 +12,13 @@ import click
 from wanflow.cli.display import make_display
 from wanflow.cli.prose import printable
 from wanflow.cli.report import Situation, report
-from wanflow.demo.place import Mock, half_named, named_in_environment
-from wanflow.demo.play import ASYNC, SYNC, play
-from wanflow.demo.record import Record
-from wanflow.demo.table import table
-from wanflow.demo.wishes import wishes_of
+from wanflow.demo.requests import wishes_of
+from wanflow.demo.run import ASYNC, SYNC, Record, play, table
+from wanflow.demo.targets import Mock, half_named, named_in_environment
 from wanflow.mock import MockServer, MockUnavailable
 
 if TYPE_CHECKING:
-    from wanflow.demo.place import Gateway, Place
+    from wanflow.demo.targets import Gateway, Place
 
 # Long enough to watch, short enough to wait for. With a right estimate, nothing would be looked
 # at before its end, and no progress be seen.

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wanflow.mock.clock import RealClock, VirtualClock
+    from wanflow.mock.errors import UnservableSpec
+    from wanflow.mock.gateway.limits import Rate, Terms
     from wanflow.mock.mock import Mock
     from wanflow.mock.server import MockServer, MockUnavailable, PortInUse
-    from wanflow.mock.terms import Rate, Terms
     from wanflow.mock.transport import MockTransport
-    from wanflow.mock.unservable import UnservableSpec
 
 _HOMES = {
     "Mock": "wanflow.mock.mock",
@@ -24,10 +24,10 @@ _HOMES = {
     "MockTransport": "wanflow.mock.transport",
     "MockUnavailable": "wanflow.mock.server",
     "PortInUse": "wanflow.mock.server",
-    "Rate": "wanflow.mock.terms",
+    "Rate": "wanflow.mock.gateway.limits",
     "RealClock": "wanflow.mock.clock",
-    "Terms": "wanflow.mock.terms",
-    "UnservableSpec": "wanflow.mock.unservable",
+    "Terms": "wanflow.mock.gateway.limits",
+    "UnservableSpec": "wanflow.mock.errors",
     "VirtualClock": "wanflow.mock.clock",
 }
 

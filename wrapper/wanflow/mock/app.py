@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
-from wanflow.mock.account import Accounts
-from wanflow.mock.admin import Admin
-from wanflow.mock.answer import Answer, json_answer, no_answer
-from wanflow.mock.api import Api
-from wanflow.mock.asgi import received, send_answer
-from wanflow.mock.courier import Courier
-from wanflow.mock.door import Door, is_loopback
-from wanflow.mock.errors import retry_after
-from wanflow.mock.exchange import Exchange
-from wanflow.mock.fault import Stage
-from wanflow.mock.fault_rules import FILES, FaultRules
-from wanflow.mock.gallery import Gallery
-from wanflow.mock.journal import Journal
-from wanflow.mock.refusal import Refusal
-from wanflow.mock.shelf import Shelf
-from wanflow.mock.spoiling import html_page, spoiled
-from wanflow.mock.striking import Struck
+from wanflow.mock.admin.api import Admin
+from wanflow.mock.admin.journal import Journal
+from wanflow.mock.callbacks.sender import Courier
+from wanflow.mock.callbacks.ssrf_guard import Door, is_loopback
+from wanflow.mock.errors import Refusal
+from wanflow.mock.faults.corrupt import html_page, spoiled
+from wanflow.mock.faults.inject import Struck
+from wanflow.mock.faults.rules import FILES, FaultRules
+from wanflow.mock.files.cache import Gallery
+from wanflow.mock.gateway.accounts import Accounts
+from wanflow.mock.gateway.error_responses import retry_after
+from wanflow.mock.gateway.fault import Stage
+from wanflow.mock.handlers.api import Api
+from wanflow.mock.handlers.exchange import Exchange
+from wanflow.mock.handlers.files import Shelf
+from wanflow.mock.http.asgi import received, send_answer
+from wanflow.mock.http.response import Answer, json_answer, no_answer
 
 if TYPE_CHECKING:
-    from wanflow.mock.asgi import Message, Receive, Send
-    from wanflow.mock.gateway import Gateway
-    from wanflow.mock.request import Request
-    from wanflow.mock.state import StateFile
+    from wanflow.mock.gateway.gateway import Gateway
+    from wanflow.mock.gateway.state_file import StateFile
+    from wanflow.mock.http.asgi import Message, Receive, Send
+    from wanflow.mock.http.request import Request
     from wanflow.spec.violation import Violation
 
 _WAITING = frozenset({429, 503})

@@ -1,108 +1,34 @@
-"""The error answers of an operation: the documents' examples, reworded where more is known."""
+"""A request that the mock turns down, before it is known how its operation words that."""
 
 from __future__ import annotations
 
-import json
-import re
-from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+class Refusal(Exception):
+    """A request can't be served: its status, and what the answer says.
 
-from wanflow.mock.composition import Composition, plan
-from wanflow.spec.document import Json, resolve
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wanflow.mock.refusal import Refusal
-
-_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "insufficient_quota_error",
-    403: "permission_error",
-    404: "not_found_error",
-    410: "not_found_error",
-    413: "request_too_large_error",
-    429: "rate_limit_error",
-    500: "internal_server_error",
-    502: "upstream_error",
-    503: "service_unavailable_error",
-}
-_SECONDS = re.compile(r"retry after ([0-9]+) seconds?", re.IGNORECASE | re.ASCII)
-
-
-@frozen
-class Errors:
-    """Answers by status: `examples` as the document shows them, by model or `default`.
-
-    `shape` builds the body of a status that has no example, or isn't documented at all.
+    `message` None leaves the documented example of the status as it stands; `param` names the
+    parameter at fault; `model` chooses among examples kept by model; `note` is for the journal
+    alone.
     """
 
-    examples: Mapping[int, Mapping[str, Json]]
-    shape: Composition
-
-    def body(self, refusal: Refusal) -> Json:
-        """Word a refusal as the operation would."""
-        shown = self.example(refusal.status, refusal.model)
-        if shown is None:
-            return self._made_up(refusal)
-        if refusal.message is None:
-            return shown
-        told = {"message": refusal.message, "param": refusal.param}
-        error = {**shown["error"], **told} if isinstance(shown.get("error"), dict) else told
-        return {**shown, "error": {key: value for key, value in error.items() if value is not None}}
-
-    def example(self, status: int, model: str | None = None) -> Json | None:
-        """Return the documented example of a status, the model's own where there is one."""
-        shown = self.examples.get(status)
-        if not shown:
-            return None
-        return shown.get(model or "default") or shown.get("default") or next(iter(shown.values()))
-
-    def _made_up(self, refusal: Refusal) -> Json:
-        kind = _TYPES.get(refusal.status, _TYPES[refusal.status // 500 * 100 + 400])
-        return self.shape.build(
-            {
-                "error.code": refusal.status,
-                "error.message": refusal.message or f"The mock answers {refusal.status}",
-                "error.type": kind,
-                "error.param": refusal.param,
-            }
-        )
+    def __init__(
+        self,
+        status: int,
+        message: str | None = None,
+        *,
+        param: str | None = None,
+        model: str | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        note: str = "",
+    ) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.model = model
+        self.headers = headers
+        self.note = note
 
 
-def errors_of(document: Json, node: Json) -> Errors:
-    """Read the error answers of an operation's node."""
-    examples: dict[int, Mapping[str, Json]] = {}
-    schema: Json = {}
-    for status, raw in node["responses"].items():
-        media = media_of(document, raw)
-        if not status.isdigit() or int(status) < 400 or media is None:  # noqa: PLR2004 - errors
-            continue
-        schema = schema or media.get("schema", Json())
-        examples[int(status)] = _examples(document, media, status)
-    return Errors(examples, plan(document, schema))
-
-
-def media_of(document: Json, response: Json) -> Json | None:
-    """Return the JSON media type of a response, None where it has no such body."""
-    media: Json | None = resolve(document, response).get("content", {}).get("application/json")
-    return media
-
-
-def retry_after(body: Json) -> bytes | None:
-    """Read the seconds out of a `fallback_suggestion` such as "retry after 60 seconds"."""
-    error: Any = body.get("error")
-    found = _SECONDS.search(json.dumps(error))
-    return found[1].encode() if found else None
-
-
-def _examples(document: Json, media: Json, status: str) -> dict[str, Json]:
-    shown = {
-        name.removesuffix(f"-{status}"): resolve(document, example).get("value")
-        for name, example in media.get("examples", {}).items()
-    }
-    if "example" in media:
-        shown.setdefault("default", media["example"])
-    return {name: body for name, body in shown.items() if isinstance(body, dict)}
+class UnservableSpec(Exception):
+    """The document promises something that the mock can't keep; the message says what."""

@@ -2,27 +2,69 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
-from wanflow.mock.account import DEFAULT_KEY, Accounts
 from wanflow.mock.app import MockApp
 from wanflow.mock.clock import RealClock
-from wanflow.mock.contract import read
-from wanflow.mock.gateway import Gateway
+from wanflow.mock.gateway.accounts import DEFAULT_KEY, Accounts
+from wanflow.mock.gateway.endpoints import read
+from wanflow.mock.gateway.gateway import Gateway
+from wanflow.mock.gateway.lifecycle import Immediately, Looks, Seconds, pace_of
+from wanflow.mock.gateway.limits import terms_of
+from wanflow.mock.gateway.self_check import prove
+from wanflow.mock.gateway.state_file import StateFile
 from wanflow.mock.options import Options, check, terms_in
-from wanflow.mock.pace import Immediately, Looks, Seconds
-from wanflow.mock.paces import pace_of
-from wanflow.mock.proof import prove
-from wanflow.mock.scenario import play
-from wanflow.mock.state import StateFile
 from wanflow.spec.document import packaged
 
 if TYPE_CHECKING:
+    from wanflow.mock.admin.journal import Journal
     from wanflow.mock.clock import Clock
-    from wanflow.mock.fault_rules import FaultRules
-    from wanflow.mock.journal import Journal
-    from wanflow.mock.pace import Pace
+    from wanflow.mock.faults.rules import FaultRules
+    from wanflow.mock.gateway.lifecycle import Pace
+
+_PARTS = ("pace", "faults", "terms")
+
+
+def play(mock: Mock, path: str | Path) -> None:
+    """Have a mock behave as a file says, before its first request.
+
+    The file is a JSON object: `pace` is written as for `pace_of`, `faults` a list of rules as
+    POST /_mock/faults takes them, `terms` what each account may do, as PATCH /_mock/account has it.
+
+    Raises:
+        ValueError: the file can't be read, or something in it makes no sense.
+    """
+    try:
+        _play(mock, _object("it", json.loads(Path(path).read_bytes())))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the scenario {path} can't be played: {error}") from error
+
+
+def _play(mock: Mock, scenario: dict[str, Any]) -> None:
+    unknown = scenario.keys() - set(_PARTS)
+    if unknown:
+        raise ValueError(f"it has {', '.join(_PARTS)}, but no {', '.join(sorted(unknown))}")
+    if "pace" in scenario:
+        pace = scenario["pace"]
+        if not isinstance(pace, str):
+            raise ValueError(f"pace must be a text, not {pace!r}")
+        mock.gateway.pace = pace_of(pace)
+    faults = scenario.get("faults", [])
+    if not isinstance(faults, list):
+        raise ValueError("faults must be a list of objects")  # noqa: TRY004 - of a file
+    for rule in cast("list[object]", faults):
+        mock.faults.load(_object("each of faults", rule))
+    if "terms" in scenario:
+        terms = _object("terms", scenario["terms"])
+        mock.accounts.terms = terms_of(mock.accounts.terms, terms)
+
+
+def _object(what: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} must be a JSON object")  # noqa: TRY004 - of a file
+    return cast("dict[str, Any]", value)
 
 
 class Mock:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import evolve, frozen
 
-from wanflow.mock.account import is_key
-from wanflow.mock.terms import Rate, Terms, rate_of
+from wanflow.mock.gateway.accounts import is_key
+from wanflow.mock.gateway.limits import Rate, Terms, rate_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from wanflow.mock.clock import Clock
-    from wanflow.mock.pace import Pace
+    from wanflow.mock.gateway.lifecycle import Pace
     from wanflow.spec.document import Json
 
 
@@ -36,7 +36,7 @@ class Options(TypedDict, total=False):
     idempotency: whether an `Idempotency-Key` is honoured; real deployments may not.
     loopback_callbacks: whether callbacks to this machine are taken and delivered, in http too;
         otherwise a callback goes to public hosts in https, or nowhere.
-    scenario: a file to play before the first request, as `wanflow.mock.scenario` has it.
+    scenario: a file to play before the first request, as `wanflow.mock.mock` has it.
     state: a SQLite file that tasks and accounts are kept in over restarts.
     document: a merged document; the one that this installation carries if None.
     """

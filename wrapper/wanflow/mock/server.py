@@ -12,7 +12,7 @@ from wanflow.mock.options import OF_A_SOCKET, Options, check
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wanflow.mock.serving import Server
+    from wanflow.mock.http.server import Server
 
 _PATIENCE = 10.0
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what every address includes
@@ -105,7 +105,7 @@ class MockServer(Mock):
 
 def _import_serving() -> Any:
     try:
-        from wanflow.mock import serving  # noqa: PLC0415 - needs the extra
+        from wanflow.mock.http import server as serving  # noqa: PLC0415 - needs the extra
     except ImportError as error:
         raise MockUnavailable(
             f"the mock server needs {error.name}; run: pip install 'wanflow[mock]'"

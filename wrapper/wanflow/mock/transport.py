@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx
 
-from wanflow.mock.loop_thread import LoopThread
+from wanflow.mock.http.loop_thread import LoopThread
+from wanflow.mock.http.request import MOST_BYTES, Request, path_of
 from wanflow.mock.mock import Mock
-from wanflow.mock.request import MOST_BYTES, Request, path_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wanflow.mock.fault import Fault
+    from wanflow.mock.gateway.fault import Fault
     from wanflow.mock.options import Options
 
 _ORIGIN = "http://wanflow.mock"

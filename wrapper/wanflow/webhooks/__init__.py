@@ -6,10 +6,9 @@ each URL, takes what arrives for a claim, and asks the API before it believes on
 
 from __future__ import annotations
 
-from wanflow.webhooks.claim import Claim
-from wanflow.webhooks.end import End
-from wanflow.webhooks.memory import Memory, Store
+from wanflow.webhooks.errors import Refused
+from wanflow.webhooks.events import Claim, End
 from wanflow.webhooks.receiver import Receiver
-from wanflow.webhooks.refusal import Refused
+from wanflow.webhooks.store import Memory, Store
 
 __all__ = ["Claim", "End", "Memory", "Receiver", "Refused", "Store"]

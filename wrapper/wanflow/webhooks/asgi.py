@@ -7,20 +7,69 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import anyio
 import anyio.to_thread
+from attrs import field, frozen
 
-from wanflow.webhooks import gate
-from wanflow.webhooks.claim import LARGEST_BODY, Claim, read_claim
-from wanflow.webhooks.refusal import Refused
+from wanflow.webhooks.errors import Refused
+from wanflow.webhooks.events import LARGEST_BODY, Claim, read_claim
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
-    from wanflow.webhooks.hands import Hands
-    from wanflow.webhooks.token import Ticket
+    from wanflow.webhooks.url_tokens import Ticket
+    from wanflow.webhooks.workers import Hands
 
-    Scope: TypeAlias = MutableMapping[str, Any]
-    Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-    Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_JSON = "application/json"
+_CHARSETS = frozenset({"", "charset=utf-8", 'charset="utf-8"'})
+
+
+@frozen
+class Head:
+    """The method, path and headers of a request; header names are in lower case."""
+
+    method: str
+    path: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Head:
+        """Make one of what ASGI hands over; of a header that comes twice, the first counts."""
+        pairs = [
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers
+        ]
+        return cls(method, path, dict(reversed(pairs)))
+
+    @property
+    def token(self) -> str:
+        """The last segment of the path."""
+        return self.path.rpartition("/")[2]
+
+
+def check(head: Head) -> None:
+    """Let a head pass that a callback could have.
+
+    Raises:
+        Refused: it isn't a POST (405), not of JSON (415), or announces too much (413).
+    """
+    if head.method != "POST":
+        raise Refused("a callback is a POST", status=405)
+    check_type(head.headers.get("content-type"))
+    if head.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused("a callback is not compressed", status=415)
+    length = head.headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > len(str(LARGEST_BODY)) or int(length) > LARGEST_BODY:
+        raise Refused("the body is too large", status=413)
+
+
+def check_type(content_type: str | None) -> None:
+    """Let JSON pass.
+
+    Raises:
+        Refused: it is of another type (415).
+    """
+    kind, _, parameter = (content_type or "").lower().partition(";")
+    if kind.strip() != _JSON or parameter.strip() not in _CHARSETS:
+        raise Refused("a callback is of application/json", status=415)
+
 
 # A callback is a kilobyte or two, and is here at once or isn't one.
 _BODY_SECONDS = 0.5
@@ -83,9 +132,9 @@ class CallbackApp:
             await self._hands.linger()
 
     async def _receive(self, scope: Scope, receive: Receive) -> int:
-        head = gate.Head.of(scope["method"], scope["path"], scope["headers"])
+        head = Head.of(scope["method"], scope["path"], scope["headers"])
         ticket = self._door.ticket(head.token)
-        gate.check(head)
+        check(head)
         body = await self._body(receive)
         claim = read_claim(ticket, body)
         if not self._blocks:
@@ -145,3 +194,9 @@ async def _live(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+if TYPE_CHECKING:
+    Scope: TypeAlias = MutableMapping[str, Any]
+    Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from wanflow.errors import ConfigurationError, InvalidRequest
-from wanflow.webhooks import gate
-from wanflow.webhooks.address import callback_url, checked_base
-from wanflow.webhooks.announcer import Announcer
+from wanflow.webhooks import asgi
 from wanflow.webhooks.asgi import CallbackApp
-from wanflow.webhooks.bonds import Bonds
-from wanflow.webhooks.claim import LARGEST_BODY, Claim, read_claim
-from wanflow.webhooks.desk import Desk
-from wanflow.webhooks.hands import Duty, ThreadHands, hands_of
-from wanflow.webhooks.memory import DAY, Memory, Store
-from wanflow.webhooks.refusal import Refused
-from wanflow.webhooks.token import Sealer, Ticket
+from wanflow.webhooks.errors import Refused
+from wanflow.webhooks.events import LARGEST_BODY, Claim, read_claim
+from wanflow.webhooks.notifier import Announcer
+from wanflow.webhooks.ownership import Bonds
+from wanflow.webhooks.store import DAY, Memory, Store
+from wanflow.webhooks.url_tokens import Sealer, Ticket, callback_url, checked_base
+from wanflow.webhooks.verification_queue import Desk
+from wanflow.webhooks.workers import Duty, ThreadHands, hands_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
     from wanflow.async_client import AsyncClient
     from wanflow.client import Client
-    from wanflow.webhooks.end import End
-    from wanflow.webhooks.hands import Hands
+    from wanflow.webhooks.events import End
+    from wanflow.webhooks.workers import Hands
 
 _log = logging.getLogger("wanflow")
 
@@ -176,7 +175,7 @@ class Receiver:
         if self._hands is not None and not isinstance(self._hands, ThreadHands):
             raise ConfigurationError("post() needs a Client; with an AsyncClient, serve `app`")
         try:
-            gate.check_type(content_type)
+            asgi.check_type(content_type)
             status = self.admit(self.verify(token, body))
         except Refused as no:
             return no.status

@@ -1,0 +1,147 @@
+"""The demo itself: half of the tasks on Client, each in a thread; half on AsyncClient, in one."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from wanflow.cli.prose import one_line
+from wanflow.errors import WanflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wanflow import AsyncClient, AsyncTask, Client, Snapshot, Task
+    from wanflow.cli.display import Display
+    from wanflow.demo.requests import Wish
+    from wanflow.demo.targets import Place
+
+
+SYNC, ASYNC = "sync", "async"
+
+
+def play(records: list[Record], place: Place, out: Path) -> None:
+    """Do every task at once, and return when all have ended.
+
+    The threads end with the process, so that Ctrl-C needs to wait for nothing.
+    """
+    with place.client() as client:
+        threads = [
+            Thread(target=_generate, args=(client, record, out), daemon=True)
+            for record in records
+            if record.colour == SYNC
+        ]
+        threads.append(Thread(target=_play_async, args=(records, place, out), daemon=True))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _generate(client: Client, record: Record, out: Path) -> None:
+    try:
+        task = client.submit(record.wish.body)
+        record.submitted(task)
+        result = task.wait(on_update=record.seen)
+        record.saved(result.download(out))
+    except WanflowError as error:
+        record.failed(error)
+
+
+async def _generate_async(client: AsyncClient, record: Record, out: Path) -> None:
+    try:
+        task = await client.submit(record.wish.body)
+        record.submitted(task)
+        result = await task.wait(on_update=record.seen)
+        record.saved(await result.download(out))
+    except WanflowError as error:
+        record.failed(error)
+
+
+def _play_async(records: list[Record], place: Place, out: Path) -> None:
+    async def play_all() -> None:
+        async with place.async_client() as client:
+            mine = [record for record in records if record.colour == ASYNC]
+            await asyncio.gather(*(_generate_async(client, record, out) for record in mine))
+
+    asyncio.run(play_all())
+
+
+_HEAD = ("model", "task id", "status", "seconds", "credits reserved")
+
+
+def table(records: list[Record]) -> str:
+    """Return the table: a row for each task, and under it what was asked for and its files."""
+    rows = [_HEAD, *map(_row, records)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    head, *body = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines = [head, "  ".join("-" * width for width in widths)]
+    for line, record in zip(body, records, strict=True):
+        lines += [line, *_below(record)]
+    return "\n".join(lines)
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    price = "not said" if record.credits is None else str(record.credits)
+    cells = (record.wish.model, record.task_id or "-", record.status)
+    return (*map(one_line, cells), f"{record.seconds:.1f}", one_line(price))
+
+
+def _below(record: Record) -> Iterator[str]:
+    asked = ", ".join(f"{name} {value}" for name, value in record.wish.asked.items())
+    what = one_line(asked) if asked else "nothing but its prompt"
+    yield f"  asked for {what}, on the {record.colour} client"
+    for path in record.files:
+        yield f"  {one_line(str(path))}"
+    if record.error is not None:
+        yield f"  {one_line(str(record.error))}"
+
+
+@define
+class Record:
+    """One task, from its submission to its files. `colour` names the client that does it."""
+
+    wish: Wish
+    colour: str
+    display: Display
+    started: float = field(factory=monotonic)
+    ended: float | None = None
+    task_id: str = ""
+    status: str = "not submitted"
+    credits: Any = None
+    files: list[Path] = field(factory=list["Path"])
+    error: Exception | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The seconds from the submission to the end, or until now."""
+        return (self.ended or monotonic()) - self.started
+
+    def submitted(self, task: Task | AsyncTask) -> None:
+        """Keep the id, and what the answer said of the price."""
+        self.started = monotonic()
+        self.task_id = task.id
+        if task.snapshot is not None:
+            self.credits = task.snapshot.usage.get("credits_reserved")
+            self.seen(task.snapshot)
+
+    def seen(self, snapshot: Snapshot) -> None:
+        """Keep and show how the task stands."""
+        self.status = one_line(snapshot.status)
+        if snapshot.ended:
+            self.ended = monotonic()
+        self.display.show(f"{one_line(self.wish.model)} ({self.colour})", snapshot)
+
+    def saved(self, paths: list[Path]) -> None:
+        """Keep the files."""
+        self.files = paths
+
+    def failed(self, error: Exception) -> None:
+        """Keep and tell what went wrong."""
+        self.error = error
+        self.display.note(f"{self.wish.model}: {error}")

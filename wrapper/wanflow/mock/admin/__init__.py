@@ -1,0 +1,1 @@
+"""What the mock shows and lets be set: admin API, journal, metrics and web pages."""

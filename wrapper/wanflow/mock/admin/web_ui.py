@@ -1,0 +1,70 @@
+"""The page at `/_mock/`: files of the package, and nothing from anywhere else."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from wanflow.mock.errors import Refusal
+from wanflow.mock.http.response import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wanflow.mock.http.request import Request
+
+_HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]*))(?::[0-9]*)?")
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def trust(request: Request, origin: str) -> None:
+    """Let nobody in by a name that was made to point to this machine (DNS rebinding).
+
+    Raises:
+        Refusal: 403, a mock on loopback is called by a name of the network.
+    """
+    if urlsplit(origin).hostname not in _LOOPBACK or b"host" not in request.headers:
+        return
+    found = _HOST.fullmatch(request.headers[b"host"])
+    name = b"" if found is None else found[1] or found[2]
+    if name.decode().lower() not in _LOOPBACK:
+        raise Refusal(403, "/_mock of a mock on loopback is for loopback alone")
+
+
+_KINDS = {
+    "html": b"text/html; charset=utf-8",
+    "css": b"text/css; charset=utf-8",
+    "js": b"text/javascript; charset=utf-8",
+}
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    b"img-src 'self' data:; media-src 'self'; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'none'"
+)
+_COMMON = (
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-cache"),
+)
+_START = "/_mock/"
+
+
+@cache
+def shipped() -> Mapping[str, Answer]:
+    """Return the page's files by the paths that they are served at."""
+    found: dict[str, Answer] = {}
+    for file in files(__package__ or "").joinpath("page").iterdir():
+        kind = _KINDS.get(file.name.rpartition(".")[2])
+        if kind is not None:
+            path = _START if file.name == "index.html" else f"/_mock/page/{file.name}"
+            found[path] = Answer(200, file.read_bytes(), ((b"content-type", kind), *_COMMON))
+    return found
+
+
+def to_the_start() -> Answer:
+    """Send a visitor of `/_mock` to the page."""
+    return Answer(307, b"", ((b"location", _START.encode()),))

@@ -1,0 +1,101 @@
+"""Tell callback URLs of tasks that are over, and try again when nobody listens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from attrs import define, field
+
+from wanflow.mock.callbacks.ssrf_guard import Closed, Door
+
+if TYPE_CHECKING:
+    from wanflow.mock.gateway.gateway import Gateway
+    from wanflow.mock.gateway.tasks import Task
+
+TIMEOUT = 10.0
+PAUSES = (1.0, 2.0, 4.0)
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
+_KEPT = 1000
+
+
+class Attempt(NamedTuple):
+    """One try to deliver: its number from 1, when by the mock's clock, and what came of it.
+
+    `status` is the receiver's, 0 where there was none; `problem` is empty for a delivery.
+    """
+
+    task_id: str
+    number: int
+    at: float
+    status: int
+    problem: str
+
+
+@define(eq=False)
+class Courier:
+    """Delivers the body of the task query to each task's callback URL, if it has one.
+
+    10 seconds are given to each try, and up to 3 more are made, 1, 2 and 4 seconds of the mock's
+    clock after a failure. Only 2xx is success; redirects are not followed.
+    """
+
+    gateway: Gateway
+    door: Door = field(factory=Door)
+    timeout: float = TIMEOUT
+    attempts: deque[Attempt] = field(factory=lambda: deque(maxlen=_KEPT), repr=False)
+    _running: set[asyncio.Task[None]] = field(factory=set[asyncio.Task[None]], repr=False)
+
+    def tell(self, task: Task) -> None:
+        """Begin to deliver a task's end; call it inside the event loop."""
+        if task.callback_url:
+            self._try(task, 1)
+
+    def close(self) -> None:
+        """Give up whatever is on its way."""
+        for running in tuple(self._running):
+            running.cancel()
+
+    def _try(self, task: Task, number: int) -> None:
+        running = asyncio.get_running_loop().create_task(self._attempt(task, number))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    async def _attempt(self, task: Task, number: int) -> None:
+        status, problem, final = 0, "", False
+        try:
+            async with asyncio.timeout(self.timeout):
+                status = await self._post(task)
+            problem = "" if 200 <= status < 300 else f"answered {status}"  # noqa: PLR2004 - success
+        except Closed as closed:
+            problem, final = str(closed), True
+        except TimeoutError:
+            problem = f"no answer in {self.timeout:g} seconds"
+        except (OSError, ValueError, asyncio.IncompleteReadError) as error:
+            problem = f"{type(error).__name__}: {error}"[:200]
+        now = self.gateway.clock.now()
+        self.attempts.append(Attempt(task.id, number, now, status, problem))
+        if problem and not final and number <= len(PAUSES):
+            self.gateway.agenda.at(now + PAUSES[number - 1], lambda: self._try(task, number + 1))
+
+    async def _post(self, task: Task) -> int:
+        body = json.dumps(self.gateway.detail(task)).encode()
+        way, (reader, writer) = await self.door.open(task.callback_url or "")
+        head = (
+            f"POST {way.target} HTTP/1.1\r\nHost: {way.authority}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            "User-Agent: wanflow-mock\r\nConnection: close\r\n\r\n"
+        )
+        try:
+            writer.write(head.encode("ascii") + body)
+            await writer.drain()
+            line = await reader.readline()
+        finally:
+            writer.close()
+        found = _STATUS.match(line)
+        if found is None:
+            raise ValueError("the answer was not HTTP")
+        return int(found[1])

@@ -1,0 +1,1 @@
+"""Faults that are injected into responses, and the rules that say when."""

@@ -1,0 +1,125 @@
+"""The files that tasks result in: made when first asked for, once, and kept up to a bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+
+from wanflow.mock.files import media
+
+if TYPE_CHECKING:
+    from wanflow.mock.gateway.scheduler import Agenda
+    from wanflow.mock.gateway.tasks import Task
+
+_MIB = 1024 * 1024
+CONTENT_TYPES = {
+    "png": b"image/png",
+    "mp4": b"video/mp4",
+    "wav": b"audio/wav",
+    "txt": b"text/plain; charset=utf-8",
+}
+
+
+@frozen
+class File:
+    """A result's bytes, its content type, and its ETag with the quotes."""
+
+    content: bytes = field(repr=False)
+    content_type: bytes
+    etag: bytes
+
+
+@define
+class Gallery:
+    """Makes files in a thread of its own and keeps the latest, up to `most` bytes in all.
+
+    None is kept longer than the links to it live.
+    """
+
+    agenda: Agenda = field(repr=False)
+    most: int = 128 * _MIB
+    _kept: OrderedDict[tuple[str, int], File] = field(
+        factory=OrderedDict[tuple[str, int], File], repr=False
+    )
+    _held: int = 0
+    _making: dict[tuple[str, int], asyncio.Future[File]] = field(
+        factory=dict[tuple[str, int], asyncio.Future[File]], repr=False
+    )
+    _workers: ThreadPoolExecutor | None = field(default=None, repr=False)
+
+    async def file(self, task: Task, index: int) -> File:
+        """Return one of a task's files, waiting for it where it is being made."""
+        key = (task.id, index)
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            return kept
+        making = self._making.get(key)
+        if making is None:
+            loop = asyncio.get_running_loop()
+            if self._workers is None:
+                self._workers = ThreadPoolExecutor(1, "wanflow-mock-media")
+            making = loop.run_in_executor(self._workers, _make, task, index)
+            self._making[key] = making
+            making.add_done_callback(lambda done: self._keep(key, done, task.links_end()))
+        return await asyncio.shield(making)
+
+    def close(self) -> None:
+        """End the thread; a file that is being made is made to its end."""
+        if self._workers is not None:
+            self._workers.shutdown(wait=True, cancel_futures=True)
+            self._workers = None
+
+    def _keep(self, key: tuple[str, int], done: asyncio.Future[File], until: float) -> None:
+        self._making.pop(key, None)
+        if done.cancelled() or done.exception() is not None:
+            return
+        file = self._kept[key] = done.result()
+        self._held += len(file.content)
+        self.agenda.at(until, lambda: self._drop(key))
+        while self._held > self.most and len(self._kept) > 1:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: tuple[str, int]) -> None:
+        file = self._kept.pop(key, None)
+        if file is not None:
+            self._held -= len(file.content)
+
+
+def _make(task: Task, index: int) -> File:
+    content = _render(task, index)
+    etag = sha256(content).hexdigest()[:32].encode()
+    return File(content, CONTENT_TYPES[task.extension], b'"' + etag + b'"')
+
+
+def _render(task: Task, index: int) -> bytes:
+    order, real = task.order, media.available()
+    if order.kind == "text":
+        return f"{task.model}\n{task.id}, index {index}\n\n{task.prompt}\n".encode()
+    if order.kind == "audio":
+        return media.wav(order.seconds, f"{task.model} {task.prompt}")
+    if order.kind == "image":
+        picture = media.Picture(
+            order.width, order.height, task.prompt, task.model, task.id, index, task.seed
+        )
+        return (
+            media.render_png(picture) if real else media.placeholder_png(order.width, order.height)
+        )
+    clip = media.Clip(
+        order.width,
+        order.height,
+        order.seconds,
+        task.prompt,
+        task.model,
+        task.id,
+        index,
+        task.seed,
+        order.sound,
+        order.aspect_ratio,
+    )
+    return media.render_mp4(clip) if real else media.placeholder_mp4()

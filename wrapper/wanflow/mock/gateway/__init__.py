@@ -1,0 +1,1 @@
+"""The mocked service, without sockets: tasks, accounts, limits, prices and faults."""

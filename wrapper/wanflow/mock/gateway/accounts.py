@@ -1,0 +1,170 @@
+"""Who asks: each API key is an account of its own, known by a digest and never by the key."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from hashlib import sha256
+from hmac import compare_digest
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from wanflow.mock.clock import Clock, RealClock
+from wanflow.mock.errors import Refusal
+from wanflow.mock.gateway.idempotency import Replays
+from wanflow.mock.gateway.limits import Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_KEY = rb"[A-Za-z0-9._~+/-]{1,512}=*"
+_TOKEN = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +(" + _KEY + rb")")
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="wanflow mock"'),)
+DEFAULT_KEY = "mock-key"
+"""The key to use where any is let in."""
+FOUR_WEEKS = 28 * 24 * 3600.0
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a text can be sent as a key."""
+    return re.fullmatch(_KEY, text.encode()) is not None
+
+
+@define(eq=False)
+class Account:
+    """One API key's side of the mock; `name` is a digest of the key.
+
+    `reserved` are the credits of its unfinished tasks, `spent` those of its completed ones.
+    """
+
+    name: str
+    terms: Terms = field(factory=Terms)
+    reserved: float = 0.0
+    spent: float = 0.0
+    submitted: int = 0
+    seen: float = field(default=float("-inf"), repr=False)
+    replays: Replays = field(factory=Replays, repr=False)
+    _window: float = field(default=float("-inf"), repr=False)
+    _asked: int = field(default=0, repr=False)
+
+    def left(self) -> float | None:
+        """Return the credits that can still be reserved, None for no end of them."""
+        limit = self.terms.credits
+        return None if limit is None else round(limit - self.spent - self.reserved, 2)
+
+    def count(self, now: float) -> None:
+        """Count a request.
+
+        Raises:
+            Refusal: 429 with Retry-After, the account's rate is passed.
+        """
+        rate = self.terms.rate
+        if rate is None:
+            return
+        if now >= self._window + rate.seconds:
+            self._window, self._asked = now, 0
+        if self._asked >= rate.requests:
+            wait = max(1, -int(-(self._window + rate.seconds - now) // 1))
+            raise Refusal(429, headers=((b"retry-after", b"%d" % wait),))
+        self._asked += 1
+
+    def permit(self, model: str) -> None:
+        """Let the account use a model.
+
+        Raises:
+            Refusal: 403, it may not.
+        """
+        if model in self.terms.forbidden:
+            raise Refusal(403, model=model)
+
+    def reserve(self, credits: float) -> None:  # noqa: A002 - the word of the API
+        """Set credits aside for a task.
+
+        Raises:
+            Refusal: 402, there are not enough.
+        """
+        left = self.left()
+        if left is not None and credits > left:
+            raise Refusal(402, f"the task takes {credits:g} credits and {left:g} are left")
+        self.reserved = round(self.reserved + credits, 2)
+
+    def settle(self, credits: float, *, billed: bool) -> None:  # noqa: A002 - the word of the API
+        """Bill what was set aside for a task, or give it back."""
+        self.reserved = round(self.reserved - credits, 2)
+        if billed:
+            self.spent = round(self.spent + credits, 2)
+
+
+@define
+class Accounts:
+    """The accounts seen of late; `api_key` None lets any key in, `terms` are for new ones.
+
+    One that asks nothing for `lifetime` seconds is forgotten, as are those beyond `most`: the one
+    that has been silent longest goes first.
+    """
+
+    api_key: str | None = field(default=None, repr=False)
+    terms: Terms = field(factory=Terms)
+    clock: Clock = field(factory=RealClock, repr=False)
+    most: int = 10_000
+    lifetime: float = FOUR_WEEKS
+    _known: OrderedDict[bytes, Account] = field(factory=OrderedDict[bytes, Account], repr=False)
+
+    def admit(self, headers: Mapping[bytes, bytes]) -> Account:
+        """Return the account of a request's bearer token.
+
+        Raises:
+            Refusal: 401, the token is missing, malformed or wrong.
+        """
+        found = _TOKEN.fullmatch(headers.get(b"authorization", b""))
+        if found is None:
+            raise Refusal(401, headers=_CHALLENGE)
+        digest = sha256(found[1]).digest()
+        account = self._known.get(digest)
+        now = self.clock.now()
+        if account is None or account.seen + self.lifetime < now:
+            account = self._open(digest, found[1], now)
+        account.seen = now
+        self._known.move_to_end(digest)
+        return account
+
+    def of(self, api_key: str) -> Account:
+        """Return the account of a key.
+
+        Raises:
+            ValueError: the key is none that is let in.
+        """
+        try:
+            return self.admit({b"authorization": b"Bearer " + api_key.encode("ascii", "replace")})
+        except Refusal as refusal:
+            raise ValueError("the mock lets no such API key in") from refusal
+
+    def anyone(self) -> Account:
+        """Return the account of whoever needs no key."""
+        account = self._known.setdefault(b"", Account("anyone", self.terms))
+        account.seen = self.clock.now()
+        self._known.move_to_end(b"")
+        return account
+
+    def digests(self) -> dict[Account, str]:
+        """Return each account's digest of its key, which it is known by."""
+        return {account: digest.hex() for digest, account in tuple(self._known.items())}
+
+    def restore(self, digest: str, account: Account) -> None:
+        """Know an account again by the digest of its key."""
+        account.seen = self.clock.now()
+        self._known[bytes.fromhex(digest)] = account
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(tuple(self._known.values()))
+
+    def _open(self, digest: bytes, key: bytes, now: float) -> Account:
+        if self.api_key is not None and not compare_digest(key, self.api_key.encode()):
+            raise Refusal(401, headers=_CHALLENGE)
+        while self._known and next(iter(self._known.values())).seen + self.lifetime < now:
+            self._known.popitem(last=False)
+        if len(self._known) >= self.most:
+            self._known.popitem(last=False)
+        account = self._known[digest] = Account(digest.hex()[:16], self.terms)
+        return account

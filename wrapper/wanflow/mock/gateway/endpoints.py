@@ -1,0 +1,179 @@
+"""What the document has the mock keep: its endpoints, ready to be served."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+from attrs import field, frozen
+
+from wanflow.mock.errors import UnservableSpec
+from wanflow.mock.gateway.error_responses import Errors, errors_of, media_of
+from wanflow.mock.gateway.response_builder import Composition, plan
+from wanflow.spec.catalog import Catalog, Model, Operation
+from wanflow.spec.document import Json, resolve
+from wanflow.spec.patterns import validator_for
+from wanflow.spec.rules import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PARAMETER = re.compile(r"\{([^{}]+)\}")
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@frozen
+class Endpoint:
+    """An operation as the mock serves it.
+
+    `path` is the whole path, the server's part included; `success` the status of its good answer,
+    `answer` the plan of that answer, `schemas` what each documented answer must be valid against.
+    """
+
+    operation: Operation
+    method: str
+    path: str
+    guarded: bool
+    success: int
+    answer: Composition = field(repr=False)
+    errors: Errors = field(repr=False)
+    schemas: Mapping[int, jsonschema_rs.Validator] = field(repr=False)
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        """The documented statuses, the good one included."""
+        return frozenset({self.success, *self.errors.examples})
+
+
+@frozen
+class Submission(Endpoint):
+    """An endpoint that takes a request for one of its models and answers with a task."""
+
+    models: Mapping[str, Model] = field(repr=False, kw_only=True)
+
+
+@frozen
+class Query(Endpoint):
+    """The endpoint that reads a task; `prefix` and `suffix` enclose the id in its path."""
+
+    parameter: str = field(kw_only=True)
+    ids: jsonschema_rs.Validator = field(repr=False, kw_only=True)
+
+    @property
+    def prefix(self) -> str:
+        """What comes before the task's id."""
+        return self.path.partition("{")[0]
+
+    @property
+    def suffix(self) -> str:
+        """What comes after the task's id."""
+        return self.path.partition("}")[2]
+
+
+@frozen
+class Contract:
+    """A document's endpoints; `base` is the path of its server, without a closing slash."""
+
+    base: str
+    submissions: tuple[Submission, ...]
+    query: Query
+    rules: Rules = field(repr=False)
+
+
+def read(document: Json) -> Contract:
+    """Read a merged document.
+
+    Raises:
+        UnservableSpec: the document promises what this mock can't keep; the message says what.
+    """
+    try:
+        return _read(document)
+    except (LookupError, StopIteration, TypeError, AttributeError, RecursionError) as error:
+        raise UnservableSpec(
+            f"the document can't be read: {type(error).__name__}: {error}"
+        ) from error
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        raise UnservableSpec(f"a schema of the document can't be compiled: {error}") from error
+
+
+def _read(document: Json) -> Contract:
+    catalog = Catalog(document)
+    query = catalog.task_query
+    base = urlsplit(catalog.server_url).path.rstrip("/")
+    submissions = tuple(
+        _submission(catalog, operation, base)
+        for operation in catalog.operations
+        if operation != query
+    )
+    contract = Contract(base, submissions, _query(catalog, query, base), Rules(catalog))
+    if not submissions:
+        raise UnservableSpec("the document has no operation that takes a model")
+    return contract
+
+
+def _submission(catalog: Catalog, operation: Operation, base: str) -> Submission:
+    found = catalog.models.values()
+    models = {model.name: model for model in found if model.operation_id == operation.operation_id}
+    if not models or not _PATH.fullmatch(operation.path):
+        raise UnservableSpec(
+            f"{operation.operation_id} is neither the task query nor takes a model: "
+            "the mock has no behaviour for it"
+        )
+    return Submission(**_endpoint(catalog, operation, base), models=models)
+
+
+def _query(catalog: Catalog, operation: Operation, base: str) -> Query:
+    names = _PARAMETER.findall(operation.path)
+    if len(names) != 1 or operation.method != "get":
+        raise UnservableSpec(
+            f"{operation.operation_id} must be a GET with one parameter in its path, "
+            f"not {operation.method.upper()} {operation.path}"
+        )
+    parameters = (resolve(catalog.document, one) for one in operation.node.get("parameters", ()))
+    schema = next(
+        (one["schema"] for one in parameters if one["name"] == names[0]), {"type": "string"}
+    )
+    ids = _validator(catalog.document, schema)
+    return Query(**_endpoint(catalog, operation, base), parameter=names[0], ids=ids)
+
+
+def _endpoint(catalog: Catalog, operation: Operation, base: str) -> dict[str, Any]:
+    document, responses = catalog.document, operation.node["responses"]
+    media = {int(s): media_of(document, raw) for s, raw in responses.items() if s.isdigit()}
+    schemas = {
+        status: body["schema"] for status, body in media.items() if body and "schema" in body
+    }
+    success = next((status for status in sorted(schemas) if 200 <= status < 300), None)  # noqa: PLR2004
+    if success is None:
+        raise UnservableSpec(f"{operation.operation_id} has no good answer with a JSON body")
+    return {
+        "operation": operation,
+        "method": operation.method.upper(),
+        "path": base + operation.path,
+        "guarded": _guarded(document, operation),
+        "success": success,
+        "answer": plan(document, schemas[success]),
+        "errors": errors_of(document, operation.node),
+        "schemas": {status: _validator(document, schema) for status, schema in schemas.items()},
+    }
+
+
+def _guarded(document: Json, operation: Operation) -> bool:
+    wanted: list[Json] = operation.node.get("security") or document.get("security") or []
+    if operation.node.get("security") == []:
+        return False
+    for name in {name for choice in wanted for name in choice}:
+        scheme = resolve(document, document["components"]["securitySchemes"][name])
+        if (scheme.get("type"), str(scheme.get("scheme")).lower()) != ("http", "bearer"):
+            raise UnservableSpec(
+                f"{operation.operation_id} wants {name}; the mock knows bearer only"
+            )
+    return bool(wanted)
+
+
+def _validator(document: Json, schema: Json) -> jsonschema_rs.Validator:
+    root = {"$schema": _DRAFT, "components": document.get("components", {}), "allOf": [schema]}
+    return validator_for(root)

@@ -1,0 +1,232 @@
+"""What the mock does with a request, without sockets: submit a task, look at one, end it."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from wanflow.mock.clock import Clock, RealClock
+from wanflow.mock.errors import Refusal
+from wanflow.mock.gateway.directives import NO_WISHES, Wishes
+from wanflow.mock.gateway.lifecycle import Looks, Pace, Phase
+from wanflow.mock.gateway.outputs import Menu, Order, menu_of
+from wanflow.mock.gateway.pricing import billing_rules, credits_of, nominal_seconds
+from wanflow.mock.gateway.response_cache import Stencils
+from wanflow.mock.gateway.scheduler import Agenda
+from wanflow.mock.gateway.tasks import Task, TaskStore, task_id, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.mock.gateway.endpoints import Contract, Submission
+    from wanflow.spec.catalog import Model
+    from wanflow.spec.document import Json
+    from wanflow.spec.violation import Violation
+
+_LONGEST_PROMPT = 500
+
+
+@define(eq=False)
+class Gateway:
+    """The tasks of all accounts, and the rules of the document that they are made by.
+
+    `origin` is scheme, host and port of the links to results; `forgive` picks violations that
+    don't count; `at_end` is called once for each task that is over, after it is billed; `changed`
+    whenever a task is.
+    """
+
+    contract: Contract
+    origin: str
+    seed: int = 0
+    clock: Clock = field(factory=RealClock)
+    pace: Pace = field(factory=Looks)
+    tasks: TaskStore = field(factory=TaskStore)
+    forgive: Callable[[Violation], bool] | None = None
+    at_end: Callable[[Task], None] | None = None
+    changed: Callable[[Task], None] | None = None
+    agenda: Agenda = field(init=False, repr=False)
+    _stencils: Stencils = field(factory=Stencils, init=False, repr=False)
+    _menus: Mapping[str, Menu] = field(init=False, repr=False)
+    _terms: Mapping[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Read every model's parameters once."""
+        found = (model for one in self.contract.submissions for model in one.models.values())
+        self._menus = {model.name: menu_of(model) for model in found}
+        self.agenda = Agenda(self.clock)
+        self._terms = {
+            (one.path, model.kind): _terms(one, model.kind)
+            for one in self.contract.submissions
+            for model in one.models.values()
+        }
+
+    def accept(self, endpoint: Submission, account: Account, body: Json) -> Model:
+        """Return the model of a request that breaks no rule of it.
+
+        Raises:
+            Refusal: 404, there is no such model; 403, the account may not use it; 400, a rule is
+                broken: the first one, with its parameter.
+        """
+        model = _model(endpoint, body)
+        account.permit(model.name)
+        violations = self.contract.rules.violations(model, body)
+        if violations and self.forgive is not None:
+            violations = [one for one in violations if not self.forgive(one)]
+        if violations:
+            worst = violations[0]
+            raise Refusal(400, worst.message, param=worst.parameter or None, model=model.name)
+        return model
+
+    def submit(
+        self,
+        account: Account,
+        model: Model,
+        body: Json,
+        wishes: Wishes = NO_WISHES,
+    ) -> Task:
+        """Make a task of an accepted request.
+
+        Raises:
+            Refusal: 402, the account has too few credits left.
+        """
+        order = self._menus[model.name].order(body)
+        price = credits_of(order)
+        account.reserve(price)
+        task = self.opened(
+            account,
+            model.name,
+            order,
+            price,
+            prompt=str(body.get("prompt", ""))[:_LONGEST_PROMPT],
+            callback_url=body.get("callback_url"),
+            failure=wishes.failure,
+            pace=wishes.pace,
+            query=wishes.query,
+            file=wishes.file,
+        )
+        self.tasks.add(task)
+        due = task.pace.due()
+        if due is not None:
+            self._when_due(task, task.created + due)
+        if self.changed is not None:
+            self.changed(task)
+        return task
+
+    def resume(self, task: Task) -> None:
+        """Remember a task of an earlier run; if it should have ended meanwhile, it ends now."""
+        self.tasks.add(task)
+        due = task.pace.due()
+        if due is not None and task.ended is None:
+            self.agenda.at(task.created + due, lambda: self.settle(task))
+
+    def find(self, account: Account, name: str) -> Task | None:
+        """Return an account's task, None for one that is unknown or another's."""
+        task = self.tasks.get(name, self.clock.now())
+        return task if task is not None and task.account is account else None
+
+    def look(self, task: Task) -> None:
+        """Count a look at a task."""
+        task.looks += 1
+        self.settle(task)
+        if self.changed is not None:
+            self.changed(task)
+
+    def detail(self, task: Task) -> Json:
+        """Return what the task query says of a task now."""
+        return self._detail(task, task.phase(self.clock.now()))
+
+    def encoded_detail(self, task: Task) -> bytes:
+        """Return what the task query says of a task now, encoded."""
+        phase = task.phase(self.clock.now())
+        key = (self.origin, task.model, task.order, task.failure, phase)
+        return self._stencils.fill(key, task, lambda blank: self._detail(blank, phase))
+
+    def _detail(self, task: Task, phase: Phase) -> Json:
+        return self.contract.query.answer.build(values_of(task, phase, self.origin))
+
+    def settle(self, task: Task) -> None:
+        """Bill a task that has come to its end, or give back what it reserved."""
+        if task.end(self.clock.now()):
+            task.account.settle(task.credits, billed=task.failure is None)
+            if self.changed is not None:
+                self.changed(task)
+            if self.at_end is not None:
+                self.at_end(task)
+
+    def opened(
+        self,
+        account: Account,
+        model: str,
+        order: Order,
+        price: float = 0.0,
+        *,
+        pace: Pace | None = None,
+        **more: Any,
+    ) -> Task:
+        """Make a task of an account, not yet remembered."""
+        created = self.clock.now()
+        account.submitted += 1
+        name = task_id(created, self.seed, account.name, account.submitted)
+        while name in self.tasks:
+            name = task_id(created, self.seed, account.name, account.submitted, name)
+        pace = pace or self.pace
+        return Task(
+            id=name,
+            created=created,
+            model=model,
+            account=account,
+            order=order,
+            pace=pace,
+            seed=self.seed,
+            credits=price,
+            estimate=pace.estimate(nominal_seconds(order)),
+            **more,
+        )
+
+    def receipt(self, endpoint: Submission, task: Task) -> Json:
+        """Return the answer to the submission that made a task."""
+        return self._receipt(endpoint, task, task.phase(task.created))
+
+    def encoded_receipt(self, endpoint: Submission, task: Task) -> bytes:
+        """Return the answer to the submission that made a task, encoded."""
+        phase = task.phase(task.created)
+        key = (self.origin, task.model, task.order, task.failure, phase, task.estimate)
+        return self._stencils.fill(key, task, lambda blank: self._receipt(endpoint, blank, phase))
+
+    def _receipt(self, endpoint: Submission, task: Task, phase: Phase) -> Json:
+        values = values_of(task, phase, self.origin)
+        values["task_info.estimated_time"] = task.estimate
+        values["usage.credits_reserved"] = task.credits
+        values |= self._terms[endpoint.path, task.order.kind]
+        return endpoint.answer.build(values)
+
+    def _when_due(self, task: Task, when: float) -> None:
+        if when <= self.clock.now():
+            self.settle(task)
+        else:
+            self.agenda.at(when, lambda: self.settle(task))
+
+
+def _terms(endpoint: Submission, kind: str) -> dict[str, Any]:
+    """Return what every task of a kind is told of its price, in the words of the document."""
+    choose = endpoint.answer.choose
+    return {
+        "usage.billing_rule": choose("usage.billing_rule", *billing_rules(kind)),
+        "usage.user_group": choose("usage.user_group", "default"),
+    }
+
+
+def _model(endpoint: Submission, body: Json) -> Model:
+    name = body.get("model")
+    if not isinstance(name, str):
+        allowed = ", ".join(endpoint.models)
+        what = "is required" if "model" not in body else "must be a string"
+        raise Refusal(400, f"model {what}: one of {allowed}", param="model")
+    model = endpoint.models.get(name)
+    if model is None:
+        near = get_close_matches(name[:100], endpoint.models, n=1, cutoff=0)
+        raise Refusal(404, note=f"no model {name[:100]!r}; the nearest is {near[0]}")
+    return model

@@ -1,0 +1,69 @@
+"""Submissions that may come again: the answers by `Idempotency-Key`, within one account."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import OrderedDict
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from wanflow.mock.errors import Refusal
+
+if TYPE_CHECKING:
+    from wanflow.spec.document import Json
+
+_KEY = re.compile(rb"[A-Za-z0-9._-]{16,96}")
+_MOST = 1000
+
+
+@frozen
+class Replay:
+    """An answer given before, and a digest of the request that it was given to."""
+
+    digest: bytes
+    answer: Json
+
+
+@define
+class Replays:
+    """The latest answers of an account, up to a bound."""
+
+    _by_key: OrderedDict[bytes, Replay] = field(factory=OrderedDict[bytes, Replay], repr=False)
+
+    def find(self, key: bytes, body: Json) -> Json | None:
+        """Return the answer that a key was given before, None for a new key.
+
+        Raises:
+            Refusal: 400, the key is malformed, or came with another request before.
+        """
+        if not _KEY.fullmatch(key):
+            raise Refusal(400, "Idempotency-Key must have 16 to 96 characters of A-Z a-z 0-9 . _ -")
+        found = self._by_key.get(key)
+        if found is None:
+            return None
+        if found.digest != _digest(body):
+            raise Refusal(400, "Idempotency-Key was used before, with another request")
+        return found.answer
+
+    def keep(self, key: bytes, body: Json, answer: Json) -> None:
+        """Remember an answer."""
+        self._by_key[key] = Replay(_digest(body), answer)
+        if len(self._by_key) > _MOST:
+            self._by_key.popitem(last=False)
+
+    def records(self) -> list[list[Any]]:
+        """Return the answers as JSON that can be kept."""
+        kept = self._by_key.items()
+        return [[key.decode(), replay.digest.hex(), replay.answer] for key, replay in kept]
+
+    def restore(self, records: list[list[Any]]) -> None:
+        """Remember answers that were kept."""
+        for key, digest, answer in records:
+            self._by_key[key.encode()] = Replay(bytes.fromhex(digest), answer)
+
+
+def _digest(body: Json) -> bytes:
+    return sha256(json.dumps(body, sort_keys=True).encode()).digest()

@@ -1,0 +1,215 @@
+"""How a task gets from pending to its end: at once, by being looked at, or by time."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, cast
+
+from attrs import field, frozen
+from attrs.validators import ge, in_
+
+PENDING, PROCESSING, ENDED = "pending", "processing", "ended"
+
+Estimate = Literal["true", "wrong", "absent"]
+Progress = Literal["smooth", "stepwise", "stuck"]
+_ESTIMATES: tuple[Estimate, ...] = ("true", "wrong", "absent")
+_PROGRESS: tuple[Progress, ...] = ("smooth", "stepwise", "stuck")
+_STUCK_AT = 40
+_STEP = 25
+
+
+@frozen
+class Phase:
+    """Where a task stands: pending, processing or ended, and its progress in percent."""
+
+    name: str
+    progress: int
+
+
+_START = Phase(PENDING, 0)
+_END = Phase(ENDED, 100)
+
+
+class Pace(Protocol):
+    """Decides a task's phase from what has passed since its submission."""
+
+    def phase(self, looks: int, elapsed: float) -> Phase:
+        """Return the phase after a number of looks and of seconds."""
+        ...
+
+    def last(self) -> int:
+        """Return the progress just before the end, which a failed task keeps."""
+        ...
+
+    def estimate(self, nominal: int) -> int | None:
+        """Return the seconds to announce for a task that nominally takes `nominal`."""
+        ...
+
+    def due(self) -> float | None:
+        """Return the seconds after which a task ends by itself; None: it doesn't."""
+        ...
+
+
+@frozen
+class Immediately:
+    """A task has ended before its submission is answered."""
+
+    def phase(self, looks: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
+        """Return the end."""
+        return _END
+
+    def last(self) -> int:
+        """Return 0: nothing was seen before the end."""
+        return 0
+
+    def estimate(self, nominal: int) -> int | None:  # noqa: ARG002 - a Pace
+        """Return 0 seconds."""
+        return 0
+
+    def due(self) -> float | None:
+        """Return 0: it is over as it begins."""
+        return 0.0
+
+
+@frozen
+class Looks:
+    """A task ends at its `n`-th query, and is processing at those before it."""
+
+    n: int = field(default=2, validator=ge(1))
+
+    def phase(self, looks: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
+        """Return the phase at a query; the submission itself is look 0."""
+        if looks >= self.n:
+            return _END
+        return Phase(PROCESSING, 100 * looks // self.n) if looks else _START
+
+    def last(self) -> int:
+        """Return the progress at the query before the last."""
+        return 100 * (self.n - 1) // self.n
+
+    def estimate(self, nominal: int) -> int | None:  # noqa: ARG002 - a Pace
+        """Return 0 seconds: looks take no time."""
+        return 0
+
+    def due(self) -> float | None:
+        """Return None: time alone ends nothing here."""
+        return None
+
+
+@frozen
+class Seconds:
+    """A task ends after `total` seconds, the first `queue` of them pending (a fifth if None).
+
+    What it announces may be `true`, `wrong` (a third of the truth) or `absent`; its progress
+    `smooth`, `stepwise` (by quarters) or `stuck` from 40 % to the end. A total of infinity never
+    ends.
+    """
+
+    total: float = field(default=5.0, validator=ge(0))
+    queue: float | None = None
+    announced: Estimate = field(default="true", validator=in_(_ESTIMATES))
+    progress: Progress = field(default="smooth", validator=in_(_PROGRESS))
+
+    def phase(self, looks: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
+        """Return the phase after some seconds."""
+        queue = self._queue()
+        if elapsed >= self.total:
+            return _END
+        if elapsed < queue:
+            return _START
+        return Phase(PROCESSING, self._shaped(int(100 * (elapsed - queue) / (self.total - queue))))
+
+    def last(self) -> int:
+        """Return the highest progress short of the end."""
+        return self._shaped(99)
+
+    def estimate(self, nominal: int) -> int | None:
+        """Return the time to announce, in whole seconds."""
+        if self.announced == "absent":
+            return None
+        total = nominal if self.total == float("inf") else self.total
+        return -int(-(total if self.announced == "true" else total / 3) // 1)
+
+    def due(self) -> float | None:
+        """Return the total; None where it is infinite."""
+        return None if self.total == float("inf") else self.total
+
+    def _queue(self) -> float:
+        if self.queue is not None:
+            return min(self.queue, self.total)
+        return 1.0 if self.total == float("inf") else self.total / 5
+
+    def _shaped(self, percent: int) -> int:
+        match self.progress:
+            case "smooth":
+                return percent
+            case "stepwise":
+                return percent // _STEP * _STEP
+            case "stuck":
+                return min(percent, _STUCK_AT)
+
+
+FORMS = (
+    "immediately, never, looks=N, or seconds=S with queue=S, estimate=true|wrong|absent "
+    "and progress=smooth|stepwise|stuck"
+)
+
+
+def pace_of(text: str) -> Pace:
+    """Read a pace.
+
+    Raises:
+        ValueError: the text is none; the message says what would be.
+    """
+    words = dict(_pair(part) for part in text.split(","))
+    try:
+        return _pace(words)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{text!r} is no pace; write {FORMS}") from error
+
+
+def written(pace: Pace) -> str:
+    """Write a pace so that `pace_of` reads it again.
+
+    Raises:
+        TypeError: the pace is somebody's own kind.
+    """
+    match pace:
+        case Immediately():
+            return "immediately"
+        case Looks(n=count):
+            return f"looks={count}"
+        case Seconds():
+            queue = "" if pace.queue is None else f",queue={pace.queue!r}"
+            return (
+                f"seconds={pace.total!r}{queue},estimate={pace.announced},progress={pace.progress}"
+            )
+        case _:
+            raise TypeError(f"{pace!r} has no written form")
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, _, value = part.strip().partition("=")
+    return name, value
+
+
+def _pace(words: dict[str, str]) -> Pace:
+    match words:
+        case {"immediately": "", **rest} if not rest:
+            return Immediately()
+        case {"never": "", **rest} if not rest:
+            return Seconds(float("inf"))
+        case {"looks": count, **rest} if not rest:
+            return Looks(int(count)) if int(count) else Immediately()
+        case {"seconds": total, **rest}:
+            return _seconds(total, **rest)
+        case _:
+            raise ValueError(words)
+
+
+def _seconds(
+    total: str, *, queue: str | None = None, estimate: str = "true", progress: str = "smooth"
+) -> Seconds:
+    seconds, waiting = float(total), None if queue is None else float(queue)
+    if seconds != seconds or (waiting is not None and not waiting >= 0):  # noqa: PLR0124 - NaN
+        raise ValueError(total)
+    return Seconds(seconds, waiting, cast("Estimate", estimate), cast("Progress", progress))

@@ -1,0 +1,71 @@
+"""Prove, before anything is served, that every kind of answer is valid against the document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wanflow.mock.errors import Refusal, UnservableSpec
+from wanflow.mock.gateway.accounts import Account
+from wanflow.mock.gateway.failures import message_of
+from wanflow.mock.gateway.lifecycle import Immediately, Looks
+from wanflow.mock.gateway.outputs import menu_of
+from wanflow.mock.gateway.tasks import EXTENSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.mock.gateway.endpoints import Endpoint
+    from wanflow.mock.gateway.gateway import Gateway
+    from wanflow.mock.gateway.tasks import Task
+    from wanflow.spec.catalog import Model
+    from wanflow.spec.document import Json
+
+
+def prove(gateway: Gateway) -> None:
+    """Check a template of every answer that a gateway can give.
+
+    Raises:
+        UnservableSpec: an answer would break the document's schema; says which, and the rule.
+    """
+    for endpoint, status, body in _templates(gateway):
+        schema = endpoint.schemas.get(status)
+        if schema is None:
+            continue
+        for error in schema.iter_errors(body):
+            place = "/".join(str(part) for part in error.instance_path) or "the body"
+            raise UnservableSpec(
+                f"the mock's {status} of {endpoint.operation.operation_id} would be invalid: "
+                f"{place}: {error.message}"
+            )
+
+
+def _templates(gateway: Gateway) -> Iterator[tuple[Endpoint, int, Json]]:
+    contract = gateway.contract
+    for submission in contract.submissions:
+        for model in submission.models.values():
+            for task in _tasks(gateway, model):
+                yield submission, submission.success, gateway.receipt(submission, task)
+                yield contract.query, contract.query.success, gateway.detail(task)
+    for endpoint in (*contract.submissions, contract.query):
+        yield from _errors(endpoint)
+
+
+def _tasks(gateway: Gateway, model: Model) -> Iterator[Task]:
+    if model.kind not in EXTENSIONS:
+        raise UnservableSpec(
+            f"{model.name} makes {model.kind}; the mock makes {', '.join(EXTENSIONS)}"
+        )
+    for failure in (None, "service_error"):
+        for pace, looks in ((Looks(2), 0), (Looks(2), 1), (Looks(2), 2), (Immediately(), 0)):
+            order = menu_of(model).order({})
+            task = gateway.opened(Account("proof"), model.name, order, failure=failure, pace=pace)
+            task.looks = looks
+            yield task
+
+
+def _errors(endpoint: Endpoint) -> Iterator[tuple[Endpoint, int, Json]]:
+    for status, examples in endpoint.errors.examples.items():
+        for model in (None, *examples):
+            yield endpoint, status, endpoint.errors.body(Refusal(status, model=model))
+        reworded = Refusal(status, message_of("service_error"), param="model")
+        yield endpoint, status, endpoint.errors.body(reworded)

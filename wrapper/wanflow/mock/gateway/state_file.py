@@ -1,0 +1,215 @@
+"""Keep tasks and accounts over restarts, in a SQLite file.
+
+What changed is written half a second later at most, and when the mock ends. API keys are not kept,
+only their digests.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, define, field
+
+from wanflow.mock.gateway.accounts import Account
+from wanflow.mock.gateway.fault import NO_FAULTS, Faults, faults_of
+from wanflow.mock.gateway.lifecycle import pace_of, written
+from wanflow.mock.gateway.limits import Rate, Terms
+from wanflow.mock.gateway.outputs import Order
+from wanflow.mock.gateway.tasks import Task
+
+if TYPE_CHECKING:
+    import asyncio
+    from pathlib import Path
+
+    from wanflow.mock.gateway.accounts import Accounts
+    from wanflow.mock.gateway.gateway import Gateway
+    from wanflow.spec.document import Json
+
+_PLAIN = (
+    "id",
+    "created",
+    "model",
+    "seed",
+    "prompt",
+    "failure",
+    "credits",
+    "estimate",
+    "callback_url",
+    "looks",
+    "ended",
+)
+
+
+def task_record(task: Task) -> Json:
+    """Return what makes a task again; its account is for the caller to keep."""
+    plain = {name: getattr(task, name) for name in _PLAIN}
+    faults = {"query": str(task.query), "file": str(task.file)}
+    return {**plain, **faults, "order": asdict(task.order), "pace": written(task.pace)}
+
+
+def task_from(record: Json, account: Account) -> Task:
+    """Make a task again.
+
+    Raises:
+        KeyError, TypeError, ValueError: the record is none of this version.
+    """
+    return Task(
+        account=account,
+        order=Order(**record["order"]),
+        pace=pace_of(record["pace"]),
+        query=_faults(record["query"]),
+        file=_faults(record["file"]),
+        **{name: record[name] for name in _PLAIN},
+    )
+
+
+def account_record(account: Account) -> Json:
+    """Return what makes an account again, the answers that may be replayed included."""
+    rate = account.terms.rate
+    return {
+        "name": account.name,
+        "credits": account.terms.credits,
+        "rate": None if rate is None else [rate.requests, rate.seconds],
+        "forbidden": sorted(account.terms.forbidden),
+        "reserved": account.reserved,
+        "spent": account.spent,
+        "submitted": account.submitted,
+        "replays": account.replays.records(),
+    }
+
+
+def account_from(record: Json) -> Account:
+    """Make an account again.
+
+    Raises:
+        KeyError, TypeError, ValueError: the record is none of this version.
+    """
+    rate: Any = record["rate"]
+    terms = Terms(record["credits"], rate and Rate(*rate), frozenset(record["forbidden"]))
+    numbers = {name: record[name] for name in ("reserved", "spent", "submitted")}
+    account = Account(record["name"], terms, **numbers)
+    account.replays.restore(record["replays"])
+    return account
+
+
+def _faults(text: str) -> Faults:
+    return faults_of(text) if text else NO_FAULTS
+
+
+VERSION = 1
+_DELAY = 0.5
+_TABLES = """
+    CREATE TABLE IF NOT EXISTS accounts (digest TEXT PRIMARY KEY, record TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS tasks
+        (id TEXT PRIMARY KEY, account TEXT NOT NULL, created REAL NOT NULL, record TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), now REAL NOT NULL);
+"""
+
+
+class StateUnusable(ValueError):
+    """A state file can't be used; the message says why."""
+
+
+@define(eq=False)
+class StateFile:
+    """The file of one mock; two at a time would overwrite each other's tasks.
+
+    `problem` is why the latest attempt to write failed, empty where it didn't.
+
+    Raises:
+        StateUnusable: it is no file of this version of the mock.
+    """
+
+    path: Path
+    gateway: Gateway = field(repr=False)
+    accounts: Accounts = field(repr=False)
+    problem: str = ""
+    _changed: set[Task] = field(factory=set["Task"], repr=False)
+    _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
+
+    def load(self) -> None:
+        """Have the mock remember what the file says, and be told of changes from then on."""
+        try:
+            with closing(sqlite3.connect(self.path)) as db:
+                self._prepare(db)
+                self._load(db)
+        except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
+            raise StateUnusable(f"the state file {self.path} can't be used: {error}") from error
+        self.gateway.changed = self.note
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write later, by a timer of the loop."""
+        self._loop = loop
+
+    def detach(self) -> None:
+        """Write at once, and leave the loop."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop = self._timer = None
+        self.save()
+
+    def note(self, task: Task) -> None:
+        """Write a task and its account when it is time to."""
+        self._changed.add(task)
+        if self._timer is None and self._loop is not None:
+            self._timer = self._loop.call_later(_DELAY, self.save)
+
+    def save(self) -> None:
+        """Write what has changed; what can't be written now is kept for the next time."""
+        self._timer = None
+        changed, self._changed = self._changed, set()
+        try:
+            with closing(sqlite3.connect(self.path)) as db, db:
+                self._write(db, changed)
+            self.problem = ""
+        except sqlite3.Error as error:
+            self.problem = str(error)
+            self._changed |= changed
+            print(f"wanflow mock: {self.path} can't be written: {error}", file=sys.stderr)  # noqa: T201
+
+    def _write(self, db: sqlite3.Connection, changed: set[Task]) -> None:
+        """Write tasks and all accounts, and forget what the mock has forgotten."""
+        digests, now = self.accounts.digests(), self.gateway.clock.now()
+        db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?)", (now,))
+        db.execute("DELETE FROM accounts")
+        db.executemany(
+            "INSERT INTO accounts VALUES (?, ?)",
+            [(digest, json.dumps(account_record(one))) for one, digest in digests.items()],
+        )
+        db.executemany(
+            "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?)",
+            [_row(task, digests[task.account]) for task in changed if task.account in digests],
+        )
+        db.execute(
+            "DELETE FROM tasks WHERE created < ? OR account NOT IN "
+            "(SELECT digest FROM accounts) OR id NOT IN "
+            "(SELECT id FROM tasks ORDER BY created DESC LIMIT ?)",
+            (now - self.gateway.tasks.lifetime, self.gateway.tasks.most),
+        )
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version not in {0, VERSION}:
+            raise ValueError(f"it is of version {version}, not {VERSION}")
+        db.executescript(_TABLES)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _load(self, db: sqlite3.Connection) -> None:
+        for (now,) in db.execute("SELECT now FROM clock").fetchall():
+            self.gateway.clock.advance(max(0.0, now - self.gateway.clock.now()))
+        known: dict[str, Account] = {}
+        for digest, record in db.execute("SELECT digest, record FROM accounts"):
+            known[digest] = account_from(json.loads(record))
+            self.accounts.restore(digest, known[digest])
+        rows = db.execute("SELECT account, record FROM tasks ORDER BY created, id").fetchall()
+        for digest, record in rows:
+            self.gateway.resume(task_from(json.loads(record), known[digest]))
+
+
+def _row(task: Task, digest: str) -> tuple[str, str, float, str]:
+    return task.id, digest, task.created, json.dumps(task_record(task))

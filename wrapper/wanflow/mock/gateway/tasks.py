@@ -1,0 +1,165 @@
+"""A task: what was ordered, by whom and when, and what can be said of it at a given moment."""
+
+from __future__ import annotations
+
+from collections import deque
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from wanflow.mock.gateway.failures import message_of
+from wanflow.mock.gateway.fault import NO_FAULTS, Faults
+from wanflow.mock.gateway.lifecycle import ENDED, PENDING, Pace, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.mock.gateway.outputs import Order
+
+COMPLETED, FAILED = "completed", "failed"
+EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav", "text": "txt"}
+"""The ending of a result's name by what its task makes."""
+LINKS_LIVE = 24 * 3600.0
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
+
+
+@define(eq=False)
+class Task:
+    """A task of the mock.
+
+    `failure` is the business code that it will end with, None for a task that completes;
+    `looks` counts the queries so far, `ended` is when it was over; `credits` are reserved for it,
+    `estimate` is in seconds; `query` and `file` are what goes wrong when either is asked for.
+    """
+
+    id: str
+    created: float
+    model: str
+    account: Account = field(repr=False)
+    order: Order
+    pace: Pace
+    seed: int
+    prompt: str = field(repr=False, default="")
+    failure: str | None = None
+    credits: float = 0.0
+    estimate: int | None = 0
+    callback_url: str | None = field(repr=False, default=None)
+    query: Faults = NO_FAULTS
+    file: Faults = NO_FAULTS
+    looks: int = 0
+    ended: float | None = None
+
+    def phase(self, now: float) -> Phase:
+        """Return where the task stands, its status as the document spells it."""
+        if self.ended is None:
+            phase = self._phase(now)
+            if phase.name != ENDED:
+                return phase
+        return Phase(FAILED, self.pace.last()) if self.failure else Phase(COMPLETED, 100)
+
+    def end(self, now: float) -> bool:
+        """Note the moment of the end; False if it isn't there yet, or was noted before."""
+        if self.ended is not None or self._phase(now).name != ENDED:
+            return False
+        due = self.pace.due()
+        self.ended = now if due is None else self.created + due
+        return True
+
+    def _phase(self, now: float) -> Phase:
+        due = self.pace.due()
+        if due is not None and now >= self.created + due:  # as sums, so that no rounding is felt
+            return Phase(ENDED, 100)
+        return self.pace.phase(self.looks, now - self.created)
+
+    def expired(self, now: float) -> bool:
+        """Tell whether the links to its results have outlived their 24 hours."""
+        return now >= self.links_end()
+
+    def links_end(self) -> float:
+        """Return the moment from which on the links to its results are dead."""
+        return float("inf") if self.ended is None else self.ended + LINKS_LIVE
+
+    @property
+    def extension(self) -> str:
+        """The ending of its files' names."""
+        return EXTENSIONS[self.order.kind]
+
+    def links(self, origin: str) -> list[str]:
+        """Return where its results are served."""
+        return [
+            f"{origin}/media/{self.id}/{index}.{self.extension}"
+            for index in range(self.order.count)
+        ]
+
+
+def task_id(created: float, *seeds: object) -> str:
+    """Return an id; the same seeds at the same second give the same one."""
+    digest = sha256(repr(seeds).encode()).digest()
+    return f"task-unified-{int(created)}-{digest[:8].translate(_LETTERS).decode()}"
+
+
+def values_of(task: Task, phase: Phase, origin: str) -> dict[str, Any]:
+    """Return what can be said of a task, by the keys of a composition."""
+    kind = task.order.kind
+    values: dict[str, Any] = {
+        "created": int(task.created),
+        "id": task.id,
+        "model": task.model,
+        "object": f"{kind}.generation.task",
+        "progress": phase.progress,
+        "status": phase.name,
+        "type": kind,
+        "task_info.can_cancel": phase.name == PENDING,
+    }
+    if phase.name == COMPLETED:
+        values["results"] = task.links(origin)
+    if phase.name == FAILED and task.failure:
+        values["error.code"] = task.failure
+        values["error.message"] = message_of(task.failure)
+        values["error.type"] = "task_error"
+    return values
+
+
+WEEK = 7 * 24 * 3600.0
+
+
+@define
+class TaskStore:
+    """Tasks by id; those beyond `most`, or older than `lifetime` in seconds, are forgotten."""
+
+    most: int = 50_000
+    lifetime: float = WEEK
+    _by_id: dict[str, Task] = field(factory=dict[str, Task], repr=False)
+    _order: deque[str] = field(factory=deque[str], repr=False)
+
+    def add(self, task: Task) -> None:
+        """Remember a task, and forget what is too old or too much by then."""
+        self._by_id[task.id] = task
+        self._order.append(task.id)
+        if len(self._order) > self.most:
+            self._drop()
+        self.forget(task.created)
+
+    def forget(self, now: float) -> None:
+        """Forget what is too old."""
+        while self._order and self._by_id[self._order[0]].created + self.lifetime < now:
+            self._drop()
+
+    def get(self, task_id: str, now: float) -> Task | None:
+        """Return the task with an id, None for an unknown or forgotten one."""
+        task = self._by_id.get(task_id)
+        return task if task is not None and now <= task.created + self.lifetime else None
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._by_id
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(tuple(self._by_id.values()))
+
+    def _drop(self) -> None:
+        del self._by_id[self._order.popleft()]

@@ -1,0 +1,29 @@
+"""One request on its way to its answer, and what is learned of it meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from wanflow.mock.gateway.fault import NO_FAULTS, Faults
+
+if TYPE_CHECKING:
+    from wanflow.mock.errors import Refusal
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.mock.gateway.endpoints import Endpoint
+    from wanflow.mock.http.request import Request
+
+
+@define(eq=False)
+class Exchange:
+    """A request, the operation that it meets, who asks, about which task, and what goes wrong."""
+
+    request: Request
+    operation: str | None = None
+    endpoint: Endpoint | None = field(default=None, repr=False)
+    account: Account | None = None
+    task_id: str | None = None
+    faults: Faults = NO_FAULTS
+    body: bytes = field(default=b"", repr=False)
+    refusal: Refusal | None = field(default=None, repr=False)

@@ -1,0 +1,250 @@
+"""One client's connection: requests come in, and are answered one after another, in order.
+
+An answer that nothing has to be waited for is written before the next byte is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections import deque
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from attrs import define, evolve, field
+
+from wanflow.mock.http.broken_responses import send_broken
+from wanflow.mock.http.parser import Ear, NotHttp
+from wanflow.mock.http.response import Answer, json_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+
+    from wanflow.mock.gateway.fault import Fault
+    from wanflow.mock.http.request import Request
+    from wanflow.mock.http.response import Header
+
+T = TypeVar("T")
+
+
+@types.coroutine
+def rest_of(begun: Coroutine[Any, Any, T], wanted: Any) -> Generator[Any, Any, T]:
+    """Go on with a coroutine that was begun by `send(None)` and wants to wait for something."""
+    while True:
+        try:
+            got = yield wanted
+        except BaseException as error:
+            resume = partial(begun.throw, error)
+        else:
+            resume = partial(begun.send, got)
+        try:
+            wanted = resume()
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+_MOST_WAITING = 100
+_MOST_STARTS = 100
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE = b"connection: close\r\n\r\n"
+_NO_CONTENT = 204
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class Application(Protocol):
+    """Whatever answers requests."""
+
+    def respond(self, request: Request) -> Coroutine[Any, Any, Answer]:
+        """Answer a request, whatever it is."""
+        ...
+
+
+@define(eq=False)
+class House:
+    """What the connections of a server share; `date` is the Date header of this second."""
+
+    app: Application
+    date: bytes = b""
+    connections: set[Connection] = field(factory=set["Connection"])
+    starts: dict[tuple[int, tuple[Header, ...]], bytes] = field(
+        factory=dict[tuple[int, "tuple[Header, ...]"], bytes]
+    )
+
+
+class Connection(asyncio.Protocol):
+    """HTTP/1.1 with one client; `task` is what goes on where an answer has to be waited for."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, house: House) -> None:
+        self.idle = False
+        self.task: asyncio.Task[None] | None = None
+        self._house = house
+        self._respond = house.app.respond
+        self._ear = Ear(self._take, self._go_on)
+        self._waiting: deque[Request | NotHttp] = deque()
+        self._full = False
+        self._last = False
+        self._gone = False
+        self._lost: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take part in the server."""
+        self.transport = cast("asyncio.Transport", transport)
+        self._house.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how is no matter
+        """Leave the server."""
+        self._house.connections.discard(self)
+        self._waiting.clear()
+        self._leave()
+
+    def eof_received(self) -> bool:
+        """Let requests be answered of a client that has nothing more to say."""
+        self._leave()
+        return self._is_busy()
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the client has taken what there is."""
+        self._full = True
+        self._regulate()
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        self._full = False
+        self._next()
+
+    def data_received(self, data: bytes) -> None:
+        """Read requests, and answer those that can be answered at once."""
+        self.idle = False
+        if self._last:
+            return
+        try:
+            self._ear.hear(data)
+        except NotHttp as nothing:
+            self._take(nothing)
+
+    async def gone(self) -> None:
+        """Wait until the client is gone."""
+        if self._lost is None:
+            self._lost = asyncio.get_running_loop().create_future()
+            if self._gone:
+                self._lost.set_result(None)
+        await self._lost
+
+    def head(self, answer: Answer, extra: int = 0) -> bytes:
+        """Write an answer's head; Content-Length says `extra` bytes more than there are."""
+        start = self._house.starts.get((answer.status, answer.headers)) or self._start(answer)
+        if answer.status == _NO_CONTENT:
+            return b"%b%b\r\n" % (start, self._house.date)
+        length = (len(answer.body) if answer.length is None else answer.length) + extra
+        return b"%b%bcontent-length: %d\r\n\r\n" % (start, self._house.date, max(0, length))
+
+    def finish(self) -> None:
+        """Take no more requests, and close when those at hand are answered."""
+        self._last = True
+        if not self._is_busy():
+            self.transport.close()
+
+    def _is_busy(self) -> bool:
+        return self.task is not None or bool(self._waiting) or self._full
+
+    def _leave(self) -> None:
+        self._last = self._gone = True
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
+
+    def _go_on(self) -> None:
+        if not self._is_busy():
+            self.transport.write(_CONTINUE)
+
+    def _take(self, request: Request | NotHttp) -> None:
+        if self._last:
+            return
+        if isinstance(request, NotHttp) or request.last:
+            self._last = True
+        if self.task is None and not self._waiting and not self._full:
+            self._answer(request)
+        else:
+            self._waiting.append(request)
+            self._regulate()
+
+    def _answer(self, request: Request | NotHttp) -> None:
+        if isinstance(request, NotHttp):
+            self._refuse(request)
+            return
+        begun = self._respond(request)
+        try:
+            wanted = begun.send(None)
+        except StopIteration as end:
+            answer: Answer = end.value
+            if answer.fault is None:
+                self._send(request, answer)
+                return
+            work = self._break(request, answer, answer.fault)
+        else:
+            work = self._wait(request, begun, wanted)
+        self.task = asyncio.get_running_loop().create_task(work)
+        self.task.add_done_callback(self._done)
+
+    async def _wait(self, request: Request, begun: Any, wanted: Any) -> None:
+        answer: Answer = await rest_of(begun, wanted)
+        if answer.fault is not None:
+            await self._break(request, answer, answer.fault)
+        elif not self.transport.is_closing():  # its client may have lost patience
+            self._send(request, answer)
+
+    async def _break(self, request: Request, answer: Answer, fault: Fault) -> None:
+        if request.method == "HEAD":
+            length = len(answer.body) if answer.length is None else answer.length
+            answer = evolve(answer, body=b"", length=length)
+        await send_broken(self, answer, fault)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.task = None
+        if not task.cancelled():
+            task.result()
+        self._next()
+
+    def _next(self) -> None:
+        """Answer what has waited for its turn."""
+        while self._waiting and not (self.task or self._full or self.transport.is_closing()):
+            self._answer(self._waiting.popleft())
+        self._regulate()
+        if self._last and not self._is_busy():
+            self.transport.close()
+
+    def _regulate(self) -> None:
+        """Read on only if what was read is being answered."""
+        if self.transport.is_closing():
+            return
+        if self._full or len(self._waiting) > _MOST_WAITING:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def _send(self, request: Request, answer: Answer) -> None:
+        body = b"" if request.method == "HEAD" else answer.body
+        head = self.head(answer)
+        if request.last:
+            self.transport.write(head[:-2] + _CLOSE + body)
+            self.transport.close()
+        else:
+            self.transport.write(head + body)
+
+    def _start(self, answer: Answer) -> bytes:
+        lines = [b"HTTP/1.1 %d %b" % (answer.status, _REASONS.get(answer.status, b""))]
+        lines += (name + b": " + value for name, value in answer.headers)
+        start = b"\r\n".join(lines) + b"\r\n"
+        if len(self._house.starts) >= _MOST_STARTS:
+            self._house.starts.clear()
+        self._house.starts[answer.status, answer.headers] = start
+        return start
+
+    def _refuse(self, nothing: NotHttp) -> None:
+        error = {"code": nothing.status, "message": str(nothing), "type": "invalid_request_error"}
+        answer = json_answer(nothing.status, {"error": error})
+        self.transport.write(self.head(answer)[:-2] + _CLOSE + answer.body)
+        self.transport.close()

@@ -1,0 +1,148 @@
+"""From the bytes of a connection to requests, as httptools reads HTTP/1.1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httptools
+
+from wanflow.mock.http.request import MOST_BYTES, Request, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+MOST_HEAD = 64 * 1024
+_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
+_METHODS = {b"GET": "GET", b"POST": "POST", b"HEAD": "HEAD"}
+
+
+class NotHttp(Exception):
+    """No request can be read from here on: the status that says so, and why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Ear:
+    """Reads requests and tells of each when it is complete, or has turned out to be too large.
+
+    `go_on` is called where a client waits to be asked for its body.
+    """
+
+    def __init__(self, tell: Callable[[Request], None], go_on: Callable[[], None]) -> None:
+        self._tell = tell
+        self._go_on = go_on
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self._in_head = True
+        self._told = self._unread = False
+        self._turns, self._head_length = 0, 0
+
+    def hear(self, data: bytes) -> None:
+        """Read what came.
+
+        Raises:
+            NotHttp: it isn't HTTP/1.1, or a head that doesn't end.
+        """
+        turns, rest = self._turns, data
+        while rest:
+            try:
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = self._decline() + rest[upgrade.args[0] :]
+            except httptools.HttpParserCallbackError as error:
+                raise error.__context__ or error from None
+            except httptools.HttpParserError as error:
+                raise NotHttp(400, "this is not HTTP/1.1") from error
+            else:
+                break
+        self._bound_head(len(data), anew=turns != self._turns)
+
+    def _decline(self) -> bytes:
+        """Leave an offer of another protocol alone, as HTTP allows, and go on with this one.
+
+        The parser takes what follows the head for the other protocol; where a body does, return
+        the head as it would be without the offer, for the parser to read again.
+        """
+        method = self._parser.get_method()
+        version = self._parser.get_http_version().encode()
+        self._parser = httptools.HttpRequestParser(self)
+        if not self._unread:
+            return b""
+        last = b"close" in self._headers.get(b"connection", b"").lower()
+        kept = {name: value for name, value in self._headers.items() if name not in _OFFER}
+        lines = [b"%b %b HTTP/%b" % (method, self._url, version)]
+        lines += [b"%b: %b" % header for header in kept.items()]
+        lines += [b"connection: close"] if last else []
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        """Forget the request before."""
+        self._url, self._headers, self._pieces = b"", {}, []
+        self._length, self._told, self._unread = 0, False, False
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers are passed over."""
+        if self._in_head:
+            self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """Have the body sent, if that is waited for."""
+        self._in_head = False
+        self._turns += 1
+        announced = self._headers.get(b"content-length")
+        if b"upgrade" in self._headers and self._parser.should_upgrade():
+            body = announced or self._headers.get(b"transfer-encoding")
+            self._unread = body is not None
+        elif announced is not None and int(announced) > MOST_BYTES:
+            self._request(None)
+        elif (
+            self._headers.get(b"expect", b"").lower() == b"100-continue"
+            and self._parser.get_http_version() != "1.0"
+        ):
+            self._go_on()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body; what comes of one that is too large is passed over."""
+        if self._told:
+            return
+        self._length += len(body)
+        if self._length > MOST_BYTES:
+            self._pieces.clear()
+            self._request(None)
+        else:
+            self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        """Tell of the request."""
+        self._in_head = True
+        self._turns += 1
+        if not (self._told or self._unread):
+            self._request(b"".join(self._pieces))
+
+    def _request(self, content: bytes | None) -> None:
+        self._told = True
+        path = path_of(self._url)
+        if path is None:
+            raise NotHttp(400, "the request has no path")
+        raw = self._parser.get_method()
+        method = _METHODS.get(raw) or raw.decode("latin-1")
+        last = not self._parser.should_keep_alive() or self._parser.get_http_version() == "1.0"
+        query = self._url.partition(b"?")[2]
+        self._tell(Request(method, path, self._headers, content, query, last))
+
+    def _bound_head(self, more: int, *, anew: bool) -> None:
+        self._head_length = self._head_length + more if self._in_head and not anew else 0
+        if self._head_length > MOST_HEAD:
+            raise NotHttp(431, f"the request's head must have at most {MOST_HEAD} bytes")

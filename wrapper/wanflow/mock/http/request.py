@@ -1,0 +1,68 @@
+"""A request as every door hands it over: complete, with its body up to a bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from attrs import define, field
+
+from wanflow.mock.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_BYTES = 1024 * 1024
+
+
+@define(eq=False)
+class Request:
+    """Method, raw path (percent signs as sent) and headers (names in lower case; the last wins).
+
+    `content` is the whole body, None for one of more than `MOST_BYTES`; `last` is whether the
+    connection ends with it.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes] = field(repr=False)
+    content: bytes | None = field(repr=False, default=b"")
+    query: bytes = field(repr=False, default=b"")
+    last: bool = field(repr=False, default=True)
+
+    @property
+    def decoded(self) -> str:
+        """The path with its percent signs read."""
+        return unquote(self.path)
+
+    def body(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            Refusal: 413, it has more than `MOST_BYTES`.
+        """
+        if self.content is None:
+            raise Refusal(413, f"the body must have at most {MOST_BYTES} bytes")
+        return self.content
+
+    def allow(self, *methods: str) -> None:
+        """Let only some methods pass.
+
+        Raises:
+            Refusal: 405, the method is another.
+        """
+        if self.method not in methods:
+            names = ", ".join(methods)
+            allowed = ((b"allow", names.encode()),)
+            raise Refusal(405, f"{self.method} is not allowed here, only {names}", headers=allowed)
+
+
+def path_of(target: bytes) -> str | None:
+    """Return the raw path of a request's target, None for one that has none (`host:443`)."""
+    path = target.partition(b"?")[0]
+    if path[:1] == b"/" or path == b"*":
+        return path.decode("latin-1")
+    scheme, found, rest = path.partition(b"://")
+    if not found or not scheme.isalpha():
+        return None
+    return "/" + rest.partition(b"/")[2].decode("latin-1")

@@ -1,0 +1,54 @@
+"""An answer, ready to be sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from wanflow.mock.json_body import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from wanflow.mock.gateway.fault import Fault
+
+Header = tuple[bytes, bytes]
+
+_JSON: Header = (b"content-type", b"application/json")
+_JUST_JSON = (_JSON,)
+
+
+@frozen(slots=True)
+class Answer:
+    """A status, headers (names in lower case) and the whole body.
+
+    `length` is what Content-Length says; it differs from the body's only in answers to HEAD.
+    `fault` is what goes wrong on the answer's way; where nothing is to be sent, `status` is 0.
+    """
+
+    status: int
+    body: bytes
+    headers: tuple[Header, ...] = ()
+    length: int | None = None
+    fault: Fault | None = None
+
+    def header_list(self) -> list[Header]:
+        """Return the headers with Content-Length first, as ASGI takes them."""
+        length = len(self.body) if self.length is None else self.length
+        return [(b"content-length", str(length).encode()), *self.headers]
+
+
+def json_answer(status: int, body: Mapping[str, Any], headers: Iterable[Header] = ()) -> Answer:
+    """Answer with a JSON object."""
+    return encoded_answer(status, encode(body), headers)
+
+
+def encoded_answer(status: int, body: bytes, headers: Iterable[Header] = ()) -> Answer:
+    """Answer with JSON that is written already."""
+    return Answer(status, body, (_JSON, *headers) if headers else _JUST_JSON)
+
+
+def no_answer(fault: Fault) -> Answer:
+    """Say nothing at all, in the way of a fault."""
+    return Answer(0, b"", fault=fault)

@@ -1,0 +1,108 @@
+"""The mock's own HTTP server: one event loop, quick to answer and quick to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from wanflow.mock.http.connection import Application, Connection, House
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+_GRACE = 0.5
+_LONGEST_SILENCE = 60
+
+
+class Server:
+    """Serves an application on a bound socket until it is told to stop."""
+
+    def __init__(self, app: Application, attach: Callable[[], None]) -> None:
+        self.settled = threading.Event()
+        self.started = False
+        self._house = House(app)
+        self._attach = attach
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = asyncio.Event()
+
+    async def serve(self, bound: socket.socket) -> None:
+        """Listen, tell that it is ready, and end when told to."""
+        loop = self._loop = asyncio.get_running_loop()
+        self._house.date = _date()
+        listener = await loop.create_server(lambda: Connection(self._house), sock=bound)
+        self._attach()
+        self.started = True
+        self.settled.set()
+        try:
+            await self._tick()
+        finally:
+            listener.close()
+            await self._end()
+
+    def stop(self) -> None:
+        """Have the server end; any thread may ask."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._told.set)
+
+    def ready(self, seconds: float) -> bool:
+        """Wait until it serves; False when it ended instead."""
+        return self.settled.wait(seconds) and self.started
+
+    async def _tick(self) -> None:
+        """Keep the Date header right, and close what has been silent for long."""
+        seconds = 0
+        while not self._told.is_set():
+            try:
+                await asyncio.wait_for(self._told.wait(), 1)
+            except TimeoutError:
+                seconds += 1
+                self._house.date = _date()
+                if seconds % _LONGEST_SILENCE == 0:
+                    self._close_idle()
+
+    def _close_idle(self) -> None:
+        for connection in tuple(self._house.connections):
+            if connection.idle and connection.task is None:
+                connection.finish()
+            connection.idle = True
+
+    async def _end(self) -> None:
+        """Give requests half a second to be answered, and cut off the rest."""
+        for connection in tuple(self._house.connections):
+            connection.finish()
+        running = self._running()
+        if running:
+            await asyncio.wait(running, timeout=_GRACE)
+        for connection in tuple(self._house.connections):
+            connection.transport.abort()
+        for task in self._running():
+            task.cancel()
+        await asyncio.sleep(0)  # connections learn of their end in the loop's next round
+        await asyncio.sleep(0)
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        return [one.task for one in self._house.connections if one.task is not None]
+
+
+def run(server: Server, bound: socket.socket) -> None:
+    """Serve on a bound socket, in an event loop of its own, until the server is told to stop."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(server.serve(bound))
+    finally:
+        server.settled.set()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not to be had on every system
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _date() -> bytes:
+    return b"date: %b\r\n" % formatdate(usegmt=True).encode()

@@ -1,0 +1,68 @@
+"""From the bytes of a request to a JSON object, or to the reason why they are none."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+import re
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from wanflow.mock.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wanflow.spec.document import Json
+
+_JSON = re.compile(rb"application/json\s*(;.*)?", re.IGNORECASE | re.DOTALL)
+
+
+def parse(headers: Mapping[bytes, bytes], body: bytes) -> Json:
+    """Return the object that a request's body holds.
+
+    Raises:
+        Refusal: 400, with what is wrong with the content type, the encoding or the JSON.
+    """
+    kind = headers.get(b"content-type", b"")
+    if kind != b"application/json" and not _JSON.fullmatch(kind):
+        raise Refusal(400, "the body must be sent with Content-Type: application/json")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise Refusal(400, "the body must be sent without a Content-Encoding")
+    parsed = _loads(body)
+    if not isinstance(parsed, dict):
+        raise Refusal(400, "the body must be a JSON object")
+    return cast("Json", parsed)
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        return _DECODER.decode(body.decode())
+    except UnicodeDecodeError as error:
+        raise Refusal(400, f"the body must be UTF-8; byte {error.start} isn't") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise Refusal(400, f"the body must be valid JSON: {error.msg} at {place}") from error
+    except (ValueError, RecursionError) as error:
+        raise Refusal(
+            400, "the body must be plain JSON: a number or a nesting is too big"
+        ) from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{name} is no JSON value", "", 0)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Write JSON in plain ASCII, so that no text of a request can break it."""
+    return _ENCODER.encode(body).encode()
