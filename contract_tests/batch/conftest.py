@@ -56,7 +56,7 @@ def server() -> Iterator[MockServer]:
 @pytest.fixture
 def account(server: MockServer, api_key: str) -> Account:
     """The server's books on this test."""
-    return server.accounts.of(api_key)
+    return server.accounts.for_key(api_key)
 
 
 @pytest.fixture

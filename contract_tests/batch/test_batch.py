@@ -309,7 +309,7 @@ def test_a_stopped_batch_leaves_nothing_running(do: Doer, model: str, account: A
 
 def test_an_account_without_credits_stops_the_batch(do: Doer, model: str, account: Account) -> None:
     """Where no job would fare better, the rest is not sent."""
-    account.terms = evolve(account.terms, credits=0.0)
+    account.limits = evolve(account.limits, credits=0.0)
     report = do(jobs_of(model, *"abcd"), in_flight=1)
     assert set(ends(report)) == {"unsent"}
     assert "402" in report.stopped

@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_sent(
     assert out == ""
     assert "can't be written" in err
     assert "nothing was sent" in err
-    assert server.accounts.of(api_key).submitted == 0
+    assert server.accounts.for_key(api_key).submitted == 0
 
 
 def test_a_report_that_cannot_be_written_hides_no_outcome(shell: Shell, model: str) -> None:
@@ -181,7 +181,7 @@ def test_one_ctrl_c_begins_nothing_more_and_says_how_to_go_on(
     assert "wanflow batch jobs.jsonl -o out --in-flight 3" in err
     facts = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (facts["counts"]["open"], facts["counts"]["unsent"]) == (3, 37)
-    assert slow.accounts.of(api_key).submitted == 3
+    assert slow.accounts.for_key(api_key).submitted == 3
 
 
 def test_two_ctrl_c_leave_at_once(
@@ -190,7 +190,7 @@ def test_two_ctrl_c_leave_at_once(
     """The second one doesn't wait for what is being sent."""
     shell = Shell(slow, api_key, tmp_path)
     write(tmp_path, model, "a")
-    rule = slow.faults.add("latency=30", account=slow.accounts.of(api_key))
+    rule = slow.faults.add("latency=30", account=slow.accounts.for_key(api_key))
     try:
         with shell.start("jobs.jsonl", "-o", "out") as process:
             while "1 submitting" not in (line := process.stderr.readline()):

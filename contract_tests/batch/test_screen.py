@@ -141,7 +141,7 @@ def test_ctrl_c_twice_leaves_in_order(
     api_key: str,
 ) -> None:
     """At once, and with every connection closed: no library complains of one."""
-    rule = slow.faults.add("latency=30", account=slow.accounts.of(api_key))
+    rule = slow.faults.add("latency=30", account=slow.accounts.for_key(api_key))
     try:
         with terminal(slow, 1) as shown:
             shown.until("1 submitting")

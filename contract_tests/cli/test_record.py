@@ -101,7 +101,7 @@ def test_nothing_is_sent_that_cannot_be_recorded(
     done = wanflow("submit", *WORDS, "--ledger", "file/ledger.db")
     assert done.code == 14
     assert "--no-ledger" in done.err
-    assert server.accounts.of(api_key).submitted == 0
+    assert server.accounts.for_key(api_key).submitted == 0
 
 
 def test_the_command_to_resume_names_the_ledger(wanflow: Command, usual: Path) -> None:

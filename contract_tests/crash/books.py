@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def audit(mock: MockServer, orders: Orders) -> int:
     """Hold the ledger against the server's books and the disk; return how many are uncertain."""
-    account = mock.accounts.of(orders.api_key)
+    account = mock.accounts.for_key(orders.api_key)
     tasks = [task for task in mock.gateway.tasks if task.account is account]
     charges = Counter(task.prompt for task in tasks)
     prompts = {task.id: task.prompt for task in tasks}
-    links = {task.id: task.links(mock.url)[0] for task in tasks}
+    links = {task.id: task.urls(mock.url)[0] for task in tasks}
     with Ledger(orders.ledger) as ledger:
         jobs = {job.key: job for job in ledger.jobs()}
         assert len(jobs) == len(ledger.jobs()) == orders.jobs

@@ -34,7 +34,7 @@ def main(disk: Path, elsewhere: Path, model: str) -> None:
             orders = Orders(mock.base_url, key, book, folder, model, _JOBS, at_once=2)
             full = _run(evolve(orders, point="after intend", nth=2, fill=str(disk)))
             assert "full" in full or "No space left" in full, f"nobody said why: {full!r}"
-            before = mock.accounts.of(key).submitted
+            before = mock.accounts.for_key(key).submitted
             if name == "ledger":
                 assert before < _JOBS, "jobs were begun that could not be written down"
             for filler in disk.glob("filler-*"):
@@ -66,7 +66,7 @@ def _opening(disk: Path, model: str) -> None:
         with Ledger(book) as ledger, Client(mock.api_key, mock.base_url, ledger=ledger) as client:
             assert client.resume_all()[0].error is None
             client.submit(model=model, prompt="x")
-            assert mock.accounts.of(mock.api_key).submitted == len(ledger.jobs()) == 2
+            assert mock.accounts.for_key(mock.api_key).submitted == len(ledger.jobs()) == 2
     print("opening: what was kept can be read on a full disk")  # noqa: T201
 
 
@@ -88,7 +88,7 @@ def _batch(disk: Path, elsewhere: Path, model: str) -> None:
             "--in-flight",
             "1",
         ]
-        account = mock.accounts.of(mock.api_key)
+        account = mock.accounts.for_key(mock.api_key)
 
         def batch(code: int) -> str:
             command, environment = [*words, "--ledger", str(book)], {**os.environ, **where}

@@ -52,7 +52,7 @@ def test_a_batch_killed_at_random_pays_nothing_twice(
     )
     assert done.returncode in {0, 15}, done.stderr
     facts = json.loads((Path(orders.out) / "report.json").read_text())
-    account = server.accounts.of(orders.api_key)
+    account = server.accounts.for_key(orders.api_key)
     charges = Counter(task.prompt for task in server.gateway.tasks if task.account is account)
     assert len(facts["jobs"]) == len(prompts)
     for job in facts["jobs"]:

@@ -18,7 +18,7 @@ from attrs import frozen
 from PIL import Image
 
 from wanflow import Client
-from wanflow.demo.requests import wishes_of
+from wanflow.demo.requests import demo_requests
 from wanflow.mock import MockServer
 from wanflow.spec.catalog import packaged_catalog
 from wanflow.spec.rules import packaged_rules
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wanflow.demo.requests import Wish
+    from wanflow.demo.requests import DemoRequest
 
 KIND_OF = {name: model.kind for name, model in packaged_catalog().models.items()}
 # What the mock makes of a request whose model has no size to ask for.
 MOCKS_OWN_SIZE = "1280x1280"
-WISHES = wishes_of(packaged_catalog().models.values())
+WISHES = demo_requests(packaged_catalog().models.values())
 
 
 @frozen
@@ -139,7 +139,7 @@ class TestFiles:
         assert listed == set((demo.folder / "out").iterdir())
 
     @pytest.mark.parametrize("wish", [w for w in WISHES if KIND_OF[w.model] == "image"])
-    def test_pictures(self, demo: Demo, wish: Wish) -> None:
+    def test_pictures(self, demo: Demo, wish: DemoRequest) -> None:
         """Each picture is a whole PNG of the size that was asked for."""
         for path in demo.files[wish.model]:
             with Image.open(path) as picture:
@@ -149,7 +149,7 @@ class TestFiles:
                 assert "x".join(map(str, picture.size)) == size
 
     @pytest.mark.parametrize("wish", [w for w in WISHES if KIND_OF[w.model] == "video"])
-    def test_clips(self, demo: Demo, wish: Wish) -> None:
+    def test_clips(self, demo: Demo, wish: DemoRequest) -> None:
         """Each clip plays from end to end, as long, as sharp and as wide as was asked for."""
         (path,) = demo.files[wish.model]
         with av.open(path) as clip:

@@ -79,4 +79,4 @@ def model() -> str:
 @pytest.fixture
 def submitted(mock: MockServer, api_key: str) -> Callable[[], int]:
     """Count what the mock has charged this test's account for, or will."""
-    return lambda: mock.accounts.of(api_key).submitted
+    return lambda: mock.accounts.for_key(api_key).submitted

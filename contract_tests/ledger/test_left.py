@@ -106,12 +106,12 @@ def test_jobs_of_another_server_are_told_and_no_key_is_sent_there(
     """A resume at another address takes nothing up, and says whose the jobs are."""
     do(lambda client: client.submit(model=model, prompt="a"))
     do(lambda client: client.submit(model=model, prompt="b"))
-    seen = mock.accounts.of("sent-elsewhere").submitted
+    seen = mock.accounts.for_key("sent-elsewhere").submitted
     elsewhere = Shell(path, mock, "sent-elsewhere", base_url=f"{mock.base_url}/other")
     said = elsewhere("resume").stderr
     assert f"2 unfinished jobs are of another server ({mock.base_url})" in said
     assert "0 taken up" in said
-    assert mock.accounts.of("sent-elsewhere").submitted == seen
+    assert mock.accounts.for_key("sent-elsewhere").submitted == seen
     assert "another server" not in Shell(path, mock, api_key)("resume").stderr
 
 

@@ -61,7 +61,7 @@ def test_a_doubt_is_sent_again_where_that_is_asked_for_and_charged_once_where_ke
     ledger: Ledger, model: str, tmp_path: Path, mock: MockServer, api_key: str
 ) -> None:
     """With the same key, a server that honours keys finds the task that it had made."""
-    rule = mock.faults.add("lost-answer", count=1, account=mock.accounts.of(api_key))
+    rule = mock.faults.add("lost-answer", count=1, account=mock.accounts.for_key(api_key))
     try:
         with Client(api_key, mock.base_url, ledger=ledger) as client:
             with pytest.raises(errors.SubmitUncertain):
@@ -71,14 +71,14 @@ def test_a_doubt_is_sent_again_where_that_is_asked_for_and_charged_once_where_ke
         mock.faults.remove(rule.id)
     assert ending.error is None
     assert states(ledger) == ["saved"]
-    assert mock.accounts.of(api_key).submitted == 1
+    assert mock.accounts.for_key(api_key).submitted == 1
 
 
 def test_a_refusal_of_the_second_try_leaves_the_doubt(
     ledger: Ledger, model: str, mock: MockServer, api_key: str
 ) -> None:
     """That a second try is refused says nothing of the first, which may have been charged."""
-    account = mock.accounts.of(api_key)
+    account = mock.accounts.for_key(api_key)
     rules = [
         mock.faults.add("lost-answer", count=1, account=account),
         mock.faults.add("status=403", count=1, account=account),
@@ -99,7 +99,7 @@ def test_a_doubt_without_its_prompt_stays_one(
     path: Path, model: str, mock: MockServer, api_key: str
 ) -> None:
     """What was recorded without its prompt can't be sent again."""
-    rule = mock.faults.add("lost-answer", count=1, account=mock.accounts.of(api_key))
+    rule = mock.faults.add("lost-answer", count=1, account=mock.accounts.for_key(api_key))
     try:
         with (
             Ledger(path, keep_prompts=False) as ledger,

@@ -7,8 +7,8 @@ import pytest
 
 from wanflow.mock import Mock, MockServer, MockTransport, VirtualClock
 from wanflow.mock.admin.journal import Journal
-from wanflow.mock.gateway.accounts import Accounts
-from wanflow.mock.gateway.tasks import LINKS_LIVE, WEEK
+from wanflow.mock.gateway.accounts import AccountStore
+from wanflow.mock.gateway.tasks import URL_LIFETIME, WEEK
 from wanflow.spec.catalog import packaged_catalog
 
 MODEL = next(model for model in packaged_catalog().models.values() if model.kind == "image")
@@ -85,7 +85,7 @@ class TestFiles:
                 (link,) = http.get(f"/v1/tasks/{submit(http)['id']}").json()["results"]
                 assert http.get(link).status_code == 200
                 gallery = server.app.gallery
-                server.clock.advance(LINKS_LIVE - 1)
+                server.clock.advance(URL_LIFETIME - 1)
                 http.get(f"{server.url}/_mock/health")
                 assert gallery._held > 0
                 server.clock.advance(1)
@@ -108,22 +108,22 @@ class TestAccounts:
     def test_a_silent_one_is_forgotten(self) -> None:
         """One that asks stays; one that doesn't is a new one when it comes again."""
         clock = VirtualClock()
-        accounts = Accounts(clock=clock)
-        busy, silent = accounts.of("busy"), accounts.of("silent")
+        accounts = AccountStore(clock=clock)
+        busy, silent = accounts.for_key("busy"), accounts.for_key("silent")
         for _ in range(5):
             clock.advance(7 * DAY)
-            assert accounts.of("busy") is busy
-        assert accounts.of("silent") is not silent
+            assert accounts.for_key("busy") is busy
+        assert accounts.for_key("silent") is not silent
         assert len(list(accounts)) == 2
 
     def test_the_longest_silent_goes_first(self) -> None:
         """When there are too many, it isn't the oldest that goes but the one out of use."""
-        accounts = Accounts(most=2)
-        first, second = accounts.of("first"), accounts.of("second")
-        assert accounts.of("first") is first
-        accounts.of("third")
-        assert accounts.of("first") is first
-        assert accounts.of("second") is not second
+        accounts = AccountStore(most=2)
+        first, second = accounts.for_key("first"), accounts.for_key("second")
+        assert accounts.for_key("first") is first
+        accounts.for_key("third")
+        assert accounts.for_key("first") is first
+        assert accounts.for_key("second") is not second
 
 
 def test_all_live_by_the_clock_of_the_mock() -> None:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from wanflow.mock import MockServer
-from wanflow.mock.callbacks.sender import Courier
-from wanflow.mock.callbacks.ssrf_guard import Closed, Door, is_loopback
+from wanflow.mock.callbacks.sender import CallbackSender
+from wanflow.mock.callbacks.ssrf_guard import SsrfGuard, UrlBlocked, is_loopback
 from wanflow.mock.clock import VirtualClock
 from wanflow.spec.catalog import packaged_catalog
 
@@ -281,7 +281,7 @@ class TestDoor:
         async def connect(address: str, port: int, tls: str | None) -> Any:
             connected.append((address, port, tls))
 
-        asyncio.run(Door(resolve=resolve, connect=connect).open(url))
+        asyncio.run(SsrfGuard(resolve=resolve, connect=connect).connect_to(url))
         assert len(resolved) == 1
         return connected
 
@@ -302,30 +302,32 @@ class TestDoor:
             raise ConnectionRefusedError(address)
 
         with pytest.raises(ConnectionRefusedError, match="93"):
-            asyncio.run(Door(resolve=resolve, connect=connect).open("https://example.com/"))
+            asyncio.run(
+                SsrfGuard(resolve=resolve, connect=connect).connect_to("https://example.com/")
+            )
         assert tried == ["2606:4700::1", "93.184.216.34"]
 
     @pytest.mark.parametrize("address", INTERNAL)
     def test_a_name_with_an_internal_address_is_refused(self, address) -> None:
         """A name that is, or was rebound to, something internal is never connected to."""
-        with pytest.raises(Closed, match="internal address"):
+        with pytest.raises(UrlBlocked, match="internal address"):
             self.opened("https://rebound.example.com/", address)
 
     @pytest.mark.parametrize("address", INTERNAL)
     def test_one_internal_address_among_public_ones_is_enough(self, address) -> None:
         """Every address must be public, not just the first."""
-        with pytest.raises(Closed, match="internal address"):
+        with pytest.raises(UrlBlocked, match="internal address"):
             self.opened("https://rebound.example.com/", "93.184.216.34", address)
 
     def test_a_name_without_addresses_is_refused(self) -> None:
         """Nothing to connect to is a refusal."""
-        with pytest.raises(Closed, match="no address"):
+        with pytest.raises(UrlBlocked, match="no address"):
             self.opened("https://example.com/")
 
     @pytest.mark.parametrize("url", [url for url in HOSTILE if len(url) < 2048])
     def test_a_hostile_url_is_refused_here_too(self, url) -> None:
         """Had one got past the submission, it would not get past the door."""
-        with pytest.raises((Closed, ValueError)):
+        with pytest.raises((UrlBlocked, ValueError)):
             self.opened(url, "93.184.216.34")
 
     @pytest.mark.parametrize("url", GOOD)
@@ -336,21 +338,21 @@ class TestDoor:
     def test_a_closed_door_is_not_tried_again(self) -> None:
         """A refusal of the mock's own is final."""
 
-        async def main() -> Courier:
+        async def main() -> CallbackSender:
             server = MockServer(clock=VirtualClock())
             gateway = server.gateway
 
             async def resolve(host: str, port: int) -> list[str]:
                 return ["10.0.0.1"]
 
-            courier = Courier(gateway, Door(resolve=resolve))
+            courier = CallbackSender(gateway, SsrfGuard(resolve=resolve))
             submission = gateway.contract.submissions[0]
             model = next(iter(submission.models.values()))
             body = {**model.example, "callback_url": "https://rebound.example.com/"}
-            account = server.accounts.of("k")
+            account = server.accounts.for_key("k")
             gateway.submit(account, model, body)
             task = next(iter(gateway.tasks))
-            courier.tell(task)
+            courier.schedule(task)
             async with asyncio.timeout(PATIENCE):
                 while not courier.attempts:  # noqa: ASYNC110 - nothing tells of an attempt
                     await asyncio.sleep(0)

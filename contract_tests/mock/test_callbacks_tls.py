@@ -16,7 +16,7 @@ import trustme
 
 from wanflow.mock import MockServer
 from wanflow.mock.callbacks import ssrf_guard as door_module
-from wanflow.mock.callbacks.ssrf_guard import Door
+from wanflow.mock.callbacks.ssrf_guard import SsrfGuard
 from wanflow.spec.catalog import packaged_catalog
 
 MODEL = next(
@@ -105,7 +105,7 @@ def out_there(server: MockServer, receiver: Receiver) -> list[str]:
         visited.append(f"{address}:{port}")
         return await door_module._connect("127.0.0.1", receiver.port, name)
 
-    server.app.courier.door = Door(resolve=resolve, connect=connect)
+    server.app.courier.door = SsrfGuard(resolve=resolve, connect=connect)
     return visited
 
 
@@ -161,7 +161,7 @@ def test_without_the_flag_a_name_that_leads_here_is_never_told(receiver) -> None
         async def resolve(host: str, port: int) -> list[str]:
             return ["127.0.0.1"]
 
-        server.app.courier.door = Door(resolve=resolve)
+        server.app.courier.door = SsrfGuard(resolve=resolve)
         attempt = send(server, f"https://{NAME}:{receiver.port}/hook")
     assert "internal address" in attempt.problem
     assert receiver.names == []

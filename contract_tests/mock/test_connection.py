@@ -15,10 +15,10 @@ from contextlib import suppress
 import pytest
 
 from wanflow.mock import MockServer
-from wanflow.mock.http.connection import Connection, rest_of
-from wanflow.mock.http.parser import MOST_HEAD
-from wanflow.mock.http.request import MOST_BYTES
-from wanflow.mock.http.response import Answer
+from wanflow.mock.http.connection import Connection, resume_coroutine
+from wanflow.mock.http.parser import MAX_HEAD_SIZE
+from wanflow.mock.http.request import MAX_BODY_SIZE
+from wanflow.mock.http.response import Response
 from wanflow.mock.http.server import Server, run
 from wanflow.spec.catalog import packaged_catalog
 
@@ -161,7 +161,7 @@ class TestEnd:
         for idle in (True, False):
             connection = Connection(server._house)
             connection.idle = idle
-            connection.finish = lambda idle=idle: closed.append(idle)  # type: ignore[method-assign]
+            connection.close_gracefully = lambda idle=idle: closed.append(idle)  # type: ignore[method-assign]
             server._house.connections.add(connection)
         server._close_idle()
         assert closed == [True]
@@ -171,7 +171,7 @@ class TestEnd:
 class TestBounds:
     """What is too large is refused before it is held."""
 
-    @pytest.mark.parametrize("length", [MOST_BYTES + 1, 10**15])
+    @pytest.mark.parametrize("length", [MAX_BODY_SIZE + 1, 10**15])
     def test_a_body_announced_too_large_is_refused_at_once(self, line, length) -> None:
         """Nobody has to send it first."""
         line.sendall(post(length))
@@ -179,16 +179,16 @@ class TestBounds:
 
     def test_the_connection_outlives_a_body_that_is_too_large(self, line) -> None:
         """The rest of it is passed over, and the next request is answered."""
-        line.sendall(post(MOST_BYTES + 1) + b" " * (MOST_BYTES + 1) + LAST)
+        line.sendall(post(MAX_BODY_SIZE + 1) + b" " * (MAX_BODY_SIZE + 1) + LAST)
         assert statuses(read_all(line)) == [413, 200]
 
-    @pytest.mark.parametrize("length", [MOST_HEAD, 3 * MOST_HEAD, 2 * MOST_BYTES])
+    @pytest.mark.parametrize("length", [MAX_HEAD_SIZE, 3 * MAX_HEAD_SIZE, 2 * MAX_BODY_SIZE])
     def test_the_end_of_a_long_body_is_taken_for_no_head(self, line, length) -> None:
         """A body that comes in large pieces is answered once, and the next request after it."""
         line.sendall(post(length))
         time.sleep(0.05)
         line.sendall(b"[" + b" " * (length - 2) + b"]" + LAST)
-        assert statuses(read_all(line)) == [413 if length > MOST_BYTES else 400, 200]
+        assert statuses(read_all(line)) == [413 if length > MAX_BODY_SIZE else 400, 200]
 
     def test_a_body_in_chunks_is_bounded_too(self, line) -> None:
         """Nothing is announced, and still no more is taken than is allowed."""
@@ -202,7 +202,7 @@ class TestBounds:
         line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
         try:
             for _ in range(4):
-                line.sendall(b"a" * MOST_HEAD)
+                line.sendall(b"a" * MAX_HEAD_SIZE)
                 time.sleep(0.02)
         except OSError:
             pass  # it has hung up
@@ -218,7 +218,7 @@ class TestBounds:
         assert read_until(line, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         line.sendall(b"{}")
         assert statuses(read_until(line, b"}}")) == [400]
-        line.sendall(post(MOST_BYTES + 1, "Expect: 100-continue"))
+        line.sendall(post(MAX_BODY_SIZE + 1, "Expect: 100-continue"))
         assert statuses(read_until(line, b"}}")) == [413]
 
     def test_the_old_protocol_is_not_told_to_go_on(self, line) -> None:
@@ -250,10 +250,10 @@ class TestHeads:
 class _Asked:
     """An application that says what it was asked, after a look at another thread."""
 
-    async def respond(self, request) -> Answer:
+    async def respond(self, request) -> Response:
         done = await asyncio.get_running_loop().run_in_executor(None, threading.get_ident)
         told = asyncio.current_task() is not None
-        return Answer(200, f"{request.method} {request.path} {done > 0} {told}".encode())
+        return Response(200, f"{request.method} {request.path} {done > 0} {told}".encode())
 
 
 def test_any_application_may_be_served() -> None:
@@ -293,7 +293,7 @@ class TestHeadstart:
             wanted = begun.send(None)
 
             async def rest() -> list[str]:
-                return await rest_of(begun, wanted)
+                return await resume_coroutine(begun, wanted)
 
             return await asyncio.create_task(rest())
 
@@ -314,7 +314,7 @@ class TestHeadstart:
             wanted = begun.send(None)
 
             async def rest() -> None:
-                await rest_of(begun, wanted)
+                await resume_coroutine(begun, wanted)
 
             task = asyncio.create_task(rest())
             await asyncio.sleep(0)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from wanflow.mock.faults.rules import FILES, FaultRules
-from wanflow.mock.gateway.fault import KINDS, faults_of
+from wanflow.mock.gateway.fault import FAULT_KINDS, parse_faults
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Caller:
         return found
 
     def tasks(self) -> int:
-        account = self.server.accounts.of(self.key)
+        account = self.server.accounts.for_key(self.key)
         return sum(task.account is account for task in self.server.gateway.tasks)
 
 
@@ -283,8 +283,8 @@ def test_every_fault_is_shown_above() -> None:
         for group in (TestInstead, TestPause, TestAnswer, TestWire)
         for name in vars(group)
     }
-    missing = [name for name in KINDS if not any(test.startswith(name) for test in shown)]
-    assert KINDS
+    missing = [name for name in FAULT_KINDS if not any(test.startswith(name) for test in shown)]
+    assert FAULT_KINDS
     assert not missing
 
 
@@ -341,11 +341,11 @@ class TestRules:
         """A probability strikes about as often as it says, and never for 0."""
         chance = FaultRules()
         chance.add("reset", probability=0.3)
-        struck = sum(bool(chance.choose("x", None).all) for _ in range(1000))
+        struck = sum(bool(chance.pick("x", None).all) for _ in range(1000))
         assert 220 < struck < 380
         never = FaultRules()
         never.add("reset", probability=0)
-        assert not any(never.choose("x", None).all for _ in range(100))
+        assert not any(never.pick("x", None).all for _ in range(100))
 
     def test_listed_and_taken_back(self, mock, rules, call, api_key) -> None:
         """Rules can be seen, and put out of force one by one or all at once."""
@@ -401,7 +401,7 @@ class TestRules:
 def test_a_fault_that_is_none_is_told(call, text) -> None:
     """A misspelt fault is a 400, never ignored."""
     with pytest.raises(ValueError, match="fault"):
-        faults_of(text)
+        parse_faults(text)
     if text:
         assert call.post(X_Mock_Fault=text).status == 400
 

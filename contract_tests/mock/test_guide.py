@@ -14,12 +14,12 @@ from click.testing import CliRunner
 import wanflow.mock
 from wanflow.cli.mock import mock as command
 from wanflow.mock import MockTransport
-from wanflow.mock.gateway.directives import wishes_of
-from wanflow.mock.gateway.fault import KINDS, faults_of, form
-from wanflow.mock.gateway.lifecycle import pace_of
+from wanflow.mock.gateway.directives import parse_directives
+from wanflow.mock.gateway.fault import FAULT_KINDS, parse_faults, syntax
+from wanflow.mock.gateway.lifecycle import parse_progression
 
 if TYPE_CHECKING:
-    from wanflow.mock.admin.api import Admin
+    from wanflow.mock.admin.api import AdminApi
 
 GUIDE = Path(wanflow.mock.__path__[0], "README.md").read_text()
 
@@ -27,7 +27,7 @@ GUIDE = Path(wanflow.mock.__path__[0], "README.md").read_text()
 def test_every_fault_is_in_it() -> None:
     """The table of faults is the mock's own, word for word."""
     told = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|$", GUIDE, re.MULTILINE))
-    effects = {form(name): kind.effect for name, kind in KINDS.items()}
+    effects = {syntax(name): kind.effect for name, kind in FAULT_KINDS.items()}
     assert effects.items() <= told.items()
 
 
@@ -36,19 +36,19 @@ def test_every_magic_word_of_it_is_understood() -> None:
     words = re.findall(r"\[mock:[^\]]+\]", GUIDE)
     assert len(words) >= 6
     for word in words:
-        assert wishes_of({"prompt": word}) != wishes_of({"prompt": "a cat"})
+        assert parse_directives({"prompt": word}) != parse_directives({"prompt": "a cat"})
 
 
 def test_its_paces_are_paces() -> None:
     """The plain ones are understood as they are written."""
     named = re.findall(r"`(immediately|never|looks=5)`", GUIDE)
     assert set(named) >= {"immediately", "never"}
-    assert all(pace_of(text) for text in named)
+    assert all(parse_progression(text) for text in named)
 
 
 def test_every_path_of_the_admin_api_is_in_it(mock) -> None:
     """No door is left unmentioned."""
-    admin: Admin = mock.app.admin
+    admin: AdminApi = mock.app.admin
     paths = {path for _, path in admin._handlers}
     assert paths
     assert not [path for path in paths if path not in GUIDE]
@@ -66,16 +66,16 @@ def test_its_scenario_is_played(tmp_path) -> None:
     assert [str(rule.faults) for rule in mock.faults] == [
         rule["fault"] for rule in scenario["faults"]
     ]
-    assert mock.gateway.pace == pace_of(scenario["pace"])
-    assert mock.accounts.of("k").terms.credits == scenario["terms"]["credits"]
+    assert mock.gateway.pace == parse_progression(scenario["pace"])
+    assert mock.accounts.for_key("k").limits.credits == scenario["terms"]["credits"]
 
 
 def test_the_command_prints_it() -> None:
     """The guide as it is, and the faults with what each takes; the help names both."""
     assert CliRunner().invoke(command, ["--guide"]).output == GUIDE
     listed = CliRunner().invoke(command, ["--faults"]).output
-    for name, kind in KINDS.items():
-        line = next(line for line in listed.splitlines() if line.startswith(f"{form(name)} "))
+    for name, kind in FAULT_KINDS.items():
+        line = next(line for line in listed.splitlines() if line.startswith(f"{syntax(name)} "))
         assert kind.effect in line
         assert kind.takes is None or kind.takes.words in line
     usage = CliRunner().invoke(command, ["--help"]).output
@@ -89,14 +89,14 @@ def test_python_s_own_help_shows_what_is_public() -> None:
         assert re.search(rf"class {name}\b", told), name
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", FAULT_KINDS)
 def test_a_value_that_a_fault_does_not_take_is_told_in_words(name) -> None:
     """What to write is in the message, and no pattern."""
-    takes = KINDS[name].takes
+    takes = FAULT_KINDS[name].takes
     wrong = f"{name}=#" if takes is None else name
-    with pytest.raises(ValueError, match=f"write {form(name)}") as caught:
-        faults_of(wrong)
+    with pytest.raises(ValueError, match=f"write {syntax(name)}") as caught:
+        parse_faults(wrong)
     assert "[0-9]" not in str(caught.value)
     if takes is not None:
         example = takes.words.rpartition(" ")[2]
-        assert str(faults_of(f"{name}={example}")) == f"{name}={example}"
+        assert str(parse_faults(f"{name}={example}")) == f"{name}={example}"

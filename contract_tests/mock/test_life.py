@@ -11,8 +11,8 @@ import pytest
 
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
-from wanflow.mock.gateway.directives import Wishes
-from wanflow.mock.gateway.failures import CODES
+from wanflow.mock.gateway.directives import Directives
+from wanflow.mock.gateway.failures import FAILURE_CODES
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_a_receipt_says_what_the_task_is(http, judge, catalog, name) -> None:
     assert receipt["task_info"]["estimated_time"] == 0
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", FAILURE_CODES)
 def test_a_task_can_fail_with_each_business_code(http, judge, catalog, code) -> None:
     """A magic word makes a task fail, and a failed task stays as it is."""
     name = MODELS[0]
@@ -151,14 +151,16 @@ def client_of(server: MockServer) -> httpx.Client:
 def test_written_once_or_anew_an_answer_is_the_same(catalog, name, failure) -> None:
     """What is filled into a stencil says what is built for the task itself."""
     server = MockServer(clock=VirtualClock(), pace="looks=2", seed=3)
-    gateway, account = server.gateway, server.accounts.of("k")
+    gateway, account = server.gateway, server.accounts.for_key("k")
     endpoint = next(one for one in gateway.contract.submissions if name in one.models)
-    wishes = Wishes(failure=failure)
+    wishes = Directives(failure=failure)
     for _ in range(2):
         gateway.clock.advance(1)
         task = gateway.submit(account, endpoint.models[name], catalog.models[name].example, wishes)
-        encoded = gateway.encoded_receipt(endpoint, task)
-        assert json.loads(encoded) == gateway.receipt(endpoint, task)
+        encoded = gateway.encoded_submit_response(endpoint, task)
+        assert json.loads(encoded) == gateway.submit_response(endpoint, task)
         for _ in range(3):
-            gateway.look(task)
-            assert json.loads(gateway.encoded_detail(task)) == gateway.detail(task)
+            gateway.poll(task)
+            assert json.loads(gateway.encoded_status_response(task)) == gateway.status_response(
+                task
+            )

@@ -7,7 +7,7 @@ import pytest
 
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
-from wanflow.mock.gateway.limits import Rate, Terms
+from wanflow.mock.gateway.limits import AccountLimits, RateLimit
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
@@ -106,7 +106,7 @@ class TestCredits:
 
     def test_a_server_may_start_with_terms(self) -> None:
         """Every account of a server begins with its terms."""
-        terms = Terms(credits=0, rate=Rate(2, 60))
+        terms = AccountLimits(credits=0, rate=RateLimit(2, 60))
         with MockServer(terms=terms) as server:
             headers = {"Authorization": "Bearer k"}
             with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:

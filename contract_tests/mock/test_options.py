@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from wanflow.mock import Mock, MockServer, MockTransport, Rate, Terms, VirtualClock
+from wanflow.mock import AccountLimits, Mock, MockServer, MockTransport, RateLimit, VirtualClock
 from wanflow.mock.options import _RULES, OF_A_SOCKET, Options
 from wanflow.spec.catalog import packaged_catalog
 
@@ -86,10 +86,10 @@ class TestMoney:
         """Every account has as many, and no more."""
         with MockServer(credits=0.5) as server:
             assert [submit(server, key).status_code for key in "ab"] == [402, 402]
-            server.accounts.of("a").terms = Terms(credits=1000)
+            server.accounts.for_key("a").limits = AccountLimits(credits=1000)
             assert [submit(server, key).status_code for key in "ab"] == [200, 402]
 
-    @pytest.mark.parametrize("rate", ["1/60", Rate(1, 60)])
+    @pytest.mark.parametrize("rate", ["1/60", RateLimit(1, 60)])
     def test_a_rate_is_passed(self, rate) -> None:
         """It may be written as on the command line."""
         with MockServer(rate=rate, clock=VirtualClock()) as server:
@@ -97,6 +97,6 @@ class TestMoney:
 
     def test_what_they_say_comes_before_the_terms(self) -> None:
         """The rest of the terms stays."""
-        terms = Terms(credits=1, forbidden=frozenset({MODEL.name}))
+        terms = AccountLimits(credits=1, forbidden_models=frozenset({MODEL.name}))
         mock = MockTransport(terms=terms, credits=2)
-        assert mock.accounts.of("k").terms == Terms(2, None, frozenset({MODEL.name}))
+        assert mock.accounts.for_key("k").limits == AccountLimits(2, None, frozenset({MODEL.name}))

@@ -11,12 +11,12 @@ from wanflow.mock import MockServer
 from wanflow.mock.clock import RealClock, VirtualClock
 from wanflow.mock.gateway.lifecycle import (
     ENDED,
-    Immediately,
-    Looks,
-    Pace,
-    Seconds,
-    pace_of,
-    written,
+    AfterPolls,
+    AfterSeconds,
+    Immediate,
+    Progression,
+    format_progression,
+    parse_progression,
 )
 from wanflow.spec.catalog import packaged_catalog
 
@@ -25,11 +25,11 @@ MODEL = next(model for model in CATALOG.models.values() if model.kind == "image"
 DAY = 24 * 3600
 
 finite = st.just(0.0) | st.floats(1e-3, 1e6)
-paces: st.SearchStrategy[Pace] = st.one_of(
-    st.just(Immediately()),
-    st.integers(1, 50).map(Looks),
+paces: st.SearchStrategy[Progression] = st.one_of(
+    st.just(Immediate()),
+    st.integers(1, 50).map(AfterPolls),
     st.builds(
-        Seconds,
+        AfterSeconds,
         finite | st.just(float("inf")),
         st.none() | finite,
         st.sampled_from(["true", "wrong", "absent"]),
@@ -56,7 +56,7 @@ def test_a_task_only_goes_forward(pace, steps) -> None:
 @given(pace=paces)
 def test_a_pace_is_written_and_read_again(pace) -> None:
     """What is written of a pace is that pace."""
-    assert pace_of(written(pace)) == pace
+    assert parse_progression(format_progression(pace)) == pace
 
 
 @given(pace=paces)
@@ -71,18 +71,18 @@ def test_what_is_due_is_the_end(pace) -> None:
 @pytest.mark.parametrize(
     ("text", "pace"),
     [
-        ("immediately", Immediately()),
-        ("never", Seconds(float("inf"))),
-        ("looks=0", Immediately()),
-        ("looks=7", Looks(7)),
-        ("seconds=60", Seconds(60)),
-        ("seconds=60,queue=10", Seconds(60, 10)),
-        ("seconds=1.5, estimate=wrong, progress=stuck", Seconds(1.5, None, "wrong", "stuck")),
+        ("immediately", Immediate()),
+        ("never", AfterSeconds(float("inf"))),
+        ("looks=0", Immediate()),
+        ("looks=7", AfterPolls(7)),
+        ("seconds=60", AfterSeconds(60)),
+        ("seconds=60,queue=10", AfterSeconds(60, 10)),
+        ("seconds=1.5, estimate=wrong, progress=stuck", AfterSeconds(1.5, None, "wrong", "stuck")),
     ],
 )
 def test_a_pace_is_written(text, pace) -> None:
     """Every pace has a written form."""
-    assert pace_of(text) == pace
+    assert parse_progression(text) == pace
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_pace_is_written(text, pace) -> None:
 def test_what_is_no_pace_is_told(text) -> None:
     """A text that is none is refused with the forms that there are."""
     with pytest.raises(ValueError, match=r"no pace; write immediately, never, looks=N"):
-        pace_of(text)
+        parse_progression(text)
 
 
 @pytest.fixture

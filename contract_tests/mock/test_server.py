@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner
 
 from wanflow.cli.mock import mock as command
-from wanflow.mock import MockServer, MockUnavailable, PortInUse, UnservableSpec
+from wanflow.mock import MockServer, MockUnavailable, PortInUse, UnsupportedSpec
 from wanflow.spec.document import packaged, resolve
 
 
@@ -117,7 +117,7 @@ CANCEL = {"operationId": "cancel", "responses": {}}
 )  # fmt: skip
 def test_a_document_that_it_can_not_serve_is_refused(path, value, reason) -> None:
     """It would rather not start than answer against the document, and says why."""
-    with pytest.raises(UnservableSpec, match=reason):
+    with pytest.raises(UnsupportedSpec, match=reason):
         MockServer(document=broken(path, value))
 
 
@@ -224,18 +224,18 @@ def test_a_model_that_makes_text_is_served() -> None:
 def test_a_model_that_makes_anything_else_is_refused() -> None:
     """A kind that the mock has no file for is named, before anything is served."""
     document = with_a_model_of("smell")
-    with pytest.raises(UnservableSpec, match="a-smell-model makes smell; the mock makes image"):
+    with pytest.raises(UnsupportedSpec, match="a-smell-model makes smell; the mock makes image"):
         MockServer(document=document)
 
 
 class TestCommand:
-    """`python -m wanflow.mock`, and so `wanflow mock`."""
+    """`python -m wanflow mock`, and so `wanflow mock`."""
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_ends_it_cleanly(self, number) -> None:
         """It prints where it is, serves, and ends with 0 and nothing on stderr."""
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "wanflow.mock", "--port", "0"],
+            [sys.executable, "-u", "-m", "wanflow", "mock", "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -261,7 +261,7 @@ class TestCommand:
     def test_signals_end_it_cleanly_whenever_they_come(self, number) -> None:
         """At once after its first line, and again while it waits for an answer that stalls."""
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "wanflow.mock", "--port", "0"],
+            [sys.executable, "-u", "-m", "wanflow", "mock", "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -285,7 +285,7 @@ class TestCommand:
     def test_what_is_dangerous_is_told_at_the_start(self) -> None:
         """Callbacks to this machine, and listening beyond it, are announced."""
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "wanflow.mock", "--port", "0", "--loopback-callbacks"],
+            [sys.executable, "-u", "-m", "wanflow", "mock", "--port", "0", "--loopback-callbacks"],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from wanflow.mock import MockServer, VirtualClock
-from wanflow.mock.gateway.state_file import StateUnusable
+from wanflow.mock.gateway.state_file import InvalidStateFile
 from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
@@ -122,7 +122,7 @@ def test_the_file_forgets_what_the_mock_forgets(path) -> None:
             server.clock.advance(7 * 24 * 3600 + 1)
             with client_of(server, "busy") as http:
                 submit(http)
-        server.accounts.of("another")
+        server.accounts.for_key("another")
     with sqlite3.connect(path) as db:
         kept = {
             name: db.execute(f"SELECT * FROM {name}").fetchall() for name in ("tasks", "accounts")
@@ -151,7 +151,7 @@ def test_what_could_not_be_written_is_written_later(path, monkeypatch) -> None:
 
 def test_a_killed_server_has_written_what_is_older_than_a_moment(path) -> None:
     """Even without an orderly end, hardly anything is lost."""
-    command = [sys.executable, "-u", "-m", "wanflow.mock", "--port", "0", "--state", str(path)]
+    command = [sys.executable, "-u", "-m", "wanflow", "mock", "--port", "0", "--state", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
     assert process.stdout is not None
     base_url = process.stdout.readline().split()[-1]
@@ -178,7 +178,7 @@ class TestUnusable:
     def test_another_kind_of_file_is_refused(self, path) -> None:
         """A file that isn't SQLite is told, and left as it is."""
         path.write_text("hello, this is no database at all, however long it may be")
-        with pytest.raises(StateUnusable, match="can't be used"):
+        with pytest.raises(InvalidStateFile, match="can't be used"):
             MockServer(state=path)
         assert path.read_text().startswith("hello")
 
@@ -187,10 +187,10 @@ class TestUnusable:
         with sqlite3.connect(path) as db:
             db.execute("PRAGMA user_version = 99")
         db.close()
-        with pytest.raises(StateUnusable, match="version 99"):
+        with pytest.raises(InvalidStateFile, match="version 99"):
             MockServer(state=path)
 
     def test_a_missing_folder_is_told(self, tmp_path) -> None:
         """A file that can't be made is an error at the start."""
-        with pytest.raises(StateUnusable, match="can't be used"):
+        with pytest.raises(InvalidStateFile, match="can't be used"):
             MockServer(state=tmp_path / "nowhere" / "state.sqlite")

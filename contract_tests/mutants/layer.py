@@ -9,7 +9,7 @@ from attrs import define, field
 
 from wanflow.mock import MockServer
 from wanflow.mock.http.request import Request
-from wanflow.mock.http.response import Answer
+from wanflow.mock.http.response import Response
 
 if TYPE_CHECKING:
     from contract_tests.mutants.mutant import Mutant
@@ -100,7 +100,7 @@ class Layer:
         """Stand in for the application."""
         return getattr(self.app, name)
 
-    async def respond(self, request: Request) -> Answer:
+    async def respond(self, request: Request) -> Response:
         """Carry one exchange through the fault; the mock's own side is left alone."""
         if request.path.startswith("/_mock"):
             return await self.app.respond(request)
@@ -112,7 +112,7 @@ class Layer:
             if name.lower() != "content-length"
         ]
         length = next((value for name, value in reply.headers if name == "content-length"), None)
-        return Answer(
+        return Response(
             reply.status,
             reply.content,
             tuple(raw),
@@ -124,7 +124,7 @@ class Layer:
         """Have the mock answer a call."""
         raw = {name.encode(): value.encode("latin-1") for name, value in call.headers.items()}
         path = (self.base if not call.path.startswith("/media") else "") + call.path
-        answer: Answer = await self.app.respond(Request(call.method, path, raw, call.content))
+        answer: Response = await self.app.respond(Request(call.method, path, raw, call.content))
         headers = [(n.decode(), v.decode("latin-1")) for n, v in answer.header_list()]
         return Reply(answer.status, headers, answer.body, answer.fault)
 
@@ -135,7 +135,7 @@ class Layer:
         }
         path = request.path.removeprefix(self.base)
         query = request.query.decode("latin-1")
-        return Call(request.method, path, headers, request.content or b"", query)
+        return Call(request.method, path, headers, request.body_bytes or b"", query)
 
 
 class MutatedServer(MockServer):

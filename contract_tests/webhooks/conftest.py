@@ -11,9 +11,9 @@ import pytest
 from attrs import define, field
 
 from wanflow import AsyncClient, Client
-from wanflow.webhooks import Claim, End, Memory, Store
-from wanflow.webhooks.verification_queue import Desk
-from wanflow.webhooks.workers import Duty, TaskHands, ThreadHands
+from wanflow.webhooks import CallbackPayload, InMemoryStore, Store, TaskDone
+from wanflow.webhooks.verification_queue import VerificationQueue
+from wanflow.webhooks.workers import AsyncWorker, ThreadWorker, WorkerContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,23 +74,23 @@ class Bench:
 
     colour: str
     time: Time = field(factory=Time)
-    ends: list[End] = field(factory=list)
-    store: Store = field(factory=Memory)
+    ends: list[TaskDone] = field(factory=list)
+    store: Store = field(factory=InMemoryStore)
     rate: float = 1000.0
-    handler: Callable[[End], object] | None = None
+    handler: Callable[[TaskDone], object] | None = None
     passing: dict[str, Callable[[], object]] = field(factory=dict)
     backend: str = "asyncio"
     api: Api = field(init=False)
-    desk: Desk = field(init=False)
+    desk: VerificationQueue = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.api = Api(self.time)
-        self.desk = Desk(rate=self.rate, hands=1)
+        self.desk = VerificationQueue(rate=self.rate, hands=1)
 
-    def claim(self, *claims: Claim) -> None:
+    def claim(self, *claims: CallbackPayload) -> None:
         """Admit claims and let the workers work until there is nothing to ask."""
         for claim in claims:
-            self.desk.admit(claim, self.time.now)
+            self.desk.put(claim, self.time.now)
         self.work()
 
     def work(self) -> None:
@@ -107,7 +107,7 @@ class Bench:
         self.passing = {}
         assert scope.cancelled_caught
 
-    def _on_end(self, end: End) -> object:
+    def _on_end(self, end: TaskDone) -> object:
         if self.handler is not None:
             self.handler(end)
         self.ends.append(end)
@@ -117,24 +117,24 @@ class Bench:
         self.passing.get("napping", list)()
         await self.time.asleep(seconds)
 
-    async def _on_end_later(self, end: End) -> None:
+    async def _on_end_later(self, end: TaskDone) -> None:
         self.passing.get("handling", list)()
         await anyio.lowlevel.checkpoint()
         self._on_end(end)
 
     def _work(self) -> None:
         with Client("key", "http://api.invalid", transport=httpx.MockTransport(self.api)) as client:
-            duty = Duty(self.desk, self.store, self._on_end, self.time.ticks)
-            hands = ThreadHands(duty, client, self.time.sleep)
-            if self.desk.hire():
+            duty = WorkerContext(self.desk, self.store, self._on_end, self.time.ticks)
+            hands = ThreadWorker(duty, client, self.time.sleep)
+            if self.desk.start_worker():
                 hands.work()
 
     async def _awork(self) -> None:
         transport = httpx.MockTransport(self.api)
         async with AsyncClient("key", "http://api.invalid", transport=transport) as client:
-            duty = Duty(self.desk, self.store, self._on_end_later, self.time.ticks)
-            hands = TaskHands(duty, client, self._nap)
-            await hands.linger()
+            duty = WorkerContext(self.desk, self.store, self._on_end_later, self.time.ticks)
+            hands = AsyncWorker(duty, client, self._nap)
+            await hands.run_pending()
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -143,9 +143,9 @@ def bench(request: pytest.FixtureRequest) -> Bench:
     return Bench(request.param)
 
 
-def claim_of(task_id: str = "task-unified-1", job: str = "job", **body: Any) -> Claim:
+def claim_of(task_id: str = "task-unified-1", job: str = "job", **body: Any) -> CallbackPayload:
     """A claim about a task."""
-    return Claim(job, "task", task_id, {"id": task_id, **body})
+    return CallbackPayload(job, "task", task_id, {"id": task_id, **body})
 
 
 def body_of(task_id: str = "task-unified-1", **more: Any) -> bytes:

@@ -8,9 +8,16 @@ from contract_tests.webhooks.conftest import Bench, Time, claim_of, error, seen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow.webhooks import Claim, End, Memory
-from wanflow.webhooks.errors import Refused
-from wanflow.webhooks.verification_queue import COOLING, IDS_PER_JOB, PAUSES, Again, Desk, Settled
+from wanflow.webhooks import CallbackPayload, InMemoryStore, TaskDone
+from wanflow.webhooks.errors import CallbackRejected
+from wanflow.webhooks.verification_queue import (
+    IDS_PER_JOB,
+    PAUSES,
+    REJECTED_TTL,
+    RetryLater,
+    VerificationQueue,
+    Verified,
+)
 
 ID = "task-unified-1"
 SCHEDULE = [0, 1, 3, 7, 15, 30]
@@ -56,7 +63,7 @@ class TestOnce:
         """A claim of an end that was taken is known before anything is asked."""
         bench.api.answers[ID] = [seen(ID)]
         bench.claim(claim_of(ID))
-        assert bench.store.taken(claim_of(ID).key)
+        assert bench.store.seen(claim_of(ID).key)
         assert len(bench.api.asked) == 1
 
     def test_claims_that_come_together_are_one_question(self, bench: Bench) -> None:
@@ -68,7 +75,7 @@ class TestOnce:
     def test_what_another_process_took_is_not_handled(self, bench: Bench) -> None:
         """The store decides between two that have both asked."""
         bench.api.answers[ID] = [seen(ID)]
-        assert bench.store.take(claim_of(ID).key)
+        assert bench.store.add(claim_of(ID).key)
         bench.claim(claim_of(ID))
         assert bench.ends == []
         assert bench.desk.open == 0
@@ -83,7 +90,7 @@ class TestOnce:
         """An end counts as taken when it was handled."""
         failures = [OSError("disk full"), ValueError("no")]
 
-        def handler(end: End) -> None:
+        def handler(end: TaskDone) -> None:
             if failures:
                 raise failures.pop()
 
@@ -96,7 +103,7 @@ class TestOnce:
     def test_a_worker_that_is_stopped_gives_the_end_back(self, bench: Bench) -> None:
         """A stop in the middle of the handler leaves the end to be handled by the next."""
 
-        def handler(end: End) -> None:
+        def handler(end: TaskDone) -> None:
             bench.handler = None
             raise KeyboardInterrupt
 
@@ -104,7 +111,7 @@ class TestOnce:
         bench.api.answers[ID] = [seen(ID)]
         with pytest.raises(KeyboardInterrupt):
             bench.claim(claim_of(ID))
-        assert not bench.store.taken(claim_of(ID).key)
+        assert not bench.store.seen(claim_of(ID).key)
         bench.work()
         assert len(bench.ends) == 1
 
@@ -114,11 +121,11 @@ class TestOnce:
         """A server that stops while a worker naps or handles: the claim is left for the next."""
         bench = Bench("async", backend=backend)
         bench.api.answers[ID] = [error(503), seen(ID)]
-        bench.desk.admit(claim_of(ID), bench.time.now)
+        bench.desk.put(claim_of(ID), bench.time.now)
         anyio.run(bench.work_until, when, backend=backend)
         assert bench.ends == []
         assert bench.desk.open == 1
-        assert not bench.store.taken(claim_of(ID).key)
+        assert not bench.store.seen(claim_of(ID).key)
         bench.time.sleep(60)
         bench.work()
         assert len(bench.ends) == 1
@@ -161,7 +168,7 @@ class TestPatience:
             bench.claim(claim_of(ID))
             bench.time.sleep(5)
         assert len(bench.api.asked) == 1
-        bench.time.sleep(COOLING)
+        bench.time.sleep(REJECTED_TTL)
         bench.claim(claim_of(ID))
         assert len(bench.api.asked) == 2
         assert bench.ends == []
@@ -187,35 +194,35 @@ class TestFlood:
         for n in range(IDS_PER_JOB):
             bench.claim(claim_of(f"task-{n}"))
         for n in range(IDS_PER_JOB, 10_000):
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(CallbackRejected) as refused:
                 bench.claim(claim_of(f"task-{n}"))
             assert refused.value.status == 429
         assert len(bench.api.asked) == IDS_PER_JOB
 
     def test_a_full_desk_takes_nothing_in(self) -> None:
         """More open claims than its size, and it answers 503 until there is room."""
-        desk = Desk(size=10)
+        desk = VerificationQueue(size=10)
         for n in range(10):
-            assert desk.admit(claim_of(job=str(n)), 0)
-        with pytest.raises(Refused) as refused:
-            desk.admit(claim_of(job="one more"), 0)
+            assert desk.put(claim_of(job=str(n)), 0)
+        with pytest.raises(CallbackRejected) as refused:
+            desk.put(claim_of(job="one more"), 0)
         assert refused.value.status == 503
-        assert not desk.admit(claim_of(job="3"), 0)
-        assert desk.hire()
-        first = desk.next(0)
-        assert isinstance(first, Claim)
-        desk.settle(first, Settled(), 0)
-        assert desk.admit(claim_of(job="one more"), 0)
+        assert not desk.put(claim_of(job="3"), 0)
+        assert desk.start_worker()
+        first = desk.get(0)
+        assert isinstance(first, CallbackPayload)
+        desk.done(first, Verified(), 0)
+        assert desk.put(claim_of(job="one more"), 0)
 
     def test_a_closed_desk_asks_nothing(self) -> None:
         """After `close` nothing is handed out, and nothing taken in."""
-        desk = Desk()
-        desk.admit(claim_of(), 0)
-        assert desk.hire()
+        desk = VerificationQueue()
+        desk.put(claim_of(), 0)
+        assert desk.start_worker()
         desk.close()
-        assert desk.next(0) is None
-        with pytest.raises(Refused):
-            desk.admit(claim_of(job="other"), 0)
+        assert desk.get(0) is None
+        with pytest.raises(CallbackRejected):
+            desk.put(claim_of(job="other"), 0)
 
 
 class TestWorkers:
@@ -223,38 +230,38 @@ class TestWorkers:
 
     def test_no_more_than_its_hands(self) -> None:
         """A third worker isn't taken on by a desk of two hands; one that has gone makes room."""
-        desk = Desk(hands=2)
+        desk = VerificationQueue(hands=2)
         for n in range(5):
-            desk.admit(claim_of(job=str(n)), 0)
-        assert [desk.hire() for _ in range(4)] == [True, True, False, False]
-        desk.leave()
-        assert desk.hire()
+            desk.put(claim_of(job=str(n)), 0)
+        assert [desk.start_worker() for _ in range(4)] == [True, True, False, False]
+        desk.stop_worker()
+        assert desk.start_worker()
 
     def test_an_empty_desk_hires_nobody(self) -> None:
         """No claim, no worker."""
-        assert not Desk().hire()
+        assert not VerificationQueue().start_worker()
 
     @given(st.lists(st.sampled_from(["admit", "hire", "next", "settle", "again"]), max_size=60))
     def test_what_is_open_can_be_reached(self, steps: list[str]) -> None:
         """In any order of events: each open claim is queued or in somebody's hands, once."""
-        desk, clock, held, admitted = Desk(hands=2, size=5), Time(), [], 0
+        desk, clock, held, admitted = VerificationQueue(hands=2, size=5), Time(), [], 0
         workers = 0
         for step in steps:
             clock.sleep(1)
             match step:
                 case "admit" if desk.open < 5:
-                    assert desk.admit(claim_of(f"t{admitted}", f"j{admitted}"), clock.now)
+                    assert desk.put(claim_of(f"t{admitted}", f"j{admitted}"), clock.now)
                     admitted += 1
                 case "hire":
-                    workers += desk.hire()
+                    workers += desk.start_worker()
                 case "next" if workers > len(held):
-                    got = desk.next(clock.now)
+                    got = desk.get(clock.now)
                     workers -= got is None
-                    held += [got] if isinstance(got, Claim) else []
+                    held += [got] if isinstance(got, CallbackPayload) else []
                 case "settle" if held:
-                    desk.settle(held.pop(), Settled(), clock.now)
+                    desk.done(held.pop(), Verified(), clock.now)
                 case "again" if held:
-                    desk.settle(held.pop(), Again(), clock.now)
+                    desk.done(held.pop(), RetryLater(), clock.now)
                 case _:
                     pass
             assert workers <= 2
@@ -264,15 +271,15 @@ class TestWorkers:
         assert len(left) == len(set(left)) == desk.open - len(held)
 
 
-def _drain(desk: Desk, clock: Time) -> list[str]:
+def _drain(desk: VerificationQueue, clock: Time) -> list[str]:
     """Take every queued claim from a desk, whoever is taken on for it."""
     left = []
-    while desk.hire() or desk.open:
+    while desk.start_worker() or desk.open:
         clock.sleep(sum(PAUSES))
-        got = desk.next(clock.now)
+        got = desk.get(clock.now)
         if got is None:
             return left
-        if isinstance(got, Claim):
+        if isinstance(got, CallbackPayload):
             left.append(got.key)
     return left
 
@@ -296,7 +303,7 @@ class TestAnyHistory:
         self, colour: str, scripts: dict[str, list[str]], arrivals: list[tuple[str, float]]
     ) -> None:
         """Each end is handled at most once, only after the API told it, and then at once."""
-        bench = Bench(colour, store=Memory(clock=lambda: 0.0))
+        bench = Bench(colour, store=InMemoryStore(clock=lambda: 0.0))
         for task_id, words in scripts.items():
             bench.api.answers[task_id] = [
                 error(int(word)) if word.isdigit() else seen(task_id, word) for word in words
@@ -304,7 +311,7 @@ class TestAnyHistory:
         for task_id, pause in arrivals:
             bench.time.sleep(pause)
             claim = claim_of(task_id, f"job of {task_id}")
-            if not bench.store.taken(claim.key):
+            if not bench.store.seen(claim.key):
                 bench.claim(claim)
         handled = [end.task_id for end in bench.ends]
         assert len(handled) == len(set(handled))

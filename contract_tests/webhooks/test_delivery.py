@@ -19,8 +19,8 @@ from wanflow import AsyncClient, Client
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
 from wanflow.spec.catalog import packaged_catalog
-from wanflow.webhooks import End, Receiver
-from wanflow.webhooks.server import Listener
+from wanflow.webhooks import Receiver, TaskDone
+from wanflow.webhooks.server import CallbackServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -37,7 +37,7 @@ class Site:
 
     def __init__(self, mock: MockServer, port: int) -> None:
         self.mock = mock
-        self.ends: Queue[End] = Queue()
+        self.ends: Queue[TaskDone] = Queue()
         self.base = f"http://127.0.0.1:{port}/callbacks"
         self.receiver: Receiver
 
@@ -74,7 +74,7 @@ def served(site: Site, **more: Any) -> Iterator[Client]:
     """Serve a receiver with a Client on a socket that the mock can call."""
     with Client(site.mock.api_key, site.mock.base_url) as client, ExitStack() as stack:
         door = _Late()
-        listener = stack.enter_context(Listener(door))  # type: ignore[arg-type]
+        listener = stack.enter_context(CallbackServer(door))  # type: ignore[arg-type]
         site.base = f"http://127.0.0.1:{listener.port}/callbacks"
         door.app = site.receive(client, **more).app
         yield client
@@ -99,7 +99,7 @@ class TestSync:
         with served(site) as client:
             url = site.receiver.url("poster", "picture")
             task = client.submit({**model.example, "callback_url": url}, validate=False)
-            site.receiver.expect("poster", task.id)
+            site.receiver.link_task("poster", task.id)
             site.mock.clock.advance(120)
             end = site.ends.get(timeout=PATIENCE)
             assert (end.job, end.kind, end.task_id) == ("poster", "picture", task.id)
@@ -112,7 +112,7 @@ class TestSync:
         with served(site) as client:
             request = site.request("poster", "a lake [mock:fail=content_policy_violation]")
             task = client.submit(request, validate=False)
-            site.receiver.expect("poster", task.id)
+            site.receiver.link_task("poster", task.id)
             site.mock.clock.advance(120)
             failure = site.ends.get(timeout=PATIENCE).snapshot.failure
             assert failure is not None
@@ -124,7 +124,7 @@ class TestSync:
             task = client.submit(site.request("poster"), validate=False)
             site.mock.clock.advance(60)
             assert site.attempts(1) == [503]
-            site.receiver.expect("poster", task.id)
+            site.receiver.link_task("poster", task.id)
             site.mock.clock.advance(1)
             assert site.attempts(2) == [503, 202]
             assert site.ends.get(timeout=PATIENCE).task_id == task.id
@@ -134,21 +134,21 @@ class TestSync:
         with served(site) as client:
             mine = client.submit(site.request("mine"), validate=False)
             other = client.submit({**MODELS[0].example})
-            site.receiver.expect("mine", mine.id)
+            site.receiver.link_task("mine", mine.id)
             site.mock.clock.advance(50)
             token = site.receiver.url("mine").rpartition("/")[2]
             forged = body_of(other.id)
-            assert site.receiver.post(token, "application/json", forged) == 403
+            assert site.receiver.handle_request(token, "application/json", forged) == 403
             assert site.ends.empty()
 
     def test_a_claim_of_an_end_that_is_none_is_not_believed(self, site: Site) -> None:
         """Somebody who knows the URL says that it has ended: the API says no, for half a minute."""
         with served(site) as client:
             task = client.submit(site.request("mine"), validate=False)
-            site.receiver.expect("mine", task.id)
+            site.receiver.link_task("mine", task.id)
             token = site.receiver.url("mine").rpartition("/")[2]
-            assert site.receiver.post(token, "application/json", body_of(task.id)) == 202
-            assert site.receiver.post(token, "application/json", body_of(task.id)) == 200
+            assert site.receiver.handle_request(token, "application/json", body_of(task.id)) == 202
+            assert site.receiver.handle_request(token, "application/json", body_of(task.id)) == 200
             assert site.ends.empty()
             site.mock.clock.advance(60)
             assert site.ends.get(timeout=PATIENCE).task_id == task.id
@@ -159,7 +159,7 @@ class TestSync:
             ids = set()
             for n in range(50):
                 task = client.submit(site.request(f"job {n}"), validate=False)
-                site.receiver.expect(f"job {n}", task.id)
+                site.receiver.link_task(f"job {n}", task.id)
                 ids.add(task.id)
             site.mock.clock.advance(60)
             ended = [site.ends.get(timeout=PATIENCE) for _ in ids]
@@ -180,7 +180,7 @@ class TestAsync:
                 site.receive(client)
                 site.door.app = site.receiver.app  # type: ignore[attr-defined]
                 task = await client.submit(site.request("poster"), validate=False)
-                site.receiver.expect("poster", task.id)
+                site.receiver.link_task("poster", task.id)
                 await anyio.to_thread.run_sync(site.mock.clock.advance, 120)
                 end = await anyio.to_thread.run_sync(lambda: site.ends.get(timeout=PATIENCE))
                 assert (end.job, end.task_id, end.snapshot.completed) == ("poster", task.id, True)

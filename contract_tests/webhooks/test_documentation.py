@@ -57,7 +57,7 @@ class Page:
         receiver, task_id = names["receiver"], self.submitted()
         token = receiver.url("poster").rpartition("/")[2]
         assert post(token, body_of(task_id)) == 503
-        receiver.expect("poster", task_id)
+        receiver.link_task("poster", task_id)
         assert post(token[:-2], body_of(task_id)) == 404
         assert post(token, b"x" * 100_000) == 413
         assert post(token, body_of("task-unified-other")) == 403
@@ -172,13 +172,13 @@ def test_several_processes(page: Page) -> None:
     task_id = page.submitted()
     token = one["receiver"].url("poster").rpartition("/")[2]
     body = body_of(task_id)
-    assert one["receiver"].post(token, JSON, body) == 503
+    assert one["receiver"].handle_request(token, JSON, body) == 503
     one["rows"]("INSERT INTO jobs VALUES (?, ?)", "poster", task_id)
-    assert other["receiver"].post(token, JSON, body_of("task-unified-other")) == 403
+    assert other["receiver"].handle_request(token, JSON, body_of("task-unified-other")) == 403
     with one["client"], other["client"]:
-        assert one["receiver"].post(token, JSON, body) == 202
+        assert one["receiver"].handle_request(token, JSON, body) == 202
         assert page.printed.get(timeout=PATIENCE) == ("poster", "completed")
-        assert other["receiver"].post(token, JSON, body) == 200
+        assert other["receiver"].handle_request(token, JSON, body) == 200
     assert page.printed.empty()
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from wanflow import AsyncClient, Client
 from wanflow.errors import ConfigurationError
-from wanflow.webhooks import End, Receiver
+from wanflow.webhooks import Receiver, TaskDone
 from wanflow.webhooks.events import LARGEST_BODY
 from wanflow.webhooks.receiver import Clock
 
@@ -36,7 +36,7 @@ class House:
         self.door = door
         self.time = Time()
         self.api = Api(self.time)
-        self.ends: list[End] = []
+        self.ends: list[TaskDone] = []
         transport = httpx.MockTransport(self.api)
         self.client = Client("key", "http://api.invalid", transport=transport)
         options.setdefault("client", self.client)
@@ -53,7 +53,7 @@ class House:
         target = self.url if url is None else url
         if self.door == "plain":
             token = target.rpartition("/")[2]
-            return self.receiver.post(token, headers.get("content-type"), body)
+            return self.receiver.handle_request(token, headers.get("content-type"), body)
         return self.request("POST", target, content=body, headers=headers).status_code
 
     def request(self, method: str, url: str, **more: Any) -> httpx.Response:
@@ -101,7 +101,7 @@ class TestGoodCallbacks:
     def test_a_callback_is_accepted_and_then_confirmed(self, house: House) -> None:
         """202 and one question; a replay is 200 and none."""
         house.api.answers[ID] = [seen(ID)]
-        house.receiver.expect("job", ID)
+        house.receiver.link_task("job", ID)
         assert house.post(body_of()) == 202
         house.settled()
         assert [end.task_id for end in house.ends] == [ID]
@@ -114,13 +114,13 @@ class TestGoodCallbacks:
     )
     def test_json_in_every_spelling(self, house: House, content_type: str) -> None:
         """The type is compared as HTTP has it."""
-        house.receiver.expect("job", ID)
+        house.receiver.link_task("job", ID)
         assert house.post(body_of(), {"content-type": content_type}) == 202
 
     def test_a_callback_that_comes_before_its_task_is_known_comes_again(self, house: House) -> None:
         """503 makes the sender try again; once `expect` was called it is taken."""
         assert house.post(body_of()) == 503
-        house.receiver.expect("job", ID)
+        house.receiver.link_task("job", ID)
         assert house.post(body_of()) == 202
 
     def test_it_is_answered_before_the_api_is(self, house: House) -> None:
@@ -134,7 +134,7 @@ class TestGoodCallbacks:
         transport = httpx.MockTransport(slow)
         with Client("key", "http://api.invalid", transport=transport) as client:
             held = House(house.door, client=client)
-            held.receiver.expect("job", ID)
+            held.receiver.link_task("job", ID)
             begun = time.monotonic()
             assert held.post(body_of()) == 202
             assert time.monotonic() - begun < 1
@@ -145,7 +145,7 @@ class TestGoodCallbacks:
 
     def test_a_url_is_good_wherever_the_app_is_mounted(self, asgi: House) -> None:
         """The last segment is the token, whatever is before it."""
-        asgi.receiver.expect("job", ID)
+        asgi.receiver.link_task("job", ID)
         token = asgi.url.rpartition("/")[2]
         assert asgi.post(body_of(), url=f"http://inside:8000/a/b/c/{token}") == 202
 
@@ -194,7 +194,7 @@ class TestHostileInput:
     @pytest.mark.parametrize("name", HOSTILE_BODIES)
     def test_bodies(self, house: House, name: str) -> None:
         """Refused by the body: nothing is asked, and the job's own callback is still taken."""
-        house.receiver.expect("job", ID)
+        house.receiver.link_task("job", ID)
         body, status = HOSTILE_BODIES[name]
         assert house.post(body) == status
         assert house.api.asked == []
@@ -206,7 +206,7 @@ class TestHostileInput:
     @pytest.mark.parametrize("content_type", HOSTILE_TYPES)
     def test_types(self, house: House, content_type: str) -> None:
         """Another content type than JSON is 415."""
-        house.receiver.expect("job", ID)
+        house.receiver.link_task("job", ID)
         assert house.post(body_of(), {"content-type": content_type}) == 415
         assert house.api.asked == []
 
@@ -216,7 +216,7 @@ class TestHostileInput:
     )
     def test_tokens(self, house: House, path: str) -> None:
         """A URL that is none of ours is 404, whatever is sent to it."""
-        house.receiver.expect("job", ID)
+        house.receiver.link_task("job", ID)
         assert house.post(body_of(), url=f"{BASE}/{path}") == 404
         assert house.post(b"\0" * 100_000, url=f"{BASE}/{path}") in {404, 413}
         assert house.api.asked == []
@@ -224,7 +224,7 @@ class TestHostileInput:
     def test_a_url_that_has_expired(self, house: House) -> None:
         """410, and nothing else."""
         old = House(house.door, lifetime=-1)
-        old.receiver.expect("job", ID)
+        old.receiver.link_task("job", ID)
         assert old.post(body_of()) == 410
         assert old.api.asked == []
 
@@ -321,7 +321,7 @@ class TestHostileInput:
     def test_any_bytes(self, body: bytes, content_type: str) -> None:
         """No bytes at all make it fail, and none make it ask."""
         house = House("plain")
-        house.receiver.expect("job", ID)
+        house.receiver.link_task("job", ID)
         assert house.post(body, {"content-type": content_type}) in {415, 400, 422, 403}
         assert house.post(body) in {400, 422, 403}
         assert house.api.asked == []
@@ -339,7 +339,7 @@ class TestHostileInput:
     def test_any_json(self, value: Any) -> None:
         """No JSON that isn't about the job's task makes it ask."""
         house = House("plain")
-        house.receiver.expect("job", ID)
+        house.receiver.link_task("job", ID)
         assert house.post(json.dumps(value).encode()) in {400, 422, 403}
         assert house.api.asked == []
 
@@ -451,7 +451,7 @@ class TestSlowOutside:
         client = AsyncClient("key", "http://api.invalid", transport=transport)
         receiver = Receiver(SECRET, BASE, client=client, on_end=print)
         with pytest.raises(ConfigurationError, match="app"):
-            receiver.post("token", "application/json", b"{}")
+            receiver.handle_request("token", "application/json", b"{}")
 
 
 class TestAsyncDoor:
@@ -466,11 +466,11 @@ class TestAsyncDoor:
             events.append("asked")
             return seen(ID)
 
-        async def later(end: End) -> None:
+        async def later(end: TaskDone) -> None:
             await anyio.lowlevel.checkpoint()
             events.append("handled")
 
-        on_end: Callable[[End], object] = (
+        on_end: Callable[[TaskDone], object] = (
             later if asynchronous else lambda _: events.append("handled")
         )
 
@@ -478,7 +478,7 @@ class TestAsyncDoor:
             transport = httpx.MockTransport(api)
             async with AsyncClient("key", "http://api.invalid", transport=transport) as client:
                 receiver = Receiver(SECRET, BASE, client=client, on_end=on_end)
-                receiver.expect("job", ID)
+                receiver.link_task("job", ID)
 
                 async def receive() -> Any:
                     return {"type": "http.request", "body": body_of()}

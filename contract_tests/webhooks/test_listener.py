@@ -16,8 +16,8 @@ from contract_tests.webhooks.conftest import Api, Time, body_of, seen
 
 from wanflow import Client
 from wanflow.errors import ConfigurationError
-from wanflow.webhooks import End, Receiver
-from wanflow.webhooks.server import Listener
+from wanflow.webhooks import Receiver, TaskDone
+from wanflow.webhooks.server import CallbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Station:
     def __init__(self, client: Client, api: Api) -> None:
         self.api = api
         self.ended = threading.Event()
-        self.ends: list[End] = []
+        self.ends: list[TaskDone] = []
         self.receiver = Receiver(
             "a secret of sixteen",
             "http://127.0.0.1/callbacks",
@@ -42,11 +42,11 @@ class Station:
             on_end=self._take,
             local=True,
         )
-        self.receiver.expect("job", ID)
+        self.receiver.link_task("job", ID)
         self.path = "/callbacks/" + self.receiver.url("job").rpartition("/")[2]
-        self.listener = Listener(self.receiver.app, patience=PATIENCE, most=MOST)
+        self.listener = CallbackServer(self.receiver.app, patience=PATIENCE, most=MOST)
 
-    def _take(self, end: End) -> None:
+    def _take(self, end: TaskDone) -> None:
         self.ends.append(end)
         self.ended.set()
 
@@ -250,7 +250,7 @@ class TestListener:
         """One clear error."""
         with (
             pytest.raises(ConfigurationError, match="can't listen"),
-            Listener(station.receiver.app, port=station.listener.port),
+            CallbackServer(station.receiver.app, port=station.listener.port),
         ):
             pass
 
@@ -273,7 +273,7 @@ class TestListener:
     def test_it_is_gone_when_left(self) -> None:
         """The port is closed, and the thread has ended."""
         receiver = Receiver("a secret of sixteen", "https://hooks.example.org")
-        with Listener(receiver.app) as listener:
+        with CallbackServer(receiver.app) as listener:
             port = listener.port
             assert httpx.post(f"http://127.0.0.1:{port}/x", trust_env=False).status_code == 404
         with pytest.raises(OSError, match="refused"):

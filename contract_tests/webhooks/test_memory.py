@@ -8,8 +8,8 @@ from contract_tests.webhooks.conftest import Time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow.webhooks import Memory, Store
-from wanflow.webhooks.store import Shelf
+from wanflow.webhooks import InMemoryStore, Store
+from wanflow.webhooks.store import TTLCache
 
 
 class TestShelf:
@@ -23,7 +23,7 @@ class TestShelf:
         self, size: int, events: list[tuple[str, float]]
     ) -> None:
         """At any moment it holds the latest `size` names that were put within ten seconds."""
-        shelf: Shelf[int] = Shelf(size, 10)
+        shelf: TTLCache[int] = TTLCache(size, 10)
         log: dict[str, tuple[float, int]] = {}
         now = 0.0
         for index, (name, pause) in enumerate(events):
@@ -40,7 +40,7 @@ class TestShelf:
 
     def test_nothing_outlives_its_time(self) -> None:
         """To the second."""
-        shelf: Shelf[int] = Shelf(5, 10)
+        shelf: TTLCache[int] = TTLCache(5, 10)
         shelf.put("a", 1, 0)
         assert shelf.get("a", 9.99) == 1
         assert shelf.get("a", 10) is None
@@ -49,7 +49,7 @@ class TestShelf:
 
     def test_what_is_past_its_time_takes_no_room(self) -> None:
         """The next one that is put clears it away."""
-        shelf: Shelf[int] = Shelf(1000, 10)
+        shelf: TTLCache[int] = TTLCache(1000, 10)
         for n in range(100):
             shelf.put(str(n), n, 0)
         shelf.put("last", 0, 11)
@@ -61,37 +61,37 @@ class TestMemory:
 
     def test_it_is_a_store(self) -> None:
         """As the receiver asks for one."""
-        assert isinstance(Memory(), Store)
+        assert isinstance(InMemoryStore(), Store)
 
     def test_a_key_is_taken_once_until_it_is_given_back_or_forgotten(self) -> None:
         """And again afterwards."""
         time = Time()
-        memory = Memory(2, 60, clock=time.ticks)
-        assert memory.take("a")
-        assert not memory.take("a")
-        assert memory.taken("a")
-        memory.give_back("a")
-        assert not memory.taken("a")
-        assert memory.take("a")
+        memory = InMemoryStore(2, 60, clock=time.ticks)
+        assert memory.add("a")
+        assert not memory.add("a")
+        assert memory.seen("a")
+        memory.remove("a")
+        assert not memory.seen("a")
+        assert memory.add("a")
         time.sleep(60)
-        assert not memory.taken("a")
-        assert memory.take("a")
+        assert not memory.seen("a")
+        assert memory.add("a")
 
     def test_a_flood_does_not_grow_it(self) -> None:
         """Ten thousand keys in a memory of a hundred are a hundred."""
-        memory = Memory(100)
+        memory = InMemoryStore(100)
         for n in range(10_000):
-            assert memory.take(str(n))
+            assert memory.add(str(n))
         assert len(memory) == 100
 
     def test_of_many_threads_one_is_first(self) -> None:
         """A thousand keys, eight threads: each is taken once."""
-        memory, taken = Memory(), []
+        memory, taken = InMemoryStore(), []
         barrier = threading.Barrier(8)
 
         def take() -> None:
             barrier.wait()
-            taken.extend(key for key in range(1000) if memory.take(str(key)))
+            taken.extend(key for key in range(1000) if memory.add(str(key)))
 
         threads = [threading.Thread(target=take) for _ in range(8)]
         for thread in threads:

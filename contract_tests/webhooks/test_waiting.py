@@ -22,7 +22,7 @@ from wanflow.mock.clock import VirtualClock
 from wanflow.spec.catalog import packaged_catalog
 from wanflow.webhooks import Receiver
 from wanflow.webhooks.receiver import Clock
-from wanflow.webhooks.server import Listener
+from wanflow.webhooks.server import CallbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,7 +109,7 @@ def receiver(kind: type[Receiver] = Receiver) -> Iterator[Receiver]:
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             await made.app(scope, receive, send)
 
-    with Listener(Door()) as listener:  # type: ignore[arg-type]
+    with CallbackServer(Door()) as listener:  # type: ignore[arg-type]
         base = f"http://127.0.0.1:{listener.port}/callbacks"
         made = kind("a secret of sixteen", base, local=True)
         yield made
@@ -183,13 +183,15 @@ class TestWaits:
 
         def meanwhile() -> None:
             for _ in range(100):
-                calls.post(token, JSON, body_of(task_id, results=["https://evil.example/"]))
+                calls.handle_request(
+                    token, JSON, body_of(task_id, results=["https://evil.example/"])
+                )
             until = time.monotonic() + PATIENCE
             while way.looks < 2 and time.monotonic() < until:
                 time.sleep(0.01)
             way.mock.clock.advance(61)
             moment.sleep(1)
-            calls.post(token, JSON, body_of(task_id))
+            calls.handle_request(token, JSON, body_of(task_id))
 
         (result,) = way.wait([task_id], calls, meanwhile)
         assert result.urls
@@ -204,9 +206,9 @@ class TestWaits:
 
         def meanwhile() -> None:
             for n in range(200):
-                assert calls.post(f"{good}{n}", JSON, body_of(task_id)) == 404
+                assert calls.handle_request(f"{good}{n}", JSON, body_of(task_id)) == 404
             way.mock.clock.advance(61)
-            assert calls.post(good, JSON, body_of(task_id)) == 202
+            assert calls.handle_request(good, JSON, body_of(task_id)) == 202
 
         way.wait([task_id], calls, meanwhile)
         assert way.looks == 2
@@ -215,12 +217,12 @@ class TestWaits:
         """After three tasks of which callbacks told, others are polled eight times less often."""
         with receiver() as calls:
             ids = way.submit(3, calls.url)
-            assert calls.stretch("other") == 1
+            assert calls.poll_factor("other") == 1
             way.wait(ids, calls, lambda: way.mock.clock.advance(61))
             until = time.monotonic() + PATIENCE
-            while calls.stretch("other") < 8 and time.monotonic() < until:
+            while calls.poll_factor("other") < 8 and time.monotonic() < until:
                 time.sleep(0.01)  # a poll may have come first
-            assert calls.stretch("other") == 8
+            assert calls.poll_factor("other") == 8
 
     def test_as_completed_hears_too(self, way: Way) -> None:
         """Those that were called about are handed out, long before the next poll."""

@@ -41,12 +41,12 @@ def heard(
     callbacks: Callbacks | None, notify: Callable[[str], object]
 ) -> AbstractContextManager[None]:
     """Have the waits of a client told of callbacks, inside the block."""
-    return nullcontext() if callbacks is None else callbacks.listen(notify)
+    return nullcontext() if callbacks is None else callbacks.subscribe(notify)
 
 
 def stretch_of(callbacks: Callbacks | None) -> Stretch:
     """Return by what callbacks allow polling to be slowed."""
-    return steady if callbacks is None else callbacks.stretch
+    return steady if callbacks is None else callbacks.poll_factor
 
 
 def seen_by(
@@ -61,7 +61,7 @@ def seen_by(
         for task in by_id.get(snapshot.id, ()):
             task.keep(snapshot)
         if callbacks is not None and snapshot.ended:
-            callbacks.ended(snapshot.id)
+            callbacks.record_end(snapshot.id)
         return None if on_update is None else on_update(snapshot)
 
     return see

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ImageChops, ImageStat
 
-from wanflow.mock.files.media import Clip, render_mp4
+from wanflow.mock.files.media import VideoSpec, render_mp4
 from wanflow.mock.gateway.outputs import frame_size
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-CLIP = Clip(320, 180, 2, "A cat playing piano", "model-a", "task-unified-1-abc", sound=True)
+CLIP = VideoSpec(320, 180, 2, "A cat playing piano", "model-a", "task-unified-1-abc", sound=True)
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=80)
 FRAME = Fraction(1, 24)
 HELD_OPEN = Path("/proc/self/fd")
@@ -85,7 +85,7 @@ def test_a_clip_has_the_asked_size_and_duration(
     width: int, height: int, seconds: float, prompt: str, *, sound: bool
 ) -> None:
     """Any size, duration and prompt give a clip of that size, a pixel more where a side is odd."""
-    data = render_mp4(Clip(width, height, seconds, prompt, "model-a", "task", sound=sound))
+    data = render_mp4(VideoSpec(width, height, seconds, prompt, "model-a", "task", sound=sound))
     with av.open(BytesIO(data)) as file:
         (video,) = file.streams.video
         assert (video.width, video.height) == (width + width % 2, height + height % 2)
@@ -98,7 +98,7 @@ def test_a_clip_has_the_asked_size_and_duration(
 @pytest.mark.parametrize("seconds", [5, 10, 15])
 def test_the_documented_durations_are_exact(seconds: int, *, sound: bool) -> None:
     """A clip of 5, 10 or 15 s lasts that long to the millisecond, and so does its sound."""
-    whole, streams = seconds_of(render_mp4(Clip(96, 54, seconds, "", "m", "t", sound=sound)))
+    whole, streams = seconds_of(render_mp4(VideoSpec(96, 54, seconds, "", "m", "t", sound=sound)))
     assert len(streams) == 1 + sound
     for duration in (whole, *streams):
         assert abs(duration - seconds) < Fraction(1, 1000)
@@ -109,7 +109,9 @@ def test_the_documented_durations_are_exact(seconds: int, *, sound: bool) -> Non
 def test_every_documented_frame_is_encoded(quality: str, aspect_ratio: str) -> None:
     """Each quality in each aspect ratio gives a clip whose picture has that size."""
     size = frame_size(quality, aspect_ratio)
-    (shown,) = pictures(render_mp4(Clip(*size, 1 / 24, "A lake", "model-a", "task-unified-1-abc")))
+    (shown,) = pictures(
+        render_mp4(VideoSpec(*size, 1 / 24, "A lake", "model-a", "task-unified-1-abc"))
+    )
     assert shown.size == size
 
 

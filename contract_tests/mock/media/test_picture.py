@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
-from wanflow.mock.files.media import Picture, render_png
+from wanflow.mock.files.media import ImageSpec, render_png
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PICTURE = Picture(480, 320, "A serene lake", "model-a", "task-unified-1-abc", index=0, seed=0)
+PICTURE = ImageSpec(480, 320, "A serene lake", "model-a", "task-unified-1-abc", index=0, seed=0)
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=200)
 HARD_PROMPTS = [
     "",
@@ -51,7 +51,7 @@ def opened(data: bytes) -> Image.Image:
 @given(size=allowed_sizes(), prompt=ANY_TEXT)
 def test_a_picture_has_the_asked_size(size: tuple[int, int], prompt: str) -> None:
     """Any size that the documents allow, with any prompt, gives a picture of that size."""
-    image = opened(render_png(Picture(*size, prompt, "model-a", "task-unified-1-abc")))
+    image = opened(render_png(ImageSpec(*size, prompt, "model-a", "task-unified-1-abc")))
     assert image.size == size
     assert image.mode == "RGB"
 
@@ -59,7 +59,7 @@ def test_a_picture_has_the_asked_size(size: tuple[int, int], prompt: str) -> Non
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (7, 5), (384, 1536), (1536, 384)])
 def test_an_extreme_size_is_drawn(size: tuple[int, int]) -> None:
     """Sizes far from the usual ones are drawn too, since a later document may allow them."""
-    assert opened(render_png(Picture(*size, "A lake", "model-a", "task"))).size == size
+    assert opened(render_png(ImageSpec(*size, "A lake", "model-a", "task"))).size == size
 
 
 @pytest.mark.parametrize("prompt", HARD_PROMPTS, ids=range(len(HARD_PROMPTS)))
@@ -71,7 +71,7 @@ def test_any_prompt_is_drawn(prompt: str) -> None:
 
 @given(picture=st.just(PICTURE), seed=st.integers())
 @settings(max_examples=10)
-def test_the_same_request_gives_the_same_bytes(picture: Picture, seed: int) -> None:
+def test_the_same_request_gives_the_same_bytes(picture: ImageSpec, seed: int) -> None:
     """Equal values make equal files, whatever the seed."""
     picture = attrs.evolve(picture, seed=seed)
     assert render_png(picture) == render_png(picture)

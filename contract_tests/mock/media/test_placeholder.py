@@ -21,10 +21,9 @@ from wanflow.mock.files.media import *
 assert not available()
 assert placeholder_png(640, 360).startswith(b"\\x89PNG")
 assert placeholder_mp4()[4:8] == b"ftyp"
-assert frame_size("720p", "16:9") == (1280, 720)
 for render, subject in (
-    (render_png, Picture(64, 64, "", "m", "t")),
-    (render_mp4, Clip(64, 64, 1, "", "m", "t")),
+    (render_png, ImageSpec(64, 64, "", "m", "t")),
+    (render_mp4, VideoSpec(64, 64, 1, "", "m", "t")),
 ):
     try:
         render(subject)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Callbacks(Protocol):
     """Receives callbacks, such as `wanflow.webhooks.Receiver`. Any thread may call it."""
 
-    def listen(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
+    def subscribe(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
         """Have `told` called with the id of each task that was called about, inside the block.
 
         It means that a look is worth while, and no more. Tasks that were called about before are
@@ -22,11 +22,11 @@ class Callbacks(Protocol):
         """
         ...
 
-    def stretch(self, task_id: str) -> float:
+    def poll_factor(self, task_id: str) -> float:
         """Return by what the polling of a task may be slowed; 1 where callbacks don't come."""
         ...
 
-    def ended(self, task_id: str) -> None:
+    def record_end(self, task_id: str) -> None:
         """Take note that a wait has seen a task end."""
         ...
 

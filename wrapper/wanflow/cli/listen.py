@@ -18,10 +18,10 @@ from wanflow.cli.options import connection_options
 from wanflow.cli.prose import one_line
 from wanflow.errors import ConfigurationError
 from wanflow.webhooks.receiver import Receiver
-from wanflow.webhooks.server import Listener
+from wanflow.webhooks.server import CallbackServer
 
 if TYPE_CHECKING:
-    from wanflow.webhooks.events import End
+    from wanflow.webhooks.events import TaskDone
 
 SECRETS_VARIABLE = "WANFLOW_CALLBACK_SECRETS"
 _TASK_FAILED = 7
@@ -71,13 +71,13 @@ def listen(jobs: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """
     # With nothing left to wait for, being stopped is how it ends.
     with suppress(*(() if jobs else (KeyboardInterrupt,))):
-        if _listen(jobs, _Voice(as_json), options):
+        if _listen(jobs, _Output(as_json), options):
             click.get_current_context().exit(_TASK_FAILED)
 
 
-def _listen(jobs: tuple[str, ...], voice: _Voice, options: dict[str, Any]) -> bool:
+def _listen(jobs: tuple[str, ...], voice: _Output, options: dict[str, Any]) -> bool:
     """Listen until each job has ended → whether a job's task has failed."""
-    ends: Queue[End] = Queue()
+    ends: Queue[TaskDone] = Queue()
     with Connection.of(options).client() as client:
         receiver = Receiver(
             _secrets(options["secret_file"]),
@@ -88,7 +88,7 @@ def _listen(jobs: tuple[str, ...], voice: _Voice, options: dict[str, Any]) -> bo
             local=options["local"],
         )
         urls = {job: receiver.url(job) for job in jobs}
-        with Listener(receiver.app, host=options["host"], port=options["port"]) as listener:
+        with CallbackServer(receiver.app, host=options["host"], port=options["port"]) as listener:
             voice.listening(listener)
             for job, url in urls.items():
                 voice.url(job, url)
@@ -99,7 +99,7 @@ def _listen(jobs: tuple[str, ...], voice: _Voice, options: dict[str, Any]) -> bo
     return failed
 
 
-def _collect(ends: Queue[End], jobs: set[str], voice: _Voice) -> bool:
+def _collect(ends: Queue[TaskDone], jobs: set[str], voice: _Output) -> bool:
     failed = False
     waiting = set(jobs)
     while waiting or not jobs:
@@ -111,12 +111,12 @@ def _collect(ends: Queue[End], jobs: set[str], voice: _Voice) -> bool:
 
 
 @frozen
-class _Voice:
+class _Output:
     """Ends go to stdout; what people need to know besides goes to stderr."""
 
     as_json: bool
 
-    def listening(self, listener: Listener) -> None:
+    def listening(self, listener: CallbackServer) -> None:
         where = f"{listener.host}:{listener.port}"
         if self.as_json:
             _emit("listening", host=listener.host, port=listener.port)
@@ -134,7 +134,7 @@ class _Voice:
             told = "a URL that isn't public https: submit with --no-validate, to a mock that has"
             click.echo(f"{told} --loopback-callbacks", err=True)
 
-    def end(self, end: End) -> None:
+    def end(self, end: TaskDone) -> None:
         seen = end.snapshot
         failure = seen.failure
         if self.as_json:

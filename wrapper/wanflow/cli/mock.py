@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wanflow.mock.clock import Clock, RealClock, VirtualClock
-from wanflow.mock.errors import UnservableSpec
+from wanflow.mock.errors import UnsupportedSpec
 from wanflow.mock.files.media import available
-from wanflow.mock.gateway.fault import KINDS, form
+from wanflow.mock.gateway.fault import FAULT_KINDS, syntax
 from wanflow.mock.gateway.limits import rate_of
 from wanflow.mock.server import MockServer, MockUnavailable
 
@@ -55,7 +55,7 @@ def _told(tell: Callable[[], str]) -> Callable[[click.Context, click.Parameter, 
 
 
 def _faults() -> str:
-    rows = [(form(name), kind.effect, kind.takes) for name, kind in KINDS.items()]
+    rows = [(syntax(name), kind.effect, kind.takes) for name, kind in FAULT_KINDS.items()]
     return "".join(
         f"{written:<20} {effect}{f'; {takes.sign} is {takes.words}' if takes else ''}\n"
         for written, effect, takes in rows
@@ -63,7 +63,7 @@ def _faults() -> str:
 
 
 def _guide() -> str:
-    return files(__package__ or "").joinpath("README.md").read_text(encoding="utf-8")
+    return files("wanflow.mock").joinpath("README.md").read_text(encoding="utf-8")
 
 
 def _shows(name: str, text: str, tell: Callable[[], str]) -> Callable[[F], F]:
@@ -123,7 +123,7 @@ def mock(
             _collect_seldom()
             while not stop.wait(_A_WHILE):
                 pass
-    except (MockUnavailable, UnservableSpec, ValueError) as error:
+    except (MockUnavailable, UnsupportedSpec, ValueError) as error:
         raise click.ClickException(f"{error}.") from error
 
 
@@ -169,7 +169,3 @@ def _told_to_stop() -> Generator[threading.Event]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-
-
-if __name__ == "__main__":
-    mock(prog_name="python -m wanflow.mock")

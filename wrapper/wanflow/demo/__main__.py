@@ -12,13 +12,13 @@ import click
 from wanflow.cli.display import make_display
 from wanflow.cli.prose import printable
 from wanflow.cli.report import Situation, report
-from wanflow.demo.requests import wishes_of
-from wanflow.demo.run import ASYNC, SYNC, Record, play, table
+from wanflow.demo.requests import demo_requests
+from wanflow.demo.run import ASYNC, SYNC, DemoTask, play, table
 from wanflow.demo.targets import Mock, half_named, named_in_environment
 from wanflow.mock import MockServer, MockUnavailable
 
 if TYPE_CHECKING:
-    from wanflow.demo.targets import Gateway, Place
+    from wanflow.demo.targets import Gateway, Target
 
 # Long enough to watch, short enough to wait for. With a right estimate, nothing would be looked
 # at before its end, and no progress be seen.
@@ -85,12 +85,12 @@ def _agrees() -> bool:
     return sys.stdin.readline().strip().lower() == "yes"
 
 
-def _perform(place: Place, out: Path) -> None:
+def _perform(place: Target, out: Path) -> None:
     with place.client() as client:
-        wishes = wishes_of(client.models())
+        wishes = demo_requests(client.models())
     display = make_display()
     records = [
-        Record(wish, SYNC if number % 2 == 0 else ASYNC, display)
+        DemoTask(wish, SYNC if number % 2 == 0 else ASYNC, display)
         for number, wish in enumerate(wishes)
     ]
     try:
@@ -106,7 +106,7 @@ def _perform(place: Place, out: Path) -> None:
         sys.exit(1)
 
 
-def _tell_what_goes_on(records: list[Record], out: Path) -> None:
+def _tell_what_goes_on(records: list[DemoTask], out: Path) -> None:
     click.echo("Tasks that were submitted go on, and these save what they make:", err=True)
     for record in records:
         if record.task_id and not record.files:

@@ -20,7 +20,7 @@ _GRID = 16
 
 
 @frozen
-class Wish:
+class DemoRequest:
     """A request, and those of its parameters that were chosen to be seen in the file."""
 
     model: str
@@ -28,17 +28,17 @@ class Wish:
     asked: dict[str, Any]
 
 
-def wishes_of(models: Iterable[Model]) -> list[Wish]:
+def demo_requests(models: Iterable[Model]) -> list[DemoRequest]:
     """Make a request for each model; those of one kind differ in what they ask for."""
     turns: dict[str, int] = {}
-    wishes: list[Wish] = []
+    wishes: list[DemoRequest] = []
     for model in models:
         turn = turns[model.kind] = turns.get(model.kind, -1) + 1
         wishes.append(_wish(model, turn))
     return wishes
 
 
-def _wish(model: Model, turn: int) -> Wish:
+def _wish(model: Model, turn: int) -> DemoRequest:
     chosen = {name: _choose(schema, turn) for name, schema in model.parameters.items()}
     asked = {name: value for name, value in chosen.items() if value is not None}
     for name in _refused(model, _body(model, asked)):
@@ -46,7 +46,7 @@ def _wish(model: Model, turn: int) -> Wish:
         example = model.parameters.get(name, {}).get("example")
         if example is not None:
             asked[name] = example
-    return Wish(model.name, _body(model, asked), asked)
+    return DemoRequest(model.name, _body(model, asked), asked)
 
 
 def _body(model: Model, asked: dict[str, Any]) -> dict[str, Any]:

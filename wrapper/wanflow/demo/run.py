@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from wanflow import AsyncClient, AsyncTask, Client, Snapshot, Task
     from wanflow.cli.display import Display
-    from wanflow.demo.requests import Wish
-    from wanflow.demo.targets import Place
+    from wanflow.demo.requests import DemoRequest
+    from wanflow.demo.targets import Target
 
 
 SYNC, ASYNC = "sync", "async"
 
 
-def play(records: list[Record], place: Place, out: Path) -> None:
+def play(records: list[DemoTask], place: Target, out: Path) -> None:
     """Do every task at once, and return when all have ended.
 
     The threads end with the process, so that Ctrl-C needs to wait for nothing.
@@ -43,7 +43,7 @@ def play(records: list[Record], place: Place, out: Path) -> None:
             thread.join()
 
 
-def _generate(client: Client, record: Record, out: Path) -> None:
+def _generate(client: Client, record: DemoTask, out: Path) -> None:
     try:
         task = client.submit(record.wish.body)
         record.submitted(task)
@@ -53,7 +53,7 @@ def _generate(client: Client, record: Record, out: Path) -> None:
         record.failed(error)
 
 
-async def _generate_async(client: AsyncClient, record: Record, out: Path) -> None:
+async def _generate_async(client: AsyncClient, record: DemoTask, out: Path) -> None:
     try:
         task = await client.submit(record.wish.body)
         record.submitted(task)
@@ -63,7 +63,7 @@ async def _generate_async(client: AsyncClient, record: Record, out: Path) -> Non
         record.failed(error)
 
 
-def _play_async(records: list[Record], place: Place, out: Path) -> None:
+def _play_async(records: list[DemoTask], place: Target, out: Path) -> None:
     async def play_all() -> None:
         async with place.async_client() as client:
             mine = [record for record in records if record.colour == ASYNC]
@@ -75,7 +75,7 @@ def _play_async(records: list[Record], place: Place, out: Path) -> None:
 _HEAD = ("model", "task id", "status", "seconds", "credits reserved")
 
 
-def table(records: list[Record]) -> str:
+def table(records: list[DemoTask]) -> str:
     """Return the table: a row for each task, and under it what was asked for and its files."""
     rows = [_HEAD, *map(_row, records)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
@@ -86,13 +86,13 @@ def table(records: list[Record]) -> str:
     return "\n".join(lines)
 
 
-def _row(record: Record) -> tuple[str, ...]:
+def _row(record: DemoTask) -> tuple[str, ...]:
     price = "not said" if record.credits is None else str(record.credits)
     cells = (record.wish.model, record.task_id or "-", record.status)
     return (*map(one_line, cells), f"{record.seconds:.1f}", one_line(price))
 
 
-def _below(record: Record) -> Iterator[str]:
+def _below(record: DemoTask) -> Iterator[str]:
     asked = ", ".join(f"{name} {value}" for name, value in record.wish.asked.items())
     what = one_line(asked) if asked else "nothing but its prompt"
     yield f"  asked for {what}, on the {record.colour} client"
@@ -103,10 +103,10 @@ def _below(record: Record) -> Iterator[str]:
 
 
 @define
-class Record:
+class DemoTask:
     """One task, from its submission to its files. `colour` names the client that does it."""
 
-    wish: Wish
+    wish: DemoRequest
     colour: str
     display: Display
     started: float = field(factory=monotonic)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
 
 
-class Place(Protocol):
+class Target(Protocol):
     """Makes clients of one gateway."""
 
     @property

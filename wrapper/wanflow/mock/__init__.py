@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wanflow.mock.clock import RealClock, VirtualClock
-    from wanflow.mock.errors import UnservableSpec
-    from wanflow.mock.gateway.limits import Rate, Terms
+    from wanflow.mock.errors import UnsupportedSpec
+    from wanflow.mock.gateway.limits import AccountLimits, RateLimit
     from wanflow.mock.mock import Mock
     from wanflow.mock.server import MockServer, MockUnavailable, PortInUse
     from wanflow.mock.transport import MockTransport
@@ -24,23 +24,23 @@ _HOMES = {
     "MockTransport": "wanflow.mock.transport",
     "MockUnavailable": "wanflow.mock.server",
     "PortInUse": "wanflow.mock.server",
-    "Rate": "wanflow.mock.gateway.limits",
+    "RateLimit": "wanflow.mock.gateway.limits",
     "RealClock": "wanflow.mock.clock",
-    "Terms": "wanflow.mock.gateway.limits",
-    "UnservableSpec": "wanflow.mock.errors",
+    "AccountLimits": "wanflow.mock.gateway.limits",
+    "UnsupportedSpec": "wanflow.mock.errors",
     "VirtualClock": "wanflow.mock.clock",
 }
 
 __all__ = [
+    "AccountLimits",
     "Mock",
     "MockServer",
     "MockTransport",
     "MockUnavailable",
     "PortInUse",
-    "Rate",
+    "RateLimit",
     "RealClock",
-    "Terms",
-    "UnservableSpec",
+    "UnsupportedSpec",
     "VirtualClock",
 ]
 

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
-from wanflow.mock.admin.api import Admin
+from wanflow.mock.admin.api import AdminApi
 from wanflow.mock.admin.journal import Journal
-from wanflow.mock.callbacks.sender import Courier
-from wanflow.mock.callbacks.ssrf_guard import Door, is_loopback
-from wanflow.mock.errors import Refusal
-from wanflow.mock.faults.corrupt import html_page, spoiled
-from wanflow.mock.faults.inject import Struck
+from wanflow.mock.callbacks.sender import CallbackSender
+from wanflow.mock.callbacks.ssrf_guard import SsrfGuard, is_loopback
+from wanflow.mock.errors import HTTPError
+from wanflow.mock.faults.corrupt import corrupt, html_response
+from wanflow.mock.faults.inject import ConnectionFault
 from wanflow.mock.faults.rules import FILES, FaultRules
-from wanflow.mock.files.cache import Gallery
-from wanflow.mock.gateway.accounts import Accounts
+from wanflow.mock.files.cache import FileCache
+from wanflow.mock.gateway.accounts import AccountStore
 from wanflow.mock.gateway.error_responses import retry_after
 from wanflow.mock.gateway.fault import Stage
-from wanflow.mock.handlers.api import Api
-from wanflow.mock.handlers.exchange import Exchange
-from wanflow.mock.handlers.files import Shelf
-from wanflow.mock.http.asgi import received, send_answer
-from wanflow.mock.http.response import Answer, json_answer, no_answer
+from wanflow.mock.handlers.api import OperationHandler
+from wanflow.mock.handlers.exchange import RequestContext
+from wanflow.mock.handlers.files import FileHandler
+from wanflow.mock.http.asgi import read_request, send_response
+from wanflow.mock.http.response import Response, json_response, no_response
 
 if TYPE_CHECKING:
     from wanflow.mock.gateway.gateway import Gateway
@@ -43,50 +43,50 @@ class MockApp:
     """Serves a gateway: the document's operations, the results' files, and `/_mock`."""
 
     gateway: Gateway
-    accounts: Accounts = field(factory=Accounts)
+    accounts: AccountStore = field(factory=AccountStore)
     idempotency: bool = True
     loopback_callbacks: bool = False
     state: StateFile | None = None
-    gallery: Gallery = field(init=False, repr=False)
+    gallery: FileCache = field(init=False, repr=False)
     journal: Journal = field(init=False)
-    courier: Courier = field(init=False, repr=False)
+    courier: CallbackSender = field(init=False, repr=False)
     faults: FaultRules = field(init=False)
-    api: Api = field(init=False, repr=False)
-    shelf: Shelf = field(init=False, repr=False)
-    admin: Admin = field(init=False, repr=False)
+    api: OperationHandler = field(init=False, repr=False)
+    shelf: FileHandler = field(init=False, repr=False)
+    admin: AdminApi = field(init=False, repr=False)
     _loop: Any = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Set up what serves each part."""
         contract = self.gateway.contract
-        self.gallery = Gallery(self.gateway.agenda)
+        self.gallery = FileCache(self.gateway.agenda)
         self.journal = Journal(clock=self.gateway.clock)
-        self.courier = Courier(self.gateway, Door(self.loopback_callbacks))
-        self.gateway.at_end = self.courier.tell
+        self.courier = CallbackSender(self.gateway, SsrfGuard(self.loopback_callbacks))
+        self.gateway.on_done = self.courier.schedule
         if self.loopback_callbacks:
-            self.gateway.forgive = _names_this_machine
+            self.gateway.ignore_violation = _names_this_machine
         endpoints = (*contract.submissions, contract.query)
         self.faults = FaultRules((*(one.operation.operation_id for one in endpoints), FILES))
-        self.api = Api(self.gateway, self.accounts, self.faults, self.idempotency)
-        self.shelf = Shelf(self.gateway, self.gallery, self.faults)
-        self.admin = Admin(self.gateway, self.accounts, self.faults, self.journal, self.courier)
+        self.api = OperationHandler(self.gateway, self.accounts, self.faults, self.idempotency)
+        self.shelf = FileHandler(self.gateway, self.gallery, self.faults)
+        self.admin = AdminApi(self.gateway, self.accounts, self.faults, self.journal, self.courier)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request of an ASGI server; anything that isn't HTTP is left alone."""
         if scope["type"] != "http":
             return
         self.attach()
-        request = await received(scope, receive)
+        request = await read_request(scope, receive)
         if request is not None:
-            await send_answer(await self.respond(request), send)
+            await send_response(await self.respond(request), send)
 
-    async def respond(self, request: Request) -> Answer:
+    async def respond(self, request: Request) -> Response:
         """Answer one request, as a fault wants it where there is one, and note it."""
         began = perf_counter()
-        exchange = Exchange(request)
+        exchange = RequestContext(request)
         answer = await self._carry(exchange)
         if not request.path.startswith("/_mock"):
-            self.journal.write(exchange, answer.status, perf_counter() - began)
+            self.journal.record(exchange, answer.status, perf_counter() - began)
         return answer
 
     def attach(self) -> None:
@@ -106,34 +106,34 @@ class MockApp:
         self.gateway.agenda.detach()
         self._loop = None
 
-    async def _carry(self, exchange: Exchange) -> Answer:
+    async def _carry(self, exchange: RequestContext) -> Response:
         """Answer, or do worse."""
         try:
             answer = await self._answer(exchange)
-        except Struck as struck:
+        except ConnectionFault as struck:
             if struck.fault.name != "html":
-                return no_answer(struck.fault)
-            answer = html_page()
+                return no_response(struck.fault)
+            answer = html_response()
         if not exchange.faults.all:
             return answer
-        on_answer = exchange.faults.at(Stage.ANSWER)
+        on_answer = exchange.faults.at(Stage.RESPONSE_BODY)
         if on_answer is not None:
-            answer = spoiled(answer, on_answer)
-        return evolve(answer, fault=exchange.faults.at(Stage.WIRE))
+            answer = corrupt(answer, on_answer)
+        return evolve(answer, fault=exchange.faults.at(Stage.SOCKET))
 
-    async def _answer(self, exchange: Exchange) -> Answer:
+    async def _answer(self, exchange: RequestContext) -> Response:
         try:
             return await self._serve(exchange)
-        except Refusal as refusal:
+        except HTTPError as refusal:
             exchange.refusal = refusal.with_traceback(None)  # it holds the exchange in turn
-        except Struck:
+        except ConnectionFault:
             raise
         except Exception:
             traceback.print_exc(file=sys.stderr)  # a bug of the mock: the last resort
-            exchange.refusal = Refusal(500)
+            exchange.refusal = HTTPError(500)
         return self._refused(exchange, exchange.refusal)
 
-    async def _serve(self, exchange: Exchange) -> Answer:
+    async def _serve(self, exchange: RequestContext) -> Response:
         request = exchange.request
         found = self.api.endpoint(request.path)
         if found is None and "%" in request.path:
@@ -141,13 +141,13 @@ class MockApp:
         if found is not None:
             exchange.endpoint = found[0]
             exchange.operation = found[0].operation.operation_id
-            return await self.api.answer(exchange, *found)
+            return await self.api.handle(exchange, *found)
         answer = await self.shelf.answer(exchange) or self.admin.answer(request)
         if answer is None:
-            raise Refusal(404, "there is nothing at this path")
+            raise HTTPError(404, "there is nothing at this path")
         return answer
 
-    def _refused(self, exchange: Exchange, refusal: Refusal) -> Answer:
+    def _refused(self, exchange: RequestContext, refusal: HTTPError) -> Response:
         endpoint = exchange.endpoint or self.gateway.contract.query
         body = endpoint.errors.body(refusal)
         headers = list(refusal.headers)
@@ -155,8 +155,8 @@ class MockApp:
         if waits and (seconds := retry_after(body)):
             headers.append((b"retry-after", seconds))
         if refusal.status in {204, 304}:
-            return Answer(refusal.status, b"", tuple(headers), length=0)
-        return json_answer(refusal.status, body, headers)
+            return Response(refusal.status, b"", tuple(headers), length=0)
+        return json_response(refusal.status, body, headers)
 
 
 def _names_this_machine(violation: Violation) -> bool:

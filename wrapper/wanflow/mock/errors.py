@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refusal(Exception):
+class HTTPError(Exception):
     """A request can't be served: its status, and what the answer says.
 
     `message` None leaves the documented example of the status as it stands; `param` names the
@@ -30,5 +30,5 @@ class Refusal(Exception):
         self.note = note
 
 
-class UnservableSpec(Exception):
+class UnsupportedSpec(Exception):
     """The document promises something that the mock can't keep; the message says what."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 import re
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from wanflow.mock.errors import Refusal
+from wanflow.mock.errors import HTTPError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _JSON = re.compile(rb"application/json\s*(;.*)?", re.IGNORECASE | re.DOTALL)
 
 
-def parse(headers: Mapping[bytes, bytes], body: bytes) -> Json:
+def parse_json_body(headers: Mapping[bytes, bytes], body: bytes) -> Json:
     """Return the object that a request's body holds.
 
     Raises:
@@ -30,12 +30,12 @@ def parse(headers: Mapping[bytes, bytes], body: bytes) -> Json:
     """
     kind = headers.get(b"content-type", b"")
     if kind != b"application/json" and not _JSON.fullmatch(kind):
-        raise Refusal(400, "the body must be sent with Content-Type: application/json")
+        raise HTTPError(400, "the body must be sent with Content-Type: application/json")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise Refusal(400, "the body must be sent without a Content-Encoding")
+        raise HTTPError(400, "the body must be sent without a Content-Encoding")
     parsed = _loads(body)
     if not isinstance(parsed, dict):
-        raise Refusal(400, "the body must be a JSON object")
+        raise HTTPError(400, "the body must be a JSON object")
     return cast("Json", parsed)
 
 
@@ -43,12 +43,12 @@ def _loads(body: bytes) -> Any:
     try:
         return _DECODER.decode(body.decode())
     except UnicodeDecodeError as error:
-        raise Refusal(400, f"the body must be UTF-8; byte {error.start} isn't") from error
+        raise HTTPError(400, f"the body must be UTF-8; byte {error.start} isn't") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise Refusal(400, f"the body must be valid JSON: {error.msg} at {place}") from error
+        raise HTTPError(400, f"the body must be valid JSON: {error.msg} at {place}") from error
     except (ValueError, RecursionError) as error:
-        raise Refusal(
+        raise HTTPError(
             400, "the body must be plain JSON: a number or a nesting is too big"
         ) from error
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 from wanflow.mock.app import MockApp
 from wanflow.mock.clock import RealClock
-from wanflow.mock.gateway.accounts import DEFAULT_KEY, Accounts
-from wanflow.mock.gateway.endpoints import read
+from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
+from wanflow.mock.gateway.endpoints import load
 from wanflow.mock.gateway.gateway import Gateway
-from wanflow.mock.gateway.lifecycle import Immediately, Looks, Seconds, pace_of
-from wanflow.mock.gateway.limits import terms_of
-from wanflow.mock.gateway.self_check import prove
+from wanflow.mock.gateway.lifecycle import AfterPolls, AfterSeconds, Immediate, parse_progression
+from wanflow.mock.gateway.limits import parse_limits
+from wanflow.mock.gateway.self_check import check_responses
 from wanflow.mock.gateway.state_file import StateFile
 from wanflow.mock.options import Options, check, terms_in
 from wanflow.spec.document import packaged
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from wanflow.mock.admin.journal import Journal
     from wanflow.mock.clock import Clock
     from wanflow.mock.faults.rules import FaultRules
-    from wanflow.mock.gateway.lifecycle import Pace
+    from wanflow.mock.gateway.lifecycle import Progression
 
 _PARTS = ("pace", "faults", "terms")
 
 
-def play(mock: Mock, path: str | Path) -> None:
+def load_scenario(mock: Mock, path: str | Path) -> None:
     """Have a mock behave as a file says, before its first request.
 
     The file is a JSON object: `pace` is written as for `pace_of`, `faults` a list of rules as
@@ -50,15 +50,15 @@ def _play(mock: Mock, scenario: dict[str, Any]) -> None:
         pace = scenario["pace"]
         if not isinstance(pace, str):
             raise ValueError(f"pace must be a text, not {pace!r}")
-        mock.gateway.pace = pace_of(pace)
+        mock.gateway.pace = parse_progression(pace)
     faults = scenario.get("faults", [])
     if not isinstance(faults, list):
         raise ValueError("faults must be a list of objects")  # noqa: TRY004 - of a file
     for rule in cast("list[object]", faults):
-        mock.faults.load(_object("each of faults", rule))
+        mock.faults.from_json(_object("each of faults", rule))
     if "terms" in scenario:
         terms = _object("terms", scenario["terms"])
-        mock.accounts.terms = terms_of(mock.accounts.terms, terms)
+        mock.accounts.terms = parse_limits(mock.accounts.terms, terms)
 
 
 def _object(what: str, value: object) -> dict[str, Any]:
@@ -83,22 +83,22 @@ class Mock:
         key = options.get("api_key")
         self.api_key = key or DEFAULT_KEY
         self.gateway = Gateway(
-            read(options.get("document") or packaged()),
+            load(options.get("document") or packaged()),
             origin,
             options.get("seed", 0),
             options.get("clock") or RealClock(),
             _pace(options),
         )
-        prove(self.gateway)
+        check_responses(self.gateway)
         self.app = MockApp(
             self.gateway,
-            Accounts(key, terms_in(options), self.gateway.clock),
+            AccountStore(key, terms_in(options), self.gateway.clock),
             idempotency=options.get("idempotency", True),
             loopback_callbacks=options.get("loopback_callbacks", False),
         )
         scenario = options.get("scenario")
         if scenario is not None:
-            play(self, scenario)
+            load_scenario(self, scenario)
         state = options.get("state")
         if state is not None:
             self.app.state = StateFile(Path(state), self.gateway, self.accounts)
@@ -130,21 +130,21 @@ class Mock:
         return self.app.journal
 
     @property
-    def accounts(self) -> Accounts:
+    def accounts(self) -> AccountStore:
         """Who has asked: `accounts.of(key)` has credits, rate and models of its own."""
         return self.app.accounts
 
 
-def _pace(options: Options) -> Pace:
+def _pace(options: Options) -> Progression:
     looks, seconds, pace = (options.get(way) for way in ("looks", "seconds", "pace"))
     if sum(way is not None for way in (looks, seconds, pace)) > 1:
         raise ValueError("a task ends by looks, by seconds or by a pace: not by two of them")
     match looks, seconds, pace:
         case _, _, str(text):
-            return pace_of(text)
+            return parse_progression(text)
         case int(count), _, _:
-            return Looks(count) if count else Immediately()
+            return AfterPolls(count) if count else Immediate()
         case _, int(total) | float(total), _:
-            return Seconds(total)
+            return AfterSeconds(total)
         case _:
-            return options.get("pace") or Looks()  # type: ignore[return-value] # a text is above
+            return options.get("pace") or AfterPolls()  # type: ignore[return-value] # a text is above

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from attrs import evolve, frozen
 
 from wanflow.mock.gateway.accounts import is_key
-from wanflow.mock.gateway.limits import Rate, Terms, rate_of
+from wanflow.mock.gateway.limits import AccountLimits, RateLimit, rate_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from wanflow.mock.clock import Clock
-    from wanflow.mock.gateway.lifecycle import Pace
+    from wanflow.mock.gateway.lifecycle import Progression
     from wanflow.spec.document import Json
 
 
@@ -45,11 +45,11 @@ class Options(TypedDict, total=False):
     seed: int
     looks: int | None
     seconds: float | None
-    pace: Pace | str | None
+    pace: Progression | str | None
     clock: Clock | None
     credits: float | None
-    rate: Rate | str | None
-    terms: Terms | None
+    rate: RateLimit | str | None
+    terms: AccountLimits | None
     idempotency: bool
     loopback_callbacks: bool
     scenario: str | Path | None
@@ -104,8 +104,8 @@ _RULES = {
     "pace": _Rule("a pace, or one written as seconds=60,queue=20", _is_pace),
     "clock": _Rule("a clock, such as VirtualClock()", _has("now", "advance")),
     "credits": _NUMBER,
-    "rate": _Rule("a Rate, or one written as 5/60", _of(Rate, str)),
-    "terms": _Rule("Terms(…)", _of(Terms)),
+    "rate": _Rule("a Rate, or one written as 5/60", _of(RateLimit, str)),
+    "terms": _Rule("Terms(…)", _of(AccountLimits)),
     "idempotency": _FLAG,
     "loopback_callbacks": _FLAG,
     "scenario": _FILE,
@@ -142,13 +142,13 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"the nearest is {near[0]!r}" if near else f"there are {', '.join(sorted(known))}"
 
 
-def terms_in(options: Options) -> Terms:
+def terms_in(options: Options) -> AccountLimits:
     """Return what each account may do.
 
     Raises:
         ValueError: a rate is written wrong.
     """
-    terms = options.get("terms") or Terms()
+    terms = options.get("terms") or AccountLimits()
     credits, rate = options.get("credits"), options.get("rate")  # noqa: A001 - the word of the API
     if credits is not None:
         terms = evolve(terms, credits=float(credits))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import httpx
 
 from wanflow.mock.http.loop_thread import LoopThread
-from wanflow.mock.http.request import MOST_BYTES, Request, path_of
+from wanflow.mock.http.request import MAX_BODY_SIZE, Request, raw_path
 from wanflow.mock.mock import Mock
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 def _request(request: httpx.Request, content: bytes) -> Request:
     headers = {name.lower(): value for name, value in request.headers.raw}
-    path = path_of(request.url.raw_path) or "/"
-    fitting = content if len(content) <= MOST_BYTES else None
+    path = raw_path(request.url.raw_path) or "/"
+    fitting = content if len(content) <= MAX_BODY_SIZE else None
     return Request(request.method, path, headers, fitting)
 
 

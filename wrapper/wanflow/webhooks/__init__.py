@@ -6,9 +6,9 @@ each URL, takes what arrives for a claim, and asks the API before it believes on
 
 from __future__ import annotations
 
-from wanflow.webhooks.errors import Refused
-from wanflow.webhooks.events import Claim, End
+from wanflow.webhooks.errors import CallbackRejected
+from wanflow.webhooks.events import CallbackPayload, TaskDone
 from wanflow.webhooks.receiver import Receiver
-from wanflow.webhooks.store import Memory, Store
+from wanflow.webhooks.store import InMemoryStore, Store
 
-__all__ = ["Claim", "End", "Memory", "Receiver", "Refused", "Store"]
+__all__ = ["CallbackPayload", "CallbackRejected", "InMemoryStore", "Receiver", "Store", "TaskDone"]

@@ -9,21 +9,21 @@ import anyio
 import anyio.to_thread
 from attrs import field, frozen
 
-from wanflow.webhooks.errors import Refused
-from wanflow.webhooks.events import LARGEST_BODY, Claim, read_claim
+from wanflow.webhooks.errors import CallbackRejected
+from wanflow.webhooks.events import LARGEST_BODY, CallbackPayload, parse_payload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
-    from wanflow.webhooks.url_tokens import Ticket
-    from wanflow.webhooks.workers import Hands
+    from wanflow.webhooks.url_tokens import TokenData
+    from wanflow.webhooks.workers import Worker
 
 _JSON = "application/json"
 _CHARSETS = frozenset({"", "charset=utf-8", 'charset="utf-8"'})
 
 
 @frozen
-class Head:
+class RequestHead:
     """The method, path and headers of a request; header names are in lower case."""
 
     method: str
@@ -31,7 +31,7 @@ class Head:
     headers: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def of(cls, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Head:
+    def of(cls, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> RequestHead:
         """Make one of what ASGI hands over; of a header that comes twice, the first counts."""
         pairs = [
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers
@@ -44,20 +44,20 @@ class Head:
         return self.path.rpartition("/")[2]
 
 
-def check(head: Head) -> None:
+def check_head(head: RequestHead) -> None:
     """Let a head pass that a callback could have.
 
     Raises:
         Refused: it isn't a POST (405), not of JSON (415), or announces too much (413).
     """
     if head.method != "POST":
-        raise Refused("a callback is a POST", status=405)
+        raise CallbackRejected("a callback is a POST", status=405)
     check_type(head.headers.get("content-type"))
     if head.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused("a callback is not compressed", status=415)
+        raise CallbackRejected("a callback is not compressed", status=415)
     length = head.headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > len(str(LARGEST_BODY)) or int(length) > LARGEST_BODY:
-        raise Refused("the body is too large", status=413)
+        raise CallbackRejected("the body is too large", status=413)
 
 
 def check_type(content_type: str | None) -> None:
@@ -68,7 +68,7 @@ def check_type(content_type: str | None) -> None:
     """
     kind, _, parameter = (content_type or "").lower().partition(";")
     if kind.strip() != _JSON or parameter.strip() not in _CHARSETS:
-        raise Refused("a callback is of application/json", status=415)
+        raise CallbackRejected("a callback is of application/json", status=415)
 
 
 # A callback is a kilobyte or two, and is here at once or isn't one.
@@ -84,11 +84,11 @@ _LOOKUPS = 8
 class Door(Protocol):
     """What the application needs of a receiver."""
 
-    def ticket(self, token: str) -> Ticket:
+    def ticket(self, token: str) -> TokenData:
         """Read a token."""
         ...
 
-    def admit(self, claim: Claim) -> int:
+    def accept(self, claim: CallbackPayload) -> int:
         """Take a claim in."""
         ...
 
@@ -104,7 +104,7 @@ class CallbackApp:
         blocks: whether taking a claim in may block.
     """
 
-    def __init__(self, door: Door, hands: Hands | None, *, blocks: bool) -> None:
+    def __init__(self, door: Door, hands: Worker | None, *, blocks: bool) -> None:
         self._door = door
         self._hands = hands
         self._blocks = blocks
@@ -117,51 +117,51 @@ class CallbackApp:
             case "http":
                 await self._serve(scope, receive, send)
             case "lifespan":
-                await _live(receive, send)
+                await _lifespan(receive, send)
             case _:
                 await send({"type": "websocket.close", "code": 1008})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             status = await self._receive(scope, receive)
-        except Refused as no:
+        except CallbackRejected as no:
             status = no.status
-        await _answer(send, scope, status)
+        await _respond(send, scope, status)
         if self._hands is not None:
             self._hands.start()
-            await self._hands.linger()
+            await self._hands.run_pending()
 
     async def _receive(self, scope: Scope, receive: Receive) -> int:
-        head = Head.of(scope["method"], scope["path"], scope["headers"])
+        head = RequestHead.of(scope["method"], scope["path"], scope["headers"])
         ticket = self._door.ticket(head.token)
-        check(head)
+        check_head(head)
         body = await self._body(receive)
-        claim = read_claim(ticket, body)
+        claim = parse_payload(ticket, body)
         if not self._blocks:
-            return self._door.admit(claim)
+            return self._door.accept(claim)
         with anyio.move_on_after(_ADMIT_SECONDS):
             return await anyio.to_thread.run_sync(self._look_up, claim, abandon_on_cancel=True)
-        raise Refused("it took too long to find out whose task this is", status=503)
+        raise CallbackRejected("it took too long to find out whose task this is", status=503)
 
-    def _look_up(self, claim: Claim) -> int:
+    def _look_up(self, claim: CallbackPayload) -> int:
         """Take a claim in, in a thread that nobody may be waiting for any more."""
         if not self._lookups.acquire(blocking=False):
-            raise Refused("too many look-ups hang", status=503)
+            raise CallbackRejected("too many look-ups hang", status=503)
         try:
-            return self._door.admit(claim)
+            return self._door.accept(claim)
         finally:
             self._lookups.release()
 
     async def _body(self, receive: Receive) -> bytes:
         if self._readers >= _READERS:
-            raise Refused("too many callbacks come at once", status=503)
+            raise CallbackRejected("too many callbacks come at once", status=503)
         self._readers += 1
         try:
             with anyio.move_on_after(_BODY_SECONDS):
                 return await _read(receive)
         finally:
             self._readers -= 1
-        raise Refused("the body came too slowly", status=408)
+        raise CallbackRejected("the body came too slowly", status=408)
 
 
 async def _read(receive: Receive) -> bytes:
@@ -169,15 +169,15 @@ async def _read(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise Refused("the caller has gone", status=400)
+            raise CallbackRejected("the caller has gone", status=400)
         body += message.get("body", b"")
         if len(body) > LARGEST_BODY:
-            raise Refused("the body is too large", status=413)
+            raise CallbackRejected("the body is too large", status=413)
         if not message.get("more_body", False):
             return bytes(body)
 
 
-async def _answer(send: Send, scope: Scope, status: int) -> None:
+async def _respond(send: Send, scope: Scope, status: int) -> None:
     headers = [(b"content-length", b"0")]
     if status == 405:  # noqa: PLR2004 - the one status that must name the methods
         headers.append((b"allow", b"POST"))
@@ -188,7 +188,7 @@ async def _answer(send: Send, scope: Scope, status: int) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

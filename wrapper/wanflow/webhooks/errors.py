@@ -5,7 +5,7 @@ from __future__ import annotations
 from wanflow.errors import WanflowError
 
 
-class Refused(WanflowError):
+class CallbackRejected(WanflowError):
     """A callback is turned away, and nothing was asked because of it.
 
     Attributes:

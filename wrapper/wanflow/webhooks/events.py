@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import field, frozen
 
 from wanflow._core.snapshot import decode
-from wanflow.webhooks.errors import Refused
+from wanflow.webhooks.errors import CallbackRejected
 
 if TYPE_CHECKING:
     from wanflow._core.snapshot import Snapshot
-    from wanflow.webhooks.url_tokens import Ticket
+    from wanflow.webhooks.url_tokens import TokenData
 
 
 @frozen
-class End:
+class TaskDone:
     """A task that has ended: `snapshot` is the API's answer, `job` and `kind` what the URL was for.
 
     `snapshot.completed` tells whether there are results, `snapshot.failure` why there are none.
@@ -39,7 +39,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
 @frozen
-class Claim:
+class CallbackPayload:
     """What a caller says. `job` and `kind` are what we sealed; the rest is anybody's word.
 
     `body` is the decoded body. Nothing of it is to be believed: ask the API about `task_id`.
@@ -56,22 +56,22 @@ class Claim:
         return f"{self.task_id} {self.job}"
 
 
-def read_claim(ticket: Ticket, content: bytes) -> Claim:
+def parse_payload(ticket: TokenData, content: bytes) -> CallbackPayload:
     """Read the body of a callback.
 
     Raises:
         Refused: it is too large (413), no JSON object (400), or names no task (422).
     """
     if len(content) > LARGEST_BODY:
-        raise Refused("the body is too large", status=413)
+        raise CallbackRejected("the body is too large", status=413)
     try:
         body = decode(content)
     except ValueError:
-        raise Refused("the body is no JSON", status=400) from None
+        raise CallbackRejected("the body is no JSON", status=400) from None
     if not isinstance(body, dict):
-        raise Refused("the body is no JSON object", status=400)
+        raise CallbackRejected("the body is no JSON object", status=400)
     fields = cast("dict[str, Any]", body)
     task_id = fields.get("id")
     if not isinstance(task_id, str) or not _ID.fullmatch(task_id):
-        raise Refused("the body names no task", status=422)
-    return Claim(ticket.job, ticket.kind, task_id, fields)
+        raise CallbackRejected("the body names no task", status=422)
+    return CallbackPayload(ticket.job, ticket.kind, task_id, fields)

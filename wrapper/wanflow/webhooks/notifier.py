@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wanflow.webhooks.store import Shelf
+from wanflow.webhooks.store import TTLCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -29,19 +29,19 @@ _TIMES = 12
 _LEVELS = 3
 
 
-class Announcer:
+class WaitNotifier:
     """Tells waits that a callback has come. Any thread may call it; nothing here waits."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._told: list[Callable[[str], object]] = []
-        self._rung: Shelf[tuple[int, float]] = Shelf(_SIZE, _REMEMBERED)
-        self._due: Shelf[bool] = Shelf(_SIZE, _LATEST)
+        self._rung: TTLCache[tuple[int, float]] = TTLCache(_SIZE, _REMEMBERED)
+        self._due: TTLCache[bool] = TTLCache(_SIZE, _LATEST)
         self._level = 0
         self._closed = False
 
     @contextmanager
-    def listen(self, told: Callable[[str], object]) -> Generator[None]:
+    def subscribe(self, told: Callable[[str], object]) -> Generator[None]:
         """Have `told` called with each task that a callback tells of, by whichever thread it is.
 
         What was told within the last hour comes at once: a callback may be here before its wait.
@@ -57,10 +57,10 @@ class Announcer:
             with self._lock:
                 self._told.remove(told)
 
-    def ring(self, task_id: str, now: float) -> bool:
+    def notify(self, task_id: str, now: float) -> bool:
         """Tell of a task → whether it was told; the same one again, ever less often."""
         with self._lock:
-            self._lapse(now)
+            self._expire(now)
             times, until = self._rung.get(task_id, now) or (0, now)
             if until > now:
                 return False
@@ -72,22 +72,22 @@ class Announcer:
             self._tell(told, task_id)
         return True
 
-    def ended(self, task_id: str, now: float) -> None:
+    def record_end(self, task_id: str, now: float) -> None:
         """Take note that a wait has seen a task end, so that a callback was or is due."""
         with self._lock:
-            self._lapse(now)
+            self._expire(now)
             if self._rung.get(task_id, now) is not None:
                 self._level = min(_LEVELS, self._level + 1)
             else:
                 self._due.put(task_id, True, now)
 
-    def stretch(self, task_id: str, now: float) -> float:
+    def poll_factor(self, task_id: str, now: float) -> float:
         """Return by what the polling of a task may be slowed: 1 to 8, by how many came in time.
 
         A task that was called about isn't polled more slowly: its own callback has been.
         """
         with self._lock:
-            self._lapse(now)
+            self._expire(now)
             called = self._closed or self._rung.get(task_id, now) is not None
             return 1.0 if called else 2.0**self._level
 
@@ -95,7 +95,7 @@ class Announcer:
         """Slow nothing any more: nobody is there to be called."""
         self._closed = True
 
-    def _lapse(self, now: float) -> None:
+    def _expire(self, now: float) -> None:
         if list(self._due.expired(now)):
             self._level = 0
 

@@ -6,21 +6,21 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from wanflow.webhooks.errors import Refused
-from wanflow.webhooks.store import DAY, Shelf
+from wanflow.webhooks.errors import CallbackRejected
+from wanflow.webhooks.store import DAY, TTLCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wanflow.webhooks.events import Claim
+    from wanflow.webhooks.events import CallbackPayload
 
 _log = logging.getLogger("wanflow")
 
 _SIZE = 100_000
 
 
-class Bonds:
-    """What this process was told with `expect`, and what `belongs` knows beyond it.
+class TaskOwnership:
+    """What this process was told with `link_task`, and what `belongs` knows beyond it.
 
     Args:
         belongs: says whether a task (second) is a job's (first), None where that isn't known yet.
@@ -28,20 +28,20 @@ class Bonds:
 
     def __init__(self, belongs: Callable[[str, str], bool | None] | None) -> None:
         self._belongs = belongs
-        self._expected: Shelf[str] = Shelf(_SIZE, 8 * DAY)
+        self._expected: TTLCache[str] = TTLCache(_SIZE, 8 * DAY)
         self._lock = threading.Lock()
 
     @property
-    def outside(self) -> bool:
+    def may_block(self) -> bool:
         """Whether somebody outside is asked, which may block."""
         return self._belongs is not None
 
-    def expect(self, job: str, task_id: str, now: float) -> None:
+    def link(self, job: str, task_id: str, now: float) -> None:
         """Remember that a task is a job's; a later one takes its place."""
         with self._lock:
             self._expected.put(job, task_id, now)
 
-    def check(self, claim: Claim, now: float) -> None:
+    def check(self, claim: CallbackPayload, now: float) -> None:
         """Let a claim about a job's own task pass.
 
         Raises:
@@ -51,11 +51,11 @@ class Bonds:
             expected = self._expected.get(claim.job, now)
         ours = self._ask(claim) if expected is None else expected == claim.task_id
         if ours is None:
-            raise Refused("the job's task isn't known yet", status=503)
+            raise CallbackRejected("the job's task isn't known yet", status=503)
         if not ours:
-            raise Refused("the task isn't the job's", status=403)
+            raise CallbackRejected("the task isn't the job's", status=403)
 
-    def _ask(self, claim: Claim) -> bool | None:
+    def _ask(self, claim: CallbackPayload) -> bool | None:
         if self._belongs is None:
             return None
         try:

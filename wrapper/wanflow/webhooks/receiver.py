@@ -11,14 +11,14 @@ from attrs import frozen
 from wanflow.errors import ConfigurationError, InvalidRequest
 from wanflow.webhooks import asgi
 from wanflow.webhooks.asgi import CallbackApp
-from wanflow.webhooks.errors import Refused
-from wanflow.webhooks.events import LARGEST_BODY, Claim, read_claim
-from wanflow.webhooks.notifier import Announcer
-from wanflow.webhooks.ownership import Bonds
-from wanflow.webhooks.store import DAY, Memory, Store
-from wanflow.webhooks.url_tokens import Sealer, Ticket, callback_url, checked_base
-from wanflow.webhooks.verification_queue import Desk
-from wanflow.webhooks.workers import Duty, ThreadHands, hands_of
+from wanflow.webhooks.errors import CallbackRejected
+from wanflow.webhooks.events import LARGEST_BODY, CallbackPayload, parse_payload
+from wanflow.webhooks.notifier import WaitNotifier
+from wanflow.webhooks.ownership import TaskOwnership
+from wanflow.webhooks.store import DAY, InMemoryStore, Store
+from wanflow.webhooks.url_tokens import TokenData, UrlSigner, callback_url, validate_public_url
+from wanflow.webhooks.verification_queue import VerificationQueue
+from wanflow.webhooks.workers import ThreadWorker, WorkerContext, make_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from wanflow.async_client import AsyncClient
     from wanflow.client import Client
-    from wanflow.webhooks.events import End
-    from wanflow.webhooks.workers import Hands
+    from wanflow.webhooks.events import TaskDone
+    from wanflow.webhooks.workers import Worker
 
 _log = logging.getLogger("wanflow")
 
@@ -54,7 +54,7 @@ class Receiver:
             in the event loop that serves `app`.
         on_end: called once with each confirmed End; again only if it raised.
         belongs: whether a task (second) is a job's (first), None where that isn't known yet: a
-            look into your table of jobs. Without it, `expect` says it.
+            look into your table of jobs. Without it, `link_task` says it.
         store: which ends were taken; this process's memory by default.
         lifetime: seconds that a URL is good for, None for ever; a week by default.
         local: whether `public_url` may be http, or internal. The API refuses such URLs.
@@ -72,7 +72,7 @@ class Receiver:
         public_url: str,
         *,
         client: Client | AsyncClient | None = None,
-        on_end: Callable[[End], object] | None = None,
+        on_end: Callable[[TaskDone], object] | None = None,
         belongs: Callable[[str, str], bool | None] | None = None,
         store: Store | None = None,
         lifetime: float | None = 7 * DAY,
@@ -80,24 +80,26 @@ class Receiver:
         rate: float = 20.0,
         clock: Clock | None = None,
     ) -> None:
-        self._sealer = Sealer(secrets)
-        self._base = checked_base(public_url, local=local)
+        self._sealer = UrlSigner(secrets)
+        self._base = validate_public_url(public_url, local=local)
         self._lifetime = lifetime
         self._clock = clock or Clock()
-        self._store = store or Memory(clock=self._clock.ticks)
-        self._bonds = Bonds(belongs)
-        self._announcer = Announcer()
-        self._desk = Desk(rate=rate)
-        self._hands: Hands | None = None
+        self._store = store or InMemoryStore(clock=self._clock.ticks)
+        self._bonds = TaskOwnership(belongs)
+        self._announcer = WaitNotifier()
+        self._desk = VerificationQueue(rate=rate)
+        self._hands: Worker | None = None
         if (client is None) != (on_end is None):
             raise ConfigurationError("on_end needs a client to ask with, and a client an on_end")
         if client is not None and on_end is not None:
-            self._hands = hands_of(client, Duty(self._desk, self._store, on_end, self._clock.ticks))
-        blocks = self._bonds.outside or not isinstance(self._store, Memory)
+            self._hands = make_worker(
+                client, WorkerContext(self._desk, self._store, on_end, self._clock.ticks)
+            )
+        blocks = self._bonds.may_block or not isinstance(self._store, InMemoryStore)
         self.app = CallbackApp(self, self._hands, blocks=blocks)
 
     @property
-    def limit(self) -> int:
+    def max_body_bytes(self) -> int:
         """The bytes that the body of a callback may have."""
         return LARGEST_BODY
 
@@ -116,16 +118,16 @@ class Receiver:
         if not job:
             raise InvalidRequest("a callback URL needs the name of a job")
         expires = None if self._lifetime is None else int(self._clock.unix() + self._lifetime)
-        return callback_url(self._base, self._sealer.seal(Ticket(job, kind, expires)))
+        return callback_url(self._base, self._sealer.sign(TokenData(job, kind, expires)))
 
-    def expect(self, job: str, task_id: str) -> None:
+    def link_task(self, job: str, task_id: str) -> None:
         """Say which task a job has become, as soon as it is submitted.
 
         A callback that comes earlier is answered with 503, and comes again a second later.
         """
-        self._bonds.expect(job, task_id, self._clock.ticks())
+        self._bonds.link(job, task_id, self._clock.ticks())
 
-    def verify(self, token: str, body: bytes) -> Claim:
+    def verify(self, token: str, body: bytes) -> CallbackPayload:
         """Read a callback: the last segment of its path, and its body. Nothing is asked.
 
         What it says is a claim, made by somebody who knows the URL, and no more.
@@ -133,17 +135,17 @@ class Receiver:
         Raises:
             Refused: the token is none of ours or has expired, or the body is no callback's.
         """
-        return read_claim(self.ticket(token), body)
+        return parse_payload(self.ticket(token), body)
 
-    def ticket(self, token: str) -> Ticket:
+    def ticket(self, token: str) -> TokenData:
         """Read a token alone.
 
         Raises:
             Refused: it is none of ours, or has expired.
         """
-        return self._sealer.open(token, unix=self._clock.unix())
+        return self._sealer.verify(token, unix=self._clock.unix())
 
-    def admit(self, claim: Claim) -> int:
+    def accept(self, claim: CallbackPayload) -> int:
         """Take a claim in, and return the status to answer with: 202, or 200 for a repeated one.
 
         Whoever waits for the task is told to look. The question to the API, if one is due, is
@@ -154,14 +156,14 @@ class Receiver:
         """
         now = self._clock.ticks()
         if self._hands is None:
-            return _ACCEPTED if self._announcer.ring(claim.task_id, now) else _REPEATED
+            return _ACCEPTED if self._announcer.notify(claim.task_id, now) else _REPEATED
         self._bonds.check(claim, now)
         if self._taken(claim):
             return _REPEATED
-        self._announcer.ring(claim.task_id, now)
-        return _ACCEPTED if self._desk.admit(claim, now) else _REPEATED
+        self._announcer.notify(claim.task_id, now)
+        return _ACCEPTED if self._desk.put(claim, now) else _REPEATED
 
-    def post(self, token: str, content_type: str | None, body: bytes) -> int:
+    def handle_request(self, token: str, content_type: str | None, body: bytes) -> int:
         """Receive a callback in a framework that blocks, and return the status to answer with.
 
         Args:
@@ -172,48 +174,48 @@ class Receiver:
         Raises:
             ConfigurationError: the receiver has an AsyncClient, which needs `app`.
         """
-        if self._hands is not None and not isinstance(self._hands, ThreadHands):
+        if self._hands is not None and not isinstance(self._hands, ThreadWorker):
             raise ConfigurationError("post() needs a Client; with an AsyncClient, serve `app`")
         try:
             asgi.check_type(content_type)
-            status = self.admit(self.verify(token, body))
-        except Refused as no:
+            status = self.accept(self.verify(token, body))
+        except CallbackRejected as no:
             return no.status
         if self._hands is not None:
             self._hands.start()
         return status
 
-    def listen(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
+    def subscribe(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
         """Have `told` called, by any thread, with the id of each task that a callback tells of.
 
         It means "look now" and no more; the same task is told of ever less often, and what was
         told within the last hour at once.
         """
-        return self._announcer.listen(told)
+        return self._announcer.subscribe(told)
 
-    def ended(self, task_id: str) -> None:
+    def record_end(self, task_id: str) -> None:
         """Say that a wait has seen a task end, by which callbacks are found to come or not."""
-        self._announcer.ended(task_id, self._clock.ticks())
+        self._announcer.record_end(task_id, self._clock.ticks())
 
-    def stretch(self, task_id: str) -> float:
+    def poll_factor(self, task_id: str) -> float:
         """Return by what the polling of a task may be slowed: 1 to 8, while callbacks come in time.
 
         It is 1 before any has come, after one that should have come hasn't, and for a task that
         was called about already.
         """
-        return self._announcer.stretch(task_id, self._clock.ticks())
+        return self._announcer.poll_factor(task_id, self._clock.ticks())
 
     def close(self) -> None:
         """Ask nothing any more; waits that listen poll as if there were no receiver."""
         self._desk.close()
         self._announcer.close()
 
-    def _taken(self, claim: Claim) -> bool:
+    def _taken(self, claim: CallbackPayload) -> bool:
         try:
-            return self._store.taken(claim.key)
+            return self._store.seen(claim.key)
         except Exception:
             _log.exception("whether task %s was taken could not be found out", claim.task_id)
-            raise Refused("the store of ends can't be read", status=503) from None
+            raise CallbackRejected("the store of ends can't be read", status=503) from None
 
     def __repr__(self) -> str:
         return f"Receiver({self._base!r})"

@@ -35,7 +35,7 @@ _JOIN_SECONDS = 10.0
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
-class _ShortHeads(HttpToolsProtocol):
+class _BoundedHeaders(HttpToolsProtocol):
     """HTTP/1.1 that cuts off a head without end."""
 
     _besides = 0
@@ -63,7 +63,7 @@ def _short_connections(seconds: float, most: int) -> type[HttpToolsProtocol]:
     """
     lasting: dict[asyncio.Transport, None] = {}
 
-    class ShortConnection(_ShortHeads):
+    class ShortConnection(_BoundedHeaders):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._end: asyncio.TimerHandle = self.loop.call_later(seconds, transport.abort)
@@ -81,7 +81,7 @@ def _short_connections(seconds: float, most: int) -> type[HttpToolsProtocol]:
     return ShortConnection
 
 
-class Listener:
+class CallbackServer:
     """Serves a receiver's `app` in a thread of its own, from `with` to its end.
 
     Put a proxy that speaks TLS before it: the API calls https only.

@@ -15,7 +15,7 @@ V = TypeVar("V")
 DAY = 86_400.0
 
 
-class Shelf(Generic[V]):
+class TTLCache(Generic[V]):
     """Values by name, the oldest given up for the newest, each for `seconds` after it was put."""
 
     def __init__(self, size: int, seconds: float) -> None:
@@ -65,20 +65,20 @@ class Store(Protocol):
     The methods may block, and may be called by any thread.
     """
 
-    def taken(self, key: str) -> bool:
+    def seen(self, key: str) -> bool:
         """Tell whether `take` was called with this key."""
         ...
 
-    def take(self, key: str) -> bool:
+    def add(self, key: str) -> bool:
         """Remember a key → whether it is new. Of two that take the same key, one is told True."""
         ...
 
-    def give_back(self, key: str) -> None:
+    def remove(self, key: str) -> None:
         """Forget a key: the end could not be handled."""
         ...
 
 
-class Memory:
+class InMemoryStore:
     """The store of one process. It survives neither the process nor its bounds.
 
     Args:
@@ -94,16 +94,16 @@ class Memory:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._shelf: Shelf[bool] = Shelf(size, seconds)
+        self._shelf: TTLCache[bool] = TTLCache(size, seconds)
         self._clock = clock
         self._lock = threading.Lock()
 
-    def taken(self, key: str) -> bool:
+    def seen(self, key: str) -> bool:
         """Tell whether a key was taken."""
         with self._lock:
             return self._shelf.get(key, self._clock()) is not None
 
-    def take(self, key: str) -> bool:
+    def add(self, key: str) -> bool:
         """Remember a key → whether it is new."""
         with self._lock:
             now = self._clock()
@@ -112,7 +112,7 @@ class Memory:
                 self._shelf.put(key, True, now)
             return new
 
-    def give_back(self, key: str) -> None:
+    def remove(self, key: str) -> None:
         """Forget a key."""
         with self._lock:
             self._shelf.pop(key)

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from wanflow.errors import ConfigurationError, InvalidRequest
 from wanflow.spec.public_url import why_not_public
-from wanflow.webhooks.errors import Refused
+from wanflow.webhooks.errors import CallbackRejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LONGEST = 2048
 
 
-def checked_base(url: str, *, local: bool) -> str:
+def validate_public_url(url: str, *, local: bool) -> str:
     """Return a receiver's URL, without a closing slash.
 
     Args:
@@ -74,7 +74,7 @@ _DOMAIN = b"wanflow callback 1\n"
 
 
 @frozen
-class Ticket:
+class TokenData:
     """What a token says. `expires` is in unix seconds, None where it never does."""
 
     job: str
@@ -82,7 +82,7 @@ class Ticket:
     expires: int | None = None
 
 
-class Sealer:
+class UrlSigner:
     """Makes and opens tokens: the first secret signs, all of them verify.
 
     Raises:
@@ -105,7 +105,7 @@ class Sealer:
     def __reduce__(self) -> str:
         raise TypeError("secrets are not pickled")
 
-    def seal(self, ticket: Ticket) -> str:
+    def sign(self, ticket: TokenData) -> str:
         """Make a token, of letters, digits, `-`, `_` and one dot.
 
         Raises:
@@ -119,7 +119,7 @@ class Sealer:
             raise InvalidRequest(f"a job is a text of Unicode (got {ticket.job!r})") from None
         return f"{payload}.{_sign(self._keys[0], payload)}"
 
-    def open(self, token: str, *, unix: float) -> Ticket:
+    def verify(self, token: str, *, unix: float) -> TokenData:
         """Read a token that is one of ours and hasn't expired.
 
         The signature covers the payload as spelled and is compared as spelled, so that a token
@@ -130,10 +130,10 @@ class Sealer:
         """
         payload, _, signature = token.partition(".")
         if len(token) > LONGEST or not token.isascii() or not self._signed(payload, signature):
-            raise Refused("the URL is none of ours")
+            raise CallbackRejected("the URL is none of ours")
         ticket = _read(payload)
         if ticket.expires is not None and unix >= ticket.expires:
-            raise Refused("the URL has expired", status=410)
+            raise CallbackRejected("the URL has expired", status=410)
         return ticket
 
     def _signed(self, payload: str, signature: str) -> bool:
@@ -150,13 +150,13 @@ def _encode(content: bytes) -> str:
     return urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def _read(payload: str) -> Ticket:
+def _read(payload: str) -> TokenData:
     """Read what one of our secrets has signed; it may still be of another version of ours."""
     try:
         fields = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         job, kind, expires = cast("list[object]", fields)
     except (ValueError, TypeError, binascii.Error):
-        raise Refused("the URL is of another version") from None
+        raise CallbackRejected("the URL is of another version") from None
     if isinstance(job, str) and isinstance(kind, str) and isinstance(expires, int | None):
-        return Ticket(job, kind, expires)
-    raise Refused("the URL is of another version")
+        return TokenData(job, kind, expires)
+    raise CallbackRejected("the URL is of another version")

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
-from wanflow.webhooks.errors import Refused
-from wanflow.webhooks.store import Shelf
+from wanflow.webhooks.errors import CallbackRejected
+from wanflow.webhooks.store import TTLCache
 
 if TYPE_CHECKING:
-    from wanflow.webhooks.events import Claim
+    from wanflow.webhooks.events import CallbackPayload
 
 # Pauses before the second and later questions about one claim, in seconds: the API may tell of an
 # end a moment after it called, and may be away for half a minute.
 PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 # For so long a claim that came to nothing isn't asked about again, and ids are counted.
-COOLING = 60.0
+REJECTED_TTL = 60.0
 # A job has one task; and a few more where it was submitted again after a failure.
 IDS_PER_JOB = 4
 # What a server asks for with Retry-After is kept to, up to this; polling covers what is later.
@@ -26,26 +26,26 @@ LONGEST_PAUSE = 60.0
 
 
 @frozen
-class Settled:
+class Verified:
     """The question is answered, and need not be asked again."""
 
 
 @frozen
-class Hopeless:
+class Rejected:
     """The question has an answer that asking again won't change, and the claim came to nothing."""
 
 
 @frozen
-class Again:
+class RetryLater:
     """The answer isn't there yet. `asked` is the pause that the API asked for, in seconds."""
 
     asked: float = 0.0
 
 
-Outcome: TypeAlias = Settled | Hopeless | Again
+Outcome: TypeAlias = Verified | Rejected | RetryLater
 
 
-class Desk:
+class VerificationQueue:
     """Hands out claims to ask about. It acts on nothing and reads no clock; any thread may call it.
 
     Args:
@@ -62,13 +62,13 @@ class Desk:
         self._free_at = float("-inf")
         self._closed = False
         self._tries: dict[str, int] = {}
-        self._queue: list[tuple[float, int, Claim]] = []
+        self._queue: list[tuple[float, int, CallbackPayload]] = []
         self._entered = 0
-        self._cooling: Shelf[bool] = Shelf(10 * size, COOLING)
-        self._ids: Shelf[frozenset[str]] = Shelf(10 * size, COOLING)
+        self._cooling: TTLCache[bool] = TTLCache(10 * size, REJECTED_TTL)
+        self._ids: TTLCache[frozenset[str]] = TTLCache(10 * size, REJECTED_TTL)
         self._lock = threading.Lock()
 
-    def admit(self, claim: Claim, now: float) -> bool:
+    def put(self, claim: CallbackPayload, now: float) -> bool:
         """Take a claim in → whether it will be asked about; it isn't where that was just done.
 
         Raises:
@@ -78,23 +78,23 @@ class Desk:
             if claim.key in self._tries or self._cooling.get(claim.key, now) is not None:
                 return False
             if self._closed or len(self._tries) >= self._size:
-                raise Refused("too much is to be asked already", status=503)
+                raise CallbackRejected("too much is to be asked already", status=503)
             ids = (self._ids.get(claim.job, now) or frozenset()) | {claim.task_id}
             if len(ids) > IDS_PER_JOB:
-                raise Refused("too many tasks are claimed for one job", status=429)
+                raise CallbackRejected("too many tasks are claimed for one job", status=429)
             self._ids.put(claim.job, ids, now)
             self._tries[claim.key] = 0
             self._push(now, claim)
             return True
 
-    def hire(self) -> bool:
+    def start_worker(self) -> bool:
         """Take on a worker → whether one is wanted; `next` tells it when it isn't any more."""
         with self._lock:
             wanted = self._busy < self._hands and bool(self._queue)
             self._busy += wanted
             return wanted
 
-    def next(self, now: float) -> Claim | float | None:
+    def get(self, now: float) -> CallbackPayload | float | None:
         """Hand a worker the next claim, or the seconds until one is due, or None: it may go."""
         with self._lock:
             if self._closed or not self._queue:
@@ -106,25 +106,25 @@ class Desk:
             self._free_at = now + self._gap
             return heappop(self._queue)[2]
 
-    def settle(self, claim: Claim, outcome: Outcome, now: float) -> None:
+    def done(self, claim: CallbackPayload, outcome: Outcome, now: float) -> None:
         """Take back a claim with what the question came to."""
         with self._lock:
             tries = self._tries[claim.key]
-            if isinstance(outcome, Again) and tries < len(PAUSES):
+            if isinstance(outcome, RetryLater) and tries < len(PAUSES):
                 self._tries[claim.key] = tries + 1
                 asked = min(outcome.asked, LONGEST_PAUSE)
                 self._push(now + max(PAUSES[tries], asked), claim)
                 return
             del self._tries[claim.key]
-            if not isinstance(outcome, Settled):
+            if not isinstance(outcome, Verified):
                 self._cooling.put(claim.key, True, now)
 
-    def desert(self, claim: Claim, now: float) -> None:
+    def abandon(self, claim: CallbackPayload, now: float) -> None:
         """Take back a claim from a worker that was stopped in the middle of it, and let it go."""
-        self.settle(claim, Again(), now)
-        self.leave()
+        self.done(claim, RetryLater(), now)
+        self.stop_worker()
 
-    def leave(self) -> None:
+    def stop_worker(self) -> None:
         """Let a worker go that was stopped."""
         with self._lock:
             self._busy -= 1
@@ -139,6 +139,6 @@ class Desk:
         """How many claims are being asked about, or will be."""
         return len(self._tries)
 
-    def _push(self, due: float, claim: Claim) -> None:
+    def _push(self, due: float, claim: CallbackPayload) -> None:
         self._entered += 1
         heappush(self._queue, (due, self._entered, claim))

@@ -13,8 +13,8 @@ import anyio.to_thread
 from attrs import frozen
 
 from wanflow import errors
-from wanflow.webhooks.events import Claim, End
-from wanflow.webhooks.verification_queue import Again, Hopeless, Outcome, Settled
+from wanflow.webhooks.events import CallbackPayload, TaskDone
+from wanflow.webhooks.verification_queue import Outcome, Rejected, RetryLater, Verified
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wanflow.async_client import AsyncClient
     from wanflow.client import Client
     from wanflow.webhooks.store import Store
-    from wanflow.webhooks.verification_queue import Desk, Outcome
+    from wanflow.webhooks.verification_queue import Outcome, VerificationQueue
 
 _log = logging.getLogger("wanflow")
 
@@ -38,15 +38,15 @@ _FINAL = (
 )
 
 
-class Case:
+class Verification:
     """Enter it, ask, `see` the answer, and handle `end` where `take` says that it is to be.
 
     What is raised inside becomes the `outcome`, but for what stops a thread or a task.
     """
 
-    def __init__(self, claim: Claim, store: Store) -> None:
-        self.outcome: Outcome = Again()
-        self.end: End | None = None
+    def __init__(self, claim: CallbackPayload, store: Store) -> None:
+        self.outcome: Outcome = RetryLater()
+        self.end: TaskDone | None = None
         self._claim = claim
         self._store = store
         self._ours = False
@@ -54,14 +54,14 @@ class Case:
     def see(self, snapshot: Snapshot | None) -> None:
         """Take the API's answer about the claim's task."""
         if snapshot is not None and snapshot.ended:
-            self.end = End(self._claim.job, self._claim.kind, snapshot)
+            self.end = TaskDone(self._claim.job, self._claim.kind, snapshot)
 
-    def take(self) -> End | None:
+    def take(self) -> TaskDone | None:
         """Return the end, once in all its life; this may block."""
         if self.end is None:
             return None
-        self._ours = self._store.take(self._claim.key)
-        self.outcome = Settled()
+        self._ours = self._store.add(self._claim.key)
+        self.outcome = Verified()
         return self.end if self._ours else None
 
     def __enter__(self) -> Self:
@@ -76,7 +76,7 @@ class Case:
         if error is None:
             return False
         if self._ours:
-            self._store.give_back(self._claim.key)
+            self._store.remove(self._claim.key)
         if not isinstance(error, Exception):
             return False
         self.outcome = self._after(error)
@@ -86,74 +86,74 @@ class Case:
         task_id = self._claim.task_id
         if self.end is not None or not isinstance(error, errors.WanflowError):
             _log.error("the end of task %s could not be handled", task_id, exc_info=error)
-            return Again()
+            return RetryLater()
         _log.warning("a callback told of task %s, and the API doesn't: %s", task_id, error)
         if isinstance(error, _FINAL):
-            return Hopeless()
+            return Rejected()
         asked = error.retry_after if isinstance(error, errors.APIError) else None
-        return Again(asked or 0.0)
+        return RetryLater(asked or 0.0)
 
 
 # A worker that waits for a later claim looks up this often, in case an earlier one has come.
-_NAP = 0.1
+MAX_SLEEP = 0.1
 
 
-class Hands(Protocol):
+class Worker(Protocol):
     """Works off a desk."""
 
     def start(self) -> None:
         """See to it that the desk is worked off, without waiting for it."""
         ...
 
-    async def linger(self) -> None:
+    async def run_pending(self) -> None:
         """Work here and now, where there is nobody else to do it."""
         ...
 
 
 @frozen(eq=False)
-class Duty:
+class WorkerContext:
     """What workers of either colour are given. The times of the desk are in `ticks`."""
 
-    desk: Desk
+    desk: VerificationQueue
     store: Store
-    on_end: Callable[[End], object]
+    on_end: Callable[[TaskDone], object]
     ticks: Callable[[], float]
 
 
 @frozen(eq=False)
-class ThreadHands:
+class ThreadWorker:
     """Asks with a Client, in threads that come with the first claim and go with the last."""
 
-    duty: Duty
+    duty: WorkerContext
     client: Client
     sleep: Callable[[float], None] = time.sleep
 
     def start(self) -> None:
         """Start a thread if the desk wants one."""
-        if self.duty.desk.hire():
+        if self.duty.desk.start_worker():
             threading.Thread(target=self.work, name="wanflow-callbacks", daemon=True).start()
 
-    async def linger(self) -> None:
+    async def run_pending(self) -> None:
         """Do nothing: the threads do it."""
 
     def work(self) -> None:
         """Ask until there is nothing left to ask."""
-        while (step := self.duty.desk.next(self.duty.ticks())) is not None:
-            if isinstance(step, Claim):
+        while (step := self.duty.desk.get(self.duty.ticks())) is not None:
+            if isinstance(step, CallbackPayload):
                 self._settle(step)
             else:
-                self.sleep(min(step, _NAP))
+                self.sleep(min(step, MAX_SLEEP))
 
-    def _settle(self, claim: Claim) -> None:
+    def _settle(self, claim: CallbackPayload) -> None:
         try:
             outcome = self._ask(claim)
         except BaseException:
-            self.duty.desk.desert(claim, self.duty.ticks())
+            self.duty.desk.abandon(claim, self.duty.ticks())
             raise
-        self.duty.desk.settle(claim, outcome, self.duty.ticks())
+        self.duty.desk.done(claim, outcome, self.duty.ticks())
 
-    def _ask(self, claim: Claim) -> Outcome:
-        with Case(claim, self.duty.store) as case:
+    def _ask(self, claim: CallbackPayload) -> Outcome:
+        with Verification(claim, self.duty.store) as case:
             case.see(self.client.task(claim.task_id).refresh().snapshot)
             end = case.take()
             if end is not None:
@@ -162,46 +162,46 @@ class ThreadHands:
 
 
 @frozen(eq=False)
-class TaskHands:
+class AsyncWorker:
     """Asks with an AsyncClient, after a request was answered, in that request's own task.
 
     So it needs no task group, no lifespan and no loop of its own: a claim comes with a request.
     """
 
-    duty: Duty
+    duty: WorkerContext
     client: AsyncClient
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
     def start(self) -> None:
         """Do nothing: the request lingers."""
 
-    async def linger(self) -> None:
+    async def run_pending(self) -> None:
         """Ask until there is nothing left to ask, unless others are already at it."""
-        if not self.duty.desk.hire():
+        if not self.duty.desk.start_worker():
             return
-        while (step := self.duty.desk.next(self.duty.ticks())) is not None:
-            if isinstance(step, Claim):
+        while (step := self.duty.desk.get(self.duty.ticks())) is not None:
+            if isinstance(step, CallbackPayload):
                 await self._settle(step)
             else:
-                await self._nap(min(step, _NAP))
+                await self._nap(min(step, MAX_SLEEP))
 
     async def _nap(self, seconds: float) -> None:
         try:
             await self.sleep(seconds)
         except BaseException:
-            self.duty.desk.leave()
+            self.duty.desk.stop_worker()
             raise
 
-    async def _settle(self, claim: Claim) -> None:
+    async def _settle(self, claim: CallbackPayload) -> None:
         try:
             outcome = await self._ask(claim)
         except BaseException:
-            self.duty.desk.desert(claim, self.duty.ticks())
+            self.duty.desk.abandon(claim, self.duty.ticks())
             raise
-        self.duty.desk.settle(claim, outcome, self.duty.ticks())
+        self.duty.desk.done(claim, outcome, self.duty.ticks())
 
-    async def _ask(self, claim: Claim) -> Outcome:
-        with Case(claim, self.duty.store) as case:
+    async def _ask(self, claim: CallbackPayload) -> Outcome:
+        with Verification(claim, self.duty.store) as case:
             case.see((await self.client.task(claim.task_id).refresh()).snapshot)
             end = await anyio.to_thread.run_sync(case.take)
             if end is not None:
@@ -211,10 +211,10 @@ class TaskHands:
         return case.outcome
 
 
-def hands_of(client: Client | AsyncClient, duty: Duty) -> Hands:
+def make_worker(client: Client | AsyncClient, duty: WorkerContext) -> Worker:
     """Choose the workers that a client's colour needs."""
     from wanflow.async_client import AsyncClient  # noqa: PLC0415 - only where a client was made
 
     if isinstance(client, AsyncClient):
-        return TaskHands(duty, client)
-    return ThreadHands(duty, client)
+        return AsyncWorker(duty, client)
+    return ThreadWorker(duty, client)

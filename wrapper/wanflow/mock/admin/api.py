@@ -9,34 +9,34 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow.mock.admin.metrics import exposition
-from wanflow.mock.admin.web_ui import shipped, to_the_start, trust
-from wanflow.mock.errors import Refusal
-from wanflow.mock.gateway.accounts import DEFAULT_KEY, Accounts
-from wanflow.mock.gateway.fault import KINDS
-from wanflow.mock.gateway.lifecycle import written
-from wanflow.mock.gateway.limits import terms_of
-from wanflow.mock.http.response import Answer, json_answer
-from wanflow.mock.json_body import parse
+from wanflow.mock.admin.web_ui import assets, check_host, redirect_to_index
+from wanflow.mock.errors import HTTPError
+from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
+from wanflow.mock.gateway.fault import FAULT_KINDS
+from wanflow.mock.gateway.lifecycle import format_progression
+from wanflow.mock.gateway.limits import parse_limits
+from wanflow.mock.http.response import Response, json_response
+from wanflow.mock.json_body import parse_json_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wanflow.mock.admin.journal import Entry, Journal
-    from wanflow.mock.callbacks.sender import Courier
+    from wanflow.mock.admin.journal import Journal, LoggedRequest
+    from wanflow.mock.callbacks.sender import CallbackSender
     from wanflow.mock.faults.rules import FaultRule, FaultRules
-    from wanflow.mock.gateway.accounts import Account, Accounts
+    from wanflow.mock.gateway.accounts import Account, AccountStore
     from wanflow.mock.gateway.gateway import Gateway
-    from wanflow.mock.gateway.lifecycle import Pace
+    from wanflow.mock.gateway.lifecycle import Progression
     from wanflow.mock.gateway.tasks import Task
     from wanflow.mock.http.request import Request
     from wanflow.spec.document import Json
 
 
-def about(gateway: Gateway, accounts: Accounts, faults: FaultRules) -> Json:
+def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules) -> Json:
     """Say how the mock is set up; a key that it was given is not among it."""
     kinds = {
         name: {"takes": "" if kind.takes is None else kind.takes.words, "effect": kind.effect}
-        for name, kind in KINDS.items()
+        for name, kind in FAULT_KINDS.items()
     }
     return {
         "base_path": gateway.contract.base,
@@ -55,7 +55,7 @@ def document_of(gateway: Gateway) -> Json:
     return {**contract.rules.catalog.document, "servers": servers}
 
 
-def rule_shown(rule: FaultRule) -> Json:
+def rule_json(rule: FaultRule) -> Json:
     """Describe a fault's rule."""
     return {
         "id": rule.id,
@@ -65,29 +65,29 @@ def rule_shown(rule: FaultRule) -> Json:
         "nth": rule.nth,
         "count": rule.count,
         "account": None if rule.account is None else rule.account.name,
-        "seen": rule.seen,
-        "struck": rule.struck,
+        "seen": rule.calls,
+        "struck": rule.hits,
     }
 
 
-def account_shown(account: Account) -> Json:
+def account_json(account: Account) -> Json:
     """Describe an account."""
-    rate = account.terms.rate
+    rate = account.limits.rate
     return {
         "name": account.name,
-        "credits": account.terms.credits,
+        "credits": account.limits.credits,
         "left": account.left(),
         "reserved": account.reserved,
         "spent": account.spent,
         "rate": None if rate is None else f"{rate.requests}/{rate.seconds:g}",
-        "forbidden": sorted(account.terms.forbidden),
+        "forbidden": sorted(account.limits.forbidden_models),
     }
 
 
-def task_shown(gateway: Gateway, task: Task) -> Json:
+def task_json(gateway: Gateway, task: Task) -> Json:
     """Describe a task: what the task query says, and what it doesn't."""
     return {
-        **gateway.detail(task),
+        **gateway.status_response(task),
         "account": task.account.name,
         "prompt": task.prompt,
         "credits": task.credits,
@@ -96,9 +96,9 @@ def task_shown(gateway: Gateway, task: Task) -> Json:
     }
 
 
-def _pace(pace: Pace) -> str:
+def _pace(pace: Progression) -> str:
     try:
-        return written(pace)
+        return format_progression(pace)
     except TypeError:
         return type(pace).__name__
 
@@ -110,7 +110,7 @@ _MOST_SHOWN = 500
 
 
 @define(eq=False)
-class Admin:
+class AdminApi:
     """Shows and changes what the mock does.
 
     An `Authorization: Bearer …` header narrows faults, accounts, tasks and journal to that key's
@@ -119,10 +119,10 @@ class Admin:
     """
 
     gateway: Gateway
-    accounts: Accounts
+    accounts: AccountStore
     faults: FaultRules
     journal: Journal
-    courier: Courier
+    courier: CallbackSender
     _handlers: Mapping[tuple[str, str], Handler] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -145,7 +145,7 @@ class Admin:
             ("GET", "/_mock/metrics"): self._metrics,
         }
 
-    def answer(self, request: Request) -> Answer | None:
+    def answer(self, request: Request) -> Response | None:
         """Answer a request for the mock itself; None where the path is none of its own.
 
         Raises:
@@ -154,10 +154,10 @@ class Admin:
         path = request.path
         if not path.startswith("/_mock"):
             return None
-        trust(request, self.gateway.origin)
+        check_host(request, self.gateway.origin)
         page = self._page(path)
         if page is not None:
-            request.allow("GET", "HEAD")
+            request.require_method("GET", "HEAD")
             return page
         method = "GET" if request.method == "HEAD" else request.method
         handler = self._handlers.get((method, path))
@@ -165,103 +165,103 @@ class Admin:
             return handler(request)
         look = _LOOK.fullmatch(path)
         if look is not None:
-            request.allow("POST")
-            return self._look(request, look[1])
+            request.require_method("POST")
+            return self._poll(request, look[1])
         rule = _RULE.fullmatch(path)
         if rule is not None:
-            request.allow("DELETE")
+            request.require_method("DELETE")
             if not self.faults.remove(int(rule[1])):
-                raise Refusal(404, f"there is no rule {rule[1]}")
-            return json_answer(200, {"removed": int(rule[1])})
+                raise HTTPError(404, f"there is no rule {rule[1]}")
+            return json_response(200, {"removed": int(rule[1])})
         methods = [method for method, known in self._handlers if known == path]
         if methods:
-            request.allow(*methods, *(["HEAD"] if "GET" in methods else []))
+            request.require_method(*methods, *(["HEAD"] if "GET" in methods else []))
         return None
 
-    def _page(self, path: str) -> Answer | None:
-        return to_the_start() if path == "/_mock" else shipped().get(path)
+    def _page(self, path: str) -> Response | None:
+        return redirect_to_index() if path == "/_mock" else assets().get(path)
 
     def _account(self, request: Request) -> Account | None:
         known = b"authorization" in request.headers
-        return self.accounts.admit(request.headers) if known else None
+        return self.accounts.authenticate(request.headers) if known else None
 
-    def _health(self, _request: Request) -> Answer:
-        return json_answer(200, {"status": "ok", "tasks": len(self.gateway.tasks)})
+    def _health(self, _request: Request) -> Response:
+        return json_response(200, {"status": "ok", "tasks": len(self.gateway.tasks)})
 
-    def _about(self, _request: Request) -> Answer:
-        return json_answer(200, about(self.gateway, self.accounts, self.faults))
+    def _about(self, _request: Request) -> Response:
+        return json_response(200, describe_config(self.gateway, self.accounts, self.faults))
 
-    def _document(self, _request: Request) -> Answer:
-        return json_answer(200, document_of(self.gateway))
+    def _document(self, _request: Request) -> Response:
+        return json_response(200, document_of(self.gateway))
 
-    def _look(self, request: Request, name: str) -> Answer:
+    def _poll(self, request: Request, name: str) -> Response:
         _json(request)
         task = self.gateway.tasks.get(name, self.gateway.clock.now())
         if task is None:
-            raise Refusal(404, "there is no such task")
-        self.gateway.look(task)
-        return json_answer(200, self.gateway.detail(task))
+            raise HTTPError(404, "there is no such task")
+        self.gateway.poll(task)
+        return json_response(200, self.gateway.status_response(task))
 
-    def _clock(self, _request: Request) -> Answer:
+    def _clock(self, _request: Request) -> Response:
         clock = self.gateway.clock
-        return json_answer(200, {"now": clock.now(), "runs": clock.runs})
+        return json_response(200, {"now": clock.now(), "runs": clock.runs})
 
-    def _advance(self, request: Request) -> Answer:
+    def _advance(self, request: Request) -> Response:
         seconds = (_json(request)).get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise Refusal(400, "seconds must be a number", param="seconds")
+            raise HTTPError(400, "seconds must be a number", param="seconds")
         try:
             self.gateway.clock.advance(seconds)
         except ValueError as error:
-            raise Refusal(400, str(error), param="seconds") from error
+            raise HTTPError(400, str(error), param="seconds") from error
         return self._clock(request)
 
-    def _list_faults(self, request: Request) -> Answer:
+    def _list_faults(self, request: Request) -> Response:
         account = self._account(request)
-        shown = [rule_shown(rule) for rule in self.faults if account in {None, rule.account}]
-        return json_answer(200, {"faults": shown})
+        shown = [rule_json(rule) for rule in self.faults if account in {None, rule.account}]
+        return json_response(200, {"faults": shown})
 
-    def _add_fault(self, request: Request) -> Answer:
+    def _add_fault(self, request: Request) -> Response:
         try:
-            rule = self.faults.load(_json(request), self._account(request))
+            rule = self.faults.from_json(_json(request), self._account(request))
         except ValueError as error:
-            raise Refusal(400, str(error)) from error
-        return json_answer(201, rule_shown(rule))
+            raise HTTPError(400, str(error)) from error
+        return json_response(201, rule_json(rule))
 
-    def _clear_faults(self, request: Request) -> Answer:
+    def _clear_faults(self, request: Request) -> Response:
         account = self._account(request)
         for rule in self.faults:
             if account in {None, rule.account}:
                 self.faults.remove(rule.id)
-        return json_answer(200, {"faults": []})
+        return json_response(200, {"faults": []})
 
-    def _show_account(self, request: Request) -> Answer:
-        return json_answer(200, account_shown(self.accounts.admit(request.headers)))
+    def _show_account(self, request: Request) -> Response:
+        return json_response(200, account_json(self.accounts.authenticate(request.headers)))
 
-    def _change_account(self, request: Request) -> Answer:
-        account = self.accounts.admit(request.headers)
+    def _change_account(self, request: Request) -> Response:
+        account = self.accounts.authenticate(request.headers)
         try:
-            account.terms = terms_of(account.terms, _json(request))
+            account.limits = parse_limits(account.limits, _json(request))
         except ValueError as error:
-            raise Refusal(400, str(error)) from error
-        return json_answer(200, account_shown(account))
+            raise HTTPError(400, str(error)) from error
+        return json_response(200, account_json(account))
 
-    def _tasks(self, request: Request) -> Answer:
+    def _tasks(self, request: Request) -> Response:
         account = self._account(request)
         self.gateway.tasks.forget(self.gateway.clock.now())
         tasks = [task for task in self.gateway.tasks if account in {None, task.account}]
-        shown = [task_shown(self.gateway, task) for task in tasks[: -_MOST_SHOWN - 1 : -1]]
-        return json_answer(200, {"tasks": shown})
+        shown = [task_json(self.gateway, task) for task in tasks[: -_MOST_SHOWN - 1 : -1]]
+        return json_response(200, {"tasks": shown})
 
-    def _entries(self, request: Request) -> Answer:
+    def _entries(self, request: Request) -> Response:
         account = self._account(request)
         entries = [
             entry for entry in self.journal if account is None or entry.account == account.name
         ]
-        shown = [{**one._asdict(), "near": self._near(one)} for one in entries[-_MOST_SHOWN:]]
-        return json_answer(200, {"entries": shown})
+        shown = [{**one._asdict(), "near": self._near_miss(one)} for one in entries[-_MOST_SHOWN:]]
+        return json_response(200, {"entries": shown})
 
-    def _near(self, entry: Entry) -> str:
+    def _near_miss(self, entry: LoggedRequest) -> str:
         """Return the documented operation that a request for nothing may have meant."""
         if entry.operation:
             return ""
@@ -270,21 +270,21 @@ class Admin:
         names = get_close_matches(entry.path, known, n=1, cutoff=0.5)
         return f"{known[names[0]].method} {names[0]}" if names else ""
 
-    def _forget(self, _request: Request) -> Answer:
+    def _forget(self, _request: Request) -> Response:
         self.journal.clear()
-        return json_answer(200, {"entries": []})
+        return json_response(200, {"entries": []})
 
-    def _callbacks(self, _request: Request) -> Answer:
-        return json_answer(200, {"attempts": [one._asdict() for one in self.courier.attempts]})
+    def _callbacks(self, _request: Request) -> Response:
+        return json_response(200, {"attempts": [one._asdict() for one in self.courier.attempts]})
 
-    def _metrics(self, _request: Request) -> Answer:
+    def _metrics(self, _request: Request) -> Response:
         text = exposition(self.gateway, self.journal)
-        return Answer(200, text.encode(), (_TEXT,))
+        return Response(200, text.encode(), (_TEXT,))
 
 
 def _json(request: Request) -> Json:
-    return parse(request.headers, request.body())
+    return parse_json_body(request.headers, request.body())
 
 
 if TYPE_CHECKING:
-    Handler = Callable[[Request], Answer]
+    Handler = Callable[[Request], Response]

@@ -12,14 +12,14 @@ from wanflow.mock.clock import Clock, RealClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow.mock.handlers.exchange import Exchange
+    from wanflow.mock.handlers.exchange import RequestContext
 
 DAY = 24 * 3600.0
 _MOST_BODY = 2000
 _MOST_PATH = 300
 
 
-class Entry(NamedTuple):
+class LoggedRequest(NamedTuple):
     """One exchange: when by the mock's clock, what was asked, and how it ended.
 
     `verdict` is why it was refused, empty where it wasn't; `body` is the request's, cut short;
@@ -61,7 +61,7 @@ class Journal:
         """Bound the list."""
         self._latest = deque(maxlen=self.most)
 
-    def write(self, exchange: Exchange, status: int, seconds: float) -> None:
+    def record(self, exchange: RequestContext, status: int, seconds: float) -> None:
         """Note an exchange that has ended."""
         operation, request = exchange.operation or "", exchange.request
         self._written += 1
@@ -88,7 +88,7 @@ class Journal:
         """Forget the entries; the counts go on."""
         self._latest.clear()
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[LoggedRequest]:
         self._forget()
         return iter([_entry(noted) for noted in tuple(self._latest)])
 
@@ -102,7 +102,7 @@ class Journal:
             self._latest.popleft()
 
 
-def _entry(noted: tuple[Any, ...]) -> Entry:
+def _entry(noted: tuple[Any, ...]) -> LoggedRequest:
     account, task_id, faults, refusal, body = noted[7:]
     worded = (
         "" if account is None else account.name,
@@ -112,4 +112,4 @@ def _entry(noted: tuple[Any, ...]) -> Entry:
         "" if refusal is None else refusal.param or "",
         body.decode("utf-8", "replace"),
     )
-    return Entry._make((*noted[:7], *worded))
+    return LoggedRequest._make((*noted[:7], *worded))

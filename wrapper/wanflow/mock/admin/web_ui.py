@@ -8,8 +8,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from wanflow.mock.errors import Refusal
-from wanflow.mock.http.response import Answer
+from wanflow.mock.errors import HTTPError
+from wanflow.mock.http.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ _HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]*))(?::[0-9]*)?")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def trust(request: Request, origin: str) -> None:
+def check_host(request: Request, origin: str) -> None:
     """Let nobody in by a name that was made to point to this machine (DNS rebinding).
 
     Raises:
@@ -31,7 +31,7 @@ def trust(request: Request, origin: str) -> None:
     found = _HOST.fullmatch(request.headers[b"host"])
     name = b"" if found is None else found[1] or found[2]
     if name.decode().lower() not in _LOOPBACK:
-        raise Refusal(403, "/_mock of a mock on loopback is for loopback alone")
+        raise HTTPError(403, "/_mock of a mock on loopback is for loopback alone")
 
 
 _KINDS = {
@@ -54,17 +54,17 @@ _START = "/_mock/"
 
 
 @cache
-def shipped() -> Mapping[str, Answer]:
+def assets() -> Mapping[str, Response]:
     """Return the page's files by the paths that they are served at."""
-    found: dict[str, Answer] = {}
+    found: dict[str, Response] = {}
     for file in files(__package__ or "").joinpath("page").iterdir():
         kind = _KINDS.get(file.name.rpartition(".")[2])
         if kind is not None:
             path = _START if file.name == "index.html" else f"/_mock/page/{file.name}"
-            found[path] = Answer(200, file.read_bytes(), ((b"content-type", kind), *_COMMON))
+            found[path] = Response(200, file.read_bytes(), ((b"content-type", kind), *_COMMON))
     return found
 
 
-def to_the_start() -> Answer:
+def redirect_to_index() -> Response:
     """Send a visitor of `/_mock` to the page."""
-    return Answer(307, b"", ((b"location", _START.encode()),))
+    return Response(307, b"", ((b"location", _START.encode()),))

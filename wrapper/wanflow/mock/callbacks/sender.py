@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import define, field
 
-from wanflow.mock.callbacks.ssrf_guard import Closed, Door
+from wanflow.mock.callbacks.ssrf_guard import SsrfGuard, UrlBlocked
 
 if TYPE_CHECKING:
     from wanflow.mock.gateway.gateway import Gateway
@@ -22,7 +22,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
 _KEPT = 1000
 
 
-class Attempt(NamedTuple):
+class DeliveryAttempt(NamedTuple):
     """One try to deliver: its number from 1, when by the mock's clock, and what came of it.
 
     `status` is the receiver's, 0 where there was none; `problem` is empty for a delivery.
@@ -36,7 +36,7 @@ class Attempt(NamedTuple):
 
 
 @define(eq=False)
-class Courier:
+class CallbackSender:
     """Delivers the body of the task query to each task's callback URL, if it has one.
 
     10 seconds are given to each try, and up to 3 more are made, 1, 2 and 4 seconds of the mock's
@@ -44,12 +44,12 @@ class Courier:
     """
 
     gateway: Gateway
-    door: Door = field(factory=Door)
+    door: SsrfGuard = field(factory=SsrfGuard)
     timeout: float = TIMEOUT
-    attempts: deque[Attempt] = field(factory=lambda: deque(maxlen=_KEPT), repr=False)
+    attempts: deque[DeliveryAttempt] = field(factory=lambda: deque(maxlen=_KEPT), repr=False)
     _running: set[asyncio.Task[None]] = field(factory=set[asyncio.Task[None]], repr=False)
 
-    def tell(self, task: Task) -> None:
+    def schedule(self, task: Task) -> None:
         """Begin to deliver a task's end; call it inside the event loop."""
         if task.callback_url:
             self._try(task, 1)
@@ -70,20 +70,22 @@ class Courier:
             async with asyncio.timeout(self.timeout):
                 status = await self._post(task)
             problem = "" if 200 <= status < 300 else f"answered {status}"  # noqa: PLR2004 - success
-        except Closed as closed:
+        except UrlBlocked as closed:
             problem, final = str(closed), True
         except TimeoutError:
             problem = f"no answer in {self.timeout:g} seconds"
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             problem = f"{type(error).__name__}: {error}"[:200]
         now = self.gateway.clock.now()
-        self.attempts.append(Attempt(task.id, number, now, status, problem))
+        self.attempts.append(DeliveryAttempt(task.id, number, now, status, problem))
         if problem and not final and number <= len(PAUSES):
-            self.gateway.agenda.at(now + PAUSES[number - 1], lambda: self._try(task, number + 1))
+            self.gateway.agenda.call_at(
+                now + PAUSES[number - 1], lambda: self._try(task, number + 1)
+            )
 
     async def _post(self, task: Task) -> int:
-        body = json.dumps(self.gateway.detail(task)).encode()
-        way, (reader, writer) = await self.door.open(task.callback_url or "")
+        body = json.dumps(self.gateway.status_response(task)).encode()
+        way, (reader, writer) = await self.door.connect_to(task.callback_url or "")
         head = (
             f"POST {way.target} HTTP/1.1\r\nHost: {way.authority}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"

@@ -33,12 +33,12 @@ _LOOPBACK = re.compile(
 _SAFE = "/%:@!$&'()*+,;=~"
 
 
-class Closed(Exception):
+class UrlBlocked(Exception):
     """The door stays closed to a URL; the message says why."""
 
 
 @frozen
-class Way:
+class Target:
     """How to get to a URL: the host to name, its port, TLS or not, and the request's target."""
 
     host: str
@@ -72,14 +72,14 @@ async def _connect(address: str, port: int, tls_host: str | None) -> Streams:
 
 
 @define
-class Door:
+class SsrfGuard:
     """Opens connections to public hosts, and to this machine where `loopback` allows that."""
 
     loopback: bool = False
     resolve: Resolve = field(default=_resolve, repr=False)
     connect: Connect = field(default=_connect, repr=False)
 
-    def way(self, url: str) -> Way:
+    def resolve_target(self, url: str) -> Target:
         """Read a URL.
 
         Raises:
@@ -88,32 +88,32 @@ class Door:
         reason = None if self._may_loop(url) else why_not_public(url)
         parts = urlsplit(url)
         if reason is not None or parts.hostname is None:
-            raise Closed(f"the URL {reason}")
+            raise UrlBlocked(f"the URL {reason}")
         if parts.scheme != "https" and not self._may_loop(url):
-            raise Closed("the URL must be one of https")
+            raise UrlBlocked("the URL must be one of https")
         tls = parts.scheme == "https"
         target = quote(parts.path or "/", safe=_SAFE)
         if parts.query:
             target += "?" + quote(parts.query, safe=_SAFE + "?")
-        return Way(parts.hostname, parts.port or (443 if tls else 80), tls, target)
+        return Target(parts.hostname, parts.port or (443 if tls else 80), tls, target)
 
-    async def open(self, url: str) -> tuple[Way, Streams]:
+    async def connect_to(self, url: str) -> tuple[Target, Streams]:
         """Connect to a URL's host.
 
         Raises:
             Closed: one of its addresses is none of the public internet.
             OSError: it can't be resolved or reached.
         """
-        way = self.way(url)
+        way = self.resolve_target(url)
         addresses = await self.resolve(way.host, way.port)
         if not addresses:
-            raise Closed(f"{way.host} has no address")
+            raise UrlBlocked(f"{way.host} has no address")
         for address in addresses:
             if not self._public(address, url):
-                raise Closed(f"{way.host} has the internal address {address}")
-        return way, await self._first(addresses, way)
+                raise UrlBlocked(f"{way.host} has the internal address {address}")
+        return way, await self._connect_any(addresses, way)
 
-    async def _first(self, addresses: list[str], way: Way) -> Streams:
+    async def _connect_any(self, addresses: list[str], way: Target) -> Streams:
         """Connect to the first of the addresses that lets one in."""
         *others, last = dict.fromkeys(addresses)
         for address in others:

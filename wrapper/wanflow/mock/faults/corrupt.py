@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from wanflow.mock.gateway.tasks import COMPLETED, FAILED
-from wanflow.mock.http.response import Answer, json_answer
+from wanflow.mock.http.response import Response, json_response
 
 if TYPE_CHECKING:
     from wanflow.mock.gateway.fault import Fault
@@ -18,12 +18,12 @@ _PAGE = b"<!doctype html>\n<title>Welcome</title>\n<h1>It works!</h1>\n"
 _UNHEARD_OF = "hibernating"
 
 
-def html_page() -> Answer:
+def html_response() -> Response:
     """Return what a proxy or a landing page would answer in the API's place."""
-    return Answer(200, _PAGE, ((b"content-type", b"text/html; charset=utf-8"),))
+    return Response(200, _PAGE, ((b"content-type", b"text/html; charset=utf-8"),))
 
 
-def spoiled(answer: Answer, fault: Fault) -> Answer:
+def corrupt(answer: Response, fault: Fault) -> Response:
     """Return an answer with a fault of the answer stage; one that isn't JSON stays as it is."""
     if (b"content-type", b"application/json") not in answer.headers:
         return answer
@@ -34,7 +34,7 @@ def spoiled(answer: Answer, fault: Fault) -> Answer:
             return evolve(answer, body=answer.body.replace(b'"', b"'"))
         case _:
             body = _changed(json.loads(answer.body), fault)
-            return evolve(answer, body=json_answer(answer.status, body).body)
+            return evolve(answer, body=json_response(answer.status, body).body)
 
 
 def _changed(body: Json, fault: Fault) -> Json:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from wanflow.mock.errors import Refusal
-from wanflow.mock.gateway.fault import Fault, Faults, Stage
+from wanflow.mock.errors import HTTPError
+from wanflow.mock.gateway.fault import Fault, FaultSet, Stage
 
 if TYPE_CHECKING:
     from wanflow.mock.faults.rules import FaultRules
 
 
-class Struck(Exception):
+class ConnectionFault(Exception):
     """There is to be no proper answer: `fault` says what there is instead."""
 
     def __init__(self, fault: Fault) -> None:
@@ -20,7 +20,7 @@ class Struck(Exception):
         self.fault = fault
 
 
-async def strike(faults: Faults, rules: FaultRules) -> None:
+async def inject(faults: FaultSet, rules: FaultRules) -> None:
     """Wait as long as the faults say, then have happen what they want instead of an answer.
 
     Raises:
@@ -32,13 +32,13 @@ async def strike(faults: Faults, rules: FaultRules) -> None:
     pause = faults.seconds("latency") + rules.jitter(faults.seconds("jitter"))
     if pause:
         await asyncio.sleep(pause)
-    fault = faults.at(Stage.INSTEAD)
+    fault = faults.at(Stage.INSTEAD_OF_RESPONSE)
     if fault is None:
         return
     match fault.name:
         case "status":
-            raise Refusal(int(fault.value))
+            raise HTTPError(int(fault.value))
         case "lost-task":
-            raise Refusal(404)
+            raise HTTPError(404)
         case _:
-            raise Struck(fault)
+            raise ConnectionFault(fault)

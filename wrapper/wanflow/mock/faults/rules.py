@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 from attrs.validators import and_, ge, instance_of, le, optional
 
-from wanflow.mock.gateway.fault import NO_FAULTS, Faults, faults_of
+from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet, parse_faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,25 +27,25 @@ class FaultRule:
     """
 
     id: int
-    faults: Faults
+    faults: FaultSet
     operation: str | None = field(default=None, validator=optional(instance_of(str)))
     probability: float = field(default=1.0, validator=[instance_of((int, float)), ge(0), le(1)])
     nth: int = field(default=1, validator=[instance_of(int), ge(1)])
     count: int | None = field(default=None, validator=optional(and_(instance_of(int), ge(1))))
     account: Account | None = field(default=None, repr=False)
-    seen: int = 0
-    struck: int = 0
+    calls: int = 0
+    hits: int = 0
 
-    def strikes(self, operation: str, account: Account | None, chance: Random) -> bool:
+    def matches(self, operation: str, account: Account | None, chance: Random) -> bool:
         """Count a call if it matches, and tell whether this one goes wrong."""
         if self.operation not in {None, operation} or self.account not in {None, account}:
             return False
-        self.seen += 1
-        if self.seen < self.nth or (self.count is not None and self.struck >= self.count):
+        self.calls += 1
+        if self.calls < self.nth or (self.count is not None and self.hits >= self.count):
             return False
         if self.probability < 1 and chance.random() >= self.probability:
             return False
-        self.struck += 1
+        self.hits += 1
         return True
 
 
@@ -78,7 +78,7 @@ class FaultRules:
             raise ValueError(f"there is no operation {operation!r}; there are {known}")
         try:
             rule = FaultRule(
-                self._made + 1, faults_of(fault), operation, probability, nth, count, account
+                self._made + 1, parse_faults(fault), operation, probability, nth, count, account
             )
         except TypeError as error:
             _, attribute, _, value = error.args  # as attrs has it
@@ -87,7 +87,7 @@ class FaultRules:
         self._rules = (*self._rules, rule)
         return rule
 
-    def load(self, raw: Mapping[str, Any], account: Account | None = None) -> FaultRule:
+    def from_json(self, raw: Mapping[str, Any], account: Account | None = None) -> FaultRule:
         """Put a rule in force that is written as a JSON object.
 
         Raises:
@@ -114,10 +114,10 @@ class FaultRules:
         """Put all rules out of force."""
         self._rules = ()
 
-    def choose(self, operation: str, account: Account | None) -> Faults:
+    def pick(self, operation: str, account: Account | None) -> FaultSet:
         """Return what goes wrong with a call, by the first rule that strikes."""
         for rule in self._rules:
-            if rule.strikes(operation, account, self._chance):
+            if rule.matches(operation, account, self._chance):
                 return rule.faults
         return NO_FAULTS
 

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from wanflow.mock.files import media
 
 if TYPE_CHECKING:
-    from wanflow.mock.gateway.scheduler import Agenda
+    from wanflow.mock.gateway.scheduler import Scheduler
     from wanflow.mock.gateway.tasks import Task
 
 _MIB = 1024 * 1024
@@ -35,13 +35,13 @@ class File:
 
 
 @define
-class Gallery:
+class FileCache:
     """Makes files in a thread of its own and keeps the latest, up to `most` bytes in all.
 
     None is kept longer than the links to it live.
     """
 
-    agenda: Agenda = field(repr=False)
+    agenda: Scheduler = field(repr=False)
     most: int = 128 * _MIB
     _kept: OrderedDict[tuple[str, int], File] = field(
         factory=OrderedDict[tuple[str, int], File], repr=False
@@ -66,7 +66,7 @@ class Gallery:
                 self._workers = ThreadPoolExecutor(1, "wanflow-mock-media")
             making = loop.run_in_executor(self._workers, _make, task, index)
             self._making[key] = making
-            making.add_done_callback(lambda done: self._keep(key, done, task.links_end()))
+            making.add_done_callback(lambda done: self._store(key, done, task.urls_expire_at()))
         return await asyncio.shield(making)
 
     def close(self) -> None:
@@ -75,13 +75,13 @@ class Gallery:
             self._workers.shutdown(wait=True, cancel_futures=True)
             self._workers = None
 
-    def _keep(self, key: tuple[str, int], done: asyncio.Future[File], until: float) -> None:
+    def _store(self, key: tuple[str, int], done: asyncio.Future[File], until: float) -> None:
         self._making.pop(key, None)
         if done.cancelled() or done.exception() is not None:
             return
         file = self._kept[key] = done.result()
         self._held += len(file.content)
-        self.agenda.at(until, lambda: self._drop(key))
+        self.agenda.call_at(until, lambda: self._drop(key))
         while self._held > self.most and len(self._kept) > 1:
             self._drop(next(iter(self._kept)))
 
@@ -104,13 +104,13 @@ def _render(task: Task, index: int) -> bytes:
     if order.kind == "audio":
         return media.wav(order.seconds, f"{task.model} {task.prompt}")
     if order.kind == "image":
-        picture = media.Picture(
+        picture = media.ImageSpec(
             order.width, order.height, task.prompt, task.model, task.id, index, task.seed
         )
         return (
             media.render_png(picture) if real else media.placeholder_png(order.width, order.height)
         )
-    clip = media.Clip(
+    clip = media.VideoSpec(
         order.width,
         order.height,
         order.seconds,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow.mock.clock import Clock, RealClock
-from wanflow.mock.errors import Refusal
-from wanflow.mock.gateway.idempotency import Replays
-from wanflow.mock.gateway.limits import Terms
+from wanflow.mock.errors import HTTPError
+from wanflow.mock.gateway.idempotency import IdempotencyCache
+from wanflow.mock.gateway.limits import AccountLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,44 +39,44 @@ class Account:
     """
 
     name: str
-    terms: Terms = field(factory=Terms)
+    limits: AccountLimits = field(factory=AccountLimits)
     reserved: float = 0.0
     spent: float = 0.0
     submitted: int = 0
     seen: float = field(default=float("-inf"), repr=False)
-    replays: Replays = field(factory=Replays, repr=False)
+    replays: IdempotencyCache = field(factory=IdempotencyCache, repr=False)
     _window: float = field(default=float("-inf"), repr=False)
     _asked: int = field(default=0, repr=False)
 
     def left(self) -> float | None:
         """Return the credits that can still be reserved, None for no end of them."""
-        limit = self.terms.credits
+        limit = self.limits.credits
         return None if limit is None else round(limit - self.spent - self.reserved, 2)
 
-    def count(self, now: float) -> None:
+    def count_request(self, now: float) -> None:
         """Count a request.
 
         Raises:
             Refusal: 429 with Retry-After, the account's rate is passed.
         """
-        rate = self.terms.rate
+        rate = self.limits.rate
         if rate is None:
             return
         if now >= self._window + rate.seconds:
             self._window, self._asked = now, 0
         if self._asked >= rate.requests:
             wait = max(1, -int(-(self._window + rate.seconds - now) // 1))
-            raise Refusal(429, headers=((b"retry-after", b"%d" % wait),))
+            raise HTTPError(429, headers=((b"retry-after", b"%d" % wait),))
         self._asked += 1
 
-    def permit(self, model: str) -> None:
+    def check_model(self, model: str) -> None:
         """Let the account use a model.
 
         Raises:
             Refusal: 403, it may not.
         """
-        if model in self.terms.forbidden:
-            raise Refusal(403, model=model)
+        if model in self.limits.forbidden_models:
+            raise HTTPError(403, model=model)
 
     def reserve(self, credits: float) -> None:  # noqa: A002 - the word of the API
         """Set credits aside for a task.
@@ -86,7 +86,7 @@ class Account:
         """
         left = self.left()
         if left is not None and credits > left:
-            raise Refusal(402, f"the task takes {credits:g} credits and {left:g} are left")
+            raise HTTPError(402, f"the task takes {credits:g} credits and {left:g} are left")
         self.reserved = round(self.reserved + credits, 2)
 
     def settle(self, credits: float, *, billed: bool) -> None:  # noqa: A002 - the word of the API
@@ -97,7 +97,7 @@ class Account:
 
 
 @define
-class Accounts:
+class AccountStore:
     """The accounts seen of late; `api_key` None lets any key in, `terms` are for new ones.
 
     One that asks nothing for `lifetime` seconds is forgotten, as are those beyond `most`: the one
@@ -105,13 +105,13 @@ class Accounts:
     """
 
     api_key: str | None = field(default=None, repr=False)
-    terms: Terms = field(factory=Terms)
+    terms: AccountLimits = field(factory=AccountLimits)
     clock: Clock = field(factory=RealClock, repr=False)
     most: int = 10_000
     lifetime: float = FOUR_WEEKS
     _known: OrderedDict[bytes, Account] = field(factory=OrderedDict[bytes, Account], repr=False)
 
-    def admit(self, headers: Mapping[bytes, bytes]) -> Account:
+    def authenticate(self, headers: Mapping[bytes, bytes]) -> Account:
         """Return the account of a request's bearer token.
 
         Raises:
@@ -119,7 +119,7 @@ class Accounts:
         """
         found = _TOKEN.fullmatch(headers.get(b"authorization", b""))
         if found is None:
-            raise Refusal(401, headers=_CHALLENGE)
+            raise HTTPError(401, headers=_CHALLENGE)
         digest = sha256(found[1]).digest()
         account = self._known.get(digest)
         now = self.clock.now()
@@ -129,18 +129,20 @@ class Accounts:
         self._known.move_to_end(digest)
         return account
 
-    def of(self, api_key: str) -> Account:
+    def for_key(self, api_key: str) -> Account:
         """Return the account of a key.
 
         Raises:
             ValueError: the key is none that is let in.
         """
         try:
-            return self.admit({b"authorization": b"Bearer " + api_key.encode("ascii", "replace")})
-        except Refusal as refusal:
+            return self.authenticate(
+                {b"authorization": b"Bearer " + api_key.encode("ascii", "replace")}
+            )
+        except HTTPError as refusal:
             raise ValueError("the mock lets no such API key in") from refusal
 
-    def anyone(self) -> Account:
+    def anonymous(self) -> Account:
         """Return the account of whoever needs no key."""
         account = self._known.setdefault(b"", Account("anyone", self.terms))
         account.seen = self.clock.now()
@@ -161,7 +163,7 @@ class Accounts:
 
     def _open(self, digest: bytes, key: bytes, now: float) -> Account:
         if self.api_key is not None and not compare_digest(key, self.api_key.encode()):
-            raise Refusal(401, headers=_CHALLENGE)
+            raise HTTPError(401, headers=_CHALLENGE)
         while self._known and next(iter(self._known.values())).seen + self.lifetime < now:
             self._known.popitem(last=False)
         if len(self._known) >= self.most:

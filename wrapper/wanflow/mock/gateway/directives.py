@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.mock.errors import Refusal
-from wanflow.mock.gateway.failures import is_code
-from wanflow.mock.gateway.fault import NO_FAULTS, Faults, faults_of
-from wanflow.mock.gateway.lifecycle import pace_of
+from wanflow.mock.errors import HTTPError
+from wanflow.mock.gateway.failures import is_failure_code
+from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet, parse_faults
+from wanflow.mock.gateway.lifecycle import parse_progression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wanflow.mock.gateway.lifecycle import Pace
+    from wanflow.mock.gateway.lifecycle import Progression
 
 _PREFERENCE = re.compile(rb"(?:^|[,;])\s*code\s*=\s*\"?([0-9]{3})\"?\s*(?=[,;]|$)")
 _WORD = re.compile(r"\[mock:([a-z-]{1,20})=([^\[\]]{1,200})\]", re.ASCII)
@@ -30,48 +30,48 @@ _MARK = "[mock:"
 
 
 @frozen
-class Wishes:
+class Directives:
     """What the words of a request ask for."""
 
     code: int | None = None
     failure: str | None = None
-    fault: Faults = NO_FAULTS
-    query: Faults = NO_FAULTS
-    file: Faults = NO_FAULTS
-    pace: Pace | None = None
+    fault: FaultSet = NO_FAULTS
+    query: FaultSet = NO_FAULTS
+    file: FaultSet = NO_FAULTS
+    pace: Progression | None = None
 
 
-NO_WISHES = Wishes()
+NO_DIRECTIVES = Directives()
 
 
-def preferred_code(headers: Mapping[bytes, bytes]) -> int | None:
+def prefer_code(headers: Mapping[bytes, bytes]) -> int | None:
     """Return the status that a `Prefer` header asks for, None where it asks for none."""
     preference = headers.get(b"prefer")
     found = _PREFERENCE.search(preference) if preference is not None else None
     return int(found[1]) if found else None
 
 
-def wanted_faults(headers: Mapping[bytes, bytes]) -> Faults:
+def header_faults(headers: Mapping[bytes, bytes]) -> FaultSet:
     """Return the faults that an `X-Mock-Fault` header asks for.
 
     Raises:
         Refusal: 400, the header names no faults of the mock.
     """
     wanted = headers.get(b"x-mock-fault")
-    return NO_FAULTS if wanted is None else _read(faults_of, wanted.decode("latin-1"))
+    return NO_FAULTS if wanted is None else _read(parse_faults, wanted.decode("latin-1"))
 
 
-def wanted_pace(headers: Mapping[bytes, bytes]) -> Pace | None:
+def header_progression(headers: Mapping[bytes, bytes]) -> Progression | None:
     """Return the pace that an `X-Mock-Pace` header asks for.
 
     Raises:
         Refusal: 400, the header names no pace of the mock.
     """
     wanted = headers.get(b"x-mock-pace")
-    return None if wanted is None else _read(pace_of, wanted.decode("latin-1"))
+    return None if wanted is None else _read(parse_progression, wanted.decode("latin-1"))
 
 
-def wishes_of(body: Mapping[str, Any]) -> Wishes:
+def parse_directives(body: Mapping[str, Any]) -> Directives:
     """Read the magic words in the texts of a request.
 
     Raises:
@@ -79,20 +79,22 @@ def wishes_of(body: Mapping[str, Any]) -> Wishes:
     """
     texts = [text for text in body.values() if isinstance(text, str) and _MARK in text]
     if not texts:
-        return NO_WISHES
+        return NO_DIRECTIVES
     words: dict[str, str] = dict(_WORD.findall(" ".join(texts)))
     unknown = words.keys() - _WORDS.keys()
     if unknown:
         known = ", ".join(_WORDS)
-        raise Refusal(400, f"[mock:{min(unknown)}=…] is no word of the mock; it knows {known}")
-    return Wishes(**{_WORDS[word][0]: _read(_WORDS[word][1], text) for word, text in words.items()})
+        raise HTTPError(400, f"[mock:{min(unknown)}=…] is no word of the mock; it knows {known}")
+    return Directives(
+        **{_WORDS[word][0]: _read(_WORDS[word][1], text) for word, text in words.items()}
+    )
 
 
 def _read(reader: Callable[[str], Any], text: str) -> Any:
     try:
         return reader(text)
     except ValueError as error:
-        raise Refusal(400, f"mock: {error}") from error
+        raise HTTPError(400, f"mock: {error}") from error
 
 
 def _code(text: str) -> int:
@@ -102,7 +104,7 @@ def _code(text: str) -> int:
 
 
 def _failure(text: str) -> str:
-    if not is_code(text):
+    if not is_failure_code(text):
         raise ValueError(f"fail takes a business code such as service_error, not {text!r}")
     return text
 
@@ -110,8 +112,8 @@ def _failure(text: str) -> str:
 _WORDS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "code": ("code", _code),
     "fail": ("failure", _failure),
-    "fault": ("fault", faults_of),
-    "task-fault": ("query", faults_of),
-    "file-fault": ("file", faults_of),
-    "pace": ("pace", pace_of),
+    "fault": ("fault", parse_faults),
+    "task-fault": ("query", parse_faults),
+    "file-fault": ("file", parse_faults),
+    "pace": ("pace", parse_progression),
 }

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import jsonschema_rs
 from attrs import field, frozen
 
-from wanflow.mock.errors import UnservableSpec
-from wanflow.mock.gateway.error_responses import Errors, errors_of, media_of
-from wanflow.mock.gateway.response_builder import Composition, plan
+from wanflow.mock.errors import UnsupportedSpec
+from wanflow.mock.gateway.error_responses import ErrorResponses, load_errors, media_of
+from wanflow.mock.gateway.response_builder import ResponseTemplate, compile_schema
 from wanflow.spec.catalog import Catalog, Model, Operation
 from wanflow.spec.document import Json, resolve
 from wanflow.spec.patterns import validator_for
@@ -36,10 +36,10 @@ class Endpoint:
     operation: Operation
     method: str
     path: str
-    guarded: bool
+    requires_auth: bool
     success: int
-    answer: Composition = field(repr=False)
-    errors: Errors = field(repr=False)
+    answer: ResponseTemplate = field(repr=False)
+    errors: ErrorResponses = field(repr=False)
     schemas: Mapping[int, jsonschema_rs.Validator] = field(repr=False)
 
     @property
@@ -49,14 +49,14 @@ class Endpoint:
 
 
 @frozen
-class Submission(Endpoint):
+class SubmitEndpoint(Endpoint):
     """An endpoint that takes a request for one of its models and answers with a task."""
 
     models: Mapping[str, Model] = field(repr=False, kw_only=True)
 
 
 @frozen
-class Query(Endpoint):
+class StatusEndpoint(Endpoint):
     """The endpoint that reads a task; `prefix` and `suffix` enclose the id in its path."""
 
     parameter: str = field(kw_only=True)
@@ -74,16 +74,16 @@ class Query(Endpoint):
 
 
 @frozen
-class Contract:
+class Api:
     """A document's endpoints; `base` is the path of its server, without a closing slash."""
 
     base: str
-    submissions: tuple[Submission, ...]
-    query: Query
+    submissions: tuple[SubmitEndpoint, ...]
+    query: StatusEndpoint
     rules: Rules = field(repr=False)
 
 
-def read(document: Json) -> Contract:
+def load(document: Json) -> Api:
     """Read a merged document.
 
     Raises:
@@ -92,14 +92,14 @@ def read(document: Json) -> Contract:
     try:
         return _read(document)
     except (LookupError, StopIteration, TypeError, AttributeError, RecursionError) as error:
-        raise UnservableSpec(
+        raise UnsupportedSpec(
             f"the document can't be read: {type(error).__name__}: {error}"
         ) from error
     except (ValueError, jsonschema_rs.ReferencingError) as error:
-        raise UnservableSpec(f"a schema of the document can't be compiled: {error}") from error
+        raise UnsupportedSpec(f"a schema of the document can't be compiled: {error}") from error
 
 
-def _read(document: Json) -> Contract:
+def _read(document: Json) -> Api:
     catalog = Catalog(document)
     query = catalog.task_query
     base = urlsplit(catalog.server_url).path.rstrip("/")
@@ -108,27 +108,27 @@ def _read(document: Json) -> Contract:
         for operation in catalog.operations
         if operation != query
     )
-    contract = Contract(base, submissions, _query(catalog, query, base), Rules(catalog))
+    contract = Api(base, submissions, _query(catalog, query, base), Rules(catalog))
     if not submissions:
-        raise UnservableSpec("the document has no operation that takes a model")
+        raise UnsupportedSpec("the document has no operation that takes a model")
     return contract
 
 
-def _submission(catalog: Catalog, operation: Operation, base: str) -> Submission:
+def _submission(catalog: Catalog, operation: Operation, base: str) -> SubmitEndpoint:
     found = catalog.models.values()
     models = {model.name: model for model in found if model.operation_id == operation.operation_id}
     if not models or not _PATH.fullmatch(operation.path):
-        raise UnservableSpec(
+        raise UnsupportedSpec(
             f"{operation.operation_id} is neither the task query nor takes a model: "
             "the mock has no behaviour for it"
         )
-    return Submission(**_endpoint(catalog, operation, base), models=models)
+    return SubmitEndpoint(**_endpoint(catalog, operation, base), models=models)
 
 
-def _query(catalog: Catalog, operation: Operation, base: str) -> Query:
+def _query(catalog: Catalog, operation: Operation, base: str) -> StatusEndpoint:
     names = _PARAMETER.findall(operation.path)
     if len(names) != 1 or operation.method != "get":
-        raise UnservableSpec(
+        raise UnsupportedSpec(
             f"{operation.operation_id} must be a GET with one parameter in its path, "
             f"not {operation.method.upper()} {operation.path}"
         )
@@ -137,7 +137,7 @@ def _query(catalog: Catalog, operation: Operation, base: str) -> Query:
         (one["schema"] for one in parameters if one["name"] == names[0]), {"type": "string"}
     )
     ids = _validator(catalog.document, schema)
-    return Query(**_endpoint(catalog, operation, base), parameter=names[0], ids=ids)
+    return StatusEndpoint(**_endpoint(catalog, operation, base), parameter=names[0], ids=ids)
 
 
 def _endpoint(catalog: Catalog, operation: Operation, base: str) -> dict[str, Any]:
@@ -148,27 +148,27 @@ def _endpoint(catalog: Catalog, operation: Operation, base: str) -> dict[str, An
     }
     success = next((status for status in sorted(schemas) if 200 <= status < 300), None)  # noqa: PLR2004
     if success is None:
-        raise UnservableSpec(f"{operation.operation_id} has no good answer with a JSON body")
+        raise UnsupportedSpec(f"{operation.operation_id} has no good answer with a JSON body")
     return {
         "operation": operation,
         "method": operation.method.upper(),
         "path": base + operation.path,
-        "guarded": _guarded(document, operation),
+        "requires_auth": _requires_auth(document, operation),
         "success": success,
-        "answer": plan(document, schemas[success]),
-        "errors": errors_of(document, operation.node),
+        "answer": compile_schema(document, schemas[success]),
+        "errors": load_errors(document, operation.node),
         "schemas": {status: _validator(document, schema) for status, schema in schemas.items()},
     }
 
 
-def _guarded(document: Json, operation: Operation) -> bool:
+def _requires_auth(document: Json, operation: Operation) -> bool:
     wanted: list[Json] = operation.node.get("security") or document.get("security") or []
     if operation.node.get("security") == []:
         return False
     for name in {name for choice in wanted for name in choice}:
         scheme = resolve(document, document["components"]["securitySchemes"][name])
         if (scheme.get("type"), str(scheme.get("scheme")).lower()) != ("http", "bearer"):
-            raise UnservableSpec(
+            raise UnsupportedSpec(
                 f"{operation.operation_id} wants {name}; the mock knows bearer only"
             )
     return bool(wanted)

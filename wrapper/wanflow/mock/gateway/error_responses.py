@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.mock.gateway.response_builder import Composition, plan
+from wanflow.mock.gateway.response_builder import ResponseTemplate, compile_schema
 from wanflow.spec.document import Json, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow.mock.errors import Refusal
+    from wanflow.mock.errors import HTTPError
 
 _TYPES = {
     400: "invalid_request_error",
@@ -33,16 +33,16 @@ _SECONDS = re.compile(r"retry after ([0-9]+) seconds?", re.IGNORECASE | re.ASCII
 
 
 @frozen
-class Errors:
+class ErrorResponses:
     """Answers by status: `examples` as the document shows them, by model or `default`.
 
     `shape` builds the body of a status that has no example, or isn't documented at all.
     """
 
     examples: Mapping[int, Mapping[str, Json]]
-    shape: Composition
+    fallback: ResponseTemplate
 
-    def body(self, refusal: Refusal) -> Json:
+    def body(self, refusal: HTTPError) -> Json:
         """Word a refusal as the operation would."""
         shown = self.example(refusal.status, refusal.model)
         if shown is None:
@@ -60,9 +60,9 @@ class Errors:
             return None
         return shown.get(model or "default") or shown.get("default") or next(iter(shown.values()))
 
-    def _made_up(self, refusal: Refusal) -> Json:
+    def _made_up(self, refusal: HTTPError) -> Json:
         kind = _TYPES.get(refusal.status, _TYPES[refusal.status // 500 * 100 + 400])
-        return self.shape.build(
+        return self.fallback.build(
             {
                 "error.code": refusal.status,
                 "error.message": refusal.message or f"The mock answers {refusal.status}",
@@ -72,7 +72,7 @@ class Errors:
         )
 
 
-def errors_of(document: Json, node: Json) -> Errors:
+def load_errors(document: Json, node: Json) -> ErrorResponses:
     """Read the error answers of an operation's node."""
     examples: dict[int, Mapping[str, Json]] = {}
     schema: Json = {}
@@ -82,7 +82,7 @@ def errors_of(document: Json, node: Json) -> Errors:
             continue
         schema = schema or media.get("schema", Json())
         examples[int(status)] = _examples(document, media, status)
-    return Errors(examples, plan(document, schema))
+    return ErrorResponses(examples, compile_schema(document, schema))
 
 
 def media_of(document: Json, response: Json) -> Json | None:

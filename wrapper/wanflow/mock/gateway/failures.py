@@ -19,11 +19,11 @@ _MESSAGES = {
     "resource_not_found": "A resource of the task is missing or has expired",
     "unknown_error": "An unknown error occurred",
 }
-CODES = tuple(_MESSAGES)
+FAILURE_CODES = tuple(_MESSAGES)
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 
-def is_code(text: str) -> bool:
+def is_failure_code(text: str) -> bool:
     """Tell whether a text is spelled as business codes are; codes still to come are welcome."""
     return _CODE.fullmatch(text) is not None
 

@@ -11,14 +11,14 @@ from attrs import frozen
 class Stage(Enum):
     """When a fault strikes: as a pause, instead of the work, on the answer, or on its way."""
 
-    PAUSE = "pause"
-    INSTEAD = "instead"
-    ANSWER = "answer"
-    WIRE = "wire"
+    DELAY = "pause"
+    INSTEAD_OF_RESPONSE = "instead"
+    RESPONSE_BODY = "answer"
+    SOCKET = "wire"
 
 
 @frozen
-class Takes:
+class ValueFormat:
     """A fault's value: what stands for it, how it is written, and what it is in words."""
 
     sign: str
@@ -27,40 +27,46 @@ class Takes:
 
 
 @frozen
-class Kind:
+class FaultKind:
     """A fault by its stage, what it does, and the value that it takes, if any."""
 
     stage: Stage
     effect: str
-    takes: Takes | None = None
+    takes: ValueFormat | None = None
 
 
-_SECONDS = Takes("S", r"[0-9]{1,4}(\.[0-9]{1,3})?", "seconds, such as 0.2")
-_STATUS = Takes("NNN", r"[2-5][0-9]{2}", "a status from 200 to 599, such as 503")
-_FIELD = Takes("FIELD", r"[A-Za-z0-9_.]{1,64}", "a field's name, such as results or error.code")
-_BYTES = Takes("N", r"-?[1-9][0-9]{0,5}", "a number of bytes, such as 10 or -10")
+_SECONDS = ValueFormat("S", r"[0-9]{1,4}(\.[0-9]{1,3})?", "seconds, such as 0.2")
+_STATUS = ValueFormat("NNN", r"[2-5][0-9]{2}", "a status from 200 to 599, such as 503")
+_FIELD = ValueFormat(
+    "FIELD", r"[A-Za-z0-9_.]{1,64}", "a field's name, such as results or error.code"
+)
+_BYTES = ValueFormat("N", r"-?[1-9][0-9]{0,5}", "a number of bytes, such as 10 or -10")
 
-KINDS = {
-    "latency": Kind(Stage.PAUSE, "answer so many seconds later", _SECONDS),
-    "jitter": Kind(Stage.PAUSE, "answer up to so many seconds later, by chance", _SECONDS),
-    "status": Kind(Stage.INSTEAD, "answer with this status, documented or not", _STATUS),
-    "html": Kind(Stage.INSTEAD, "answer 200 with a page of HTML"),
-    "reset": Kind(Stage.INSTEAD, "reset the connection before any work or answer"),
-    "empty": Kind(Stage.INSTEAD, "close the connection without an answer"),
-    "stall": Kind(Stage.INSTEAD, "never answer, and keep the connection open"),
-    "lost-task": Kind(Stage.INSTEAD, "know nothing of the task (404)"),
-    "truncated": Kind(Stage.ANSWER, "cut the JSON in the middle"),
-    "garbled": Kind(Stage.ANSWER, "write the JSON with the wrong quotes"),
-    "unknown-enum": Kind(Stage.ANSWER, "say a status that the document doesn't have"),
-    "missing": Kind(Stage.ANSWER, "leave this field out", _FIELD),
-    "null": Kind(Stage.ANSWER, "give this field the value null", _FIELD),
-    "backwards": Kind(Stage.ANSWER, "tell of the task as it was before"),
-    "lost-answer": Kind(Stage.WIRE, "do the work, then reset instead of answering"),
-    "reset-after-headers": Kind(Stage.WIRE, "reset once the headers are sent"),
-    "reset-in-body": Kind(Stage.WIRE, "reset once half of the body is sent"),
-    "stall-in-body": Kind(Stage.WIRE, "stop for ever once half of the body is sent"),
-    "wrong-length": Kind(Stage.WIRE, "announce so many bytes too many", _BYTES),
-    "drip": Kind(Stage.WIRE, "send the body in 20 pieces, with such a pause between", _SECONDS),
+FAULT_KINDS = {
+    "latency": FaultKind(Stage.DELAY, "answer so many seconds later", _SECONDS),
+    "jitter": FaultKind(Stage.DELAY, "answer up to so many seconds later, by chance", _SECONDS),
+    "status": FaultKind(
+        Stage.INSTEAD_OF_RESPONSE, "answer with this status, documented or not", _STATUS
+    ),
+    "html": FaultKind(Stage.INSTEAD_OF_RESPONSE, "answer 200 with a page of HTML"),
+    "reset": FaultKind(Stage.INSTEAD_OF_RESPONSE, "reset the connection before any work or answer"),
+    "empty": FaultKind(Stage.INSTEAD_OF_RESPONSE, "close the connection without an answer"),
+    "stall": FaultKind(Stage.INSTEAD_OF_RESPONSE, "never answer, and keep the connection open"),
+    "lost-task": FaultKind(Stage.INSTEAD_OF_RESPONSE, "know nothing of the task (404)"),
+    "truncated": FaultKind(Stage.RESPONSE_BODY, "cut the JSON in the middle"),
+    "garbled": FaultKind(Stage.RESPONSE_BODY, "write the JSON with the wrong quotes"),
+    "unknown-enum": FaultKind(Stage.RESPONSE_BODY, "say a status that the document doesn't have"),
+    "missing": FaultKind(Stage.RESPONSE_BODY, "leave this field out", _FIELD),
+    "null": FaultKind(Stage.RESPONSE_BODY, "give this field the value null", _FIELD),
+    "backwards": FaultKind(Stage.RESPONSE_BODY, "tell of the task as it was before"),
+    "lost-answer": FaultKind(Stage.SOCKET, "do the work, then reset instead of answering"),
+    "reset-after-headers": FaultKind(Stage.SOCKET, "reset once the headers are sent"),
+    "reset-in-body": FaultKind(Stage.SOCKET, "reset once half of the body is sent"),
+    "stall-in-body": FaultKind(Stage.SOCKET, "stop for ever once half of the body is sent"),
+    "wrong-length": FaultKind(Stage.SOCKET, "announce so many bytes too many", _BYTES),
+    "drip": FaultKind(
+        Stage.SOCKET, "send the body in 20 pieces, with such a pause between", _SECONDS
+    ),
 }
 LONGEST = 300
 
@@ -75,14 +81,14 @@ class Fault:
     @property
     def stage(self) -> Stage:
         """When it strikes."""
-        return KINDS[self.name].stage
+        return FAULT_KINDS[self.name].stage
 
     def __str__(self) -> str:
         return f"{self.name}={self.value}" if self.value else self.name
 
 
 @frozen
-class Faults:
+class FaultSet:
     """What goes wrong with one exchange, in the order of writing."""
 
     all: tuple[Fault, ...] = ()
@@ -99,10 +105,10 @@ class Faults:
         return ",".join(str(fault) for fault in self.all)
 
 
-NO_FAULTS = Faults()
+NO_FAULTS = FaultSet()
 
 
-def faults_of(text: str) -> Faults:
+def parse_faults(text: str) -> FaultSet:
     """Read faults, separated by commas.
 
     Raises:
@@ -110,24 +116,24 @@ def faults_of(text: str) -> Faults:
     """
     if len(text) > LONGEST:
         raise ValueError(f"faults are written in at most {LONGEST} characters")
-    return Faults(tuple(_fault(part.strip()) for part in text.split(",")))
+    return FaultSet(tuple(_fault(part.strip()) for part in text.split(",")))
 
 
 def _fault(text: str) -> Fault:
     name, _, value = text.partition("=")
-    kind = KINDS.get(name)
+    kind = FAULT_KINDS.get(name)
     if kind is None:
-        raise ValueError(f"there is no fault {name!r}; there are {', '.join(KINDS)}")
+        raise ValueError(f"there is no fault {name!r}; there are {', '.join(FAULT_KINDS)}")
     takes = kind.takes
     if takes is None and value:
         raise ValueError(f"the fault {name} takes no value; write {name}, not {text!r}")
     if takes is not None and not re.fullmatch(takes.pattern, value, re.ASCII):
         where = f"where {takes.sign} is {takes.words}"
-        raise ValueError(f"of the fault {name} write {form(name)}, {where}; not {text!r}")
+        raise ValueError(f"of the fault {name} write {syntax(name)}, {where}; not {text!r}")
     return Fault(name, value)
 
 
-def form(name: str) -> str:
+def syntax(name: str) -> str:
     """Return how a fault is written, such as `latency=S`."""
-    takes = KINDS[name].takes
+    takes = FAULT_KINDS[name].takes
     return name if takes is None else f"{name}={takes.sign}"

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow.mock.clock import Clock, RealClock
-from wanflow.mock.errors import Refusal
-from wanflow.mock.gateway.directives import NO_WISHES, Wishes
-from wanflow.mock.gateway.lifecycle import Looks, Pace, Phase
-from wanflow.mock.gateway.outputs import Menu, Order, menu_of
+from wanflow.mock.errors import HTTPError
+from wanflow.mock.gateway.directives import NO_DIRECTIVES, Directives
+from wanflow.mock.gateway.lifecycle import AfterPolls, Phase, Progression
+from wanflow.mock.gateway.outputs import ModelDefaults, OutputSpec, defaults_of
 from wanflow.mock.gateway.pricing import billing_rules, credits_of, nominal_seconds
-from wanflow.mock.gateway.response_cache import Stencils
-from wanflow.mock.gateway.scheduler import Agenda
-from wanflow.mock.gateway.tasks import Task, TaskStore, task_id, values_of
+from wanflow.mock.gateway.response_cache import ResponseTemplates
+from wanflow.mock.gateway.scheduler import Scheduler
+from wanflow.mock.gateway.tasks import Task, TaskStore, response_values, task_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wanflow.mock.gateway.accounts import Account
-    from wanflow.mock.gateway.endpoints import Contract, Submission
+    from wanflow.mock.gateway.endpoints import Api, SubmitEndpoint
     from wanflow.spec.catalog import Model
     from wanflow.spec.document import Json
     from wanflow.spec.violation import Violation
@@ -38,32 +38,32 @@ class Gateway:
     whenever a task is.
     """
 
-    contract: Contract
+    contract: Api
     origin: str
     seed: int = 0
     clock: Clock = field(factory=RealClock)
-    pace: Pace = field(factory=Looks)
+    pace: Progression = field(factory=AfterPolls)
     tasks: TaskStore = field(factory=TaskStore)
-    forgive: Callable[[Violation], bool] | None = None
-    at_end: Callable[[Task], None] | None = None
-    changed: Callable[[Task], None] | None = None
-    agenda: Agenda = field(init=False, repr=False)
-    _stencils: Stencils = field(factory=Stencils, init=False, repr=False)
-    _menus: Mapping[str, Menu] = field(init=False, repr=False)
+    ignore_violation: Callable[[Violation], bool] | None = None
+    on_done: Callable[[Task], None] | None = None
+    on_change: Callable[[Task], None] | None = None
+    agenda: Scheduler = field(init=False, repr=False)
+    _stencils: ResponseTemplates = field(factory=ResponseTemplates, init=False, repr=False)
+    _menus: Mapping[str, ModelDefaults] = field(init=False, repr=False)
     _terms: Mapping[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Read every model's parameters once."""
         found = (model for one in self.contract.submissions for model in one.models.values())
-        self._menus = {model.name: menu_of(model) for model in found}
-        self.agenda = Agenda(self.clock)
+        self._menus = {model.name: defaults_of(model) for model in found}
+        self.agenda = Scheduler(self.clock)
         self._terms = {
             (one.path, model.kind): _terms(one, model.kind)
             for one in self.contract.submissions
             for model in one.models.values()
         }
 
-    def accept(self, endpoint: Submission, account: Account, body: Json) -> Model:
+    def validate(self, endpoint: SubmitEndpoint, account: Account, body: Json) -> Model:
         """Return the model of a request that breaks no rule of it.
 
         Raises:
@@ -71,13 +71,13 @@ class Gateway:
                 broken: the first one, with its parameter.
         """
         model = _model(endpoint, body)
-        account.permit(model.name)
+        account.check_model(model.name)
         violations = self.contract.rules.violations(model, body)
-        if violations and self.forgive is not None:
-            violations = [one for one in violations if not self.forgive(one)]
+        if violations and self.ignore_violation is not None:
+            violations = [one for one in violations if not self.ignore_violation(one)]
         if violations:
             worst = violations[0]
-            raise Refusal(400, worst.message, param=worst.parameter or None, model=model.name)
+            raise HTTPError(400, worst.message, param=worst.parameter or None, model=model.name)
         return model
 
     def submit(
@@ -85,7 +85,7 @@ class Gateway:
         account: Account,
         model: Model,
         body: Json,
-        wishes: Wishes = NO_WISHES,
+        wishes: Directives = NO_DIRECTIVES,
     ) -> Task:
         """Make a task of an accepted request.
 
@@ -95,7 +95,7 @@ class Gateway:
         order = self._menus[model.name].order(body)
         price = credits_of(order)
         account.reserve(price)
-        task = self.opened(
+        task = self.make_task(
             account,
             model.name,
             order,
@@ -111,8 +111,8 @@ class Gateway:
         due = task.pace.due()
         if due is not None:
             self._when_due(task, task.created + due)
-        if self.changed is not None:
-            self.changed(task)
+        if self.on_change is not None:
+            self.on_change(task)
         return task
 
     def resume(self, task: Task) -> None:
@@ -120,50 +120,50 @@ class Gateway:
         self.tasks.add(task)
         due = task.pace.due()
         if due is not None and task.ended is None:
-            self.agenda.at(task.created + due, lambda: self.settle(task))
+            self.agenda.call_at(task.created + due, lambda: self.settle(task))
 
-    def find(self, account: Account, name: str) -> Task | None:
+    def get(self, account: Account, name: str) -> Task | None:
         """Return an account's task, None for one that is unknown or another's."""
         task = self.tasks.get(name, self.clock.now())
         return task if task is not None and task.account is account else None
 
-    def look(self, task: Task) -> None:
+    def poll(self, task: Task) -> None:
         """Count a look at a task."""
         task.looks += 1
         self.settle(task)
-        if self.changed is not None:
-            self.changed(task)
+        if self.on_change is not None:
+            self.on_change(task)
 
-    def detail(self, task: Task) -> Json:
+    def status_response(self, task: Task) -> Json:
         """Return what the task query says of a task now."""
         return self._detail(task, task.phase(self.clock.now()))
 
-    def encoded_detail(self, task: Task) -> bytes:
+    def encoded_status_response(self, task: Task) -> bytes:
         """Return what the task query says of a task now, encoded."""
         phase = task.phase(self.clock.now())
         key = (self.origin, task.model, task.order, task.failure, phase)
-        return self._stencils.fill(key, task, lambda blank: self._detail(blank, phase))
+        return self._stencils.render(key, task, lambda blank: self._detail(blank, phase))
 
     def _detail(self, task: Task, phase: Phase) -> Json:
-        return self.contract.query.answer.build(values_of(task, phase, self.origin))
+        return self.contract.query.answer.build(response_values(task, phase, self.origin))
 
     def settle(self, task: Task) -> None:
         """Bill a task that has come to its end, or give back what it reserved."""
         if task.end(self.clock.now()):
             task.account.settle(task.credits, billed=task.failure is None)
-            if self.changed is not None:
-                self.changed(task)
-            if self.at_end is not None:
-                self.at_end(task)
+            if self.on_change is not None:
+                self.on_change(task)
+            if self.on_done is not None:
+                self.on_done(task)
 
-    def opened(
+    def make_task(
         self,
         account: Account,
         model: str,
-        order: Order,
+        order: OutputSpec,
         price: float = 0.0,
         *,
-        pace: Pace | None = None,
+        pace: Progression | None = None,
         **more: Any,
     ) -> Task:
         """Make a task of an account, not yet remembered."""
@@ -186,18 +186,18 @@ class Gateway:
             **more,
         )
 
-    def receipt(self, endpoint: Submission, task: Task) -> Json:
+    def submit_response(self, endpoint: SubmitEndpoint, task: Task) -> Json:
         """Return the answer to the submission that made a task."""
         return self._receipt(endpoint, task, task.phase(task.created))
 
-    def encoded_receipt(self, endpoint: Submission, task: Task) -> bytes:
+    def encoded_submit_response(self, endpoint: SubmitEndpoint, task: Task) -> bytes:
         """Return the answer to the submission that made a task, encoded."""
         phase = task.phase(task.created)
         key = (self.origin, task.model, task.order, task.failure, phase, task.estimate)
-        return self._stencils.fill(key, task, lambda blank: self._receipt(endpoint, blank, phase))
+        return self._stencils.render(key, task, lambda blank: self._receipt(endpoint, blank, phase))
 
-    def _receipt(self, endpoint: Submission, task: Task, phase: Phase) -> Json:
-        values = values_of(task, phase, self.origin)
+    def _receipt(self, endpoint: SubmitEndpoint, task: Task, phase: Phase) -> Json:
+        values = response_values(task, phase, self.origin)
         values["task_info.estimated_time"] = task.estimate
         values["usage.credits_reserved"] = task.credits
         values |= self._terms[endpoint.path, task.order.kind]
@@ -207,10 +207,10 @@ class Gateway:
         if when <= self.clock.now():
             self.settle(task)
         else:
-            self.agenda.at(when, lambda: self.settle(task))
+            self.agenda.call_at(when, lambda: self.settle(task))
 
 
-def _terms(endpoint: Submission, kind: str) -> dict[str, Any]:
+def _terms(endpoint: SubmitEndpoint, kind: str) -> dict[str, Any]:
     """Return what every task of a kind is told of its price, in the words of the document."""
     choose = endpoint.answer.choose
     return {
@@ -219,14 +219,14 @@ def _terms(endpoint: Submission, kind: str) -> dict[str, Any]:
     }
 
 
-def _model(endpoint: Submission, body: Json) -> Model:
+def _model(endpoint: SubmitEndpoint, body: Json) -> Model:
     name = body.get("model")
     if not isinstance(name, str):
         allowed = ", ".join(endpoint.models)
         what = "is required" if "model" not in body else "must be a string"
-        raise Refusal(400, f"model {what}: one of {allowed}", param="model")
+        raise HTTPError(400, f"model {what}: one of {allowed}", param="model")
     model = endpoint.models.get(name)
     if model is None:
         near = get_close_matches(name[:100], endpoint.models, n=1, cutoff=0)
-        raise Refusal(404, note=f"no model {name[:100]!r}; the nearest is {near[0]}")
+        raise HTTPError(404, note=f"no model {name[:100]!r}; the nearest is {near[0]}")
     return model

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from wanflow.mock.errors import Refusal
+from wanflow.mock.errors import HTTPError
 
 if TYPE_CHECKING:
     from wanflow.spec.document import Json
@@ -20,7 +20,7 @@ _MOST = 1000
 
 
 @frozen
-class Replay:
+class CachedResponse:
     """An answer given before, and a digest of the request that it was given to."""
 
     digest: bytes
@@ -28,29 +28,33 @@ class Replay:
 
 
 @define
-class Replays:
+class IdempotencyCache:
     """The latest answers of an account, up to a bound."""
 
-    _by_key: OrderedDict[bytes, Replay] = field(factory=OrderedDict[bytes, Replay], repr=False)
+    _by_key: OrderedDict[bytes, CachedResponse] = field(
+        factory=OrderedDict[bytes, CachedResponse], repr=False
+    )
 
-    def find(self, key: bytes, body: Json) -> Json | None:
+    def get(self, key: bytes, body: Json) -> Json | None:
         """Return the answer that a key was given before, None for a new key.
 
         Raises:
             Refusal: 400, the key is malformed, or came with another request before.
         """
         if not _KEY.fullmatch(key):
-            raise Refusal(400, "Idempotency-Key must have 16 to 96 characters of A-Z a-z 0-9 . _ -")
+            raise HTTPError(
+                400, "Idempotency-Key must have 16 to 96 characters of A-Z a-z 0-9 . _ -"
+            )
         found = self._by_key.get(key)
         if found is None:
             return None
         if found.digest != _digest(body):
-            raise Refusal(400, "Idempotency-Key was used before, with another request")
+            raise HTTPError(400, "Idempotency-Key was used before, with another request")
         return found.answer
 
-    def keep(self, key: bytes, body: Json, answer: Json) -> None:
+    def put(self, key: bytes, body: Json, answer: Json) -> None:
         """Remember an answer."""
-        self._by_key[key] = Replay(_digest(body), answer)
+        self._by_key[key] = CachedResponse(_digest(body), answer)
         if len(self._by_key) > _MOST:
             self._by_key.popitem(last=False)
 
@@ -62,7 +66,7 @@ class Replays:
     def restore(self, records: list[list[Any]]) -> None:
         """Remember answers that were kept."""
         for key, digest, answer in records:
-            self._by_key[key.encode()] = Replay(bytes.fromhex(digest), answer)
+            self._by_key[key.encode()] = CachedResponse(bytes.fromhex(digest), answer)
 
 
 def _digest(body: Json) -> bytes:

@@ -29,7 +29,7 @@ _START = Phase(PENDING, 0)
 _END = Phase(ENDED, 100)
 
 
-class Pace(Protocol):
+class Progression(Protocol):
     """Decides a task's phase from what has passed since its submission."""
 
     def phase(self, looks: int, elapsed: float) -> Phase:
@@ -50,7 +50,7 @@ class Pace(Protocol):
 
 
 @frozen
-class Immediately:
+class Immediate:
     """A task has ended before its submission is answered."""
 
     def phase(self, looks: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
@@ -71,7 +71,7 @@ class Immediately:
 
 
 @frozen
-class Looks:
+class AfterPolls:
     """A task ends at its `n`-th query, and is processing at those before it."""
 
     n: int = field(default=2, validator=ge(1))
@@ -96,7 +96,7 @@ class Looks:
 
 
 @frozen
-class Seconds:
+class AfterSeconds:
     """A task ends after `total` seconds, the first `queue` of them pending (a fifth if None).
 
     What it announces may be `true`, `wrong` (a third of the truth) or `absent`; its progress
@@ -154,7 +154,7 @@ FORMS = (
 )
 
 
-def pace_of(text: str) -> Pace:
+def parse_progression(text: str) -> Progression:
     """Read a pace.
 
     Raises:
@@ -167,18 +167,18 @@ def pace_of(text: str) -> Pace:
         raise ValueError(f"{text!r} is no pace; write {FORMS}") from error
 
 
-def written(pace: Pace) -> str:
+def format_progression(pace: Progression) -> str:
     """Write a pace so that `pace_of` reads it again.
 
     Raises:
         TypeError: the pace is somebody's own kind.
     """
     match pace:
-        case Immediately():
+        case Immediate():
             return "immediately"
-        case Looks(n=count):
+        case AfterPolls(n=count):
             return f"looks={count}"
-        case Seconds():
+        case AfterSeconds():
             queue = "" if pace.queue is None else f",queue={pace.queue!r}"
             return (
                 f"seconds={pace.total!r}{queue},estimate={pace.announced},progress={pace.progress}"
@@ -192,14 +192,14 @@ def _pair(part: str) -> tuple[str, str]:
     return name, value
 
 
-def _pace(words: dict[str, str]) -> Pace:
+def _pace(words: dict[str, str]) -> Progression:
     match words:
         case {"immediately": "", **rest} if not rest:
-            return Immediately()
+            return Immediate()
         case {"never": "", **rest} if not rest:
-            return Seconds(float("inf"))
+            return AfterSeconds(float("inf"))
         case {"looks": count, **rest} if not rest:
-            return Looks(int(count)) if int(count) else Immediately()
+            return AfterPolls(int(count)) if int(count) else Immediate()
         case {"seconds": total, **rest}:
             return _seconds(total, **rest)
         case _:
@@ -208,8 +208,8 @@ def _pace(words: dict[str, str]) -> Pace:
 
 def _seconds(
     total: str, *, queue: str | None = None, estimate: str = "true", progress: str = "smooth"
-) -> Seconds:
+) -> AfterSeconds:
     seconds, waiting = float(total), None if queue is None else float(queue)
     if seconds != seconds or (waiting is not None and not waiting >= 0):  # noqa: PLR0124 - NaN
         raise ValueError(total)
-    return Seconds(seconds, waiting, cast("Estimate", estimate), cast("Progress", progress))
+    return AfterSeconds(seconds, waiting, cast("Estimate", estimate), cast("Progress", progress))

@@ -15,7 +15,7 @@ _RATE = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})", re.ASCII)
 
 
 @frozen
-class Rate:
+class RateLimit:
     """So many requests in so many seconds of the mock's clock, counted from the first of them."""
 
     requests: int = field(validator=ge(1))
@@ -23,15 +23,15 @@ class Rate:
 
 
 @frozen
-class Terms:
+class AccountLimits:
     """The terms of an account: `credits` None is no end of them, `rate` None no limit."""
 
     credits: float | None = None
-    rate: Rate | None = None
-    forbidden: frozenset[str] = frozenset()
+    rate: RateLimit | None = None
+    forbidden_models: frozenset[str] = frozenset()
 
 
-def rate_of(text: str) -> Rate:
+def rate_of(text: str) -> RateLimit:
     """Read a rate written as `5/60`: 5 requests in 60 seconds.
 
     Raises:
@@ -40,10 +40,10 @@ def rate_of(text: str) -> Rate:
     found = _RATE.fullmatch(text)
     if found is None:
         raise ValueError(f"a rate is written as REQUESTS/SECONDS, such as 5/60, not {text!r}")
-    return Rate(int(found[1]), int(found[2]))
+    return RateLimit(int(found[1]), int(found[2]))
 
 
-def terms_of(before: Terms, raw: Mapping[str, Any]) -> Terms:
+def parse_limits(before: AccountLimits, raw: Mapping[str, Any]) -> AccountLimits:
     """Read a change of terms from JSON; what isn't named stays as it was, null lifts a limit.
 
     Raises:
@@ -59,7 +59,7 @@ def terms_of(before: Terms, raw: Mapping[str, Any]) -> Terms:
             case "rate", str():
                 changes[name] = rate_of(value)
             case "forbidden", [*names] if all(isinstance(one, str) for one in names):
-                changes[name] = frozenset(cast("list[str]", names))
+                changes["forbidden_models"] = frozenset(cast("list[str]", names))
             case _:
                 raise ValueError(f"an account has credits, rate and forbidden; {name} is wrong")
     return evolve(before, **changes)

@@ -21,7 +21,7 @@ _MOST_SECONDS, _MOST_RESULTS = 60, 16
 
 
 @frozen(cache_hash=True)
-class Order:
+class OutputSpec:
     """How many files of which shape a task has to make; `seconds` is 0 for what doesn't last."""
 
     kind: str
@@ -34,15 +34,17 @@ class Order:
 
 
 @frozen
-class Menu:
+class ModelDefaults:
     """What a model can be asked for, and what it makes where nothing is asked."""
 
     model: Model
     defaults: Mapping[str, Any]
     sound: bool
-    _known: dict[tuple[Any, ...], Order] = field(factory=dict[tuple[Any, ...], Order], repr=False)
+    _known: dict[tuple[Any, ...], OutputSpec] = field(
+        factory=dict[tuple[Any, ...], OutputSpec], repr=False
+    )
 
-    def order(self, body: Mapping[str, Any]) -> Order:
+    def order(self, body: Mapping[str, Any]) -> OutputSpec:
         """Read a valid request of the model."""
         asked = tuple([body.get(name) for name in _MEANT])
         try:
@@ -55,13 +57,13 @@ class Menu:
             order = self._known[asked] = self._read(body)
         return order
 
-    def _read(self, body: Mapping[str, Any]) -> Order:
+    def _read(self, body: Mapping[str, Any]) -> OutputSpec:
         asked = {**self.defaults, **body}
         video = self.model.kind == "video"
         lasts = video or self.model.kind == "audio"
         ratio = str(asked.get("aspect_ratio", _RATIO))
         width, height = self._frame(asked, ratio, video=video)
-        return Order(
+        return OutputSpec(
             kind=self.model.kind,
             count=1 if lasts else _whole(asked.get("n", 1), most=_MOST_RESULTS),
             width=width,
@@ -80,11 +82,11 @@ class Menu:
         return frame_size(str(asked.get("quality", _QUALITY)), ratio)
 
 
-def menu_of(model: Model) -> Menu:
+def defaults_of(model: Model) -> ModelDefaults:
     """Read a model's parameters; one without a default makes what its example shows."""
     found = {name: _default(name, rule) for name, rule in model.parameters.items()}
     defaults = {name: value for name, value in found.items() if value is not None}
-    return Menu(model, defaults, any("audio" in name for name in model.parameters))
+    return ModelDefaults(model, defaults, any("audio" in name for name in model.parameters))
 
 
 def _default(name: str, rule: Mapping[str, Any]) -> Any:

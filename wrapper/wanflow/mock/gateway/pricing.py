@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wanflow.mock.gateway.outputs import Order
+    from wanflow.mock.gateway.outputs import OutputSpec
 
 _PICTURE = 2.0
 _SECOND = 1.0
@@ -13,7 +13,7 @@ _SOUND, _TEXT = 0.1, 0.1
 _STANDARD = 1280 * 720
 
 
-def credits_of(order: Order) -> float:
+def credits_of(order: OutputSpec) -> float:
     """Return the credits of an order.
 
     2 for each picture, 1 for each second of video at 1280x720 pixels; other frame sizes in
@@ -34,6 +34,6 @@ def billing_rules(kind: str) -> tuple[str, ...]:
     return ("per_second", "per_call") if kind in {"video", "audio"} else ("per_call",)
 
 
-def nominal_seconds(order: Order) -> int:
+def nominal_seconds(order: OutputSpec) -> int:
     """Return how long the order would take where the mock's pace has no time of its own."""
     return 30 + 12 * order.seconds if order.kind == "video" else 10 + 5 * order.count

@@ -22,7 +22,7 @@ _SAMPLES: dict[str, Any] = {
 
 
 @frozen
-class Part:
+class Field:
     """One property of an answer: its key (`usage.billing_rule`), or the parts it consists of.
 
     `fallback` is what the property is when nobody has a value for its key; None leaves it out.
@@ -30,16 +30,16 @@ class Part:
 
     name: str
     key: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Field, ...] = ()
     fallback: Any = None
     as_text: bool = False
 
 
 @frozen
-class Composition:
+class ResponseTemplate:
     """The plan of an answer, made once from its schema and filled for each request."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Field, ...]
     choices: Mapping[str, tuple[Any, ...]]
 
     def build(self, values: Mapping[str, Any]) -> Json:
@@ -54,13 +54,13 @@ class Composition:
         return next((value for value in preferred if value in allowed), allowed[0])
 
 
-def plan(document: Json, schema: Json) -> Composition:
+def compile_schema(document: Json, schema: Json) -> ResponseTemplate:
     """Read a schema's properties, through references and combinations, into a plan."""
     choices: dict[str, tuple[Any, ...]] = {}
-    return Composition(_parts(document, schema, "", choices), choices)
+    return ResponseTemplate(_parts(document, schema, "", choices), choices)
 
 
-def _build(parts: tuple[Part, ...], values: Mapping[str, Any]) -> Json:
+def _build(parts: tuple[Field, ...], values: Mapping[str, Any]) -> Json:
     built: Json = {}
     for part in parts:
         value = _build(part.parts, values) if part.parts else values.get(part.key)
@@ -75,15 +75,15 @@ def _build(parts: tuple[Part, ...], values: Mapping[str, Any]) -> Json:
 
 def _parts(
     document: Json, schema: Json, prefix: str, choices: dict[str, tuple[Any, ...]]
-) -> tuple[Part, ...]:
+) -> tuple[Field, ...]:
     properties, required = flattened(document, schema)
-    found: list[Part] = []
+    found: list[Field] = []
     for name, raw in properties.items():
         rule, key = resolve(document, raw), f"{prefix}{name}"
         choices[key] = tuple(rule.get("enum", (rule["const"],) if "const" in rule else ()))
         inner = _parts(document, rule, f"{key}.", choices)
         fallback = _sample(rule) if name in required else None
-        found.append(Part(name, key, inner, fallback, rule.get("type") == "string"))
+        found.append(Field(name, key, inner, fallback, rule.get("type") == "string"))
     return tuple(found)
 
 

@@ -20,12 +20,12 @@ _MOST = 2000
 
 
 @define
-class Stencils:
+class ResponseTemplates:
     """Encoded answers with gaps, by what they depend on beside the gaps; `_MOST` are kept."""
 
     _cut: dict[Hashable, bytes] = field(factory=dict["Hashable", bytes], repr=False)
 
-    def fill(self, key: Hashable, task: Task, build: Callable[[Task], Json]) -> bytes:
+    def render(self, key: Hashable, task: Task, build: Callable[[Task], Json]) -> bytes:
         """Encode what `build` says of a task; tasks of the same key differ in id and time alone."""
         stencil = self._cut.get(key)
         if stencil is None:

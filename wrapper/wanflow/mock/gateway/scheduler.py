@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @define(eq=False)
-class Agenda:
+class Scheduler:
     """Actions by their time; those of the same moment in the order they were put down."""
 
     clock: Clock
@@ -41,7 +41,7 @@ class Agenda:
             self._timer.cancel()
         self._loop = self._timer = None
 
-    def at(self, when: float, action: Callable[[], None]) -> None:
+    def call_at(self, when: float, action: Callable[[], None]) -> None:
         """Put an action down for a moment of the clock."""
         self._written += 1
         heapq.heappush(self._entries, (when, self._written, action))

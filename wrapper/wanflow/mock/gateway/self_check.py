@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wanflow.mock.errors import Refusal, UnservableSpec
+from wanflow.mock.errors import HTTPError, UnsupportedSpec
 from wanflow.mock.gateway.accounts import Account
 from wanflow.mock.gateway.failures import message_of
-from wanflow.mock.gateway.lifecycle import Immediately, Looks
-from wanflow.mock.gateway.outputs import menu_of
+from wanflow.mock.gateway.lifecycle import AfterPolls, Immediate
+from wanflow.mock.gateway.outputs import defaults_of
 from wanflow.mock.gateway.tasks import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wanflow.spec.document import Json
 
 
-def prove(gateway: Gateway) -> None:
+def check_responses(gateway: Gateway) -> None:
     """Check a template of every answer that a gateway can give.
 
     Raises:
@@ -33,7 +33,7 @@ def prove(gateway: Gateway) -> None:
             continue
         for error in schema.iter_errors(body):
             place = "/".join(str(part) for part in error.instance_path) or "the body"
-            raise UnservableSpec(
+            raise UnsupportedSpec(
                 f"the mock's {status} of {endpoint.operation.operation_id} would be invalid: "
                 f"{place}: {error.message}"
             )
@@ -44,21 +44,28 @@ def _templates(gateway: Gateway) -> Iterator[tuple[Endpoint, int, Json]]:
     for submission in contract.submissions:
         for model in submission.models.values():
             for task in _tasks(gateway, model):
-                yield submission, submission.success, gateway.receipt(submission, task)
-                yield contract.query, contract.query.success, gateway.detail(task)
+                yield submission, submission.success, gateway.submit_response(submission, task)
+                yield contract.query, contract.query.success, gateway.status_response(task)
     for endpoint in (*contract.submissions, contract.query):
         yield from _errors(endpoint)
 
 
 def _tasks(gateway: Gateway, model: Model) -> Iterator[Task]:
     if model.kind not in EXTENSIONS:
-        raise UnservableSpec(
+        raise UnsupportedSpec(
             f"{model.name} makes {model.kind}; the mock makes {', '.join(EXTENSIONS)}"
         )
     for failure in (None, "service_error"):
-        for pace, looks in ((Looks(2), 0), (Looks(2), 1), (Looks(2), 2), (Immediately(), 0)):
-            order = menu_of(model).order({})
-            task = gateway.opened(Account("proof"), model.name, order, failure=failure, pace=pace)
+        for pace, looks in (
+            (AfterPolls(2), 0),
+            (AfterPolls(2), 1),
+            (AfterPolls(2), 2),
+            (Immediate(), 0),
+        ):
+            order = defaults_of(model).order({})
+            task = gateway.make_task(
+                Account("proof"), model.name, order, failure=failure, pace=pace
+            )
             task.looks = looks
             yield task
 
@@ -66,6 +73,6 @@ def _tasks(gateway: Gateway, model: Model) -> Iterator[Task]:
 def _errors(endpoint: Endpoint) -> Iterator[tuple[Endpoint, int, Json]]:
     for status, examples in endpoint.errors.examples.items():
         for model in (None, *examples):
-            yield endpoint, status, endpoint.errors.body(Refusal(status, model=model))
-        reworded = Refusal(status, message_of("service_error"), param="model")
+            yield endpoint, status, endpoint.errors.body(HTTPError(status, model=model))
+        reworded = HTTPError(status, message_of("service_error"), param="model")
         yield endpoint, status, endpoint.errors.body(reworded)

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict, define, field
 
 from wanflow.mock.gateway.accounts import Account
-from wanflow.mock.gateway.fault import NO_FAULTS, Faults, faults_of
-from wanflow.mock.gateway.lifecycle import pace_of, written
-from wanflow.mock.gateway.limits import Rate, Terms
-from wanflow.mock.gateway.outputs import Order
+from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet, parse_faults
+from wanflow.mock.gateway.lifecycle import format_progression, parse_progression
+from wanflow.mock.gateway.limits import AccountLimits, RateLimit
+from wanflow.mock.gateway.outputs import OutputSpec
 from wanflow.mock.gateway.tasks import Task
 
 if TYPE_CHECKING:
     import asyncio
     from pathlib import Path
 
-    from wanflow.mock.gateway.accounts import Accounts
+    from wanflow.mock.gateway.accounts import AccountStore
     from wanflow.mock.gateway.gateway import Gateway
     from wanflow.spec.document import Json
 
@@ -44,11 +44,11 @@ _PLAIN = (
 )
 
 
-def task_record(task: Task) -> Json:
+def task_to_json(task: Task) -> Json:
     """Return what makes a task again; its account is for the caller to keep."""
     plain = {name: getattr(task, name) for name in _PLAIN}
     faults = {"query": str(task.query), "file": str(task.file)}
-    return {**plain, **faults, "order": asdict(task.order), "pace": written(task.pace)}
+    return {**plain, **faults, "order": asdict(task.order), "pace": format_progression(task.pace)}
 
 
 def task_from(record: Json, account: Account) -> Task:
@@ -59,22 +59,22 @@ def task_from(record: Json, account: Account) -> Task:
     """
     return Task(
         account=account,
-        order=Order(**record["order"]),
-        pace=pace_of(record["pace"]),
+        order=OutputSpec(**record["order"]),
+        pace=parse_progression(record["pace"]),
         query=_faults(record["query"]),
         file=_faults(record["file"]),
         **{name: record[name] for name in _PLAIN},
     )
 
 
-def account_record(account: Account) -> Json:
+def account_to_json(account: Account) -> Json:
     """Return what makes an account again, the answers that may be replayed included."""
-    rate = account.terms.rate
+    rate = account.limits.rate
     return {
         "name": account.name,
-        "credits": account.terms.credits,
+        "credits": account.limits.credits,
         "rate": None if rate is None else [rate.requests, rate.seconds],
-        "forbidden": sorted(account.terms.forbidden),
+        "forbidden": sorted(account.limits.forbidden_models),
         "reserved": account.reserved,
         "spent": account.spent,
         "submitted": account.submitted,
@@ -89,15 +89,17 @@ def account_from(record: Json) -> Account:
         KeyError, TypeError, ValueError: the record is none of this version.
     """
     rate: Any = record["rate"]
-    terms = Terms(record["credits"], rate and Rate(*rate), frozenset(record["forbidden"]))
+    terms = AccountLimits(
+        record["credits"], rate and RateLimit(*rate), frozenset(record["forbidden"])
+    )
     numbers = {name: record[name] for name in ("reserved", "spent", "submitted")}
     account = Account(record["name"], terms, **numbers)
     account.replays.restore(record["replays"])
     return account
 
 
-def _faults(text: str) -> Faults:
-    return faults_of(text) if text else NO_FAULTS
+def _faults(text: str) -> FaultSet:
+    return parse_faults(text) if text else NO_FAULTS
 
 
 VERSION = 1
@@ -110,7 +112,7 @@ _TABLES = """
 """
 
 
-class StateUnusable(ValueError):
+class InvalidStateFile(ValueError):
     """A state file can't be used; the message says why."""
 
 
@@ -126,7 +128,7 @@ class StateFile:
 
     path: Path
     gateway: Gateway = field(repr=False)
-    accounts: Accounts = field(repr=False)
+    accounts: AccountStore = field(repr=False)
     problem: str = ""
     _changed: set[Task] = field(factory=set["Task"], repr=False)
     _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
@@ -139,8 +141,8 @@ class StateFile:
                 self._prepare(db)
                 self._load(db)
         except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
-            raise StateUnusable(f"the state file {self.path} can't be used: {error}") from error
-        self.gateway.changed = self.note
+            raise InvalidStateFile(f"the state file {self.path} can't be used: {error}") from error
+        self.gateway.on_change = self.mark_dirty
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write later, by a timer of the loop."""
@@ -153,7 +155,7 @@ class StateFile:
         self._loop = self._timer = None
         self.save()
 
-    def note(self, task: Task) -> None:
+    def mark_dirty(self, task: Task) -> None:
         """Write a task and its account when it is time to."""
         self._changed.add(task)
         if self._timer is None and self._loop is not None:
@@ -179,7 +181,7 @@ class StateFile:
         db.execute("DELETE FROM accounts")
         db.executemany(
             "INSERT INTO accounts VALUES (?, ?)",
-            [(digest, json.dumps(account_record(one))) for one, digest in digests.items()],
+            [(digest, json.dumps(account_to_json(one))) for one, digest in digests.items()],
         )
         db.executemany(
             "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?)",
@@ -212,4 +214,4 @@ class StateFile:
 
 
 def _row(task: Task, digest: str) -> tuple[str, str, float, str]:
-    return task.id, digest, task.created, json.dumps(task_record(task))
+    return task.id, digest, task.created, json.dumps(task_to_json(task))

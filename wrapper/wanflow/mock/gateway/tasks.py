@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow.mock.gateway.failures import message_of
-from wanflow.mock.gateway.fault import NO_FAULTS, Faults
-from wanflow.mock.gateway.lifecycle import ENDED, PENDING, Pace, Phase
+from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet
+from wanflow.mock.gateway.lifecycle import ENDED, PENDING, Phase, Progression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.mock.gateway.accounts import Account
-    from wanflow.mock.gateway.outputs import Order
+    from wanflow.mock.gateway.outputs import OutputSpec
 
 COMPLETED, FAILED = "completed", "failed"
 EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav", "text": "txt"}
 """The ending of a result's name by what its task makes."""
-LINKS_LIVE = 24 * 3600.0
+URL_LIFETIME = 24 * 3600.0
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 
 
@@ -38,16 +38,16 @@ class Task:
     created: float
     model: str
     account: Account = field(repr=False)
-    order: Order
-    pace: Pace
+    order: OutputSpec
+    pace: Progression
     seed: int
     prompt: str = field(repr=False, default="")
     failure: str | None = None
     credits: float = 0.0
     estimate: int | None = 0
     callback_url: str | None = field(repr=False, default=None)
-    query: Faults = NO_FAULTS
-    file: Faults = NO_FAULTS
+    query: FaultSet = NO_FAULTS
+    file: FaultSet = NO_FAULTS
     looks: int = 0
     ended: float | None = None
 
@@ -75,18 +75,18 @@ class Task:
 
     def expired(self, now: float) -> bool:
         """Tell whether the links to its results have outlived their 24 hours."""
-        return now >= self.links_end()
+        return now >= self.urls_expire_at()
 
-    def links_end(self) -> float:
+    def urls_expire_at(self) -> float:
         """Return the moment from which on the links to its results are dead."""
-        return float("inf") if self.ended is None else self.ended + LINKS_LIVE
+        return float("inf") if self.ended is None else self.ended + URL_LIFETIME
 
     @property
     def extension(self) -> str:
         """The ending of its files' names."""
         return EXTENSIONS[self.order.kind]
 
-    def links(self, origin: str) -> list[str]:
+    def urls(self, origin: str) -> list[str]:
         """Return where its results are served."""
         return [
             f"{origin}/media/{self.id}/{index}.{self.extension}"
@@ -100,7 +100,7 @@ def task_id(created: float, *seeds: object) -> str:
     return f"task-unified-{int(created)}-{digest[:8].translate(_LETTERS).decode()}"
 
 
-def values_of(task: Task, phase: Phase, origin: str) -> dict[str, Any]:
+def response_values(task: Task, phase: Phase, origin: str) -> dict[str, Any]:
     """Return what can be said of a task, by the keys of a composition."""
     kind = task.order.kind
     values: dict[str, Any] = {
@@ -114,7 +114,7 @@ def values_of(task: Task, phase: Phase, origin: str) -> dict[str, Any]:
         "task_info.can_cancel": phase.name == PENDING,
     }
     if phase.name == COMPLETED:
-        values["results"] = task.links(origin)
+        values["results"] = task.urls(origin)
     if phase.name == FAILED and task.failure:
         values["error.code"] = task.failure
         values["error.message"] = message_of(task.failure)

@@ -7,37 +7,42 @@ from urllib.parse import unquote
 
 from attrs import define, evolve, field
 
-from wanflow.mock.errors import Refusal
-from wanflow.mock.faults.inject import strike
-from wanflow.mock.gateway.directives import preferred_code, wanted_faults, wanted_pace, wishes_of
-from wanflow.mock.gateway.endpoints import Endpoint, Query, Submission
-from wanflow.mock.gateway.fault import NO_FAULTS, Faults
-from wanflow.mock.http.response import Answer, encoded_answer, json_answer
-from wanflow.mock.json_body import parse
+from wanflow.mock.errors import HTTPError
+from wanflow.mock.faults.inject import inject
+from wanflow.mock.gateway.directives import (
+    header_faults,
+    header_progression,
+    parse_directives,
+    prefer_code,
+)
+from wanflow.mock.gateway.endpoints import Endpoint, StatusEndpoint, SubmitEndpoint
+from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet
+from wanflow.mock.http.response import Response, encoded_response, json_response
+from wanflow.mock.json_body import parse_json_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wanflow.mock.faults.rules import FaultRules
-    from wanflow.mock.gateway.accounts import Accounts
+    from wanflow.mock.gateway.accounts import AccountStore
     from wanflow.mock.gateway.gateway import Gateway
-    from wanflow.mock.handlers.exchange import Exchange
+    from wanflow.mock.handlers.exchange import RequestContext
 
 _REPLAYED = ((b"idempotency-replayed", b"true"),)
 
 
 @define(eq=False)
-class Api:
+class OperationHandler:
     """Serves the operations of a gateway's document.
 
     `idempotency` tells whether an `Idempotency-Key` is honoured; real deployments may not.
     """
 
     gateway: Gateway
-    accounts: Accounts
+    accounts: AccountStore
     rules: FaultRules
     idempotency: bool = True
-    _submissions: Mapping[str, Submission] = field(init=False, repr=False)
+    _submissions: Mapping[str, SubmitEndpoint] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Lay out the paths."""
@@ -55,73 +60,81 @@ class Api:
             return (query, name) if name and "/" not in name else None
         return None if decoded in {None, path} else self.endpoint(decoded or "")
 
-    async def answer(self, exchange: Exchange, endpoint: Endpoint, name: str) -> Answer:
+    async def handle(self, exchange: RequestContext, endpoint: Endpoint, name: str) -> Response:
         """Answer a request for an endpoint.
 
         Raises:
             Refusal: the request is wrong, or a fault wants it refused.
         """
         request = exchange.request
-        request.allow(endpoint.method)
+        request.require_method(endpoint.method)
         headers = request.headers
-        account = self.accounts.admit(headers) if endpoint.guarded else self.accounts.anyone()
+        account = (
+            self.accounts.authenticate(headers)
+            if endpoint.requires_auth
+            else self.accounts.anonymous()
+        )
         exchange.account = account
-        exchange.faults = wanted_faults(headers)
-        prefer(endpoint, preferred_code(headers))
-        account.count(self.gateway.clock.now())
-        if isinstance(endpoint, Submission):
+        exchange.faults = header_faults(headers)
+        apply_prefer_header(endpoint, prefer_code(headers))
+        account.count_request(self.gateway.clock.now())
+        if isinstance(endpoint, SubmitEndpoint):
             return await self._submit(exchange, endpoint)
-        assert isinstance(endpoint, Query)
-        return await self._look(exchange, endpoint, name)
+        assert isinstance(endpoint, StatusEndpoint)
+        return await self._get_task(exchange, endpoint, name)
 
-    async def _submit(self, exchange: Exchange, endpoint: Submission) -> Answer:
+    async def _submit(self, exchange: RequestContext, endpoint: SubmitEndpoint) -> Response:
         headers, account = exchange.request.headers, exchange.account
         assert account is not None
         exchange.body = exchange.request.body()
-        body = parse(headers, exchange.body)
-        wishes = wishes_of(body)
-        prefer(endpoint, wishes.code)
+        body = parse_json_body(headers, exchange.body)
+        wishes = parse_directives(body)
+        apply_prefer_header(endpoint, wishes.code)
         self._choose(exchange, wishes.fault)
-        await strike(exchange.faults, self.rules)
-        model = self.gateway.accept(endpoint, account, body)
+        await inject(exchange.faults, self.rules)
+        model = self.gateway.validate(endpoint, account, body)
         key = headers.get(b"idempotency-key") if self.idempotency else None
-        seen = account.replays.find(key, body) if key is not None else None
+        seen = account.replays.get(key, body) if key is not None else None
         if seen is not None:
             exchange.task_id = seen.get("id")
-            return json_answer(endpoint.success, seen, _REPLAYED)
-        pace = wanted_pace(headers)
+            return json_response(endpoint.success, seen, _REPLAYED)
+        pace = header_progression(headers)
         if pace is not None:
             wishes = evolve(wishes, pace=pace)
         task = self.gateway.submit(account, model, body, wishes)
         exchange.task_id = task.id
         if key is not None:
-            account.replays.keep(key, body, self.gateway.receipt(endpoint, task))
-        return encoded_answer(endpoint.success, self.gateway.encoded_receipt(endpoint, task))
+            account.replays.put(key, body, self.gateway.submit_response(endpoint, task))
+        return encoded_response(
+            endpoint.success, self.gateway.encoded_submit_response(endpoint, task)
+        )
 
-    async def _look(self, exchange: Exchange, endpoint: Query, raw: str) -> Answer:
+    async def _get_task(
+        self, exchange: RequestContext, endpoint: StatusEndpoint, raw: str
+    ) -> Response:
         name = unquote(raw)
         assert exchange.account is not None
         exchange.task_id = name
-        task = self.gateway.find(exchange.account, name)
+        task = self.gateway.get(exchange.account, name)
         self._choose(exchange, task.query if task is not None else NO_FAULTS)
-        await strike(exchange.faults, self.rules)
+        await inject(exchange.faults, self.rules)
         if task is None:
             if endpoint.ids.is_valid(name):
-                raise Refusal(404)
-            raise Refusal(400, param=endpoint.parameter)
-        self.gateway.look(task)
-        return encoded_answer(endpoint.success, self.gateway.encoded_detail(task))
+                raise HTTPError(404)
+            raise HTTPError(400, param=endpoint.parameter)
+        self.gateway.poll(task)
+        return encoded_response(endpoint.success, self.gateway.encoded_status_response(task))
 
-    def _choose(self, exchange: Exchange, worded: Faults) -> None:
+    def _choose(self, exchange: RequestContext, worded: FaultSet) -> None:
         """Settle what goes wrong: as the headers, then the words, then the rules have it."""
         if not exchange.faults.all:
             exchange.faults = worded
         if not exchange.faults.all:
             operation = exchange.operation or ""
-            exchange.faults = self.rules.choose(operation, exchange.account)
+            exchange.faults = self.rules.pick(operation, exchange.account)
 
 
-def prefer(endpoint: Endpoint, code: int | None) -> None:
+def apply_prefer_header(endpoint: Endpoint, code: int | None) -> None:
     """Answer with the status that somebody prefers.
 
     Raises:
@@ -132,5 +145,5 @@ def prefer(endpoint: Endpoint, code: int | None) -> None:
     if code not in endpoint.statuses:
         known = ", ".join(str(status) for status in sorted(endpoint.statuses))
         name = endpoint.operation.operation_id
-        raise Refusal(400, f"{code} is no documented status of {name}; {known} are")
-    raise Refusal(code, headers=((b"preference-applied", b"code=%d" % code),))
+        raise HTTPError(400, f"{code} is no documented status of {name}; {known} are")
+    raise HTTPError(code, headers=((b"preference-applied", b"code=%d" % code),))

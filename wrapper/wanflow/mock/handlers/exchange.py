@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from wanflow.mock.gateway.fault import NO_FAULTS, Faults
+from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet
 
 if TYPE_CHECKING:
-    from wanflow.mock.errors import Refusal
+    from wanflow.mock.errors import HTTPError
     from wanflow.mock.gateway.accounts import Account
     from wanflow.mock.gateway.endpoints import Endpoint
     from wanflow.mock.http.request import Request
 
 
 @define(eq=False)
-class Exchange:
+class RequestContext:
     """A request, the operation that it meets, who asks, about which task, and what goes wrong."""
 
     request: Request
@@ -24,6 +24,6 @@ class Exchange:
     endpoint: Endpoint | None = field(default=None, repr=False)
     account: Account | None = None
     task_id: str | None = None
-    faults: Faults = NO_FAULTS
+    faults: FaultSet = NO_FAULTS
     body: bytes = field(default=b"", repr=False)
-    refusal: Refusal | None = field(default=None, repr=False)
+    refusal: HTTPError | None = field(default=None, repr=False)

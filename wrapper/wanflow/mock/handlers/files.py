@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from wanflow.mock.errors import Refusal
-from wanflow.mock.faults.inject import strike
+from wanflow.mock.errors import HTTPError
+from wanflow.mock.faults.inject import inject
 from wanflow.mock.faults.rules import FILES, FaultRules
-from wanflow.mock.gateway.directives import wanted_faults
+from wanflow.mock.gateway.directives import header_faults
 from wanflow.mock.gateway.tasks import COMPLETED
-from wanflow.mock.http.response import Answer
+from wanflow.mock.http.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow.mock.files.cache import File, Gallery
-    from wanflow.mock.gateway.fault import Faults
+    from wanflow.mock.files.cache import File, FileCache
+    from wanflow.mock.gateway.fault import FaultSet
     from wanflow.mock.gateway.gateway import Gateway
     from wanflow.mock.gateway.tasks import Task
-    from wanflow.mock.handlers.exchange import Exchange
+    from wanflow.mock.handlers.exchange import RequestContext
     from wanflow.mock.http.request import Request
     from wanflow.mock.http.response import Header
 
 _RANGE = re.compile(rb"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*")
 
 
-def deliver(file: File, headers: Mapping[bytes, bytes], *, head: bool) -> Answer:
+def file_response(file: File, headers: Mapping[bytes, bytes], *, head: bool) -> Response:
     """Answer a GET or HEAD for a file (RFC 9110: sections 13 and 14).
 
     Several ranges at once, and units other than bytes, are answered with the whole file.
@@ -41,14 +41,14 @@ def deliver(file: File, headers: Mapping[bytes, bytes], *, head: bool) -> Answer
         (b"cache-control", b"private, max-age=86400"),
     )
     if _matches(headers.get(b"if-none-match"), file.etag):
-        return Answer(304, b"", common[1:], length=size)
+        return Response(304, b"", common[1:], length=size)
     part = None if head else _part(file, headers)
     if part is None:
-        return Answer(200, b"" if head else file.content, common, length=size)
+        return Response(200, b"" if head else file.content, common, length=size)
     if not part:
-        return Answer(416, b"", ((b"content-range", b"bytes */%d" % size),))
+        return Response(416, b"", ((b"content-range", b"bytes */%d" % size),))
     content_range = (b"content-range", b"bytes %d-%d/%d" % (part.start, part.stop - 1, size))
-    return Answer(206, file.content[part.start : part.stop], (*common, content_range))
+    return Response(206, file.content[part.start : part.stop], (*common, content_range))
 
 
 def _matches(wanted: bytes | None, etag: bytes) -> bool:
@@ -76,17 +76,17 @@ _PATH = re.compile(r"(/_mock)?/media/([a-z0-9-]+)/(0|[1-9][0-9]?)\.(png|mp4|wav|
 
 
 @define(eq=False)
-class Shelf:
+class FileHandler:
     """Serves a gallery: a link is enough, as with any signed one, until it has expired.
 
     Under `/_mock` are the same files for the mock's own page: no fault strikes there.
     """
 
     gateway: Gateway
-    gallery: Gallery
+    gallery: FileCache
     rules: FaultRules
 
-    async def answer(self, exchange: Exchange) -> Answer | None:
+    async def answer(self, exchange: RequestContext) -> Response | None:
         """Answer a request for a file; None where the path is no file's.
 
         Raises:
@@ -98,27 +98,27 @@ class Shelf:
             return None
         preview, name, index, extension = found.groups()
         exchange.operation, exchange.task_id = FILES, name
-        request.allow("GET", "HEAD")
+        request.require_method("GET", "HEAD")
         task = self._task(name, int(index), extension)
         if not preview:
             exchange.faults = self._faults(request, task)
-            await strike(exchange.faults, self.rules)
+            await inject(exchange.faults, self.rules)
         file = await self.gallery.file(task, int(index))
-        return deliver(file, request.headers, head=request.method == "HEAD")
+        return file_response(file, request.headers, head=request.method == "HEAD")
 
-    def _faults(self, request: Request, task: Task) -> Faults:
-        wanted = wanted_faults(request.headers)
+    def _faults(self, request: Request, task: Task) -> FaultSet:
+        wanted = header_faults(request.headers)
         found = wanted if wanted.all else task.file
-        return found if found.all else self.rules.choose(FILES, task.account)
+        return found if found.all else self.rules.pick(FILES, task.account)
 
     def _task(self, name: str, index: int, extension: str) -> Task:
         now = self.gateway.clock.now()
         task = self.gateway.tasks.get(name, now)
         if task is None or index >= task.order.count or extension != task.extension:
-            raise Refusal(404, "there is no such file")
+            raise HTTPError(404, "there is no such file")
         if task.phase(now).name != COMPLETED:
-            raise Refusal(404, "the file's task is not completed")
+            raise HTTPError(404, "the file's task is not completed")
         self.gateway.settle(task)
         if task.expired(now):
-            raise Refusal(410, "the link has expired: it lived for 24 hours")
+            raise HTTPError(410, "the link has expired: it lived for 24 hours")
         return task

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from wanflow.mock.http.broken_responses import pieces
-from wanflow.mock.http.request import MOST_BYTES, Request
+from wanflow.mock.http.broken_responses import chunks
+from wanflow.mock.http.request import MAX_BODY_SIZE, Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from wanflow.mock.gateway.fault import Fault
-    from wanflow.mock.http.response import Answer
+    from wanflow.mock.http.response import Response
 
     Message = dict[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
 
-class BrokenWire(Exception):
+class SocketFaultUnsupported(Exception):
     """There is no socket to break: what a client would see of the fault can't be shown."""
 
     def __init__(self, fault: Fault) -> None:
@@ -27,7 +27,7 @@ class BrokenWire(Exception):
         self.fault = fault
 
 
-async def received(scope: Message, receive: Receive) -> Request | None:
+async def read_request(scope: Message, receive: Receive) -> Request | None:
     """Read a request to its end, None where its client is gone before that."""
     content: bytes | None = b""
     more = True
@@ -42,7 +42,7 @@ async def received(scope: Message, receive: Receive) -> Request | None:
     return Request(scope["method"], path, headers, content, scope["query_string"])
 
 
-async def send_answer(answer: Answer, send: Send) -> None:
+async def send_response(answer: Response, send: Send) -> None:
     """Send an answer, slowly where it has that fault.
 
     Raises:
@@ -50,11 +50,11 @@ async def send_answer(answer: Answer, send: Send) -> None:
     """
     fault = answer.fault
     if fault is not None and fault.name != "drip":
-        raise BrokenWire(fault)
+        raise SocketFaultUnsupported(fault)
     headers = answer.header_list()
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if fault is not None:
-        for piece in pieces(answer.body):
+        for piece in chunks(answer.body):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(float(fault.value))
     rest = b"" if fault is not None else answer.body
@@ -62,6 +62,6 @@ async def send_answer(answer: Answer, send: Send) -> None:
 
 
 def _joined(content: bytes | None, piece: bytes) -> bytes | None:
-    if content is None or len(content) + len(piece) > MOST_BYTES:
+    if content is None or len(content) + len(piece) > MAX_BODY_SIZE:
         return None
     return content + piece

@@ -12,28 +12,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.mock.gateway.fault import Fault
-    from wanflow.mock.http.response import Answer
+    from wanflow.mock.http.response import Response
 
 PIECES = 20
-_MOMENT = 0.05
+FLUSH_DELAY = 0.05
 _AT_ONCE = struct.pack("ii", 1, 0)
 
 
-class Line(Protocol):
+class BrokenConnection(Protocol):
     """A connection to one client, as faults need it."""
 
     transport: asyncio.Transport
 
-    def head(self, answer: Answer, extra: int = 0) -> bytes:
+    def head(self, answer: Response, extra: int = 0) -> bytes:
         """Write an answer's head; Content-Length says `extra` bytes more than there are."""
         ...
 
-    async def gone(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the client is gone."""
         ...
 
 
-async def send_broken(line: Line, answer: Answer, fault: Fault) -> None:
+async def send_broken_response(line: BrokenConnection, answer: Response, fault: Fault) -> None:
     """Send an answer with a fault of the wire, or none at all."""
     half = answer.body[: len(answer.body) // 2]
     match fault.name:
@@ -44,7 +44,7 @@ async def send_broken(line: Line, answer: Answer, fault: Fault) -> None:
         case "empty":
             await _close(line)
         case "stall":
-            await line.gone()
+            await line.wait_closed()
         case "reset-after-headers":
             await _write(line, line.head(answer))
             await _reset(line)
@@ -53,47 +53,47 @@ async def send_broken(line: Line, answer: Answer, fault: Fault) -> None:
             await _reset(line)
         case "stall-in-body":
             await _write(line, line.head(answer) + half)
-            await line.gone()
+            await line.wait_closed()
         case _:
             await _write(line, line.head(answer, extra=int(fault.value)) + answer.body)
             await _close(line)
 
 
-def pieces(body: bytes) -> Iterator[bytes]:
+def chunks(body: bytes) -> Iterator[bytes]:
     """Cut a body into the pieces of a drip."""
     size = max(1, -(-len(body) // PIECES))
     for start in range(0, len(body), size):
         yield body[start : start + size]
 
 
-async def _drip(line: Line, answer: Answer, pause: float) -> None:
+async def _drip(line: BrokenConnection, answer: Response, pause: float) -> None:
     _put(line, line.head(answer))
-    for piece in pieces(answer.body):
+    for piece in chunks(answer.body):
         _put(line, piece)
         await asyncio.sleep(pause)
 
 
-async def _write(line: Line, raw: bytes) -> None:
+async def _write(line: BrokenConnection, raw: bytes) -> None:
     """Write, and give the bytes the time to arrive."""
     _put(line, raw)
-    await asyncio.sleep(_MOMENT)
+    await asyncio.sleep(FLUSH_DELAY)
 
 
-def _put(line: Line, raw: bytes) -> None:
+def _put(line: BrokenConnection, raw: bytes) -> None:
     """Write, unless the client has left meanwhile."""
     if not line.transport.is_closing():
         line.transport.write(raw)
 
 
-async def _reset(line: Line) -> None:
+async def _reset(line: BrokenConnection) -> None:
     """End the connection with RST instead of FIN."""
     connection = line.transport.get_extra_info("socket")
     with suppress(OSError, AttributeError):  # its client was quicker
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
     line.transport.abort()
-    await line.gone()
+    await line.wait_closed()
 
 
-async def _close(line: Line) -> None:
+async def _close(line: BrokenConnection) -> None:
     line.transport.close()
-    await line.gone()
+    await line.wait_closed()

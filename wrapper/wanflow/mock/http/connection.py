@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from attrs import define, evolve, field
 
-from wanflow.mock.http.broken_responses import send_broken
-from wanflow.mock.http.parser import Ear, NotHttp
-from wanflow.mock.http.response import Answer, json_answer
+from wanflow.mock.http.broken_responses import send_broken_response
+from wanflow.mock.http.parser import InvalidHttp, RequestParser
+from wanflow.mock.http.response import Response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @types.coroutine
-def rest_of(begun: Coroutine[Any, Any, T], wanted: Any) -> Generator[Any, Any, T]:
+def resume_coroutine(begun: Coroutine[Any, Any, T], wanted: Any) -> Generator[Any, Any, T]:
     """Go on with a coroutine that was begun by `send(None)` and wants to wait for something."""
     while True:
         try:
@@ -56,13 +56,13 @@ _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 class Application(Protocol):
     """Whatever answers requests."""
 
-    def respond(self, request: Request) -> Coroutine[Any, Any, Answer]:
+    def respond(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Answer a request, whatever it is."""
         ...
 
 
 @define(eq=False)
-class House:
+class ServerState:
     """What the connections of a server share; `date` is the Date header of this second."""
 
     app: Application
@@ -78,13 +78,13 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: ServerState) -> None:
         self.idle = False
         self.task: asyncio.Task[None] | None = None
         self._house = house
         self._respond = house.app.respond
-        self._ear = Ear(self._take, self._go_on)
-        self._waiting: deque[Request | NotHttp] = deque()
+        self._ear = RequestParser(self._on_request, self._send_continue)
+        self._waiting: deque[Request | InvalidHttp] = deque()
         self._full = False
         self._last = False
         self._gone = False
@@ -122,11 +122,11 @@ class Connection(asyncio.Protocol):
         if self._last:
             return
         try:
-            self._ear.hear(data)
-        except NotHttp as nothing:
-            self._take(nothing)
+            self._ear.feed(data)
+        except InvalidHttp as nothing:
+            self._on_request(nothing)
 
-    async def gone(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the client is gone."""
         if self._lost is None:
             self._lost = asyncio.get_running_loop().create_future()
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
                 self._lost.set_result(None)
         await self._lost
 
-    def head(self, answer: Answer, extra: int = 0) -> bytes:
+    def head(self, answer: Response, extra: int = 0) -> bytes:
         """Write an answer's head; Content-Length says `extra` bytes more than there are."""
         start = self._house.starts.get((answer.status, answer.headers)) or self._start(answer)
         if answer.status == _NO_CONTENT:
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         length = (len(answer.body) if answer.length is None else answer.length) + extra
         return b"%b%bcontent-length: %d\r\n\r\n" % (start, self._house.date, max(0, length))
 
-    def finish(self) -> None:
+    def close_gracefully(self) -> None:
         """Take no more requests, and close when those at hand are answered."""
         self._last = True
         if not self._is_busy():
@@ -156,14 +156,14 @@ class Connection(asyncio.Protocol):
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
 
-    def _go_on(self) -> None:
+    def _send_continue(self) -> None:
         if not self._is_busy():
             self.transport.write(_CONTINUE)
 
-    def _take(self, request: Request | NotHttp) -> None:
+    def _on_request(self, request: Request | InvalidHttp) -> None:
         if self._last:
             return
-        if isinstance(request, NotHttp) or request.last:
+        if isinstance(request, InvalidHttp) or request.close_after:
             self._last = True
         if self.task is None and not self._waiting and not self._full:
             self._answer(request)
@@ -171,15 +171,15 @@ class Connection(asyncio.Protocol):
             self._waiting.append(request)
             self._regulate()
 
-    def _answer(self, request: Request | NotHttp) -> None:
-        if isinstance(request, NotHttp):
+    def _answer(self, request: Request | InvalidHttp) -> None:
+        if isinstance(request, InvalidHttp):
             self._refuse(request)
             return
         begun = self._respond(request)
         try:
             wanted = begun.send(None)
         except StopIteration as end:
-            answer: Answer = end.value
+            answer: Response = end.value
             if answer.fault is None:
                 self._send(request, answer)
                 return
@@ -190,17 +190,17 @@ class Connection(asyncio.Protocol):
         self.task.add_done_callback(self._done)
 
     async def _wait(self, request: Request, begun: Any, wanted: Any) -> None:
-        answer: Answer = await rest_of(begun, wanted)
+        answer: Response = await resume_coroutine(begun, wanted)
         if answer.fault is not None:
             await self._break(request, answer, answer.fault)
         elif not self.transport.is_closing():  # its client may have lost patience
             self._send(request, answer)
 
-    async def _break(self, request: Request, answer: Answer, fault: Fault) -> None:
+    async def _break(self, request: Request, answer: Response, fault: Fault) -> None:
         if request.method == "HEAD":
             length = len(answer.body) if answer.length is None else answer.length
             answer = evolve(answer, body=b"", length=length)
-        await send_broken(self, answer, fault)
+        await send_broken_response(self, answer, fault)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.task = None
@@ -225,16 +225,16 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.resume_reading()
 
-    def _send(self, request: Request, answer: Answer) -> None:
+    def _send(self, request: Request, answer: Response) -> None:
         body = b"" if request.method == "HEAD" else answer.body
         head = self.head(answer)
-        if request.last:
+        if request.close_after:
             self.transport.write(head[:-2] + _CLOSE + body)
             self.transport.close()
         else:
             self.transport.write(head + body)
 
-    def _start(self, answer: Answer) -> bytes:
+    def _start(self, answer: Response) -> bytes:
         lines = [b"HTTP/1.1 %d %b" % (answer.status, _REASONS.get(answer.status, b""))]
         lines += (name + b": " + value for name, value in answer.headers)
         start = b"\r\n".join(lines) + b"\r\n"
@@ -243,8 +243,8 @@ class Connection(asyncio.Protocol):
         self._house.starts[answer.status, answer.headers] = start
         return start
 
-    def _refuse(self, nothing: NotHttp) -> None:
+    def _refuse(self, nothing: InvalidHttp) -> None:
         error = {"code": nothing.status, "message": str(nothing), "type": "invalid_request_error"}
-        answer = json_answer(nothing.status, {"error": error})
+        answer = json_response(nothing.status, {"error": error})
         self.transport.write(self.head(answer)[:-2] + _CLOSE + answer.body)
         self.transport.close()

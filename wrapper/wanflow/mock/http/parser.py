@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import httptools
 
-from wanflow.mock.http.request import MOST_BYTES, Request, path_of
+from wanflow.mock.http.request import MAX_BODY_SIZE, Request, raw_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-MOST_HEAD = 64 * 1024
+MAX_HEAD_SIZE = 64 * 1024
 _OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
 _METHODS = {b"GET": "GET", b"POST": "POST", b"HEAD": "HEAD"}
 
 
-class NotHttp(Exception):
+class InvalidHttp(Exception):
     """No request can be read from here on: the status that says so, and why."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -25,7 +25,7 @@ class NotHttp(Exception):
         self.status = status
 
 
-class Ear:
+class RequestParser:
     """Reads requests and tells of each when it is complete, or has turned out to be too large.
 
     `go_on` is called where a client waits to be asked for its body.
@@ -43,7 +43,7 @@ class Ear:
         self._told = self._unread = False
         self._turns, self._head_length = 0, 0
 
-    def hear(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """Read what came.
 
         Raises:
@@ -54,16 +54,16 @@ class Ear:
             try:
                 self._parser.feed_data(rest)
             except httptools.HttpParserUpgrade as upgrade:
-                rest = self._decline() + rest[upgrade.args[0] :]
+                rest = self._ignore_upgrade() + rest[upgrade.args[0] :]
             except httptools.HttpParserCallbackError as error:
                 raise error.__context__ or error from None
             except httptools.HttpParserError as error:
-                raise NotHttp(400, "this is not HTTP/1.1") from error
+                raise InvalidHttp(400, "this is not HTTP/1.1") from error
             else:
                 break
-        self._bound_head(len(data), anew=turns != self._turns)
+        self._check_header_size(len(data), anew=turns != self._turns)
 
-    def _decline(self) -> bytes:
+    def _ignore_upgrade(self) -> bytes:
         """Leave an offer of another protocol alone, as HTTP allows, and go on with this one.
 
         The parser takes what follows the head for the other protocol; where a body does, return
@@ -105,7 +105,7 @@ class Ear:
         if b"upgrade" in self._headers and self._parser.should_upgrade():
             body = announced or self._headers.get(b"transfer-encoding")
             self._unread = body is not None
-        elif announced is not None and int(announced) > MOST_BYTES:
+        elif announced is not None and int(announced) > MAX_BODY_SIZE:
             self._request(None)
         elif (
             self._headers.get(b"expect", b"").lower() == b"100-continue"
@@ -118,7 +118,7 @@ class Ear:
         if self._told:
             return
         self._length += len(body)
-        if self._length > MOST_BYTES:
+        if self._length > MAX_BODY_SIZE:
             self._pieces.clear()
             self._request(None)
         else:
@@ -133,16 +133,16 @@ class Ear:
 
     def _request(self, content: bytes | None) -> None:
         self._told = True
-        path = path_of(self._url)
+        path = raw_path(self._url)
         if path is None:
-            raise NotHttp(400, "the request has no path")
+            raise InvalidHttp(400, "the request has no path")
         raw = self._parser.get_method()
         method = _METHODS.get(raw) or raw.decode("latin-1")
         last = not self._parser.should_keep_alive() or self._parser.get_http_version() == "1.0"
         query = self._url.partition(b"?")[2]
         self._tell(Request(method, path, self._headers, content, query, last))
 
-    def _bound_head(self, more: int, *, anew: bool) -> None:
+    def _check_header_size(self, more: int, *, anew: bool) -> None:
         self._head_length = self._head_length + more if self._in_head and not anew else 0
-        if self._head_length > MOST_HEAD:
-            raise NotHttp(431, f"the request's head must have at most {MOST_HEAD} bytes")
+        if self._head_length > MAX_HEAD_SIZE:
+            raise InvalidHttp(431, f"the request's head must have at most {MAX_HEAD_SIZE} bytes")

@@ -7,12 +7,12 @@ from urllib.parse import unquote
 
 from attrs import define, field
 
-from wanflow.mock.errors import Refusal
+from wanflow.mock.errors import HTTPError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST_BYTES = 1024 * 1024
+MAX_BODY_SIZE = 1024 * 1024
 
 
 @define(eq=False)
@@ -26,9 +26,9 @@ class Request:
     method: str
     path: str
     headers: Mapping[bytes, bytes] = field(repr=False)
-    content: bytes | None = field(repr=False, default=b"")
+    body_bytes: bytes | None = field(repr=False, default=b"")
     query: bytes = field(repr=False, default=b"")
-    last: bool = field(repr=False, default=True)
+    close_after: bool = field(repr=False, default=True)
 
     @property
     def decoded(self) -> str:
@@ -41,11 +41,11 @@ class Request:
         Raises:
             Refusal: 413, it has more than `MOST_BYTES`.
         """
-        if self.content is None:
-            raise Refusal(413, f"the body must have at most {MOST_BYTES} bytes")
-        return self.content
+        if self.body_bytes is None:
+            raise HTTPError(413, f"the body must have at most {MAX_BODY_SIZE} bytes")
+        return self.body_bytes
 
-    def allow(self, *methods: str) -> None:
+    def require_method(self, *methods: str) -> None:
         """Let only some methods pass.
 
         Raises:
@@ -54,10 +54,12 @@ class Request:
         if self.method not in methods:
             names = ", ".join(methods)
             allowed = ((b"allow", names.encode()),)
-            raise Refusal(405, f"{self.method} is not allowed here, only {names}", headers=allowed)
+            raise HTTPError(
+                405, f"{self.method} is not allowed here, only {names}", headers=allowed
+            )
 
 
-def path_of(target: bytes) -> str | None:
+def raw_path(target: bytes) -> str | None:
     """Return the raw path of a request's target, None for one that has none (`host:443`)."""
     path = target.partition(b"?")[0]
     if path[:1] == b"/" or path == b"*":

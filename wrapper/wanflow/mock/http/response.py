@@ -20,7 +20,7 @@ _JUST_JSON = (_JSON,)
 
 
 @frozen(slots=True)
-class Answer:
+class Response:
     """A status, headers (names in lower case) and the whole body.
 
     `length` is what Content-Length says; it differs from the body's only in answers to HEAD.
@@ -39,16 +39,16 @@ class Answer:
         return [(b"content-length", str(length).encode()), *self.headers]
 
 
-def json_answer(status: int, body: Mapping[str, Any], headers: Iterable[Header] = ()) -> Answer:
+def json_response(status: int, body: Mapping[str, Any], headers: Iterable[Header] = ()) -> Response:
     """Answer with a JSON object."""
-    return encoded_answer(status, encode(body), headers)
+    return encoded_response(status, encode(body), headers)
 
 
-def encoded_answer(status: int, body: bytes, headers: Iterable[Header] = ()) -> Answer:
+def encoded_response(status: int, body: bytes, headers: Iterable[Header] = ()) -> Response:
     """Answer with JSON that is written already."""
-    return Answer(status, body, (_JSON, *headers) if headers else _JUST_JSON)
+    return Response(status, body, (_JSON, *headers) if headers else _JUST_JSON)
 
 
-def no_answer(fault: Fault) -> Answer:
+def no_response(fault: Fault) -> Response:
     """Say nothing at all, in the way of a fault."""
-    return Answer(0, b"", fault=fault)
+    return Response(0, b"", fault=fault)

@@ -7,7 +7,7 @@ import threading
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from wanflow.mock.http.connection import Application, Connection, House
+from wanflow.mock.http.connection import Application, Connection, ServerState
 
 if TYPE_CHECKING:
     import socket
@@ -23,7 +23,7 @@ class Server:
     def __init__(self, app: Application, attach: Callable[[], None]) -> None:
         self.settled = threading.Event()
         self.started = False
-        self._house = House(app)
+        self._house = ServerState(app)
         self._attach = attach
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told = asyncio.Event()
@@ -37,7 +37,7 @@ class Server:
         self.started = True
         self.settled.set()
         try:
-            await self._tick()
+            await self._housekeeping()
         finally:
             listener.close()
             await self._end()
@@ -51,7 +51,7 @@ class Server:
         """Wait until it serves; False when it ended instead."""
         return self.settled.wait(seconds) and self.started
 
-    async def _tick(self) -> None:
+    async def _housekeeping(self) -> None:
         """Keep the Date header right, and close what has been silent for long."""
         seconds = 0
         while not self._told.is_set():
@@ -66,13 +66,13 @@ class Server:
     def _close_idle(self) -> None:
         for connection in tuple(self._house.connections):
             if connection.idle and connection.task is None:
-                connection.finish()
+                connection.close_gracefully()
             connection.idle = True
 
     async def _end(self) -> None:
         """Give requests half a second to be answered, and cut off the rest."""
         for connection in tuple(self._house.connections):
-            connection.finish()
+            connection.close_gracefully()
         running = self._running()
         if running:
             await asyncio.wait(running, timeout=_GRACE)

@@ -7,12 +7,12 @@ the placeholders stand in.
 from wanflow.mock.files.media.audio import wav
 from wanflow.mock.files.media.placeholder import placeholder_mp4, placeholder_png
 from wanflow.mock.files.media.render import MediaMissing, available, render_mp4, render_png
-from wanflow.mock.files.media.subject import Clip, Picture
+from wanflow.mock.files.media.subject import ImageSpec, VideoSpec
 
 __all__ = [
-    "Clip",
+    "ImageSpec",
     "MediaMissing",
-    "Picture",
+    "VideoSpec",
     "available",
     "placeholder_mp4",
     "placeholder_png",

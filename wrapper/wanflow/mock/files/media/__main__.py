@@ -1,14 +1,14 @@
 """Make the clip that stands in for all others where the `media` extra is missing.
 
-`python -m wanflow.mock.files.media` writes it beside this file; its bytes are those of the encoder that
-is installed, so it is made once and committed.
+`python -m wanflow.mock.files.media` writes it beside this file; its bytes depend on the installed
+encoder, so it is made once and committed.
 """
 
 from pathlib import Path
 
-from wanflow.mock.files.media import Clip, render_mp4
+from wanflow.mock.files.media import VideoSpec, render_mp4
 
-STAND_IN = Clip(
+STAND_IN = VideoSpec(
     width=320,
     height=180,
     seconds=2,

@@ -8,7 +8,7 @@ from attrs import frozen
 from PIL import Image, ImageDraw
 
 from wanflow.mock.files.media.palette import INK, Palette, mixed, numbers_of, palette_of
-from wanflow.mock.files.media.subject import Clip, Subject
+from wanflow.mock.files.media.subject import Subject, VideoSpec
 from wanflow.mock.files.media.text import one_line
 
 _SHARE = 5
@@ -74,5 +74,5 @@ def band_of(subject: Subject) -> Band:
         margin=min(subject.width, subject.height) // 16,
         palette=palette_of(subject),
         lengths=tuple(0.25 + 0.75 * number / 255 for number in numbers),
-        seconds=subject.seconds if isinstance(subject, Clip) else None,
+        seconds=subject.seconds if isinstance(subject, VideoSpec) else None,
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from PIL.Image import Image
 
-    from wanflow.mock.files.media.subject import Clip
+    from wanflow.mock.files.media.subject import VideoSpec
 
 FRAME_RATE = 24
 
@@ -40,7 +40,7 @@ _BT709 = 1
 
 
 @frozen
-class Recording:
+class Mp4Writer:
     """An open file and its streams; pictures and sound are handed in by time."""
 
     file: OutputContainer
@@ -64,13 +64,13 @@ class Recording:
 
 
 @contextmanager
-def recording(path: Path, clip: Clip) -> Generator[Recording]:
+def recording(path: Path, clip: VideoSpec) -> Generator[Mp4Writer]:
     """Write a clip's file, its index before its data, so that it plays while it is loaded."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as file:
         video = file.add_stream("libx264", rate=FRAME_RATE, options=_H264)
         _describe(video, clip)
         audio = file.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if clip.sound else None
-        tape = Recording(file, video, audio)
+        tape = Mp4Writer(file, video, audio)
         yield tape
         tape.finish()
 
@@ -86,7 +86,7 @@ def yuv(image: Image) -> VideoFrame:
     )
 
 
-def _describe(video: VideoStream, clip: Clip) -> None:
+def _describe(video: VideoStream, clip: VideoSpec) -> None:
     video.width, video.height = clip.width, clip.height
     video.pix_fmt = "yuv420p"
     context = video.codec_context
@@ -95,7 +95,7 @@ def _describe(video: VideoStream, clip: Clip) -> None:
     context.colorspace = context.color_primaries = context.color_trc = _BT709
 
 
-def mp4(clip: Clip) -> bytes:
+def mp4(clip: VideoSpec) -> bytes:
     """Draw a clip of 24 pictures a second and return its MP4 file.
 
     It is written by way of a temporary file, since putting the index first means to read back what
@@ -108,7 +108,7 @@ def mp4(clip: Clip) -> bytes:
         return path.read_bytes()
 
 
-def _play(clip: Clip, tape: Recording) -> None:
+def _play(clip: VideoSpec, tape: Mp4Writer) -> None:
     """Hand over a second's note, then the second's pictures, so that both lie close in the file.
 
     Of a picture only the band is drawn and converted, a fifth of the work: one frame is painted

@@ -9,13 +9,13 @@ from wanflow.mock.files.media.band import band_of
 from wanflow.mock.files.media.card import card
 
 if TYPE_CHECKING:
-    from wanflow.mock.files.media.subject import Picture
+    from wanflow.mock.files.media.subject import ImageSpec
 
 # Twice as fast as the default level for a tenth more bytes.
 _LEVEL = 3
 
 
-def png(picture: Picture) -> bytes:
+def png(picture: ImageSpec) -> bytes:
     """Draw a picture and return its PNG file."""
     band = band_of(picture)
     image = card(picture, band.palette, picture.height - band.height)

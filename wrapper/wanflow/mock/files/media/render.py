@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wanflow.mock.files.media.subject import Clip, Picture
+    from wanflow.mock.files.media.subject import ImageSpec, VideoSpec
 
 
 class MediaMissing(Exception):
@@ -30,7 +30,7 @@ def available() -> bool:
         return False
 
 
-def render_png(picture: Picture) -> bytes:
+def render_png(picture: ImageSpec) -> bytes:
     """Draw a picture and return its PNG file; any thread may ask.
 
     Raises:
@@ -43,7 +43,7 @@ def render_png(picture: Picture) -> bytes:
     return png(picture)
 
 
-def render_mp4(clip: Clip) -> bytes:
+def render_mp4(clip: VideoSpec) -> bytes:
     """Draw a clip and return its MP4 file; any thread may ask.
 
     Raises:

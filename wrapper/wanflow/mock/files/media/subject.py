@@ -11,7 +11,7 @@ def _even(side: int) -> int:
 
 
 @frozen
-class Picture:
+class ImageSpec:
     """A picture of `width` x `height` pixels, odd numbers included.
 
     `index` tells the pictures of one task apart; the same values give the same bytes.
@@ -32,7 +32,7 @@ class Picture:
 
 
 @frozen
-class Clip:
+class VideoSpec:
     """A clip of `seconds` and `width` x `height` pixels; an odd side gets one pixel more.
 
     `sound` adds a quiet tone; `aspect_ratio` is the request's own word, shown beside the size.
@@ -57,4 +57,4 @@ class Clip:
         return " · ".join(word for word in said if word)
 
 
-Subject = Picture | Clip
+Subject = ImageSpec | VideoSpec

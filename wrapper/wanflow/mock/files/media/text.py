@@ -22,7 +22,7 @@ _MISSING = "\uffff"
 _UNKNOWN = "?"
 
 
-def latin(text: str) -> str:
+def transliterate(text: str) -> str:
     """Return a text with each letter that the font has no shape for spelt in Latin ones."""
     return "".join(_drawable(letter) for letter in normalize("NFC", text))
 
@@ -95,7 +95,7 @@ def one_line(text: str, width: int, size: int) -> Block:
 
 def _paragraph(text: str) -> str:
     """Return a text as one paragraph of letters that the font has."""
-    return " ".join(latin(text[:_READ])[:_READ].split())
+    return " ".join(transliterate(text[:_READ])[:_READ].split())
 
 
 def _wrapped(text: str, width: int, size: int) -> Block:
