@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from wanflow.batch import Tally
     from wanflow.mock import MockServer
-    from wanflow.mock.account import Account
+    from wanflow.mock.gateway.accounts import Account
 
 IN_FLIGHT = 6
 SUBMITS = "createImageGeneration"
