@@ -104,6 +104,21 @@ def test_what_is_said_to_be_weekly_is() -> None:
     assert "schedule" not in load(ROOT / ".github/workflows/contract.yml")["on"]
 
 
+def test_published_documents_are_asked_again_every_day() -> None:
+    """On a schedule and when called; a failure to ask ends red, after what changed was proposed."""
+    path = ROOT / ".github/workflows/regenerate.yml"
+    (only,) = load(path)["on"]["schedule"]
+    assert re.fullmatch(r"\d+ \d+ \* \* \*", only["cron"])
+    commands = [step.get("run", "") for step in steps(path)]
+    asking, proposing, failing = (
+        next(number for number, command in enumerate(commands) if word in command)
+        for word in ("wanflow.spec watch", "gh pr create", "-ne 9")
+    )
+    assert asking < proposing < failing
+    (step,) = [one for one in steps(path) if "wanflow.spec watch" in one.get("run", "")]
+    assert step["env"] == {"WANFLOW_SPEC_INDEX": "${{ inputs.index }}"}
+
+
 class Runner:
     """What GitHub does with the commands of a workflow, in a clone, with a `gh` that notes."""
 
