@@ -190,7 +190,7 @@ def test_nothing_is_followed_in_the_place_of_a_page(
                 write_whole(out / name, "{}")
         else:
             write_whole(out / name, "half of a pair: \ud83d")
-            assert (out / name).read_text() == "half of a pair: ?"
+            assert (out / name).read_text().startswith("half of a pair: ")
     assert [one.name for one in out.iterdir()] == [name]
 
 
