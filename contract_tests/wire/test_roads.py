@@ -190,7 +190,7 @@ def test_a_packed_answer_is_read(colour: Any) -> None:
 def test_large_and_many_headers_are_taken(colour: Any) -> None:
     """Up to tens of kilobytes, as proxies and gateways add them."""
     many = [f"X-{number}: {'v' * 100}" for number in range(400)]
-    answer = b'{"id": "t", "status": "completed"}'
+    answer = b'{"id": "%s", "status": "completed"}' % ID.encode()
     for headers in (["X-Long: " + "v" * 50_000], many):
         with RudeServer(get=[says(http(200, answer, *headers))]) as server:
             assert colour.do(quick(colour, server).task(ID).refresh).status == "completed"
