@@ -149,6 +149,19 @@ def test_a_deleted_folder_is_still_known(
     assert account.submitted == 3
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names of files are text there")
+def test_a_folder_whose_name_is_no_text_is_a_folder(
+    do: Doer, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
+) -> None:
+    """Bytes that are not UTF-8 name a folder as well as any, and both pages are written."""
+    out = tmp_path / os.fsdecode(b"out-\xff\xfe")
+    first = do(jobs, out=out)
+    assert first.complete
+    assert not first.trouble
+    assert {"report.json", "index.html"} <= {path.name for path in out.iterdir()}
+    is_the_same(do(jobs, out=out), account)
+
+
 @pytest.mark.parametrize("content", [b"", b"# a remark\n", b"half of a na", b"two\nnames\n"])
 def test_a_name_that_is_not_whole_stops_the_batch(
     do: Doer, jobs: list[dict[str, Any]], account: Account, tmp_path: Path, content: bytes

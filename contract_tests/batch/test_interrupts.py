@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wanflow import Client
 from wanflow.ledger import Ledger, State
 
 if TYPE_CHECKING:
@@ -115,14 +116,15 @@ from wanflow import AsyncClient, Client
 from wanflow.ledger import Ledger
 
 jobs = [{"model": sys.argv[1], "prompt": str(number)} for number in range(int(sys.argv[2]))]
+connections = int(sys.argv[4]) if len(sys.argv) > 4 else 20
 
 with Ledger("ledger.db") as ledger:
     if sys.argv[3] == "sync":
-        with Client(ledger=ledger) as client:
+        with Client(ledger=ledger, connections=connections) as client:
             client.batch(jobs, "out")
     else:
         async def main():
-            async with AsyncClient(ledger=ledger) as client:
+            async with AsyncClient(ledger=ledger, connections=connections) as client:
                 await client.batch(jobs, "out")
         anyio.run(main)
 """
@@ -270,3 +272,48 @@ def test_a_batch_under_nohup_goes_on(
         process.send_signal(signal.SIGHUP)
         _, err = process.communicate(timeout=_PATIENCE)
     assert process.returncode == 0, err
+
+
+@by_face
+def test_a_killed_batch_leaves_no_doubt_of_what_was_not_sent(
+    shell: Shell, model: str, account: Account, slowly: Callable[[float], None], face: str
+) -> None:
+    """Of 32 jobs, only those that had a connection are in the ledger, and each was sent."""
+    slowly(25.0)
+    with shell.start("-c", PROGRAM, model, "32", face, "2") as process:
+        arrived(account, 2)
+        process.kill()
+        process.communicate(timeout=_PATIENCE)
+    with Ledger(shell.folder / "ledger.db") as ledger:
+        jobs = ledger.jobs()
+    assert account.submitted == 2
+    assert [job.state for job in jobs] == [State.INTENT] * 2
+
+
+def test_a_bug_in_on_ending_leaves_every_job_free(
+    do: Doer,
+    jobs: list[dict[str, Any]],
+    ledger: Ledger,
+    server: MockServer,
+    api_key: str,
+    account: Account,
+    tmp_path: Path,
+) -> None:
+    """What was taken up beside the job that it came with is let go, and can be taken up again."""
+    rule = server.faults.add("status=404", account=account, operation="files")
+    do(jobs)
+    server.faults.remove(rule.id)
+
+    def on_ending(_: object) -> None:
+        raise Bug
+
+    with Client(api_key, server.base_url, ledger=ledger) as client:
+        with pytest.raises(Bug):
+            client.resume_all(tmp_path / "out", on_ending=on_ending)
+        for thread in threading.enumerate():
+            if thread.name == "wanflow":  # which only fetches, and need not be waited for
+                thread.join(20)
+        assert not any(ledger.living(job) for job in ledger.jobs())
+        client.resume_all(tmp_path / "out")
+    assert {job.state for job in ledger.jobs()} == {State.SAVED}
+    assert account.submitted == IN_FLIGHT

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import socket
+import subprocess
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from contract_tests.cli.stage import VIDEO
 
+from wanflow.ledger import Ledger, State
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -36,13 +41,20 @@ def interrupted(
     return out, err
 
 
+def shown(process: subprocess.Popen[str]) -> str:
+    """Wait until a command waits for its task, and return the task's id."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        found = re.search(r"task-unified-\S+", line)
+        if found is not None:
+            return found[0].rstrip(":,")
+    raise AssertionError("it ended without a task")
+
+
 def test_a_wait_prints_how_to_go_on(process: Callable[..., subprocess.Popen[str]]) -> None:
     """The command that is printed takes the task up again, in the same folder."""
     running = process("run", VIDEO, "--prompt", "A cat", "-o", "my out")
-    assert running.stderr is not None
-    task_id = running.stderr.readline().split()[-1]
-    assert task_id.startswith("task-unified-")
-    running.stderr.readline()
+    task_id = shown(running)
     out, err = interrupted(running)
     assert out == ""
     assert err.splitlines()[-1] == f"  wanflow wait {task_id} -o 'my out'"
@@ -55,9 +67,7 @@ def test_what_is_printed_says_where(
     (tmp_path / "key").write_text(api_key)
     words = ("--base-url", server.base_url, "--api-key-file", "key")
     running = process("run", VIDEO, "--prompt", "A cat", *words)
-    assert running.stderr is not None
-    task_id = running.stderr.readline().split()[-1]
-    running.stderr.readline()
+    task_id = shown(running)
     _, err = interrupted(running)
     assert err.splitlines()[-1] == f"  wanflow wait {task_id} {' '.join(words)}"
     assert api_key not in err
@@ -176,3 +186,84 @@ TAKEN = (
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 44\r\n\r\n"
     b'{"id": "task-unified-1", "status":"pending"}'
 )
+
+
+@contextmanager
+def accepting() -> Iterator[tuple[str, Callable[[], socket.socket]]]:
+    """Listen as a server whose responses are the test's to send."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+
+        def submission() -> socket.socket:
+            connection, _ = listener.accept()
+            sent = b""
+            while not sent.endswith(b"}"):
+                sent += connection.recv(65536)
+            return connection
+
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1", submission
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these signals are POSIX's")
+@pytest.mark.parametrize("verb", ["run", "submit"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_response_to_what_was_sent_is_waited_for(
+    process: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    verb: str,
+    number: signal.Signals,
+) -> None:
+    """One signal, even if it arrives twice, loses no id: it is told, recorded and printed."""
+    book = tmp_path / "ledger.db"
+    with accepting() as (url, submission):
+        words = (verb, VIDEO, "--prompt", "A cat", "--base-url", url, "--ledger", str(book))
+        running = process(*words)
+        with submission() as connection:
+            running.send_signal(number)
+            assert running.stderr is not None
+            assert "is waited for" in running.stderr.readline()
+            if number is not signal.SIGINT:
+                running.send_signal(number)
+            connection.sendall(TAKEN)
+        _, err = running.communicate(timeout=20)
+    assert running.returncode == 128 + number, err
+    assert "wanflow wait task-unified-1" in err
+    with Ledger(book) as ledger:
+        (job,) = ledger.jobs()
+    assert (job.state, job.task_id) == (State.ACCEPTED, "task-unified-1")
+
+
+def test_a_closed_terminal_loses_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    """The terminal goes while a submission is in flight; its id is in the ledger all the same."""
+    pty = pytest.importorskip("pty")
+    book = tmp_path / "ledger.db"
+    with accepting() as (url, submission):
+        mine, theirs = pty.openpty()
+        words = ("run", VIDEO, "--prompt", "A cat", "--base-url", url, "--ledger", str(book))
+        running = subprocess.Popen(
+            [sys.executable, "-c", ON_A_TERMINAL, "-m", "wanflow", *words],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        with running, submission() as connection:
+            os.close(mine)  # which hangs up
+            with pytest.raises(subprocess.TimeoutExpired):
+                running.wait(1.0)
+            connection.sendall(TAKEN)
+            assert running.wait(20) == 128 + signal.SIGHUP
+    with Ledger(book) as ledger:
+        (job,) = ledger.jobs()
+    assert (job.state, job.task_id) == (State.ACCEPTED, "task-unified-1")
+
+
+# The terminal becomes the program's own, so that it is told when that is closed.
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""

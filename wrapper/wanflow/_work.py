@@ -66,6 +66,11 @@ class Work:
         return Work(settings, self.recording.recorder, self._budget, self._strange)
 
     @property
+    def connections(self) -> int:
+        """Requests to the API that may be under way at once."""
+        return self._settings.line.connections
+
+    @property
     def rules(self) -> Rules:
         """The rules of the documents, read when first needed."""
         from wanflow.spec.rules import packaged_rules  # noqa: PLC0415 - it costs 20 ms to import

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from attrs import evolve
+
 from wanflow import errors
 from wanflow._core.effects import act, now
 from wanflow._files import prove
@@ -48,7 +50,9 @@ def do_batch(
     jobs = yield from act(lambda: plan(work, ledger, _lines(work, given)))
     yield from act(lambda: prove(terms.folder))
     jobs = yield from act(lambda: named(jobs, _batch_of(terms.folder, ledger, jobs)))
-    engine = engine_of(Steps(work, ledger, terms))
+    # What has no connection to be sent on need not be begun.
+    submissions = min(terms.submissions, work.connections)
+    engine = engine_of(Steps(work, ledger, evolve(terms, submissions=submissions)))
     with alone(terms.folder, wanted=terms.max_credits is not None):
         yield from engine.run(jobs)
     report = Report(

@@ -38,6 +38,11 @@ class Work(Means, Checker, Protocol):
         """The models of the documents."""
         ...
 
+    @property
+    def connections(self) -> int:
+        """Requests to the API that may be under way at once."""
+        ...
+
     def question(self, task_id: str, known: Snapshot | None) -> Question:
         """Return how a task is asked about."""
         ...
