@@ -317,3 +317,41 @@ def test_a_bug_in_on_ending_leaves_every_job_free(
         client.resume_all(tmp_path / "out")
     assert {job.state for job in ledger.jobs()} == {State.SAVED}
     assert account.submitted == IN_FLIGHT
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such terminals")
+def test_a_closed_terminal_finishes_what_was_sent(
+    shell: Shell,
+    jobs: list[dict[str, Any]],
+    account: Account,
+    slowly: Callable[[float], None],
+) -> None:
+    """A dropped connection takes the terminal away; ids, files and the report are there."""
+    pty = pytest.importorskip("pty")
+    slowly(2.0)
+    (shell.folder / "jobs.jsonl").write_text("\n".join(map(json.dumps, jobs)))
+    mine, theirs = pty.openpty()
+    words = ("-m", "wanflow", "batch", "jobs.jsonl", "-o", "out")
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, *words],
+        cwd=shell.folder,
+        env={**shell.environment, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        arrived(account, IN_FLIGHT)
+        os.close(mine)  # which hangs up
+        assert process.wait(_PATIENCE) == 128 + signal.SIGHUP
+    all_are_recorded(shell.folder / "ledger.db")
+    assert json.loads((shell.folder / "out" / "report.json").read_text())["stopped"]
+
+
+# The terminal becomes the program's own, so that it is told when that is closed.
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
