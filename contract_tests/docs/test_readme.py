@@ -71,8 +71,11 @@ def test_the_example_of_many_tasks_runs(tmp_path: Path, capsys: pytest.CaptureFi
     exec(compile(LIBRARY[1], "library.md", "exec"), names)
     series = names["series"]
     assert callable(series)
-    ledger = Ledger(tmp_path / "jobs.db")
-    with MockServer() as mock, Client(mock.api_key, mock.base_url, ledger=ledger) as client:
+    with (
+        MockServer() as mock,
+        Ledger(tmp_path / "jobs.db") as ledger,
+        Client(mock.api_key, mock.base_url, ledger=ledger) as client,
+    ):
         series(client)
     assert capsys.readouterr().out.count("task-unified-") == 2
 
