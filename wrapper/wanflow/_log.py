@@ -17,8 +17,8 @@ DEBUG: what a poll changed. INFO: submitted, completed, saved. WARNING: what is 
 uncertain, undocumented, or ended without a result.
 """
 
-RAISED = {"wanflow_raised": True}
-"""`extra` of a line that says what the caller gets as an error or an outcome, too."""
+RETURNED = {"wanflow_returned": True}
+"""`extra` of a line that says what the caller gets, too, as a result or an error."""
 
 
 class _OneLine(logging.Filter):

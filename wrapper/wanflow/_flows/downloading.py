@@ -25,7 +25,7 @@ from wanflow._core.effects import Done, Fault, Fetch, Start, act, draw, join, no
 from wanflow._core.formats import extension, why_no_result
 from wanflow._core.retry import backoff
 from wanflow._flows.naming import about
-from wanflow._log import RAISED, log
+from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,13 +142,13 @@ def _save(parcel: Parcel, index: int, kept: Kept[T]) -> Flow[tuple[Path, T]]:
     except GeneratorExit:
         raise  # nothing more can be asked for
     except BaseException as error:
-        log.warning("%s not saved: %s", _name(parcel, index), type(error).__name__, extra=RAISED)
+        log.warning("%s not saved: %s", _name(parcel, index), type(error).__name__, extra=RETURNED)
         lost = isinstance(error, errors.LinkExpired) or part.have > parcel.limit
         yield from act(part.discard if lost else part.leave)
         raise
     finally:
         part.close()
-    log.info("%s saved as %s", _name(parcel, index), saved[0])
+    log.info("%s saved as %s", _name(parcel, index), saved[0], extra=RETURNED)
     return saved
 
 

@@ -13,7 +13,7 @@ from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Attempt
 from wanflow._flows.uncertain import given_up
 from wanflow._flows.waiting import slow_down
-from wanflow._log import RAISED, log
+from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
     from wanflow._core.budget import Budget
@@ -119,7 +119,7 @@ def _submit(order: Order, entry: Entry | None, retry_for: float, budget: Budget)
 def _logged(order: Order, error: errors.WanflowError) -> errors.WanflowError:
     """Log that a submission ended without a task, and return the error for it."""
     facts = order.model, _state(error), order.idempotency_key, error
-    log.warning("submission of %s %s, with idempotency key %s: %s", *facts, extra=RAISED)
+    log.warning("submission of %s %s, with idempotency key %s: %s", *facts, extra=RETURNED)
     return error
 
 

@@ -16,7 +16,7 @@ from wanflow._core.pacing import Track
 from wanflow._core.script import Script
 from wanflow._core.snapshot import Snapshot, read_snapshot
 from wanflow._flows.naming import about
-from wanflow._log import RAISED, log
+from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -276,9 +276,10 @@ def tell(question: Question, on_update: OnUpdate, found: Snapshot) -> Flow[None]
     if found.failure is not None:
         failure = found.failure
         facts = found.id, failure.code, failure.message
-        log.warning("task %s failed with %s: %s", *facts, extra=RAISED)
+        log.warning("task %s failed with %s: %s", *facts, extra=RETURNED)
     elif found.completed:
-        log.info("task %s completed with %d links", found.id, len(found.results))
+        links = len(found.results)
+        log.info("task %s completed with %d links", found.id, links, extra=RETURNED)
     elif state != question.polled.state:
         progress = "" if found.progress is None else f", {found.progress} %"
         log.debug("task %s: %s%s", found.id, found.status or "no status", progress)
@@ -309,7 +310,7 @@ def given_up(
     task_id: str, timeout: float, seen: Snapshot | None, fault: str | None
 ) -> errors.WaitTimeout:
     """Log that a wait's time is up, and make the error for it."""
-    log.warning("task %s had not ended after %g s", task_id, timeout, extra=RAISED)
+    log.warning("task %s had not ended after %g s", task_id, timeout, extra=RETURNED)
     return timed_out(task_id, timeout, seen, fault)
 
 

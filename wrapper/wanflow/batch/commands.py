@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from importlib.util import find_spec
@@ -112,7 +113,7 @@ def batch(**options: Any) -> int:
     ) as ledger:
         job = _Job(options, connection, ledger, _progress(as_json=options["as_json"]))
         with stoppable(job.ask, job.leave):
-            with job.progress, logged_to(job.progress):
+            with job.progress, logged_to(job.progress, logging.WARNING):
                 report = anyio.run(job.run, lines)
             return say_end(report, interrupt=job.interrupt, as_json=options["as_json"])
 

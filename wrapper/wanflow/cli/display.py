@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from wanflow._log import RAISED
+from wanflow._log import RETURNED
 from wanflow.cli.prose import one_line
 
 if TYPE_CHECKING:
@@ -128,13 +128,13 @@ def standing(snapshot: Snapshot) -> str:
 
 
 @contextmanager
-def logged_to(display: Noting) -> Generator[None]:
-    """Show as notes what the library warns of, but for what the command itself says."""
+def logged_to(display: Noting, level: int = logging.INFO) -> Generator[None]:
+    """Show what the library logs as notes, but for what the command itself says."""
     logger = logging.getLogger("wanflow")
-    handler = _Notes(display)
+    handler = _Notes(display, level)
     before = (logger.level, logger.propagate)
     logger.addHandler(handler)
-    logger.setLevel(logging.WARNING)
+    logger.setLevel(level)
     logger.propagate = False
     try:
         yield
@@ -144,10 +144,10 @@ def logged_to(display: Noting) -> Generator[None]:
 
 
 class _Notes(logging.Handler):
-    def __init__(self, display: Noting) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, display: Noting, level: int) -> None:
+        super().__init__(level)
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not RAISED.keys() <= vars(record).keys():
+        if not RETURNED.keys() <= vars(record).keys():
             self._display.note(record.getMessage())

@@ -12,7 +12,7 @@ from wanflow.cli.events import make_events
 from wanflow.cli.options import connection_options, out_option, timeout_option
 from wanflow.cli.record import Record, record_options
 from wanflow.cli.report import Situation
-from wanflow.errors import RateLimited, ServerError, UnexpectedAnswer, WaitTimeout
+from wanflow.errors import NotFound, RateLimited, ServerError, UnexpectedAnswer, WaitTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from wanflow import Client, Task
 
-# Faults of the moment: a wait bears them from its first look on.
-_PASSING = (RateLimited, ServerError, UnexpectedAnswer)
+# Errors of the moment, and a task that may be too new to be known: the wait decides about them.
+_PASSING = (RateLimited, ServerError, UnexpectedAnswer, NotFound)
 
 
 def _places(*, needed: bool = False) -> list[click.Parameter]:
