@@ -55,14 +55,15 @@ def proposed(document: Json, at: str, schema: Json, sentence: str) -> str:
 
     `at` is the pointer of the merged document's schema that carries the sentence.
     """
-    rule = next((rule for rule in _rules(schema, sentence) if _fits(document, schema, rule)), None)
-    if rule is None:
+    found = (_fitting(document, schema, rule) for rule in _rules(schema, sentence))
+    update = next((one for one in found if one), None)
+    if update is None:
         return write_yaml([{"sentence": sentence, "reason": "No keyword can say it."}])
     action = {
         "target": _target(document, at),
         "description": "The document says it in prose only.",
         WHEN: {"type": schema["type"]},
-        "update": {**rule, RESTS_ON: dict.fromkeys(rule, sentence)},
+        "update": {**update, RESTS_ON: {key: sentence for key in update if key != "example"}},
     }
     return write_yaml([action])
 
@@ -102,6 +103,15 @@ def _values(kind: str, sentence: str) -> list[Any]:
 
 def _number(text: str) -> int | float:
     return float(text) if "." in text else int(text)
+
+
+def _fitting(document: Json, schema: Json, rule: Json) -> Json | None:
+    """Return a rule that fits; with another example, where the document's own breaks its sentence."""
+    if _fits(document, schema, rule):
+        return rule
+    rest = {key: value for key, value in schema.items() if key != "example"}
+    fits = "enum" in rule and _fits(document, rest, rule)
+    return {**rule, "example": rule["enum"][0]} if fits else None
 
 
 def _fits(document: Json, schema: Json, rule: Json) -> bool:
