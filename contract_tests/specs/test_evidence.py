@@ -231,6 +231,11 @@ def test_a_rule_whose_reason_changed_is_dropped_loudly(
 
 SENTENCES: dict[str, tuple[Json, str, Json]] = {
     "values": ({"type": "integer"}, "Only supports `4`, `8` values", {"enum": [4, 8]}),
+    "an example that breaks it": (
+        {"type": "integer", "example": 5},
+        "Only supports `4`, `8` values",
+        {"enum": [4, 8], "example": 4},
+    ),
     "words": (
         {"type": "string"},
         "Supported modes: `fast`, `slow` (cheaper)",

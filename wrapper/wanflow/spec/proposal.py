@@ -106,7 +106,7 @@ def _number(text: str) -> int | float:
 
 
 def _fitting(document: Json, schema: Json, rule: Json) -> Json | None:
-    """Return a rule that fits; with another example, where the document's own breaks its sentence."""
+    """Return a rule that fits; with another example, where the document's own breaks it."""
     if _fits(document, schema, rule):
         return rule
     rest = {key: value for key, value in schema.items() if key != "example"}
