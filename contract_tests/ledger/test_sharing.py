@@ -159,6 +159,17 @@ def test_closing_leaves_no_trace_of_the_process(path: Path) -> None:
     assert {file.name for file in path.parent.iterdir()} == {"ledger.db", "ledger.db-reserve"}
 
 
+def test_a_closed_ledger_keeps_nobody_waiting(path: Path) -> None:
+    """Whoever uses it all the same hears so, each time."""
+    ledger = Ledger(path)
+    ledger.intend(intent(1))
+    ledger.close()
+    with ThreadPoolExecutor(1) as pool:
+        for number in (2, 3):
+            with pytest.raises(errors.LedgerError, match="closed"):
+                pool.submit(ledger.intend, intent(number)).result(10)
+
+
 def test_what_is_noted_is_written_without_another_write(ledger: Ledger, path: Path) -> None:
     """A note needs no later write to be seen by others: half a second brings it there."""
     accept(ledger, 1)

@@ -232,9 +232,11 @@ class Commits:
         if self._leader.get(None) is not waiting:
             return
         self._writer = None
-        self._undo()
-        del self._leader[None]
-        self._call_next()
+        try:
+            self._undo()
+        finally:
+            del self._leader[None]
+            self._call_next()
 
     def _undo(self) -> None:
         if self.connection.in_transaction:
