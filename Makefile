@@ -1,11 +1,11 @@
 # `make` alone lists the targets. Each one sets up .venv by itself, and running it twice changes nothing.
 PY := .venv/bin/python
 # What is given as a value stays one: make doesn't expand it, and recipes have it by environment alone.
-GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON
+GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash mock bench build lock clean
+.PHONY: help set-up demo test check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash soak mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,8 +72,13 @@ mutants: set-up ## the laws against each of some 300 faults; writes contract_tes
 clean-seeds: set-up ## twenty seeds of the laws on the mock as it is; writes contract_tests/clean.md
 	@$(PY) .ci/with-args $(PY) -m contract_tests.mutants.clean --seeds "$${SEEDS:-20}"
 
-crash: set-up ## kill -9 at every point and 200 times at random, resume, and hold the books
+crash: set-up ## kill, interrupt or cancel at every point and at random, and hold the books
 	@WANFLOW_CRASH_ROUNDS="$${ROUNDS:-200}" $(PY) -m pytest contract_tests/crash
+
+soak: export WANFLOW_SOAK_SECONDS := $(or $(SECONDS),300)
+soak: export WANFLOW_SOAK_SEED := $(SEED)
+soak: set-up ## five minutes of threads, forks, faults and cancels: SECONDS= SEED=
+	@$(PY) -m pytest contract_tests/soak -s
 
 mock: set-up ## serve the mock; ARGS="--port 8080" and the like are passed on
 	@$(PY) .ci/with-args .venv/bin/wanflow mock
