@@ -58,9 +58,8 @@ def test_books_and_ledger_agree_after_a_soak(tmp_path: Path) -> None:
     assert found["left"] == []
     assert not [prompt for prompt, count in Counter(p for p, _ in tasks).items() if count > 1]
     _hold(book, dict(tasks))
-    assert found["ends"]["done"] > SECONDS
-    assert found["ends"]["cancelled"] > SECONDS
-    assert found["ends"]["forks"] > SECONDS / 4
+    for end in ("done", "cancelled", "SubmitUncertain", "forks"):
+        assert found["ends"].get(end), f"none was {end}"
 
 
 def _hold(book: str, charged: dict[str, str]) -> None:
