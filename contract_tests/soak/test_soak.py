@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wanflow.ledger import Ledger, State
 from wanflow.mock import MockServer
-from wanflow.mock.fault import KINDS
+from wanflow.mock.gateway.fault import FAULT_KINDS
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ _VALUES = {
     "drip": ["0.02"],
 }
 FAULTS = [
-    f"{name}={value}" if value else name for name in KINDS for value in _VALUES.get(name, [""])
+    f"{name}={value}" if value else name
+    for name in FAULT_KINDS
+    for value in _VALUES.get(name, [""])
 ]
 
 
