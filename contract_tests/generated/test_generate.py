@@ -113,7 +113,7 @@ def test_drift_is_found_and_named(checkout: Project, file: str, text: str | None
     code, output = run("drift", root=checkout.root)
     assert code == Drifted.exit_code
     assert file in output
-    assert "make regenerate" in output
+    assert "wanflow spec regenerate" in output
 
 
 def test_regenerating_twice_changes_nothing(checkout: Project):

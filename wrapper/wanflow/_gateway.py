@@ -122,7 +122,9 @@ def _builder(operation_id: str) -> Callable[..., dict[str, Any]]:
         if _folded(module.name.rpartition(".")[2]) == _folded(operation_id):
             build: Callable[..., dict[str, Any]] = import_module(module.name)._get_kwargs  # noqa: SLF001
             return build
-    raise LookupError(f"the generated client has no operation {operation_id}; run `make generate`")
+    raise LookupError(
+        f"the generated client has no operation {operation_id}; run `wanflow spec generate`"
+    )
 
 
 def _folded(name: str) -> str:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from wanflow.spec.project import Project
 
 _NOTHING_CHOSEN = Settings()
-_HEADER = "# Made by `make specs` from specs/sources and specs/overlays; edit those, not this.\n"
+_HEADER = (
+    "# Made by `wanflow spec build` from specs/sources and specs/overlays; edit those, not this.\n"
+)
 
 
 @frozen

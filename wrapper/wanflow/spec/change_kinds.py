@@ -92,6 +92,9 @@ _TITLES = {
     "WF207": "a keyword that no proof sees changed",
     "WF208": "a variable of a server, or the schemas' dialect, changed",
     "WF209": "an entry of a reviewed file of exceptions matches nothing",
+    "WF210": "a sentence reads like a rule that nothing expresses",
+    "WF211": "a rule of an overlay isn't applied where its sentence nearly stands",
+    "WF212": "an example or default that breaks its own schema was mended or left out",
     "WF301": "an operation is new",
     "WF302": "a model is new",
     "WF303": "a class of the generated client is new",
@@ -134,8 +137,6 @@ _TITLES = {
     "WF603": "not proved",
     "WF604": "an overlay is at fault",
     "WF605": "a tool is missing or complains",
-    "WF210": "a sentence reads like a rule that nothing expresses",
-    "WF211": "a rule of an overlay isn't applied where its sentence nearly stands",
 }
 
 KINDS = {number: Kind(number, _TITLES[number]) for number in sorted(_TITLES)}

@@ -209,7 +209,9 @@ def drift(context: click.Context) -> None:
 
     if names := drifted(_project(context)):
         listed = "\n".join(f"  {name}" for name in names)
-        raise Drifted(f"these aren't what the sources make; run `make regenerate`:\n{listed}")
+        raise Drifted(
+            f"these aren't what the sources make; run `wanflow spec regenerate`:\n{listed}"
+        )
     _echo("specs/openapi.yaml and generated/wanflow_client are what the sources make")
 
 
@@ -226,7 +228,7 @@ def _working(project: Project) -> Json:
         return document
     if same(built.document, document):
         return document
-    note = "the sources are newer than specs/openapi.yaml; this is what `make regenerate` would do"
+    note = "the sources are newer than specs/openapi.yaml; this is what `regenerate` would do"
     _echo(f"wanflow spec: {note}", err=True)
     return built.document
 

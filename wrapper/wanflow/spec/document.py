@@ -80,7 +80,7 @@ def packaged() -> Json:
     try:
         return cast("Json", json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
-        raise SpecMissing(f"{path} can't be read ({error}); run `make generate`") from error
+        raise SpecMissing(f"{path} can't be read ({error}); run `wanflow spec generate`") from error
 
 
 def resolve(document: Json, node: Json) -> Json:

@@ -43,5 +43,5 @@ def drifted(project: Project) -> list[str]:
 
 def _committed(project: Project) -> str:
     if not project.spec.is_file():
-        raise Refused(f"{project.shown(project.spec)} is missing; run `make specs`")
+        raise Refused(f"{project.shown(project.spec)} is missing; run `wanflow spec build`")
     return project.spec.read_bytes().decode()

@@ -29,7 +29,7 @@ class Mended:
     where: str
     why: str
     left_out: bool
-    id: ClassVar[str] = "WF505"
+    id: ClassVar[str] = "WF212"
 
     def __str__(self) -> str:
         done = "it is left out" if self.left_out else "what it lacks is taken from the properties"

@@ -32,7 +32,7 @@ class Regenerated:
     warnings: list[str] = field(repr=False, factory=list[str])
 
     def for_people(self) -> str:
-        """Write the summary that `make regenerate` ends with."""
+        """Write the summary that a regeneration ends with."""
         warnings = [f"warning: {warning}" for warning in self.warnings]
         if not self.files:
             return "\n".join(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FORM = "an `id`, a `place` and a `reason`"
 _NEVER = frozenset("56")
 """The hundreds that can't be silenced: what they name stops the pipeline."""
+_OF_CHECK = frozenset({"WF210", "WF211", "WF212"})
+"""The warnings of `check`; the others are changes that `diff` lists."""
 
 
 @frozen
@@ -89,7 +91,7 @@ class Silenced:
 
 
 def _of_check(entry: Entry) -> bool:
-    return entry.id == "WF210"
+    return entry.id in _OF_CHECK
 
 
 def _entry(data: object, file: str) -> Entry:

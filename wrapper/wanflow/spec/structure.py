@@ -17,7 +17,7 @@ from wanflow.spec.yaml_text import escape
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_REMEDY = "make it anew with `make specs`"
+_REMEDY = "make it anew with `wanflow spec build`"
 
 
 def structure_findings(document: Json, file: str) -> Iterator[Finding]:
