@@ -226,15 +226,15 @@ class Client(ClientView):
             validate: whether to check the request against the documents' rules first.
             idempotency_key: 16 to 96 characters of A-Za-z0-9._-; drawn by default.
             resubmit_uncertain: whether to send it again, with the same key and within
-                `retry_for`, where it may have been accepted (the answer was lost, or a 5xx).
+                `retry_for`, where it may have been accepted (no response came, or a 5xx).
                 This pays twice where the server doesn't honour the key.
             parameters: the model's parameters; None means "not set".
 
         Raises:
             InvalidRequest: it breaks a rule, and nothing was sent.
             ConnectionFailed: nothing reached the API.
-            SubmitUncertain: it may have, and the answer was lost.
-            APIError: the API refused.
+            SubmitUncertain: it may have been accepted, and nothing proves or disproves it.
+            APIError: the API rejected it.
         """
         terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
         order = self._work.order(request, parameters, model, terms)
@@ -401,7 +401,7 @@ class Client(ClientView):
         """Take up every job of the ledger that isn't finished and that no living process is at.
 
         Known tasks are waited for, and their files saved where they were wanted, those whose
-        links die first before the others. A submission whose answer was lost is not sent again.
+        links die first before the others. An uncertain submission is not sent again.
 
         Args:
             out: the folder for files that nobody asked for yet, those of completed tasks included

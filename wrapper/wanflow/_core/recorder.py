@@ -21,7 +21,7 @@ class Intent:
     `key` is its idempotency key and names the job; `content` is the body as sent; `folder` is
     where its files are wanted, None where nobody asked for them. `name` is the user's own name
     for the job and `attempt` counts its submissions from 1. `resend` allows a submission whose
-    answer was lost to be sent again, with the same key.
+    outcome isn't known to be sent again, with the same key.
     """
 
     server: str

@@ -51,7 +51,7 @@ EXITS = (
     Exit(
         10,
         "submit_uncertain",
-        "a submission's answer was lost; it may have been charged",
+        "a submission may have been accepted and charged, or not",
         (errors.SubmitUncertain,),
     ),
     Exit(

@@ -20,7 +20,7 @@ def meet(store: Store, job: Job, intent: Intent) -> Snapshot | None:
 
     Raises:
         InvalidRequest: the job is of another request.
-        SubmitUncertain: its answer was lost, and it may not be sent again.
+        SubmitUncertain: it may have been accepted, and may not be sent again.
         JobTaken: another process is at it.
     """
     if job.digest != digest_of(job.key or "", intent.content) or job.server != intent.server:
@@ -48,7 +48,7 @@ def in_doubt(job: Job) -> SubmitUncertain:
     """Make the error for a job of which nobody knows whether it was accepted."""
     reason = job.reason or "the process ended before the answer was written down"
     return SubmitUncertain(
-        f"job {job.id} was sent before, and its answer was lost ({reason}). It may have been "
+        f"job {job.id} was sent before, and may have been accepted ({reason}). It may have been "
         "charged, so it was not sent again: check the account's usage, or ask the provider "
         f"about idempotency key {job.key}",
         reason=reason,

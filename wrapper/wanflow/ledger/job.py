@@ -19,7 +19,7 @@ class State(StrEnum):
     INTENT = "intent"
     """Written down, about to be sent, or sent by a process that died before it knew more."""
     UNCERTAIN = "uncertain"
-    """Sent, and its answer was lost: there may be a task, and a charge."""
+    """Sent, and nothing proves that it was rejected: there may be a task, and a charge."""
     REFUSED = "refused"
     """Provably not accepted; nothing was charged."""
     ACCEPTED = "accepted"

@@ -220,7 +220,7 @@ class Ledger:
         self._store.note(ByKey(key), {"held": False})
 
     def uncertain(self, key: str, reason: str) -> None:
-        """Note that a submission's answer was lost."""
+        """Note that a submission may have been accepted."""
         self._begun.pop(key, None)
         changes = {"state": State.UNCERTAIN, "reason": short(reason), "held": False}
         self._store.note(ByKey(key), changes, only=_IN_DOUBT)
