@@ -18,7 +18,7 @@ from contract_tests.specs.test_merge import RULES
 from wanflow.spec.build import build_from
 from wanflow.spec.commands import spec
 from wanflow.spec.drift import drifted, regenerate_client
-from wanflow.spec.failures import Drifted, OverlayFault, Refused, ToolFault
+from wanflow.spec.failures import Drifted, Refused, ToolFault
 from wanflow.spec.generate import PINNED, check_tools, generate, settings_of
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.regenerate import regenerate
@@ -124,12 +124,15 @@ def test_regenerating_twice_changes_nothing(checkout: Project):
     assert drifted(checkout) == []
 
 
+SAID = "Only supports values `5` and `10`, representing `5 seconds` and `10 seconds` respectively"
+
+
 def tightened(checkout: Project) -> None:
     """Put in an overlay that breaks somebody."""
     action = {
         "target": "$.components.schemas.Wan25TextToVideoRequest.properties.duration",
         "description": "why",
-        "update": {"maximum": 5, "x-wanflow-rests-on": {"maximum": "Only supports values `5`"}},
+        "update": {"maximum": 5, "x-wanflow-rests-on": {"maximum": SAID}},
     }
     data = {"overlay": "1.1.0", "info": {"title": "t", "version": "1"}, "actions": [action]}
     (checkout.overlays / "90-x.yaml").write_text(write_yaml(data))
@@ -175,29 +178,10 @@ def test_a_later_revision_of_a_document_is_taken_up(checkout: Project, tmp_path:
     assert "seed: int" in (checkout.client / "parameters.py").read_text()
 
 
-def test_a_revision_that_an_overlay_contradicts_is_refused(checkout: Project, tmp_path: Path):
-    """A sentence that an overlay rests on is gone: nothing is taken in until somebody decides."""
-    name = "wan2.6-image-to-video"
-    text = (checkout.sources / f"{name}.yaml").read_text()
-    path = tmp_path / f"{name}.yaml"
-    path.write_text(text.replace("Only supports `5`, `10`, `15` values", "Supports `5` to `15`"))
-    before = contents(checkout.root)
-    code, output = run("import", str(path), root=checkout.root)
-    assert code == OverlayFault.exit_code
-    assert "on which 10-duration.yaml, action 2 rests; mend that action" in output
-    assert contents(checkout.root) == before
-
-
 BROKEN: dict[str, Any] = {
     "a source that is no YAML": lambda c: (c.sources / "wan2.5-text-to-video.yaml").write_text(":"),
-    "an overlay that no longer applies": lambda c: (c.overlays / "90-x.yaml").write_text(
-        write_yaml(
-            {
-                "overlay": "1.1.0",
-                "info": {"title": "t", "version": "1"},
-                "actions": [{"target": "$.gone", "description": "d", "remove": True}],
-            }
-        )
+    "an overlay that is none": lambda c: (c.overlays / "90-x.yaml").write_text(
+        write_yaml({"overlay": "2.0.0", "info": {"title": "t", "version": "1"}, "actions": [{}]})
     ),
     "settings that the generator refuses": lambda c: (
         tightened(c),
@@ -331,4 +315,4 @@ def test_the_overlays_are_there(project: Project):
     """The committed overlays are read in their order."""
     names = [overlay.name for overlay in read_overlays(project.overlays)]
     assert names == sorted(names)
-    assert len(names) >= 8
+    assert len(names) >= 7
