@@ -281,3 +281,15 @@ def test_a_callback_that_fails_leaves_nothing_owned(do: Any, ledger: Ledger, mod
     (job,) = ledger.jobs()
     assert (job.state, job.holder) == (State.ACCEPTED, None)
     assert caught.value.task_id == job.task_id  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("status", [200, 302, 409, 500, 503])
+def test_no_body_that_is_kept_has_the_key(do: Any, ledger: Ledger, model: str, status: int) -> None:
+    """A server that repeats the key finds it neither on the error nor in the ledger."""
+    key = "sk-0123456789abcdef"
+    with RudeServer(post=[answers(status, {"you": f"Bearer {key}"})]) as server:
+        given = {"base_url": server.url, "api_key": key}
+        with pytest.raises(errors.SubmitUncertain) as caught:
+            do(lambda client: client.submit(model=model, prompt="x"), **given)
+    assert caught.value.body is not None
+    assert key not in f"{caught.value} {vars(caught.value)} {ledger.jobs()}"
