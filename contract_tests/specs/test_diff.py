@@ -131,6 +131,10 @@ BREAKING: dict[str, tuple[Any, str]] = {
         ),
         "a generated class that is gone",
     ),
+    "an enum of one becomes a constant": (
+        lambda d: rule(d, T2V, "model").update(const=rule(d, T2V, "model").pop("enum")[0]),
+        "a generated class that is gone",
+    ),
     "a required parameter": (
         lambda d: post(d).update(
             parameters=[{"name": "k", "in": "header", "required": True, "schema": {}}]
@@ -177,9 +181,6 @@ ADDITIVE: dict[str, tuple[Any, str]] = {
     ),
 }
 NONE: dict[str, Any] = {
-    "an enum of one becomes a constant": lambda d: rule(d, T2V, "model").update(
-        const=rule(d, T2V, "model").pop("enum")[0]
-    ),
     "other texts": lambda d: rule(d, T2V, "prompt").update(description="Other", example="Other"),
     "variants in another order": lambda d: request(d)["oneOf"].reverse(),
     "an enum in another order": lambda d: rule(d, T2V, "aspect_ratio")["enum"].reverse(),
