@@ -207,10 +207,14 @@ GOOD = write_yaml(small())
 REFUSED: dict[str, tuple[str, str, str]] = {
     "a page without indentation": ("p.md", FLAT, r"p\.md, line 5: nothing lies inside `info`"),
     "a page without line breaks": ("p.txt", GLUED, r"p\.txt, line 3: .*line breaks are lost"),
-    "no fence": ("p.md", "# Nova\n```yaml\nopenapi: 3.1.0\n```\n", r"p\.md: there is no fence"),
+    "no fence": ("p.md", "# Nova\n```yaml\na: 3.1.0\n```\n", r"p\.md: there is no fence"),
     "several fences": ("p.md", TWO, r"p\.md: there are 2 documents that could be meant"),
     "a fence that never ends": ("p.md", page("a: 1\n").replace("````\n\n", "\n"), "never closed"),
-    "a fence that says nothing": ("p.md", page("a: 1\n", "x"), r"line 8: the fence must begin"),
+    "a fence that says nothing": (
+        "p.md",
+        page("a: 1\n", "x"),
+        r"line 8: the fence holds no OpenAPI",
+    ),
     "another operation": (
         "p.md",
         page(write_yaml(small()), "en/nova-1.json post /v1/other"),

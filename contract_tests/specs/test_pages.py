@@ -116,6 +116,62 @@ def test_json_in_a_fence_names_the_pages_own_lines(tmp_path: Path) -> None:
         read(tmp_path, whole)
 
 
+PLAIN = {
+    "four backticks": (GENERATION, "yaml"),
+    "three backticks": (GENERATION, "yml"),
+    "no word at all": (GENERATION, ""),
+    "JSON": (json.dumps(document(request("nova-1")), indent=1), "json"),
+    "JSON without the word": (json.dumps(document(request("nova-1"))), ""),
+    "a title": (GENERATION, 'yaml title="openapi.yaml"'),
+    "a comment first": ("# Nova\n---\n" + GENERATION, "yaml"),
+    "another order": (write_yaml(dict(reversed(document(request("nova-1")).items()))), "yaml"),
+}
+
+
+@pytest.mark.parametrize("case", PLAIN)
+@pytest.mark.parametrize("mark", ["```", "````"])
+def test_a_fence_that_announces_nothing_is_known_by_its_content(
+    tmp_path: Path, case: str, mark: str
+) -> None:
+    """Its operation is the document's own, its name the page's; a query beside it is left."""
+    text, info = PLAIN[case]
+    query = fenced(write_yaml(QUERY), "yaml")
+    around = "\n".join(BESIDE.values())
+    received = read(tmp_path, f"{around}\n{query}\n{fenced(text, info, mark)}")
+    assert list(received.source.document["paths"]) == [VIDEOS]
+    assert (received.source.name, received.origin) == ("page", "page.md")
+    assert f"left GET {TASKS}" in received.done[0]
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_a_page_may_be_the_document_itself(tmp_path: Path, case: str) -> None:
+    """YAML or JSON under a page's ending, without any fence."""
+    assert list(read(tmp_path, PLAIN[case][0]).source.document["paths"]) == [VIDEOS]
+
+
+def test_what_a_fence_announces_goes_before_what_none_does(tmp_path: Path) -> None:
+    """An excerpt beside the document that the page announces changes nothing."""
+    excerpt = fenced(GENERATION.replace("nova-1", "nova-2"), "yaml", "```")
+    assert read(tmp_path, excerpt + fenced(GENERATION, INFO)).source.text == GENERATION
+
+
+def test_a_document_that_is_shown_in_yaml_and_json_is_one(tmp_path: Path) -> None:
+    """Two plain fences of one content are taken as the first; of two contents, neither."""
+    shown = fenced(PLAIN["JSON"][0], "json")
+    same = fenced(write_yaml(document(request("nova-1"))), "yaml")
+    assert read(tmp_path, same + shown).source.name == "page"
+    with pytest.raises(Refused, match="2 documents that could be meant"):
+        read(tmp_path, same + shown.replace("nova-1", "nova-2"))
+
+
+def test_a_plain_fence_that_is_broken_is_refused_at_its_line(tmp_path: Path) -> None:
+    """Though the query below it could be read."""
+    broken = fenced(GENERATION.replace("  title", "\ttitle"), "yaml")
+    text = "# Nova\n\n" + broken + fenced(write_yaml(QUERY), "yaml")
+    with pytest.raises(Refused, match=r"page\.md, line 6: "):
+        read(tmp_path, text)
+
+
 @settings(max_examples=60)
 @given(
     above=st.lists(st.sampled_from(sorted(BESIDE)), max_size=4),

@@ -1,7 +1,8 @@
 """Find the documents in a documentation page: Markdown whose fences may hold OpenAPI.
 
 A document's fence begins with a line that names the page's path, the method and the path of the
-operation: `yaml en/api-manual/nova.json post /v1/videos/generations`. Other fences and what stands
+operation: `yaml en/api-manual/nova.json post /v1/videos/generations`. A fence without them whose
+content is a document, and a text that is one, say it themselves. Other fences and what stands
 around them are for people. A page that was copied without its line breaks or its indentation can't
 be repaired, only refused: which level a line was on is nowhere written.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from wanflow.spec.failures import Refused
+from wanflow.spec.plain_fence import kind_of, operation_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +33,10 @@ _SUBMITS = frozenset({"post", "put", "patch"})
 
 @frozen
 class Page:
-    """A document of a page: its text, the page's line it begins on, and what its fence says."""
+    """A document of a page: its text, the page's line it begins on, and what its fence says.
+
+    `announced` is whether the fence says it; method and path are empty where nothing does.
+    """
 
     text: str
     line: int
@@ -39,6 +44,7 @@ class Page:
     page: str
     method: str
     path: str
+    announced: bool = True
 
     @property
     def name(self) -> str:
@@ -54,12 +60,13 @@ class Page:
     @property
     def shown(self) -> str:
         """The operation and the fence's line, for a person."""
-        return f"{self.method.upper()} {self.path} of line {self.line - 1}"
+        operation = f"{self.method.upper()} {self.path}" if self.path else "a document"
+        return f"{operation} of line {max(self.line - 1, 1)}"
 
     @property
     def submits(self) -> bool:
-        """Whether its operation sends something."""
-        return self.method in _SUBMITS
+        """Whether its operation sends something, for all that is known."""
+        return self.method in _SUBMITS or not self.method
 
 
 @frozen
@@ -83,16 +90,18 @@ def read_page(text: str, name: str) -> list[Page]:
     """Find the documents of a page.
 
     Raises:
-        Refused: there is none, a fence of four marks doesn't say what it should, or a document's
-            first lines stand on the fence's own.
+        Refused: there is none, a fence of four marks holds none, or a document's first lines stand
+            on the fence's own.
     """
     lines = text.split("\n")
     fences = list(_fences(lines))
     pages = [page for fence in fences if (page := _page(fence, lines, name)) is not None]
+    if not pages and (kind := kind_of(text)) is not None:
+        return [_unannounced(text, 1, kind, name)]
     if not pages:
         for fence in fences:
             _require_information(fence, name)
-        raise Refused(f"{name}: there is no fence of four backticks, so no document")
+        raise Refused(f"{name}: there is no fence that holds an OpenAPI document")
     return pages
 
 
@@ -104,16 +113,13 @@ def _page(fence: _Fence, lines: list[str], name: str) -> Page | None:
     """
     info = _INFO.fullmatch(fence.info)
     if info is None:
-        if _begins_as_document(fence.body(lines)):
-            _require_information(fence, name)
-        return None
+        return _plain(fence, fence.body(lines), name)
     if info["rest"].strip():
         raise Refused(
             f"{name}, line {fence.first}: the document begins on the fence's own line, so its "
             "line breaks are lost; get the page again as it was published"
         )
-    if not fence.closed:
-        raise Refused(f"{name}: the fence of line {fence.first} is never closed")
+    _require_closed(fence, name)
     return Page(
         fence.body(lines),
         fence.first + 1,
@@ -124,17 +130,32 @@ def _page(fence: _Fence, lines: list[str], name: str) -> Page | None:
     )
 
 
+def _plain(fence: _Fence, body: str, name: str) -> Page | None:
+    """Return the document of a fence that doesn't announce it; None where it holds none."""
+    kind = kind_of(body)
+    if kind is None:
+        return None
+    _require_closed(fence, name)
+    return _unannounced(body, fence.first + 1, kind, name)
+
+
+def _unannounced(text: str, line: int, kind: str, name: str) -> Page:
+    method, path = operation_in(text, kind)
+    return Page(text, line, kind, name, method, path, announced=False)
+
+
+def _require_closed(fence: _Fence, name: str) -> None:
+    if not fence.closed:
+        raise Refused(f"{name}: the fence of line {fence.first} is never closed")
+
+
 def _require_information(fence: _Fence, name: str) -> None:
-    """Refuse a fence of a document's size whose first line doesn't say what it holds."""
+    """Refuse a fence of a document's size that holds none."""
     if len(fence.mark) >= _DOCUMENT_MARK:
         raise Refused(
-            f"{name}, line {fence.first}: the fence must begin with `yaml PAGE METHOD PATH`, "
-            f"such as `yaml en/nova.json post /v1/videos/generations`"
+            f"{name}, line {fence.first}: the fence holds no OpenAPI document (no `openapi:` "
+            "begins a line of it)"
         )
-
-
-def _begins_as_document(body: str) -> bool:
-    return re.match(r"\s*\{?\s*[\"']?openapi\b", body) is not None
 
 
 def _fences(lines: list[str]) -> Iterator[_Fence]:

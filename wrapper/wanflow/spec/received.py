@@ -20,6 +20,7 @@ from wanflow.spec.yaml_text import (
     mend_ambiguous,
     read_yaml,
     require_bounded,
+    same,
     write_yaml,
 )
 
@@ -166,15 +167,25 @@ def _chosen(pages: list[Page], file: str) -> Page:
     """
     submitting = [page for page in pages if page.submits]
     chosen = submitting or pages
+    chosen = [page for page in chosen if page.announced] or chosen
     if len(chosen) > 1 and submitting:
         chosen = [page for page in chosen if _names_a_model(page, file)] or chosen
-    if len(chosen) > 1:
+    if len(chosen) > 1 and not _alike(chosen, file):
         listed = ", ".join(page.shown for page in chosen)
         raise Refused(
             f"{file}: there are {len(chosen)} documents that could be meant ({listed}); "
             "import each from a file of its own"
         )
     return chosen[0]
+
+
+def _alike(pages: list[Page], file: str) -> bool:
+    """Tell whether documents are one, as where a page shows it in YAML and in JSON."""
+    try:
+        first, *others = [_from_fence(page, file).source.document for page in pages]
+    except SpecFailure:
+        return False
+    return all(same(first, other) for other in others)
 
 
 def _names_a_model(page: Page, file: str) -> bool:
@@ -192,6 +203,8 @@ def _from_fence(page: Page, file: str) -> Received:
         received = _from_json(page.padded, file, name)
     else:
         received = _from_yaml(page.padded, file, name, page.page)
+    if not page.announced:
+        return received
     node = received.source.document["paths"].get(page.path)
     if not is_object(node) or page.method not in node:
         where = f"{page.method.upper()} {page.path}"
