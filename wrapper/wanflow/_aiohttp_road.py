@@ -67,7 +67,9 @@ class AiohttpRoad:
         """Begin to note whether a request is sent."""
         return Sending(send.tracker, watched=True, begun=True)
 
-    async def send(self, request: Request, settings: Settings, seconds: float, _: Sending) -> Reply:
+    async def send(
+        self, request: Request, settings: Settings, seconds: float, sending: Sending
+    ) -> Reply:
         """Exchange a request for its whole response within some seconds."""
         async with self._session.request(
             request.method,
@@ -77,12 +79,12 @@ class AiohttpRoad:
             timeout=_limits(seconds, settings.timeout),
             allow_redirects=False,
         ) as response:
-            body = _transport.BoundedBody(seconds)
+            body, made = _transport.collect(
+                response.status, response.raw_headers, seconds, settings.key, sending
+            )
             while chunk := await response.content.readany():
                 body.add(chunk)
-            return _transport.reply(
-                response.status, response.raw_headers, body.content, settings.key
-            )
+            return made()
 
     async def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink."""

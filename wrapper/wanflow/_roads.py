@@ -40,12 +40,13 @@ class SyncRoad:
         """Exchange a request for its whole response within some seconds."""
         arguments = _transport.request(request, settings, seconds, sending.trace)
         with within(seconds), self._http.stream(**arguments) as response:
-            body = _transport.BoundedBody(seconds)
+            headers = _transport.raw_headers(response)
+            body, made = _transport.collect(
+                response.status_code, headers, seconds, settings.key, sending
+            )
             for chunk in response.iter_bytes():
                 body.add(chunk)
-            return _transport.reply(
-                response.status_code, _transport.raw_headers(response), body.content, settings.key
-            )
+            return made()
 
     def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink within the fetch's own time."""
@@ -110,15 +111,13 @@ class HttpxRoad:
         arguments = _transport.request(request, settings, seconds, sending.atrace)
         with anyio.fail_after(seconds):
             async with self._http.stream(**arguments) as response:
-                body = _transport.BoundedBody(seconds)
+                headers = _transport.raw_headers(response)
+                body, made = _transport.collect(
+                    response.status_code, headers, seconds, settings.key, sending
+                )
                 async for chunk in response.aiter_bytes():
                     body.add(chunk)
-                return _transport.reply(
-                    response.status_code,
-                    _transport.raw_headers(response),
-                    body.content,
-                    settings.key,
-                )
+                return made()
 
     async def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink."""

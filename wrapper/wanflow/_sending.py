@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Token
 
-    from wanflow._core.effects import SendTracker
+    from wanflow._core.effects import Reply, SendTracker
 
 _UNCONNECTED = (
     httpx.ConnectError,
@@ -48,6 +49,10 @@ class Sending:
     def maybe_sent(self) -> bool:
         """Whether a byte of the request may have been written."""
         return self._tracker.maybe_sent
+
+    def receives(self, received: Callable[[], Reply]) -> None:
+        """Take note that a response begins; `received` makes a Reply of what came of it so far."""
+        self._tracker.received = received
 
     def hand_over(self) -> None:
         """Begin: what this task or thread writes from now on is noted."""

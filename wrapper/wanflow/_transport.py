@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
 
     from wanflow._core.effects import Fetch, Request
+    from wanflow._sending import Sending
     from wanflow._settings import Key, Route, Settings
 
 # An answer of this API has some kilobytes.
@@ -128,6 +129,19 @@ def reply(status: int, headers: Iterable[tuple[bytes, bytes]], content: bytes, k
     """Return a whole answer, the key blotted out of it."""
     plain = {_text(name).lower(): _text(key.redact(value)) for name, value in headers}
     return Reply(status, plain, key.redact(content))
+
+
+def collect(
+    status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float, key: Key, sending: Sending
+) -> tuple[BoundedBody, Callable[[], Reply]]:
+    """Begin to collect a response → its body, and what makes a Reply of all that has come."""
+    body = BoundedBody(seconds)
+
+    def made() -> Reply:
+        return reply(status, headers, body.content, key)
+
+    sending.receives(made)
+    return body, made
 
 
 def _text(raw: bytes) -> str:

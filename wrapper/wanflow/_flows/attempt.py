@@ -161,7 +161,7 @@ class Attempt:
             return self.known or errors.ConnectionFailed(str(off))
         except Fault as fault:
             if fault.sent:
-                return unanswered(self.order, fault)
+                return (yield from self._read_part()) or unanswered(self.order, fault)
             return errors.ConnectionFailed(f"the API can't be reached: {fault.reason}")
         return (yield from self._read(reply))
 
@@ -186,6 +186,14 @@ class Attempt:
     def _stop_where_called_off(self) -> None:
         if self.tracker.called_off:
             raise CalledOff("not sent: the submission was called off")
+
+    def _read_part(self) -> Flow[Outcome | None]:
+        """Read a response that broke off, where what came of it names a task."""
+        if self.tracker.received is None:
+            return None
+        reply = self.tracker.received()
+        named = classify(reply, self.order.request.content or b"").task_id
+        return None if named is None else (yield from self._read(reply))
 
     def _read(self, reply: Reply) -> Flow[Outcome]:
         found = classify(reply, self.order.request.content or b"")
