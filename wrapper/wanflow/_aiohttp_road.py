@@ -80,7 +80,7 @@ class AiohttpRoad:
             allow_redirects=False,
         ) as response:
             body, made = _transport.collect(
-                response.status, response.raw_headers, seconds, settings.key, sending
+                response.status, response.raw_headers, seconds, settings.key, sending.receives
             )
             while chunk := await response.content.readany():
                 body.add(chunk)

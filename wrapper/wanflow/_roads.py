@@ -42,7 +42,7 @@ class SyncRoad:
         with within(seconds), self._http.stream(**arguments) as response:
             headers = _transport.raw_headers(response)
             body, made = _transport.collect(
-                response.status_code, headers, seconds, settings.key, sending
+                response.status_code, headers, seconds, settings.key, sending.receives
             )
             for chunk in response.iter_bytes():
                 body.add(chunk)
@@ -113,7 +113,7 @@ class HttpxRoad:
             async with self._http.stream(**arguments) as response:
                 headers = _transport.raw_headers(response)
                 body, made = _transport.collect(
-                    response.status_code, headers, seconds, settings.key, sending
+                    response.status_code, headers, seconds, settings.key, sending.receives
                 )
                 async for chunk in response.aiter_bytes():
                     body.add(chunk)

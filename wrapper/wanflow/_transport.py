@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
 
     from wanflow._core.effects import Fetch, Request
-    from wanflow._sending import Sending
     from wanflow._settings import Key, Route, Settings
 
 # An answer of this API has some kilobytes.
@@ -132,15 +131,22 @@ def reply(status: int, headers: Iterable[tuple[bytes, bytes]], content: bytes, k
 
 
 def collect(
-    status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float, key: Key, sending: Sending
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    seconds: float,
+    key: Key,
+    receives: Callable[[Callable[[], Reply]], None],
 ) -> tuple[BoundedBody, Callable[[], Reply]]:
-    """Begin to collect a response → its body, and what makes a Reply of all that has come."""
+    """Begin to collect a response → its body, and what makes a Reply of all that has come.
+
+    `receives` is given the latter at once, for the case that the response breaks off.
+    """
     body = BoundedBody(seconds)
 
     def made() -> Reply:
         return reply(status, headers, body.content, key)
 
-    sending.receives(made)
+    receives(made)
     return body, made
 
 

@@ -25,7 +25,7 @@ _SLOWEST_INCREASE = 0.01
 _LATE = 0.5
 # Answers that come within so many seconds of a 429 were asked for before it.
 _ECHO = 1.0
-_LOWEST = 0.05
+LOWEST_RATE = 0.05
 # Where there are many polls, those of so many seconds begin together, as far as there are
 # connections for them: a machine that wakes up for each of them does little else.
 _STRETCH = 0.04
@@ -139,7 +139,7 @@ class Budget:
         """Begin a poll. One that finds every connection taken makes all polls less frequent."""
         self._flying += 1
         if self.full:
-            self._rate = max(_LOWEST, self._rate * _EASING)
+            self._rate = max(LOWEST_RATE, self._rate * _EASING)
 
     def end(self) -> None:
         """End a poll."""
@@ -159,7 +159,7 @@ class Budget:
         """Take note of a 429: no poll until the pause is over, and half as many after it."""
         self._until = max(self._until, ticks + bounded(_PAUSE if asked is None else asked))
         if ticks - self._lowered >= _ECHO:
-            self._rate = max(_LOWEST, self._rate / 2)
+            self._rate = max(LOWEST_RATE, self._rate / 2)
             self._increase = max(self._first * _SLOWEST_INCREASE, self._increase / 2)
             self._lowered = ticks
 
