@@ -41,7 +41,7 @@ _MANY_HEADERS: dict[str, Any] = {"max_headers": 4096} if _COUNTED else {}
 class AiohttpRoad:
     """Exchanges over one aiohttp session, which belongs to the event loop that it was made in."""
 
-    def __init__(self, line: Route, *, decoded: bool) -> None:
+    def __init__(self, line: Route) -> None:
         context = httpx.create_ssl_context(verify=line.verify, trust_env=False)
         context.set_alpn_protocols(["http/1.1"])
         connector = WatchedConnector(
@@ -54,7 +54,7 @@ class AiohttpRoad:
             connector=connector,
             headers=_transport.HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=decoded,
+            auto_decompress=False,
             max_line_size=_LARGEST_HEADER,
             max_field_size=_LARGEST_HEADER,
             **_MANY_HEADERS,
@@ -79,12 +79,13 @@ class AiohttpRoad:
             timeout=_limits(seconds, settings.timeout),
             allow_redirects=False,
         ) as response:
-            body, made = _transport.collect(
-                response.status, response.raw_headers, seconds, settings.key, sending.receives
+            received = _transport.Received(
+                response.status, response.raw_headers, seconds, settings.key
             )
+            sending.receives(received.part)
             while chunk := await response.content.readany():
-                body.add(chunk)
-            return made()
+                received.add(chunk)
+            return received.whole()
 
     async def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink."""

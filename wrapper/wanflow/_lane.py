@@ -101,9 +101,8 @@ class _Home:
 class AsyncLane:
     """The connections of an async client to one kind of host, made anew in each event loop."""
 
-    def __init__(self, line: Route, *, decoded: bool) -> None:
+    def __init__(self, line: Route) -> None:
         self._line = line
-        self._decoded = decoded
         self._homes: list[_Home] = []
         renew_in_children(self)
 
@@ -148,7 +147,7 @@ class AsyncLane:
         """Take another road from now on."""
         for home in self._homes:
             if home.road is dead and self._line.transport is None:
-                home.road = road_of(self._line, decoded=self._decoded)
+                home.road = road_of(self._line)
 
     def _home(self) -> _Home:
         loop = this_loop()
@@ -157,7 +156,7 @@ class AsyncLane:
                 return home
         self._forget()
         try:
-            road = road_of(self._line, decoded=self._decoded)
+            road = road_of(self._line)
         except Exception as error:
             fault = unmade(error)
         else:

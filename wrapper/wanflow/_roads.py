@@ -40,13 +40,11 @@ class SyncRoad:
         """Exchange a request for its whole response within some seconds."""
         arguments = _transport.request(request, settings, seconds, sending.trace)
         with within(seconds), self._http.stream(**arguments) as response:
-            headers = _transport.raw_headers(response)
-            body, made = _transport.collect(
-                response.status_code, headers, seconds, settings.key, sending.receives
-            )
-            for chunk in response.iter_bytes():
-                body.add(chunk)
-            return made()
+            received = _transport.received(response, seconds, settings.key)
+            sending.receives(received.part)
+            for chunk in response.iter_raw():
+                received.add(chunk)
+            return received.whole()
 
     def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink within the fetch's own time."""
@@ -111,13 +109,11 @@ class HttpxRoad:
         arguments = _transport.request(request, settings, seconds, sending.atrace)
         with anyio.fail_after(seconds):
             async with self._http.stream(**arguments) as response:
-                headers = _transport.raw_headers(response)
-                body, made = _transport.collect(
-                    response.status_code, headers, seconds, settings.key, sending.receives
-                )
-                async for chunk in response.aiter_bytes():
-                    body.add(chunk)
-                return made()
+                received = _transport.received(response, seconds, settings.key)
+                sending.receives(received.part)
+                async for chunk in response.aiter_raw():
+                    received.add(chunk)
+                return received.whole()
 
     async def fetch(self, fetch: Fetch, settings: Settings) -> None:
         """Stream a link into its sink."""
@@ -139,13 +135,8 @@ def _sending(send: Send, *, watched: bool) -> Sending:
     return Sending(send.tracker, watched=watched, begun=send.request.content is None)
 
 
-def road_of(line: Route, *, decoded: bool) -> Road:
-    """Make the road for a line, in the event loop that calls.
-
-    Args:
-        line: how hosts are reached.
-        decoded: whether answers that come compressed are wanted as they were before.
-    """
+def road_of(line: Route) -> Road:
+    """Make the road for a line, in the event loop that calls."""
     plain = line.transport is None and line.proxy is None and not line.mounts
     if plain and asyncio_loop() is not None:
         try:
@@ -153,6 +144,6 @@ def road_of(line: Route, *, decoded: bool) -> Road:
         except ImportError:
             pass
         else:
-            road: Road = faster.AiohttpRoad(line, decoded=decoded)
+            road: Road = faster.AiohttpRoad(line)
             return road
     return HttpxRoad(line)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from wanflow._core.decoding import decoded, salvaged
 from wanflow._core.effects import Fault, Reply
 from wanflow._loops import in_thread
 
@@ -90,7 +91,8 @@ def raw_headers(response: httpx.Response) -> list[tuple[bytes, bytes]]:
 
 def headers(request: Request, settings: Settings) -> dict[str, str]:
     """Return the headers of a request to the API, that with the key included."""
-    return {**request.headers, "accept": "application/json", **settings.key.header()}
+    said = {"accept": "application/json", "accept-encoding": "gzip, deflate"}
+    return {**request.headers, **said, **settings.key.header()}
 
 
 def request(request: Request, settings: Settings, seconds: float, trace: Any) -> dict[str, Any]:
@@ -124,32 +126,6 @@ def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Reply:
     return Reply(status, {_text(name).lower(): _text(value) for name, value in headers}, b"")
 
 
-def reply(status: int, headers: Iterable[tuple[bytes, bytes]], content: bytes, key: Key) -> Reply:
-    """Return a whole answer, the key blotted out of it."""
-    plain = {_text(name).lower(): _text(key.redact(value)) for name, value in headers}
-    return Reply(status, plain, key.redact(content))
-
-
-def collect(
-    status: int,
-    headers: Iterable[tuple[bytes, bytes]],
-    seconds: float,
-    key: Key,
-    receives: Callable[[Callable[[], Reply]], None],
-) -> tuple[BoundedBody, Callable[[], Reply]]:
-    """Begin to collect a response → its body, and what makes a Reply of all that has come.
-
-    `receives` is given the latter at once, for the case that the response breaks off.
-    """
-    body = BoundedBody(seconds)
-
-    def made() -> Reply:
-        return reply(status, headers, body.content, key)
-
-    receives(made)
-    return body, made
-
-
 def _text(raw: bytes) -> str:
     """Decode a header: as UTF-8, in which addresses are written, or as RFC 9110 has it."""
     try:
@@ -172,13 +148,23 @@ async def pour(head: Reply, chunks: AsyncIterable[bytes], fetch: Fetch) -> None:
             await told
 
 
-class BoundedBody:
-    """Collects a body that may take `seconds` in all, and 16 MiB.
+def received(response: httpx.Response, seconds: float, key: Key) -> Received:
+    """Begin to receive a response of httpx's."""
+    return Received(response.status_code, raw_headers(response), seconds, key)
+
+
+class Received:
+    """An answer as far as it came, the key blotted out. It may take `seconds` in all, and 16 MiB.
 
     httpx bounds the time of each read only, so a server that drips bytes could hold it for ever.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float, key: Key
+    ) -> None:
+        plain = {_text(name).lower(): _text(key.redact(value)) for name, value in headers}
+        self._head = Reply(status, plain, b"")
+        self._key = key
         self._chunks: list[bytes] = []
         self._size = 0
         self._deadline = time.monotonic() + seconds
@@ -196,7 +182,29 @@ class BoundedBody:
             raise Fault("the answer came too slowly", sent=True)
         self._chunks.append(chunk)
 
+    def whole(self) -> Reply:
+        """Return the whole answer.
+
+        Raises:
+            Fault: its body can't be decoded.
+        """
+        try:
+            return self._with(decoded(self._content, self._coding, _LARGEST_ANSWER))
+        except ValueError as error:
+            reason = f"the answer can't be decoded: {error}"
+        raise Fault(reason, sent=True)
+
+    def part(self) -> Reply:
+        """Return what came of an answer that broke off."""
+        return self._with(salvaged(self._content, self._coding))
+
     @property
-    def content(self) -> bytes:
-        """All bytes so far."""
+    def _content(self) -> bytes:
         return b"".join(self._chunks)
+
+    @property
+    def _coding(self) -> str:
+        return self._head.headers.get("content-encoding", "")
+
+    def _with(self, content: bytes) -> Reply:
+        return Reply(self._head.status, self._head.headers, self._key.redact(content))

@@ -68,8 +68,8 @@ class AsyncWire:
     """
 
     def __init__(self, api: Route, files: Route) -> None:
-        self._api = AsyncLane(api, decoded=True)
-        self._files = AsyncLane(files, decoded=False)
+        self._api = AsyncLane(api)
+        self._files = AsyncLane(files)
 
     async def send(
         self,

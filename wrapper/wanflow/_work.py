@@ -25,7 +25,7 @@ from wanflow._settings import DEFAULT_RATE, HIGHEST_RATE
 from wanflow.errors import ConfigurationError, RequestWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
 
     from wanflow._core.callbacks import Stretch
@@ -125,10 +125,12 @@ class Work:
         """Submit."""
         return self._send(order)
 
-    def submission_of(self, body: Mapping[str, Any], entry: Entry) -> Flow[Snapshot]:
-        """Submit a body that was checked before, and write it down by an entry."""
+    def submission_of(
+        self, body: Mapping[str, Any], entry: Entry, stopped: Callable[[], bool] | None = None
+    ) -> Flow[Snapshot]:
+        """Submit a body that was checked before, until stopped, and write it down by an entry."""
         order = self.order(body, {}, terms=Terms(None, False, entry.key))
-        return self._submission(order, entry)
+        return self._submission(order, entry, stopped)
 
     def query(self, task_id: str) -> Flow[Snapshot]:
         """Look once."""
@@ -290,9 +292,11 @@ class Work:
         entry = self.recording.entry(ready, folder, hold=hold)
         return (yield from self._submission(ready, entry))
 
-    def _submission(self, order: Order, entry: Entry | None) -> Flow[Snapshot]:
-        retry_for = self._settings.retry_for
-        return submission.submit(order, entry, retry_for=retry_for, budget=self._budget)
+    def _submission(
+        self, order: Order, entry: Entry | None, stopped: Callable[[], bool] | None = None
+    ) -> Flow[Snapshot]:
+        retry_for, budget = self._settings.retry_for, self._budget
+        return submission.submit(order, entry, retry_for=retry_for, budget=budget, stopped=stopped)
 
 
 def _budget(settings: Settings) -> Budget:

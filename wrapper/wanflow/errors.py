@@ -96,9 +96,10 @@ class SubmitUncertain(WanflowError):
         reason: what came instead of a proof.
         request: the body that was sent.
         idempotency_key: the key that it carried.
-        status: the HTTP status of the response, None where no whole response came.
+        status: the HTTP status of the response, None where none came.
         code: the API's own code in it, if any.
-        body: the response's decoded body, or the text of its first 16 KiB; None without one.
+        body: the response's decoded body, or the text of its first 16 KiB, or of what came of it;
+            None without one.
         task_id: the task that the response names, if it names any: `client.task(task_id)` takes
             it up, and it's in the ledger.
     """

@@ -112,3 +112,12 @@ def _is_text(value: Any) -> bool:
 def is_rejection(error: BaseException | None) -> bool:
     """Tell whether what a submission raised proves that nothing was accepted."""
     return isinstance(error, errors.ConnectionFailed | errors.APIError)
+
+
+def is_retryable(error: BaseException | None) -> bool:
+    """Tell whether nothing was accepted, and the same request may be sent again later."""
+    match error:
+        case errors.APIError(status=status):
+            return status in RETRYABLE
+        case _:
+            return isinstance(error, errors.ConnectionFailed)

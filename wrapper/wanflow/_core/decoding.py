@@ -1,8 +1,9 @@
-"""Content codings of a file: which ones are none, and how gzip and deflate are undone, bounded."""
+"""Content codings of a body: which ones are none, and how gzip and deflate are undone, bounded."""
 
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -35,6 +36,40 @@ def codings_of(header: str) -> tuple[str, ...]:
     if len(codings) > _MOST:
         raise ValueError(f"it is encoded {len(codings)} times, and {_MOST} is the most")
     return codings
+
+
+def decoded(content: bytes, header: str, most: int) -> bytes:
+    """Decode a body by its `Content-Encoding`; one that nothing here undoes is left as it is.
+
+    Raises:
+        ValueError: it isn't encoded as it says it is, or has more than `most` bytes.
+    """
+    pieces, size = list[bytes](), 0
+    for piece in Decoder(_known(header)).decode(content):
+        size += len(piece)
+        if size > most:
+            raise ValueError(f"it is larger than {most} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def salvaged(content: bytes, header: str) -> bytes:
+    """Decode the beginning of a body that broke off or is broken, as far as it goes."""
+    if not _known(header):
+        return content
+    pieces, decoder = list[bytes](), Decoder(_known(header))
+    with suppress(ValueError):
+        # Byte by byte: a step that fails gives nothing of what came before.
+        for number in range(min(len(content), _AT_ONCE)):
+            pieces += decoder.decode(content[number : number + 1])
+    return b"".join(pieces)
+
+
+def _known(header: str) -> tuple[str, ...]:
+    try:
+        return codings_of(header)
+    except ValueError:
+        return ()
 
 
 class _Inflate(Protocol):

@@ -168,6 +168,8 @@ def named_task(body: Any) -> str | None:
 
 
 def _id(value: Any) -> str | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if value > 0 else None
     return value.strip() or None if isinstance(value, str) else None

@@ -161,7 +161,7 @@ class Attempt:
             return self.known or errors.ConnectionFailed(str(off))
         except Fault as fault:
             if fault.sent:
-                return (yield from self._read_part()) or unanswered(self.order, fault)
+                return (yield from self._read_part(fault))
             return errors.ConnectionFailed(f"the API can't be reached: {fault.reason}")
         return (yield from self._read(reply))
 
@@ -187,13 +187,12 @@ class Attempt:
         if self.tracker.called_off:
             raise CalledOff("not sent: the submission was called off")
 
-    def _read_part(self) -> Flow[Outcome | None]:
-        """Read a response that broke off, where what came of it names a task."""
-        if self.tracker.received is None:
-            return None
-        reply = self.tracker.received()
-        named = classify(reply, self.order.request.content or b"").task_id
-        return None if named is None else (yield from self._read(reply))
+    def _read_part(self, fault: Fault) -> Flow[Outcome]:
+        """Read what came of a response that broke off: a response, if it names a task."""
+        part = None if self.tracker.received is None else self.tracker.received()
+        if part is None or not classify(part, self.order.request.content or b"").task_id:
+            return unanswered(self.order, fault, part)
+        return (yield from self._read(part))
 
     def _read(self, reply: Reply) -> Flow[Outcome]:
         found = classify(reply, self.order.request.content or b"")

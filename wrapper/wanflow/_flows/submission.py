@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve
+from attrs import define, evolve, frozen
 
 from wanflow import errors
 from wanflow._core import acceptance, retry
@@ -16,10 +16,33 @@ from wanflow._flows.waiting import slow_down
 from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wanflow._core.budget import Budget
     from wanflow._core.effects import Flow
     from wanflow._flows.attempt import Entry
     from wanflow._flows.order import Order
+
+_GLANCE = 0.25
+"""Seconds after which a pause asks whether it was stopped."""
+
+
+@frozen
+class _Patience:
+    """How long a submission is repeated: some seconds, and until `stopped` says so."""
+
+    seconds: float
+    stopped: Callable[[], bool] | None
+
+    def ends_within(self, pause: float) -> Flow[bool]:
+        """Sleep between two tries → whether it was stopped meanwhile."""
+        if self.stopped is None:
+            yield from sleep(pause)
+            return False
+        until = (yield from now()).ticks + pause
+        while not self.stopped() and (left := until - (yield from now()).ticks) > 0:
+            yield from sleep(min(left, _GLANCE))
+        return self.stopped()
 
 
 @define
@@ -45,15 +68,11 @@ class _Tries:
     def repeatable(self) -> bool:
         """Whether another try is safe, or asked for all the same."""
         match self.last:
-            case errors.ConnectionFailed():
-                return True
             case errors.SubmitUncertain(task_id=task_id):
                 # A task that is known is waited for, and not paid for again.
                 return self.order.resubmit_uncertain and task_id is None
-            case errors.APIError(status=status):
-                return status in acceptance.RETRYABLE
-            case _:
-                return False
+            case error:
+                return acceptance.is_retryable(error)
 
     @property
     def error(self) -> errors.WanflowError:
@@ -66,9 +85,16 @@ class _Tries:
 
 
 def submit(
-    order: Order, entry: Entry | None = None, *, retry_for: float, budget: Budget
+    order: Order,
+    entry: Entry | None = None,
+    *,
+    retry_for: float,
+    budget: Budget,
+    stopped: Callable[[], bool] | None = None,
 ) -> Flow[Snapshot]:
     """Submit, and repeat within `retry_for` seconds only what provably was not accepted.
+
+    Nothing is repeated once `stopped` says so.
 
     Where the order says so, what may have been accepted is repeated as well, with the same key.
     Each try is written down by the `entry`. A 429 lowers the client's budget of looks, too.
@@ -83,7 +109,7 @@ def submit(
     """
     receipt = order.receipt
     try:
-        return (yield from _submit(order, entry, retry_for, budget))
+        return (yield from _submit(order, entry, _Patience(retry_for, stopped), budget))
     except BaseException as error:
         receipt.put_on(error)
         if entry is not None:
@@ -91,7 +117,9 @@ def submit(
         raise
 
 
-def _submit(order: Order, entry: Entry | None, retry_for: float, budget: Budget) -> Flow[Snapshot]:
+def _submit(
+    order: Order, entry: Entry | None, patience: _Patience, budget: Budget
+) -> Flow[Snapshot]:
     start = yield from now()
     tries = _Tries(order)
     while True:
@@ -109,11 +137,12 @@ def _submit(order: Order, entry: Entry | None, retry_for: float, budget: Budget)
         ticks = (yield from now()).ticks
         if isinstance(outcome, errors.RateLimited):
             yield from slow_down(budget, outcome.retry_after)
-        patience = retry.patience(retry_for, reached=tries.reached)
-        if not retry.fits(pause, elapsed=ticks - start.ticks, budget=patience):
+        seconds = retry.patience(patience.seconds, reached=tries.reached)
+        if not retry.fits(pause, elapsed=ticks - start.ticks, budget=seconds):
             raise _logged(order, tries.error)
         log.warning("%s (%s); sent again in %.1f s", _state(outcome), outcome, pause)
-        yield from sleep(pause)
+        if (yield from patience.ends_within(pause)):
+            raise _logged(order, tries.error)
 
 
 def _logged(order: Order, error: errors.WanflowError) -> errors.WanflowError:

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 _KEPT = 16 * 1024
 
 
-def unanswered(order: Order, fault: Fault) -> errors.SubmitUncertain:
-    """Make the error for a submission that was sent, and no whole response came."""
+def unanswered(order: Order, fault: Fault, part: Reply | None = None) -> errors.SubmitUncertain:
+    """Make the error for a submission that was sent, and no whole response came but a part."""
     error = errors.SubmitUncertain(
         f"the submission was sent, and no whole response came ({fault.reason}). {_advice(order)}",
         reason=fault.reason,
         request=order.body,
         idempotency_key=order.idempotency_key,
+        status=None if part is None else part.status,
+        body=None if part is None else _beginning(part.content) or None,
     )
     error.__cause__ = fault
     return error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow import errors
-from wanflow._core.acceptance import is_rejection
+from wanflow._core.acceptance import is_rejection, is_retryable
 from wanflow._core.effects import Done, Finish, Notify, Start, act, join, now
 from wanflow._core.snapshot import Snapshot
 from wanflow.batch.backlog import Backlog
@@ -242,7 +242,9 @@ class Engine:
                 self._refused(item)
                 hopeless = isinstance(error, _HOPELESS)
                 self.halted = self.halted or (reason if hopeless else "")
-                yield from self.results.end(item, End.UNSENT if hopeless else End.FAILED, reason)
+                stopped = self.steps.terms.stop.asked and is_retryable(error)
+                end = End.UNSENT if hopeless or stopped else End.FAILED
+                yield from self.results.end(item, end, reason)
 
     def _refused(self, item: Item) -> None:
         """Count a job no more, unless it may have been accepted when it was sent before."""

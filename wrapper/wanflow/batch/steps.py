@@ -84,7 +84,7 @@ class Steps:
             item.resend,
         )
         entry = entry_of(self.ledger, intent, hold=True)
-        accepted = yield from self.work.submission_of(planned.body, entry)
+        accepted = yield from self.work.submission_of(planned.body, entry, self._stopped)
         yield from self._hold(accepted.id)
         return accepted
 
@@ -155,6 +155,9 @@ class Steps:
         parcel = self.work.parcel(item.snapshot, self.terms.folder)
         files = yield from save(self.ledger, self._server, parcel)
         return tuple(evolve(file, path=file.path.absolute()) for file in files)
+
+    def _stopped(self) -> bool:
+        return self.terms.stop.asked
 
     def _hold(self, task_id: str) -> Flow[None]:
         return hold_task(self.ledger, self._server, task_id)

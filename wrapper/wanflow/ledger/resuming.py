@@ -79,8 +79,10 @@ class Means(Protocol):
         """Save what the links lead to."""
         ...
 
-    def submission_of(self, body: Mapping[str, Any], entry: Entry) -> Flow[Snapshot]:
-        """Submit a body that was checked before, and write it down by an entry."""
+    def submission_of(
+        self, body: Mapping[str, Any], entry: Entry, stopped: Callable[[], bool] | None = None
+    ) -> Flow[Snapshot]:
+        """Submit a body that was checked before, until stopped, and write it down by an entry."""
         ...
 
 
