@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow import Client
+from wanflow.batch import Stop
 from wanflow.ledger import Ledger, State
 
 if TYPE_CHECKING:
@@ -106,6 +107,38 @@ def test_a_bug_in_on_outcome_does_the_same(
     server.faults.remove(rule.id)
     assert account.submitted == len([job for job in ledger.jobs() if job.task_id])
     assert not any(job.in_doubt for job in ledger.jobs())
+
+
+REFUSALS = ["status=429", "status=503"]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_stop_ends_the_pause_before_a_submission_is_sent_again(
+    do: Doer,
+    jobs: list[dict[str, Any]],
+    ledger: Ledger,
+    account: Account,
+    server: MockServer,
+    refusal: str,
+) -> None:
+    """What was refused and would be sent again is not sent; the next run sends it once."""
+    rule = server.faults.add(refusal, account=account, operation=SUBMITS)
+    stop = Stop()
+
+    def on_tally(tally: Tally) -> None:
+        if tally.submitting and len([job for job in ledger.jobs() if job.reason]) == IN_FLIGHT:
+            stop.ask()
+            server.faults.remove(rule.id)
+
+    begun = time.monotonic()
+    report = do(jobs, stop=stop, on_tally=on_tally)
+    assert time.monotonic() - begun < 15
+    assert report.counts == {"unsent": IN_FLIGHT}
+    assert report.stopped
+    assert report.spent == account.submitted == 0
+    assert not any(job.in_doubt for job in ledger.jobs())
+    assert do(jobs).complete
+    assert account.submitted == IN_FLIGHT
 
 
 PROGRAM = """
