@@ -335,6 +335,55 @@ def test_a_newer_revision_replaces_the_older_and_tells_the_difference(tmp_path, 
     assert read_lock(empty.lock)["nova-1"].origin == "x/nova-one.json"
 
 
+OVERVIEW = write_yaml(document(request("nova-1", "nova-2", "nova-3", prompt=TEXT)))
+SINGLE = write_yaml(small("nova-2"))
+
+
+def test_an_overview_and_a_page_of_one_of_its_models_are_two_documents(tmp_path, empty: Project):
+    """Neither takes the other's place, together or one after the other: both are named."""
+    whole, one = put(tmp_path, "family.yaml", OVERVIEW), put(tmp_path, "nova-2.yaml", SINGLE)
+    said = r"family\.yaml and .*nova-2\.yaml both describe nova-2; import one of them"
+    with pytest.raises(Contradiction, match=said):
+        import_documents(empty, [one, whole])
+    import_documents(empty, [whole])
+    with pytest.raises(Contradiction, match=r"nova-2\.yaml and specs/sources/family\.yaml both"):
+        import_documents(empty, [one])
+    assert [source.name for source in read_sources(empty.sources)] == ["family"]
+
+
+def test_an_overview_never_replaces_several_documents(tmp_path, empty: Project):
+    """Each of those that have its models is named."""
+    other = put(tmp_path, "nova-3.yaml", write_yaml(small("nova-3")))
+    import_documents(empty, [put(tmp_path, "nova-2.yaml", SINGLE), other])
+    said = r"family\.yaml describes models of several documents, .*nova-2\.yaml, .*nova-3\.yaml"
+    with pytest.raises(Contradiction, match=said):
+        import_documents(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
+
+
+def test_a_newer_overview_may_drop_a_model(tmp_path, empty: Project):
+    """What comes from the same place, or under the same name, is a revision."""
+    import_documents(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
+    (taken,) = import_documents(empty, [put(tmp_path, "family.yaml", SINGLE)])
+    assert taken.lines[0].startswith("replaced; breaking")
+
+
+def test_two_revisions_of_a_page_in_one_import_are_refused(tmp_path, empty: Project):
+    """Which is newer, nothing says; both files are named."""
+    two = [put(tmp_path, "old.md", page(SINGLE)), put(tmp_path, "new.md", page(SINGLE))]
+    with pytest.raises(Refused, match=r"old\.md and new\.md are both called nova-1"):
+        import_documents(empty, two)
+
+
+def test_files_of_one_name_in_several_folders_are_kept_apart(tmp_path, empty: Project):
+    """What tells them apart is their models; the second gets a number."""
+    for model in ("nova-1", "nova-2", "nova-3"):
+        (tmp_path / "all" / model).mkdir(parents=True)
+        put(tmp_path / "all" / model, "openapi.yaml", write_yaml(small(model)))
+    import_documents(empty, [tmp_path / "all"])
+    names = [source.name for source in read_sources(empty.sources)]
+    assert sorted(names) == ["openapi", "openapi-2", "openapi-3"]
+
+
 def test_the_same_document_again_changes_nothing(tmp_path, empty: Project):
     """Importing twice is importing once."""
     path = put(tmp_path, "nova-1.yaml", write_yaml(small()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,12 @@ from wanflow.spec.call import calls_of
 from wanflow.spec.diff import compare
 from wanflow.spec.document import DEFAULT_SERVER, resolve
 from wanflow.spec.dropped import Lost, dropped_rules
-from wanflow.spec.failures import Contradiction, Refused, SpecFailure
+from wanflow.spec.failures import SpecFailure
 from wanflow.spec.fetch import Fetcher, is_url
 from wanflow.spec.finding import require_none
 from wanflow.spec.generate import generate, settings_of
 from wanflow.spec.groundless import Revision, explained
+from wanflow.spec.identity import models_in, name_of, refuse_second, refuse_twice
 from wanflow.spec.lock import Entry, lock_findings, read_lock, write_lock
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.parameters import OWN_NAMES
@@ -113,17 +113,18 @@ def take_in(project: Project, received: list[Received]) -> list[Taken]:
 
 def plan_import(project: Project, received: list[Received]) -> Plan:
     """Say what taking documents in would write, and write nothing."""
-    _refuse_twice(received)
+    refuse_twice(received)
     kept = {source.name: source for source in _present(project)}
     entries = read_lock(project.lock)
     taken: list[Taken] = []
     texts: dict[Path, str] = {}
     replaced: list[Revision] = []
     for one in received:
-        name = _name_of(one, kept, entries)
+        names = {earlier.name for earlier in taken}
+        name = name_of(one, kept, entries, names)
         named = evolve(one, source=evolve(one.source, name=name))
         source = named.source
-        _refuse_second(source, taken)
+        refuse_second(source, kept, names)
         if (older := kept.get(source.name)) is not None and older.text != source.text:
             replaced.append(Revision(older, source))
         taken.append(_told(named, kept.get(source.name)))
@@ -225,53 +226,10 @@ def _present(project: Project) -> list[Source]:
     return read_sources(project.sources) if any(project.sources.glob("*.yaml")) else []
 
 
-def _refuse_second(source: Source, taken: list[Taken]) -> None:
-    """Refuse a document that would replace another of the same import."""
-    if any(earlier.name == source.name for earlier in taken):
-        models = ", ".join(sorted(_models(source)))
-        raise Contradiction(
-            f"two of these documents name the same models as {source.name}: {models}"
-        )
-
-
-def _refuse_twice(received: list[Received]) -> None:
-    names = [(one.source.name, one.origin) for one in received]
-    for name, _ in sorted({name for name in names if names.count(name) > 1}):
-        raise Refused(f"two of these documents are called {name}; import one of them")
-
-
-def _name_of(one: Received, kept: dict[str, Source], entries: dict[str, Entry]) -> str:
-    """Return the name to keep a document by.
-
-    Pages of one name in different places, with other models each, are kept apart by a number.
-    """
-    name = _known_as(one.source, kept)
-    entry = entries.get(name)
-    if entry is None or entry.origin == one.origin or name not in kept:
-        return name
-    if _models(one.source) & _models(kept[name]) or not _models(one.source):
-        return name
-    names = (f"{name}-{number}" for number in count(2))
-    return next(free for free in names if free not in kept)
-
-
-def _known_as(source: Source, kept: dict[str, Source]) -> str:
-    """Return the name under which a document of the same models is kept already, or its own."""
-    models = _models(source)
-    older = sorted(name for name, other in kept.items() if models & _models(other))
-    if len(older) > 1:
-        raise Contradiction(f"{source.name} names models of several documents: {', '.join(older)}")
-    return older[0] if older else source.name
-
-
-def _models(source: Source) -> set[str]:
-    return {model for call in calls_of(source) for model in call.models}
-
-
 def _told(one: Received, older: Source | None) -> Taken:
     source = one.source
     if older is None:
-        models = ", ".join(sorted(_models(source))) or "no model"
+        models = ", ".join(sorted(models_in(source))) or "no model"
         first = f"new, from {one.origin}: {models}"
     elif older.text == source.text:
         first = _AS_IT_WAS
