@@ -36,6 +36,7 @@ QUALITY = """Video quality, defaults to `720p`
 DURATION = (
     "Only supports values `5` and `10`, representing `5 seconds` and `10 seconds` respectively"
 )
+HTTPS = "Only HTTPS protocol is supported"
 IMAGES = "Reference image URL list for image-to-image and image editing functions"
 LINKS: Json = {"type": "array", "items": {"type": "string", "format": "uri"}, "description": IMAGES}
 
@@ -64,6 +65,54 @@ def test_a_rule_needs_its_type_and_its_place(ours: list[Overlay]):
     assert with_ours(ours, duration=words)["duration"] == words
     number = {"type": "integer", "description": DURATION}
     assert with_ours(ours, duration=number)["duration"]["enum"] == [5, 10]
+
+
+def callback(*restrictions: str) -> Json:
+    lines = "\n\n".join(f"- {one}" for one in ("Sent once", *restrictions, "Tried 3 times"))
+    return {"type": "string", "format": "uri", "description": f"Where to call back\n\n{lines}"}
+
+
+HOSTS = "(127.0.0.1, 10.x.x.x, 172.16-31.x.x, 192.168.x.x, etc.)"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "rule"),
+    [
+        *((said, {"pattern": "^https://"}) for said in ("HTTPS protocol only", HTTPS)),
+        *(
+            (said, {"maxLength": 2048})
+            for said in (
+                "URL length max 2048 characters",
+                "URL length must not exceed `2048` characters",
+            )
+        ),
+        *(
+            (f"{said} {HOSTS}", {"x-wanflow-public-url": True})
+            for said in (
+                "Callback to internal IP addresses is prohibited",
+                "Callbacks to internal IP addresses are prohibited",
+                "Callbacks to internal network IP addresses are prohibited",
+                "Callbacks to private IP addresses are prohibited",
+                "Internal IP addresses are prohibited",
+                "Private IP addresses not allowed",
+            )
+        ),
+    ],
+)
+def test_where_a_callback_may_go_is_a_rule_in_each_of_the_familys_wordings(
+    ours: list[Overlay], sentence: str, rule: Json
+):
+    """Each restriction stands for itself, and the document's own words are cited."""
+    done = with_ours(ours, hook=callback(sentence))
+    (keyword,) = rule
+    rests = [{"keyword": keyword, "sentence": sentence}]
+    own = callback(sentence)
+    assert done["hook"] == {**own, **rule, "x-wanflow-rests-on": rests}
+    assert done["warnings"] == []
+    longer = callback(f"{sentence} and only for members")
+    made = with_ours(ours, hook=longer)
+    assert made["hook"] == longer
+    assert "isn't applied" in " ".join(made["warnings"])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from wanflow.spec.build import Built, build, build_from
 from wanflow.spec.commands import spec
 from wanflow.spec.failures import EXITS, OverlayFault, SpecFailure
 from wanflow.spec.prose import Left
+from wanflow.spec.yaml_text import write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +94,25 @@ def test_import_and_check_name_a_new_documents_sentence(
     assert code == 0
     assert SENTENCE in output
     assert "nothing to complain of" not in output
+
+
+def test_what_no_keyword_can_say_is_counted_by_the_import_and_listed_by_the_check(
+    checkout: Path, tmp_path: Path
+) -> None:
+    """One line however many there are; a rule that can be told is shown with its action."""
+    lines = [f"- The picture must be nice in way {word}" for word in ("one", "two", "three")]
+    pictures = {"type": "array", "items": {"type": "string"}, "description": "\n".join(lines)}
+    seconds = {"type": "integer", "description": "Only supports `4`, `8`"}
+    data = document(request("nova-1", pictures=pictures, seconds=seconds))
+    (tmp_path / "nova.yaml").write_text(write_yaml(data))
+    code, output = run("import", str(tmp_path / "nova.yaml"), root=checkout)
+    assert code == 0
+    assert "  3 more sentences may be rules that no keyword can say" in output
+    assert "must be nice" not in output
+    assert output.count("to paste into") == 1
+    assert "reason:" not in output
+    code, output = run("check", root=checkout)
+    assert all(f"“The picture must be nice in way {word}”" in output for word in ("one", "three"))
 
 
 def test_a_stale_entry_is_a_warning(checkout: Path, project: Project) -> None:

@@ -28,8 +28,8 @@ def _both(source: Source, other: Source) -> Contradiction:
     """Say that two documents describe the same models, and name both."""
     shared = ", ".join(sorted(models_in(source) & models_in(other)))
     return Contradiction(
-        f"{_shown(source)} and {_shown(other)} both describe {shared or source.name}; import one of them, "
-        "for a model has one document"
+        f"{_shown(source)} and {_shown(other)} both describe {shared or source.name}; import one "
+        "of them, for a model has one document"
     )
 
 

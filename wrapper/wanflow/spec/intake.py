@@ -194,7 +194,13 @@ def _placed(one: Taken, source: Source | None, default: str | None) -> Taken:
 def _warned(one: Taken, found: list[Warned]) -> Taken:
     """Add to a document what was mended in it, and what reads like a rule and became none."""
     own = [each for each in found if each.document == one.name]
-    warnings = [line for each in own for line in (f"warning: {each}", *_pasted(each))]
+    told = [each for each in own if not isinstance(each, Unsaid) or each.proposal]
+    warnings = [line for each in told for line in (f"warning: {each}", *_pasted(each))]
+    if count := len(own) - len(told):
+        warnings.append(
+            f"{count} more sentence{'s' * (count != 1)} may be rules that no keyword can say; "
+            "`wanflow spec check` lists them"
+        )
     return evolve(one, lines=(*one.lines, *warnings))
 
 
@@ -214,12 +220,10 @@ def _with_namesakes(one: Taken, built: Built) -> Taken:
 
 
 def _pasted(found: Warned) -> list[str]:
-    """Return what may be pasted to answer a warning, indented as in a list of actions."""
-    if not isinstance(found, Unsaid) or not found.proposal:
+    """Return the action that may be pasted to answer a warning, indented as in a list of them."""
+    if not isinstance(found, Unsaid):
         return []
-    lines = found.proposal.rstrip("\n").split("\n")
-    where = "an overlay's `actions:`" if lines[0].startswith("- target:") else FILE
-    return [f"to paste into {where}:", *lines]
+    return ["to paste into an overlay's `actions:`:", *found.proposal.rstrip("\n").split("\n")]
 
 
 def _present(project: Project) -> list[Source]:

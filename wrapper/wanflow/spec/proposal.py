@@ -1,4 +1,4 @@
-"""Write the overlay action, or the entry of left-as-prose, that answers a sentence like a rule."""
+"""Write the overlay action that answers a sentence which reads like a rule, where one can."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ _UNITS = {
 
 
 def proposed(document: Json, at: str, schema: Json, sentence: str) -> str:
-    """Return the YAML that a person may paste: an action where the rule can be told, else an entry.
+    """Return the action that a person may paste, as YAML; nothing where no rule can be told.
 
     `at` is the pointer of the merged document's schema that carries the sentence.
     """
     found = (_fitting(document, schema, rule) for rule in _rules(schema, sentence))
     update = next((one for one in found if one), None)
     if update is None:
-        return write_yaml([{"sentence": sentence, "reason": "No keyword can say it."}])
+        return ""
     action = {
         "target": _target(document, at),
         "description": "The document says it in prose only.",

@@ -43,7 +43,7 @@ _NOTES = frozenset({"description", "title", "example", "examples", "default", RE
 class Unsaid:
     """A sentence that reads like a rule, and where its document says it.
 
-    `proposal` is what may be pasted: an overlay's action, or an entry of left-as-prose.yaml.
+    `proposal` is an overlay's action that may be pasted; empty where no keyword can say it.
     """
 
     document: str

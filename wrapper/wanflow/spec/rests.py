@@ -1,15 +1,16 @@
 """What a rule that an overlay adds must rest on, and where it does.
 
 Beside every rule that an action puts into a schema stands `x-wanflow-rests-on`, which maps the
-rule's keyword to the sentence of the documents. An action is applied to a schema that carries these
-sentences whole, and that has what `x-wanflow-when` asks for; every other is left alone.
+rule's keyword to the sentence of the documents, or to a list of sentences of which each is reason
+enough. An action is applied to a schema that carries these sentences whole, and that has what
+`x-wanflow-when` asks for; every other is left alone.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from wanflow.spec.document import Json, is_array, is_object
 from wanflow.spec.evidence import evidence_in, flat, instead, stands_in, texts_of
@@ -130,6 +131,25 @@ def conditions_hold(document: Json, action: Action, parts: Parts) -> bool:
         if found is not wanted["required"]:
             return False
     return "type" not in wanted or (is_object(node) and node.get("type") == wanted["type"])
+
+
+def worded(action: Action, node: Json) -> Action:
+    """Return an action that names several sentences for a rule with the one that a schema carries.
+
+    Where it carries none, that is the first.
+    """
+    update: Any = action.raw.get("update")
+    said: Any = update.get(RESTS_ON) if is_object(update) else None
+    if not is_object(said) or not any(is_array(one) for one in said.values()):
+        return action
+    text = "\n\n".join(texts_of(node))
+    chosen = {
+        key: next((each for each in one if stands_in(text, each, key)), one[0])
+        if is_array(one)
+        else one
+        for key, one in said.items()
+    }
+    return evolve(action, raw={**action.raw, "update": {**update, RESTS_ON: chosen}})
 
 
 def missing_evidence(node: Json, action: Action, schema: str, origins: Origins) -> str | None:

@@ -25,6 +25,7 @@ from wanflow.spec.rests import (
     check_founded,
     conditions_hold,
     missing_evidence,
+    worded,
 )
 from wanflow.spec.yaml_text import same
 
@@ -117,25 +118,25 @@ class _Work:
     def _at(self, action: Action, parts: Parts) -> None:
         """Apply an action at one place, or leave the place alone."""
         node = node_at(self.document, parts)
-        one = action
         if _is_schema(parts) and is_object(node) and "update" in action.raw:
             check_founded(action)
+            action = worded(action, node)
             why = missing_evidence(node, action, str(parts[2]), self.origins)
             if why is not None:
                 self._leave(action, parts, why)
                 return
             update = fitted(self.document, node, action.raw["update"])
-            one = evolve(action, raw={**action.raw, "update": update})
             if action.raw["update"].keys() & RULES and not update.keys() & RULES:
                 self._leave(action, parts, "the schema has a rule of its own in its place")
                 return
+            action = evolve(action, raw={**action.raw, "update": update})
         try:
-            changed = apply_at(self.document, one, parts)
+            changed = apply_at(self.document, action, parts)
         except OverlayFault as fault:
             self._leave(action, parts, str(fault).removeprefix(f"{action.place}: "))
             return
         if not same(node, node_at(changed, parts)):
-            self._take(one, parts, changed)
+            self._take(action, parts, changed)
 
     def _take(self, action: Action, parts: Parts, changed: Json) -> None:
         """Go on with a changed document, if it refuses nothing that is shown and only tightens."""
