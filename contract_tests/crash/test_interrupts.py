@@ -34,10 +34,11 @@ _SETTLED = {State.REFUSED, State.ACCEPTED, State.COMPLETED, State.SAVED}
 
 
 def points(count: int) -> list[int]:
-    """Choose of so many points: all, or some that are spread evenly."""
+    """Choose of so many points: all, or some by chance, the first and the last among them."""
     every = range(1, count + 1)
-    few = os.environ.get(ROUNDS_VARIABLE) is None and count > _FEW
-    return sorted(random.Random(count).sample(every, _FEW)) if few else list(every)
+    if os.environ.get(ROUNDS_VARIABLE) is not None or count <= _FEW:
+        return list(every)
+    return [1, *sorted(random.Random(count).sample(every[1:-1], _FEW - 2)), count]
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class SyncRoad:
         with within(seconds), self._http.stream(**arguments) as response:
             received = _transport.received(response, seconds, settings.key)
             sending.receives(received.part)
-            for chunk in response.iter_raw():
+            for chunk in _transport.chunks(response):
                 received.add(chunk)
             return received.whole()
 
@@ -53,7 +53,7 @@ class SyncRoad:
             if fetch.sink.head(
                 _transport.head(response.status_code, _transport.raw_headers(response))
             ):
-                for chunk in response.iter_raw():
+                for chunk in _transport.chunks(response):
                     fetch.sink.write(chunk)
                     if fetch.told is not None:
                         fetch.told()
@@ -111,7 +111,7 @@ class HttpxRoad:
             async with self._http.stream(**arguments) as response:
                 received = _transport.received(response, seconds, settings.key)
                 sending.receives(received.part)
-                async for chunk in response.aiter_raw():
+                async for chunk in _transport.achunks(response):
                     received.add(chunk)
                 return received.whole()
 
@@ -120,7 +120,7 @@ class HttpxRoad:
         with anyio.fail_after(fetch.seconds):
             async with self._http.stream(**_transport.fetching(fetch, settings)) as response:
                 head = _transport.head(response.status_code, _transport.raw_headers(response))
-                await _transport.pour(head, response.aiter_raw(), fetch)
+                await _transport.pour(head, _transport.achunks(response), fetch)
 
     async def close(self) -> None:
         """Close the connections."""

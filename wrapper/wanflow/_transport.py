@@ -15,7 +15,7 @@ from wanflow._core.effects import Fault, Reply
 from wanflow._loops import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 
     from wanflow._core.effects import Fetch, Request
     from wanflow._settings import Key, Route, Settings
@@ -74,7 +74,11 @@ def take_head(response: httpx.Response) -> None:
 
     Whether it is followed is for flows to decide, and what comes with it is a response like any.
     """
-    response.extensions[_HEADERS] = response.headers.raw
+    headers = response.headers.raw
+    if response.is_stream_consumed:
+        # A transport of the user's made it whole, and httpx has decoded it.
+        headers = [one for one in headers if one[0].lower() != b"content-encoding"]
+    response.extensions[_HEADERS] = headers
     response.headers.pop("location", None)
 
 
@@ -87,6 +91,16 @@ def raw_headers(response: httpx.Response) -> list[tuple[bytes, bytes]]:
     """Return the headers that came with a response of httpx's."""
     kept: list[tuple[bytes, bytes]] = response.extensions[_HEADERS]
     return kept
+
+
+def chunks(response: httpx.Response) -> Iterator[bytes]:
+    """Return a response's body, not decoded, piece by piece."""
+    return response.iter_bytes() if response.is_stream_consumed else response.iter_raw()
+
+
+def achunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Return a response's body, not decoded, piece by piece."""
+    return response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
 
 
 def headers(request: Request, settings: Settings) -> dict[str, str]:

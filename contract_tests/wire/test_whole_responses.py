@@ -1,0 +1,42 @@
+"""Responses that a transport of the user's hands over whole, as `httpx.MockTransport` does."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from contract_tests.wire.nasty import PNG
+from contract_tests.wire.rude_server import ID
+from contract_tests.wire.test_promises import KEY, body
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINK = "https://files.example/picture.png"
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_a_task_goes_from_submission_to_file(colour: Any, packed: bool, tmp_path: Path) -> None:
+    """httpx has read and decoded such a response before the client sees it."""
+
+    def whole(content: bytes) -> httpx.Response:
+        coding = {"content-encoding": "gzip"} if packed else {}
+        return httpx.Response(
+            200, content=gzip.compress(content) if packed else content, headers=coding
+        )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if str(request.url) == LINK:
+            return whole(PNG)
+        status = "pending" if request.method == "POST" else "completed"
+        return whole(json.dumps({"id": ID, "status": status, "results": [LINK]}).encode())
+
+    client = colour.client(
+        api_key=KEY, base_url="http://127.0.0.1:9/v", transport=httpx.MockTransport(answer)
+    )
+    result = colour.do(client.run, body(), out=tmp_path, timeout=60)
+    assert [path.read_bytes() for path in result.paths] == [PNG]
+    colour.do(client.close)
