@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wanflow import errors
+from wanflow import Client, errors
 from wanflow._core.budget import Budget
 from wanflow._core.effects import Alone, Done, Draw, Instant, Join, Now, Request, Start
 from wanflow._core.snapshot import Failure, Snapshot
@@ -27,6 +27,7 @@ from wanflow.spec.catalog import packaged_catalog
 if TYPE_CHECKING:
     from contract_tests.batch.conftest import Doer
 
+    from wanflow.batch import Tally
     from wanflow.batch.engine import Engine
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
@@ -290,6 +291,31 @@ def test_the_next_run_and_the_report_and_the_ledger_say_the_same(
     price = account.spent / 3  # that of the uncertain one is still reserved
     assert first.spent == again.spent == 4 * price
     assert sum(job.credits or price for job in ledger.jobs()) == first.spent
+
+
+def test_what_another_run_submitted_meanwhile_counts_with_its_price(
+    do: Doer,
+    model: str,
+    server: MockServer,
+    api_key: str,
+    account: Account,
+    ledger: Ledger,
+    tmp_path: Path,
+) -> None:
+    """Two runs of one batch share its jobs: each pays nothing twice, and knows what was paid."""
+    jobs = [{"model": model, "prompt": str(number)} for number in range(4)]
+    others = []
+
+    def on_tally(tally: Tally) -> None:
+        if not others and tally.running:
+            with Client(api_key, server.base_url, ledger=ledger) as client:
+                others.append(client.batch(jobs, tmp_path / "out"))
+
+    report = do(jobs, in_flight=1, on_tally=on_tally)
+    assert others
+    assert account.submitted == len(jobs)
+    assert report.complete
+    assert report.spent == account.spent
 
 
 SIZES = [f"{768 + 32 * n}x768" for n in range(20)]

@@ -78,6 +78,7 @@ def _as_known(job: Job, task_id: str) -> Snapshot:
         progress=job.progress,
         created=job.created,
         results=job.links,
+        usage={} if job.credits is None else {"credits_reserved": job.credits},
     )
 
 
