@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -231,6 +232,43 @@ def test_the_response_to_what_was_sent_is_waited_for(
     with Ledger(book) as ledger:
         (job,) = ledger.jobs()
     assert (job.state, job.task_id) == (State.ACCEPTED, "task-unified-1")
+
+
+WAITS = {"wait": ("wait", "TASK", "-o", "out"), "resume": ("ledger", "resume", "-o", "out")}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these signals are POSIX's")
+@pytest.mark.parametrize("words", WAITS.values(), ids=WAITS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_wait_that_is_ended_leaves_its_task_to_the_next_one(
+    process: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    words: tuple[str, ...],
+    number: signal.Signals,
+) -> None:
+    """Even where the signal arrives twice: the job is unfinished, and nobody holds it."""
+    book = tmp_path / "ledger.db"
+    out, _ = process("submit", VIDEO, "--prompt", "A cat", "--ledger", str(book)).communicate()
+    task_id = out.strip()
+    command = [task_id if word == "TASK" else word for word in words]
+    running = process(*command, "--ledger", str(book))
+    with Ledger(book) as ledger:
+        deadline = time.monotonic() + 20
+        while not any(ledger.living(job) for job in ledger.jobs()):
+            assert time.monotonic() < deadline
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.05)
+        running.send_signal(number)
+        if number is not signal.SIGINT:
+            running.send_signal(number)
+        _, err = running.communicate(timeout=20)
+        assert running.returncode == 128 + number, err
+        assert "Traceback" not in err
+        if words[0] == "wait":
+            assert err.splitlines()[-1].startswith(f"  wanflow wait {task_id} -o out")
+        (job,) = ledger.jobs()
+        assert (job.state, job.task_id) == (State.ACCEPTED, task_id)
+        assert not ledger.living(job)
 
 
 def test_a_closed_terminal_loses_nothing(environment: dict[str, str], tmp_path: Path) -> None:
