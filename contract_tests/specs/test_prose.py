@@ -107,7 +107,7 @@ def test_what_no_keyword_can_say_is_counted_by_the_import_and_listed_by_the_chec
     (tmp_path / "nova.yaml").write_text(write_yaml(data))
     code, output = run("import", str(tmp_path / "nova.yaml"), root=checkout)
     assert code == 0
-    assert "  3 more sentences may be rules that no keyword can say" in output
+    assert "  3 sentences may be rules that no keyword can say" in output
     assert "must be nice" not in output
     assert output.count("to paste into") == 1
     assert "reason:" not in output

@@ -172,6 +172,21 @@ def test_an_import_of_another_host_leaves_the_default_and_says_so(
     assert catalog.models["far3-text-to-video"].servers == (OTHER,)
 
 
+def test_a_revision_on_another_host_is_never_said_to_move_the_default(
+    checkout: Project, tmp_path: Path
+):
+    """Its operation's server is another, and the key still goes where it went."""
+    before = str(read_settings(checkout.settings).default_server)
+    text = (checkout.sources / "wan2.5-text-to-video.yaml").read_text().replace(before, OTHER)
+    (tmp_path / "wan2.5-text-to-video.yaml").write_text(text)
+    words = ["--root", str(checkout.root), "import", str(tmp_path / "wan2.5-text-to-video.yaml")]
+    done = CliRunner().invoke(spec, words)
+    assert done.exit_code == 0, done.output
+    assert f"the server {before} is gone" in done.output
+    assert f"its server is {OTHER}, and the default is {before}" in done.output
+    assert "WF107" not in done.output
+
+
 def test_settings_are_one_url_or_nothing(checkout: Project):
     """Any other key, and what is no URL, is refused with the file's name."""
     assert build(checkout).document["servers"][0]["url"]

@@ -23,7 +23,7 @@ from wanflow.spec.lock import Entry, lock_findings, read_lock, write_lock
 from wanflow.spec.overlay import read_overlays
 from wanflow.spec.parameters import OWN_NAMES
 from wanflow.spec.places import requests_of
-from wanflow.spec.prose import FILE, Left, Unsaid
+from wanflow.spec.prose import FILE, Left, Unsaid, counted
 from wanflow.spec.published import read_fetched
 from wanflow.spec.received import Received, files_of, read_received
 from wanflow.spec.replacement import Replacement
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     Warned = Mended | Unapplied | Unsaid | Lost
 
 _AS_IT_WAS = "as it was"
+_DEFAULT_MOVED = "WF107"
 
 
 @frozen
@@ -196,11 +197,8 @@ def _warned(one: Taken, found: list[Warned]) -> Taken:
     own = [each for each in found if each.document == one.name]
     told = [each for each in own if not isinstance(each, Unsaid) or each.proposal]
     warnings = [line for each in told for line in (f"warning: {each}", *_pasted(each))]
-    if count := len(own) - len(told):
-        warnings.append(
-            f"{count} more sentence{'s' * (count != 1)} may be rules that no keyword can say; "
-            "`wanflow spec check` lists them"
-        )
+    if len(told) < len(own):
+        warnings.append(counted(len(own) - len(told), "that no keyword can say"))
     return evolve(one, lines=(*one.lines, *warnings))
 
 
@@ -238,7 +236,10 @@ def _told(one: Received, older: Source | None) -> Taken:
     elif older.text == source.text:
         first = _AS_IT_WAS
     else:
-        first = f"replaced; {compare(older.document, source.document).for_people()}"
+        difference = compare(older.document, source.document)
+        # Which server is the default, a person chose; no document moves it.
+        kept = tuple(one for one in difference.changes if one.id != _DEFAULT_MOVED)
+        first = f"replaced; {evolve(difference, changes=kept).for_people()}"
     return Taken(source.name, (first, *one.done))
 
 

@@ -58,6 +58,12 @@ class Unsaid:
         )
 
 
+def counted(count: int, kind: str) -> str:
+    """Say in one line how many sentences `check` lists."""
+    sentences = "1 sentence" if count == 1 else f"{count} sentences"
+    return f"{sentences} may be rules {kind}; `wanflow spec check` lists them"
+
+
 @frozen
 class Stale:
     """An entry of the reviewed file whose sentence no document leaves to prose."""

@@ -11,11 +11,13 @@ from wanflow.spec.changelog import entry_of, with_entry
 from wanflow.spec.failures import SpecFailure
 from wanflow.spec.generate import generate, settings_of
 from wanflow.spec.project import folder_beside
+from wanflow.spec.prose import Unsaid, counted
 from wanflow.spec.replacement import Replacement
 from wanflow.spec.revision import working_document
 from wanflow.spec.summary import Summary, next_version, summarize
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from wanflow.spec.document import Json
@@ -58,7 +60,14 @@ def regenerate(project: Project) -> Regenerated:
     files = [project.shown(path) for path in changed]
     level = summary.difference.level
     version = next_version(project.root / "pyproject.toml", level)
-    return Regenerated(files, summary, version, [str(one) for one in built.warnings])
+    return Regenerated(files, summary, version, list(_warnings(built)))
+
+
+def _warnings(built: Built) -> Iterator[str]:
+    """List the warnings, and count the sentences that nothing expresses."""
+    yield from (str(one) for one in built.warnings if not isinstance(one, Unsaid))
+    if built.unsaid:
+        yield counted(len(built.unsaid), "that nothing expresses")
 
 
 def _texts(project: Project, built: Built, summary: Summary) -> dict[Path, str]:

@@ -45,5 +45,5 @@ def _label(value: Any, key: str, call: Call) -> str:
     if named in call.models:
         return str(named)
     if call.models:
-        return call.label
+        return call.models[0]
     return "default" if key == "example" else key

@@ -36,11 +36,14 @@ _SECONDS = re.compile(r"retry after ([0-9]+) seconds?", re.IGNORECASE | re.ASCII
 class ErrorResponses:
     """Answers by status: `examples` as the document shows them, by model or `default`.
 
-    `shape` builds the body of a status that has no example, or isn't documented at all.
+    A model that no example is of has none of another's, whose codes may be of another kind.
+    `models` are those that the operation takes. `fallback` builds the body of a status that has no
+    example, or isn't documented at all.
     """
 
     examples: Mapping[int, Mapping[str, Json]]
     fallback: ResponseTemplate
+    models: frozenset[str] = frozenset()
 
     def body(self, refusal: HTTPError) -> Json:
         """Word a refusal as the operation would."""
@@ -58,7 +61,8 @@ class ErrorResponses:
         shown = self.examples.get(status)
         if not shown:
             return None
-        return shown.get(model or "default") or shown.get("default") or next(iter(shown.values()))
+        own = shown.get(model or "default") or shown.get("default")
+        return own if own or model in self.models else next(iter(shown.values()))
 
     def _made_up(self, refusal: HTTPError) -> Json:
         kind = _TYPES.get(refusal.status, _TYPES[refusal.status // 500 * 100 + 400])
@@ -76,13 +80,24 @@ def load_errors(document: Json, node: Json) -> ErrorResponses:
     """Read the error answers of an operation's node."""
     examples: dict[int, Mapping[str, Json]] = {}
     schema: Json = {}
+    together = _together(document, node)
     for status, raw in node["responses"].items():
         media = media_of(document, raw)
         if not status.isdigit() or int(status) < 400 or media is None:  # noqa: PLR2004 - errors
             continue
         schema = schema or media.get("schema", Json())
-        examples[int(status)] = _examples(document, media, status)
-    return ErrorResponses(examples, compile_schema(document, schema))
+        shown = _examples(document, media, status)
+        others = {one: body for name, body in shown.items() for one in together.get(name, ())}
+        examples[int(status)] = {**others, **shown}
+    return ErrorResponses(examples, compile_schema(document, schema), frozenset(together))
+
+
+def _together(document: Json, node: Json) -> dict[str, list[str]]:
+    """List for each model those that one document describes with it: their request is one."""
+    media = media_of(document, node.get("requestBody", {})) or {}
+    union = resolve(document, media.get("schema", {}))
+    mapping: Json = union.get("discriminator", {}).get("mapping", {})
+    return {model: [one for one in mapping if mapping[one] == mapping[model]] for model in mapping}
 
 
 def media_of(document: Json, response: Json) -> Json | None:
