@@ -28,6 +28,7 @@ KEEPALIVE = 90.0
 HEADERS = {"user-agent": "wanflow"}
 """What goes with every request to any host."""
 _HEADERS = "wanflow_headers"
+_ENCODED = frozenset({b"content-encoding", b"content-length"})
 # A pool that is never handed more requests than it has connections has one at once, or is dead.
 _POOL_PATIENCE = 5.0
 
@@ -75,9 +76,9 @@ def take_head(response: httpx.Response) -> None:
     Whether it is followed is for flows to decide, and what comes with it is a response like any.
     """
     headers = response.headers.raw
-    if response.is_stream_consumed:
-        # A transport of the user's made it whole, and httpx has decoded it.
-        headers = [one for one in headers if one[0].lower() != b"content-encoding"]
+    if response.is_stream_consumed and "content-encoding" in response.headers:
+        # A transport of the user's handed it over whole, and httpx has decoded it.
+        headers = [one for one in headers if one[0].lower() not in _ENCODED]
     response.extensions[_HEADERS] = headers
     response.headers.pop("location", None)
 
