@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from contract_tests.faces.leaping import leaping
 from contract_tests.wire.nasty import PNG
 from contract_tests.wire.rude_server import ID
 from contract_tests.wire.test_promises import KEY, body
@@ -34,8 +35,9 @@ def test_a_task_goes_from_submission_to_file(colour: Any, packed: bool, tmp_path
         status = "pending" if request.method == "POST" else "completed"
         return whole(json.dumps({"id": ID, "status": status, "results": [LINK]}).encode())
 
-    client = colour.client(
-        api_key=KEY, base_url="http://127.0.0.1:9/v", transport=httpx.MockTransport(answer)
+    transport = httpx.MockTransport(answer)
+    client = leaping(
+        colour.client(api_key=KEY, base_url="http://127.0.0.1:9/v", transport=transport)
     )
     result = colour.do(client.run, body(), out=tmp_path, timeout=60)
     assert [path.read_bytes() for path in result.paths] == [PNG]
