@@ -227,6 +227,81 @@ def test_a_model_that_makes_anything_else_is_refused() -> None:
         MockServer(document=document)
 
 
+def test_a_receipt_that_knows_fewer_words_is_served() -> None:
+    """What a document lists for a task just accepted rules that answer, and no query."""
+    document = with_a_model_of("audio")
+    operation = document["paths"]["/v1/audio/generations"]["post"]
+    receipt = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    receipt["properties"]["status"]["enum"] = ["pending"]
+    with (
+        MockServer(document=document, looks=0) as server,
+        httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http,
+    ):
+        body = {"model": "a-audio-model", "prompt": "a"}
+        taken = http.post(f"{server.base_url}/v1/audio/generations", json=body).json()
+        assert taken["status"] == "pending"
+        detail = http.get(f"{server.base_url}/v1/tasks/{taken['id']}").json()
+        assert detail["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "shown", "reworded"),
+    [
+        ({"text/plain": {"example": "nope"}}, "text/plain", "nope", "prompt is required"),
+        ({"text/plain": {}}, "text/plain", "The mock answers 400", "prompt is required"),
+        (
+            {"text/html": {"examples": {"a": {"value": "<p>nope"}}}},
+            "text/html",
+            "<p>nope",
+            "<p>nope",
+        ),
+        (
+            {"application/problem+json": {"example": {"title": "nope"}}},
+            "application/problem+json",
+            '{"title": "nope"}',
+            '{"title": "nope"}',
+        ),
+    ],
+)
+def test_an_error_that_is_no_json_is_sent_as_documented(content, kind, shown, reworded) -> None:
+    """In its media type, and in the words of the document where others don't belong there."""
+    document = with_a_model_of("audio")
+    operation = document["paths"]["/v1/audio/generations"]["post"]
+    operation["responses"]["400"] = {"description": "bad", "content": content}
+    with MockServer(document=document) as server:
+        url = f"{server.base_url}/v1/audio/generations"
+        with httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http:
+            wrong = http.post(url, json={"model": "a-audio-model"})
+            wanted = {"prefer": "code=400"}
+            body = {"model": "a-audio-model", "prompt": "a"}
+            asked = http.post(url, json=body, headers=wanted)
+    assert (asked.status_code, asked.headers["content-type"], asked.text) == (400, kind, shown)
+    assert (wrong.status_code, wrong.headers["content-type"]) == (400, kind)
+    assert reworded in wrong.text
+
+
+def test_an_error_of_another_shape_stays_as_the_document_shows_it() -> None:
+    """Where words of the mock's would break the schema, and where it has no example."""
+    document = with_a_model_of("audio")
+    operation = document["paths"]["/v1/audio/generations"]["post"]
+    detail = {
+        "type": "object",
+        "properties": {"detail": {"type": "string"}},
+        "required": ["detail"],
+        "additionalProperties": False,
+    }
+    for status, more in (("400", {"example": {"detail": "nope"}}), ("422", {})):
+        media = {"application/json": {"schema": detail, **more}}
+        operation["responses"][status] = {"description": "bad", "content": media}
+    with MockServer(document=document) as server:
+        url = f"{server.base_url}/v1/audio/generations"
+        with httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http:
+            assert http.post(url, json={"model": "a-audio-model"}).json() == {"detail": "nope"}
+            body = {"model": "a-audio-model", "prompt": "a"}
+            other = http.post(url, json=body, headers={"prefer": "code=422"})
+            assert (other.status_code, other.json()) == (422, {"detail": ""})
+
+
 class TestCommand:
     """`python -m wanflow mock`, and so `wanflow mock`."""
 

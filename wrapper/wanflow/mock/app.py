@@ -26,7 +26,7 @@ from wanflow.mock.handlers.api import OperationHandler
 from wanflow.mock.handlers.exchange import RequestContext
 from wanflow.mock.handlers.files import FileHandler
 from wanflow.mock.http.asgi import read_request, send_response
-from wanflow.mock.http.response import Response, json_response, no_response
+from wanflow.mock.http.response import Response, json_response, no_response, text_response
 
 if TYPE_CHECKING:
     from wanflow.mock.gateway.gateway import Gateway
@@ -149,6 +149,9 @@ class MockApp:
 
     def _refused(self, exchange: RequestContext, refusal: HTTPError) -> Response:
         endpoint = exchange.endpoint or self.gateway.contract.query
+        text = endpoint.errors.text(refusal)
+        if text is not None:
+            return text_response(refusal.status, *text, refusal.headers)
         body = endpoint.errors.body(refusal)
         headers = list(refusal.headers)
         waits = refusal.status in _WAITING and not any(h[0] == b"retry-after" for h in headers)

@@ -45,7 +45,7 @@ class Endpoint:
     @property
     def statuses(self) -> frozenset[int]:
         """The documented statuses, the good one included."""
-        return frozenset({self.success, *self.errors.examples})
+        return self.errors.statuses | {self.success}
 
 
 @frozen
@@ -149,6 +149,7 @@ def _endpoint(catalog: Catalog, operation: Operation, base: str) -> dict[str, An
     success = next((status for status in sorted(schemas) if 200 <= status < 300), None)  # noqa: PLR2004
     if success is None:
         raise UnsupportedSpec(f"{operation.operation_id} has no good answer with a JSON body")
+    validators = {status: _validator(document, schema) for status, schema in schemas.items()}
     return {
         "operation": operation,
         "method": operation.method.upper(),
@@ -156,8 +157,8 @@ def _endpoint(catalog: Catalog, operation: Operation, base: str) -> dict[str, An
         "requires_auth": _requires_auth(document, operation),
         "success": success,
         "answer": compile_schema(document, schemas[success]),
-        "errors": load_errors(document, operation.node),
-        "schemas": {status: _validator(document, schema) for status, schema in schemas.items()},
+        "errors": load_errors(document, operation.node, validators),
+        "schemas": validators,
     }
 
 

@@ -6,13 +6,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from wanflow.mock.gateway.response_builder import ResponseTemplate, compile_schema
 from wanflow.spec.document import Json, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import jsonschema_rs
 
     from wanflow.mock.errors import HTTPError
 
@@ -37,13 +39,32 @@ class ErrorResponses:
     """Answers by status: `examples` as the document shows them, by model or `default`.
 
     A model that no example is of has none of another's, whose codes may be of another kind.
-    `models` are those that the operation takes. `fallback` builds the body of a status that has no
-    example, or isn't documented at all.
+    `models` are those that the operation takes. `shapes` and, for a status that isn't documented,
+    `fallback` build the body of what has no example. `schemas` are by status: what an example
+    says stands where other words would break them. `texts` are the answers that aren't JSON:
+    their media type, and what the document shows.
     """
 
     examples: Mapping[int, Mapping[str, Json]]
     fallback: ResponseTemplate
-    models: frozenset[str] = frozenset()
+    models: frozenset[str]
+    shapes: Mapping[int, ResponseTemplate]
+    texts: Mapping[int, tuple[str, str | None]]
+    schemas: Mapping[int, jsonschema_rs.Validator] = field(repr=False)
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        """The documented statuses."""
+        return frozenset({*self.examples, *self.texts})
+
+    def text(self, refusal: HTTPError) -> tuple[str, str] | None:
+        """Word a refusal as text of a media type; None where its answer is JSON."""
+        if refusal.status not in self.texts:
+            return None
+        media, shown = self.texts[refusal.status]
+        said = refusal.message or _unsaid(refusal.status)
+        plain = refusal.message is not None and media.startswith("text/plain")
+        return media, said if plain or shown is None else shown
 
     def body(self, refusal: HTTPError) -> Json:
         """Word a refusal as the operation would."""
@@ -54,7 +75,10 @@ class ErrorResponses:
             return shown
         told = {"message": refusal.message, "param": refusal.param}
         error = {**shown["error"], **told} if isinstance(shown.get("error"), dict) else told
-        return {**shown, "error": {key: value for key, value in error.items() if value is not None}}
+        error = {key: value for key, value in error.items() if value is not None}
+        reworded = {**shown, "error": error}
+        schema = self.schemas.get(refusal.status)
+        return reworded if schema is None or schema.is_valid(reworded) else shown
 
     def example(self, status: int, model: str | None = None) -> Json | None:
         """Return the documented example of a status, the model's own where there is one."""
@@ -66,30 +90,38 @@ class ErrorResponses:
 
     def _made_up(self, refusal: HTTPError) -> Json:
         kind = _TYPES.get(refusal.status, _TYPES[refusal.status // 500 * 100 + 400])
-        return self.fallback.build(
+        return self.shapes.get(refusal.status, self.fallback).build(
             {
                 "error.code": refusal.status,
-                "error.message": refusal.message or f"The mock answers {refusal.status}",
+                "error.message": refusal.message or _unsaid(refusal.status),
                 "error.type": kind,
                 "error.param": refusal.param,
             }
         )
 
 
-def load_errors(document: Json, node: Json) -> ErrorResponses:
-    """Read the error answers of an operation's node."""
+def load_errors(
+    document: Json, node: Json, schemas: Mapping[int, jsonschema_rs.Validator]
+) -> ErrorResponses:
+    """Read the error answers of an operation's node, whose JSON is valid by `schemas`."""
     examples: dict[int, Mapping[str, Json]] = {}
-    schema: Json = {}
+    shapes: dict[int, ResponseTemplate] = {}
+    texts: dict[int, tuple[str, str | None]] = {}
     together = _together(document, node)
     for status, raw in node["responses"].items():
-        media = media_of(document, raw)
-        if not status.isdigit() or int(status) < 400 or media is None:  # noqa: PLR2004 - errors
+        if not status.isdigit() or int(status) < 400:  # noqa: PLR2004 - errors
             continue
-        schema = schema or media.get("schema", Json())
+        media = media_of(document, raw)
+        if media is None:
+            texts |= {int(status): text for text in _texts(document, raw)}
+            continue
+        if media.get("schema"):
+            shapes[int(status)] = compile_schema(document, media["schema"])
         shown = _examples(document, media, status)
         others = {one: body for name, body in shown.items() for one in together.get(name, ())}
         examples[int(status)] = {**others, **shown}
-    return ErrorResponses(examples, compile_schema(document, schema), frozenset(together))
+    fallback = next(iter(shapes.values()), compile_schema(document, {}))
+    return ErrorResponses(examples, fallback, frozenset(together), shapes, texts, schemas)
 
 
 def _together(document: Json, node: Json) -> dict[str, list[str]]:
@@ -98,6 +130,20 @@ def _together(document: Json, node: Json) -> dict[str, list[str]]:
     union = resolve(document, media.get("schema", {}))
     mapping: Json = union.get("discriminator", {}).get("mapping", {})
     return {model: [one for one in mapping if mapping[one] == mapping[model]] for model in mapping}
+
+
+def _texts(document: Json, response: Json) -> list[tuple[str, str | None]]:
+    """Return the first media type of a response, in a list, and what it shows."""
+    for kind, media in resolve(document, response).get("content", {}).items():
+        named = (resolve(document, one) for one in media.get("examples", {}).values())
+        values = [media.get("example"), *(one.get("value") for one in named)]
+        shown = next((value for value in values if value is not None), None)
+        return [(kind, shown if isinstance(shown, str | None) else json.dumps(shown))]
+    return []
+
+
+def _unsaid(status: int) -> str:
+    return f"The mock answers {status}"
 
 
 def media_of(document: Json, response: Json) -> Json | None:

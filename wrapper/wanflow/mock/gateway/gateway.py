@@ -201,6 +201,8 @@ class Gateway:
         values["task_info.estimated_time"] = task.estimate
         values["usage.credits_reserved"] = task.credits
         values |= self._terms[endpoint.path, task.order.kind]
+        # A document may list fewer words for a task that was just accepted than the task query.
+        values["status"] = endpoint.answer.choose("status", phase.name)
         return endpoint.answer.build(values)
 
     def _when_due(self, task: Task, when: float) -> None:

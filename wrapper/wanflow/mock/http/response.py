@@ -49,6 +49,11 @@ def encoded_response(status: int, body: bytes, headers: Iterable[Header] = ()) -
     return Response(status, body, (_JSON, *headers) if headers else _JUST_JSON)
 
 
+def text_response(status: int, kind: str, text: str, headers: Iterable[Header] = ()) -> Response:
+    """Answer with a text of a media type."""
+    return Response(status, text.encode(), ((b"content-type", kind.encode()), *headers))
+
+
 def no_response(fault: Fault) -> Response:
     """Say nothing at all, in the way of a fault."""
     return Response(0, b"", fault=fault)
