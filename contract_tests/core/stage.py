@@ -107,7 +107,8 @@ class Stage:
         assert self._answer is not None, "a flow that should not have sent did"
         self.ticks += self._latency
         reply = self._answer(send.request, self.ticks)
-        send.tracker.maybe_sent = not isinstance(reply, Fault) or reply.sent
+        if send.tracker is not None:
+            send.tracker.maybe_sent = not isinstance(reply, Fault) or reply.sent
         if isinstance(reply, Exception):
             raise reply
         return reply

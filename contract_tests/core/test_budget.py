@@ -69,7 +69,7 @@ def test_the_rate_grows_only_while_polls_are_late(
 ) -> None:
     """An answer adds to the rate where its poll was late; a 429 (None) halves it.
 
-    It is never above its upper bound.
+    It is never above its upper bound, nor below a poll in twenty seconds.
     """
     limiter, ticks = Budget(DEFAULT_RATE, most=most), 0.0
     for late in lateness:

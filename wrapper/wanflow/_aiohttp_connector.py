@@ -44,10 +44,12 @@ class _Transport:
     def __init__(self, inner: asyncio.Transport) -> None:
         self._inner = inner
         self._used = False
+        self._socket = inner.get_extra_info("socket")
+        self._poll = _poll_of(self._socket)
         renew_in_children(self)
 
     def renew(self) -> None:
-        cut_off(self._inner.get_extra_info("socket"))
+        cut_off(self._socket)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -55,7 +57,15 @@ class _Transport:
     def take(self) -> bool:
         """Take it for a request → whether it can be used: nothing may have come unasked."""
         before, self._used = self._used, True
-        return not before or not _readable(self._inner.get_extra_info("socket"))
+        return not before or not self._readable()
+
+    def _readable(self) -> bool:
+        """Tell whether there is something to read, an end included."""
+        if self._socket is None or self._socket.fileno() < 0:
+            return True
+        if self._poll is None:
+            return bool(select.select([self._socket.fileno()], [], [], 0)[0])
+        return bool(self._poll.poll(0))
 
     def is_closing(self) -> bool:
         return self._inner.is_closing()
@@ -69,12 +79,10 @@ class _Transport:
         self._inner.writelines(parts)
 
 
-def _readable(sock: Any) -> bool:
-    """Tell whether there is something to read, an end included."""
-    if sock is None or sock.fileno() < 0:
-        return True
-    if not hasattr(select, "poll"):
-        return bool(select.select([sock.fileno()], [], [], 0)[0])
+def _poll_of(sock: Any) -> Any:
+    """Make what tells that something can be read, where the system has it."""
+    if sock is None or sock.fileno() < 0 or not hasattr(select, "poll"):
+        return None
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return poll

@@ -63,12 +63,12 @@ class AiohttpRoad:
         # is no argument for it; aiohttp's own test client turns it off in this way.
         vars(self._session)["_retry_connection"] = False
 
-    def sending(self, send: Send) -> Sending:
-        """Begin to note whether a request is sent."""
-        return Sending(send.tracker, watched=True, begun=True)
+    def sending(self, send: Send) -> Sending | None:
+        """Begin to note whether a request is sent, where that matters."""
+        return None if send.tracker is None else Sending(send.tracker, watched=True, begun=True)
 
     async def send(
-        self, request: Request, settings: Settings, seconds: float, sending: Sending
+        self, request: Request, settings: Settings, seconds: float, sending: Sending | None
     ) -> Reply:
         """Exchange a request for its whole response within some seconds."""
         async with self._session.request(
@@ -82,7 +82,8 @@ class AiohttpRoad:
             received = _transport.Received(
                 response.status, response.raw_headers, seconds, settings.key
             )
-            sending.receives(received.part)
+            if sending is not None:
+                sending.receives(received.part)
             while chunk := await response.content.readany():
                 received.add(chunk)
             return received.whole()

@@ -142,7 +142,9 @@ class SyncDriver:
 
     def _send(self, send: Send) -> Any:
         prepare = None if send.before is None else send.before.function
-        with self._asking() if send.request.method == "GET" else nullcontext():
+        if self._home is None or send.request.method != "GET":
+            return self._wire.send(send, self._settings, prepare)
+        with self._asking():
             return self._wire.send(send, self._settings, prepare)
 
     def _shielded(self, flow: Flow[Any], leave: Callable[[], bool]) -> Any:

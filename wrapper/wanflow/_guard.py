@@ -24,8 +24,8 @@ class Guard:
             return exchange()
         raise guard.fault
 
-    Errors of this library pass, and so do interrupts and cancellations, without what the frames
-    of the exchange held.
+    Errors of this library pass, and so do interrupts and cancellations: of an exchange that is
+    `keyed` without what its frames held, since they know the key.
     """
 
     fault: Fault
@@ -33,9 +33,10 @@ class Guard:
     pool_is_dead = False
     """Whether it had no connection, though one was free."""
 
-    def __init__(self, key: Key, sending: Sending | None = None) -> None:
+    def __init__(self, key: Key, sending: Sending | None = None, *, keyed: bool = True) -> None:
         self._key = key
         self._sending = sending
+        self._keyed = keyed
 
     def __enter__(self) -> Self:
         self._before = sys.exception()
@@ -46,8 +47,8 @@ class Guard:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if self._sending is not None:
             self._sending.end(error)
-            if error is not None:
-                _forget(error, self._before)
+        if error is not None and self._keyed:
+            _forget(error, self._before)
         self._before = None
         if not isinstance(error, Exception) or isinstance(error, WanflowError):
             return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
@@ -95,20 +95,28 @@ async def in_thread(function: Callable[[], T]) -> T:
 
 async def to_its_end(future: asyncio.Future[T]) -> T:
     """Wait, under asyncio, for what can't be broken off; a cancellation goes on after its end."""
-    from asyncio import CancelledError, wait  # noqa: PLC0415 - a blocking client never needs it
+    import asyncio  # noqa: PLC0415 - a blocking client never needs it
 
     cancelled = None
     with anyio.CancelScope(shield=True):
         while not future.done():
+            # A cancellation ends what is awaited, which is another future for that reason.
+            waiter: asyncio.Future[None] = future.get_loop().create_future()
+            future.add_done_callback(partial(_wake, waiter))
             try:
-                await wait((future,))
-            except CancelledError as error:
+                await waiter
+            except asyncio.CancelledError as error:
                 cancelled = error
     if cancelled is not None:
         if not future.cancelled():
             future.exception()  # asyncio needn't say that nobody asked for it
         raise cancelled
     return future.result()
+
+
+def _wake(waiter: asyncio.Future[None], _: object) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def begin_in_thread(

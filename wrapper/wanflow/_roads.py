@@ -32,16 +32,20 @@ class SyncRoad:
         )
         self._watched = watch(self._http)
 
-    def sending(self, send: Send) -> Sending:
-        """Begin to note whether a request is sent."""
+    def sending(self, send: Send) -> Sending | None:
+        """Begin to note whether a request is sent, where that matters."""
         return _sending(send, watched=self._watched)
 
-    def send(self, request: Request, settings: Settings, seconds: float, sending: Sending) -> Reply:
+    def send(
+        self, request: Request, settings: Settings, seconds: float, sending: Sending | None
+    ) -> Reply:
         """Exchange a request for its whole response within some seconds."""
-        arguments = _transport.request(request, settings, seconds, sending.trace)
+        trace = None if sending is None else sending.trace
+        arguments = _transport.request(request, settings, seconds, trace)
         with within(seconds), self._http.stream(**arguments) as response:
             received = _transport.received(response, seconds, settings.key)
-            sending.receives(received.part)
+            if sending is not None:
+                sending.receives(received.part)
             for chunk in _transport.chunks(response):
                 received.add(chunk)
             return received.whole()
@@ -66,12 +70,12 @@ class SyncRoad:
 class Road(Protocol):
     """Exchanges of one event loop, each within its time. What goes wrong is the library's own."""
 
-    def sending(self, send: Send) -> Sending:
-        """Begin to note whether a request is sent."""
+    def sending(self, send: Send) -> Sending | None:
+        """Begin to note whether a request is sent, where that matters."""
         ...
 
     async def send(
-        self, request: Request, settings: Settings, seconds: float, sending: Sending
+        self, request: Request, settings: Settings, seconds: float, sending: Sending | None
     ) -> Reply:
         """Exchange a request for its whole response within some seconds."""
         ...
@@ -98,19 +102,21 @@ class HttpxRoad:
         )
         self._watched = watch(self._http)
 
-    def sending(self, send: Send) -> Sending:
-        """Begin to note whether a request is sent."""
+    def sending(self, send: Send) -> Sending | None:
+        """Begin to note whether a request is sent, where that matters."""
         return _sending(send, watched=self._watched)
 
     async def send(
-        self, request: Request, settings: Settings, seconds: float, sending: Sending
+        self, request: Request, settings: Settings, seconds: float, sending: Sending | None
     ) -> Reply:
         """Exchange a request for its whole response within some seconds."""
-        arguments = _transport.request(request, settings, seconds, sending.atrace)
+        trace = None if sending is None else sending.atrace
+        arguments = _transport.request(request, settings, seconds, trace)
         with anyio.fail_after(seconds):
             async with self._http.stream(**arguments) as response:
                 received = _transport.received(response, seconds, settings.key)
-                sending.receives(received.part)
+                if sending is not None:
+                    sending.receives(received.part)
                 async for chunk in _transport.achunks(response):
                     received.add(chunk)
                 return received.whole()
@@ -130,9 +136,10 @@ class HttpxRoad:
         """Forget the connections of an event loop that has ended."""
 
 
-def _sending(send: Send, *, watched: bool) -> Sending:
+def _sending(send: Send, *, watched: bool) -> Sending | None:
     # What only asks isn't traced, and may be sent twice: all that is written counts as its own.
-    return Sending(send.tracker, watched=watched, begun=send.request.content is None)
+    begun = send.request.content is None
+    return None if send.tracker is None else Sending(send.tracker, watched=watched, begun=begun)
 
 
 def road_of(line: Route) -> Road:

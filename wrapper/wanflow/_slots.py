@@ -53,7 +53,7 @@ class Slots:
 
     def give_back(self, taker: Taker) -> None:
         """Give back the slot of a taker, where it has one, and wait for none."""
-        for slot in range(self._count):
+        for slot in list(self._takers):
             if self._takers.get(slot) is taker:
                 del self._takers[slot]
         self._leave(taker)

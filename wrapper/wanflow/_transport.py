@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -31,6 +31,13 @@ _HEADERS = "wanflow_headers"
 _ENCODED = frozenset({b"content-encoding", b"content-length"})
 # A pool that is never handed more requests than it has connections has one at once, or is dead.
 _POOL_PATIENCE = 5.0
+
+
+class _NoCookies(CookieJar):
+    """Takes no cookie, and so has none to send."""
+
+    def extract_cookies(self, *_: object) -> None:
+        """Take none."""
 
 
 def timeouts(seconds: float, settings: Settings) -> httpx.Timeout:
@@ -60,7 +67,7 @@ def options(line: Route, kind: type[Any], take_head: Callable[..., Any]) -> dict
     mounts = line.mounts.items()
     return {
         **shared,
-        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        "cookies": _NoCookies(),
         "event_hooks": {"response": [take_head]},
         "follow_redirects": False,
         "headers": HEADERS,
@@ -80,7 +87,8 @@ def take_head(response: httpx.Response) -> None:
         # A transport of the user's handed it over whole, and httpx has decoded it.
         headers = [one for one in headers if one[0].lower() not in _ENCODED]
     response.extensions[_HEADERS] = headers
-    response.headers.pop("location", None)
+    if response.has_redirect_location:
+        del response.headers["location"]
 
 
 async def atake_head(response: httpx.Response) -> None:
@@ -114,7 +122,7 @@ def request(request: Request, settings: Settings, seconds: float, trace: Any) ->
     """Return the arguments that send a request to the API.
 
     The path is appended: resolving it against the base URL would drop the base URL's own path.
-    A mere question isn't traced, since it may be sent twice.
+    What only asks isn't traced, since it may be sent twice.
     """
     return {
         "method": request.method,
@@ -122,7 +130,7 @@ def request(request: Request, settings: Settings, seconds: float, trace: Any) ->
         "content": request.content,
         "headers": headers(request, settings),
         "timeout": timeouts(seconds, settings),
-        "extensions": {} if request.content is None else {"trace": trace},
+        "extensions": {} if request.content is None or trace is None else {"trace": trace},
     }
 
 

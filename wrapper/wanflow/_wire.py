@@ -50,7 +50,7 @@ class Wire:
             Fault: it broke off.
         """
         with self._files.open(settings.timeout) as road:
-            with Guard(settings.key) as guard:
+            with Guard(settings.key, keyed=False) as guard:
                 return road.fetch(fetch, settings)
             if guard.pool_is_dead:
                 self._files.replace(road)
@@ -100,7 +100,7 @@ class AsyncWire:
             Fault: it broke off.
         """
         async with self._files.open(settings.timeout) as road:
-            with Guard(settings.key) as guard:
+            with Guard(settings.key, keyed=False) as guard:
                 return await road.fetch(fetch, settings)
             if guard.pool_is_dead:
                 self._files.replace(road)

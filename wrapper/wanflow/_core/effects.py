@@ -118,13 +118,13 @@ class Send:
     less than the client's own.
 
     `tracker` says, after any exception, whether the request may have been written. Where it may
-    not, and `before` has been done, an intent can be taken back.
+    not, and `before` has been done, an intent can be taken back. What only asks has none.
     """
 
     request: Request
     timeout: float | None = None
     before: Act | None = None
-    tracker: SendTracker = field(factory=SendTracker, eq=False, repr=False)
+    tracker: SendTracker | None = field(default=None, eq=False, repr=False)
 
 
 @frozen
@@ -277,8 +277,7 @@ def send(
     tracker: SendTracker | None = None,
 ) -> Flow[Reply]:
     """Yield Send, and say what comes back."""
-    sent = Send(request, timeout, before, tracker or SendTracker())
-    return cast("Reply", (yield sent))
+    return cast("Reply", (yield Send(request, timeout, before, tracker)))
 
 
 def shield(flow: Flow[T], leave: Callable[[], bool]) -> Flow[T]:

@@ -88,8 +88,10 @@ def decode(content: bytes) -> Any:
     Raises:
         ValueError: it isn't JSON, or nests deeper than anything of this API.
     """
-    text = content.decode(json.detect_encoding(content), "replace")
-    return decode_as_is(_ESCAPE.sub(_whole_pair, text) if _SURROGATE.search(text) else text)
+    encoding = "utf-8" if content.startswith(b'{"') else json.detect_encoding(content)
+    text = content.decode(encoding, "replace")
+    cut = "\\u" in text and _SURROGATE.search(text)
+    return decode_as_is(_ESCAPE.sub(_whole_pair, text) if cut else text)
 
 
 def decode_as_is(text: str | bytes) -> Any:
@@ -157,6 +159,9 @@ def read_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
 def named_task(body: Any) -> str | None:
     """Read the id of the task that a body is about, from where the gateway and proxies put it."""
     outer = _entry(body)
+    plain = _id(outer.get("id"))
+    if plain is not None:
+        return plain
     inner = outer.get("data")
     places = ((outer, "id", "task_id"), (_entry(inner), "id", "task_id"))
     for place, *names in (*places, (_entry(next(iter(_list(inner)), None)), "task_id", "id")):
@@ -195,9 +200,10 @@ def _failure(raw: dict[str, Any], status: str) -> Failure | None:
 
 def _links(raw: dict[str, Any]) -> tuple[str, ...]:
     inner = _object(raw, "data")
-    for place in (raw, inner):
+    for place in (raw, inner) if inner else (raw,):
         for name in ("results", "result_data"):
-            found = tuple(filter(None, map(_link, _list(place.get(name)))))
+            entries = place.get(name)
+            found = tuple(filter(None, map(_link, _list(entries)))) if entries else ()
             if found:
                 return found
     return ()
