@@ -36,7 +36,7 @@ _POOL_PATIENCE = 5.0
 class _NoCookies(CookieJar):
     """Takes no cookie, and so has none to send."""
 
-    def extract_cookies(self, response: object, request: object) -> None:  # noqa: ARG002
+    def extract_cookies(self, response: object, request: object) -> None:
         """Take none."""
 
 
