@@ -172,6 +172,31 @@ def test_a_plain_fence_that_is_broken_is_refused_at_its_line(tmp_path: Path) -> 
         read(tmp_path, text)
 
 
+RENDERED = """paths:
+  path: /v1/videos/generations
+  method: post
+  request:
+    body:
+      application/json:
+        schemaArray:
+          - type: object
+            properties:
+              model: {allOf: [{type: string, enum: [nova-1]}]}
+components:
+  schemas: {}
+"""
+
+
+def test_a_rendering_of_an_operation_is_no_document(tmp_path: Path) -> None:
+    """Alone it is refused with what to get instead; beside a document it is left."""
+    line = r"page\.md, line 5: this is a rendering of one operation, not its OpenAPI document"
+    with pytest.raises(Refused, match=line):
+        read(tmp_path, "# Nova\n\n" + fenced(RENDERED, INFO))
+    for info in (INFO, f"yaml en/tasks/query.json get {TASKS}", "yaml"):
+        both = fenced(GENERATION, INFO) + fenced(RENDERED, info)
+        assert read(tmp_path, both).source.text == GENERATION
+
+
 @settings(max_examples=60)
 @given(
     above=st.lists(st.sampled_from(sorted(BESIDE)), max_size=4),

@@ -227,8 +227,14 @@ def _from_yaml(text: str, file: str, name: str, origin: str) -> Received:
 
 
 def _require_inside(read: YamlDocument, file: str) -> None:
-    """Refuse a document whose parts lie side by side: its indentation is lost."""
+    """Refuse what isn't the document: a rendering, or one whose indentation is lost."""
     data = read.data
+    paths: Any = data.get("paths") if is_object(data) else None
+    if is_object(paths) and paths.keys() >= {"path", "method"}:
+        raise Refused(
+            f"{file}, line {read.lines.get('/paths', 1)}: this is a rendering of one operation, "
+            "not its OpenAPI document; get the page anew, or the JSON that its fence names"
+        )
     if not is_object(data) or "openapi" not in data:
         raise Refused(f"{file} is not an OpenAPI document: it has no `openapi` at its top")
     for key in ("info", "paths", "components"):
