@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.accounts import Account
 
 KINDS = "abcd"
+SIZES = [f"{768 + 32 * n}x768" for n in range(20)]
 TOLD_ODDLY = ({"credits_used": -1}, {"credits_used": float("nan")}, {"credits_used": "5"}, {})
 
 
@@ -303,7 +304,7 @@ def test_what_another_run_submitted_meanwhile_counts_with_its_price(
     tmp_path: Path,
 ) -> None:
     """Two runs of one batch share its jobs: each pays nothing twice, and knows what was paid."""
-    jobs = [{"model": model, "prompt": str(number)} for number in range(4)]
+    jobs = [{"model": model, "prompt": "x", "size": size} for size in SIZES[:4]]
     others = []
 
     def on_tally(tally: Tally) -> None:
@@ -316,9 +317,6 @@ def test_what_another_run_submitted_meanwhile_counts_with_its_price(
     assert account.submitted == len(jobs)
     assert report.complete
     assert report.spent == account.spent
-
-
-SIZES = [f"{768 + 32 * n}x768" for n in range(20)]
 
 
 def test_twenty_sizes_stay_below_a_ceiling(do: Doer, model: str, account: Account) -> None:
