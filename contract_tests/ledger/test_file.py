@@ -54,6 +54,8 @@ CHANGES = {
     "its -wal deleted": beside("-wal", deleted),
     "its -wal replaced": beside("-wal", replaced),
     "its -shm deleted": beside("-shm", deleted),
+    "emptied": lambda path: path.write_bytes(b""),
+    "cut off": lambda path: os.truncate(path, 4096),
     "moved away": lambda path: path.rename(path.with_name("elsewhere")),
 }
 

@@ -36,7 +36,7 @@ class Sending:
     written from now on belongs to the request.
     """
 
-    __slots__ = ("_begun", "_token", "_traced", "_tracker", "_watched")
+    __slots__ = ("_begun", "_received", "_token", "_traced", "_tracker", "_watched")
 
     def __init__(self, tracker: SendTracker, *, watched: bool, begun: bool = False) -> None:
         self._tracker = tracker
@@ -44,6 +44,7 @@ class Sending:
         self._begun = begun
         self._traced = watched
         self._token: Token[Sending | None] | None = None
+        self._received: Callable[[], Reply] | None = None
 
     @property
     def maybe_sent(self) -> bool:
@@ -52,7 +53,7 @@ class Sending:
 
     def receives(self, received: Callable[[], Reply]) -> None:
         """Take note that a response begins; `received` makes a Reply of what came of it so far."""
-        self._tracker.received = received
+        self._received = received
 
     def hand_over(self) -> None:
         """Begin: what this task or thread writes from now on is noted."""
@@ -61,9 +62,12 @@ class Sending:
         self._token = _current.set(self)
 
     def end(self, error: BaseException | None) -> None:
-        """End with an error, or without."""
+        """End with an error, or without; what was received is kept without the key in it."""
+        received, self._received = self._received, None
         if self._token is not None:
             _current.reset(self._token)
+        if error is not None and received is not None:
+            self._tracker.received = received()
         if not self._traced and isinstance(error, _UNCONNECTED):
             self._tracker.maybe_sent = False
 

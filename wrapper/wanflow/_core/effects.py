@@ -83,8 +83,8 @@ class SendTracker:
     """
 
     maybe_sent: bool = False
-    received: Callable[[], Reply] | None = None
-    """Makes a Reply of what came of a response to a request with a body, whole or not."""
+    received: Reply | None = None
+    """What came of a response that broke off."""
     # One entry, made once: setting the default of a key is one whole step for all threads.
     _fate: dict[str, bool] = field(factory=dict[str, bool], init=False, repr=False)
 

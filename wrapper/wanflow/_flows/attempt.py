@@ -189,7 +189,7 @@ class Attempt:
 
     def _read_part(self, fault: Fault) -> Flow[Outcome]:
         """Read what came of a response that broke off: a response, if it names a task."""
-        part = None if self.tracker.received is None else self.tracker.received()
+        part = self.tracker.received
         if part is None or not classify(part, self.order.request.content or b"").task_id:
             return unanswered(self.order, fault, part)
         return (yield from self._read(part))

@@ -73,6 +73,7 @@ class Identity:
         """Keep what the files are now."""
         self._path = path
         self._files = {end: _identity(path, end) for end in _OPEN}
+        self._size = _size(path)
 
     def check(self) -> None:
         """See whether the files are the same.
@@ -84,12 +85,19 @@ class Identity:
             found = known if known is None else _identity(self._path, end)
             if found != known:
                 what = "was deleted" if found is None else "was replaced by another file"
-                raise LedgerError(
-                    f"ledger {self._path}: its file {self._path.name}{end} {what} while it was in "
-                    "use, so nothing more is begun. Stop what deletes, restores or synchronises "
-                    "it, and run the program again: it goes on with the file that is there then",
-                    path=str(self._path),
-                )
+                raise self._changed(end, what)
+        # SQLite never shortens it; what copies another file into it, or nothing, does.
+        size, self._size = self._size, _size(self._path)
+        if self._size < size:
+            raise self._changed("", "was written by another program")
+
+    def _changed(self, end: str, what: str) -> LedgerError:
+        return LedgerError(
+            f"ledger {self._path}: its file {self._path.name}{end} {what} while it was in use, so "
+            "nothing more is begun. Stop what deletes, restores or synchronises it, and run the "
+            "program again: it goes on with the file that is there then",
+            path=str(self._path),
+        )
 
 
 def _identity(path: Path, end: str) -> tuple[int, int] | None:
@@ -98,6 +106,13 @@ def _identity(path: Path, end: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - a path object costs more than the call
+    except FileNotFoundError:
+        return 0
 
 
 def _tighten(path: Path) -> None:
