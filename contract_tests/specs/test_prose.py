@@ -12,13 +12,12 @@ from contract_tests.specs.family import document, request, source
 from wanflow.spec.build import Built, build, build_from
 from wanflow.spec.commands import spec
 from wanflow.spec.failures import EXITS, OverlayFault, SpecFailure
+from wanflow.spec.project import Project
 from wanflow.spec.prose import Left
 from wanflow.spec.yaml_text import write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from wanflow.spec.project import Project
 
 KINDS = SpecFailure.__subclasses__()
 SENTENCE = "Only supports `4`, `8` values, representing `5 seconds`, `10 seconds`, `15 seconds`"
@@ -113,6 +112,27 @@ def test_what_no_keyword_can_say_is_counted_by_the_import_and_listed_by_the_chec
     assert "reason:" not in output
     code, output = run("check", root=checkout)
     assert all(f"“The picture must be nice in way {word}”" in output for word in ("one", "three"))
+
+
+def test_one_action_serves_all_documents_that_say_the_same(checkout: Path, tmp_path: Path) -> None:
+    """It is shown once, picks by the words, and pasted it is applied to each of them."""
+    seconds = {"type": "integer", "description": "Seconds\n\n- Only supports `4`, `8` seconds"}
+    (tmp_path / "new").mkdir()
+    for number in (1, 2, 3):
+        text = write_yaml(document(request(f"nova-{number}", seconds=seconds)))
+        (tmp_path / "new" / f"nova-{number}.yaml").write_text(text)
+    code, output = run("import", str(tmp_path / "new"), root=checkout)
+    assert code == 0
+    assert output.count("- target:") == 1
+    assert output.count("1 sentence may be a rule that the actions shown above express") == 2
+    lines = output.splitlines()
+    begin = next(n for n, line in enumerate(lines) if line.startswith("  - target:"))
+    pasted = [line for line in lines[begin : begin + 11] if line.startswith(("  - ", "    "))]
+    head = "overlay: 1.1.0\ninfo:\n  title: t\n  version: '1'\nactions:\n"
+    (checkout / "specs" / "overlays" / "90-mine.yaml").write_text(head + "\n".join(pasted) + "\n")
+    requests = build(Project(checkout)).document["components"]["schemas"]
+    for number in (1, 2, 3):
+        assert requests[f"Nova{number}Request"]["properties"]["seconds"]["enum"] == [4, 8]
 
 
 def test_a_stale_entry_is_a_warning(checkout: Path, project: Project) -> None:

@@ -149,7 +149,9 @@ def plan_import(project: Project, received: list[Received]) -> Plan:
     if project.settings.is_file():
         taken = [_placed(one, kept.get(one.name), default) for one in taken]
     lost = _lost_rules(project, built)
-    taken = [_warned(one, [*built.mended, *built.unapplied, *lost, *prose]) for one in taken]
+    found: list[Warned] = [*built.mended, *built.unapplied, *lost, *prose]
+    shown: set[str] = set()
+    taken = [_warned(one, found, shown) for one in taken]
     taken = [_with_namesakes(one, built) for one in taken]
     stale = [Taken(FILE, (f"warning: {one}",)) for one in left.stale(built.unsaid)]
     return Plan([*taken, *stale], texts)
@@ -192,11 +194,18 @@ def _placed(one: Taken, source: Source | None, default: str | None) -> Taken:
     return evolve(one, lines=(*one.lines, line))
 
 
-def _warned(one: Taken, found: list[Warned]) -> Taken:
-    """Add to a document what was mended in it, and what reads like a rule and became none."""
+def _warned(one: Taken, found: list[Warned], shown: set[str]) -> Taken:
+    """Add to a document what was mended in it, and what reads like a rule and became none.
+
+    `shown` are the actions to paste that stand below an earlier document already.
+    """
     own = [each for each in found if each.document == one.name]
     told = [each for each in own if not isinstance(each, Unsaid) or each.proposal]
-    warnings = [line for each in told for line in (f"warning: {each}", *_pasted(each))]
+    new = [each for each in told if not isinstance(each, Unsaid) or each.proposal not in shown]
+    warnings = [line for each in new for line in (f"warning: {each}", *_pasted(each))]
+    shown.update(each.proposal for each in new if isinstance(each, Unsaid))
+    if len(new) < len(told):
+        warnings.append(counted(len(told) - len(new), "that the actions shown above express"))
     if len(told) < len(own):
         warnings.append(counted(len(own) - len(told), "that no keyword can say"))
     return evolve(one, lines=(*one.lines, *warnings))

@@ -9,6 +9,7 @@ from wanflow.spec.document import is_array
 from wanflow.spec.evidence import values_in
 from wanflow.spec.keywords import RESTS_ON
 from wanflow.spec.meaning import meaning
+from wanflow.spec.overlay import pointer_of, select
 from wanflow.spec.rests import WHEN
 from wanflow.spec.yaml_text import write_yaml
 
@@ -36,6 +37,9 @@ _CHOICE = re.compile(
     re.IGNORECASE,
 )
 _GLOSS = re.compile(r",?\s+(representing|which|where|meaning|corresponding)\b|\(", re.IGNORECASE)
+_PLAIN = re.compile(r"[\w `,;:~%-]+", re.ASCII)
+"""What of a sentence a search takes as it stands."""
+_FEWEST = 12
 _BOUNDS = {
     "integer": ("minimum", "maximum"),
     "number": ("minimum", "maximum"),
@@ -60,7 +64,7 @@ def proposed(document: Json, at: str, schema: Json, sentence: str) -> str:
     if update is None:
         return ""
     action = {
-        "target": _target(document, at),
+        "target": _by_words(document, at, sentence) or _target(document, at),
         "description": "The document says it in prose only.",
         WHEN: {"type": schema["type"]},
         "update": {**update, RESTS_ON: {key: sentence for key in update if key != "example"}},
@@ -122,6 +126,19 @@ def _fits(document: Json, schema: Json, rule: Json) -> bool:
     shown = [schema[key] for key in ("example", "default") if key in schema]
     listed: Any = schema.get("examples", ())
     return whole.possible() and all(whole.admits(value) for value in (*shown, *listed))
+
+
+def _by_words(document: Json, at: str, sentence: str) -> str:
+    """Write a JSONPath that picks a parameter by words of its description, where one does.
+
+    So one action serves every document that says the same.
+    """
+    piece = max(_PLAIN.findall(sentence), key=len, default="").strip()
+    if len(piece) < _FEWEST:
+        return ""
+    path = f"$.components.schemas[*].properties[?search(@.description, '{piece}')]"
+    picked = (pointer_of(parts) for parts in select(document, path, ""))
+    return path if at in picked else ""
 
 
 def _target(document: Json, at: str) -> str:

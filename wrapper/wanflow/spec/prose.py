@@ -60,8 +60,8 @@ class Unsaid:
 
 def counted(count: int, kind: str) -> str:
     """Say in one line how many sentences `check` lists."""
-    sentences = "1 sentence" if count == 1 else f"{count} sentences"
-    return f"{sentences} may be rules {kind}; `wanflow spec check` lists them"
+    found = "1 sentence may be a rule" if count == 1 else f"{count} sentences may be rules"
+    return f"{found} {kind}; `wanflow spec check` lists them"
 
 
 @frozen
