@@ -175,6 +175,9 @@ class Steps:
     def completed(self, item: Any, ended: Snapshot) -> bool:
         return True
 
+    def own_task(self, item: Any, error: Any) -> str | None:
+        return getattr(error, "task_id", None)
+
     def seen(self, snapshot: Snapshot) -> None:
         """Take no note."""
 

@@ -102,3 +102,16 @@ def test_an_old_task_that_nobody_knows_ends_the_wait(colour: Any) -> None:
         with pytest.raises(NotFound):
             colour.do(client.task(ID).wait, 60)
         assert server.count("GET") == 1
+
+
+def test_a_batch_whose_jobs_are_given_one_task_has_it_once(colour: Any, tmp_path: Path) -> None:
+    """The job that it was given to first; the others are uncertain, here and in the next run."""
+    jobs = [{**body(), "prompt": prompt} for prompt in "abc"]
+    with RudeServer(post=[task("pending")], get=[task("processing")]) as server:
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            client = colour.client(api_key=KEY, base_url=server.url, ledger=ledger)
+            for _ in range(2):
+                report = colour.do(client.batch, jobs, tmp_path / "out", timeout=0.5)
+                assert report.counts == {"open": 1, "uncertain": 2}
+                assert sorted(str(one.task_id) for one in report.outcomes) == ["None", "None", ID]
+        assert server.count("POST") == len(jobs)

@@ -226,10 +226,10 @@ class Engine:
 
     def _not_accepted(self, item: Item, error: BaseException | None) -> Flow[None]:
         reason = str(error)
+        item.task_id = yield from act(lambda: self.steps.own_task(item, error))
         match error:
-            case errors.WanflowError(task_id=str() as task_id):
+            case errors.WanflowError() if item.task_id is not None:
                 # Its task is known, though only the record failed, or the response was no success.
-                item.task_id = task_id
                 self.prices.rest(item.key)
                 yield from self.results.end(item, End.OPEN, reason)
             case errors.LedgerError() | errors.InvalidRequest():

@@ -13,7 +13,7 @@ from wanflow._core.snapshot import Snapshot
 from wanflow._flows.recording import end, entry_of, hold_task, save
 from wanflow._log import log
 from wanflow.batch.planning import Checker
-from wanflow.errors import JobTaken, LedgerError
+from wanflow.errors import JobTaken, LedgerError, SubmitUncertain
 from wanflow.ledger.resuming import Means
 
 if TYPE_CHECKING:
@@ -138,6 +138,15 @@ class Steps:
         assert item.task_id is not None
         job = self.ledger.find(item.task_id)
         return job is not None and not job.finished
+
+    def own_task(self, item: Item, error: BaseException | None) -> str | None:
+        """Return the task that an error names, unless it is that of another job."""
+        task_id: str | None = getattr(error, "task_id", None)
+        if isinstance(error, SubmitUncertain) and task_id is not None:
+            with suppress(LedgerError):
+                job = self.ledger.find(item.key)
+                return None if job is not None and job.in_doubt else task_id
+        return task_id
 
     def note_uncertain(self, error: BaseException, items: Iterable[Item]) -> None:
         """Say of an error which of some submissions may have been accepted, if any."""
