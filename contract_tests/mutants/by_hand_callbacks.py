@@ -18,14 +18,14 @@ def _told(name: str, says: str, retell: Callable[[Tell, Any], None]) -> None:
     """Enter a mutant whose gateway tells ends in another way; `retell` gets the right one."""
 
     def tamper(server: Any) -> None:
-        right = server.gateway.at_end
+        right = server.gateway.on_done
 
         def tell(task: Any) -> None:
             server.layer.reached += 1
             server.layer.triggered += 1
             retell(right, task)
 
-        server.gateway.at_end = tell
+        server.gateway.on_done = tell
 
     enter(Mutant(name, "callbacks", says, "callback", tamper=tamper, options=_CALLS))
 
@@ -60,9 +60,9 @@ class _Liar:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._gateway, name)
 
-    def detail(self, task: Any) -> dict[str, Any]:
+    def status_response(self, task: Any) -> dict[str, Any]:
         """Return the right answer, reworded."""
-        return self._reword(dict(self._gateway.detail(task)))
+        return self._reword(dict(self._gateway.status_response(task)))
 
 
 def _courier(
@@ -88,9 +88,9 @@ def _courier(
         def tell(task: Any) -> None:
             server.layer.reached += 1
             server.layer.triggered += 1
-            wrong.tell(task)
+            wrong.schedule(task)
 
-        server.gateway.at_end = tell
+        server.gateway.on_done = tell
 
     enter(Mutant(name, "callbacks", says, "callback", tamper=tamper, options=_CALLS))
 
