@@ -6,6 +6,7 @@ A format that the table doesn't have is unknown, and never refused for that.
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -172,6 +173,7 @@ UNKNOWN = ".bin"
 _BY_TYPE = {name: one for one in FORMATS for name in one.types}
 _BY_SUFFIX = {end: one for one in FORMATS for end in (one.extension, *one.suffixes)}
 _SVG = _BY_TYPE["image/svg+xml"]
+_UNTOLD = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 
 # What may stand before the root of a document: its declaration, doctype and comments.
@@ -203,6 +205,8 @@ def why_no_result(beginning: bytes, content_type: str, kinds: frozenset[str]) ->
         return _why_no_document(document, kinds)
     if found is not None:
         return None if _fits(found.kinds, kinds) else f"a file of the kind {_named(found.kinds)}"
+    if _is_plain_text(beginning, media_type, kinds):
+        return "a text"
     return _why_no_type(beginning, media_type, kinds)
 
 
@@ -287,6 +291,24 @@ def _why_no_type(beginning: bytes, media_type: str, kinds: frozenset[str]) -> st
     if told == TEXT and _BINARY.search(beginning):
         return None  # a server that doesn't know a format may call it plain text
     return f"a file of the type {media_type}"
+
+
+def _is_plain_text(beginning: bytes, media_type: str, kinds: frozenset[str]) -> bool:
+    """Tell whether a medium is wanted, and what came is text, such as a message.
+
+    A label that is new may name a format that is written as text.
+    """
+    known = _BY_TYPE.get(media_type)
+    labelled = known is not None and known.signature is not None
+    told = labelled or (bool(kinds) and media_type in _UNTOLD)
+    if not told or "text" in kinds or _text_of(beginning) is None:
+        return False
+    try:
+        # What was cut off inside a letter is text all the same.
+        getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _extension_of(document: str, content_type: str) -> str:
