@@ -74,7 +74,11 @@ def harmless(text: str) -> bool:
     return calm and not any(line.startswith("wanflow: all is well") for line in text.splitlines())
 
 
-COMMANDS = [("run", VIDEO, "--prompt", "x"), ("status", TASK["id"]), ("wait", TASK["id"])]
+COMMANDS = [
+    ("run", VIDEO, "--prompt", "x", "--timeout", "3"),
+    ("status", TASK["id"]),
+    ("wait", TASK["id"]),
+]
 
 
 @pytest.mark.parametrize("words", COMMANDS)

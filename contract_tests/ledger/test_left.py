@@ -120,6 +120,7 @@ def test_another_key_loses_nothing(
 ) -> None:
     """A 404 within a task's 24 hours leaves it unfinished, and the right key finds it again."""
     names = [do(lambda client: client.submit(model=model, prompt="x")).id for _ in range(2)]
+    age(path, 120)  # younger ones are asked about for a minute
     said = Shell(path, mock, uuid4().hex)("resume", "--out", str(tmp_path / "out"), code=15).stderr
     assert said.count("it stays unfinished") == 2
     assert states(ledger) == ["accepted", "accepted"]

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +28,6 @@ _ISO = rb"(?s)....ftyp(?:%s)"
 _EBML = rb"(?s)\x1aE\xdf\xa3.{0,60}?\x42\x82.%s"
 
 
-def _pattern(raw: bytes | None) -> re.Pattern[bytes] | None:
-    return None if raw is None else re.compile(raw)
-
-
 @frozen
 class Format:
     """A format: how its files end, begin and are labelled, and which kinds of result have it.
@@ -43,7 +39,7 @@ class Format:
     extension: str
     kinds: frozenset[str]
     types: tuple[str, ...] = ()
-    signature: re.Pattern[bytes] | None = field(default=None, converter=_pattern)
+    signature: bytes | None = None
     weak: bool = False
     suffixes: tuple[str, ...] = ()
 
@@ -237,7 +233,8 @@ def sniffed(beginning: bytes, kinds: frozenset[str]) -> Format | None:
     for one in FORMATS:
         if one.signature is None or (one.weak and not _fits(one.kinds, kinds)):
             continue
-        if one.signature.match(beginning):
+        # Compiled, and kept by `re`, when the first file comes: importing this shall cost nothing.
+        if re.match(one.signature, beginning):
             return one
     return None
 
