@@ -127,6 +127,20 @@ def test_regenerating_twice_changes_nothing(checkout: Project):
 SAID = "Only supports values `5` and `10`, representing `5 seconds` and `10 seconds` respectively"
 
 
+def test_a_regeneration_imports_no_generator(checkout: Project):
+    """The generator is a process of its own: imported as well, it would take as long again."""
+    code = (
+        "import sys; from pathlib import Path; from wanflow.spec.project import Project; "
+        "from wanflow.spec.regenerate import regenerate; regenerate(Project(Path(sys.argv[1]))); "
+        "print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(checkout.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"wanflow.spec.diff", "openapi_spec_validator"} <= loaded
+    assert {"openapi_python_client", "httpx", "jinja2", "trio"} & loaded == set()
+
+
 def tightened(checkout: Project) -> None:
     """Put in an overlay that breaks somebody."""
     action = {

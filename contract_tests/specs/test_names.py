@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import json
 import shutil
 import subprocess
 import sys
 from importlib import import_module
+from keyword import kwlist, softkwlist
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +20,8 @@ from click.testing import CliRunner
 from contract_tests.specs.family import VIDEOS, document, request, source
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from openapi_python_client import strings
+from openapi_python_client.strings import ClassName, PythonIdentifier
 
 from wanflow import Client
 from wanflow.cli.form import Form
@@ -32,6 +36,7 @@ from wanflow.spec.merge import merge
 from wanflow.spec.naming import unused
 from wanflow.spec.parameters import OWN_NAMES
 from wanflow.spec.project import Project
+from wanflow.spec.python_names import PREFIX, class_name, pascal_case, variable_name
 from wanflow.spec.regenerate import regenerate
 from wanflow.spec.source import read_sources
 from wanflow.spec.yaml_text import write_yaml
@@ -153,6 +158,28 @@ def test_values_that_come_to_one_name_are_all_kept(tmp_path: Path) -> None:
 def test_the_public_classes_are_known_without_generating() -> None:
     """What is compared is exactly what the generator made."""
     assert set(public_classes(packaged())) == set(import_module("wanflow_client.models").__all__)
+
+
+def as_the_generator_names(name: str) -> None:
+    assert class_name(name) == str(ClassName(name, PREFIX))
+    assert variable_name(name) == str(PythonIdentifier(name, PREFIX))
+    assert pascal_case(name) == strings.pascal_case(name)
+
+
+def test_names_that_python_has_are_given_as_the_generator_gives_them() -> None:
+    """Builtins, keywords, and what is alike in Python, in small letters and in capitals."""
+    alike = {name for names in ALIKE.values() for name in names}
+    for name in {*dir(builtins), *kwlist, *softkwlist, *alike}:
+        as_the_generator_names(name)
+        as_the_generator_names(name.lower())
+        as_the_generator_names(name.upper())
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text() | st.text(st.sampled_from("aBcD12_-. \\/")))
+def test_any_name_is_given_as_the_generator_gives_it(name: str) -> None:
+    """Its rules are written here too: importing it takes as long as a third of a regeneration."""
+    as_the_generator_names(name)
 
 
 def test_a_public_class_that_goes_is_breaking() -> None:

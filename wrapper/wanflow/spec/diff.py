@@ -11,6 +11,7 @@ from wanflow.spec.change import Change, Difference, sorted_changes
 from wanflow.spec.document import DEFAULT_SERVER
 from wanflow.spec.document_changes import document_changes
 from wanflow.spec.dropped import dropped
+from wanflow.spec.generated_names import public_classes
 from wanflow.spec.growth import grown, news
 from wanflow.spec.meaning import Meaning
 from wanflow.spec.schema_changes import answered, beyond_schema, meaning_of, taken
@@ -237,9 +238,6 @@ def _class(name: str) -> set[str]:
 def _class_names(old: Json, new: Json) -> Iterator[Change]:
     before, after = parts.classes_of(old), parts.classes_of(new)
     yield from _named("a generated class", ("WF103", "WF303"), before, after, _class)
-    # Its own import takes a while, and only a comparison of whole documents asks.
-    from wanflow.spec.generated_names import public_classes  # noqa: PLC0415
-
     classes, kept = public_classes(old), public_classes(new)
     for name, owner in classes.items():
         if name not in kept and owner != name and owner in kept:

@@ -22,6 +22,7 @@ from attrs import frozen
 
 from wanflow.spec.document import FILE_NAME
 from wanflow.spec.failures import ToolFault
+from wanflow.spec.generated_names import Shown, give_back
 from wanflow.spec.parameters import FILE_NAME as PARAMETERS
 from wanflow.spec.parameters import parameters_module
 from wanflow.spec.understood import understood
@@ -85,9 +86,6 @@ def generate(document: Json, text: str, settings: Settings, folder: Path) -> Pat
         ToolFault: a tool is missing, of another version, or complains.
     """
     check_tools()
-    # It has the generator's own rules for names, and only making needs them.
-    from wanflow.spec.generated_names import Shown, give_back  # noqa: PLC0415
-
     package = folder / PACKAGE
     packed = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
     with tempfile.TemporaryDirectory(prefix="wanflow-") as scratch:

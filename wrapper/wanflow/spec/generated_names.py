@@ -16,17 +16,16 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
-from openapi_python_client.strings import ClassName, PythonIdentifier, pascal_case
 
 from wanflow.spec.call import SCHEMAS
 from wanflow.spec.document import Json, is_array, is_object
 from wanflow.spec.naming import unused
+from wanflow.spec.python_names import PREFIX, class_name, pascal_case, variable_name
 from wanflow.spec.understood import understood
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PREFIX = "field_"
 _CLASSES = (
     *("Any", "TypeVar", "BinaryIO", "TextIO", "TYPE_CHECKING", "Generator", "Mapping", "Unset"),
     *("UNSET", "Literal", "UUID", "T", "File", "FileTypes", "Self", "Response", "Client", "Union"),
@@ -63,7 +62,7 @@ class Shown:
         named = {renamed[name]: _referring(schema, renamed) for name, schema in schemas.items()}
         for name, schema in named.items():
             before = len(shown._taken)
-            own = str(ClassName(name, _PREFIX))
+            own = class_name(name)
             shown._schema(schema, own)
             made = [own, *shown._taken[before:]] if _has_class(schema) else shown._taken[before:]
             shown.owners.update(dict.fromkeys(made, own))
@@ -77,7 +76,7 @@ class Shown:
 
     def _component(self, name: str) -> str:
         """Keep a schema's name where its class is still free."""
-        own = str(ClassName(name, _PREFIX))
+        own = class_name(name)
         free = unused(own, self._taken)
         self._taken.append(free)
         return name if free == own else free
@@ -104,7 +103,7 @@ class Shown:
         """Name the class of a property, an entry or a branch, where it has one of its own."""
         if not is_object(rule) or "$ref" in rule:
             return
-        own = str(ClassName(pascal_case(parent) + pascal_case(name), _PREFIX))
+        own = class_name(pascal_case(parent) + pascal_case(name))
         if _has_class(rule):
             free = unused(own, self._taken)
             if free != own:
@@ -154,11 +153,11 @@ def _python_names(keys: list[str], text: str) -> dict[str, str]:
 
 
 def _python(key: str) -> str:
-    return unicodedata.normalize("NFKC", str(PythonIdentifier(key, _PREFIX)))
+    return unicodedata.normalize("NFKC", variable_name(key))
 
 
 def _plain(name: str) -> bool:
-    return name.isidentifier() and name != _PREFIX and _python(name) == name
+    return name.isidentifier() and name != PREFIX and _python(name) == name
 
 
 def _numbered(stem: str, taken: set[str], text: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from wanflow.spec.annotations import Annotations
 from wanflow.spec.document import resolve
 from wanflow.spec.places import operations_of, reference_name
+from wanflow.spec.python_names import class_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,14 +110,6 @@ def _variants(document: Json) -> dict[str, list[str]]:
             for model, reference in mapping.items():
                 found.setdefault(reference_name({"$ref": reference}), []).append(model)
     return {name: sorted(found[name]) for name in sorted(found)}
-
-
-def class_name(schema: str) -> str:
-    """Return the class that the generator makes of a named schema."""
-    # Only making needs the generator's own rule, and importing it takes a while.
-    from openapi_python_client.strings import ClassName  # noqa: PLC0415
-
-    return str(ClassName(schema, "field_"))
 
 
 def _class_of(request: str) -> str:
