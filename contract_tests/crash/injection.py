@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dis
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import define
+from contract_tests.crash.withs import Withs
 from contract_tests.faces.colour import without
 
 import wanflow
@@ -23,6 +25,7 @@ _LIBRARY = str(Path(wanflow.__file__).parent)
 # The documents are read before anything is sent, and the mock is the other side.
 _ELSEWHERE = tuple(f"{_LIBRARY}/{name}/" for name in ("spec", "mock"))
 _NEVER = 10**9
+_RESUME = dis.opmap["RESUME"]
 
 
 @define
@@ -35,12 +38,16 @@ class Struck:
 
 
 class Injection:
-    """Strikes at the nth call or line inside the library, in this thread."""
+    """Strikes at the nth call or line inside the library, in this thread.
+
+    Where no signal is handled, at the next one: CPython's own state needn't bear a strike there.
+    """
 
     def __init__(self, nth: int, strike: Callable[[], object]) -> None:
         self.struck = Struck()
         self._nth = nth
         self._strike = strike
+        self._withs = Withs()
 
     def __enter__(self) -> Struck:
         self._before = sys.gettrace()
@@ -60,10 +67,20 @@ class Injection:
 
     def _pass(self, frame: FrameType, event: str) -> None:
         self.struck.events += 1
-        if self.struck.events == self._nth:
+        apart = self._withs.end_at(frame) if event == "line" else _is_thrown_into(frame)
+        if self.struck.events >= self._nth and not apart and not self.struck.where:
             place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
             self.struck.where = f"{event} {place} in {frame.f_code.co_name}"
             self._strike()
+
+
+def _is_thrown_into(frame: FrameType) -> bool:
+    """Tell whether a generator is entered by its throw, its close or its end.
+
+    No signal is handled there. Where a trace function raises there, CPython 3.11 leaves the
+    generator without taking its state off the thread's, which crashes once it is freed.
+    """
+    return frame.f_code.co_code[frame.f_lasti] != _RESUME
 
 
 def interrupt() -> None:

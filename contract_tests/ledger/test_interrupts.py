@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import signal
 import sqlite3
@@ -12,11 +11,12 @@ import tempfile
 import threading
 import time
 from contextlib import closing, suppress
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from contract_tests.crash.withs import Withs
 
 import wanflow.ledger
 from wanflow._core.effects import Ended
@@ -33,20 +33,6 @@ if TYPE_CHECKING:
 
 HERE = Path(wanflow.ledger.__file__).parent
 SERVER = "http://api.example/v1"
-
-
-@cache
-def with_lines(name: str) -> frozenset[int]:
-    """The lines of a module where a `with` begins: Python comes back to them at its end, where no
-    interrupt can come between the block and what ends it."""
-    tree = ast.parse(Path(name).read_text())
-    return frozenset(
-        line
-        for node in ast.walk(tree)
-        if isinstance(node, ast.With)
-        for item in node.items
-        for line in range(node.lineno, (item.context_expr.end_lineno or node.lineno) + 1)
-    )
 
 
 @pytest.fixture
@@ -66,24 +52,18 @@ class Interrupting:
 
     def __init__(self, nth: int) -> None:
         self._left, self.came = nth, False
-        self._seen: set[tuple[int, int]] = set()
+        self._withs = Withs()
 
     def __call__(self, frame: Any, event: str, _: object) -> Any:
         name = frame.f_code.co_filename
         if Path(name).parent != HERE or "__exit__" in frame.f_code.co_name:
             return None
-        if event == "line" and not self.came and not self._ends_a_with(frame):
+        if event == "line" and not self.came and not self._withs.end_at(frame):
             self._left -= 1
             if self._left < 0:
                 self.came = True
                 raise KeyboardInterrupt
         return self
-
-    def _ends_a_with(self, frame: Any) -> bool:
-        place = id(frame), frame.f_lineno
-        again = place in self._seen
-        self._seen.add(place)
-        return again and frame.f_lineno in with_lines(frame.f_code.co_filename)
 
 
 def interrupted(nth: int, do: Callable[[], object]) -> Interrupting:
