@@ -219,8 +219,30 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "a key with a line break": ({"api_key": "k\n", "base_url": "http://a.example"}, "line break"),
     "a URL without a scheme": ({"api_key": "k", "base_url": "a.example/v1"}, "a.example/v1"),
     "a URL without a host": ({"api_key": "k", "base_url": "https:///v1"}, "no host"),
-    "a URL with a bad port": ({"api_key": "k", "base_url": "http://a.example:x"}, "malformed"),
+    "a URL with a bad port": ({"api_key": "k", "base_url": "http://a.example:x"}, "its port"),
     "a URL with a query": ({"api_key": "k", "base_url": "http://a.example/?x=1"}, "query"),
+    "a URL with an empty query": ({"api_key": "k", "base_url": "http://a.example/v1?"}, "query"),
+    "a URL with an empty fragment": (
+        {"api_key": "k", "base_url": "http://a.example/v1#"},
+        "fragment",
+    ),
+    "a URL with a user and a bad port": (
+        {"api_key": "k", "base_url": "http://me:secret@a.example:x"},
+        "^base URL of host 'a.example:x' has a user name",
+    ),
+    "a URL with a backslash": (
+        {"api_key": "k", "base_url": "http://a.example\\@b.example"},
+        "user name",
+    ),
+    "a URL whose host is no name": (
+        {"api_key": "k", "base_url": "http://a.example\\v1"},
+        "its host is no name",
+    ),
+    "a URL whose host is one number": (
+        {"api_key": "k", "base_url": "http://2130706433/v1"},
+        "neither a name nor an address",
+    ),
+    "a URL with port 0": ({"api_key": "k", "base_url": "http://a.example:0"}, "its port"),
     "another scheme": ({"api_key": "k", "base_url": "ftp://a.example"}, "ftp://a.example"),
     "a URL that is no text": ({"api_key": "k", "base_url": 7}, "not of type int"),
     **{

@@ -137,6 +137,16 @@ def test_every_file_of_a_ledger_is_its_owners_alone(path: Path, mask: int) -> No
         assert set(found.values()) == {0o600}, found
 
 
+def test_a_folder_that_is_made_for_a_ledger_is_its_owners_alone(tmp_path: Path) -> None:
+    """Who can write there could put another file in its place; one that is there stays as it is."""
+    with umask(0):
+        (tmp_path / "theirs").mkdir()
+        for name in ("made", "theirs"):
+            Ledger(tmp_path / name / "ledger.db").close()
+    found = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
+    assert found == {"made": 0o700, "theirs": 0o777}
+
+
 def test_a_ledger_with_wider_rights_is_tightened(path: Path) -> None:
     """One that was made by another program, or copied, is its owner's alone from then on."""
     with umask(0):

@@ -169,6 +169,11 @@ PACKED = {
     "deflate": ("deflate", zlib.compress(MP4)),
     "deflate, raw": ("deflate", raw_deflate(MP4)),
     "both": ("deflate, gzip", gzip.compress(zlib.compress(MP4))),
+    "both, in two headers": (
+        "deflate\r\nContent-Encoding: gzip",
+        gzip.compress(zlib.compress(MP4)),
+    ),
+    "nothing in a second header": ("gzip\r\nContent-Encoding: ", gzip.compress(MP4)),
     "gzip and nothing": ("gzip, identity", gzip.compress(MP4)),
     "gzip and what means nothing": ("aws-chunked,gzip", gzip.compress(MP4)),
     **{f"{word!r}": (word, MP4) for word in ("aws-chunked", "utf-8", "binary", "none", "identity")},
@@ -297,6 +302,9 @@ IMPOSSIBLE = {
     "a host with a blank": ("http://a b/x", "host is no name"),
     "a host of dots": ("http://a..b/x", "host is no name"),
     "a long host": (f"http://{'a' * 300}/x", "host is no name"),
+    "a host of one number": ("http://2130706433/x", "neither a name nor an address"),
+    "a host of few numbers": ("http://127.1/x", "neither a name nor an address"),
+    "a host of hexadecimal digits": ("http://0x7f.1/x", "neither a name nor an address"),
     "a script": ("javascript:alert(1)", "scheme is 'javascript'"),
 }
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
+from wanflow._core.download import why_not_fetchable
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -199,17 +199,16 @@ def _base_url(given: object) -> str:
             f"base URL {text!r} has a blank, a line end or another character that no URL has; "
             f"{wanted}"
         )
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"base URL {text!r} is malformed ({error}); {wanted}") from None
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigurationError(f"base URL {text!r} has no http(s) scheme or no host; {wanted}")
-    if parts.query or parts.fragment or parts.username is not None:
+    authority = text.partition("//")[2].partition("/")[0]
+    if "@" in authority or "?" in text or "#" in text:
+        # Not shown: there may be a password in it.
+        host = authority.rpartition("@")[2].partition("?")[0].partition("#")[0]
         raise ConfigurationError(
             f"base URL of host {host!r} has a user name, a query or a fragment; {wanted}"
         )
+    reason = why_not_fetchable(text)
+    if reason is not None:
+        raise ConfigurationError(f"base URL {text!r} can't be used: {reason}; {wanted}")
     return text.rstrip("/")
 
 

@@ -28,7 +28,8 @@ KEEPALIVE = 90.0
 HEADERS = {"user-agent": "wanflow"}
 """What goes with every request to any host."""
 _HEADERS = "wanflow_headers"
-_ENCODED = frozenset({b"content-encoding", b"content-length"})
+_CODING = "content-encoding"
+_ENCODED = frozenset({_CODING.encode(), b"content-length"})
 # A pool that is never handed more requests than it has connections has one at once, or is dead.
 _POOL_PATIENCE = 5.0
 
@@ -83,7 +84,7 @@ def take_head(response: httpx.Response) -> None:
     Whether it is followed is for flows to decide, and what comes with it is a response like any.
     """
     headers = response.headers.raw
-    if response.is_stream_consumed and "content-encoding" in response.headers:
+    if response.is_stream_consumed and _CODING in response.headers:
         # A transport of the user's handed it over whole, and httpx has decoded it.
         headers = [one for one in headers if one[0].lower() not in _ENCODED]
     response.extensions[_HEADERS] = headers
@@ -144,9 +145,19 @@ def fetching(fetch: Fetch, settings: Settings) -> dict[str, Any]:
     }
 
 
-def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Reply:
-    """Return an answer's head, without a body. Where a header came twice, the last one counts."""
-    return Reply(status, {_text(name).lower(): _text(value) for name, value in headers}, b"")
+def head(
+    status: int, headers: Iterable[tuple[bytes, bytes]], redact: Callable[[bytes], bytes] = bytes
+) -> Reply:
+    """Return a response's head, without a body. Where a header came twice, the last one counts.
+
+    Codings were all applied, in the order in which their headers came.
+    """
+    found: dict[str, str] = {}
+    for name, value in headers:
+        plain, text = _text(name).lower(), _text(redact(value))
+        joined = plain == _CODING and plain in found
+        found[plain] = f"{found[plain]}, {text}" if joined else text
+    return Reply(status, found, b"")
 
 
 def _text(raw: bytes) -> str:
@@ -185,8 +196,7 @@ class Received:
     def __init__(
         self, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float, key: Key
     ) -> None:
-        plain = {_text(name).lower(): _text(key.redact(value)) for name, value in headers}
-        self._head = Reply(status, plain, b"")
+        self._head = head(status, headers, key.redact)
         self._key = key
         self._chunks: list[bytes] = []
         self._size = 0
@@ -227,7 +237,7 @@ class Received:
 
     @property
     def _coding(self) -> str:
-        return self._head.headers.get("content-encoding", "")
+        return self._head.headers.get(_CODING, "")
 
     def _with(self, content: bytes) -> Reply:
         return Reply(self._head.status, self._head.headers, self._key.redact(content))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -25,6 +26,8 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes\s+([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", re.ASCII)
 _NO_HOST = re.compile(r"[\s\x00-\x20\x7f\"#%/<>?@\\^`{|}]|\.\.|^\.")
 _LONGEST_HOST = 253
+# Such a host is an address for some resolvers (127.1, 2130706433, 0x7f.1) and a name for others.
+_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
 
 # Ids that are names of files as they are, on every system.
 _PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,118}[a-z0-9_])?", re.ASCII)
@@ -114,11 +117,21 @@ def why_not_fetchable(url: str) -> str | None:
 def _why_no_address(parts: SplitResult, host: str) -> str | None:
     if _NO_HOST.search(host) or len(host) > _LONGEST_HOST:
         return "its host is no name"
+    if _NUMBER.fullmatch(host) and not _is_address(host):
+        return "its host is neither a name nor an address of four numbers"
     try:
         port = parts.port
     except ValueError:
         port = 0
     return "its port is no number from 1 to 65535" if port == 0 else None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def request_headers(have: int, validator: str | None) -> dict[str, str]:

@@ -28,10 +28,12 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def make(path: Path) -> None:
     """Make the file, if it isn't there; it and those beside it are readable to their owner alone.
 
+    So is a folder that is made for it: who can write there can put another file in its place.
+
     Raises:
         OSError: the disk refuses it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # SQLite gives the files beside it the same rights. Prompts are nobody else's business. One that
     # is there isn't opened here: to close it would take the locks off it that SQLite has.
     with suppress(FileExistsError):
