@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from wanflow import _files, _gateway
+from wanflow import _gateway
 from wanflow._core.arguments import checked_key, checked_recorder, checked_seconds
 from wanflow._core.budget import Budget
 from wanflow._core.callbacks import steady
-from wanflow._core.formats import KINDS
-from wanflow._core.preview import Preview
-from wanflow._flows import crowd, downloading, submission, uploading, waiting, whole
+from wanflow._flows import submission, waiting, whole
 from wanflow._flows.order import Terms, Wish, place_order
 from wanflow._flows.recording import Recording
 from wanflow._log import warn
@@ -30,11 +28,13 @@ if TYPE_CHECKING:
 
     from wanflow._core.callbacks import Stretch
     from wanflow._core.effects import Flow
+    from wanflow._core.preview import Preview
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
+    from wanflow._core.storage import Storage
     from wanflow._flows.attempt import Entry
     from wanflow._flows.crowd import Outcome, Tell
-    from wanflow._flows.downloading import OnProgress
+    from wanflow._flows.downloading import OnProgress, Parcel
     from wanflow._flows.order import Order
     from wanflow._flows.waiting import OnUpdate
     from wanflow._settings import Settings
@@ -111,6 +111,8 @@ class Work:
 
     def preview(self, order: Order) -> Preview:
         """Show an order as it would be sent."""
+        from wanflow._core.preview import Preview  # noqa: PLC0415 - only where one is asked for
+
         request = order.request
         return Preview(
             method=request.method,
@@ -165,10 +167,12 @@ class Work:
         tasks: Sequence[tuple[str, Snapshot | None]],
         timeout: float,
         on_update: OnUpdate,
-        ended: Tell = crowd.emit,
+        ended: Tell | None = None,
         stretch: Stretch = steady,
     ) -> Flow[None]:
-        """Look at many tasks until all have ended, and emit each end."""
+        """Look at many tasks until all have ended, and emit each end but where `ended` is given."""
+        from wanflow._flows import crowd  # noqa: PLC0415 - for those who have many tasks
+
         questions, seconds = [self.question(*task) for task in tasks], checked_seconds(timeout)
         at_once = max(1, min(_CROWD, self._settings.line.connections))
 
@@ -183,7 +187,7 @@ class Work:
             )
 
         names = [question.task_id for question in questions]
-        return self.recording.crowd(names, on_update, flow_of, ended)
+        return self.recording.crowd(names, on_update, flow_of, ended or crowd.emit)
 
     def wait_all(
         self,
@@ -215,7 +219,7 @@ class Work:
         flow = whole.run(
             self._send(order, folder=folder, hold=True),
             folder=folder,
-            storage=_files,
+            storage=_storage(),
             on_update=on_update,
             wait=lambda accepted: self.wait(
                 accepted.id, seconds, on_update, accepted, hold=folder is not None
@@ -246,8 +250,10 @@ class Work:
         timeout: float | None = None,
         limit: int | None = None,
         on_progress: OnProgress = None,
-    ) -> downloading.Parcel:
+    ) -> Parcel:
         """Return what is to be saved of a task, where to, and within which bounds."""
+        from wanflow._flows import downloading  # noqa: PLC0415 - only where files are saved
+
         return downloading.Parcel(
             task_id=snapshot.id,
             links=snapshot.results,
@@ -255,17 +261,9 @@ class Work:
             limit=downloading.DEFAULT_LIMIT if limit is None else limit,
             timeout=downloading.DEFAULT_TIMEOUT if timeout is None else checked_seconds(timeout),
             expires=snapshot.expires,
-            storage=_files,
-            kinds=self._kinds_of(snapshot),
+            storage=_storage(),
+            kinds=downloading.kinds_of(snapshot, self.catalog.models.get(snapshot.model or "")),
             on_progress=on_progress,
-        )
-
-    def _kinds_of(self, snapshot: Snapshot) -> frozenset[str]:
-        """Return what the files of a task may be, by its model and by what the API says of it."""
-        model = self.catalog.models.get(snapshot.model or "")
-        told = (snapshot.raw.get("type"), str(snapshot.raw.get("object")).partition(".")[0])
-        return KINDS.intersection(
-            [one for one in (*told, model and model.kind) if isinstance(one, str)]
         )
 
     def question(self, task_id: str, known: Snapshot | None) -> waiting.Question:
@@ -286,17 +284,29 @@ class Work:
         self, order: Order, *, folder: Path | None = None, hold: bool = False
     ) -> Flow[Snapshot]:
         """Upload what is local, and submit, recorded."""
-        ready = yield from uploading.upload(order, self._settings.uploader, self.catalog, _files)
+        ready = (yield from self._upload(order)) if order.uploads else order
         _warn(ready.advice, RequestWarning)
         _warn(["; ".join(ready.deprecated)] if ready.deprecated else [], DeprecationWarning)
         entry = self.recording.entry(ready, folder, hold=hold)
         return (yield from self._submission(ready, entry))
+
+    def _upload(self, order: Order) -> Flow[Order]:
+        """Put the local files of an order where the API can fetch them."""
+        from wanflow._flows.uploading import upload  # noqa: PLC0415 - few requests have any
+
+        return upload(order, self._settings.uploader, self.catalog, _storage())
 
     def _submission(
         self, order: Order, entry: Entry | None, stopped: Callable[[], bool] | None = None
     ) -> Flow[Snapshot]:
         retry_for, budget = self._settings.retry_for, self._budget
         return submission.submit(order, entry, retry_for=retry_for, budget=budget, stopped=stopped)
+
+
+def _storage() -> Storage:
+    from wanflow import _files  # noqa: PLC0415 - a client that only submits and waits saves none
+
+    return _files
 
 
 def _budget(settings: Settings) -> Budget:

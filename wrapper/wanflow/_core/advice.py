@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
+from wanflow._core.discriminate import nearest
 from wanflow._core.local_files import linked
 from wanflow.spec.deprecation import deprecations
 from wanflow.spec.document import is_object
@@ -46,8 +46,8 @@ def _unknown(rule: Mapping[str, Any], part: Mapping[str, Any], place: str) -> It
         if is_object(inner) and is_object(value):
             yield from _unknown(inner, value, f"{place}.{name}")
         elif known and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"they name {', '.join(known)}"
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else f"they name {', '.join(known)}"
             yield f"{place}.{name} is in none of the documents, and may have no effect; {hint}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from wanflow.errors import InvalidRequest, UnknownModel
@@ -46,10 +45,17 @@ def stray_parameters(catalog: Catalog, model: Model, names: Iterable[str]) -> li
     ]
 
 
+def nearest(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """Return the known name that a name is most like, None where none is like it."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for what is unknown
+
+    return next(iter(get_close_matches(name, known, n=1, cutoff=alike)), None)
+
+
 def _unknown(name: str, known: Mapping[str, Any]) -> UnknownModel:
     shown = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? Otherwise, " if near else ""
+    near = nearest(name, known, 0.5)
+    hint = f"did you mean {near}? Otherwise, " if near else ""
     message = f"model {shown!r} is unknown; {hint}the models are {', '.join(known)}"
     return UnknownModel(message, violations=(Violation("/model", "enum", message, name),))
 
@@ -58,6 +64,6 @@ def _stray(catalog: Catalog, model: Model, name: str) -> str:
     takers = [other.name for other in catalog.models.values() if name in other.parameters]
     if takers:
         return f"{name} is no parameter of {model.name}; {', '.join(takers)} take it"
-    near = difflib.get_close_matches(name, model.parameters, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(model.parameters)}"
+    near = nearest(name, model.parameters)
+    hint = f"did you mean {near}?" if near else f"it takes {', '.join(model.parameters)}"
     return f"{name} is no parameter of {model.name}; {hint}{ALL_THE_SAME}"

@@ -22,7 +22,7 @@ from wanflow._core.download import (
     why_not_fetchable,
 )
 from wanflow._core.effects import Done, Fault, Fetch, Start, act, draw, join, now, sleep
-from wanflow._core.formats import extension, why_no_result
+from wanflow._core.formats import KINDS, extension, why_no_result
 from wanflow._core.retry import backoff
 from wanflow._flows.naming import about
 from wanflow._log import RETURNED, log
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow._core.effects import Flow
+    from wanflow._core.snapshot import Snapshot
     from wanflow._core.storage import Part, Storage
+    from wanflow.spec.catalog import Model
 
     OnProgress: TypeAlias = Callable[[Progress], Any] | None
 
@@ -68,6 +70,14 @@ class Parcel:
     storage: Storage
     kinds: frozenset[str] = frozenset()
     on_progress: OnProgress = None
+
+
+def kinds_of(snapshot: Snapshot, model: Model | None) -> frozenset[str]:
+    """Return what the files of a task may be, by its model and by what the API says of it."""
+    told = (snapshot.raw.get("type"), str(snapshot.raw.get("object")).partition(".")[0])
+    return KINDS.intersection(
+        [one for one in (*told, model and model.kind) if isinstance(one, str)]
+    )
 
 
 def download(parcel: Parcel, kept: Kept[T]) -> Flow[list[T]]:

@@ -9,10 +9,8 @@ from attrs import frozen
 
 from wanflow import errors
 from wanflow._core.effects import act
-from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Entry
-from wanflow._flows.downloading import download, path_alone
 from wanflow._flows.naming import about
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow._core.effects import Flow
-    from wanflow._core.recorder import File, Recorder
+    from wanflow._core.recorder import File, Intent, Recorder
     from wanflow._flows.crowd import Outcome, Tell
     from wanflow._flows.downloading import Parcel
     from wanflow._flows.order import Order
@@ -41,6 +39,8 @@ class Recording:
 
     def intent(self, order: Order, folder: Path | None = None) -> Intent:
         """Return what is to be written down before an order is sent."""
+        from wanflow._core.recorder import Intent  # noqa: PLC0415 - only where there is a recorder
+
         key, content = order.idempotency_key, order.request.content or b""
         resend = order.resubmit_uncertain
         return Intent(self.server, key, order.model, order.body, content, folder, resend=resend)
@@ -100,6 +100,8 @@ class Recording:
 
     def saving(self, parcel: Parcel) -> Flow[list[Path]]:
         """Save files, and record where they are wanted, and what was saved."""
+        from wanflow._flows.downloading import download, path_alone  # noqa: PLC0415
+
         if self.recorder is None:
             return (yield from download(parcel, path_alone))
         files = yield from save(self.recorder, self.server, parcel)
@@ -191,6 +193,8 @@ def end(recorder: Recorder, server: str, task_id: str, outcome: Outcome) -> Flow
 
 def save(recorder: Recorder, server: str, parcel: Parcel) -> Flow[list[File]]:
     """Save files, and write down where they are wanted before, and after what they are."""
+    from wanflow._flows.downloading import download  # noqa: PLC0415 - only where files are saved
+
     task_id, folder = parcel.task_id, parcel.folder
     with about(task_id):
         ready = recorder.at_hand(server, task_id, folder)

@@ -39,8 +39,6 @@ def upload(order: Order, uploader: Uploader, catalog: Catalog, storage: Storage)
         InvalidRequest: there is no uploader, a file can't be read or breaks a rule, or what the
             uploader gave is no link.
     """
-    if not order.uploads:
-        return order
     if uploader is None:
         raise InvalidRequest(_no_uploader(order))
     if order.checked:
