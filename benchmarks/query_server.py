@@ -15,7 +15,7 @@ looks: Counter[bytes] = Counter()
 
 
 class Connection(asyncio.Protocol):
-    """Answers each GET at once; the requests have no body."""
+    """Answers each GET at once, and by its head a POST that nothing follows."""
 
     def __init__(self, ended_at: int) -> None:
         self._ended_at = ended_at

@@ -16,6 +16,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import httpx
+from benchmarks.bytecode import kept_bytecode
 
 from wanflow import AsyncClient, Client
 
@@ -40,16 +41,12 @@ def server(ended_at: int) -> Iterator[str]:
 
 def imports() -> None:
     """Compare whole processes, taking turns."""
-    codes = {"nothing": "", "import wanflow": "import wanflow", "import httpx": "import httpx"}
-    codes["from wanflow import Client"] = "from wanflow import Client"
-    taken: dict[str, list[float]] = {name: [] for name in codes}
-    for turn in range(22):
-        for name, code in codes.items():
-            begun = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            if turn:
-                taken[name].append((time.perf_counter() - begun) * 1000)
-    times = {name: median(all_) for name, all_ in taken.items()}
+    with server(NEVER) as url:
+        codes = {"nothing": "", "import wanflow": "import wanflow", "import httpx": "import httpx"}
+        codes["from wanflow import Client"] = "from wanflow import Client"
+        codes["httpx, first POST"] = _POST.format(url=url)
+        codes["wanflow, first submit"] = _SUBMIT.format(key=KEY, url=url)
+        times = _medians(codes)
     for name, value in times.items():
         print(f"{name:<30}{value:8.1f} ms")
     bare = times["nothing"]
@@ -58,6 +55,33 @@ def imports() -> None:
     print(f"Client / httpx, whole processes: {client / times['import httpx']:.2f}")
     above = (client - bare) / (times["import httpx"] - bare)
     print(f"Client / httpx, above the interpreter: {above:.2f}")
+    first = times["wanflow, first submit"] / times["httpx, first POST"]
+    print(f"first submit / first POST of httpx, whole processes: {first:.2f}")
+
+
+_POST = """
+import httpx
+with httpx.Client() as client:
+    client.post("{url}/v1/videos/generations", json={{"prompt": "a cat"}}).json()
+"""
+_SUBMIT = """
+from wanflow import Client
+with Client("{key}", "{url}") as client:
+    client.submit(model="wan2.5-text-to-video", prompt="a cat")
+"""
+
+
+def _medians(codes: dict[str, str]) -> dict[str, float]:
+    """Run programs in turns → the milliseconds of each; the first turn only compiles."""
+    taken: dict[str, list[float]] = {name: [] for name in codes}
+    with kept_bytecode() as environment:
+        for turn in range(22):
+            for name, code in codes.items():
+                begun = time.perf_counter()
+                subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+                if turn:
+                    taken[name].append((time.perf_counter() - begun) * 1000)
+    return {name: median(all_) for name, all_ in taken.items()}
 
 
 def cpu_of(action: Callable[[], object], times: int) -> float:
