@@ -3,85 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
-import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
+from contract_tests.batch.terminal import Terminal
 
 from wanflow.mock import MockServer
-
-pty = pytest.importorskip("pty")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_PATIENCE = 60.0
 _CTRL_C = b"\x03"
-_STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-
-
-class Terminal:
-    """A command on a terminal of its own; `seen` is all that it has written so far."""
-
-    def __init__(self, words: list[str], folder: Path, environment: dict[str, str]) -> None:
-        self._end, theirs = pty.openpty()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "wanflow", *words],
-            cwd=folder,
-            env={**os.environ, **environment, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=_be_a_terminals_own,  # noqa: PLW1509 - it calls the kernel alone
-        )
-        os.close(theirs)
-        self.seen = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._end)
-
-    def until(self, text: str) -> None:
-        """Read until some text has been written."""
-        deadline = time.monotonic() + _PATIENCE
-        while text not in self.seen:
-            assert time.monotonic() < deadline, self.seen
-            assert self._read(), self.seen
-
-    def press(self, keys: bytes) -> None:
-        """Press keys."""
-        os.write(self._end, keys)
-
-    def end(self) -> int:
-        """Read all that is left, and return the exit code."""
-        while self._read():
-            pass
-        return self._process.wait(_PATIENCE)
-
-    def _read(self) -> bool:
-        try:
-            content = os.read(self._end, 65536)
-        except OSError:  # what Linux says once the other end is closed
-            content = b""
-        self.seen += _STYLE.sub("", content.decode(errors="replace"))
-        return bool(content)
-
-
-def _be_a_terminals_own() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +39,7 @@ def terminal(api_key: str, model: str, tmp_path: Path) -> Callable[[MockServer, 
             "WANFLOW_LEDGER": str(tmp_path / "ledger.db"),
         }
         words = ["batch", "jobs.jsonl", "-o", "out", "--in-flight", "3"]
-        return Terminal(words, tmp_path, environment)
+        return Terminal([sys.executable, "-m", "wanflow", *words], tmp_path, environment)
 
     return begin
 

@@ -8,14 +8,14 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import click
 from attrs import define, field
 
 from wanflow.async_client import AsyncClient
+from wanflow.batch.leaving import say_last
 from wanflow.batch.parting import again, say_end
 from wanflow.batch.progress import Lines, Screen, to_stderr
 from wanflow.batch.reading import Form, decoded, read_csv, read_jsonl
@@ -28,7 +28,6 @@ from wanflow.cli.record import ledger_option, open_ledger, prompts_option
 from wanflow.cli.termination import stoppable
 from wanflow.cli.words import Words
 from wanflow.errors import InvalidRequest
-from wanflow.ledger import State
 from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from wanflow.batch.terms import Tally
     from wanflow.ledger import Ledger
 
-_LAST_WORDS = 2.0
-"""Seconds in which a command that is left says what it leaves."""
 _READERS = {"jsonl": read_jsonl, "csv": read_csv}
 
 
@@ -129,33 +126,22 @@ class _Job:
     stop: Stop = field(factory=Stop)
     interrupt: int | None = None
     _noted: bool = False
+    _left: bool = False
 
     def ask(self, number: int) -> None:
         """Begin nothing more: the first Ctrl-C, the end of the terminal, or a shutdown."""
         self.interrupt = number
         self.stop.ask()
 
-    def leave(self, number: int) -> NoReturn:
+    def leave(self, number: int) -> None:
         """Leave where things are: the second Ctrl-C; what is uncertain by that is said."""
-        # This interrupts anything, a lock's holder as well: what could wait for one is given up.
-        saying = Thread(target=self._say_uncertain, daemon=True)
-        saying.start()
-        saying.join(_LAST_WORDS)
-        os._exit(128 + number)
-
-    def _say_uncertain(self) -> None:
-        self.progress.__exit__(None, None, None)
-        jobs = [
-            job
-            for job in self.ledger.jobs((State.INTENT, State.UNCERTAIN))
-            if job.holder is not None and job.holder.process == os.getpid()
-        ]
-        for job in jobs:
-            to_stderr(
-                "a submission was under way, and may have been accepted and charged "
-                f"(idempotency key {job.key})"
-            )
-        to_stderr(f"stopped; this takes it up again:\n  {again()}")
+        if self._left:
+            return
+        self._left = True
+        try:
+            say_last(self.progress, self.ledger, again())
+        finally:
+            os._exit(128 + number)
 
     def _show(self, tally: Tally) -> None:
         """Show how the batch stands, and once that it stops; a signal handler may not print."""

@@ -52,7 +52,9 @@ class Speed:
 
 
 class Progress(Protocol):
-    """Is told how a batch stands."""
+    """Is told how a batch stands; `reset` is written where it can't be ended before other text."""
+
+    reset: str
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -77,6 +79,8 @@ class Progress(Protocol):
 
 class Lines:
     """Writes a line to stderr every few seconds, where something has changed."""
+
+    reset = "\n"
 
     def __init__(
         self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic
@@ -119,6 +123,9 @@ class Lines:
 
 class Screen:
     """Keeps one screen up to date: totals, rate, credits, time left, and the latest troubles."""
+
+    # A line below it, and the cursor, which it hides.
+    reset = "\n\x1b[?25h"
 
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415 - an extra

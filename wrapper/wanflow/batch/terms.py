@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import field, frozen
@@ -45,16 +44,17 @@ class Stop:
     """Asks a batch to begin nothing more; any thread may, and a signal handler."""
 
     def __init__(self) -> None:
-        self._event = Event()
+        # An event has a lock, which would be waited for in the handler of a signal.
+        self._asked = False
 
     def ask(self) -> None:
         """Ask for it."""
-        self._event.set()
+        self._asked = True
 
     @property
     def asked(self) -> bool:
         """Whether it was asked for."""
-        return self._event.is_set()
+        return self._asked
 
 
 if TYPE_CHECKING:
