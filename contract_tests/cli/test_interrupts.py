@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -87,6 +88,28 @@ def test_a_job_that_is_ended_prints_it_too(
     _, err = interrupted(running, signal.SIGTERM)
     assert err.splitlines()[-2].startswith("wanflow: terminated; the task goes on")
     assert err.splitlines()[-1] == f"  wanflow wait {task_id} -o out"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_resume_of_many_tasks_prints_itself(
+    process: Callable[..., subprocess.Popen[str]], tmp_path: Path, as_json: bool
+) -> None:
+    """An interrupt leaves all of them going on, and the same command takes them up again."""
+    words = ("--ledger", "my ledger.db")
+    for prompt in ("A cat", "A dog"):
+        process("submit", VIDEO, "--prompt", prompt, *words).communicate(timeout=20)
+    resume = ["ledger", "resume", "--out", "my out", *words, *(["--json"] if as_json else [])]
+    running = process(*resume, "--timeout", "60")
+    with Ledger(tmp_path / words[1]) as ledger:
+        while not all(map(ledger.living, ledger.jobs())):
+            assert running.poll() is None
+            time.sleep(0.05)
+    out, err = interrupted(running)
+    *_, said, command = err.splitlines()
+    assert said == "wanflow: interrupted; the tasks go on, and this takes them up again:"
+    assert command == f"  wanflow {shlex.join([*resume, '--timeout', '60'])}"
+    if as_json:
+        assert json.loads(out.splitlines()[-1])["resume"] == command.strip()
 
 
 def test_a_program_gets_an_event(process: Callable[..., subprocess.Popen[str]]) -> None:

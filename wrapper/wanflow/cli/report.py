@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,11 +34,13 @@ _FACTS = (
 class Situation:
     """What is known of a command when it ends: how to speak, and how its task is taken up again.
 
-    `options` are those that a command to resume needs, as words of a command line.
+    `options` are those that a command to resume needs, as words of a command line. A command of
+    many tasks is resumed by itself, `again`.
     """
 
     as_json: bool = False
     options: list[str] = field(factory=list[str])
+    again: str | None = None
 
     @classmethod
     def current(cls) -> Situation:
@@ -49,8 +52,14 @@ class Situation:
         folder = ["-o", str(out)] if out else []
         self.options = [*folder, *connection.words(), *record.words()]
 
+    def repeat(self) -> None:
+        """Keep that the same command goes on with what an interrupt leaves."""
+        self.again = printable(shlex.join(["wanflow", *sys.argv[1:]]))
+
     def resume(self, error: BaseException) -> str | None:
         """Return the command that takes the task of an error up again, where that makes sense."""
+        if self.again is not None:
+            return self.again if isinstance(error, KeyboardInterrupt) else None
         task_id = getattr(error, "task_id", None)
         if task_id is None or isinstance(error, _FINAL):
             return None
@@ -65,6 +74,8 @@ def report(error: BaseException, situation: Situation) -> int:
         return exit_of(error).code
     resume = situation.resume(error)
     sentence = _sentence(error)
+    if situation.again is not None and resume is not None:
+        sentence = f"{exit_of(error).kind}; the tasks go on, and this takes them up again:"
     if resume is not None:
         sentence = f"{sentence}\n  {resume}"
     click.echo(f"wanflow: {sentence}", err=True)

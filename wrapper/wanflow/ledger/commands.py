@@ -15,6 +15,7 @@ from wanflow.cli.connection import Connection
 from wanflow.cli.options import connection_options, json_option, out_option, timeout_option
 from wanflow.cli.prose import one_line
 from wanflow.cli.record import ledger_option, open_ledger
+from wanflow.cli.report import Situation
 from wanflow.errors import InvalidRequest, NotFound
 from wanflow.ledger.facts import FORMATS, facts_of, moment, remark, rows_of
 from wanflow.ledger.job import Job, State
@@ -102,6 +103,7 @@ def resume(
     def tell(ending: Ending) -> None:
         _tell(ending, as_json=as_json)
 
+    Situation.current().repeat()
     with open_ledger(ledger) as book, Connection.of(options).client(ledger=book) as client:
         endings = client.resume_all(
             out, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_ending=tell
