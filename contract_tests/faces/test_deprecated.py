@@ -23,8 +23,10 @@ GENERATED = Path(__file__).parents[2] / "generated" / "wanflow_client"
 SYNC = """
 import sys, warnings
 from wanflow import Client
+from wanflow.ledger import Ledger
 from wanflow.mock import MockServer
-with MockServer(looks=1) as mock, Client(mock.api_key, mock.base_url) as client:
+book = Ledger("l.db")
+with MockServer(looks=1) as mock, book, Client(mock.api_key, mock.base_url, ledger=book) as client:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         client.{method}({arguments})
@@ -34,11 +36,13 @@ for one in told:
 ASYNC = """
 import asyncio, sys, warnings
 from wanflow import AsyncClient
+from wanflow.ledger import Ledger
 from wanflow.mock import MockServer
 async def main(mock):
-    async with AsyncClient(mock.api_key, mock.base_url) as client:
+    async with AsyncClient(mock.api_key, mock.base_url, ledger=book) as client:
         await client.{method}({arguments})
-with MockServer(looks=1) as mock, warnings.catch_warnings(record=True) as told:
+book = Ledger("l.db")
+with MockServer(looks=1) as mock, book, warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
     asyncio.run(main(mock))
 for one in told:
@@ -67,6 +71,7 @@ def said(project: Path, script: str, **environment: str) -> list[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
     done = subprocess.run(
         [sys.executable, str(path)],
+        cwd=project,
         env={**kept, "WANFLOW_PROJECT": str(project), **environment},
         capture_output=True,
         text=True,
@@ -77,11 +82,19 @@ def said(project: Path, script: str, **environment: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+ONE = f"model={MODEL.name!r}, prompt='a moon'"
+CALLS = {
+    "submit": ONE,
+    "run": ONE,
+    "batch": f"[dict({ONE}), dict({ONE}, key='second')], {'out'!r}",
+}
+
+
 @pytest.mark.parametrize("script", [SYNC, ASYNC], ids=["sync", "async"])
-@pytest.mark.parametrize("method", ["submit", "run"])
+@pytest.mark.parametrize("method", CALLS)
 def test_one_call_is_one_warning_at_its_line(project: Path, script: str, method: str) -> None:
     """It names the model, the date, the replacement, and the parameter in the document's words."""
-    whole = script.format(method=method, arguments=f"model={MODEL.name!r}, prompt='a moon'")
+    whole = script.format(method=method, arguments=CALLS[method])
     line = next(n for n, text in enumerate(whole.splitlines(), 1) if f"client.{method}(" in text)
     told = [one for one in said(project, whole) if one.startswith("DeprecationWarning")]
     (only,) = told

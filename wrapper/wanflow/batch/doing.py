@@ -11,6 +11,7 @@ from attrs import evolve
 from wanflow import errors
 from wanflow._core.effects import act, now
 from wanflow._files import prove
+from wanflow._log import warn
 from wanflow.batch.engine import engine_of
 from wanflow.batch.identity import alone, identify
 from wanflow.batch.line import Fault, Line
@@ -48,6 +49,7 @@ def do_batch(
         raise errors.ConfigurationError("a batch needs a ledger: Client(ledger=Ledger(path))")
     start = (yield from now()).ticks
     jobs = yield from act(lambda: plan(work, ledger, _lines(work, given)))
+    _warn_of_deprecated(jobs)
     yield from act(lambda: prove(terms.folder))
     jobs = yield from act(lambda: named(jobs, _batch_of(terms.folder, ledger, jobs)))
     # What has no connection to be sent on need not be begun.
@@ -63,6 +65,13 @@ def do_batch(
         engine.halted,
     )
     return (yield from act(lambda: keep(report, write_report, write_sheet)))
+
+
+def _warn_of_deprecated(jobs: Sequence[Planned]) -> None:
+    """Say once for the whole batch what of its jobs the spec will remove."""
+    sentences = dict.fromkeys(sentence for job in jobs for sentence in job.deprecated)
+    if sentences:
+        warn("; ".join(sentences), DeprecationWarning)
 
 
 def _batch_of(folder: Path, ledger: Ledger, jobs: Sequence[Planned]) -> bytes:

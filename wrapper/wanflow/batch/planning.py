@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @frozen
 class Planned:
-    """A job of the batch: `name` is the same for the same job in every run, empty until `named`."""
+    """A job of the batch: `name` is the same for the same job in every run, empty until `named`.
+
+    `deprecated` lists what of it the spec will remove.
+    """
 
     line: int
     name: str
@@ -30,6 +33,7 @@ class Planned:
     body: dict[str, Any] = field(repr=False)
     content: bytes = field(repr=False)
     key: str | None = None
+    deprecated: tuple[str, ...] = ()
 
 
 class Checker(Protocol):
@@ -84,7 +88,15 @@ def _planned(checker: Checker, line: Line) -> Planned | list[Fault]:
         # A line is the request and nothing beside it.
         return [Fault(line.number, message.removesuffix(ALL_THE_SAME)) for message in said]
     content = order.request.content or b""
-    return Planned(line.number, line.key or "", order.model, order.body, content, line.key)
+    return Planned(
+        line.number,
+        line.key or "",
+        order.model,
+        order.body,
+        content,
+        line.key,
+        order.deprecated,
+    )
 
 
 def _faults(
