@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 from contract_tests.wire.proxy import Proxy
-from contract_tests.wire.rude_server import ID, RudeServer, task
+from contract_tests.wire.rude_server import ID, RudeServer, http, says, task
 from contract_tests.wire.test_promises import KEY, body
 
 from wanflow import AsyncClient, Client
@@ -121,6 +121,31 @@ def test_exceptions_keep_what_they_mean(
         client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_for=0)
         assert colour.do(client.submit, body()).id == ID
         assert proxy.heads == []
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "direct"),
+    [
+        ("127.0.0.0/8", True),
+        ("::1/128, 127.0/8,10.0.0.0/8 , 127.0.0.0/30", True),
+        ("10.0.0.0/8", False),
+    ],
+)
+def test_a_file_in_a_network_that_is_excepted_is_fetched_directly(
+    exceptions: str, direct: bool, colour: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API may be elsewhere, and goes to the proxy all the same."""
+    picture = says(http(200, b"\x89PNG\r\n\x1a\n", "Content-Type: image/png"))
+    with RudeServer(get=[picture]) as files:
+        ended = task("completed", results=[f"{files.url}/a.png"])
+        with RudeServer(get=[ended, picture]) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", proxy.url)
+            monkeypatch.setenv("NO_PROXY", exceptions)
+            client = colour.client(api_key=KEY, base_url=HOST, timeout=5)
+            result = colour.do(client.task(ID).wait, 5)
+            (path,) = colour.do(result.download, tmp_path)
+            assert path.read_bytes().startswith(b"\x89PNG")
+            assert (files.count("GET"), proxy.count("GET")) == ((1, 1) if direct else (0, 2))
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])

@@ -12,7 +12,7 @@ import ssl
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from wanflow.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow._settings import Mounts, Route
+    from wanflow._settings import Mounts, Networks, Route
 
 _ADDRESS = re.compile(r"\[([0-9A-Fa-f:.]+)\](:[0-9]+)?")
 _PROXIES = "http://host:port, https://host:port or socks5://host:port"
@@ -44,7 +44,8 @@ def checked(line: Route, base_url: str) -> Route:
         mounts: Mounts = {}
     else:
         mounts = _mounts(getproxies(), urlsplit(base_url).hostname or "")
-    return evolve(line, mounts=mounts, verify=_context() if line.verify is True else line.verify)
+    verify = _context() if line.verify is True else line.verify
+    return evolve(line, mounts=mounts, verify=verify, networks=_networks() if mounts else ())
 
 
 def _mounts(proxies: Mapping[str, str], host: str) -> Mounts:
@@ -71,6 +72,15 @@ def _mounts(proxies: Mapping[str, str], host: str) -> Mounts:
         else:
             log.info("%s: %r says nothing of %s, and is skipped", _variable("no"), entry, host)
     return found
+
+
+def _networks() -> Networks:
+    """Return the networks that NO_PROXY names, for which httpx has no patterns."""
+    found: list[IPv4Network | IPv6Network] = []
+    for entry in getproxies().get("no", "").split(","):
+        with suppress(ValueError):
+            found.append(ip_network(entry.strip(), strict=False))
+    return tuple(found)
 
 
 def _pattern(entry: str, host: str) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
@@ -13,8 +15,10 @@ from wanflow.errors import ConfigurationError
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
+    from ipaddress import IPv4Network, IPv6Network
 
     Mounts: TypeAlias = Mapping[str, str | None]
+    Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 KEY_VARIABLE = "WANFLOW_API_KEY"
 URL_VARIABLE = "WANFLOW_BASE_URL"
@@ -81,6 +85,20 @@ class Route:
     verify: ssl.SSLContext | bool = True
     mounts: Mounts = field(factory=dict[str, "str | None"], repr=False)
     """Which proxy of the environment is for which URLs, as patterns of httpx's."""
+    networks: Networks = ()
+    """What is reached without a proxy of the environment, beside what the patterns say."""
+
+    def excepts(self, url: str) -> bool:
+        """Say whether the host of a URL is an address in one of the networks."""
+        try:
+            address = ip_address(urlsplit(url).hostname or "")
+        except ValueError:
+            return False
+        return any(address in network for network in self.networks)
+
+    def direct(self) -> Route:
+        """Return the same without a proxy of the environment."""
+        return evolve(self, mounts={}, networks=())
 
 
 @frozen

@@ -23,6 +23,8 @@ class Wire:
     def __init__(self, api: Route, files: Route) -> None:
         self._api = Lane(api)
         self._files = Lane(files)
+        self._direct = Lane(files.direct())
+        self._excepts = files.excepts
 
     def send(
         self, send: Send, settings: Settings, prepare: Callable[[], object] | None = None
@@ -49,17 +51,19 @@ class Wire:
         Raises:
             Fault: it broke off.
         """
-        with self._files.open(settings.timeout) as road:
+        lane = self._direct if self._excepts(fetch.url) else self._files
+        with lane.open(settings.timeout) as road:
             with Guard(settings.key, keyed=False) as guard:
                 return road.fetch(fetch, settings)
             if guard.pool_is_dead:
-                self._files.replace(road)
+                lane.replace(road)
         raise guard.fault
 
     def close(self) -> None:
         """Close the connections."""
         self._api.close()
         self._files.close()
+        self._direct.close()
 
 
 class AsyncWire:
@@ -70,6 +74,8 @@ class AsyncWire:
     def __init__(self, api: Route, files: Route) -> None:
         self._api = AsyncLane(api)
         self._files = AsyncLane(files)
+        self._direct = AsyncLane(files.direct())
+        self._excepts = files.excepts
 
     async def send(
         self,
@@ -99,17 +105,19 @@ class AsyncWire:
         Raises:
             Fault: it broke off.
         """
-        async with self._files.open(settings.timeout) as road:
+        lane = self._direct if self._excepts(fetch.url) else self._files
+        async with lane.open(settings.timeout) as road:
             with Guard(settings.key, keyed=False) as guard:
                 return await road.fetch(fetch, settings)
             if guard.pool_is_dead:
-                self._files.replace(road)
+                lane.replace(road)
         raise guard.fault
 
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
         await self._files.close()
+        await self._direct.close()
 
 
 def _seconds(send: Send, settings: Settings, begun: float | None = None) -> float:
