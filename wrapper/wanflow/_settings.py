@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
-from wanflow._core.download import why_not_fetchable
+from wanflow._core.links import why_not_fetchable
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:

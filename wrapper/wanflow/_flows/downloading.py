@@ -19,10 +19,10 @@ from wanflow._core.download import (
     Stale,
     request_headers,
     stem,
-    why_not_fetchable,
 )
 from wanflow._core.effects import Done, Fault, Fetch, Start, act, draw, join, now, sleep
 from wanflow._core.formats import KINDS, extension, why_no_result
+from wanflow._core.links import why_not_fetchable
 from wanflow._core.retry import backoff
 from wanflow._flows.naming import about
 from wanflow._log import RETURNED, log

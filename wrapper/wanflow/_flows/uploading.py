@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from attrs import evolve
 
 from wanflow import _gateway
-from wanflow._core.download import why_not_fetchable
 from wanflow._core.effects import Notify, act
+from wanflow._core.links import why_not_fetchable
 from wanflow._core.local_files import with_links
 from wanflow._core.media_rules import audio_advice, violations_of_file
 from wanflow._core.validate import refuse
