@@ -111,6 +111,7 @@ class Server:
             state=state,
             task_id=task.id,
             credits=before.credits if told is None else told,
+            price=before.price if task.failure or not told else told,
             code=None if task.failure is None else task.failure.code,
         )
 
@@ -320,6 +321,20 @@ def test_what_another_run_submitted_meanwhile_counts_with_its_price(
     assert account.submitted == len(jobs)
     assert report.complete
     assert report.spent == account.spent
+
+
+def test_the_next_run_knows_the_price_of_what_was_given_back(
+    do: Doer, model: str, account: Account, ledger: Ledger
+) -> None:
+    """A job that failed cost nothing in the end; the next one of its kind is no unknown one."""
+    failing = {"model": model, "prompt": "a [mock:fail=content_policy_violation]"}
+    do([failing])
+    (job,) = ledger.jobs()
+    assert (job.state, account.spent) == (State.FAILED, 0)
+    assert job.price
+    report = do([failing, {"model": model, "prompt": "b"}], max_credits=job.price / 2)
+    assert account.submitted == 1
+    assert "ceiling" in report.stopped
 
 
 def test_twenty_sizes_stay_below_a_ceiling(do: Doer, model: str, account: Account) -> None:

@@ -179,7 +179,7 @@ def _outcome(state: State, taken: tuple[Step, ...]) -> object:
 
 def _job_in(state: State) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.executescript(MIGRATIONS[0])
+    connection.executescript(";".join(MIGRATIONS))
     connection.execute("INSERT INTO place (text) VALUES ('s')")
     rows.insert(connection, {"server": "s", "state": state, "intended": 0.0})
     return connection

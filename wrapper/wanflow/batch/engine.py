@@ -111,6 +111,7 @@ class Engine:
                     _price(job.credits, ended=job.state not in _RUNNING),
                     under_way=going_on and job.state is State.ACCEPTED,
                     failed=job.state is State.FAILED,
+                    price=job.price,
                 )
 
     def _begin(self) -> Flow[None]:

@@ -56,6 +56,10 @@ class _Seen:
     def add(self, price: float) -> None:
         """Take in a price."""
         self.now[price] += 1
+        self.raise_to(price)
+
+    def raise_to(self, price: float) -> None:
+        """Take in a price that counts for the ceiling alone."""
         self.dearest = price if self.dearest is None else max(self.dearest, price)
 
     def remove(self, price: float) -> None:
@@ -133,10 +137,14 @@ class Prices:
         *,
         under_way: bool,
         failed: bool = False,
+        price: float | None = None,
     ) -> None:
-        """Count a job that an earlier run submitted."""
+        """Count a job that an earlier run submitted; `price` is what it cost before it failed."""
         self._costs[key] = self._open[key] = _Cost(kind, under_way=under_way, failed=failed)
         self.report(key, credits)
+        if price is not None:
+            for seen in (self._seen(kind), self._all):
+                seen.raise_to(price)
 
     def report(self, key: str, credits: float | None) -> None:  # noqa: A002
         """Take in what the API says that an accepted job costs; None where it doesn't say."""

@@ -19,12 +19,15 @@ _LONGEST_REASON = 500
 
 def seen_of(snapshot: Snapshot) -> dict[str, Any]:
     """Return what a look tells; what it doesn't tell stays as it was."""
+    credits = credits_of(snapshot.usage)  # noqa: A001 - the API's word
     told = {
         "status": snapshot.status or None,
         "progress": snapshot.progress,
         "created": snapshot.created,
         "model": snapshot.model,
-        "credits": credits_of(snapshot.usage),
+        "credits": credits,
+        # What failed may be given back, and the price of the next one is the same.
+        "price": None if snapshot.failure is not None else credits or None,
     }
     return {name: value for name, value in told.items() if value is not None}
 

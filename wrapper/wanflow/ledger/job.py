@@ -56,7 +56,7 @@ class Job:
     `key` is its idempotency key, None for a task that was submitted elsewhere; `body` is the
     request, without the prompts where they were left out (`abridged`). Times are in unix seconds.
     `reason` says why it was refused, failed, lost or is uncertain; `code` is the business code of
-    a failure.
+    a failure. `credits` are what it cost, `price` what it would have cost had it not failed.
     """
 
     id: int
@@ -83,6 +83,7 @@ class Job:
     created: int | None
     holder: Holder | None = None
     files: tuple[File, ...] = ()
+    price: float | None = None
 
     @property
     def finished(self) -> bool:

@@ -31,7 +31,7 @@ SELECT = """
 """
 _PLAIN = (
     *("key", "name", "attempt", "model", "digest", "status", "progress", "code", "reason"),
-    *("credits", "intended", "accepted", "ended", "created"),
+    *("credits", "price", "intended", "accepted", "ended", "created"),
 )
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _PLACE = "(SELECT id FROM place WHERE text = ?)"

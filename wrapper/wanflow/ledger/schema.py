@@ -63,6 +63,7 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (job, place)
     ) STRICT, WITHOUT ROWID;
     """,
+    "ALTER TABLE job ADD COLUMN price REAL",
 )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # What a wait has written, which stays; the rest is the submission's.
 _WAITED = (
     *("state", "folder", "status", "progress", "code", "reason", "links", "credits"),
-    *("ended", "created", "holder"),
+    *("price", "ended", "created", "holder"),
 )
 
 
