@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wanflow._clock import SystemClock
 from wanflow._core.effects import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from queue import SimpleQueue
 
     from wanflow._loops import Alarm
+
+T = TypeVar("T")
 
 _MOST = 0.02
 """Seconds that a pause really takes, so that whoever is to end it can."""
@@ -37,9 +40,15 @@ class LeapingClock(SystemClock):
         """Leap, unless the event is set."""
         return event.is_set() or super().sleep_until(event, self._leap(seconds))
 
-    def asleep_until(self, alarm: Alarm, seconds: float) -> Awaitable[bool]:
+    def receive(self, news: SimpleQueue[T], seconds: float | None) -> T | None:
+        """Leap, unless there is news."""
+        if seconds is not None and news.empty():
+            seconds = self._leap(seconds)
+        return super().receive(news, seconds)
+
+    def asleep_until(self, alarm: Alarm, seconds: float | None) -> Awaitable[bool]:
         """Leap, unless the alarm rings at once."""
-        return super().asleep_until(alarm, self._leap(seconds))
+        return super().asleep_until(alarm, None if seconds is None else self._leap(seconds))
 
     def asleep(self, seconds: float) -> Awaitable[bool]:
         """Leap."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wanflow._core.effects import Instant
 from wanflow._loops import new_alarm
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from wanflow._loops import Alarm
+
+T = TypeVar("T")
 
 
 class SystemClock:
@@ -35,7 +38,14 @@ class SystemClock:
         """Block for some seconds, or until the event is set → whether it was."""
         return event.wait(seconds)
 
-    def asleep_until(self, alarm: Alarm, seconds: float) -> Awaitable[bool]:
+    def receive(self, news: queue.SimpleQueue[T], seconds: float | None) -> T | None:
+        """Block until there is news, for some seconds at most, or None for as long as it takes."""
+        try:
+            return news.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def asleep_until(self, alarm: Alarm, seconds: float | None) -> Awaitable[bool]:
         """Wait for some seconds, or until the alarm rings → whether it did."""
         return alarm.wait(seconds)
 

@@ -86,7 +86,7 @@ class SyncDriver:
             return (driver.play_many if start.many else driver.play)(start.flow)
 
         rest = Rest(None if self._home is None else self._home.rest)
-        nursery = Nursery(play, self._hub.bells, rest)
+        nursery = Nursery(play, self._hub.bells, self._hub.clock, rest)
         return nursery
 
     def stream(self, flow: Flow[None]) -> Stream[Any]:
@@ -257,7 +257,7 @@ class AsyncDriver:
     async def advance_many(self, script: Script[Any]) -> None:
         """Play until the flow emits or ends, with a place for the flows that it starts."""
         failure = None
-        async with AsyncNursery(self._play_started, self._hub.bells) as nursery:
+        async with AsyncNursery(self._play_started, self._hub.bells, self._hub.clock) as nursery:
             try:
                 await self.advance(script, nursery)
             except (Exception, KeyboardInterrupt, SystemExit) as error:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wanflow._bells import Bells
+    from wanflow._clock import SystemClock
     from wanflow._loops import Alarm
 
 N = TypeVar("N")
@@ -93,9 +94,12 @@ class Nursery:
     for ends where it would sleep, or ask again.
     """
 
-    def __init__(self, play: Callable[[Start], Any], bells: Bells, rest: Rest) -> None:
+    def __init__(
+        self, play: Callable[[Start], Any], bells: Bells, clock: SystemClock, rest: Rest
+    ) -> None:
         self._play = play
         self._bells = bells
+        self._clock = clock
         self.rest = rest
         self._threads: set[threading.Thread] = set()
         self._asking: set[threading.Thread] = set()
@@ -159,10 +163,7 @@ class Nursery:
     def join(self, join: Join) -> Done | Rung | None:
         """Wait for the next end of a flow, or ring."""
         with self._bells.crowd(join.topics, lambda topic: self._news.put(Rung(topic))):
-            try:
-                return self._news.get(timeout=join.seconds)
-            except queue.Empty:
-                return None
+            return self._clock.receive(self._news, join.seconds)
 
     def _run(self, start: Start) -> None:
         try:
@@ -181,9 +182,12 @@ class AsyncNursery:
     A task that has played its flow plays the next, since a task costs more than most flows.
     """
 
-    def __init__(self, play: Callable[[Start], Awaitable[Any]], bells: Bells) -> None:
+    def __init__(
+        self, play: Callable[[Start], Awaitable[Any]], bells: Bells, clock: SystemClock
+    ) -> None:
         self._play = play
         self._bells = bells
+        self._clock = clock
         self._group = anyio.create_task_group()
         self._given: deque[Start] = deque()
         self._idle: list[Alarm] = []
@@ -239,7 +243,7 @@ class AsyncNursery:
         if not self._news:
             self._joining = new_alarm()
             with self._bells.crowd(join.topics, self._tell):
-                await self._joining.wait(join.seconds)
+                await self._clock.asleep_until(self._joining, join.seconds)
             self._joining = None
         return self._news.popleft() if self._news else None
 
