@@ -6,8 +6,10 @@ prints one line of JSON with the ids that it got for its own submissions.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import selectors
 import sys
 import threading
 import time
@@ -118,6 +120,27 @@ def asynchronous(url: str, backend: str) -> None:
     anyio.run(fork_within, backend=backend)
 
 
+def same_loop(url: str) -> None:
+    """Fork while an event loop stands still, and run it on in the child, then in the parent."""
+    client = AsyncClient(base_url=url, connections=8, **SETTINGS)
+    # One whose state isn't the system's, which both processes would share.
+    loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
+    asyncio.set_event_loop(loop)
+
+    def submit(name: str) -> None:
+        os.write(1, (json.dumps(loop.run_until_complete(together(client, name))) + "\n").encode())
+
+    submit("before")
+    child = os.fork()
+    if child == 0:
+        submit("child0")
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+    submit("parentlater")
+    os._exit(0)
+
+
 def _elsewhere(backend: str, client: AsyncClient, name: str) -> dict[str, str]:
     """Run an event loop of its own: in a thread where this one has one."""
     found: list[dict[str, str]] = []
@@ -142,5 +165,7 @@ if __name__ == "__main__":
         sys.modules["wanflow._aiohttp_road"] = None  # type: ignore[assignment]
     if kind == "sync":
         sync(url, scene)
+    elif scene == "same loop":
+        same_loop(url)
     else:
         asynchronous(url, "trio" if kind == "trio" else "asyncio")
