@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from contract_tests.core.stage import TASK_ID, Stage, in_turn, reply
@@ -15,6 +15,9 @@ from wanflow._core.effects import Reply, Request
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.order import Order
 from wanflow._flows.submission import submit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STATUSES = range(100, 600)
 DOCUMENTED = {"error": {"code": 1, "message": "no", "type": "some_error"}}
@@ -41,16 +44,29 @@ NAMELESS: dict[str, tuple[bytes, bool]] = {
     "an id that was cut off": (b'{"id": "task-unified-17600', False),
     "two ids in a text": (b"task-unified-1-a or task-unified-2-b?", False),
 }
+# Where a gateway of this family puts the id of a task.
+FIELDS: dict[str, Callable[[Any], Any]] = {
+    "id": lambda value: {"id": value},
+    "task_id": lambda value: {"task_id": value},
+    "data.id": lambda value: {"data": {"id": value}},
+    "data.task_id": lambda value: {"code": 200, "data": {"task_id": value, "status": "submitted"}},
+    "data[0].task_id": lambda value: {"data": [{"task_id": value, "id": "another"}]},
+    "data[0].id": lambda value: {"data": [{"id": value}]},
+    "beside an error": lambda value: {"id": value, **DOCUMENTED},
+    "beside empty ones": lambda value: {"id": None, "task_id": " ", "data": {"task_id": value}},
+}
+# How it may be written there, and the id that is meant.
+WRITTEN: dict[str, tuple[Any, str]] = {
+    "as it is": (TASK_ID, TASK_ID),
+    "with white space": (f"\t{TASK_ID} \r\n", TASK_ID),
+    "another service's": ("gen_0193.ab ", "gen_0193.ab"),
+    "a number": (12345, "12345"),
+    "a large number": (9_007_199_254_740_993, "9007199254740993"),
+    "a number with a point": (12345.0, "12345"),
+}
 PLACES: dict[str, Any] = {
-    "id": {"id": TASK_ID},
-    "task_id": {"task_id": TASK_ID},
-    "data.id": {"data": {"id": TASK_ID}},
-    "data.task_id": {"code": 200, "data": {"task_id": TASK_ID, "status": "submitted"}},
-    "data[0].task_id": {"data": [{"task_id": TASK_ID, "id": "another"}]},
-    "data[0].id": {"data": [{"id": TASK_ID}]},
-    "beside an error": {"id": TASK_ID, **DOCUMENTED},
+    **{place: fill(TASK_ID) for place, fill in FIELDS.items()},
     "in a message": {"error": {"code": 1, "message": f"{TASK_ID} is queued."}},
-    "with white space": {"id": f"\t{TASK_ID} \n"},
     "deep": {"output": [{"job": {"name": TASK_ID}}]},
 }
 NAMING = {
@@ -98,10 +114,18 @@ def test_an_address_can_name_the_task() -> None:
         assert found.task_id == TASK_ID
 
 
-def test_a_number_is_an_id() -> None:
-    """An id that came as a number is kept as its digits."""
-    assert classify(reply(200, {"id": 12345})).task_id == "12345"
-    assert classify(reply(503, {"data": {"task_id": 12345}})).task_id == "12345"
+@pytest.mark.parametrize(("value", "meant"), WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("fill", FIELDS.values(), ids=FIELDS)
+def test_an_id_is_read_from_each_place_however_it_is_written(
+    fill: Callable[[Any], Any], value: Any, meant: str
+) -> None:
+    """A number is kept as its digits, and white space around an id is no part of it."""
+    for status in STATUSES:
+        response = reply(status, fill(value))
+        found = classify(response)
+        assert found.task_id == meant, status
+        assert (found.acceptance is Acceptance.ACCEPTED) == (status in range(200, 300))
+        assert accepted_task(response, meant).id == meant
 
 
 def test_an_id_that_was_sent_names_no_new_task() -> None:
@@ -178,3 +202,15 @@ def test_the_body_that_is_kept_is_bounded() -> None:
         outcome = outcome_of(Reply(500, {}, content))
         assert isinstance(outcome, errors.SubmitUncertain)
         assert outcome.body == content[: 16 * 1024].decode()
+
+
+def test_a_body_within_the_bound_is_kept_whole() -> None:
+    """A page as its text, JSON as what it means."""
+    page = f"<html>{'x' * 9_000}</html>\n"
+    outcome = outcome_of(Reply(502, {}, page.encode()))
+    assert isinstance(outcome, errors.SubmitUncertain)
+    assert outcome.body == page
+    facts = {"trace": ["x" * 9_000]}
+    outcome = outcome_of(reply(502, facts))
+    assert isinstance(outcome, errors.SubmitUncertain)
+    assert outcome.body == facts

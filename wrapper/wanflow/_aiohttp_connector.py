@@ -43,7 +43,7 @@ class _Transport:
 
     def __init__(self, inner: asyncio.Transport) -> None:
         self._inner = inner
-        self._used = False
+        self._used = self._kept = False
         self._socket = inner.get_extra_info("socket")
         self._poll = _poll_of(self._socket)
         renew_in_children(self)
@@ -56,8 +56,11 @@ class _Transport:
 
     def take(self) -> bool:
         """Take it for a request → whether it can be used: nothing may have come unasked."""
-        before, self._used = self._used, True
-        return not before or not self._readable()
+        self._kept, self._used = self._used, True
+        return not self._has_ended()
+
+    def _has_ended(self) -> bool:
+        return self._kept and self._readable()
 
     def _readable(self) -> bool:
         """Tell whether there is something to read, an end included."""
@@ -71,11 +74,11 @@ class _Transport:
         return self._inner.is_closing()
 
     def write(self, data: bytes) -> None:
-        note_write()
+        note_write(self._has_ended)
         self._inner.write(data)
 
     def writelines(self, parts: Iterable[bytes]) -> None:
-        note_write()
+        note_write(self._has_ended)
         self._inner.writelines(parts)
 
 

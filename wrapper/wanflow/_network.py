@@ -82,18 +82,24 @@ class SyncBackend(httpcore.NetworkBackend):
 class _Stream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        self._used = False
         renew_in_children(self)
 
     def renew(self) -> None:
         cut_off(self.get_extra_info("socket"))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._used = True
         return self._inner.read(max_bytes, left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         timeout = left(timeout, httpcore.WriteTimeout)
-        note_write()
+        note_write(self._has_ended)
         self._inner.write(buffer, timeout)
+
+    def _has_ended(self) -> bool:
+        # What comes to a new one belongs to its TLS.
+        return self._used and bool(self.get_extra_info("is_readable"))
 
     def close(self) -> None:
         self._inner.close()
@@ -144,17 +150,23 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
 class _AsyncStream(httpcore.AsyncNetworkStream):
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
+        self._used = False
         renew_in_children(self)
 
     def renew(self) -> None:
         cut_off(self.get_extra_info("socket"))
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._used = True
         return await self._inner.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        note_write()
+        note_write(self._has_ended)
         await self._inner.write(buffer, timeout)
+
+    def _has_ended(self) -> bool:
+        # What comes to a new one belongs to its TLS.
+        return self._used and bool(self.get_extra_info("is_readable"))
 
     async def aclose(self) -> None:
         await self._inner.aclose()

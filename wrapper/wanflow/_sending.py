@@ -84,21 +84,25 @@ class Sending:
         """Take an event of an async transport."""
         self.trace(event, info)
 
-    def writes(self) -> None:
-        """Take note that a stream is about to write.
+    def writes(self, ended: Callable[[], bool]) -> None:
+        """Take note that a stream is about to write; `ended` looks for the end of its connection.
 
         Raises:
             CalledOff: it may not.
+            ConnectionResetError: the peer may have ended the connection before the first byte.
         """
-        if self._begun:
-            self._tracker.begin()
+        if not self._begun:
+            return
+        if not self._tracker.maybe_sent and ended():
+            raise ConnectionResetError("the server had ended the connection that was kept")
+        self._tracker.begin()
 
 
 _current: ContextVar[Sending | None] = ContextVar("wanflow_sending", default=None)
 
 
-def note_write() -> None:
-    """Take note that the stream that calls is about to write."""
+def note_write(ended: Callable[[], bool]) -> None:
+    """Take note that the stream that calls is about to write; `ended` looks for its end."""
     sending = _current.get()
     if sending is not None:
-        sending.writes()
+        sending.writes(ended)

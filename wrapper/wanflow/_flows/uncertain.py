@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wanflow import errors
 
@@ -48,11 +48,17 @@ def named_or_open(
         idempotency_key=order.idempotency_key,
         status=reply.status,
         code=cause.code,
-        body=cause.body if len(reply.content) <= _KEPT else _beginning(reply.content),
+        body=_kept(reply, cause),
         task_id=task_id,
     )
     error.__cause__ = cause
     return error
+
+
+def _kept(reply: Reply, cause: errors.APIError) -> Any:
+    """Return the body of a response: as JSON where it is that and not too long, else as text."""
+    is_text = isinstance(cause.body, str)
+    return _beginning(reply.content) if is_text or len(reply.content) > _KEPT else cause.body
 
 
 def _beginning(content: bytes) -> str:
