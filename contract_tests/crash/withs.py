@@ -1,4 +1,4 @@
-"""The lines at which a `with` ends: there a tracer can interrupt, and nothing else can."""
+"""The lines at which a `with` or a `try` ends: a tracer can interrupt there, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,18 +24,30 @@ def _with_lines(name: str) -> frozenset[int]:
     )
 
 
-class Withs:
-    """Tells whether Python comes back to a `with` to end it.
+@cache
+def _finally_lines(name: str) -> frozenset[int]:
+    """The lines of a module where what follows a `finally` begins."""
+    tree = ast.parse(Path(name).read_text())
+    return frozenset(
+        node.finalbody[0].lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try) and node.finalbody
+    )
 
-    No signal is handled between the block and what ends it, such as the release of a lock.
+
+class Withs:
+    """Tells whether Python comes to the end of a `with` or to a `finally`.
+
+    No signal is handled between a block and what ends it, such as the release of a lock.
     """
 
     def __init__(self) -> None:
         self._seen: set[tuple[int, int]] = set()
 
     def end_at(self, frame: FrameType) -> bool:
-        """Take note of a line that is run → whether a `with` may end there."""
-        place = id(frame), frame.f_lineno
+        """Take note of a line that is run → whether a `with` may end or a `finally` begin there."""
+        name, line = frame.f_code.co_filename, frame.f_lineno
+        place = id(frame), line
         again = place in self._seen
         self._seen.add(place)
-        return again and frame.f_lineno in _with_lines(frame.f_code.co_filename)
+        return (again and line in _with_lines(name)) or line in _finally_lines(name)

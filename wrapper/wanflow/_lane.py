@@ -60,7 +60,10 @@ class Lane:
                 raise _crowded(self._line, patience)
             yield self._open()
         finally:
-            slots.give_back(taker)
+            try:
+                slots.give_back(taker)
+            finally:
+                slots.give_back(taker)  # an interrupt may have come first
 
     def close(self) -> None:
         """Close the connections; the next exchange opens new ones."""
