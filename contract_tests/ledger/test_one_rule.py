@@ -106,7 +106,7 @@ def test_a_batch_means_the_same(do: Sync, ledger: Ledger, model: str, tmp_path: 
     """Each job ends, in the report and in the ledger, as the response to it says."""
     # Each status once, and each kind of body of those that prove a rejection by their body alone.
     asked = [(one, KINDS[one % len(KINDS)]) for one in STATUSES if one not in HOPELESS]
-    asked += product((429, 503), KINDS)
+    asked = list(dict.fromkeys([*asked, *product((429, 503), KINDS)]))
     jobs = [{"model": model, "prompt": f"{status} {kind}"} for status, kind in asked]
 
     def work(client: Any) -> Any:
