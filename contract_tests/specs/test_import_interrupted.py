@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from contract_tests.specs.family import VIDEOS, document, request
@@ -19,27 +20,64 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEXT = {"type": "string"}
-# Kills itself, or is interrupted, at the N-th time that a file is opened for writing, renamed or
-# removed in the checkout.
+# Runs a command for each line, in a process forked off for it, since to start one takes longer than
+# to import. That kills itself, or is interrupted, at the N-th time that a file is opened for
+# writing, renamed or removed in the checkout.
 PROGRAM = """
-import os, signal, sys
-root, number, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-seen = 0
-def hook(event, args):
-    global seen
-    if event not in ("os.rename", "os.remove", "open") or not str(args[0]).startswith(root):
-        return
-    if event == "open" and not (isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)):
-        return
-    seen += 1
-    if seen == number:
-        if how == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise KeyboardInterrupt
+import json, os, signal, sys
 from wanflow.spec.commands import spec
-sys.addaudithook(hook)
-spec(["--root", root, "import", *sys.argv[4:]])
+root = sys.argv[1]
+seen = 0
+def stop_at(number, how):
+    def hook(event, args):
+        global seen
+        if event not in ("os.rename", "os.remove", "open") or not str(args[0]).startswith(root):
+            return
+        writes = os.O_WRONLY | os.O_RDWR
+        if event == "open" and not (isinstance(args[2], int) and args[2] & writes):
+            return
+        seen += 1
+        if seen == number:
+            if how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise KeyboardInterrupt
+    sys.addaudithook(hook)
+for line in sys.stdin:
+    number, how, words = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.dup2(2, 1)
+        stop_at(number, how)
+        spec(["--root", root, *words])
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+
+
+class Runner:
+    """Runs commands on a checkout, each stopped at one of its writes, or never at 0."""
+
+    def __init__(self, root: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def __call__(self, number: int, how: str, *words: str) -> int:
+        """Run a command → its exit code."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps([number, how, words]) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -64,19 +102,16 @@ def test_an_import_that_is_stopped_leaves_the_folder_as_it_was(tmp_path: Path, h
     news[1].write_text(write_yaml(document(request("nova-2", c=TEXT))))
     before = files(project.root)
     stopped = 0
-    for number in range(1, 40):
-        command = [sys.executable, "-c", PROGRAM, str(project.root), str(number), how]
-        done = subprocess.run(
-            [*command, *map(str, news)], capture_output=True, text=True, check=False
-        )
-        if done.returncode == 0:
-            break
-        stopped += 1
-        if how == "kill":
-            assert done.returncode == -signal.SIGKILL, done.stderr
-            check = [sys.executable, "-m", "wanflow.spec", "--root", str(project.root), "check"]
-            subprocess.run(check, capture_output=True, check=True)
-        assert files(project.root) == before, number
+    with Runner(project.root) as run:
+        for number in range(1, 40):
+            code = run(number, how, "import", *map(str, news))
+            if code == 0:
+                break
+            stopped += 1
+            if how == "kill":
+                assert code == -signal.SIGKILL
+                assert run(0, how, "check") == 0
+            assert files(project.root) == before, number
     assert stopped >= 6
     assert "b:" in (project.sources / "nova-1.yaml").read_text()
     assert len(read_sources(project.sources)) == 2
