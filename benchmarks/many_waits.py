@@ -33,6 +33,7 @@ from wanflow._core.effects import (
     Send,
     Sleep,
     Start,
+    Waker,
 )
 from wanflow._core.script import Script
 from wanflow._flows.crowd import wait_many
@@ -63,6 +64,7 @@ class Play:
     children: list[Play] = field(factory=list["Play"])
     joining: bool = False
     steps: int = 0
+    waker: Waker | None = None
 
 
 @define
@@ -72,6 +74,8 @@ class Simulation:
     answer: Callable[[Request, float], Reply]
     ticks: float = 0.0
     sent: list[float] = field(factory=list[float])
+    sleeps: int = 0
+    """How often flows slept until something woke them."""
     results: list[Any] = field(factory=list[Any])
     _random: random.Random = field(factory=lambda: random.Random(1))
     _events: list[tuple[float, int, Play, int, Any]] = field(
@@ -106,6 +110,9 @@ class Simulation:
         raise AssertionError("the flow went on")
 
     def _step(self, play: Play, outcome: Any) -> None:
+        if play.waker is not None:
+            with play.waker:
+                play.waker = None
         try:
             play.script.go_on(outcome)
         except Exception as error:
@@ -141,6 +148,15 @@ class Simulation:
         event = (self.ticks + seconds, self._count, play, play.steps, outcome)
         heapq.heappush(self._events, event)
 
+    def _woken(self, waker: Waker | None, play: Play, seconds: float) -> float:
+        """Have a waker end what a flow waits for → the seconds, none where it has come before."""
+        if waker is None:
+            return seconds
+        play.waker = waker
+        self.sleeps += 1
+        waker.sleeper(lambda: self._later(0.0, play, None))
+        return 0.0 if waker.woken else seconds
+
     def _perform(self, play: Play, effect: Effect) -> tuple[float | None, Any]:  # noqa: C901, PLR0911
         """Return the seconds that an effect takes, None for no time at all, and its outcome."""
         match effect:
@@ -150,8 +166,8 @@ class Simulation:
                 return None, self._random.random()
             case Alone(function) | Act(function):
                 return None, function()
-            case Sleep(seconds):
-                return seconds, False
+            case Sleep(seconds, _, waker):
+                return self._woken(waker, play, seconds), False
             case Send(request):
                 self.sent.append(self.ticks)
                 return LATENCY, self.answer(request, self.ticks)
@@ -160,11 +176,12 @@ class Simulation:
             case Start(key, flow):
                 play.children.append(self.begin(flow, play, key))
                 return None, None
-            case Join(seconds):
+            case Join(seconds, _, waker):
                 if play.done:
                     return None, play.done.popleft()
                 play.joining = True
-                return float("inf") if seconds is None else seconds, None
+                seconds = float("inf") if seconds is None else seconds
+                return self._woken(waker, play, seconds), None
             case Emit():
                 return None, None
             case _:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks.many_waits import LATENCY, SPAN, Simulation, budget, lag
+from benchmarks.many_waits import LATENCY, SPAN, Play, Simulation, budget, lag
 from contract_tests.core.stage import task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow._core.budget import LONGEST_PAUSE, LOWEST_RATE, Budget
+from wanflow._core.budget import LONGEST_PAUSE, LOWEST_RATE, Budget, Turn
 from wanflow._core.effects import Reply, Request
+from wanflow._core.script import Script
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.crowd import wait_many
 from wanflow._flows.waiting import Question, wait
@@ -28,9 +29,8 @@ SLACK = 0.08
 
 def poll(limiter: Budget, ticks: float, wanted: float | None = None) -> float:
     """Take a place in the queue and wait for the turn → when it came."""
-    turn = limiter.enter(ticks, ticks if wanted is None else wanted)
-    while not limiter.take(turn, ticks):
-        delay = limiter.wait(turn, ticks)
+    turn = Turn(ticks if wanted is None else wanted)
+    while (delay := limiter.ask(turn, ticks)) is not None:
         assert delay > 0
         ticks += delay
     return ticks
@@ -164,6 +164,7 @@ def test_a_cancelled_wait_keeps_no_place(rate: float, after: float, together: bo
     simulation.run()
     assert isinstance(ended.script.value, Snapshot)
     assert simulation.ticks - begun <= LATENCY + 1 / rate + SLACK
+    assert limiter._unused == set()
     assert limiter._flying == 0
 
 
@@ -176,16 +177,54 @@ def test_a_wait_that_is_closed_keeps_no_place() -> None:
         flow = wait(question(1, limiter), timeout=600, on_update=None)
         play_some(flow, simulation, steps)
         flow.close()
-        limiter._sweep()
-        assert limiter._queue == []
+        assert limiter._first_turn() is None
+        assert limiter._unused == set()
         assert limiter._flying == 0
+
+
+def test_each_poll_is_woken_once() -> None:
+    """Of many waits each sleeps until its turn, and few wake up before it to be the first."""
+    limiter = budget()
+    simulation = Simulation(completed)
+    for flow in waits(limiter, 5000, together=False):
+        simulation.begin(flow)
+    simulation.run()
+    assert len(simulation.sent) == 5000
+    assert simulation.sleeps < 1.6 * 5000
+
+
+def test_a_first_that_sleeps_on_holds_up_nobody_for_long() -> None:
+    """Where an event loop is busy with something else, others wake up soon after their turns."""
+    limiter = Budget(2.0)
+    first, second = Turn(0.0), Turn(0.0)
+    assert limiter.ask(first, 0.0) is None
+    assert limiter.ask(second, 0.0) == 0.5
+    assert poll(limiter, 0.0) <= 1.0 + 1.0 + 0.5
+    assert limiter.ask(second, 3.0) is None
+
+
+def test_what_waits_in_a_forked_parent_is_not_waited_for() -> None:
+    """A child begins with an empty queue; a wait that goes on in it takes a place there."""
+    limiter = Budget(2.0, 3)
+    kept = [Turn(0.0) for _ in range(10)]
+    for turn in kept:
+        limiter.ask(turn, 0.0)
+    limiter.begin()
+    limiter.renew()
+    assert limiter.ask(kept[-1], 0.5) is None
+    assert poll(limiter, 0.5) == 1.0
+
+
+def idle() -> Flow[None]:
+    """Ask for nothing."""
+    yield from ()
 
 
 def play_some(flow: Flow[object], simulation: Simulation, steps: int) -> None:
     """Play so many effects of a flow, in no time but what its sleeps take."""
-    effect = next(flow)
+    effect, play = next(flow), Play(Script(idle()))
     for _ in range(steps):
-        seconds, outcome = simulation._perform(None, effect)  # type: ignore[arg-type]
+        seconds, outcome = simulation._perform(play, effect)
         simulation.ticks += seconds or 0.0
         effect = flow.send(outcome)
 

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from wanflow._core.effects import Act, Fetch, Finish, Join, Notify, Send, Shield, Sleep, Start
 from wanflow._core.script import Script
-from wanflow._hub import AT_ONCE, Hub
+from wanflow._hub import Hub
 from wanflow._loops import in_thread, new_alarm
 from wanflow._nursery import AsyncNursery, Nursery, Rest, placed
 from wanflow._shield import ashielded, shielded
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from wanflow._core.effects import Effect, Flow
+    from wanflow._loops import Alarm
     from wanflow._settings import Settings
     from wanflow._wire import AsyncWire, Wire
 
@@ -109,13 +110,9 @@ class SyncDriver:
 
     def advance(self, script: Script[Any], nursery: Nursery | None) -> None:
         """Play until the flow emits or ends."""
-        while script.playing:
-            effect = cast("Effect", script.effect)
+        while (effect := self._hub.onward(script)) is not None:
             try:
-                if isinstance(effect, AT_ONCE):
-                    outcome = self._hub.at_once(effect)
-                else:
-                    outcome = self._perform(effect, nursery)
+                outcome = self._perform(effect, nursery)
             except BaseException as error:
                 script.fail(error)
             else:
@@ -125,8 +122,8 @@ class SyncDriver:
         match effect:
             case Send():
                 return self._send(effect)
-            case Sleep(seconds, topic):
-                return self._sleep(seconds, topic)
+            case Sleep():
+                return self._sleep(effect)
             case Notify(callback, value):
                 return callback(value)
             case Act(function):
@@ -178,17 +175,20 @@ class SyncDriver:
         if self._home is not None:
             self._home.rest.check()
 
-    def _sleep(self, seconds: float, topic: str | None) -> bool:
-        if topic is None and self._home is None:
-            self._hub.clock.sleep(seconds)
+    def _sleep(self, sleep: Sleep) -> bool:
+        if sleep.topic is None and sleep.waker is None and self._home is None:
+            self._hub.clock.sleep(sleep.seconds)
             return False
         news = threading.Event()
         with nullcontext() if self._home is None else self._home.rest.sleeping(news):
-            if topic is None:
-                self._hub.clock.sleep_until(news, seconds)
-                return False
-            with self._hub.bells.sleeper(topic, lambda _: news.set()) as rung:
-                return rung or self._hub.clock.sleep_until(news, seconds)
+            return self._sleep_until(news, sleep)
+
+    def _sleep_until(self, news: threading.Event, sleep: Sleep) -> bool:
+        if sleep.topic is None and sleep.waker is None:
+            self._hub.clock.sleep_until(news, sleep.seconds)
+            return False
+        with self._hub.sleeper(sleep, news.set) as woken:
+            return woken or self._hub.clock.sleep_until(news, sleep.seconds)
 
 
 class AsyncDriver:
@@ -242,13 +242,9 @@ class AsyncDriver:
 
     async def advance(self, script: Script[Any], nursery: AsyncNursery | None) -> None:
         """Play until the flow emits or ends."""
-        while script.playing:
-            effect = cast("Effect", script.effect)
+        while (effect := self._hub.onward(script)) is not None:
             try:
-                if isinstance(effect, AT_ONCE):
-                    outcome = self._hub.at_once(effect)
-                else:
-                    outcome = await self._perform(effect, nursery)
+                outcome = await self._perform(effect, nursery)
             except BaseException as error:
                 script.fail(error)
             else:
@@ -271,9 +267,8 @@ class AsyncDriver:
         match effect:
             case Send():
                 return self._send(effect)
-            case Sleep(seconds, topic):
-                clock = self._hub.clock
-                return clock.asleep(seconds) if topic is None else self._sleep(seconds, topic)
+            case Sleep():
+                return self._sleep(effect)
             case Notify(callback, value):
                 return _told(callback(value))
             case Act():
@@ -295,10 +290,14 @@ class AsyncDriver:
         company = self._hub.company
         return in_thread(act.function) if act.group is None else company.do(act.function, act.group)
 
-    async def _sleep(self, seconds: float, topic: str) -> bool:
-        alarm = new_alarm()
-        with self._hub.bells.sleeper(topic, alarm.ring_soon) as rung:
-            return rung or await self._hub.clock.asleep_until(alarm, seconds)
+    def _sleep(self, sleep: Sleep) -> Awaitable[bool]:
+        if sleep.topic is None and sleep.waker is None:
+            return self._hub.clock.asleep(sleep.seconds)
+        return self._sleep_until(new_alarm(), sleep)
+
+    async def _sleep_until(self, alarm: Alarm, sleep: Sleep) -> bool:
+        with self._hub.sleeper(sleep, alarm.ring_soon) as woken:
+            return woken or await self._hub.clock.asleep_until(alarm, sleep.seconds)
 
 
 async def _told(answer: object) -> object:

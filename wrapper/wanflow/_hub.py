@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wanflow._bells import Bells
 from wanflow._clock import SystemClock
@@ -11,8 +11,12 @@ from wanflow._company import Company
 from wanflow._core.effects import Alone, Draw, Now
 from wanflow._forks import renew_in_children
 
-AT_ONCE = (Now, Draw, Alone)
-"""What `Hub.at_once` does; a driver does the rest."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from wanflow._core.effects import Effect, Sleep
+    from wanflow._core.script import Script
 
 
 class Hub:
@@ -20,6 +24,11 @@ class Hub:
 
     def __init__(self, clock: SystemClock | None = None) -> None:
         self.clock = clock or SystemClock()
+        self._at_once: dict[type, Callable[[Any], Any]] = {
+            Now: lambda _: self.clock.now(),
+            Draw: lambda _: self.clock.draw(),
+            Alone: self._in_turn,
+        }
         self.bells = Bells()
         self.renew()
         renew_in_children(self)
@@ -30,13 +39,27 @@ class Hub:
         self.company = Company()
         self._alone = threading.Lock()
 
-    def at_once(self, effect: Now | Draw | Alone) -> Any:
-        """Do what neither blocks nor waits."""
-        match effect:
-            case Now():
-                return self.clock.now()
-            case Draw():
-                return self.clock.draw()
-            case Alone(function):
-                with self._alone:
-                    return function()
+    def sleeper(self, sleep: Sleep, call: Callable[[], object]) -> AbstractContextManager[bool]:
+        """Return a block in which whatever ends a sleep early calls this.
+
+        Entered, it says whether that came before.
+        """
+        if sleep.topic is None:
+            assert sleep.waker is not None, "nothing ends this sleep early"
+            return sleep.waker.sleeper(call)
+        return self.bells.sleeper(sleep.topic, lambda _: call())
+
+    def onward(self, script: Script[Any]) -> Effect | None:
+        """Play what neither blocks nor waits → the effect that does; None at an end or Emit."""
+        while (act := self._at_once.get(type(script.effect))) is not None:
+            try:
+                outcome = act(script.effect)
+            except BaseException as error:
+                script.fail(error)
+            else:
+                script.go_on(outcome)
+        return script.effect if script.playing else None
+
+    def _in_turn(self, effect: Alone) -> Any:
+        with self._alone:
+            return effect.function()

@@ -33,7 +33,7 @@ class Alarm(Protocol):
         """Wake it, from the event loop."""
         ...
 
-    def ring_soon(self, topic: str) -> None:
+    def ring_soon(self) -> None:
         """Wake it, from any thread."""
         ...
 
@@ -154,7 +154,10 @@ class _AsyncioAlarm:
     def ring(self) -> None:
         self._end(rung=True)
 
-    def ring_soon(self, topic: str) -> None:  # noqa: ARG002
+    def ring_soon(self) -> None:
+        if asyncio_loop() is self._loop:
+            self.ring()
+            return
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits in it
             self._loop.call_soon_threadsafe(self.ring)
 
@@ -180,8 +183,8 @@ class _AnyAlarm:
     def ring(self) -> None:
         self._event.set()
 
-    def ring_soon(self, topic: str) -> None:
-        self._soon(topic)
+    def ring_soon(self) -> None:
+        self._soon("")
 
     async def wait(self, seconds: float | None) -> bool:
         with anyio.move_on_after(math.inf if seconds is None else seconds):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
@@ -16,13 +16,20 @@ from wanflow._loops import from_any_thread, new_alarm
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from wanflow._bells import Bells
     from wanflow._clock import SystemClock
+    from wanflow._core.effects import Waker
     from wanflow._loops import Alarm
 
 N = TypeVar("N")
+
+
+def woken_by(waker: Waker | None, call: Callable[[], object]) -> AbstractContextManager[bool]:
+    """Return a block in which a waker calls this, where there is one."""
+    return nullcontext(False) if waker is None else waker.sleeper(call)
 
 
 class Abandoned(BaseException):
@@ -105,7 +112,7 @@ class Nursery:
         self._asking: set[threading.Thread] = set()
         self._changed = threading.Condition()
         self._finished = False
-        self._news: queue.SimpleQueue[Done | Rung] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Done | Rung | None] = queue.SimpleQueue()
 
     def do(self, effect: Start | Join | Finish) -> Done | Rung | None:
         """Begin to play a flow, wait for what happens next, or finish."""
@@ -162,8 +169,11 @@ class Nursery:
 
     def join(self, join: Join) -> Done | Rung | None:
         """Wait for the next end of a flow, or ring."""
-        with self._bells.crowd(join.topics, lambda topic: self._news.put(Rung(topic))):
-            return self._clock.receive(self._news, join.seconds)
+        with (
+            self._bells.crowd(join.topics, lambda topic: self._news.put(Rung(topic))),
+            woken_by(join.waker, lambda: self._news.put(None)) as woken,
+        ):
+            return self._clock.receive(self._news, 0 if woken else join.seconds)
 
     def _run(self, start: Start) -> None:
         try:
@@ -242,8 +252,11 @@ class AsyncNursery:
         """Wait for the next end of a flow, or ring."""
         if not self._news:
             self._joining = new_alarm()
-            with self._bells.crowd(join.topics, self._tell):
-                await self._clock.asleep_until(self._joining, join.seconds)
+            with (
+                self._bells.crowd(join.topics, self._tell),
+                woken_by(join.waker, self._joining.ring_soon) as woken,
+            ):
+                await self._clock.asleep_until(self._joining, 0 if woken else join.seconds)
             self._joining = None
         return self._news.popleft() if self._news else None
 

@@ -18,6 +18,7 @@ from wanflow._core.callbacks import steady
 from wanflow._flows import submission, waiting, whole
 from wanflow._flows.order import Terms, Wish, place_order
 from wanflow._flows.recording import Recording
+from wanflow._forks import renew_in_children
 from wanflow._log import warn
 from wanflow._settings import DEFAULT_RATE, HIGHEST_RATE
 from wanflow.errors import ConfigurationError, RequestWarning
@@ -313,8 +314,11 @@ def _budget(settings: Settings) -> Budget:
     """Make the budget of a client: one that grows where the user named no rate."""
     connections = settings.line.connections
     if settings.rate is None:
-        return Budget(DEFAULT_RATE, connections, most=HIGHEST_RATE)
-    return Budget(settings.rate, connections)
+        budget = Budget(DEFAULT_RATE, connections, most=HIGHEST_RATE)
+    else:
+        budget = Budget(settings.rate, connections)
+    renew_in_children(budget)
+    return budget
 
 
 def _warn(lines: Sequence[str], category: type[Warning]) -> None:

@@ -3,15 +3,19 @@
 The API publishes no limit, so the limit is found: additive increase while polls have to wait for
 their turn and no 429 comes, multiplicative decrease as soon as one does. Each 429 also halves the
 increase, so that the rate comes to rest near what the server allows.
+
+Polls that wait stand in a queue. The first one knows the moment of its turn and sleeps until then;
+it grants all turns that have come by that moment, and wakes those that have them and the one that
+is first then. So each poll is woken for its own turn, and few are woken once more to be the first.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import deque
-from math import ceil, sqrt
+from math import ceil
 
-from attrs import define
+from attrs import define, field
+
+from wanflow._core.effects import Waker
 
 LONGEST_PAUSE = 300.0
 """Seconds without a poll that a 429 can ask for at most."""
@@ -31,18 +35,25 @@ LOWEST_RATE = 0.05
 _STRETCH = 0.04
 # Each poll that finds no connection free takes this share of the rate.
 _EASING = 0.99
-# The queue gets shorter when waits are cancelled, and the rate may grow: it is asked again after
-# so many seconds.
-_ASKED_AGAIN = 5.0
+# A poll that isn't the first wakes up by itself so many seconds after its turn should have come:
+# the first one may sleep in an event loop that is busy with something else.
+_GRACE = 1.0
 
 
 @define(eq=False)
-class Turn:
+class Turn(Waker):
     """A place in the queue for the next poll, which was due at `wanted`."""
 
-    number: int
     wanted: float
-    over: bool = False
+    number: int = field(default=0, init=False)
+    granted: bool = field(default=False, init=False)
+    over: bool = field(default=False, init=False)
+    after: Turn | None = field(default=None, init=False, repr=False)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it may still be granted."""
+        return not (self.granted or self.over)
 
 
 class Budget:
@@ -54,7 +65,6 @@ class Budget:
     def __init__(self, rate: float, at_once: int = 1_000_000, *, most: float = 0.0) -> None:
         """Begin with a rate; it grows up to `most` where that is higher."""
         self._at_once = at_once
-        self._flying = 0
         self._first = rate
         self._most = max(rate, most)
         self._rate = rate
@@ -64,81 +74,101 @@ class Budget:
         self._until = 0.0
         self._lowered = -_ECHO
         self._warned = False
-        self._count = 0
-        self._queue: list[int] = []
-        self._left: deque[Turn] = deque()
+        self._last = Turn(0.0)
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin with nobody waiting and nothing in flight; who waits all the same asks again."""
+        self._flying = 0
+        self._unused: set[Turn] = set()
+        # A chain of all turns from here on. Those that are over are passed by, not taken out, and
+        # a new one always goes to the end: so `leave` needs no lock.
+        self._earlier = self._last.number
+        self._front = self._last = Turn(0.0)
+        self._last.number, self._last.over = self._earlier, True
 
     @property
     def rate(self) -> float:
         """Polls a second, as it is now."""
         return self._rate
 
-    def enter(self, ticks: float, wanted: float) -> Turn:
-        """Take the last place in the queue; the poll was due at `wanted`."""
-        self._sweep()
-        if not self._queue:
+    def ask(self, turn: Turn, ticks: float) -> float | None:
+        """Begin the poll of a turn, if its time has come; one that is new takes the last place.
+
+        Returns None, or the seconds after which to ask again, if the turn isn't woken before.
+        """
+        if turn.number <= self._earlier:
+            self._enter(turn, ticks)
+        self._grant(ticks)
+        if not turn.granted:
+            return self.wait(turn, ticks)
+        turn.over = True
+        self._unused.discard(turn)
+        return None
+
+    def _enter(self, turn: Turn, ticks: float) -> None:
+        if self._first_turn() is None:
             self._next = max(self._next, ticks - self._stretch)
-        self._count += 1
-        self._queue.append(self._count)
-        return Turn(self._count, wanted)
+        turn.number, turn.after = self._last.number + 1, None
+        self._last.after = turn
+        self._last = turn
 
     def leave(self, turn: Turn | None) -> None:
         """Give up a place in the queue, where it is still held. Any thread may, at any point."""
-        if turn is not None and not turn.over:
-            turn.over = True
-            self._left.append(turn)
-
-    def take(self, turn: Turn, ticks: float) -> bool:
-        """Begin the poll of a turn, if it is its time → whether it is."""
-        self._sweep()
-        if self._at(turn) > ticks:
-            return False
-        self._next = max(self._next, ticks - self._stretch) + 1.0 / self._rate
-        if self.full:
-            return False
-        self._late = ticks - turn.wanted > _LATE
+        if turn is None or turn.over:
+            return
+        was_first = self._first_turn() is turn
         turn.over = True
-        del self._queue[self._ahead(turn)]
-        return True
+        self._unused.discard(turn)
+        first = self._first_turn()
+        if was_first and first is not None:
+            first.wake()
 
     def wait(self, turn: Turn, ticks: float) -> float:
-        """Return the seconds after which `take` is to be tried."""
-        self._sweep()
-        at = self._at(turn)
-        if self._rate < self._most and at - ticks > _STRETCH:
-            # Were the rate to grow meanwhile, the turn would come sooner.
-            ahead = (at - max(self._until, ticks)) * self._rate
-            a, rate = self._increase, self._rate
-            at = max(self._until, ticks) + (sqrt(rate * rate + 2 * a * max(0.0, ahead)) - rate) / a
-        return max(0.0, min(at - ticks, _ASKED_AGAIN))
+        """Return the seconds after which to ask for a turn, if it isn't woken before."""
+        at, first = self._at, self._first_turn()
+        if first is not None and first is not turn:
+            at += (turn.number - first.number) / self._rate + _GRACE
+        return max(0.0, at - ticks)
 
-    def _at(self, turn: Turn) -> float:
-        """Return when a turn comes, by what is known now."""
-        at = max(self._next, self._until) + self._ahead(turn) / self._rate
-        stretch = self._stretch
+    def _grant(self, ticks: float) -> None:
+        """Grant all turns that have come, and have the next one wait for its moment."""
+        before = turn = self._first_turn()
+        while turn is not None and self._at <= ticks:
+            self._next = max(self._next, ticks - self._stretch) + 1.0 / self._rate
+            if self._flying + len(self._unused) >= self._at_once:
+                continue
+            self._late = ticks - turn.wanted > _LATE
+            self._unused.add(turn)
+            turn.granted = True
+            turn.wake()
+            turn = self._first_turn()
+        if turn is not None and turn is not before:
+            turn.wake()
+
+    @property
+    def _at(self) -> float:
+        """When the first turn comes."""
+        at, stretch = max(self._next, self._until), self._stretch
         return ceil(at / stretch) * stretch if stretch else at
 
-    def _ahead(self, turn: Turn) -> int:
-        return bisect_left(self._queue, turn.number)
-
-    def _sweep(self) -> None:
-        while self._left:
-            del self._queue[self._ahead(self._left.popleft())]
+    def _first_turn(self) -> Turn | None:
+        """Return the first turn that waits."""
+        turn = self._front
+        while not turn.waits and turn.after is not None:
+            turn = turn.after
+        self._front = turn
+        return turn if turn.waits else None
 
     @property
     def _stretch(self) -> float:
         stretch = min(_STRETCH, self._at_once / self._rate)
         return stretch if stretch * self._rate > 1 else 0.0
 
-    @property
-    def full(self) -> bool:
-        """Whether as many polls are in flight as there are connections for them."""
-        return self._flying >= self._at_once
-
     def begin(self) -> None:
         """Begin a poll. One that finds every connection taken makes all polls less frequent."""
         self._flying += 1
-        if self.full:
+        if self._flying >= self._at_once:
             self._rate = max(LOWEST_RATE, self._rate * _EASING)
 
     def end(self) -> None:

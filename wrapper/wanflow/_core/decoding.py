@@ -44,8 +44,11 @@ def decoded(content: bytes, header: str, most: int) -> bytes:
     Raises:
         ValueError: it isn't encoded as it says it is, or has more than `most` bytes.
     """
+    codings = _known(header) if header else ()
+    if not codings and len(content) <= most:
+        return content
     pieces, size = list[bytes](), 0
-    for piece in Decoder(_known(header)).decode(content):
+    for piece in Decoder(codings).decode(content):
         size += len(piece)
         if size > most:
             raise ValueError(f"it is larger than {most} bytes")

@@ -6,7 +6,7 @@ the library is written once, and can be tested without a clock or a socket.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from attrs import define, field, frozen
 
@@ -127,12 +127,42 @@ class Send:
     tracker: SendTracker | None = field(default=None, eq=False, repr=False)
 
 
+@define(eq=False)
+class Waker:
+    """Ends the sleep of one flow early, or the next one where it doesn't sleep; from any thread."""
+
+    woken: bool = field(default=False, init=False)
+    _call: Callable[[], object] | None = field(default=None, init=False, repr=False)
+
+    def wake(self) -> None:
+        """End the sleep."""
+        self.woken = True
+        call = self._call
+        if call is not None:
+            call()
+
+    def sleeper(self, call: Callable[[], object]) -> Self:
+        """Return a block in which `wake` calls this. Entered, it says whether it came before."""
+        self._call = call
+        return self
+
+    def __enter__(self) -> bool:
+        return self.woken
+
+    def __exit__(self, *_: object) -> None:
+        self._call, self.woken = None, False
+
+
 @frozen
 class Sleep:
-    """Wait for some seconds, or until the `topic` is rung, where there is one → whether it was."""
+    """Wait for some seconds, or until the `topic` is rung, where there is one → whether it was.
+
+    Where there is a `waker` in place of a topic, that ends it.
+    """
 
     seconds: float
     topic: str | None = None
+    waker: Waker | None = None
 
 
 @frozen
@@ -224,11 +254,12 @@ class Start:
 class Join:
     """Wait for what happens next, at most some seconds → Done, Rung, or None when nothing did.
 
-    `topics` are those whose rings matter here.
+    `topics` are those whose rings matter here. The `waker`, where there is one, ends it early.
     """
 
     seconds: float | None
     topics: Container[str] = ()
+    waker: Waker | None = None
 
 
 @frozen
@@ -295,9 +326,9 @@ def draw() -> Flow[float]:
     return cast("float", (yield Draw()))
 
 
-def sleep(seconds: float, topic: str | None = None) -> Flow[bool]:
+def sleep(seconds: float, topic: str | None = None, waker: Waker | None = None) -> Flow[bool]:
     """Yield Sleep, and say what comes back."""
-    return cast("bool", (yield Sleep(seconds, topic)))
+    return cast("bool", (yield Sleep(seconds, topic, waker)))
 
 
 def alone(function: Callable[[], T]) -> Flow[T]:
@@ -305,9 +336,11 @@ def alone(function: Callable[[], T]) -> Flow[T]:
     return cast("T", (yield Alone(function)))
 
 
-def join(seconds: float | None, topics: Container[str] = ()) -> Flow[Done | Rung | None]:
+def join(
+    seconds: float | None, topics: Container[str] = (), waker: Waker | None = None
+) -> Flow[Done | Rung | None]:
     """Yield Join, and say what comes back."""
-    return cast("Done | Rung | None", (yield Join(seconds, topics)))
+    return cast("Done | Rung | None", (yield Join(seconds, topics, waker)))
 
 
 def act(function: Callable[[], T], group: Group | None = None) -> Flow[T]:

@@ -98,9 +98,8 @@ class Track:
         """Return what is known once the API's clock has said when, in unix seconds."""
         age = inf if created is None else instant.unix - created
         # A clock that is wrong makes a task older than any, or not born yet.
-        if not 0 <= age <= _OLDEST:
-            return self
-        return evolve(self, begun=min(self.begun, instant.ticks - age))
+        begun = instant.ticks - age
+        return evolve(self, begun=begun) if 0 <= age <= _OLDEST and begun < self.begun else self
 
     def first(self, ticks: float, chance: float) -> float:
         """Return the seconds until the first look at a task that was seen when it was submitted."""
@@ -111,18 +110,14 @@ class Track:
         """Return what is known after a look, None where it taught nothing."""
         if found is None:
             return evolve(self, faults=self.faults + 1)
-        told = evolve(
-            self.submitted(instant, found.created),
-            looked=instant.ticks,
-            faults=0,
-            estimate=found.estimated_time or self.estimate,
-        )
+        begun, rises, step = self.submitted(instant, found.created).begun, self.rises, self.step
         percent = min(found.progress or 0, 99)
-        if percent <= (self.rises[-1].percent if self.rises else 0):
-            return told
-        early = told.begun if self.looked is None else self.looked
-        rises = (*self.rises[:1], *self.rises[1:][-1:], Rise(early, instant.ticks, percent))
-        return evolve(told, rises=rises, step=gcd(self.step, percent))
+        if percent > (rises[-1].percent if rises else 0):
+            early = begun if self.looked is None else self.looked
+            rises = (*rises[:1], *rises[1:][-1:], Rise(early, instant.ticks, percent))
+            step = gcd(step, percent)
+        estimate = found.estimated_time or self.estimate
+        return Track(begun, estimate, instant.ticks, rises, step)
 
     def interval(self, ticks: float, chance: float) -> float:
         """Return the seconds until the next look; `chance` in [0, 1) spreads those of twins."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field
 
 from wanflow import errors
 from wanflow._core import pacing
+from wanflow._core.budget import Turn
 from wanflow._core.callbacks import steady
 from wanflow._core.effects import Done, Emit, Rung, Start, alone, draw, join, now
 from wanflow._core.failure import task_failed
@@ -18,7 +20,7 @@ from wanflow._flows.waiting import given_up, look, tell
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wanflow._core.budget import Budget, Turn
+    from wanflow._core.budget import Budget
     from wanflow._core.callbacks import Stretch
     from wanflow._core.effects import Flow, Instant
     from wanflow._core.pacing import Track
@@ -83,9 +85,8 @@ class Crowd:
     def may_begin(self, ticks: float, due: float) -> Flow[bool]:
         """Tell whether the budget lets a look begin that is due; if not, keep a place for it."""
         if self.turn is None:
-            self.turn = yield from alone(lambda: self.budget.enter(ticks, due))
-        turn = self.turn
-        if not (yield from alone(lambda: self.budget.take(turn, ticks))):
+            self.turn = Turn(due)
+        if (yield from alone(partial(self.budget.ask, self.turn, ticks))) is not None:
             return False
         self.turn = None
         return True
@@ -151,7 +152,7 @@ def _until_all_ended(
             yield from begin_looks(crowd, ticks, at_once)
             last = over
         if crowd.flying or not (news or over):
-            event = yield from join(_patience(crowd, ticks, deadline), crowd.waiting)
+            event = yield from join(_patience(crowd, ticks, deadline), crowd.waiting, crowd.turn)
             news += yield from take_in(crowd, event, ticks, on_update)
             continue
         if over:
@@ -178,7 +179,7 @@ def begin_looks(crowd: Crowd, ticks: float, at_once: int) -> Flow[None]:
             return
         heapq.heappop(crowd.turns)
         one.due = None
-        yield Start(one, look(one.question, one.deadline))
+        yield Start(one, look(one.question, one.deadline - ticks))
         crowd.flying += 1
 
 

@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 from wanflow import errors
 from wanflow._core import answer, pacing
-from wanflow._core.budget import LONGEST_PAUSE, bounded
+from wanflow._core.budget import LONGEST_PAUSE, Turn, bounded
 from wanflow._core.effects import Emit, Fault, Notify, act, alone, draw, now, send, sleep
 from wanflow._core.failure import task_failed
 from wanflow._core.pacing import Track
@@ -132,13 +132,14 @@ def wait(question: Question, *, timeout: float, on_update: OnUpdate) -> Flow[Sna
         if first > 0:
             yield from sleep(min(first, timeout), question.task_id)
         while True:
-            yield from _turn(question.budget, deadline)
-            last = yield from look(question, deadline)
-            last = last.at((yield from now()).ticks, deadline)
+            left = deadline - (yield from _turn(question.budget, deadline))
+            last = yield from look(question, left)
+            instant = yield from now()
+            last = last.at(instant.ticks, deadline)
             found = last.found
             if found is not None:
                 yield from tell(question, on_update, found)
-            instant = yield from now()
+                instant = instant if on_update is None else (yield from now())
             seen, track = found or seen, track.after(instant, found)
             if found is not None and found.ended:
                 return result(found)
@@ -184,17 +185,16 @@ def _pass_on(script: Script[Snapshot], effect: Effect) -> Flow[None]:
         script.go_on(outcome)
 
 
-def look(question: Question, deadline: float) -> Flow[Look]:
-    """Look once, and bear a fault; the poll ends with the wait, whose `deadline` is a tick.
+def look(question: Question, left: float) -> Flow[Look]:
+    """Look once, and bear a fault; the poll ends with the wait, of which `left` seconds are left.
 
     Raises:
         APIError: the API refused the question itself (400 to 404).
     """
     budget = question.budget
-    left = max(deadline - (yield from now()).ticks, _SHORTEST_POLL)
     budget.begin()
     try:
-        found = yield from query(question.request, question.task_id, left)
+        found = yield from query(question.request, question.task_id, max(left, _SHORTEST_POLL))
     except errors.APIError as error:
         if error.status in _FINAL and not (yield from _lags(question, error)):
             raise
@@ -254,17 +254,23 @@ def _warn(budget: Budget, asked: float | None) -> Flow[None]:
         )
 
 
-def _turn(budget: Budget, deadline: float) -> Flow[None]:
-    """Wait until the client's budget has a poll for this wait, at most until the deadline."""
+def _turn(budget: Budget, deadline: float) -> Flow[float]:
+    """Wait until the client's budget has a poll for this wait, at most until the deadline.
+
+    Returns the tick at which it has.
+    """
     ticks = (yield from now()).ticks
-    turn = yield from alone(partial(budget.enter, ticks, ticks))
+    turn = Turn(ticks)
     try:
-        while ticks < deadline and not (yield from alone(partial(budget.take, turn, ticks))):
-            delay = yield from alone(partial(budget.wait, turn, ticks))
-            yield from sleep(min(delay, deadline - ticks))
+        while ticks < deadline:
+            delay = yield from alone(partial(budget.ask, turn, ticks))
+            if delay is None:
+                break
+            yield from sleep(min(delay, deadline - ticks), waker=turn)
             ticks = (yield from now()).ticks
     finally:
         budget.leave(turn)
+    return ticks
 
 
 def tell(question: Question, on_update: OnUpdate, found: Snapshot) -> Flow[None]:

@@ -62,7 +62,7 @@ class Engine:
         try:
             while not self._over():
                 yield from self._begin()
-                event = yield from join((yield from self._patience()), self.watch)
+                event = yield from join((yield from self._patience()), self.watch, self.watch.turn)
                 yield from self._hear(event)
                 yield from self._tell()
         except GeneratorExit:

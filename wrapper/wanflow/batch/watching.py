@@ -16,6 +16,7 @@ from wanflow._flows.waiting import given_up
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wanflow._core.budget import Turn
     from wanflow._core.effects import Done, Flow, Rung
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.crowd import Crowd, Outcome, Waiting
@@ -67,6 +68,11 @@ class Watch:
         if self._crowd is None or self._crowd.flying >= _BESIDE:
             return None
         return crowd.patience(self._crowd, ticks)
+
+    @property
+    def turn(self) -> Turn | None:
+        """The place that is kept for the next look."""
+        return None if self._crowd is None else self._crowd.turn
 
     def take_in(self, event: Done | Rung | None) -> Flow[tuple[Item, Outcome] | None]:
         """Take in what happened → the item whose wait ended by it, and how."""
