@@ -51,7 +51,7 @@ def do_batch(
     jobs = yield from act(lambda: plan(work, ledger, _lines(work, given)))
     _warn_of_deprecated(jobs)
     yield from act(lambda: prove(terms.folder))
-    jobs = yield from act(lambda: named(jobs, _batch_of(terms.folder, ledger, jobs)))
+    jobs = yield from act(lambda: named(jobs, _batch_of(terms.folder, ledger, jobs), ledger))
     # What has no connection to be sent on need not be begun.
     submissions = min(terms.submissions, work.connections)
     engine = engine_of(Steps(work, ledger, evolve(terms, submissions=submissions)))
@@ -78,7 +78,9 @@ def _batch_of(folder: Path, ledger: Ledger, jobs: Sequence[Planned]) -> bytes:
     """Return the name of a folder's batch."""
 
     def known(batch: bytes) -> int:
-        return len(ledger.attempts(job.name for job in named(jobs, batch) if job.key is None))
+        return len(
+            ledger.attempts(job.name for job in named(jobs, batch, ledger) if job.key is None)
+        )
 
     return identify(folder, ledger.folders, known)
 

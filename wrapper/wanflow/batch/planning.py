@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +15,7 @@ from wanflow.errors import InvalidRequest
 from wanflow.ledger.encounter import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from wanflow._flows.order import Order
     from wanflow.ledger import Ledger
@@ -62,20 +63,37 @@ def plan(checker: Checker, ledger: Ledger, lines: Iterable[Line | Fault]) -> lis
     return list(jobs.values())
 
 
-def named(jobs: Iterable[Planned], batch: bytes) -> list[Planned]:
+def named(jobs: Iterable[Planned], batch: bytes, ledger: Ledger) -> list[Planned]:
     """Name the jobs that have no keys.
 
     Each is named after its batch, its request and how many like it come before: the same lines in
-    the same batch are the same jobs.
+    the same batch are the same jobs, in whatever order their members are written. Earlier versions
+    told orders apart, and a name of theirs that is known stays.
     """
-    twins: Counter[str] = Counter()
+    chosen = list(jobs)
+    now = _names(chosen, batch, _ordered)
+    before = _names(chosen, batch, bytes)
+    known = ledger.attempts(before)
+    names = (old if known.get(old) else new for old, new in zip(before, now, strict=True))
+    return [
+        evolve(job, name=name) if job.key is None else job
+        for job, name in zip(chosen, names, strict=True)
+    ]
 
-    def name_of(job: Planned) -> str:
-        digest = sha256(batch + b"\n" + job.content).hexdigest()[:24]
-        twins[digest] += 1
-        return f"{digest}.{twins[digest]}"
 
-    return [evolve(job, name=name_of(job)) if job.key is None else job for job in jobs]
+def _names(jobs: Iterable[Planned], batch: bytes, written: Callable[[bytes], bytes]) -> list[str]:
+    same: Counter[str] = Counter()
+    names: list[str] = []
+    for job in jobs:
+        digest = sha256(batch + b"\n" + written(job.content)).hexdigest()[:24]
+        same[digest] += job.key is None
+        names.append(f"{digest}.{same[digest]}")
+    return names
+
+
+def _ordered(content: bytes) -> bytes:
+    """Write a request with its members in the order of their names."""
+    return json.dumps(json.loads(content), sort_keys=True).encode()
 
 
 def _planned(checker: Checker, line: Line) -> Planned | list[Fault]:
