@@ -229,7 +229,7 @@ def test_a_second_ctrl_c_leaves_and_says_what_is_uncertain(
         time.sleep(1.0)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=15)
+        _, err = process.communicate(timeout=_PATIENCE)
     assert f"{IN_FLIGHT} submissions were under way" in err
     with Ledger(shell.folder / "ledger.db") as ledger:
         jobs = ledger.jobs()
@@ -279,7 +279,7 @@ def test_a_second_ctrl_c_at_the_command_says_what_is_uncertain(
         while "stopping" not in (line := process.stderr.readline()):
             assert line, "it ended too early"
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=15)
+        _, err = process.communicate(timeout=_PATIENCE)
     assert process.returncode == 130, err
     assert "wanflow batch jobs.jsonl -o out" in err
     with Ledger(shell.folder / "ledger.db") as ledger:
