@@ -42,19 +42,19 @@ interop: set-up ## other people's generators on the merged spec, against the moc
 	@$(PY) -m pytest contract_tests/interop -rs $(ARGS)
 
 specs: set-up ## merge specs/sources into specs/openapi.yaml, with its proofs
-	@$(PY) -m wanflow.spec build
+	@$(PY) -m wanflow spec build
 
 generate: set-up ## write generated/wanflow_client from specs/openapi.yaml
-	@$(PY) -m wanflow.spec generate
+	@$(PY) -m wanflow spec generate
 
 regenerate: set-up ## after a document was added or changed: specs, generate, and what changed
-	@$(PY) -m wanflow.spec regenerate
+	@$(PY) -m wanflow spec regenerate
 
 watch: set-up ## ask every source that came from a URL again; take in what changed
-	@$(PY) -m wanflow.spec watch $(ARGS)
+	@$(PY) -m wanflow spec watch $(ARGS)
 
 drift: set-up ## fail when a committed output is not what would be generated
-	@$(PY) -m wanflow.spec drift
+	@$(PY) -m wanflow spec drift
 
 # The suite reads them under names of its own, so that no other program's BASE_URL is ever tested.
 contract: export WANFLOW_CONTRACT_BASE_URL := $(BASE_URL)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from wanflow import Client
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def main() -> None:
         with httpx.Client(headers=head) as plain:
             url = f"{mock.base_url}/v1/tasks/{task.id}"
             show("the same query by httpx alone", timed(lambda: plain.get(url), EXCHANGES))
-    pipeline = process("-m", "wanflow.spec", "drift")
+    pipeline = process("-m", "wanflow", "spec", "drift")
     show("`wanflow spec drift`: merge, prove, generate, compare", timed(pipeline, 3))
 
 

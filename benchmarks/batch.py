@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from wanflow import AsyncClient
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

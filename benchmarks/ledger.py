@@ -21,13 +21,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wanflow._company import Company
 from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
-from wanflow._files import described
-from wanflow._loops import in_thread
+from wanflow._event_loop import in_thread
+from wanflow._runtime.batch_executor import Company
+from wanflow._storage.part_file import described
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

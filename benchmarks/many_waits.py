@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from wanflow._core.budget import Budget
+from wanflow._config import DEFAULT_RATE, HIGHEST_RATE
 from wanflow._core.effects import (
     Act,
     Alone,
@@ -35,10 +35,10 @@ from wanflow._core.effects import (
     Start,
     Waker,
 )
-from wanflow._core.script import Script
-from wanflow._flows.crowd import wait_many
-from wanflow._flows.waiting import Question, wait
-from wanflow._settings import DEFAULT_RATE, HIGHEST_RATE
+from wanflow._core.flow import Script
+from wanflow._core.rate_limiter import Budget
+from wanflow._flows.poll import Question, wait
+from wanflow._flows.poll_many import wait_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.catalog.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 The documents beyond ours are unlike: each has parameters of its own.
 
-Each figure is the median of five runs of `python -m wanflow.spec regenerate` in a scratch copy.
+Each figure is the median of five runs of `python -m wanflow spec regenerate` in a scratch copy.
 "Own" is the wall time of the process less that of the tools it runs (openapi-python-client and
 ruff), which a child of this module notes for each run. Nothing in the checkout is written.
 """
@@ -25,10 +25,10 @@ from typing import Any
 
 from benchmarks.bytecode import kept_bytecode
 
-from wanflow.spec import generate
+from wanflow.spec.generate import generate
 from wanflow.spec.project import Project, find_project
+from wanflow.spec.read.yaml import read_yaml, write_yaml
 from wanflow.spec.regenerate import regenerate
-from wanflow.spec.yaml_text import read_yaml, write_yaml
 
 RUNS = 5
 SIZES = (6, 12, 25, 50, 63)
@@ -77,7 +77,7 @@ def copied(project: Project, folder: Path, count: int) -> Path:
         another = f"{original.stem}-{number}"
         text = original.read_text("utf-8").replace(original.stem, another)
         (sources / f"{another}.yaml").write_text(_unlike(text, Random(number)), "utf-8")
-    command = [sys.executable, "-m", "wanflow.spec", "--root", str(root), "import", str(sources)]
+    command = [sys.executable, "-m", "wanflow", "spec", "--root", str(root), "import", str(sources)]
     subprocess.run(command, check=True, capture_output=True)
     regenerate(Project(root))
     return root

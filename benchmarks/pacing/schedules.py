@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from wanflow._core.effects import Instant
-from wanflow._core.pacing import Track
+from wanflow._core.poll_schedule import Track
 from wanflow._core.snapshot import Snapshot
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from wanflow import AsyncClient, Client
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
 from wanflow.mock import MockServer
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

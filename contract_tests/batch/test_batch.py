@@ -14,10 +14,10 @@ from contract_tests.ledger.test_left import age
 
 from wanflow import Client, errors
 from wanflow.batch import End, InvalidBatch, Stop
-from wanflow.batch.reading import Form, read_csv
-from wanflow.batch.sheet import sheet_of
+from wanflow.batch.contact_sheet import sheet_of
+from wanflow.batch.input import Form, read_csv
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger, State
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,18 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wanflow import Client, errors
-from wanflow._core.budget import Budget
 from wanflow._core.effects import Alone, Done, Draw, Instant, Join, Now, Request, Start
+from wanflow._core.rate_limiter import Budget
 from wanflow._core.snapshot import Failure, Snapshot
-from wanflow._flows.crowd import Waiting
-from wanflow._flows.waiting import Look, Question
+from wanflow._flows.poll import Look, Question
+from wanflow._flows.poll_many import Waiting
 from wanflow.batch.engine import CLOSE, SAVE, SUBMIT, engine_of
-from wanflow.batch.planning import Planned
-from wanflow.batch.terms import Stop, Terms
+from wanflow.batch.models import Planned, Stop, Terms
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger, State
+from wanflow.ledger.fields import credits_of
 from wanflow.ledger.job import Job
-from wanflow.ledger.usage import credits_of
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from contract_tests.batch.conftest import Doer

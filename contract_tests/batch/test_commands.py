@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wanflow.batch.progress import Lines, Speed, duration
-from wanflow.batch.terms import Tally
+from wanflow.batch.models import Tally
+from wanflow.cli.batch_progress import Lines, Speed, duration
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:

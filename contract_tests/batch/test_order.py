@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow._core.budget import Budget
 from wanflow._core.effects import Alone, Done, Draw, Instant, Join, Now, Request, Start
+from wanflow._core.rate_limiter import Budget
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.crowd import Waiting
-from wanflow._flows.waiting import Look, Question
+from wanflow._flows.poll import Look, Question
+from wanflow._flows.poll_many import Waiting
 from wanflow.batch.engine import SAVE, SUBMIT, engine_of
-from wanflow.batch.planning import Planned
-from wanflow.batch.terms import Terms
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.batch.models import Planned, Terms
+from wanflow.catalog.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow.batch.prices import Prices, Verdict, kind_of
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.batch.cost_limit import Prices, Verdict, kind_of
+from wanflow.catalog.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 

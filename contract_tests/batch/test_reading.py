@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.batch import Fault, Line
-from wanflow.batch.reading import Form, decoded, read_csv, read_jsonl
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.batch.input import Form, decoded, read_csv, read_jsonl
+from wanflow.catalog.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 PICTURE = next(m for m in CATALOG.models.values() if m.kind == "image")

@@ -8,7 +8,7 @@ from contract_tests.cli.stage import FROM_IMAGE, IMAGE, VIDEO
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wanflow.cli.exits import EXITS, UNEXPECTED
+from wanflow.cli.exit_codes import EXITS, UNEXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

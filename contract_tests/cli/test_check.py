@@ -9,10 +9,10 @@ import click
 import pytest
 from contract_tests.cli.test_commands import VIDEO
 
-from wanflow.cli.generation import ModelGroup
-from wanflow.cli.parameters import parameters_of
-from wanflow.cli.program import COMMANDS
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.cli.main import COMMANDS
+from wanflow.cli.model_options import parameters_of
+from wanflow.cli.run import ModelGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

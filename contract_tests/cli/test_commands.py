@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from contract_tests.cli.stage import FROM_IMAGE, IMAGE, VIDEO
 
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.catalog.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,11 +11,10 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow.cli.form import Form
-from wanflow.cli.parameters import parameters_of
-from wanflow.cli.prose import first_sentence, one_line, printable
+from wanflow.catalog.catalog import Model, packaged_catalog
+from wanflow.cli.model_options import Form, parameters_of
+from wanflow.cli.text import first_sentence, one_line, printable
 from wanflow.cli.values import as_word, read_value, types_of
-from wanflow.spec.catalog import Model, packaged_catalog
 
 TAKEN = {"-h", "--help", "--json", "--out", "-o"}
 NAMES = st.text(min_size=1, max_size=12) | st.sampled_from(

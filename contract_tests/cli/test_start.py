@@ -11,9 +11,9 @@ import pytest
 from contract_tests.cli.stage import FROM_IMAGE, VIDEO
 
 from wanflow import errors
-from wanflow.cli.exits import EPILOG, EXITS, UNEXPECTED, exit_of
-from wanflow.cli.program import COMMANDS
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.cli.exit_codes import EPILOG, EXITS, UNEXPECTED, exit_of
+from wanflow.cli.main import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,14 +38,14 @@ class TestStart:
     def test_help_loads_nothing_heavy(self) -> None:
         """It loads neither the HTTP client nor the validator, nor the mock or the pipeline."""
         loaded = self.loaded("--help")
-        assert "wanflow.cli.program" in loaded
+        assert "wanflow.cli.main" in loaded
         heavy = {"httpx", "anyio", "jsonschema_rs", "rich", "uvicorn", "wanflow.mock"}
         assert heavy & loaded == set()
 
     def test_a_models_help_loads_no_client(self) -> None:
         """A model's help needs the document, and no client."""
         loaded = self.loaded("run", VIDEO, "--help")
-        assert "wanflow.spec.catalog" in loaded
+        assert "wanflow.catalog.catalog" in loaded
         assert {"httpx", "anyio", "wanflow_client"} & loaded == set()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from contract_tests.cli.stage import VIDEO
 
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.catalog.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     import subprocess

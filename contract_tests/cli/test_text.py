@@ -11,7 +11,7 @@ from contract_tests.cli.stage import IMAGE
 from contract_tests.wire.nasty import Api, Responses, harmless, responses, serving
 from hypothesis import given, settings
 
-from wanflow.cli.exits import EXITS, UNEXPECTED
+from wanflow.cli.exit_codes import EXITS, UNEXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

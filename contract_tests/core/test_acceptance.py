@@ -10,11 +10,11 @@ from contract_tests.core.stage import TASK_ID, Stage, in_turn, reply
 
 from wanflow import errors
 from wanflow._core.acceptance import Acceptance, accepted_task, classify, is_rejection
-from wanflow._core.budget import Budget
 from wanflow._core.effects import Reply, Request
+from wanflow._core.rate_limiter import Budget
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.order import Order
-from wanflow._flows.submission import submit
+from wanflow._flows.prepare import Order
+from wanflow._flows.submit import submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,13 +10,13 @@ from contract_tests.core.stage import task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow._core.budget import LONGEST_PAUSE, LOWEST_RATE, Budget, Turn
+from wanflow._config import DEFAULT_RATE, HIGHEST_RATE
 from wanflow._core.effects import Reply, Request
-from wanflow._core.script import Script
+from wanflow._core.flow import Script
+from wanflow._core.rate_limiter import LONGEST_PAUSE, LOWEST_RATE, Budget, Turn
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.crowd import wait_many
-from wanflow._flows.waiting import Question, wait
-from wanflow._settings import DEFAULT_RATE, HIGHEST_RATE
+from wanflow._flows.poll import Question, wait
+from wanflow._flows.poll_many import wait_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

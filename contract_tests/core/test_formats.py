@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow._core.formats import (
+from wanflow._core.file_formats import (
     FORMATS,
     KINDS,
     UNKNOWN,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wanflow._core.download import stem
+from wanflow._core.download_rules import stem
 
 SAFE = re.compile(r"[a-z0-9][a-z0-9._~-]{0,129}")
 DEVICES = re.compile(r"(con|prn|aux|nul|clock\$|com[0-9]|lpt[0-9])(\..*)?")

@@ -7,9 +7,9 @@ from benchmarks.pacing.__main__ import SEEN, UNSEEN, beaten, ours, shares
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow._core import pacing
+from wanflow._core import poll_schedule
 from wanflow._core.effects import Instant
-from wanflow._core.pacing import Track
+from wanflow._core.poll_schedule import Track
 from wanflow._core.snapshot import Snapshot
 
 looks = st.lists(
@@ -55,7 +55,7 @@ def test_a_pause_is_never_long_and_never_nothing(
 @given(wanted=st.floats(0, 1e6), asked=st.none() | st.floats(0, 1e9), left=st.floats(0, 1e6))
 def test_a_pause_ends_at_the_deadline(wanted: float, asked: float | None, left: float) -> None:
     """What the server asks for is kept, and the deadline before it."""
-    found = pacing.pause(wanted, asked, left)
+    found = poll_schedule.pause(wanted, asked, left)
     assert 0 <= found <= left
     assert found == left or found >= max(wanted, asked or 0)
 

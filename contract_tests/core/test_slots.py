@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-import wanflow._slots
-from wanflow._slots import Slots, Taker
+from wanflow._transport import limiter
+from wanflow._transport.limiter import Slots, Taker
 
-HERE = Path(wanflow._slots.__file__)
+HERE = Path(limiter.__file__)
 
 
 def test_never_more_than_there_are_and_all_come_to_one() -> None:

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow import errors
-from wanflow._core.budget import Budget
+from wanflow._config import DEFAULT_RETRY
 from wanflow._core.effects import Fault, Reply, Request, Send, Sleep
-from wanflow._core.receipt import Receipt
+from wanflow._core.rate_limiter import Budget
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.order import Order
-from wanflow._flows.submission import submit
-from wanflow._settings import DEFAULT_RETRY
+from wanflow._core.submission_state import Receipt
+from wanflow._flows.prepare import Order
+from wanflow._flows.submit import submit
 
 ORDER = Order(
     model="a-model",

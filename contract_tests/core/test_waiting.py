@@ -20,12 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow import errors
-from wanflow._core.answer import retry_after
-from wanflow._core.budget import LONGEST_PAUSE, Budget
 from wanflow._core.effects import Fault, Reply, Request, Send, Sleep
-from wanflow._core.failure import ADVICE
+from wanflow._core.error_mapping import retry_after
+from wanflow._core.failure_codes import ADVICE
+from wanflow._core.rate_limiter import LONGEST_PAUSE, Budget
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.waiting import Question, query, wait
+from wanflow._flows.poll import Question, query, wait
 
 REQUEST = Request("GET", f"/v1/tasks/{TASK_ID}")
 FREE = 1e9

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from contract_tests.crash.worker import Orders
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -128,7 +128,11 @@ class Cancels:
                 assert home.slots.borrowed_tokens == 0, "a connection was never given back"
                 self._leaves_nothing()
 
-        hidden = nullcontext() if self._road == "AiohttpRoad" else without("wanflow._aiohttp_road")
+        hidden = (
+            nullcontext()
+            if self._road == "AiohttpRoad"
+            else without("wanflow._transport.aiohttp_backend")
+        )
         with hidden:
             self._run(main)
 

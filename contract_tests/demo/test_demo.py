@@ -18,10 +18,10 @@ from attrs import frozen
 from PIL import Image
 
 from wanflow import Client
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.validator import packaged_rules
 from wanflow.demo.requests import demo_requests
 from wanflow.mock import MockServer
-from wanflow.spec.catalog import packaged_catalog
-from wanflow.spec.rules import packaged_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

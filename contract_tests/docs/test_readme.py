@@ -118,7 +118,7 @@ def test_every_command_of_the_readme_exists() -> None:
 
 def test_the_layout_and_the_models_that_the_readme_names_exist() -> None:
     """Folders stand where it says, and its models are in the documents."""
-    from wanflow.spec.catalog import packaged_catalog
+    from wanflow.catalog.catalog import packaged_catalog
 
     for folder in ("specs", "generated", "wrapper", "contract_tests", "benchmarks"):
         assert f"\n{folder}/" in TEXT

@@ -51,7 +51,7 @@ class Async:
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         if not self._aiohttp:
-            self._stack.enter_context(without("wanflow._aiohttp_road"))
+            self._stack.enter_context(without("wanflow._transport.aiohttp_backend"))
         self._portal = self._stack.enter_context(start_blocking_portal(self.name))
         return self
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wanflow._clock import SystemClock
 from wanflow._core.effects import Instant
+from wanflow._runtime.context import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from queue import SimpleQueue
 
-    from wanflow._loops import Alarm
+    from wanflow._event_loop import Alarm
 
 T = TypeVar("T")
 

@@ -17,9 +17,9 @@ from contract_tests.wire.rude_server import ID, RudeServer, http, says, task
 
 import wanflow
 from wanflow import AsyncClient, DownloadFailed
-from wanflow._gateway import query
+from wanflow._flows.request_builder import query
+from wanflow.catalog.validator import packaged_rules
 from wanflow.ledger import Ledger
-from wanflow.spec.rules import packaged_rules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -125,7 +125,7 @@ def _documents() -> None:
 
 def test_the_watch_sees_a_disk(tmp_path: Path) -> None:
     """What a watch doesn't see, no law keeps."""
-    from wanflow._files import prove
+    from wanflow._storage.part_file import prove
 
     with watched() as watch:
         prove(tmp_path)

@@ -15,7 +15,7 @@ import pytest
 from contract_tests.faces.leaping import leaping
 
 from wanflow import AsyncClient, Client, InvalidRequest, WaitTimeout, WanflowError, errors
-from wanflow._bells import Bells
+from wanflow._runtime.notifications import Bells
 
 KEY = "a-key-of-the-tests"
 URL = "http://api.example/base"

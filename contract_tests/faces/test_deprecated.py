@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from wanflow.spec.catalog import packaged_catalog
-from wanflow.spec.deprecation import deprecation_of, deprecations
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.deprecation import deprecation_of, deprecations
 
 Json = dict[str, Any]
 

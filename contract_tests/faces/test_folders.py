@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from wanflow import AsyncClient, Client, errors
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

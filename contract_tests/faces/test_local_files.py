@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wanflow import InvalidRequest, RequestWarning, check_audio, check_image
-from wanflow._core.picture import NoPicture, read_picture
-from wanflow._core.sound import NoSound, mp3_seconds
-from wanflow.spec.catalog import packaged_catalog
-from wanflow.spec.keywords import AUDIO_FILE, IMAGE_FILE
+from wanflow._core.image_header import NoPicture, read_picture
+from wanflow._core.mp3 import NoSound, mp3_seconds
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE
 
 MODELS = packaged_catalog().models.values()
 PICTURED = [m for m in MODELS if any(IMAGE_FILE in rule for rule in m.parameters.values())]

@@ -14,19 +14,18 @@ from hypothesis import strategies as st
 
 import wanflow
 from wanflow import AsyncClient, AsyncResult, AsyncTask, Client, Result, Task
-from wanflow._clock import SystemClock
+from wanflow._config import Route, make_settings
 from wanflow._core.effects import Instant
-from wanflow._drive import AsyncDriver, SyncDriver
-from wanflow._flows.order import Terms
-from wanflow._hub import Hub
-from wanflow._settings import Route, make_settings
-from wanflow._work import Work
+from wanflow._flows.operations import Work
+from wanflow._flows.prepare import Terms
+from wanflow._runtime.context import Hub, SystemClock
+from wanflow._runtime.driver import AsyncDriver, SyncDriver
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
     import threading
 
-    from wanflow._loops import Alarm
+    from wanflow._event_loop import Alarm
 
 PAIRS = [(Client, AsyncClient), (Task, AsyncTask), (Result, AsyncResult)]
 RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from wanflow import Client, errors
-from wanflow.spec.catalog import packaged_catalog
-from wanflow.spec.document import resolve
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.document import resolve
 
 ID = "task-unified-1760000000-abcd1234"
 KINDS = {

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow import Client, errors
-from wanflow._core.failure import task_failed
+from wanflow._config import Key, make_settings
+from wanflow._core.failure_codes import task_failed
 from wanflow._core.snapshot import Snapshot, read_snapshot
-from wanflow._settings import Key, make_settings
-from wanflow.spec.violation import Violation
+from wanflow.catalog.violation import Violation
 
 SECRET = "sk-very-secret-0123456789"
 

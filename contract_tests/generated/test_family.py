@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from contract_tests.generated.conftest import copied
 from contract_tests.generated.test_parameters import CHECKERS, lines_with_errors
 
-from wanflow.spec.commands import spec
+from wanflow.cli.spec import spec
 from wanflow.spec.drift import drifted
-from wanflow.spec.examples import broken_examples
-from wanflow.spec.yaml_text import read_yaml
+from wanflow.spec.checks.examples import broken_examples
+from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,13 +16,13 @@ from contract_tests.specs.family import document, request, source
 from contract_tests.specs.test_merge import RULES
 
 from wanflow.spec.build import build_from
-from wanflow.spec.commands import spec
+from wanflow.cli.spec import spec
 from wanflow.spec.drift import drifted, regenerate_client
-from wanflow.spec.failures import Drifted, Refused, ToolFault
-from wanflow.spec.generate import PINNED, check_tools, generate, settings_of
-from wanflow.spec.overlay import read_overlays
+from wanflow.spec.errors import Drifted, Refused, ToolFault
+from wanflow.spec.generate.generate import PINNED, check_tools, generate, settings_of
+from wanflow.spec.overlay.overlay import read_overlays
 from wanflow.spec.regenerate import regenerate
-from wanflow.spec.yaml_text import read_yaml, write_yaml
+from wanflow.spec.read.yaml import read_yaml, write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +137,7 @@ def test_a_regeneration_imports_no_generator(checkout: Project):
     command = [sys.executable, "-c", code, str(checkout.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert {"wanflow.spec.diff", "openapi_spec_validator"} <= loaded
+    assert {"wanflow.spec.diff.diff", "openapi_spec_validator"} <= loaded
     assert {"openapi_python_client", "httpx", "jinja2", "trio"} & loaded == set()
 
 

@@ -12,8 +12,8 @@ from contract_tests.specs.family import document, request, source
 
 from wanflow import AsyncClient, Client
 from wanflow.spec.build import build_from
-from wanflow.spec.generate import generate, settings_of
-from wanflow.spec.parameters import RUN_OPTIONS, SUBMIT_OPTIONS
+from wanflow.spec.generate.generate import generate, settings_of
+from wanflow.spec.generate.typed_parameters import RUN_OPTIONS, SUBMIT_OPTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

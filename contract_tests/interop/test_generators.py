@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow import Client
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.document import packaged
 from wanflow.mock import MockServer
-from wanflow.spec.catalog import packaged_catalog
-from wanflow.spec.document import packaged
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

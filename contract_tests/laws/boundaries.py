@@ -14,13 +14,13 @@ from attrs import frozen
 from contract_tests.laws.hosts import INSIDE_URLS, PUBLIC_URLS, WRONG_SCHEMES
 from contract_tests.laws.sizes import corners, sizes
 
-from wanflow.spec.keywords import IMAGE_FILE, PIXEL_SIZE, PUBLIC_URL
+from wanflow.catalog.keywords import IMAGE_FILE, PIXEL_SIZE, PUBLIC_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wanflow.spec.catalog import Model
-    from wanflow.spec.document import Json
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import Json
 
 ABSENT = object()
 """Stands for a parameter that is left out."""

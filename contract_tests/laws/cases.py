@@ -13,7 +13,7 @@ from contract_tests.laws.purse import PurseEmpty
 from contract_tests.laws.verdict import Word
 from schemathesis.core.transport import Response
 
-from wanflow.spec.document import packaged
+from wanflow.catalog.document import packaged
 
 if TYPE_CHECKING:
     from contract_tests.laws.exchange import Exchange

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from contract_tests.laws.verdict import Verdict, Word
 
-from wanflow.spec.keywords import PIXEL_SIZE, PUBLIC_URL
+from wanflow.catalog.keywords import PIXEL_SIZE, PUBLIC_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wanflow.spec.catalog import Model
-    from wanflow.spec.document import Json
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import Json
 
 _JUDGED = frozenset(
     {

@@ -10,7 +10,7 @@ from contract_tests.laws.law import Law
 if TYPE_CHECKING:
     from contract_tests.laws.exchange import Exchange
 
-    from wanflow.spec.catalog import Model
+    from wanflow.catalog.catalog import Model
 
 COMPLETED, FAILED = "completed", "failed"
 ENDED = frozenset({COMPLETED, FAILED})

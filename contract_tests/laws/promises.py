@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.spec.catalog import Catalog, Operation, packaged_catalog
-from wanflow.spec.document import Json, resolve
-from wanflow.spec.patterns import validator_for
+from wanflow.catalog.catalog import Catalog, Operation, packaged_catalog
+from wanflow.catalog.document import Json, resolve
+from wanflow.catalog.patterns import validator_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

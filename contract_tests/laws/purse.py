@@ -10,8 +10,8 @@ from attrs import define, field
 from contract_tests.laws.till import Till
 from contract_tests.laws.verdict import Verdict, Word
 
-from wanflow.spec.catalog import packaged_catalog
-from wanflow.spec.document import packaged
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.document import packaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

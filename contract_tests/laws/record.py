@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contract_tests.laws.exchange import Exchange
     from contract_tests.laws.promises import Promised
 
-    from wanflow.spec.catalog import Model
+    from wanflow.catalog.catalog import Model
 
 NO_FAULT = Law("no-fault", "No request makes the server fail.")
 TAKES = Law("takes", "A request that keeps the documents' rules is taken.")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from contract_tests.laws.purse import Purse
     from contract_tests.laws.wire import Wire
 
-    from wanflow.spec.catalog import Model
+    from wanflow.catalog.catalog import Model
 
 __all__ = [
     "FOUND",

@@ -11,7 +11,7 @@ from contract_tests.laws.promises import packaged_promises
 from contract_tests.laws.verdict import Word, packaged_judge
 
 if TYPE_CHECKING:
-    from wanflow.spec.catalog import Model
+    from wanflow.catalog.catalog import Model
 
 MODELS = list(packaged_promises().catalog.models.values())
 assert MODELS, "the document has no models"

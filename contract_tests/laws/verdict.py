@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.spec import keywords
-from wanflow.spec.rules import Rules, packaged_rules
+from wanflow.catalog import keywords
+from wanflow.catalog.validator import Rules, packaged_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow.spec.catalog import Model
-    from wanflow.spec.violation import Violation
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.violation import Violation
 
 
 class Word(Enum):

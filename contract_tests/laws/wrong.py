@@ -8,8 +8,8 @@ from contract_tests.laws.boundaries import probes_of
 from contract_tests.laws.verdict import Verdict, Word, packaged_judge
 
 if TYPE_CHECKING:
-    from wanflow.spec.catalog import Model
-    from wanflow.spec.document import Json
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import Json
 
 
 def wrong_of(model: Model) -> list[tuple[Json, Verdict]]:

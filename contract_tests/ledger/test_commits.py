@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from wanflow.errors import LedgerError
 from wanflow.ledger import State, rows
-from wanflow.ledger.ballast import Ballast
-from wanflow.ledger.commits import Commits
-from wanflow.ledger.notes import Notes, Step, merged
-from wanflow.ledger.schema import MIGRATIONS
-from wanflow.ledger.store import ById
+from wanflow.ledger.database import MIGRATIONS
+from wanflow.ledger.disk_reserve import Ballast
+from wanflow.ledger.group_commit import Commits
+from wanflow.ledger.refs import ById
+from wanflow.ledger.write_buffer import Notes, Step, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

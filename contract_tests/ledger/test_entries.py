@@ -20,7 +20,7 @@ from wanflow._core.recorder import File, Intent
 from wanflow._core.snapshot import Failure, Snapshot
 from wanflow.errors import LedgerError, WanflowError
 from wanflow.ledger import Ledger, State
-from wanflow.ledger.schema import MIGRATIONS, prepare
+from wanflow.ledger.database import MIGRATIONS, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable

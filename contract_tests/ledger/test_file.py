@@ -18,7 +18,7 @@ from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
 from wanflow.errors import LedgerError, SubmitUncertain
 from wanflow.ledger import Ledger
-from wanflow.ledger.opening import make
+from wanflow.ledger.database import make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

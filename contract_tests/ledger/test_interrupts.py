@@ -24,9 +24,9 @@ from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
 from wanflow.errors import LedgerError
 from wanflow.ledger import Ledger, State
-from wanflow.ledger.ballast import Ballast
-from wanflow.ledger.commits import Commits
-from wanflow.ledger.opening import connect
+from wanflow.ledger.database import connect
+from wanflow.ledger.disk_reserve import Ballast
+from wanflow.ledger.group_commit import Commits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

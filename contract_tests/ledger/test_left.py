@@ -13,7 +13,7 @@ from contract_tests.ledger.test_commands import Shell
 
 from wanflow import Client, errors
 from wanflow.ledger import Ledger, State
-from wanflow.ledger.facts import moment
+from wanflow.ledger.export import moment
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 
 from wanflow import errors
 from wanflow.ledger import Ledger, default_path
-from wanflow.ledger.schema import MIGRATIONS, prepare
+from wanflow.ledger.database import MIGRATIONS, prepare
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wanflow._company import Company
 from wanflow._core.effects import Ended
 from wanflow._core.recorder import File, Intent
 from wanflow._core.snapshot import Snapshot
+from wanflow._runtime.batch_executor import Company
 from wanflow.errors import InvalidRequest, LedgerError
 from wanflow.ledger import Ledger, State
 

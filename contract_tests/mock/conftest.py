@@ -9,8 +9,8 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from wanflow.spec.catalog import Catalog, packaged_catalog
-from wanflow.spec.document import resolve
+from wanflow.catalog.catalog import Catalog, packaged_catalog
+from wanflow.catalog.document import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

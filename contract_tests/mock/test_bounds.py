@@ -5,11 +5,11 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import Mock, MockServer, MockTransport, VirtualClock
 from wanflow.mock.admin.journal import Journal
 from wanflow.mock.gateway.accounts import AccountStore
 from wanflow.mock.gateway.tasks import URL_LIFETIME, WEEK
-from wanflow.spec.catalog import packaged_catalog
 
 MODEL = next(model for model in packaged_catalog().models.values() if model.kind == "image")
 DAY = 24 * 3600

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.callbacks.sender import CallbackSender
 from wanflow.mock.callbacks.ssrf_guard import SsrfGuard, UrlBlocked, is_loopback
 from wanflow.mock.clock import VirtualClock
-from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 MODELS = [model for model in CATALOG.models.values() if "callback_url" in model.parameters]

@@ -14,10 +14,10 @@ import httpx
 import pytest
 import trustme
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.callbacks import ssrf_guard as door_module
 from wanflow.mock.callbacks.ssrf_guard import SsrfGuard
-from wanflow.spec.catalog import packaged_catalog
 
 MODEL = next(
     model for model in packaged_catalog().models.values() if "callback_url" in model.parameters

@@ -14,13 +14,13 @@ from contextlib import suppress
 
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.http.connection import Connection, resume_coroutine
 from wanflow.mock.http.parser import MAX_HEAD_SIZE
 from wanflow.mock.http.request import MAX_BODY_SIZE
 from wanflow.mock.http.response import Response
 from wanflow.mock.http.server import Server, run
-from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 MODEL = next(iter(CATALOG.models.values()))

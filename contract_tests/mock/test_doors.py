@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import Mock, MockServer, MockTransport, VirtualClock
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock.faults.rules import FILES, FaultRules
 from wanflow.mock.gateway.fault import FAULT_KINDS, parse_faults
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from wanflow.mock import MockServer

@@ -10,12 +10,12 @@ import time
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.cli import mock as commands
 from wanflow.mock import MockServer
 from wanflow.mock.files import media
 from wanflow.mock.files.media import available
 from wanflow.mock.gateway.outputs import frame_size
-from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 IMAGES = [model for model in CATALOG.models.values() if model.kind == "image"]

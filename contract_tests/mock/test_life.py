@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
 from wanflow.mock.gateway.directives import Directives
 from wanflow.mock.gateway.failures import FAILURE_CODES
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
-    from wanflow.spec.catalog import Catalog
+    from wanflow.catalog.catalog import Catalog
 
 MODELS = sorted(packaged_catalog().models)
 assert MODELS

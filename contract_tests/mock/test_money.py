@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
 from wanflow.mock.gateway.limits import AccountLimits, RateLimit
-from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")

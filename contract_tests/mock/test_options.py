@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import AccountLimits, Mock, MockServer, MockTransport, RateLimit, VirtualClock
 from wanflow.mock.options import _RULES, OF_A_SOCKET, Options
-from wanflow.spec.catalog import packaged_catalog
 
 MODEL = next(iter(packaged_catalog().models.values()))
 DOORS: list[Any] = [MockServer, MockTransport, lambda **options: Mock("http://x", **options)]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.clock import RealClock, VirtualClock
 from wanflow.mock.gateway.lifecycle import (
@@ -18,7 +19,6 @@ from wanflow.mock.gateway.lifecycle import (
     format_progression,
     parse_progression,
 )
-from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
-from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 SUBMISSIONS = sorted({model.path: model for model in CATALOG.models.values()}.items())

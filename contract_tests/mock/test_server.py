@@ -21,9 +21,9 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from wanflow.catalog.document import packaged, resolve
 from wanflow.cli.mock import mock as command
 from wanflow.mock import MockServer, MockUnavailable, PortInUse, UnsupportedSpec
-from wanflow.spec.document import packaged, resolve
 
 
 def test_it_is_ready_when_entered_and_gone_when_left() -> None:

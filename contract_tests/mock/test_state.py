@@ -12,9 +12,9 @@ import time
 import httpx
 import pytest
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer, VirtualClock
 from wanflow.mock.gateway.state_file import InvalidStateFile
-from wanflow.spec.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from contract_tests.mutants.mutant import KINDS, MUTANTS, Mutant, after, enter, queries, submits
 
-from wanflow.spec.catalog import Catalog, packaged_catalog
-from wanflow.spec.document import is_object, packaged, resolve
-from wanflow.spec.keywords import PIXEL_SIZE, PUBLIC_URL
-from wanflow.spec.rules import Rules
+from wanflow.catalog.catalog import Catalog, packaged_catalog
+from wanflow.catalog.document import is_object, packaged, resolve
+from wanflow.catalog.keywords import PIXEL_SIZE, PUBLIC_URL
+from wanflow.catalog.validator import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from contract_tests.mutants.layer import Call, Reply
 
-    from wanflow.spec.catalog import Model
-    from wanflow.spec.document import Json
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import Json
 
     Edit = Callable[[Json], object]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from contract_tests.mutants.layer import Call, Layer, Reply
 
-    from wanflow.spec.document import Json
+    from wanflow.catalog.document import Json
 
     Where = Callable[[Call], bool]
     Before = Callable[[Call, dict[str, Any]], Reply | None]

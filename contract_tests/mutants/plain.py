@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from contract_tests.mutants.mutant import Mutant
 
-from wanflow.spec.document import packaged_path
+from wanflow.catalog.document import packaged_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

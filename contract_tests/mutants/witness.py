@@ -18,8 +18,8 @@ from contract_tests.laws.boundaries import cheapest
 from contract_tests.laws.receiver import Receiver
 from contract_tests.laws.wire import trusted
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,8 +16,8 @@ import click
 import griffe
 from attrs import frozen
 
-from wanflow.spec.change_kinds import Level
-from wanflow.spec.summary import version_after
+from wanflow.spec.diff.change_kinds import Level
+from wanflow.spec.regenerate import version_after
 
 ROOT = Path(__file__).parents[2]
 MODULES = Path(__file__).parent / "public_modules.txt"

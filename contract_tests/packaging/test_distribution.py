@@ -24,7 +24,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.catalog.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -165,7 +165,7 @@ class TestBareInstall:
 
     def test_spec_is_found(self, bare: Installed) -> None:
         """The spec is found without the repository, and names its models."""
-        code = "from wanflow.spec.catalog import packaged_catalog as c; print(*c().models)"
+        code = "from wanflow.catalog.catalog import packaged_catalog as c; print(*c().models)"
         assert len(bare.python(code).split()) >= 5
 
     def test_generated_client_stands_alone(self, bare: Installed) -> None:

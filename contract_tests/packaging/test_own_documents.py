@@ -14,7 +14,7 @@ import yaml
 from contract_tests.packaging.test_distribution import Installed
 from contract_tests.specs.family import document, request
 
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     import subprocess

@@ -9,10 +9,10 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger, State
 from wanflow.mock import MockServer
 from wanflow.mock.gateway.fault import FAULT_KINDS
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

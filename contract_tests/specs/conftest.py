@@ -8,7 +8,7 @@ import pytest
 
 from wanflow.spec.build import Built, build
 from wanflow.spec.project import Project, find_project
-from wanflow.spec.source import Source, read_sources
+from wanflow.spec.read.source import Source, read_sources
 
 
 @pytest.fixture(scope="session")

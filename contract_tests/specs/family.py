@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from wanflow.spec.merge import Merged, merge
-from wanflow.spec.source import Source, source_from_text
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.merge.merge import Merged, merge
+from wanflow.spec.read.source import Source, source_from_text
+from wanflow.spec.read.yaml import write_yaml
 
 Json = dict[str, Any]
 

@@ -19,9 +19,8 @@ import click
 
 import wanflow_client
 from wanflow import Client
-from wanflow.cli.form import Form
-from wanflow.cli.parameters import parameters_of
-from wanflow.spec.catalog import Catalog, Model, packaged_catalog
+from wanflow.catalog.catalog import Catalog, Model, packaged_catalog
+from wanflow.cli.model_options import Form, parameters_of
 
 Json = dict[str, Any]
 OWN = {
@@ -88,7 +87,7 @@ def by_the_types(model: Model) -> None:
 
 
 def module_taken() -> set[str]:
-    from wanflow.spec.parameters import RUN_OPTIONS
+    from wanflow.spec.generate.typed_parameters import RUN_OPTIONS
 
     return {*RUN_OPTIONS, "model", "request", "self"}
 

@@ -8,14 +8,14 @@ from contract_tests.specs.family import document, request, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wanflow.spec.decisions import report
-from wanflow.spec.diff import compare
-from wanflow.spec.inventory import prove_inventory
-from wanflow.spec.merge import merge
-from wanflow.spec.prove import prove_requests
+from wanflow.spec.diff.diff import compare
+from wanflow.spec.merge.decisions import report
+from wanflow.spec.merge.merge import merge
+from wanflow.spec.proof.inventory import prove_inventory
+from wanflow.spec.proof.requests import prove_requests
 
 if TYPE_CHECKING:
-    from wanflow.spec.source import Source
+    from wanflow.spec.read.source import Source
 
 Json = dict[str, Any]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from contract_tests.specs.family import VIDEOS, document, request
 
-from wanflow.spec.failures import Refused
-from wanflow.spec.received import read_received
-from wanflow.spec.yaml_text import read_yaml, write_yaml
+from wanflow.spec.errors import Refused
+from wanflow.spec.intake.loader import read_received
+from wanflow.spec.read.yaml import read_yaml, write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def test_the_process_survives_it(tmp_path: Path) -> None:
     """The command ends with its own exit code, and no signal."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)
     (tmp_path / "nova.yaml").write_text(HEAD + TEXTS["brackets"][1])
-    command = [sys.executable, "-m", "wanflow.spec", "--root", str(tmp_path), "import"]
+    command = [sys.executable, "-m", "wanflow", "spec", "--root", str(tmp_path), "import"]
     done = subprocess.run(
         [*command, str(tmp_path / "nova.yaml")], capture_output=True, text=True, check=False
     )

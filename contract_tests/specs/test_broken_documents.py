@@ -13,11 +13,11 @@ from contract_tests.specs.breakage import bent, torn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wanflow.spec.commands import spec
-from wanflow.spec.failures import SpecFailure
+from wanflow.cli.spec import spec
+from wanflow.spec.errors import SpecFailure
 from wanflow.spec.project import Project
-from wanflow.spec.source import read_sources
-from wanflow.spec.yaml_text import read_yaml
+from wanflow.spec.read.source import read_sources
+from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wanflow.catalog.catalog import Catalog
+from wanflow.catalog.document import is_object, resolve
+from wanflow.catalog.keywords import sentences_of
+from wanflow.catalog.schema_walk import schemas_under
 from wanflow.mock.server import MockServer
 from wanflow.spec.build import Built, build
-from wanflow.spec.call import JSON_MEDIA, Call, calls_of
-from wanflow.spec.catalog import Catalog
-from wanflow.spec.document import is_object, resolve
-from wanflow.spec.evidence import flat
-from wanflow.spec.intake import import_documents
-from wanflow.spec.keywords import sentences_of
+from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.intake.loader import read_received
+from wanflow.spec.overlay.evidence import flat
 from wanflow.spec.project import Project, find_project
-from wanflow.spec.received import read_received
+from wanflow.spec.read.yaml import same
 from wanflow.spec.regenerate import regenerate
-from wanflow.spec.schema_tree import schemas_under
-from wanflow.spec.yaml_text import same
+from wanflow.spec.schema.operations import JSON_MEDIA, Call, calls_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,11 +9,11 @@ import pytest
 from contract_tests.specs.family import VIDEOS, document, request, source
 
 from wanflow.spec.build import build_from
-from wanflow.spec.failures import Findings, Refused
-from wanflow.spec.intake import import_documents
+from wanflow.spec.errors import Findings, Refused
+from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.intake.loader import read_received
 from wanflow.spec.project import Project
-from wanflow.spec.received import read_received
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from wanflow.spec.change_kinds import Level
-from wanflow.spec.commands import spec
-from wanflow.spec.diff import compare
-from wanflow.spec.document import resolve
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.catalog.document import resolve
+from wanflow.cli.spec import spec
+from wanflow.spec.diff.change_kinds import Level
+from wanflow.spec.diff.diff import compare
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from contract_tests.specs.family import ERROR, VIDEOS, answered, document, request, source
 
+from wanflow.catalog.document import packaged
 from wanflow.mock import MockServer
 from wanflow.spec.build import build_from
-from wanflow.spec.document import packaged
 from wanflow.spec.new_project import task_query_document
 
 Json = dict[str, Any]

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wanflow.spec.change_kinds import KINDS, Level
-from wanflow.spec.diff import compare
-from wanflow.spec.vocabulary import KNOWN
-from wanflow.spec.yaml_text import read_yaml
+from wanflow.spec.checks.keywords import KNOWN
+from wanflow.spec.diff.change_kinds import KINDS, Level
+from wanflow.spec.diff.diff import compare
+from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.spec.build import Built
     from wanflow.spec.project import Project
-    from wanflow.spec.source import Source
+    from wanflow.spec.read.source import Source
 
 Json = dict[str, Any]
 Path_ = tuple[str | int, ...]

@@ -11,15 +11,15 @@ from contract_tests.specs.family import document, request, source
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wanflow.catalog.document import resolve
+from wanflow.catalog.keywords import sentences_of
+from wanflow.catalog.schema_walk import schemas_under
+from wanflow.cli.spec import spec
 from wanflow.spec.build import Built, build, build_from
-from wanflow.spec.commands import spec
-from wanflow.spec.document import resolve
-from wanflow.spec.evidence import flat, stands_in
-from wanflow.spec.keywords import sentences_of
-from wanflow.spec.overlay import Overlay, parse_overlay, read_overlays
+from wanflow.spec.overlay.evidence import flat, stands_in
+from wanflow.spec.overlay.overlay import Overlay, parse_overlay, read_overlays
 from wanflow.spec.project import Project
-from wanflow.spec.schema_tree import schemas_under
-from wanflow.spec.yaml_text import read_yaml, write_yaml
+from wanflow.spec.read.yaml import read_yaml, write_yaml
 
 if TYPE_CHECKING:
     import random

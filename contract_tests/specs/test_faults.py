@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wanflow.spec.check import check_merged
-from wanflow.spec.failures import NotProved
-from wanflow.spec.finding import require_none
-from wanflow.spec.inventory import prove_inventory
-from wanflow.spec.prove import prove_requests
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.checks.check import check_merged
+from wanflow.spec.errors import NotProved, require_none
+from wanflow.spec.proof.inventory import prove_inventory
+from wanflow.spec.proof.requests import prove_requests
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from wanflow.spec.build import Built
-    from wanflow.spec.merge import Merged
+    from wanflow.spec.merge.merge import Merged
 
 Json = dict[str, Any]
 Change = Callable[[Json], object]

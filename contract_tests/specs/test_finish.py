@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from contract_tests.specs.family import ERROR, VIDEOS, answered, document, request, source
 
+from wanflow.catalog.catalog import Catalog
+from wanflow.catalog.schema_walk import schemas_in
 from wanflow.spec.build import build_from
-from wanflow.spec.catalog import Catalog
 from wanflow.spec.finish import finished, inlined_unions, license_identifier, union_name
-from wanflow.spec.meaning import meaning
-from wanflow.spec.schema_tree import schemas_in
+from wanflow.spec.schema.value_set import meaning
 
 if TYPE_CHECKING:
     from wanflow.spec.build import Built

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 from contract_tests.specs.family import document, request
 
-from wanflow.spec.change_kinds import KINDS
-from wanflow.spec.commands import spec
-from wanflow.spec.formats import Entry, as_github, as_sarif
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.cli.spec import spec
+from wanflow.spec.diff.change_kinds import KINDS
+from wanflow.spec.diff.output_formats import Entry, as_github, as_sarif
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from wanflow.spec.project import Project

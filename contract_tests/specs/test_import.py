@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from wanflow.spec.commands import spec
-from wanflow.spec.failures import Contradiction, Findings, Refused
-from wanflow.spec.intake import import_documents
-from wanflow.spec.lock import read_lock
+from wanflow.cli.spec import spec
+from wanflow.spec.errors import Contradiction, Findings, Refused
+from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.intake.loader import read_received
 from wanflow.spec.project import Project
-from wanflow.spec.received import read_received
-from wanflow.spec.source import Source, read_sources, source_from_text
-from wanflow.spec.yaml_text import mend_ambiguous, read_yaml, write_yaml
+from wanflow.spec.read.lock import read_lock
+from wanflow.spec.read.source import Source, read_sources, source_from_text
+from wanflow.spec.read.yaml import mend_ambiguous, read_yaml, write_yaml
 
 Json = dict[str, Any]
 

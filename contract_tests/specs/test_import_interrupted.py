@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from contract_tests.specs.family import VIDEOS, document, request
 
-from wanflow.spec.intake import import_documents
+from wanflow.spec.intake.importer import import_documents
 from wanflow.spec.project import Project
-from wanflow.spec.source import read_sources
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.read.source import read_sources
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ TEXT = {"type": "string"}
 # writing, renamed or removed in the checkout.
 PROGRAM = """
 import json, os, signal, sys
-from wanflow.spec.commands import spec
+from wanflow.cli.spec import spec
 root = sys.argv[1]
 seen = 0
 def stop_at(number, how):
@@ -143,7 +143,7 @@ def test_names_are_printed_without_anything_a_terminal_obeys(tmp_path: Path) -> 
     broken.write_text(write_yaml(document(request("n", **{bad: {"type": bad}}))))
     for path in (good, good, broken):
         for words in (["import", str(path)], ["check"]):
-            command = [sys.executable, "-m", "wanflow.spec", "--root", str(project.root), *words]
+            command = [sys.executable, "-m", "wanflow", "spec", "--root", str(project.root), *words]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             shown = done.stdout + done.stderr
             assert shown

@@ -14,7 +14,7 @@ from openapi_spec_validator.readers import read_from_filename
 from ruamel.yaml import YAML
 from schemathesis.core.deserialization import deserialize_yaml
 
-from wanflow.spec.yaml_text import read_yaml
+from wanflow.spec.read.yaml import read_yaml
 
 SPECS = Path(__file__).parents[2] / "specs"
 FILES = [SPECS / "openapi.yaml", *sorted((SPECS / "sources").glob("*.yaml"))]
@@ -48,7 +48,7 @@ def test_without_the_extra_a_command_says_what_to_install(module: str, command: 
     """The base install has the command, and one sentence that names what it lacks."""
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
-        f"from wanflow.spec.commands import spec\nspec([{command!r}])"
+        f"from wanflow.cli.spec import spec\nspec([{command!r}])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=SPECS, capture_output=True, text=True, check=False

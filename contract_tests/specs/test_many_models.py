@@ -23,12 +23,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wanflow.spec.build import build_from
-from wanflow.spec.failures import NotProved, Undecided
-from wanflow.spec.inventory import prove_inventory
-from wanflow.spec.prove import prove_requests
+from wanflow.spec.errors import NotProved, Undecided
+from wanflow.spec.proof.inventory import prove_inventory
+from wanflow.spec.proof.requests import prove_requests
 
 if TYPE_CHECKING:
-    from wanflow.spec.merge import Merged
+    from wanflow.spec.merge.merge import Merged
 
 Json = dict[str, Any]
 FAILURE = {"$ref": "#/components/schemas/ErrorResponse"}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wanflow.spec.build import build_from
-from wanflow.spec.examples import broken_examples
+from wanflow.spec.checks.examples import broken_examples
 
 if TYPE_CHECKING:
     from wanflow.spec.build import Built

@@ -18,12 +18,12 @@ from contract_tests.specs.family import (
     source,
 )
 
-from wanflow.spec.decisions import Kind, report
-from wanflow.spec.document import resolve
-from wanflow.spec.failures import Contradiction, Refused
-from wanflow.spec.inventory import prove_inventory
-from wanflow.spec.merge import merge
-from wanflow.spec.prove import prove_requests
+from wanflow.catalog.document import resolve
+from wanflow.spec.errors import Contradiction, Refused
+from wanflow.spec.merge.decisions import Kind, report
+from wanflow.spec.merge.merge import merge
+from wanflow.spec.proof.inventory import prove_inventory
+from wanflow.spec.proof.requests import prove_requests
 
 TEXT = {"type": "string"}
 

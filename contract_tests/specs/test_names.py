@@ -24,22 +24,21 @@ from openapi_python_client import strings
 from openapi_python_client.strings import ClassName, PythonIdentifier
 
 from wanflow import Client
-from wanflow.cli.form import Form
-from wanflow.cli.parameters import Parameter
-from wanflow.cli.program import main
-from wanflow.spec.commands import spec
-from wanflow.spec.diff import compare
-from wanflow.spec.document import packaged
-from wanflow.spec.generated_names import public_classes
-from wanflow.spec.intake import import_documents
-from wanflow.spec.merge import merge
-from wanflow.spec.naming import unused
-from wanflow.spec.parameters import OWN_NAMES
+from wanflow.catalog.document import packaged
+from wanflow.cli.main import main
+from wanflow.cli.model_options import Form, Parameter
+from wanflow.cli.spec import spec
+from wanflow.spec.diff.diff import compare
+from wanflow.spec.generate.names import public_classes
+from wanflow.spec.generate.python_names import PREFIX, class_name, pascal_case, variable_name
+from wanflow.spec.generate.typed_parameters import OWN_NAMES
+from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.merge.merge import merge
+from wanflow.spec.merge.naming import unused
 from wanflow.spec.project import Project
-from wanflow.spec.python_names import PREFIX, class_name, pascal_case, variable_name
+from wanflow.spec.read.source import read_sources
+from wanflow.spec.read.yaml import write_yaml
 from wanflow.spec.regenerate import regenerate
-from wanflow.spec.source import read_sources
-from wanflow.spec.yaml_text import write_yaml
 
 Json = dict[str, Any]
 

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.spec.build import build_from
-from wanflow.spec.failures import OverlayFault
-from wanflow.spec.overlay import Overlay, apply_overlay, parse_overlay, read_overlays
-from wanflow.spec.rests import Origins
-from wanflow.spec.tighten import Overlaid, overlaid
-from wanflow.spec.yaml_text import read_yaml
+from wanflow.spec.errors import OverlayFault
+from wanflow.spec.overlay.citations import Origins
+from wanflow.spec.overlay.overlay import Overlay, apply_overlay, parse_overlay, read_overlays
+from wanflow.spec.proof.tighten import Overlaid, overlaid
+from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
     from wanflow.spec.build import Built
     from wanflow.spec.project import Project
-    from wanflow.spec.source import Source
+    from wanflow.spec.read.source import Source
 
 Json = dict[str, Any]
 

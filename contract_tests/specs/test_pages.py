@@ -10,9 +10,9 @@ from contract_tests.specs.family import VIDEOS, document, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wanflow.spec.failures import Refused
-from wanflow.spec.received import Received, read_received
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.errors import Refused
+from wanflow.spec.intake.loader import Received, read_received
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

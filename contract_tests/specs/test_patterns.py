@@ -8,11 +8,11 @@ import time
 import pytest
 from contract_tests.specs.family import document, request, source
 
+from wanflow.catalog.catalog import Catalog
+from wanflow.catalog.patterns import unjudged, validator_for
+from wanflow.catalog.validator import Rules
 from wanflow.spec.build import build_from
-from wanflow.spec.catalog import Catalog
-from wanflow.spec.failures import Findings
-from wanflow.spec.patterns import unjudged, validator_for
-from wanflow.spec.rules import Rules
+from wanflow.spec.errors import Findings
 
 TEXTS = [
     *("", "a", "b", "A", "é", "1", "٣", "😀", "\n", "\r", "\u2028", "\x00", "\x01", "\x08"),

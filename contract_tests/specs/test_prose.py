@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 from contract_tests.specs.family import document, request, source
 
+from wanflow.cli.spec import spec
 from wanflow.spec.build import Built, build, build_from
-from wanflow.spec.commands import spec
-from wanflow.spec.failures import EXITS, OverlayFault, SpecFailure
+from wanflow.spec.checks.prose import Left
+from wanflow.spec.errors import EXITS, OverlayFault, SpecFailure
 from wanflow.spec.project import Project
-from wanflow.spec.prose import Left
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from wanflow.spec.call import JSON_MEDIA, Call
+from wanflow.spec.schema.operations import JSON_MEDIA, Call
 
 if TYPE_CHECKING:
     from wanflow.spec.build import Built

@@ -12,22 +12,22 @@ from contract_tests.specs.family import SERVER, VIDEOS, document, merged, post, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow._settings import make_settings
-from wanflow._work import Work
+from wanflow._config import make_settings
+from wanflow._flows.operations import Work
+from wanflow.catalog.catalog import Catalog
+from wanflow.catalog.validator import Rules
+from wanflow.cli.spec import spec
 from wanflow.errors import ConfigurationError
 from wanflow.spec.build import build
-from wanflow.spec.catalog import Catalog
-from wanflow.spec.change import Level
-from wanflow.spec.commands import spec
-from wanflow.spec.diff import compare
-from wanflow.spec.failures import NotProved, Refused
-from wanflow.spec.inventory import prove_inventory
-from wanflow.spec.merge import Merged, merge
+from wanflow.spec.diff.change import Level
+from wanflow.spec.diff.diff import compare
+from wanflow.spec.errors import NotProved, Refused
+from wanflow.spec.merge.merge import Merged, merge
+from wanflow.spec.merge.servers import url_of
 from wanflow.spec.project import Project
-from wanflow.spec.prove import prove_requests
-from wanflow.spec.rules import Rules
-from wanflow.spec.servers import url_of
-from wanflow.spec.settings import read_settings
+from wanflow.spec.proof.inventory import prove_inventory
+from wanflow.spec.proof.requests import prove_requests
+from wanflow.spec.read.settings import read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

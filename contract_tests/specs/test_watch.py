@@ -12,14 +12,14 @@ from click.testing import CliRunner
 from contract_tests.specs.family import VIDEOS, document, request
 from contract_tests.specs.site import Page, Site
 
-from wanflow.spec.commands import spec
-from wanflow.spec.failures import NotFetched
-from wanflow.spec.fetch import Fetcher, Gone, Version
-from wanflow.spec.lock import read_lock
+from wanflow.cli.spec import spec
+from wanflow.spec.errors import NotFetched
+from wanflow.spec.intake.fetch import Fetcher, Gone, Version
+from wanflow.spec.intake.published import links_of
 from wanflow.spec.project import Project
-from wanflow.spec.published import links_of
+from wanflow.spec.read.lock import read_lock
+from wanflow.spec.read.yaml import write_yaml
 from wanflow.spec.watch import Outcome, Watch
-from wanflow.spec.yaml_text import write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.validator import packaged_rules
 from wanflow.errors import ConfigurationError, InvalidRequest
-from wanflow.spec.catalog import packaged_catalog
-from wanflow.spec.rules import packaged_rules
 from wanflow.webhooks import Receiver
 
 SECRET = "a secret of sixteen"

@@ -16,9 +16,9 @@ import uvicorn
 from contract_tests.webhooks.conftest import body_of
 
 from wanflow import AsyncClient, Client
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
-from wanflow.spec.catalog import packaged_catalog
 from wanflow.webhooks import Receiver, TaskDone
 from wanflow.webhooks.server import CallbackServer
 

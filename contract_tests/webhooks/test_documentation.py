@@ -17,8 +17,8 @@ from anyio.from_thread import start_blocking_portal
 from contract_tests.webhooks.conftest import body_of
 
 from wanflow import Client
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
-from wanflow.spec.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from contract_tests.webhooks.conftest import body_of
 
 from wanflow import Client
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.cli import main
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
-from wanflow.spec.catalog import packaged_catalog
 from wanflow.webhooks import Receiver
 
 if TYPE_CHECKING:

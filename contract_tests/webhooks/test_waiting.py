@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow import AsyncClient, Client, Result
-from wanflow._core.pacing import stretched
+from wanflow._core.poll_schedule import stretched
 from wanflow.async_client import AsyncResult
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
-from wanflow.spec.catalog import packaged_catalog
 from wanflow.webhooks import Receiver
 from wanflow.webhooks.receiver import Clock
 from wanflow.webhooks.server import CallbackServer

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from wanflow import AsyncClient, Client
-from wanflow._loops import in_thread
+from wanflow._event_loop import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +162,7 @@ def _elsewhere(backend: str, client: AsyncClient, name: str) -> dict[str, str]:
 if __name__ == "__main__":
     kind, scene, url = sys.argv[1:]
     if kind != "aiohttp":
-        sys.modules["wanflow._aiohttp_road"] = None  # type: ignore[assignment]
+        sys.modules["wanflow._transport.aiohttp_backend"] = None  # type: ignore[assignment]
     if kind == "sync":
         sync(url, scene)
     elif scene == "same loop":

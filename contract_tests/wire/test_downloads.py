@@ -13,9 +13,9 @@ from contract_tests.wire.rude_server import ID, RudeServer, http, says, task
 from contract_tests.wire.test_promises import KEY
 
 from wanflow import DownloadFailed, LinkExpired
-from wanflow._core.download import Redirect, Refused, judge, stem
+from wanflow._core.download_rules import Redirect, Refused, judge, stem
 from wanflow._core.effects import Reply
-from wanflow._core.links import why_not_fetchable
+from wanflow._core.url_rules import why_not_fetchable
 
 if TYPE_CHECKING:
     import socket

@@ -17,7 +17,7 @@ from contract_tests.wire.rude_server import ID, OK, RudeServer, drips, hangs, ht
 from contract_tests.wire.test_promises import body
 
 from wanflow import AsyncClient, Client, errors
-from wanflow._settings import Key
+from wanflow._config import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wanflow import _regular
 from wanflow._core.effects import Reply
-from wanflow._files import PartFile
+from wanflow._storage import regular_file
+from wanflow._storage.part_file import PartFile
 from wanflow.batch.report import write_whole
 from wanflow.errors import DownloadFailed, LedgerError
 
@@ -212,10 +212,10 @@ def test_only_a_regular_file_is_opened(
     put(out / "x", target)
     with in_time():
         if put is hardlink:
-            os.close(_regular.opened(out / "x", flags))
+            os.close(regular_file.opened(out / "x", flags))
         elif put is not read_only:
             with pytest.raises(OSError, match="is in the place of the file x; remove it"):
-                _regular.opened(out / "x", flags)
+                regular_file.opened(out / "x", flags)
 
 
 def test_a_folder_that_takes_no_files_is_one_sentence(out: Path) -> None:

@@ -27,7 +27,7 @@ from contract_tests.wire.rude_server import (
 )
 
 from wanflow import AsyncClient, Client, errors
-from wanflow.spec.catalog import packaged_catalog
+from wanflow.catalog.catalog import packaged_catalog
 
 # httpx leaves its generators to the collector when decoding breaks a body off; trio says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")

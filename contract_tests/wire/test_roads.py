@@ -21,7 +21,7 @@ from contract_tests.wire.rude_server import ID, RudeServer, http, says, task
 from contract_tests.wire.test_promises import KEY, body, quick
 
 from wanflow import AsyncClient, errors
-from wanflow._settings import Route
+from wanflow._config import Route
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow._core.effects import Reply
-from wanflow._files import PartFile, described, prove
+from wanflow._storage.part_file import PartFile, described, prove
 from wanflow.errors import DownloadFailed
 
 if TYPE_CHECKING:

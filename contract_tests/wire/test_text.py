@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wanflow import WanflowError
-from wanflow._core.plain_text import one_line, printable
 from wanflow._core.snapshot import decode, decode_as_is
+from wanflow._text import one_line, printable
 from wanflow.ledger import Ledger
 
 if TYPE_CHECKING:

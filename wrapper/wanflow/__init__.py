@@ -14,12 +14,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from wanflow._check import check_audio as check_audio
-    from wanflow._check import check_image as check_image
     from wanflow._core.snapshot import Snapshot as Snapshot
+    from wanflow._media_checks import check_audio as check_audio
+    from wanflow._media_checks import check_image as check_image
     from wanflow.async_client import AsyncClient as AsyncClient
     from wanflow.async_client import AsyncResult as AsyncResult
     from wanflow.async_client import AsyncTask as AsyncTask
+    from wanflow.catalog.violation import Violation as Violation
     from wanflow.client import Client as Client
     from wanflow.client import Result as Result
     from wanflow.client import Task as Task
@@ -42,13 +43,12 @@ if TYPE_CHECKING:
     from wanflow.errors import WaitTimeout as WaitTimeout
     from wanflow.errors import WanflowError as WanflowError
     from wanflow.ledger.ledger import Ledger as Ledger
-    from wanflow.spec.violation import Violation as Violation
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "check_audio": "_check",
-    "check_image": "_check",
+    "check_audio": "_media_checks",
+    "check_image": "_media_checks",
     "AsyncClient": "async_client",
     "AsyncResult": "async_client",
     "AsyncTask": "async_client",
@@ -57,7 +57,7 @@ _HOMES = {
     "Result": "client",
     "Snapshot": "_core.snapshot",
     "Task": "client",
-    "Violation": "spec.violation",
+    "Violation": "catalog.violation",
 }
 
 __all__ = [

@@ -6,7 +6,7 @@ import inspect
 import logging
 import warnings
 
-from wanflow._core.plain_text import one_line
+from wanflow._text import one_line
 
 _LIBRARY = __name__.partition(".")[0]
 

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
-from wanflow._core.arguments import checked_id
-from wanflow._crowd import failure_of, heard, known, members, seen_by, stretch_of
-from wanflow._drive import AsyncDriver
-from wanflow._flows.order import Terms
-from wanflow._precautions import take_precautions
-from wanflow._settings import (
+from wanflow._base_client import (
+    ClientView,
+    ResultView,
+    TaskView,
+    failure_of,
+    heard,
+    known,
+    members,
+    seen_by,
+    stretch_of,
+    typed_run,
+    typed_submit,
+)
+from wanflow._config import (
     DEFAULT_CONNECTIONS,
     DEFAULT_RETRY,
     DEFAULT_TIMEOUT,
@@ -20,9 +28,11 @@ from wanflow._settings import (
     Route,
     make_settings,
 )
-from wanflow._typed import typed_run, typed_submit
-from wanflow._views import ClientView, ResultView, TaskView
-from wanflow._work import Work
+from wanflow._core.arguments import checked_id
+from wanflow._flows.operations import Work
+from wanflow._flows.prepare import Terms
+from wanflow._runtime.driver import AsyncDriver
+from wanflow._transport.environment import take_precautions
 
 if TYPE_CHECKING:
     import ssl
@@ -35,15 +45,15 @@ if TYPE_CHECKING:
     from wanflow._core.callbacks import Callbacks
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
-    from wanflow._flows.crowd import Outcome
-    from wanflow._flows.downloading import OnProgress
-    from wanflow._flows.uploading import Uploader
-    from wanflow._flows.waiting import OnUpdate
-    from wanflow._stream import AsyncStream
+    from wanflow._flows.download import OnProgress
+    from wanflow._flows.poll import OnUpdate
+    from wanflow._flows.poll_many import Outcome
+    from wanflow._flows.upload import Uploader
+    from wanflow._runtime.iterators import AsyncStream
+    from wanflow.batch.models import Given, OnOutcome, OnTally, Stop
     from wanflow.batch.report import Report
-    from wanflow.batch.terms import Given, OnOutcome, OnTally, Stop
     from wanflow.errors import WanflowError
-    from wanflow.ledger.resuming import Endings, OnEnding
+    from wanflow.ledger.resume import Endings, OnEnding
 
 
 class AsyncResult(ResultView):
@@ -377,7 +387,7 @@ class AsyncClient(ClientView):
             ConfigurationError: the client was given no ledger.
             LedgerError: the ledger can't be read, or the report not be written.
         """
-        from wanflow.batch import doing  # noqa: PLC0415 - for those who have many jobs
+        from wanflow.batch import run as doing  # noqa: PLC0415 - for those who have many jobs
 
         terms = doing.make_terms(
             out,
@@ -419,10 +429,10 @@ class AsyncClient(ClientView):
             ConfigurationError: the client was given no ledger.
             LedgerError: the ledger can't be read or written.
         """
-        from wanflow.ledger import resuming  # noqa: PLC0415 - for those who have a ledger
+        from wanflow.ledger import resume  # noqa: PLC0415 - for those who have a ledger
 
-        terms = resuming.Terms(out, timeout, resubmit_uncertain, at_once, on_ending)
-        return await self._driver.play_many(resuming.resume_all(self._work, terms))
+        terms = resume.Terms(out, timeout, resubmit_uncertain, at_once, on_ending)
+        return await self._driver.play_many(resume.resume_all(self._work, terms))
 
     async def close(self) -> None:
         """Close the connections. A client that is used again opens new ones, to be closed again."""

@@ -30,12 +30,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow._core.plain_text import printable
+from wanflow._text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow.spec.violation import Violation
+    from wanflow.catalog.violation import Violation
 
 
 class WanflowError(Exception):

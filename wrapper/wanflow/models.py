@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wanflow._gateway import generated
+from wanflow._flows.request_builder import generated
 
 
 def __getattr__(name: str) -> Any:

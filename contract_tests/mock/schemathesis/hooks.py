@@ -10,8 +10,8 @@ from typing import Any
 
 import schemathesis
 
-from wanflow.spec.keywords import KEYWORDS
-from wanflow.spec.rules import packaged_rules
+from wanflow.catalog.keywords import KEYWORDS
+from wanflow.catalog.validator import packaged_rules
 
 RULES = packaged_rules()
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from wanflow.catalog.document import packaged
 from wanflow.mock import MockServer
-from wanflow.spec.document import packaged
 
 HOOKS = Path(__file__).with_name("hooks.py")
 KEY = "schemathesis-key"

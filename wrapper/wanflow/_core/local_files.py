@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import field, frozen
 
-from wanflow.spec.document import is_array
+from wanflow.catalog.document import is_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from wanflow.spec.catalog import Model
-    from wanflow.spec.document import Json
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import Json
 
 
 @frozen

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow._core.picture import NoPicture, read_picture
-from wanflow._core.sound import NoSound, mp3_seconds
-from wanflow.spec.keywords import AUDIO_FILE, IMAGE_FILE, sentence_of
-from wanflow.spec.violation import Violation
+from wanflow._core.image_header import NoPicture, read_picture
+from wanflow._core.mp3 import NoSound, mp3_seconds
+from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE, sentence_of
+from wanflow.catalog.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow.spec.catalog import Model
-    from wanflow.spec.document import Json
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import Json
 
 _SAME = {"jpeg": "jpg"}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow._core.download import Verdict
+    from wanflow._core.download_rules import Verdict
     from wanflow._core.effects import Reply
     from wanflow._core.recorder import File
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import define, field, frozen
 
 from wanflow import errors
-from wanflow._core import answer
+from wanflow._core import error_mapping
 from wanflow._core.acceptance import Acceptance, accepted_task, classify, is_rejection
 from wanflow._core.effects import Act, CalledOff, Fault, SendTracker, act, now, send, shield
 from wanflow._core.snapshot import Snapshot
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Flow, Reply
     from wanflow._core.recorder import Recorder
-    from wanflow._flows.order import Order
+    from wanflow._flows.prepare import Order
 
 Outcome: TypeAlias = "Snapshot | errors.WanflowError"
 _INSIDE, _OUTSIDE = "inside", "outside"
@@ -199,7 +199,7 @@ class Attempt:
         self.order.receipt.task_id = found.task_id
         if found.acceptance is Acceptance.ACCEPTED and found.task_id is not None:
             return accepted_task(reply, found.task_id)
-        error = answer.api_error(reply, unix=(yield from now()).unix)
+        error = error_mapping.api_error(reply, unix=(yield from now()).unix)
         if found.acceptance is Acceptance.UNCERTAIN:
             return named_or_open(self.order, reply, error, found.task_id)
         return error

@@ -11,7 +11,7 @@ from wanflow import errors
 from wanflow._core.effects import act
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Entry
-from wanflow._flows.naming import about
+from wanflow._flows.error_context import about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Flow
     from wanflow._core.recorder import File, Intent, Recorder
-    from wanflow._flows.crowd import Outcome, Tell
-    from wanflow._flows.downloading import Parcel
-    from wanflow._flows.order import Order
-    from wanflow._flows.waiting import OnUpdate
+    from wanflow._flows.download import Parcel
+    from wanflow._flows.poll import OnUpdate
+    from wanflow._flows.poll_many import Outcome, Tell
+    from wanflow._flows.prepare import Order
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class Recording:
 
     def saving(self, parcel: Parcel) -> Flow[list[Path]]:
         """Save files, and record where they are wanted, and what was saved."""
-        from wanflow._flows.downloading import download, path_alone  # noqa: PLC0415
+        from wanflow._flows.download import download, path_alone  # noqa: PLC0415
 
         if self.recorder is None:
             return (yield from download(parcel, path_alone))
@@ -193,7 +193,7 @@ def end(recorder: Recorder, server: str, task_id: str, outcome: Outcome) -> Flow
 
 def save(recorder: Recorder, server: str, parcel: Parcel) -> Flow[list[File]]:
     """Save files, and write down where they are wanted before, and after what they are."""
-    from wanflow._flows.downloading import download  # noqa: PLC0415 - only where files are saved
+    from wanflow._flows.download import download  # noqa: PLC0415 - only where files are saved
 
     task_id, folder = parcel.task_id, parcel.folder
     with about(task_id):

@@ -8,7 +8,7 @@ from wanflow import errors
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Fault, Reply
-    from wanflow._flows.order import Order
+    from wanflow._flows.prepare import Order
 
 # Bytes of a response that an error keeps.
 _KEPT = 16 * 1024

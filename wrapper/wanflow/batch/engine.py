@@ -10,22 +10,20 @@ from wanflow import errors
 from wanflow._core.acceptance import is_rejection, is_retryable
 from wanflow._core.effects import Done, Finish, Notify, Start, act, join, now
 from wanflow._core.snapshot import Snapshot
-from wanflow.batch.backlog import Backlog
-from wanflow.batch.item import End, Item, Outcome
-from wanflow.batch.prices import Prices, Verdict
+from wanflow.batch.cost_limit import Prices, Verdict
+from wanflow.batch.models import End, Item, Outcome, Tally
+from wanflow.batch.poller import Watch
+from wanflow.batch.queue import Backlog
+from wanflow.batch.reconcile import admit, new_key, pause_before_again
 from wanflow.batch.results import Results, end_of
-from wanflow.batch.retrying import pause_before_again
-from wanflow.batch.survey import admit, new_key
-from wanflow.batch.terms import Tally
-from wanflow.batch.watching import Watch
 from wanflow.ledger import State
-from wanflow.ledger.usage import credits_of
+from wanflow.ledger.fields import credits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from wanflow._core.effects import Flow, Rung
-    from wanflow.batch.planning import Planned
+    from wanflow.batch.models import Planned
     from wanflow.batch.steps import Steps
     from wanflow.ledger import Job
 

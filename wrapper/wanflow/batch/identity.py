@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from wanflow import _folders, _regular
+from wanflow._storage import directories, regular_file
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _read(path: Path) -> bytes:
         OSError: there is none, or the system refuses.
         ConfigurationError: the file is not whole.
     """
-    content = _regular.read(path, _LIMIT)
+    content = regular_file.read(path, _LIMIT)
     lines = [line for line in content.splitlines() if not line.startswith(b"#")]
     if not content.endswith(b"\n") or len(lines) != 1 or not lines[0]:
         raise ConfigurationError(
@@ -89,15 +89,15 @@ def _create(path: Path, name: bytes) -> None:
         except FileExistsError:
             return
         except OSError:  # a file system without hard links
-            _write(_regular.opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), text)
+            _write(regular_file.opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), text)
     finally:
         Path(part).unlink()
-    _folders.sync(path.parent)
+    directories.sync(path.parent)
 
 
 def _write(number: int, text: bytes) -> None:
     with os.fdopen(number, "wb") as file:
-        _regular.permit(number, 0o666)
+        regular_file.permit(number, 0o666)
         file.write(text)
         file.flush()
         os.fsync(number)
@@ -115,7 +115,7 @@ def alone(folder: Path, *, wanted: bool) -> Generator[None]:
     if not wanted:
         yield
         return
-    with os.fdopen(_regular.opened(folder / NAME_FILE, os.O_RDONLY), "rb") as file:
+    with os.fdopen(regular_file.opened(folder / NAME_FILE, os.O_RDONLY), "rb") as file:
         if not _lock(file.fileno()):
             raise ConfigurationError(
                 f"the batch in {folder} is being done under a ceiling by another process; "

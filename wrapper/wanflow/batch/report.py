@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from wanflow import _regular
-from wanflow.batch.item import End, Outcome
-from wanflow.batch.retrying import retries_for
+from wanflow._storage import regular_file
+from wanflow.batch.models import End, Outcome
+from wanflow.batch.reconcile import retries_for
 from wanflow.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def write_whole(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _regular.replace(path, text.encode("utf-8", "backslashreplace"), durable=False)
+        regular_file.replace(path, text.encode("utf-8", "backslashreplace"), durable=False)
     except OSError as error:
         raise LedgerError(f"{path} can't be written: {error.strerror}", path=str(path)) from error
 

@@ -9,12 +9,11 @@ from attrs import define, field
 
 from wanflow import errors
 from wanflow._core.effects import Notify
-from wanflow.batch.item import End, Outcome
+from wanflow.batch.models import End, Outcome
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Flow
-    from wanflow.batch.item import Item
-    from wanflow.batch.terms import OnOutcome
+    from wanflow.batch.models import Item, OnOutcome
     from wanflow.ledger import File
 
 _SHOWN = 5

@@ -12,22 +12,21 @@ from wanflow._core.recorder import Intent
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.recording import end, entry_of, hold_task, save
 from wanflow._log import log
-from wanflow.batch.planning import Checker
+from wanflow.batch.models import Checker
 from wanflow.errors import JobTaken, LedgerError, SubmitUncertain
-from wanflow.ledger.resuming import Means
+from wanflow.ledger.resume import Means
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from wanflow._core.effects import Flow, Group
-    from wanflow._flows.crowd import Outcome
-    from wanflow._flows.downloading import Parcel
-    from wanflow._flows.waiting import Question
-    from wanflow.batch.item import Item
-    from wanflow.batch.terms import Terms
+    from wanflow._flows.download import Parcel
+    from wanflow._flows.poll import Question
+    from wanflow._flows.poll_many import Outcome
+    from wanflow.batch.models import Item, Terms
+    from wanflow.catalog.catalog import Catalog
     from wanflow.ledger import File, Ledger
-    from wanflow.spec.catalog import Catalog
 
 
 class Work(Means, Checker, Protocol):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from wanflow.cli.program import main
+from wanflow.cli.main import main
 
 __all__ = ["main"]

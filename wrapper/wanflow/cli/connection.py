@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 import wanflow
-from wanflow._settings import KEY_VARIABLE
+from wanflow._config import KEY_VARIABLE
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:

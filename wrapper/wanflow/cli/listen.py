@@ -15,7 +15,7 @@ from attrs import frozen
 
 from wanflow.cli.connection import Connection
 from wanflow.cli.options import connection_options
-from wanflow.cli.prose import one_line
+from wanflow.cli.text import one_line
 from wanflow.errors import ConfigurationError
 from wanflow.webhooks.receiver import Receiver
 from wanflow.webhooks.server import CallbackServer

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from wanflow._settings import DEFAULT_WAIT, KEY_VARIABLE, URL_VARIABLE
-from wanflow.cli.words import Words
+from wanflow._config import DEFAULT_WAIT, KEY_VARIABLE, URL_VARIABLE
+from wanflow.cli.values import Words
 
 
 def connection_options() -> list[click.Parameter]:

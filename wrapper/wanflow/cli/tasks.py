@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wanflow.cli.connection import Connection
-from wanflow.cli.events import make_events
+from wanflow.cli.error_report import Situation
+from wanflow.cli.ledger_options import Record, record_options
 from wanflow.cli.options import connection_options, out_option, timeout_option
-from wanflow.cli.record import Record, record_options
-from wanflow.cli.report import Situation
+from wanflow.cli.output import make_events
 from wanflow.errors import NotFound, RateLimited, ServerError, UnexpectedAnswer, WaitTimeout
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wanflow.cli.display import make_display
-from wanflow.cli.prose import printable
-from wanflow.cli.report import Situation, report
+from wanflow.cli.error_report import Situation, report
+from wanflow.cli.progress import make_display
+from wanflow.cli.text import printable
 from wanflow.demo.requests import demo_requests
 from wanflow.demo.run import ASYNC, SYNC, DemoTask, play, table
 from wanflow.demo.targets import Mock, half_named, named_in_environment

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.spec.keywords import PIXEL_SIZE
-from wanflow.spec.rules import packaged_rules
+from wanflow.catalog.keywords import PIXEL_SIZE
+from wanflow.catalog.validator import packaged_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wanflow.spec.catalog import Model
+    from wanflow.catalog.catalog import Model
 
 _RATIOS = ((16, 9), (9, 16), (4, 3), (1, 1))
 _GRID = 16

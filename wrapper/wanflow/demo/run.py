@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow.cli.prose import one_line
+from wanflow.cli.text import one_line
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow import AsyncClient, AsyncTask, Client, Snapshot, Task
-    from wanflow.cli.display import Display
+    from wanflow.cli.progress import Display
     from wanflow.demo.requests import DemoRequest
     from wanflow.demo.targets import Target
 

@@ -10,7 +10,7 @@ import httpx
 from attrs import frozen
 
 from wanflow import AsyncClient, Client
-from wanflow._settings import KEY_VARIABLE, URL_VARIABLE
+from wanflow._config import KEY_VARIABLE, URL_VARIABLE
 
 if TYPE_CHECKING:
     from wanflow.mock import MockServer

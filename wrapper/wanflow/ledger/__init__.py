@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from wanflow._core.recorder import File
 from wanflow.ledger.job import Holder, Job, State
-from wanflow.ledger.ledger import Ledger
-from wanflow.ledger.location import default_path
+from wanflow.ledger.ledger import Ledger, default_path
 
 __all__ = [
     "File",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from wanflow._config import LEDGER_VARIABLE
 from wanflow.errors import LedgerError
-from wanflow.ledger.encounter import digest_of, given_twice, meet
-from wanflow.ledger.entries import absolute, accepted_of, seen_of, short, without_prompts
-from wanflow.ledger.job import LINK_LIFE, Job, State
-from wanflow.ledger.left import Left, left_of
-from wanflow.ledger.location import default_path
-from wanflow.ledger.sqlite_store import SqliteStore
-from wanflow.ledger.store import ById, ByKey, ByTask, Claim, Selection
+from wanflow.ledger.deduplication import digest_of, given_twice, meet
+from wanflow.ledger.fields import absolute, accepted_of, seen_of, short, without_prompts
+from wanflow.ledger.job import LINK_LIFE, Job, Left, State, left_of
+from wanflow.ledger.refs import ById, ByKey, ByTask, Claim, Selection
+from wanflow.ledger.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,22 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Ended
     from wanflow._core.recorder import File, Intent
     from wanflow._core.snapshot import Snapshot
+
+
+def default_path() -> Path:
+    """Return WANFLOW_LEDGER, else `wanflow/ledger.db` in the user's data folder."""
+    named = os.environ.get(LEDGER_VARIABLE)
+    return Path(named) if named else _data_folder() / "wanflow" / "ledger.db"
+
+
+def _data_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    named = os.environ.get("XDG_DATA_HOME", "")
+    return Path(named) if Path(named).is_absolute() else Path.home() / ".local" / "share"
+
 
 _NOT_HELD = Path()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +12,16 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from wanflow._core.recorder import File
 from wanflow.ledger.job import Holder, Job, State
-from wanflow.ledger.notes import merged
-from wanflow.ledger.store import ById, ByKey, ByTask
+from wanflow.ledger.refs import ById, ByKey, ByTask
 from wanflow.ledger.task_ids import make_way
+from wanflow.ledger.write_buffer import merged
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from wanflow.ledger.notes import Step, Steps
-    from wanflow.ledger.store import Changes, Which
+    from wanflow.ledger.refs import Changes, Selection, Which
+    from wanflow.ledger.write_buffer import Step, Steps
 
 SELECT = """
     SELECT job.*, server.text AS server_text, folder.text AS folder_text,
@@ -202,3 +203,51 @@ def put_files(connection: sqlite3.Connection, which: Which, files: Iterable[File
     for file in files:
         values = [file.place, file.path.name, file.size, bytes.fromhex(file.sha256)]
         connection.execute(query, [*values, *named])
+
+
+# Written out, so that SQLite sees that its index of open jobs fits.
+_TAKEN_UP = "('intent', 'uncertain', 'accepted', 'completed')"
+_WANTED = "NOT (job.state = 'completed' AND job.folder IS NULL)"
+_SUBMITTED = "coalesce(job.created, job.accepted, job.intended)"
+_FOLDERS = """
+    SELECT text FROM place WHERE id IN (SELECT folder FROM job WHERE name IS NOT NULL)
+"""
+_NEVER = float("inf")
+# SQLite takes so many values in one statement, whatever it was built with.
+_AT_ONCE = 500
+
+
+def select(connection: sqlite3.Connection, selection: Selection) -> list[Job]:
+    """Read the selected jobs."""
+    state, words = among(selection.states)
+    where, values = f"WHERE 1{state}", list[object](words)
+    if selection.unfinished:
+        where = f"{where} AND job.state IN {_TAKEN_UP} AND ({_WANTED} OR {_SUBMITTED} > ?)"
+        values.append(_NEVER if selection.unsaved_since is None else selection.unsaved_since)
+    if selection.server is not None:
+        where, values = f"{where} AND server.text = ?", [*values, place_of(selection.server)]
+    order = "DESC" if selection.newest_first else "ASC"
+    limit = -1 if selection.limit is None else selection.limit
+    return read(connection, f"{where} ORDER BY job.id {order} LIMIT ?", [*values, limit])
+
+
+def named(connection: sqlite3.Connection, names: Sequence[str]) -> list[Job]:
+    """Read all attempts at named jobs, the first one at each first."""
+    found: list[Job] = []
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        found += read(connection, f"WHERE job.name IN ({marks}) ORDER BY job.attempt", some)
+    return found
+
+
+def folders(connection: sqlite3.Connection) -> list[Path]:
+    """Read the folders of named jobs."""
+    with closing(connection.execute(_FOLDERS)) as cursor:
+        return [folder_of(text) for (text,) in cursor.fetchall()]
+
+
+def read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:
+    """Read the jobs that a condition finds."""
+    with closing(connection.execute(f"{SELECT} {where}", values)) as cursor:
+        return [job_of(connection, row) for row in cursor.fetchall()]

@@ -14,7 +14,7 @@ from wanflow.ledger.job import State
 if TYPE_CHECKING:
     import sqlite3
 
-    from wanflow.ledger.store import Changes
+    from wanflow.ledger.refs import Changes
 
 # What a wait has written, which stays; the rest is the submission's.
 _WAITED = (

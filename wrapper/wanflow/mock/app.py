@@ -29,11 +29,11 @@ from wanflow.mock.http.asgi import read_request, send_response
 from wanflow.mock.http.response import Response, json_response, no_response, text_response
 
 if TYPE_CHECKING:
+    from wanflow.catalog.violation import Violation
     from wanflow.mock.gateway.gateway import Gateway
     from wanflow.mock.gateway.state_file import StateFile
     from wanflow.mock.http.asgi import Message, Receive, Send
     from wanflow.mock.http.request import Request
-    from wanflow.spec.violation import Violation
 
 _WAITING = frozenset({429, 503})
 

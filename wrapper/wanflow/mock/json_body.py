@@ -17,7 +17,7 @@ from wanflow.mock.errors import HTTPError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow.spec.document import Json
+    from wanflow.catalog.document import Json
 
 _JSON = re.compile(rb"application/json\s*(;.*)?", re.IGNORECASE | re.DOTALL)
 

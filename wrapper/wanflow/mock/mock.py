@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
+from wanflow.catalog.document import packaged
 from wanflow.mock.app import MockApp
 from wanflow.mock.clock import RealClock
 from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
@@ -16,7 +17,6 @@ from wanflow.mock.gateway.limits import parse_limits
 from wanflow.mock.gateway.self_check import check_responses
 from wanflow.mock.gateway.state_file import StateFile
 from wanflow.mock.options import Options, check, terms_in
-from wanflow.spec.document import packaged
 
 if TYPE_CHECKING:
     from wanflow.mock.admin.journal import Journal

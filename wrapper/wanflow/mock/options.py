@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from wanflow.catalog.document import Json
     from wanflow.mock.clock import Clock
     from wanflow.mock.gateway.lifecycle import Progression
-    from wanflow.spec.document import Json
 
 
 class Options(TypedDict, total=False):

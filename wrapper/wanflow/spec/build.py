@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
-from wanflow.spec.check import check_merged, check_sources
-from wanflow.spec.decisions import report
-from wanflow.spec.finding import require_none
+from wanflow.spec.checks.check import check_merged, check_sources
+from wanflow.spec.checks.example_fixes import Mended, mended_document, mended_sources
+from wanflow.spec.checks.prose import Left, Stale, Unsaid, unsaid
+from wanflow.spec.errors import require_none
 from wanflow.spec.finish import finished
-from wanflow.spec.inventory import prove_inventory
-from wanflow.spec.lock import lock_findings, read_lock
-from wanflow.spec.mending import Mended, mended_document, mended_sources
-from wanflow.spec.merge import Merged, merge
-from wanflow.spec.overlay import read_overlays
-from wanflow.spec.prose import Left, Stale, Unsaid, unsaid
-from wanflow.spec.prove import prove_requests
-from wanflow.spec.rests import Origins
-from wanflow.spec.settings import Settings, read_settings
-from wanflow.spec.source import Source, read_sources
-from wanflow.spec.tighten import Unapplied, overlaid
-from wanflow.spec.yaml_text import read_yaml, same, write_yaml
+from wanflow.spec.merge.decisions import report
+from wanflow.spec.merge.merge import Merged, merge
+from wanflow.spec.overlay.citations import Origins
+from wanflow.spec.overlay.overlay import read_overlays
+from wanflow.spec.proof.inventory import prove_inventory
+from wanflow.spec.proof.requests import prove_requests
+from wanflow.spec.proof.tighten import Unapplied, overlaid
+from wanflow.spec.read.lock import lock_findings, read_lock
+from wanflow.spec.read.settings import Settings, read_settings
+from wanflow.spec.read.source import Source, read_sources
+from wanflow.spec.read.yaml import read_yaml, same, write_yaml
 
 if TYPE_CHECKING:
-    from wanflow.spec.document import Json
-    from wanflow.spec.examples import Broken
-    from wanflow.spec.overlay import Overlay
+    from wanflow.catalog.document import Json
+    from wanflow.spec.checks.examples import Broken
+    from wanflow.spec.overlay.overlay import Overlay
     from wanflow.spec.project import Project
 
 _NOTHING_CHOSEN = Settings()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wanflow.spec.build import build
-from wanflow.spec.failures import Refused
-from wanflow.spec.generate import generate, settings_of
+from wanflow.spec.errors import Refused
+from wanflow.spec.generate.generate import generate, settings_of
 from wanflow.spec.project import differing, exchange_folders, folder_beside
-from wanflow.spec.yaml_text import read_yaml
+from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
     from wanflow.spec.project import Project

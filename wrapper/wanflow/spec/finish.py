@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from wanflow.spec.call import JSON_MEDIA, SCHEMAS
-from wanflow.spec.document import Json, is_array, is_object
-from wanflow.spec.keywords import RESTS_ON
-from wanflow.spec.meaning import expand
-from wanflow.spec.patterns import validator_for
-from wanflow.spec.schema_tree import schemas_in
+from wanflow.catalog.document import Json, is_array, is_object
+from wanflow.catalog.keywords import RESTS_ON
+from wanflow.catalog.patterns import validator_for
+from wanflow.catalog.schema_walk import schemas_in
+from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS
+from wanflow.spec.schema.value_set import expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

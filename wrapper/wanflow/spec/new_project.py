@@ -7,14 +7,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wanflow.spec.catalog import Catalog
-from wanflow.spec.components import named_in
-from wanflow.spec.document import Json, packaged
-from wanflow.spec.failures import Refused
-from wanflow.spec.lock import Entry, write_lock
+from wanflow.catalog.catalog import Catalog
+from wanflow.catalog.document import Json, packaged
+from wanflow.spec.errors import Refused
 from wanflow.spec.project import Project, write_file
-from wanflow.spec.settings import is_url
-from wanflow.spec.yaml_text import write_yaml
+from wanflow.spec.read.lock import Entry, write_lock
+from wanflow.spec.read.settings import is_url
+from wanflow.spec.read.yaml import write_yaml
+from wanflow.spec.schema.operations import named_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

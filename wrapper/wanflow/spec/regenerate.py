@@ -1,27 +1,160 @@
-"""The whole line in one go: check, merge, prove, overlay, generate, compare, and note it."""
+"""What a regeneration did: models added, changed and removed, whom it breaks, the next version."""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from wanflow.spec.build import Built, build
-from wanflow.spec.changelog import entry_of, with_entry
-from wanflow.spec.failures import SpecFailure
-from wanflow.spec.generate import generate, settings_of
-from wanflow.spec.project import folder_beside
-from wanflow.spec.prose import Unsaid, counted
-from wanflow.spec.replacement import Replacement
-from wanflow.spec.revision import working_document
-from wanflow.spec.summary import Summary, next_version, summarize
+from wanflow.spec.checks.prose import Unsaid, counted
+from wanflow.spec.diff.change import Difference
+from wanflow.spec.diff.change_kinds import Level
+from wanflow.spec.diff.diff import compare
+from wanflow.spec.errors import SpecFailure
+from wanflow.spec.generate.generate import generate, settings_of
+from wanflow.spec.project import Replacement, folder_beside
+from wanflow.spec.read.git_revision import working_document
+from wanflow.spec.read.yaml import same
+from wanflow.spec.schema.index import requests_of
+from wanflow.spec.schema.value_set import expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wanflow.spec.document import Json
+    from wanflow.catalog.document import Json
     from wanflow.spec.project import Project
+
+HEADING = "## Unreleased"
+_TITLE = "# Changelog\n"
+
+
+def entry_of(summary: Summary) -> str:
+    """Write what changed for users as one bullet, with one below it for each change."""
+    lines = [f"- Regenerated from the documents: {summary.sentence}."]
+    lines += [f"  - {change}" for change in summary.difference.changes]
+    return "\n".join(lines)
+
+
+def with_entry(changelog: str, entry: str) -> str:
+    """Return a changelog that has an entry under "Unreleased", once, as the last of its bullets."""
+    text = changelog or _TITLE
+    if HEADING not in text.splitlines():
+        text = _with_heading(text)
+    start = text.index(f"{HEADING}\n") + len(HEADING) + 1
+    following = re.compile(r"^## ", re.MULTILINE).search(text, start)
+    end = following.start() if following else len(text)
+    section = text[start:end].rstrip("\n")
+    if entry in section:
+        return text
+    rest = f"\n{text[end:]}" if following else ""
+    separator = "\n" if section.rpartition("\n")[2].lstrip().startswith("- ") else "\n\n"
+    return f"{text[:start]}{section}{separator if section else chr(10)}{entry}\n{rest}"
+
+
+def _with_heading(text: str) -> str:
+    """Put the heading above the newest version, or at the end where there is none."""
+    newest = re.compile(r"^## ", re.MULTILINE).search(text)
+    at = newest.start() if newest else len(text)
+    below = f"\n{text[at:]}" if newest else ""
+    return f"{text[:at].rstrip(chr(10))}\n\n{HEADING}\n{below}"
+
+
+@frozen
+class Summary:
+    """The difference between two finished documents in the terms of the product."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    difference: Difference = field(repr=False)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing changed at all."""
+        models = (*self.added, *self.changed, *self.removed)
+        return not models and not self.difference.changes
+
+    @property
+    def sentence(self) -> str:
+        """The whole in one clause."""
+        parts = [
+            f"{len(names)} model{'s' * (len(names) > 1)} {what} ({', '.join(names)})"
+            for what, names in (
+                ("added", self.added),
+                ("changed", self.changed),
+                ("removed", self.removed),
+            )
+            if names
+        ]
+        return f"{', '.join(parts) or 'no model changed'}; {_WHOM[self.difference.level]}"
+
+
+_WHOM = {
+    Level.NONE: "nothing that a program notices",
+    Level.INFO: "nothing that a program notices",
+    Level.ADDITIVE: "nothing that breaks",
+    Level.WARNING: "nothing that breaks yet",
+    Level.BREAKING: "breaking",
+}
+
+
+def summarize(old: Json | None, new: Json) -> Summary:
+    """Compare a finished document with its predecessor; without one, everything is new."""
+    before = requests_of(old) if old is not None else {}
+    after = requests_of(new)
+    changed = [
+        name
+        for name in before.keys() & after.keys()
+        if old is not None and not same(expand(old, before[name], ()), expand(new, after[name], ()))
+    ]
+    return Summary(
+        tuple(sorted(after.keys() - before.keys())),
+        tuple(sorted(changed)),
+        tuple(sorted(before.keys() - after.keys())),
+        compare(old, new) if old is not None else Difference(()),
+    )
+
+
+def next_version(pyproject: Path, level: Level) -> str:
+    """Say which version of a project follows a change, in words where it has no version."""
+    try:
+        version = tomllib.loads(pyproject.read_text("utf-8"))["project"]["version"]
+        if level is Level.NONE:
+            return f"{version} as it is"
+        return version_after(version, level)
+    except (OSError, KeyError, ValueError):
+        return _RAISED[level]
+
+
+def version_after(version: str, level: Level) -> str:
+    """Say which version follows a change, by Semantic Versioning.
+
+    Before 1.0.0, a breaking change raises the middle number and any other the last one.
+
+    Raises:
+        ValueError: the version isn't three numbers.
+    """
+    major, minor, patch = (int(part) for part in version.split("."))
+    raised = {
+        "no new version": version,
+        "a major version": f"{major + 1}.0.0" if major else f"0.{minor + 1}.0",
+        "a minor version": f"{major}.{minor + 1}.0" if major else f"0.{minor}.{patch + 1}",
+        "a patch version": f"{major}.{minor}.{patch + 1}",
+    }
+    return raised[_RAISED[level]]
+
+
+_RAISED = {
+    Level.NONE: "no new version",
+    Level.INFO: "a patch version",
+    Level.ADDITIVE: "a minor version",
+    Level.WARNING: "a minor version",
+    Level.BREAKING: "a major version",
+}
 
 
 @frozen

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from wanflow.spec.call import calls_of
-from wanflow.spec.failures import NotFetched, SpecFailure
-from wanflow.spec.fetch import Fetcher, Gone, Version, is_url
-from wanflow.spec.intake import take_in
-from wanflow.spec.lock import Entry, read_lock, write_lock
+from wanflow.spec.errors import NotFetched, SpecFailure, in_one_line
+from wanflow.spec.intake.fetch import Fetcher, Gone, Version, is_url
+from wanflow.spec.intake.importer import take_in
+from wanflow.spec.intake.published import links_of, read_fetched
 from wanflow.spec.project import write_file
-from wanflow.spec.published import links_of, read_fetched
+from wanflow.spec.read.lock import Entry, read_lock, write_lock
 from wanflow.spec.regenerate import Regenerated, regenerate
-from wanflow.spec.sentence import in_one_line
+from wanflow.spec.schema.operations import calls_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wanflow.spec.intake import Taken
+    from wanflow.spec.intake.importer import Taken
+    from wanflow.spec.intake.loader import Received
     from wanflow.spec.project import Project
-    from wanflow.spec.received import Received
 
 _MOST_LINKS = 500
 

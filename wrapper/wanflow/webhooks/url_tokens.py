@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from wanflow.catalog.public_url import why_not_public
 from wanflow.errors import ConfigurationError, InvalidRequest
-from wanflow.spec.public_url import why_not_public
 from wanflow.webhooks.errors import CallbackRejected
 
 if TYPE_CHECKING:

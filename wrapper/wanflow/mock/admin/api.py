@@ -21,6 +21,7 @@ from wanflow.mock.json_body import parse_json_body
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from wanflow.catalog.document import Json
     from wanflow.mock.admin.journal import Journal, LoggedRequest
     from wanflow.mock.callbacks.sender import CallbackSender
     from wanflow.mock.faults.rules import FaultRule, FaultRules
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.lifecycle import Progression
     from wanflow.mock.gateway.tasks import Task
     from wanflow.mock.http.request import Request
-    from wanflow.spec.document import Json
 
 
 def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules) -> Json:

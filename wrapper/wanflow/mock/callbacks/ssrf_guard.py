@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from attrs import define, field, frozen
 
-from wanflow.spec.public_url import is_public_address, why_not_public
+from wanflow.catalog.public_url import is_public_address, why_not_public
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

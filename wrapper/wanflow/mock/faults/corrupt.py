@@ -11,8 +11,8 @@ from wanflow.mock.gateway.tasks import COMPLETED, FAILED
 from wanflow.mock.http.response import Response, json_response
 
 if TYPE_CHECKING:
+    from wanflow.catalog.document import Json
     from wanflow.mock.gateway.fault import Fault
-    from wanflow.spec.document import Json
 
 _PAGE = b"<!doctype html>\n<title>Welcome</title>\n<h1>It works!</h1>\n"
 _UNHEARD_OF = "hibernating"

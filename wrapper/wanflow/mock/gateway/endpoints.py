@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import jsonschema_rs
 from attrs import field, frozen
 
+from wanflow.catalog.catalog import Catalog, Model, Operation
+from wanflow.catalog.document import Json, resolve
+from wanflow.catalog.patterns import validator_for
+from wanflow.catalog.validator import Rules
 from wanflow.mock.errors import UnsupportedSpec
 from wanflow.mock.gateway.error_responses import ErrorResponses, load_errors, media_of
 from wanflow.mock.gateway.response_builder import ResponseTemplate, compile_schema
-from wanflow.spec.catalog import Catalog, Model, Operation
-from wanflow.spec.document import Json, resolve
-from wanflow.spec.patterns import validator_for
-from wanflow.spec.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from wanflow.catalog.document import Json, resolve
 from wanflow.mock.gateway.response_builder import ResponseTemplate, compile_schema
-from wanflow.spec.document import Json, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

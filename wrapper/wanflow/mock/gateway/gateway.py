@@ -20,11 +20,11 @@ from wanflow.mock.gateway.tasks import Task, TaskStore, response_values, task_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import Json
+    from wanflow.catalog.violation import Violation
     from wanflow.mock.gateway.accounts import Account
     from wanflow.mock.gateway.endpoints import Api, SubmitEndpoint
-    from wanflow.spec.catalog import Model
-    from wanflow.spec.document import Json
-    from wanflow.spec.violation import Violation
 
 _LONGEST_PROMPT = 500
 

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from wanflow.mock.errors import HTTPError
 
 if TYPE_CHECKING:
-    from wanflow.spec.document import Json
+    from wanflow.catalog.document import Json
 
 _KEY = re.compile(rb"[A-Za-z0-9._-]{16,96}")
 _MOST = 1000

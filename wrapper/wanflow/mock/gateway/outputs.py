@@ -10,7 +10,7 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow.spec.catalog import Model
+    from wanflow.catalog.catalog import Model
 
 _SIZE = re.compile(r"([1-9][0-9]{0,5})[x*]([1-9][0-9]{0,5})", re.ASCII)
 _QUALITY, _RATIO, _SECONDS, _SQUARE = "720p", "16:9", 5, (1280, 1280)

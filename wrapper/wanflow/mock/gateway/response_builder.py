@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.spec.document import Json, resolve
+from wanflow.catalog.document import Json, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

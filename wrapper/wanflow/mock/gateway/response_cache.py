@@ -11,8 +11,8 @@ from wanflow.mock.json_body import encode
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from wanflow.catalog.document import Json
     from wanflow.mock.gateway.tasks import Task
-    from wanflow.spec.document import Json
 
 _ID = "task-unified-stencil"
 _CREATED = 8_765_432_109_876

@@ -14,11 +14,11 @@ from wanflow.mock.gateway.tasks import EXTENSIONS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import Json
     from wanflow.mock.gateway.endpoints import Endpoint
     from wanflow.mock.gateway.gateway import Gateway
     from wanflow.mock.gateway.tasks import Task
-    from wanflow.spec.catalog import Model
-    from wanflow.spec.document import Json
 
 
 def check_responses(gateway: Gateway) -> None:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import asyncio
     from pathlib import Path
 
+    from wanflow.catalog.document import Json
     from wanflow.mock.gateway.accounts import AccountStore
     from wanflow.mock.gateway.gateway import Gateway
-    from wanflow.spec.document import Json
 
 _PLAIN = (
     "id",

@@ -1,0 +1,194 @@
+"""The rules of a download: what to ask for, what an answer means, and what to call the file."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urljoin, urlsplit
+
+from attrs import frozen
+
+from wanflow._core.content_coding import codings_of
+from wanflow._core.url_rules import why_not_fetchable
+
+if TYPE_CHECKING:
+    from wanflow._core.effects import Reply
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+GONE = 410
+"""What a server answers that knows for sure that a link is past its time."""
+EXPIRED = frozenset({403, 404, GONE})
+"""What servers of signed links answer when a link is past its time, and at other times, too."""
+
+# A server that answers so may well send the file a moment later.
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RANGE = re.compile(r"bytes\s+([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", re.ASCII)
+
+# Ids that are names of files as they are, on every system.
+_PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,118}[a-z0-9_])?", re.ASCII)
+_PLACED = re.compile(r".*-[1-9][0-9]{0,2}", re.ASCII)
+_LAST_PLACE = 999
+_DEVICES = frozenset(
+    {"aux", "clock$", "con", "nul", "prn"}
+    | {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
+)
+# What batches write beside the files.
+_PAGES = frozenset({"index", "report"})
+_UNSAFE = re.compile(r"[^a-z0-9]+", re.ASCII)
+_SHOWN = 80
+_DIGITS = 24
+
+
+@frozen
+class Body:
+    """The body follows: write it from byte `start` on; `total` is the file's length, if told.
+
+    `codings` are to be undone first; then `total` isn't known.
+    """
+
+    start: int
+    total: int | None
+    codings: tuple[str, ...] = ()
+
+
+@frozen
+class Redirect:
+    """The file is elsewhere."""
+
+    url: str
+
+
+@frozen
+class Refused:
+    """There is no body to be had, and why; `again` tells whether another try may have one."""
+
+    reason: str
+    status: int
+    again: bool = False
+
+
+@frozen
+class Stale:
+    """What is on disk is no beginning of the file as it is now: start again from nothing."""
+
+
+@frozen
+class NoResult:
+    """What came whole is no result of the task: a page, an error, or nothing."""
+
+    reason: str
+
+
+Verdict: TypeAlias = Body | Redirect | Refused | Stale | NoResult
+
+
+@frozen
+class Progress:
+    """How far the download of one file is.
+
+    `index` is its place among the task's `count` links, from 0; `have` and `total` are in bytes,
+    `total` None where the server doesn't say.
+    """
+
+    task_id: str
+    index: int
+    count: int
+    have: int
+    total: int | None
+
+
+def request_headers(have: int, validator: str | None) -> dict[str, str]:
+    """Return the headers that ask for a file, from byte `have` on where a validator allows it."""
+    headers = {"accept-encoding": "identity"}
+    if have and validator:
+        headers |= {"range": f"bytes={have}-", "if-range": validator}
+    return headers
+
+
+def validator(reply: Reply) -> str | None:
+    """Return what proves that a later answer is of the same file: a strong ETag, else a date."""
+    etag = reply.headers.get("etag")
+    if etag and not etag.startswith("W/"):
+        return etag
+    return reply.headers.get("last-modified")
+
+
+def judge(url: str, reply: Reply, have: int, known: str | None = None) -> Verdict:
+    """Decide what an answer's head means, when `have` bytes of the file `known` are on disk."""
+    if reply.status in REDIRECTS:
+        return _redirect(url, reply)
+    match reply.status:
+        case 200 | 206:
+            return _body(reply, have, known)
+        case 416 if have:
+            return Stale()
+        case status:
+            return Refused(f"its server answered {status}", status, status in _PASSING)
+
+
+def stem(task_id: str, index: int, count: int) -> str:
+    """Name a file after its task and its place among the results (from 1), without what it is.
+
+    No two files have the same name, whatever the ids are, and whether or not the file system
+    tells capitals apart: an id that isn't a plain name by itself, or that could be read as another
+    one's with a place behind it, is followed by its digest. Nothing of a name can leave the folder.
+    """
+    place = "" if count <= 1 else f"-{index + 1}"
+    plain = _is_plain(task_id) and (
+        index < _LAST_PLACE if place else not _PLACED.fullmatch(task_id)
+    )
+    return (task_id if plain else _tagged(task_id)) + place
+
+
+def _is_plain(task_id: str) -> bool:
+    if not _PLAIN.fullmatch(task_id):
+        return False
+    return task_id.partition(".")[0] not in _DEVICES and task_id not in _PAGES
+
+
+def _tagged(task_id: str) -> str:
+    shown = _UNSAFE.sub("_", task_id[:_SHOWN].lower()).strip("_") or "task"
+    digest = sha256(task_id.encode("utf-8", "surrogatepass")).hexdigest()
+    # No plain id has a tilde in it.
+    return f"{shown}~{digest[:_DIGITS]}"
+
+
+def _body(reply: Reply, have: int, known: str | None) -> Verdict:
+    try:
+        codings = codings_of(reply.headers.get("content-encoding", ""))
+    except ValueError as error:
+        return Refused(str(error), reply.status, again=True)
+    if reply.status == 200:  # noqa: PLR2004
+        return Body(0, None if codings else _length(reply), codings)
+    # A part of what is encoded is no part of the file.
+    return Stale() if codings else _part(reply, have, known)
+
+
+def _redirect(url: str, reply: Reply) -> Redirect | Refused:
+    try:
+        target = urljoin(url, reply.headers.get("location", ""))
+    except ValueError:
+        return Refused("its redirect can't be followed: it is no URL", reply.status)
+    reason = why_not_fetchable(target)
+    if reason is None and urlsplit(target).username is not None:
+        reason = "it names a user"
+    if reason is None and urlsplit(url).scheme == "https" != urlsplit(target).scheme:
+        reason = "it leads from https to http"
+    if reason is not None:
+        return Refused(f"its redirect can't be followed: {reason}", reply.status)
+    return Redirect(target)
+
+
+def _part(reply: Reply, have: int, known: str | None) -> Verdict:
+    found = _RANGE.fullmatch(reply.headers.get("content-range", ""))
+    if found is None or int(found[1]) != have:
+        return Refused("the server sent another part than was asked for", reply.status)
+    if validator(reply) not in {None, known}:
+        return Stale()
+    return Body(have, None if found[2] == "*" else int(found[2]))
+
+
+def _length(reply: Reply) -> int | None:
+    text = reply.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None  # noqa: PLR2004

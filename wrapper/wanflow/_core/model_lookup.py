@@ -1,0 +1,69 @@
+"""Find the model that a request is for, and the parameters that it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wanflow.catalog.violation import Violation
+from wanflow.errors import InvalidRequest, UnknownModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from wanflow.catalog.catalog import Catalog, Model
+
+ALL_THE_SAME = " (extra={…} passes it all the same)"
+"""What ends the sentence on a parameter that the documents don't know."""
+
+_SHOWN = 60
+
+
+def find_model(catalog: Catalog, name: object) -> Model:
+    """Return the model of that name.
+
+    Raises:
+        InvalidRequest: no model was named.
+        UnknownModel: the documents have none of that name; the message names the nearest.
+    """
+    if not isinstance(name, str) or not name:
+        raise InvalidRequest(
+            f"model is required: one of {', '.join(catalog.models)}",
+            violations=(Violation("/model", "required", "model is required", name),),
+        )
+    found = catalog.models.get(name)
+    if found is None:
+        raise _unknown(name, catalog.models)
+    return found
+
+
+def stray_parameters(catalog: Catalog, model: Model, names: Iterable[str]) -> list[Violation]:
+    """List the parameters that the model doesn't take, each with who does take it."""
+    return [
+        Violation(f"/{name}", "additionalProperties", _stray(catalog, model, name), None)
+        for name in names
+        if name != "model" and name not in model.parameters
+    ]
+
+
+def nearest(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """Return the known name that a name is most like, None where none is like it."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for what is unknown
+
+    return next(iter(get_close_matches(name, known, n=1, cutoff=alike)), None)
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> UnknownModel:
+    shown = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
+    near = nearest(name, known, 0.5)
+    hint = f"did you mean {near}? Otherwise, " if near else ""
+    message = f"model {shown!r} is unknown; {hint}the models are {', '.join(known)}"
+    return UnknownModel(message, violations=(Violation("/model", "enum", message, name),))
+
+
+def _stray(catalog: Catalog, model: Model, name: str) -> str:
+    takers = [other.name for other in catalog.models.values() if name in other.parameters]
+    if takers:
+        return f"{name} is no parameter of {model.name}; {', '.join(takers)} take it"
+    near = nearest(name, model.parameters)
+    hint = f"did you mean {near}?" if near else f"it takes {', '.join(model.parameters)}"
+    return f"{name} is no parameter of {model.name}; {hint}{ALL_THE_SAME}"

@@ -1,0 +1,96 @@
+"""What a request may say, and yet won't do what it seems to: worth a warning, and no error."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wanflow._core.local_files import linked
+from wanflow._core.model_lookup import nearest
+from wanflow.catalog.deprecation import deprecations
+from wanflow.catalog.document import is_object
+from wanflow.catalog.keywords import AUDIO_FILE, EFFECTIVE_WHEN, IMAGE_FILE, sentence_of
+from wanflow.catalog.public_url import why_not_public
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wanflow.catalog.catalog import Model
+
+
+def advice(model: Model, body: Mapping[str, Any]) -> list[str]:
+    """List what of a request will have no effect, or names a file that the API can't fetch."""
+    return [*_of_object(model, body, model.schema, body, ""), *_of_links(model, body)]
+
+
+def deprecated(model: Model, body: Mapping[str, Any]) -> list[str]:
+    """List what of a request the documents are going to remove: model, parameters and values."""
+    told = [] if model.deprecation is None else [model.deprecation.of(f"the model {model.name}")]
+    return [*told, *deprecations(model.schema, body)]
+
+
+def unknown_fields(model: Model, body: Mapping[str, Any]) -> list[str]:
+    """List the fields inside parameters that the documents don't name, each with the nearest."""
+    return [
+        sentence
+        for name, rule in model.parameters.items()
+        if is_object(rule) and is_object(part := body.get(name))
+        for sentence in _unknown(rule, part, name)
+    ]
+
+
+def _unknown(rule: Mapping[str, Any], part: Mapping[str, Any], place: str) -> Iterator[str]:
+    known: Mapping[str, Any] = rule.get("properties", {})
+    for name, value in part.items():
+        inner: Any = known.get(name)
+        if is_object(inner) and is_object(value):
+            yield from _unknown(inner, value, f"{place}.{name}")
+        elif known and name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else f"they name {', '.join(known)}"
+            yield f"{place}.{name} is in none of the documents, and may have no effect; {hint}"
+
+
+def _of_object(
+    model: Model, body: Mapping[str, Any], schema: Any, part: Mapping[str, Any], prefix: str
+) -> Iterator[str]:
+    for name, rule in schema.get("properties", {}).items():
+        if name not in part or not is_object(rule):
+            continue
+        for other, wanted in rule.get(EFFECTIVE_WHEN, {}).items():
+            if _value(model, body, other) != wanted:
+                yield _sentence(prefix + name, other, wanted, rule)
+        inner: Any = part[name]
+        if is_object(inner):
+            yield from _of_object(model, body, rule, inner, f"{prefix}{name}.")
+
+
+def _value(model: Model, body: Mapping[str, Any], name: str) -> Any:
+    return body[name] if name in body else model.parameters.get(name, {}).get("default")
+
+
+def _sentence(name: str, other: str, wanted: Any, rule: Mapping[str, Any]) -> str:
+    rests = sentence_of(rule, EFFECTIVE_WHEN)
+    quote = f' (the documents: "{rests}")' if rests else ""
+    return f"{name} has no effect unless {other} is {json.dumps(wanted)}{quote}"
+
+
+def _of_links(model: Model, body: Mapping[str, Any]) -> Iterator[str]:
+    """Name links to input files that lead nowhere from outside: the task is charged, and fails."""
+    for name, rule in model.parameters.items():
+        if name not in body or not (IMAGE_FILE in rule or AUDIO_FILE in rule):
+            continue
+        for index, link in linked(rule, body[name]):
+            reason = _why_not_fetched(link)
+            if reason:
+                place = name if index is None else f"{name}[{index}]"
+                yield f"{place} is fetched by the API's own servers, and {reason} (got {link!r})"
+
+
+def _why_not_fetched(link: object) -> str | None:
+    scheme, found, _ = link.partition("://") if isinstance(link, str) else ("", "", "")
+    if not found:
+        return None
+    if scheme.lower() not in {"http", "https"}:
+        return f"those can't read {scheme!r} links from outside"
+    return why_not_public(str(link))

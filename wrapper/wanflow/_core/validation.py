@@ -1,0 +1,125 @@
+"""Refuse a request that breaks the documents' rules before it costs anything."""
+
+from __future__ import annotations
+
+import math
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, cast
+
+from wanflow._core.model_lookup import stray_parameters
+from wanflow.catalog.document import is_array, is_object
+from wanflow.catalog.violation import Violation, name_of, pointer_to
+from wanflow.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.validator import Rules
+
+_DEEPEST = 64
+
+
+def unwritable(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Violation]:
+    """List what of a value JSON has no words for."""
+    reason = _why_not(value, len(path))
+    if reason is not None:
+        message = f"{name_of(path)} can't be written as JSON: {reason}"
+        yield Violation(pointer_to(path), "type", message, repr(value))
+        return
+    for part, entry in _entries(value):
+        yield from unwritable(entry, (*path, part))
+
+
+def _why_not(value: Any, depth: int) -> str | None:
+    match value:
+        case str():
+            return None if _encodes(value) else "it has half of a surrogate pair"
+        case float():
+            return None if math.isfinite(value) else "it is no finite number"
+        case None | bool() | int():
+            return None
+        case list() | tuple() | dict():
+            return "it is nested too deeply" if depth >= _DEEPEST else _why_no_names(value)
+        case _:
+            return f"it is of type {type(value).__name__}"
+
+
+def _why_no_names(value: Any) -> str | None:
+    names: list[Any] = list(value) if is_object(value) else []
+    strange = [name for name in names if not (isinstance(name, str) and _encodes(name))]
+    return f"it has the name {strange[0]!r}" if strange else None
+
+
+def _entries(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if is_object(value):
+        yield from value.items()
+        return
+    listed = is_array(value) or isinstance(value, tuple)
+    yield from enumerate(cast("list[Any]", value) if listed else ())
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+UPLOADER = "; a local file needs a client made with uploader=…"
+"""What ends the sentence on a path where a link is wanted."""
+
+
+def check_request(rules: Rules, model: Model, body: Mapping[str, Any]) -> None:
+    """Check a body against every rule of its model.
+
+    Raises:
+        InvalidRequest: it lists everything that is wrong, and nothing was sent.
+    """
+    strays = stray_parameters(rules.catalog, model, body)
+    # What JSON can't say, a schema can't judge.
+    unsaid = list(_lone_paths(model, body)) or list(unwritable(body))
+    refuse(model.name, strays + (unsaid or rules.violations(model, body)))
+
+
+def _lone_paths(model: Model, body: Mapping[str, Any]) -> Iterator[Violation]:
+    for name, rule in model.parameters.items():
+        path = body.get(name)
+        if isinstance(path, PurePath) and rule.get("type") == "array":
+            message = f"{name} must be a list, of one file too: {name}=[Path({str(path)!r})]"
+            yield Violation(f"/{name}", "type", message, repr(path))
+
+
+def refuse(model: str, found: list[Violation]) -> None:
+    """Raise one error for all violations, if there are any.
+
+    Raises:
+        InvalidRequest: there are.
+    """
+    if not found:
+        return
+    lines = [_line(violation) for violation in found if not _said_better(violation, found)]
+    if len(lines) == 1:
+        text = f"{model}: {lines[0]}"
+    else:
+        rules = "\n".join(f"  - {line}" for line in lines)
+        text = f"{model}: {len(lines)} rules are broken:\n{rules}"
+    raise InvalidRequest(text, violations=tuple(found))
+
+
+def _said_better(violation: Violation, found: list[Violation]) -> bool:
+    """Tell whether what may stand in its place is listed, which says what type it has."""
+    return violation.rule == "type" and any(
+        other.pointer == violation.pointer and other.rule == "enum" for other in found
+    )
+
+
+def _line(violation: Violation) -> str:
+    rests = f' (the documents: "{violation.sentence}")' if violation.sentence else ""
+    return violation.message + rests + (UPLOADER if _is_path(violation) else "")
+
+
+def _is_path(violation: Violation) -> bool:
+    value = violation.value
+    return violation.rule == "format" and isinstance(value, str) and "://" not in value

@@ -1,0 +1,289 @@
+"""Save what a task's links lead to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from wanflow import errors
+from wanflow._core.download_rules import (
+    EXPIRED,
+    GONE,
+    Body,
+    NoResult,
+    Progress,
+    Redirect,
+    Refused,
+    Stale,
+    request_headers,
+    stem,
+)
+from wanflow._core.effects import Done, Fault, Fetch, Start, act, draw, join, now, sleep
+from wanflow._core.error_mapping import retry_after
+from wanflow._core.file_formats import KINDS, extension, why_no_result
+from wanflow._core.retry_policy import backoff
+from wanflow._core.url_rules import why_not_fetchable
+from wanflow._flows.error_context import about
+from wanflow._log import RETURNED, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wanflow._core.effects import Flow
+    from wanflow._core.snapshot import Snapshot
+    from wanflow._core.storage import Part, Storage
+    from wanflow.catalog.catalog import Model
+
+    OnProgress: TypeAlias = Callable[[Progress], Any] | None
+
+T = TypeVar("T")
+Kept: TypeAlias = "Callable[[int, Path, bytes | None], T]"
+
+DEFAULT_TIMEOUT = 900.0
+"""Seconds that one file may take."""
+DEFAULT_LIMIT = 2 * 1024**3
+"""Bytes that one file may have."""
+
+_TRIES = 5
+_REDIRECTS = 5
+_AT_ONCE = 4
+# Seconds that a server must ask for to be taken by its word.
+_SHORTEST = 0.5
+
+
+@frozen
+class Parcel:
+    """What is to be saved: a task's links, where to, and within which bounds.
+
+    `limit` is in bytes for each file, `timeout` in seconds for each file, `expires` in unix
+    seconds. `kinds` are what the files may be (`image`, `video`, …), none where nothing is known.
+    """
+
+    task_id: str
+    links: tuple[str, ...]
+    folder: Path
+    limit: int
+    timeout: float
+    expires: float | None
+    storage: Storage
+    kinds: frozenset[str] = frozenset()
+    on_progress: OnProgress = None
+
+
+def kinds_of(snapshot: Snapshot, model: Model | None) -> frozenset[str]:
+    """Return what the files of a task may be, by its model and by what the API says of it."""
+    told = (snapshot.raw.get("type"), str(snapshot.raw.get("object")).partition(".")[0])
+    return KINDS.intersection(
+        [one for one in (*told, model and model.kind) if isinstance(one, str)]
+    )
+
+
+def download(parcel: Parcel, kept: Kept[T]) -> Flow[list[T]]:
+    """Save every link of a task, some at once → what `kept` makes of each, in their order.
+
+    All are tried, whatever becomes of one: each was paid for. `kept` is given the place of a link,
+    the path of its file once it is on the disk, and its content where that is in memory. It may
+    block.
+
+    Raises:
+        LinkExpired: a link is past its time.
+        DownloadFailed: there is no link, or a file can't be fetched or saved.
+    """
+    with about(parcel.task_id):
+        if not parcel.links:
+            raise errors.DownloadFailed(f"task {parcel.task_id} has no links to download")
+        if len(parcel.links) == 1:
+            return [(yield from _save(parcel, 0, kept))[1]]
+        return (yield from _save_all(parcel, kept))
+
+
+def path_alone(_: int, path: Path, __: bytes | None) -> Path:
+    """Make nothing more of a file than its path."""
+    return path
+
+
+def _save_all(parcel: Parcel, kept: Kept[T]) -> Flow[list[T]]:
+    left = list(range(len(parcel.links)))[::-1]
+    flying = 0
+    files: dict[int, tuple[Path, T]] = {}
+    failures: list[BaseException] = []
+    while left or flying:
+        while left and flying < _AT_ONCE:
+            index = left.pop()
+            yield Start(index, _save(parcel, index, kept))
+            flying += 1
+        event = yield from join(None)
+        if isinstance(event, Done):
+            flying -= 1
+            if event.error is None:
+                files[event.key] = event.value
+            else:
+                failures.append(event.error)
+    saved = [files[index] for index in sorted(files)]
+    if failures:
+        raise _with_saved(failures[0], [path for path, _ in saved])
+    return [made for _, made in saved]
+
+
+def _with_saved(error: BaseException, saved: list[Path]) -> BaseException:
+    if isinstance(error, errors.DownloadFailed):
+        error.saved = tuple(saved)
+    return error
+
+
+def _save(parcel: Parcel, index: int, kept: Kept[T]) -> Flow[tuple[Path, T]]:
+    url = parcel.links[index]
+    reason = why_not_fetchable(url)
+    if reason is not None:
+        raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
+    name = stem(parcel.task_id, index, len(parcel.links))
+    part = parcel.storage.part_file(parcel.folder, name, parcel.limit)
+
+    def keep() -> tuple[Path, T]:
+        path = part.keep(extension(part.beginning, part.content_type, part.url))
+        return path, kept(index, path, part.content)
+
+    try:
+        yield from act(part.take_up)
+        yield from _fill(parcel, index, part)
+        saved = yield from act(keep)
+    except GeneratorExit:
+        raise  # nothing more can be asked for
+    except BaseException as error:
+        log.warning("%s not saved: %s", _name(parcel, index), type(error).__name__, extra=RETURNED)
+        lost = isinstance(error, errors.LinkExpired) or part.have > parcel.limit
+        yield from act(part.discard if lost else part.leave)
+        raise
+    finally:
+        part.close()
+    log.info("%s saved as %s", _name(parcel, index), saved[0], extra=RETURNED)
+    return saved
+
+
+def _name(parcel: Parcel, index: int) -> str:
+    """Name a file in the log, where its link, which needs no key, has no place."""
+    return f"task {parcel.task_id}: result {index + 1} of {len(parcel.links)}"
+
+
+def _fill(parcel: Parcel, index: int, part: Part) -> Flow[None]:
+    """Fetch into the part file until it is whole, from where it stands after each fault."""
+    url = part.url = parcel.links[index]
+    deadline = (yield from now()).ticks + parcel.timeout
+    failures = redirects = 0
+    while True:
+        before = part.have
+        left = deadline - (yield from now()).ticks
+        trouble = yield from _fetch(parcel, index, part, left)
+        match part.verdict:
+            case Redirect(target):
+                part.url, redirects = target, _one_more(redirects, url)
+                continue
+            case Refused(reason, status, again=False):
+                raise _refused(parcel, url, reason, status, (yield from now()).unix)
+            case Body() if trouble is None and part.whole:
+                return
+            case Stale():
+                part.start_over()
+            case Body() if part.have > before:
+                failures = 0
+            case _:
+                pass
+        failures += 1
+        pause = yield from _pause(part, failures)
+        if pause is None or (yield from now()).ticks + pause >= deadline:
+            raise _given_up(parcel, part, url, trouble, (yield from now()).unix)
+        log.warning("%s not fetched; tried again in %.1f s", _name(parcel, index), pause)
+        yield from sleep(pause)
+
+
+def _pause(part: Part, failures: int) -> Flow[float | None]:
+    """Say how long to wait before the next try; None where there have been enough.
+
+    A server that says when to come again is believed, for as long as the file may take.
+    """
+    pause = backoff(failures, (yield from draw()))
+    asked = None
+    if isinstance(part.verdict, Refused) and part.reply is not None:
+        asked = retry_after(part.reply, unix=(yield from now()).unix)
+    if asked is None:
+        return None if failures >= _TRIES else pause
+    # A server that asks for no time isn't asked again and again without a pause.
+    return max(asked, pause) if asked < _SHORTEST else asked
+
+
+def _fetch(parcel: Parcel, index: int, part: Part, left: float) -> Flow[str | None]:
+    """Fetch once → what broke it off, None where nothing did."""
+    part.verdict = part.reply = None
+    try:
+        headers = request_headers(part.have, part.validator)
+        yield Fetch(part.url, headers, part, left, _telling(parcel, index, part))
+    except Fault as fault:
+        return fault.reason
+    _refuse_no_result(parcel, part)
+    return None
+
+
+def _refuse_no_result(parcel: Parcel, part: Part) -> None:
+    """Forget what came whole and is no result."""
+    if not (isinstance(part.verdict, Body) and part.whole):
+        return
+    found = why_no_result(part.beginning, part.content_type, parcel.kinds)
+    if found is not None:
+        part.start_over()
+        part.verdict = NoResult(f"its server sent {found}{_instead(parcel.kinds)}")
+
+
+def _telling(parcel: Parcel, index: int, part: Part) -> Callable[[], Any] | None:
+    on_progress = parcel.on_progress
+    if on_progress is None:
+        return None
+    count = len(parcel.links)
+    return lambda: on_progress(Progress(parcel.task_id, index, count, part.have, part.total))
+
+
+def _one_more(redirects: int, url: str) -> int:
+    if redirects >= _REDIRECTS:
+        reason = f"it leads through more than {_REDIRECTS} redirects"
+        raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
+    return redirects + 1
+
+
+def _given_up(
+    parcel: Parcel, part: Part, url: str, trouble: str | None, unix: float
+) -> errors.DownloadFailed:
+    status = None if part.reply is None else part.reply.status
+    match part.verdict:
+        case NoResult(reason) if _past(parcel, unix):
+            # Servers show pages where a link once led.
+            return _expired(url, reason, status)
+        case Refused(reason) | NoResult(reason):
+            pass
+        case Stale():
+            reason = "its server sends no part of it that fits the others"
+        case _:
+            reason = trouble or f"the server sent {part.have} of {part.total} bytes"
+    return errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url, status=status)
+
+
+def _instead(kinds: frozenset[str]) -> str:
+    return f" instead of {' or '.join(sorted(kinds))}" if kinds else ""
+
+
+def _refused(
+    parcel: Parcel, url: str, reason: str, status: int, unix: float
+) -> errors.DownloadFailed:
+    if status == GONE or (status in EXPIRED and _past(parcel, unix)):
+        return _expired(url, f"its server answered {status}", status)
+    return errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url, status=status)
+
+
+def _expired(url: str, reason: str, status: int | None) -> errors.LinkExpired:
+    return errors.LinkExpired(
+        f"{url} has expired: links live for 24 hours, and {reason}", url=url, status=status
+    )
+
+
+def _past(parcel: Parcel, unix: float) -> bool:
+    return parcel.expires is not None and unix >= parcel.expires

@@ -1,0 +1,139 @@
+"""A submission before it is sent: which model, is it right, and what exactly would leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import Factory, field, frozen
+
+from wanflow._core.local_files import LocalFile, local_files, with_links
+from wanflow._core.model_lookup import find_model
+from wanflow._core.request_warnings import advice, deprecated, unknown_fields
+from wanflow._core.submission_state import Receipt
+from wanflow._core.validation import check_request
+from wanflow._flows import request_builder
+from wanflow.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from wanflow._core.effects import Request
+    from wanflow.catalog.validator import Rules
+
+
+@frozen
+class Preview:
+    """A request that was not sent.
+
+    `headers` are all but those that the transport adds and the one with the key; `body` is the
+    JSON that `content` encodes; `advice` lists what is allowed and yet won't do what it seems to.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+    content: bytes
+    advice: tuple[str, ...] = ()
+
+
+@frozen
+class Order:
+    """A submission, ready to be sent once its local files, if it has any, are uploaded.
+
+    `advice` lists what of it will have no effect, `deprecated` what the documents will remove;
+    `checked` whether files are to be checked, too; `resubmit_uncertain` whether it may be sent
+    again where it may have been accepted; `receipt` what is known of it.
+    """
+
+    model: str
+    request: Request
+    body: dict[str, Any] = field(repr=False)
+    idempotency_key: str
+    uploads: tuple[LocalFile, ...] = ()
+    advice: tuple[str, ...] = ()
+    deprecated: tuple[str, ...] = ()
+    checked: bool = True
+    resubmit_uncertain: bool = False
+    receipt: Receipt = field(
+        default=Factory(lambda order: Receipt(order.idempotency_key), takes_self=True),
+        eq=False,
+        repr=False,
+    )
+
+
+@frozen
+class Terms:
+    """How a request is to be treated, beside what it asks for.
+
+    `extra` is sent as it is, whatever the documents say; a key is drawn where there is none.
+    """
+
+    extra: Mapping[str, Any] | None = None
+    validate: bool = True
+    idempotency_key: str | None = None
+    resubmit_uncertain: bool = False
+
+
+@frozen
+class Wish:
+    """What a user asked for, in any of the ways that `submit` takes it.
+
+    `request` is a whole request (a dict or an object of `wanflow.models`); `parameters` are added
+    to it, None meaning "not set"; `uploads` tells whether a text that is no URL may be the path
+    of a file to upload.
+    """
+
+    request: object | None
+    model: str | None
+    parameters: Mapping[str, Any]
+    terms: Terms
+    idempotency_key: str
+    uploads: bool = False
+
+
+def place_order(rules: Rules, wish: Wish) -> Order:
+    """Find the model, check the request against its rules, and build what is to be sent.
+
+    Raises:
+        InvalidRequest: the request breaks a rule, or can't be written as JSON.
+        UnknownModel: the documents have no such model.
+    """
+    terms, body = wish.terms, _body(wish)
+    model = find_model(rules.catalog, body.get("model"))
+    files = local_files(model, body, paths_only=not (terms.validate and wish.uploads))
+    if terms.validate:
+        check_request(rules, model, with_links(body, files, _any_link))
+    unknown = unknown_fields(model, body)
+    body = {**with_links(body, files, str), **(terms.extra or {})}
+    return Order(
+        model=model.name,
+        request=request_builder.submission(model, body, wish.idempotency_key),
+        body=body,
+        idempotency_key=wish.idempotency_key,
+        uploads=files,
+        advice=(*unknown, *advice(model, body)) if terms.validate else (),
+        deprecated=tuple(deprecated(model, body)),
+        checked=terms.validate,
+        resubmit_uncertain=terms.resubmit_uncertain,
+    )
+
+
+def _any_link(_: object) -> str:
+    return "https://files.example/uploaded"
+
+
+def _body(wish: Wish) -> dict[str, Any]:
+    given = {name: value for name, value in wish.parameters.items() if value is not None}
+    named = {} if wish.model is None else {"model": wish.model}
+    return {**_fields(wish.request), **named, **given}
+
+
+def _fields(request: object | None) -> dict[str, Any]:
+    if request is None:
+        return {}
+    if isinstance(request, Mapping):
+        return dict(cast("Mapping[str, Any]", request))
+    try:
+        return request_builder.request_fields(request)
+    except TypeError as error:
+        raise InvalidRequest(str(error)) from None

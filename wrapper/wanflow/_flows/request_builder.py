@@ -1,0 +1,131 @@
+"""The one file that knows the generated modules: it builds the API's requests with them.
+
+Answers are read by `_core.snapshot` and `_core.answer` instead. The generated parsers raise on an
+unknown status, on an unknown word of an enum and on a body that isn't JSON, and a paid task must
+survive all of these.
+"""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import sys
+from functools import cache
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from wanflow._core.effects import Request
+from wanflow.catalog.document import PROJECT_VARIABLE, project_client
+from wanflow.errors import ConfigurationError, InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+    from wanflow.catalog.catalog import Catalog, Model
+
+_PACKAGE = "wanflow_client"
+IDEMPOTENCY_HEADER = "idempotency-key"
+
+
+@frozen
+class _Body:
+    """A request body as the generated functions take one: something with `to_dict`."""
+
+    content: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.content)
+
+
+def submission(model: Model, body: Mapping[str, Any], idempotency_key: str) -> Request:
+    """Build the request that submits a body to its model's operation."""
+    kwargs = _builder(model.operation_id)(body=_Body(body))
+    return _request(kwargs, {IDEMPOTENCY_HEADER: idempotency_key})
+
+
+def query(catalog: Catalog, task_id: str) -> Request:
+    """Build the request that reads a task; the id is escaped into the path."""
+    return _request(_builder(catalog.task_query.operation_id)(task_id), {})
+
+
+def request_fields(request: object) -> dict[str, Any]:
+    """Return the fields of a request object of the generated package.
+
+    Raises:
+        TypeError: it is no such object.
+    """
+    to_dict = getattr(request, "to_dict", None)
+    if to_dict is None:
+        raise TypeError(
+            f"a request is a dict or an object of wanflow.models, not {type(request).__name__}"
+        )
+    fields: dict[str, Any] = to_dict()
+    return fields
+
+
+def generated(module: str) -> ModuleType:
+    """Import a module of the generated package: of the user's project, or the installed one.
+
+    Raises:
+        ConfigurationError: the other package was imported before.
+    """
+    own = project_client()
+    if own is not None:
+        _load(own)
+    return import_module(f"{_PACKAGE}.{module}")
+
+
+def _load(folder: Path) -> None:
+    present = sys.modules.get(_PACKAGE)
+    if present is not None and Path(str(present.__file__)).parent != folder:
+        raise ConfigurationError(
+            f"{_PACKAGE} of {Path(str(present.__file__)).parent} was imported before that of "
+            f"{PROJECT_VARIABLE}; import it from wanflow.models, or set PYTHONPATH={folder.parent}"
+        )
+    if present is None:
+        found = spec_from_file_location(
+            _PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert found is not None
+        assert found.loader is not None
+        sys.modules[_PACKAGE] = module = module_from_spec(found)
+        found.loader.exec_module(module)
+
+
+def _request(kwargs: dict[str, Any], headers: dict[str, str]) -> Request:
+    return Request(
+        method=kwargs["method"].upper(),
+        path=kwargs["url"],
+        content=_encoded(kwargs["json"]) if "json" in kwargs else None,
+        headers={**kwargs.get("headers", {}), **headers},
+    )
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the request can't be written as JSON: {error}") from None
+
+
+@cache
+def _builder(operation_id: str) -> Callable[..., dict[str, Any]]:
+    """Find the generated module of an operation, however the generator spelt its name."""
+    api = generated("api")
+    for module in pkgutil.walk_packages(api.__path__, f"{api.__name__}."):
+        if _folded(module.name.rpartition(".")[2]) == _folded(operation_id):
+            build: Callable[..., dict[str, Any]] = import_module(module.name)._get_kwargs  # noqa: SLF001
+            return build
+    raise LookupError(
+        f"the generated client has no operation {operation_id}; run `wanflow spec generate`"
+    )
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()

@@ -1,0 +1,57 @@
+"""The whole road of one request: submit, wait, and save what was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wanflow._core.effects import Notify, act
+from wanflow._flows.error_context import about
+from wanflow.errors import WanflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wanflow._core.effects import Flow
+    from wanflow._core.snapshot import Snapshot
+    from wanflow._core.storage import Storage
+    from wanflow._flows.poll import OnUpdate
+
+
+def run(
+    submission: Flow[Snapshot],
+    *,
+    folder: Path | None,
+    storage: Storage,
+    on_update: OnUpdate,
+    wait: Callable[[Snapshot], Flow[Snapshot]],
+    save: Callable[[Snapshot], Flow[list[Path]]] | None,
+) -> Flow[tuple[Snapshot, list[Path]]]:
+    """Submit, wait and save → the ended task and the files, which are none where `save` is None.
+
+    A `folder` that can't be written is told before anything is sent. `on_update` is called with the
+    accepted task first, so that its id is known from then on. Where no file came to be, no empty
+    folder is left.
+    """
+    made = () if folder is None else (yield from act(lambda: storage.prove(folder)))
+    try:
+        return (yield from _whole(submission, on_update=on_update, wait=wait, save=save))
+    except WanflowError:
+        yield from act(lambda: storage.unmake(made))
+        raise
+
+
+def _whole(
+    submission: Flow[Snapshot],
+    *,
+    on_update: OnUpdate,
+    wait: Callable[[Snapshot], Flow[Snapshot]],
+    save: Callable[[Snapshot], Flow[list[Path]]] | None,
+) -> Flow[tuple[Snapshot, list[Path]]]:
+    accepted = yield from submission
+    with about(accepted.id):
+        if on_update is not None:
+            yield Notify(on_update, accepted)
+        ended = yield from wait(accepted)
+        paths = [] if save is None else (yield from save(ended))
+        return ended, paths

@@ -1,0 +1,162 @@
+"""Submit a request: once, unless it was provably not accepted or the user asks for more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, frozen
+
+from wanflow import errors
+from wanflow._core import acceptance, retry_policy
+from wanflow._core.effects import draw, now, sleep
+from wanflow._core.snapshot import Snapshot
+from wanflow._flows.attempt import Attempt
+from wanflow._flows.poll import slow_down
+from wanflow._flows.uncertain import given_up
+from wanflow._log import RETURNED, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wanflow._core.effects import Flow
+    from wanflow._core.rate_limiter import Budget
+    from wanflow._flows.attempt import Entry
+    from wanflow._flows.prepare import Order
+
+_GLANCE = 0.25
+"""Seconds after which a pause asks whether it was stopped."""
+
+
+@frozen
+class _Patience:
+    """How long a submission is repeated: some seconds, and until `stopped` says so."""
+
+    seconds: float
+    stopped: Callable[[], bool] | None
+
+    def ends_within(self, pause: float) -> Flow[bool]:
+        """Sleep between two tries → whether it was stopped meanwhile."""
+        if self.stopped is None:
+            yield from sleep(pause)
+            return False
+        until = (yield from now()).ticks + pause
+        while not self.stopped() and (left := until - (yield from now()).ticks) > 0:
+            yield from sleep(min(left, _GLANCE))
+        return self.stopped()
+
+
+@define
+class _Tries:
+    """What came of the tries of one submission; `uncertain` is the last that may be accepted."""
+
+    order: Order
+    count: int = 0
+    reached: bool = False
+    last: errors.WanflowError | None = None
+    uncertain: errors.SubmitUncertain | None = None
+
+    def take(self, outcome: errors.WanflowError) -> None:
+        """Take note of a try that gave no task."""
+        self.count += 1
+        self.last = outcome
+        self.reached = self.reached or not isinstance(outcome, errors.ConnectionFailed)
+        if isinstance(outcome, errors.SubmitUncertain):
+            self.uncertain = outcome
+            self.order.receipt.uncertain = True
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether another try is safe, or asked for all the same."""
+        match self.last:
+            case errors.SubmitUncertain(task_id=task_id):
+                # A task that is known is waited for, and not paid for again.
+                return self.order.resubmit_uncertain and task_id is None
+            case error:
+                return acceptance.is_retryable(error)
+
+    @property
+    def error(self) -> errors.WanflowError:
+        """The error to end with: a later refusal doesn't prove that no earlier try was taken."""
+        assert self.last is not None
+        uncertain = self.uncertain
+        if uncertain is None or uncertain.task_id or not self.order.resubmit_uncertain:
+            return self.last
+        return given_up(self.order, self.count, uncertain, self.last)
+
+
+def submit(
+    order: Order,
+    entry: Entry | None = None,
+    *,
+    retry_for: float,
+    budget: Budget,
+    stopped: Callable[[], bool] | None = None,
+) -> Flow[Snapshot]:
+    """Submit, and repeat within `retry_for` seconds only what provably was not accepted.
+
+    Nothing is repeated once `stopped` says so.
+
+    Where the order says so, what may have been accepted is repeated as well, with the same key.
+    Each try is written down by the `entry`. A 429 lowers the client's budget of looks, too.
+    Whatever breaks it off has the key, and the task's id once there is one.
+
+    Raises:
+        ConnectionFailed: nothing reached the API.
+        SubmitUncertain: it may have been accepted, and no proof of the contrary came.
+        APIError: the API rejected it; `wanflow.errors` lists the kinds.
+        LedgerError: it can't be written down, or another process is at it (JobTaken).
+        InvalidRequest: the key was used for another request.
+    """
+    receipt = order.receipt
+    try:
+        return (yield from _submit(order, entry, _Patience(retry_for, stopped), budget))
+    except BaseException as error:
+        receipt.put_on(error)
+        if entry is not None:
+            entry.let_go(receipt.task_id)
+        raise
+
+
+def _submit(
+    order: Order, entry: Entry | None, patience: _Patience, budget: Budget
+) -> Flow[Snapshot]:
+    start = yield from now()
+    tries = _Tries(order)
+    while True:
+        attempt = Attempt(order, entry)
+        outcome = yield from attempt.make()
+        if isinstance(outcome, Snapshot):
+            if attempt.known is not None:
+                return outcome
+            log.info("submitted %s as task %s", order.model, outcome.id)
+            return evolve(outcome, submitted=(yield from now()).unix)
+        tries.take(outcome)
+        if not tries.repeatable:
+            raise _logged(order, tries.error)
+        pause = yield from _pause(outcome, tries.count - 1)
+        ticks = (yield from now()).ticks
+        if isinstance(outcome, errors.RateLimited):
+            yield from slow_down(budget, outcome.retry_after)
+        seconds = retry_policy.patience(patience.seconds, reached=tries.reached)
+        if not retry_policy.fits(pause, elapsed=ticks - start.ticks, budget=seconds):
+            raise _logged(order, tries.error)
+        log.warning("%s (%s); sent again in %.1f s", _state(outcome), outcome, pause)
+        if (yield from patience.ends_within(pause)):
+            raise _logged(order, tries.error)
+
+
+def _logged(order: Order, error: errors.WanflowError) -> errors.WanflowError:
+    """Log that a submission ended without a task, and return the error for it."""
+    facts = order.model, _state(error), order.idempotency_key, error
+    log.warning("submission of %s %s, with idempotency key %s: %s", *facts, extra=RETURNED)
+    return error
+
+
+def _state(error: errors.WanflowError) -> str:
+    return "uncertain" if isinstance(error, errors.SubmitUncertain) else "not accepted"
+
+
+def _pause(error: errors.WanflowError, attempt: int) -> Flow[float]:
+    asked = error.retry_after if isinstance(error, errors.APIError) else None
+    # A server that says "after 0 seconds" for ever must not be hammered for ever.
+    return max(asked or 0.0, retry_policy.backoff(attempt, (yield from draw())))

@@ -1,0 +1,1 @@
+"""HTTP: a client over a connection pool over a backend (httpx or aiohttp)."""

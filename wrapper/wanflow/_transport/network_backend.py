@@ -1,0 +1,183 @@
+"""The connections of httpx's clients: watched while they write, and, where sync, bound in time.
+
+httpx bounds each read, and nothing more: a server that drips one byte of a header every few
+seconds never breaks its read timeout. So the streams of a sync client read and write within what
+is left of the exchange of the calling thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+
+from wanflow._fork_safety import cut_off, renew_in_children
+from wanflow._transport.deadline import left
+from wanflow._transport.send_tracker import note_write
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
+
+    import httpx
+
+
+def watch(client: httpx.Client | httpx.AsyncClient) -> bool:
+    """Put our streams under a client → whether all that it writes is noted from now on.
+
+    httpx has no argument for a network backend, so it is put where httpx keeps it. A transport
+    of another kind, or of an httpx that keeps it elsewhere, stays as it is.
+    """
+    kept = vars(client)
+    transports = [kept.get("_transport"), *kept.get("_mounts", {}).values()]
+    watched = [_watched(transport) for transport in transports if transport is not None]
+    return all(watched)
+
+
+def _watched(transport: object) -> bool:
+    pool: Any = getattr(transport, "_pool", None)
+    backend = getattr(pool, "_network_backend", None)
+    match backend:
+        case SyncBackend() | AsyncBackend():
+            pass
+        case httpcore.NetworkBackend():
+            pool._network_backend = SyncBackend(backend)  # noqa: SLF001
+        case httpcore.AsyncNetworkBackend():
+            pool._network_backend = AsyncBackend(backend)  # noqa: SLF001
+        case _:
+            return False
+    return True
+
+
+class SyncBackend(httpcore.NetworkBackend):
+    """Opens connections whose streams are watched and bound."""
+
+    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+        self._inner = inner
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to a host."""
+        timeout = left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.NetworkStream:
+        """Connect to a socket of this machine."""
+        timeout = left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.connect_unix_socket(path, timeout, socket_options))
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        self._inner.sleep(seconds)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+        self._used = False
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        cut_off(self.get_extra_info("socket"))
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._used = True
+        return self._inner.read(max_bytes, left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        timeout = left(timeout, httpcore.WriteTimeout)
+        note_write(self._has_ended)
+        self._inner.write(buffer, timeout)
+
+    def _has_ended(self) -> bool:
+        # What comes to a new one belongs to its TLS.
+        return self._used and bool(self.get_extra_info("is_readable"))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        timeout = left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class AsyncBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections whose streams are watched."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to a host."""
+        return _AsyncStream(
+            await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        )
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to a socket of this machine."""
+        return _AsyncStream(await self._inner.connect_unix_socket(path, timeout, socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await self._inner.sleep(seconds)
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._used = False
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        cut_off(self.get_extra_info("socket"))
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._used = True
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        note_write(self._has_ended)
+        await self._inner.write(buffer, timeout)
+
+    def _has_ended(self) -> bool:
+        # What comes to a new one belongs to its TLS.
+        return self._used and bool(self.get_extra_info("is_readable"))
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)

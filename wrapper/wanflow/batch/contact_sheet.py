@@ -1,0 +1,84 @@
+"""The contact sheet: one page that shows what a batch made, with prompts, costs and links."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from wanflow.batch.report import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow.batch.models import Outcome
+    from wanflow.batch.report import Report
+
+_FILMS = frozenset({".mp4", ".m4v", ".webm", ".mov", ".ogv"})
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".svg"})
+# Nothing but the files beside the page is loaded, and no script runs, whatever a prompt says.
+_POLICY = (
+    "default-src 'none'; img-src 'self' file:; media-src 'self' file:; style-src 'unsafe-inline'"
+)
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif }
+body { margin: 2rem auto; max-width: 90rem; padding: 0 1rem }
+main { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)) }
+figure { margin: 0; border: 1px solid #8885; border-radius: .5rem; overflow: hidden }
+img, video { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #8882 }
+figcaption { padding: .6rem .8rem; overflow-wrap: anywhere }
+figcaption small { opacity: .75 } .failed, .uncertain { color: #b3261e } p { margin: .3rem 0 }
+.file { padding: 0 .8rem; overflow-wrap: anywhere }
+@media (prefers-color-scheme: dark) { .failed, .uncertain { color: #f2b8b5 } }
+"""
+
+
+def write_sheet(report: Report) -> Path:
+    """Write the sheet as `index.html` beside the files, and return its path."""
+    path = report.folder / "index.html"
+    write_whole(path, sheet_of(report))
+    return path
+
+
+def sheet_of(report: Report) -> str:
+    """Return the page."""
+    counts = ", ".join(f"{count} {end}" for end, count in report.counts.items())
+    head = f"{counts}; {report.spent:g} credits"
+    name = escape(report.folder.resolve().name or str(report.folder))
+    figures = "\n".join(_figure(report, outcome) for outcome in report.outcomes)
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{name}</title>\n<style>{_STYLE}</style>\n"
+        f"<h1>{name}</h1>\n<p>{escape(head)}</p>\n"
+        f"<main>\n{figures}\n</main>\n</html>\n"
+    )
+
+
+def _figure(report: Report, outcome: Outcome) -> str:
+    shown = "".join(_shown(report.folder, file.path) for file in outcome.files)
+    prompt = str(outcome.planned.body.get("prompt", ""))
+    title = outcome.planned.key or f"line {outcome.planned.line}"
+    cost = "" if outcome.credits is None else f"{outcome.credits:g} credits"
+    facts = " · ".join(filter(None, (outcome.planned.model, cost, outcome.task_id)))
+    why = "" if not outcome.reason else f'<p class="{outcome.end}">{escape(outcome.reason)}</p>'
+    return (
+        f"<figure>{shown}<figcaption><b>{escape(title)}</b> "
+        f'<span class="{outcome.end}">{outcome.end}</span><p>{escape(prompt)}</p>{why}'
+        f"<small>{escape(facts)}</small></figcaption></figure>"
+    )
+
+
+def _shown(folder: Path, path: Path) -> str:
+    relative = os.path.relpath(path, folder).replace(os.sep, "/")
+    link = escape(quote(os.fsencode(relative)), quote=True)
+    suffix = path.suffix.lower()
+    name = escape(path.name)
+    named = f'<p class="file"><a href="{link}">{name}</a></p>'
+    if suffix in _FILMS:
+        return f'<video controls preload="none" src="{link}"></video>{named}'
+    if suffix in _PICTURES:
+        return f'<a href="{link}"><img loading="lazy" alt="{name}" src="{link}"></a>'
+    return named

@@ -1,0 +1,315 @@
+"""All lines are checked before the first is sent, and each becomes a named job."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from attrs import define, evolve, field, frozen
+from attrs.validators import ge, gt, optional
+
+from wanflow._core.model_lookup import ALL_THE_SAME
+from wanflow.errors import InvalidRequest
+from wanflow.ledger.deduplication import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from wanflow._core.snapshot import Snapshot
+    from wanflow._flows.prepare import Order
+    from wanflow.ledger import File, Job, Ledger
+
+
+class End(StrEnum):
+    """What became of a job in this run of the batch."""
+
+    SAVED = "saved"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+    OPEN = "open"
+    """Its task goes on, or its files are still to be saved; the next run takes it up."""
+    UNSENT = "unsent"
+    """It was not sent: the batch was stopped, or the ceiling reached."""
+    TAKEN = "taken"
+    """Another process that shares the ledger is at it."""
+
+
+@define(eq=False)
+class Item:
+    """A job under way. `job` is what the ledger had of it when this run began.
+
+    `credits` is what it said it would cost; `resend` allows a submission in doubt to be sent
+    again.
+    """
+
+    planned: Planned
+    kind: str
+    key: str
+    attempt: int = 1
+    job: Job | None = None
+    resend: bool = False
+    task_id: str | None = None
+    snapshot: Snapshot | None = field(default=None, repr=False)
+    credits: float | None = None
+
+
+@frozen
+class Outcome:
+    """What became of a job: its end in this run, why, and its files.
+
+    `credits` are those of its last submission, `attempts` counts its submissions in all runs;
+    `earlier` where it had been done before this run. `code` is that of a failed task.
+    """
+
+    planned: Planned
+    end: End
+    reason: str = ""
+    task_id: str | None = None
+    credits: float | None = None
+    attempts: int = 0
+    files: tuple[File, ...] = ()
+    earlier: bool = False
+    key: str | None = None
+    code: str | None = None
+
+
+@frozen
+class Line:
+    """One line of a batch: its number (from 1), the request, and the user's key for the job.
+
+    `faults` is what was wrong with it before it became a request, which is checked all the same.
+    """
+
+    number: int
+    body: dict[str, Any] = field(repr=False)
+    key: str | None = None
+    faults: tuple[str, ...] = ()
+
+
+@frozen
+class Fault:
+    """What is wrong with one line."""
+
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}"
+
+
+class InvalidBatch(InvalidRequest):
+    """Lines of the batch are wrong, and nothing was sent; `faults` has all of them, by line."""
+
+    def __init__(self, message: str, *, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+
+def invalid(faults: list[Fault]) -> InvalidBatch:
+    """Make the error that lists all faults."""
+    ordered = tuple(sorted(faults, key=lambda fault: fault.line))
+    lines = len({fault.line for fault in ordered})
+    text = "\n".join(f"  {fault}" for fault in ordered)
+    return InvalidBatch(
+        f"{lines} of the batch's lines are wrong, and nothing was sent:\n{text}", faults=ordered
+    )
+
+
+DEFAULT_IN_FLIGHT = 256
+DEFAULT_SUBMISSIONS = 16
+DEFAULT_SAVES = 16
+
+
+@frozen
+class Tally:
+    """How a batch stands: jobs by what is being done with them, credits, and the latest trouble."""
+
+    total: int
+    saved: int = 0
+    failed: int = 0
+    uncertain: int = 0
+    waiting: int = 0
+    submitting: int = 0
+    running: int = 0
+    saving: int = 0
+    credits: float = 0.0
+    troubles: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """How many jobs are at an end."""
+        return self.saved + self.failed + self.uncertain
+
+
+class Stop:
+    """Asks a batch to begin nothing more; any thread may, and a signal handler."""
+
+    def __init__(self) -> None:
+        # An event has a lock, which would be waited for in the handler of a signal.
+        self._asked = False
+
+    def ask(self) -> None:
+        """Ask for it."""
+        self._asked = True
+
+    @property
+    def asked(self) -> bool:
+        """Whether it was asked for."""
+        return self._asked
+
+
+@frozen
+class Terms:
+    """How a batch is done.
+
+    Files go to `folder`. `max_credits` is a ceiling for all runs of the batch together, None for
+    no end. A failed task is submitted again up to `retries` times where its code says that it can
+    help; a submission in doubt only where `resubmit_uncertain`. `in_flight` jobs are under way at
+    once, `submissions` of them being sent and `saves` being saved. `timeout` is in seconds for
+    each wait.
+    """
+
+    folder: Path
+    timeout: float
+    max_credits: float | None = field(default=None, validator=optional(ge(0)))
+    retries: int = field(default=0, validator=ge(0))
+    resubmit_uncertain: bool = False
+    in_flight: int = field(default=DEFAULT_IN_FLIGHT, validator=gt(0))
+    submissions: int = field(default=DEFAULT_SUBMISSIONS, validator=gt(0))
+    saves: int = field(default=DEFAULT_SAVES, validator=gt(0))
+    stop: Stop = field(factory=Stop)
+    on_tally: OnTally = field(default=None, repr=False)
+    on_outcome: OnOutcome = field(default=None, repr=False)
+
+
+@frozen
+class Planned:
+    """A job of the batch: `name` is the same for the same job in every run, empty until `named`.
+
+    `deprecated` lists what of it the spec will remove.
+    """
+
+    line: int
+    name: str
+    model: str
+    body: dict[str, Any] = field(repr=False)
+    content: bytes = field(repr=False)
+    key: str | None = None
+    deprecated: tuple[str, ...] = ()
+
+
+class Checker(Protocol):
+    """Checks a request and builds what would be sent."""
+
+    def order(self, request: object | None, parameters: Mapping[str, Any]) -> Order:
+        """Return what would be sent."""
+        ...
+
+
+def plan(checker: Checker, ledger: Ledger, lines: Iterable[Line | Fault]) -> list[Planned]:
+    """Check every line, and return the jobs, those of equal keys once.
+
+    Raises:
+        InvalidBatch: something is wrong with a line; all that is wrong is listed.
+    """
+    faults: list[Fault] = []
+    jobs: dict[str | int, Planned] = {}
+    for line in lines:
+        found = line if isinstance(line, Fault) else _planned(checker, line)
+        faults.extend(_faults(found, jobs, ledger))
+        if isinstance(found, Planned):
+            jobs.setdefault(found.line if found.key is None else found.key.strip(), found)
+    if faults:
+        raise invalid(faults)
+    return list(jobs.values())
+
+
+def named(jobs: Iterable[Planned], batch: bytes, ledger: Ledger) -> list[Planned]:
+    """Name the jobs that have no keys.
+
+    Each is named after its batch, its request and how many like it come before: the same lines in
+    the same batch are the same jobs, in whatever order their members are written. Earlier versions
+    told orders apart, and a name of theirs that is known stays.
+    """
+    chosen = list(jobs)
+    now = _names(chosen, batch, _ordered)
+    before = _names(chosen, batch, bytes)
+    known = ledger.attempts(before)
+    names = (old if known.get(old) else new for old, new in zip(before, now, strict=True))
+    return [
+        evolve(job, name=name) if job.key is None else job
+        for job, name in zip(chosen, names, strict=True)
+    ]
+
+
+def _names(jobs: Iterable[Planned], batch: bytes, written: Callable[[bytes], bytes]) -> list[str]:
+    same: Counter[str] = Counter()
+    names: list[str] = []
+    for job in jobs:
+        digest = sha256(batch + b"\n" + written(job.content)).hexdigest()[:24]
+        same[digest] += job.key is None
+        names.append(f"{digest}.{same[digest]}")
+    return names
+
+
+def _ordered(content: bytes) -> bytes:
+    """Write a request with its members in the order of their names."""
+    return json.dumps(json.loads(content), sort_keys=True).encode()
+
+
+def _planned(checker: Checker, line: Line) -> Planned | list[Fault]:
+    said, order = list(line.faults), None
+    try:
+        order = checker.order(line.body, {})
+    except InvalidRequest as error:
+        said += [violation.message for violation in error.violations] or [str(error)]
+    if said or order is None:
+        # A line is the request and nothing beside it.
+        return [Fault(line.number, message.removesuffix(ALL_THE_SAME)) for message in said]
+    content = order.request.content or b""
+    return Planned(
+        line.number,
+        line.key or "",
+        order.model,
+        order.body,
+        content,
+        line.key,
+        order.deprecated,
+    )
+
+
+def _faults(
+    found: Planned | Fault | list[Fault], jobs: Mapping[str | int, Planned], ledger: Ledger
+) -> Iterator[Fault]:
+    match found:
+        case Planned():
+            yield from _clashes(found, jobs, ledger)
+        case Fault():
+            yield found
+        case _:
+            yield from found
+
+
+def _clashes(job: Planned, jobs: Mapping[str | int, Planned], ledger: Ledger) -> Iterator[Fault]:
+    """Find another request under the same key, in this batch or in the ledger."""
+    twin = None if job.key is None else jobs.get(job.key.strip())
+    if twin is not None and twin.key != job.key:
+        yield Fault(job.line, f"key {job.key!r} is {twin.key!r} of line {twin.line} but for blanks")
+    elif twin is not None and twin.content != job.content:
+        yield Fault(job.line, f"key {job.key!r} is that of another request on line {twin.line}")
+    if twin is None and job.key is not None:
+        for before in ledger.named(job.name):
+            if before.digest != digest_of(before.key or "", job.content):
+                text = f"key {job.key!r} was used for another request before (job {before.id})"
+                yield Fault(job.line, text)
+                return
+
+
+if TYPE_CHECKING:
+    OnTally: TypeAlias = Callable[[Tally], object] | None
+    OnOutcome: TypeAlias = Callable[[Outcome], object] | None
+    Given: TypeAlias = Line | Fault

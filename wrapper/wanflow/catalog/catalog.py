@@ -1,0 +1,158 @@
+"""Which models the document sells, where each is submitted, and which schema its request has."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from wanflow.catalog.deprecation import Deprecation, deprecation_of
+from wanflow.catalog.document import DEFAULT_SERVER, SERVER_MODELS, Json, packaged, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@frozen
+class Model:
+    """One value of the `model` parameter, and what the document says of it.
+
+    `kind` is what it makes: the first word of the task's `object` (`video.generation.task`).
+    `schema` is its request's schema, references still in it; `example` is a request that the
+    document shows for it, empty where it shows none. `servers` are the base URLs of its own
+    document where those aren't the default.
+    """
+
+    name: str
+    kind: str
+    path: str
+    operation_id: str
+    schema_name: str
+    schema: Json = field(repr=False)
+    example: Json = field(repr=False)
+    summary: str = field(repr=False, default="")
+    servers: tuple[str, ...] = ()
+    deprecation: Deprecation | None = field(repr=False, default=None)
+
+    @property
+    def parameters(self) -> dict[str, Json]:
+        """The schema of each parameter beside `model`, in the document's order."""
+        return {name: rule for name, rule in self.schema["properties"].items() if name != "model"}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The parameters without which a request is refused, `model` left out."""
+        return tuple(name for name in self.schema.get("required", ()) if name != "model")
+
+
+@frozen
+class Operation:
+    """A documented operation: its method, its path under the server's URL, and its raw node."""
+
+    operation_id: str
+    method: str
+    path: str
+    node: Json = field(repr=False)
+
+
+@frozen(slots=False)
+class Catalog:
+    """A merged document, asked in the terms of the product: models and operations."""
+
+    document: Json = field(repr=False)
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation of the document, in its order."""
+        return tuple(
+            Operation(node["operationId"], method, path, node)
+            for path, item in self.document["paths"].items()
+            for method, node in item.items()
+            if method in METHODS
+        )
+
+    @cached_property
+    def models(self) -> Mapping[str, Model]:
+        """Every model by name, sorted."""
+        found = [model for operation in self.operations for model in self._models_of(operation)]
+        return {model.name: model for model in sorted(found, key=lambda model: model.name)}
+
+    @cached_property
+    def task_query(self) -> Operation:
+        """The operation that reads a task: the one that the links of the submissions name.
+
+        Without links, it is the only one that is read by an id in its path.
+
+        Raises:
+            LookupError: no submission links to another operation, and several or none might be it.
+        """
+        for operation in self.operations:
+            for link in self._links_of(operation):
+                return next(o for o in self.operations if o.operation_id == link["operationId"])
+        reads = [one for one in self.operations if one.method == "get" and one.path[-1:] == "}"]
+        if len(reads) == 1:
+            return reads[0]
+        raise LookupError("no operation of the document links to a task query")
+
+    @property
+    def default_server(self) -> str | None:
+        """The base URL that a person chose for these documents; None where nobody did."""
+        url: str | None = self.document.get(DEFAULT_SERVER)
+        return url
+
+    @property
+    def server_url(self) -> str:
+        """The base URL that the documents name first, its path included; no key goes by it."""
+        operations = (operation.node for operation in self.operations)
+        named = [one for node in (self.document, *operations) for one in node.get("servers", ())]
+        return str(named[0]["url"]) if named else "/"
+
+    def _links_of(self, operation: Operation) -> Iterator[Json]:
+        for response in operation.node["responses"].values():
+            yield from response.get("links", {}).values()
+
+    def _models_of(self, operation: Operation) -> Iterator[Model]:
+        body = operation.node.get("requestBody")
+        if body is None:
+            return
+        media = body["content"]["application/json"]
+        examples: list[Json] = [shown["value"] for shown in media.get("examples", {}).values()]
+        union = resolve(self.document, media["schema"])
+        for name, reference in union.get("discriminator", {}).get("mapping", {}).items():
+            schema = resolve(self.document, {"$ref": reference})
+            yield Model(
+                name=name,
+                kind=self._kind_of(operation),
+                path=operation.path,
+                operation_id=operation.operation_id,
+                schema_name=reference.rpartition("/")[2],
+                schema=schema,
+                example=next((shown for shown in examples if shown.get("model") == name), Json()),
+                summary=str(schema.get("description", operation.node.get("summary", ""))),
+                servers=_servers_of(name, operation.node),
+                deprecation=deprecation_of(schema) or deprecation_of(operation.node),
+            )
+
+    def _kind_of(self, operation: Operation) -> str:
+        media = operation.node["responses"]["200"]["content"]["application/json"]
+        task = resolve(self.document, media["schema"])
+        told: Json = task.get("properties", {}).get("object", {})
+        words: list[Any] = resolve(self.document, told).get("enum", [])
+        return (
+            str(words[0]).partition(".")[0] if words else operation.path.split("/")[2].rstrip("s")
+        )
+
+
+def _servers_of(model: str, node: Json) -> tuple[str, ...]:
+    servers: list[Json] = node.get("servers", [])
+    return tuple(s["url"].rstrip("/") for s in servers if model in s.get(SERVER_MODELS, [model]))
+
+
+METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+
+
+@cache
+def packaged_catalog() -> Catalog:
+    """Return the catalog of the document that this installation carries."""
+    return Catalog(packaged())

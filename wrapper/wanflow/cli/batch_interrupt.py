@@ -1,0 +1,92 @@
+"""What a command that is left says last; nothing that the interrupted thread holds can keep it.
+
+A signal interrupts the main thread anywhere, also while it holds the lock of the screen, of stderr
+or of the ledger. So each step has a thread and a time of its own, and the text is written to the
+descriptor.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock, start_new_thread
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from wanflow.ledger import Ledger, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from wanflow.cli.batch_progress import Progress
+
+T = TypeVar("T")
+
+_STDERR = 2
+_SCREEN = 1.0
+_LEDGER = 1.0
+_FILE = 3.0
+_WRITE = 2.0
+"""Seconds that each step may take."""
+
+
+def say_last(progress: Progress, ledger: Ledger, again: str) -> None:
+    """Write which submissions may have been accepted, and the command that goes on."""
+    ended = bounded(lambda: _ended(progress), _SCREEN)
+    text = "".join(f"{line}\n" for line in _lines(ledger, again))
+    bounded(lambda: _write(text if ended else progress.reset + text), _WRITE)
+
+
+def bounded(function: Callable[[], T], seconds: float) -> T | None:
+    """Call a function in a thread; None where it fails, or takes longer than some seconds."""
+    values: list[T] = []
+    done = allocate_lock()
+    done.acquire()
+
+    def run() -> None:
+        with suppress(Exception):
+            values.append(function())
+        done.release()
+
+    # `threading` has locks of its own, which the interrupted thread may hold.
+    start_new_thread(run, ())
+    done.acquire(timeout=seconds)
+    return values[0] if values else None
+
+
+def _ended(progress: Progress) -> bool:
+    progress.__exit__(None, None, None)
+    return True
+
+
+def _lines(ledger: Ledger, again: str) -> Iterator[str]:
+    keys = bounded(lambda: _keys(ledger), _LEDGER)
+    if keys is None:
+        # A second ledger of the same file has locks of its own.
+        keys = bounded(lambda: _keys(Ledger(ledger.path)), _FILE)
+    if keys is None:
+        yield (
+            "submissions may have been under way, and accepted and charged: the ledger can't be "
+            "read now; `wanflow ledger list` names them later"
+        )
+    for key in keys or ():
+        yield (
+            "a submission was under way, and may have been accepted and charged "
+            f"(idempotency key {key})"
+        )
+    yield f"stopped; this takes it up again:\n  {again}"
+
+
+def _keys(ledger: Ledger) -> list[str | None]:
+    return [
+        job.key
+        for job in ledger.jobs((State.INTENT, State.UNCERTAIN))
+        if job.holder is not None and job.holder.process == os.getpid()
+    ]
+
+
+def _write(text: str) -> None:
+    encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
+    content = text.encode(encoding, "backslashreplace")
+    while content:
+        content = content[os.write(_STDERR, content) :]

@@ -1,0 +1,209 @@
+"""`wanflow ledger`: what was submitted, what came of it, and what is left to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wanflow.cli.connection import Connection
+from wanflow.cli.error_report import Situation
+from wanflow.cli.ledger_options import ledger_option, open_ledger
+from wanflow.cli.options import connection_options, json_option, out_option, timeout_option
+from wanflow.cli.text import one_line
+from wanflow.errors import InvalidRequest, NotFound
+from wanflow.ledger.export import FORMATS, facts_of, moment, remark, rows_of
+from wanflow.ledger.job import Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wanflow.ledger.job import Left
+    from wanflow.ledger.ledger import Ledger
+    from wanflow.ledger.resume import Ending
+
+_DAY = 86_400.0
+UNDONE = 15
+"""The exit code where some jobs did not end well."""
+
+
+@click.group("ledger")
+def group() -> None:
+    """Look at the record of paid work, and take up what isn't finished."""
+
+
+def _command(*params: click.Parameter, name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    return group.command(name, params=[*params, ledger_option()])
+
+
+@_command(
+    click.Option(
+        ["--state", "states"], multiple=True, type=click.Choice([str(state) for state in State])
+    ),
+    click.Option(["--limit"], type=click.IntRange(1), default=100, show_default=True),
+    json_option(),
+    name="list",
+)
+def list_jobs(ledger: Path | None, states: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """List the latest jobs, the newest first."""
+    with open_ledger(ledger) as book:
+        jobs = book.jobs(states or None, newest_first=True, limit=limit)
+    if as_json:
+        FORMATS["jsonl"](jobs, sys.stdout)
+        return
+    table = [[one_line(cell) for cell in row] for row in rows_of(jobs)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        click.echo("  ".join(cells).rstrip())
+
+
+@_command(click.Argument(["reference"], metavar="JOB"), json_option(), name="show")
+def show(ledger: Path | None, reference: str, as_json: bool) -> None:
+    """Show all that is known of a JOB: its number, idempotency key, task id or your name for it."""
+    with open_ledger(ledger) as book:
+        found = _find(book, reference)
+    if as_json:
+        click.echo(json.dumps(facts_of(found)))
+        return
+    told = {name: fact for name, fact in facts_of(found).items() if fact not in (None, [])}
+    for name, fact in told.items():
+        text = fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
+        click.echo(f"{name:10} {one_line(text)}")
+
+
+@_command(
+    out_option(),
+    timeout_option(),
+    click.Option(
+        ["--resubmit-uncertain"],
+        is_flag=True,
+        help="Send submissions again whose answer was lost, with the same idempotency key. "
+        "A server that doesn't honour such keys may charge a second time.",
+    ),
+    *connection_options(),
+    name="resume",
+)
+def resume(
+    ledger: Path | None,
+    out: Path | None,
+    timeout: float,
+    resubmit_uncertain: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Wait for every unfinished task, and save its files where they were wanted."""
+
+    def tell(ending: Ending) -> None:
+        _tell(ending, as_json=as_json)
+
+    Situation.current().repeat()
+    with open_ledger(ledger) as book, Connection.of(options).client(ledger=book) as client:
+        endings = client.resume_all(
+            out, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_ending=tell
+        )
+    undone = [ending for ending in endings if ending.error is not None]
+    if not as_json:
+        click.echo(f"{len(endings)} taken up, {len(undone)} of them not done", err=True)
+    _tell_left(endings.left, ledger, as_json=as_json)
+    return UNDONE if undone else 0
+
+
+@_command(
+    click.Argument(["references"], metavar="[JOB]...", nargs=-1),
+    click.Option(["--finished"], is_flag=True, help="All jobs at an end."),
+    click.Option(
+        ["--days"], type=click.FloatRange(0), help="Only those at least so many days old."
+    ),
+    click.Option(["--force"], is_flag=True, help="Unfinished and uncertain jobs as well."),
+    name="forget",
+)
+def forget(
+    ledger: Path | None,
+    references: tuple[str, ...],
+    finished: bool,
+    days: float | None,
+    force: bool,
+) -> None:
+    """Remove jobs from the record. Files stay, and so does whatever the API has of them."""
+    if bool(references) == finished:
+        raise click.UsageError("Name jobs, or say --finished")
+    with open_ledger(ledger) as book:
+        jobs = [_find(book, one) for one in references] if references else book.jobs()
+        latest = time.time() - (days or 0.0) * _DAY
+        chosen = [job for job in jobs if job.intended <= latest]
+        if finished:
+            chosen = [job for job in chosen if job.finished]
+        open_ones = [job for job in chosen if not job.finished]
+        if open_ones and not force:
+            raise InvalidRequest(
+                f"job {open_ones[0].id} is {open_ones[0].state}, and may have been paid for; "
+                "--force forgets it all the same"
+            )
+        click.echo(f"{book.forget(chosen)} forgotten", err=True)
+
+
+@_command(
+    click.Option(["--format"], type=click.Choice([*FORMATS]), default="jsonl", show_default=True),
+    click.Argument(["file"], type=click.File("w", encoding="utf-8", lazy=True), default="-"),
+    name="export",
+)
+def export(ledger: Path | None, format: str, file: Any) -> None:  # noqa: A002 - the option's name
+    """Write every job to a FILE, or to stdout."""
+    with open_ledger(ledger) as book:
+        FORMATS[format](book.jobs(), file)
+
+
+def _find(book: Ledger, reference: str) -> Job:
+    attempts = book.named(reference)
+    found = attempts[-1] if attempts else book.find(reference)
+    if found is None and reference.isascii() and reference.isdigit():
+        found = book.find(int(reference))
+    if found is None:
+        raise InvalidRequest(f"the ledger has no job {reference!r}")
+    return found
+
+
+def _tell_left(left: Left, ledger: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        facts = {"files": left.files, "expires": moment(left.expires), "elsewhere": left.elsewhere}
+        click.echo(json.dumps({"event": "left", **facts}))
+        return
+    for line in left.addresses():
+        click.echo(one_line(line), err=True)
+    if left.files:
+        files = "1 file is" if left.files == 1 else f"{left.files} files are"
+        until = moment(left.expires)
+        click.echo(
+            f"{files} not saved, and their links die from {until} on; save them with", err=True
+        )
+        named = [] if ledger is None else ["--ledger", str(ledger)]
+        click.echo(
+            f"  {shlex.join(['wanflow', 'ledger', 'resume', '--out', 'out', *named])}", err=True
+        )
+
+
+def _tell(ending: Ending, *, as_json: bool) -> None:
+    job, error = ending.job, ending.error
+    if as_json:
+        event = {
+            "event": "resumed",
+            **facts_of(job),
+            "error": None if error is None else str(error),
+        }
+        click.echo(json.dumps(event))
+        return
+    for file in job.files:
+        click.echo(os.fsencode(file.path))
+    said = remark(job) if error is None else str(error)
+    if isinstance(error, NotFound) and not job.finished:
+        said += "; it stays unfinished: perhaps the key is another account's"
+    soon = moment(job.expires)
+    hint = f" (its links live until {soon})" if error is not None and soon else ""
+    click.echo(one_line(f"job {job.id}: {job.state}  {said}{hint}"), err=True)

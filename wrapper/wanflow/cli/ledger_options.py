@@ -1,0 +1,99 @@
+"""Where a command writes down what it pays for."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+
+from wanflow._config import LEDGER_VARIABLE
+from wanflow.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from contextlib import AbstractContextManager
+
+    from wanflow.ledger import Ledger
+
+
+@frozen
+class Record:
+    """The ledger of a command: at `path`, None for the usual place; `kept` False goes without."""
+
+    path: Path | None = None
+    kept: bool = True
+    prompts: bool = True
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Record:
+        """Take the values of the options.
+
+        Raises:
+            click.UsageError: a ledger is named, and none is wanted.
+        """
+        if values["no_ledger"] and values["ledger"] is not None:
+            raise click.UsageError("--ledger names a ledger, and --no-ledger wants none")
+        return cls(values["ledger"], not values["no_ledger"], not values.get("no_prompts", False))
+
+    def words(self) -> list[str]:
+        """Return the options as words of a command line."""
+        named = [] if self.path is None else ["--ledger", str(self.path)]
+        return named if self.kept else ["--no-ledger"]
+
+    def open(self) -> AbstractContextManager[Ledger | None]:
+        """Open the ledger, which is made if need be; None where none is wanted.
+
+        Raises:
+            LedgerError: it can't be opened or made.
+        """
+        return self._opened() if self.kept else nullcontext()
+
+    @contextmanager
+    def _opened(self) -> Generator[Ledger]:
+        try:
+            ledger = open_ledger(self.path, make=True, keep_prompts=self.prompts)
+        except LedgerError as error:
+            without = "--ledger names another place, --no-ledger goes without a record"
+            raise LedgerError(f"{error}; {without}", path=error.path) from None
+        with ledger:
+            yield ledger
+
+
+def open_ledger(path: Path | None, *, make: bool = False, keep_prompts: bool = True) -> Ledger:
+    """Open the ledger that was named, or the usual one.
+
+    Raises:
+        LedgerError: there is none, unless it may be made, or it can't be read.
+    """
+    from wanflow.ledger import Ledger, default_path
+
+    named = path or default_path()
+    if not make and not named.exists():
+        raise LedgerError(f"there is no ledger at {named}: nothing was recorded", path=str(named))
+    return Ledger(named, keep_prompts=keep_prompts)
+
+
+def ledger_option() -> click.Option:
+    """Make `--ledger`."""
+    return click.Option(
+        ["--ledger"],
+        type=click.Path(path_type=Path, dir_okay=False),
+        help=f"The ledger's file; else {LEDGER_VARIABLE}, else one in your data folder.",
+    )
+
+
+def record_options(*, submits: bool = False) -> list[click.Parameter]:
+    """Make the options that say where, and whether, a command is recorded."""
+    return [
+        ledger_option(),
+        click.Option(["--no-ledger"], is_flag=True, help="Record nothing."),
+        *([prompts_option()] if submits else []),
+    ]
+
+
+def prompts_option() -> click.Option:
+    """Make `--no-prompts`."""
+    return click.Option(["--no-prompts"], is_flag=True, help="Leave prompts out of the ledger.")

@@ -1,0 +1,267 @@
+"""The options of a model, made from its schema: their names, what they take, what they say."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain, count
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import field, frozen
+
+from wanflow.catalog.deprecation import deprecated_values, deprecation_of
+from wanflow.catalog.document import Json, is_array, is_object, resolve
+from wanflow.catalog.keywords import PIXEL_SIZE
+from wanflow.cli.text import first_sentence, one_line, struck
+from wanflow.cli.values import BRANCHES, Words, allowed, as_word, read_value, types_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from wanflow.catalog.catalog import Model
+
+
+@frozen
+class Form:
+    """The options of a model beside those that every model has, by the key of their values."""
+
+    entries: Mapping[str, tuple[Parameter, click.Option]]
+
+    @classmethod
+    def of(cls, parameters: list[Parameter], taken: Iterable[str]) -> Form:
+        """Make an option for each parameter, under a name that isn't `taken`.
+
+        A name is taken by the command's own options, or where two parameters differ only in
+        what an option's name can't show; the later one gets a prefix and a number then.
+        """
+        used = set(taken)
+        entries: dict[str, tuple[Parameter, click.Option]] = {}
+        for number, parameter in enumerate(parameters):
+            flag = _free(parameter.flag, used)
+            used.add(flag)
+            key = f"parameter_{number}"
+            entries[key] = (parameter, _option(key, flag, parameter))
+        for parameter, option in entries.values():
+            if parameter.singular is not None and parameter.singular not in used:
+                option.opts.insert(0, parameter.singular)
+                used.add(parameter.singular)
+        return cls(entries)
+
+    @property
+    def options(self) -> list[click.Option]:
+        """The options, in the parameters' order."""
+        return [option for _, option in self.entries.values()]
+
+    def body(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the request's fields of the options that were given."""
+        body: dict[str, Any] = {}
+        for key, (parameter, _) in self.entries.items():
+            value = values.get(key)
+            if value is None or value == ():
+                continue
+            if parameter.is_array:
+                value = [entry for entries in value for entry in entries]
+            _put(body, parameter.path, value)
+        return body
+
+
+class _Struck(click.Option):
+    """An option of a deprecated parameter."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Strike its names through."""
+        record = super().get_help_record(ctx)
+        return None if record is None else (struck(record[0]), record[1])
+
+
+def _option(key: str, flag: str, parameter: Parameter) -> click.Option:
+    boolean = types_of(parameter.schema) == {"boolean"}
+    optional: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if boolean else {}
+    return (_Struck if parameter.deprecated else click.Option)(
+        [flag, key],
+        type=Words(parameter.read, lambda: parameter.choices),
+        multiple=parameter.is_array,
+        metavar=parameter.metavar,
+        help=parameter.help,
+        **optional,
+    )
+
+
+def _free(flag: str, used: set[str]) -> str:
+    stem = f"--parameter-{flag.removeprefix('--')}"
+    names = chain([flag, stem], (f"{stem}-{number}" for number in count(2)))
+    return next(name for name in names if name not in used)
+
+
+def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    *parents, last = path
+    node = body
+    for parent in parents:
+        inner = node.get(parent)
+        if not is_object(inner):
+            inner = node[parent] = Json()
+        node = inner
+    node[last] = value
+
+
+# Deeper objects are given as JSON.
+_DEEPEST = 3
+_SHOWN_CHOICES = 12
+
+
+@frozen
+class Parameter:
+    """A parameter of a model, or a field of one: `path` leads to it in the request."""
+
+    path: tuple[str, ...]
+    schema: Json = field(repr=False)
+    required: bool
+
+    @property
+    def name(self) -> str:
+        """The name, its parents' before it."""
+        return ".".join(self.path)
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it takes a list, so that its option may be given several times."""
+        return "array" in types_of(self.schema)
+
+    @property
+    def items(self) -> Json:
+        """The schema of what one option takes: a list's entries, else the parameter itself."""
+        found = self.schema.get("items")
+        return found if self.is_array and is_object(found) else self.schema
+
+    @property
+    def choices(self) -> list[str]:
+        """The values it is confined to, as words; empty where it is free."""
+        if types_of(self.items) == {"boolean"}:
+            return ["true", "false"]
+        return [as_word(choice) for choice in allowed(self.items)]
+
+    @property
+    def flag(self) -> str:
+        """The name of its option."""
+        return "--" + ".".join(_spelled(part) for part in self.path)
+
+    @property
+    def singular(self) -> str | None:
+        """Another name for the option of a list, which is given once for each entry."""
+        plural = self.is_array and re.search(r"[a-z]s$", self.flag)
+        return self.flag[:-1] if plural else None
+
+    @property
+    def metavar(self) -> str:
+        """What it takes, in a word: `[5|10]`, `INTEGER 1..4`, `URL`."""
+        if self.choices and len(self.choices) <= _SHOWN_CHOICES:
+            return f"[{'|'.join(one_line(choice) for choice in self.choices)}]"
+        names = sorted(types_of(self.items))
+        if names == ["string"] and "uri" in str(self.items.get("format")):
+            return "URL"
+        plain = {"string": "TEXT", "object": "JSON", "array": "JSON"}
+        word = "|".join(dict.fromkeys(plain.get(name, name.upper()) for name in names)) or "VALUE"
+        return word + _range(self.items)
+
+    @property
+    def deprecated(self) -> bool:
+        """Whether it is going to be removed."""
+        return deprecation_of(self.schema) is not None
+
+    @property
+    def help(self) -> str:
+        """The first sentence of the description, and what the schema adds to it."""
+        marks = [*_bounds(self.schema), *(["required"] if self.required else [])]
+        told = deprecation_of(self.schema)
+        if told is not None:
+            marks.append(one_line(told.of("it")))
+        for value, said in deprecated_values(self.schema):
+            marks.append(one_line(said.of(as_word(value))))
+        if "default" in self.schema:
+            marks.append(f"default: {one_line(as_word(self.schema['default']))}")
+        sentence = first_sentence(str(self.schema.get("description", "")))
+        return f"{sentence}  [{'; '.join(marks)}]" if marks else sentence
+
+    def read(self, word: str) -> Any:
+        """Read one word; of a list, that is a list of one entry, or a whole list in JSON.
+
+        Raises:
+            ValueError: it begins as JSON where JSON is wanted, and isn't.
+        """
+        if not self.is_array:
+            return read_value(word, self.schema)
+        if self.items.get("format") == "uri" and _SEVERAL_URLS.match(word):
+            raise ValueError(
+                f"{word!r} looks like several URLs: give the option once for each "
+                "(or a JSON list, for one that has a comma in it)"
+            )
+        if word.lstrip().startswith("[") and "array" not in types_of(self.items):
+            found = read_value(word, self.schema)
+            return found if is_array(found) else [found]
+        return [read_value(word, self.items)]
+
+
+def parameters_of(document: Json, model: Model) -> list[Parameter]:
+    """List what a model takes, each parameter before its fields."""
+    return list(_walk(document, model.schema, (), required=True))
+
+
+def _walk(
+    document: Json, schema: Json, path: tuple[str, ...], *, required: bool
+) -> Iterator[Parameter]:
+    needed = schema.get("required", ())
+    for name, node in schema.get("properties", {}).items():
+        if not is_object(node) or (not path and name == "model"):
+            continue
+        found = _resolved(document, node)
+        here = Parameter((*path, name), found, required=required and name in needed)
+        yield here
+        if len(path) < _DEEPEST:
+            yield from _walk(document, found, here.path, required=here.required)
+
+
+def _resolved(document: Json, node: Json, depth: int = _DEEPEST) -> Json:
+    """Return a schema with its references followed, those of its entries and branches as well."""
+    found = resolve(document, node)
+    if depth == 0:
+        return found
+    if is_object(items := found.get("items")):
+        found = {**found, "items": _resolved(document, items, depth - 1)}
+    for keyword in BRANCHES:
+        if keyword in found:
+            branches = [_resolved(document, b, depth - 1) for b in found[keyword] if is_object(b)]
+            found = {**found, keyword: branches}
+    return found
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
+
+
+def _range(schema: Json) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is None and high is None:
+        return ""
+    return f" {'' if low is None else low}..{'' if high is None else high}"
+
+
+def _bounds(schema: Json) -> Iterator[str]:
+    for keyword, phrase in _PHRASES.items():
+        if keyword in schema:
+            yield phrase.format(schema[keyword])
+    size = schema.get(PIXEL_SIZE)
+    if is_object(size):
+        yield _PIXELS.format_map(size)
+
+
+_SEVERAL_URLS = re.compile(r"[^\[].*,\s*https?://", re.IGNORECASE | re.DOTALL)
+_PHRASES = {
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {}",
+    "maxItems": "at most {}",
+}
+_PIXELS = (
+    "WIDTHxHEIGHT, {minimumPixels} to {maximumPixels} pixels in all, "
+    "width to height from {minimumRatio:g} to {maximumRatio:g}"
+)

@@ -1,0 +1,118 @@
+"""`wanflow models`: what there is, and what each model takes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wanflow._core.model_lookup import find_model
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.deprecation import deprecation_of
+from wanflow.cli.model_options import parameters_of
+from wanflow.cli.options import json_option
+from wanflow.cli.run import shown_name
+from wanflow.cli.text import one_line, struck
+from wanflow.cli.values import Words
+
+if TYPE_CHECKING:
+    from wanflow.catalog.catalog import Catalog, Model
+    from wanflow.cli.model_options import Parameter
+
+
+_NARROWEST = 20
+
+
+def _names() -> list[str]:
+    return list(packaged_catalog().models)
+
+
+@click.command(
+    params=[
+        click.Argument(["model"], required=False, metavar="[MODEL]", type=Words(choices=_names)),
+        json_option(),
+    ]
+)
+def models(model: str | None, as_json: bool) -> None:
+    """List the models, or tell all about one."""
+    catalog = packaged_catalog()
+    chosen = list(catalog.models.values()) if model is None else [find_model(catalog, model)]
+    if as_json:
+        for one in chosen:
+            click.echo(json.dumps(_facts(one)))
+    elif model is None:
+        _table(chosen)
+    else:
+        _details(catalog, chosen[0])
+
+
+def _facts(model: Model) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "kind": model.kind,
+        "path": model.path,
+        "summary": model.summary,
+        "deprecated": None if model.deprecation is None else model.deprecation.of(model.name),
+        "required": list(model.required),
+        "parameters": model.parameters,
+        "example": model.example,
+    }
+
+
+def _table(models: list[Model]) -> None:
+    width = max(len(click.unstyle(shown_name(model))) for model in models)
+    for model in models:
+        name = shown_name(model)
+        space = " " * (width - len(click.unstyle(name)))
+        head = f"{name}{space}  {model.kind}  "
+        click.echo(_hung(head, " ".join(_shown_parameter(model, one) for one in model.parameters)))
+    click.echo("\nWhat is in brackets may be left out; wanflow models MODEL tells more.", err=True)
+
+
+def _shown_parameter(model: Model, name: str) -> str:
+    shown = one_line(name if name in model.required else f"[{name}]")
+    return shown if deprecation_of(model.parameters[name]) is None else struck(shown)
+
+
+def _hung(head: str, words: str) -> str:
+    """Break a line between words where a terminal ends, for a person; a pipe gets it whole."""
+    if not sys.stdout.isatty():
+        return head + words
+    indent = " " * len(click.unstyle(head))
+    width = max(get_terminal_size().columns, len(indent) + _NARROWEST) + len(head) - len(indent)
+    return fill(
+        words,
+        width,
+        initial_indent=head,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _shown(parameter: Parameter) -> str:
+    shown = one_line(f"{parameter.name}  {parameter.metavar}")
+    return struck(shown) if parameter.deprecated else shown
+
+
+def _details(catalog: Catalog, model: Model) -> None:
+    formatter = click.HelpFormatter(max_width=100)
+    formatter.write_text(f"{shown_name(model)} ({model.kind}): {one_line(model.summary)}")
+    if model.deprecation is not None:
+        formatter.write_text(one_line(model.deprecation.of("This model")))
+    with formatter.section("Parameters"):
+        formatter.write_dl(
+            [
+                (_shown(parameter), parameter.help)
+                for parameter in parameters_of(catalog.document, model)
+            ]
+        )
+    click.echo(formatter.getvalue())
+    if model.example:
+        body = shlex.quote(json.dumps(model.example, ensure_ascii=False))
+        click.echo(one_line(f"echo {body} | wanflow run --request - -o out/"))

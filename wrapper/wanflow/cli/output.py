@@ -1,0 +1,143 @@
+"""What a command says while it works and when it is done: for people, or as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from wanflow.cli.progress import LineDisplay, logged_to, make_display, standing
+from wanflow.cli.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from wanflow import Result, Snapshot, Task
+
+
+class Events(Protocol):
+    """Is told what happens. Results go to stdout, all else to stderr."""
+
+    def watching(self) -> AbstractContextManager[None]:
+        """Show what is under way while the block runs."""
+        ...
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Tell how a task stands."""
+        ...
+
+    def submitted(self, task: Task) -> None:
+        """Tell the id of a task that nobody will wait for here."""
+        ...
+
+    def looked(self, snapshot: Snapshot) -> None:
+        """Tell all about a task that was looked at once."""
+        ...
+
+    def done(self, result: Result, paths: list[Path]) -> None:
+        """Tell the files that were saved, or the links where none were."""
+        ...
+
+
+class TextEvents:
+    """For people: progress on stderr; ids, paths and links on stdout, one a line."""
+
+    def __init__(self) -> None:
+        self._display = make_display()
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """Keep the display on the screen."""
+        with ExitStack() as stack:
+            stack.enter_context(self._display)
+            stack.enter_context(logged_to(self._display))
+            yield
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Show the task."""
+        self._display.show(snapshot.id, snapshot)
+
+    def submitted(self, task: Task) -> None:
+        """Print the id."""
+        click.echo(one_line(task.id))
+
+    def looked(self, snapshot: Snapshot) -> None:
+        """Print the status, why it failed, and the links."""
+        click.echo(f"{one_line(snapshot.id)}  {standing(snapshot)}")
+        if snapshot.failure is not None:
+            click.echo(one_line(f"{snapshot.failure.code}: {snapshot.failure.message}"))
+        for url in snapshot.results:
+            click.echo(one_line(url))
+
+    def done(self, result: Result, paths: list[Path]) -> None:
+        """Print the paths as they are, or the links."""
+        for path in paths:
+            click.echo(os.fsencode(path))
+        if paths:
+            return
+        for url in result.urls:
+            click.echo(one_line(url))
+        self._display.note("links live for 24 hours; wanflow download saves what they lead to")
+
+
+class JsonEvents:
+    """For programs: one object a line on stdout."""
+
+    def __init__(self, *, submits: bool) -> None:
+        self._new = submits
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """Write what the library logs to stderr."""
+        with logged_to(LineDisplay()):
+            yield
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Emit `submitted` for a new task, then `update`, and `completed` with the links."""
+        event = "submitted" if self._new else "completed" if snapshot.completed else "update"
+        self._new = False
+        _emit(event, _facts(snapshot))
+
+    def submitted(self, task: Task) -> None:
+        """Emit `submitted`."""
+        _emit("submitted", _facts(task.snapshot) if task.snapshot else {"task_id": task.id})
+
+    def looked(self, snapshot: Snapshot) -> None:
+        """Emit `status`."""
+        _emit("status", _facts(snapshot))
+
+    def done(self, result: Result, paths: list[Path]) -> None:
+        """Emit `saved` for each file."""
+        for path in paths:
+            _emit("saved", {"task_id": result.task_id, "path": str(path)})
+
+
+def make_events(*, as_json: bool, submits: bool = False) -> Events:
+    """Return the events that the user asked for; `submits` where the task is yet to be made."""
+    return JsonEvents(submits=submits) if as_json else TextEvents()
+
+
+def _emit(event: str, facts: dict[str, Any]) -> None:
+    click.echo(json.dumps({"event": event, **facts}))
+
+
+def _facts(snapshot: Snapshot) -> dict[str, Any]:
+    """Return what is known of a task; what isn't known is left out."""
+    failure = snapshot.failure
+    facts: dict[str, Any] = {
+        "task_id": snapshot.id,
+        "model": snapshot.model,
+        "status": snapshot.status,
+        "progress": snapshot.progress,
+        "created": snapshot.created,
+        "estimated_time": snapshot.estimated_time,
+        "urls": list(snapshot.results) or None,
+        "usage": snapshot.usage or None,
+        "error": {"code": failure.code, "message": failure.message} if failure else None,
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}

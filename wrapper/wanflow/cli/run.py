@@ -1,0 +1,293 @@
+"""`wanflow run` and `wanflow submit`: a command for each model, with the options of its schema."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+from click.core import ParameterSource
+
+from wanflow._core.model_lookup import find_model
+from wanflow._core.snapshot import decode_as_is
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.document import is_object
+from wanflow.cli.connection import Connection
+from wanflow.cli.error_report import Situation
+from wanflow.cli.ledger_options import Record, record_options
+from wanflow.cli.model_options import Form, parameters_of
+from wanflow.cli.options import connection_options, out_option, timeout_option
+from wanflow.cli.output import make_events
+from wanflow.cli.text import first_sentence, one_line, printable, struck
+from wanflow.cli.values import Words, read_json
+from wanflow.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wanflow.catalog.catalog import Catalog, Model
+
+
+def preview(body: dict[str, Any], connection: Connection, *, as_json: bool, **terms: Any) -> None:
+    """Print the request of a submission, without the key; no key is needed.
+
+    Raises:
+        InvalidRequest: it breaks a rule.
+        ConfigurationError: the URL is malformed.
+    """
+    with connection.client(key="not-sent") as client:
+        request = client.preview(body, **terms)
+    if as_json:
+        facts = {"method": request.method, "url": request.url, "headers": dict(request.headers)}
+        told = {**facts, "body": dict(request.body), "advice": list(request.advice)}
+        click.echo(json.dumps({"event": "dry_run", **told}))
+        return
+    for advice in request.advice:
+        click.echo(one_line(advice), err=True)
+    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    lines = [f"{request.method} {request.url}", *headers, "", request.content.decode()]
+    click.echo(printable("\n".join(lines)))
+
+
+def stray_option(error: click.NoSuchOption, catalog: Catalog, model: Model) -> click.NoSuchOption:
+    """Return the error again, naming the models that take the option."""
+    takers = [
+        other.name
+        for other in catalog.models.values()
+        if any(
+            error.option_name in {parameter.flag, parameter.singular}
+            for parameter in parameters_of(catalog.document, other)
+        )
+    ]
+    if not takers:
+        return error
+    message = f"{error.option_name} is no option of {model.name}, but of {', '.join(takers)}"
+    return click.NoSuchOption(error.option_name, one_line(message), ctx=error.ctx)
+
+
+@frozen
+class Wish:
+    """What a user asked for: the request, and the options that every model has."""
+
+    body: dict[str, Any]
+    options: Mapping[str, Any]
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """The arguments of `submit` beside the request."""
+        return {
+            "extra": dict(self.options["extra"]),
+            "validate": not self.options["no_validate"],
+            "resubmit_uncertain": self.options["resubmit_uncertain"],
+        }
+
+
+class ModelGroup(click.Group):
+    """Has a command for each model of the documents; all of them do `work`."""
+
+    def __init__(
+        self, work: Callable[[Wish], None], shared: list[click.Parameter], **settings: Any
+    ) -> None:
+        self._work = work
+        self._shared = shared
+        super().__init__(
+            invoke_without_command=True,
+            callback=self._without_model,
+            params=[*shared],
+            subcommand_metavar="MODEL [OPTIONS]…",
+            **settings,
+        )
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The models."""
+        return packaged_catalog()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the models' names."""
+        return list(self.catalog.models)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Make the command of a model."""
+        model = self.catalog.models.get(cmd_name)
+        if model is None:
+            return None
+        return ModelCommand(self.catalog, model, self._work, self._shared)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a model.
+
+        Raises:
+            UnknownModel: there is no such model; the message names the nearest.
+        """
+        if not ctx.resilient_parsing:
+            find_model(self.catalog, args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of models."""
+        models = self.catalog.models.values()
+        rows = [(shown_name(model), first_sentence(model.summary)) for model in models]
+        with formatter.section("Models"):
+            formatter.write_dl(rows)
+
+    def _without_model(self, **values: Any) -> None:
+        ctx = click.get_current_context()
+        if ctx.invoked_subcommand is not None:
+            return
+        if values["request"] is None:
+            ctx.fail(f"Name a model ({', '.join(self.catalog.models)}), or a file with --request")
+        self._work(Wish(_read_request(values["request"]), values))
+
+
+class ModelCommand(click.Command):
+    """Does the work of its group for one model."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        model: Model,
+        work: Callable[[Wish], None],
+        shared: list[click.Parameter],
+    ) -> None:
+        self._catalog = catalog
+        self._model = model
+        self._work = work
+        taken = {"-h", "--help", *(flag for option in shared for flag in option.opts)}
+        self._form = Form.of(parameters_of(catalog.document, model), taken)
+        super().__init__(
+            model.name,
+            callback=self._do,
+            params=[*self._form.options, *shared],
+            help="\n\n".join([one_line(model.summary), *_deprecation(model)]),
+            short_help=first_sentence(model.summary),
+        )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and tell of an option that isn't the model's whose it is."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise stray_option(error, self._catalog, self._model) from None
+
+    def _do(self, **values: Any) -> None:
+        ctx = click.get_current_context()
+        options = _merged(ctx)
+        base = {} if options["request"] is None else _read_request(options["request"])
+        if base.get("model", self._model.name) != self._model.name:
+            ctx.fail(f"The request is for the model {base['model']}, not for {self._model.name}")
+        body = {**base, "model": self._model.name, **self._form.body(values)}
+        self._work(Wish(body, options))
+
+
+def shown_name(model: Model) -> str:
+    """Write a model's name for a list, struck through where it is deprecated."""
+    return one_line(model.name) if model.deprecation is None else struck(one_line(model.name))
+
+
+def _deprecation(model: Model) -> list[str]:
+    return [] if model.deprecation is None else [one_line(model.deprecation.of("This model"))]
+
+
+def perform(wish: Wish, *, waits: bool) -> None:
+    """Submit what was wished for, and wait for it and save it where `waits`."""
+    options = wish.options
+    connection = Connection.of(options)
+    if options["dry_run"]:
+        preview(wish.body, connection, as_json=options["as_json"], **wish.terms)
+        return
+    out = options.get("out")
+    record = Record.of(options)
+    Situation.current().keep(out, connection, record)
+    events = make_events(as_json=options["as_json"], submits=True)
+    with record.open() as ledger, connection.client(ledger=ledger) as client:
+        if not waits:
+            with events.watching():
+                task = client.submit(wish.body, **wish.terms)
+            events.submitted(task)
+            return
+        with events.watching():
+            result = client.run(
+                wish.body,
+                out=out,
+                timeout=options["timeout"],
+                on_update=events.update,
+                **wish.terms,
+            )
+        events.done(result, list(result.paths))
+
+
+def _merged(ctx: click.Context) -> dict[str, Any]:
+    """Return the options as given after the model's name, else before it."""
+    before = ctx.parent.params if ctx.parent is not None else {}
+    default = ParameterSource.DEFAULT
+    given = {k: v for k, v in ctx.params.items() if ctx.get_parameter_source(k) is not default}
+    return {**before, **given}
+
+
+def _read_request(name: str) -> dict[str, Any]:
+    try:
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        body = decode_as_is(content)
+    except OSError as error:
+        raise InvalidRequest(f"the request {name} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InvalidRequest(f"the request {name} is not JSON: {error}") from None
+    if not is_object(body):
+        raise InvalidRequest(f"the request {name} is no JSON object")
+    return body
+
+
+def _read_extra(word: str) -> tuple[str, Any]:
+    name, equals, text = word.partition("=")
+    if not name or not equals:
+        raise ValueError(f"{word!r} is not of the form NAME=JSON")
+    return name, read_json(text)
+
+
+def _options(*, waits: bool) -> list[click.Parameter]:
+    """Make the options that every model has."""
+    return [
+        *([out_option(), timeout_option()] if waits else []),
+        click.Option(
+            ["--request"], metavar="FILE", help="A JSON file with the whole request; - is stdin."
+        ),
+        click.Option(
+            ["--extra"],
+            type=Words(_read_extra),
+            multiple=True,
+            metavar="NAME=JSON",
+            help="What the documents don't know, texts in quotes; may be repeated.",
+        ),
+        click.Option(["--no-validate"], is_flag=True, help="Send without checking the rules."),
+        click.Option(
+            ["--resubmit-uncertain"],
+            is_flag=True,
+            help="Send again, with the same key, what may have been accepted; may pay twice.",
+        ),
+        click.Option(["--dry-run"], is_flag=True, help="Print the request and send nothing."),
+        *record_options(submits=True),
+        *connection_options(),
+    ]
+
+
+run = ModelGroup(
+    partial(perform, waits=True),
+    _options(waits=True),
+    name="run",
+    help="Submit to a model, wait, and save what was made.\n\n"
+    "wanflow run MODEL --help lists what the model takes.",
+)
+submit = ModelGroup(
+    partial(perform, waits=False),
+    _options(waits=False),
+    name="submit",
+    help="Submit to a model, and print the task's id.\n\n"
+    "wanflow submit MODEL --help lists what the model takes.",
+)

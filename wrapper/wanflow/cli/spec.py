@@ -1,0 +1,289 @@
+"""`wanflow spec`: import, check, build, compare and regenerate what the client is made from."""
+
+from __future__ import annotations
+
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+from wanflow.spec.errors import EXITS, Drifted, SpecFailure, ToolFault, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wanflow.catalog.document import Json
+    from wanflow.spec.project import Project
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _echo(text: str, *, err: bool = False) -> None:
+    """Write lines with nothing in them that a terminal would obey."""
+    click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
+
+
+def _plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """End a failed command with its sentence on stderr and the exit code of its kind."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except SpecFailure as failure:
+            _echo(f"wanflow spec: {failure}", err=True)
+            raise SystemExit(failure.exit_code) from None
+        except OSError as failure:
+            _echo(f"wanflow spec: {failure.filename}: {failure.strerror}", err=True)
+            raise SystemExit(SpecFailure.exit_code) from None
+        except ModuleNotFoundError as missing:
+            _echo(
+                f"wanflow spec: {missing.name} is not installed; pip install 'wanflow[spec]'",
+                err=True,
+            )
+            raise SystemExit(ToolFault.exit_code) from None
+
+    return run
+
+
+class _Pipeline(click.Group):
+    """A group whose help lists its own exit codes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the exit codes, line by line."""
+        with formatter.section("Exit codes (those of the other commands differ)"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXITS])
+
+
+@click.group(cls=_Pipeline)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The checkout; by default the one that the present folder lies in.",
+)
+@click.pass_context
+def spec(context: click.Context, root: Path | None) -> None:
+    """Import documents, merge and check them, and regenerate what follows from them."""
+    context.obj = root
+
+
+_format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github", "sarif"]),
+    default="text",
+    show_default=True,
+    help="For a person, a program, GitHub's log, or a viewer of SARIF.",
+)
+
+
+def _project(context: click.Context) -> Project:
+    from wanflow.spec.project import find_project, put_back
+
+    project = find_project(context.obj)
+    if put_back(project.note):
+        _echo("wanflow spec: an import was killed half-way; undid what it had done", err=True)
+    return project
+
+
+@spec.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--server", metavar="URL", help="Where requests, and the key with them, are to go.")
+@_plainly
+def init(folder: Path, server: str | None) -> None:
+    """Begin a folder for documents of your own: specs/, generated/ and a workflow for CI.
+
+    Then import documents in it, regenerate, and export WANFLOW_PROJECT=FOLDER.
+    """
+    from wanflow.spec.new_project import begin
+
+    for name in begin(folder, server):
+        click.echo(f"wrote {name}")
+    if server is None:
+        click.echo("no server is chosen: specs/settings.yaml says how", err=True)
+
+
+@spec.command("import")
+@click.argument("places", metavar="PLACE...", nargs=-1, required=True)
+@click.pass_context
+@_plainly
+def import_(context: click.Context, places: tuple[str, ...]) -> None:
+    """Take documents in: YAML, JSON, documentation pages, folders of these, or URLs (https).
+
+    A document of the same models replaces the one that is there, and the difference is told.
+    All of them are taken in, or none: what can't be regenerated is refused.
+    """
+    from wanflow.spec.intake.importer import import_places
+
+    for taken in import_places(_project(context), places):
+        _echo(f"{taken.name}: {taken.lines[0]}")
+        for line in taken.lines[1:]:
+            _echo(f"  {line}")
+
+
+@spec.command()
+@click.option(
+    "--index",
+    "indexes",
+    multiple=True,
+    metavar="URL",
+    envvar="WANFLOW_SPEC_INDEX",
+    help="A page of links, such as llms.txt, that new documents are found by.",
+)
+@click.option("--anywhere", is_flag=True, help="Follow an index's links to other hosts as well.")
+@click.pass_context
+@_plainly
+def watch(context: click.Context, indexes: tuple[str, ...], anywhere: bool) -> None:
+    """Ask every source that came from a URL again; take in what changed, and regenerate.
+
+    Ends with 0 where nothing is new, 1 where something changed, and 9 where a page couldn't be
+    asked, is gone, or can't be taken in, whatever else changed. Nothing is ever removed.
+    """
+    from wanflow.spec.watch import Watch
+
+    watched = Watch(_project(context), anywhere=anywhere).run(indexes)
+    _echo(watched.for_people())
+    context.exit(int(watched.outcome))
+
+
+@spec.command()
+@click.pass_context
+@_plainly
+def build(context: click.Context) -> None:
+    """Make specs/openapi.yaml of the sources and overlays, with every proof."""
+    from wanflow.spec.build import build as make
+    from wanflow.spec.project import write_file
+
+    project = _project(context)
+    built = make(project)
+    changed = [
+        project.shown(path)
+        for path, text in ((project.spec, built.text), (project.report, built.report))
+        if write_file(path, text)
+    ]
+    _echo(f"wrote {', '.join(changed)}" if changed else "nothing changed")
+
+
+@spec.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@_format_option
+@click.pass_context
+@_plainly
+def check(context: click.Context, file: Path | None, form: str) -> None:
+    """Check the sources and the merged document beyond what OpenAPI asks; write nothing.
+
+    With FILE, check that document alone, wherever it is.
+    """
+    from wanflow.spec.diff.output_formats import WRITERS
+    from wanflow.spec.examine import examine_file, examine_project
+
+    found = examine_project(_project(context)) if file is None else examine_file(file)
+    if form == "text":
+        _echo(found.for_people())
+        return
+    _echo(WRITERS[form](found.entries))
+    context.exit(found.failure.exit_code if found.failure else 0)
+
+
+@spec.command()
+@click.pass_context
+@_plainly
+def generate(context: click.Context) -> None:
+    """Make generated/wanflow_client of specs/openapi.yaml."""
+    from wanflow.spec.drift import regenerate_client
+
+    changed = regenerate_client(_project(context))
+    _echo(f"{len(changed)} files changed" if changed else "nothing changed")
+
+
+@spec.command()
+@click.pass_context
+@_plainly
+def drift(context: click.Context) -> None:
+    """Fail when the committed spec or client isn't what would be made."""
+    from wanflow.spec.drift import drifted
+
+    if names := drifted(_project(context)):
+        listed = "\n".join(f"  {name}" for name in names)
+        raise Drifted(
+            f"these aren't what the sources make; run `wanflow spec regenerate`:\n{listed}"
+        )
+    _echo("specs/openapi.yaml and generated/wanflow_client are what the sources make")
+
+
+def _working(project: Project) -> Json:
+    """Read the spec of the checkout, or make the one that its sources would make of it."""
+    from wanflow.spec.build import build as make
+    from wanflow.spec.read.git_revision import working_document
+    from wanflow.spec.read.yaml import same
+
+    document = working_document(project)
+    try:
+        built = make(project)
+    except SpecFailure:
+        return document
+    if same(built.document, document):
+        return document
+    note = "the sources are newer than specs/openapi.yaml; this is what `regenerate` would do"
+    _echo(f"wanflow spec: {note}", err=True)
+    return built.document
+
+
+@spec.command()
+@click.argument("old", default="HEAD")
+@click.argument("new", required=False)
+@_format_option
+@click.option(
+    "--silenced",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The reviewed exceptions; by default specs/silenced.yaml of the checkout.",
+)
+@click.pass_context
+@_plainly
+def diff(
+    context: click.Context, old: str, new: str | None, form: str, silenced: Path | None
+) -> None:
+    """Say what changed from OLD to NEW, and whom it breaks.
+
+    Each is a file or a git revision; by default, the committed spec and the one in the checkout.
+    Two files are compared anywhere. Ends with 0 where nothing that a program notices changed, 1
+    for what is new or deprecated, 2 for what breaks somebody.
+    """
+    from wanflow.spec.diff.diff import compare
+    from wanflow.spec.diff.output_formats import WRITERS, entry_of
+    from wanflow.spec.diff.silenced import Silenced
+    from wanflow.spec.read.git_revision import document_at, document_in
+
+    if new is not None and Path(old).is_file() and Path(new).is_file():
+        before, after = document_in(Path(old)), document_in(Path(new))
+        reviewed = silenced
+    else:
+        project = _project(context)
+        after = _working(project) if new is None else document_at(project, new)
+        before, reviewed = document_at(project, old), silenced or project.silenced
+    difference = (Silenced.read(reviewed) if reviewed else Silenced()).applied(
+        compare(before, after)
+    )
+    if form in {"text", "json"}:
+        plain = form == "text"
+        _echo(difference.for_people() if plain else difference.for_programs())
+    else:
+        file = new or "specs/openapi.yaml"
+        _echo(WRITERS[form]([entry_of(change, file) for change in difference.changes]))
+    context.exit(difference.level.exit_code)
+
+
+@spec.command()
+@click.pass_context
+@_plainly
+def regenerate(context: click.Context) -> None:
+    """Do the whole line: check, merge, prove, overlay, generate, diff, changelog entry."""
+    from wanflow.spec.regenerate import regenerate as make
+
+    _echo(make(_project(context)).for_people())
+
+
+if __name__ == "__main__":
+    spec(prog_name="wanflow spec")

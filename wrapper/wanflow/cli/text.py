@@ -1,0 +1,33 @@
+"""Text of the documents, made fit for a terminal: no control characters, no markup."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+import click
+
+from wanflow._text import one_line, printable
+
+__all__ = ["first_sentence", "one_line", "printable", "struck"]
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_PROMINENT = re.compile(r"[`*]+")
+
+
+def struck(text: str) -> str:
+    """Strike through what is deprecated; where no terminal can, a word says so."""
+    if sys.stdout.isatty() and _strikes():
+        return click.style(text, strikethrough=True)
+    return f"{text} (deprecated)"
+
+
+def _strikes() -> bool:
+    return os.environ.get("TERM", "dumb") != "dumb" and "NO_COLOR" not in os.environ
+
+
+def first_sentence(description: str) -> str:
+    """Return the first sentence of a description in Markdown, as plain text."""
+    paragraph = description.strip().partition("\n")[0]
+    return one_line(_PROMINENT.sub("", _SENTENCE_END.split(paragraph)[0])).rstrip(".:")

@@ -1,0 +1,87 @@
+"""What to do with a submission whose key or name is in the ledger already."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from wanflow._core.snapshot import Snapshot
+from wanflow.errors import InvalidRequest, JobTaken, SubmitUncertain
+from wanflow.ledger.job import State
+
+if TYPE_CHECKING:
+    from wanflow._core.recorder import Intent
+    from wanflow.ledger.job import Job
+    from wanflow.ledger.refs import Store
+
+
+def meet(store: Store, job: Job, intent: Intent) -> Snapshot | None:
+    """Return the task that the job has; None where the submission may be sent, and is an intent.
+
+    Raises:
+        InvalidRequest: the job is of another request.
+        SubmitUncertain: it may have been accepted, and may not be sent again.
+        JobTaken: another process is at it.
+    """
+    if job.digest != digest_of(job.key or "", intent.content) or job.server != intent.server:
+        raise InvalidRequest(
+            f"idempotency key {intent.key} was used for another request before (job {job.id})"
+        )
+    if job.task_id is not None:
+        return _as_known(job, job.task_id)
+    if store.living(job):
+        raise _taken(job)
+    if job.in_doubt and not intent.resend:
+        raise in_doubt(job)
+    # What was in doubt stays so: a refusal of the second try says nothing of the first.
+    if not store.take(job, State.UNCERTAIN if job.in_doubt else State.INTENT):
+        raise _taken(job)
+    return None
+
+
+def digest_of(key: str, content: bytes) -> bytes:
+    """Return what tells a request from others under its key; it gives no prompt away."""
+    return sha256(key.encode() + content).digest()[:16]
+
+
+def in_doubt(job: Job) -> SubmitUncertain:
+    """Make the error for a job of which nobody knows whether it was accepted."""
+    reason = job.reason or "the process ended before the answer was written down"
+    return SubmitUncertain(
+        f"job {job.id} was sent before, and may have been accepted ({reason}). It may have been "
+        "charged, so it was not sent again: check the account's usage, or ask the provider "
+        f"about idempotency key {job.key}",
+        reason=reason,
+        request=job.body,
+        idempotency_key=job.key,
+    )
+
+
+def given_twice(job: Job, task_id: str) -> SubmitUncertain:
+    """Make the error for a job whose response named another job's task."""
+    return SubmitUncertain(
+        f"job {job.id} was sent, and {job.reason or 'the response named the task of another job'}. "
+        "It may have been charged, and its own task isn't known: check the account's usage, or "
+        f"ask the provider about idempotency key {job.key}",
+        reason=job.reason or "",
+        request=job.body,
+        idempotency_key=job.key,
+        task_id=task_id,
+    )
+
+
+def _as_known(job: Job, task_id: str) -> Snapshot:
+    return Snapshot(
+        id=task_id,
+        status=job.status or "",
+        model=job.model,
+        progress=job.progress,
+        created=job.created,
+        results=job.links,
+        usage={} if job.credits is None else {"credits_reserved": job.credits},
+    )
+
+
+def _taken(job: Job) -> JobTaken:
+    who = f"process {job.holder.process}" if job.holder else "another process"
+    return JobTaken(f"job {job.id} is in the hands of {who}")

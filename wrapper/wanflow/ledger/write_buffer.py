@@ -1,0 +1,124 @@
+"""Changes that need not be written at once: those of one job become one write."""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock, Timer
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from attrs import define, field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wanflow.ledger.job import State
+    from wanflow.ledger.refs import Which
+
+_log = logging.getLogger("wanflow")
+_LATEST = 0.5
+"""Seconds after which what is noted is written, if nothing else is before."""
+
+
+@frozen
+class Step:
+    """A change of a job, where the job is in one of some states (None: in any)."""
+
+    changes: Mapping[str, Any]
+    only: frozenset[State] | None = None
+
+
+Steps: TypeAlias = "tuple[Step, ...]"
+
+
+def merged(steps: Steps) -> Step | None:
+    """Return the one change that is the same as all of them; None where none surely is.
+
+    Where a job isn't as the returned one wants it, the steps are yet to be taken one by one.
+    """
+    changes, only = dict(steps[0].changes), steps[0].only
+    for step in steps[1:]:
+        state = changes.get("state")
+        if step.only is not None:
+            if state is None:
+                only = step.only if only is None else only & step.only
+            elif state not in step.only:
+                return None
+        changes.update(step.changes)
+    return Step(changes, only)
+
+
+@define(eq=False)
+class Notes:
+    """What is noted of each job; `flush` is called where nothing else writes it in time."""
+
+    flush: Callable[[], None]
+    _steps: dict[Which, Steps] = field(factory=dict["Which", "Steps"], repr=False)
+    _changing: Lock = field(factory=Lock, repr=False)
+    _timer: Timer | None = field(default=None, repr=False)
+    _closed: bool = field(default=False, repr=False)
+    _failed: bool = field(default=False, repr=False)
+
+    def add(self, which: Which, step: Step) -> None:
+        """Note a change."""
+        with self._changing:
+            before = self._steps.get(which, ())
+            self._steps[which] = _joined(before, step)
+            self._wind()
+
+    def take(self, which: Which) -> Steps:
+        """Return what is noted of one job, which is the caller's to write now."""
+        with self._changing:
+            return self._steps.pop(which, ())
+
+    def give_back(self, which: Which, steps: Steps) -> None:
+        """Note again what was taken and could not be written."""
+        with self._changing:
+            later = self._steps.get(which, ())
+            self._steps[which] = (*steps, *later)
+            self._wind()
+
+    def take_all(self) -> dict[Which, Steps]:
+        """Return all that is noted, which is the caller's to write now."""
+        with self._changing:
+            taken, self._steps = self._steps, {}
+        return taken
+
+    def close(self) -> None:
+        """Write what is noted, and nothing by itself any more."""
+        with self._changing:
+            self._closed = True
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            timer.join()
+        self.flush()
+
+    def _wind(self) -> None:
+        if self._timer is None and not self._closed:
+            timer = Timer(_LATEST, self._flush_by_itself)
+            timer.daemon = True
+            timer.start()
+            self._timer = timer
+
+    def _flush_by_itself(self) -> None:
+        self._timer = None
+        failed, self._failed = self._failed, False
+        try:
+            self.flush()
+        except Exception as error:  # nobody waits for this thread
+            self._failed = True
+            if not failed:
+                _log.warning("the ledger can't be written, which is tried again: %s", error)
+
+
+def _joined(before: Steps, step: Step) -> Steps:
+    """Add a step; looks one after another become one, however many they are."""
+    if before and before[-1].only == step.only and _leaves(before[-1]):
+        return (*before[:-1], Step({**before[-1].changes, **step.changes}, step.only))
+    return (*before, step)
+
+
+def _leaves(step: Step) -> bool:
+    """Tell whether a job that a step changed is still in one of the states that it wants."""
+    state = step.changes.get("state")
+    return state is None or step.only is None or state in step.only

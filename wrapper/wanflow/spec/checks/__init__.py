@@ -1,0 +1,1 @@
+"""Checks of source specs and of the merged spec."""

@@ -1,0 +1,63 @@
+"""Check documents beyond what a validator of OpenAPI looks at, and say what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from wanflow.spec.checks.examples import example_findings
+from wanflow.spec.checks.keywords import vocabulary_findings
+from wanflow.spec.checks.openapi_validator import invalid
+from wanflow.spec.checks.references import reference_findings
+from wanflow.spec.checks.structure import structure_findings
+from wanflow.spec.errors import Finding
+from wanflow.spec.read.yaml import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from wanflow.catalog.document import Json
+    from wanflow.spec.read.source import Source
+
+
+def check_sources(sources: Iterable[Source]) -> list[Finding]:
+    """Check documents as received: what overlays can mend is looked at when they have."""
+    return [finding for source in sources for finding in _check_source(source)]
+
+
+def check_merged(text: str, document: Json, file: str) -> list[Finding]:
+    """Check a finished document, given as its text and as its data."""
+    read = read_yaml(text, file)
+    findings = [
+        *_ambiguous(read.ambiguous, file),
+        *invalid(document, file),
+        *_of("WF503", vocabulary_findings(document, file)),
+        *_of("WF504", structure_findings(document, file)),
+        *_of("WF505", example_findings(document, file)),
+    ]
+    return [evolve(finding, line=read.lines.get(finding.pointer)) for finding in findings]
+
+
+def _check_source(source: Source) -> Iterator[Finding]:
+    file = f"specs/sources/{source.name}.yaml"
+    references = _of("WF506", reference_findings(source.document, file))
+    findings = [*_ambiguous(source.ambiguous, file), *references]
+    findings = findings or [
+        *invalid(source.document, file),
+        *_of("WF503", vocabulary_findings(source.document, file)),
+    ]
+    for finding in findings:
+        yield evolve(finding, line=source.line(finding.pointer))
+
+
+def _ambiguous(scalars: Iterable[Any], file: str) -> Iterator[Finding]:
+    for scalar in scalars:
+        problem = f"YAML loaders read {scalar.text} differently"
+        remedy = f"write {scalar.remedy}"
+        yield Finding(file, scalar.pointer, problem, remedy, scalar.line, "WF501")
+
+
+def _of(number: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Give findings the id of their kind."""
+    return (evolve(finding, id=number) for finding in findings)

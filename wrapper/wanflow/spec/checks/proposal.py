@@ -1,0 +1,154 @@
+"""Write the overlay action that answers a sentence which reads like a rule, where one can."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from wanflow.catalog.document import is_array
+from wanflow.catalog.keywords import RESTS_ON
+from wanflow.spec.overlay.citations import WHEN
+from wanflow.spec.overlay.evidence import values_in
+from wanflow.spec.overlay.overlay import pointer_of, select
+from wanflow.spec.read.yaml import write_yaml
+from wanflow.spec.schema.value_set import meaning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.catalog.document import Json
+
+_NUMBER = r"`?(-?\d+(?:\.\d+)?)`?"
+_RANGE = re.compile(rf"[\[(]?{_NUMBER}\s*(?:,|~|\u2013|-|to|and)\s*{_NUMBER}[\])]?")
+_SAYS_RANGE = re.compile(r"\b(range|between|from)\b|\[\s*-?\d", re.IGNORECASE)
+_MOST = re.compile(
+    r"(?:exceed|limited to|up to|at most|(?:no|not) (?:more|longer|greater) than"
+    rf"|max(?:imum)?\b[^\d`]{{0,30}})\s*{_NUMBER}(?P<unit>\s*\w*)",
+    re.IGNORECASE,
+)
+_LEAST = re.compile(
+    rf"(?:at least|(?:no|not) (?:less|fewer|shorter) than)\s*{_NUMBER}(?P<unit>\s*\w*)",
+    re.IGNORECASE,
+)
+_STEP = re.compile(rf"multiple of\s*{_NUMBER}", re.IGNORECASE)
+_CHOICE = re.compile(
+    r"\b(only supports?|one of"
+    r"|(supported|available|allowed|accepted|valid|possible) (\w+ )?\w+s(:| are\b))",
+    re.IGNORECASE,
+)
+_GLOSS = re.compile(r",?\s+(representing|which|where|meaning|corresponding)\b|\(", re.IGNORECASE)
+_PLAIN = re.compile(r"[\w `,;:~%-]+", re.ASCII)
+"""What of a sentence a search takes as it stands."""
+_FEWEST = 12
+_BOUNDS = {
+    "integer": ("minimum", "maximum"),
+    "number": ("minimum", "maximum"),
+    "string": ("minLength", "maxLength"),
+    "array": ("minItems", "maxItems"),
+}
+_UNITS = {
+    "string": re.compile(r"\s*char|\s*letters?\b", re.IGNORECASE),
+    "array": re.compile(
+        r"\s*(images?|files?|items?|urls?|links?|videos?|elements?|entries)?$", re.IGNORECASE
+    ),
+}
+
+
+def proposed(document: Json, at: str, schema: Json, sentence: str) -> str:
+    """Return the action that a person may paste, as YAML; nothing where no rule can be told.
+
+    `at` is the pointer of the merged document's schema that carries the sentence.
+    """
+    found = (_fitting(document, schema, rule) for rule in _rules(schema, sentence))
+    update = next((one for one in found if one), None)
+    if update is None:
+        return ""
+    action = {
+        "target": _by_words(document, at, sentence) or _target(document, at),
+        "description": "The document says it in prose only.",
+        WHEN: {"type": schema["type"]},
+        "update": {**update, RESTS_ON: {key: sentence for key in update if key != "example"}},
+    }
+    return write_yaml([action])
+
+
+def _rules(schema: Json, sentence: str) -> Iterator[Json]:
+    """List the rules that a sentence may mean for a schema, the most likely first."""
+    kind = schema.get("type")
+    if kind not in _BOUNDS:
+        return
+    low, high = _BOUNDS[kind]
+    if values := _values(kind, sentence):
+        yield {"enum": values}
+    span = _RANGE.search(sentence) if _SAYS_RANGE.search(sentence) else None
+    if span and kind in {"integer", "number"}:
+        yield {low: _number(span[1]), high: _number(span[2])}
+    if step := _STEP.search(sentence):
+        yield {"multipleOf": _number(step[1])}
+    bounds = {}
+    for key, found in ((low, _LEAST.search(sentence)), (high, _MOST.search(sentence))):
+        if found and (kind not in _UNITS or _UNITS[kind].match(found["unit"])):
+            bounds[key] = _number(found[1])
+    yield bounds
+    if kind == "string" and re.search(r"\bonly https\b", sentence, re.IGNORECASE):
+        yield {"pattern": "^https://"}
+
+
+def _values(kind: str, sentence: str) -> list[Any]:
+    listed = values_in(sentence.split(" - "))
+    if not listed and _CHOICE.search(sentence):
+        head = _GLOSS.split(sentence)[0]
+        listed = re.findall(r"`([^`]+)`", head) or re.findall(r"(?<![\w.])\d+(?!\.?\w)", head)
+    if kind == "string":
+        return list(dict.fromkeys(listed))
+    numbers = kind in {"integer", "number"} and all(re.fullmatch(r"-?\d+", v) for v in listed)
+    return list(dict.fromkeys(map(int, listed))) if numbers else []
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)
+
+
+def _fitting(document: Json, schema: Json, rule: Json) -> Json | None:
+    """Return a rule that fits; with another example, where the document's own breaks it."""
+    if _fits(document, schema, rule):
+        return rule
+    rest = {key: value for key, value in schema.items() if key != "example"}
+    fits = "enum" in rule and _fits(document, rest, rule)
+    return {**rule, "example": rule["enum"][0]} if fits else None
+
+
+def _fits(document: Json, schema: Json, rule: Json) -> bool:
+    """Tell whether a rule adds something to a schema that its own values keep."""
+    if not rule or rule.keys() & schema.keys():
+        return False
+    whole = meaning(document, {**schema, **rule})
+    shown = [schema[key] for key in ("example", "default") if key in schema]
+    listed: Any = schema.get("examples", ())
+    return whole.possible() and all(whole.admits(value) for value in (*shown, *listed))
+
+
+def _by_words(document: Json, at: str, sentence: str) -> str:
+    """Write a JSONPath that picks a parameter by words of its description, where one does.
+
+    So one action serves every document that says the same.
+    """
+    piece = max(_PLAIN.findall(sentence), key=len, default="").strip()
+    if len(piece) < _FEWEST:
+        return ""
+    path = f"$.components.schemas[*].properties[?search(@.description, '{piece}')]"
+    picked = (pointer_of(parts) for parts in select(document, path, ""))
+    return path if at in picked else ""
+
+
+def _target(document: Json, at: str) -> str:
+    """Write a pointer into a document as a JSONPath."""
+    path, node = "$", document
+    for part in at.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if is_array(node):
+            path, node = f"{path}[{key}]", node[int(key)]
+        else:
+            quoted = key.replace("\\", "\\\\").replace("'", "\\'")
+            path, node = f"{path}['{quoted}']", node[key]
+    return path

@@ -1,0 +1,174 @@
+"""Sentences of the documents that read like a rule, and that no keyword or overlay expresses."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attrs import field, frozen
+
+from wanflow.catalog.document import Json, is_array, is_object
+from wanflow.catalog.keywords import RESTS_ON
+from wanflow.catalog.schema_walk import schemas_in, schemas_under
+from wanflow.spec.checks.proposal import proposed
+from wanflow.spec.errors import OverlayFault
+from wanflow.spec.overlay.evidence import flat, lists_in, sentences_of, values_in
+from wanflow.spec.read.yaml import escape, read_yaml
+from wanflow.spec.schema.index import reached_by, requests_of
+from wanflow.spec.schema.value_set import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from wanflow.spec.schema.operations import Call
+
+FILE = "specs/left-as-prose.yaml"
+_REMEDY = f"write an overlay (see specs/README.md), or say in {FILE} why not"
+_RULE = re.compile(
+    r"\b(only (supports?|effective|valid|allowed)|only \S+ (is|are) supported|must|range|between"
+    r"|required to|(no|not) (more|less|longer|fewer) than|(not|n't) exceed|limited to"
+    r"|at (most|least)|up to|prohibited|not (supported|allowed)|one of|multiple of"
+    r"|(supported|available|allowed|accepted|valid|possible) (\w+ )?\w+s(:| are\b))"
+    r"(?!\w)"
+    r"|\[\s*\d+[^\]]*,\s*[^\]]*\d+\s*\]",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.]*\w)")
+_NOTES = frozenset({"description", "title", "example", "examples", "default", RESTS_ON})
+
+
+@frozen
+class Unsaid:
+    """A sentence that reads like a rule, and where its document says it.
+
+    `proposal` is an overlay's action that may be pasted; empty where no keyword can say it.
+    """
+
+    document: str
+    where: str
+    sentence: str
+    proposal: str = field(default="", eq=False, repr=False)
+    id: ClassVar[str] = "WF210"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}: “{self.sentence}” reads like a rule that nothing expresses; {_REMEDY}"
+        )
+
+
+def counted(count: int, kind: str) -> str:
+    """Say in one line how many sentences `check` lists."""
+    found = "1 sentence may be a rule" if count == 1 else f"{count} sentences may be rules"
+    return f"{found} {kind}; `wanflow spec check` lists them"
+
+
+@frozen
+class Stale:
+    """An entry of the reviewed file whose sentence no document leaves to prose."""
+
+    sentence: str
+    document: str = ""
+    where: str = f"{FILE}#"
+    id: ClassVar[str] = "WF508"
+
+    def __str__(self) -> str:
+        return f"no document leaves “{self.sentence}” to prose; remove the entry of {FILE}"
+
+
+@frozen
+class Left:
+    """What a person left as prose on purpose: the sentences, each with the reason."""
+
+    reasons: dict[str, str]
+
+    @classmethod
+    def read(cls, path: Path) -> Left:
+        """Read the reviewed file; an absent one leaves nothing.
+
+        Raises:
+            OverlayFault: it has another form.
+        """
+        if not path.is_file():
+            return cls({})
+        data = read_yaml(path.read_text("utf-8"), path.name).data
+        for entry in data if is_array(data) else [None]:
+            if (
+                not is_object(entry)
+                or set(entry) != {"sentence", "reason"}
+                or not all(isinstance(value, str) and value.strip() for value in entry.values())
+            ):
+                raise OverlayFault(f"{path.name}: each entry must have a `sentence` and a `reason`")
+        return cls({flat(entry["sentence"]): entry["reason"] for entry in data})
+
+    def unlisted(self, found: Iterable[Unsaid]) -> list[Unsaid]:
+        """Return the sentences that the file doesn't have."""
+        return [one for one in found if one.sentence not in self.reasons]
+
+    def stale(self, found: Iterable[Unsaid]) -> list[Stale]:
+        """Find entries whose sentence no document says any more, or that a rule expresses now."""
+        return [Stale(one) for one in sorted(self.reasons.keys() - {f.sentence for f in found})]
+
+
+def unsaid(document: Json, calls: Iterable[Call]) -> list[Unsaid]:
+    """List the sentences of the models' parameters that read like a rule and aren't one.
+
+    `document` is the finished one; `calls` are the operations that it was made of.
+    """
+    requests = requests_of(document)
+    found: dict[tuple[str, str], Unsaid] = {}
+    for call in calls:
+        for model in call.models:
+            whole = expand(document, requests[model], ())
+            for schema, sentence in _unexpressed(whole):
+                if (call.source.name, sentence) not in found:
+                    where = _where(call, schema["description"])
+                    proposal = _proposal(document, requests[model], schema, sentence)
+                    told = Unsaid(call.source.name, where, sentence, proposal)
+                    found[call.source.name, sentence] = told
+    return list(found.values())
+
+
+def _proposal(document: Json, request: Json, schema: Json, sentence: str) -> str:
+    """Write what may be pasted for a sentence of one of a request's schemas."""
+    for name in sorted(reached_by(document, request)):
+        root = f"/components/schemas/{escape(name)}"
+        for at, own in schemas_under(document["components"]["schemas"][name], root):
+            if own.get("description") == schema["description"]:
+                return proposed(document, at, own, sentence)
+    return ""
+
+
+def _unexpressed(request: Json) -> Iterator[tuple[Json, str]]:
+    schemas = [schema for at, schema in schemas_under(request, "") if at]
+    rests = [flat(told) for schema in schemas for told in schema.get(RESTS_ON, {}).values()]
+    for schema in schemas:
+        text = schema.get("description", "")
+        for sentence in _rules(text) if isinstance(text, str) else ():
+            told = any(sentence in rest or rest in sentence for rest in rests)
+            if not told and not _in_keywords(sentence, schema):
+                yield schema, sentence
+
+
+def _rules(text: str) -> Iterator[str]:
+    """List what of a text reads like a rule: sentences, and lists of values."""
+    yield from (sentence for sentence in sentences_of(text) if _RULE.search(sentence))
+    yield from (" - ".join(entries) for entries in lists_in(text) if values_in(entries))
+
+
+def _in_keywords(sentence: str, schema: Json) -> bool:
+    """Tell whether the schema's own keywords have every number that the sentence names."""
+    rules = {key: value for key, value in schema.items() if key not in _NOTES}
+    values = values_in(sentence.split(" - "))
+    if values and "enum" in schema:
+        return set(values) <= {str(value) for value in schema["enum"]}
+    named = set(_NUMBER.findall(sentence))
+    return bool(named) and named <= set(re.findall(r"\d+", json.dumps(rules)))
+
+
+def _where(call: Call, text: Any) -> str:
+    for at, schema in schemas_in(call.source.document):
+        if schema.get("description") == text:
+            return call.source.where(f"{at}/description")
+    return call.source.where(call.pointer)

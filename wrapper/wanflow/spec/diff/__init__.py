@@ -1,0 +1,1 @@
+"""What changed between two specs, and whom it breaks."""

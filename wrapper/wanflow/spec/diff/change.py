@@ -1,0 +1,90 @@
+"""What differs between two documents, and whom it breaks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from wanflow.spec.diff.change_kinds import KINDS, Level
+from wanflow.spec.proof.requests import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@frozen
+class Change:
+    """One difference: its kind, where it is, what it is, and for a schema a body that shows it.
+
+    `body` used to pass and doesn't any more, or the other way round, as `what` says; None where
+    there is none to show. `says` are JSON pointers in either document of which nothing more needs
+    to be said.
+    """
+
+    id: str
+    place: str
+    what: str
+    body: Any = field(default=None, hash=False)
+    says: frozenset[str] = field(default=frozenset(), eq=False, repr=False)
+
+    @property
+    def level(self) -> Level:
+        """How much it matters."""
+        return KINDS[self.id].level
+
+    @property
+    def message(self) -> str:
+        """Where and what, in one line."""
+        shown = "" if self.body is None else f": {show(self.body)}"
+        return f"{self.place}: {self.what}{shown}"
+
+    def __str__(self) -> str:
+        return f"{self.level.word}  {self.id}  {self.message}"
+
+
+@frozen
+class Difference:
+    """All changes between two documents, the worst first; `silenced` are not counted."""
+
+    changes: tuple[Change, ...]
+    silenced: tuple[Change, ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """The worst of the changes."""
+        return max((change.level for change in self.changes), default=Level.NONE)
+
+    def for_people(self) -> str:
+        """Write one line for each change, and a first one that sums them up."""
+        left_out = f"{len(self.silenced)} silenced by a reviewed entry"
+        note = [f"  ({left_out})"] if self.silenced else []
+        if not self.changes:
+            return "\n".join(["no difference", *note])
+        return "\n".join([f"{self.level.word}:", *(f"  {one}" for one in self.changes), *note])
+
+    def for_programs(self) -> str:
+        """Write the same as JSON."""
+        whole = {
+            "level": self.level.word,
+            "changes": [_as_data(one) for one in self.changes],
+            "silenced": [_as_data(one) for one in self.silenced],
+        }
+        return json.dumps(whole, ensure_ascii=False, indent=2)
+
+
+def _as_data(change: Change) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "level": change.level.word,
+        "place": change.place,
+        "what": change.what,
+        "body": change.body,
+    }
+
+
+def sorted_changes(changes: Iterable[Change]) -> Difference:
+    """Order changes: the worst first, then by place."""
+    listed = sorted(changes, key=lambda one: (-one.level, one.id, one.place, one.what))
+    return Difference(tuple(listed))

@@ -1,0 +1,94 @@
+"""The parts of an operation that are compared by name, with references followed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wanflow.catalog.catalog import METHODS
+from wanflow.catalog.document import Json, is_object, resolve
+from wanflow.spec.read.yaml import escape
+
+
+def operations_of(document: Json) -> dict[str, Json]:
+    """Return each operation with what its path item adds, and its pointer under `x-at`."""
+    return {
+        f"{method.upper()} {path}": {
+            **{key: item[key] for key in ("servers",) if key in item},
+            **node,
+            "parameters": [*item.get("parameters", ()), *node.get("parameters", ())],
+            "x-at": f"/paths/{escape(path)}/{method}",
+        }
+        for path, item in document.get("paths", {}).items()
+        for method, node in item.items()
+        if method in METHODS and is_object(node)
+    }
+
+
+def security_of(document: Json, node: Json) -> list[Any]:
+    """Return the alternatives that are asked for, each scheme with what it is."""
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    asked: list[Json] = (node if "security" in node else document).get("security") or []
+    return [
+        {name: [scopes, _bare_scheme(schemes.get(name, {}))] for name, scopes in option.items()}
+        for option in asked
+    ]
+
+
+def _bare_scheme(scheme: Json) -> Json:
+    return {key: value for key, value in sorted(scheme.items()) if key != "description"}
+
+
+def servers_of(document: Json, node: Json) -> list[str]:
+    """Return the URLs of an operation's servers."""
+    servers: list[Json] = (node if "servers" in node else document).get("servers") or []
+    return [server.get("url", "") for server in servers]
+
+
+def parameters_of(document: Json, node: Json) -> dict[str, Json]:
+    """Return an operation's own parameters by `in` and name."""
+    followed = [resolve(document, parameter) for parameter in node["parameters"]]
+    return {
+        f"{parameter.get('in')} parameter {parameter.get('name')}": parameter
+        for parameter in followed
+    }
+
+
+def bodies_of(document: Json, node: Json) -> dict[str, Json]:
+    """Return the schemas of the request body by media type."""
+    body = resolve(document, node.get("requestBody", {}))
+    return {kind: media.get("schema", {}) for kind, media in body.get("content", {}).items()}
+
+
+def needs_body(document: Json, node: Json) -> bool:
+    """Tell whether a request without a body is refused."""
+    return bool(resolve(document, node.get("requestBody", {})).get("required"))
+
+
+def models_of(document: Json, schema: Any) -> dict[str, Json]:
+    """Return the variant of each model, as a discriminator maps them."""
+    found: Json = resolve(document, schema) if is_object(schema) else {}
+    mapping: dict[str, str] = found.get("discriminator", {}).get("mapping", {})
+    return {model: {"$ref": reference} for model, reference in mapping.items()}
+
+
+def classes_of(document: Json) -> Json:
+    """Return the schemas that have a class; a union of requests has a name for other tools only."""
+    schemas: Json = document.get("components", {}).get("schemas", {})
+    return {name: schema for name, schema in schemas.items() if "discriminator" not in schema}
+
+
+def responses_of(document: Json, node: Json) -> dict[str, dict[str, Json]]:
+    """Return the schemas of the responses by status and media type."""
+    return {
+        status: {
+            kind: media.get("schema", {})
+            for kind, media in resolve(document, answer).get("content", {}).items()
+        }
+        for status, answer in node.get("responses", {}).items()
+    }
+
+
+def pointer_of(schema: Any, otherwise: str) -> str:
+    """Return where a schema stands: its reference's target, or where it is met."""
+    reference = schema.get("$ref") if is_object(schema) else None
+    return reference.removeprefix("#") if isinstance(reference, str) else otherwise

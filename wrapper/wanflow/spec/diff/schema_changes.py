@@ -1,0 +1,76 @@
+"""Compare two schemas: what they admit by proof, and what no proof sees word by word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wanflow.catalog.keywords import KEYWORDS
+from wanflow.catalog.schema_walk import schemas_under
+from wanflow.spec.diff.change import Change
+from wanflow.spec.errors import NotProved
+from wanflow.spec.proof.requests import show
+from wanflow.spec.read.yaml import same
+from wanflow.spec.schema.value_set import Meaning, meaning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.catalog.document import Json
+
+
+def meaning_of(document: Json, schema: Json) -> Meaning:
+    """Take a schema for what it admits; one whose references lead nowhere as it stands."""
+    try:
+        return meaning(document, schema)
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return Meaning(schema)
+
+
+def taken(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
+    """Compare what is taken: less is breaking, more is additive."""
+    less, more = "a body that used to pass is refused", "a body passes that used to be refused"
+    yield from _lost(("WF114", "WF120"), place, after, before, less)
+    yield from _lost(("WF311", "WF317"), place, before, after, more)
+
+
+def answered(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
+    """Compare what is answered: more is breaking for who reads it, less is additive."""
+    more, less = "an answer may come that couldn't before", "an answer doesn't come any more"
+    yield from _lost(("WF119", "WF120"), place, before, after, more)
+    yield from _lost(("WF316", "WF317"), place, after, before, less)
+
+
+def _lost(
+    kinds: tuple[str, str], place: str, one: Meaning, other: Meaning, what: str
+) -> Iterator[Change]:
+    """Say what the first lacks of the second, with a body, or that nobody knows it does."""
+    try:
+        if one.covers(other):
+            return
+        body = one.lacks(other)
+    except (NotProved, ValueError):
+        body = None
+    known = body is not None
+    yield Change(kinds[0] if known else kinds[1], place, what if known else _UNKNOWN, body)
+
+
+_UNKNOWN = "it isn't known to mean what it meant"
+
+
+def beyond_schema(place: str, before: Any, after: Any, home: str) -> Iterator[Change]:
+    """Compare what no proof sees: defaults, which are sent, and the rules of our own keywords."""
+    old, new = dict(schemas_under(before, "")), dict(schemas_under(after, ""))
+    for at in old.keys() & new.keys():
+        for key in ("default", *KEYWORDS):
+            one, other = old[at].get(key), new[at].get(key)
+            if same(one, other):
+                continue
+            loose = other is None or (one is None and key == "default")
+            strict = "WF115" if key == "default" else "WF116"
+            what = f"{at or '/'}: {key} is {_or_nothing(other)}, not {_or_nothing(one)}"
+            says = frozenset({f"{home}{at}/{key}"})
+            yield Change("WF312" if loose else strict, place, what, says=says)
+
+
+def _or_nothing(value: Any) -> str:
+    return "nothing" if value is None else show(value)

@@ -1,0 +1,140 @@
+"""What `wanflow spec check` finds, of a checkout or of one file, as entries for any format."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from attrs import evolve, field, frozen
+
+from wanflow.spec.build import build, build_from
+from wanflow.spec.checks.check import check_merged
+from wanflow.spec.diff.output_formats import Entry
+from wanflow.spec.diff.parts import bodies_of, models_of, operations_of
+from wanflow.spec.diff.silenced import Silenced
+from wanflow.spec.errors import (
+    Contradiction,
+    Finding,
+    Findings,
+    NotProved,
+    OverlayFault,
+    SpecFailure,
+    ToolFault,
+    require_none,
+)
+from wanflow.spec.intake.loader import read_received
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from wanflow.catalog.document import Json
+    from wanflow.spec.checks.example_fixes import Mended
+    from wanflow.spec.checks.prose import Stale, Unsaid
+    from wanflow.spec.project import Project
+    from wanflow.spec.proof.tighten import Unapplied
+
+    Warned = Mended | Unapplied | Unsaid | Stale
+
+_WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?#(?P<pointer>.*)", re.DOTALL)
+_FAILURES: tuple[tuple[type[SpecFailure], str], ...] = (
+    (Contradiction, "WF602"),
+    (NotProved, "WF603"),
+    (OverlayFault, "WF604"),
+    (ToolFault, "WF605"),
+    (SpecFailure, "WF601"),
+)
+
+
+@frozen
+class Examined:
+    """What was found, and the failure that ends the pipeline where there is one."""
+
+    entries: tuple[Entry, ...]
+    documents: int = 1
+    failure: SpecFailure | None = field(default=None, repr=False)
+
+    def for_people(self) -> str:
+        """Write a line for each warning, and a last one that counts them.
+
+        Raises:
+            SpecFailure: the pipeline can't go on.
+        """
+        if self.failure is not None:
+            raise self.failure
+        lines = [f"warning: {entry.id}  {entry.message}" for entry in self.entries]
+        counted = f"{len(lines)} warnings" if lines else "nothing to complain of"
+        documents = f"{self.documents} document{'s' * (self.documents != 1)}"
+        return "\n".join([*lines, f"{counted} in {documents} and what is made of them"])
+
+
+def examine_project(project: Project) -> Examined:
+    """Check the sources of a checkout, and what is made of them."""
+    silenced = Silenced.read(project.silenced)
+
+    def warnings() -> tuple[list[Warned], int]:
+        built = build(project)
+        return built.warnings, len({call.source.name for call in built.merged.calls})
+
+    return _examined(warnings, silenced)
+
+
+def examine_file(path: Path) -> Examined:
+    """Check one document alone, as an import into an empty checkout would; or a merged one."""
+
+    def warnings() -> tuple[list[Warned], int]:
+        source = read_received(path).source
+        if _is_merged(source.document):
+            require_none(check_merged(source.text, source.document, path.name))
+            return [], 1
+        try:
+            return build_from([source], []).warnings, 1
+        except Findings as failure:
+            require_none(evolve(one, file=path.name, line=None) for one in failure.findings)
+            raise
+
+    return _examined(warnings, Silenced())
+
+
+def _examined(make: Callable[[], tuple[list[Warned], int]], silenced: Silenced) -> Examined:
+    try:
+        warnings, count = make()
+    except Findings as failure:
+        return Examined(tuple(_of_findings(failure.findings)), failure=failure)
+    except SpecFailure as failure:
+        number = next(number for kind, number in _FAILURES if isinstance(failure, kind))
+        return Examined((Entry(number, str(failure)),), failure=failure)
+    found = [_of_warning(one) for one in warnings]
+    places = [(one.id, _place(one)) for one in found]
+    stale = [
+        Entry(change.id, change.what, change.place)
+        for change in silenced.stale(silenced.of_check, places)
+    ]
+    kept = [one for one in found if not silenced.has(one.id, _place(one))]
+    return Examined((*kept, *stale), count)
+
+
+def _of_findings(findings: Iterable[Finding]) -> Iterable[Entry]:
+    for one in findings:
+        yield Entry(one.id, f"{one.problem}; {one.remedy}", one.file, one.line, one.pointer)
+
+
+def _of_warning(one: Warned) -> Entry:
+    found = _WHERE.fullmatch(one.where)
+    if found is None:
+        return Entry(one.id, str(one))
+    line = int(found["line"]) if found["line"] else None
+    return Entry(one.id, str(one), found["file"], line, found["pointer"])
+
+
+def _place(entry: Entry) -> str:
+    return f"{entry.file}#{entry.pointer}"
+
+
+def _is_merged(document: Json) -> bool:
+    """Tell a merged document, whose requests are variants, from one as published."""
+    return any(
+        models_of(document, schema)
+        for node in operations_of(document).values()
+        for schema in bodies_of(document, node).values()
+    )

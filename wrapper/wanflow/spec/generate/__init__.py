@@ -1,0 +1,1 @@
+"""The low-level client, generated from the merged spec."""

@@ -1,0 +1,233 @@
+"""Names for the generated code, made unique before the generator is shown a document.
+
+The generator makes a Python name of each name of a document, and gives up where two come to one:
+`cfg-scale` and `cfg.scale`, `+` and `-`, a schema `UsageUnit` beside the unit of `Usage`. So it is
+shown a document whose names are unique already, and what it wrote gets the names of the wire back.
+The first of several keeps its name; the others get a number, in the document's order.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import tokenize
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from wanflow.catalog.document import Json, is_array, is_object
+from wanflow.spec.generate.generate import understood
+from wanflow.spec.generate.python_names import PREFIX, class_name, pascal_case, variable_name
+from wanflow.spec.merge.naming import unused
+from wanflow.spec.schema.operations import SCHEMAS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CLASSES = (
+    *("Any", "TypeVar", "BinaryIO", "TextIO", "TYPE_CHECKING", "Generator", "Mapping", "Unset"),
+    *("UNSET", "Literal", "UUID", "T", "File", "FileTypes", "Self", "Response", "Client", "Union"),
+    *("AuthenticatedClient", "HTTPStatus", "Optional", "httpx", "cast", "quote", "errors"),
+)
+_VARIABLES = frozenset(
+    {
+        *("self", "cls", "d", "src_dict", "field_dict", "prop", "prop_name", "json", "types"),
+        *("to_dict", "from_dict", "to_multipart", "additional_properties", "additional_keys"),
+        *("cast", "isoparse", "datetime", "uuid", "mapping", "key", "value", "t"),
+    }
+)
+
+
+@define
+class Shown:
+    """A document as the generator is shown it, and the names to give back.
+
+    `wire` has for each generated class the names that its properties have in requests, `owners`
+    for each class the named schema that it is in.
+    """
+
+    document: Json = field(repr=False)
+    wire: dict[str, dict[str, str]] = field(factory=dict[str, dict[str, str]])
+    owners: dict[str, str] = field(factory=dict[str, str])
+    _taken: list[str] = field(factory=lambda: list(_CLASSES))
+
+    @classmethod
+    def of(cls, document: Json) -> Shown:
+        """Give every schema, class, property and path parameter a name of its own."""
+        schemas: Json = document["components"].get("schemas", {})
+        shown = cls(document)
+        renamed = {name: shown._component(name) for name in schemas}
+        named = {renamed[name]: _referring(schema, renamed) for name, schema in schemas.items()}
+        for name, schema in named.items():
+            before = len(shown._taken)
+            own = class_name(name)
+            shown._schema(schema, own)
+            made = [own, *shown._taken[before:]] if _has_class(schema) else shown._taken[before:]
+            shown.owners.update(dict.fromkeys(made, own))
+        paths = _referring(document["paths"], renamed)
+        shown.document = {
+            **document,
+            "paths": dict(_plain_path(path, item) for path, item in paths.items()),
+            "components": {**document["components"], "schemas": named},
+        }
+        return shown
+
+    def _component(self, name: str) -> str:
+        """Keep a schema's name where its class is still free."""
+        own = class_name(name)
+        free = unused(own, self._taken)
+        self._taken.append(free)
+        return name if free == own else free
+
+    def _schema(self, schema: Any, name: str) -> None:
+        """Name what lies in a class's own schema."""
+        if not is_object(schema):
+            return
+        if is_object(schema.get("properties")):
+            self._properties(schema, name)
+        for inside, rule in schema.get("properties", {}).items():
+            self._value(rule, name, inside)
+        self._value(schema.get("additionalProperties"), name, "AdditionalProperty")
+        self._parts(schema, name, "")
+
+    def _parts(self, schema: Json, parent: str, name: str) -> None:
+        if "items" in schema:
+            self._value(schema["items"], parent, f"{name}_item")
+        for word in ("oneOf", "anyOf", "allOf"):
+            for index, part in enumerate(schema.get(word, ())):
+                self._value(part, parent, f"{name}_type_{index}")
+
+    def _value(self, rule: Any, parent: str, name: str) -> None:
+        """Name the class of a property, an entry or a branch, where it has one of its own."""
+        if not is_object(rule) or "$ref" in rule:
+            return
+        own = class_name(pascal_case(parent) + pascal_case(name))
+        if _has_class(rule):
+            free = unused(own, self._taken)
+            if free != own:
+                rule["title"] = pascal_case(name) + free.removeprefix(own)
+            self._taken.append(free)
+            self._schema(rule, free)
+            return
+        self._parts(rule, parent, name)
+
+    def _properties(self, schema: Json, name: str) -> None:
+        """Give each property a Python name of its own."""
+        properties: Json = schema["properties"]
+        names = _python_names(list(properties), json.dumps(schema, ensure_ascii=False))
+        schema["properties"] = {names[key]: rule for key, rule in properties.items()}
+        if is_array(schema.get("required")):
+            schema["required"] = [names.get(key, key) for key in schema["required"]]
+        changed = {new: old for old, new in names.items() if new != old}
+        if changed:
+            self.wire[name] = changed
+
+
+def _has_class(rule: Json) -> bool:
+    """Tell whether the generator makes a class of a schema, and no union or plain type."""
+    return "enum" in rule or "object" in str(rule.get("type", "")) or "properties" in rule
+
+
+def public_classes(document: Json) -> dict[str, str]:
+    """Return each class that the generated client has, with that of the named schema it is in."""
+    components: Json = document.get("components", {})
+    return Shown.of(understood({"paths": {}, "components": components})).owners
+
+
+def _python_names(keys: list[str], text: str) -> dict[str, str]:
+    """Return for each name of the wire itself, or one whose Python name is its own.
+
+    `text` is all that the schema says: what stands in it as a text is no name to give.
+    """
+    own = {key: _python(key) for key in keys}
+    taken = set(_VARIABLES)
+    names: dict[str, str] = {}
+    for key in sorted(keys, key=lambda key: own[key] != key):
+        names[key] = key
+        if own[key] in taken or not _plain(own[key]):
+            names[key] = _numbered(own[key] if _plain(own[key]) else "field", taken, text)
+        taken.add(_python(names[key]))
+    return names
+
+
+def _python(key: str) -> str:
+    return unicodedata.normalize("NFKC", variable_name(key))
+
+
+def _plain(name: str) -> bool:
+    return name.isidentifier() and name != PREFIX and _python(name) == name
+
+
+def _numbered(stem: str, taken: set[str], text: str) -> str:
+    number = 2
+    while (name := f"{stem.rstrip('_')}_{number}") in taken or f'"{name}"' in text:
+        number += 1
+    return name
+
+
+def _plain_path(path: str, item: Json) -> tuple[str, Json]:
+    """Give the path's parameters names that code can have; they are never sent."""
+    whole: Json = {}
+    inside = [
+        one["name"]
+        for node in item.values()
+        for one in node.get("parameters", ())
+        if one.get("in") == "path"
+    ]
+    keys = list(dict.fromkeys(inside))
+    names = {key: key if key.isascii() and key.isidentifier() else "" for key in keys}
+    taken = {name for name in names.values() if name}
+    for key in (key for key in keys if not names[key]):
+        names[key] = _numbered("part", taken, "")
+        taken.add(names[key])
+        path = path.replace("{" + key + "}", "{" + names[key] + "}")
+    for method, node in item.items():
+        parameters = [
+            {**one, "name": names[one["name"]]} if one.get("in") == "path" else one
+            for one in node.get("parameters", ())
+        ]
+        whole[method] = {**node, **({"parameters": parameters} if parameters else {})}
+    return path, whole
+
+
+def _referring(node: Any, renamed: dict[str, str]) -> Any:
+    """Copy a node with its references under the names that schemas have now."""
+    if is_array(node):
+        return [_referring(item, renamed) for item in node]
+    if not is_object(node):
+        return node
+    copied = {key: _referring(value, renamed) for key, value in node.items()}
+    reference = node.get("$ref")
+    if isinstance(reference, str) and reference.startswith(SCHEMAS):
+        name = reference.removeprefix(SCHEMAS)
+        copied["$ref"] = SCHEMAS + renamed.get(name, name)
+    return copied
+
+
+def give_back(models: Path, wire: dict[str, dict[str, str]]) -> None:
+    """Write the names of the wire into the generated classes, where they have others."""
+    for path in sorted(models.glob("*.py")) if wire else ():
+        text = path.read_text("utf-8")
+        classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+        names = {new: old for name in classes for new, old in wire.get(name, {}).items()}
+        if names:
+            path.write_text(_with_literals(text, names), "utf-8")
+
+
+def _with_literals(text: str, names: dict[str, str]) -> str:
+    """Replace each string literal that is exactly one of the names."""
+    lines = text.splitlines(keepends=True)
+    pieces = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    for piece in reversed([one for one in pieces if one.type == tokenize.STRING]):
+        (row, begin), (last_row, end) = piece.start, piece.end
+        if row == last_row and (old := names.get(_literal(piece.string))) is not None:
+            line = lines[row - 1]
+            lines[row - 1] = line[:begin] + ascii(old) + line[end:]
+    return "".join(lines)
+
+
+def _literal(text: str) -> str:
+    value: object = None if text[:1] in "fF" else ast.literal_eval(text)
+    return value if isinstance(value, str) else ""

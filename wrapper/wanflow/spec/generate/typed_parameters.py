@@ -1,0 +1,275 @@
+"""Write schemas as Python types: Literal for closed lists, TypedDict for objects."""
+
+from __future__ import annotations
+
+import json
+import keyword
+from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
+
+from attrs import define, field
+
+from wanflow.catalog.document import Json, is_array, is_object, resolve
+from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE
+from wanflow.spec.generate.python_names import class_name
+from wanflow.spec.merge.naming import pascal, unused
+from wanflow.spec.schema.index import operations_of, reference_name
+from wanflow.spec.schema.operations import SCHEMAS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wanflow.catalog.document import Json
+
+_SCALARS = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "null": "None",
+}
+
+
+_ANNOTATING = frozenset(
+    {"Any", "Literal", "PathLike", "Required", "Several", "dict", "list", *_SCALARS.values()}
+)
+
+FILES = frozenset({IMAGE_FILE, AUDIO_FILE})
+"""The keywords that mark a parameter as a link to a file to be read."""
+
+_FILE = "str | PathLike[str]"
+
+
+@define
+class Annotations:
+    """Turns the schemas of one document into annotations, and collects the classes they need."""
+
+    document: Json = field(repr=False)
+    classes: dict[str, str] = field(factory=dict[str, str])
+    _named: dict[str, str] = field(factory=dict[str, str])
+
+    def of(self, schema: Any, name: str) -> str:
+        """Return the annotation of a schema; `name` is what an object in it is called."""
+        if not is_object(schema):
+            return "Any"
+        if "$ref" in schema:
+            named = str(schema["$ref"]).removeprefix(SCHEMAS)
+            return self._referred(schema, f"{pascal(named)}Dict")
+        if (values := _closed(schema)) is not None:
+            return _literal(values)
+        for word in ("anyOf", "oneOf"):
+            if word in schema:
+                parts = [self.of(part, f"{name}{at}") for at, part in enumerate(schema[word], 1)]
+                return _union(parts)
+        kinds = schema.get("type", ())
+        named_kinds = kinds if is_array(kinds) else [kinds]
+        if FILES & schema.keys() and (kind := _file(schema)):
+            return kind
+        return _union([self._kind(str(kind), schema, name) for kind in named_kinds]) or "Any"
+
+    def typed_dict(self, name: str, schema: Json, without: Iterable[str] = ()) -> str:
+        """Write the class of an object's properties, some left out; return its name."""
+        left_out = frozenset(without)
+        name = name if name.isidentifier() else f"Model{name}"
+        key = json.dumps([name, schema, sorted(left_out)], sort_keys=True)
+        known = self._named.get(key)
+        if known is None:
+            known = self._named[key] = unused(name, self._named.values())
+            self.classes[known] = ""  # so that a schema that refers to itself comes to an end
+            self.classes[known] = self._class(known, schema, left_out)
+        return known
+
+    def _referred(self, schema: Json, name: str) -> str:
+        target = resolve(self.document, schema)
+        return self.of(target, name)
+
+    def _kind(self, kind: str, schema: Json, name: str) -> str:
+        if kind == "array":
+            return f"list[{self.of(schema.get('items', {}), f'{name}Item')}]"
+        if kind == "object" and schema.get("properties"):
+            return self.typed_dict(name, schema)
+        return "dict[str, Any]" if kind == "object" else _SCALARS.get(kind, "Any")
+
+    def _class(self, name: str, schema: Json, without: frozenset[str]) -> str:
+        required = set(schema.get("required", ()))
+        fields = {
+            key: self._field(rule, name + pascal(key), key in required)
+            for key, rule in schema["properties"].items()
+            if key not in without
+        }
+        if not all(_is_field(key) for key in fields):
+            # As texts, for a class that is named in one may be defined further down.
+            inside = ", ".join(f"{key!r}: {kind!r}" for key, kind in fields.items())
+            return f"{name} = TypedDict({name!r}, {{{inside}}}, total=False)\n"
+        lines = [f"class {name}(TypedDict, total=False):"]
+        for key, kind in fields.items():
+            lines.append(f"    {key}: {kind}")
+            if text := _first_sentence(resolve(self.document, schema["properties"][key])):
+                lines.append(f"    {text!r}")
+        return "\n".join(lines if fields else [*lines, "    pass"]) + "\n"
+
+    def _field(self, rule: Any, name: str, required: bool) -> str:
+        kind = self.of(rule, name)
+        # Beside a required one, None stands for "not set".
+        return f"Required[{kind}]" if required else _union([kind, "None"])
+
+
+def _is_field(key: str) -> bool:
+    """Tell whether a name can be a field of a class whose annotations mean what they say."""
+    plain = key.isidentifier() and not keyword.iskeyword(key) and key == normalize("NFKC", key)
+    return plain and not key.startswith("__") and key not in _ANNOTATING
+
+
+def _file(schema: Json) -> str | None:
+    """Return the annotation of a link to a file, or of several: a path stands for an upload."""
+    if schema.get("format") == "uri":
+        return _FILE
+    items = schema.get("items")
+    several = schema.get("type") == "array" and is_object(items) and items.get("format") == "uri"
+    return f"Several[{_FILE}]" if several else None
+
+
+def _closed(schema: Json) -> list[Any] | None:
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    plain = (str, int, type(None))
+    if is_array(values) and values and all(isinstance(value, plain) for value in values):
+        return values
+    return None
+
+
+def _literal(values: list[Any]) -> str:
+    return f"Literal[{', '.join(repr(value) for value in values)}]"
+
+
+def _union(parts: list[str]) -> str:
+    distinct = list(dict.fromkeys(parts))
+    return "Any" if "Any" in distinct else " | ".join(distinct)
+
+
+def _first_sentence(rule: Json) -> str:
+    first_line = str(rule.get("description", "")).strip().partition("\n")[0]
+    sentence, stop, _ = first_line.partition(". ")
+    return " ".join(sentence.split()) + stop.strip()
+
+
+FILE_NAME = "parameters.py"
+# What `submit` and `run` take beside a model's own parameters, in the order of their signatures.
+SUBMIT_OPTIONS = {
+    "extra": "Mapping[str, Any] | None",
+    "validate": "bool",
+    "idempotency_key": "str | None",
+    "resubmit_uncertain": "bool",
+}
+RUN_OPTIONS = {
+    "out": "str | PathLike[str] | None",
+    "timeout": "float",
+    "on_update": "WatcherT",
+    **SUBMIT_OPTIONS,
+}
+OWN_NAMES = frozenset({*RUN_OPTIONS, "request", "self"})
+"""The names that `submit` and `run` have for themselves, so that no keyword sets a parameter."""
+
+_HEADER = '''\
+"""The parameters of each model, for type checkers and editors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from typing import Any, Literal, Protocol, Required, TypeAlias, TypedDict, TypeVar, Unpack, overload
+
+from . import models
+
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+
+MadeT_co = TypeVar("MadeT_co", covariant=True)
+WatcherT = TypeVar("WatcherT", contravariant=True)
+
+
+class Several(Protocol[ItemT_co]):
+    """A list, a tuple or the like, and not one text, whose items are texts too."""
+
+    def __contains__(self, value: object, /) -> bool: ...
+
+    def __getitem__(self, index: int, /) -> ItemT_co: ...
+
+    def __iter__(self) -> Iterator[ItemT_co]: ...
+
+    def __len__(self) -> int: ...
+'''
+
+
+def _model_literal(models: list[str]) -> str:
+    """Write the type of a model's name; any text where there is no model yet."""
+    return f"Literal[{', '.join(map(repr, models))}]" if models else "str"
+
+
+def _class_union(classes: Iterable[str]) -> str:
+    return " | ".join(classes) or "Any"
+
+
+def parameters_module(document: Json) -> str:
+    """Write the module for a finished document."""
+    annotations = Annotations(document)
+    variants = _variants(document)
+    taken = {*OWN_NAMES, "model"}
+    classes: dict[str, str] = {}
+    for name in variants:
+        schema = resolve(document, {"$ref": f"#/components/schemas/{name}"})
+        classes[name] = annotations.typed_dict(_class_of(name), schema, taken)
+    models = sorted(model for names in variants.values() for model in names)
+    parts = [
+        _HEADER,
+        f"ModelName: TypeAlias = {_model_literal(models)}\n",
+        f"Request: TypeAlias = {_class_union(f'models.{class_name(name)}' for name in variants)}\n",
+        *annotations.classes.values(),
+        _protocol(
+            "Submit", "MadeT_co", "Submit a request, and return its task.", variants, classes
+        ),
+        _protocol(
+            "Run", "MadeT_co, WatcherT", "Run a request, and return its result.", variants, classes
+        ),
+    ]
+    return "\n\n".join(parts)
+
+
+def _variants(document: Json) -> dict[str, list[str]]:
+    """Return the models of each request class, sorted by its name."""
+    found: dict[str, list[str]] = {}
+    for _, _, node in operations_of(document):
+        for media in node.get("requestBody", {}).get("content", {}).values():
+            schema = resolve(document, media["schema"])
+            mapping = schema.get("discriminator", {}).get("mapping", {})
+            for model, reference in mapping.items():
+                found.setdefault(reference_name({"$ref": reference}), []).append(model)
+    return {name: sorted(found[name]) for name in sorted(found)}
+
+
+def _class_of(request: str) -> str:
+    return f"{request.removesuffix('Request')}Parameters"
+
+
+def _protocol(
+    name: str,
+    generics: str,
+    text: str,
+    variants: dict[str, list[str]],
+    classes: dict[str, str],
+) -> str:
+    options = RUN_OPTIONS if name == "Run" else SUBMIT_OPTIONS
+    shared = ", ".join(f"{option}: {kind} = ..." for option, kind in options.items())
+    whole = "request: Request | Mapping[str, Any], /, *"
+    lines = [f"class {name}(Protocol[{generics}]):", f'    """{text}"""', ""]
+    lines += _overload(whole, shared, "")
+    for request, models in variants.items():
+        model = f"*, model: Literal[{', '.join(map(repr, models))}]"
+        lines += _overload(model, shared, f", **parameters: Unpack[{classes[request]}]")
+    return "\n".join(lines) + "\n"
+
+
+def _overload(first: str, shared: str, last: str) -> list[str]:
+    return [
+        "    @overload",
+        f"    def __call__(self, {first}, {shared}{last}) -> MadeT_co: ...",
+        "",
+    ]

@@ -1,0 +1,1 @@
+"""Importing a new or changed source spec."""

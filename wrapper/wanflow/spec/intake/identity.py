@@ -1,0 +1,103 @@
+"""By what name a document is kept, and whether two of them describe the same models."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from wanflow.spec.errors import Contradiction, Refused
+from wanflow.spec.schema.operations import calls_of
+
+if TYPE_CHECKING:
+    from wanflow.spec.intake.loader import Received
+    from wanflow.spec.read.lock import Entry
+    from wanflow.spec.read.source import Source
+
+
+def refuse_second(source: Source, kept: dict[str, Source], taken: set[str]) -> None:
+    """Refuse a document that would replace another of the same import.
+
+    Raises:
+        Contradiction: names both.
+    """
+    if source.name in taken:
+        raise _both(source, kept[source.name])
+
+
+def _both(source: Source, other: Source) -> Contradiction:
+    """Say that two documents describe the same models, and name both."""
+    shared = ", ".join(sorted(models_in(source) & models_in(other)))
+    return Contradiction(
+        f"{_shown(source)} and {_shown(other)} both describe {shared or source.name}; import one "
+        "of them, for a model has one document"
+    )
+
+
+def refuse_twice(received: list[Received]) -> None:
+    """Refuse documents of one name and place, unless their models tell them apart."""
+    for number, one in enumerate(received):
+        for other in received[:number]:
+            same_place = (one.source.name, one.origin) == (other.source.name, other.origin)
+            if same_place and not _apart(one.source, other.source):
+                files = f"{other.source.received_as} and {one.source.received_as}"
+                raise Refused(
+                    f"{files} are both called {one.source.name}, from {one.origin}; import one "
+                    "of them"
+                )
+
+
+def _apart(one: Source, other: Source) -> bool:
+    """Tell whether two documents have models, and none in common."""
+    return bool(models_in(one) and models_in(other)) and not models_in(one) & models_in(other)
+
+
+def name_of(
+    one: Received, kept: dict[str, Source], entries: dict[str, Entry], taken: set[str]
+) -> str:
+    """Return the name to keep a document by.
+
+    Pages of one name with other models each are kept apart by a number, unless they are of one
+    place, where the one of a later import replaces the older.
+    """
+    name = _known_as(one.source, kept)
+    entry = entries.get(name)
+    if name not in kept:
+        return name
+    if not _is_revision(one, kept[name], entry):
+        raise _both(one.source, kept[name])
+    same_place = entry is None or entry.origin == one.origin
+    if (same_place and name not in taken) or not _apart(one.source, kept[name]):
+        return name
+    names = (f"{name}-{number}" for number in count(2))
+    return next(free for free in names if free not in kept)
+
+
+def _is_revision(one: Received, older: Source, entry: Entry | None) -> bool:
+    """Tell whether a document may replace one that is kept: it drops no model, or is the same page.
+
+    A page of one model among the many of an overview would take the others with it.
+    """
+    same_page = one.source.name == older.name or (entry is not None and entry.origin == one.origin)
+    return same_page or models_in(older) <= models_in(one.source)
+
+
+def _known_as(source: Source, kept: dict[str, Source]) -> str:
+    """Return the name under which a document of the same models is kept already, or its own."""
+    models = models_in(source)
+    older = sorted(name for name, other in kept.items() if models & models_in(other))
+    if len(older) > 1:
+        listed = ", ".join(_shown(kept[name]) for name in older)
+        raise Contradiction(
+            f"{_shown(source)} describes models of several documents, which are {listed}; a model "
+            "has one document"
+        )
+    return older[0] if older else source.name
+
+
+def _shown(source: Source) -> str:
+    return source.received_as or f"specs/sources/{source.name}.yaml"
+
+
+def models_in(source: Source) -> set[str]:
+    """Name the models that a document describes."""
+    return {model for call in calls_of(source) for model in call.models}

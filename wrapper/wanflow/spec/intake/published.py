@@ -1,0 +1,82 @@
+"""Documents where they are published: a page or a document behind a URL, and an index of pages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from attrs import evolve
+
+from wanflow.spec.intake.fetch import Fetcher, Version, is_url
+from wanflow.spec.intake.loader import received_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.spec.intake.fetch import Fetched
+    from wanflow.spec.intake.loader import Received
+
+_LINK = re.compile(r"\]\(\s*<?([^)\s>]+)|href\s*=\s*[\"']([^\"']+)|(https?://[^\s<>()\"'\]]+)")
+_SUFFIX = re.compile(r"\.(md|mdx|markdown|txt|ya?ml|json)$", re.IGNORECASE)
+_BY_KIND = {
+    "application/json": "json",
+    "text/markdown": "md",
+    "text/x-markdown": "md",
+    **dict.fromkeys(("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"), "yaml"),
+}
+
+
+def received_at(url: str, version: Version | None = None, *, by: Fetcher) -> Received | None:
+    """Fetch a URL and read it as a document; None where it is the version asked with.
+
+    Raises:
+        NotFetched: it can't be fetched, or is gone.
+        Refused: it is no document.
+    """
+    fetched = by.fetch(url, version)
+    return None if fetched.unchanged else read_fetched(url, fetched)
+
+
+def read_fetched(url: str, fetched: Fetched) -> Received:
+    """Read what a URL answered as a document, whose origin is that URL.
+
+    Raises:
+        Refused: it is no document.
+    """
+    received = received_from(_file_name(fetched), fetched.data)
+    version = fetched.version
+    return evolve(received, origin=url, etag=version.etag, modified=version.modified)
+
+
+def _file_name(fetched: Fetched) -> str:
+    """Name the file that an answer would be: by its URL, its media type, or its first words."""
+    last = urlsplit(fetched.url).path.rstrip("/").rpartition("/")[2]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip(".-") or "page"
+    if _SUFFIX.search(name):
+        return name
+    begun = fetched.data[:2000].lstrip(b"\xef\xbb\xbf \r\n\t")
+    kind = _BY_KIND.get(fetched.kind)
+    if kind is None:
+        plain = "yaml" if re.match(rb"(#[^\n]*\n|---\n|\s)*[\"']?openapi\b", begun) else "md"
+        kind = "json" if begun.startswith(b"{") else plain
+    return f"{name}.{kind}"
+
+
+def links_of(url: str, text: str, *, anywhere: bool = False) -> list[str]:
+    """List the pages that an index links to, in its order: those of its own origin, or all."""
+    found = dict.fromkeys(_links(url, text))
+    return [link for link in found if anywhere or _origin(link) == _origin(url)]
+
+
+def _links(url: str, text: str) -> Iterator[str]:
+    for groups in _LINK.findall(text):
+        link = urldefrag(urljoin(url, next(one for one in groups if one)))[0]
+        last = urlsplit(link).path.rpartition("/")[2]
+        if is_url(link) and link != url and ("." not in last or _SUFFIX.search(last)):
+            yield link
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()

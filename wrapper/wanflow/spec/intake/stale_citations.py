@@ -1,0 +1,35 @@
+"""Say of an import that failed which kept document the new one would have replaced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wanflow.spec.errors import SpecFailure
+    from wanflow.spec.read.source import Source
+
+
+@frozen
+class Revision:
+    """A kept document, and the one that would replace it."""
+
+    older: Source
+    newer: Source
+
+    @property
+    def claims(self) -> str:
+        """Say that a document of another name would replace the older one; empty otherwise."""
+        file = self.newer.received_as or f"{self.newer.name}.yaml"
+        if file.rpartition(".")[0] == self.older.name:
+            return ""
+        return f"it would replace {self.older.name}, whose models it names"
+
+
+def explained(failure: SpecFailure, replaced: Sequence[Revision]) -> SpecFailure:
+    """Return a failure of the same kind, with what a replaced document has to do with it."""
+    claims = next((one.claims for one in replaced if one.claims), "")
+    return type(failure)(f"{failure}; {claims}") if claims else failure

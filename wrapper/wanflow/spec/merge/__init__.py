@@ -1,0 +1,1 @@
+"""Merging source specs into one."""

@@ -1,0 +1,215 @@
+"""Make one answer of those that documents give for one status of one operation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from wanflow.catalog.catalog import METHODS
+from wanflow.catalog.document import Json, is_object
+from wanflow.spec.errors import Contradiction
+from wanflow.spec.merge.decisions import Decisions, Kind
+from wanflow.spec.merge.naming import operation_id, pascal
+from wanflow.spec.merge.union import Said, Union
+from wanflow.spec.read.yaml import escape, same
+from wanflow.spec.schema.equality import key_of
+from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, Call, both
+
+if TYPE_CHECKING:
+    from wanflow.catalog.document import Json
+    from wanflow.spec.merge.components import Components
+    from wanflow.spec.read.source import Source
+    from wanflow.spec.schema.operations import Call
+
+ERROR = "ErrorResponse"
+
+
+def hoisted(source: Source) -> Source:
+    """Return a source whose answers' schemas have names: those written in place get one.
+
+    What the document means stays the same. The names are those that the family uses, made of the
+    path: POST /v1/videos/generations answers with a `VideoGenerationResponse`.
+    """
+    schemas: Json = dict(source.document.get("components", {}).get("schemas", {}))
+    known = len(schemas)
+    paths = {
+        path: {
+            method: _named(node, operation_id(method, path), schemas) if method in METHODS else node
+            for method, node in item.items()
+        }
+        for path, item in source.document["paths"].items()
+    }
+    if len(schemas) == known and paths == source.document["paths"]:
+        return source
+    components = {**source.document.get("components", {}), "schemas": schemas}
+    return evolve(source, document={**source.document, "paths": paths, "components": components})
+
+
+def _named(node: Json, operation: str, schemas: Json) -> Json:
+    responses = {
+        status: _named_answer(answer, status, operation, schemas)
+        for status, answer in node.get("responses", {}).items()
+    }
+    return {**node, "responses": responses}
+
+
+def _named_answer(answer: Json, status: str, operation: str, schemas: Json) -> Json:
+    media = answer.get("content", {}).get(JSON_MEDIA)
+    if media is None or "properties" not in media.get("schema", {}):
+        return answer
+    name = _free_name(_usual_name(status, operation), media["schema"], status, schemas)
+    schemas[name] = media["schema"]
+    named = {**media, "schema": {"$ref": SCHEMAS + name}}
+    return {**answer, "content": {**answer["content"], JSON_MEDIA: named}}
+
+
+def _usual_name(status: str, operation: str) -> str:
+    if not status.startswith("2"):
+        return ERROR
+    words = operation.removeprefix("create")
+    return f"{words[0].upper()}{words[1:]}Response"
+
+
+def _free_name(name: str, schema: Json, status: str, schemas: Json) -> str:
+    for candidate in (name, f"{name}{pascal(status)}", f"{name}{pascal(status)}Body"):
+        if candidate not in schemas or key_of(schemas[candidate]) == key_of(schema):
+            return candidate
+    raise AssertionError(f"{name} is taken three times over")
+
+
+def group_answers(calls: list[Call], components: Components) -> None:
+    """Take the schemas that answer one operation with one status for one schema.
+
+    They go under the name that most documents give it, the first by the alphabet where several do.
+    """
+    places: dict[tuple[str, str, str], list[tuple[Call, str]]] = {}
+    for call in calls:
+        for status, answer in call.node["responses"].items():
+            schema: Any = answer.get("content", {}).get(JSON_MEDIA, {}).get("schema", {})
+            if is_object(schema) and str(schema.get("$ref", "")).startswith(SCHEMAS):
+                name = str(schema["$ref"]).removeprefix(SCHEMAS)
+                places.setdefault((call.path, call.method, status), []).append((call, name))
+    for named in places.values():
+        counts = Counter(name for _, name in named)
+        chosen = min(counts, key=lambda name: (-counts[name], name))
+        for call, name in named:
+            components.group(call.source, name, chosen)
+
+
+def filed_examples(having: list[tuple[Call, Json]]) -> Json:
+    """Keep every example: under `default` where all that show one agree, else under its model."""
+    shown = [(call, key, example) for call, media in having for key, example in _shown(media)]
+    values = [example.get("value") for _, _, example in shown]
+    agreed = bool(values) and all(same(value, values[0]) for value in values)
+    if agreed and not _names_model(values[0]):
+        return {"default": shown[0][2]}
+    return _filed(shown)
+
+
+def _filed(shown: list[tuple[Call, str, Json]]) -> Json:
+    filed: Json = {}
+    for call, key, example in shown:
+        label = _label(example.get("value"), key, call)
+        for longer in (f"{label}-{key}", f"{call.source.name}-{label}-{key}"):
+            label = longer if label in filed else label
+        filed[label] = example
+    return dict(sorted(filed.items()))
+
+
+def _shown(media: Json) -> list[tuple[str, Json]]:
+    single = [("example", {"value": media["example"]})] if "example" in media else []
+    return [*single, *media.get("examples", {}).items()]
+
+
+def _names_model(value: Any) -> bool:
+    return is_object(value) and "model" in value
+
+
+def _label(value: Any, key: str, call: Call) -> str:
+    named = value.get("model") if is_object(value) else None
+    if named in call.models:
+        return str(named)
+    if call.models:
+        return call.models[0]
+    return "default" if key == "example" else key
+
+
+@frozen
+class Replies:
+    """Merges the responses of calls that share a path and a method."""
+
+    components: Components
+    decisions: Decisions
+
+    def merged(self, calls: list[Call], at: str) -> Json:
+        """Return the responses by status.
+
+        Raises:
+            Contradiction: headers or links of one name differ.
+        """
+        statuses = sorted({status for call in calls for status in call.node["responses"]})
+        return {
+            status: self._response(
+                [(c, c.node["responses"][status]) for c in calls if status in c.node["responses"]],
+                f"{at}/responses/{status}",
+            )
+            for status in statuses
+        }
+
+    def _response(self, said: list[tuple[Call, Json]], at: str) -> Json:
+        texts = [
+            (call.source.name, node["description"]) for call, node in said if "description" in node
+        ]
+        merged: Json = {
+            "description": Union(self.decisions).text(texts, f"{at}/description") if texts else ""
+        }
+        for key in ("headers", "links"):
+            parts = {
+                name: node for _, response in said for name, node in response.get(key, {}).items()
+            }
+            self._clash(said, key, at)
+            if parts:
+                merged[key] = parts
+                self._note_parts(said, parts, f"{at}/{key}", key)
+        kinds = list(dict.fromkeys(kind for _, node in said for kind in node.get("content", {})))
+        if kinds:
+            merged["content"] = {kind: self._media(said, kind, at) for kind in kinds}
+        return merged
+
+    def _note_parts(self, said: list[tuple[Call, Json]], parts: Json, at: str, key: str) -> None:
+        """Note whose words for a header or a link aren't the ones kept."""
+        for call, response in said:
+            for name, node in response.get(key, {}).items():
+                if not same(node, parts[name]):
+                    text = "another document's words for it"
+                    self.decisions.add(Kind.CHOSEN, f"{at}/{name}", text, [call.source.name])
+
+    def _clash(self, said: list[tuple[Call, Json]], key: str, at: str) -> None:
+        first: dict[str, tuple[Call, Json]] = {}
+        for call, response in said:
+            for name, node in response.get(key, {}).items():
+                owner, other = first.setdefault(name, (call, node))
+                if key_of(other) != key_of(node):
+                    raise Contradiction(
+                        f"{at}: two different {key} are called {name}, in {both(owner, call)}"
+                    )
+
+    def _media(self, said: list[tuple[Call, Json]], kind: str, at: str) -> Json:
+        having = [
+            (call, node["content"][kind]) for call, node in said if kind in node.get("content", {})
+        ]
+        schemas = [
+            Said(call.source.name, self.components.rewritten(call.source, media["schema"]))
+            for call, media in having
+            if "schema" in media
+        ]
+        merged: Json = {}
+        if schemas:
+            merged["schema"] = Union(self.decisions).part(
+                schemas, f"{at}/content/{escape(kind)}/schema"
+            )
+        if examples := filed_examples(having):
+            merged["examples"] = examples
+        return merged

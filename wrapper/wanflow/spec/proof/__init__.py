@@ -1,0 +1,1 @@
+"""Proofs that merging lost nothing and loosened nothing."""

@@ -1,0 +1,1 @@
+"""Reading source specs: pages, YAML, the lock file, earlier revisions."""

@@ -1,0 +1,310 @@
+"""Read YAML as YAML 1.2 means it, and write YAML that every loader reads alike.
+
+YAML 1.1 (PyYAML, openapi-spec-validator, Schemathesis) and YAML 1.2 (ruamel.yaml, the generator)
+disagree on plain scalars: an unquoted `16:9` is 969 to one and a string to the other, `no` is
+false to one. Such a scalar is called ambiguous here: it is read as YAML 1.2 says, its line is
+remembered, and it is never written.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from attrs import field, frozen
+
+from wanflow.catalog.document import escape as escape  # noqa: PLC0414 - others have it from here
+from wanflow.catalog.document import is_array, is_object
+from wanflow.spec.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+# PyYAML has no types of its own: this is the one place where it is Any.
+yaml: Any = importlib.import_module("yaml")
+_resolver_1_1 = yaml.resolver.Resolver()
+_constructor_1_1 = yaml.constructor.SafeConstructor()
+
+
+def _float(text: str) -> float | str:
+    """Read a number; one that no double holds stays a text, for JSON has no infinity."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _integer(text: str) -> int | str:
+    """Read a whole number; one that no double holds stays a text too."""
+    return int(text) if math.isfinite(float(text)) else text
+
+
+# The core schema of YAML 1.2.2, section 10.3.2, as far as JSON has a value for it.
+_CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
+    (re.compile(r"(?:~|null|Null|NULL)?"), lambda _: None),
+    (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
+    (re.compile(r"[-+]?[0-9]+"), _integer),
+    (re.compile(r"0o[0-7]+"), lambda text: int(text[2:], 8)),
+    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
+    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), _float),
+)
+
+
+def core(text: str) -> Any:
+    """Return what YAML 1.2 reads a plain scalar as."""
+    for pattern, convert in _CORE:
+        if pattern.fullmatch(text):
+            return convert(text)
+    return text
+
+
+def resolved_1_1(node: Any) -> bool:
+    """Tell whether a node has the tag that YAML 1.1 gives its text unasked."""
+    return bool(_tag_1_1(node.value) == node.tag)
+
+
+def _tag_1_1(text: str) -> str:
+    tag: str = _resolver_1_1.resolve(yaml.ScalarNode, text, (True, False))
+    return tag
+
+
+def value_1_1(text: str) -> Any:
+    """Return what YAML 1.1 reads a plain scalar as; a class of its own where it can't."""
+    if text in {"y", "Y", "n", "N"}:  # YAML 1.1 proper says so; PyYAML alone doesn't follow it
+        return text in {"y", "Y"}
+    tag = _tag_1_1(text)
+    if tag.endswith(":str"):
+        return text
+    try:
+        return _constructor_1_1.construct_object(yaml.ScalarNode(tag, text), deep=True)
+    except (yaml.YAMLError, ValueError):
+        return _Unreadable
+
+
+class _Unreadable:
+    """Stands for what a YAML 1.1 loader fails on."""
+
+
+_MAX_NODES = 200_000
+_MAX_DEPTH = 100
+_TOO_MUCH = "has more nodes, or nests them deeper, than any real document"
+_OPENS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
+_CLOSES = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_POINT = re.compile(r"[-+]?[0-9_]*\.?[0-9_]*")
+"""What some loader takes for a number, and fails to read (a lone point or line, say)."""
+_CONTAINERS = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
+_PLAIN_TAGS = frozenset({"null", "bool", "int", "float", "str"})
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+@frozen
+class Ambiguous:
+    """A plain scalar that loaders read differently: where, and what to write instead."""
+
+    line: int
+    pointer: str
+    text: str
+    remedy: str
+    span: tuple[int, int] = field(repr=False)
+
+
+@frozen
+class YamlDocument:
+    """A YAML text as JSON data, with the line (from 1) of each node by its JSON pointer."""
+
+    data: Any
+    lines: dict[str, int] = field(repr=False)
+    ambiguous: tuple[Ambiguous, ...] = ()
+
+
+def read_yaml(text: str, name: str) -> YamlDocument:
+    """Parse one YAML document; `name` begins each error's sentence.
+
+    Raises:
+        Refused: it is no YAML, or holds what JSON can't: tags, two documents, a key twice.
+    """
+    try:
+        _require_bounded(text, name)
+        node = yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        said = ", ".join(part for part in (error.context, error.problem) if part)
+        tab = "; indent with spaces, not tabs" if "\t" in _line(text, line) else ""
+        raise Refused(f"{name}, line {line}: {' '.join(said.split())}{tab}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Refused(f"{name}: this is no YAML ({' '.join(str(error).split())})") from error
+    reader = _Reader(name)
+    data = None if node is None else reader.value(node, "", 0)
+    return YamlDocument(data, reader.lines, tuple(reader.ambiguous))
+
+
+def _require_bounded(text: str, name: str) -> None:
+    """Refuse what is nested or has nodes beyond any real document.
+
+    The loader goes down by recursion, and ends the process where it goes too deep; events come
+    one by one.
+    """
+    opened: list[tuple[str | None, int]] = []
+    sizes: dict[str | None, int] = {}
+    count = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, _CLOSES):
+            anchor, begun = opened.pop()
+            sizes[anchor] = count - begun
+        elif isinstance(event, yaml.AliasEvent):
+            count += sizes.get(event.anchor, 1)
+        elif isinstance(event, (*_OPENS, yaml.ScalarEvent)):
+            count += 1
+            if isinstance(event, _OPENS):
+                opened.append((event.anchor, count))
+        if len(opened) > _MAX_DEPTH or count > _MAX_NODES:
+            raise Refused(f"{name}, line {event.start_mark.line + 1}: {_TOO_MUCH}")
+
+
+def require_bounded(data: Any, name: str) -> None:
+    """Refuse data that is nested or has nodes beyond any real document.
+
+    Raises:
+        Refused: it is.
+    """
+    level: list[Any] = [data]
+    count = 0
+    for _ in range(_MAX_DEPTH + 1):
+        count += len(level)
+        if not level:
+            return
+        if count > _MAX_NODES:
+            break
+        level = [node for one in level for node in _inside(one)]
+    raise Refused(f"{name}: it {_TOO_MUCH}")
+
+
+def _inside(node: Any) -> Iterable[Any]:
+    if is_object(node):
+        return node.values()
+    return node if is_array(node) else ()
+
+
+def _line(text: str, number: int) -> str:
+    return next(iter(text.split("\n")[number - 1 : number]), "")
+
+
+class _Reader:
+    """Turns the nodes of one document into data."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: dict[str, int] = {}
+        self.ambiguous: list[Ambiguous] = []
+        self._nodes = 0
+
+    def value(self, node: Any, at: str, depth: int) -> Any:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
+            self._refuse(node, _TOO_MUCH)
+        self.lines[at] = node.start_mark.line + 1
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, at)
+        if node.tag not in _CONTAINERS:
+            self._refuse(node, f"has the tag {node.tag}, which JSON has no value for")
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(n, f"{at}/{i}", depth + 1) for i, n in enumerate(node.value)]
+        return self._mapping(node, at, depth)
+
+    def _mapping(self, node: Any, at: str, depth: int) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._refuse(key_node, "is a key, and not a plain word")
+            key = self._key(key_node, at)
+            if key in data:
+                self._refuse(key_node, f"gives the key {key!r} a second time")
+            data[key] = self.value(value_node, f"{at}/{escape(key)}", depth + 1)
+        return data
+
+    def _key(self, node: Any, at: str) -> str:
+        if not node.style and node.value == "<<":
+            self._refuse(node, "is a merge key, which YAML 1.2 doesn't know")
+        text = str(node.value)
+        if _SURROGATE.search(text):
+            self._refuse(node, "holds half a character (a lone surrogate)")
+        if not text and not node.style:
+            self._refuse(node, "has a key that is empty")
+        if not node.style and not (isinstance(core(text), str) and value_1_1(text) == text):
+            # A key is a word in JSON, whatever a loader takes `200` or `on` for.
+            self._note(node, f"{at}/{escape(text)}", text)
+        return text
+
+    def _scalar(self, node: Any, at: str) -> Any:
+        if _SURROGATE.search(node.value):
+            self._refuse(node, "holds half a character (a lone surrogate)")
+        if node.style:
+            return node.value
+        if node.tag.rpartition(":")[2] not in _PLAIN_TAGS and not resolved_1_1(node):
+            self._refuse(node, f"has the tag {node.tag}, which JSON has no value for")
+        value = core(node.value)
+        if not same(value_1_1(node.value), value):
+            self._note(node, at, value)
+        return value
+
+    def _note(self, node: Any, at: str, value: Any) -> None:
+        span = (node.start_mark.index, node.end_mark.index)
+        line = node.start_mark.line + 1
+        self.ambiguous.append(Ambiguous(line, at, node.value, _quoted(value), span))
+
+    def _refuse(self, node: Any, why: str) -> NoReturn:
+        raise Refused(f"{self.name}, line {node.start_mark.line + 1}: {why}")
+
+
+def write_yaml(data: Any) -> str:
+    """Write JSON data as YAML that loaders of 1.1 and 1.2 read alike; keys keep their order."""
+    text: str = yaml.dump(
+        data, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=100, indent=2
+    )
+    return text
+
+
+def mend_ambiguous(text: str, document: YamlDocument) -> str:
+    """Quote every ambiguous scalar where it stands, and leave every other byte alone."""
+    for scalar in sorted(document.ambiguous, key=lambda found: found.span, reverse=True):
+        start, end = scalar.span
+        text = text[:start] + scalar.remedy + text[end:]
+    return text
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same JSON, type included: 1 isn't true."""
+    return json.dumps(one, default=repr) == json.dumps(other, default=repr)
+
+
+class _PlainDumper(_Dumper):  # type: ignore[misc, valid-type]
+    """Writes text in blocks where it has lines, and quotes whatever some loader would misread."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    style = None
+    if "\n" in text:
+        style = "|"
+    elif _POINT.fullmatch(text) or not (
+        isinstance(core(text), str) and isinstance(value_1_1(text), str)
+    ):
+        style = "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_PlainDumper.add_representer(str, _represent_text)
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    text = json.dumps(value)
+    # To YAML 1.1, a number with an exponent is one only if it has a point.
+    return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text

@@ -1,0 +1,67 @@
+"""Every schema of a merged document by the place that a program meets it in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wanflow.catalog.document import resolve
+from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, named_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.catalog.document import Json
+
+
+def requests_of(document: Json) -> dict[str, Json]:
+    """Return the request schemas by name: one for each model, or the operation's own."""
+    return dict(sorted(_requests(document)))
+
+
+def answers_of(document: Json) -> dict[str, Json]:
+    """Return the schemas of the answers by operation, status and media type."""
+    return {
+        f"{method.upper()} {path} {status} {kind}": media["schema"]
+        for path, method, node in operations_of(document)
+        for status, answer in node["responses"].items()
+        for kind, media in answer.get("content", {}).items()
+        if "schema" in media
+    }
+
+
+def operations_of(document: Json) -> Iterator[tuple[str, str, Json]]:
+    """List path, method and node of each operation of a merged document."""
+    for path, item in document["paths"].items():
+        for method, node in item.items():
+            yield path, method, node
+
+
+def _requests(document: Json) -> Iterator[tuple[str, Json]]:
+    for path, method, node in operations_of(document):
+        media = node.get("requestBody", {}).get("content", {}).get(JSON_MEDIA)
+        if media is None:
+            continue
+        schema = resolve(document, media["schema"])
+        mapping = schema.get("discriminator", {}).get("mapping", {})
+        for model, reference in mapping.items():
+            yield model, {"$ref": reference}
+        if not mapping:
+            yield f"{method.upper()} {path}", media["schema"]
+
+
+def reached_by(document: Json, node: Json) -> set[str]:
+    """Collect the names of the schemas that a node leads to."""
+    schemas = document["components"]["schemas"]
+    found: set[str] = set()
+    waiting = named_in(node)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting |= named_in(schemas.get(name, {}))
+    return found
+
+
+def reference_name(node: Json) -> str:
+    """Return the name of the schema that a reference is to."""
+    return str(node["$ref"]).removeprefix(SCHEMAS)

@@ -1,0 +1,316 @@
+"""Find values for a schema: bodies that show a person what a proof found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+from itertools import combinations, islice, product
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+from attrs import field, frozen
+
+from wanflow.catalog.document import Json, is_array, is_object, resolve
+from wanflow.catalog.patterns import spoken
+from wanflow.catalog.schema_walk import MAPS, schemas_under
+from wanflow.spec.errors import NotProved
+from wanflow.spec.schema.equality import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_MOST = 400
+_BRANCH_MOST = 40
+_DEEPEST = 12
+_BRANCHES = ("anyOf", "oneOf", "allOf")
+_PLAIN = ("string", "integer", "number", "boolean", "null", "array", "object")
+_LONG = 100_000
+_BY_FORMAT = {
+    "uri": ["https://example.com/a"],
+    "date": ["2024-01-01"],
+    "date-time": ["2024-01-01T00:00:00Z"],
+    "email": ["a@example.com"],
+    "uuid": ["123e4567-e89b-42d3-a456-426614174000"],
+    "hostname": ["example.com"],
+    "ipv4": ["192.0.2.1"],
+}
+_TEXTS = ["a", "5", "1280x1280", "A-1", "a-1", "abc", "ABC", "0", "https://"]
+
+
+def witness(schema: Any, hint: Any = None) -> list[Any]:
+    """List values that may be valid for a schema, plain ones first; whoever asks checks them.
+
+    `hint` is a schema whose values are tried as well, and whose examples are used by name.
+    """
+    search = _Search(_examples_in(hint))
+    found = list(islice(search.values(schema, 0), _MOST))
+    return found if hint is None else [*found, *islice(search.values(hint, 0), _MOST)]
+
+
+def _examples_in(schema: Any) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for at, inside in schemas_under(schema, ""):
+        own = [inside["example"]] if "example" in inside else []
+        found[at.rpartition("/")[2]] += [*own, *inside.get("examples", ())]
+    return found
+
+
+class _Search:
+    """Draws values; `examples` are what documents show for properties of a name."""
+
+    def __init__(self, examples: dict[str, list[Any]]) -> None:
+        self._examples = examples
+
+    def values(self, schema: Any, depth: int) -> Iterator[Any]:
+        if depth > _DEEPEST or schema is False:
+            return
+        if schema is True or schema == {}:
+            yield from ("a", 1, True, None, [], {})
+        elif "const" in schema:
+            yield schema["const"]
+        elif "enum" in schema:
+            yield from schema["enum"]
+        elif branching := next((word for word in _BRANCHES if word in schema), None):
+            for branch in schema[branching]:
+                joined = _with(schema, branch, branching)
+                yield from islice(self.values(joined, depth + 1), _BRANCH_MOST)
+        else:
+            for kind in _kinds(schema):
+                yield from self._of_kind(kind, schema, depth)
+
+    def _of_kind(self, kind: str, schema: Any, depth: int) -> Iterator[Any]:
+        match kind:
+            case "string":
+                yield from _strings(schema)
+            case "integer" | "number":
+                yield from _numbers(schema)
+            case "boolean":
+                yield from (True, False)
+            case "null":
+                yield None
+            case "array":
+                yield from self._arrays(schema, depth)
+            case _:
+                yield from self._objects(schema, depth)
+
+    def _arrays(self, schema: Any, depth: int) -> Iterator[list[Any]]:
+        items = list(islice(self.values(schema.get("items", True), depth + 1), 6)) or [None]
+        low, high = schema.get("minItems", 0), schema.get("maxItems")
+        lengths = {low, low + 1} if high is None else {low, min(high, low + 1), min(high, 100)}
+        for length in sorted(lengths):
+            for item in items:
+                yield [item] * length
+            yield [items[index % len(items)] for index in range(length)]
+
+    def _objects(self, schema: Any, depth: int) -> Iterator[dict[str, Any]]:
+        properties: dict[str, Any] = schema.get("properties", {})
+        required = list(schema.get("required", ()))
+        names = dict.fromkeys([*required, *properties])
+        choices = {name: self._choices(name, properties.get(name, True), depth) for name in names}
+        if any(not choices[name] for name in required):
+            return
+        plain = {name: choices[name][0] for name in required}
+        yield plain
+        yield {**plain, "unheard_of": 1}
+        for name, values in choices.items():
+            yield from ({**plain, name: value} for value in values)
+        optional = [name for name in choices if name not in required and choices[name]]
+        for one, other in combinations(optional, 2):
+            for first, second in islice(product(choices[one], choices[other]), 16):
+                yield {**plain, one: first, other: second}
+
+    def _choices(self, name: str, schema: Any, depth: int) -> list[Any]:
+        shown = [value for value in self._examples.get(name, ()) if _fits(schema, value)]
+        return [*shown, *islice(self.values(schema, depth + 1), 12)]
+
+
+def _fits(schema: Any, value: Any) -> bool:
+    try:
+        return jsonschema_rs.is_valid(schema, value, validate_formats=True)
+    except ValueError:
+        return False
+
+
+def _with(schema: Any, branch: Any, word: str) -> Any:
+    """Join a branch with what is said beside it, the branch first."""
+    if not is_object(branch):
+        return branch
+    rest = {key: value for key, value in schema.items() if key != word}
+    joined = {**rest, **branch}
+    if "properties" in rest and "properties" in branch:
+        joined["properties"] = {**rest["properties"], **branch["properties"]}
+    if "required" in rest and "required" in branch:
+        joined["required"] = list(dict.fromkeys([*rest["required"], *branch["required"]]))
+    return joined
+
+
+def _kinds(schema: Any) -> list[str]:
+    named = schema.get("type")
+    if named is None:
+        named = "object" if "properties" in schema or "required" in schema else list(_PLAIN)
+    return [named] if isinstance(named, str) else [str(kind) for kind in named]
+
+
+def _strings(schema: Any) -> Iterator[str]:
+    """Yield texts that keep format, pattern and length, as far as any is found; then others."""
+    low, high = schema.get("minLength", 0), schema.get("maxLength")
+    lengths = sorted({low, low + 1, low + 2, 30 if high is None else min(high, _LONG)})
+    every_format = [text for texts in _BY_FORMAT.values() for text in texts]
+    texts = [*_BY_FORMAT.get(schema.get("format", ""), ()), *_TEXTS, *every_format]
+    padded = [text + "a" * (length - len(text)) for length in lengths for text in ("", *texts)]
+    every = list(dict.fromkeys([*texts, *padded]))
+    good = [text for text in every if _fits(schema, text)]
+    yield from (good[:6] + [text for text in every if text not in good][:6]) or [""]
+
+
+def _numbers(schema: Any) -> Iterator[float]:
+    step = schema.get("multipleOf", 1)
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    for bound in (low, high):
+        if bound is not None:
+            yield from (bound, bound + step, bound - step)
+    if low is None and high is None:
+        yield from (0, step, -step, 2 * step, 7, 1000)
+    if schema.get("type") == "number":
+        yield from ((low or 0) + 0.5, (high or 0) - 0.5)
+
+
+_CANONICAL = jsonschema_rs.canonical
+Containment = _CANONICAL.Containment
+CYCLE = "x-wanflow-cycle"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@frozen(slots=False)
+class Meaning:
+    """The set of values that a schema admits; `schema` has no references."""
+
+    schema: Any = field(repr=False)
+
+    @cached_property
+    def canonical(self) -> jsonschema_rs.CanonicalSchema:
+        """The set in jsonschema-rs's terms.
+
+        Raises:
+            NotProved: the schema refers to itself, or isn't valid JSON Schema.
+        """
+        if self.recursive:
+            raise NotProved("a schema refers to itself, and what such ones admit can't be compared")
+        try:
+            return jsonschema_rs.canonicalize(_dialect(self.schema), validate_formats=True)
+        except (ValueError, _CANONICAL.CanonicalizationError) as error:
+            raise NotProved(f"a schema isn't valid JSON Schema: {error}") from error
+
+    @cached_property
+    def validator(self) -> jsonschema_rs.Validator:
+        """A validator that says whether one value is in the set."""
+        return jsonschema_rs.validator_for(_dialect(self.schema), validate_formats=True)
+
+    @cached_property
+    def recursive(self) -> bool:
+        """Whether the schema refers to itself: then it is only known to be equal to its like."""
+        return f'"{CYCLE}"' in key_of(self.schema)
+
+    def covers(self, other: Meaning) -> bool:
+        """Tell whether it is proved that every value of the other is in this one too."""
+        return self.containment(other) == Containment.YES
+
+    def containment(self, other: Meaning) -> Containment:
+        """Tell whether every value of the other is in this one: yes, no, or not decided."""
+        if key_of(self.schema) == key_of(other.schema):
+            return Containment.YES
+        try:
+            return self.canonical.covers(other.canonical)
+        except (NotProved, _CANONICAL.CanonicalizationError):
+            return Containment.UNKNOWN
+
+    def disjoint(self, other: Meaning) -> bool:
+        """Tell whether it is proved that no value is in both."""
+        if self.recursive or other.recursive:
+            return False
+        try:
+            both = self.canonical.intersect(other.canonical)
+        except _CANONICAL.CanonicalizationError:
+            return False
+        return both.satisfiability() == _CANONICAL.Satisfiability.NO
+
+    def possible(self) -> bool:
+        """Tell whether it isn't proved that nothing is in the set."""
+        try:
+            return self.canonical.satisfiability() != _CANONICAL.Satisfiability.NO
+        except NotProved:
+            return True
+
+    def lacks(self, other: Meaning) -> Any:
+        """Find a value of the other that isn't in this one; None where none is found."""
+        try:
+            region = other.canonical.subtract(self.canonical).to_json_schema()
+        except (NotProved, _CANONICAL.CanonicalizationError):
+            region = other.schema
+        found = witness(region, other.schema)
+        return next(
+            (value for value in found if other.admits(value) and not self.admits(value)), None
+        )
+
+    def shares(self, other: Meaning) -> Any:
+        """Find a value that is in both; None where none is found."""
+        try:
+            region = self.canonical.intersect(other.canonical).to_json_schema()
+        except (NotProved, _CANONICAL.CanonicalizationError):
+            region = self.schema
+        found = [*witness(region, self.schema), *witness(other.schema)]
+        return next((value for value in found if self.admits(value) and other.admits(value)), None)
+
+    def admits(self, value: Any) -> bool:
+        """Tell whether one value is in the set."""
+        return self.validator.is_valid(value)
+
+
+def any_of(meanings: Iterable[Meaning]) -> Meaning:
+    """Unite sets, each but once."""
+    distinct = {key_of(meaning.schema): meaning.schema for meaning in meanings}
+    return Meaning({"anyOf": list(distinct.values())})
+
+
+def meaning(document: Json, schema: Json) -> Meaning:
+    """Take a schema of a document for what it admits, references replaced by what they name."""
+    return Meaning(spoken(expand(document, schema, ())))
+
+
+def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
+    """Copy a schema with its references replaced.
+
+    Where it refers to itself, a mark stands that says how many references up, so that two that
+    are the same but for their names come out the same.
+    """
+    if is_array(node):
+        return [expand(document, item, within) for item in node]
+    if not is_object(node):
+        return node
+    reference = node.get("$ref")
+    if isinstance(reference, str):
+        if reference in within:
+            return {CYCLE: len(within) - within.index(reference)}
+        return expand(document, resolve(document, node), (*within, reference))
+    return {
+        key: _inside(document, key, value, within)
+        for key, value in node.items()
+        if key not in _DROPPED
+    }
+
+
+def _inside(document: Json, key: str, value: Any, within: tuple[str, ...]) -> Any:
+    if key in MAPS and is_object(value):
+        # What stands there are names, whatever they are called.
+        return {name: expand(document, rule, within) for name, rule in value.items()}
+    return value if key in _DATA else expand(document, value, within)
+
+
+_DATA = frozenset({"enum", "const", "default", "required", "example", "examples"})
+# A discriminator is a hint: the `oneOf` beside it decides.
+_DROPPED = frozenset({"discriminator", "xml", "externalDocs"})
+
+
+def _dialect(schema: Any) -> Any:
+    return {"$schema": _DIALECT, **schema} if is_object(schema) else schema
