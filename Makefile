@@ -17,7 +17,7 @@ demo: set-up ## generate with every model against the bundled mock; files land i
 	@$(PY) -m wanflow.demo
 
 test: check ## check, then the tests: what CI runs
-	@$(PY) -m pytest -n 3 --dist worksteal -m "not full" contract_tests
+	@$(PY) -m pytest -n 3 --dist worksteal -m "not full"
 
 check: set-up ## formatting, lint, types, import directions, drift, public names
 	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint surface
@@ -36,10 +36,10 @@ imports: set-up ## import directions
 	@.venv/bin/lint-imports --no-logo --no-cache
 
 surface: set-up ## what users import against the last tag, and the version that a change asks for
-	@$(PY) -m contract_tests.packaging.surface
+	@$(PY) -m tests.packaging.surface
 
 interop: set-up ## other people's generators on the merged spec, against the mock (Node, Java)
-	@$(PY) -m pytest contract_tests/interop -rs $(ARGS)
+	@$(PY) -m pytest wrapper/tests/interop -rs $(ARGS)
 
 specs: set-up ## merge specs/sources into specs/openapi.yaml, with its proofs
 	@$(PY) -m wanflow spec build
@@ -63,22 +63,22 @@ contract: export WANFLOW_CONTRACT_API_KEY2 := $(API_KEY2)
 contract: export WANFLOW_CONTRACT_SPEND_LIMIT := $(SPEND_LIMIT)
 contract: export WANFLOW_CONTRACT_SEED := $(SEED)
 contract: set-up ## contract laws: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
-	@$(PY) .ci/with-args $(PY) -m pytest contract_tests/laws --contract-report contract-report
+	@$(PY) .ci/with-args $(PY) -m pytest contract_tests/wanflow_contract --contract-report contract-report
 
-mutants: set-up ## the laws against each of some 300 faults; writes contract_tests/mutants.md
-	@$(PY) .ci/with-args $(PY) -m contract_tests.mutants --plain 4 \
+mutants: set-up ## the laws against each of some 300 faults; writes contract_tests/self_tests/mutation/mutants.md
+	@$(PY) .ci/with-args env PYTHONPATH=contract_tests $(PY) -m self_tests.mutation --plain 4 \
 	    --seeds "$${SEEDS:-10}" --jobs "$${JOBS:-2}"
 
-clean-seeds: set-up ## twenty seeds of the laws on the mock as it is; writes contract_tests/clean.md
-	@$(PY) .ci/with-args $(PY) -m contract_tests.mutants.clean --seeds "$${SEEDS:-20}"
+clean-seeds: set-up ## twenty seeds of the laws on the mock as it is; writes contract_tests/self_tests/mutation/false_positives.md
+	@$(PY) .ci/with-args env PYTHONPATH=contract_tests $(PY) -m self_tests.mutation.false_positives --seeds "$${SEEDS:-20}"
 
 crash: set-up ## kill, interrupt or cancel at every point and at random, and hold the books
-	@WANFLOW_CRASH_ROUNDS="$${ROUNDS:-200}" $(PY) -m pytest contract_tests/crash
+	@WANFLOW_CRASH_ROUNDS="$${ROUNDS:-200}" $(PY) -m pytest wrapper/tests/crash
 
 soak: export WANFLOW_SOAK_SECONDS := $(or $(SECONDS),300)
 soak: export WANFLOW_SOAK_SEED := $(SEED)
 soak: set-up ## five minutes of threads, forks, faults and cancels: SECONDS= SEED=
-	@$(PY) -m pytest contract_tests/soak -s
+	@$(PY) -m pytest wrapper/tests/soak -s
 
 mock: set-up ## serve the mock; ARGS="--port 8080" and the like are passed on
 	@$(PY) .ci/with-args .venv/bin/wanflow mock

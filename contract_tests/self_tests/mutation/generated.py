@@ -1,0 +1,213 @@
+"""Mutants made from the document: each keyword relaxed, tightened, removed, moved."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from self_tests.mutation.mutant import KINDS, MUTANTS, Mutant, after, enter, queries, submits
+from wanflow.catalog.catalog import Catalog, packaged_catalog
+from wanflow.catalog.document import is_object, packaged, resolve
+from wanflow.catalog.keywords import PIXEL_SIZE, PUBLIC_URL
+from wanflow.catalog.validator import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from self_tests.mutation.fault_layer import Call, Reply
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import Json
+
+    Edit = Callable[[Json], object]
+
+MISSING, STRICT = KINDS[4], KINDS[5]
+_BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
+_OTHER: dict[str, Any] = {
+    "string": 5,
+    "integer": "5",
+    "number": "5",
+    "boolean": "true",
+    "array": {},
+    "object": [],
+}
+
+
+def make() -> None:
+    """Enter every mechanical mutant that a request or an answer can show."""
+    for model in packaged_catalog().models.values():
+        for name, kind, says, edit in _of_model(model):
+            document = _edited(model, edit)
+            probe = _shown(model, document)
+            if probe is not None and name not in MUTANTS:
+                enter(
+                    Mutant(
+                        name,
+                        kind,
+                        says,
+                        "probe",
+                        submits,
+                        edit=partial(deepcopy, document),
+                        probe=probe,
+                    )
+                )
+    for operation_id, where in (("createVideoGeneration", submits), ("getTaskDetail", queries)):
+        _of_answers(operation_id, where)
+
+
+def _of_model(model: Model) -> Iterator[tuple[str, str, str, Edit]]:
+    for field, rule in model.parameters.items():
+        for word, kind, says, edit in (*_of_rule(rule), *_of_texts(rule)):
+            title = f"{model.name}-{field}-{word}"
+            yield title, kind, f"{model.name}: {field} {says}", partial(_on_field, field, edit)
+    for field in ("model", *model.required):
+        says = f"{model.name}: {field} isn't required"
+        yield f"{model.name}-{field}-optional", MISSING, says, partial(_optional, field)
+    for field in model.parameters:
+        if field not in model.required:
+            says = f"{model.name}: {field} is required"
+            yield f"{model.name}-{field}-required", STRICT, says, partial(_required, field)
+    if "then" in model.schema:
+        says = f"{model.name}: the rule that joins fields isn't there"
+        yield f"{model.name}-joined-removed", MISSING, says, lambda schema: schema.pop("then")
+    yield from _moved(model)
+
+
+def _of_rule(rule: Json) -> Iterator[tuple[str, str, str, Edit]]:
+    if "enum" in rule:
+        first, last = rule["enum"][0], rule["enum"][-1]
+        more = last + 5 if isinstance(last, int) else "2160p" if "p" in str(last) else "21:9"
+        yield "any-choice", MISSING, "takes any value", lambda r: r.pop("enum")
+        yield "more-choices", MISSING, f"takes {more}, too", lambda r: r["enum"].append(more)
+        yield "without-first", STRICT, f"doesn't take {first}", lambda r: r["enum"].remove(first)
+        yield "without-last", STRICT, f"doesn't take {last}", lambda r: r["enum"].remove(last)
+    for word in (word for word in _BOUNDS if word in rule):
+        value, up = rule[word], 1 if word.startswith("max") else -1
+        yield f"{word}-removed", MISSING, f"has no {word}", partial(_drop, word)
+        yield (
+            f"{word}-relaxed",
+            MISSING,
+            f"has {word} {value + up}",
+            partial(_set, word, value + up),
+        )
+        yield f"{word}-tight", STRICT, f"has {word} {value - up}", partial(_set, word, value - up)
+    if "type" in rule:
+        yield "any-type", MISSING, "takes any type", lambda r: r.pop("type")
+
+
+def _of_texts(rule: Json) -> Iterator[tuple[str, str, str, Edit]]:
+    for word in ("pattern", "format", PIXEL_SIZE, PUBLIC_URL):
+        if word in rule:
+            yield f"{word}-removed", MISSING, f"has no {word}", partial(_drop, word)
+    for word in rule.get(PIXEL_SIZE, ()):
+        for name, factor, kind in (("relaxed", 1.1, MISSING), ("tight", 0.9, STRICT)):
+            up = factor if word.startswith("max") else 2 - factor
+            yield f"{word}-{name}", kind, f"has another {word}", partial(_scale, word, up)
+    if "items" in rule:
+        yield "any-entry", MISSING, "takes any entries", lambda r: r.pop("items")
+
+
+def _moved(model: Model) -> Iterator[tuple[str, str, str, Edit]]:
+    """Yield mutants in which two fields have changed their rules."""
+    chosen = [name for name, rule in model.parameters.items() if "enum" in rule]
+    for first, second in pairwise(chosen):
+        says = f"{model.name}: the rules of {first} and {second} are exchanged"
+        yield f"{model.name}-{first}-{second}-moved", MISSING, says, partial(_swap, first, second)
+
+
+def _on_field(field: str, edit: Edit, schema: Json) -> None:
+    edit(schema["properties"][field])
+
+
+def _drop(word: str, rule: Json) -> None:
+    del rule[word]
+
+
+def _set(word: str, value: Any, rule: Json) -> None:
+    rule[word] = value
+
+
+def _scale(word: str, factor: float, rule: Json) -> None:
+    rule[PIXEL_SIZE][word] *= factor
+
+
+def _optional(field: str, schema: Json) -> None:
+    schema["required"] = [name for name in schema["required"] if name != field]
+
+
+def _required(field: str, schema: Json) -> None:
+    schema["required"] = [*schema["required"], field]
+
+
+def _swap(first: str, second: str, schema: Json) -> None:
+    properties = schema["properties"]
+    properties[first], properties[second] = properties[second], properties[first]
+
+
+def _edited(model: Model, edit: Edit) -> Json:
+    document = deepcopy(packaged())
+    edit(document["components"]["schemas"][model.schema_name])
+    return document
+
+
+def _shown(model: Model, document: Json) -> Json | None:
+    """Return a request that the faulty rules judge otherwise, None where there seems to be none."""
+    from wanflow_contract.checks.boundaries import probes_of
+
+    true, false = Rules(packaged_catalog()), Rules(Catalog(document))
+    other = false.catalog.models[model.name]
+    for probe in probes_of(model):
+        if probe.body.get("model") != model.name:
+            continue
+        if bool(true.violations(model, probe.body)) != bool(false.violations(other, probe.body)):
+            return probe.body
+    return None
+
+
+def _of_answers(operation_id: str, where: Any) -> None:
+    document = packaged()
+    operation = next(
+        one for one in packaged_catalog().operations if one.operation_id == operation_id
+    )
+    schema = operation.node["responses"]["200"]["content"]["application/json"]["schema"]
+    for path, rule in _leaves(document, resolve(document, schema), ()):
+        for word, value in _wrong(rule):
+            title = f"{operation_id}-{'.'.join(path)}-{word}"
+            says = f"{operation_id}: {'.'.join(path)} is {value!r}"
+            script = "failed" if path[0] == "error" else "road"
+            after("schema", says, where, script, title)(partial(_replace, path, value))
+
+
+def _leaves(
+    document: Json, schema: Json, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Json]]:
+    for name, raw in schema.get("properties", {}).items():
+        rule = resolve(document, raw)
+        yield (*path, name), rule
+        yield from _leaves(document, rule, (*path, name))
+
+
+def _wrong(rule: Json) -> Iterator[tuple[str, Any]]:
+    yield "of-another-type", _OTHER[rule["type"]]
+    yield "null", None
+    if "enum" in rule:
+        yield "an-unknown-word", "unknown"
+    if "maximum" in rule:
+        yield "above-the-maximum", rule["maximum"] + 1
+    if "minimum" in rule:
+        yield "below-the-minimum", rule["minimum"] - 1
+
+
+def _replace(
+    path: tuple[str, ...], value: Any, _call: Call, reply: Reply, _state: dict[str, Any]
+) -> None:
+    body = reply.body
+    if reply.status != 200 or not is_object(body):
+        return
+    node = body
+    for name in path[:-1]:
+        node = node.get(name, {})
+    if is_object(node) and path[-1] in node:
+        node[path[-1]] = value
+        reply.say(body)

@@ -1,0 +1,205 @@
+"""Mutants written by hand: statuses, headers, the shape of errors, and single fields."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from self_tests.mutation.mutant import after, queries, submits
+
+if TYPE_CHECKING:
+    from self_tests.mutation.fault_layer import Call, Reply
+
+    State = dict[str, Any]
+
+
+def _any(call: Call) -> bool:
+    return call.submits or call.queries
+
+
+def _error(reply: Reply, **changes: Any) -> None:
+    body = reply.body
+    if reply.status < 400 or not isinstance(body, dict) or not isinstance(body.get("error"), dict):
+        return
+    error = {**body["error"], **changes}
+    reply.say({"error": {name: value for name, value in error.items() if value is not None}})
+
+
+def _status(kind: str, says: str, where: Any, script: str, was: int, now: int) -> None:
+    name = f"{'submit' if where is submits else 'query' if where is queries else 'any'}-{was}-{now}"
+
+    @after("status", says, where, script, name)
+    def spoil(_call: Call, reply: Reply, _state: State) -> None:
+        if reply.status == was:
+            reply.status = now
+
+
+_status("status", "A submission is answered with 201.", submits, "submit", 200, 201)
+_status("status", "A submission is answered with 202.", submits, "submit", 200, 202)
+_status("status", "A submission is answered with 204.", submits, "submit", 200, 204)
+_status("status", "A wrong request is answered with 409.", submits, "refusal", 400, 409)
+_status("status", "A wrong request is answered with 500.", submits, "refusal", 400, 500)
+_status("status", "A wrong request is answered with 200.", submits, "refusal", 400, 200)
+_status("status", "A wrong request is answered with 401.", submits, "refusal", 400, 401)
+_status("status", "An unknown model is answered with 503.", submits, "model", 404, 503)
+_status("status", "An unknown task is answered with 200.", queries, "stranger-id", 404, 200)
+_status("status", "An unknown task is answered with 410.", queries, "stranger-id", 404, 410)
+_status("status", "An unknown task is answered with 500.", queries, "stranger-id", 404, 500)
+_status("status", "A missing key is answered with 403.", _any, "keyless", 401, 403)
+_status("status", "A missing key is answered with 200.", _any, "keyless", 401, 200)
+_status("status", "A missing key is answered with 400.", _any, "keyless", 401, 400)
+_status("status", "A rate limit is answered with 503.", _any, "wish-429", 429, 503)
+
+
+@after("headers", "JSON is called text/html.", _any, "submit")
+def json_as_html(_call: Call, reply: Reply, _state: State) -> None:
+    reply.set("content-type", "text/html")
+
+
+@after("headers", "JSON has no content type.", _any, "submit")
+def no_content_type(_call: Call, reply: Reply, _state: State) -> None:
+    reply.set("content-type", None)
+
+
+@after("headers", "Errors are called application/problem+text.", _any, "refusal")
+def problem_text(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status >= 400:
+        reply.set("content-type", "application/problem+text")
+
+
+@after("headers", "Retry-After is a word.", _any, "wish-429")
+def retry_after_soon(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status == 429:
+        reply.set("retry-after", "soon")
+
+
+@after("headers", "Retry-After says ten times what the suggestion says.", _any, "wish-429")
+def retry_after_tenfold(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status == 429:
+        reply.set("retry-after", "600")
+
+
+@after("error shape", "Errors have no message.", _any, "refusal")
+def no_message(_call: Call, reply: Reply, _state: State) -> None:
+    _error(reply, message=None)
+
+
+@after("error shape", "Errors have an empty message.", _any, "refusal")
+def empty_message(_call: Call, reply: Reply, _state: State) -> None:
+    _error(reply, message="")
+
+
+@after("error shape", "Errors have no code.", _any, "refusal")
+def no_code(_call: Call, reply: Reply, _state: State) -> None:
+    _error(reply, code=None)
+
+
+@after("error shape", "Each code is 500.", _any, "refusal")
+def code_of_another_status(_call: Call, reply: Reply, _state: State) -> None:
+    _error(reply, code=500)
+
+
+@after("error shape", "Each code is a fraction.", _any, "refusal")
+def code_as_fraction(_call: Call, reply: Reply, _state: State) -> None:
+    _error(reply, code=reply.status + 0.5)
+
+
+@after("error shape", "Errors have no type.", _any, "refusal")
+def no_type(_call: Call, reply: Reply, _state: State) -> None:
+    _error(reply, type=None)
+
+
+@after("error shape", "Each type is server_error.", _any, "refusal")
+def type_of_another_status(_call: Call, reply: Reply, _state: State) -> None:
+    _error(reply, type="server_error")
+
+
+@after("error shape", "The parameter at fault is a wrong one.", submits, "refusal")
+def wrong_param(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status == 400:
+        _error(reply, param="size" if "size" not in str(reply.body) else "duration")
+
+
+@after("error shape", "The error is a text.", _any, "refusal")
+def error_as_text(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status >= 400:
+        reply.say({"error": "something went wrong"})
+
+
+@after("error shape", "The error is not wrapped.", _any, "refusal")
+def error_unwrapped(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status >= 400 and isinstance(reply.body, dict):
+        reply.say(reply.body["error"])
+
+
+@after("error shape", "Errors are a page of HTML.", _any, "refusal")
+def error_page(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status >= 400:
+        reply.write(b"<h1>Bad Request</h1>")
+
+
+@after("error shape", "Errors are empty.", _any, "refusal")
+def error_empty(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status >= 400:
+        reply.write(b"")
+
+
+@after("error shape", "A 401 is told with the 404's error.", _any, "keyless")
+def error_of_another_status(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status == 401:
+        _error(reply, code=404, type="not_found_error")
+
+
+@after("schema", "The answer is cut off.", _any, "submit")
+def cut_off(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status == 200:
+        reply.write(reply.content[:-2])
+
+
+@after("schema", "The answer is in a list.", _any, "submit")
+def in_a_list(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status == 200:
+        reply.say([reply.body])
+
+
+@after("schema", "The answer is wrapped in `data`.", _any, "submit")
+def in_data(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status == 200:
+        reply.say({"data": reply.body})
+
+
+@after("schema", "Numbers are texts.", _any, "submit")
+def numbers_as_texts(_call: Call, reply: Reply, _state: State) -> None:
+    if reply.status == 200:
+        body = json.loads(reply.content, parse_int=str)
+        reply.say(body)
+
+
+@after("schema", "A receipt has no id.", submits, "submit")
+def receipt_without_id(_call: Call, reply: Reply, _state: State) -> None:
+    _without(reply, "id")
+
+
+@after("schema", "A receipt has no status.", submits, "submit")
+def receipt_without_status(_call: Call, reply: Reply, _state: State) -> None:
+    _without(reply, "status")
+
+
+@after("schema", "A receipt has no model.", submits, "submit")
+def receipt_without_model(_call: Call, reply: Reply, _state: State) -> None:
+    _without(reply, "model")
+
+
+@after("schema", "A task that is asked for has no status.", queries, "look")
+def task_without_status(_call: Call, reply: Reply, _state: State) -> None:
+    _without(reply, "status")
+
+
+@after("schema", "A task loses its time of creation after the receipt.", queries, "look")
+def task_without_created(_call: Call, reply: Reply, _state: State) -> None:
+    _without(reply, "created")
+
+
+def _without(reply: Reply, name: str) -> None:
+    if reply.status == 200 and isinstance(reply.body, dict):
+        reply.say({key: value for key, value in reply.body.items() if key != name})

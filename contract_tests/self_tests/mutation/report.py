@@ -1,0 +1,124 @@
+"""`mutants.md`: what each mutant did, who killed it, and how sure the rate is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from math import sqrt
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from self_tests.mutation.mutant import Mutant
+    from self_tests.mutation.runner import Outcome
+
+_Z = 1.96
+
+
+def wilson(killed: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a rate, after Wilson."""
+    if not of:
+        return 0.0, 1.0
+    rate, square = killed / of, _Z * _Z
+    middle = rate + square / (2 * of)
+    spread = _Z * sqrt(rate * (1 - rate) / of + square / (4 * of * of))
+    return (middle - spread) / (1 + square / of), (middle + spread) / (1 + square / of)
+
+
+def rate(killed: int, of: int) -> str:
+    """Return a rate with its interval: `78 of 80 (91-99 %)`."""
+    low, high = wilson(killed, of)
+    return f"{killed} of {of} ({100 * low:.0f}-{100 * high:.0f} %)"
+
+
+def page(
+    outcomes: Mapping[int, Sequence[Outcome]],
+    mutants: Mapping[str, Mutant],
+    unseen: Sequence[str],
+    plain: Mapping[str, bool],
+    version: int,
+    minutes: float,
+) -> str:
+    """Write the page; `outcomes` by seed, `plain` tells whom plain Schemathesis killed."""
+    first = next(iter(outcomes.values()))
+    lines = [
+        "# Mutants",
+        "",
+        f"Made by one `make mutants` of {minutes:.0f} minutes from version {version} of the set;",
+        "edit that, not this. Each row is the mock with one fault, tested through its published",
+        "interface by the laws marked `fast`, up to the first finding. A fault counts only if its",
+        "witness, a short exchange, shows it. The first seed tries the laws in their own order:",
+        "times and requests to the kill are its. With the others, the test that killed a mutant",
+        "before is run first, and the rest only where it doesn't kill again.",
+        "",
+        *_summary(outcomes, plain),
+        "",
+        "## Survivors",
+        "",
+        *(_survivors(outcomes, mutants) or ["None."]),
+        "",
+        "## By class",
+        "",
+        *_classes(first, plain),
+        "",
+        "## Faults",
+        "",
+        "| fault | what is wrong | class | reached | triggered | killed by | requests | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_row(one, mutants[one.name]) for one in first),
+    ]
+    if unseen:
+        lines += ["", "Not counted, for no witness shows them: " + ", ".join(unseen) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(outcomes: Mapping[int, Sequence[Outcome]], plain: Mapping[str, bool]) -> Iterable[str]:
+    yield "| seed | killed | median seconds to the kill | of them CPU | median requests |"
+    yield "|---|---|---|---|---|"
+    for number, (seed, found) in enumerate(outcomes.items()):
+        killed = [one for one in found if one.killer]
+        seconds = median(one.seconds for one in killed) if killed else 0
+        requests = median(one.requests for one in killed) if killed else 0
+        cpu = median(one.cpu for one in killed) if killed else 0
+        took = f"{seconds:.2f} | {cpu:.2f} | {requests:.0f}" if number == 0 else "| |"
+        yield f"| {seed} | {rate(len(killed), len(found))} | {took} |"
+    if plain:
+        yield ""
+        yield f"Plain `schemathesis run`, default settings, in the same run: {_plainly(plain)}."
+        yield "It was given a sample of every class, drawn by order, and takes about 8 s for each."
+        yield "What it reports on the whole mock, too, doesn't count."
+
+
+def _plainly(plain: Mapping[str, bool]) -> str:
+    return rate(sum(plain.values()), len(plain))
+
+
+def _survivors(
+    outcomes: Mapping[int, Sequence[Outcome]], mutants: Mapping[str, Mutant]
+) -> list[str]:
+    seeds = defaultdict[str, list[int]](list)
+    for seed, found in outcomes.items():
+        for one in found:
+            if not one.killer:
+                seeds[one.name].append(seed)
+    return [f"- `{name}`: {mutants[name].says} (seeds {at})" for name, at in seeds.items()]
+
+
+def _classes(found: Sequence[Outcome], plain: Mapping[str, bool]) -> Iterable[str]:
+    yield "| class | killed | plain Schemathesis |"
+    yield "|---|---|---|"
+    for kind in dict.fromkeys(one.kind for one in found):
+        ours = [one for one in found if one.kind == kind]
+        theirs = [plain[one.name] for one in ours if one.name in plain]
+        other = rate(sum(theirs), len(theirs)) if theirs else "not run"
+        yield f"| {kind} | {rate(sum(bool(one.killer) for one in ours), len(ours))} | {other} |"
+
+
+def _row(one: Outcome, mutant: Mutant) -> str:
+    says = mutant.says.replace("|", "\\|")
+    killer = f"`{one.killer}`" if one.killer else "**survived**"
+    return (
+        f"| `{one.name}` | {says} | {one.kind} | {one.reached} | {one.triggered} "
+        f"| {killer} | {one.requests} | {one.seconds:.2f} |"
+    )

@@ -1,0 +1,102 @@
+"""The second server, broken on purpose: each flaw is one that somebody could build in unawares."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from self_tests.reference_server.server import Refused, Server
+
+
+class NoDoor(Server):
+    """Keys are not checked."""
+
+    def account(self, header: str | None) -> str:
+        return header or ""
+
+
+class OpenRooms(Server):
+    """Any account sees any task."""
+
+    def look(self, key: str, task_id: str) -> dict[str, Any]:
+        known = self.tasks.get(task_id)
+        return super().look(known["key"] if known else key, task_id)
+
+
+class NoRules(Server):
+    """Requests are not validated."""
+
+    def validate(self, reference: str, body: dict[str, Any]) -> None:
+        """Let everything pass."""
+
+
+class TooStrict(Server):
+    """A limit in characters is counted in bytes."""
+
+    def validate(self, reference: str, body: dict[str, Any]) -> None:
+        super().validate(reference, body)
+        if len(str(body.get("prompt", "")).encode()) > 2000:
+            raise Refused(400, "The prompt is too long", "prompt")
+
+
+class OneTask(Server):
+    """Two submissions within a second are one task."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        made = super().submit(path, key, body)
+        made["id"] = f"task-unified-{made['created']}-onlyone"
+        return made
+
+
+class Backwards(Server):
+    """A completed task is pending again every other time."""
+
+    def look(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().look(key, task_id)
+        if seen["status"] == "completed" and next(self.numbers) % 2:
+            return {**seen, "status": "pending", "progress": 0, "results": []}
+        return seen
+
+
+class OneResult(Server):
+    """There is one result, however many were asked for."""
+
+    def look(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().look(key, task_id)
+        return {**seen, "results": seen["results"][:1]} if "results" in seen else seen
+
+
+class DeadLinks(Server):
+    """Links lead to a page that says sorry."""
+
+    def file(self, path: str) -> tuple[str, bytes]:
+        return "text/html", b"<h1>Sorry</h1>"
+
+
+class FreeSeconds(Server):
+    """Ten seconds cost what five do."""
+
+    def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        return super().usage(kind, {**body, "duration": 5})
+
+
+class TextNumbers(Server):
+    """Numbers are written as texts."""
+
+    def look(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().look(key, task_id)
+        return {**seen, "created": json.dumps(seen["created"])}
+
+
+FLAWS = (
+    NoDoor,
+    OpenRooms,
+    NoRules,
+    TooStrict,
+    OneTask,
+    Backwards,
+    OneResult,
+    DeadLinks,
+    FreeSeconds,
+    TextNumbers,
+)

@@ -1,0 +1,105 @@
+"""Whatever way of trying a law is broken in, the reader gets the law and a command to see it by."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from self_tests.reference_server.faults import Backwards, TextNumbers
+from self_tests.reference_server.server import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
+
+
+class Rude(Server):
+    """Every ninth look is hung up on."""
+
+    def look(self, key: str, task_id: str) -> dict[str, Any]:
+        if next(self.numbers) % 9 == 0:
+            raise ConnectionAbortedError("on purpose")
+        return super().look(key, task_id)
+
+
+class Unnamed(Server):
+    """Receipts have another model than was asked for."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        return {**super().submit(path, key, body), "model": "another"}
+
+
+class Once(Server):
+    """The first receipt has another model, and all others are right."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        first = not self.tasks
+        made = super().submit(path, key, body)
+        return {**made, "model": "another"} if first else made
+
+
+def findings(server: Server, name: str, folder: Path) -> str:
+    """Run a test of the suite against a broken server, and return what it says."""
+    keys = dict(zip(("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"), KEYS, strict=True))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "contract_tests/wanflow_contract",
+        "-q",
+        "-x",
+        "-k",
+        name,
+    ]
+    aimed = ["--base-url", server.origin + server.base, "--spend-limit", "1000000"]
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider", "--contract-report", str(folder), *aimed],
+        cwd=ROOT,
+        env={**os.environ, **keys, "GITHUB_ACTIONS": "true"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    return done.stdout
+
+
+@pytest.mark.full  # each begins the suite anew
+@pytest.mark.parametrize(
+    ("name", "flaw", "law"),
+    [
+        ("answer_to_a_thousand and images", Unnamed, "kind"),
+        ("answer_is_one_that and videos", Unnamed, "kind"),
+        ("what_a_submission_links_to", TextNumbers, "schema"),
+        ("each_life_is_orderly", Backwards, "an-end-is-an-end"),
+        ("each_life_is_orderly", Rude, "answers"),
+        ("many_long_lives", Rude, "answers"),
+    ],
+)
+def test_a_finding_by_chance_is_told_as_its_law(tmp_path, name, flaw, law) -> None:
+    """Property tests and state machines end with the law, its sentence and a curl command."""
+    with flaw(*KEYS) as server:
+        said = findings(server, name, tmp_path)
+    assert re.search(rf"^\[{law}\] [A-Z].*\.$", said, re.MULTILINE), said
+    assert "  curl -sS -i -X " in said
+    assert "HypothesisWarning" not in said
+    assert "Flaky" not in said
+    assert law in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("flaw", "again"), [(Once, False), (Unnamed, True)])
+def test_a_finding_is_tried_again_before_it_is_told(tmp_path, flaw, again) -> None:
+    """What isn't there at a second try is told as such; GitHub is told of it in its own way."""
+    with flaw(*KEYS) as server:
+        said = findings(server, "equal_requests_cost", tmp_path)
+    assert ("not seen again" not in said) == again
+    told = re.search(r"^::error title=kind::\[kind\] .*%0A.*curl", said, re.MULTILINE)
+    assert told, said
+    assert ("not seen again" not in told[0]) == again

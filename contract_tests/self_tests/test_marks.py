@@ -1,0 +1,60 @@
+"""Which laws are for any server and which take a mock is told by marks, and the marks are true."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from self_tests.reference_server.server import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
+OF_CONTROLS = "it takes the mock's controls"
+# One small law of each file, and such as take the controls.
+FEW = "equal_requests or costs_nothing or works_for_a_day or own_account or documented_error_is"
+
+
+def suite(*options: str, where: str = "contract_tests") -> subprocess.CompletedProcess[str]:
+    """Run the command of the suite, with keys of the environment."""
+    keys = dict(zip(("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"), KEYS, strict=True))
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", where, "-q", "-p", "no:cacheprovider", *options],
+        cwd=ROOT,
+        env={**os.environ, **keys},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def chosen(marks: str) -> set[str]:
+    """The laws that an expression of marks chooses."""
+    done = suite("--collect-only", "-m", marks, where="contract_tests/wanflow_contract")
+    return {line for line in done.stdout.splitlines() if "::" in line}
+
+
+def test_each_law_that_asks_a_server_has_one_of_the_marks() -> None:
+    """Laws of both kinds are there, and none is of both."""
+    live, controls = chosen("live"), chosen("controls")
+    assert len(live) > 1000
+    assert len(controls) > 50
+    assert not live & controls
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("marks", ["live", "controls"])
+def test_a_server_without_controls_is_held_to_the_live_laws_only(marks) -> None:
+    """There, no law marked live is skipped for want of controls, and all others are."""
+    with Server(*KEYS) as server:
+        aimed = ["--base-url", server.origin + server.base, "--spend-limit", "9999"]
+        done = suite(*aimed, "-m", f"fast and {marks}", "-k", FEW)
+    assert done.returncode == 0, done.stdout
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert (OF_CONTROLS in done.stdout) == (marks == "controls")
+    assert bool(passed) == (marks == "live"), done.stdout

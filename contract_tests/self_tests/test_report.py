@@ -1,0 +1,213 @@
+"""The report: verdict first, each finding with what shows it, and what a run covered."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from self_tests.reference_server.faults import NoDoor, TooStrict
+from wanflow_contract.checks.documented_responses import packaged_promises
+from wanflow_contract.checks.expectation import packaged_judge
+from wanflow_contract.support.coverage import keywords_of, sides
+from wanflow_contract.support.exchange import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from self_tests.reference_server.server import Server
+
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = ("The-key-that-pays-0001", "The-key-of-another-0002")
+MODELS = packaged_promises().catalog.models
+
+
+def suite(server: Server | None, folder: Path, *options: str) -> str:
+    """Run some of the fast laws, and return what the terminal shows."""
+    keys = dict(zip(("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"), KEYS, strict=True))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "contract_tests/wanflow_contract",
+        "-q",
+        "-m",
+        "fast",
+    ]
+    aimed = ["--base-url", server.origin + server.base, "--spend-limit", "9999"] if server else []
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider", "--contract-report", str(folder), *aimed, *options],
+        cwd=ROOT,
+        env={**os.environ, **keys},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stdout
+
+
+def replayed(command: str, key: str = KEYS[0]) -> str:
+    """What a command of a report answers when it is pasted into a shell."""
+    environment = {**os.environ, "API_KEY": key, "API_KEY2": KEYS[1]}
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """A run against a server that counts bytes for characters: what it says, and its folder."""
+    folder = tmp_path_factory.mktemp("report")
+    with TooStrict(*KEYS) as server:
+        yield suite(server, folder, "-k", "prompt or costs_nothing"), folder
+
+
+@pytest.mark.full
+def test_a_finding_has_its_law_its_sentence_and_a_command_that_shows_it(strict) -> None:
+    """The verdict is first; the command of a finding, pasted, is answered as the finding says."""
+    _, folder = strict
+    page = (folder / "report.html").read_text()
+    assert re.search(r"<body>\s*<h1 class=.bad.>[^<]* breaks 1 law<", page)
+    assert "A request that keeps the documents&#x27; rules is taken." in page
+    shown = [unescape(one) for one in re.findall(r"<pre>(curl .*?)</pre>", page, re.DOTALL)]
+    assert shown
+    with TooStrict(*KEYS) as server:
+        for command in shown:
+            here = re.sub(r"http://127\.0\.0\.1:\d+", server.origin, command)
+            assert "The prompt is too long" in replayed(here)
+
+
+@pytest.mark.full
+def test_a_run_without_controls_says_what_wasnt_reached_and_what_it_spent(strict) -> None:
+    """Beside the findings: what there is no way to see there, answers, keywords, boundaries."""
+    said, folder = strict
+    page = (folder / "report.html").read_text()
+    assert "it takes the mock&#x27;s controls" in page
+    assert "has no controls for tests" in page
+    assert re.search(r"[0-9.]+ credits spent", page)
+    assert re.search(r"^never seen \(.*getTaskDetail 429", said, re.MULTILINE)
+    for title in ("Documented answers", "Keywords of the requests", "Boundaries"):
+        assert f"<h2>{title}</h2><table" in page
+    assert re.search(r"prompt<td>maxLength<td>\d+<td>\d+", page)
+    assert re.search(r"getTaskDetail<td>429<td>never", page)
+    assert not re.search(r"(src|href)=", page), "the page needs nothing else"
+
+
+@pytest.mark.full
+def test_junit_has_each_test_and_its_finding(strict) -> None:
+    """JUnit's file names what failed, with the law and the command."""
+    _, folder = strict
+    root = ET.parse(folder / "junit.xml").getroot()
+    failed = [one for one in root.iter("testcase") if one.find("failure") is not None]
+    assert failed
+    assert len(list(root.iter("testcase"))) > len(failed)
+    text = failed[0].find("failure").text
+    assert "[takes] A request that keeps the documents' rules is taken." in text
+    assert "curl -sS -i -X POST" in text
+
+
+@pytest.mark.full
+def test_nearly_the_key_is_the_key(tmp_path) -> None:
+    """Tries with a key that lacks a sign, or is spelled otherwise, are told without it."""
+    with NoDoor(*KEYS) as server:
+        said = suite(server, tmp_path, "-k", "without_a_valid_key and getTaskDetail")
+    page = (tmp_path / "report.html").read_text()
+    written = "\n".join([said, page, (tmp_path / "junit.xml").read_text()])
+    assert "[guarded]" in said
+    for key in KEYS:
+        assert key[:-1].lower() not in written.lower()
+    assert "${API_KEY%?}" in said
+
+
+@pytest.mark.full
+def test_a_documented_answer_that_is_never_seen_fails_a_run(tmp_path) -> None:
+    """A whole run on a mock fails where an answer isn't reached; a chosen part of one doesn't."""
+    few = [
+        "--deselect",
+        "contract_tests/wanflow_contract/test_errors.py",
+        "--ignore-glob",
+        "*test_[c-z]*.py",
+    ]
+    said = suite(None, tmp_path, *few)
+    assert "FAILED: a documented answer that was never seen" in said
+    assert re.search(r"^never seen: .*getTaskDetail 429", said, re.MULTILINE)
+    said = suite(None, tmp_path, *few, "-k", "own_account")
+    assert "FAILED" not in said
+
+
+class TestCommand:
+    """The command that sends a request again."""
+
+    def command(self, sent: bytes, url: str, *headers: tuple[str, str]) -> str:
+        return Exchange("POST", url, "", headers, sent, 0, (), b"", secrets=KEYS).curl()
+
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            b"",
+            b'{"a": "\'$HOME `id` \\\\ \\"b\\" @c"}',
+            b"@/etc/hostname",
+            b'{"a": "\xff\x00"}',
+            "猫\n\t\U0001f3b9".encode(),
+            b"a" * 2_000_000,
+        ],
+        ids=["none", "signs", "at", "bytes", "lines", "large"],
+    )
+    def test_it_sends_what_was_sent(self, tmp_path, sent) -> None:
+        """A shell that runs it sends the same bytes, with the key filled in."""
+        told = tmp_path / "told.txt"
+        fake = tmp_path / "curl"
+        fake.write_text(
+            f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\n"
+            "words = sys.argv[1:]\nout = b''\n"
+            "for word, value in zip(words, words[1:]):\n"
+            "    out = value.encode('utf-8', 'surrogateescape') if word == '--data-raw' else out\n"
+            "    out = Path(value[1:]).read_bytes() if word == '--data-binary' else out\n"
+            f"Path({str(told)!r}).write_bytes(out)\nprint(*words, sep='\\n')\n"
+        )
+        fake.chmod(0o700)
+        header = ("authorization", f"Bearer {KEYS[0]}")
+        command = self.command(sent, "http://127.0.0.1:1/a", header)
+        assert KEYS[0] not in command
+        said = replayed(f"PATH={tmp_path}:$PATH; {command}")
+        assert told.read_bytes() == sent
+        assert f"authorization: Bearer {KEYS[0]}" in said.splitlines()
+        assert len(command) < 6000, "a command that can be pasted"
+
+    @pytest.mark.parametrize("way", ["{}a", "{}b", "x{}", "swapped", "short"])
+    def test_it_makes_wrong_keys_of_the_right_one(self, way) -> None:
+        """A key that was sent in another form is made of the variable by the shell."""
+        key = KEYS[0]
+        forms = {"swapped": key.swapcase(), "short": key[:-1]}
+        wrong = forms.get(way) or way.format(key)
+        command = self.command(b"", "http://127.0.0.1:1/a", ("authorization", f"Bearer {wrong}"))
+        assert key[:-1].lower() not in command.lower()
+        shown = replayed(f"curl() {{ printf '%s\\n' \"$@\"; }}; {command}")
+        assert f"authorization: Bearer {wrong}" in shown.splitlines()
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_keyword_counts_on_the_side_that_was_tried(name) -> None:
+    """A wrong request counts for what it breaks alone, a right one for all that it keeps."""
+    model, judge = MODELS[name], packaged_judge()
+
+    def tried(body: dict) -> set[str]:
+        return set(sides(model, body, judge.verdict(model.operation_id, body)))
+
+    long = {**model.example, "prompt": "a" * 5000}
+    assert tried(long) == {f"{name} prompt maxLength broken"}
+    kept = tried(dict(model.example))
+    assert f"{name} prompt maxLength kept" in kept
+    assert kept == {
+        f"{name} {one} {word} kept" for one, word in keywords_of(model) if one in model.example
+    }

@@ -1,0 +1,161 @@
+"""The report as one page that needs nothing else: the verdict first, then findings and coverage."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from html import escape
+from typing import TYPE_CHECKING
+
+import wanflow
+from wanflow_contract.checks.documented_responses import packaged_promises
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from wanflow_contract.support.counters import Tally
+    from wanflow_contract.support.findings import Finding
+
+# What differs between submissions that were too dear.
+_COST = re.compile(r"[0-9.e+]+ credits(?=; )|[0-9.]+(?= of [0-9.e+]+ are spent)")
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1, h2, h3, p, li, blockquote { overflow-wrap: anywhere; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+th, td { padding: .2rem .7rem; text-align: left; }
+td, th { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
+pre { overflow-x: auto; padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere;
+  background: color-mix(in srgb, currentColor 8%, transparent); }
+.good { color: #187a2f; } .bad { color: #c02020; } .none { opacity: .55; }
+@media (prefers-color-scheme: dark) { .good { color: #6fd48a; } .bad { color: #ff8a80; } }
+"""
+
+
+def page(
+    tally: Tally,
+    findings: Sequence[Finding],
+    outcomes: Mapping[str, int],
+    skipped: Mapping[str, int],
+) -> str:
+    """Write the page."""
+    parts = [
+        *_verdict(tally, findings, outcomes),
+        *_findings(findings),
+        *_answers(tally),
+        *_keywords(tally),
+        *_boundaries(tally),
+        *_table("Ends of tasks", "model and status", tally.endings),
+        *_skipped(skipped),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>Contract report</title><style>{_STYLE}</style></head><body>\n"
+        + "\n".join(parts)
+        + "\n</body></html>\n"
+    )
+
+
+def _verdict(
+    tally: Tally, findings: Sequence[Finding], outcomes: Mapping[str, int]
+) -> Iterator[str]:
+    laws = len({one.law for one in findings})
+    good = not findings and not outcomes.get("failed")
+    far = "" if tally.steered else ", as far as was tested"
+    word = (
+        f"keeps the contract{far}"
+        if good
+        else f"breaks {laws} law{'s' * (laws > 1)}"
+        if laws
+        else "was not judged"
+    )
+    yield f'<h1 class="{"good" if good else "bad"}">{escape(tally.base_url)} {word}</h1>'
+    yield f"<p>{escape(_dated())}</p>"
+    counts = ", ".join(f"{number} {name}" for name, number in sorted(outcomes.items()))
+    yield f"<p>Tests: {counts}. {escape(tally.line())}.</p>"
+    if not tally.steered:
+        yield (
+            "<p>The server has no controls for tests, so that failures of its own, rate limits "
+            "and failed tasks were seen only if they happened by themselves.</p>"
+        )
+
+
+def _dated() -> str:
+    """Say when this was, and by which suite and which documents."""
+    info = packaged_promises().catalog.document["info"]
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{now}; wanflow {wanflow.__version__}; {info['title']}, version {info['version']}."
+
+
+def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+    by_law = defaultdict[str, list["Finding"]](list)
+    for one in findings:
+        by_law[one.law].append(one)
+    for law, found in by_law.items():
+        yield f"<h2>{escape(found[0].sentence)} <small>({escape(law)})</small></h2>"
+        if found[0].rests_on:
+            yield f"<blockquote>{escape(found[0].rests_on)}</blockquote>"
+        for one in found[:5]:
+            yield from _finding(one)
+        if len(found) > 5:
+            rest = ", ".join(escape(one.test) for one in found[5:])
+            yield f"<p>And {len(found) - 5} more: {rest}.</p>"
+
+
+def _finding(one: Finding) -> Iterator[str]:
+    flaky = "" if one.again else " It was not seen again when the test was repeated."
+    yield f"<h3>{escape(one.test)}</h3><p>Seen: {escape(one.detail)}.{flaky}</p>"
+    for curl, answer in zip(one.curl, one.answers, strict=True):
+        yield f"<pre>{escape(curl)}</pre><pre>{escape(answer)}</pre>"
+
+
+def _answers(tally: Tally) -> Iterator[str]:
+    yield "<h2>Documented answers</h2><table><tr><th>operation<th>status<th>seen</tr>"
+    for operation, status, number in tally.answers():
+        kind = "" if number else ' class="none"'
+        yield f"<tr{kind}><td>{escape(operation)}<td>{status}<td>{number or 'never'}</tr>"
+    yield "</table>"
+
+
+def _keywords(tally: Tally) -> Iterator[str]:
+    yield "<h2>Keywords of the requests</h2><table><tr><th>model and field<th>keyword"
+    yield "<th>kept<th>broken</tr>"
+    for field, keyword, kept, broken in tally.tried():
+        kind = "" if kept and broken else ' class="none"'
+        cells = (escape(field), escape(keyword), kept or "never", broken or "never")
+        yield f"<tr{kind}>" + "".join(f"<td>{one}" for one in cells) + "</tr>"
+    yield "</table>"
+
+
+def _boundaries(tally: Tally) -> Iterator[str]:
+    rows = defaultdict[str, dict[str, int]](dict)
+    for name, number in tally.boundaries.items():
+        field, _, word = name.rpartition(": ")
+        rows[field][word] = number
+    words = ("must be taken", "must be refused", "may be taken or refused")
+    yield "<h2>Boundaries</h2><table><tr><th>model and field"
+    yield "".join(f"<th>{word}" for word in words) + "</tr>"
+    for field in sorted(rows):
+        cells = "".join(f"<td>{rows[field].get(word, 0)}" for word in words)
+        yield f"<tr><td>{escape(field)}{cells}</tr>"
+    yield "</table>"
+
+
+def _table(title: str, head: str, counts: Mapping[str, int]) -> Iterator[str]:
+    yield f"<h2>{title}</h2><table><tr><th>{head}<th>number</tr>"
+    for name in sorted(counts):
+        yield f"<tr><td>{escape(name)}<td>{counts[name]}</tr>"
+    yield "</table>"
+
+
+def _skipped(skipped: Mapping[str, int]) -> Iterator[str]:
+    reasons = Counter[str]()
+    for reason, number in skipped.items():
+        reasons[_COST.sub("…", reason)] += number
+    if reasons:
+        yield "<h2>Not tested</h2><ul>"
+        for reason, number in sorted(reasons.items()):
+            yield f"<li>{number}: {escape(reason)}</li>"
+        yield "</ul>"

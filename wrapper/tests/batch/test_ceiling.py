@@ -1,0 +1,347 @@
+"""A ceiling is a ceiling: whatever jobs cost, however they end, and in however many runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wanflow import Client, errors
+from wanflow._core.effects import Alone, Done, Draw, Instant, Join, Now, Request, Start
+from wanflow._core.rate_limiter import Budget
+from wanflow._core.snapshot import Failure, Snapshot
+from wanflow._flows.poll import Look, Question
+from wanflow._flows.poll_many import Waiting
+from wanflow.batch.engine import CLOSE, SAVE, SUBMIT, engine_of
+from wanflow.batch.models import Planned, Stop, Terms
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.ledger import Ledger, State
+from wanflow.ledger.fields import credits_of
+from wanflow.ledger.job import Job
+
+if TYPE_CHECKING:
+    from tests.batch.conftest import Doer
+    from wanflow.batch import Tally
+    from wanflow.batch.engine import Engine
+    from wanflow.mock import MockServer
+    from wanflow.mock.gateway.accounts import Account
+
+KINDS = "abcd"
+SIZES = [f"{768 + 32 * n}x768" for n in range(20)]
+TOLD_ODDLY = ({"credits_used": -1}, {"credits_used": float("nan")}, {"credits_used": "5"}, {})
+
+
+@define
+class Server:
+    """A server, and the ledger of its only client: what it charges, and what it says of that."""
+
+    prices: dict[str, float]
+    chance: Random
+    silent: float = 0.0
+    """How often it says nothing of the price that can be read."""
+    charged: float = 0.0
+    most: float = 0.0
+    allowed: float = 0.0
+    """The dearest job that was sent while no price of its kind had been told."""
+    jobs: dict[str, Job] = field(factory=dict)
+    told: set[str] = field(factory=set)
+    kinds: dict[str, str] = field(factory=dict)
+
+    def charge(self, amount: float) -> None:
+        self.charged += amount
+        self.most = max(self.most, self.charged)
+
+    def usage(self, kind: str, **told: float) -> dict[str, Any]:
+        """Say what a job costs, or nothing that can be read."""
+        if self.chance.random() < self.silent:
+            return self.chance.choice(TOLD_ODDLY)
+        self.told.add(kind)
+        return told
+
+    def submit(self, item: Any) -> Done:
+        """Take a submission, refuse it, or lose the response to it."""
+        kind, key = item.planned.body["size"], item.key
+        price = self.prices[kind]
+        end = self.chance.choice([*["accepted"] * 6, "refused", "lost", "not taken"])
+        if end == "refused":
+            error = errors.BadRequest("no", status=400)
+            return Done((SUBMIT, item), error=error)
+        self.jobs[key] = _job(item, len(self.jobs))
+        if end != "not taken":
+            self.charge(price)
+        if end != "accepted":
+            return Done((SUBMIT, item), error=_uncertain())
+        task = Snapshot(f"task-{key}", "pending", usage=self.usage(kind, credits_reserved=price))
+        self.kinds[task.id] = kind
+        self.keep(key, State.ACCEPTED, task)
+        return Done((SUBMIT, item), task)
+
+    def look(self, one: Waiting) -> Done:
+        """Say how a task stands: it goes on, completed, or failed and gave some of it back."""
+        task_id = one.question.task_id
+        kind, key = self.kinds[task_id], task_id.removeprefix("task-")
+        price = self.prices[kind]
+        match self.chance.choice(["going on", "completed", "completed", "failed"]):
+            case "going on":
+                task = Snapshot(task_id, "processing", usage=self.usage(kind, credits_used=price))
+                self.keep(key, State.ACCEPTED, task)
+            case "completed":
+                task = Snapshot(task_id, "completed", usage=self.usage(kind, credits_used=price))
+                self.keep(key, State.SAVED, task)
+            case _:
+                back = self.chance.choice([0.0, price / 2, price])
+                self.charged -= back
+                said = {"credits_used": price - back} if self.chance.random() < 0.5 else {}
+                failure = Failure("generation_timeout", "it took too long")
+                task = Snapshot(task_id, "failed", failure=failure, usage=said)
+                self.keep(key, State.FAILED, task)
+        return Done(one, Look(task))
+
+    def keep(self, key: str, state: State, task: Snapshot) -> None:
+        """Write down what a ledger would."""
+        before, told = self.jobs[key], credits_of(task.usage)
+        self.jobs[key] = evolve(
+            before,
+            state=state,
+            task_id=task.id,
+            credits=before.credits if told is None else told,
+            price=before.price if task.failure or not told else told,
+            code=None if task.failure is None else task.failure.code,
+        )
+
+
+def _uncertain() -> errors.SubmitUncertain:
+    return errors.SubmitUncertain("lost", reason="lost", request={}, idempotency_key="")
+
+
+def _job(item: Any, number: int) -> Job:
+    blank = dict.fromkeys((one.name for one in Job.__attrs_attrs__), None)  # type: ignore[attr-defined]
+    known = {
+        "id": number,
+        "key": item.key,
+        "name": item.planned.name,
+        "attempt": item.attempt,
+        "state": State.UNCERTAIN,
+        "files": (),
+    }
+    return Job(**{**blank, **known})
+
+
+@define
+class Books:
+    """The ledger as a batch reads it."""
+
+    server: Server
+
+    def attempts(self, names: Any) -> dict[str, list[Job]]:
+        found: dict[str, list[Job]] = {name: [] for name in names}
+        for job in self.server.jobs.values():
+            found[str(job.name)].append(job)
+        return found
+
+    def living(self, job: Job) -> bool:
+        return False
+
+
+class Work:
+    catalog = packaged_catalog()
+    budget = Budget(1000.0)
+
+    def question(self, task_id: str, known: Snapshot | None) -> Question:
+        return Question(task_id, Request("GET", task_id), self.budget)
+
+
+@define
+class Steps:
+    """Steps that are names: the player ends them as the server would."""
+
+    terms: Terms
+    ledger: Books
+    work: Work = field(factory=Work)
+
+    def submit(self, item: Any) -> Any:
+        return None
+
+    save = take_up = submit
+
+    def close(self, item: Any, outcome: Any) -> Any:
+        return outcome
+
+    def completed(self, item: Any, ended: Snapshot) -> bool:
+        return True
+
+    def own_task(self, item: Any, error: Any) -> str | None:
+        return getattr(error, "task_id", None)
+
+    def seen(self, snapshot: Snapshot) -> None:
+        """Take no note."""
+
+    let_go = seen
+
+
+@define
+class Player:
+    """Plays an engine; what it starts ends in any order."""
+
+    engine: Engine
+    server: Server
+    begun: list[Any] = field(factory=list)
+    ticks: float = 0.0
+
+    def play(self, jobs: list[Planned]) -> None:
+        flow, answer = self.engine.run(jobs), None
+        while True:
+            try:
+                effect = flow.send(answer)
+            except StopIteration:
+                return
+            answer = self.answer_to(effect)
+
+    def answer_to(self, effect: Any) -> Any:
+        match effect:
+            case Start():
+                self.note(effect.key)
+                self.begun.append(effect)
+            case Now():
+                self.ticks += 1.0
+                return Instant(self.ticks, self.ticks)
+            case Draw():
+                return 0.5
+            case Join():
+                return self.next_end()
+            case Alone(function):
+                return function()
+            case _:
+                return effect.function()
+        return None
+
+    def note(self, key: Any) -> None:
+        """Take note of a job that is sent while nobody can know its price."""
+        if isinstance(key, tuple) and key[0] == SUBMIT:
+            kind = key[1].planned.body["size"]
+            if kind not in self.server.told:
+                self.server.allowed = max(self.server.allowed, self.server.prices[kind])
+
+    def next_end(self) -> Done | None:
+        if not self.begun:
+            return None
+        started = self.begun.pop(self.server.chance.randrange(len(self.begun)))
+        match started.key:
+            case Waiting() as one:
+                return self.server.look(one)
+            case (step, item) if step == SUBMIT:
+                return self.server.submit(item)
+            case (step, _) if step == CLOSE:
+                return Done(started.key, error=started.flow)
+            case (step, _) if step == SAVE:
+                return Done(started.key, ())
+            case key:
+                return Done(key)
+
+
+@settings(max_examples=400)
+@given(
+    st.floats(0, 60),
+    st.fixed_dictionaries({kind: st.integers(1, 80).map(lambda x: x / 4) for kind in KINDS}),
+    st.lists(st.sampled_from(KINDS), min_size=1, max_size=25),
+    st.integers(0, 2),
+    st.sampled_from([0.0, 0.1, 0.5]),
+    st.integers(0, 2**32),
+)
+def test_no_order_of_events_passes_the_ceiling(
+    ceiling: float,
+    prices: dict[str, float],
+    sizes: list[str],
+    retries: int,
+    silent: float,
+    seed: int,
+) -> None:
+    """By more than one job whose price nobody knew; and each run counts what the last one did."""
+    server = Server(prices, Random(seed), silent)
+    jobs = [
+        Planned(line, f"job {line}", "m", {"model": "m", "size": size}, b"")
+        for line, size in enumerate(sizes, 1)
+    ]
+
+    def run(stop: Stop | None = None) -> float:
+        terms = Terms(Path("out"), 1e9, ceiling, retries, stop=stop or Stop())
+        engine = engine_of(Steps(terms, Books(server)))  # type: ignore[arg-type]
+        Player(engine, server).play(jobs)
+        return engine.prices.spent
+
+    for _ in range(3):
+        spent = run()
+        assert server.most <= ceiling + server.allowed + 1e-6
+        stopped = Stop()
+        stopped.ask()
+        assert run(stopped) == spent
+
+
+def test_the_next_run_and_the_report_and_the_ledger_say_the_same(
+    do: Doer, model: str, server: MockServer, account: Account, ledger: Ledger
+) -> None:
+    """A submission that is uncertain counts as what it may have cost, in each of them."""
+    jobs = [{"model": model, "prompt": prompt} for prompt in "abcd"]
+    do(jobs[:1])
+    rule = server.faults.add("lost-answer", account=account, count=1)
+    first = do(jobs)
+    server.faults.remove(rule.id)
+    again = do(jobs)
+    price = account.spent / 3  # that of the uncertain one is still reserved
+    assert first.spent == again.spent == 4 * price
+    assert sum(job.credits or price for job in ledger.jobs()) == first.spent
+
+
+def test_what_another_run_submitted_meanwhile_counts_with_its_price(
+    do: Doer,
+    model: str,
+    server: MockServer,
+    api_key: str,
+    account: Account,
+    ledger: Ledger,
+    tmp_path: Path,
+) -> None:
+    """Two runs of one batch share its jobs: each pays nothing twice, and knows what was paid."""
+    jobs = [{"model": model, "prompt": "x", "size": size} for size in SIZES[:4]]
+    others = []
+
+    def on_tally(tally: Tally) -> None:
+        if not others and tally.running:
+            with Client(api_key, server.base_url, ledger=ledger) as client:
+                others.append(client.batch(jobs, tmp_path / "out"))
+
+    report = do(jobs, in_flight=1, on_tally=on_tally)
+    assert others
+    assert account.submitted == len(jobs)
+    assert report.complete
+    assert report.spent == account.spent
+
+
+def test_the_next_run_knows_the_price_of_what_was_given_back(
+    do: Doer, model: str, account: Account, ledger: Ledger
+) -> None:
+    """A job that failed cost nothing in the end; the next one of its kind is no unknown one."""
+    failing = {"model": model, "prompt": "a [mock:fail=content_policy_violation]"}
+    do([failing])
+    (job,) = ledger.jobs()
+    assert (job.state, account.spent) == (State.FAILED, 0)
+    assert job.price
+    report = do([failing, {"model": model, "prompt": "b"}], max_credits=job.price / 2)
+    assert account.submitted == 1
+    assert "ceiling" in report.stopped
+
+
+def test_twenty_sizes_stay_below_a_ceiling(do: Doer, model: str, account: Account) -> None:
+    """Each is a kind of its own, and none of them is sent as if it cost nothing."""
+    jobs = [{"model": model, "prompt": "x", "size": size} for size in SIZES]
+    report = do(jobs, max_credits=3.0)
+    dearest = max(one.credits or 0.0 for one in report.outcomes)
+    assert report.spent <= 3.0 + dearest
+    assert "ceiling" in report.stopped
+    assert report.spent == account.spent
+    again = do(jobs, max_credits=3.0)
+    assert again.spent == report.spent == account.spent

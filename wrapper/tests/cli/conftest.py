@@ -1,0 +1,75 @@
+"""The command line as its users have it: words in, two streams and an exit code out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, chdir
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.cli.helpers import Ended
+from wanflow.cli import main
+from wanflow.mock import MockServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[MockServer]:
+    """A mock that ends a task at the first look at it, so that nothing sleeps."""
+    with MockServer(looks=1) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(server: MockServer, api_key: str) -> dict[str, str]:
+    """What a user has exported."""
+    return {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": api_key}
+
+
+@pytest.fixture
+def wanflow(environment: dict[str, str], tmp_path: Path) -> Callable[..., Ended]:
+    """Run a command in this process, in an empty folder."""
+
+    def run(
+        *words: str, given: Mapping[str, str] | None = None, stdin: str | bytes | None = None
+    ) -> Ended:
+        here = environment if given is None else given
+        clean = dict.fromkeys((name for name in os.environ if name.startswith("WANFLOW_")), None)
+        runner = CliRunner(env={**clean, **here})
+        with chdir(tmp_path):
+            done = runner.invoke(main, list(words), prog_name="wanflow", input=stdin)
+        assert "Traceback" not in done.stderr
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def process(
+    environment: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command in a process of its own, which ends with the test at the latest."""
+    with ExitStack() as stack:
+
+        def start(*words: str, **settings: Any) -> subprocess.Popen[str]:
+            clean = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
+            streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            started = subprocess.Popen(
+                [sys.executable, "-m", "wanflow", *words],
+                cwd=tmp_path,
+                env={**clean, **environment},
+                text=True,
+                **{**streams, **settings},
+            )
+            stack.enter_context(started)
+            stack.callback(started.kill)
+            return started
+
+        yield start

@@ -1,0 +1,86 @@
+"""`wanflow check`: all that is wrong, before anything is sent or paid for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+
+from tests.cli.test_commands import VIDEO
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.cli.main import COMMANDS
+from wanflow.cli.model_options import parameters_of
+from wanflow.cli.run import ModelGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.helpers import Ended
+
+NOWHERE = {"WANFLOW_BASE_URL": "http://127.0.0.1:9/"}
+"""No key, and an address where nobody answers: nothing can be sent."""
+TAKERS = [m.name for m in packaged_catalog().models.values() if "image_urls" in m.required]
+
+
+def rules(done: Ended) -> list[tuple[str, str]]:
+    """What of the request breaks which rule."""
+    (event,) = done.events
+    assert (event["event"], event["kind"]) == ("error", "invalid_request")
+    return [(broken["pointer"], broken["rule"]) for broken in event["violations"]]
+
+
+def test_a_good_request_passes(wanflow: Callable[..., Ended]) -> None:
+    """The model is told, in words or as one event, and nothing else is needed."""
+    words = ("check", VIDEO, "--prompt", "A cat", "--duration", "5")
+    done = wanflow(*words, given=NOWHERE)
+    assert (done.code, done.out) == (0, f"{VIDEO}: no rule is broken\n")
+    (event,) = wanflow(*words, "--json", given=NOWHERE).events
+    assert event == {"event": "checked", "model": VIDEO, "advice": []}
+
+
+def test_every_broken_rule_is_told(wanflow: Callable[..., Ended]) -> None:
+    """Not the first alone, and with the code of a wrong request."""
+    words = ("check", VIDEO, "--duration", "7", "--quality", "fine")
+    done = wanflow(*words, given=NOWHERE)
+    assert done.code == 2
+    assert all(name in done.err for name in ("prompt", "duration", "quality"))
+    assert len(rules(wanflow(*words, "--json", given=NOWHERE))) == 3
+
+
+@pytest.mark.parametrize("model", TAKERS)
+def test_local_files_are_checked_with_the_rest(
+    model: str, wanflow: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """A path stands for its file: what is no image and what isn't there are told together."""
+    (tmp_path / "notes.txt").write_text("no image")
+    files = ("--image-urls", json.dumps(["notes.txt"]))
+    found = rules(wanflow("check", model, *files, "--json", given=NOWHERE))
+    assert ("/image_urls", "x-wanflow-image-file/formats") in found
+    assert any("prompt" in str(one) or one[1] == "required" for one in found)
+    gone = ("--prompt", "A cat", "--image-urls", json.dumps(["gone.png"]))
+    assert rules(wanflow("check", model, *gone, "--json", given=NOWHERE)) == [
+        ("/image_urls", "file")
+    ]
+
+
+def test_a_whole_request_is_checked(wanflow: Callable[..., Ended]) -> None:
+    """A request from a file or a pipe is taken as `wanflow run` takes it."""
+    body: dict[str, Any] = {"model": VIDEO, "prompt": "A cat", "no_such_thing": 1}
+    done = wanflow("check", "--request", "-", stdin=json.dumps(body), given=NOWHERE)
+    assert done.code == 2
+    assert "no_such_thing" in done.err
+    assert wanflow("check", "no-such-model", given=NOWHERE).code == 2
+
+
+def test_it_takes_every_parameter_of_every_model() -> None:
+    """Its options are those of `wanflow run`, but for what only a submission needs."""
+    catalog, group = packaged_catalog(), COMMANDS["check"].load()
+    assert isinstance(group, ModelGroup)
+    for name, model in catalog.models.items():
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        flags = {flag for option in command.params for flag in option.opts}
+        assert {one.flag for one in parameters_of(catalog.document, model)} <= flags

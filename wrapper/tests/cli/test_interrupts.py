@@ -1,0 +1,330 @@
+"""Ctrl-C never loses a task: a real signal, to a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.helpers import VIDEO
+from wanflow.ledger import Ledger, State
+from wanflow.mock import MockServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MockServer]:
+    """A mock whose tasks don't end while a test runs."""
+    with MockServer(looks=999) as running:
+        yield running
+
+
+def interrupted(
+    process: subprocess.Popen[str], by: signal.Signals = signal.SIGINT
+) -> tuple[str, str]:
+    """Press Ctrl-C, and return what the process wrote from then on."""
+    process.send_signal(by)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + by, err
+    assert "Traceback" not in err
+    return out, err
+
+
+def shown(process: subprocess.Popen[str]) -> str:
+    """Wait until a command waits for its task, and return the task's id."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        found = re.search(r"task-unified-\S+", line)
+        if found is not None:
+            return found[0].rstrip(":,")
+    raise AssertionError("it ended without a task")
+
+
+def test_a_wait_prints_how_to_go_on(process: Callable[..., subprocess.Popen[str]]) -> None:
+    """The command that is printed takes the task up again, in the same folder."""
+    running = process("run", VIDEO, "--prompt", "A cat", "-o", "my out")
+    task_id = shown(running)
+    out, err = interrupted(running)
+    assert out == ""
+    assert err.splitlines()[-1] == f"  wanflow wait {task_id} -o 'my out'"
+
+
+def test_what_is_printed_says_where(
+    process: Callable[..., subprocess.Popen[str]], server: MockServer, tmp_path: Path, api_key: str
+) -> None:
+    """What was said of the API and the key is in the printed command, too; the key isn't."""
+    (tmp_path / "key").write_text(api_key)
+    words = ("--base-url", server.base_url, "--api-key-file", "key")
+    running = process("run", VIDEO, "--prompt", "A cat", *words)
+    task_id = shown(running)
+    _, err = interrupted(running)
+    assert err.splitlines()[-1] == f"  wanflow wait {task_id} {' '.join(words)}"
+    assert api_key not in err
+
+
+def test_a_job_that_is_ended_prints_it_too(
+    process: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """SIGTERM, as `timeout` and job runners send it, is no way to lose a task either."""
+    running = process("submit", VIDEO, "--prompt", "A cat")
+    out, _ = running.communicate(timeout=20)
+    task_id = out.strip()
+    running = process("wait", task_id, "-o", "out")
+    assert running.stderr is not None
+    running.stderr.readline()
+    _, err = interrupted(running, signal.SIGTERM)
+    assert err.splitlines()[-2].startswith("wanflow: terminated; the task goes on")
+    assert err.splitlines()[-1] == f"  wanflow wait {task_id} -o out"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_resume_of_many_tasks_prints_itself(
+    process: Callable[..., subprocess.Popen[str]], tmp_path: Path, as_json: bool
+) -> None:
+    """An interrupt leaves all of them going on, and the same command takes them up again."""
+    words = ("--ledger", "my ledger.db")
+    for prompt in ("A cat", "A dog"):
+        process("submit", VIDEO, "--prompt", prompt, *words).communicate(timeout=20)
+    resume = ["ledger", "resume", "--out", "my out", *words, *(["--json"] if as_json else [])]
+    running = process(*resume, "--timeout", "60")
+    with Ledger(tmp_path / words[1]) as ledger:
+        while not all(map(ledger.living, ledger.jobs())):
+            assert running.poll() is None
+            time.sleep(0.05)
+    out, err = interrupted(running)
+    *_, said, command = err.splitlines()
+    assert said == "wanflow: interrupted; the tasks go on, and this takes them up again:"
+    assert command == f"  wanflow {shlex.join([*resume, '--timeout', '60'])}"
+    if as_json:
+        assert json.loads(out.splitlines()[-1])["resume"] == command.strip()
+
+
+def test_a_program_gets_an_event(process: Callable[..., subprocess.Popen[str]]) -> None:
+    """With --json the interrupt is the last event, with the id and the command."""
+    running = process("run", VIDEO, "--prompt", "A cat", "--json")
+    assert running.stdout is not None
+    submitted = json.loads(running.stdout.readline())
+    out, _ = interrupted(running)
+    event = json.loads(out.splitlines()[-1])
+    assert (event["event"], event["kind"], event["exit_code"]) == ("error", "interrupted", 130)
+    assert event["task_id"] == submitted["task_id"]
+    assert event["resume"] == f"wanflow wait {event['task_id']}"
+
+
+def test_a_submission_may_have_been_charged(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """The first Ctrl-C waits for the response; the second says that it may have been charged."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
+        running = process("run", VIDEO, "--prompt", "A cat", "--base-url", url)
+        connection, _ = listener.accept()
+        with connection:
+            head = connection.recv(65536).decode()
+            running.send_signal(signal.SIGINT)
+            assert running.stderr is not None
+            assert "Interrupt again" in running.stderr.readline()
+            _, err = interrupted(running)
+    assert head.startswith("POST ")
+    key = next(line for line in head.splitlines() if line.lower().startswith("idempotency-key:"))
+    assert "may have been accepted and charged" in err
+    assert key.split()[1] in err
+
+
+def test_an_interrupt_waits_for_the_response_to_what_was_sent(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """The id that comes after Ctrl-C is printed, with the command that takes the task up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
+        running = process("run", VIDEO, "--prompt", "A cat", "--base-url", url)
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            running.send_signal(signal.SIGINT)
+            assert running.stderr is not None
+            assert "Interrupt again" in running.stderr.readline()
+            connection.sendall(TAKEN)
+            _, err = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "wanflow wait task-unified-1 " in err
+
+
+def test_an_answer_that_is_lost_is_told_apart(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """A submission whose answer is lost ends with a code of its own, and isn't sent again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
+        running = process("run", VIDEO, "--prompt", "A cat", "--base-url", url, "--json")
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        connection.close()
+        out, err = running.communicate(timeout=20)
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert running.returncode == 10, err
+    event = json.loads(out)
+    assert event["kind"] == "submit_uncertain"
+    assert event["idempotency_key"] in err
+
+
+def test_what_is_in_doubt_is_sent_again_where_that_is_asked_for(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """With --resubmit-uncertain the same submission goes again, with the same key."""
+    requests: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
+        words = ("submit", VIDEO, "--prompt", "A cat", "--base-url", url)
+        running = process(*words, "--resubmit-uncertain")
+        for answer in (b"", TAKEN):
+            connection, _ = listener.accept()
+            with connection:
+                sent = b""
+                while not sent.endswith(b"}"):
+                    sent += connection.recv(65536)
+                requests.append(sent)
+                connection.sendall(answer)
+        out, err = running.communicate(timeout=20)
+    assert running.returncode == 0, err
+    assert out == "task-unified-1\n"
+    assert requests[0] == requests[1]
+
+
+TAKEN = (
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 44\r\n\r\n"
+    b'{"id": "task-unified-1", "status":"pending"}'
+)
+
+
+@contextmanager
+def accepting() -> Iterator[tuple[str, Callable[[], socket.socket]]]:
+    """Listen as a server whose responses are the test's to send."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+
+        def submission() -> socket.socket:
+            connection, _ = listener.accept()
+            sent = b""
+            while not sent.endswith(b"}"):
+                sent += connection.recv(65536)
+            return connection
+
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1", submission
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these signals are POSIX's")
+@pytest.mark.parametrize("verb", ["run", "submit"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_response_to_what_was_sent_is_waited_for(
+    process: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    verb: str,
+    number: signal.Signals,
+) -> None:
+    """One signal, even if it arrives twice, loses no id: it is told, recorded and printed."""
+    book = tmp_path / "ledger.db"
+    with accepting() as (url, submission):
+        words = (verb, VIDEO, "--prompt", "A cat", "--base-url", url, "--ledger", str(book))
+        running = process(*words)
+        with submission() as connection:
+            running.send_signal(number)
+            assert running.stderr is not None
+            assert "is waited for" in running.stderr.readline()
+            if number is not signal.SIGINT:
+                running.send_signal(number)
+            connection.sendall(TAKEN)
+        _, err = running.communicate(timeout=20)
+    assert running.returncode == 128 + number, err
+    assert "wanflow wait task-unified-1" in err
+    with Ledger(book) as ledger:
+        (job,) = ledger.jobs()
+    assert (job.state, job.task_id) == (State.ACCEPTED, "task-unified-1")
+
+
+WAITS = {"wait": ("wait", "TASK", "-o", "out"), "resume": ("ledger", "resume", "-o", "out")}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these signals are POSIX's")
+@pytest.mark.parametrize("words", WAITS.values(), ids=WAITS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_wait_that_is_ended_leaves_its_task_to_the_next_one(
+    process: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    words: tuple[str, ...],
+    number: signal.Signals,
+) -> None:
+    """Even where the signal arrives twice: the job is unfinished, and nobody holds it."""
+    book = tmp_path / "ledger.db"
+    out, _ = process("submit", VIDEO, "--prompt", "A cat", "--ledger", str(book)).communicate()
+    task_id = out.strip()
+    command = [task_id if word == "TASK" else word for word in words]
+    running = process(*command, "--ledger", str(book))
+    with Ledger(book) as ledger:
+        deadline = time.monotonic() + 20
+        while not any(ledger.living(job) for job in ledger.jobs()):
+            assert time.monotonic() < deadline
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.05)
+        running.send_signal(number)
+        if number is not signal.SIGINT:
+            running.send_signal(number)
+        _, err = running.communicate(timeout=20)
+        assert running.returncode == 128 + number, err
+        assert "Traceback" not in err
+        if words[0] == "wait":
+            assert err.splitlines()[-1].startswith(f"  wanflow wait {task_id} -o out")
+        (job,) = ledger.jobs()
+        assert (job.state, job.task_id) == (State.ACCEPTED, task_id)
+        assert not ledger.living(job)
+
+
+def test_a_closed_terminal_loses_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    """The terminal goes while a submission is in flight; its id is in the ledger all the same."""
+    pty = pytest.importorskip("pty")
+    book = tmp_path / "ledger.db"
+    with accepting() as (url, submission):
+        mine, theirs = pty.openpty()
+        words = ("run", VIDEO, "--prompt", "A cat", "--base-url", url, "--ledger", str(book))
+        running = subprocess.Popen(
+            [sys.executable, "-c", ON_A_TERMINAL, "-m", "wanflow", *words],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        with running, submission() as connection:
+            os.close(mine)  # which hangs up
+            with pytest.raises(subprocess.TimeoutExpired):
+                running.wait(1.0)
+            connection.sendall(TAKEN)
+            assert running.wait(20) == 128 + signal.SIGHUP
+    with Ledger(book) as ledger:
+        (job,) = ledger.jobs()
+    assert (job.state, job.task_id) == (State.ACCEPTED, "task-unified-1")
+
+
+# The terminal becomes the program's own, so that it is told when that is closed.
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""

@@ -1,0 +1,133 @@
+"""Starting costs little, and the shell knows what there is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.helpers import FROM_IMAGE, VIDEO
+from wanflow import errors
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.cli.exit_codes import EPILOG, EXITS, UNEXPECTED, exit_of
+from wanflow.cli.main import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.helpers import Ended
+
+
+class TestStart:
+    """`wanflow --help` is quick."""
+
+    def loaded(self, *words: str) -> set[str]:
+        code = (
+            "import sys; from wanflow.cli import main\n"
+            f"try: main({list(words)!r})\n"
+            "except SystemExit: print(*sys.modules, sep='\\n', file=sys.stderr)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        )
+        return set(done.stderr.split())
+
+    def test_help_loads_nothing_heavy(self) -> None:
+        """It loads neither the HTTP client nor the validator, nor the mock or the pipeline."""
+        loaded = self.loaded("--help")
+        assert "wanflow.cli.main" in loaded
+        heavy = {"httpx", "anyio", "jsonschema_rs", "rich", "uvicorn", "wanflow.mock"}
+        assert heavy & loaded == set()
+
+    def test_a_models_help_loads_no_client(self) -> None:
+        """A model's help needs the document, and no client."""
+        loaded = self.loaded("run", VIDEO, "--help")
+        assert "wanflow.catalog.catalog" in loaded
+        assert {"httpx", "anyio", "wanflow_client"} & loaded == set()
+
+
+class TestExits:
+    """Every kind of error has a code."""
+
+    def kinds(self) -> list[type[errors.WanflowError]]:
+        found = [
+            kind
+            for kind in vars(errors).values()
+            if isinstance(kind, type) and issubclass(kind, errors.WanflowError)
+        ]
+        assert len(found) > 15
+        return found
+
+    def test_every_error_has_a_code(self) -> None:
+        """No error of the library but its base ends as something unexpected."""
+        for kind in self.kinds():
+            if kind is not errors.WanflowError:
+                assert exit_of(kind.__new__(kind)) is not UNEXPECTED, kind
+
+    def test_codes_and_kinds_are_told_apart(self) -> None:
+        """No two ends share a code or a name; all fit a shell's exit status."""
+        ends = (UNEXPECTED, *EXITS)
+        assert len({end.code for end in ends}) == len({end.kind for end in ends}) == len(ends)
+        assert all(0 < end.code < 160 for end in ends)
+
+    def test_help_lists_them(self) -> None:
+        """The help lists each code, in order."""
+        rows = dict(EPILOG)["Exit codes"]
+        assert [int(code) for code, _ in rows] == sorted(
+            {0, UNEXPECTED.code, *(end.code for end in EXITS)}
+        )
+
+
+class TestCompletion:
+    """The shell completes commands, models, options and choices."""
+
+    def completed(self, wanflow: Callable[..., Ended], *words: str) -> list[str]:
+        line = " ".join(["wanflow", *words])
+        asked = {
+            "_WANFLOW_COMPLETE": "bash_complete",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words)),
+        }
+        done = wanflow(given=asked)
+        assert done.err == ""
+        return [row.partition(",")[2] for row in done.out.splitlines()]
+
+    def test_commands(self, wanflow: Callable[..., Ended]) -> None:
+        """Commands are offered by their beginning."""
+        assert self.completed(wanflow, "s") == ["submit", "status", "spec"]
+        assert set(COMMANDS) <= set(self.completed(wanflow, '""'))
+
+    @pytest.mark.parametrize("command", ["run", "submit", "models"])
+    def test_models(self, wanflow: Callable[..., Ended], command: str) -> None:
+        """Models are offered where one is wanted."""
+        names = [name for name in packaged_catalog().models if name.startswith("wan2.5-i")]
+        assert names
+        assert self.completed(wanflow, command, "wan2.5-i") == names
+
+    def test_options(self, wanflow: Callable[..., Ended]) -> None:
+        """The model's own options are offered."""
+        found = self.completed(wanflow, "run", FROM_IMAGE, "--model")
+        assert found == ["--model-params", "--model-params.shot-type"]
+
+    def test_choices(self, wanflow: Callable[..., Ended]) -> None:
+        """The values that a parameter is confined to are offered."""
+        assert self.completed(wanflow, "run", VIDEO, "--quality", "4") == ["480p"]
+        assert self.completed(wanflow, "run", VIDEO, "--prompt-extend", "t") == ["true"]
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_scripts(self, shell: str) -> None:
+        """The documented line prints a script for each shell."""
+        (line,) = [row for name, row in dict(EPILOG)["Shell completion"] if name == shell]
+        assert f"_WANFLOW_COMPLETE={shell}_source wanflow" in line
+        done = subprocess.run(
+            [sys.executable, "-c", "from wanflow.cli import main; main(prog_name='wanflow')"],
+            env={**os.environ, "_WANFLOW_COMPLETE": f"{shell}_source"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert f"{shell}_complete" in done.stdout

@@ -1,0 +1,104 @@
+"""What a person sees: a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.helpers import VIDEO
+from wanflow.catalog.catalog import packaged_catalog
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def seen(start: Callable[[int], subprocess.Popen[str]]) -> tuple[str, str]:
+    """Run a process on a terminal, and return its stdout and all that the terminal got."""
+    ours, theirs = pty.openpty()
+    process = start(theirs)
+    os.close(theirs)
+    chunks: list[bytes] = []
+    try:
+        while chunk := os.read(ours, 65536):
+            chunks.append(chunk)
+    except OSError:  # how Linux tells that the other side is closed
+        pass
+    finally:
+        os.close(ours)
+    out, _ = process.communicate(timeout=20)
+    text = b"".join(chunks).decode()
+    assert process.returncode == 0, text
+    return out, text
+
+
+def test_progress_is_live(process: Callable[..., subprocess.Popen[str]]) -> None:
+    """On a terminal there is one bar that is redrawn; stdout has the result alone."""
+    words = ("run", VIDEO, "--prompt", "A cat", "-o", "out")
+    out, text = seen(lambda terminal: process(*words, stderr=terminal))
+    assert "\x1b[" in text
+    assert "━" in text
+    last = ESCAPES.sub("", text).splitlines()[-1]
+    assert re.search(r"task-unified-\S+ ━+ completed \d:\d\d:\d\d", last)
+    assert re.fullmatch(r"out/task-unified-\S+\.mp4\n", out)
+
+
+def test_a_plain_terminal_gets_lines(
+    process: Callable[..., subprocess.Popen[str]], environment: dict[str, str]
+) -> None:
+    """A terminal that can't redraw gets the lines that a file would get."""
+    environment["TERM"] = "dumb"
+    words = ("run", VIDEO, "--prompt", "A cat")
+    _, text = seen(lambda terminal: process(*words, stderr=terminal))
+    assert "\x1b" not in text
+    assert re.search(r"task-unified-\S+ pending 0 %", text)
+
+
+def test_notes_do_not_tear_the_display(process: Callable[..., subprocess.Popen[str]]) -> None:
+    """What the library logs stands above the bar, on a line of its own."""
+    words = ("run", VIDEO, "--prompt", "A cat")
+    _, text = seen(lambda terminal: process(*words, stderr=terminal))
+    lines = [line.strip() for line in ESCAPES.sub("", text).splitlines()]
+    assert [line for line in lines if line.startswith("submitted ")] == [
+        line for line in lines if re.fullmatch(rf"submitted {VIDEO} as task \S+", line)
+    ]
+    assert any(line.startswith("submitted ") for line in lines)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_models_fit_the_terminal(
+    process: Callable[..., subprocess.Popen[str]], environment: dict[str, str], columns: int
+) -> None:
+    """No line is longer than the terminal, and no parameter is broken; what goes on is indented."""
+    environment["COLUMNS"] = str(columns)
+    _, text = seen(lambda terminal: process("models", stdout=terminal))
+    lines = ESCAPES.sub("", text).splitlines()
+    assert max(map(len, lines)) <= columns
+    models = packaged_catalog().models
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(models)
+    parameters = {name for model in models.values() for name in model.parameters}
+    kinds = {model.kind for model in models.values()}
+    words = {word.strip("[]") for line in lines for word in line.split()}
+    assert words == {*models, *kinds, *parameters}
+    assert (len(lines) > len(models)) == (columns < 200)
+
+
+@pytest.mark.parametrize("words", [("--help",), ("models",), ("run", VIDEO, "--help")])
+def test_a_broken_pipe_ends_quietly(
+    process: Callable[..., subprocess.Popen[str]], words: tuple[str, ...]
+) -> None:
+    """A reader that goes away is no error to speak of."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = process(*words, stdout=writer)
+    os.close(writer)
+    _, err = ended.communicate(timeout=20)
+    assert "Traceback" not in err
+    assert "Broken" not in err
+    assert "Exception" not in err

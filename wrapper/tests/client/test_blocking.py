@@ -1,0 +1,232 @@
+"""Nothing below the drivers touches a disk, and no download does so in an event loop."""
+
+from __future__ import annotations
+
+import ast
+import io
+import sqlite3
+import sys
+import threading
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+import wanflow
+from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
+from wanflow import AsyncClient, DownloadFailed
+from wanflow._flows.request_builder import query
+from wanflow.catalog.validator import packaged_rules
+from wanflow.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+LIBRARY = Path(wanflow.__file__).parent
+DECIDING = sorted([*LIBRARY.glob("_core/*.py"), *LIBRARY.glob("_flows/*.py")])
+
+# Functions and methods that ask the file system, by name. `replace` and `open` are left out where
+# they have an owner: texts and pools have them, too.
+DISK = {
+    *("read_bytes", "read_text", "write_bytes", "write_text", "exists", "is_file", "is_dir"),
+    *("is_symlink", "stat", "lstat", "unlink", "mkdir", "rmdir", "touch", "rename", "resolve"),
+    *("iterdir", "glob", "rglob", "samefile", "chmod", "symlink_to", "hardlink_to", "expanduser"),
+    *("fsync", "lexists", "truncate", "mkstemp", "listdir", "scandir", "walk", "makedirs"),
+}
+MODULES = {"fcntl", "io", "mmap", "os", "shutil", "sqlite3", "stat", "tempfile", "glob"}
+
+
+def calls(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            called = node.func
+            if isinstance(called, ast.Attribute) and called.attr in DISK:
+                yield f"{path.name}:{node.lineno} .{called.attr}()"
+            elif isinstance(called, ast.Name) and called.id == "open":
+                yield f"{path.name}:{node.lineno} open()"
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # A type that is imported for its name alone asks nothing.
+            asks = [name.name for name in node.names] != ["PathLike"]
+            yield node.module.partition(".")[0] if asks else ""
+
+
+def test_what_decides_asks_no_disk() -> None:
+    """Neither the rules nor the flows open, read, or so much as look at a file."""
+    assert len(DECIDING) > 30
+    assert [call for path in DECIDING for call in calls(path)] == []
+    found = {path.name: MODULES & set(imports(path)) for path in DECIDING}
+    assert {name: modules for name, modules in found.items() if modules} == {}
+
+
+_TOUCHING = (io.FileIO, io.BufferedRandom, io.BufferedWriter, sqlite3.Connection, sqlite3.Cursor)
+
+
+class Watch:
+    """Notes each call of the file system that the library makes in the thread that is watched."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self._asked = {"getpid", "fspath", "urandom", "cpu_count", "register_at_fork"}
+
+    def __call__(self, frame: Any, event: str, called: Any) -> None:
+        if event == "c_call" and self._touches_a_disk(called) and _ours(frame):
+            self.seen.append(f"{called.__qualname__} in {_where(frame)}")
+
+    def _touches_a_disk(self, called: Any) -> bool:
+        if getattr(called, "__module__", None) in {"posix", "nt"}:
+            return called.__name__ not in self._asked
+        owner = getattr(called, "__self__", None)
+        return called is open or isinstance(owner, _TOUCHING)
+
+
+def _ours(frame: Any) -> bool:
+    names = _names(frame)
+    return any(name.startswith(str(LIBRARY)) for name in names) and not any(
+        "importlib" in name for name in names
+    )
+
+
+def _where(frame: Any) -> str:
+    return next(name for name in _names(frame) if name.startswith(str(LIBRARY)))
+
+
+def _names(frame: Any) -> list[str]:
+    found = []
+    while frame is not None:
+        found.append(frame.f_code.co_filename)
+        frame = frame.f_back
+    return found
+
+
+@contextmanager
+def watched() -> Iterator[Watch]:
+    """Watch this thread."""
+    watch, before = Watch(), sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield watch
+    finally:
+        sys.setprofile(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _documents() -> None:
+    """The documents are read once, with the modules that are imported."""
+    assert query(packaged_rules().catalog, ID)
+
+
+def test_the_watch_sees_a_disk(tmp_path: Path) -> None:
+    """What a watch doesn't see, no law keeps."""
+    from wanflow._storage.part_file import prove
+
+    with watched() as watch:
+        prove(tmp_path)
+    assert any("fsync" in one for one in watch.seen)
+
+
+SMALL, LARGE = b"abc" * 99, bytes(range(256)) * 4000
+TAG = 'ETag: "1"'
+
+
+def whole(content: bytes) -> Any:
+    return says(http(200, content, "Content-Type: video/mp4", TAG))
+
+
+def half(content: bytes) -> Any:
+    sent = http(200, content, "Content-Type: video/mp4", TAG)
+    return says(sent[: -len(content) // 2], keep=False)
+
+
+def rest(content: bytes, start: int) -> Any:
+    where = f"Content-Range: bytes {start}-{len(content) - 1}/{len(content)}"
+    return says(http(206, content[start:], "Content-Type: video/mp4", TAG, where))
+
+
+ROADS: dict[str, list[Any]] = {
+    "a small file": [whole(SMALL)],
+    "a large file": [whole(LARGE)],
+    "a broken one": [half(LARGE), whole(LARGE)],
+    "one that stays broken": [half(LARGE)],
+    "a page": [says(http(200, b"<html>", "Content-Type: text/html"))],
+    "a dead link": [says(http(410, b""))],
+    "a busy server": [says(http(503, b"", "Retry-After: 0")), whole(SMALL)],
+    "one that is too large": [whole(LARGE * 3)],
+    "an encoded one": [
+        says(http(200, SMALL, "Content-Type: video/mp4", "Content-Encoding: gzip, none"))
+    ],
+}
+
+
+def run(do: Callable[[], Awaitable[object]], backend: str) -> list[str]:
+    """Run a coroutine, and return how it touched the disk in its event loop."""
+
+    async def main() -> list[str]:
+        with watched() as watch:
+            await do()
+        return watch.seen
+
+    return anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("begun", [False, True], ids=["anew", "gone on with"])
+@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
+def test_a_download_touches_no_disk_in_the_event_loop(
+    road: str, backend: str, begun: bool, tmp_path: Path
+) -> None:
+    """However it ends, the loop goes on with what else it has to do."""
+    if begun:
+        (tmp_path / f".{ID}.part").write_bytes(LARGE[:70_000])
+        (tmp_path / f".{ID}.part.json").write_text('{"validator": "\\"1\\""}')
+
+    with RudeServer(get=ROADS[road]) as files:
+        found = [task("completed", results=[files.url + "/a"])]
+        with RudeServer(get=found) as server, Ledger(tmp_path / "l.db") as ledger:
+
+            async def do() -> None:
+                async with AsyncClient("key", server.url, timeout=2, ledger=ledger) as client:
+                    result = await client.task(ID).wait()
+                    with suppress(DownloadFailed):
+                        await result.download(tmp_path, timeout=1.5, limit=len(LARGE) * 2)
+
+            assert run(do, backend) == []
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
+def test_a_cancelled_download_leaves_its_part_without_holding_the_loop(
+    backend: str, tmp_path: Path
+) -> None:
+    """What came is there to be gone on with."""
+    gone = threading.Event()
+
+    def act(connection: Any) -> bool:
+        head = http(200, LARGE, "Content-Type: video/mp4", TAG)[: -len(LARGE)]
+        connection.sendall(head + LARGE[: len(LARGE) // 2])
+        gone.wait(20)
+        return False
+
+    with ExitStack() as stack:
+        files = stack.enter_context(RudeServer(get=[act]))
+        found = [task("completed", results=[files.url + "/a"])]
+        server = stack.enter_context(RudeServer(get=found))
+
+        async def do() -> None:
+            async with AsyncClient("key", server.url) as client:
+                result = await client.task(ID).wait()
+                with anyio.move_on_after(0.5):
+                    await result.download(tmp_path)
+
+        assert run(do, backend) == []
+        gone.set()
+    assert sorted(one.name for one in tmp_path.iterdir()) == [f".{ID}.part", f".{ID}.part.json"]
+    assert (tmp_path / f".{ID}.part").read_bytes() == LARGE[: len(LARGE) // 2]

@@ -1,0 +1,219 @@
+"""What the documents are going to remove is a `DeprecationWarning` of the call that uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.deprecation import deprecation_of, deprecations
+
+Json = dict[str, Any]
+
+MODEL = next(m for m in packaged_catalog().models.values() if m.required == ("prompt",))
+GENERATED = Path(__file__).parents[3] / "generated" / "wanflow_client"
+
+SYNC = """
+import sys, warnings
+from wanflow import Client
+from wanflow.ledger import Ledger
+from wanflow.mock import MockServer
+book = Ledger("l.db")
+with MockServer(looks=1) as mock, book, Client(mock.api_key, mock.base_url, ledger=book) as client:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        client.{method}({arguments})
+for one in told:
+    print(one.category.__name__, one.filename == __file__, one.lineno, one.message)
+"""
+ASYNC = """
+import asyncio, sys, warnings
+from wanflow import AsyncClient
+from wanflow.ledger import Ledger
+from wanflow.mock import MockServer
+async def main(mock):
+    async with AsyncClient(mock.api_key, mock.base_url, ledger=book) as client:
+        await client.{method}({arguments})
+book = Ledger("l.db")
+with MockServer(looks=1) as mock, book, warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    asyncio.run(main(mock))
+for one in told:
+    print(one.category.__name__, one.filename == __file__, one.lineno, one.message)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose documents deprecate a model and one of its parameters."""
+    package = tmp_path / "generated" / "wanflow_client"
+    shutil.copytree(GENERATED, package)
+    document = json.loads((package / "openapi.json").read_text())
+    schema = document["components"]["schemas"][MODEL.schema_name]
+    schema.update({"deprecated": True, "x-sunset": "2027-03-01", "x-replaced-by": "nova-9"})
+    schema["properties"]["prompt"].update(
+        deprecated=True, description="What to make. Deprecated: write `text` instead."
+    )
+    (package / "openapi.json").write_text(json.dumps(document))
+    return tmp_path
+
+
+def said(project: Path, script: str, **environment: str) -> list[str]:
+    path = project / "script.py"
+    path.write_text(script)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        cwd=project,
+        env={**kept, "WANFLOW_PROJECT": str(project), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+ONE = f"model={MODEL.name!r}, prompt='a moon'"
+CALLS = {
+    "submit": ONE,
+    "run": ONE,
+    "batch": f"[dict({ONE}), dict({ONE}, key='second')], {'out'!r}",
+}
+
+
+@pytest.mark.parametrize("script", [SYNC, ASYNC], ids=["sync", "async"])
+@pytest.mark.parametrize("method", CALLS)
+def test_one_call_is_one_warning_at_its_line(project: Path, script: str, method: str) -> None:
+    """It names the model, the date, the replacement, and the parameter in the document's words."""
+    whole = script.format(method=method, arguments=CALLS[method])
+    line = next(n for n, text in enumerate(whole.splitlines(), 1) if f"client.{method}(" in text)
+    told = [one for one in said(project, whole) if one.startswith("DeprecationWarning")]
+    (only,) = told
+    _, here, at, message = only.split(" ", 3)
+    assert (here, int(at)) == ("True", line)
+    assert f"the model {MODEL.name} is deprecated" in message
+    assert "2027-03-01" in message
+    assert "use nova-9 instead" in message
+    assert 'the parameter prompt is deprecated (the documents: "Deprecated: write' in message
+
+
+def test_what_is_not_deprecated_is_not_told(project: Path) -> None:
+    """Another model's request has no warning."""
+    other = next(
+        m
+        for m in packaged_catalog().models.values()
+        if m.required == ("prompt",) and m.name != MODEL.name
+    )
+    script = SYNC.format(method="submit", arguments=f"model={other.name!r}, prompt='a moon'")
+    assert said(project, script) == []
+
+
+def wanflow(project: Path, *words: str) -> tuple[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "wanflow", *words],
+        env={**kept, "WANFLOW_PROJECT": str(project), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_the_command_line_tells_it(project: Path) -> None:
+    """In the list, in the details, in both helps, and by `check` before anything is paid."""
+    listed, _ = wanflow(project, "models")
+    assert f"{MODEL.name} (deprecated)" in listed
+    assert "prompt (deprecated)" in listed
+    details, _ = wanflow(project, "models", MODEL.name)
+    assert "This model is deprecated and will be removed on 2027-03-01; use nova-9" in details
+    facts = json.loads(wanflow(project, "models", MODEL.name, "--json")[0])
+    assert "nova-9" in facts["deprecated"]
+    assert f"{MODEL.name} (deprecated)" in wanflow(project, "run", "--help")[0]
+    assert "--prompt TEXT (deprecated)" in wanflow(project, "run", MODEL.name, "--help")[0]
+    out, err = wanflow(project, "check", MODEL.name, "--prompt", "a moon")
+    assert "no rule is broken" in out
+    assert "2027-03-01" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal on Windows")
+@pytest.mark.parametrize(("term", "struck"), [("xterm", True), ("dumb", False)])
+def test_a_terminal_strikes_it_through(project: Path, term: str, struck: bool) -> None:
+    """Where it can; elsewhere a word says the same."""
+    import pty
+
+    primary, secondary = pty.openpty()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_") and k != "NO_COLOR"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "wanflow", "models"],
+        env={**kept, "WANFLOW_PROJECT": str(project), "TERM": term},
+        stdout=secondary,
+        stderr=subprocess.DEVNULL,
+    ) as run:
+        os.close(secondary)
+        shown = b""
+        try:
+            while chunk := os.read(primary, 4096):
+                shown += chunk
+        except OSError:
+            pass  # the other side is closed: all was read
+        run.wait(timeout=60)
+    os.close(primary)
+    assert (f"\x1b[9m{MODEL.name}\x1b[0m".encode() in shown) is struck
+    assert (b"(deprecated)" in shown) is not struck
+
+
+@pytest.mark.parametrize(
+    ("node", "sentence"),
+    [
+        ({"deprecated": True}, "it is deprecated"),
+        ({"x-deprecated": "Use b."}, 'it is deprecated (the documents: "Use b.")'),
+        (
+            {"x-deprecated": {"replacement": "b", "sunset": "2030-01-01"}},
+            "it is deprecated and will be removed on 2030-01-01; use b instead",
+        ),
+        ({"x-sunset": "2030-01-01"}, "it is deprecated and will be removed on 2030-01-01"),
+        (
+            {"deprecated": True, "description": "A.\nWill be removed in May."},
+            'it is deprecated (the documents: "Will be removed in May.")',
+        ),
+    ],
+)
+def test_each_way_to_say_it_is_read(node: Json, sentence: str) -> None:
+    """The word of OpenAPI, the extensions beside it, and a sentence of the description."""
+    told = deprecation_of(node)
+    assert told is not None
+    assert told.of("it") == sentence
+
+
+@pytest.mark.parametrize("node", [{}, {"deprecated": False}, {"description": "Deprecated."}, True])
+def test_what_is_not_marked_is_not_deprecated(node: Any) -> None:
+    """A sentence alone is no mark, for it may be about something else."""
+    assert deprecation_of(node) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"enum": ["a", "b"], "x-deprecated-values": ["a"]},
+        {"enum": ["a", "b"], "x-enum-deprecated": {"a": "Use b."}},
+        {"oneOf": [{"const": "a", "deprecated": True}, {"const": "b"}]},
+    ],
+)
+def test_a_value_is_told_where_it_is_used(rule: Json) -> None:
+    """The deprecated value of an enumeration, inside an object as well, and no other value."""
+    schema = {"properties": {"part": {"properties": {"kind": rule}}}}
+    (told,) = deprecations(schema, {"part": {"kind": "a"}})
+    assert told.startswith("the value 'a' of part.kind is deprecated")
+    assert list(deprecations(schema, {"part": {"kind": "b"}})) == []

@@ -1,0 +1,51 @@
+"""What must hold when all is done: one end, one charge and whole files for each job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.crash.worker import key_of, prompt_of
+from wanflow.ledger import Ledger, State
+
+if TYPE_CHECKING:
+    from tests.crash.worker import Orders
+    from wanflow.mock import MockServer
+
+
+def audit(mock: MockServer, orders: Orders) -> int:
+    """Hold the ledger against the server's books and the disk; return how many are uncertain."""
+    account = mock.accounts.for_key(orders.api_key)
+    tasks = [task for task in mock.gateway.tasks if task.account is account]
+    charges = Counter(task.prompt for task in tasks)
+    prompts = {task.id: task.prompt for task in tasks}
+    links = {task.id: task.urls(mock.url)[0] for task in tasks}
+    with Ledger(orders.ledger) as ledger:
+        jobs = {job.key: job for job in ledger.jobs()}
+        assert len(jobs) == len(ledger.jobs()) == orders.jobs
+    uncertain = 0
+    for number in range(orders.jobs):
+        job = jobs[key_of(number)]
+        if job.in_doubt:
+            uncertain += 1
+            assert charges[prompt_of(number)] <= 1
+            assert not orders.honoured, f"{job} is uncertain, and the server honours keys"
+            continue
+        assert job.state is State.SAVED, job
+        assert charges[prompt_of(number)] == 1, f"{job} was charged more than once, or never"
+        assert prompts[job.task_id] == prompt_of(number)
+        (file,) = job.files
+        content = file.path.read_bytes()
+        assert len(content) == file.size
+        assert sha256(content).hexdigest() == file.sha256
+        assert content == httpx.get(links[job.task_id], trust_env=False).content
+    saved = {file.path.name for job in jobs.values() for file in job.files}
+    found = (
+        {path.name for path in Path(orders.out).iterdir()} if Path(orders.out).exists() else set()
+    )
+    assert found == saved, f"something else was left in the folder: {found ^ saved}"
+    return uncertain

@@ -1,0 +1,66 @@
+"""`wanflow batch` is killed again and again; the same command brings it to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.crash.worker import Orders
+    from wanflow.mock import MockServer
+
+_JOBS_A_ROUND = 3
+_PATIENCE = 120.0
+
+
+@pytest.mark.parametrize("honoured", [False, True], indirect=True)
+def test_a_batch_killed_at_random_pays_nothing_twice(
+    server: MockServer, orders: Orders, rounds: int, tmp_path: Path
+) -> None:
+    """Every job ends once, and only what is told as uncertain may have been charged for nothing."""
+    prompts = [f"job {number:06d}" for number in range(rounds * _JOBS_A_ROUND)]
+    lines = [json.dumps({"model": orders.model, "prompt": prompt}) for prompt in prompts]
+    (tmp_path / "jobs.jsonl").write_text("\n".join(lines))
+    environment = {
+        **os.environ,
+        "WANFLOW_API_KEY": orders.api_key,
+        "WANFLOW_BASE_URL": orders.base_url,
+        "WANFLOW_LEDGER": orders.ledger,
+    }
+    words = [sys.executable, "-m", "wanflow", "batch", str(tmp_path / "jobs.jsonl")]
+    words += ["-o", orders.out, "--in-flight", "4"]
+    words += ["--resubmit-uncertain"] if orders.honoured else []
+    chance = random.Random(rounds)
+    for _ in range(rounds):
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(words, env=environment, stdout=quiet, stderr=quiet) as process:
+            time.sleep(chance.uniform(0.5, 2.5))
+            process.kill()
+    done = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False
+    )
+    assert done.returncode in {0, 15}, done.stderr
+    facts = json.loads((Path(orders.out) / "report.json").read_text())
+    account = server.accounts.for_key(orders.api_key)
+    charges = Counter(task.prompt for task in server.gateway.tasks if task.account is account)
+    assert len(facts["jobs"]) == len(prompts)
+    for job in facts["jobs"]:
+        prompt = job["request"]["prompt"]
+        if job["end"] == "uncertain":
+            assert not orders.honoured, "the server honours keys, and a job is uncertain"
+            assert charges[prompt] <= 1
+            continue
+        assert job["end"] == "saved", job
+        assert charges[prompt] == 1, job
+        for file in job["files"]:
+            assert sha256(Path(file["path"]).read_bytes()).hexdigest() == file["sha256"]

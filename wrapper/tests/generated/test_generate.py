@@ -1,0 +1,332 @@
+"""The client is what the spec and the pinned tools make, wherever it is made."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from tests.spec.family import document, request, source
+from tests.spec.test_merge import RULES
+
+from wanflow.spec.build import build_from
+from wanflow.cli.spec import spec
+from wanflow.spec.drift import drifted, regenerate_client
+from wanflow.spec.errors import Drifted, Refused, ToolFault
+from wanflow.spec.generate.generate import PINNED, check_tools, generate, settings_of
+from wanflow.spec.overlay.overlay import read_overlays
+from wanflow.spec.regenerate import regenerate
+from wanflow.spec.read.yaml import read_yaml, write_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wanflow.spec.project import Project
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def run(*words: str, root: Path) -> tuple[int, str]:
+    done = CliRunner().invoke(spec, ["--root", str(root), *words])
+    return done.exit_code, done.output
+
+
+def test_the_committed_client_is_what_would_be_made(project: Project):
+    """Nothing has drifted in this checkout."""
+    assert drifted(project) == []
+
+
+def test_making_the_client_twice_changes_nothing(checkout: Project):
+    """From an empty folder, the same bytes; and then nothing is left to change."""
+    before = contents(checkout.client)
+    shutil.rmtree(checkout.client)
+    assert len(regenerate_client(checkout)) == len(before) > 30
+    assert contents(checkout.client) == before
+    assert regenerate_client(checkout) == []
+
+
+def test_nothing_around_the_checkout_changes_the_client(checkout: Project, monkeypatch):
+    """Settings of other projects above, and of the user in the environment, don't matter."""
+    before = contents(checkout.client)
+    above = checkout.root.parent
+    (above / "pyproject.toml").write_text("[tool.ruff]\nline-length = 40\nindent-width = 2\n")
+    (above / "ruff.toml").write_text("line-length = 60\n[format]\nquote-style = 'single'\n")
+    (checkout.root / "ruff.toml").write_text("line-length = 50\n")
+    monkeypatch.chdir(above)
+    monkeypatch.setenv("PYTHONHASHSEED", "12345")
+    monkeypatch.setenv("RUFF_LINE_LENGTH", "40")
+    monkeypatch.setenv("RUFF_CONFIG", str(above / "ruff.toml"))
+    monkeypatch.setenv("PYTHONPATH", str(above))
+    shutil.rmtree(checkout.client)
+    regenerate_client(checkout)
+    assert contents(checkout.client) == before
+
+
+def test_the_client_says_what_it_was_made_of(checkout: Project):
+    """PROVENANCE: the spec's digest and the tools' versions, no date and no path."""
+    text = (checkout.client / "PROVENANCE").read_text()
+    digest = hashlib.sha256(checkout.spec.read_bytes()).hexdigest()
+    assert text.splitlines() == [
+        f"specs/openapi.yaml sha256 {digest}",
+        *(f"{name} {version}" for name, version in PINNED.items()),
+    ]
+
+
+def test_the_client_carries_the_spec_and_its_types(checkout: Project):
+    """openapi.json is specs/openapi.yaml, and py.typed is there."""
+    packed = json.loads((checkout.client / "openapi.json").read_text())
+    assert packed == read_yaml(checkout.spec.read_text(), "spec").data
+    assert (checkout.client / "py.typed").is_file()
+
+
+DRIFTS: dict[str, Any] = {
+    "an edited module": ("generated/wanflow_client/client.py", "x = 1\n"),
+    "a stray module": ("generated/wanflow_client/extra.py", "x = 1\n"),
+    "an edited copy of the spec": ("generated/wanflow_client/openapi.json", "{}"),
+    "an edited provenance": ("generated/wanflow_client/PROVENANCE", "by hand\n"),
+    "an edited spec": ("specs/openapi.yaml", "openapi: 3.1.0\n"),
+    "an edited report": ("specs/merge-report.md", "nothing\n"),
+    "a missing module": ("generated/wanflow_client/errors.py", None),
+}
+
+
+@pytest.mark.parametrize(("file", "text"), DRIFTS.values(), ids=DRIFTS)
+def test_drift_is_found_and_named(checkout: Project, file: str, text: str | None):
+    """Whatever isn't what would be made is listed, and the command fails."""
+    path = checkout.root / file
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    code, output = run("drift", root=checkout.root)
+    assert code == Drifted.exit_code
+    assert file in output
+    assert "wanflow spec regenerate" in output
+
+
+def test_regenerating_twice_changes_nothing(checkout: Project):
+    """The second time there is nothing to do, and nothing is noted again."""
+    (checkout.client / "client.py").write_text("")
+    assert regenerate(checkout).files == ["generated/wanflow_client/client.py"]
+    assert regenerate(checkout).files == []
+    assert drifted(checkout) == []
+
+
+SAID = "Only supports values `5` and `10`, representing `5 seconds` and `10 seconds` respectively"
+
+
+def test_a_regeneration_imports_no_generator(checkout: Project):
+    """The generator is a process of its own: imported as well, it would take as long again."""
+    code = (
+        "import sys; from pathlib import Path; from wanflow.spec.project import Project; "
+        "from wanflow.spec.regenerate import regenerate; regenerate(Project(Path(sys.argv[1]))); "
+        "print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(checkout.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"wanflow.spec.diff.diff", "openapi_spec_validator"} <= loaded
+    assert {"openapi_python_client", "httpx", "jinja2", "trio"} & loaded == set()
+
+
+def tightened(checkout: Project) -> None:
+    """Put in an overlay that breaks somebody."""
+    action = {
+        "target": "$.components.schemas.Wan25TextToVideoRequest.properties.duration",
+        "description": "why",
+        "update": {"maximum": 5, "x-wanflow-rests-on": {"maximum": SAID}},
+    }
+    data = {"overlay": "1.1.0", "info": {"title": "t", "version": "1"}, "actions": [action]}
+    (checkout.overlays / "90-x.yaml").write_text(write_yaml(data))
+
+
+def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Project):
+    """What changed, whom it breaks, the version that follows; the changelog has it once."""
+    tightened(checkout)
+    done = regenerate(checkout)
+    assert done.summary.changed == ("wan2.5-text-to-video",)
+    assert "breaking" in done.for_people()
+    assert "a body that used to pass is refused" in done.for_people()
+    assert done.for_people().endswith("the version that follows: 0.2.0")
+    changelog = checkout.changelog.read_text()
+    assert "1 model changed (wan2.5-text-to-video); breaking" in changelog
+    assert done.summary.difference.changes
+    for change in done.summary.difference.changes:
+        assert changelog.count(f"  - {change}\n") == 1
+    assert changelog.index("## Unreleased") < changelog.index("Regenerated from the documents")
+    regenerate(checkout)
+    assert checkout.changelog.read_text() == changelog
+
+
+def test_a_later_revision_of_a_document_is_taken_up(checkout: Project, tmp_path: Path):
+    """A property added, a length changed, an enum widened: told, noted, and in the client."""
+    name = "wan2.6-image-to-video"
+    text = (checkout.sources / f"{name}.yaml").read_text()
+    newer = text.replace("maxLength: 1500", "maxLength: 1600").replace(
+        "                - multi\n", "                - multi\n                - chained\n"
+    )
+    seed = "        seed:\n          type: integer\n"
+    newer = newer.replace("        audio_url:\n", f"{seed}        audio_url:\n")
+    newer = newer.replace("limited to 1500 characters", "limited to 1600 characters")
+    page = f"# New\n\n````yaml {name}.json POST /v1/videos/generations\n{newer}````\n"
+    (tmp_path / "page.md").write_text(page)
+    code, output = run("import", str(tmp_path / "page.md"), root=checkout.root)
+    assert code == 0
+    assert "replaced; additive:" in output
+    done = regenerate(checkout)
+    assert done.summary.changed == (name,)
+    assert "a new parameter, /seed" in done.for_people()
+    assert done.for_people().endswith("the version that follows: 0.1.1")
+    assert "seed: int" in (checkout.client / "parameters.py").read_text()
+
+
+BROKEN: dict[str, Any] = {
+    "a source that is no YAML": lambda c: (c.sources / "wan2.5-text-to-video.yaml").write_text(":"),
+    "an overlay that is none": lambda c: (c.overlays / "90-x.yaml").write_text(
+        write_yaml({"overlay": "2.0.0", "info": {"title": "t", "version": "1"}, "actions": [{}]})
+    ),
+    "settings that the generator refuses": lambda c: (
+        tightened(c),
+        (c.generated / "config.yaml").write_text("literal_enums: [1]\n"),
+    ),
+    "settings that the formatter refuses": lambda c: (
+        tightened(c),
+        (c.generated / "ruff.toml").write_text("line-length = 'wide'\n"),
+    ),
+    "settings that are gone": lambda c: (tightened(c), (c.generated / "ruff.toml").unlink()),
+    "a changelog that can't be written": lambda c: (
+        tightened(c),
+        c.changelog.unlink(),
+        c.changelog.mkdir(),
+    ),
+}
+
+
+@pytest.mark.parametrize("breaks", BROKEN.values(), ids=BROKEN)
+def test_a_failure_leaves_everything_as_it_was(checkout: Project, breaks):
+    """Spec, report, client and changelog are replaced together or not at all."""
+    breaks(checkout)
+    before = contents(checkout.root)
+    code, output = run("regenerate", root=checkout.root)
+    assert code not in {0, 1, 2}
+    assert output.startswith("wanflow spec: ")
+    assert "Traceback" not in output
+    assert contents(checkout.root) == before
+    assert not [p.name for p in checkout.generated.iterdir() if p.name.startswith(".wanflow")]
+
+
+@pytest.mark.parametrize(("name", "version"), [("ruff", "0.1.0"), ("no-such-generator", "1.0")])
+def test_another_version_of_a_tool_is_an_error(name: str, version: str):
+    """The tools are those that made the committed client; the error says how to get them."""
+    with pytest.raises(ToolFault, match=rf"{name} is .*pip install 'wanflow\[spec\]'"):
+        check_tools({name: version})
+
+
+def test_outside_a_checkout_the_command_says_so(tmp_path: Path):
+    """One sentence, no traceback."""
+    code, output = run("build", root=tmp_path)
+    assert code == Refused.exit_code
+    assert "in no checkout" in output
+
+
+HOSTILE = '"""\nimport os\nos.system("pwned")\n# \\"""" {pwned()} ${pwned} \\N{BULLET} \'\'\' \\'
+
+
+def test_a_document_puts_no_code_into_the_client(checkout: Project, tmp_path: Path):
+    """Quotes, escapes and braces in a document's texts stay texts."""
+    rule = {"type": "string", "description": HOSTILE, "default": HOSTILE, "example": HOSTILE}
+    data = document(request("nova-1", **{"a(b)": rule, "mood": {**rule, "enum": [HOSTILE]}}))
+    data["info"]["title"] = data["info"]["description"] = HOSTILE
+    data["paths"]["/v1/videos/generations"]["post"]["summary"] = HOSTILE
+    built = build_from([source("nova", data)], [])
+    made = generate(built.document, built.text, settings_of(checkout), tmp_path)
+    modules = sorted(made.rglob("*.py"))
+    assert len(modules) > 10
+    for path in modules:
+        tree = ast.parse(path.read_text())
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        called = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        assert not {"pwned", "os"} & names, path.name
+        assert "system" not in called, path.name
+
+
+ODD: dict[str, Any] = {
+    **RULES,
+    "a list of texts and numbers": {"enum": ["film", 3]},
+    "a list of fractions": {"type": "number", "enum": [0.5, 1.0]},
+    "only true": {"const": True},
+    "an array of anything": {"type": "array"},
+    "a default with quotes": {"type": "string", "default": 'say "hi"'},
+    "values that differ in case": {"type": "string", "enum": ["A", "a"]},
+    "a list with nothing in it": {"type": ["string", "null"], "enum": ["a", None]},
+    "a date": {"type": "string", "format": "date"},
+    "a word of the language": {"type": "object", "properties": {"from": {"type": "string"}}},
+}
+
+
+def test_a_client_is_made_whatever_a_document_says(checkout: Project, tmp_path: Path):
+    """What the generator can't take is left out for it: no rule and no title stops it."""
+    rules = {f"x{number}": rule for number, rule in enumerate(ODD.values())}
+    documents = {
+        name: document({**request(f"nova-{name}", **rules), "title": "VideoGenerationRequest"})
+        for name in "ab"
+    }
+    documents["a"]["components"]["schemas"]["VideoGenerationResponse"]["title"] = "Error Response"
+    built = build_from([source(name, data) for name, data in documents.items()], [])
+    made = generate(built.document, built.text, settings_of(checkout), tmp_path)
+    code = (
+        "from wanflow_client.models import NovaARequest, VideoGenerationResponse\n"
+        "import wanflow_client.parameters\n"
+        "assert 'say' not in str(NovaARequest(model='nova-a').to_dict())\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=made.parent, check=True)
+    packed = json.loads((made / "openapi.json").read_text())
+    assert packed == built.document, "what requests are checked against is whole"
+
+
+def test_the_generated_package_imports(project: Project, tmp_path: Path):
+    """Every generated module imports, with nothing of ours and no warning."""
+    shutil.copytree(project.client, tmp_path / "wanflow_client")
+    modules = [
+        ".".join(path.relative_to(tmp_path).with_suffix("").parts)
+        for path in sorted((tmp_path / "wanflow_client").rglob("*.py"))
+    ]
+    assert len(modules) > 30
+    code = "import importlib,sys\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
+    code += "assert 'wanflow' not in sys.modules"
+    subprocess.run([sys.executable, "-W", "error", "-c", code, *modules], cwd=tmp_path, check=True)
+
+
+def test_dates_need_no_dependency(checkout: Project, tmp_path: Path):
+    """A document with `date-time` makes a client that parses it with the standard library."""
+    when = {"type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}}
+    built = build_from([source("nova", document(request("nova-1"), answer=when))], [])
+    made = generate(built.document, built.text, settings_of(checkout), tmp_path)
+    module = made / "models" / "video_generation_response.py"
+    imported = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert "datetime" in imported
+    assert not any("dateutil" in str(name) for name in imported)
+
+
+def test_the_overlays_are_there(project: Project):
+    """The committed overlays are read in their order."""
+    names = [overlay.name for overlay in read_overlays(project.overlays)]
+    assert names == sorted(names)
+    assert len(names) >= 7

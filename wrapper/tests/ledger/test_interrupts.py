@@ -1,0 +1,333 @@
+"""An interrupt at any line of a write leaves the ledger writable, here and for other processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import wanflow.ledger
+from tests.crash.withs import Withs
+from wanflow._core.effects import Ended
+from wanflow._core.recorder import Intent
+from wanflow._core.snapshot import Snapshot
+from wanflow.errors import LedgerError
+from wanflow.ledger import Ledger, State
+from wanflow.ledger.database import connect
+from wanflow.ledger.disk_reserve import Ballast
+from wanflow.ledger.group_commit import Commits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(wanflow.ledger.__file__).parent
+SERVER = "http://api.example/v1"
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: hundreds of ledgers are made, and nothing here is of
+    the disk."""
+    memory = Path("/dev/shm")
+    if not (memory.is_dir() and os.access(memory, os.W_OK)):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        yield Path(name)
+
+
+class Interrupting:
+    """Raises KeyboardInterrupt at the nth line that is run in the ledger, once."""
+
+    def __init__(self, nth: int) -> None:
+        self._left, self.came = nth, False
+        self._withs = Withs()
+
+    def __call__(self, frame: Any, event: str, _: object) -> Any:
+        name = frame.f_code.co_filename
+        if Path(name).parent != HERE or "__exit__" in frame.f_code.co_name:
+            return None
+        if event == "line" and not self.came and not self._withs.end_at(frame):
+            self._left -= 1
+            if self._left < 0:
+                self.came = True
+                raise KeyboardInterrupt
+        return self
+
+
+def interrupted(nth: int, do: Callable[[], object]) -> Interrupting:
+    """Do something in a thread that is interrupted.
+
+    In one of its own: an exception of a tracer leaves marks in the thread that it was raised in.
+    """
+    tracer = Interrupting(nth)
+
+    def run() -> None:
+        sys.settrace(tracer)
+        try:
+            do()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive(), "what was interrupted didn't end"
+    return tracer
+
+
+def at_every_line(folder: Path, body: Callable[[Ledger], object]) -> Iterator[tuple[Ledger, Path]]:
+    """Do something with a new ledger, interrupted at one line after the other."""
+    for nth in range(2000):
+        path = folder / f"{nth}.db"
+        with Ledger(path) as ledger:
+            ledger.intend(intent(1))
+            tracer = interrupted(nth, partial(body, ledger))
+            yield ledger, path
+        if not tracer.came:
+            assert nth > 20, "there was next to nothing to interrupt"
+            return
+    raise AssertionError("there was no end of it")
+
+
+def intent(number: int) -> Intent:
+    return Intent(SERVER, f"key-of-a-job-{number:06d}", "m", {"prompt": "x"}, b"{}")
+
+
+def writable(path: Path) -> bool:
+    """Whether another connection can write, as another process would."""
+    with closing(sqlite3.connect(path, timeout=0.05, isolation_level=None)) as other:
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        other.execute("ROLLBACK")
+    return True
+
+
+def accepted(ledger: Ledger, number: int = 1) -> None:
+    ledger.accepted(intent(number).key, Snapshot(f"task-{number}", "pending"), hold=True)
+
+
+def in_one(ledger: Ledger) -> None:
+    ledger.together([lambda: accepted(ledger)])
+
+
+def looked(ledger: Ledger) -> None:
+    accepted(ledger)
+    ledger.seen(SERVER, Snapshot("task-1", "processing", progress=10))
+    ledger.find("task-1")
+
+
+WRITES = {
+    "intend": lambda ledger: ledger.intend(intent(2)),
+    "accepted": accepted,
+    "together": in_one,
+    "claim": lambda ledger: ledger.claim(SERVER),
+    "a look": looked,
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_an_interrupt_at_any_line_leaves_the_ledger_writable(
+    quick: Path, write: Callable[[Ledger], object]
+) -> None:
+    """This process and others write on, and nobody waits for a thread that has gone."""
+    for ledger, path in at_every_line(quick, write):
+        assert writable(path)
+        done = threading.Thread(target=ledger.intend, args=[intent(3)], daemon=True)
+        done.start()
+        done.join(10)
+        assert not done.is_alive(), "a thread waits for one that was interrupted"
+        ledger.together([lambda ledger=ledger: ledger.intend(intent(4))])
+        keys = {job.key for job in ledger.jobs()}
+        assert {intent(number).key for number in (1, 3, 4)} <= keys
+
+
+@pytest.mark.parametrize("essential", [True, False])
+def test_what_is_interrupted_is_written_once_or_never_again(quick: Path, essential: bool) -> None:
+    """What must be kept is written before the interrupt goes on, from the moment that it is on the
+    list. What somebody would have acted on is not written any more, now that nobody will."""
+    missing = 0
+    for nth in range(500):
+        with closing(in_memory()) as connection:
+            connection.execute("CREATE TABLE t (x)")
+            commits = Commits(connection, Ballast(quick / "reserve"))
+            tracer = interrupted(
+                nth, partial(commits.now, put(1), durable=True, essential=essential)
+            )
+            (kept,) = connection.execute("SELECT count(*) FROM t").fetchone()
+            commits.now(put(2))
+            assert connection.execute("SELECT count(*) FROM t").fetchone() == (kept + 1,)
+            assert kept < 2
+            missing += not kept
+        if not tracer.came:
+            break
+    # The lines before it is on the list.
+    assert missing < 8 if essential else missing > 20
+
+
+def in_memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+def opened_and_closed(path: Path) -> None:
+    connect(path).close()
+
+
+def put(number: int) -> Callable[[sqlite3.Connection], object]:
+    return lambda connection: connection.execute("INSERT INTO t VALUES (?)", [number])
+
+
+def test_an_interrupted_intent_is_done_or_not_there(quick: Path) -> None:
+    """It is never written later, when nobody is about to send it any more."""
+    for ledger, path in at_every_line(quick, WRITES["intend"]):
+        before = ledger.find(intent(2).key)
+        ledger.intend(intent(3))
+        with closing(sqlite3.connect(path)) as other:
+            (count,) = other.execute("SELECT count(*) FROM job").fetchone()
+        assert count == 2 + (before is not None)
+
+
+def test_an_interrupt_costs_no_other_thread_its_write(quick: Path) -> None:
+    """The thread that commits for others may be interrupted; another one does it then."""
+    for nth in range(0, 60, 2):
+        with Ledger(quick / f"{nth}.db") as ledger:
+            ledger.intend(intent(0))
+            threads = [
+                threading.Thread(target=ledger.intend, args=[intent(n)], daemon=True)
+                for n in range(10, 14)
+            ]
+            for one in threads:
+                one.start()
+            interrupted(nth, partial(ledger.intend, intent(1)))
+            for one in threads:
+                one.join(20)
+            assert not any(one.is_alive() for one in threads)
+            keys = {job.key for job in ledger.jobs()}
+            assert {intent(n).key for n in range(10, 14)} <= keys
+
+
+def test_an_interrupt_while_a_ledger_is_brought_up_locks_nobody_out(quick: Path) -> None:
+    """It is of the old version or of the new one, and others can write."""
+    for nth in range(200):
+        path = quick / f"{nth}.db"
+        tracer = interrupted(nth, partial(opened_and_closed, path))
+        assert writable(path)
+        connect(path).close()
+        if not tracer.came:
+            return
+    raise AssertionError("there was no end of it")
+
+
+class Interrupted:
+    """A connection where the interrupt comes when a statement has been done, as it does where
+    SQLite waited for a lock: the handler runs when the call is over."""
+
+    def __init__(self, real: sqlite3.Connection, after: str) -> None:
+        self._real, self._after = real, after
+
+    def execute(self, query: str, *values: Any) -> Any:
+        done = self._real.execute(query, *values)
+        if query.startswith(self._after):
+            self._after = "nothing more"
+            raise KeyboardInterrupt
+        return done
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._real.in_transaction
+
+
+@pytest.mark.parametrize("after", ["BEGIN", "COMMIT", "INSERT", "PRAGMA synchronous"])
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "together"])
+def test_an_interrupt_after_a_statement_leaves_no_transaction(
+    path: Path, after: str, shared: bool
+) -> None:
+    """What was committed is not written twice, and what wasn't isn't kept open."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as real:
+        real.execute("CREATE TABLE t (x)")
+        commits = Commits(Interrupted(real, after), Ballast(path.with_name("reserve")))
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO t VALUES (1)")
+
+        def do() -> object:
+            if shared:
+                return commits.together([lambda: commits.now(write, durable=True)])
+            return commits.now(write, durable=True)
+
+        with pytest.raises(KeyboardInterrupt):
+            do()
+        assert writable(path)
+        (kept,) = real.execute("SELECT count(*) FROM t").fetchone()
+        # What is told one by one is written before the interrupt goes on, and once.
+        assert kept == (shared and after == "COMMIT") or (not shared and kept == 1)
+        assert do() in (None, [Ended()])
+        assert real.execute("SELECT count(*) FROM t").fetchone() == (kept + 1,)
+
+
+def test_a_signal_while_sqlite_waits_for_a_lock_leaves_the_ledger_writable(path: Path) -> None:
+    """The handler runs when the wait is over, and `BEGIN` has been done by then."""
+    script = """
+import signal, sys, threading, time
+from wanflow._core.recorder import Intent
+from wanflow.ledger import Ledger
+book = Ledger(sys.argv[1])
+intent = lambda n: Intent("http://api.example", f"key-of-a-job-{n:06d}", "m", {}, b"{}")
+book.intend(intent(1))
+print("ready", flush=True)
+try:
+    sys.stdin.readline()
+    book.intend(intent(2))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+book.intend(intent(3))
+print("written", flush=True)
+sys.stdin.readline()
+"""
+    words = [sys.executable, "-c", script, str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                process.stdin.write("\n")
+                process.stdin.flush()
+                time.sleep(0.3)
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.1)
+                other.execute("ROLLBACK")
+            assert process.stdout.readline() == "interrupted\n"
+            assert process.stdout.readline() == "written\n"
+            assert writable(path)
+        finally:
+            process.kill()
+    with Ledger(path) as ledger:
+        # The interrupted one was not sent, and isn't there.
+        assert {job.key for job in ledger.jobs()} == {intent(1).key, intent(3).key}
+
+
+def test_a_ledger_that_could_not_be_opened_is_closed(path: Path) -> None:
+    """Nothing of it keeps the file."""
+    path.write_bytes(b"no ledger" * 200)
+    for _ in range(3):
+        with suppress(LedgerError):
+            Ledger(path)
+    path.unlink()
+    with Ledger(path) as ledger:
+        assert ledger.jobs([State.INTENT]) == []

@@ -1,0 +1,283 @@
+"""A client given a ledger records all it does, in either colour."""
+
+from __future__ import annotations
+
+import sqlite3
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.transport.misbehaving_server import RudeServer, answers, task
+from wanflow import Client, errors
+from wanflow.ledger import Ledger, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.ledger.conftest import Sync
+    from wanflow.mock import MockServer
+
+OWN_KEY = "my-own-key-for-this-job"
+
+
+def only(ledger: Ledger) -> object:
+    jobs = ledger.jobs()
+    assert len(jobs) == 1
+    return jobs[0]
+
+
+def test_a_run_is_recorded_from_its_intent_to_its_files(
+    do: Sync, ledger: Ledger, model: str, tmp_path: Path
+) -> None:
+    """A run leaves a job whose files are on disk, with their sizes and digests."""
+    result = do(lambda client: client.run(model=model, prompt="a fox", out=tmp_path / "out"))
+    job = only(ledger)
+    assert job.state is State.SAVED
+    assert job.task_id == result.task_id
+    assert job.body == {"model": model, "prompt": "a fox"}
+    assert job.credits is not None
+    assert job.intended <= job.accepted <= job.ended
+    assert [file.path for file in job.files] == result.paths
+    content = result.paths[0].read_bytes()
+    assert (job.files[0].size, job.files[0].sha256) == (len(content), sha256(content).hexdigest())
+    assert job.finished
+    assert job.holder is None
+
+
+def test_a_submission_alone_leaves_a_task_to_be_waited_for(
+    do: Sync, ledger: Ledger, model: str
+) -> None:
+    """Whoever only submits leaves an accepted job that anybody may take up."""
+    task = do(lambda client: client.submit(model=model, prompt="x"))
+    job = only(ledger)
+    assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, task.id, None)
+    assert not job.finished
+
+
+def test_a_refusal_is_recorded_as_one(do: Sync, ledger: Ledger, model: str) -> None:
+    """What the API provably refused was not charged, and says why."""
+    with pytest.raises(errors.BadRequest):
+        do(lambda client: client.submit(model=model, prompt="[mock:code=400]"))
+    job = only(ledger)
+    assert job.state is State.REFUSED
+    assert "400" in job.reason
+    assert job.finished
+
+
+@pytest.mark.parametrize("fault", ["lost-answer", "status=500", "status=502", "missing=id"])
+def test_a_lost_answer_is_recorded_as_a_doubt(
+    do: Sync, ledger: Ledger, model: str, fault: str
+) -> None:
+    """Where the answer was lost, or came from a gateway that failed, the job is uncertain."""
+    with pytest.raises(errors.WanflowError):
+        do(lambda client: client.submit(model=model, prompt=f"[mock:fault={fault}]"), retry_for=0)
+    job = only(ledger)
+    assert job.state is State.UNCERTAIN
+    assert job.in_doubt
+    assert job.key
+    assert job.reason
+
+
+@pytest.mark.parametrize("fault", ["truncated", "garbled"])
+def test_a_spoilt_answer_that_names_its_task_is_an_acceptance(
+    do: Sync, ledger: Ledger, model: str, fault: str
+) -> None:
+    """A body that is no JSON, and has the id in it, leaves an accepted job."""
+    task = do(lambda client: client.submit(model=model, prompt=f"[mock:fault={fault}]"))
+    job = only(ledger)
+    assert (job.state, job.task_id) == (State.ACCEPTED, task.id)
+
+
+def test_a_failed_task_is_recorded_with_its_code(do: Sync, ledger: Ledger, model: str) -> None:
+    """A task that failed is at its end, and its code says whether another try can help."""
+    with pytest.raises(errors.TaskFailed):
+        do(lambda client: client.run(model=model, prompt="[mock:fail=service_error]"))
+    job = only(ledger)
+    assert (job.state, job.code) == (State.FAILED, "service_error")
+
+
+def test_a_task_from_elsewhere_gets_a_job_when_it_is_waited_for(
+    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+) -> None:
+    """A task that another program submitted is recorded from its first wait on."""
+    task = do(lambda client: client.submit(model=model, prompt="x"))
+    assert ledger.forget(ledger.jobs()) == 1
+    do(lambda client: client.task(task.id).wait())
+    job = only(ledger)
+    assert (job.state, job.task_id, job.key) == (State.COMPLETED, task.id, None)
+    assert job.links
+
+
+def test_an_unknown_task_is_recorded_as_lost(do: Sync, ledger: Ledger) -> None:
+    """A task that the API doesn't know any more has nothing left to wait for."""
+    with pytest.raises(errors.NotFound):
+        do(lambda client: client.task("task-unified-1756817821-nowhere1").wait())
+    assert only(ledger).state is State.LOST
+
+
+def test_the_same_key_is_the_same_job(
+    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+) -> None:
+    """A key that was accepted before is not sent again: its task is handed out."""
+    order = {"model": model, "prompt": "once", "idempotency_key": OWN_KEY}
+    first = do(lambda client: client.submit(**order))
+    before = submitted()
+    again = do(lambda client: client.submit(**order))
+    assert again.id == first.id
+    assert submitted() == before
+    assert len(ledger.jobs()) == 1
+
+
+def test_a_key_belongs_to_one_request(do: Sync, ledger: Ledger, model: str) -> None:
+    """The same key with another request is an error, and nothing is sent."""
+    do(lambda client: client.submit(model=model, prompt="this", idempotency_key=OWN_KEY))
+    with pytest.raises(errors.InvalidRequest, match="another request"):
+        do(lambda client: client.submit(model=model, prompt="that", idempotency_key=OWN_KEY))
+
+
+def test_a_job_in_doubt_is_not_sent_again(
+    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+) -> None:
+    """A key whose answer was lost is not sent again, and the error has what it takes to ask."""
+    order = {"model": model, "prompt": "[mock:fault=lost-answer]", "idempotency_key": OWN_KEY}
+    with pytest.raises(errors.SubmitUncertain):
+        do(lambda client: client.submit(**order))
+    before = submitted()
+    with pytest.raises(errors.SubmitUncertain) as caught:
+        do(lambda client: client.submit(**order))
+    assert caught.value.idempotency_key == OWN_KEY
+    assert submitted() == before
+
+
+def test_a_job_in_doubt_is_sent_again_where_that_is_asked_for(
+    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+) -> None:
+    """`resubmit_uncertain` sends what an earlier call left in doubt, and it stays one job."""
+    order = {"model": model, "prompt": "[mock:fault=lost-answer]", "idempotency_key": OWN_KEY}
+    with pytest.raises(errors.SubmitUncertain):
+        do(lambda client: client.submit(**order))
+    with pytest.raises(errors.SubmitUncertain, match="was sent once with"):
+        do(lambda client: client.submit(**order, resubmit_uncertain=True), retry_for=0)
+    assert only(ledger).in_doubt
+    assert submitted() == 1
+
+
+def test_a_refused_job_may_be_sent_again(do: Sync, ledger: Ledger, model: str) -> None:
+    """A refusal charged nothing, so its key may be used once more."""
+    order = {"model": model, "prompt": "[mock:code=400]", "idempotency_key": OWN_KEY}
+    for _ in range(2):
+        with pytest.raises(errors.BadRequest):
+            do(lambda client: client.submit(**order))
+    assert only(ledger).state is State.REFUSED
+
+
+def test_files_saved_later_are_recorded(
+    do: Sync, ledger: Ledger, model: str, tmp_path: Path
+) -> None:
+    """Files that are downloaded from a result count as much as those of a run."""
+    result = do(lambda client: client.run(model=model, prompt="x"))
+    assert only(ledger).state is State.COMPLETED
+    assert only(ledger).finished
+    do(lambda client: _download(client, result.task_id, tmp_path))
+    assert only(ledger).state is State.SAVED
+
+
+def _download(client: object, task_id: str, folder: Path) -> object:
+    waiting = client.task(task_id).wait()
+    if hasattr(waiting, "download"):
+        return waiting.download(folder)
+
+    async def run() -> object:
+        return await (await waiting).download(folder)
+
+    return run()
+
+
+def test_the_key_is_never_stored(
+    do: Sync, path: Path, model: str, tmp_path: Path, api_key: str
+) -> None:
+    """No file of the ledger holds the API key."""
+    do(lambda client: client.run(model=model, prompt="x", out=tmp_path / "out"))
+    files = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
+    assert path in files
+    assert not any(api_key.encode() in file.read_bytes() for file in files)
+
+
+def test_prompts_can_be_left_out(mock: MockServer, api_key: str, path: Path, model: str) -> None:
+    """With `keep_prompts=False` no file of the ledger holds a prompt."""
+    secret = "a very private unicorn"
+    with (
+        Ledger(path, keep_prompts=False) as ledger,
+        Client(api_key, mock.base_url, ledger=ledger) as client,
+    ):
+        client.submit(model=model, prompt=secret, extra={"nested": {"negative_prompt": secret}})
+        assert only(ledger).abridged
+        assert only(ledger).body == {"model": model, "nested": {}}
+        files = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
+        assert not any(secret.encode() in file.read_bytes() for file in files)
+
+
+def test_the_ledger_is_for_its_owner_alone(ledger: Ledger, path: Path) -> None:
+    """Nobody else may read the ledger: prompts and links are in it."""
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_nothing_is_sent_where_the_intent_cannot_be_kept(
+    do: Sync, ledger: Ledger, path: Path, model: str, submitted: Callable[[], int]
+) -> None:
+    """Without a record there is no submission."""
+    before = submitted()
+    with sqlite3.connect(path) as other:
+        other.execute("DROP TABLE file")
+        other.execute("DROP TABLE job")
+    other.close()
+    with pytest.raises(errors.LedgerError):
+        do(lambda client: client.submit(model=model, prompt="x"))
+    assert submitted() == before
+
+
+def test_one_look_tells_the_ledger_as_well(do: Sync, ledger: Ledger, model: str) -> None:
+    """Whoever looks by itself, and never waits, leaves what it saw, and that a task is gone."""
+    task = do(lambda client: client.submit(model=model, prompt="[mock:pace=looks=2] x"))
+    do(lambda client: client.task(task.id).refresh())
+    assert only(ledger).status == "processing"
+    do(lambda client: client.task(task.id).refresh())
+    assert only(ledger).state is State.COMPLETED
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_submission(
+    do: Sync, ledger: Ledger, model: str, tmp_path: Path, submitted: Callable[[], int]
+) -> None:
+    """A run whose files could not be saved is not begun: nothing is sent, recorded or paid."""
+    (tmp_path / "taken").write_text("a file")
+    for folder in (tmp_path / "taken", tmp_path / "taken" / "out"):
+        with pytest.raises(errors.ConfigurationError, match="nothing was sent"):
+            do(lambda client, folder=folder: client.run(model=model, prompt="x", out=folder))
+    assert submitted() == 0
+    assert ledger.jobs() == []
+    do(lambda client: client.run(model=model, prompt="x", out=tmp_path / "new" / "out"))
+    assert len(list((tmp_path / "new" / "out").iterdir())) == 1, "the probe is gone"
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 429, 500, 503])
+def test_an_id_that_came_with_an_error_is_recorded(
+    do: Sync, ledger: Ledger, model: str, status: int
+) -> None:
+    """Whatever the status, a task that was named is kept, resumed, and not paid for again."""
+    order = {"model": model, "prompt": "x", "idempotency_key": OWN_KEY}
+    task_id = "task-unified-1760000000-abcd1234"
+    body = {"error": {"code": status, "message": "no"}, "data": {"task_id": task_id}}
+    with RudeServer(post=[answers(status, body)], get=[task("completed", id=task_id)]) as server:
+        given = {"base_url": server.url}
+        with pytest.raises(errors.SubmitUncertain) as caught:
+            do(lambda client: client.submit(**order), **given)
+        assert caught.value.task_id == task_id
+        job = only(ledger)
+        assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, task_id, None)
+        assert str(status) in job.reason
+        assert do(lambda client: client.submit(**order), **given).id == task_id
+        assert server.count("POST") == 1
+        (ending,) = do(lambda client: client.resume_all(), **given)
+        assert (ending.error, ending.job.state) == (None, State.COMPLETED)

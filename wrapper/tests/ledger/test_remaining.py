@@ -1,0 +1,147 @@
+"""What a resume leaves is told, and nothing that was paid for is given up before its time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from tests.ledger.test_commands import Shell
+from wanflow import Client, errors
+from wanflow.ledger import Ledger, State
+from wanflow.ledger.export import moment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.ledger.conftest import Sync
+    from wanflow.mock import MockServer
+
+_DAY = 24 * 3600
+
+
+def complete(do: Sync, model: str, *prompts: str) -> list[str]:
+    """Make tasks and wait for them, as a process that is killed before it saved any file."""
+
+    names: list[str] = []
+    for prompt in prompts:
+        task = do(lambda client, prompt=prompt: client.submit(model=model, prompt=prompt))
+        names.append(task.id)
+        do(lambda client, name=task.id: client.task(name).wait())
+    return names
+
+
+def age(path: Path, seconds: float, task_id: str | None = None) -> None:
+    """Make jobs older than they are."""
+    query = "UPDATE job SET created = created - ?1, accepted = accepted - ?1"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        done = connection.execute(f"{query} WHERE ?2 IS NULL OR task = ?2", [seconds, task_id])
+        assert done.rowcount
+
+
+def states(ledger: Ledger) -> list[str]:
+    return [str(job.state) for job in ledger.jobs()]
+
+
+def test_files_that_nobody_saved_are_saved_where_a_folder_is_named(
+    do: Sync, ledger: Ledger, path: Path, model: str, tmp_path: Path
+) -> None:
+    """Tasks that completed unsaved were paid for: those whose links die first come first."""
+    early, later, late = complete(do, model, "a", "b", "c")
+    age(path, 3600, late)
+    age(path, 60, later)
+    left = do(lambda client: client.resume_all()).left
+    assert [job.task_id for job in left.unsaved] == [late, later, early]
+    assert left.files == 3
+    endings = do(lambda client: client.resume_all(tmp_path / "out", at_once=1))
+    assert [ending.job.task_id for ending in endings] == [late, later, early]
+    assert [ending.error for ending in endings] == [None] * 3
+    assert states(ledger) == ["saved"] * 3
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert endings.left.files == 0
+
+
+def test_files_whose_links_have_died_are_not_asked_for(
+    do: Sync, ledger: Ledger, path: Path, model: str, tmp_path: Path
+) -> None:
+    """Where nobody wanted the files in their time, there is nothing left to take up, or to tell."""
+    complete(do, model, "a")
+    age(path, _DAY + 1)
+    endings = do(lambda client: client.resume_all(tmp_path / "out"))
+    assert endings == []
+    assert endings.left.files == 0
+
+
+def test_the_command_says_what_is_unsaved_until_when_and_how_to_save_it(
+    do: Sync, ledger: Ledger, path: Path, model: str, mock: MockServer, api_key: str, tmp_path: Path
+) -> None:
+    """The printed command saves them; the list has their expiry and cost beside the task."""
+    (name,) = complete(do, model, "a")
+    (job,) = ledger.jobs()
+    until = moment(job.expires)
+    assert until is not None
+    shell = Shell(path, mock, api_key)
+    said = shell("resume").stderr
+    assert "1 file is not saved" in said
+    assert until in said
+    assert f"wanflow ledger resume --out out --ledger {path}" in said
+    (row,) = shell("list").stdout.splitlines()
+    assert name in row
+    assert f"{job.credits:g} credits" in row
+    assert f"links live until {until}" in row
+    event = json.loads(shell("resume", "--json").stdout)
+    assert (event["event"], event["files"], event["expires"]) == ("left", 1, until)
+    assert "1 taken up" in shell("resume", "--out", str(tmp_path / "out")).stderr
+    assert states(ledger) == ["saved"]
+
+
+def test_jobs_of_another_server_are_told_and_no_key_is_sent_there(
+    do: Sync, path: Path, model: str, mock: MockServer, api_key: str
+) -> None:
+    """A resume at another address takes nothing up, and says whose the jobs are."""
+    do(lambda client: client.submit(model=model, prompt="a"))
+    do(lambda client: client.submit(model=model, prompt="b"))
+    seen = mock.accounts.for_key("sent-elsewhere").submitted
+    elsewhere = Shell(path, mock, "sent-elsewhere", base_url=f"{mock.base_url}/other")
+    said = elsewhere("resume").stderr
+    assert f"2 unfinished jobs are of another server ({mock.base_url})" in said
+    assert "0 taken up" in said
+    assert mock.accounts.for_key("sent-elsewhere").submitted == seen
+    assert "another server" not in Shell(path, mock, api_key)("resume").stderr
+
+
+def test_another_key_loses_nothing(
+    do: Sync, ledger: Ledger, path: Path, model: str, mock: MockServer, tmp_path: Path
+) -> None:
+    """A 404 within a task's 24 hours leaves it unfinished, and the right key finds it again."""
+    names = [do(lambda client: client.submit(model=model, prompt="x")).id for _ in range(2)]
+    age(path, 120)  # younger ones are asked about for a minute
+    said = Shell(path, mock, uuid4().hex)("resume", "--out", str(tmp_path / "out"), code=15).stderr
+    assert said.count("it stays unfinished") == 2
+    assert states(ledger) == ["accepted", "accepted"]
+    assert all(job.reason and not job.finished for job in ledger.jobs())
+    endings = do(lambda client: client.resume_all(tmp_path / "out"))
+    assert sorted(str(ending.job.task_id) for ending in endings) == sorted(names)
+    assert states(ledger) == ["saved", "saved"]
+    assert [job.reason for job in ledger.jobs()] == [None, None]
+
+
+def test_a_task_unknown_after_its_time_is_lost_until_it_is_seen_alive(
+    do: Sync, ledger: Ledger, path: Path, model: str, mock: MockServer
+) -> None:
+    """After 24 hours a 404 is final; a task that is seen all the same is alive again."""
+    name = do(lambda client: client.submit(model=model, prompt="[mock:pace=looks=2] x")).id
+    age(path, _DAY + 1)
+    with (
+        Client(uuid4().hex, mock.base_url, ledger=ledger) as stranger,
+        pytest.raises(errors.NotFound),
+    ):
+        stranger.task(name).wait()
+    assert states(ledger) == ["lost"]
+    do(lambda client: client.task(name).refresh())
+    assert ledger.jobs()[0].state is State.ACCEPTED
+    assert ledger.jobs()[0].reason is None

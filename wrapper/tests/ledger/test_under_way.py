@@ -1,0 +1,295 @@
+"""What is under way when somebody interrupts: it is called off, or finished and written down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tests.transport.misbehaving_server import RudeServer, answers, hangs, task
+from wanflow import AsyncClient, Client, errors
+from wanflow.ledger import Ledger, State
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wanflow._core.recorder import Intent
+    from wanflow._core.snapshot import Snapshot
+
+OWN_KEY = "my-own-key-for-this-job"
+TASK_ID = "task-unified-1760000000-abcd1234"
+ACCEPTED = {"id": TASK_ID, "status": "pending", "progress": 99}
+
+
+@pytest.fixture
+def order(model: str) -> dict[str, Any]:
+    return {"model": model, "prompt": "x", "idempotency_key": OWN_KEY}
+
+
+def press_ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def late(did: Callable[[], object], body: Any) -> Any:
+    """Do something once the request has come, and answer a moment later."""
+
+    def act(connection: socket.socket) -> bool:
+        did()
+        time.sleep(0.2)
+        answers(200, body)(connection)
+        return True
+
+    return act
+
+
+class InterruptedWhileIntending(Ledger):
+    """Ctrl-C comes while the intent is written down."""
+
+    def intend(self, intent: Intent) -> Snapshot | None:
+        known = super().intend(intent)
+        press_ctrl_c()
+        time.sleep(0.1)
+        return known
+
+
+def test_an_interrupt_after_the_intent_calls_it_off(path: Path, order: dict[str, Any]) -> None:
+    """Nothing is sent, the job says so, and the same key is accepted right after."""
+    with RudeServer(post=[answers(200, ACCEPTED)]) as server, Ledger(path) as plain:
+        with (
+            InterruptedWhileIntending(path) as ledger,
+            Client("k", server.url, ledger=ledger) as client,
+            pytest.raises(KeyboardInterrupt) as caught,
+        ):
+            client.submit(**order)
+        assert server.count("POST") == 0
+        (job,) = plain.jobs()
+        assert (job.state, job.holder) == (State.REFUSED, None)
+        assert "not sent" in job.reason
+        assert caught.value.idempotency_key == OWN_KEY  # type: ignore[attr-defined]
+        with Client("k", server.url, ledger=plain) as client:
+            assert client.submit(**order).id == TASK_ID
+
+
+def test_an_interrupt_waits_for_the_response_to_what_was_sent(
+    ledger: Ledger, order: dict[str, Any]
+) -> None:
+    """The id that comes after Ctrl-C is in the ledger and on the interrupt."""
+    with RudeServer(post=[late(press_ctrl_c, ACCEPTED)]) as server:
+        with (
+            Client("k", server.url, ledger=ledger) as client,
+            pytest.raises(KeyboardInterrupt) as caught,
+        ):
+            client.run(**order)
+        assert caught.value.task_id == TASK_ID  # type: ignore[attr-defined]
+        assert caught.value.idempotency_key == OWN_KEY  # type: ignore[attr-defined]
+        (job,) = ledger.jobs()
+        assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, TASK_ID, None)
+
+
+def test_a_second_interrupt_is_not_held_up(ledger: Ledger, order: dict[str, Any]) -> None:
+    """It ends the wait for a response that doesn't come, and says what may be."""
+    with RudeServer() as server:
+        hung = hangs(server.done)
+
+        def act(connection: socket.socket) -> bool:
+            press_ctrl_c()
+            threading.Timer(0.3, press_ctrl_c).start()
+            return hung(connection)
+
+        server._acts["POST"].append(act)
+        begun = time.monotonic()
+        with (
+            Client("k", server.url, ledger=ledger, timeout=20) as client,
+            pytest.raises(KeyboardInterrupt) as caught,
+        ):
+            client.submit(**order)
+        assert time.monotonic() - begun < 10
+        assert any(OWN_KEY in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancellation_waits_for_the_response_to_what_was_sent(
+    ledger: Ledger, order: dict[str, Any], backend: str
+) -> None:
+    """The id that comes after it is in the ledger and on the cancellation, which goes on then."""
+    caught: list[BaseException] = []
+
+    async def main(server: RudeServer, sent: threading.Event) -> None:
+        async with AsyncClient("k", server.url, ledger=ledger) as client:
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(_cancel, sent, scope)
+                    try:
+                        await client.run(**order)
+                    except anyio.get_cancelled_exc_class() as error:
+                        caught.append(error)
+                        raise
+            assert scope.cancelled_caught
+
+    async def _cancel(sent: threading.Event, scope: anyio.CancelScope) -> None:
+        await anyio.to_thread.run_sync(sent.wait)
+        scope.cancel()
+
+    sent = threading.Event()
+    with RudeServer(post=[late(sent.set, ACCEPTED)]) as server:
+        anyio.run(main, server, sent, backend=backend)
+    (error,) = caught
+    assert error.task_id == TASK_ID  # type: ignore[attr-defined]
+    (job,) = ledger.jobs()
+    assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, TASK_ID, None)
+
+
+def test_a_native_cancellation_does_too(ledger: Ledger, order: dict[str, Any]) -> None:
+    """`task.cancel()` and `asyncio.timeout` pass a scope's shield, and not this one."""
+
+    async def main(server: RudeServer) -> None:
+        async with AsyncClient("k", server.url, ledger=ledger) as client:
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.1):
+                    await client.submit(**order)
+            assert caught.value.__cause__.task_id == TASK_ID  # type: ignore[union-attr]
+
+    with RudeServer(post=[late(lambda: time.sleep(0.2), ACCEPTED)]) as server:
+        asyncio.run(main(server))
+    (job,) = ledger.jobs()
+    assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, TASK_ID, None)
+
+
+SUBMITS = """
+import sys, threading
+from wanflow import Client, Ledger
+client = Client("k", sys.argv[1], ledger=Ledger(sys.argv[2]), connections=2)
+def submit(number):
+    client.submit({"model": sys.argv[3], "prompt": str(number)})
+for number in range(12):
+    threading.Thread(target=submit, args=(number,), daemon=True).start()
+threading.Event().wait()
+"""
+
+
+def test_what_waits_for_a_connection_has_no_intent(path: Path, model: str) -> None:
+    """Killed while 12 submissions share 2 connections, 2 are uncertain, and no other."""
+    with RudeServer() as server:
+        server._acts["POST"].append(hangs(server.done))
+        words = [sys.executable, "-c", SUBMITS, server.url, str(path), model]
+        with subprocess.Popen(words) as process:
+            until = time.monotonic() + 30
+            while server.count("POST") < 2 and time.monotonic() < until:
+                time.sleep(0.02)
+            time.sleep(0.3)
+            process.kill()
+        with Ledger(path) as ledger:
+            assert [job.state for job in ledger.jobs()] == [State.INTENT] * 2
+
+
+@pytest.mark.parametrize("at_close", [False, True])
+def test_an_id_that_could_not_be_written_is_written_later(
+    path: Path, order: dict[str, Any], *, at_close: bool
+) -> None:
+    """The exception has the id meanwhile, and the ledger has it once it can be written."""
+    ledger = Ledger(path)
+    other = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    ledger._store._connection.execute("PRAGMA busy_timeout = 50")
+
+    def lock() -> None:
+        other.execute("BEGIN IMMEDIATE")
+
+    with (
+        RudeServer(post=[late(lock, ACCEPTED)]) as server,
+        Client("k", server.url, ledger=ledger) as client,
+    ):
+        with pytest.raises(errors.LedgerError) as caught:
+            client.submit(**order)
+        assert caught.value.task_id == TASK_ID
+        other.execute("ROLLBACK")
+        other.close()
+        if at_close:
+            ledger.close()
+            ledger = Ledger(path)
+        with Ledger(path) as reader:
+            until = time.monotonic() + (0 if at_close else 10)
+            while reader.jobs()[0].task_id is None and time.monotonic() < until:
+                time.sleep(0.05)
+            (job,) = reader.jobs()
+    ledger.close()
+    assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, TASK_ID, None)
+
+
+def test_a_task_that_two_submissions_were_given_is_one_job(do: Any, ledger: Ledger) -> None:
+    """The second one is uncertain: its own task, if there is one, isn't known."""
+    first = {"model": "wan2.5-text-to-image", "prompt": "x"}
+    with RudeServer(post=[answers(200, ACCEPTED)]) as server:
+        given = {"base_url": server.url}
+        do(lambda client: client.submit(first, idempotency_key=OWN_KEY), **given)
+        with pytest.raises(errors.SubmitUncertain, match="job 1") as caught:
+            do(lambda client: client.submit(first, idempotency_key=OWN_KEY[::-1]), **given)
+    assert caught.value.task_id == TASK_ID
+    one, two = ledger.jobs()
+    assert (one.state, one.task_id) == (State.ACCEPTED, TASK_ID)
+    assert (two.state, two.task_id, two.holder) == (State.UNCERTAIN, None, None)
+    assert TASK_ID in two.reason
+
+
+def test_a_task_that_was_waited_for_before_it_was_written_is_one_job(
+    do: Any, ledger: Ledger, order: dict[str, Any]
+) -> None:
+    """A wait that came first has made a job without a key, which becomes the submission's."""
+    with RudeServer(post=[answers(200, ACCEPTED)], get=[task("completed", id=TASK_ID)]) as server:
+        given = {"base_url": server.url}
+        do(lambda client: client.task(TASK_ID).wait(), **given)
+        assert do(lambda client: client.submit(**order), **given).id == TASK_ID
+    (job,) = ledger.jobs()
+    assert (job.state, job.task_id, job.key) == (State.COMPLETED, TASK_ID, OWN_KEY)
+
+
+def test_a_task_whose_job_was_forgotten_meanwhile_is_kept(
+    ledger: Ledger, order: dict[str, Any]
+) -> None:
+    """`wanflow ledger forget` while the response is awaited loses no id."""
+
+    def forget() -> None:
+        ledger.forget(ledger.jobs())
+
+    with (
+        RudeServer(post=[late(forget, ACCEPTED)]) as server,
+        Client("k", server.url, ledger=ledger) as client,
+    ):
+        assert client.submit(**order).id == TASK_ID
+    (job,) = ledger.jobs()
+    assert (job.state, job.task_id) == (State.ACCEPTED, TASK_ID)
+
+
+def test_a_callback_that_fails_leaves_nothing_owned(do: Any, ledger: Ledger, model: str) -> None:
+    """A run that ends between its acceptance and its wait gives its task back."""
+
+    def fails(_: Snapshot) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        do(lambda client: client.run(model=model, prompt="x", on_update=fails))
+    (job,) = ledger.jobs()
+    assert (job.state, job.holder) == (State.ACCEPTED, None)
+    assert caught.value.task_id == job.task_id  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("status", [200, 302, 409, 500, 503])
+def test_no_body_that_is_kept_has_the_key(do: Any, ledger: Ledger, model: str, status: int) -> None:
+    """A server that repeats the key finds it neither on the error nor in the ledger."""
+    key = "sk-0123456789abcdef"
+    with RudeServer(post=[answers(status, {"you": f"Bearer {key}"})]) as server:
+        given = {"base_url": server.url, "api_key": key}
+        with pytest.raises(errors.SubmitUncertain) as caught:
+            do(lambda client: client.submit(model=model, prompt="x"), **given)
+    assert caught.value.body is not None
+    assert key not in f"{caught.value} {vars(caught.value)} {ledger.jobs()}"

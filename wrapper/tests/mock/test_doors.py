@@ -1,0 +1,257 @@
+"""The other ways to the mock: inside a process, and as a fixture of anybody's tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import tomllib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.mock import Mock, MockServer, MockTransport, VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CATALOG = packaged_catalog()
+MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")
+AUTH = {"Authorization": "Bearer k"}
+
+
+def walk_through(http: httpx.Client) -> list[str]:
+    """Take a task from its submission to its file; return what was seen of it."""
+    task = http.post(MODEL.path, json=dict(MODEL.example)).json()
+    details = [http.get(f"/v1/tasks/{task['id']}").json() for _ in range(2)]
+    file = http.get(details[-1]["results"][0])
+    return [task["status"], *(one["status"] for one in details), file.headers["content-type"]]
+
+
+@contextmanager
+def inside(**options: Any) -> Iterator[tuple[MockTransport, httpx.Client]]:
+    """A transport, and a sync client on it."""
+    mock = MockTransport(**options)
+    with httpx.Client(transport=mock, base_url=mock.base_url, headers=AUTH) as http:
+        yield mock, http
+
+
+WALK = ["pending", "processing", "completed", "image/png"]
+
+
+class TestTransport:
+    """An httpx transport without sockets."""
+
+    def test_of_a_sync_client(self) -> None:
+        """A sync client sees what it would see over a socket, the files included."""
+        with inside() as (_mock, http):
+            assert walk_through(http) == WALK
+
+    def test_of_an_async_client(self) -> None:
+        """An async client does, too, many requests at once included."""
+
+        async def main() -> None:
+            mock = MockTransport(looks=1)
+            client = httpx.AsyncClient(transport=mock, base_url=mock.base_url, headers=AUTH)
+            async with client as http:
+                posts = [http.post(MODEL.path, json=dict(MODEL.example)) for _ in range(20)]
+                ids = [answer.json()["id"] for answer in await asyncio.gather(*posts)]
+                assert len(set(ids)) == 20
+                answer = await http.get(f"/v1/tasks/{ids[7]}")
+                assert answer.json()["status"] == "completed"
+
+        asyncio.run(main())
+
+    def test_no_thread_outlives_it(self) -> None:
+        """What it started ends with it."""
+        before = threading.active_count()
+        with inside() as (_mock, http):
+            walk_through(http)
+        assert threading.active_count() == before
+
+    def test_it_works_without_the_server_s_libraries(self) -> None:
+        """Neither uvicorn nor httptools is imported for it."""
+        code = """
+            import sys
+            sys.modules["uvicorn"] = sys.modules["httptools"] = None
+            import httpx
+            from wanflow.mock import MockTransport
+            with MockTransport() as mock:
+                with httpx.Client(transport=mock, base_url=mock.base_url) as http:
+                    print(http.get("/v1/tasks/x").status_code)
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.stdout.strip(), done.stderr) == ("401", "")
+
+    @pytest.mark.parametrize(
+        ("fault", "error"),
+        [
+            ("reset", httpx.ReadError),
+            ("empty", httpx.RemoteProtocolError),
+            ("stall", httpx.ReadTimeout),
+            ("lost-answer", httpx.ReadError),
+            ("reset-after-headers", httpx.ReadError),
+            ("reset-in-body", httpx.ReadError),
+            ("stall-in-body", httpx.ReadTimeout),
+            ("wrong-length=5", httpx.RemoteProtocolError),
+        ],
+    )
+    def test_faults_of_the_wire_are_httpx_s_exceptions(self, fault, error) -> None:
+        """Each is what a client of a socket would get, at once where that would be never."""
+        with inside() as (mock, http):
+            with pytest.raises(error, match="mock"):
+                http.post(MODEL.path, json=dict(MODEL.example), headers={"X-Mock-Fault": fault})
+            made = len(mock.gateway.tasks)
+            assert made == (0 if fault in {"reset", "empty", "stall"} else 1)
+
+    def test_faults_of_the_answer_are_answered(self) -> None:
+        """Statuses and spoilt bodies come as over a socket, a drip as a whole."""
+        with inside() as (_mock, http):
+            for fault, status in (("status=520", 520), ("html", 200), ("drip=0.001", 200)):
+                headers = {"X-Mock-Fault": fault}
+                answer = http.post(MODEL.path, json=dict(MODEL.example), headers=headers)
+                assert answer.status_code == status
+
+    def test_its_clock_is_moved(self) -> None:
+        """The handles are those of the server."""
+        with inside(clock=VirtualClock(), seconds=60) as (mock, http):
+            task = http.post(MODEL.path, json=dict(MODEL.example)).json()["id"]
+            assert http.get(f"/v1/tasks/{task}").json()["status"] == "pending"
+            mock.clock.advance(60)
+            assert http.get(f"/v1/tasks/{task}").json()["status"] == "completed"
+        assert [entry.status for entry in mock.journal] == [200, 200, 200]
+
+
+def test_any_asgi_server_may_serve_it() -> None:
+    """`Mock(origin).app` is an application like any other."""
+
+    async def main() -> list[int]:
+        mock = Mock("http://elsewhere.example:9000")
+        transport = httpx.ASGITransport(app=mock.app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url=mock.base_url, headers=AUTH
+        ) as http:
+            task = (await http.post(MODEL.path, json=dict(MODEL.example))).json()["id"]
+            details = [(await http.get(f"/v1/tasks/{task}")).json() for _ in range(2)]
+            file = await http.get(details[-1]["results"][0])
+        mock.app.detach()
+        assert details[-1]["results"][0].startswith("http://elsewhere.example:9000/media/")
+        return [file.status_code]
+
+    assert asyncio.run(main()) == [200]
+
+
+class TestFixture:
+    """The pytest plugin."""
+
+    def run(self, tmp_path: Path, code: str) -> str:
+        (tmp_path / "test_theirs.py").write_text(textwrap.dedent(code))
+        options = ("-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "wanflow.mock.pytest_plugin", *options],
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout + done.stderr
+
+    def test_each_test_gets_a_mock_of_its_own(self, tmp_path) -> None:
+        """Tasks, clock and faults of one test are nothing to the next."""
+        out = self.run(
+            tmp_path,
+            """
+            import httpx, pytest
+
+            @pytest.mark.parametrize("turn", [1, 2])
+            def test_own(wanflow_mock, turn):
+                assert len(wanflow_mock.gateway.tasks) == 0
+                assert not list(wanflow_mock.faults) and not list(wanflow_mock.journal)
+                wanflow_mock.faults.add("status=503", count=1)
+                headers = {"Authorization": f"Bearer {wanflow_mock.api_key}"}
+                url = f"{wanflow_mock.base_url}/v1/tasks/task-unified-1-aaaaaaaa"
+                assert httpx.get(url, headers=headers).status_code == 503
+                assert httpx.get(url, headers=headers).status_code == 404
+                wanflow_mock.clock.advance(60)
+            """,
+        )
+        assert "2 passed" in out, out
+
+    def test_a_marker_sets_its_options(self, tmp_path) -> None:
+        """Options come from markers, the nearest one winning."""
+        out = self.run(
+            tmp_path,
+            """
+            import pytest
+            from wanflow.mock import VirtualClock
+            pytestmark = pytest.mark.wanflow_mock(api_key="theirs", seed=1)
+
+            @pytest.mark.wanflow_mock(clock=VirtualClock(5.0), seed=2)
+            def test_marked(wanflow_mock):
+                assert wanflow_mock.api_key == "theirs"
+                assert wanflow_mock.gateway.seed == 2
+                assert wanflow_mock.clock.now() == 5
+            """,
+        )
+        assert "1 passed" in out, out
+
+    @pytest.mark.parametrize(
+        ("marked", "told"),
+        [
+            ("look=1", "MockServer has no option 'look'; the nearest is 'looks'"),
+            ("'looks=1'", "options are given by name, such as looks=1; not 'looks=1'"),
+            ("looks='one'", "looks must be a whole number of at least 0, not 'one'"),
+            ("looks=1, seconds=1", "a task ends by looks, by seconds or by a pace: not by two"),
+        ],
+    )
+    def test_a_slip_in_a_marker_is_one_line(self, tmp_path, marked, told) -> None:
+        """The test doesn't run, and what is wrong is told without a traceback."""
+        out = self.run(
+            tmp_path,
+            f"""
+            import pytest
+
+            @pytest.mark.wanflow_mock({marked})
+            def test_marked(wanflow_mock):
+                pass
+            """,
+        )
+        assert "1 error" in out, out
+        assert f"@pytest.mark.wanflow_mock: {told}" in out
+        assert "Traceback" not in out
+        assert "pytest_plugin.py" not in out
+
+    def test_installing_brings_it(self) -> None:
+        """The distribution announces the plugin to pytest."""
+        project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())[
+            "project"
+        ]
+        announced = project["entry-points"]["pytest11"]
+        assert announced == {"wanflow": "wanflow.mock.pytest_plugin"}
+
+
+def test_a_server_on_every_address_names_one_that_works() -> None:
+    """`0.0.0.0` is nowhere to connect to; links and URLs say loopback instead."""
+    with MockServer(host="0.0.0.0") as server:
+        assert server.base_url.startswith("http://127.0.0.1:")
+        assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
+
+
+def test_a_server_may_listen_on_ipv6() -> None:
+    """An IPv6 address is written in brackets."""
+    with MockServer(host="::1") as server:
+        assert server.base_url.startswith("http://[::1]:")
+        assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200

@@ -1,0 +1,241 @@
+"""Laws of the sdist and the wheel, as someone has them who never saw the repository.
+
+The wheel is installed with pip into an empty environment. The distributions that its own metadata
+asks for, and no others, are linked in from the environment of the tests: that takes no network and
+half a second, and an import that nothing declares fails as it would for a user.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import venv
+from importlib.metadata import Distribution, distribution, distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from wanflow.catalog.catalog import packaged_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.packaging.conftest import Built
+
+OURS = ("wanflow", "wanflow_client")
+KEY = "key-of-the-installed-mock"
+
+
+def wanted(asked: Iterable[str], extra: str = "") -> Iterator[Requirement]:
+    """Yield the requirements that hold on this machine, with `extra` or without any."""
+    for line in asked:
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            yield requirement
+
+
+def closure(first: Iterable[Requirement]) -> dict[str, Distribution]:
+    """Return what `first` needs, and what that needs in turn, by name."""
+    found: dict[str, Distribution] = {}
+    rest = list(first)
+    while rest:
+        requirement = rest.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found:
+            continue
+        found[name] = here = distribution(name)
+        for extra in ("", *requirement.extras):
+            rest.extend(wanted(here.requires or (), extra))
+    return found
+
+
+class Installed:
+    """An environment with our wheel, what it needs with some extras, and nothing else."""
+
+    def __init__(self, folder: Path, wheel: Path, *extras: str) -> None:
+        venv.create(folder, symlinks=True)
+        self.folder = folder
+        self.bin = folder / "bin"
+        pip = [sys.executable, "-m", "pip", "--python", str(self.bin / "python"), "install"]
+        plain = ["--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
+        subprocess.run([*pip, *plain, str(wheel)], check=True, cwd=folder)
+        (self.site,) = folder.glob("lib/python*/site-packages")
+        (self.metadata,) = distributions(path=[str(self.site)])
+        self._link(closure(r for e in ("", *extras) for r in wanted(self._asked(), e)).values())
+
+    def _asked(self) -> list[str]:
+        return self.metadata.requires or pytest.fail("the wheel asks for nothing")
+
+    def _link(self, dependencies: Iterable[Distribution]) -> None:
+        for dependency in dependencies:
+            tops = {file.parts[0] for file in dependency.files or ()}
+            for top in tops - {"..", "__pycache__"}:
+                if not (self.site / top).exists():  # two may share one, as `ruamel`
+                    (self.site / top).symlink_to(Path(str(dependency.locate_file(top))))
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """Start one of the environment's commands outside the repository."""
+        data = str(self.folder / "data")
+        return subprocess.Popen(
+            [str(self.bin / command[0]), *command[1:]],
+            cwd=self.folder,
+            env={"PATH": os.defpath, "LANG": "C.UTF-8", "XDG_DATA_HOME": data, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the environment's commands to its end."""
+        with self.start(*command, **environment) as run:
+            out, err = run.communicate(timeout=60)
+        return subprocess.CompletedProcess(command, run.returncode, out, err)
+
+    def python(self, code: str) -> str:
+        """Run `code` with warnings as errors and nothing of the caller's; return what it prints."""
+        done = self.run("python", "-I", "-W", "error", "-c", code)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+class Mock(NamedTuple):
+    """An installed mock that is running."""
+
+    home: Installed
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def bare(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """What `pip install wanflow` gives."""
+    return Installed(tmp_path_factory.mktemp("bare"), built.wheel)
+
+
+class TestWheel:
+    """The wheel is the library, and no more."""
+
+    def test_holds_the_two_packages(self, built: Built) -> None:
+        """The wheel holds the two import packages and its metadata."""
+        with ZipFile(built.wheel) as wheel:
+            tops = {name.split("/")[0] for name in wheel.namelist()}
+        info = {top for top in tops if top.endswith(".dist-info")}
+        assert tops - info == set(OURS)
+        assert len(info) == 1
+
+    def test_holds_every_committed_module(self, built: Built, committed: list[str]) -> None:
+        """Each file of the two packages is in the wheel, and each file there is one of them."""
+        roots = ("wrapper/", "generated/")
+        ours = tuple(root + package for root in roots for package in OURS)
+        expected = {p.partition("/")[2] for p in committed if p.startswith(ours)}
+        assert expected
+        with ZipFile(built.wheel) as wheel:
+            assert {n for n in wheel.namelist() if ".dist-info/" not in n} == expected
+
+    def test_carries_the_spec(self, built: Built) -> None:
+        """The merged spec travels in the wheel, with every operation."""
+        with ZipFile(built.wheel) as wheel:
+            spec = json.loads(wheel.read("wanflow_client/openapi.json"))
+        assert len(spec["paths"]) >= 3
+
+    def test_is_typed(self, built: Built) -> None:
+        """Both packages tell type checkers that they are typed."""
+        with ZipFile(built.wheel) as wheel:
+            assert {f"{package}/py.typed" for package in OURS} <= set(wheel.namelist())
+
+
+class TestBareInstall:
+    """`pip install wanflow`, without extras, is a working library."""
+
+    def test_public_names(self, bare: Installed) -> None:
+        """Every public name can be had, and comes from the installed wheel."""
+        names = "[getattr(wanflow, name) for name in wanflow.__all__]"
+        code = f"import wanflow; print(len({names}), wanflow.__file__)"
+        count, _, home = bare.python(code).partition(" ")
+        assert int(count) > 10
+        assert Path(home).is_relative_to(bare.site)
+
+    def test_spec_is_found(self, bare: Installed) -> None:
+        """The spec is found without the repository, and names its models."""
+        code = "from wanflow.catalog.catalog import packaged_catalog as c; print(*c().models)"
+        assert len(bare.python(code).split()) >= 5
+
+    def test_generated_client_stands_alone(self, bare: Installed) -> None:
+        """The generated client imports without loading anything of the wrapper."""
+        code = "import sys, wanflow_client; print('wanflow' in sys.modules)"
+        assert bare.python(code) == "False"
+
+    def test_command_line(self, bare: Installed) -> None:
+        """The command is installed, and knows its version."""
+        done = bare.run("wanflow", "--version")
+        assert done.returncode == 0, done.stderr
+        assert bare.metadata.version in done.stdout
+
+    @pytest.mark.parametrize(
+        ("command", "extra"), [(["mock"], "mock"), (["spec", "build"], "spec")]
+    )
+    def test_absent_extra(self, bare: Installed, command: list[str], extra: str) -> None:
+        """A command whose extra is not installed says in a sentence how to get it."""
+        done = bare.run("wanflow", *command)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        assert re.search(rf"pip install '?\"?wanflow\[{extra}\]", done.stderr), done.stderr
+
+
+@pytest.fixture(scope="module")
+def mock(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mock]:
+    """`wanflow mock`, as `pip install 'wanflow[cli,mock,media]'` gives it, until Ctrl-C."""
+    home = Installed(tmp_path_factory.mktemp("full"), built.wheel, "cli", "mock", "media")
+    with home.start("wanflow", "mock", "--port", "0", "--looks", "1", "--api-key", KEY) as server:
+        assert server.stdout is not None
+        url = re.search(r"http://127\.0\.0\.1:\d+/\S+", server.stdout.readline())
+        try:
+            assert url, server.communicate(timeout=10)
+            yield Mock(home, {"WANFLOW_BASE_URL": url[0], "WANFLOW_API_KEY": KEY})
+        finally:
+            server.send_signal(signal.SIGINT)
+            _, complaints = server.communicate(timeout=30)
+        assert complaints == ""
+
+
+class TestInstalledRoad:
+    """What is installed from the wheel is enough for the whole road, far from the repository."""
+
+    @pytest.mark.parametrize(("kind", "magic"), [("image", b"\x89PNG"), ("video", b"ftyp")])
+    def test_run(self, mock: Mock, tmp_path: Path, kind: str, magic: bytes) -> None:
+        """`wanflow run` against `wanflow mock` leaves a real file of the model's kind."""
+        models = packaged_catalog().models.values()
+        model = next(m for m in models if m.kind == kind and m.required == ("prompt",))
+        asked = ["run", model.name, "--prompt", "a lake", "--out", str(tmp_path)]
+        done = mock.home.run("wanflow", *asked, **mock.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (file,) = tmp_path.iterdir()
+        assert magic in file.read_bytes()[:16]
+
+    def test_wrong_key(self, mock: Mock) -> None:
+        """A key that the mock does not know is one sentence, and an exit code."""
+        stranger = {**mock.environment, "WANFLOW_API_KEY": "wrong-key"}
+        done = mock.home.run("wanflow", "status", "task-unified-1-abc", **stranger)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        assert "wrong-key" not in done.stdout + done.stderr
+
+
+class TestSdist:
+    """The sdist is the project: all that the repository holds, and nothing that lay about."""
+
+    def test_holds_what_is_committed(self, built: Built, committed: list[str]) -> None:
+        """The sdist holds the committed files, without CI's, and beside them its metadata only."""
+        with tarfile.open(built.sdist) as sdist:
+            inside = {name.partition("/")[2] for name in sdist.getnames()}
+        ours = {path for path in committed if not path.startswith(".github/")}
+        assert inside - ours == {"PKG-INFO"}
+        assert ours - inside == set()

@@ -1,0 +1,218 @@
+"""A team's own documents, from the wheel alone and in a folder of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.packaging.test_distribution import Installed
+from tests.spec.family import document, request
+from wanflow.spec.read.yaml import write_yaml
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from tests.packaging.conftest import Built
+
+CHOSEN = "https://gateway.example.com/apiv1"
+MODELS = ("nova-1.5-moon", "nova-2-sun")
+KEY = "key-of-a-team"
+
+
+def own_document(model: str, **changes: Any) -> str:
+    """A document of a family that nobody has."""
+    prompt = {"type": "string", "maxLength": 100, **changes}
+    shown = {"model": model, "prompt": "a moon"}
+    schema = request(model, required=("model", "prompt"), prompt=prompt)
+    return write_yaml(document(schema, example=shown))
+
+
+class Team:
+    """An environment with the wheel, and a folder of documents beside it."""
+
+    def __init__(self, installed: Installed, folder: Path) -> None:
+        self.installed, self.folder = installed, folder
+
+    def spec(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the pipeline in the folder."""
+        done = self.installed.run("wanflow", "spec", "--root", str(self.folder), *words)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with the folder as its project."""
+        return self.installed.run("wanflow", *words, **{**self.environment, **environment})
+
+    def python(self, code: str, **environment: str) -> str:
+        """Run Python with the folder as its project; return the last line of what it says."""
+        done = self.installed.run("python", "-c", code, **{**self.environment, **environment})
+        return (done.stdout + done.stderr).strip().splitlines()[-1]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The one setting, and a key."""
+        return {"WANFLOW_PROJECT": str(self.folder), "WANFLOW_API_KEY": KEY}
+
+
+@pytest.fixture(scope="module")
+def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    installed = Installed(tmp_path_factory.mktemp("own"), built.wheel, "spec", "mock", "media")
+    # A program and no module: it isn't in what was linked.
+    (installed.bin / "ruff").symlink_to(Path(sys.executable).parent / "ruff")
+    return installed
+
+
+@pytest.fixture(scope="module")
+def team(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Team:
+    """A folder in which two documents were imported and a client was made, with no server."""
+    folder = tmp_path_factory.mktemp("team")
+    done = installed.run("wanflow", "spec", "init", str(folder))
+    assert done.returncode == 0, done.stderr
+    received = tmp_path_factory.mktemp("received")
+    for model in MODELS:
+        (received / f"{model}.yaml").write_text(own_document(model))
+    team = Team(installed, folder)
+    for words in (("import", str(received)), ("regenerate",), ("check",), ("drift",)):
+        done = team.spec(*words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return team
+
+
+def test_init_makes_the_folder_once(installed: Installed, tmp_path: Path) -> None:
+    """Sources, overlays, settings, the generator's settings and CI; a second time it refuses."""
+    words = ("wanflow", "spec", "init", str(tmp_path / "new"), "--server", CHOSEN)
+    assert installed.run(*words).returncode == 0
+    made = {p.relative_to(tmp_path / "new").as_posix() for p in (tmp_path / "new").rglob("*")}
+    assert made >= {"specs/sources", "specs/overlays", "specs/settings.yaml", "generated"}
+    assert CHOSEN in (tmp_path / "new/specs/settings.yaml").read_text()
+    workflow = yaml.safe_load((tmp_path / "new/.github/workflows/specs.yml").read_text())
+    assert workflow["env"]["WANFLOW"] == f"wanflow[spec]=={installed.metadata.version}"
+    again = installed.run(*words)
+    assert again.returncode == 3
+    assert "already" in again.stderr
+    wrong = installed.run("wanflow", "spec", "init", str(tmp_path / "b"), "--server", "ftp://x")
+    assert wrong.returncode == 3
+    assert not (tmp_path / "b").exists()
+
+
+def test_the_models_are_those_of_the_folder(team: Team) -> None:
+    """The command line and the library know the folder's models, and no others."""
+    done = team.run("models", "--json")
+    assert [json.loads(line)["model"] for line in done.stdout.splitlines()] == list(MODELS)
+    done = team.run("check", MODELS[0], "--prompt", "x" * 101)
+    assert done.returncode == 2
+    assert "at most 100" in done.stderr
+    code = "from wanflow.models import Nova2SunRequest as R; print(R('nova-2-sun', 'a'))"
+    assert "Nova2SunRequest" in team.python(code)
+
+
+def test_without_the_setting_they_are_the_packages_own(team: Team) -> None:
+    """The folder changes nothing for a process that doesn't name it."""
+    done = team.installed.run("wanflow", "models", "--json")
+    assert done.returncode == 0
+    assert not any(model in done.stdout for model in MODELS)
+
+
+def test_the_key_goes_to_no_server_that_only_a_document_names(team: Team) -> None:
+    """Nobody chose the documents' server, so there is none; a setting or a variable chooses."""
+    settings = team.folder / "specs/settings.yaml"
+    assert "api.example.com" in (team.folder / "specs/openapi.yaml").read_text()
+    code = "import wanflow; print(wanflow.Client().base_url)"
+    assert "ConfigurationError: there is no base URL" in team.python(code)
+    other = "https://other.example.com/x"
+    assert team.python(code, WANFLOW_BASE_URL=other) == other
+    before = settings.read_text()
+    try:
+        settings.write_text(f"default-server: {CHOSEN}\n")
+        assert team.spec("regenerate").returncode == 0
+        assert team.python(code) == CHOSEN
+    finally:
+        settings.write_text(before)
+        assert team.spec("regenerate").returncode == 0
+
+
+def test_a_folder_without_a_client_is_told(team: Team, tmp_path: Path) -> None:
+    """One sentence that names the variable, the folder, and what to do."""
+    done = team.run("models", WANFLOW_PROJECT=str(tmp_path))
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "WANFLOW_PROJECT" in done.stderr
+    assert "wanflow spec regenerate" in done.stderr
+
+
+def test_another_package_that_was_imported_before_is_told(team: Team) -> None:
+    """Classes of two clients are never mixed in one process."""
+    code = "import wanflow_client, wanflow.models as m; m.Nova2SunRequest"
+    assert "ConfigurationError" in team.python(code)
+
+
+@pytest.fixture(scope="module")
+def mock(team: Team) -> Iterator[dict[str, str]]:
+    """`wanflow mock` of the folder's documents."""
+    words = ("wanflow", "mock", "--port", "0", "--looks", "1", "--api-key", KEY)
+    with team.installed.start(*words, **team.environment) as server:
+        assert server.stdout is not None
+        url = re.search(r"http://127\.0\.0\.1:\d+/\S+", server.stdout.readline())
+        try:
+            assert url, server.communicate(timeout=10)
+            yield {"WANFLOW_BASE_URL": url[0]}
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_of_the_folder_runs(
+    team: Team, mock: dict[str, str], tmp_path: Path, model: str
+) -> None:
+    """`wanflow run` against `wanflow mock`, both of the folder, leaves a file."""
+    done = team.run("run", model, "--prompt", "a moon", "--out", str(tmp_path / "out"), **mock)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = (tmp_path / "out").iterdir()
+    assert file.stat().st_size
+
+
+def test_a_batch_runs(team: Team, mock: dict[str, str], tmp_path: Path) -> None:
+    """`wanflow batch` takes jobs for the folder's models."""
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text("".join(json.dumps({"model": m, "prompt": "a"}) + "\n" for m in MODELS))
+    done = team.run("batch", str(jobs), "--out", str(tmp_path / "out"), **mock)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_newer_document_is_told_and_taken(team: Team, tmp_path: Path) -> None:
+    """Import, diff of two plain files, regenerate: no Git, no pyproject.toml and no Makefile."""
+    old = tmp_path / "old.yaml"
+    old.write_text((team.folder / "specs/openapi.yaml").read_text())
+    newer = tmp_path / f"{MODELS[0]}.yaml"
+    newer.write_text(own_document(MODELS[0], maxLength=99, deprecated=True))
+    done = team.spec("import", str(newer))
+    assert done.returncode == 0, done.stderr
+    assert "WF114" in done.stdout
+    assert team.spec("regenerate").returncode == 0
+    done = team.spec("diff", str(old), str(team.folder / "specs/openapi.yaml"))
+    assert done.returncode == 2
+    assert "WF201" in done.stdout
+    assert "WF114" in (team.folder / "CHANGELOG.md").read_text()
+    code = (
+        "import warnings; warnings.simplefilter('error')\n"
+        "import wanflow; c = wanflow.Client('k', 'http://127.0.0.1:9')\n"
+        f"c.submit(model='{MODELS[0]}', prompt='a')"
+    )
+    said = team.python(code)
+    assert said.startswith("DeprecationWarning: the parameter prompt is deprecated")
+
+
+def test_the_templates_are_the_projects_own(checkout: Path) -> None:
+    """What `init` writes for the generator is what this project's client is made with."""
+    for name in ("config.yaml", "ruff.toml"):
+        template = checkout / "wrapper/wanflow/spec/templates" / name
+        assert template.read_bytes() == (checkout / "generated" / name).read_bytes()

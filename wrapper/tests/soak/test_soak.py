@@ -1,0 +1,85 @@
+"""Thousands of tasks, faults in every exchange, half cancelled: the books agree in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.ledger import Ledger, State
+from wanflow.mock import MockServer
+from wanflow.mock.gateway.fault import FAULT_KINDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECONDS = float(os.environ.get("WANFLOW_SOAK_SECONDS") or 10)
+SEED = int(os.environ.get("WANFLOW_SOAK_SEED") or 1)
+_STRUCK = 0.1
+"""The part of all exchanges in which something goes wrong."""
+_VALUES = {
+    "latency": ["0.2"],
+    "jitter": ["0.2"],
+    "status": ["302", "400", "404", "409", "429", "500", "502", "503"],
+    "missing": ["id", "status"],
+    "null": ["id", "results"],
+    "wrong-length": ["10", "-10"],
+    "drip": ["0.02"],
+}
+FAULTS = [
+    f"{name}={value}" if value else name
+    for name in FAULT_KINDS
+    for value in _VALUES.get(name, [""])
+]
+
+
+def test_books_and_ledger_agree_after_a_soak(tmp_path: Path) -> None:
+    """Nothing is paid twice, lost, doubted without reason, owned by the living or left open."""
+    models = packaged_catalog().models.values()
+    model = next(
+        one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters
+    )
+    book = str(tmp_path / "ledger.db")
+    with MockServer(looks=1, seed=SEED, idempotency=False) as mock:
+        for fault in FAULTS:
+            mock.faults.add(fault, probability=_STRUCK / len(FAULTS))
+        order = {"base_url": mock.base_url, "api_key": mock.api_key, "ledger": book}
+        words = [sys.executable, "-W", "ignore", "-m", "tests.soak.worker"]
+        words.append(json.dumps({**order, "model": model, "seconds": SECONDS, "seed": SEED}))
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=SECONDS + 200, check=False
+        )
+        assert done.returncode == 0, done.stderr[-5000:]
+        found = json.loads(done.stdout)
+        tasks = [(task.prompt, task.id) for task in mock.gateway.tasks]
+    print(len(tasks), "tasks;", found["ends"])  # noqa: T201
+    assert found["left"] == []
+    assert not [prompt for prompt, count in Counter(p for p, _ in tasks).items() if count > 1]
+    _hold(book, dict(tasks))
+    for end in ("done", "cancelled", "SubmitUncertain", "forks"):
+        assert found["ends"].get(end), f"none was {end}"
+
+
+def _hold(book: str, charged: dict[str, str]) -> None:
+    """Hold the ledger against the server's books, job by job."""
+    with Ledger(book) as ledger:
+        jobs = {job.key: job for job in ledger.jobs()}
+        assert not [job for job in jobs.values() if ledger.living(job)]
+    recorded = {prompt for prompt in charged if not prompt.startswith(_unrecorded())}
+    assert not recorded - jobs.keys(), "something was charged that the ledger knows nothing of"
+    for key, job in jobs.items():
+        task_id = charged.get(key or "")
+        if job.task_id is not None:
+            assert job.task_id == task_id, job
+        else:
+            assert job.state in {State.UNCERTAIN, State.INTENT, State.REFUSED}, job
+            assert task_id is None or job.in_doubt, f"{job} was charged as {task_id}"
+
+
+def _unrecorded() -> tuple[str, ...]:
+    """The names of submissions by the client without a ledger."""
+    return tuple(f"soak-{SEED}-{name}" for name in ("first", "shared", "inherited"))

@@ -1,0 +1,166 @@
+"""What other people's tools ask of the published document, and that it means what was proved."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.spec.family import ERROR, VIDEOS, answered, document, request, source
+from wanflow.catalog.catalog import Catalog
+from wanflow.catalog.schema_walk import schemas_in
+from wanflow.spec.build import build_from
+from wanflow.spec.finish import finished, inlined_unions, license_identifier, union_name
+from wanflow.spec.schema.value_set import meaning
+
+if TYPE_CHECKING:
+    from wanflow.spec.build import Built
+
+Json = dict[str, Any]
+
+ANSWER: Json = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "example": "task-1"},
+        "model": {"type": "string"},
+        "status": {"type": "string", "enum": ["pending", "done"], "example": "pending"},
+        "object": {"type": "string", "enum": ["video.generation.task"]},
+        "kind": {"type": "string", "enum": ["a", "b"]},
+    },
+}
+
+
+def two(**info: Any) -> Json:
+    """The published document of two models, whose failures are shown under the models' names."""
+    received = []
+    for model in ("nova-1", "nova-2"):
+        example = {"model": model, "prompt": "a"}
+        schema = request(model, prompt={"type": "string"})
+        whole = document(schema, answer=ANSWER, example=example)
+        whole["info"].update(info)
+        shown = {"example": {"error": {"code": 404, "message": f"no {model}"}}}
+        whole["paths"][VIDEOS]["post"]["responses"]["404"] = answered(
+            {"$ref": "#/components/schemas/ErrorResponse"}, **shown
+        )
+        received.append(source(model, whole))
+    assert ERROR
+    return build_from(received, []).document
+
+
+def media(document_: Json, status: str) -> Json:
+    return document_["paths"][VIDEOS]["post"]["responses"][status]["content"]["application/json"]
+
+
+def asked(document_: Json) -> Json:
+    return document_["paths"][VIDEOS]["post"]["requestBody"]["content"]["application/json"]
+
+
+def test_the_union_of_requests_has_a_name():
+    """After the operation's path, so that generators name it so; the models are found behind it."""
+    made = two()
+    assert asked(made)["schema"] == {"$ref": "#/components/schemas/VideoGenerationRequest"}
+    union = made["components"]["schemas"]["VideoGenerationRequest"]
+    assert len(union["oneOf"]) == 2
+    assert set(Catalog(made).models) == {"nova-1", "nova-2"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "taken", "name"),
+    [
+        ("createVideoGeneration", {}, "VideoGenerationRequest"),
+        ("createVideoGeneration", {"VideoGenerationRequest": {}}, "AnyVideoGenerationRequest"),
+        ("create", {}, "CreateRequest"),
+        ("", {}, "Request"),
+    ],
+)
+def test_the_name_is_of_the_operation_and_free(operation: str, taken: Json, name: str):
+    """A schema of that name keeps it."""
+    assert union_name(operation, taken) == name
+
+
+def test_the_named_union_means_what_was_proved(built: Built):
+    """Written back into its operation, it is the union that the proofs were about."""
+    before = built.merged.document
+    for path, item in inlined_unions(built.document)["paths"].items():
+        for method, node in item.items():
+            if "requestBody" not in node:
+                continue
+            kept = node["requestBody"]["content"]["application/json"]["schema"]
+            body = before["paths"][path][method]["requestBody"]
+            assert kept == body["content"]["application/json"]["schema"]
+    named = finished(before)
+    for path in before["paths"]:
+        for method, node in before["paths"][path].items():
+            if "requestBody" in node:
+                old = node["requestBody"]["content"]["application/json"]["schema"]
+                body = named["paths"][path][method]["requestBody"]
+                new = body["content"]["application/json"]["schema"]
+                assert meaning(named, new).covers(meaning(before, old))
+                assert meaning(before, old).covers(meaning(named, new))
+
+
+def test_no_response_of_a_failure_has_the_name_of_a_request():
+    """A tool that plays a request's example takes the response of that name for the right one."""
+    made = two()
+    requests = set(asked(made)["examples"])
+    assert requests == {"nova-1", "nova-2"}
+    assert set(media(made, "404")["examples"]) == {"nova-1-404", "nova-2-404"}
+    for status, response in made["paths"][VIDEOS]["post"]["responses"].items():
+        shown = response.get("content", {}).get("application/json", {}).get("examples", {})
+        assert status == "200" or not requests & set(shown)
+
+
+def test_each_request_example_has_its_response():
+    """Made of what the response's own schema shows, and of the request's model."""
+    shown = media(two(), "200")["examples"]
+    assert shown["nova-2"]["value"] == {
+        "id": "task-1",
+        "model": "nova-2",
+        "status": "pending",
+        "object": "video.generation.task",
+    }
+    assert set(shown) == {"nova-1", "nova-2"}
+
+
+def test_a_response_that_no_example_fits_gets_none():
+    """Where the schema shows no value for what it requires, nothing is made up."""
+    answer = copy.deepcopy(ANSWER)
+    answer["required"] = ["kind"]
+    whole = document(request("nova-1"), answer=answer, example={"model": "nova-1"})
+    made = build_from([source("nova-1", whole)], []).document
+    assert "examples" not in media(made, "200")
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier"),
+    [
+        ("MIT", "MIT"),
+        ("mit", "MIT"),
+        ("Apache 2.0", "Apache-2.0"),
+        ("Our own terms (2026)", "LicenseRef-Our-own-terms-2026"),
+        ("", "LicenseRef-unnamed"),
+    ],
+)
+def test_a_licence_has_an_identifier(name: str, identifier: str):
+    """SPDX's where it has one, else a reference of its own, which SPDX allows."""
+    assert license_identifier(name) == identifier
+    made = two(license={"name": name})
+    assert made["info"]["license"] == {"name": name, "identifier": identifier}
+
+
+def test_a_licence_with_an_address_keeps_it():
+    """`url` and `identifier` exclude one another."""
+    licence = {"name": "MIT", "url": "https://example.com"}
+    assert two(license=licence)["info"]["license"] == licence
+
+
+def test_the_sentences_are_a_list(built: Built):
+    """A mapping with the key `default` would be a schema with a default to some tools."""
+    cited = [
+        schema["x-wanflow-rests-on"]
+        for _, schema in schemas_in(built.document)
+        if "x-wanflow-rests-on" in schema
+    ]
+    assert cited
+    assert all(set(one) == {"keyword", "sentence"} for entries in cited for one in entries)

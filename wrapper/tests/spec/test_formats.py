@@ -1,0 +1,201 @@
+"""What `check` and `diff` write: for people, programs, GitHub and viewers of SARIF, anywhere."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.spec.family import document, request
+from wanflow.cli.spec import spec
+from wanflow.spec.diff.change_kinds import KINDS
+from wanflow.spec.diff.output_formats import Entry, as_github, as_sarif
+from wanflow.spec.read.yaml import write_yaml
+
+if TYPE_CHECKING:
+    from wanflow.spec.project import Project
+
+Json = dict[str, Any]
+
+OLD: Json = document(request("nova-1", prompt={"type": "string", "maxLength": 9}))
+NEW: Json = copy.deepcopy(OLD)
+PROMPT = NEW["components"]["schemas"]["VideoGenerationRequest"]["properties"]["prompt"]
+PROMPT.update(maxLength=8, description="Must be at most 7 words, 100%\nor so", deprecated=True)
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder far from any checkout, with two documents."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.yaml").write_text(write_yaml(OLD))
+    (tmp_path / "new.json").write_text(json.dumps(NEW))
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(spec, list(words))
+
+
+def test_two_plain_files_are_compared_anywhere(empty: Path):
+    """YAML or JSON, with no checkout around them; the exit code is the level's."""
+    assert run("diff", "old.yaml", "old.yaml").exit_code == 0
+    done = run("diff", "old.yaml", "new.json")
+    assert done.exit_code == 2
+    assert "breaking  WF114  POST /v1/videos/generations" in done.output
+    back = run("diff", "new.json", "old.yaml")
+    assert back.exit_code == 1
+    assert "WF311" in back.output
+
+
+def test_information_alone_ends_with_0(empty: Path):
+    """A text for people is a line, and breaks no pipeline."""
+    other = copy.deepcopy(OLD)
+    other["info"]["title"] = "Another"
+    Path("other.yaml").write_text(write_yaml(other))
+    done = run("diff", "old.yaml", "other.yaml")
+    assert done.exit_code == 0
+    assert "WF404  #/info/title" in done.output
+
+
+@pytest.mark.parametrize("name", ["no.yaml", "bad.json", "bytes.yaml"])
+def test_what_is_no_document_is_one_sentence(empty: Path, name: str):
+    """An absent file, one that isn't JSON, and bytes that aren't text: an exit code, no trace."""
+    Path("bad.json").write_text("{")
+    Path("bytes.yaml").write_bytes(b"\xff\xfe")
+    done = run("diff", "old.yaml", name)
+    assert done.exit_code == 3
+    assert done.output.startswith("wanflow spec: ")
+    assert run("check", name).exit_code == 3
+
+
+def test_one_plain_file_is_checked_anywhere(empty: Path):
+    """A warning has its id and place; a broken document its line in the format asked for."""
+    done = run("check", "new.json")
+    assert done.exit_code == 0, done.output
+    assert "WF210" in done.output
+    (entry,) = json.loads(run("check", "new.json", "--format", "json").output)["findings"]
+    assert entry["id"] == "WF210"
+    assert entry["pointer"].endswith("/prompt/description")
+    broken = copy.deepcopy(OLD)
+    broken["paths"]["/v1/videos/generations"]["post"]["responses"] = 5
+    Path("broken.yaml").write_text(write_yaml(broken))
+    done = run("check", "broken.yaml", "--format", "json")
+    assert done.exit_code == run("check", "broken.yaml").exit_code != 0
+    assert json.loads(done.output)["findings"][0]["id"][2] in "56"
+
+
+def test_a_merged_document_is_checked_as_one(empty: Path, project: Project):
+    """What `build` made is as sound outside its checkout."""
+    done = run("check", str(project.spec))
+    assert done.exit_code == 0, done.output
+    assert "nothing to complain of in 1 document" in done.output
+
+
+def test_github_is_told_in_its_own_commands(empty: Path):
+    """One command a line, with the file and the level; what would end it early is escaped."""
+    lines = run("diff", "old.yaml", "new.json", "--format", "github").output.splitlines()
+    assert len(lines) >= 3
+    assert all(line.startswith(("::error ", "::warning ", "::notice ")) for line in lines)
+    assert all("file=new.json" in line for line in lines)
+    told = as_github([Entry("WF201", "100%\nfoo", "a,b:c.yaml", 3)])
+    assert told == "::warning file=a%2Cb%3Ac.yaml,line=3,title=WF201 warning::100%25%0Afoo"
+
+
+def require_sarif(log: Json) -> None:
+    """Hold a log to what SARIF 2.1.0 asks of the properties that we write."""
+    assert set(log) == {"$schema", "version", "runs"}
+    assert log["version"] == "2.1.0"
+    for run_ in log["runs"]:
+        assert set(run_) <= {"tool", "columnKind", "results"}
+        driver = run_["tool"]["driver"]
+        assert driver["name"]
+        ids = [rule["id"] for rule in driver["rules"]]
+        assert len(set(ids)) == len(ids)
+        for rule in driver["rules"]:
+            assert rule["shortDescription"]["text"]
+            assert rule["defaultConfiguration"]["level"] in {"none", "note", "warning", "error"}
+        for result in run_["results"]:
+            assert set(result) <= {"ruleId", "ruleIndex", "level", "message", "locations"}
+            assert ids[result["ruleIndex"]] == result["ruleId"]
+            assert result["level"] in {"none", "note", "warning", "error"}
+            assert isinstance(result["message"]["text"], str)
+            for location in result.get("locations", ()):
+                require_location(location)
+
+
+def require_location(location: Json) -> None:
+    assert set(location) <= {"physicalLocation", "logicalLocations"}
+    physical = location.get("physicalLocation", {})
+    if physical:
+        assert " " not in physical["artifactLocation"]["uri"]
+        assert physical.get("region", {"startLine": 1})["startLine"] >= 1
+    for logical in location.get("logicalLocations", ()):
+        assert set(logical) == {"fullyQualifiedName"}
+
+
+def test_sarif_has_its_published_form(empty: Path):
+    """Of a comparison, of a check, of nothing at all, and of every kind that there is."""
+    told = json.loads(run("diff", "old.yaml", "new.json", "--format", "sarif").output)
+    assert told["runs"][0]["results"]
+    require_sarif(told)
+    require_sarif(json.loads(run("check", "new.json", "--format", "sarif").output))
+    require_sarif(json.loads(run("diff", "old.yaml", "old.yaml", "--format", "sarif").output))
+    every = [Entry(number, "a", "a b.yaml", 1, "/a") for number in KINDS]
+    require_sarif(json.loads(as_sarif(every)))
+
+
+REVIEWED = """\
+- id: WF114
+  place: POST /v1/videos/generations*
+  reason: Nobody sends more than 8.
+- id: WF201
+  place: '*/prompt/deprecated'
+  reason: We know.
+"""
+
+
+def test_what_was_reviewed_does_not_count(empty: Path):
+    """A silenced change is counted apart, and the exit code is that of the rest."""
+    Path("reviewed.yaml").write_text(REVIEWED)
+    done = run("diff", "old.yaml", "new.json", "--silenced", "reviewed.yaml")
+    assert done.exit_code == 0, done.output
+    assert "(2 silenced by a reviewed entry)" in done.output
+    assert "WF114" not in done.output
+    told = json.loads(
+        run(
+            "diff", "old.yaml", "new.json", "--silenced", "reviewed.yaml", "--format", "json"
+        ).output
+    )
+    assert {one["id"] for one in told["silenced"]} == {"WF114", "WF201"}
+
+
+def test_a_stale_exception_is_told(empty: Path):
+    """An entry that matches nothing any more is a warning of its own."""
+    Path("reviewed.yaml").write_text(REVIEWED)
+    done = run("diff", "old.yaml", "old.yaml", "--silenced", "reviewed.yaml")
+    assert done.exit_code == 1
+    assert done.output.count("WF209") == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {id: WF114, place: x}",
+        "- {id: WF999, place: x, reason: y}",
+        "- {id: WF505, place: x, reason: y}",
+        "- {id: WF114, place: x, reason: ' '}",
+        "a: b",
+        "- 5",
+    ],
+)
+def test_an_exception_needs_its_whole_form(empty: Path, text: str):
+    """Without a reason, or with an id that can't be silenced, the file is refused."""
+    Path("reviewed.yaml").write_text(text + os.linesep)
+    done = run("diff", "old.yaml", "old.yaml", "--silenced", "reviewed.yaml")
+    assert done.exit_code == 3
+    assert "reviewed.yaml" in done.output

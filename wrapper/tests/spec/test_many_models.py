@@ -1,0 +1,178 @@
+"""However many models there are and however little they share, their merge is proved."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.spec.family import (
+    ANSWER,
+    ERROR,
+    VIDEOS,
+    answered,
+    document,
+    merged,
+    post,
+    request,
+    schemas,
+    source,
+)
+from wanflow.spec.build import build_from
+from wanflow.spec.errors import NotProved, Undecided
+from wanflow.spec.proof.inventory import prove_inventory
+from wanflow.spec.proof.requests import prove_requests
+
+if TYPE_CHECKING:
+    from wanflow.spec.merge.merge import Merged
+
+Json = dict[str, Any]
+FAILURE = {"$ref": "#/components/schemas/ErrorResponse"}
+WORDS = ["slow", "fast", "auto", "none", "soft", "hard", "wide", "tall"]
+NAMES = ["ratio", "images", "quality", "seed", "avoid", "sound", "mode", "n", "strength", "mask"]
+
+
+def proved(made: Merged) -> Merged:
+    prove_requests(made.document, made.calls)
+    prove_inventory(made.document, made.calls, made.names)
+    return made
+
+
+def rule(chance: random.Random) -> Json:
+    """The schema of one parameter, of any kind."""
+    links = {"type": "string", "format": "uri"}
+    kinds: list[Json] = [
+        {"type": "string", "enum": chance.sample(WORDS, chance.randint(2, 4))},
+        {"type": "boolean", "default": chance.choice([True, False])},
+        {"type": "integer", "enum": chance.sample(range(2, 16), 3)},
+        {"type": "integer", "minimum": 1, "maximum": chance.choice([4, 9, 2**32])},
+        {"type": "number", "minimum": 0, "maximum": chance.choice([1, 2.5])},
+        {"type": "array", "maxItems": chance.randint(1, 5), "items": links},
+        {"type": "string", "maxLength": chance.choice([500, 2000])},
+        {"type": "string", "pattern": chance.choice([r"^\d+x\d+$", r"^[a-z]{2}(-[A-Z]{2})?$"])},
+        {"oneOf": [links, {"type": "array", "minItems": 1, "items": links}]},
+        {"type": "object", "required": ["type"], "properties": {"type": {"enum": ["a", "b"]}}},
+        {},
+    ]
+    return chance.choice(kinds)
+
+
+def unlike(number: int, chance: random.Random, path: str = VIDEOS) -> Json:
+    """A document of a model that shares little with any other, named in any of four ways."""
+    names = [f"maker{number}-clip"]
+    drawn = {name: rule(chance) for name in chance.sample(NAMES, chance.randint(4, len(NAMES)))}
+    example = {"model": names[0], "prompt": f"A cat, {number}"}
+    needed = ("model", "prompt") if chance.random() < 0.7 else ()
+    how = chance.choice(["enum", "several", "default", "example"])
+    if how == "several":
+        names.append(f"maker{number}-clip-pro")
+    length = {"type": "string", "maxLength": chance.choice([1000, 2000, 5000])}
+    schema = request(*names, required=needed, prompt=length, **drawn)
+    if how in {"default", "example"}:
+        schema["properties"]["model"] = {"type": "string"}
+    if how == "default":
+        schema["properties"]["model"]["default"] = names[0]
+    code = {"type": chance.choice(["integer", "string"])}
+    details = {"code": code, "message": {"type": "string"}, chance.choice(WORDS): rule(chance)}
+    error = {"type": "object", "properties": {"error": {"type": "object", "properties": details}}}
+    answer = copy.deepcopy(ANSWER)
+    answer["properties"][chance.choice(NAMES)] = rule(chance)
+    answer["properties"]["model"] = {"type": "string", "example": names[0]}
+    data = document(
+        schema,
+        path=path,
+        answer=answer,
+        error=error,
+        statuses=tuple(chance.sample(["400", "401", "402", "413", "429"], 3)),
+        example=example,
+    )
+    shown = {"error": {"code": 404, "message": f"no {names[0]}"}}
+    data["paths"][path]["post"]["responses"]["404"] = answered(FAILURE, example=shown)
+    return data
+
+
+def many(count: int, seed: int, paths: tuple[str, ...] = (VIDEOS,)) -> dict[str, Json]:
+    chance = random.Random(seed)
+    return {f"maker{n:02}": unlike(n, chance, paths[n % len(paths)]) for n in range(count)}
+
+
+@pytest.mark.parametrize("count", [12, 63])
+def test_dozens_of_unlike_models_in_one_path_are_proved(count: int):
+    """One variant each, every reply and example kept; and the finished document has no findings."""
+    documents = many(count, seed=3)
+    made = proved(merged(**documents))
+    media = post(made)["requestBody"]["content"]["application/json"]
+    assert len(media["schema"]["oneOf"]) == count
+    assert len(media["examples"]) == count
+    assert len(post(made)["responses"]["404"]["content"]["application/json"]["examples"]) == count
+    named = media["schema"]["discriminator"]["mapping"]
+    assert set(named) >= {f"maker{n}-clip" for n in range(count)}
+    assert any(name.endswith("-pro") for name in named)
+    assert build_from([source(name, data) for name, data in documents.items()], []).document
+
+
+@given(st.integers(2, 16), st.integers(0, 2**32))
+@settings(max_examples=25)
+def test_any_dozen_of_unlike_models_is_proved(count: int, seed: int):
+    """Whatever their parameters are, on one path or on three."""
+    paths = (VIDEOS, "/v1/images/generations", "/v1/audios/generations")
+    proved(merged(**many(count, seed)))
+    proved(merged(**many(count, seed, paths)))
+
+
+SHARED = many(12, seed=5)
+
+
+@pytest.mark.parametrize("fault", ["looser", "more"])
+def test_a_fault_in_one_of_many_variants_is_caught(fault: str):
+    """A parameter more or a looser one, in any of a dozen variants, fails the proof by its name."""
+    made = proved(merged(**SHARED))
+    mapping = post(made)["requestBody"]["content"]["application/json"]["schema"]["discriminator"]
+    names = {reference.rpartition("/")[2] for reference in mapping["mapping"].values()}
+    assert len(names) == 12
+    for name in names:
+        document = copy.deepcopy(made.document)
+        properties = document["components"]["schemas"][name]["properties"]
+        if fault == "looser":
+            del properties["prompt"]["maxLength"]
+        else:
+            properties["surplus"] = {"type": "integer"}
+        with pytest.raises(NotProved, match=f"{name}.*{{"):
+            prove_requests(document, made.calls)
+
+
+def test_what_is_not_decided_is_not_called_different():
+    """Of two schemas that can't be compared, the error names both and says that it isn't known."""
+    tree = {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Tree"}}}
+    tree["properties"]["size"] = {"type": "integer", "minimum": 0}
+    use = {"tree": {"$ref": "#/components/schemas/Tree"}}
+    made = proved(merged(a=document(request("nova-1", **use), Tree=tree)))
+    bad = copy.deepcopy(made.document)
+    bad["components"]["schemas"]["Tree"]["properties"]["size"]["exclusiveMinimum"] = -1
+    del bad["components"]["schemas"]["Tree"]["properties"]["size"]["minimum"]
+    with pytest.raises(
+        Undecided, match=r"could not be decided whether .*Nova1Request\) .* a takes"
+    ):
+        prove_requests(bad, made.calls)
+
+
+def test_replies_of_dozens_of_documents_are_proved():
+    """Every document answers and fails otherwise: one answer, one error, each part as told."""
+    chance = random.Random(8)
+    documents = {}
+    for number in range(40):
+        answer = copy.deepcopy(ANSWER)
+        answer["properties"] |= {name: rule(chance) for name in chance.sample(NAMES, 5)}
+        error = copy.deepcopy(ERROR)
+        error["properties"]["error"]["properties"] |= {
+            name: rule(chance) for name in chance.sample(WORDS, 3)
+        }
+        documents[f"doc{number:02}"] = document(
+            request(f"nova-{number}"), answer=answer, error=error
+        )
+    made = proved(merged(**documents))
+    assert "VideoGenerationResponse" in schemas(made)

@@ -1,0 +1,111 @@
+"""What a document shows and its own schema refuses is mended or left out, never a refusal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.spec.family import VIDEOS, document, request, source
+from wanflow.spec.build import build_from
+from wanflow.spec.checks.examples import broken_examples
+
+if TYPE_CHECKING:
+    from wanflow.spec.build import Built
+
+Json = dict[str, Any]
+
+BROKEN: dict[str, tuple[Json, str]] = {
+    "a default of another type": ({"type": "integer", "default": "random"}, "default"),
+    "a default out of its list": ({"enum": ["a"], "type": "string", "default": "b"}, "default"),
+    "a default out of bounds": ({"type": "integer", "maximum": 4, "default": 5}, "default"),
+    "a default that is null": ({"type": "string", "default": None}, "default"),
+    "an example of another type": ({"type": "string", "example": 5}, "example"),
+    "one of the examples": ({"type": "integer", "examples": [1, "x", 2, "y"]}, "examples/1"),
+    "a default inside an object": (
+        {"type": "object", "properties": {"deep": {"type": "boolean", "default": "yes"}}},
+        "properties/deep/default",
+    ),
+    "an example of an entry": (
+        {"type": "array", "items": {"type": "string", "format": "uri", "example": "no link"}},
+        "items/example",
+    ),
+}
+
+
+def built(data: Json) -> Built:
+    return build_from([source("nova", data)], [])
+
+
+def properties(made: Built) -> Json:
+    found: Json = made.document["components"]["schemas"]["Nova1Request"]["properties"]
+    return found
+
+
+@pytest.mark.parametrize(("rule", "place"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_example_or_default_is_left_out_with_its_own_line(rule: Json, place: str) -> None:
+    """The document is taken; the warning names the line at which the value stands."""
+    received = source("nova", document(request("nova-1", word=rule)))
+    made = build_from([received], [])
+    at = f"/components/schemas/VideoGenerationRequest/properties/word/{place}"
+    assert next(one.document for one in made.mended) == "nova"
+    line = received.lines[at]
+    assert str(made.mended[0]).startswith(f"nova.yaml:{line}#{at}: the ")
+    assert list(broken_examples(made.document)) == []
+    assert "word" in properties(made)
+
+
+def test_the_good_ones_stay() -> None:
+    """Of several examples only the broken ones go."""
+    made = built(document(request("nova-1", word=BROKEN["one of the examples"][0])))
+    assert properties(made)["word"]["examples"] == [1, 2]
+
+
+def test_a_request_example_gets_what_it_lacks_by_the_documents_word() -> None:
+    """What the property shows is what its model's request example has."""
+    url = "https://example.com/a.png"
+    urls = {"type": "array", "items": {"type": "string"}, "example": [url]}
+    rule = request("nova-1", required=("model", "urls"), urls=urls)
+    made = built(document(rule, example={"model": "nova-1"}))
+    media = made.document["paths"][VIDEOS]["post"]["requestBody"]["content"]["application/json"]
+    assert media["examples"]["nova-1"]["value"] == {"model": "nova-1", "urls": [url]}
+    assert [one.left_out for one in made.mended] == [False]
+
+
+def test_a_request_example_that_nothing_mends_is_left_out() -> None:
+    """Where the document shows nothing to put in, the example goes, and the document is taken."""
+    rule = request("nova-1", required=("model", "p"), p={"type": "string"})
+    made = built(document(rule, example={"model": "nova-1"}))
+    media = made.document["paths"][VIDEOS]["post"]["requestBody"]["content"]["application/json"]
+    assert not media.get("examples")
+    assert "'p'" in str(made.mended[0]) or '"p"' in str(made.mended[0])
+
+
+@pytest.mark.parametrize("status", ["200", "400", "default"])
+def test_an_example_of_an_answer_is_no_reason_to_refuse(status: str) -> None:
+    """Also one under a named answer, or one under several names."""
+    data = document(request("nova-1"))
+    responses = data["paths"][VIDEOS]["post"]["responses"]
+    answer = responses.setdefault(status, dict(responses["400"]))
+    media = dict(answer["content"]["application/json"])
+    media["examples"] = {"bad": {"value": 5}, "good": {"value": {}}}
+    data["components"]["responses"] = {"Shared": {**answer, "content": {"application/json": media}}}
+    responses[status] = {"$ref": "#/components/responses/Shared"}
+    made = built(data)
+    assert [one.left_out for one in made.mended] == [True]
+    assert "/components/responses/Shared/" in str(made.mended[0])
+
+
+VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.just([1])
+
+
+@settings(max_examples=40)
+@given(default=VALUES, example=VALUES, shown=st.dictionaries(st.sampled_from("ab"), VALUES))
+def test_no_example_whatever_it_is_refuses_a_document(default, example, shown) -> None:
+    """Whatever values a document shows: it is taken, and what is left keeps its schema."""
+    rule: Json = {"type": "integer", "minimum": 0, "default": default, "example": example}
+    inner = {"type": "object", "properties": {"a": rule}, "example": shown}
+    made = built(document(request("nova-1", a=rule, b=inner), example={"model": "nova-1", **shown}))
+    assert list(broken_examples(made.document)) == []

@@ -1,0 +1,323 @@
+"""Whatever the names of a document: an import that is taken can be regenerated and used."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import json
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from keyword import kwlist, softkwlist
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from openapi_python_client import strings
+from openapi_python_client.strings import ClassName, PythonIdentifier
+
+from tests.spec.family import VIDEOS, document, request, source
+from wanflow import Client
+from wanflow.catalog.document import packaged
+from wanflow.cli.main import main
+from wanflow.cli.model_options import Form, Parameter
+from wanflow.cli.spec import spec
+from wanflow.spec.diff.diff import compare
+from wanflow.spec.generate.names import public_classes
+from wanflow.spec.generate.python_names import PREFIX, class_name, pascal_case, variable_name
+from wanflow.spec.generate.typed_parameters import OWN_NAMES
+from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.merge.merge import merge
+from wanflow.spec.merge.naming import unused
+from wanflow.spec.project import Project
+from wanflow.spec.read.source import read_sources
+from wanflow.spec.read.yaml import write_yaml
+from wanflow.spec.regenerate import regenerate
+
+Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[3]
+TEXT = {"type": "string"}
+QUERY = ROOT / "specs" / "sources" / "task-management.yaml"
+OWN = sorted(
+    {
+        name
+        for method in (Client.submit, Client.run, Client.preview)
+        for name in inspect.signature(method).parameters
+    }
+    - {"model"}
+)
+ALIKE = {
+    "dots and dashes": ["cfg.scale", "cfg-scale", "cfg scale", "cfg_scale", "cfgScale"],
+    "slashes": ["x/y", "x~y", "x~1y", "x"],
+    "symbols": ["+", "-", "*", "/", "~", "%", "{", "}", " ", "\t", "'", '"', "\\", "$", "#"],
+    "blanks": ["seed ", " seed", "seed", "SEED", "Seed"],
+    "beside the model": ["model ", " model", "Model", "MODEL", "model-"],
+    "numbers": ["1", "01", "2nd", "_1", "1.5", "field_1"],
+    "words of Python": ["class", "def", "None", "True", "self", "cls", "import", "async", "print"],
+    "types": ["str", "int", "list", "dict", "float", "bool", "type", "Any", "Literal", "object"],
+    "what the classes use": [
+        *("field_dict", "src_dict", "d", "to_dict", "from_dict", "additional_properties"),
+        *("additional_keys", "cast", "isoparse", "json", "types", "prop", "prop_name", "UNSET"),
+    ],
+    "other scripts": ["名前", "имя", "όνομα", "ﬁ", "fi", "é", "é", "K", "k", "İ", "😀", "🎬"],
+    "underscores": ["_", "__", "___", "__init__", "__slots__", "_x", "x_", "__x"],
+    "quotes": ['a"b', "a'b", "a`b", "a\\b", 'a"""b', "a\nb", "a{b}", "${a}"],
+    "the wrapper's own": [*OWN, "ledger", "base_url", "api_key", "help", "version", "dry-run"],
+    "words of schemas": ["properties", "required", "$ref", "enum", "default", "example", "const"],
+}
+
+
+def checkout(folder: Path) -> Project:
+    """An empty checkout whose client can be generated, with the query of tasks."""
+    (folder / "specs" / "sources").mkdir(parents=True)
+    (folder / "generated").mkdir()
+    for name in ("config.yaml", "ruff.toml"):
+        shutil.copy(ROOT / "generated" / name, folder / "generated" / name)
+    return Project(folder)
+
+
+def files(project: Project) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}
+
+
+def taken(project: Project, *documents: Json) -> None:
+    """Import documents, regenerate, and reach each parameter of what was generated."""
+    inbox = project.root / "inbox"
+    inbox.mkdir()
+    for number, data in enumerate(documents):
+        (inbox / f"doc-{number}.yaml").write_text(write_yaml(data))
+    import_documents(project, [inbox])
+    regenerate(project)
+    reached(project)
+
+
+def reached(project: Project) -> None:
+    program = str(Path(__file__).parent / "reach.py")
+    command = [sys.executable, program, str(project.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_names_that_come_to_one_in_python_are_all_usable(tmp_path: Path) -> None:
+    """By class, keyword, mapping, option and type; plain, as a list of values, and as an object."""
+    documents: list[Json] = []
+    for number, names in enumerate(ALIKE.values()):
+        inner = {"type": "object", "properties": {name: {"enum": ["a", name]} for name in names}}
+        schema = request(f"nova-{number}", **{f"{name} o": inner for name in names})
+        schema["properties"].update({name: TEXT for name in names if name != "model"})
+        documents.append(document(schema))
+    taken(checkout(tmp_path), *documents)
+
+
+def test_models_that_come_to_one_name_are_all_usable(tmp_path: Path) -> None:
+    """`wan25-x`, `wan2.5-x` and `wan-2-5-x` are three models with three classes."""
+    names = ["wan25-x", "wan2.5-x", "wan-2-5-x", "WAN25-X", "2", "模型", "类", "gpt-4o-image"]
+    taken(checkout(tmp_path), *(document(request(name, a=TEXT)) for name in names))
+
+
+def test_operations_and_schemas_that_come_to_one_name_are_all_usable(tmp_path: Path) -> None:
+    """Two paths that read alike, and schemas called as classes, modules or builtins are."""
+    nasty = ["Any", "Unset", "Client", "Response", "Usage", "usage", "us-age", "TypeVar", "None"]
+    nasty += ["Nova1RequestModel", "Nova1Request", "Nova2Request", "T", "list", "types", "UsageA"]
+    inner = {"type": "object", "properties": {"a": {"type": "string", "enum": ["x", "y"]}}}
+    answer = {
+        "type": "object",
+        "properties": {name: {"$ref": f"#/components/schemas/{name}"} for name in nasty},
+    }
+    one = document(request("nova-1"), answer=answer, **dict.fromkeys(nasty, inner))
+    other = document(request("nova-2"), path="/v2/videos/generations")
+    third = document(request("nova-3"), path="/v1/videos-generations")
+    taken(checkout(tmp_path), one, other, third)
+
+
+@pytest.mark.parametrize("name", ["task'id", 'task"id', "任务", "class"])
+def test_a_path_parameter_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    """Its name is never sent, so the client has one of its own for it."""
+    data = read_sources(ROOT / "specs" / "sources")
+    (tasks,) = (source.document for source in data if source.name == QUERY.stem)
+    text = json.dumps(tasks).replace("{task_id}", json.dumps("{" + name + "}")[1:-1])
+    text = text.replace('"name": "task_id"', f'"name": {json.dumps(name)}')
+    taken(checkout(tmp_path), json.loads(text), document(request("nova-1")))
+
+
+def test_values_that_come_to_one_name_are_all_kept(tmp_path: Path) -> None:
+    """A list of values has no names in code, so none is lost."""
+    lists = [["a-b", "a_b", "A B"], ["", " "], ['"', "'", "\\"], [1, 2], [1, "1"], [True, None]]
+    rules = {f"mode{number}": {"enum": values} for number, values in enumerate(lists)}
+    taken(checkout(tmp_path), document(request("nova-1", **rules)))
+
+
+def test_the_public_classes_are_known_without_generating() -> None:
+    """What is compared is exactly what the generator made."""
+    assert set(public_classes(packaged())) == set(import_module("wanflow_client.models").__all__)
+
+
+def as_the_generator_names(name: str) -> None:
+    assert class_name(name) == str(ClassName(name, PREFIX))
+    assert variable_name(name) == str(PythonIdentifier(name, PREFIX))
+    assert pascal_case(name) == strings.pascal_case(name)
+
+
+def test_names_that_python_has_are_given_as_the_generator_gives_them() -> None:
+    """Builtins, keywords, and what is alike in Python, in small letters and in capitals."""
+    alike = {name for names in ALIKE.values() for name in names}
+    for name in {*dir(builtins), *kwlist, *softkwlist, *alike}:
+        as_the_generator_names(name)
+        as_the_generator_names(name.lower())
+        as_the_generator_names(name.upper())
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text() | st.text(st.sampled_from("aBcD12_-. \\/")))
+def test_any_name_is_given_as_the_generator_gives_it(name: str) -> None:
+    """Its rules are written here too: importing it takes as long as a third of a regeneration."""
+    as_the_generator_names(name)
+
+
+def test_a_public_class_that_goes_is_breaking() -> None:
+    """Whoever imports it fails: that of a schema, of a property, and one that another renames."""
+    mode = {"type": "string", "enum": ["a", "b"]}
+
+    def merged_of(*models: str, **rules: Json) -> Json:
+        data = [document(request(model, **rules), path=VIDEOS) for model in models]
+        return merge([source(f"doc-{n}", one) for n, one in enumerate(data)]).document
+
+    def gone(old: Json, new: Json) -> set[str]:
+        return {one.place for one in compare(old, new).changes if one.id == "WF103"}
+
+    assert gone(merged_of("nova-1", mode=mode), merged_of("nova-1", mode=TEXT)) == {
+        "Nova1RequestMode"
+    }
+    assert gone(merged_of("nova-1", "nova-2"), merged_of("nova-1")) == {"Nova2Request"}
+    assert gone(merged_of("nova-1"), merged_of("nova-1", mode=mode)) == set()
+
+
+def test_the_first_keeps_its_name() -> None:
+    """Names are made unique in a stable order: what was there before keeps its own."""
+    assert unused("A", []) == "A"
+    assert unused("a_b", ["aB"]) == "a_b2"
+    assert unused("A", ["A", "A2"]) == "A3"
+
+
+def test_the_librarys_own_names_are_those_of_its_signatures() -> None:
+    """What no keyword can set is read from the methods themselves, and documented."""
+    signatures = [inspect.signature(one) for one in (Client.submit, Client.run, Client.preview)]
+    names = {
+        name
+        for one in signatures
+        for name, parameter in one.parameters.items()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    }
+    assert names - {"model"} == OWN_NAMES
+    guide = (ROOT / "docs" / "library.md").read_text()
+    assert all(f"`{name}`" in guide for name in OWN_NAMES)
+
+
+def test_an_import_warns_of_names_that_the_library_has_itself(tmp_path: Path) -> None:
+    """Each is named with the way to reach it; another name isn't."""
+    (tmp_path / "specs" / "sources").mkdir(parents=True)
+    rules = dict.fromkeys([*OWN_NAMES, "ledger"], TEXT)
+    (tmp_path / "nova.yaml").write_text(write_yaml(document(request("nova-1", **rules))))
+    (taken,) = import_documents(Project(tmp_path), [tmp_path / "nova.yaml"])
+    warned = [line for line in taken.lines if "has its own argument" in line]
+    assert len(warned) == len(OWN_NAMES)
+    assert all(any(f"`{name}`" in line for line in warned) for name in OWN_NAMES)
+
+
+def _options() -> list[str]:
+    """Every option of the commands that take a model's parameters."""
+    context = click.Context(main)
+    commands = [main.get_command(context, name) for name in ("run", "submit", "check")]
+    found = {option for one in commands if one for p in one.params for option in p.opts}
+    return sorted(one.removeprefix("--").replace("-", "_") for one in found if "--" in one)
+
+
+OPTIONS = _options()
+
+
+def test_a_parameter_called_like_an_option_of_the_command_has_one_of_its_own() -> None:
+    """For each option of the command line: the model's has another name, and sets the parameter."""
+    assert len(OPTIONS) > 5
+    shared = {f"--{name.replace('_', '-')}" for name in [*OPTIONS, "help"]}
+    parameters = [Parameter((name,), TEXT, required=False) for name in OPTIONS]
+    form = Form.of(parameters, shared)
+    flags = [flag for option in form.options for flag in option.opts]
+    assert not shared & set(flags)
+    for key, (parameter, option) in form.entries.items():
+        assert option.opts[-1].startswith("--parameter-")
+        assert form.body({key: "x"}) == {parameter.name: "x"}
+
+
+NAMES = st.text(min_size=1, max_size=6) | st.sampled_from(
+    [name for names in ALIKE.values() for name in names]
+)
+RULES = st.sampled_from(
+    [
+        TEXT,
+        {"type": "integer"},
+        {"enum": ["a", "b"]},
+        {"type": "array", "items": TEXT},
+        {"type": "object", "properties": {"a": TEXT, "a ": {"enum": ["x"]}}},
+    ]
+)
+
+
+@settings(
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # an example takes seconds
+)
+@given(
+    models=st.lists(NAMES, min_size=1, max_size=3, unique=True),
+    properties=st.dictionaries(NAMES, RULES, max_size=12),
+    schemas=st.lists(st.from_regex(r"\A[A-Za-z0-9._-]{1,8}\Z"), max_size=4, unique=True),
+)
+def test_what_import_takes_regenerates_and_what_it_refuses_leaves_nothing(
+    models: list[str], properties: Json, schemas: list[str]
+) -> None:
+    """Names drawn at random: taken whole and usable, or refused with the folder as it was."""
+    properties.pop("model", None)
+    answer = {
+        "type": "object",
+        "properties": {name: {"$ref": f"#/components/schemas/{name}"} for name in schemas},
+    }
+    named = {name: {"type": "object", "properties": properties} for name in schemas}
+    with TemporaryDirectory() as name:
+        project = checkout(Path(name) / "checkout")
+        inbox = Path(name) / "inbox"
+        inbox.mkdir()
+        for number, model in enumerate(models):
+            data = document(request(model, **properties), answer=answer, **named)
+            (inbox / f"doc-{number}.yaml").write_text(write_yaml(data))
+        before = files(project)
+        done = CliRunner().invoke(spec, ["--root", str(project.root), "import", str(inbox)])
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        if done.exit_code:
+            assert files(project) == before
+            assert done.stderr.count("\n") == 1
+            return
+        assert all(letter.isprintable() or letter == "\n" for letter in done.output)
+        regenerate(project)
+        reached(project)
+
+
+def test_an_import_that_fails_to_regenerate_leaves_nothing(tmp_path: Path) -> None:
+    """Where the generator gives up, whatever the reason, the import is refused before it writes."""
+    project = checkout(tmp_path)
+    (project.generated / "config.yaml").write_text("literal_enums: [no boolean]\n")
+    (tmp_path / "nova.yaml").write_text(write_yaml(document(request("nova-1"), path=VIDEOS)))
+    before = files(project)
+    done = CliRunner().invoke(
+        spec, ["--root", str(tmp_path), "import", str(tmp_path / "nova.yaml")]
+    )
+    assert done.exit_code == 8
+    assert files(project) == before

@@ -1,0 +1,194 @@
+"""A sentence that reads like a rule becomes one, or a person says why it doesn't."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.spec.family import document, request, source
+from wanflow.cli.spec import spec
+from wanflow.spec.build import Built, build, build_from
+from wanflow.spec.checks.prose import Left
+from wanflow.spec.errors import EXITS, OverlayFault, SpecFailure
+from wanflow.spec.project import Project
+from wanflow.spec.read.yaml import write_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KINDS = SpecFailure.__subclasses__()
+SENTENCE = "Only supports `4`, `8` values, representing `5 seconds`, `10 seconds`, `15 seconds`"
+
+
+def told(rule: dict[str, Any]) -> list[str]:
+    schema = request("nova-1", duration={"type": "integer", **rule})
+    return [one.sentence for one in build_from([source("nova-1", document(schema))], []).unsaid]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Only supports values `5` and `10`",
+        "Must be a multiple of `4`",
+        "It must not be negative",
+        "Value range: 1-9",
+        "No more than 12 of them",
+        "It does not exceed 30",
+        "Limited to 7",
+        "At most 3, at least 1",
+        "Any of [1, 4]",
+        "Up to `15MB`",
+    ],
+)
+def test_a_rule_in_prose_alone_is_told(sentence: str) -> None:
+    """Whatever the rule is worded like; and beside other sentences."""
+    assert told({"description": f"How long.\n- {sentence}\n- It is nice."}) == [sentence]
+
+
+def test_a_rule_that_a_keyword_expresses_is_not_told() -> None:
+    """Every number of the sentence stands in a keyword beside it; one of them isn't enough."""
+    sentence = "Any value between 1 and 4"
+    assert told({"description": sentence, "minimum": 1, "maximum": 4}) == []
+    assert told({"description": sentence, "minimum": 1}) == [sentence]
+    assert told({"description": "The length of the film"}) == []
+
+
+def test_every_such_sentence_of_the_documents_is_expressed_or_left_on_purpose(
+    project: Project, built: Built
+) -> None:
+    """The committed state has no warning, and the file of reasons is needed for that."""
+    assert built.unsaid == []
+    left = Left.read(project.prose)
+    assert left.reasons
+    assert all(left.reasons.values())
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, project: Project) -> Path:
+    shutil.copytree(project.root / "specs", tmp_path / "checkout" / "specs")
+    return tmp_path / "checkout"
+
+
+def run(*words: str, root: Path) -> tuple[int, str]:
+    done = CliRunner().invoke(spec, ["--root", str(root), *words])
+    return done.exit_code, done.output
+
+
+def test_import_and_check_name_a_new_documents_sentence(
+    checkout: Path, tmp_path: Path, project: Project
+) -> None:
+    """Document, line, pointer, sentence and the way on; nothing fails."""
+    text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
+    text = text.replace("wan2.6", "nova3").replace("`5`, `10`, `15` values", "`4`, `8` values")
+    (tmp_path / "nova3.yaml").write_text(text)
+    code, output = run("import", str(tmp_path / "nova3.yaml"), root=checkout)
+    assert code == 0
+    assert f"Request/properties/duration/description: “{SENTENCE}”" in output
+    assert "warning: nova3.yaml:" in output
+    assert "write an overlay (see specs/README.md)" in output
+    code, output = run("check", root=checkout)
+    assert code == 0
+    assert SENTENCE in output
+    assert "nothing to complain of" not in output
+
+
+def test_what_no_keyword_can_say_is_counted_by_the_import_and_listed_by_the_check(
+    checkout: Path, tmp_path: Path
+) -> None:
+    """One line however many there are; a rule that can be told is shown with its action."""
+    lines = [f"- The picture must be nice in way {word}" for word in ("one", "two", "three")]
+    pictures = {"type": "array", "items": {"type": "string"}, "description": "\n".join(lines)}
+    seconds = {"type": "integer", "description": "Only supports `4`, `8`"}
+    data = document(request("nova-1", pictures=pictures, seconds=seconds))
+    (tmp_path / "nova.yaml").write_text(write_yaml(data))
+    code, output = run("import", str(tmp_path / "nova.yaml"), root=checkout)
+    assert code == 0
+    assert "  3 sentences may be rules that no keyword can say" in output
+    assert "must be nice" not in output
+    assert output.count("to paste into") == 1
+    assert "reason:" not in output
+    code, output = run("check", root=checkout)
+    assert all(f"“The picture must be nice in way {word}”" in output for word in ("one", "three"))
+
+
+def test_one_action_serves_all_documents_that_say_the_same(checkout: Path, tmp_path: Path) -> None:
+    """It is shown once, picks by the words, and pasted it is applied to each of them."""
+    seconds = {"type": "integer", "description": "Seconds\n\n- Only supports `4`, `8` seconds"}
+    (tmp_path / "new").mkdir()
+    for number in (1, 2, 3):
+        text = write_yaml(document(request(f"nova-{number}", seconds=seconds)))
+        (tmp_path / "new" / f"nova-{number}.yaml").write_text(text)
+    code, output = run("import", str(tmp_path / "new"), root=checkout)
+    assert code == 0
+    assert output.count("- target:") == 1
+    assert output.count("1 sentence may be a rule that the actions shown above express") == 2
+    lines = output.splitlines()
+    begin = next(n for n, line in enumerate(lines) if line.startswith("  - target:"))
+    pasted = [line for line in lines[begin : begin + 11] if line.startswith(("  - ", "    "))]
+    head = "overlay: 1.1.0\ninfo:\n  title: t\n  version: '1'\nactions:\n"
+    (checkout / "specs" / "overlays" / "90-mine.yaml").write_text(head + "\n".join(pasted) + "\n")
+    requests = build(Project(checkout)).document["components"]["schemas"]
+    for number in (1, 2, 3):
+        assert requests[f"Nova{number}Request"]["properties"]["seconds"]["enum"] == [4, 8]
+
+
+def test_a_stale_entry_is_a_warning(checkout: Path, project: Project) -> None:
+    """A sentence that no document leaves to prose any more is named, and stops nothing."""
+    path = checkout / "specs" / "left-as-prose.yaml"
+    path.write_text(path.read_text() + "- sentence: Must be nice\n  reason: Who can tell?\n")
+    code, output = run("check", root=checkout)
+    assert code == 0
+    assert "WF508" in output
+    assert "no document leaves “Must be nice” to prose" in output
+    source = project.sources / "wan2.5-text-to-video.yaml"
+    code, output = run("import", str(source), root=checkout)
+    assert code == 0
+    assert "no document leaves “Must be nice” to prose" in output
+    path.write_text("- sentence: Must be nice\n")
+    with pytest.raises(OverlayFault, match="a `sentence` and a `reason`"):
+        build(type(project)(checkout))
+
+
+def test_a_revision_that_says_a_rule_otherwise_is_told_with_both_sentences(
+    checkout: Path, tmp_path: Path, project: Project
+) -> None:
+    """Which document, what it said, what it says, and an action to paste; the import goes on."""
+    text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
+    text = text.replace("Only supports `5`, `10`, `15` values", "Only supports `5`, `20` values")
+    (tmp_path / "rev.yaml").write_text(text)
+    code, output = run("import", str(tmp_path / "rev.yaml"), root=checkout)
+    assert code == 0
+    lost = next(line for line in output.splitlines() if "isn't applied any more" in line)
+    assert "/properties/duration: the rule `enum`" in lost
+    assert "it rested on “Only supports `5`, `10`, `15` values" in lost
+    assert "says “Only supports `5`, `20` values" in lost
+    assert "enum:\n      - 5\n      - 20\n" in output
+
+
+def test_the_difference_after_an_import_is_that_of_the_sources(
+    checkout: Path, tmp_path: Path, project: Project
+) -> None:
+    """Before `make regenerate`, the sources are newer than the spec, and that is said."""
+    old = str(checkout / "specs" / "openapi.yaml")
+    assert run("diff", old, root=checkout) == (0, "no difference\n")
+    text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
+    (tmp_path / "nova3.yaml").write_text(text.replace("wan2.6", "nova3"))
+    assert run("import", str(tmp_path / "nova3.yaml"), root=checkout)[0] == 0
+    code, output = run("diff", old, root=checkout)
+    assert code == 1
+    assert "the sources are newer than specs/openapi.yaml" in output
+    assert "nova3-image-to-video: a model that is new" in output
+
+
+def test_the_help_lists_every_exit_code(checkout: Path) -> None:
+    """Each kind of failure has its number in the help and in the README of the documents."""
+    code, output = run("--help", root=checkout)
+    assert code == 0
+    readme = (checkout / "specs" / "README.md").read_text()
+    assert {number for number, _ in EXITS} >= {kind.exit_code for kind in KINDS}
+    for number, meaning in EXITS:
+        assert f"{number}  {meaning}\n" in output
+        assert f"{number} {meaning.split(';')[0]}" in " ".join(readme.split())

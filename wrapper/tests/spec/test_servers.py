@@ -1,0 +1,198 @@
+"""Requests, and the key with them, go where a person chose, whatever documents name."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.spec.family import SERVER, VIDEOS, document, merged, post, request, source
+from wanflow._config import make_settings
+from wanflow._flows.operations import Work
+from wanflow.catalog.catalog import Catalog
+from wanflow.catalog.validator import Rules
+from wanflow.cli.spec import spec
+from wanflow.errors import ConfigurationError
+from wanflow.spec.build import build
+from wanflow.spec.diff.change import Level
+from wanflow.spec.diff.diff import compare
+from wanflow.spec.errors import NotProved, Refused
+from wanflow.spec.merge.merge import Merged, merge
+from wanflow.spec.merge.servers import url_of
+from wanflow.spec.project import Project
+from wanflow.spec.proof.inventory import prove_inventory
+from wanflow.spec.proof.requests import prove_requests
+from wanflow.spec.read.settings import read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER = "https://other.example.org/api"
+Json = dict[str, Any]
+
+
+def at(server: str | None, model: str, **more: Any) -> Json:
+    data = document(request(model, prompt={"type": "string"}), **more)
+    return {**data, "servers": [{"url": server}]} if server else data
+
+
+def chosen(default: str | None, **documents: Json) -> Merged:
+    made = merge([source(name, data) for name, data in documents.items()], default)
+    prove_requests(made.document, made.calls)
+    prove_inventory(made.document, made.calls, made.names)
+    return made
+
+
+def test_the_default_server_does_not_move_by_majority():
+    """One document names the chosen server and seven another: the chosen one stays."""
+    others = {f"b{n}": at(OTHER, f"far-{n}", path="/v1/audios/generations") for n in range(7)}
+    made = chosen(SERVER, a=at(None, "near-1"), **others)
+    catalog = Catalog(made.document)
+    assert catalog.default_server == catalog.server_url == SERVER
+    assert "servers" not in post(made)
+    assert post(made, "/v1/audios/generations")["servers"] == [{"url": OTHER}]
+    assert catalog.models["near-1"].servers == ()
+    assert catalog.models["far-3"].servers == (OTHER,)
+
+
+def test_a_chosen_server_that_no_document_names_is_the_default():
+    """A person's own gateway in front of the documents' one is theirs to choose."""
+    made = chosen("https://mine.example.net", a=at(None, "near-1"))
+    assert made.document["servers"] == [{"url": "https://mine.example.net"}]
+    assert post(made)["servers"] == [{"url": SERVER}]
+
+
+def test_one_path_on_two_servers_keeps_each_model_on_its_own():
+    """The operation has both servers, each with the models that its documents offer there."""
+    made = chosen(SERVER, a=at(None, "near-1"), b=at(f"{OTHER}/", "far-1"))
+    catalog = Catalog(made.document)
+    assert catalog.models["near-1"].servers == (SERVER,)
+    assert catalog.models["far-1"].servers == (OTHER,)
+    assert [one["x-wanflow-models"] for one in post(made)["servers"]] == [["near-1"], ["far-1"]]
+
+
+@given(st.lists(st.sampled_from([SERVER, OTHER, "https://third.example.com"]), min_size=1))
+def test_however_servers_are_spread_each_model_is_where_its_document_says(servers: list[str]):
+    """The default stays, and a model's servers are its own document's."""
+    documents = {f"d{n}": at(server, f"m-{n}") for n, server in enumerate(servers)}
+    catalog = Catalog(chosen(SERVER, **documents).document)
+    assert catalog.default_server == SERVER
+    for number, server in enumerate(servers):
+        assert (catalog.models[f"m-{number}"].servers or (SERVER,)) == (server,)
+
+
+def test_without_a_choice_nothing_is_the_default():
+    """Documents that agree name the servers at the top; those that differ, on the operations."""
+    agreed = chosen(None, a=at(None, "near-1"), b=at(None, "near-2"))
+    assert list(map(url_of, agreed.document["servers"])) == [SERVER]
+    differing = chosen(None, a=at(None, "near-1"), b=at(OTHER, "far-1"))
+    assert "servers" not in differing.document
+    for made in (agreed, differing):
+        assert Catalog(made.document).default_server is None
+
+
+@pytest.mark.parametrize("moved", [["near-1", "far-1"], [], ["near-1"]])
+def test_a_model_on_the_wrong_server_is_not_proved(moved: list[str]):
+    """The proof of what arrived holds each model to its server."""
+    made = chosen(SERVER, a=at(None, "near-1"), b=at(OTHER, "far-1"))
+    bad = copy.deepcopy(made.document)
+    bad["paths"][VIDEOS]["post"]["servers"][1]["x-wanflow-models"] = moved
+    with pytest.raises(NotProved, match="the server"):
+        prove_inventory(bad, made.calls, made.names)
+
+
+def test_a_change_of_the_default_is_breaking():
+    """Even where every operation keeps its servers."""
+    documents = {"a": at(None, "near-1"), "b": at(OTHER, "far-1")}
+    before, after = (chosen(server, **documents).document for server in (SERVER, OTHER))
+    found = [one for one in compare(before, after).changes if "default server" in one.what]
+    assert [one.level for one in found] == [Level.BREAKING]
+    assert SERVER in found[0].what
+    assert OTHER in found[0].what
+    assert compare(before, before).changes == ()
+
+
+class Elsewhere(Work):
+    """The work of a client whose documents are others than the installed ones."""
+
+    made: Merged
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(Catalog(self.made.document))
+
+
+def test_the_key_goes_to_no_host_that_only_a_document_names(monkeypatch: pytest.MonkeyPatch):
+    """A model of another server is refused before anything is sent, until the URL is given."""
+    monkeypatch.delenv("WANFLOW_BASE_URL", raising=False)
+    default = make_settings("key", None)
+    Elsewhere.made = merged(a=document(request("near-1")), b=at(OTHER, "far-1"))
+    Elsewhere.made = chosen(
+        default.base_url, a=at(default.base_url, "near-1"), b=at(OTHER, "far-1")
+    )
+    asked = {"prompt": "A cat"}
+    assert Elsewhere(default).order(None, asked, "near-1").model == "near-1"
+    with pytest.raises(ConfigurationError, match=rf"far-1 is not at .*{OTHER}.*base_url"):
+        Elsewhere(default).order(None, asked, "far-1")
+    given = make_settings("key", OTHER)
+    assert Elsewhere(given).order(None, asked, "far-1").model == "far-1"
+    monkeypatch.setenv("WANFLOW_BASE_URL", "http://127.0.0.1:8700/apiv1")
+    assert Elsewhere(make_settings("key", None)).order(None, asked, "far-1").model == "far-1"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, project: Project) -> Project:
+    shutil.copytree(project.root / "specs", tmp_path / "checkout" / "specs")
+    return Project(tmp_path / "checkout")
+
+
+def test_an_import_of_another_host_leaves_the_default_and_says_so(
+    checkout: Project, tmp_path: Path
+):
+    """Seven documents of another host beside ours: nothing of ours moves."""
+    before = str(read_settings(checkout.settings).default_server)
+    text = (checkout.sources / "wan2.5-text-to-video.yaml").read_text()
+    (tmp_path / "new").mkdir()
+    for number in range(7):
+        name = f"far{number}-text-to-video"
+        moved = text.replace("wan2.5-text-to-video", name).replace(before, OTHER)
+        (tmp_path / "new" / f"{name}.yaml").write_text(moved)
+    words = ["--root", str(checkout.root), "import", str(tmp_path / "new")]
+    done = CliRunner().invoke(spec, words)
+    assert done.exit_code == 0, done.output
+    assert done.output.count(f"its server is {OTHER}, and the default is {before}") == 7
+    catalog = Catalog(build(checkout).document)
+    assert catalog.default_server == catalog.server_url == before
+    assert catalog.models["wan2.5-text-to-video"].servers == (before,)
+    assert catalog.models["far3-text-to-video"].servers == (OTHER,)
+
+
+def test_a_revision_on_another_host_is_never_said_to_move_the_default(
+    checkout: Project, tmp_path: Path
+):
+    """Its operation's server is another, and the key still goes where it went."""
+    before = str(read_settings(checkout.settings).default_server)
+    text = (checkout.sources / "wan2.5-text-to-video.yaml").read_text().replace(before, OTHER)
+    (tmp_path / "wan2.5-text-to-video.yaml").write_text(text)
+    words = ["--root", str(checkout.root), "import", str(tmp_path / "wan2.5-text-to-video.yaml")]
+    done = CliRunner().invoke(spec, words)
+    assert done.exit_code == 0, done.output
+    assert f"the server {before} is gone" in done.output
+    assert f"its server is {OTHER}, and the default is {before}" in done.output
+    assert "WF107" not in done.output
+
+
+def test_settings_are_one_url_or_nothing(checkout: Project):
+    """Any other key, and what is no URL, is refused with the file's name."""
+    assert build(checkout).document["servers"][0]["url"]
+    for text in ("server: https://x.example\n", "default-server: x.example\n", "- a\n"):
+        checkout.settings.write_text(text)
+        with pytest.raises(Refused, match=r"^specs/settings\.yaml"):
+            build(checkout)
+    checkout.settings.unlink()
+    assert Catalog(build(checkout).document).default_server is None

@@ -1,0 +1,277 @@
+"""Laws of the roads that exchanges take: which is taken, and that all keep the same promises."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import gzip
+import pickle
+import socket
+import ssl
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import trustme
+
+from tests.client.test_redaction import chain
+from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
+from tests.transport.test_guarantees import KEY, body, quick
+from wanflow import AsyncClient, errors
+from wanflow._config import Route
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# httpx leaves its generators to the collector when decoding breaks a body off; trio says so.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
+
+PNG = b"\x89PNG\r\n\x1a\n"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+
+def road_of(client: AsyncClient) -> str:
+    """The road that a client's questions took last."""
+    return type(client._driver._wire._api._homes[-1].road).__name__
+
+
+def test_each_colour_takes_its_road(colour: Any) -> None:
+    """aiohttp's under asyncio where it is installed; else, and under trio, httpx's."""
+    with RudeServer(get=[task("completed")]) as server:
+        client = quick(colour, server)
+        colour.do(client.task(ID).refresh)
+        if colour.name != "sync":
+            assert road_of(client) == colour.road
+
+
+@pytest.mark.parametrize("given", ["transport", "proxy"])
+def test_what_only_httpx_does_goes_over_httpx(given: str, aiohttp: Any) -> None:
+    """A transport of the user's own and a proxy are used as they were given."""
+    with RudeServer(get=[task("completed")]) as server:
+        own = {"transport": httpx.AsyncHTTPTransport()} if given == "transport" else {}
+        proxy = {"proxy": server.url} if given == "proxy" else {}
+        client = aiohttp.client(api_key=KEY, base_url=server.url, **own, **proxy)
+        aiohttp.do(client.task(ID).refresh)
+        assert road_of(client) == "HttpxRoad"
+        assert server.requests[0][1].startswith("http://" if proxy else "/")
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "all_proxy"])
+def test_a_proxy_of_the_environment_is_taken(
+    variable: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request for an unknown host arrives at the proxy, whole URL and all."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    with RudeServer(get=[task("completed")]) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        client = colour.client(api_key=KEY, base_url="http://api.invalid/base", timeout=2)
+        colour.do(client.task(ID).refresh)
+        assert proxy.requests[0][1] == f"http://api.invalid/base/v1/tasks/{ID}"
+
+
+ENDINGS = {
+    "closed": says(b"", keep=False),
+    "reset after a part": says(b"HTTP/1.1 200 OK\r\nContent-Le", keep=False),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+def test_no_road_repeats_a_request_by_itself(ending: Any, colour: Any) -> None:
+    """Where a kept connection ends instead of answering, whether to go on is the flow's to say."""
+    with RudeServer(get=[task("pending"), ending], post=[ending]) as server:
+        client = quick(colour, server)
+        asked = client.task(ID)
+        colour.do(asked.refresh)
+        with pytest.raises(errors.ConnectionFailed):
+            colour.do(asked.refresh)
+        assert server.count("GET") == 2
+        server._acts["GET"].appendleft(task("pending"))
+        colour.do(asked.refresh)
+        with pytest.raises(errors.SubmitUncertain):
+            colour.do(client.submit, body())
+        assert server.count("POST") == 1
+
+
+def test_a_submission_that_never_left_is_no_uncertain_one(colour: Any) -> None:
+    """Where nobody listens, no name is found or TLS fails, nothing was written, and it is known."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        hosts = (
+            f"http://127.0.0.1:{nobody.getsockname()[1]}",
+            "http://no-such-host.invalid",
+            f"https://127.0.0.1:{silent.getsockname()[1]}",
+        )
+        for host in hosts:
+            client = colour.client(api_key=KEY, base_url=host, timeout=1.5, retry_for=0)
+            with pytest.raises(errors.ConnectionFailed):
+                colour.do(client.submit, body())
+
+
+def test_tls_is_verified_as_told(colour: Any) -> None:
+    """By default against the usual authorities, by a context of the user's, or not at all."""
+    authority = trustme.CA()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(ours)
+    with RudeServer(get=[task("completed")], tls=theirs) as server:
+        for verify in (ours, False):
+            client = quick(colour, server, verify=verify)
+            colour.do(client.task(ID).refresh)
+        assert server.count("GET") == 2
+        with pytest.raises(errors.ConnectionFailed):
+            colour.do(quick(colour, server).task(ID).refresh)
+        assert server.count("GET") == 2
+
+
+def echo(form: str) -> Any:
+    """Answer with the request itself, in a place where a road may put it into an error."""
+
+    def act(connection: Any) -> bool:
+        secret = f"Bearer {KEY}".encode()
+        connection.sendall(
+            {
+                "no HTTP": secret + b"\r\n\r\n",
+                "reason": b"HTTP/1.1 500 " + secret + b"\r\nContent-Length: 0\r\n\r\n",
+                "header": b"HTTP/1.1 500 X\r\nX-Request-Id: " + secret + b"\r\n\r\n",
+                "broken header": b"HTTP/1.1 200 OK\r\n" + secret + b"\r\n\r\n",
+                "length": b"HTTP/1.1 200 OK\r\nContent-Length: " + secret + b"\r\n\r\n",
+                "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + secret,
+                "encoding": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + secret,
+                "body": http(200, b"<html>" + secret),
+            }[form]
+        )
+        return False
+
+    return act
+
+
+FORMS = ["no HTTP", "reason", "header", "broken header", "length", "chunk", "encoding", "body"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_error_of_a_road_shows_the_key(form: str, colour: Any) -> None:
+    """Not in its text, its chain, its traceback or its pickle, whatever the server repeats."""
+    with RudeServer(get=[echo(form)], post=[echo(form)]) as server:
+        client = quick(colour, server, retry_for=0)
+        for act in (client.task(ID).refresh, lambda: client.submit(body())):
+            with pytest.raises(errors.WanflowError) as caught:
+                colour.do(act)
+            error = caught.value
+            shown = "".join(traceback.format_exception(error)) + str(vars(error))
+            assert KEY not in shown
+            assert KEY.encode() not in pickle.dumps(error)
+            for one in chain(error):
+                assert type(one).__module__.startswith(("wanflow", "builtins", "json")), type(one)
+                assert KEY not in str(one) + str(vars(one))
+
+
+def test_an_answer_has_sixteen_megabytes_at_most(colour: Any) -> None:
+    """As it is sent or once it is unpacked: more is no answer."""
+    large = b" " * (16 * 1024 * 1024 + 1)
+    for answer in (http(200, large), http(200, gzip.compress(large), "Content-Encoding: gzip")):
+        with RudeServer(get=[says(answer)]) as server:
+            client = quick(colour, server, timeout=20)
+            with pytest.raises(errors.ConnectionFailed):
+                colour.do(client.task(ID).refresh)
+
+
+def test_a_packed_answer_is_read(colour: Any) -> None:
+    """gzip, which every road offers to take."""
+    packed = gzip.compress(b'{"id": "' + ID.encode() + b'", "status": "completed"}')
+    with RudeServer(get=[says(http(200, packed, "Content-Encoding: gzip"))]) as server:
+        assert colour.do(quick(colour, server).task(ID).wait, 5).task_id == ID
+        assert "gzip" in server.headers(0)["accept-encoding"]
+
+
+def test_large_and_many_headers_are_taken(colour: Any) -> None:
+    """Up to tens of kilobytes, as proxies and gateways add them."""
+    many = [f"X-{number}: {'v' * 100}" for number in range(400)]
+    answer = b'{"id": "%s", "status": "completed"}' % ID.encode()
+    for headers in (["X-Long: " + "v" * 50_000], many):
+        with RudeServer(get=[says(http(200, answer, *headers))]) as server:
+            assert colour.do(quick(colour, server).task(ID).refresh).status == "completed"
+
+
+def test_no_cookie_is_kept_and_no_header_invented(colour: Any, tmp_path: Path) -> None:
+    """What a server sets isn't sent back, and no road adds what tells it from another."""
+    with RudeServer() as server:
+        done = {"results": [server.url + "/a.png"]}
+        head = ("Set-Cookie: session=1; Path=/", "Content-Type: application/json")
+        answer = b'{"id": "%s", "status": "completed", "results": ["%s"]}'
+        raw = answer % (ID.encode(), done["results"][0].encode())
+        said = says(http(200, raw, *head))
+        server._acts["GET"] += [said, said, says(http(200, PNG, "Set-Cookie: file=1; Path=/"))]
+        client = quick(colour, server)
+        for _ in range(2):
+            result = colour.do(client.task(ID).wait, 5)
+        colour.do(result.download, tmp_path)
+        questions = [server.headers(index) for index in range(2)]
+        fetched = server.headers(2)
+    common = {"host", "accept", "accept-encoding", "user-agent", "connection"}
+    for headers in questions:
+        assert set(headers) | {"connection"} == common | {"authorization"}
+        assert headers["accept"] == "application/json"
+    assert set(fetched) | {"connection"} == common
+    assert fetched["accept-encoding"] == "identity"
+    assert {headers["user-agent"] for headers in (*questions, fetched)} == {"wanflow"}
+
+
+LINKS = {
+    "/a%2Fb/c%20d.png?sig=a%2Bb%2F%3D%7E&x=1+2": "/a%2Fb/c%20d.png?sig=a%2Bb%2F%3D%7E&x=1+2",
+    "/ä b.png?q=ü#part": "/%C3%A4%20b.png?q=%C3%BC",
+    "/a/../b//c.png;v=1": "/b//c.png;v=1",
+    "/x[1]|'.png?a=b&&c": None,
+}
+
+
+@pytest.mark.parametrize("link", LINKS, ids=str)
+def test_a_link_is_asked_for_as_httpx_writes_it(link: str, colour: Any, tmp_path: Path) -> None:
+    """Links are signed: no road writes one anew in ways of its own."""
+    with RudeServer() as server:
+        wanted = LINKS[link] or httpx.URL(server.url + link).raw_path.decode()
+        done = task("completed", results=[server.url + link])
+        server._acts["GET"].extend([done, says(http(200, b"abc"))])
+        result = colour.do(quick(colour, server).task(ID).wait, 5)
+        colour.do(result.download, tmp_path, timeout=2)
+        assert server.requests[1][1] == wanted
+
+
+def test_an_aiohttp_client_is_usable_in_a_new_event_loop(aiohttp: Any) -> None:
+    """Loop after loop, whether it was closed in the last one or not; nothing is left behind."""
+    with RudeServer(get=[task("completed")]) as server:
+        client = AsyncClient(KEY, server.url)
+
+        async def one(*, close: bool) -> str:
+            result = await client.task(ID).wait()
+            assert road_of(client) == "AiohttpRoad"
+            if close:
+                await client.close()
+            return result.task_id
+
+        for close in (True, False, True):
+            with contextlib.suppress(ResourceWarning):
+                assert asyncio.run(one(close=close)) == ID
+        assert not client._driver._wire._api._homes
+        # A transport of asyncio's that was left open in its loop says so when it is collected.
+        with pytest.warns(ResourceWarning, match="unclosed"):
+            gc.collect()
+
+
+def test_a_dead_host_is_known_before_the_whole_time_is_over(colour: Any) -> None:
+    """Connecting has a third of the time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        client = colour.client(api_key=KEY, base_url=url, timeout=1.5)
+        begun = time.monotonic()
+        with pytest.raises(errors.ConnectionFailed):
+            colour.do(client.task(ID).refresh)
+        assert time.monotonic() - begun < 1.4
+
+
+def test_a_proxy_is_shown_in_no_repr() -> None:
+    """It may have a password."""
+    assert "secret" not in repr(Route(proxy="http://me:secret@proxy.example"))

@@ -1,0 +1,106 @@
+"""A response to a submission that breaks off, or can't be decoded whole, still names its task."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+
+from tests.transport.misbehaving_server import ID, OK, RudeServer, drips, http, resets, says
+from tests.transport.test_guarantees import KEY, body
+from wanflow import errors
+from wanflow.ledger import Ledger, State
+
+# httpx leaves its generators to the collector when something breaks a body off; trio says so.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
+
+TASK = json.dumps({"id": ID, "status": "pending"}).encode()
+GZIP = gzip.compress(TASK)
+ENCODED = "Content-Encoding: gzip"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n"
+
+NAMING: dict[str, bytes] = {
+    "cut off behind the id": http(200, TASK[:-3], length=500),
+    "without its last chunk": CHUNKED % len(TASK) + TASK + b"\r\n",
+    "cut off in a chunk": CHUNKED % 500 + TASK[:-3],
+    "gzip that was cut off": http(200, GZIP[:-9], ENCODED, length=500),
+    "gzip without its end": http(200, GZIP[:-8], ENCODED),
+    "gzip with a wrong checksum": http(200, GZIP[:-8] + bytes(8), ENCODED),
+    "gzip with noise in it": http(200, GZIP[:-12] + b"\xff" * 12, ENCODED),
+    "gzip that isn't": http(200, TASK, ENCODED),
+    "deflate": http(200, zlib.compress(TASK), "Content-Encoding: deflate"),
+    "an encoding that nobody asked for": http(200, TASK, "Content-Encoding: br"),
+    "an encoding that is none": http(200, TASK, "Content-Encoding: utf-8"),
+    "larger than anything": http(200, TASK[:-1] + b', "x": "' + b"y" * 17_000_000 + b'"}'),
+    "a bomb": http(200, gzip.compress(TASK[:-1] + b" " * 17_000_000 + b"}"), ENCODED),
+}
+
+
+@pytest.mark.parametrize("raw", NAMING.values(), ids=NAMING.keys())
+def test_what_named_its_task_is_accepted(raw: bytes, colour: Any, tmp_path: Any) -> None:
+    """However it ends; it is sent once, and the id is in the ledger."""
+    with RudeServer(post=[says(raw, keep=False)]) as server, Ledger(tmp_path / "l.db") as ledger:
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, ledger=ledger)
+        assert colour.do(client.submit, body()).id == ID
+        assert server.count("POST") == 1
+        assert [(job.state, job.task_id) for job in ledger.jobs()] == [(State.ACCEPTED, ID)]
+
+
+def test_what_named_its_task_and_says_no_more_is_accepted(colour: Any) -> None:
+    """When the time of the exchange is up."""
+    with RudeServer() as server:
+        server._acts["POST"].append(drips(http(200, TASK[:-3], length=500), server.done, 0.001))
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=2)
+        assert colour.do(client.submit, body()).id == ID
+        assert server.count("POST") == 1
+
+
+def test_a_rejection_that_broke_off_with_an_id_is_none(colour: Any) -> None:
+    """It is uncertain, with the task's id, as a whole response would be."""
+    raw = http(503, TASK[:-3], length=500)
+    with RudeServer(post=[says(raw, keep=False)]) as server:
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5)
+        with pytest.raises(errors.SubmitUncertain) as caught:
+            colour.do(client.submit, body())
+        assert server.count("POST") == 1
+    assert caught.value.task_id == ID
+    assert caught.value.status == 503
+
+
+def test_what_came_of_a_response_is_kept(colour: Any) -> None:
+    """Its status and its text, bounded and without the key; where there is no id it's uncertain."""
+    text = f"<html>{KEY} please wait".encode() + b"." * 30_000
+    with RudeServer(post=[says(http(200, text, length=50_000), keep=False)]) as server:
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5)
+        with pytest.raises(errors.SubmitUncertain, match="no whole response came") as caught:
+            colour.do(client.submit, body())
+        assert server.count("POST") == 1
+    error = caught.value
+    assert error.status == 200
+    assert error.task_id is None
+    assert "please wait" in error.body
+    assert len(error.body) <= 16 * 1024
+    assert KEY not in error.body
+    assert len(repr(vars(error.__cause__))) < 1000, "nothing keeps the whole of it"
+
+
+@pytest.mark.parametrize("part", [b"", TASK[: TASK.index(ID.encode()) + len(ID) - 4]])
+def test_half_an_id_is_none(part: bytes, colour: Any) -> None:
+    """What was cut off inside of an id would name another's task, or none."""
+    with RudeServer(post=[resets(http(200, part, length=500))]) as server:
+        client = colour.client(api_key=KEY, base_url=server.url)
+        with pytest.raises(errors.SubmitUncertain) as caught:
+            colour.do(client.submit, body())
+    assert caught.value.task_id is None
+
+
+@pytest.mark.parametrize("part", [OK[:-30], OK[:-1]])
+def test_a_poll_that_broke_off_is_asked_again(part: bytes, colour: Any) -> None:
+    """Only a submission takes half a response for an answer."""
+    with RudeServer(get=[says(part, keep=False), says(OK)]) as server:
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5)
+        colour.do(client.task(ID).wait, 30)
+        assert server.count("GET") == 2

@@ -1,0 +1,219 @@
+"""Laws of the environment: what httpx would read of it is read once, and named where wrong."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import subprocess
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
+from tests.transport.proxy import Proxy
+from tests.transport.test_guarantees import KEY, body
+from wanflow import AsyncClient, Client
+from wanflow.errors import ConfigurationError, InsecureURLWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOST = "http://api.invalid"
+READ = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+SECRET = "pass-word"
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that says nothing of connections."""
+    for name in list(os.environ):
+        if name in READ or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+UNUSABLE = {
+    "no port": ("HTTP_PROXY", "http://host:port", "host:port"),
+    "no port, small letters": ("https_proxy", "http://host:port", "host:port"),
+    "no port and no scheme": ("ALL_PROXY", "host:port", "host:port"),
+    "no host": ("HTTPS_PROXY", "http://", "names no host"),
+    "another scheme": ("HTTP_PROXY", "ftp://host:21", "ftp://host:21"),
+    "a password": ("HTTP_PROXY", f"http://user:{SECRET}@host:port", "@host:port"),
+    "a password that isn't quoted": ("HTTP_PROXY", f"http://user:x#{SECRET}@host", "@host"),
+    "socks": ("ALL_PROXY", "socks5://127.0.0.1:1080", "pip install socksio"),
+    "no such certificates": ("SSL_CERT_FILE", "/nowhere/ca.pem", "/nowhere/ca.pem"),
+    "no certificates": ("SSL_CERT_FILE", __file__, "certificates"),
+    "a folder for a file": ("SSL_CERT_FILE", "/", "certificates"),
+    "no such folder": ("SSL_CERT_DIR", "/nowhere", "/nowhere"),
+    "a log of keys nowhere": ("SSLKEYLOGFILE", "/nowhere/keys.log", "/nowhere/keys.log"),
+    "an exception that names the API": ("NO_PROXY", "http://api.invalid:x", "api.invalid:x"),
+}
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(("name", "value", "said"), UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_what_cannot_be_used_is_named_when_the_client_is_made(
+    name: str, value: str, said: str, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is submitted, with the variable and its value, and no password."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        kind(KEY, HOST)
+    assert str(caught.value).startswith(name)
+    assert said in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_proxy_that_cannot_be_used_is_named_when_it_is_given(kind: Any) -> None:
+    """The argument is held to the rules of the variables."""
+    with pytest.raises(ConfigurationError, match=r"^proxy is 'http://host:port'"):
+        kind(KEY, HOST, proxy="http://host:port")
+
+
+@pytest.mark.parametrize(
+    "exceptions",
+    [
+        "::1/128",
+        "[::1]",
+        "[::1]:8080",
+        "fe80::/10",
+        "fe80::1%eth0",
+        "10.0.0.0/8",
+        "1.2.3.4/99",
+        "a b",
+        "http://[",
+        "*.local",
+        "müller.example",
+        "xn--",
+        ".",
+        "localhost,127.0.0.1,::1,169.254/16,[::]",
+        "hubproxy.docker.internal,::1/128",
+    ],
+)
+def test_exceptions_that_httpx_cannot_read_do_no_harm(
+    exceptions: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What says nothing of the API is skipped, and the request goes to the proxy."""
+    with RudeServer(post=[task("pending")]) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", exceptions)
+        client = colour.client(api_key=KEY, base_url=HOST, timeout=5, retry_for=0)
+        assert colour.do(client.submit, body()).id == ID
+        assert proxy.requests[0][1].startswith(HOST)
+
+
+@pytest.mark.parametrize(
+    "exceptions",
+    ["127.0.0.0/8", "::1/128,127.0.0.1/32", "127.0.0.1", "10.0.0.0/8, 127.0.0.1", "*", "x,*"],
+)
+def test_exceptions_keep_what_they_mean(
+    exceptions: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API inside a network that is excepted is asked directly."""
+    with RudeServer(post=[task("pending")]) as server, Proxy(server.url) as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        monkeypatch.setenv("no_proxy", exceptions)
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_for=0)
+        assert colour.do(client.submit, body()).id == ID
+        assert proxy.heads == []
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "direct"),
+    [
+        ("127.0.0.0/8", True),
+        ("::1/128, 127.0/8,10.0.0.0/8 , 127.0.0.0/30", True),
+        ("10.0.0.0/8", False),
+    ],
+)
+def test_a_file_in_a_network_that_is_excepted_is_fetched_directly(
+    exceptions: str, direct: bool, colour: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API may be elsewhere, and goes to the proxy all the same."""
+    picture = says(http(200, b"\x89PNG\r\n\x1a\n", "Content-Type: image/png"))
+    with RudeServer(get=[picture]) as files:
+        ended = task("completed", results=[f"{files.url}/a.png"])
+        with RudeServer(get=[ended, picture]) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", proxy.url)
+            monkeypatch.setenv("NO_PROXY", exceptions)
+            client = colour.client(api_key=KEY, base_url=HOST, timeout=5)
+            result = colour.do(client.task(ID).wait, 5)
+            (path,) = colour.do(result.download, tmp_path)
+            assert path.read_bytes().startswith(b"\x89PNG")
+            assert (files.count("GET"), proxy.count("GET")) == ((1, 1) if direct else (0, 2))
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_certificates_of_the_environment_are_trusted(
+    variable: str, colour: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over both backends; and a log of keys is written where one is wanted."""
+    authority = trustme.CA()
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    if variable == "SSL_CERT_DIR":
+        subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+    monkeypatch.setenv(variable, str(file if variable == "SSL_CERT_FILE" else tmp_path))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
+    with RudeServer(post=[task("pending")], tls=theirs) as server:
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_for=0)
+        assert colour.do(client.submit, body()).id == ID
+    assert (tmp_path / "keys.log").stat().st_size > 0
+
+
+def test_the_environment_is_read_once(colour: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says after the client was made is for the next client."""
+    with RudeServer(post=[task("pending")]) as server:
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_for=0)
+        for name, value, _ in UNUSABLE.values():
+            if name != "SSLKEYLOGFILE":  # which Python itself reads for each context
+                monkeypatch.setenv(name, value)
+        assert colour.do(client.submit, body()).id == ID
+
+
+def test_the_name_of_a_client_is_had_without_httpx() -> None:
+    """To import what reads the environment takes longer than all else, and waits for a client."""
+    program = "import sys; from wanflow import Client; print('httpx' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert run.stdout.split() == [b"False"]
+
+
+@pytest.fixture
+def shown() -> Iterator[list[warnings.WarningMessage]]:
+    """The warnings of a test."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
+
+
+@pytest.mark.parametrize(
+    ("url", "open_"),
+    [
+        ("http://api.example/base", True),
+        ("http://10.0.0.7:8080", True),
+        ("http://localhost.example", True),
+        ("http://[2001:db8::1]", True),
+        ("https://api.example/base", False),
+        ("http://localhost:8080", False),
+        ("http://mock.localhost", False),
+        ("http://127.0.0.9", False),
+        ("http://[::1]:80", False),
+    ],
+)
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_key_that_anybody_can_read_is_a_warning(
+    url: str, open_: bool, kind: Any, shown: list[warnings.WarningMessage]
+) -> None:
+    """Once for each client, and at the line that made it; never for this machine."""
+    client = kind(KEY, url)
+    client.with_options(timeout=1)
+    found = [one for one in shown if one.category is InsecureURLWarning]
+    assert len(found) == open_
+    assert all(one.filename == __file__ and KEY not in str(one.message) for one in found)

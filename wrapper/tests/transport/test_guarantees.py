@@ -1,0 +1,348 @@
+"""The promises that the library is made for, each against a server that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.client.clients import COLOURS
+from tests.client.fast_clock import leaping, ticks
+from tests.transport.misbehaving_server import (
+    ID,
+    INTERIM,
+    MISBEHAVIOUR,
+    RudeServer,
+    answers,
+    drips,
+    hangs,
+    http,
+    says,
+    task,
+)
+from wanflow import AsyncClient, Client, errors
+from wanflow.catalog.catalog import packaged_catalog
+
+# httpx leaves its generators to the collector when decoding breaks a body off; trio says so.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
+
+KEY = "sk-0123456789abcdef"
+
+
+def body() -> dict[str, Any]:
+    """A request that the documents allow."""
+    model = next(m for m in packaged_catalog().models.values() if "image_urls" not in m.required)
+    return {name: value for name, value in model.example.items() if name != "callback_url"}
+
+
+def quick(colour: Any, server: RudeServer, **options: Any) -> Any:
+    """A client that waits for nothing long, and leaps over its pauses."""
+    return leaping(colour.client(api_key=KEY, base_url=server.url, **{"timeout": 1.5} | options))
+
+
+@pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
+def test_a_post_whose_answer_was_lost_is_sent_once(act: Any, colour: Any) -> None:
+    """The POST reaches the server once; the error has all that is needed to find out."""
+    with RudeServer(post=[act]) as server:
+        client = quick(colour, server)
+        with pytest.raises((errors.SubmitUncertain, errors.APIError)) as caught:
+            colour.do(client.submit, body(), idempotency_key="0123456789abcdef")
+        assert server.count("POST") == 1
+        assert server.headers(0)["idempotency-key"] == "0123456789abcdef"
+    if isinstance(caught.value, errors.SubmitUncertain):
+        assert caught.value.request == body()
+        assert caught.value.idempotency_key == "0123456789abcdef"
+        assert "charged" in str(caught.value)
+
+
+def test_a_post_without_an_answer_is_sent_once(colour: Any) -> None:
+    """A server that takes the request and says nothing, or drips, is left in time, once."""
+    for slow in (hangs, lambda done: drips(b"HTTP/1.1 200 OK\r\nX-Padding: " + b"a" * 9999, done)):
+        with RudeServer() as server:
+            server._acts["POST"].append(slow(server.done))
+            client = quick(colour, server, timeout=0.6)
+            begun = time.monotonic()
+            with pytest.raises(errors.SubmitUncertain):
+                colour.do(client.submit, body())
+            assert time.monotonic() - begun < 5
+            assert server.count("POST") == 1
+
+
+@pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
+def test_a_wait_outlives_a_bad_answer(act: Any, colour: Any) -> None:
+    """Whatever comes in place of a look, the wait goes on to the task's end."""
+    with RudeServer(get=[act, task("completed", results=["https://f.example/a.mp4"])]) as server:
+        client = quick(colour, server)
+        result = colour.do(client.task(ID).wait, 30)
+        assert result.urls == ["https://f.example/a.mp4"]
+        assert server.count("GET") == 2
+
+
+def test_a_wait_outlives_many_bad_answers(colour: Any) -> None:
+    """Faults are borne by elapsed time, not by count."""
+    faults = list(MISBEHAVIOUR.values())[:4]
+    with RudeServer(get=[*faults, task("completed")]) as server:
+        client = quick(colour, server)
+        assert colour.do(client.task(ID).wait, 120).task_id == ID
+        assert server.count("GET") == len(faults) + 1
+
+
+def test_slow_answers_are_bounded(colour: Any) -> None:
+    """Headers or a body that drip for ever cost one timeout, and the wait goes on."""
+    for raw in (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 9999, b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 9999):
+        with RudeServer() as server:
+            server._acts["GET"].extend([drips(raw, server.done), task("completed")])
+            client = quick(colour, server, timeout=1.0)
+            begun = time.monotonic()
+            colour.do(client.task(ID).wait, 30)
+            assert time.monotonic() - begun < 10
+            assert server.count("GET") == 2
+
+
+def test_interim_answers_are_passed_over(colour: Any) -> None:
+    """A 1xx is no answer, and the one behind it is."""
+    with RudeServer(get=[INTERIM]) as server:
+        assert colour.do(quick(colour, server).task(ID).wait, 10).task_id == ID
+        assert server.count("GET") == 1
+
+
+def test_an_unknown_word_is_bounded_by_the_deadline(
+    colour: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ "Not finished yet", reported once."""
+    with RudeServer(get=[task("dreaming")]) as server:
+        with pytest.raises(errors.WaitTimeout) as caught:
+            colour.do(quick(colour, server).task(ID).wait, 1.5)
+        assert server.count("GET") >= 2
+    assert caught.value.task_id == ID
+    assert sum("unknown status" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("word", ["cancelled", "canceled", "failed"])
+def test_cancelled_is_an_end(word: str, colour: Any) -> None:
+    """One look, and TaskFailed."""
+    with RudeServer(get=[task(word)]) as server:
+        with pytest.raises(errors.TaskFailed) as caught:
+            colour.do(quick(colour, server).task(ID).wait, 30)
+        assert server.count("GET") == 1
+    assert caught.value.task_id == ID
+
+
+def test_ctrl_c_keeps_the_id() -> None:
+    """A KeyboardInterrupt that leaves a wait carries the task's id, and says how to go on."""
+    with RudeServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
+        timer = threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.task(ID).wait(30)
+        timer.join()
+    assert caught.value.task_id == ID  # type: ignore[attr-defined]
+    assert ID in caught.value.__notes__[0]
+
+
+def test_ctrl_c_in_a_wait_for_many_keeps_the_ids_that_are_left() -> None:
+    """They are on the interrupt as `task_ids`, which is what `wait_all` takes."""
+    others = [f"{ID}{number}" for number in range(30)]
+    with RudeServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
+        timer = threading.Timer(0.6, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.wait_all(others, timeout=30)
+        timer.join()
+    assert sorted(caught.value.task_ids) == sorted(others)  # type: ignore[attr-defined]
+    assert caught.value.__notes__[0].count(ID) == 20
+
+
+def test_a_cancelled_wait_for_many_keeps_the_ids() -> None:
+    """A CancelledError that leaves `wait_all` carries every id that had not ended."""
+
+    async def main(url: str) -> BaseException:
+        async with AsyncClient(KEY, url) as client:
+            waiting = asyncio.create_task(client.wait_all([ID, f"{ID}2"], timeout=30))
+            await asyncio.sleep(0.3)
+            waiting.cancel()
+            try:
+                await waiting
+            except asyncio.CancelledError as error:
+                return error
+            raise AssertionError
+
+    with RudeServer(get=[task("processing")]) as server:
+        assert asyncio.run(main(server.url)).task_ids == (ID, f"{ID}2")  # type: ignore[attr-defined]
+
+
+def test_a_cancelled_wait_keeps_the_id() -> None:
+    """A CancelledError that leaves a wait carries the task's id."""
+
+    async def main(url: str) -> BaseException:
+        async with AsyncClient(KEY, url) as client:
+            waiting = asyncio.create_task(client.task(ID).wait(30))
+            await asyncio.sleep(0.3)
+            waiting.cancel()
+            try:
+                await waiting
+            except asyncio.CancelledError as error:
+                return error
+            raise AssertionError
+
+    with RudeServer(get=[task("processing")]) as server:
+        assert asyncio.run(main(server.url)).task_id == ID  # type: ignore[attr-defined]
+
+
+def test_a_refusal_is_sent_again_and_nothing_else(colour: Any) -> None:
+    """429 and 503 were not accepted: the same POST goes again, with the same key."""
+    refused = {"error": {"code": 429, "message": "m", "type": "rate_limit_error"}}
+    acts = [
+        answers(429, refused, "Retry-After: 0"),
+        answers(503, refused, "Retry-After: 0"),
+        answers(200, {"id": ID, "status": "pending"}),
+    ]
+    with RudeServer(post=acts) as server:
+        submitted = colour.do(quick(colour, server).submit, body())
+        assert submitted.id == ID
+        assert server.count("POST") == 3
+        assert len({server.headers(index)["idempotency-key"] for index in range(3)}) == 1
+
+
+@pytest.mark.parametrize(
+    "act",
+    [act for name, act in MISBEHAVIOUR.items() if name != "a redirect elsewhere"],
+    ids=[name for name in MISBEHAVIOUR if name != "a redirect elsewhere"],
+)
+def test_a_lost_answer_is_asked_for_again_where_that_is_wanted(act: Any, colour: Any) -> None:
+    """With `resubmit_uncertain` the same POST goes again, with the same key, where it can help."""
+    taken = answers(200, {"id": ID, "status": "pending"})
+    with RudeServer(post=[act, taken]) as server:
+        client = quick(colour, server)
+        submitted = colour.do(client.submit, body(), resubmit_uncertain=True)
+        assert submitted.id == ID
+        assert server.count("POST") == 2
+        first, second = (server.requests[index][2] for index in range(2))
+        assert first.replace(b"\r\n", b"") == second.replace(b"\r\n", b"")
+
+
+def test_a_client_can_be_told_to_send_again_what_is_in_doubt(colour: Any) -> None:
+    """`with_options` says it for `run` as for all else, and the first client stays as it was."""
+    acts = [answers(500, {}), answers(200, {"id": ID, "status": "pending"})]
+    with RudeServer(post=acts, get=[task("completed")]) as server:
+        client = quick(colour, server)
+        insistent = client.with_options(resubmit_uncertain=True)
+        assert colour.do(insistent.run, body(), timeout=9).task_id == ID
+        assert server.count("POST") == 2
+    with RudeServer(post=[answers(500, {})]) as server:
+        client = quick(colour, server)
+        client.with_options(resubmit_uncertain=True)
+        with pytest.raises(errors.SubmitUncertain):
+            colour.do(client.submit, body())
+        assert server.count("POST") == 1
+
+
+def test_a_429_slows_the_whole_client(colour: Any) -> None:
+    """After a 429 for one task, the others are asked about no sooner than it says."""
+    busy = answers(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 20")
+    with RudeServer(get=[busy, task("completed", id=ID + "x")]) as server:
+        client = quick(colour, server)
+        begun = ticks(client)
+        with pytest.raises(errors.WaitTimeout):
+            colour.do(client.task(ID).wait, 0)
+        colour.do(client.task(ID + "x").wait, 60)
+        assert ticks(client) - begun >= 19
+
+
+def test_a_connection_is_kept_between_looks(colour: Any) -> None:
+    """Looks go over the connection that is there already."""
+    opened: list[Any] = []
+
+    def count(act: Any) -> Any:
+        def counted(connection: Any) -> bool:
+            opened.append(connection.getpeername())
+            return act(connection)
+
+        return counted
+
+    with RudeServer(get=[count(task("processing")), count(task("completed"))]) as server:
+        colour.do(quick(colour, server).task(ID).wait, 30)
+    assert len(opened) == 2
+    assert len(set(opened)) == 1
+
+
+def test_a_connection_outlives_the_pause_between_two_looks() -> None:
+    """Pauses of six seconds are common, and httpx by itself lets go after five.
+
+    No clock of ours makes these pass, so all colours pause together.
+    """
+    opened: dict[str, list[Any]] = {name: [] for name in sorted(COLOURS)}
+
+    def counts(name: str) -> Any:
+        def count(connection: Any) -> bool:
+            opened[name].append(connection.getpeername())
+            return task("processing")(connection)
+
+        return count
+
+    looks = []
+    with ExitStack() as stack:
+        for name in opened:
+            server = stack.enter_context(RudeServer(get=[counts(name)]))
+            colour = stack.enter_context(COLOURS[name]())
+            looks.append((colour, quick(colour, server).task(ID)))
+            colour.do(looks[-1][1].refresh)
+        time.sleep(5.4)
+        for colour, looked in looks:
+            colour.do(looked.refresh)
+    assert {name: len(peers) for name, peers in opened.items()} == dict.fromkeys(COLOURS, 2)
+    assert {name: len(set(peers)) for name, peers in opened.items()} == dict.fromkeys(COLOURS, 1)
+
+
+def test_a_wait_for_many_says_what_its_last_look_met(colour: Any) -> None:
+    """As a wait for one does: a wrong base URL is the likeliest reason of a timeout."""
+    with RudeServer(get=[says(http(503, b"<html>"))]) as server:
+        (end,) = colour.do(quick(colour, server).wait_all, [ID], timeout=0.6)
+    assert isinstance(end, errors.WaitTimeout)
+    assert "503" in str(end)
+
+
+def test_the_key_goes_to_the_api_alone(colour: Any, tmp_path: Any) -> None:
+    """A file's host gets no bearer token, and neither does the one that it redirects to."""
+    with RudeServer(get=[says(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")]) as files:
+        moved = says(
+            f"HTTP/1.1 302 X\r\nLocation: {files.url}/b.png\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        with RudeServer(get=[moved]) as first:
+            done = task("completed", results=[first.url + "/a.png"])
+            with RudeServer(get=[done]) as server:
+                result = colour.do(quick(colour, server).task(ID).wait, 10)
+                paths = colour.do(result.download, tmp_path)
+            assert [path.read_bytes() for path in paths] == [b"abc"]
+            assert server.headers(0)["authorization"] == f"Bearer {KEY}"
+            assert "authorization" not in first.headers(0)
+            assert "authorization" not in files.headers(0)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_task_is_not_looked_at_as_soon_as_it_is_submitted(many: bool, colour: Any) -> None:
+    """The answer to the submission counts as a look; the next comes when the end is expected."""
+    took: list[float] = []
+
+    def ended(connection: Any) -> bool:
+        took.append(ticks(client) - begun)
+        return task("completed")(connection)
+
+    info = {"created": int(time.time()), "task_info": {"estimated_time": 2}}
+    taken = answers(200, {"id": ID, "status": "pending", **info})
+    with RudeServer(post=[taken], get=[ended]) as server:
+        client = quick(colour, server)
+        begun = ticks(client)
+        submitted = colour.do(client.submit, body())
+        if many:
+            colour.do(client.wait_all, [submitted])
+        else:
+            colour.do(submitted.wait)
+    assert len(took) == 1
+    assert took[0] > 0.8

@@ -1,0 +1,148 @@
+"""Text from outside breaks nothing that it is put into, wherever it stands in a response."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.client.clients import COLOURS
+from tests.client.fast_clock import leaping
+from tests.transport.nasty import Api, Responses, harmless, responses, serving
+from tests.transport.test_guarantees import KEY, body
+from wanflow import WanflowError
+from wanflow._core.snapshot import decode, decode_as_is
+from wanflow._text import one_line, printable
+from wanflow.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def encodable(value: Any) -> bool:
+    """Tell whether every text in a value, keys included, can be encoded."""
+    json.dumps(value, ensure_ascii=False).encode()
+    return True
+
+
+pieces = st.sampled_from(
+    [
+        "\\ud83d",
+        "\\uDE00",
+        "\\uD83D\\ude00",
+        "\\\\",
+        "\\\\ud83d",
+        '\\"',
+        "\\n",
+        "u",
+        "\\udcff",
+        "é",
+        "\\u0000",
+    ]
+)
+
+
+@given(texts=st.lists(st.lists(pieces, max_size=6).map("".join), min_size=1, max_size=3))
+def test_every_text_of_a_response_can_be_encoded(texts: list[str]) -> None:
+    """Halves of surrogate pairs become U+FFFD, in keys and values; all else stays what it was."""
+    raw = "{" + ",".join(f'"{n}{text}":["{text}"]' for n, text in enumerate(texts)) + "}"
+    found, as_is = decode(raw.encode()), decode_as_is(raw)
+    assert encodable(found)
+    whole = json.dumps(as_is, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    assert json.dumps(found, ensure_ascii=False) == whole.decode("utf-16", "replace")
+
+
+@given(content=st.binary(max_size=40))
+def test_bytes_that_are_no_text_can_be_encoded_once_they_are_read(content: bytes) -> None:
+    """What isn't UTF-8 is read with replacement, or refused as no JSON."""
+    try:
+        assert encodable(decode(b'{"id":"' + content + b'"}'))
+    except ValueError as error:
+        assert not isinstance(error, UnicodeError)  # noqa: PT017 - either is right
+
+
+@given(text=st.text(st.characters(exclude_categories=())))
+def test_what_is_printable_steers_nothing(text: str) -> None:
+    """No control character, no change of direction, no half of a surrogate pair."""
+    for shown in (printable(text), printable(text, lines=False), one_line(text)):
+        shown.encode()
+        assert all(letter in "\n " or letter.isprintable() or letter.isspace() for letter in shown)
+        assert not any(letter in shown for letter in "\x1b\x9b\x07\r\x00\x7f\u202e\u2028")
+    assert "\n" not in printable(text, lines=False) + one_line(text)
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Api]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sync", "aiohttp"])
+def face(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with COLOURS[request.param]() as face:
+        yield face
+
+
+@settings(max_examples=60)
+@given(said=responses())
+def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
+    said: Responses, face: Any, api: Api, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """There is a result or an error of ours; the id is recorded; no message holds what steers."""
+    api.responses, folder = said, tmp_path_factory.mktemp("text")
+    log = logging.StreamHandler(io.StringIO())
+    logging.getLogger("wanflow").addHandler(log)
+    with Ledger(folder / "ledger.db") as ledger:
+        client = leaping(face.client(api_key=KEY, base_url=api.url, retry_for=0, ledger=ledger))
+        shown = lived(face, client, folder)
+        face.do(client.close)
+        assert [job.task_id for job in ledger.jobs()] == [said.task_id]
+        for job in ledger.jobs():
+            encodable([job.reason, job.code, job.status, job.links, job.model])
+    logging.getLogger("wanflow").removeHandler(log)
+    assert harmless(shown)
+    assert harmless(log.stream.getvalue())
+
+
+def lived(face: Any, client: Any, folder: Path) -> str:
+    """Submit, wait and download → all that is shown of it, tracebacks included."""
+    shown = []
+    try:
+        task = face.do(client.submit, body())
+        shown += [repr(task), repr(task.snapshot)]
+        result = face.do(task.wait, 0.5)
+        shown += [repr(result), repr(result.urls)]
+        face.do(result.download, folder)
+    except WanflowError as error:
+        shown += traceback.format_exception(error)
+        shown.append(repr(error))
+    return "\n".join(shown)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of folders are Unicode there")
+def test_a_folder_whose_name_is_not_utf_8_works(face: Any, api: Api, tmp_path: Path) -> None:
+    """Files are saved in it, and the ledger, the report and the contact sheet find them there."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9 \xff")
+    task = {"id": "task-unified-1-a", "status": "completed", "results": ["FILES/a.png"]}
+    accepted = task | {"status": "pending", "results": [], "task_info": {"estimated_time": 0}}
+    api.responses = Responses((200, accepted), (200, task), {}, "image/png")
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        client = leaping(face.client(api_key=KEY, base_url=api.url, ledger=ledger))
+        report = face.do(client.batch, [body()], folder)
+        face.do(client.close)
+        (job,) = ledger.jobs()
+    assert report.complete
+    assert report.trouble == ""
+    assert job.folder == folder
+    assert job.files[0].path.read_bytes().startswith(b"\x89PNG")
+    facts = json.loads((folder / "report.json").read_text("utf-8"))
+    assert facts["jobs"][0]["files"][0]["path"] == str(job.files[0].path)
+    assert f'src="{job.files[0].path.name}"' in (folder / "index.html").read_text("utf-8")

@@ -1,0 +1,45 @@
+"""Responses that a transport of the user's hands over whole, as `httpx.MockTransport` does."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.client.fast_clock import leaping
+from tests.transport.misbehaving_server import ID
+from tests.transport.nasty import PNG
+from tests.transport.test_guarantees import KEY, body
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINK = "https://files.example/picture.png"
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_a_task_goes_from_submission_to_file(colour: Any, packed: bool, tmp_path: Path) -> None:
+    """httpx has read and decoded such a response before the client sees it."""
+
+    def whole(content: bytes) -> httpx.Response:
+        coding = {"content-encoding": "gzip"} if packed else {}
+        return httpx.Response(
+            200, content=gzip.compress(content) if packed else content, headers=coding
+        )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if str(request.url) == LINK:
+            return whole(PNG)
+        status = "pending" if request.method == "POST" else "completed"
+        return whole(json.dumps({"id": ID, "status": status, "results": [LINK]}).encode())
+
+    transport = httpx.MockTransport(answer)
+    client = leaping(
+        colour.client(api_key=KEY, base_url="http://127.0.0.1:9/v", transport=transport)
+    )
+    result = colour.do(client.run, body(), out=tmp_path, timeout=60)
+    assert [path.read_bytes() for path in result.paths] == [PNG]
+    colour.do(client.close)

@@ -1,0 +1,190 @@
+"""What docs/callbacks.md shows, runs."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from tests.webhooks.conftest import body_of
+from wanflow import Client
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.mock import MockServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TEXT = (Path(__file__).parents[3] / "docs" / "callbacks.md").read_text()
+PATTERN = r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```"
+BLOCKS = dict(re.findall(PATTERN, TEXT, re.DOTALL | re.MULTILINE))
+MODEL = next(m for m in packaged_catalog().models.values() if "callback_url" in m.parameters)
+JSON = "application/json"
+PATIENCE = 10
+
+
+class Page:
+    """The mock that the examples talk to, and what they print."""
+
+    def __init__(self, mock: MockServer) -> None:
+        self.mock = mock
+        self.printed: Queue[tuple[Any, ...]] = Queue()
+
+    def run(self, title: str) -> dict[str, Any]:
+        """Execute an example and return its names."""
+        name = f"example_{re.sub('[^a-z]+', '_', title.lower())}"
+        module = types.ModuleType(name)
+        sys.modules[name] = module
+        vars(module)["print"] = lambda *words: self.printed.put(words)
+        exec(compile(BLOCKS[title], f"callbacks.md: {title}", "exec"), vars(module))
+        return vars(module)
+
+    def submitted(self) -> str:
+        """Submit a task that has ended."""
+        with Client(self.mock.api_key, self.mock.base_url) as client:
+            return client.submit(MODEL.example).id
+
+    def is_told_once(self, names: dict[str, Any], post: Callable[[str, bytes], int]) -> None:
+        """Call an example back: refused, taken, repeated; and told once."""
+        receiver, task_id = names["receiver"], self.submitted()
+        token = receiver.url("poster").rpartition("/")[2]
+        assert post(token, body_of(task_id)) == 503
+        receiver.link_task("poster", task_id)
+        assert post(token[:-2], body_of(task_id)) == 404
+        assert post(token, b"x" * 100_000) == 413
+        assert post(token, body_of("task-unified-other")) == 403
+        assert post(token, body_of(task_id)) == 202
+        job, status, *_ = self.printed.get(timeout=PATIENCE)
+        assert (job, status) == ("poster", "completed")
+        assert post(token, body_of(task_id)) == 200
+        with pytest.raises(Empty):
+            self.printed.get_nowait()
+        receiver.close()
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Page]:
+    monkeypatch.chdir(tmp_path)
+    with MockServer(looks=0) as mock:
+        monkeypatch.setenv("WANFLOW_API_KEY", mock.api_key)
+        monkeypatch.setenv("WANFLOW_BASE_URL", mock.base_url)
+        monkeypatch.setenv("CALLBACK_SECRET", "a secret of sixteen")
+        yield Page(mock)
+
+
+def test_every_example_is_run_here() -> None:
+    """A new example needs a test."""
+    assert set(BLOCKS) == {
+        *("FastAPI and Starlette", "Several processes", "Flask", "Django", "A script that waits")
+    }
+    assert TEXT.count("```python") == len(BLOCKS)
+
+
+@contextmanager
+def served(app: Any) -> Iterator[Callable[..., httpx.Response]]:
+    """Run an ASGI application with its lifespan, in a loop of its own, and post to it."""
+    with start_blocking_portal() as portal:
+        http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="https://shop.example"
+        )
+        lifespan = app.router.lifespan_context(app)
+        with (
+            portal.wrap_async_context_manager(lifespan),
+            portal.wrap_async_context_manager(http),
+        ):
+            yield lambda path, **more: portal.call(partial(http.post, path, **more))
+
+
+def test_fastapi(page: Page) -> None:
+    """A poster is ordered, and its end told, in the loop of the application."""
+    names = page.run("FastAPI and Starlette")
+    with served(names["app"]) as http:
+        task_id = http("/posters/lake", params={"prompt": "A lake"}).json()["task"]
+        assert http(names["receiver"].url("lake"), json={"id": task_id}).status_code == 202
+        assert page.printed.get(timeout=PATIENCE)[:2] == ("lake", "completed")
+        page.is_told_once(names, _poster(http))
+
+
+def test_starlette(page: Page) -> None:
+    """The same application among Starlette's routes."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    names = page.run("FastAPI and Starlette")
+    routes = [Mount("/callbacks", names["receiver"].app)]
+    with served(Starlette(routes=routes, lifespan=names["lifespan"])) as http:
+        page.is_told_once(names, _poster(http))
+
+
+def _poster(http: Callable[..., httpx.Response]) -> Callable[[str, bytes], int]:
+    headers = {"content-type": JSON}
+    return lambda token, body: (
+        http(f"/callbacks/{token}", content=body, headers=headers).status_code
+    )
+
+
+def test_flask(page: Page) -> None:
+    """Flask's own test client."""
+    names = page.run("Flask")
+    http = names["app"].test_client()
+
+    def post(token: str, body: bytes) -> int:
+        status: int = http.post(f"/callbacks/{token}", data=body, content_type=JSON).status_code
+        return status
+
+    with names["client"]:
+        page.is_told_once(names, post)
+    assert http.get(f"/callbacks/{'x' * 20}").status_code == 405
+
+
+def test_django(page: Page) -> None:
+    """Django's resolver and a request as its test client makes one."""
+    from django.conf import settings
+    from django.test import RequestFactory
+    from django.urls import resolve
+
+    if not settings.configured:
+        settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="of the test")
+    names = page.run("Django")
+
+    def post(token: str, body: bytes) -> int:
+        path = f"/callbacks/{token}"
+        request = RequestFactory(enforce_csrf_checks=True).post(path, body, content_type=JSON)
+        view, arguments, named = resolve(path, names["__name__"])
+        status: int = view(request, *arguments, **named).status_code
+        return status
+
+    with names["client"]:
+        page.is_told_once(names, post)
+
+
+def test_several_processes(page: Page) -> None:
+    """Two receivers on one table: either may be called, and one of them tells the end."""
+    one, other = page.run("Several processes"), page.run("Several processes")
+    task_id = page.submitted()
+    token = one["receiver"].url("poster").rpartition("/")[2]
+    body = body_of(task_id)
+    assert one["receiver"].handle_request(token, JSON, body) == 503
+    one["rows"]("INSERT INTO jobs VALUES (?, ?)", "poster", task_id)
+    assert other["receiver"].handle_request(token, JSON, body_of("task-unified-other")) == 403
+    with one["client"], other["client"]:
+        assert one["receiver"].handle_request(token, JSON, body) == 202
+        assert page.printed.get(timeout=PATIENCE) == ("poster", "completed")
+        assert other["receiver"].handle_request(token, JSON, body) == 200
+    assert page.printed.empty()
+
+
+def test_a_script(page: Page) -> None:
+    """Two pictures, waited for with a listener open."""
+    page.run("A script that waits")
+    results = [page.printed.get_nowait()[0] for _ in range(2)]
+    assert all(result.urls for result in results)
+    assert page.printed.empty()
