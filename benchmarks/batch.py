@@ -77,7 +77,7 @@ async def do_batch(url: str, count: int, folder: Path) -> tuple[Report, float]:
     with Ledger(folder / "ledger.db") as ledger:
         options = {"rate": 10_000.0, "connections": CONNECTIONS, "ledger": ledger}
         async with AsyncClient(KEY, url, **options) as client:
-            report = await client.batch(jobs_of(count), folder / "out", in_flight=IN_FLIGHT)
+            report = await client.batch(jobs_of(count), folder / "out", max_concurrency=IN_FLIGHT)
     return report, time.perf_counter() - begun
 
 

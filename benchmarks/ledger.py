@@ -21,11 +21,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wanflow._core.recorder import Intent
+from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
-from wanflow._event_loop import in_thread
-from wanflow._runtime.batch_executor import Company
-from wanflow._storage.part_file import described
+from wanflow._event_loop import run_in_thread
+from wanflow._runtime.batch_executor import BatchExecutor
+from wanflow._storage.part_file import file_info
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
 
@@ -46,9 +46,9 @@ def words(number: int) -> tuple[str, str]:
     return f"{number:032x}", f"task-unified-1756817821-{number:08d}"
 
 
-def intent(key: str, folder: Path) -> Intent:
+def intent(key: str, folder: Path) -> SubmissionIntent:
     """Return what is written down before a submission."""
-    return Intent(SERVER, key, MODEL.name, BODY, CONTENT, folder)
+    return SubmissionIntent(SERVER, key, MODEL.name, BODY, CONTENT, folder)
 
 
 def accepted(task: str) -> Snapshot:
@@ -58,37 +58,37 @@ def accepted(task: str) -> Snapshot:
 
 def run_and_end(ledger: Ledger, task: str, folder: Path) -> None:
     """Tell the ledger of the looks at a task, and of its end."""
-    ledger.hold(SERVER, task)
+    ledger.acquire_task(SERVER, task)
     for progress in (10, 50, 90):
-        ledger.seen(SERVER, Snapshot(task, "processing", progress=progress))
+        ledger.record_poll(SERVER, Snapshot(task, "processing", progress=progress))
     link = f"https://files.example/media/{task}/0.png?signature={'a' * 64}"
-    ledger.ended(SERVER, Snapshot(task, "completed", progress=100, results=(link,)))
-    ledger.saving(SERVER, task, folder)
+    ledger.record_done(SERVER, Snapshot(task, "completed", progress=100, urls=(link,)))
+    ledger.record_target_dir(SERVER, task, folder)
 
 
 def cycle(ledger: Ledger, number: int, file: Path) -> None:
     """Tell the ledger of one job, from its beginning to its end."""
     key, task = words(number)
-    ledger.intend(intent(key, file.parent))
-    ledger.accepted(key, accepted(task), hold=True)
+    ledger.record_intent(intent(key, file.parent))
+    ledger.record_accepted(key, accepted(task), hold=True)
     run_and_end(ledger, task, file.parent)
-    ledger.saved(SERVER, task, [described(0, file)])
-    ledger.let_go(SERVER, task)
+    ledger.record_files(SERVER, task, [file_info(0, file)])
+    ledger.release_task(SERVER, task)
 
 
-async def acycle(ledger: Ledger, company: Company, number: int, file: Path) -> None:
+async def acycle(ledger: Ledger, company: BatchExecutor, number: int, file: Path) -> None:
     """Tell it the same as the driver of an async client does."""
     key, task = words(number)
 
     async def tell(function: Callable[..., object], *values: object, **more: object) -> None:
-        await company.do(partial(function, *values, **more), ledger.together)
+        await company.submit(partial(function, *values, **more), ledger.run_in_transaction)
 
-    await tell(ledger.intend, intent(key, file.parent))
-    await tell(ledger.accepted, key, accepted(task), hold=True)
+    await tell(ledger.record_intent, intent(key, file.parent))
+    await tell(ledger.record_accepted, key, accepted(task), hold=True)
     run_and_end(ledger, task, file.parent)
-    files = [await in_thread(partial(described, 0, file))]
-    await tell(ledger.saved, SERVER, task, files)
-    ledger.let_go(SERVER, task)
+    files = [await run_in_thread(partial(file_info, 0, file))]
+    await tell(ledger.record_files, SERVER, task, files)
+    ledger.release_task(SERVER, task)
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def by_threads(folder: Path, count: int, threads: int) -> None:
 
 async def by_tasks(folder: Path, count: int, tasks: int) -> None:
     """Do cycles in some tasks of an event loop."""
-    left, company = iter(range(count)), Company()
+    left, company = iter(range(count)), BatchExecutor()
 
     async def work(ledger: Ledger, file: Path) -> None:
         for number in left:

@@ -17,28 +17,28 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from wanflow._config import DEFAULT_RATE, HIGHEST_RATE
+from wanflow._config import DEFAULT_POLL_RATE, HIGHEST_RATE
 from wanflow._core.effects import (
-    Act,
-    Alone,
-    Done,
-    Draw,
-    Emit,
-    Instant,
-    Join,
-    Notify,
-    Now,
-    Reply,
+    Finished,
+    InvokeCallback,
+    RandomFloat,
+    ReadClock,
     Request,
-    Send,
+    Response,
+    RunBlocking,
+    SendRequest,
     Sleep,
-    Start,
+    Spawn,
+    TimePoint,
+    WaitNext,
     Waker,
+    WithLock,
+    Yield,
 )
-from wanflow._core.flow import Script
-from wanflow._core.rate_limiter import Budget
-from wanflow._flows.poll import Question, wait
-from wanflow._flows.poll_many import wait_many
+from wanflow._core.flow import FlowRun
+from wanflow._core.rate_limiter import PollRateLimiter
+from wanflow._flows.poll import PollTarget, poll_until_done
+from wanflow._flows.poll_many import poll_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,10 +57,10 @@ _IN_FLIGHT = 16
 class Play:
     """A flow being played; `children` are those that it started, and `done` what they came to."""
 
-    script: Script[Any]
+    script: FlowRun[Any]
     parent: Play | None = None
     key: Any = None
-    done: deque[Done] = field(factory=deque[Done])
+    done: deque[Finished] = field(factory=deque[Finished])
     children: list[Play] = field(factory=list["Play"])
     joining: bool = False
     steps: int = 0
@@ -71,7 +71,7 @@ class Play:
 class Simulation:
     """Plays flows side by side on one clock. `answer` makes the reply to a request at a time."""
 
-    answer: Callable[[Request, float], Reply]
+    answer: Callable[[Request, float], Response]
     ticks: float = 0.0
     sent: list[float] = field(factory=list[float])
     sleeps: int = 0
@@ -85,7 +85,7 @@ class Simulation:
 
     def begin(self, flow: Flow[Any], parent: Play | None = None, key: Any = None) -> Play:
         """Play a flow from now on."""
-        play = Play(Script(flow), parent, key)
+        play = Play(FlowRun(flow), parent, key)
         self._advance(play)
         return play
 
@@ -104,7 +104,7 @@ class Simulation:
         if play.script.effect is None:
             return
         try:
-            play.script.fail(error)
+            play.script.throw(error)
         except type(error):
             return
         raise AssertionError("the flow went on")
@@ -114,7 +114,7 @@ class Simulation:
             with play.waker:
                 play.waker = None
         try:
-            play.script.go_on(outcome)
+            play.script.send(outcome)
         except Exception as error:
             self._end(play, None, error)
         else:
@@ -127,17 +127,17 @@ class Simulation:
                 self._later(seconds, play, outcome)
                 return
             try:
-                play.script.go_on(outcome)
+                play.script.send(outcome)
             except Exception as error:
                 self._end(play, None, error)
                 return
-        self._end(play, play.script.value, None)
+        self._end(play, play.script.result, None)
 
     def _end(self, play: Play, value: Any, error: Exception | None) -> None:
         self.results.append(error or value)
         parent = play.parent
         if parent is not None:
-            parent.done.append(Done(play.key, value, error))
+            parent.done.append(Finished(play.key, value, error))
             if parent.joining:
                 parent.joining = False
                 self._later(0.0, parent, parent.done.popleft())
@@ -160,29 +160,29 @@ class Simulation:
     def _perform(self, play: Play, effect: Effect) -> tuple[float | None, Any]:  # noqa: C901, PLR0911
         """Return the seconds that an effect takes, None for no time at all, and its outcome."""
         match effect:
-            case Now():
-                return None, Instant(self.ticks, self.ticks)
-            case Draw():
+            case ReadClock():
+                return None, TimePoint(self.ticks, self.ticks)
+            case RandomFloat():
                 return None, self._random.random()
-            case Alone(function) | Act(function):
+            case WithLock(function) | RunBlocking(function):
                 return None, function()
             case Sleep(seconds, _, waker):
                 return self._woken(waker, play, seconds), False
-            case Send(request):
+            case SendRequest(request):
                 self.sent.append(self.ticks)
                 return LATENCY, self.answer(request, self.ticks)
-            case Notify(callback, value):
+            case InvokeCallback(callback, value):
                 return None, callback(value)
-            case Start(key, flow):
+            case Spawn(key, flow):
                 play.children.append(self.begin(flow, play, key))
                 return None, None
-            case Join(seconds, _, waker):
+            case WaitNext(seconds, _, waker):
                 if play.done:
                     return None, play.done.popleft()
                 play.joining = True
                 seconds = float("inf") if seconds is None else seconds
                 return self._woken(waker, play, seconds), None
-            case Emit():
+            case Yield():
                 return None, None
             case _:
                 raise AssertionError(f"the simulation can't do {effect}")
@@ -208,13 +208,13 @@ class Server:
     found: dict[str, float] = field(factory=dict[str, float])
     _recent: deque[float] = field(factory=deque[float])
 
-    def answer(self, request: Request, ticks: float) -> Reply:
+    def answer(self, request: Request, ticks: float) -> Response:
         """Answer a poll."""
         while self._recent and self._recent[0] <= ticks - 1:
             self._recent.popleft()
         if len(self._recent) >= self.allowed:
             self.refused += 1
-            return Reply(429, {}, b"{}")
+            return Response(429, {}, b"{}")
         self._recent.append(ticks)
         task_id = request.path
         if ticks < self.ends[task_id]:
@@ -223,16 +223,16 @@ class Server:
         return _task(task_id, "completed")
 
 
-def _task(task_id: str, status: str) -> Reply:
+def _task(task_id: str, status: str) -> Response:
     body = {"id": task_id, "status": status, "results": ["https://files.example/a.mp4"]}
-    return Reply(200, {}, json.dumps(body).encode())
+    return Response(200, {}, json.dumps(body).encode())
 
 
-def budget(rate: float | None = None) -> Budget:
+def budget(rate: float | None = None) -> PollRateLimiter:
     """Make the budget that a client has, with a `rate=` or without."""
     if rate is None:
-        return Budget(DEFAULT_RATE, CONNECTIONS, most=HIGHEST_RATE)
-    return Budget(rate, CONNECTIONS)
+        return PollRateLimiter(DEFAULT_POLL_RATE, CONNECTIONS, most=HIGHEST_RATE)
+    return PollRateLimiter(rate, CONNECTIONS)
 
 
 def lag(
@@ -246,13 +246,13 @@ def lag(
     drawn = random.Random(7)
     server = Server({f"task-{n}": drawn.uniform(0, SPAN) for n in range(tasks)}, allowed)
     simulation, limiter = Simulation(server.answer), budget(rate)
-    questions = [Question(name, Request("GET", name), limiter) for name in server.ends]
+    questions = [PollTarget(name, Request("GET", name), limiter) for name in server.ends]
     if together:
-        limits: dict[str, Any] = {"timeout": 3600, "at_once": _IN_FLIGHT}
-        simulation.begin(wait_many(questions, **limits, on_update=None, ended=_nothing))
+        limits: dict[str, Any] = {"timeout": 3600, "max_concurrent_polls": _IN_FLIGHT}
+        simulation.begin(poll_many(questions, **limits, on_update=None, ended=_nothing))
     else:
         for question in questions:
-            simulation.begin(wait(question, timeout=3600, on_update=None))
+            simulation.begin(poll_until_done(question, timeout=3600, on_update=None))
     simulation.run()
     late = [server.found[name] - end for name, end in server.ends.items()]
     return Lag(mean(late), max(late), len(simulation.sent), server.refused)

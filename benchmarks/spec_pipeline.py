@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.bytecode import kept_bytecode
 
 from wanflow.spec.generate import generate
-from wanflow.spec.project import Project, find_project
+from wanflow.spec.project import Checkout, find_project
 from wanflow.spec.read.yaml import read_yaml, write_yaml
 from wanflow.spec.regenerate import regenerate
 
@@ -49,7 +49,7 @@ def child(root: str) -> None:
         tools.append(perf_counter() - begun)
 
     generate.run_tool = timed
-    regenerate(Project(Path(root)))
+    regenerate(Checkout(Path(root)))
     spent = os.times()
     print(json.dumps([sum(tools), spent.user + spent.system]))
 
@@ -64,7 +64,7 @@ def one_run(root: Path, environment: dict[str, str]) -> tuple[float, float, floa
     return whole, whole - tools, spent
 
 
-def copied(project: Project, folder: Path, count: int) -> Path:
+def copied(project: Checkout, folder: Path, count: int) -> Path:
     """Copy what the pipeline needs, with as many unlike documents; return the copy's root."""
     root = folder / f"of-{count}"
     for name in ("specs", "generated"):
@@ -79,7 +79,7 @@ def copied(project: Project, folder: Path, count: int) -> Path:
         (sources / f"{another}.yaml").write_text(_unlike(text, Random(number)), "utf-8")
     command = [sys.executable, "-m", "wanflow", "spec", "--root", str(root), "import", str(sources)]
     subprocess.run(command, check=True, capture_output=True)
-    regenerate(Project(root))
+    regenerate(Checkout(root))
     return root
 
 

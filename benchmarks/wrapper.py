@@ -152,7 +152,7 @@ async def _by_aiohttp() -> float:
 
 
 def _client(url: str) -> AsyncClient:
-    return AsyncClient(KEY, url, rate=RATE)
+    return AsyncClient(KEY, url, max_polls_per_second=RATE)
 
 
 async def _by_wait_all(client: AsyncClient) -> object:

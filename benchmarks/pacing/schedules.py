@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from wanflow._core.effects import Instant
-from wanflow._core.poll_schedule import Track
+from wanflow._core.effects import TimePoint
+from wanflow._core.poll_schedule import PollSchedule
 from wanflow._core.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -80,14 +80,14 @@ def by_rule(drawn: list[SimulatedTask], seed: int = 0) -> Score:
     chance = Random(seed)
     polls, lag = 0, 0.0
     for task in drawn:
-        track = Track(0.0, estimate=task.estimate)
+        track = PollSchedule(0.0, estimate=task.estimate)
         at = track.first(0.0, chance.random())
         polls += 1
         while at < task.seconds:
-            track = track.after(
-                Instant(at, at), Snapshot("t", "processing", progress=task.progress(at))
+            track = track.updated(
+                TimePoint(at, at), Snapshot("t", "processing", progress=task.progress(at))
             )
-            at += track.interval(at, chance.random())
+            at += track.next_delay(at, chance.random())
             polls += 1
         lag += at - task.seconds
     return Score(polls / len(drawn), lag / len(drawn))

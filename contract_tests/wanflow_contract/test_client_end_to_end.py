@@ -99,7 +99,7 @@ def test_a_lost_answer_is_not_paid_twice(target, colour, fault) -> None:
         task = play(
             colour, lambda client: client.submit(cheapest(model)), **settings_of(target, key)
         )
-    except (wanflow.SubmitUncertain, errors.UnexpectedAnswer):
+    except (wanflow.SubmitUncertain, errors.UnexpectedResponse):
         assert fault not in NAMED
         assert len(tasks_of(target, key)) <= 1
     else:

@@ -106,7 +106,7 @@ def provoked(operation_id: str, colour: str, **settings) -> wanflow.APIError:
         return client.submit(sample(operation_id))
 
     with pytest.raises((wanflow.APIError, wanflow.SubmitUncertain)) as caught:
-        play(colour, work, retry_for=0, **settings)
+        play(colour, work, retry_timeout=0, **settings)
     error = caught.value
     if not isinstance(error, wanflow.SubmitUncertain):
         return error

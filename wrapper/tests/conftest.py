@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def mock() -> Iterator[MockServer]:
     """A mock that lets any key in and ends a task at its second query."""
-    with MockServer(looks=2) as server:
+    with MockServer(polls=2) as server:
         yield server
 
 

@@ -17,7 +17,7 @@ def sync(client: Client) -> None:
     assert_type(task.wait(timeout=600), Result)
     assert_type(task.refresh(), Task)
     assert_type(client.task("task-unified-1").wait().download("out"), list[Path])
-    result = client.run(model="wan2.5-text-to-image", prompt="A lake", n=2, out="out")
+    result = client.run(model="wan2.5-text-to-image", prompt="A lake", n=2, output_dir="out")
     assert_type(result.urls, list[str])
     assert_type(result.expires_at, datetime | None)
     assert_type(client.submit({"model": "any", "prompt": "x"}), Task)
@@ -29,7 +29,7 @@ def sync(client: Client) -> None:
     assert_type(client.wait_all([task, "task-unified-2"]), list[Result | WanflowError])
     for ended in client.as_completed([task]):
         assert_type(ended.result(), Result)
-    for snapshot in task.watch():
+    for snapshot in task.iter_updates():
         assert_type(snapshot.progress, int | None)
     assert_type(client.with_options(timeout=5), Client)
     request = wanflow.models.Wan25TextToVideoRequest(prompt="x", model="wan2.5-text-to-video")

@@ -7,10 +7,10 @@ from copy import copy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
-from wanflow._core.arguments import checked_id
-from wanflow._core.callbacks import steady
-from wanflow._flows.poll import result, timed_out
-from wanflow._flows.prepare import Terms
+from wanflow._core.arguments import validate_task_id
+from wanflow._core.callbacks import no_slowdown
+from wanflow._flows.poll import require_success, timeout_error
+from wanflow._flows.prepare import SubmitOptions
 from wanflow._text import one_line
 from wanflow.errors import InvalidRequest, WanflowError
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from wanflow._config import Settings
-    from wanflow._core.callbacks import Callbacks, Stretch
+    from wanflow._config import ClientConfig
+    from wanflow._core.callbacks import CallbackSource, PollFactor
     from wanflow._core.snapshot import Snapshot
-    from wanflow._flows.operations import Work
+    from wanflow._flows.operations import Operations
     from wanflow._flows.poll import OnUpdate
-    from wanflow._flows.poll_many import Outcome
+    from wanflow._flows.poll_many import PollOutcome
     from wanflow._flows.prepare import Preview
     from wanflow.catalog.catalog import Model
     from wanflow_client.parameters import Run, Submit
 
 
-class ClientView:
+class BaseClient:
     """What both clients are told, and what they can say without a connection."""
 
-    def __init__(self, settings: Settings, work: Work) -> None:
+    def __init__(self, settings: ClientConfig, work: Operations) -> None:
         self._settings = settings
         self._work = work
 
@@ -63,8 +63,8 @@ class ClientView:
         The arguments and errors are those of `submit`. Local files are not uploaded, and stay
         paths in what is shown.
         """
-        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
-        order = self._work.order(request, parameters, model, terms)
+        terms = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.prepare(request, parameters, model, terms)
         return self._work.preview(order)
 
     def notify(self, task_id: str) -> None:
@@ -73,13 +73,13 @@ class ClientView:
         For a callback that arrived: what it says isn't believed, the API is asked. Any thread
         may call this.
         """
-        vars(self)["_driver"].ring(checked_id(task_id))
+        vars(self)["_driver"].ring(validate_task_id(task_id))
 
     def with_options(
         self,
         *,
         timeout: float | None = None,
-        retry_for: float | None = None,
+        retry_timeout: float | None = None,
         resubmit_uncertain: bool | None = None,
     ) -> Self:
         """Return a client with other settings over the same connections; closing one closes both.
@@ -90,11 +90,11 @@ class ClientView:
             resubmit_uncertain: whether all submissions are as with `submit`'s argument of this
                 name, those of `run`, `batch` and `resume_all` included.
         """
-        settings = self._settings.changed(timeout, retry_for, resubmit_uncertain)
+        settings = self._settings.replace(timeout, retry_timeout, resubmit_uncertain)
         other = copy(self)
         changed = {
             "_settings": settings,
-            "_work": self._work.again(settings),
+            "_work": self._work.with_config(settings),
             "_driver": vars(self)["_driver"].again(settings),
         }
         vars(other).update(changed)
@@ -104,10 +104,10 @@ class ClientView:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
 
-class TaskView:
+class BaseTask:
     """A task by its id, and what was last seen of it."""
 
-    def __init__(self, work: Work, task_id: str, snapshot: Snapshot | None) -> None:
+    def __init__(self, work: Operations, task_id: str, snapshot: Snapshot | None) -> None:
         self._work = work
         self._id = task_id
         self._snapshot = snapshot
@@ -138,7 +138,7 @@ class TaskView:
         """The model, where the API said it."""
         return self._snapshot.model if self._snapshot else None
 
-    def _seen_by(self, on_update: OnUpdate) -> OnUpdate:
+    def _recording_callback(self, on_update: OnUpdate) -> OnUpdate:
         """Return a callback that keeps the snapshot here, too."""
 
         def see(snapshot: Snapshot) -> object:
@@ -147,29 +147,29 @@ class TaskView:
 
         return see
 
-    def keep(self, seen: Outcome) -> None:
+    def update_snapshot(self, seen: PollOutcome) -> None:
         """Take in what a wait that was not this object's own saw of the task."""
         if isinstance(seen, WanflowError):
             self._error = seen
         else:
             self._snapshot, self._error = seen, None
 
-    def _end(self) -> Snapshot:
+    def _require_result(self) -> Snapshot:
         """Return the completed task as last seen, or raise why there is none."""
         seen = self._snapshot
-        if seen is not None and seen.ended:
-            return result(seen)
-        raise self._error or timed_out(self._id, 0, seen)
+        if seen is not None and seen.done:
+            return require_success(seen)
+        raise self._error or timeout_error(self._id, 0, seen)
 
     def __repr__(self) -> str:
         shown = f"{self._id} {self.status or 'not looked at'}"
         return f"<{type(self).__name__} {one_line(shown)}>"
 
 
-class ResultView:
+class BaseResult:
     """What a completed task left: its links, and all that the API said with them."""
 
-    def __init__(self, work: Work, snapshot: Snapshot, paths: list[Path]) -> None:
+    def __init__(self, work: Operations, snapshot: Snapshot, paths: list[Path]) -> None:
         self._work = work
         self._snapshot = snapshot
         self._paths = paths
@@ -187,7 +187,7 @@ class ResultView:
     @property
     def urls(self) -> list[str]:
         """The links to what was made, in the API's order. They live for 24 hours."""
-        return list(self._snapshot.results)
+        return list(self._snapshot.urls)
 
     @property
     def expires_at(self) -> datetime | None:
@@ -195,7 +195,7 @@ class ResultView:
 
         None where the API didn't say when the task was created.
         """
-        expires = self._snapshot.expires
+        expires = self._snapshot.links_expire_at
         if expires is None:
             return None
         try:
@@ -222,10 +222,10 @@ class ResultView:
         return f"<{type(self).__name__} {one_line(self.task_id)} {len(self.urls)} links>"
 
 
-T = TypeVar("T", bound=TaskView)
+T = TypeVar("T", bound=BaseTask)
 
 
-def members(tasks: Iterable[T | str], take_up: Callable[[str], T]) -> list[T]:
+def as_tasks(tasks: Iterable[T | str], take_up: Callable[[str], T]) -> list[T]:
     """Return the tasks of a wait, those that are named by their ids taken up.
 
     Raises:
@@ -233,47 +233,47 @@ def members(tasks: Iterable[T | str], take_up: Callable[[str], T]) -> list[T]:
     """
     if isinstance(tasks, str) or not hasattr(tasks, "__iter__"):
         raise InvalidRequest(f"many tasks are a list of tasks or of ids (got {tasks!r})")
-    return [task if isinstance(task, TaskView) else take_up(task) for task in tasks]
+    return [task if isinstance(task, BaseTask) else take_up(task) for task in tasks]
 
 
-def known(tasks: Sequence[TaskView]) -> list[tuple[str, Snapshot | None]]:
+def known_snapshots(tasks: Sequence[BaseTask]) -> list[tuple[str, Snapshot | None]]:
     """Return what a wait begins with: ids, and each task as last seen."""
     return [(task.id, task.snapshot) for task in tasks]
 
 
-def heard(
-    callbacks: Callbacks | None, notify: Callable[[str], object]
+def subscribed(
+    callbacks: CallbackSource | None, notify: Callable[[str], object]
 ) -> AbstractContextManager[None]:
     """Have the waits of a client told of callbacks, inside the block."""
     return nullcontext() if callbacks is None else callbacks.subscribe(notify)
 
 
-def stretch_of(callbacks: Callbacks | None) -> Stretch:
+def poll_factor(callbacks: CallbackSource | None) -> PollFactor:
     """Return by what callbacks allow polling to be slowed."""
-    return steady if callbacks is None else callbacks.poll_factor
+    return no_slowdown if callbacks is None else callbacks.poll_factor
 
 
-def seen_by(
-    tasks: Sequence[TaskView], on_update: OnUpdate, callbacks: Callbacks | None = None
+def recording_callback(
+    tasks: Sequence[BaseTask], on_update: OnUpdate, callbacks: CallbackSource | None = None
 ) -> OnUpdate:
     """Return a callback that keeps each snapshot in the tasks of its id, and tells of ends, too."""
-    by_id: dict[str, list[TaskView]] = {}
+    by_id: dict[str, list[BaseTask]] = {}
     for task in tasks:
         by_id.setdefault(task.id, []).append(task)
 
     def see(snapshot: Snapshot) -> object:
         for task in by_id.get(snapshot.id, ()):
-            task.keep(snapshot)
-        if callbacks is not None and snapshot.ended:
+            task.update_snapshot(snapshot)
+        if callbacks is not None and snapshot.done:
             callbacks.record_end(snapshot.id)
         return None if on_update is None else on_update(snapshot)
 
     return see
 
 
-def failure_of(task: TaskView, outcome: Outcome) -> WanflowError | None:
+def store_outcome(task: BaseTask, outcome: PollOutcome) -> WanflowError | None:
     """Keep how the wait for a task ended, and return the error where it was one."""
-    task.keep(outcome)
+    task.update_snapshot(outcome)
     return outcome if isinstance(outcome, WanflowError) else None
 
 
@@ -281,17 +281,17 @@ M = TypeVar("M")
 S = TypeVar("S")
 
 
-class Typed(Generic[S]):
+class TypedMethod(Generic[S]):
     """A method that is seen as the signature S. Never made: it stands for the method itself."""
 
     def __get__(self, instance: object, owner: type) -> S: ...  # type: ignore[empty-body]
 
 
-def typed_submit(method: Callable[..., M]) -> Typed[Submit[M]]:
+def typed_submit(method: Callable[..., M]) -> TypedMethod[Submit[M]]:
     """Show a method with the parameters of each model."""
-    return cast("Typed[Submit[M]]", method)
+    return cast("TypedMethod[Submit[M]]", method)
 
 
-def typed_run(method: Callable[..., M]) -> Typed[Run[M, OnUpdate]]:
+def typed_run(method: Callable[..., M]) -> TypedMethod[Run[M, OnUpdate]]:
     """Show a method with the parameters of each model, and those of a wait."""
-    return cast("Typed[Run[M, OnUpdate]]", method)
+    return cast("TypedMethod[Run[M, OnUpdate]]", method)

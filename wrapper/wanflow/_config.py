@@ -26,14 +26,14 @@ LEDGER_VARIABLE = "WANFLOW_LEDGER"
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that one request may take."""
-DEFAULT_WAIT = 900.0
+DEFAULT_WAIT_TIMEOUT = 900.0
 """Seconds that a task is waited for. Tasks take minutes."""
-DEFAULT_RETRY = 150.0
+DEFAULT_RETRY_WINDOW = 150.0
 """Seconds within which a submission that was provably not accepted is sent again.
 
 The documents' 429 asks for 60 seconds and their 503 for 30: each may come twice, and a bit more.
 """
-DEFAULT_RATE = 50.0
+DEFAULT_POLL_RATE = 50.0
 """Polls a second that all waits of a client together begin with. The API publishes no limit."""
 HIGHEST_RATE = 500.0
 """Polls a second that they grow to at most, while polls are late and no 429 comes."""
@@ -45,7 +45,7 @@ _FILE_CONNECTIONS = 8
 _SHORTEST_SECRET = 8
 
 
-class Key:
+class ApiKey:
     """An API key that shows itself to nobody but the one who asks for the header."""
 
     __slots__ = ("_text",)
@@ -76,10 +76,10 @@ class Key:
 
 
 @frozen
-class Route:
+class TransportOptions:
     """How hosts are reached, in httpx's terms: a transport of the user's, or how to make one."""
 
-    connections: int = DEFAULT_CONNECTIONS
+    max_connections: int = DEFAULT_CONNECTIONS
     transport: Any = None
     proxy: str | None = field(default=None, repr=False)
     verify: ssl.SSLContext | bool = True
@@ -96,13 +96,13 @@ class Route:
             return False
         return any(address in network for network in self.networks)
 
-    def direct(self) -> Route:
+    def direct(self) -> TransportOptions:
         """Return the same without a proxy of the environment."""
         return evolve(self, mounts={}, networks=())
 
 
 @frozen
-class Settings:
+class ClientConfig:
     """The settings of one client. `timeout` and `retry_for` are in seconds, `rate` a second.
 
     `url_given` tells whether a person named the URL, or it is the default of the documents.
@@ -110,24 +110,24 @@ class Settings:
     """
 
     base_url: str
-    key: Key = field(repr=False)
+    key: ApiKey = field(repr=False)
     timeout: float = DEFAULT_TIMEOUT
-    retry_for: float = DEFAULT_RETRY
-    rate: float | None = None
-    line: Route = field(factory=Route)
+    retry_timeout: float = DEFAULT_RETRY_WINDOW
+    max_polls_per_second: float | None = None
+    transport: TransportOptions = field(factory=TransportOptions)
     uploader: Any = field(default=None, repr=False)
     resubmit_uncertain: bool = False
     url_given: bool = True
 
     @property
-    def lines(self) -> tuple[Route, Route]:
+    def api_and_download_options(self) -> tuple[TransportOptions, TransportOptions]:
         """The line to the API, and the one to the hosts of files."""
-        few = min(_FILE_CONNECTIONS, self.line.connections)
-        return self.line, evolve(self.line, connections=few)
+        few = min(_FILE_CONNECTIONS, self.transport.max_connections)
+        return self.transport, evolve(self.transport, max_connections=few)
 
-    def changed(
-        self, timeout: float | None, retry_for: float | None, resubmit_uncertain: bool | None
-    ) -> Settings:
+    def replace(
+        self, timeout: float | None, retry_timeout: float | None, resubmit_uncertain: bool | None
+    ) -> ClientConfig:
         """Return these settings with others in their place, where they are given.
 
         Raises:
@@ -135,22 +135,22 @@ class Settings:
         """
         given: dict[str, Any] = {
             "timeout": timeout,
-            "retry_for": retry_for,
+            "retry_timeout": retry_timeout,
             "resubmit_uncertain": resubmit_uncertain,
         }
         return _checked(evolve(self, **{k: v for k, v in given.items() if v is not None}))
 
 
-def make_settings(
+def load_config(
     api_key: str | None,
     base_url: str | None,
     *,
     timeout: float = DEFAULT_TIMEOUT,
-    retry_for: float = DEFAULT_RETRY,
-    rate: float | None = None,
-    line: Route | None = None,
+    retry_timeout: float = DEFAULT_RETRY_WINDOW,
+    max_polls_per_second: float | None = None,
+    transport: TransportOptions | None = None,
     uploader: Any = None,
-) -> Settings:
+) -> ClientConfig:
     """Make settings of arguments, and of the environment where they are absent.
 
     Raises:
@@ -161,16 +161,28 @@ def make_settings(
         where, key = _base_url(_chosen() if given is None else given), _key(api_key)
     finally:
         del api_key  # tools show the locals of a traceback
-    settings = Settings(where, key, timeout, retry_for, rate, line or Route(), uploader)
+    settings = ClientConfig(
+        where,
+        key,
+        timeout,
+        retry_timeout,
+        max_polls_per_second,
+        transport or TransportOptions(),
+        uploader,
+    )
     return _checked(evolve(settings, url_given=given is not None))
 
 
-def _checked(settings: Settings) -> Settings:
-    connections = settings.line.connections
-    rate = DEFAULT_RATE if settings.rate is None else settings.rate
+def _checked(settings: ClientConfig) -> ClientConfig:
+    connections = settings.transport.max_connections
+    rate = (
+        DEFAULT_POLL_RATE
+        if settings.max_polls_per_second is None
+        else settings.max_polls_per_second
+    )
     wants = (
         ("timeout", settings.timeout, False, "a positive number of seconds"),
-        ("retry_for", settings.retry_for, True, "0 or more seconds"),
+        ("retry_timeout", settings.retry_timeout, True, "0 or more seconds"),
         ("rate", rate, False, "more than 0 a second"),
     )
     for name, value, may_be_zero, wanted in wants:
@@ -185,11 +197,11 @@ def _in_range(value: object) -> bool:
     return isinstance(value, int | float) and 0 <= value < float("inf")
 
 
-def _key(given: object) -> Key:
+def _key(given: object) -> ApiKey:
     text = given if given is not None else os.environ.get(KEY_VARIABLE, "")
     wrong = _wrong_with_key(text, KEY_VARIABLE if given is None else "api_key")
     if wrong is None:
-        return Key(str(text))
+        return ApiKey(str(text))
     del given, text  # tools show the locals of a traceback
     raise ConfigurationError(wrong)
 

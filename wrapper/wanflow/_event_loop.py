@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Alarm(Protocol):
+class Waker(Protocol):
     """Wakes one task, once."""
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake it, from the event loop."""
         ...
 
-    def ring_soon(self) -> None:
+    def wake_threadsafe(self) -> None:
         """Wake it, from any thread."""
         ...
 
@@ -55,21 +55,21 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
     return loop if module.current_task(loop) is not None else None
 
 
-def this_loop() -> Any:
+def current_loop() -> Any:
     """Return what tells this event loop from others."""
     loop = asyncio_loop()
     return anyio.lowlevel.current_token() if loop is None else loop
 
 
-def has_ended(loop: Any) -> bool:
+def is_closed(loop: Any) -> bool:
     """Tell whether an event loop has ended; where none can tell, it is taken to go on."""
     native = getattr(loop, "native_token", loop)
     return bool(getattr(native, "is_closed", bool)())
 
 
-def from_any_thread(function: Callable[[str], object]) -> Callable[[str], None]:
+def threadsafe(function: Callable[[str], object]) -> Callable[[str], None]:
     """Wrap a function so that any thread may call it; it runs in the loop that wrapped it."""
-    loop = this_loop()
+    loop = current_loop()
     native: Any = getattr(loop, "native_token", loop)
     soon: Callable[..., Any] = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
 
@@ -82,7 +82,7 @@ def from_any_thread(function: Callable[[str], object]) -> Callable[[str], None]:
     return call
 
 
-async def in_thread(function: Callable[[], T]) -> T:
+async def run_in_thread(function: Callable[[], T]) -> T:
     """Do in a thread what may block, to its end, whatever is cancelled meanwhile."""
     loop = asyncio_loop()
     if loop is None:
@@ -90,7 +90,7 @@ async def in_thread(function: Callable[[], T]) -> T:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(lambda: ends.append(function()))
         return ends[0]
-    return await to_its_end(begin_in_thread(loop, function))
+    return await to_its_end(start_in_thread(loop, function))
 
 
 async def to_its_end(future: asyncio.Future[T]) -> T:
@@ -119,7 +119,7 @@ def _wake(waiter: asyncio.Future[None], _: object) -> None:
         waiter.set_result(None)
 
 
-def begin_in_thread(
+def start_in_thread(
     loop: asyncio.AbstractEventLoop, function: Callable[[], T]
 ) -> asyncio.Future[T]:
     """Begin to do in a thread what may block."""
@@ -138,28 +138,28 @@ def _threads() -> ThreadPoolExecutor:
 call_in_children(_threads.cache_clear)
 
 
-def new_alarm() -> Alarm:
+def new_waker() -> Waker:
     """Make an alarm for this event loop."""
     loop = asyncio_loop()
-    return _AnyAlarm() if loop is None else _AsyncioAlarm(loop)
+    return _AnyioWaker() if loop is None else _AsyncioWaker(loop)
 
 
-class _AsyncioAlarm:
+class _AsyncioWaker:
     __slots__ = ("_future", "_loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._future: asyncio.Future[bool] = loop.create_future()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         self._end(rung=True)
 
-    def ring_soon(self) -> None:
+    def wake_threadsafe(self) -> None:
         if asyncio_loop() is self._loop:
-            self.ring()
+            self.wake()
             return
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits in it
-            self._loop.call_soon_threadsafe(self.ring)
+            self._loop.call_soon_threadsafe(self.wake)
 
     async def wait(self, seconds: float | None) -> bool:
         if seconds is None:
@@ -175,15 +175,15 @@ class _AsyncioAlarm:
             self._future.set_result(rung)
 
 
-class _AnyAlarm:
+class _AnyioWaker:
     def __init__(self) -> None:
         self._event = anyio.Event()
-        self._soon = from_any_thread(lambda _: self.ring())
+        self._soon = threadsafe(lambda _: self.wake())
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         self._event.set()
 
-    def ring_soon(self) -> None:
+    def wake_threadsafe(self) -> None:
         self._soon("")
 
     async def wait(self, seconds: float | None) -> bool:

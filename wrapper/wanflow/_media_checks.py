@@ -8,7 +8,7 @@ from typing import cast
 
 from wanflow._core.media_rules import file_rules, violations_of_file
 from wanflow._core.model_lookup import find_model
-from wanflow._core.validation import refuse
+from wanflow._core.validation import raise_violations
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE
 from wanflow.errors import InvalidRequest
@@ -47,7 +47,7 @@ def _check(file: str | PathLike[str] | bytes, name: str, keyword: str, kind: str
         raise InvalidRequest(f"{model.name} takes no {kind}")
     content = file if isinstance(file, bytes) else _read(_path(file))
     for parameter, rule in rules.items():
-        refuse(model.name, violations_of_file(rule, parameter, content))
+        raise_violations(model.name, violations_of_file(rule, parameter, content))
 
 
 def _path(file: object) -> Path:

@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 
 from wanflow._base_client import (
-    ClientView,
-    ResultView,
-    TaskView,
-    failure_of,
-    heard,
-    known,
-    members,
-    seen_by,
-    stretch_of,
+    BaseClient,
+    BaseResult,
+    BaseTask,
+    as_tasks,
+    known_snapshots,
+    poll_factor,
+    recording_callback,
+    store_outcome,
+    subscribed,
     typed_run,
     typed_submit,
 )
 from wanflow._config import (
     DEFAULT_CONNECTIONS,
-    DEFAULT_RETRY,
+    DEFAULT_RETRY_WINDOW,
     DEFAULT_TIMEOUT,
-    DEFAULT_WAIT,
-    Route,
-    make_settings,
+    DEFAULT_WAIT_TIMEOUT,
+    TransportOptions,
+    load_config,
 )
-from wanflow._core.arguments import checked_id
-from wanflow._flows.operations import Work
-from wanflow._flows.prepare import Terms
+from wanflow._core.arguments import validate_task_id
+from wanflow._flows.operations import Operations
+from wanflow._flows.prepare import SubmitOptions
 from wanflow._runtime.driver import AsyncDriver
 from wanflow._transport.environment import take_precautions
 
@@ -42,25 +42,25 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from wanflow._core.callbacks import Callbacks
+    from wanflow._core.callbacks import CallbackSource
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.download import OnProgress
     from wanflow._flows.poll import OnUpdate
-    from wanflow._flows.poll_many import Outcome
+    from wanflow._flows.poll_many import PollOutcome
     from wanflow._flows.upload import Uploader
-    from wanflow._runtime.iterators import AsyncStream
-    from wanflow.batch.models import Given, OnOutcome, OnTally, Stop
+    from wanflow._runtime.iterators import AsyncFlowIterator
+    from wanflow.batch.models import JobInput, OnBatchProgress, OnOutcome, StopSignal
     from wanflow.batch.report import Report
     from wanflow.errors import WanflowError
-    from wanflow.ledger.resume import Endings, OnEnding
+    from wanflow.ledger.resume import OnResult, ResumeReport
 
 
-class AsyncResult(ResultView):
+class AsyncResult(BaseResult):
     """A completed task: its links, and all that the API said with them."""
 
     def __init__(
-        self, work: Work, driver: AsyncDriver, snapshot: Snapshot, paths: list[Path]
+        self, work: Operations, driver: AsyncDriver, snapshot: Snapshot, paths: list[Path]
     ) -> None:
         super().__init__(work, snapshot, paths)
         self._driver = driver
@@ -70,7 +70,7 @@ class AsyncResult(ResultView):
         folder: str | PathLike[str],
         *,
         timeout: float | None = None,
-        limit: int | None = None,
+        max_bytes: int | None = None,
         on_progress: OnProgress = None,
     ) -> list[Path]:
         """Save every file into a folder, which is made if need be, and return their paths.
@@ -89,15 +89,15 @@ class AsyncResult(ResultView):
             LinkExpired: a link is past its 24 hours.
             DownloadFailed: there is no link, or a file can't be fetched or saved.
         """
-        flow = self._work.download(self._snapshot, folder, timeout, limit, on_progress)
-        return await self._driver.play_many(flow)
+        flow = self._work.download(self._snapshot, folder, timeout, max_bytes, on_progress)
+        return await self._driver.run_concurrent(flow)
 
 
-class AsyncTask(TaskView):
+class AsyncTask(BaseTask):
     """A submitted task."""
 
     def __init__(
-        self, work: Work, driver: AsyncDriver, task_id: str, snapshot: Snapshot | None
+        self, work: Operations, driver: AsyncDriver, task_id: str, snapshot: Snapshot | None
     ) -> None:
         super().__init__(work, task_id, snapshot)
         self._driver = driver
@@ -109,11 +109,11 @@ class AsyncTask(TaskView):
             ConnectionFailed: no answer came.
             APIError: the API answered with an error.
         """
-        self._snapshot = await self._driver.play(self._work.query(self._id))
+        self._snapshot = await self._driver.run(self._work.poll(self._id))
         return self
 
     async def wait(
-        self, timeout: float = DEFAULT_WAIT, *, on_update: OnUpdate = None
+        self, timeout: float = DEFAULT_WAIT_TIMEOUT, *, on_update: OnUpdate = None
     ) -> AsyncResult:
         """Wait until the task has ended, and return its result.
 
@@ -129,10 +129,12 @@ class AsyncTask(TaskView):
             WaitTimeout: it hadn't ended in time; it goes on.
             APIError: the API refused the question (400, 401, 402, 403, 404).
         """
-        flow = self._work.wait(self._id, timeout, self._seen_by(on_update), self._snapshot)
-        return AsyncResult(self._work, self._driver, await self._driver.play(flow), [])
+        flow = self._work.wait(
+            self._id, timeout, self._recording_callback(on_update), self._snapshot
+        )
+        return AsyncResult(self._work, self._driver, await self._driver.run(flow), [])
 
-    async def watch(self, timeout: float = DEFAULT_WAIT) -> AsyncIterator[Snapshot]:
+    async def iter_updates(self, timeout: float = DEFAULT_WAIT_TIMEOUT) -> AsyncIterator[Snapshot]:
         """Wait as `wait` does, and hand out each look as it is taken, the last one included.
 
         A task that failed is no error here: its last snapshot says so.
@@ -157,10 +159,10 @@ class AsyncTask(TaskView):
             WaitTimeout: it hadn't ended when it was last seen.
             WanflowError: the error that ended the last wait for it.
         """
-        return AsyncResult(self._work, self._driver, self._end(), [])
+        return AsyncResult(self._work, self._driver, self._require_result(), [])
 
 
-class AsyncClient(ClientView):
+class AsyncClient(BaseClient):
     """The API, for asyncio and trio. Close it, or use it in an `async with` block.
 
     Args:
@@ -189,31 +191,31 @@ class AsyncClient(ClientView):
         base_url: str | None = None,
         *,
         timeout: float = DEFAULT_TIMEOUT,
-        retry_for: float = DEFAULT_RETRY,
-        rate: float | None = None,
-        connections: int = DEFAULT_CONNECTIONS,
+        retry_timeout: float = DEFAULT_RETRY_WINDOW,
+        max_polls_per_second: float | None = None,
+        max_connections: int = DEFAULT_CONNECTIONS,
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
         ledger: Recorder | None = None,
         uploader: Uploader = None,
     ) -> None:
-        line = Route(connections, transport, proxy, verify)
+        line = TransportOptions(max_connections, transport, proxy, verify)
         try:
             settings = take_precautions(
-                make_settings(
+                load_config(
                     api_key,
                     base_url,
                     timeout=timeout,
-                    retry_for=retry_for,
-                    rate=rate,
-                    line=line,
+                    retry_timeout=retry_timeout,
+                    max_polls_per_second=max_polls_per_second,
+                    transport=line,
                     uploader=uploader,
                 )
             )
         finally:
             del api_key  # tools show the locals of a traceback
-        super().__init__(settings, Work(settings, ledger))
+        super().__init__(settings, Operations(settings, ledger))
         self._driver = AsyncDriver(settings)
 
     @typed_submit
@@ -249,10 +251,10 @@ class AsyncClient(ClientView):
             SubmitUncertain: it may have been accepted, and nothing proves or disproves it.
             APIError: the API rejected it.
         """
-        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
-        order = self._work.order(request, parameters, model, terms)
+        terms = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.prepare(request, parameters, model, terms)
         try:
-            snapshot = await self._driver.play(self._work.submit(order))
+            snapshot = await self._driver.run(self._work.submit(order))
             return AsyncTask(self._work, self._driver, snapshot.id, snapshot)
         except BaseException as error:
             order.receipt.put_on(error)
@@ -265,8 +267,8 @@ class AsyncClient(ClientView):
         /,
         *,
         model: str | None = None,
-        out: str | PathLike[str] | None = None,
-        timeout: float = DEFAULT_WAIT,
+        output_dir: str | PathLike[str] | None = None,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         on_update: OnUpdate = None,
         extra: Mapping[str, Any] | None = None,
         validate: bool = True,
@@ -278,26 +280,26 @@ class AsyncClient(ClientView):
 
         The arguments and errors are those of `submit`, `wait` and `download`.
         """
-        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
-        order = self._work.order(request, parameters, model, terms)
-        flow = self._work.run(order, out=out, timeout=timeout, on_update=on_update)
+        terms = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.prepare(request, parameters, model, terms)
+        flow = self._work.run(order, output_dir=output_dir, timeout=timeout, on_update=on_update)
         try:
-            return AsyncResult(self._work, self._driver, *(await self._driver.play_many(flow)))
+            return AsyncResult(self._work, self._driver, *(await self._driver.run_concurrent(flow)))
         except BaseException as error:
             order.receipt.put_on(error)
             raise
 
     def task(self, task_id: str) -> AsyncTask:
         """Take up a task by its id; nothing is sent until it is looked at."""
-        return AsyncTask(self._work, self._driver, checked_id(task_id), None)
+        return AsyncTask(self._work, self._driver, validate_task_id(task_id), None)
 
     async def wait_all(
         self,
         tasks: Iterable[AsyncTask | str],
         *,
-        timeout: float = DEFAULT_WAIT,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         on_update: OnUpdate = None,
-        callbacks: Callbacks | None = None,
+        callbacks: CallbackSource | None = None,
     ) -> list[AsyncResult | WanflowError]:
         """Wait for many tasks, and return what came of each, in the order given.
 
@@ -313,19 +315,19 @@ class AsyncClient(ClientView):
                 with polling slowed while callbacks arrive.
         """
         crowd = self._crowd(tasks)
-        told, stretch = seen_by(crowd, on_update, callbacks), stretch_of(callbacks)
-        flow = self._work.wait_all(known(crowd), timeout, told, stretch)
-        with heard(callbacks, self.notify):
-            ends = zip(crowd, await self._driver.play_many(flow), strict=True)
-        return [failure_of(task, end) or task.result() for task, end in ends]
+        told, stretch = recording_callback(crowd, on_update, callbacks), poll_factor(callbacks)
+        flow = self._work.wait_all(known_snapshots(crowd), timeout, told, stretch)
+        with subscribed(callbacks, self.notify):
+            ends = zip(crowd, await self._driver.run_concurrent(flow), strict=True)
+        return [store_outcome(task, end) or task.result() for task, end in ends]
 
     async def as_completed(
         self,
         tasks: Iterable[AsyncTask | str],
         *,
-        timeout: float = DEFAULT_WAIT,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         on_update: OnUpdate = None,
-        callbacks: Callbacks | None = None,
+        callbacks: CallbackSource | None = None,
     ) -> AsyncIterator[AsyncTask]:
         """Wait for many tasks, and hand out each as soon as its wait has ended.
 
@@ -339,27 +341,27 @@ class AsyncClient(ClientView):
                 with polling slowed while callbacks arrive.
         """
         crowd = self._crowd(tasks)
-        told, stretch = seen_by(crowd, on_update, callbacks), stretch_of(callbacks)
-        flow = self._work.as_completed(known(crowd), timeout, told, stretch=stretch)
-        ends: AsyncStream[tuple[int, Outcome]] = self._driver.stream(flow)
-        with closing(ends), heard(callbacks, self.notify):
+        told, stretch = recording_callback(crowd, on_update, callbacks), poll_factor(callbacks)
+        flow = self._work.as_completed(known_snapshots(crowd), timeout, told, stretch=stretch)
+        ends: AsyncFlowIterator[tuple[int, PollOutcome]] = self._driver.stream(flow)
+        with closing(ends), subscribed(callbacks, self.notify):
             async for index, end in ends:
-                failure_of(crowd[index], end)
+                store_outcome(crowd[index], end)
                 yield crowd[index]
 
     async def batch(
         self,
-        jobs: Iterable[Mapping[str, Any] | Given],
-        out: str | PathLike[str],
+        jobs: Iterable[Mapping[str, Any] | JobInput],
+        output_dir: str | PathLike[str],
         *,
-        timeout: float = DEFAULT_WAIT,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         max_credits: float | None = None,
         retries: int = 0,
         resubmit_uncertain: bool = False,
-        in_flight: int | None = None,
-        stop: Stop | None = None,
-        on_tally: OnTally = None,
-        on_outcome: OnOutcome = None,
+        max_concurrency: int | None = None,
+        stop: StopSignal | None = None,
+        on_progress: OnBatchProgress = None,
+        on_result: OnOutcome = None,
     ) -> Report:
         """Do many jobs, and leave a report and a contact sheet beside their files.
 
@@ -389,28 +391,28 @@ class AsyncClient(ClientView):
         """
         from wanflow.batch import run as doing  # noqa: PLC0415 - for those who have many jobs
 
-        terms = doing.make_terms(
-            out,
+        terms = doing.make_options(
+            output_dir,
             timeout,
             max_credits=max_credits,
             retries=retries,
             resubmit_uncertain=resubmit_uncertain,
-            in_flight=in_flight,
+            max_concurrency=max_concurrency,
             stop=stop,
-            on_tally=on_tally,
-            on_outcome=on_outcome,
+            on_progress=on_progress,
+            on_result=on_result,
         )
-        return await self._driver.play_many(doing.do_batch(self._work, jobs, terms))
+        return await self._driver.run_concurrent(doing.run_batch(self._work, jobs, terms))
 
     async def resume_all(
         self,
-        out: str | PathLike[str] | None = None,
+        output_dir: str | PathLike[str] | None = None,
         *,
-        timeout: float = DEFAULT_WAIT,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         resubmit_uncertain: bool = False,
-        at_once: int = DEFAULT_CONNECTIONS,
-        on_ending: OnEnding = None,
-    ) -> Endings:
+        max_concurrency: int = DEFAULT_CONNECTIONS,
+        on_result: OnResult = None,
+    ) -> ResumeReport:
         """Take up every job of the ledger that isn't finished and that no living process is at.
 
         Known tasks are waited for, and their files saved where they were wanted, those whose
@@ -431,8 +433,10 @@ class AsyncClient(ClientView):
         """
         from wanflow.ledger import resume  # noqa: PLC0415 - for those who have a ledger
 
-        terms = resume.Terms(out, timeout, resubmit_uncertain, at_once, on_ending)
-        return await self._driver.play_many(resume.resume_all(self._work, terms))
+        terms = resume.ResumeOptions(
+            output_dir, timeout, resubmit_uncertain, max_concurrency, on_result
+        )
+        return await self._driver.run_concurrent(resume.resume_all(self._work, terms))
 
     async def close(self) -> None:
         """Close the connections. A client that is used again opens new ones, to be closed again."""
@@ -447,4 +451,4 @@ class AsyncClient(ClientView):
             await self.close()
 
     def _crowd(self, tasks: Iterable[AsyncTask | str]) -> list[AsyncTask]:
-        return members(tasks, self.task)
+        return as_tasks(tasks, self.task)

@@ -6,29 +6,29 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
 from wanflow._base_client import (
-    ClientView,
-    ResultView,
-    TaskView,
-    failure_of,
-    heard,
-    known,
-    members,
-    seen_by,
-    stretch_of,
+    BaseClient,
+    BaseResult,
+    BaseTask,
+    as_tasks,
+    known_snapshots,
+    poll_factor,
+    recording_callback,
+    store_outcome,
+    subscribed,
     typed_run,
     typed_submit,
 )
 from wanflow._config import (
     DEFAULT_CONNECTIONS,
-    DEFAULT_RETRY,
+    DEFAULT_RETRY_WINDOW,
     DEFAULT_TIMEOUT,
-    DEFAULT_WAIT,
-    Route,
-    make_settings,
+    DEFAULT_WAIT_TIMEOUT,
+    TransportOptions,
+    load_config,
 )
-from wanflow._core.arguments import checked_id
-from wanflow._flows.operations import Work
-from wanflow._flows.prepare import Terms
+from wanflow._core.arguments import validate_task_id
+from wanflow._flows.operations import Operations
+from wanflow._flows.prepare import SubmitOptions
 from wanflow._runtime.driver import SyncDriver
 from wanflow._transport.environment import take_precautions
 
@@ -40,25 +40,25 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from wanflow._core.callbacks import Callbacks
+    from wanflow._core.callbacks import CallbackSource
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.download import OnProgress
     from wanflow._flows.poll import OnUpdate
-    from wanflow._flows.poll_many import Outcome
+    from wanflow._flows.poll_many import PollOutcome
     from wanflow._flows.upload import Uploader
-    from wanflow._runtime.iterators import Stream
-    from wanflow.batch.models import Given, OnOutcome, OnTally, Stop
+    from wanflow._runtime.iterators import FlowIterator
+    from wanflow.batch.models import JobInput, OnBatchProgress, OnOutcome, StopSignal
     from wanflow.batch.report import Report
     from wanflow.errors import WanflowError
-    from wanflow.ledger.resume import Endings, OnEnding
+    from wanflow.ledger.resume import OnResult, ResumeReport
 
 
-class Result(ResultView):
+class Result(BaseResult):
     """A completed task: its links, and all that the API said with them."""
 
     def __init__(
-        self, work: Work, driver: SyncDriver, snapshot: Snapshot, paths: list[Path]
+        self, work: Operations, driver: SyncDriver, snapshot: Snapshot, paths: list[Path]
     ) -> None:
         super().__init__(work, snapshot, paths)
         self._driver = driver
@@ -68,7 +68,7 @@ class Result(ResultView):
         folder: str | PathLike[str],
         *,
         timeout: float | None = None,
-        limit: int | None = None,
+        max_bytes: int | None = None,
         on_progress: OnProgress = None,
     ) -> list[Path]:
         """Save every file into a folder, which is made if need be, and return their paths.
@@ -88,15 +88,15 @@ class Result(ResultView):
             LinkExpired: a link is past its 24 hours.
             DownloadFailed: there is no link, or a file can't be fetched or saved.
         """
-        flow = self._work.download(self._snapshot, folder, timeout, limit, on_progress)
-        return self._driver.play_many(flow)
+        flow = self._work.download(self._snapshot, folder, timeout, max_bytes, on_progress)
+        return self._driver.run_concurrent(flow)
 
 
-class Task(TaskView):
+class Task(BaseTask):
     """A submitted task."""
 
     def __init__(
-        self, work: Work, driver: SyncDriver, task_id: str, snapshot: Snapshot | None
+        self, work: Operations, driver: SyncDriver, task_id: str, snapshot: Snapshot | None
     ) -> None:
         super().__init__(work, task_id, snapshot)
         self._driver = driver
@@ -108,10 +108,10 @@ class Task(TaskView):
             ConnectionFailed: no answer came.
             APIError: the API answered with an error.
         """
-        self._snapshot = self._driver.play(self._work.query(self._id))
+        self._snapshot = self._driver.run(self._work.poll(self._id))
         return self
 
-    def wait(self, timeout: float = DEFAULT_WAIT, *, on_update: OnUpdate = None) -> Result:
+    def wait(self, timeout: float = DEFAULT_WAIT_TIMEOUT, *, on_update: OnUpdate = None) -> Result:
         """Wait until the task has ended, and return its result.
 
         Faults on the way (a dropped connection, a 5xx, an unreadable answer) are borne. Every
@@ -126,10 +126,12 @@ class Task(TaskView):
             WaitTimeout: it hadn't ended in time; it goes on.
             APIError: the API refused the question (400, 401, 402, 403, 404).
         """
-        flow = self._work.wait(self._id, timeout, self._seen_by(on_update), self._snapshot)
-        return Result(self._work, self._driver, self._driver.play(flow), [])
+        flow = self._work.wait(
+            self._id, timeout, self._recording_callback(on_update), self._snapshot
+        )
+        return Result(self._work, self._driver, self._driver.run(flow), [])
 
-    def watch(self, timeout: float = DEFAULT_WAIT) -> Iterator[Snapshot]:
+    def iter_updates(self, timeout: float = DEFAULT_WAIT_TIMEOUT) -> Iterator[Snapshot]:
         """Wait as `wait` does, and hand out each look as it is taken, the last one included.
 
         A task that failed is no error here: its last snapshot says so.
@@ -154,10 +156,10 @@ class Task(TaskView):
             WaitTimeout: it hadn't ended when it was last seen.
             WanflowError: the error that ended the last wait for it.
         """
-        return Result(self._work, self._driver, self._end(), [])
+        return Result(self._work, self._driver, self._require_result(), [])
 
 
-class Client(ClientView):
+class Client(BaseClient):
     """The API, for code that blocks. Close it, or use it in a `with` block.
 
     Args:
@@ -186,31 +188,31 @@ class Client(ClientView):
         base_url: str | None = None,
         *,
         timeout: float = DEFAULT_TIMEOUT,
-        retry_for: float = DEFAULT_RETRY,
-        rate: float | None = None,
-        connections: int = DEFAULT_CONNECTIONS,
+        retry_timeout: float = DEFAULT_RETRY_WINDOW,
+        max_polls_per_second: float | None = None,
+        max_connections: int = DEFAULT_CONNECTIONS,
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         transport: httpx.BaseTransport | None = None,
         ledger: Recorder | None = None,
         uploader: Uploader = None,
     ) -> None:
-        line = Route(connections, transport, proxy, verify)
+        line = TransportOptions(max_connections, transport, proxy, verify)
         try:
             settings = take_precautions(
-                make_settings(
+                load_config(
                     api_key,
                     base_url,
                     timeout=timeout,
-                    retry_for=retry_for,
-                    rate=rate,
-                    line=line,
+                    retry_timeout=retry_timeout,
+                    max_polls_per_second=max_polls_per_second,
+                    transport=line,
                     uploader=uploader,
                 )
             )
         finally:
             del api_key  # tools show the locals of a traceback
-        super().__init__(settings, Work(settings, ledger))
+        super().__init__(settings, Operations(settings, ledger))
         self._driver = SyncDriver(settings)
 
     @typed_submit
@@ -246,10 +248,10 @@ class Client(ClientView):
             SubmitUncertain: it may have been accepted, and nothing proves or disproves it.
             APIError: the API rejected it.
         """
-        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
-        order = self._work.order(request, parameters, model, terms)
+        terms = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.prepare(request, parameters, model, terms)
         try:
-            snapshot = self._driver.play(self._work.submit(order))
+            snapshot = self._driver.run(self._work.submit(order))
             return Task(self._work, self._driver, snapshot.id, snapshot)
         except BaseException as error:
             order.receipt.put_on(error)
@@ -262,8 +264,8 @@ class Client(ClientView):
         /,
         *,
         model: str | None = None,
-        out: str | PathLike[str] | None = None,
-        timeout: float = DEFAULT_WAIT,
+        output_dir: str | PathLike[str] | None = None,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         on_update: OnUpdate = None,
         extra: Mapping[str, Any] | None = None,
         validate: bool = True,
@@ -275,26 +277,26 @@ class Client(ClientView):
 
         The arguments and errors are those of `submit`, `wait` and `download`.
         """
-        terms = Terms(extra, validate, idempotency_key, resubmit_uncertain)
-        order = self._work.order(request, parameters, model, terms)
-        flow = self._work.run(order, out=out, timeout=timeout, on_update=on_update)
+        terms = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        order = self._work.prepare(request, parameters, model, terms)
+        flow = self._work.run(order, output_dir=output_dir, timeout=timeout, on_update=on_update)
         try:
-            return Result(self._work, self._driver, *self._driver.play_many(flow))
+            return Result(self._work, self._driver, *self._driver.run_concurrent(flow))
         except BaseException as error:
             order.receipt.put_on(error)
             raise
 
     def task(self, task_id: str) -> Task:
         """Take up a task by its id; nothing is sent until it is looked at."""
-        return Task(self._work, self._driver, checked_id(task_id), None)
+        return Task(self._work, self._driver, validate_task_id(task_id), None)
 
     def wait_all(
         self,
         tasks: Iterable[Task | str],
         *,
-        timeout: float = DEFAULT_WAIT,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         on_update: OnUpdate = None,
-        callbacks: Callbacks | None = None,
+        callbacks: CallbackSource | None = None,
     ) -> list[Result | WanflowError]:
         """Wait for many tasks, and return what came of each, in the order given.
 
@@ -310,19 +312,19 @@ class Client(ClientView):
                 with polling slowed while callbacks arrive.
         """
         crowd = self._crowd(tasks)
-        told, stretch = seen_by(crowd, on_update, callbacks), stretch_of(callbacks)
-        flow = self._work.wait_all(known(crowd), timeout, told, stretch)
-        with heard(callbacks, self.notify):
-            ends = zip(crowd, self._driver.play_many(flow), strict=True)
-        return [failure_of(task, end) or task.result() for task, end in ends]
+        told, stretch = recording_callback(crowd, on_update, callbacks), poll_factor(callbacks)
+        flow = self._work.wait_all(known_snapshots(crowd), timeout, told, stretch)
+        with subscribed(callbacks, self.notify):
+            ends = zip(crowd, self._driver.run_concurrent(flow), strict=True)
+        return [store_outcome(task, end) or task.result() for task, end in ends]
 
     def as_completed(
         self,
         tasks: Iterable[Task | str],
         *,
-        timeout: float = DEFAULT_WAIT,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         on_update: OnUpdate = None,
-        callbacks: Callbacks | None = None,
+        callbacks: CallbackSource | None = None,
     ) -> Iterator[Task]:
         """Wait for many tasks, and hand out each as soon as its wait has ended.
 
@@ -336,27 +338,27 @@ class Client(ClientView):
                 with polling slowed while callbacks arrive.
         """
         crowd = self._crowd(tasks)
-        told, stretch = seen_by(crowd, on_update, callbacks), stretch_of(callbacks)
-        flow = self._work.as_completed(known(crowd), timeout, told, stretch=stretch)
-        ends: Stream[tuple[int, Outcome]] = self._driver.stream(flow)
-        with closing(ends), heard(callbacks, self.notify):
+        told, stretch = recording_callback(crowd, on_update, callbacks), poll_factor(callbacks)
+        flow = self._work.as_completed(known_snapshots(crowd), timeout, told, stretch=stretch)
+        ends: FlowIterator[tuple[int, PollOutcome]] = self._driver.stream(flow)
+        with closing(ends), subscribed(callbacks, self.notify):
             for index, end in ends:
-                failure_of(crowd[index], end)
+                store_outcome(crowd[index], end)
                 yield crowd[index]
 
     def batch(
         self,
-        jobs: Iterable[Mapping[str, Any] | Given],
-        out: str | PathLike[str],
+        jobs: Iterable[Mapping[str, Any] | JobInput],
+        output_dir: str | PathLike[str],
         *,
-        timeout: float = DEFAULT_WAIT,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         max_credits: float | None = None,
         retries: int = 0,
         resubmit_uncertain: bool = False,
-        in_flight: int | None = None,
-        stop: Stop | None = None,
-        on_tally: OnTally = None,
-        on_outcome: OnOutcome = None,
+        max_concurrency: int | None = None,
+        stop: StopSignal | None = None,
+        on_progress: OnBatchProgress = None,
+        on_result: OnOutcome = None,
     ) -> Report:
         """Do many jobs, and leave a report and a contact sheet beside their files.
 
@@ -386,28 +388,28 @@ class Client(ClientView):
         """
         from wanflow.batch import run as doing  # noqa: PLC0415 - for those who have many jobs
 
-        terms = doing.make_terms(
-            out,
+        terms = doing.make_options(
+            output_dir,
             timeout,
             max_credits=max_credits,
             retries=retries,
             resubmit_uncertain=resubmit_uncertain,
-            in_flight=in_flight,
+            max_concurrency=max_concurrency,
             stop=stop,
-            on_tally=on_tally,
-            on_outcome=on_outcome,
+            on_progress=on_progress,
+            on_result=on_result,
         )
-        return self._driver.play_many(doing.do_batch(self._work, jobs, terms))
+        return self._driver.run_concurrent(doing.run_batch(self._work, jobs, terms))
 
     def resume_all(
         self,
-        out: str | PathLike[str] | None = None,
+        output_dir: str | PathLike[str] | None = None,
         *,
-        timeout: float = DEFAULT_WAIT,
+        timeout: float = DEFAULT_WAIT_TIMEOUT,
         resubmit_uncertain: bool = False,
-        at_once: int = DEFAULT_CONNECTIONS,
-        on_ending: OnEnding = None,
-    ) -> Endings:
+        max_concurrency: int = DEFAULT_CONNECTIONS,
+        on_result: OnResult = None,
+    ) -> ResumeReport:
         """Take up every job of the ledger that isn't finished and that no living process is at.
 
         Known tasks are waited for, and their files saved where they were wanted, those whose
@@ -428,8 +430,10 @@ class Client(ClientView):
         """
         from wanflow.ledger import resume  # noqa: PLC0415 - for those who have a ledger
 
-        terms = resume.Terms(out, timeout, resubmit_uncertain, at_once, on_ending)
-        return self._driver.play_many(resume.resume_all(self._work, terms))
+        terms = resume.ResumeOptions(
+            output_dir, timeout, resubmit_uncertain, max_concurrency, on_result
+        )
+        return self._driver.run_concurrent(resume.resume_all(self._work, terms))
 
     def close(self) -> None:
         """Close the connections. A client that is used again opens new ones, to be closed again."""
@@ -442,4 +446,4 @@ class Client(ClientView):
         self.close()
 
     def _crowd(self, tasks: Iterable[Task | str]) -> list[Task]:
-        return members(tasks, self.task)
+        return as_tasks(tasks, self.task)

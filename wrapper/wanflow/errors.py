@@ -196,7 +196,7 @@ class ServerError(APIError):
     """5xx: the gateway or the service behind it failed."""
 
 
-class UnexpectedAnswer(APIError):
+class UnexpectedResponse(APIError):
     """The answer isn't what the documents promise: another status, or a body that can't be read."""
 
 
@@ -222,8 +222,8 @@ class TaskFailed(WanflowError):
     ) -> None:
         super().__init__(message, task_id=task_id)
         self.code = code
-        self.advice = advice
-        self.resubmit = resubmit
+        self.hint = advice
+        self.retryable = resubmit
         self.snapshot = snapshot
 
 
@@ -245,7 +245,7 @@ class WaitTimeout(WanflowError, TimeoutError):
     ) -> None:
         super().__init__(message, task_id=task_id)
         self.snapshot = snapshot
-        self.fault = fault
+        self.last_error = fault
 
 
 class DownloadFailed(WanflowError):
@@ -290,5 +290,5 @@ class LedgerError(WanflowError):
         self.path = path
 
 
-class JobTaken(LedgerError):
+class JobLocked(LedgerError):
     """Another process that shares the ledger works on the job."""

@@ -37,7 +37,7 @@ class Behind:
         """Serve it, from `with` to its end."""
         calls = {"loopback_callbacks": True} if self.name.startswith("callback") else {}
         with (
-            MockServer(looks=2, **calls) as server,
+            MockServer(polls=2, **calls) as server,
             Proxy(server.base_url, self.guise, self.fault) as proxy,
         ):
             yield proxy

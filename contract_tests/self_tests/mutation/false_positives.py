@@ -1,6 +1,7 @@
 """`python -m self_tests.mutation.false_positives`: many seeds, no finding.
 
-Each seed is a run of the suite in a process of its own, as anybody would start it. Writes false_positives.md.
+Each seed is a run of the suite in a process of its own, as anybody would start it. Writes
+false_positives.md.
 """
 
 from __future__ import annotations

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from self_tests.mutation.mutant import KINDS, MUTANTS, Mutant, after, enter, queries, submits
 from wanflow.catalog.catalog import Catalog, packaged_catalog
-from wanflow.catalog.document import is_object, packaged, resolve
+from wanflow.catalog.document import is_object, load_packaged, resolve_ref
 from wanflow.catalog.keywords import PIXEL_SIZE, PUBLIC_URL
-from wanflow.catalog.validator import Rules
+from wanflow.catalog.validator import RequestValidator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from self_tests.mutation.fault_layer import Call, Reply
     from wanflow.catalog.catalog import Model
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
-    Edit = Callable[[Json], object]
+    Edit = Callable[[JsonObject], object]
 
 MISSING, STRICT = KINDS[4], KINDS[5]
 _BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
@@ -74,7 +74,7 @@ def _of_model(model: Model) -> Iterator[tuple[str, str, str, Edit]]:
     yield from _moved(model)
 
 
-def _of_rule(rule: Json) -> Iterator[tuple[str, str, str, Edit]]:
+def _of_rule(rule: JsonObject) -> Iterator[tuple[str, str, str, Edit]]:
     if "enum" in rule:
         first, last = rule["enum"][0], rule["enum"][-1]
         more = last + 5 if isinstance(last, int) else "2160p" if "p" in str(last) else "21:9"
@@ -96,7 +96,7 @@ def _of_rule(rule: Json) -> Iterator[tuple[str, str, str, Edit]]:
         yield "any-type", MISSING, "takes any type", lambda r: r.pop("type")
 
 
-def _of_texts(rule: Json) -> Iterator[tuple[str, str, str, Edit]]:
+def _of_texts(rule: JsonObject) -> Iterator[tuple[str, str, str, Edit]]:
     for word in ("pattern", "format", PIXEL_SIZE, PUBLIC_URL):
         if word in rule:
             yield f"{word}-removed", MISSING, f"has no {word}", partial(_drop, word)
@@ -116,46 +116,46 @@ def _moved(model: Model) -> Iterator[tuple[str, str, str, Edit]]:
         yield f"{model.name}-{first}-{second}-moved", MISSING, says, partial(_swap, first, second)
 
 
-def _on_field(field: str, edit: Edit, schema: Json) -> None:
+def _on_field(field: str, edit: Edit, schema: JsonObject) -> None:
     edit(schema["properties"][field])
 
 
-def _drop(word: str, rule: Json) -> None:
+def _drop(word: str, rule: JsonObject) -> None:
     del rule[word]
 
 
-def _set(word: str, value: Any, rule: Json) -> None:
+def _set(word: str, value: Any, rule: JsonObject) -> None:
     rule[word] = value
 
 
-def _scale(word: str, factor: float, rule: Json) -> None:
+def _scale(word: str, factor: float, rule: JsonObject) -> None:
     rule[PIXEL_SIZE][word] *= factor
 
 
-def _optional(field: str, schema: Json) -> None:
+def _optional(field: str, schema: JsonObject) -> None:
     schema["required"] = [name for name in schema["required"] if name != field]
 
 
-def _required(field: str, schema: Json) -> None:
+def _required(field: str, schema: JsonObject) -> None:
     schema["required"] = [*schema["required"], field]
 
 
-def _swap(first: str, second: str, schema: Json) -> None:
+def _swap(first: str, second: str, schema: JsonObject) -> None:
     properties = schema["properties"]
     properties[first], properties[second] = properties[second], properties[first]
 
 
-def _edited(model: Model, edit: Edit) -> Json:
-    document = deepcopy(packaged())
+def _edited(model: Model, edit: Edit) -> JsonObject:
+    document = deepcopy(load_packaged())
     edit(document["components"]["schemas"][model.schema_name])
     return document
 
 
-def _shown(model: Model, document: Json) -> Json | None:
+def _shown(model: Model, document: JsonObject) -> JsonObject | None:
     """Return a request that the faulty rules judge otherwise, None where there seems to be none."""
     from wanflow_contract.checks.boundaries import probes_of
 
-    true, false = Rules(packaged_catalog()), Rules(Catalog(document))
+    true, false = RequestValidator(packaged_catalog()), RequestValidator(Catalog(document))
     other = false.catalog.models[model.name]
     for probe in probes_of(model):
         if probe.body.get("model") != model.name:
@@ -166,12 +166,12 @@ def _shown(model: Model, document: Json) -> Json | None:
 
 
 def _of_answers(operation_id: str, where: Any) -> None:
-    document = packaged()
+    document = load_packaged()
     operation = next(
         one for one in packaged_catalog().operations if one.operation_id == operation_id
     )
     schema = operation.node["responses"]["200"]["content"]["application/json"]["schema"]
-    for path, rule in _leaves(document, resolve(document, schema), ()):
+    for path, rule in _leaves(document, resolve_ref(document, schema), ()):
         for word, value in _wrong(rule):
             title = f"{operation_id}-{'.'.join(path)}-{word}"
             says = f"{operation_id}: {'.'.join(path)} is {value!r}"
@@ -180,15 +180,15 @@ def _of_answers(operation_id: str, where: Any) -> None:
 
 
 def _leaves(
-    document: Json, schema: Json, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], Json]]:
+    document: JsonObject, schema: JsonObject, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], JsonObject]]:
     for name, raw in schema.get("properties", {}).items():
-        rule = resolve(document, raw)
+        rule = resolve_ref(document, raw)
         yield (*path, name), rule
         yield from _leaves(document, rule, (*path, name))
 
 
-def _wrong(rule: Json) -> Iterator[tuple[str, Any]]:
+def _wrong(rule: JsonObject) -> Iterator[tuple[str, Any]]:
     yield "of-another-type", _OTHER[rule["type"]]
     yield "null", None
     if "enum" in rule:

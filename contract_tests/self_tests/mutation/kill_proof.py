@@ -132,7 +132,7 @@ def _shows_one(number: int) -> bool:
 
 
 def _on_the_whole(mutant: Mutant) -> list[str]:
-    with MockServer(looks=2, **mutant.options) as whole:
+    with MockServer(polls=2, **mutant.options) as whole:
         return _played(whole, mutant)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from self_tests.mutation.fault_layer import Call, Layer, Reply
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
     Where = Callable[[Call], bool]
     Before = Callable[[Call, dict[str, Any]], Reply | None]
@@ -58,12 +58,12 @@ class Mutant:
     where: Where = field(repr=False, default=lambda _call: True)
     before: Before | None = field(repr=False, default=None)
     after: After | None = field(repr=False, default=None)
-    edit: Callable[[], Json] | None = field(repr=False, default=None)
+    edit: Callable[[], JsonObject] | None = field(repr=False, default=None)
     probe: Mapping[str, Any] | None = field(repr=False, default=None)
     tamper: Callable[[Any], None] | None = field(repr=False, default=None)
     options: Mapping[str, Any] = field(repr=False, factory=dict)
 
-    def document(self) -> Json | None:
+    def document(self) -> JsonObject | None:
         """Return the document with the fault in it, None where the fault is in the layer."""
         return None if self.edit is None else self.edit()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from wanflow.catalog.catalog import Model
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 ABSENT = object()
 """Stands for a parameter that is left out."""
@@ -53,7 +53,7 @@ class Probe:
 
     name: str
     field: str
-    body: Json = attribute(repr=False)
+    body: JsonObject = attribute(repr=False)
 
     def __str__(self) -> str:
         return f"{self.field}-{self.name}" if self.field else self.name
@@ -76,7 +76,7 @@ def probes_of(model: Model) -> Iterator[Probe]:
     yield from _of_the_model_itself(model, base)
 
 
-def cheapest(model: Model) -> Json:
+def cheapest(model: Model) -> JsonObject:
     """Return the valid request of a model that should cost least: short, small, one of it."""
     body = {name: model.example[name] for name in ("model", *model.required)}
     for name, rule in model.parameters.items():
@@ -90,7 +90,7 @@ def cheapest(model: Model) -> Json:
     return body
 
 
-def edges_of(rule: Json) -> Iterator[tuple[str, Any]]:
+def edges_of(rule: JsonObject) -> Iterator[tuple[str, Any]]:
     """Yield the values on both sides of each rule of a parameter, each with a name."""
     yield from _types(rule)
     if "enum" in rule:
@@ -110,7 +110,7 @@ def edges_of(rule: Json) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}-{edge}", {name: value}) for edge, value in edges_of(inner))
 
 
-def _types(rule: Json) -> Iterator[tuple[str, Any]]:
+def _types(rule: JsonObject) -> Iterator[tuple[str, Any]]:
     wanted = rule.get("type")
     for name, value in _OF_ANOTHER_TYPE.items():
         if _TYPE_OF[name] != wanted and not (wanted == "number" and name == "number"):
@@ -156,7 +156,7 @@ def _lines_between(choices: list[Any]) -> Iterator[tuple[str, Any]]:
             yield f"word-{word}", word
 
 
-def _bounds(rule: Json) -> Iterator[tuple[str, Any]]:
+def _bounds(rule: JsonObject) -> Iterator[tuple[str, Any]]:
     for word, step in (("minimum", -1), ("maximum", 1)):
         if word in rule:
             for away in (0, 1, 2, 10):
@@ -167,7 +167,7 @@ def _bounds(rule: Json) -> Iterator[tuple[str, Any]]:
             yield f"{number}", number
 
 
-def _lengths(rule: Json) -> Iterator[tuple[str, Any]]:
+def _lengths(rule: JsonObject) -> Iterator[tuple[str, Any]]:
     if rule.get("format") == "uri":
         yield from ((f"no-url-{name}", url) for name, url in _NO_URLS.items())
         yield "plain-url", rule.get("example", "https://example.com/file")
@@ -185,7 +185,7 @@ def _lengths(rule: Json) -> Iterator[tuple[str, Any]]:
         yield "signs", "\"a\" <b> & 'c' \\ {d} %e $f; -- /* */"
 
 
-def _texts(rule: Json) -> Iterator[tuple[str, str]]:
+def _texts(rule: JsonObject) -> Iterator[tuple[str, str]]:
     """Yield texts that look like something else, and lengths that are ends elsewhere."""
     for text in ("5", "true", "null", "{}", "[1]", "  a cat  ", "A", "e\u0301" * 9, "https://a.b"):
         yield f"text-{text}", text
@@ -194,7 +194,7 @@ def _texts(rule: Json) -> Iterator[tuple[str, str]]:
             yield f"length-{length}", "a" * length
 
 
-def _lists(rule: Json) -> Iterator[tuple[str, Any]]:
+def _lists(rule: JsonObject) -> Iterator[tuple[str, Any]]:
     item = (rule.get("example") or ["https://example.com/image1.png"])[0]
     low, high = rule.get("minItems", 0), rule.get("maxItems", 3)
     for count in sorted({0, low, high, high + 1, high + 5} | set(range(low, high + 1))):
@@ -230,7 +230,7 @@ def _another(item: Any, index: int) -> Any:
     return item.replace("image1", f"image{index + 1}") if isinstance(item, str) else item
 
 
-def _urls(rule: Json) -> Iterator[tuple[str, Any]]:
+def _urls(rule: JsonObject) -> Iterator[tuple[str, Any]]:
     for name, urls in (("public", PUBLIC_URLS), ("inside", INSIDE_URLS), ("scheme", WRONG_SCHEMES)):
         yield from ((f"{name}-{url}", url) for url in urls)
     if "maxLength" in rule:
@@ -239,7 +239,7 @@ def _urls(rule: Json) -> Iterator[tuple[str, Any]]:
             yield f"length{more:+d}", stem + "a" * (rule["maxLength"] + more - len(stem))
 
 
-def _crossed(model: Model, base: Json) -> Iterator[Probe]:
+def _crossed(model: Model, base: JsonObject) -> Iterator[Probe]:
     """Yield each pair of choices of two fields: rules that join fields show there."""
     chosen = [(name, choices_of(rule)) for name, rule in model.parameters.items()]
     for at, (first, ours) in enumerate(chosen):
@@ -250,7 +250,7 @@ def _crossed(model: Model, base: Json) -> Iterator[Probe]:
                 yield Probe("x".join(names), f"{first}-{second}", body)
 
 
-def choices_of(rule: Json) -> list[Any]:
+def choices_of(rule: JsonObject) -> list[Any]:
     """Return right values of a parameter that are far from each other: all of an enum, ends."""
     if "enum" in rule:
         return list(rule["enum"])
@@ -270,7 +270,7 @@ def choices_of(rule: Json) -> list[Any]:
     return [*ends, *filter(None, longest)] or [rule["example"]] * ("example" in rule)
 
 
-def _of_the_model_itself(model: Model, base: Json) -> Iterator[Probe]:
+def _of_the_model_itself(model: Model, base: JsonObject) -> Iterator[Probe]:
     name = model.name
     for edge, value in (
         ("unknown", "no-such-model"),
@@ -285,7 +285,7 @@ def _of_the_model_itself(model: Model, base: Json) -> Iterator[Probe]:
         yield Probe(edge, "model", {**base, "model": value})
 
 
-def _with(base: Json, name: str, value: Any) -> Json:
+def _with(base: JsonObject, name: str, value: Any) -> JsonObject:
     if value is ABSENT:
         return {key: one for key, one in base.items() if key != name}
     return {**base, name: value}

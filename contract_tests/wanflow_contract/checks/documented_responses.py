@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.catalog.catalog import Catalog, Operation, packaged_catalog
-from wanflow.catalog.document import Json, resolve
+from wanflow.catalog.document import JsonObject, resolve_ref
 from wanflow.catalog.patterns import validator_for
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ class Promise:
     status: int
     media: tuple[str, ...]
     validator: jsonschema_rs.Validator | None = field(repr=False)
-    examples: tuple[Json, ...] = field(repr=False)
+    examples: tuple[JsonObject, ...] = field(repr=False)
     description: str = ""
 
     @property
-    def errors(self) -> tuple[Json, ...]:
+    def errors(self) -> tuple[JsonObject, ...]:
         """The `error` objects of the examples."""
         return tuple(one["error"] for one in self.examples if isinstance(one.get("error"), dict))
 
@@ -41,7 +41,7 @@ class Promised:
     """An operation with all of its documented answers."""
 
     operation: Operation
-    document: Json = field(repr=False)
+    document: JsonObject = field(repr=False)
 
     @property
     def id(self) -> str:
@@ -52,7 +52,7 @@ class Promised:
     def answers(self) -> Mapping[int, Promise]:
         """The documented answers by status."""
         found = (
-            _promise(self.document, int(status), resolve(self.document, raw))
+            _promise(self.document, int(status), resolve_ref(self.document, raw))
             for status, raw in self.operation.node["responses"].items()
             if status.isdigit()
         )
@@ -85,7 +85,7 @@ class Promises:
     @property
     def query(self) -> Promised:
         """The operation that reads a task."""
-        return self.operations[self.catalog.task_query.operation_id]
+        return self.operations[self.catalog.status_operation.operation_id]
 
     def at(self, path: str) -> Promised | None:
         """Return the operation whose path a request's path is, whatever the method."""
@@ -105,10 +105,10 @@ def packaged_promises() -> Promises:
     return Promises(packaged_catalog())
 
 
-def _promise(document: Json, status: int, response: Json) -> Promise:
+def _promise(document: JsonObject, status: int, response: JsonObject) -> Promise:
     content = response.get("content", {})
     media = content.get("application/json", {})
-    shown = [resolve(document, one).get("value") for one in media.get("examples", {}).values()]
+    shown = [resolve_ref(document, one).get("value") for one in media.get("examples", {}).values()]
     shown.append(media.get("example"))
     return Promise(
         status=status,
@@ -119,7 +119,7 @@ def _promise(document: Json, status: int, response: Json) -> Promise:
     )
 
 
-def _validator(document: Json, schema: Json) -> jsonschema_rs.Validator:
+def _validator(document: JsonObject, schema: JsonObject) -> jsonschema_rs.Validator:
     root: dict[str, Any] = {
         "$schema": _DRAFT,
         "components": document.get("components", {}),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.catalog import keywords
-from wanflow.catalog.validator import Rules, packaged_rules
+from wanflow.catalog.validator import RequestValidator, packaged_validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Verdict:
 class Judge:
     """Judges bodies by the schemas of one operation's models."""
 
-    rules: Rules
+    rules: RequestValidator
 
     def verdict(self, operation_id: str, body: Any) -> Verdict:
         """Judge a decoded body."""
@@ -72,7 +72,7 @@ class Judge:
                 Word.REFUSED,
                 "; ".join(one.message for one in hard),
                 frozenset(one.parameter for one in violations),
-                next((one.sentence for one in hard if one.sentence), ""),
+                next((one.citation for one in hard if one.citation), ""),
                 too_long=any(one.rule in {"maxLength", "maxItems"} for one in hard),
                 broken=frozenset((one.parameter, one.rule) for one in hard),
             )
@@ -83,7 +83,7 @@ class Judge:
 @cache
 def packaged_judge() -> Judge:
     """Return the judge by the rules that this installation carries."""
-    return Judge(packaged_rules())
+    return Judge(packaged_validator())
 
 
 _PLAIN_URL = re.compile(

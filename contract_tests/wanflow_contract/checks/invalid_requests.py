@@ -9,12 +9,12 @@ from wanflow_contract.checks.expectation import Verdict, Word, packaged_judge
 
 if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 
-def wrong_of(model: Model) -> list[tuple[Json, Verdict]]:
+def wrong_of(model: Model) -> list[tuple[JsonObject, Verdict]]:
     """Return the first and the last wrong request for each field of a model's table."""
-    found: dict[str, list[tuple[Json, Verdict]]] = {}
+    found: dict[str, list[tuple[JsonObject, Verdict]]] = {}
     for probe in probes_of(model):
         verdict = packaged_judge().verdict(model.operation_id, probe.body)
         if verdict.word is Word.REFUSED:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.catalog.document import packaged
+from wanflow.catalog.document import load_packaged
 from wanflow_contract.checks.expectation import Verdict, Word
 from wanflow_contract.support.shared_budget import Till
 
@@ -119,7 +119,7 @@ class Purse:
 
 def _shown_price() -> float:
     """Return the highest price that the document shows for a task: the most that is likely."""
-    schemas = packaged().get("components", {}).get("schemas", {}).values()
+    schemas = load_packaged().get("components", {}).get("schemas", {}).values()
     rules = [one.get("properties", {}).get("credits_reserved", {}) for one in schemas]
     shown = [value for rule in rules for value in (rule.get("example"), *rule.get("examples", ()))]
     return max((float(one) for one in shown if isinstance(one, int | float)), default=_DEAR)

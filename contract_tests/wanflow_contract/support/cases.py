@@ -11,7 +11,7 @@ import requests
 import schemathesis
 from schemathesis.core.transport import Response
 
-from wanflow.catalog.document import packaged
+from wanflow.catalog.document import load_packaged
 from wanflow_contract.checks.expectation import Word
 from wanflow_contract.support.budget import PurseEmpty
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def make_schema() -> Any:
     """Return the document as Schemathesis has it; keys are tested elsewhere."""
-    schema = schemathesis.openapi.from_dict(packaged())
+    schema = schemathesis.openapi.from_dict(load_packaged())
     schema.config.generation.update(with_security_parameters=False)
     return schema
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
 COLOURS = ("sync", "async")
-PATIENCE = {"timeout": 10.0, "retry_for": 5.0}
+PATIENCE = {"timeout": 10.0, "retry_timeout": 5.0}
 """What keeps a client from waiting for long where a server is broken."""
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wanflow.catalog.catalog import Model
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _JUDGED = frozenset(
     {
@@ -32,7 +32,7 @@ def keywords_of(model: Model) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def _words(rule: Json) -> Iterator[str]:
+def _words(rule: JsonObject) -> Iterator[str]:
     yield from (word for word in rule if word in _JUDGED)
     if rule.get("required"):
         yield "required"

@@ -54,7 +54,7 @@ class Aim:
             AimMissing: there is no key for the server, or nobody answers there.
         """
         if self.bundled:
-            with MockServer(looks=2, **options) as server:
+            with MockServer(polls=2, **options) as server:
                 yield from _opened(self._bundled(server))
         else:
             yield from _opened(self._elsewhere(str(self.base_url).rstrip("/")))

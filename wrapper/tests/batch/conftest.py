@@ -49,7 +49,7 @@ class AsyncDoer(Doer):
 @pytest.fixture(scope="module")
 def server() -> Iterator[MockServer]:
     """A mock that honours no keys: whatever is sent twice is charged twice."""
-    with MockServer(looks=1, idempotency=False) as mock:
+    with MockServer(polls=1, idempotency=False) as mock:
         yield mock
 
 

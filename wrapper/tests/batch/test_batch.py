@@ -13,18 +13,18 @@ from attrs import evolve
 
 from tests.ledger.test_remaining import age
 from wanflow import Client, errors
-from wanflow.batch import End, InvalidBatch, Stop
+from wanflow.batch import InvalidBatch, JobStatus, StopSignal
 from wanflow.batch.contact_sheet import sheet_of
-from wanflow.batch.input import Form, read_csv
+from wanflow.batch.input import RowParser, read_csv
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.batch.conftest import Doer
-    from wanflow.batch import Report, Tally
+    from wanflow.batch import BatchProgress, Report
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
 
@@ -124,7 +124,7 @@ def test_keys_that_differ_in_blanks_alone_are_not_both_taken(
 
 
 def test_a_line_is_told_of_all_that_is_wrong_with_it(
-    form: Form, server: MockServer, api_key: str, tmp_path: Path
+    form: RowParser, server: MockServer, api_key: str, tmp_path: Path
 ) -> None:
     """A bad key, a missing column and a cell of another type hide nothing else of their line."""
     text = ["n,key,colour,size\n", f"two,{'k' * 201},red,3x3\n"]
@@ -148,9 +148,9 @@ def test_a_line_is_told_of_all_that_is_wrong_with_it(
 
 
 @pytest.fixture
-def form(model: str) -> Form:
+def form(model: str) -> RowParser:
     """Lines of a picture's model, whose prompt is made of a column."""
-    return Form(packaged_catalog(), model, {"prompt": "a {animal}"})
+    return RowParser(packaged_catalog(), model, {"prompt": "a {animal}"})
 
 
 @pytest.mark.parametrize("jobs", [{"prompt": "x"}, "x", b"x", None, 5])
@@ -176,7 +176,7 @@ def test_one_jobs_end_costs_the_others_nothing(do: Doer, model: str) -> None:
     assert ends(report) == ["saved", "failed", "failed", "saved", "open"]
     assert not report.complete
     assert "content policy" in report.outcomes[1].reason
-    assert all(outcome.reason for outcome in report.outcomes if outcome.end is not End.SAVED)
+    assert all(outcome.reason for outcome in report.outcomes if outcome.end is not JobStatus.SAVED)
 
 
 @pytest.mark.parametrize(
@@ -216,9 +216,9 @@ def test_the_ceiling_is_never_passed(do: Doer, model: str, account: Account) -> 
 
 def test_the_first_of_a_kind_is_let_through_alone(do: Doer, model: str, account: Account) -> None:
     """Until the first has told its price, none like it is sent; other kinds have their own."""
-    seen: list[Tally] = []
+    seen: list[BatchProgress] = []
     jobs = jobs_of(model, *"abcd")
-    report = do(jobs, max_credits=1.0, on_tally=seen.append)
+    report = do(jobs, max_credits=1.0, on_progress=seen.append)
     assert ends(report).count("saved") == 1
     assert account.submitted == 1
     assert max(tally.submitting + tally.running for tally in seen) == 1
@@ -233,7 +233,7 @@ def test_a_submission_in_doubt_is_told_and_not_sent_again(
     assert sorted(ends(report)) == ["saved", "uncertain"]
     assert sorted(ends(do(jobs_of(model, "a", "b")))) == ["saved", "uncertain"]
     assert account.submitted == 2
-    (doubt,) = (one for one in report.outcomes if one.end is End.UNCERTAIN)
+    (doubt,) = (one for one in report.outcomes if one.end is JobStatus.UNCERTAIN)
     assert doubt.key
 
 
@@ -275,7 +275,7 @@ def test_what_another_process_is_at_is_left_to_it(
         assert ends(do(jobs)) == ["open"]
     ledger.jobs()  # what is noted is written
     with Ledger(ledger.path) as other:
-        assert other.take(other.named("mine")[-1])
+        assert other.acquire(other.find_by_name("mine")[-1])
         assert ends(do(jobs)) == ["taken"]
     assert do(jobs).complete
     assert account.submitted == 1
@@ -285,9 +285,9 @@ def test_a_stopped_batch_sends_nothing_more_and_can_go_on(
     do: Doer, model: str, account: Account
 ) -> None:
     """After the stop nothing is begun; what was begun is recorded; the next run does the rest."""
-    stop = Stop()
+    stop = StopSignal()
     jobs = jobs_of(model, *"abcdef")
-    report = do(jobs, in_flight=1, stop=stop, on_outcome=lambda _: stop.ask())
+    report = do(jobs, in_flight=1, stop=stop, on_result=lambda _: stop.set())
     assert ends(report).count("saved") == 1
     assert ends(report).count("unsent") == 5
     assert report.stopped
@@ -299,8 +299,8 @@ def test_a_stopped_batch_sends_nothing_more_and_can_go_on(
 def test_a_stopped_batch_leaves_nothing_running(do: Doer, model: str, account: Account) -> None:
     """What still waits is let go at once: no thread goes on, and the next run takes its jobs up."""
     jobs = jobs_of(model, "quick", "slow [mock:pace=looks=3]")
-    stop = Stop()
-    report = do(jobs, stop=stop, on_outcome=lambda _: stop.ask())
+    stop = StopSignal()
+    report = do(jobs, stop=stop, on_result=lambda _: stop.set())
     assert sorted(ends(report)) == ["open", "saved"]
     assert not [one for one in threading.enumerate() if one.name == "wanflow"]
     assert do(jobs).complete
@@ -317,8 +317,8 @@ def test_an_account_without_credits_stops_the_batch(do: Doer, model: str, accoun
 
 def test_bounds_on_what_is_under_way_are_kept(do: Doer, model: str) -> None:
     """No more jobs are under way than was said."""
-    seen: list[Tally] = []
-    report = do(jobs_of(model, *"abcdefgh"), in_flight=3, on_tally=seen.append)
+    seen: list[BatchProgress] = []
+    report = do(jobs_of(model, *"abcdefgh"), in_flight=3, on_progress=seen.append)
     assert report.complete
     assert 1 <= max(one.submitting + one.running + one.saving for one in seen) <= 3
     assert seen[-1].done == seen[-1].total == 8
@@ -362,9 +362,9 @@ def test_a_batch_needs_a_ledger(server: MockServer, api_key: str, tmp_path: Path
 def test_every_attempt_is_in_the_ledger(do: Doer, model: str, ledger: Ledger) -> None:
     """A job that was submitted three times has three entries under its name."""
     do([{"model": model, "prompt": "[mock:fail=generation_timeout]", "key": "mine"}], retries=2)
-    attempts = ledger.named("mine")
+    attempts = ledger.find_by_name("mine")
     assert [job.attempt for job in attempts] == [1, 2, 3]
-    assert {job.state for job in attempts} == {State.FAILED}
+    assert {job.state for job in attempts} == {JobState.FAILED}
 
 
 def test_a_task_that_another_key_does_not_find_stays_open(
@@ -372,9 +372,9 @@ def test_a_task_that_another_key_does_not_find_stays_open(
 ) -> None:
     """A run under a key of another account gives no paid task up: the right one saves it."""
     jobs = jobs_of(model, "[mock:pace=looks=3] a")
-    assert do(jobs, timeout=0.1).counts[End.OPEN] == 1
+    assert do(jobs, timeout=0.1).counts[JobStatus.RESUMABLE] == 1
     age(tmp_path / "ledger.db", 120)  # younger ones are asked about for a minute
     with Client(uuid4().hex, server.base_url, ledger=ledger) as stranger:
         report = stranger.batch(jobs, tmp_path / "out")
-    assert report.counts[End.OPEN] == 1, report.outcomes
+    assert report.counts[JobStatus.RESUMABLE] == 1, report.outcomes
     assert do(jobs).complete

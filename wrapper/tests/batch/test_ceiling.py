@@ -11,21 +11,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wanflow import Client, errors
-from wanflow._core.effects import Alone, Done, Draw, Instant, Join, Now, Request, Start
-from wanflow._core.rate_limiter import Budget
-from wanflow._core.snapshot import Failure, Snapshot
-from wanflow._flows.poll import Look, Question
-from wanflow._flows.poll_many import Waiting
+from wanflow._core.effects import (
+    Finished,
+    RandomFloat,
+    ReadClock,
+    Request,
+    Spawn,
+    TimePoint,
+    WaitNext,
+    WithLock,
+)
+from wanflow._core.rate_limiter import PollRateLimiter
+from wanflow._core.snapshot import Snapshot, TaskFailure
+from wanflow._flows.poll import PollResult, PollTarget
+from wanflow._flows.poll_many import PollEntry
 from wanflow.batch.engine import CLOSE, SAVE, SUBMIT, engine_of
-from wanflow.batch.models import Planned, Stop, Terms
+from wanflow.batch.models import BatchOptions, PlannedJob, StopSignal
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 from wanflow.ledger.fields import credits_of
 from wanflow.ledger.job import Job
 
 if TYPE_CHECKING:
     from tests.batch.conftest import Doer
-    from wanflow.batch import Tally
+    from wanflow.batch import BatchProgress
     from wanflow.batch.engine import Engine
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
@@ -62,25 +71,25 @@ class Server:
         self.told.add(kind)
         return told
 
-    def submit(self, item: Any) -> Done:
+    def submit(self, item: Any) -> Finished:
         """Take a submission, refuse it, or lose the response to it."""
         kind, key = item.planned.body["size"], item.key
         price = self.prices[kind]
         end = self.chance.choice([*["accepted"] * 6, "refused", "lost", "not taken"])
         if end == "refused":
             error = errors.BadRequest("no", status=400)
-            return Done((SUBMIT, item), error=error)
+            return Finished((SUBMIT, item), error=error)
         self.jobs[key] = _job(item, len(self.jobs))
         if end != "not taken":
             self.charge(price)
         if end != "accepted":
-            return Done((SUBMIT, item), error=_uncertain())
+            return Finished((SUBMIT, item), error=_uncertain())
         task = Snapshot(f"task-{key}", "pending", usage=self.usage(kind, credits_reserved=price))
         self.kinds[task.id] = kind
-        self.keep(key, State.ACCEPTED, task)
-        return Done((SUBMIT, item), task)
+        self.keep(key, JobState.ACCEPTED, task)
+        return Finished((SUBMIT, item), task)
 
-    def look(self, one: Waiting) -> Done:
+    def look(self, one: PollEntry) -> Finished:
         """Say how a task stands: it goes on, completed, or failed and gave some of it back."""
         task_id = one.question.task_id
         kind, key = self.kinds[task_id], task_id.removeprefix("task-")
@@ -88,20 +97,20 @@ class Server:
         match self.chance.choice(["going on", "completed", "completed", "failed"]):
             case "going on":
                 task = Snapshot(task_id, "processing", usage=self.usage(kind, credits_used=price))
-                self.keep(key, State.ACCEPTED, task)
+                self.keep(key, JobState.ACCEPTED, task)
             case "completed":
                 task = Snapshot(task_id, "completed", usage=self.usage(kind, credits_used=price))
-                self.keep(key, State.SAVED, task)
+                self.keep(key, JobState.SAVED, task)
             case _:
                 back = self.chance.choice([0.0, price / 2, price])
                 self.charged -= back
                 said = {"credits_used": price - back} if self.chance.random() < 0.5 else {}
-                failure = Failure("generation_timeout", "it took too long")
+                failure = TaskFailure("generation_timeout", "it took too long")
                 task = Snapshot(task_id, "failed", failure=failure, usage=said)
-                self.keep(key, State.FAILED, task)
-        return Done(one, Look(task))
+                self.keep(key, JobState.FAILED, task)
+        return Finished(one, PollResult(task))
 
-    def keep(self, key: str, state: State, task: Snapshot) -> None:
+    def keep(self, key: str, state: JobState, task: Snapshot) -> None:
         """Write down what a ledger would."""
         before, told = self.jobs[key], credits_of(task.usage)
         self.jobs[key] = evolve(
@@ -125,7 +134,7 @@ def _job(item: Any, number: int) -> Job:
         "key": item.key,
         "name": item.planned.name,
         "attempt": item.attempt,
-        "state": State.UNCERTAIN,
+        "state": JobState.UNCERTAIN,
         "files": (),
     }
     return Job(**{**blank, **known})
@@ -149,17 +158,17 @@ class Books:
 
 class Work:
     catalog = packaged_catalog()
-    budget = Budget(1000.0)
+    budget = PollRateLimiter(1000.0)
 
-    def question(self, task_id: str, known: Snapshot | None) -> Question:
-        return Question(task_id, Request("GET", task_id), self.budget)
+    def question(self, task_id: str, known: Snapshot | None) -> PollTarget:
+        return PollTarget(task_id, Request("GET", task_id), self.budget)
 
 
 @define
 class Steps:
     """Steps that are names: the player ends them as the server would."""
 
-    terms: Terms
+    terms: BatchOptions
     ledger: Books
     work: Work = field(factory=Work)
 
@@ -192,7 +201,7 @@ class Player:
     begun: list[Any] = field(factory=list)
     ticks: float = 0.0
 
-    def play(self, jobs: list[Planned]) -> None:
+    def play(self, jobs: list[PlannedJob]) -> None:
         flow, answer = self.engine.run(jobs), None
         while True:
             try:
@@ -203,17 +212,17 @@ class Player:
 
     def answer_to(self, effect: Any) -> Any:
         match effect:
-            case Start():
+            case Spawn():
                 self.note(effect.key)
                 self.begun.append(effect)
-            case Now():
+            case ReadClock():
                 self.ticks += 1.0
-                return Instant(self.ticks, self.ticks)
-            case Draw():
+                return TimePoint(self.ticks, self.ticks)
+            case RandomFloat():
                 return 0.5
-            case Join():
+            case WaitNext():
                 return self.next_end()
-            case Alone(function):
+            case WithLock(function):
                 return function()
             case _:
                 return effect.function()
@@ -226,21 +235,21 @@ class Player:
             if kind not in self.server.told:
                 self.server.allowed = max(self.server.allowed, self.server.prices[kind])
 
-    def next_end(self) -> Done | None:
+    def next_end(self) -> Finished | None:
         if not self.begun:
             return None
         started = self.begun.pop(self.server.chance.randrange(len(self.begun)))
         match started.key:
-            case Waiting() as one:
+            case PollEntry() as one:
                 return self.server.look(one)
             case (step, item) if step == SUBMIT:
                 return self.server.submit(item)
             case (step, _) if step == CLOSE:
-                return Done(started.key, error=started.flow)
+                return Finished(started.key, error=started.flow)
             case (step, _) if step == SAVE:
-                return Done(started.key, ())
+                return Finished(started.key, ())
             case key:
-                return Done(key)
+                return Finished(key)
 
 
 @settings(max_examples=400)
@@ -263,12 +272,12 @@ def test_no_order_of_events_passes_the_ceiling(
     """By more than one job whose price nobody knew; and each run counts what the last one did."""
     server = Server(prices, Random(seed), silent)
     jobs = [
-        Planned(line, f"job {line}", "m", {"model": "m", "size": size}, b"")
+        PlannedJob(line, f"job {line}", "m", {"model": "m", "size": size}, b"")
         for line, size in enumerate(sizes, 1)
     ]
 
-    def run(stop: Stop | None = None) -> float:
-        terms = Terms(Path("out"), 1e9, ceiling, retries, stop=stop or Stop())
+    def run(stop: StopSignal | None = None) -> float:
+        terms = BatchOptions(Path("out"), 1e9, ceiling, retries, stop=stop or StopSignal())
         engine = engine_of(Steps(terms, Books(server)))  # type: ignore[arg-type]
         Player(engine, server).play(jobs)
         return engine.prices.spent
@@ -276,8 +285,8 @@ def test_no_order_of_events_passes_the_ceiling(
     for _ in range(3):
         spent = run()
         assert server.most <= ceiling + server.allowed + 1e-6
-        stopped = Stop()
-        stopped.ask()
+        stopped = StopSignal()
+        stopped.set()
         assert run(stopped) == spent
 
 
@@ -309,12 +318,12 @@ def test_what_another_run_submitted_meanwhile_counts_with_its_price(
     jobs = [{"model": model, "prompt": "x", "size": size} for size in SIZES[:4]]
     others = []
 
-    def on_tally(tally: Tally) -> None:
+    def on_progress(tally: BatchProgress) -> None:
         if not others and tally.running:
             with Client(api_key, server.base_url, ledger=ledger) as client:
                 others.append(client.batch(jobs, tmp_path / "out"))
 
-    report = do(jobs, in_flight=1, on_tally=on_tally)
+    report = do(jobs, in_flight=1, on_progress=on_progress)
     assert others
     assert account.submitted == len(jobs)
     assert report.complete
@@ -328,7 +337,7 @@ def test_the_next_run_knows_the_price_of_what_was_given_back(
     failing = {"model": model, "prompt": "a [mock:fail=content_policy_violation]"}
     do([failing])
     (job,) = ledger.jobs()
-    assert (job.state, account.spent) == (State.FAILED, 0)
+    assert (job.state, account.spent) == (JobState.FAILED, 0)
     assert job.price
     report = do([failing, {"model": model, "prompt": "b"}], max_credits=job.price / 2)
     assert account.submitted == 1

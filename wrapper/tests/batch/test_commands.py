@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wanflow.batch.models import Tally
-from wanflow.cli.batch_progress import Lines, Speed, duration
+from wanflow.batch.models import BatchProgress
+from wanflow.cli.batch_progress import LineProgress, Throughput, duration
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -210,10 +210,10 @@ def test_progress_in_lines_is_told_now_and_then() -> None:
     """A line comes every few seconds, the last state always, and no line twice."""
     said: list[str] = []
     moment = [0.0]
-    with Lines(said.append, lambda: moment[0]) as lines:
+    with LineProgress(said.append, lambda: moment[0]) as lines:
         for done in range(11):
             moment[0] = float(done)
-            lines.show(Tally(total=10, saved=done, credits=done))
+            lines.show(BatchProgress(total=10, saved=done, credits=done))
     assert [line.split()[0] for line in said] == ["0/10", "5/10", "10/10"]
     assert "left" in said[1]
     assert "left" not in said[2]
@@ -222,7 +222,7 @@ def test_progress_in_lines_is_told_now_and_then() -> None:
 def test_the_time_left_is_that_of_the_last_minute() -> None:
     """What was long ago doesn't count, and with nothing done nothing is promised."""
     moment = [0.0]
-    speed = Speed(lambda: moment[0])
+    speed = Throughput(lambda: moment[0])
     assert speed.left(5) is None
     for second, done in ((0, 0), (100, 1), (110, 2), (120, 3), (130, 4), (150, 14)):
         moment[0] = second

@@ -164,7 +164,7 @@ def test_a_folder_whose_name_is_no_text_is_a_folder(
     out = tmp_path / os.fsdecode(b"out-\xff\xfe")
     first = do(jobs, out=out)
     assert first.complete
-    assert not first.trouble
+    assert not first.write_error
     assert {"report.json", "index.html"} <= {path.name for path in out.iterdir()}
     is_the_same(do(jobs, out=out), account)
 
@@ -244,7 +244,7 @@ def test_a_ceiling_holds_for_one_process_at_a_time(
             thread.start()
             thread.join()
 
-    assert do(jobs, max_credits=100, on_outcome=once).complete
+    assert do(jobs, max_credits=100, on_result=once).complete
     (error,) = refused
     assert "under a ceiling by another process" in str(error)
     assert account.submitted == 3

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow import Client
-from wanflow.batch import Stop
-from wanflow.ledger import Ledger, State
+from wanflow.batch import StopSignal
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.batch.conftest import Doer
-    from wanflow.batch import Tally
+    from wanflow.batch import BatchProgress
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
 
@@ -56,7 +56,7 @@ def all_are_recorded(path: Path) -> None:
     with Ledger(path) as ledger:
         jobs = ledger.jobs()
     assert len(jobs) == IN_FLIGHT
-    assert {job.state for job in jobs} <= {State.ACCEPTED, State.COMPLETED, State.SAVED}
+    assert {job.state for job in jobs} <= {JobState.ACCEPTED, JobState.COMPLETED, JobState.SAVED}
     assert all(job.task_id for job in jobs)
 
 
@@ -72,15 +72,15 @@ def test_a_bug_of_the_user_loses_no_id(
     """What is in flight is finished, the exception is raised, and the next run pays nothing."""
     slowly(1.0)
 
-    def on_tally(_: Tally) -> None:
+    def on_progress(_: BatchProgress) -> None:
         if account.submitted == IN_FLIGHT:
             raise error
 
     with pytest.raises(error):
-        do(jobs, on_tally=on_tally)
+        do(jobs, on_progress=on_progress)
     assert account.submitted == IN_FLIGHT
-    assert [job.state for job in ledger.jobs()] == [State.ACCEPTED] * IN_FLIGHT
-    assert not any(ledger.living(job) for job in ledger.jobs()), "held by nobody that works on it"
+    assert [job.state for job in ledger.jobs()] == [JobState.ACCEPTED] * IN_FLIGHT
+    assert not any(ledger.is_owned(job) for job in ledger.jobs()), "held by nobody that works on it"
     assert not [one for one in threading.enumerate() if one.name == "wanflow"]
     assert do(jobs).complete
     assert account.submitted == IN_FLIGHT
@@ -98,14 +98,14 @@ def test_a_bug_in_on_outcome_does_the_same(
     rule = server.faults.add("status=400", account=account, operation=SUBMITS, count=1)
     slowly(0.4)
 
-    def on_outcome(_: object) -> None:
+    def on_result(_: object) -> None:
         raise Bug
 
     with pytest.raises(Bug):
-        do(jobs, on_outcome=on_outcome)
+        do(jobs, on_result=on_result)
     server.faults.remove(rule.id)
     assert account.submitted == len([job for job in ledger.jobs() if job.task_id])
-    assert not any(job.in_doubt for job in ledger.jobs())
+    assert not any(job.uncertain for job in ledger.jobs())
 
 
 REFUSALS = ["status=429", "status=503"]
@@ -122,20 +122,20 @@ def test_a_stop_ends_the_pause_before_a_submission_is_sent_again(
 ) -> None:
     """What was refused and would be sent again is not sent; the next run sends it once."""
     rule = server.faults.add(refusal, account=account, operation=SUBMITS)
-    stop = Stop()
+    stop = StopSignal()
 
-    def on_tally(tally: Tally) -> None:
+    def on_progress(tally: BatchProgress) -> None:
         if tally.submitting and len([job for job in ledger.jobs() if job.reason]) == IN_FLIGHT:
-            stop.ask()
+            stop.set()
             server.faults.remove(rule.id)
 
     begun = time.monotonic()
-    report = do(jobs, stop=stop, on_tally=on_tally)
+    report = do(jobs, stop=stop, on_progress=on_progress)
     assert time.monotonic() - begun < 15
     assert report.counts == {"unsent": IN_FLIGHT}
     assert report.stopped
     assert report.spent == account.submitted == 0
-    assert not any(job.in_doubt for job in ledger.jobs())
+    assert not any(job.uncertain for job in ledger.jobs())
     assert do(jobs).complete
     assert account.submitted == IN_FLIGHT
 
@@ -232,7 +232,7 @@ def test_a_second_ctrl_c_leaves_and_says_what_is_uncertain(
     assert f"{IN_FLIGHT} submissions were under way" in err
     with Ledger(shell.folder / "ledger.db") as ledger:
         jobs = ledger.jobs()
-    assert {job.state for job in jobs} <= {State.INTENT, State.UNCERTAIN}
+    assert {job.state for job in jobs} <= {JobState.INTENT, JobState.UNCERTAIN}
     assert all(str(job.key) in err for job in jobs)
 
 
@@ -319,7 +319,7 @@ def test_a_killed_batch_leaves_no_doubt_of_what_was_not_sent(
     with Ledger(shell.folder / "ledger.db") as ledger:
         jobs = ledger.jobs()
     assert account.submitted == 2
-    assert [job.state for job in jobs] == [State.INTENT] * 2
+    assert [job.state for job in jobs] == [JobState.INTENT] * 2
 
 
 def test_a_bug_in_on_ending_leaves_every_job_free(
@@ -336,18 +336,18 @@ def test_a_bug_in_on_ending_leaves_every_job_free(
     do(jobs)
     server.faults.remove(rule.id)
 
-    def on_ending(_: object) -> None:
+    def on_result(_: object) -> None:
         raise Bug
 
     with Client(api_key, server.base_url, ledger=ledger) as client:
         with pytest.raises(Bug):
-            client.resume_all(tmp_path / "out", on_ending=on_ending)
+            client.resume_all(tmp_path / "out", on_result=on_result)
         for thread in threading.enumerate():
             if thread.name == "wanflow":  # which only fetches, and need not be waited for
                 thread.join(20)
-        assert not any(ledger.living(job) for job in ledger.jobs())
+        assert not any(ledger.is_owned(job) for job in ledger.jobs())
         client.resume_all(tmp_path / "out")
-    assert {job.state for job in ledger.jobs()} == {State.SAVED}
+    assert {job.state for job in ledger.jobs()} == {JobState.SAVED}
     assert account.submitted == IN_FLIGHT
 
 

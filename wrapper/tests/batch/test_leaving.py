@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.batch.terminal import Terminal
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ def _begin(kind: str, server: MockServer, api_key: str, folder: Path) -> Termina
 
 def _keys(folder: Path) -> set[str | None]:
     with Ledger(folder / "ledger.db") as ledger:
-        return {job.key for job in ledger.jobs((State.INTENT, State.UNCERTAIN))}
+        return {job.key for job in ledger.jobs((JobState.INTENT, JobState.UNCERTAIN))}
 
 
 def _sent(account: Account) -> None:

@@ -6,13 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow._core.effects import Alone, Done, Draw, Instant, Join, Now, Request, Start
-from wanflow._core.rate_limiter import Budget
+from wanflow._core.effects import (
+    Finished,
+    RandomFloat,
+    ReadClock,
+    Request,
+    Spawn,
+    TimePoint,
+    WaitNext,
+    WithLock,
+)
+from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.poll import Look, Question
-from wanflow._flows.poll_many import Waiting
+from wanflow._flows.poll import PollResult, PollTarget
+from wanflow._flows.poll_many import PollEntry
 from wanflow.batch.engine import SAVE, SUBMIT, engine_of
-from wanflow.batch.models import Planned, Terms
+from wanflow.batch.models import BatchOptions, PlannedJob
 from wanflow.catalog.catalog import packaged_catalog
 
 if TYPE_CHECKING:
@@ -26,10 +35,10 @@ CREATED = {1: 300, 2: 500, 3: 100, 4: 200}
 
 class Work:
     catalog = packaged_catalog()
-    budget = Budget(1000.0)
+    budget = PollRateLimiter(1000.0)
 
-    def question(self, task_id: str, known: Snapshot | None) -> Question:
-        return Question(task_id, Request("GET", task_id), self.budget)
+    def question(self, task_id: str, known: Snapshot | None) -> PollTarget:
+        return PollTarget(task_id, Request("GET", task_id), self.budget)
 
 
 class NothingKnown:
@@ -41,7 +50,7 @@ class NothingKnown:
 class Steps:
     """Steps that are names; whoever plays the engine ends them in an order of its own."""
 
-    terms: Terms
+    terms: BatchOptions
     work: Work = field(factory=Work)
     ledger: NothingKnown = field(factory=NothingKnown)
 
@@ -76,7 +85,7 @@ class Player:
     ticks: float = 0.0
     at_once: dict[bool, int] = field(factory=lambda: {True: 0, False: 0})
 
-    def play(self, jobs: list[Planned]) -> None:
+    def play(self, jobs: list[PlannedJob]) -> None:
         self.begun = {step: [] for step in self.order}
         flow, answer = self.engine.run(jobs), None
         while True:
@@ -88,26 +97,26 @@ class Player:
 
     def answer_to(self, effect: Any) -> Any:
         match effect:
-            case Start(Waiting() as one):
+            case Spawn(PollEntry() as one):
                 self.begun[LOOK].append(one)
-            case Start((step, item)):
+            case Spawn((step, item)):
                 self.begun[step].append(item)
-            case Now():
+            case ReadClock():
                 self.ticks += 0.01
-                return Instant(self.ticks, self.ticks)
-            case Draw():
+                return TimePoint(self.ticks, self.ticks)
+            case RandomFloat():
                 return 0.5
-            case Join():
+            case WaitNext():
                 busy = bool(self.begun[SUBMIT])
                 self.at_once[busy] = max(self.at_once[busy], len(self.begun[LOOK]))
                 return self.next_end()
-            case Alone(function):
+            case WithLock(function):
                 return function()
             case _:
                 return effect.function()
         return None
 
-    def next_end(self) -> Done | None:
+    def next_end(self) -> Finished | None:
         step = next((step for step in self.begun if self.begun[step]), None)
         if step is None:
             return None
@@ -116,21 +125,21 @@ class Player:
             task_id = found.question.task_id
             line = int(task_id.partition("-")[2])
             ended = Snapshot(task_id, "completed", created=CREATED.get(line, line))
-            return Done(found, Look(ended))
+            return Finished(found, PollResult(ended))
         line = found.planned.line
         accepted = Snapshot(f"task-{line}", "pending", created=CREATED.get(line, line))
-        return Done((step, found), () if step == SAVE else accepted)
+        return Finished((step, found), () if step == SAVE else accepted)
 
 
 def player(folder: Path, *order: str, **terms: int) -> Player:
-    steps = Steps(Terms(folder, 1000.0, **terms))
+    steps = Steps(BatchOptions(folder, 1000.0, **terms))
     return Player(engine_of(steps), order)  # type: ignore[arg-type]
 
 
 def test_what_expires_first_is_saved_first(tmp_path: Path) -> None:
     """With one place to save in, the others queue by when their links die, not by their line."""
     played = player(tmp_path, SUBMIT, LOOK, SAVE, saves=1)
-    played.play([Planned(line, f"job {line}", "m", {}, b"") for line in CREATED])
+    played.play([PlannedJob(line, f"job {line}", "m", {}, b"") for line in CREATED])
     assert [outcome.planned.line for outcome in played.engine.results.outcomes] == [1, 3, 4, 2]
 
 
@@ -138,6 +147,6 @@ def test_few_looks_are_under_way_while_something_is_submitted(tmp_path: Path) ->
     """The submissions decide when a batch ends; once they are done, looks take their place."""
     # Looks end last, so that as many gather as are begun.
     played = player(tmp_path, SUBMIT, SAVE, LOOK, in_flight=200)
-    played.play([Planned(line, f"job {line}", "m", {}, b"") for line in range(1, 101)])
+    played.play([PlannedJob(line, f"job {line}", "m", {}, b"") for line in range(1, 101)])
     assert len(played.engine.results.outcomes) == 100
     assert played.at_once == {True: 4, False: 16}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow.batch.cost_limit import Prices, Verdict, kind_of
+from wanflow.batch.cost_limit import CostLimit, Decision, price_class
 from wanflow.catalog.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
@@ -13,53 +13,53 @@ CATALOG = packaged_catalog()
 
 def test_one_job_of_unknown_price_is_sent_at_a_time() -> None:
     """Whatever its kind: two of them could both pass the ceiling."""
-    prices = Prices(100)
+    prices = CostLimit(100)
     prices.send("1", "small")
-    assert prices.judge("large") is Verdict.WAIT
+    assert prices.decide("large") is Decision.WAIT
     prices.report("1", 2.0)
-    assert prices.judge("large") is Verdict.GO
+    assert prices.decide("large") is Decision.GO
 
 
 def test_the_dearest_price_seen_bounds_an_unknown_one() -> None:
     """A job of another kind isn't sent where it could not even cost as much as the dearest."""
-    prices = Prices(9)
+    prices = CostLimit(9)
     prices.send("1", "large")
     prices.report("1", 6.0)
-    assert prices.judge("unknown") is Verdict.STOP
-    assert prices.judge("large") is Verdict.STOP
+    assert prices.decide("unknown") is Decision.STOP
+    assert prices.decide("large") is Decision.STOP
     prices.report("1", 4.0)
-    assert prices.judge("unknown") is Verdict.STOP, "it was that dear once"
+    assert prices.decide("unknown") is Decision.STOP, "it was that dear once"
     prices.report("1", 3.0)
-    assert prices.judge("unknown") is Verdict.GO
+    assert prices.decide("unknown") is Decision.GO
 
 
 def test_a_kind_whose_price_nobody_tells_is_not_sent_blindly() -> None:
     """Under a ceiling, no second job of unknown price is sent while the first one's is unknown."""
-    prices = Prices(100)
+    prices = CostLimit(100)
     prices.send("1", "kind")
     prices.report("1", None)
-    assert prices.judge("kind") is Verdict.WAIT
+    assert prices.decide("kind") is Decision.WAIT
     prices.rest("1")
-    assert prices.judge("kind") is Verdict.BLIND
-    assert prices.judge("other") is Verdict.BLIND
-    assert prices.judge("kind", "1") is Verdict.GO, "the same submission may be sent again"
-    assert Prices().judge("kind") is Verdict.GO
+    assert prices.decide("kind") is Decision.UNKNOWN_PRICE
+    assert prices.decide("other") is Decision.UNKNOWN_PRICE
+    assert prices.decide("kind", "1") is Decision.GO, "the same submission may be sent again"
+    assert CostLimit().decide("kind") is Decision.GO
 
 
 def test_what_is_uncertain_stays_counted_and_what_was_refused_does_not() -> None:
     """An uncertain one may have been charged; a refused one was not."""
-    prices = Prices(100)
+    prices = CostLimit(100)
     for key in "123":
         prices.send(key, "kind")
     prices.report("1", 10.0)
     prices.rest("2")
-    prices.forget("3")
+    prices.release("3")
     assert prices.spent == 20
 
 
 def test_what_was_given_back_is_not_counted_and_is_no_price() -> None:
     """A failed task that cost nothing doesn't make the next one free, in the next run either."""
-    prices, later = Prices(20), Prices(20)
+    prices, later = CostLimit(20), CostLimit(20)
     prices.send("1", "kind")
     prices.report("1", 10.0)
     prices.report("1", 0.0)
@@ -69,7 +69,7 @@ def test_what_was_given_back_is_not_counted_and_is_no_price() -> None:
         assert one.spent == 0
         one.send("2", "kind")
         one.send("3", "kind")
-        assert one.judge("kind") is not Verdict.GO
+        assert one.decide("kind") is not Decision.GO
 
 
 SUBMISSIONS = st.tuples(
@@ -83,13 +83,13 @@ SUBMISSIONS = st.tuples(
 @given(st.lists(SUBMISSIONS), st.randoms())
 def test_the_next_run_counts_what_this_one_did(submissions: list[tuple], chance) -> None:
     """Whatever was told, failed or is uncertain, and in whatever order."""
-    prices, later = Prices(), Prices()
+    prices, later = CostLimit(), CostLimit()
     numbered = list(enumerate(submissions))
     for number, (kind, reserved, used, end) in numbered:
         key = str(number)
         prices.send(key, kind)
         if end == "refused":
-            prices.forget(key)
+            prices.release(key)
             continue
         if end != "uncertain":
             prices.report(key, reserved)
@@ -109,6 +109,8 @@ def test_texts_and_links_make_no_kind_and_all_else_does() -> None:
     assert pictures
     for model in pictures:
         body = {"model": model.name, "prompt": "a"}
-        assert kind_of(CATALOG, body) == kind_of(CATALOG, {**body, "prompt": "another"})
+        assert price_class(CATALOG, body) == price_class(CATALOG, {**body, "prompt": "another"})
         for name in set(model.parameters) & {"n", "duration", "size", "quality"}:
-            assert kind_of(CATALOG, {**body, name: 1}) != kind_of(CATALOG, {**body, name: 2})
+            assert price_class(CATALOG, {**body, name: 1}) != price_class(
+                CATALOG, {**body, name: 2}
+            )

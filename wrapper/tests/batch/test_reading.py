@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow.batch import Fault, Line
-from wanflow.batch.input import Form, decoded, read_csv, read_jsonl
+from wanflow.batch import JobSpec, RowError
+from wanflow.batch.input import RowParser, decoded, read_csv, read_jsonl
 from wanflow.catalog.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
 PICTURE = next(m for m in CATALOG.models.values() if m.kind == "image")
 TAKES_LINKS = next(m for m in CATALOG.models.values() if "image_urls" in m.parameters)
-FORM = Form(CATALOG, PICTURE.name)
+FORM = RowParser(CATALOG, PICTURE.name)
 
 
-def lines(found: Any) -> list[Line | Fault]:
+def lines(found: Any) -> list[JobSpec | RowError]:
     made = list(found)
     assert made
     return made
@@ -32,10 +32,10 @@ def test_lines_keep_their_numbers() -> None:
     text = ['{"prompt": "a"}\n', "\n", "oops\n", "[1]\n", '{"prompt": "b", "key": "k"}']
     found = lines(read_jsonl(text, FORM))
     assert [(type(one), getattr(one, "number", None) or one.line) for one in found] == [
-        (Line, 1),
-        (Fault, 3),
-        (Fault, 4),
-        (Line, 5),
+        (JobSpec, 1),
+        (RowError, 3),
+        (RowError, 4),
+        (JobSpec, 5),
     ]
     assert found[3].key == "k"
     assert found[3].body == {"model": PICTURE.name, "prompt": "b"}
@@ -43,7 +43,7 @@ def test_lines_keep_their_numbers() -> None:
 
 def test_cells_get_their_parameters_types() -> None:
     """A number is a number, a lone link is a list of one, and an empty cell isn't set."""
-    form = Form(CATALOG, TAKES_LINKS.name)
+    form = RowParser(CATALOG, TAKES_LINKS.name)
     text = ["prompt,n,image_urls,key\n", "007,2,https://h.example/a.png,\n", "x,two,,k\n"]
     first, second = lines(read_csv(text, form))
     assert first.body["prompt"] == "007"
@@ -69,7 +69,7 @@ def test_a_line_of_quotes_over_lines_is_numbered_by_its_end() -> None:
 
 def test_templates_are_made_of_columns() -> None:
     """Columns that only a template uses are no parameters; parameters stay."""
-    form = Form(CATALOG, PICTURE.name, {"prompt": "a {animal} in {place}"})
+    form = RowParser(CATALOG, PICTURE.name, {"prompt": "a {animal} in {place}"})
     text = ['{"animal": "fox", "place": "snow", "n": 2}', '{"animal": "owl"}']
     first, second = lines(read_jsonl(text, form))
     assert first.body == {"model": PICTURE.name, "n": 2, "prompt": "a fox in snow"}
@@ -79,7 +79,7 @@ def test_templates_are_made_of_columns() -> None:
 @given(st.text(), st.text())
 def test_a_columns_text_is_never_a_template(one: str, two: str) -> None:
     """Whatever a column holds, braces and all, comes out as it is."""
-    form = Form(CATALOG, PICTURE.name, {"prompt": "<{one}|{two}>"})
+    form = RowParser(CATALOG, PICTURE.name, {"prompt": "<{one}|{two}>"})
     (line,) = lines(read_jsonl([json.dumps({"one": one, "two": two})], form))
     assert line.body["prompt"] == f"<{one}|{two}>"
 
@@ -89,7 +89,7 @@ def test_no_text_breaks_the_reading(rows: list[str]) -> None:
     """Any text at all becomes lines and faults."""
     for read in (read_jsonl, read_csv):
         for found in read([f"{row}\n" for row in rows], FORM):
-            assert isinstance(found, Line | Fault)
+            assert isinstance(found, JobSpec | RowError)
 
 
 def test_a_member_that_is_there_twice_is_a_fault() -> None:
@@ -115,14 +115,14 @@ def test_lines_end_where_lines_end(end: str) -> None:
 def test_what_is_no_number_of_json_is_a_fault(literal: str) -> None:
     """Python reads them; no API does."""
     (found,) = lines(read_jsonl(f'{{"prompt": "a", "n": {literal}}}', FORM))
-    assert isinstance(found, Fault)
+    assert isinstance(found, RowError)
     assert literal in found.message
 
 
 def test_a_number_of_endless_digits_is_a_fault() -> None:
     """It is told, and nothing breaks."""
     (found,) = lines(read_jsonl(f'{{"n": {"9" * 5000}}}', FORM))
-    assert isinstance(found, Fault)
+    assert isinstance(found, RowError)
 
 
 @pytest.mark.parametrize("text", ['{"a": {"b": 1, "b": 2}}', '{"a": [{"b": 1, "b": 2}]}'])
@@ -169,7 +169,7 @@ def test_a_separator_that_cannot_be_told_is_asked_for() -> None:
     (fault,) = lines(read_csv("colour;animal,size\nx;y,z\n", FORM))
     assert "the comma or the semicolon" in str(fault)
     assert "sep=" in str(fault)
-    form = Form(CATALOG, PICTURE.name, {"prompt": "a {b,c}"})
+    form = RowParser(CATALOG, PICTURE.name, {"prompt": "a {b,c}"})
     (line,) = lines(read_csv("b,c;size\nx;1024x768\n", form))
     assert line.body["prompt"] == "a x"
 
@@ -178,13 +178,13 @@ def test_a_separator_that_cannot_be_told_is_asked_for() -> None:
 def test_a_column_that_is_there_twice_is_a_fault(text: str) -> None:
     """One of the two would be dropped, and the other be paid for."""
     (fault,) = lines(read_csv(text, FORM))
-    assert fault == Fault(1, "column 'prompt' is there twice")
+    assert fault == RowError(1, "column 'prompt' is there twice")
 
 
 def test_a_cell_in_a_column_without_a_name_is_a_fault() -> None:
     """Nobody knows what it is."""
     (fault,) = lines(read_csv("prompt,\na,b\n", FORM))
-    assert fault == Fault(2, "cell 2 is in a column without a name")
+    assert fault == RowError(2, "cell 2 is in a column without a name")
 
 
 @pytest.mark.parametrize("word", ["TRUE", "true", "True", " FALSE ", "false"])
@@ -196,7 +196,7 @@ def test_excels_booleans_are_booleans_where_the_parameter_takes_one(word: str) -
         for name, schema in model.parameters.items()
         if schema.get("type") == "boolean" and "prompt" in model.parameters
     )
-    (line,) = lines(read_csv(f"prompt,{name}\n{word},{word}\n", Form(CATALOG, model.name)))
+    (line,) = lines(read_csv(f"prompt,{name}\n{word},{word}\n", RowParser(CATALOG, model.name)))
     assert line.body[name] is (word.strip().lower() == "true")
     assert line.body["prompt"] == word
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def server() -> Iterator[MockServer]:
     """A mock that ends a task at the first look at it, so that nothing sleeps."""
-    with MockServer(looks=1) as running:
+    with MockServer(polls=1) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cli.helpers import FROM_IMAGE, IMAGE, VIDEO
-from wanflow.cli.exit_codes import EXITS, UNEXPECTED
+from wanflow.cli.exit_codes import EXIT_CODES, UNEXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ HEADS = [
         for model in (VIDEO, IMAGE)
     ),
 ]
-CODES = {0, *(end.code for end in EXITS)}
+CODES = {0, *(end.code for end in EXIT_CODES)}
 
 
 @settings(max_examples=300)

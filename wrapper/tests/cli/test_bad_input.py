@@ -183,7 +183,7 @@ class TestSurroundings:
 @pytest.fixture(scope="module")
 def slow() -> Iterator[dict[str, str]]:
     """What is exported for a mock whose tasks take many looks."""
-    with MockServer(looks=99) as server:
+    with MockServer(polls=99) as server:
         yield {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": server.api_key}
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.helpers import VIDEO
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def server() -> Iterator[MockServer]:
     """A mock whose tasks don't end while a test runs."""
-    with MockServer(looks=999) as running:
+    with MockServer(polls=999) as running:
         yield running
 
 
@@ -101,7 +101,7 @@ def test_a_resume_of_many_tasks_prints_itself(
     resume = ["ledger", "resume", "--out", "my out", *words, *(["--json"] if as_json else [])]
     running = process(*resume, "--timeout", "60")
     with Ledger(tmp_path / words[1]) as ledger:
-        while not all(map(ledger.living, ledger.jobs())):
+        while not all(map(ledger.is_owned, ledger.jobs())):
             assert running.poll() is None
             time.sleep(0.05)
     out, err = interrupted(running)
@@ -254,7 +254,7 @@ def test_the_response_to_what_was_sent_is_waited_for(
     assert "wanflow wait task-unified-1" in err
     with Ledger(book) as ledger:
         (job,) = ledger.jobs()
-    assert (job.state, job.task_id) == (State.ACCEPTED, "task-unified-1")
+    assert (job.state, job.task_id) == (JobState.ACCEPTED, "task-unified-1")
 
 
 WAITS = {"wait": ("wait", "TASK", "-o", "out"), "resume": ("ledger", "resume", "-o", "out")}
@@ -277,7 +277,7 @@ def test_a_wait_that_is_ended_leaves_its_task_to_the_next_one(
     running = process(*command, "--ledger", str(book))
     with Ledger(book) as ledger:
         deadline = time.monotonic() + 20
-        while not any(ledger.living(job) for job in ledger.jobs()):
+        while not any(ledger.is_owned(job) for job in ledger.jobs()):
             assert time.monotonic() < deadline
             assert running.poll() is None, running.communicate()
             time.sleep(0.05)
@@ -290,8 +290,8 @@ def test_a_wait_that_is_ended_leaves_its_task_to_the_next_one(
         if words[0] == "wait":
             assert err.splitlines()[-1].startswith(f"  wanflow wait {task_id} -o out")
         (job,) = ledger.jobs()
-        assert (job.state, job.task_id) == (State.ACCEPTED, task_id)
-        assert not ledger.living(job)
+        assert (job.state, job.task_id) == (JobState.ACCEPTED, task_id)
+        assert not ledger.is_owned(job)
 
 
 def test_a_closed_terminal_loses_nothing(environment: dict[str, str], tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_a_closed_terminal_loses_nothing(environment: dict[str, str], tmp_path: 
             assert running.wait(20) == 128 + signal.SIGHUP
     with Ledger(book) as ledger:
         (job,) = ledger.jobs()
-    assert (job.state, job.task_id) == (State.ACCEPTED, "task-unified-1")
+    assert (job.state, job.task_id) == (JobState.ACCEPTED, "task-unified-1")
 
 
 # The terminal becomes the program's own, so that it is told when that is closed.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.catalog.catalog import Model, packaged_catalog
-from wanflow.cli.model_options import Form, parameters_of
+from wanflow.cli.model_options import ModelOptions, parameters_of
 from wanflow.cli.text import first_sentence, one_line, printable
 from wanflow.cli.values import as_word, read_value, types_of
 
@@ -35,11 +35,11 @@ def model(properties: dict[str, Any], **more: Any) -> Model:
     return Model("nova", "image", "/v1/x", "createX", "Nova", schema, {})
 
 
-def form(properties: dict[str, Any], document: dict[str, Any] | None = None) -> Form:
-    return Form.of(parameters_of(document or {}, model(properties)), TAKEN)
+def form(properties: dict[str, Any], document: dict[str, Any] | None = None) -> ModelOptions:
+    return ModelOptions.of(parameters_of(document or {}, model(properties)), TAKEN)
 
 
-def parsed(made: Form, words: list[str]) -> dict[str, Any]:
+def parsed(made: ModelOptions, words: list[str]) -> dict[str, Any]:
     """Parse words with a form's options, and return the request's fields."""
     bodies: list[dict[str, Any]] = []
     command = click.Command(
@@ -184,5 +184,5 @@ def test_every_model_of_the_documents_has_all_its_options() -> None:
     catalog = packaged_catalog()
     assert catalog.models
     for one in catalog.models.values():
-        made = Form.of(parameters_of(catalog.document, one), TAKEN)
+        made = ModelOptions.of(parameters_of(catalog.document, one), TAKEN)
         assert {p.path[0] for p, _ in made.entries.values()} == set(one.parameters)

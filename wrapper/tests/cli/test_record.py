@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.helpers import IMAGE
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_a_run_is_in_the_usual_ledger(wanflow: Command, usual: Path) -> None:
     """Whoever names no ledger finds a run in that of the data folder, with its files."""
     assert wanflow("run", *WORDS, "-o", "out").code == 0
     (job,) = jobs(usual)
-    assert job.state is State.SAVED
+    assert job.state is JobState.SAVED
     assert job.files[0].path.exists()
     listed = json.loads(wanflow("ledger", "list", "--json").out)
     assert (listed["task_id"], listed["state"]) == (job.task_id, "saved")
@@ -47,20 +47,20 @@ def test_a_run_is_in_the_usual_ledger(wanflow: Command, usual: Path) -> None:
 def test_a_task_is_followed_from_command_to_command(wanflow: Command, usual: Path) -> None:
     """Submitting, looking, waiting and saving by four commands is one job."""
     task_id = json.loads(wanflow("submit", *WORDS, "--json").out)["task_id"]
-    assert jobs(usual)[0].state is State.ACCEPTED
+    assert jobs(usual)[0].state is JobState.ACCEPTED
     assert wanflow("status", task_id).code == 0
-    assert jobs(usual)[0].state is State.COMPLETED
+    assert jobs(usual)[0].state is JobState.COMPLETED
     assert wanflow("wait", task_id).code == 0
     assert wanflow("download", task_id, "-o", "out").code == 0
     (job,) = jobs(usual)
-    assert (job.state, job.task_id) == (State.SAVED, task_id)
+    assert (job.state, job.task_id) == (JobState.SAVED, task_id)
 
 
 def test_the_ledger_takes_up_what_a_command_left(wanflow: Command, usual: Path) -> None:
     """A submission that nobody waited for is waited for, and saved, by `wanflow ledger resume`."""
     wanflow("submit", *WORDS)
     assert wanflow("ledger", "resume", "-o", "out").code == 0
-    assert jobs(usual)[0].state is State.SAVED
+    assert jobs(usual)[0].state is JobState.SAVED
 
 
 def test_files_of_a_task_from_elsewhere_are_recorded(wanflow: Command, usual: Path) -> None:
@@ -68,7 +68,7 @@ def test_files_of_a_task_from_elsewhere_are_recorded(wanflow: Command, usual: Pa
     task_id = json.loads(wanflow("submit", *WORDS, "--json", "--no-ledger").out)["task_id"]
     assert wanflow("download", task_id, "-o", "out").code == 0
     (job,) = jobs(usual)
-    assert (job.state, job.task_id, len(job.files)) == (State.SAVED, task_id, 1)
+    assert (job.state, job.task_id, len(job.files)) == (JobState.SAVED, task_id, 1)
 
 
 def test_another_ledger_can_be_named(

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.helpers import FROM_IMAGE, VIDEO
 from wanflow import errors
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.cli.exit_codes import EPILOG, EXITS, UNEXPECTED, exit_of
+from wanflow.cli.exit_codes import EPILOG, EXIT_CODES, UNEXPECTED, exit_code_for
 from wanflow.cli.main import COMMANDS
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ class TestExits:
         """No error of the library but its base ends as something unexpected."""
         for kind in self.kinds():
             if kind is not errors.WanflowError:
-                assert exit_of(kind.__new__(kind)) is not UNEXPECTED, kind
+                assert exit_code_for(kind.__new__(kind)) is not UNEXPECTED, kind
 
     def test_codes_and_kinds_are_told_apart(self) -> None:
         """No two ends share a code or a name; all fit a shell's exit status."""
-        ends = (UNEXPECTED, *EXITS)
+        ends = (UNEXPECTED, *EXIT_CODES)
         assert len({end.code for end in ends}) == len({end.kind for end in ends}) == len(ends)
         assert all(0 < end.code < 160 for end in ends)
 
@@ -77,7 +77,7 @@ class TestExits:
         """The help lists each code, in order."""
         rows = dict(EPILOG)["Exit codes"]
         assert [int(code) for code, _ in rows] == sorted(
-            {0, UNEXPECTED.code, *(end.code for end in EXITS)}
+            {0, UNEXPECTED.code, *(end.code for end in EXIT_CODES)}
         )
 
 

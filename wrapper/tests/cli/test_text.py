@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from tests.cli.helpers import IMAGE
 from tests.transport.nasty import Api, Responses, harmless, responses, serving
-from wanflow.cli.exit_codes import EXITS, UNEXPECTED
+from wanflow.cli.exit_codes import EXIT_CODES, UNEXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.cli.helpers import Ended
 
-CODES = {0, *(end.code for end in EXITS)} - {UNEXPECTED.code, 130}
+CODES = {0, *(end.code for end in EXIT_CODES)} - {UNEXPECTED.code, 130}
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wanflow._core.effects import Instant
+from wanflow._core.effects import TimePoint
 from wanflow._runtime.context import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from queue import SimpleQueue
 
-    from wanflow._event_loop import Alarm
+    from wanflow._event_loop import Waker
 
 T = TypeVar("T")
 
@@ -27,10 +27,10 @@ class LeapingClock(SystemClock):
         self._leapt = 0.0
         self._lock = threading.Lock()
 
-    def now(self) -> Instant:
+    def now(self) -> TimePoint:
         """Read both clocks."""
         real = super().now()
-        return Instant(real.ticks + self._leapt, real.unix + self._leapt)
+        return TimePoint(real.monotonic + self._leapt, real.wall + self._leapt)
 
     def sleep(self, seconds: float) -> None:
         """Leap."""
@@ -38,7 +38,7 @@ class LeapingClock(SystemClock):
 
     def sleep_until(self, event: threading.Event, seconds: float) -> bool:
         """Leap, unless the event is set."""
-        return event.is_set() or super().sleep_until(event, self._leap(seconds))
+        return event.is_set() or super().wait(event, self._leap(seconds))
 
     def receive(self, news: SimpleQueue[T], seconds: float | None) -> T | None:
         """Leap, unless there is news."""
@@ -46,13 +46,13 @@ class LeapingClock(SystemClock):
             seconds = self._leap(seconds)
         return super().receive(news, seconds)
 
-    def asleep_until(self, alarm: Alarm, seconds: float | None) -> Awaitable[bool]:
+    def asleep_until(self, alarm: Waker, seconds: float | None) -> Awaitable[bool]:
         """Leap, unless the alarm rings at once."""
-        return super().asleep_until(alarm, None if seconds is None else self._leap(seconds))
+        return super().wait_async(alarm, None if seconds is None else self._leap(seconds))
 
     def asleep(self, seconds: float) -> Awaitable[bool]:
         """Leap."""
-        return super().asleep(self._leap(seconds))
+        return super().sleep_async(self._leap(seconds))
 
     def _leap(self, seconds: float) -> float:
         real = min(seconds, _MOST)

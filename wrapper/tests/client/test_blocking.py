@@ -17,8 +17,8 @@ import pytest
 import wanflow
 from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
 from wanflow import AsyncClient, DownloadFailed
-from wanflow._flows.request_builder import query
-from wanflow.catalog.validator import packaged_rules
+from wanflow._flows.request_builder import build_status
+from wanflow.catalog.validator import packaged_validator
 from wanflow.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -120,15 +120,15 @@ def watched() -> Iterator[Watch]:
 @pytest.fixture(scope="module", autouse=True)
 def _documents() -> None:
     """The documents are read once, with the modules that are imported."""
-    assert query(packaged_rules().catalog, ID)
+    assert build_status(packaged_validator().catalog, ID)
 
 
 def test_the_watch_sees_a_disk(tmp_path: Path) -> None:
     """What a watch doesn't see, no law keeps."""
-    from wanflow._storage.part_file import prove
+    from wanflow._storage.part_file import check_writable
 
     with watched() as watch:
-        prove(tmp_path)
+        check_writable(tmp_path)
     assert any("fsync" in one for one in watch.seen)
 
 
@@ -196,7 +196,7 @@ def test_a_download_touches_no_disk_in_the_event_loop(
                 async with AsyncClient("key", server.url, timeout=2, ledger=ledger) as client:
                     result = await client.task(ID).wait()
                     with suppress(DownloadFailed):
-                        await result.download(tmp_path, timeout=1.5, limit=len(LARGE) * 2)
+                        await result.download(tmp_path, timeout=1.5, max_bytes=len(LARGE) * 2)
 
             assert run(do, backend) == []
 

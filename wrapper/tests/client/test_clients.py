@@ -15,7 +15,7 @@ import pytest
 
 from tests.client.fast_clock import leaping
 from wanflow import AsyncClient, Client, InvalidRequest, WaitTimeout, WanflowError, errors
-from wanflow._runtime.notifications import Bells
+from wanflow._runtime.notifications import Notifier
 
 KEY = "a-key-of-the-tests"
 URL = "http://api.example/base"
@@ -138,24 +138,24 @@ def test_a_wait_that_is_told_looks_at_once(many: bool, colour: Any, tasks: Tasks
 
 def test_a_ring_between_a_look_and_a_sleep_is_not_lost() -> None:
     """It is kept for the next who sleeps on the topic, once."""
-    bells = Bells()
-    bells.ring("a")
-    with bells.sleeper("a", lambda _: None) as rung:
+    bells = Notifier()
+    bells.notify("a")
+    with bells.waiter("a", lambda _: None) as rung:
         assert rung
-    with bells.sleeper("a", lambda _: None) as rung:
+    with bells.waiter("a", lambda _: None) as rung:
         assert not rung
     heard: list[str] = []
     for topic in ("x", "b"):
-        bells.ring(topic)
-    with bells.crowd({"a", "b"}, heard.append):
-        bells.ring("a")
+        bells.notify(topic)
+    with bells.subscribe_many({"a", "b"}, heard.append):
+        bells.notify("a")
     assert heard == ["b", "a"]
 
 
 def test_options_make_another_client_over_the_same_connections(colour: Any, tasks: Tasks) -> None:
     """The first one stays as it was."""
     client = client_of(colour, tasks, timeout=7)
-    other = client.with_options(timeout=3, retry_for=0)
+    other = client.with_options(timeout=3, retry_timeout=0)
     assert type(other) is type(client)
     assert (client._settings.timeout, other._settings.timeout) == (7, 3)
     assert other._driver._wire is client._driver._wire
@@ -190,7 +190,11 @@ def test_no_more_requests_than_connections(colour: Any, tasks: Tasks) -> None:
         return slow(request)
 
     client = colour.client(
-        api_key=KEY, base_url=URL, transport=httpx.MockTransport(answer), connections=3, rate=1e4
+        api_key=KEY,
+        base_url=URL,
+        transport=httpx.MockTransport(answer),
+        max_connections=3,
+        rate=1e4,
     )
     ends = colour.do(client.wait_all, [f"n-1-{index}" for index in range(30)], timeout=30)
     assert not any(isinstance(end, WanflowError) for end in ends)
@@ -199,7 +203,9 @@ def test_no_more_requests_than_connections(colour: Any, tasks: Tasks) -> None:
 
 def test_a_sync_client_is_shared_by_threads(tasks: Tasks) -> None:
     """Many threads wait through one client."""
-    with Client(KEY, URL, transport=httpx.MockTransport(tasks), connections=4, rate=1e4) as client:
+    with Client(
+        KEY, URL, transport=httpx.MockTransport(tasks), max_connections=4, max_polls_per_second=1e4
+    ) as client:
         found: list[str] = []
 
         def wait(name: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from wanflow import Client, errors
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.catalog.document import resolve
+from wanflow.catalog.document import resolve_ref
 
 ID = "task-unified-1760000000-abcd1234"
 KINDS = {
@@ -36,7 +36,7 @@ def documented() -> list[Any]:
         for operation in CATALOG.operations
         for status, node in operation.node["responses"].items()
         if status != "200"
-        for shown, example in resolve(CATALOG.document, node)["content"]["application/json"]
+        for shown, example in resolve_ref(CATALOG.document, node)["content"]["application/json"]
         .get("examples", {})
         .items()
         for name in [f"{operation.operation_id}-{status}-{shown}"]
@@ -75,9 +75,9 @@ def test_a_documented_error_has_its_kind(
         api_key="k",
         base_url="http://api.example/base",
         transport=httpx.MockTransport(answer),
-        retry_for=0,
+        retry_timeout=0,
     )
-    submission = operation_id != CATALOG.task_query.operation_id
+    submission = operation_id != CATALOG.status_operation.operation_id
     request = [client.submit, request_of(operation_id)] if submission else [client.task(ID).refresh]
     uncertain = submission and status in {500, 502}
     with pytest.raises(errors.SubmitUncertain if uncertain else KINDS[status]) as caught:
@@ -209,8 +209,8 @@ def test_all_that_is_wrong_is_said_at_once(colour: Any) -> None:
     assert set(found) >= {"/duration", "/promt", "/prompt"}
     duration = found["/duration"]
     assert (duration.rule, duration.value) == ("enum", 7)
-    assert duration.sentence
-    assert duration.sentence in str(caught.value)
+    assert duration.citation
+    assert duration.citation in str(caught.value)
 
 
 BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
@@ -328,7 +328,7 @@ def test_a_word_that_is_no_idempotency_key_is_refused(key: Any, colour: Any) -> 
 
 def test_an_unreachable_server_is_one_clear_error(colour: Any) -> None:
     """Nothing listens there: the error is a ConnectionError and says that it can't be reached."""
-    client = colour.client(api_key="k", base_url="http://127.0.0.1:9", retry_for=0)
+    client = colour.client(api_key="k", base_url="http://127.0.0.1:9", retry_timeout=0)
     with pytest.raises(errors.ConnectionFailed, match="can't be reached"):
         colour.do(client.submit, GOOD)
     with pytest.raises(ConnectionError):

@@ -24,7 +24,7 @@ MODEL = next(
 
 @pytest.fixture(scope="module")
 def mock() -> Iterator[MockServer]:
-    with MockServer(looks=0) as server:
+    with MockServer(polls=0) as server:
         yield server
 
 
@@ -39,12 +39,12 @@ def run(mock: MockServer, colour: str, prompt: str, out: Path) -> Any:
 
     async def later() -> Any:
         async with AsyncClient(mock.api_key, mock.base_url) as client:
-            return await client.run(model=MODEL, prompt=prompt, out=out)
+            return await client.run(model=MODEL, prompt=prompt, output_dir=out)
 
     if colour == "async":
         return anyio.run(later)
     with Client(mock.api_key, mock.base_url) as client:
-        return client.run(model=MODEL, prompt=prompt, out=out)
+        return client.run(model=MODEL, prompt=prompt, output_dir=out)
 
 
 class TestRun:

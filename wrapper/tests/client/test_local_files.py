@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wanflow import InvalidRequest, RequestWarning, check_audio, check_image
-from wanflow._core.image_header import NoPicture, read_picture
-from wanflow._core.mp3 import NoSound, mp3_seconds
+from wanflow._core.image_header import NotAnImage, read_image_header
+from wanflow._core.mp3 import NotAnMp3, mp3_seconds
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE
 
@@ -39,7 +39,7 @@ def picture(kind: str, mode: str = "RGB", size: tuple[int, int] = (SIDE, SIDE)) 
 @given(width=st.integers(1, 700), height=st.integers(1, 700))
 def test_heads_are_read_as_by_others(kind: str, width: int, height: int) -> None:
     """Format and sides are what Pillow wrote."""
-    found = read_picture(picture(kind, "P" if kind == "GIF" else "RGB", (width, height)))
+    found = read_image_header(picture(kind, "P" if kind == "GIF" else "RGB", (width, height)))
     assert (found.width, found.height) == (width, height)
     assert found.format == {"JPEG": "jpg"}.get(kind, kind.lower())
     assert not found.alpha
@@ -52,14 +52,14 @@ def test_alpha_is_seen(kind: str, mode: str) -> None:
     """An alpha channel is told from its head, lossless WebP included."""
     out = io.BytesIO()
     Image.new(mode, (9, 9), (1, 2, 3, 100)[: len(mode)]).save(out, kind, lossless=True)
-    assert read_picture(out.getvalue()).alpha
+    assert read_image_header(out.getvalue()).alpha
 
 
 def test_a_transparent_colour_is_alpha() -> None:
     """A palette with a transparent entry counts, too."""
     out = io.BytesIO()
     Image.new("P", (9, 9)).save(out, "PNG", transparency=0)
-    assert read_picture(out.getvalue()).alpha
+    assert read_image_header(out.getvalue()).alpha
 
 
 @given(content=st.binary(max_size=200), kind=st.sampled_from(["PNG", "JPEG", "BMP", "WEBP", "GIF"]))
@@ -68,8 +68,8 @@ def test_broken_files_are_said_to_be(content: bytes, kind: str) -> None:
     whole = picture(kind, "P" if kind == "GIF" else "RGB")
     for part in (content, whole[: len(content)], whole[:4] + content):
         try:
-            assert read_picture(part).width >= 0
-        except NoPicture:
+            assert read_image_header(part).width >= 0
+        except NotAnImage:
             continue
 
 
@@ -89,7 +89,7 @@ def test_every_fault_of_an_image_is_said_at_once() -> None:
         check_image(picture("PNG", "RGBA", (SIDE - 1, SIDE)), MODEL.name)
     rules = {violation.rule for violation in caught.value.violations}
     assert rules == {f"{IMAGE_FILE}/alpha", f"{IMAGE_FILE}/sides"}
-    assert all(violation.sentence for violation in caught.value.violations)
+    assert all(violation.citation for violation in caught.value.violations)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_noise_is_no_mp3(content: bytes) -> None:
     """Any bytes are read or refused, never worse."""
     try:
         assert mp3_seconds(content) > 0
-    except NoSound:
+    except NotAnMp3:
         return
 
 

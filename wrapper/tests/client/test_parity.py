@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 import wanflow
 from wanflow import AsyncClient, AsyncResult, AsyncTask, Client, Result, Task
-from wanflow._config import Route, make_settings
-from wanflow._core.effects import Instant
-from wanflow._flows.operations import Work
-from wanflow._flows.prepare import Terms
-from wanflow._runtime.context import Hub, SystemClock
+from wanflow._config import TransportOptions, load_config
+from wanflow._core.effects import TimePoint
+from wanflow._flows.operations import Operations
+from wanflow._flows.prepare import SubmitOptions
+from wanflow._runtime.context import SharedState, SystemClock
 from wanflow._runtime.driver import AsyncDriver, SyncDriver
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
     import threading
 
-    from wanflow._event_loop import Alarm
+    from wanflow._event_loop import Waker
 
 PAIRS = [(Client, AsyncClient), (Task, AsyncTask), (Result, AsyncResult)]
 RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
@@ -88,8 +88,8 @@ class FakeClock(SystemClock):
         self.ticks = 0.0
         self.trace: list[object] = []
 
-    def now(self) -> Instant:
-        return Instant(self.ticks, 1_760_000_000.0 + self.ticks)
+    def now(self) -> TimePoint:
+        return TimePoint(self.ticks, 1_760_000_000.0 + self.ticks)
 
     def draw(self) -> float:
         return 0.5
@@ -102,7 +102,7 @@ class FakeClock(SystemClock):
         self.sleep(seconds)
         return event.is_set()
 
-    async def asleep_until(self, alarm: Alarm, seconds: float) -> bool:
+    async def asleep_until(self, alarm: Waker, seconds: float) -> bool:
         self.sleep(seconds)
         return False
 
@@ -149,11 +149,11 @@ def outcome_of(value: object) -> object:
 
 def played_sync(script: list[Any]) -> tuple[object, list[object]]:
     clock = FakeClock()
-    line = Route(transport=httpx.MockTransport(handler(script, clock.trace)))
-    settings = make_settings("a-key", "http://api.example/base", line=line)
-    driver = SyncDriver(settings, hub=Hub(clock))
+    line = TransportOptions(transport=httpx.MockTransport(handler(script, clock.trace)))
+    settings = load_config("a-key", "http://api.example/base", transport=line)
+    driver = SyncDriver(settings, hub=SharedState(clock))
     try:
-        outcome: object = driver.play(flow_of(settings))
+        outcome: object = driver.run(flow_of(settings))
     except WanflowError as error:
         outcome = error
     return outcome_of(outcome), clock.trace
@@ -162,11 +162,11 @@ def played_sync(script: list[Any]) -> tuple[object, list[object]]:
 def played_async(script: list[Any]) -> tuple[object, list[object]]:
     async def play() -> tuple[object, list[object]]:
         clock = FakeClock()
-        line = Route(transport=httpx.MockTransport(handler(script, clock.trace)))
-        settings = make_settings("a-key", "http://api.example/base", line=line)
-        driver = AsyncDriver(settings, hub=Hub(clock))
+        line = TransportOptions(transport=httpx.MockTransport(handler(script, clock.trace)))
+        settings = load_config("a-key", "http://api.example/base", transport=line)
+        driver = AsyncDriver(settings, hub=SharedState(clock))
         try:
-            outcome: object = await driver.play_many(flow_of(settings))
+            outcome: object = await driver.run_concurrent(flow_of(settings))
         except WanflowError as error:
             outcome = error
         return outcome_of(outcome), clock.trace
@@ -176,12 +176,12 @@ def played_async(script: list[Any]) -> tuple[object, list[object]]:
 
 def flow_of(settings: Any) -> Any:
     """The whole road of one request, without its files."""
-    work = Work(settings)
+    work = Operations(settings)
     example = dict(next(iter(work.catalog.models.values())).example)
     example.setdefault("image_urls", ["https://images.example/a.png"])
     known = {name: example[name] for name in example if name != "callback_url"}
-    order = work.order(known, {}, terms=Terms(None, False, "0123456789abcdef"))
-    return work.run(order, out=None, timeout=120, on_update=None)
+    order = work.prepare(known, {}, terms=SubmitOptions(None, False, "0123456789abcdef"))
+    return work.run(order, output_dir=None, timeout=120, on_update=None)
 
 
 @given(script=st.lists(answers, min_size=1, max_size=12))

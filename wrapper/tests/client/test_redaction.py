@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow import Client, errors
-from wanflow._config import Key, make_settings
+from wanflow._config import ApiKey, load_config
 from wanflow._core.failure_codes import task_failed
-from wanflow._core.snapshot import Snapshot, read_snapshot
+from wanflow._core.snapshot import Snapshot, parse_snapshot
 from wanflow.catalog.violation import Violation
 
 SECRET = "sk-very-secret-0123456789"
@@ -74,7 +74,7 @@ def test_the_key_is_shown_nowhere(
         api_key=SECRET,
         base_url="http://api.example/base",
         transport=httpx.MockTransport(transport(echo)),
-        retry_for=0,
+        retry_timeout=0,
     )
     assert SECRET not in repr(client) + str(vars(client))
     request = {"model": client.models()[-1].name}
@@ -97,12 +97,12 @@ def test_the_key_is_shown_nowhere(
 
 def test_the_key_is_kept_from_copies() -> None:
     """Settings show no key, and a key can't be pickled or printed by accident."""
-    settings = make_settings(SECRET, "http://api.example")
+    settings = load_config(SECRET, "http://api.example")
     assert SECRET not in repr(settings) + repr(settings.key) + str(settings.key)
     with pytest.raises(TypeError):
         pickle.dumps(settings.key)
     with pytest.raises(TypeError):
-        copy.deepcopy(Key(SECRET))
+        copy.deepcopy(ApiKey(SECRET))
 
 
 def test_a_preview_shows_no_key() -> None:
@@ -141,7 +141,7 @@ def test_every_error_survives_pickle(kind: type[errors.WanflowError], data: st.D
 
 def test_errors_with_their_real_cargo_survive_pickle() -> None:
     """Snapshots and violations travel with their errors."""
-    snapshot = read_snapshot(b'{"id": "t", "status": "failed", "error": {"code": "x"}}')
+    snapshot = parse_snapshot(b'{"id": "t", "status": "failed", "error": {"code": "x"}}')
     for error in (
         task_failed(snapshot),
         errors.WaitTimeout("late", snapshot=Snapshot("t", "pending"), task_id="t"),

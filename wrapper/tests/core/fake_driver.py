@@ -6,18 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wanflow._core.effects import (
-    Act,
-    Alone,
-    Draw,
-    Fault,
-    Instant,
-    Notify,
-    Now,
-    Reply,
+    InvokeCallback,
+    RandomFloat,
+    ReadClock,
     Request,
-    Send,
+    Response,
+    RunBlocking,
+    SendRequest,
     Shield,
     Sleep,
+    TimePoint,
+    TransportError,
+    WithLock,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Stage:
 
     def __init__(
         self,
-        answer: Callable[[Request, float], Reply | Exception] | None = None,
+        answer: Callable[[Request, float], Response | Exception] | None = None,
         *,
         chance: float = 0.5,
         latency: float = 0.01,
@@ -68,7 +68,7 @@ class Stage:
     @property
     def sent(self) -> list[Request]:
         """Every request, in order."""
-        return [effect.request for effect in self.trace if isinstance(effect, Send)]
+        return [effect.request for effect in self.trace if isinstance(effect, SendRequest)]
 
     @property
     def slept(self) -> list[float]:
@@ -78,51 +78,51 @@ class Stage:
     @property
     def notified(self) -> list[Any]:
         """Every value that a callback of the user's was called with."""
-        return [effect.value for effect in self.trace if isinstance(effect, Notify)]
+        return [effect.value for effect in self.trace if isinstance(effect, InvokeCallback)]
 
     def _perform(self, effect: Effect) -> Any:  # noqa: PLR0911
         match effect:
-            case Send():
+            case SendRequest():
                 return self._send(effect)
             case Sleep(seconds):
                 assert seconds >= 0, "a sleep of negative length"
                 self.ticks += seconds
                 return False
-            case Now():
-                return Instant(self.ticks, BIRTH + self.ticks)
-            case Draw():
+            case ReadClock():
+                return TimePoint(self.ticks, BIRTH + self.ticks)
+            case RandomFloat():
                 return self._chance
-            case Notify(callback, value):
+            case InvokeCallback(callback, value):
                 return callback(value)
-            case Act(function) | Alone(function):
+            case RunBlocking(function) | WithLock(function):
                 return function()
             case Shield(flow):
                 return self.play(flow)
             case _:
                 raise AssertionError(f"the stage can't do {effect}")
 
-    def _send(self, send: Send) -> Reply:
+    def _send(self, send: SendRequest) -> Response:
         if send.before is not None:
             send.before.function()
         assert self._answer is not None, "a flow that should not have sent did"
         self.ticks += self._latency
         reply = self._answer(send.request, self.ticks)
         if send.tracker is not None:
-            send.tracker.maybe_sent = not isinstance(reply, Fault) or reply.sent
+            send.tracker.maybe_sent = not isinstance(reply, TransportError) or reply.maybe_sent
         if isinstance(reply, Exception):
             raise reply
         return reply
 
 
-def reply(status: int, body: Any = None, **headers: str) -> Reply:
+def reply(status: int, body: Any = None, **headers: str) -> Response:
     """Make an answer; a body that isn't bytes goes as JSON, `_` in a header's name as `-`."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(
+    return Response(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, content
     )
 
 
-def task(status: str, **more: Any) -> Reply:
+def task(status: str, **more: Any) -> Response:
     """Make a 200 answer about a task; a completed one has a link."""
     links = {"results": [LINK]} if status.lower() == "completed" else {}
     return reply(200, {"id": TASK_ID, "status": status, "created": int(BIRTH), **links, **more})
@@ -131,11 +131,11 @@ def task(status: str, **more: Any) -> Reply:
 LINK = "https://files.example/a.mp4"
 TASK_ID = "task-unified-1760000000-abcd1234"
 
-LOST = Fault("ReadError: the connection was reset", sent=True)
-UNREACHED = Fault("ConnectError: refused", sent=False)
+LOST = TransportError("ReadError: the connection was reset", maybe_sent=True)
+UNREACHED = TransportError("ConnectError: refused", maybe_sent=False)
 
 
-def in_turn(replies: Iterable[Reply | Exception]) -> Callable[[Request, float], Any]:
+def in_turn(replies: Iterable[Response | Exception]) -> Callable[[Request, float], Any]:
     """Answer with each in turn, and with the last for ever."""
     line = list(replies)
     return lambda _request, _ticks: line.pop(0) if len(line) > 1 else line[0]

@@ -10,10 +10,10 @@ import pytest
 from tests.core.fake_driver import TASK_ID, Stage, in_turn, reply
 from wanflow import errors
 from wanflow._core.acceptance import Acceptance, accepted_task, classify, is_rejection
-from wanflow._core.effects import Reply, Request
-from wanflow._core.rate_limiter import Budget
+from wanflow._core.effects import Request, Response
+from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.prepare import Order
+from wanflow._flows.prepare import PreparedRequest
 from wanflow._flows.submit import submit
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_only_a_rejection_proves_that_nothing_was_accepted(
 ) -> None:
     """A 4xx rejects; a 429 or 503 does only as the documents write it; all else proves nothing."""
     for status in STATUSES:
-        found = classify(Reply(status, {}, content))
+        found = classify(Response(status, {}, content))
         assert found.acceptance is proves(status, documented=documented), status
         assert found.task_id is None
 
@@ -101,7 +101,7 @@ def test_only_a_rejection_proves_that_nothing_was_accepted(
 def test_what_names_a_task_may_have_accepted_it(content: bytes) -> None:
     """A 2xx that names a task accepted it; any other status that does is never a rejection."""
     for status in STATUSES:
-        found = classify(Reply(status, {}, content))
+        found = classify(Response(status, {}, content))
         success = status in range(200, 300)
         assert found.acceptance is (Acceptance.ACCEPTED if success else Acceptance.UNCERTAIN)
         assert found.task_id == TASK_ID
@@ -110,7 +110,7 @@ def test_what_names_a_task_may_have_accepted_it(content: bytes) -> None:
 def test_an_address_can_name_the_task() -> None:
     """A 202 without a body says by its Location what it made."""
     for status in STATUSES:
-        found = classify(Reply(status, {"location": f"/v1/tasks/{TASK_ID}"}, b""))
+        found = classify(Response(status, {"location": f"/v1/tasks/{TASK_ID}"}, b""))
         assert found.task_id == TASK_ID
 
 
@@ -139,11 +139,11 @@ def test_an_id_that_was_sent_names_no_new_task() -> None:
 @pytest.mark.parametrize("content", NAMING.values(), ids=NAMING)
 def test_an_accepted_task_has_the_id_that_was_named(content: bytes) -> None:
     """Wherever the id was, and whatever else can be read of the body."""
-    assert accepted_task(Reply(200, {}, content), TASK_ID).id == TASK_ID
+    assert accepted_task(Response(200, {}, content), TASK_ID).id == TASK_ID
 
 
-def order() -> Order:
-    return Order(
+def order() -> PreparedRequest:
+    return PreparedRequest(
         model="a-model",
         request=Request("POST", "/v1/videos/generations", b"{}"),
         body={"model": "a-model"},
@@ -151,11 +151,11 @@ def order() -> Order:
     )
 
 
-def outcome_of(response: Reply) -> Snapshot | errors.WanflowError:
+def outcome_of(response: Response) -> Snapshot | errors.WanflowError:
     """Submit, and return what came of it; nothing is sent a second time."""
     stage = Stage(in_turn([response]))
     try:
-        return stage.play(submit(order(), retry_for=0, budget=Budget(10)))
+        return stage.play(submit(order(), retry_timeout=0, budget=PollRateLimiter(10)))
     except errors.WanflowError as error:
         return error
     finally:
@@ -170,7 +170,7 @@ def outcome_of(response: Reply) -> Snapshot | errors.WanflowError:
 def test_the_client_raises_what_the_rule_says(content: bytes) -> None:
     """Accepted is a task, uncertain is SubmitUncertain with all that came, the rest an APIError."""
     for status in STATUSES:
-        response = Reply(status, {}, content)
+        response = Response(status, {}, content)
         found, outcome = classify(response), outcome_of(response)
         match found.acceptance:
             case Acceptance.ACCEPTED:
@@ -199,7 +199,7 @@ def test_an_error_with_200_keeps_its_code_and_message() -> None:
 def test_the_body_that_is_kept_is_bounded() -> None:
     """A page of megabytes leaves its beginning on the error."""
     for content in (b"x" * 10_000_000, json.dumps(["x" * 10_000_000]).encode()):
-        outcome = outcome_of(Reply(500, {}, content))
+        outcome = outcome_of(Response(500, {}, content))
         assert isinstance(outcome, errors.SubmitUncertain)
         assert outcome.body == content[: 16 * 1024].decode()
 
@@ -207,7 +207,7 @@ def test_the_body_that_is_kept_is_bounded() -> None:
 def test_a_body_within_the_bound_is_kept_whole() -> None:
     """A page as its text, JSON as what it means."""
     page = f"<html>{'x' * 9_000}</html>\n"
-    outcome = outcome_of(Reply(502, {}, page.encode()))
+    outcome = outcome_of(Response(502, {}, page.encode()))
     assert isinstance(outcome, errors.SubmitUncertain)
     assert outcome.body == page
     facts = {"trace": ["x" * 9_000]}

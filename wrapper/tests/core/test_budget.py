@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.fake_driver import task
-from wanflow._config import DEFAULT_RATE, HIGHEST_RATE
-from wanflow._core.effects import Reply, Request
-from wanflow._core.flow import Script
-from wanflow._core.rate_limiter import LONGEST_PAUSE, LOWEST_RATE, Budget, Turn
+from wanflow._config import DEFAULT_POLL_RATE, HIGHEST_RATE
+from wanflow._core.effects import Request, Response
+from wanflow._core.flow import FlowRun
+from wanflow._core.rate_limiter import LONGEST_PAUSE, LOWEST_RATE, PollRateLimiter, Turn
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.poll import Question, wait
-from wanflow._flows.poll_many import wait_many
+from wanflow._flows.poll import PollTarget, poll_until_done
+from wanflow._flows.poll_many import poll_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ SLACK = 0.08
 """At more than 25 a second, polls of 40 ms may come together."""
 
 
-def poll(limiter: Budget, ticks: float, wanted: float | None = None) -> float:
+def poll(limiter: PollRateLimiter, ticks: float, wanted: float | None = None) -> float:
     """Take a place in the queue and wait for the turn → when it came."""
     turn = Turn(ticks if wanted is None else wanted)
     while (delay := limiter.ask(turn, ticks)) is not None:
@@ -42,13 +42,13 @@ def poll(limiter: Budget, ticks: float, wanted: float | None = None) -> float:
 )
 def test_one_budget_bounds_all_polls(rate: float, events: list[tuple[float, str]]) -> None:
     """There are never more polls than the rate allows, and none falls into a 429's pause."""
-    limiter, ticks, until = Budget(rate), 0.0, 0.0
+    limiter, ticks, until = PollRateLimiter(rate), 0.0, 0.0
     polls: list[float] = []
     for seconds, event in events:
         ticks += seconds
         if event == "429":
             before = limiter.rate
-            limiter.refused(ticks, 5)
+            limiter.on_rate_limited(ticks, 5)
             until = max(until, ticks + 5)
             assert limiter.rate <= before
             continue
@@ -71,48 +71,48 @@ def test_the_rate_grows_only_while_polls_are_late(
 
     It is never above its upper bound, nor below a poll in twenty seconds.
     """
-    limiter, ticks = Budget(DEFAULT_RATE, most=most), 0.0
+    limiter, ticks = PollRateLimiter(DEFAULT_POLL_RATE, most=most), 0.0
     for late in lateness:
         ticks += 2
         before = limiter.rate
         if late is None:
-            limiter.refused(ticks, 0)
+            limiter.on_rate_limited(ticks, 0)
             assert limiter.rate == max(before / 2, LOWEST_RATE)
             continue
         poll(limiter, ticks, wanted=ticks - late)
-        limiter.answered()
-        assert before <= limiter.rate <= max(DEFAULT_RATE, most)
-        grows = before < (max(DEFAULT_RATE, most) if late > 0.5 else DEFAULT_RATE)
+        limiter.on_success()
+        assert before <= limiter.rate <= max(DEFAULT_POLL_RATE, most)
+        grows = before < (max(DEFAULT_POLL_RATE, most) if late > 0.5 else DEFAULT_POLL_RATE)
         assert (limiter.rate > before) is grows
 
 
 def test_a_429_is_followed_by_half_the_rate_and_half_the_increase() -> None:
     """Polls that were sent before it, and are refused with it, take nothing more."""
-    limiter = Budget(DEFAULT_RATE, most=HIGHEST_RATE)
-    limiter.refused(10, None)
-    limiter.refused(10.5, None)
-    assert limiter.rate == DEFAULT_RATE / 2
+    limiter = PollRateLimiter(DEFAULT_POLL_RATE, most=HIGHEST_RATE)
+    limiter.on_rate_limited(10, None)
+    limiter.on_rate_limited(10.5, None)
+    assert limiter.rate == DEFAULT_POLL_RATE / 2
     increase = limiter._increase
-    limiter.refused(20, None)
-    assert limiter.rate == DEFAULT_RATE / 4
+    limiter.on_rate_limited(20, None)
+    assert limiter.rate == DEFAULT_POLL_RATE / 4
     assert limiter._increase == increase / 2
 
 
 def test_the_budget_recovers() -> None:
     """Answers bring the rate back to what was asked for, and never past it."""
-    limiter = Budget(10)
-    limiter.refused(0, None)
+    limiter = PollRateLimiter(10)
+    limiter.on_rate_limited(0, None)
     assert limiter.rate == 5
     for _ in range(1000):
-        limiter.answered()
+        limiter.on_success()
     assert limiter.rate == 10
 
 
 @given(asked=st.none() | st.floats(0, 1e12))
 def test_no_pause_is_longer_than_the_longest(asked: float | None) -> None:
     """Whatever a 429 asks for, polls go on after five minutes at the latest; it is told once."""
-    limiter = Budget(DEFAULT_RATE)
-    limiter.refused(0, asked)
+    limiter = PollRateLimiter(DEFAULT_POLL_RATE)
+    limiter.on_rate_limited(0, asked)
     assert poll(limiter, 0) <= LONGEST_PAUSE + SLACK
     wants = (asked or 0) > LONGEST_PAUSE
     assert [limiter.warns(asked), limiter.warns(asked)] == [wants, False]
@@ -122,34 +122,38 @@ class Cancelled(BaseException):
     """Stands for a task of an event loop that is cancelled, and for Ctrl-C."""
 
 
-def completed(request: Request, _: float) -> Reply:
+def completed(request: Request, _: float) -> Response:
     """Answer that a task has ended."""
     return task("completed", id=request.path)
 
 
-def question(number: int, limiter: Budget) -> Question:
+def question(number: int, limiter: PollRateLimiter) -> PollTarget:
     """Ask about one of many tasks."""
-    return Question(f"task-{number}", Request("GET", f"task-{number}"), limiter)
+    return PollTarget(f"task-{number}", Request("GET", f"task-{number}"), limiter)
 
 
-def waits(limiter: Budget, count: int, *, together: bool) -> Iterator[Flow[object]]:
+def waits(limiter: PollRateLimiter, count: int, *, together: bool) -> Iterator[Flow[object]]:
     """Make waits for tasks, as single ones or as waits for many."""
     for number in range(count):
         asked = question(number, limiter)
         if together:
-            yield wait_many(
-                [asked], timeout=600, at_once=16, on_update=None, ended=lambda _, __: iter(())
+            yield poll_many(
+                [asked],
+                timeout=600,
+                max_concurrent_polls=16,
+                on_update=None,
+                ended=lambda _, __: iter(()),
             )
         else:
-            yield wait(asked, timeout=600, on_update=None)
+            yield poll_until_done(asked, timeout=600, on_update=None)
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["wait", "wait_all"])
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.06, 1.0, 20.0])
-@pytest.mark.parametrize("rate", [2.0, DEFAULT_RATE], ids=str)
+@pytest.mark.parametrize("rate", [2.0, DEFAULT_POLL_RATE], ids=str)
 def test_a_cancelled_wait_keeps_no_place(rate: float, after: float, together: bool) -> None:
     """After 5,000 cancels, whenever they come, a wait takes as long as one of a new client."""
-    limiter = Budget(rate)
+    limiter = PollRateLimiter(rate)
     simulation = Simulation(lambda request, _: task("processing", id=request.path))
     plays = [simulation.begin(flow) for flow in waits(limiter, 5000, together=together)]
     simulation.run(until=after)
@@ -160,9 +164,9 @@ def test_a_cancelled_wait_keeps_no_place(rate: float, after: float, together: bo
             simulation.cancel(child, Cancelled())
     begun = simulation.ticks = max(simulation.ticks, after)
     simulation.answer = completed
-    ended = simulation.begin(wait(question(1, limiter), timeout=30, on_update=None))
+    ended = simulation.begin(poll_until_done(question(1, limiter), timeout=30, on_update=None))
     simulation.run()
-    assert isinstance(ended.script.value, Snapshot)
+    assert isinstance(ended.script.result, Snapshot)
     assert simulation.ticks - begun <= LATENCY + 1 / rate + SLACK
     assert limiter._unused == set()
     assert limiter._flying == 0
@@ -171,10 +175,10 @@ def test_a_cancelled_wait_keeps_no_place(rate: float, after: float, together: bo
 def test_a_wait_that_is_closed_keeps_no_place() -> None:
     """A flow that nobody plays to its end is closed, at any of its effects, and gives up all."""
     for steps in range(40):
-        limiter = Budget(2.0)
+        limiter = PollRateLimiter(2.0)
         poll(limiter, 0.0)
         simulation = Simulation(lambda request, _: task("processing", id=request.path))
-        flow = wait(question(1, limiter), timeout=600, on_update=None)
+        flow = poll_until_done(question(1, limiter), timeout=600, on_update=None)
         play_some(flow, simulation, steps)
         flow.close()
         assert limiter._first_turn() is None
@@ -195,7 +199,7 @@ def test_each_poll_is_woken_once() -> None:
 
 def test_a_first_that_sleeps_on_holds_up_nobody_for_long() -> None:
     """Where an event loop is busy with something else, others wake up soon after their turns."""
-    limiter = Budget(2.0)
+    limiter = PollRateLimiter(2.0)
     first, second = Turn(0.0), Turn(0.0)
     assert limiter.ask(first, 0.0) is None
     assert limiter.ask(second, 0.0) == 0.5
@@ -205,11 +209,11 @@ def test_a_first_that_sleeps_on_holds_up_nobody_for_long() -> None:
 
 def test_what_waits_in_a_forked_parent_is_not_waited_for() -> None:
     """A child begins with an empty queue; a wait that goes on in it takes a place there."""
-    limiter = Budget(2.0, 3)
+    limiter = PollRateLimiter(2.0, 3)
     kept = [Turn(0.0) for _ in range(10)]
     for turn in kept:
         limiter.ask(turn, 0.0)
-    limiter.begin()
+    limiter.start_poll()
     limiter.renew()
     assert limiter.ask(kept[-1], 0.5) is None
     assert poll(limiter, 0.5) == 1.0
@@ -222,7 +226,7 @@ def idle() -> Flow[None]:
 
 def play_some(flow: Flow[object], simulation: Simulation, steps: int) -> None:
     """Play so many effects of a flow, in no time but what its sleeps take."""
-    effect, play = next(flow), Play(Script(idle()))
+    effect, play = next(flow), Play(FlowRun(idle()))
     for _ in range(steps):
         seconds, outcome = simulation._perform(play, effect)
         simulation.ticks += seconds or 0.0
@@ -231,16 +235,16 @@ def play_some(flow: Flow[object], simulation: Simulation, steps: int) -> None:
 
 def test_those_who_waited_behind_the_cancelled_move_up() -> None:
     """A wait whose turn was minutes away has it within seconds, when those before it are gone."""
-    limiter = Budget(DEFAULT_RATE)
+    limiter = PollRateLimiter(DEFAULT_POLL_RATE)
     simulation = Simulation(lambda request, _: task("processing", id=request.path))
     plays = [simulation.begin(flow) for flow in waits(limiter, 5000, together=False)]
-    last = simulation.begin(wait(question(5000, limiter), timeout=600, on_update=None))
+    last = simulation.begin(poll_until_done(question(5000, limiter), timeout=600, on_update=None))
     simulation.run(until=1.0)
     for play in plays:
         simulation.cancel(play, Cancelled())
     simulation.answer = completed
     simulation.run()
-    assert isinstance(last.script.value, Snapshot)
+    assert isinstance(last.script.result, Snapshot)
     assert simulation.ticks < 7
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wanflow._core.download_rules import stem
+from wanflow._core.download_rules import file_stem
 
 SAFE = re.compile(r"[a-z0-9][a-z0-9._~-]{0,129}")
 DEVICES = re.compile(r"(con|prn|aux|nul|clock\$|com[0-9]|lpt[0-9])(\..*)?")
@@ -24,13 +24,13 @@ IDS = st.lists(PIECES, max_size=5).map("".join) | st.text(max_size=40)
 
 
 def places(task_id: str, count: int) -> list[str]:
-    return [stem(task_id, index, count) for index in range(count)]
+    return [file_stem(task_id, index, count) for index in range(count)]
 
 
 def test_an_ordinary_task_keeps_its_spelling() -> None:
     """As files were always called."""
     task_id = "task-unified-1756817821-4x3rx6ny"
-    assert stem(task_id, 0, 1) == task_id
+    assert file_stem(task_id, 0, 1) == task_id
     assert places(task_id, 3) == [f"{task_id}-{n}" for n in (1, 2, 3)]
     assert places("t", 2) == ["t-1", "t-2"]
 
@@ -51,7 +51,7 @@ def test_no_two_files_have_one_name(tasks: list[tuple[str, int]]) -> None:
 @given(IDS, st.integers(0, 5000))
 def test_every_name_is_one_on_every_system(task_id: str, index: int) -> None:
     """No separator, no control character, no device of Windows; neither hidden nor too long."""
-    for name in (stem(task_id, 0, 1), stem(task_id, index, index + 2)):
+    for name in (file_stem(task_id, 0, 1), file_stem(task_id, index, index + 2)):
         assert SAFE.fullmatch(name)
         assert not DEVICES.fullmatch(name)
         assert len(f".{name}~12345678.part.json") <= 255
@@ -59,12 +59,12 @@ def test_every_name_is_one_on_every_system(task_id: str, index: int) -> None:
 
 def test_a_place_among_thousands_is_no_other_tasks_name() -> None:
     """A number of four digits may be a part of an id."""
-    names = [stem("t", index, 3000) for index in range(3000)]
+    names = [file_stem("t", index, 3000) for index in range(3000)]
     assert len(set(names)) == 3000
-    assert not {stem(f"t-{number}", 0, 1) for number in range(1, 3001)} & set(names)
+    assert not {file_stem(f"t-{number}", 0, 1) for number in range(1, 3001)} & set(names)
 
 
 @pytest.mark.parametrize("page", ["report", "index"])
 def test_no_file_has_the_name_of_a_page_of_a_batch(page: str) -> None:
     """`report.json` and `index.html` lie beside the files."""
-    assert stem(page, 0, 1) != page
+    assert file_stem(page, 0, 1) != page

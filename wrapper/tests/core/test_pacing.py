@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow._core import poll_schedule
-from wanflow._core.effects import Instant
-from wanflow._core.poll_schedule import Track
+from wanflow._core.effects import TimePoint
+from wanflow._core.poll_schedule import PollSchedule
 from wanflow._core.snapshot import Snapshot
 
 looks = st.lists(
@@ -44,12 +44,12 @@ def test_a_pause_is_never_long_and_never_nothing(
     chance: float,
 ) -> None:
     """Whatever was told of a task, it is looked at again after half a second to half a minute."""
-    instant = Instant(begun, 1_760_000_000.0)
-    track = Track(begun, estimate=estimate).submitted(instant, submitted)
+    instant = TimePoint(begun, 1_760_000_000.0)
+    track = PollSchedule(begun, estimate=estimate).submitted(instant, submitted)
     for seconds, found in history:
-        instant = Instant(instant.ticks + seconds, instant.unix + seconds)
-        track = track.after(instant, found)
-        assert 0.25 <= track.interval(instant.ticks, chance) <= 30
+        instant = TimePoint(instant.monotonic + seconds, instant.wall + seconds)
+        track = track.updated(instant, found)
+        assert 0.25 <= track.next_delay(instant.monotonic, chance) <= 30
 
 
 @given(wanted=st.floats(0, 1e6), asked=st.none() | st.floats(0, 1e9), left=st.floats(0, 1e6))
@@ -62,10 +62,10 @@ def test_a_pause_ends_at_the_deadline(wanted: float, asked: float | None, left: 
 
 def test_a_fault_is_followed_by_a_look_soon() -> None:
     """What one look didn't tell, the next may: pauses begin at half a second again."""
-    instant = Instant(0, 0)
-    track = Track(0, estimate=600)
-    calm = track.after(instant, Snapshot("t", "processing")).interval(0, 0.5)
-    assert track.after(instant, None).interval(0, 0.5) < 0.6 < calm
+    instant = TimePoint(0, 0)
+    track = PollSchedule(0, estimate=600)
+    calm = track.updated(instant, Snapshot("t", "processing")).next_delay(0, 0.5)
+    assert track.updated(instant, None).next_delay(0, 0.5) < 0.6 < calm
 
 
 @given(
@@ -79,14 +79,14 @@ def test_straight_progress_foretells_the_end(
 ) -> None:
     """Whatever the steps, the queue and the draws, no forecast is later than the true end."""
     start = queued * seconds
-    track, ticks = Track(0.0), 0.0
+    track, ticks = PollSchedule(0.0), 0.0
     while ticks < seconds:
         done = max(0, int(100 * (ticks - start) / (seconds - start)))
         snapshot = Snapshot("t", "processing", progress=done // step * step)
-        track = track.after(Instant(ticks, 0.0), snapshot)
+        track = track.updated(TimePoint(ticks, 0.0), snapshot)
         sure = track._pause(ticks).sure
         assert ticks + sure <= seconds + 0.01 * seconds
-        ticks += track.interval(ticks, chance)
+        ticks += track.next_delay(ticks, chance)
 
 
 @given(estimate=st.floats(0, 3600), age=st.floats(0, 30), chance=st.floats(0, 1, exclude_max=True))
@@ -94,20 +94,20 @@ def test_the_first_look_comes_soon_and_knows_the_estimate(
     estimate: float, age: float, chance: float
 ) -> None:
     """A task is first looked at half a minute after its submission at the latest, or at once."""
-    first = Track(0.0, estimate=estimate).first(age, chance)
+    first = PollSchedule(0.0, estimate=estimate).first(age, chance)
     assert 0 <= first <= max(0.0, 30 - age)
-    assert Track(0.0, estimate=0.0).first(age, chance) == 0
+    assert PollSchedule(0.0, estimate=0.0).first(age, chance) == 0
 
 
 @pytest.mark.parametrize("progress", [None, 0, 40, 100, 10**6])
 def test_progress_that_stands_still_foretells_nothing(progress: int | None) -> None:
     """However long it stands still, pauses stay what they are where nothing is known."""
-    track = Track(0.0)
+    track = PollSchedule(0.0)
     for ticks in range(0, 900, 5):
-        track = track.after(Instant(ticks, 0.0), Snapshot("t", "processing", progress=progress))
-        blind = Track(0.0).after(Instant(ticks, 0.0), Snapshot("t", "processing"))
+        track = track.updated(TimePoint(ticks, 0.0), Snapshot("t", "processing", progress=progress))
+        blind = PollSchedule(0.0).updated(TimePoint(ticks, 0.0), Snapshot("t", "processing"))
         if ticks > 20:
-            assert track.interval(ticks, 0.5) == blind.interval(ticks, 0.5)
+            assert track.next_delay(ticks, 0.5) == blind.next_delay(ticks, 0.5)
 
 
 @pytest.mark.parametrize("seeds", [SEEN, *UNSEEN[:2]], ids=str)

@@ -20,12 +20,12 @@ from tests.core.fake_driver import (
     task,
 )
 from wanflow import errors
-from wanflow._core.effects import Fault, Reply, Request, Send, Sleep
+from wanflow._core.effects import Request, Response, SendRequest, Sleep, TransportError
 from wanflow._core.error_mapping import retry_after
-from wanflow._core.failure_codes import ADVICE
-from wanflow._core.rate_limiter import LONGEST_PAUSE, Budget
+from wanflow._core.failure_codes import HINTS
+from wanflow._core.rate_limiter import LONGEST_PAUSE, PollRateLimiter
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.poll import Question, query, wait
+from wanflow._flows.poll import PollTarget, fetch_status, poll_until_done
 
 REQUEST = Request("GET", f"/v1/tasks/{TASK_ID}")
 FREE = 1e9
@@ -54,15 +54,15 @@ endings = st.sampled_from(["completed", "failed", "cancelled", "canceled", "COMP
 refusals = st.sampled_from([400, 401, 402, 403, 404])
 
 
-def question() -> Question:
+def question() -> PollTarget:
     """A question of a client that nothing else is asked of."""
-    return Question(TASK_ID, REQUEST, Budget(FREE))
+    return PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE))
 
 
 def play(stage: Stage, timeout: float) -> Snapshot | Exception:
     """Wait, and return what came of it, whichever way it came."""
     try:
-        return stage.play(wait(question(), timeout=timeout, on_update=None))
+        return stage.play(poll_until_done(question(), timeout=timeout, on_update=None))
     except Exception as error:
         return error
 
@@ -74,7 +74,7 @@ def play(stage: Stage, timeout: float) -> Snapshot | Exception:
     latency=st.floats(0.001, 40),
 )
 def test_a_wait_never_sleeps_past_its_deadline(
-    answers: list[Reply | Fault], timeout: float, chance: float, latency: float
+    answers: list[Response | TransportError], timeout: float, chance: float, latency: float
 ) -> None:
     """Whatever comes and whatever it asks for, the sleeps and looks end at the deadline."""
     stage = Stage(in_turn(answers), chance=chance, latency=latency)
@@ -86,14 +86,14 @@ def test_a_wait_never_sleeps_past_its_deadline(
 
 
 @given(before=st.lists(st.one_of(running, passing), max_size=30), end=endings)
-def test_every_end_word_ends(before: list[Reply | Fault], end: str) -> None:
+def test_every_end_word_ends(before: list[Response | TransportError], end: str) -> None:
     """The first answer with an end word is the last request, and gives one result or one error."""
     stage = Stage(in_turn([*before, task(end, results=["https://files.example/a.mp4"])]))
     outcome = play(stage, 1e9)
     assert len(stage.sent) == len(before) + 1
     if end.lower() == "completed":
         assert isinstance(outcome, Snapshot)
-        assert outcome.results == ("https://files.example/a.mp4",)
+        assert outcome.urls == ("https://files.example/a.mp4",)
     else:
         assert isinstance(outcome, errors.TaskFailed)
         assert outcome.task_id == TASK_ID
@@ -101,7 +101,9 @@ def test_every_end_word_ends(before: list[Reply | Fault], end: str) -> None:
 
 
 @given(before=st.lists(st.one_of(running, passing), max_size=30), status=refusals)
-def test_a_refused_question_ends_the_wait(before: list[Reply | Fault], status: int) -> None:
+def test_a_refused_question_ends_the_wait(
+    before: list[Response | TransportError], status: int
+) -> None:
     """What is wrong with the key, the account or the id doesn't mend by asking again."""
     stage = Stage(in_turn([*before, reply(status, {"error": {"message": "no"}})]))
     outcome = play(stage, 1e9)
@@ -112,7 +114,9 @@ def test_a_refused_question_ends_the_wait(before: list[Reply | Fault], status: i
 
 
 @given(answers=st.lists(passing, min_size=1, max_size=400))
-def test_faults_are_borne_by_time_and_not_by_count(answers: list[Reply | Fault]) -> None:
+def test_faults_are_borne_by_time_and_not_by_count(
+    answers: list[Response | TransportError],
+) -> None:
     """A result that comes after any number of faults is still the result."""
     stage = Stage(in_turn([*answers, task("completed")]))
     assert isinstance(play(stage, 1e12), Snapshot)
@@ -157,38 +161,38 @@ def test_an_unknown_status_is_said_once(caplog: pytest.LogCaptureFixture) -> Non
 
 @given(first=st.one_of(running, passing), last=passing)
 def test_a_timeout_says_what_became_of_the_last_look(
-    first: Reply | Fault, last: Reply | Fault
+    first: Response | TransportError, last: Response | TransportError
 ) -> None:
     """Where it learnt nothing, why: a wrong address is the likeliest cause of a wait in vain."""
     outcome = play(Stage(in_turn([first, last])), 60)
     assert isinstance(outcome, errors.WaitTimeout)
-    assert outcome.fault
-    assert outcome.fault in str(outcome)
+    assert outcome.last_error
+    assert outcome.last_error in str(outcome)
     well = play(Stage(in_turn([last, task("pending")])), 60)
     assert isinstance(well, errors.WaitTimeout)
-    assert well.fault is None
+    assert well.last_error is None
 
 
 @given(answers=st.lists(running, max_size=20))
-def test_every_snapshot_is_told(answers: list[Reply]) -> None:
+def test_every_snapshot_is_told(answers: list[Response]) -> None:
     """`on_update` sees each look that learnt something, in order, the last included."""
     told: list[Snapshot] = []
     stage = Stage(in_turn([*answers, task("completed")]))
-    stage.play(wait(question(), timeout=1e9, on_update=told.append))
+    stage.play(poll_until_done(question(), timeout=1e9, on_update=told.append))
     assert len(told) == len(answers) + 1
-    assert told[-1].completed
-    assert not any(snapshot.ended for snapshot in told[:-1])
+    assert told[-1].succeeded
+    assert not any(snapshot.done for snapshot in told[:-1])
 
 
-@pytest.mark.parametrize("code", sorted(ADVICE))
+@pytest.mark.parametrize("code", sorted(HINTS))
 def test_every_business_code_says_whether_a_new_try_can_help(code: str) -> None:
     """The provider's table is what TaskFailed knows."""
     body = {"code": code, "message": "why", "type": "task_error"}
     outcome = play(Stage(in_turn([task("failed", error=body)])), 10)
     assert isinstance(outcome, errors.TaskFailed)
     assert outcome.code == code
-    assert outcome.resubmit is ADVICE[code].resubmit
-    assert outcome.advice in str(outcome)
+    assert outcome.retryable is HINTS[code].retryable
+    assert outcome.hint in str(outcome)
 
 
 def test_a_code_of_tomorrow_is_kept() -> None:
@@ -196,7 +200,7 @@ def test_a_code_of_tomorrow_is_kept() -> None:
     outcome = play(Stage(in_turn([task("failed", error={"code": 7731, "message": "m"})])), 10)
     assert isinstance(outcome, errors.TaskFailed)
     assert outcome.code == "7731"
-    assert outcome.advice == ADVICE["unknown_error"].text
+    assert outcome.hint == HINTS["unknown_error"].text
 
 
 @given(
@@ -236,7 +240,7 @@ def test_one_look_gives_a_snapshot_or_one_of_our_errors(body: object, status: in
     """Any JSON under any status is read, or refused in our own words."""
     stage = Stage(in_turn([reply(status, body)]))
     try:
-        assert isinstance(stage.play(query(REQUEST, TASK_ID)), Snapshot)
+        assert isinstance(stage.play(fetch_status(REQUEST, TASK_ID)), Snapshot)
     except errors.WanflowError as error:
         assert error.task_id == TASK_ID  # noqa: PT017 - either is right, and this is the rest of it
 
@@ -247,7 +251,7 @@ class Stop(BaseException):
 
 def test_an_interrupt_carries_the_id() -> None:
     """KeyboardInterrupt and CancelledError leave a wait with the id of the paid task."""
-    flow = wait(question(), timeout=60, on_update=None)
+    flow = poll_until_done(question(), timeout=60, on_update=None)
     next(flow)
     with pytest.raises(Stop) as caught:
         flow.throw(Stop())
@@ -265,9 +269,9 @@ def test_the_answer_to_a_submission_is_a_look(
     age: float, estimate: float | None, chance: float, timeout: float
 ) -> None:
     """A wait that follows its submission begins with the pause that any look is followed by."""
-    asked = Question(TASK_ID, REQUEST, Budget(FREE), BIRTH - age, estimate)
+    asked = PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), BIRTH - age, estimate)
     stage = Stage(in_turn([task("completed")]), chance=chance)
-    stage.play(wait(asked, timeout=timeout, on_update=None))
+    stage.play(poll_until_done(asked, timeout=timeout, on_update=None))
     slept = stage.slept[0] if stage.slept else 0.0
     assert slept <= timeout
     assert age + slept >= min(4, age + timeout) or estimate is not None
@@ -278,9 +282,9 @@ def test_the_answer_to_a_submission_is_a_look(
 @pytest.mark.parametrize("submitted", [None, BIRTH - 1e6, BIRTH + 10, BIRTH - 40])
 def test_a_task_of_unknown_age_is_looked_at_at_once(submitted: float | None) -> None:
     """So is an old one, and one that a clock that is wrong makes older or younger than it is."""
-    asked = Question(TASK_ID, REQUEST, Budget(FREE), submitted)
+    asked = PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), submitted)
     stage = Stage(in_turn([task("completed")]))
-    stage.play(wait(asked, timeout=60, on_update=None))
+    stage.play(poll_until_done(asked, timeout=60, on_update=None))
     assert stage.slept == []
 
 
@@ -289,12 +293,12 @@ def test_no_poll_outlasts_its_wait(timeout: float) -> None:
     """Each is given what is left of the wait; the last one, when nothing is left, a second."""
     stage = Stage(lambda _request, _ticks: task("processing"))
     with pytest.raises(errors.WaitTimeout):
-        stage.play(wait(question(), timeout=timeout, on_update=None))
+        stage.play(poll_until_done(question(), timeout=timeout, on_update=None))
     ticks, given = 0.0, []
     for effect in stage.trace:
         if isinstance(effect, Sleep):
             ticks += effect.seconds
-        if isinstance(effect, Send):
+        if isinstance(effect, SendRequest):
             given.append((ticks, effect.timeout))
             ticks += 0.01
     assert given
@@ -306,18 +310,18 @@ OTHER = task("completed", id=f"{TASK_ID}-other", results=["https://files.example
 
 @given(before=st.lists(st.one_of(running, passing, st.just(OTHER)), max_size=10))
 def test_a_response_about_another_task_is_an_error_of_the_poll(
-    before: list[Reply | Fault],
+    before: list[Response | TransportError],
 ) -> None:
     """It is tolerated, it is shown to nobody, its links are not taken, and it ends no wait."""
     told: list[Snapshot] = []
     stage = Stage(in_turn([*before, OTHER, task("completed")]))
-    found = stage.play(wait(question(), timeout=1e9, on_update=told.append))
-    assert found.results == (LINK,)
+    found = stage.play(poll_until_done(question(), timeout=1e9, on_update=told.append))
+    assert found.urls == (LINK,)
     assert {snapshot.id for snapshot in told} == {TASK_ID}
     outcome = play(Stage(in_turn([OTHER])), 20)
     assert isinstance(outcome, errors.WaitTimeout)
     assert outcome.snapshot is None
-    assert f"'{TASK_ID}-other'" in (outcome.fault or "")
+    assert f"'{TASK_ID}-other'" in (outcome.last_error or "")
 
 
 @pytest.mark.parametrize(
@@ -332,8 +336,8 @@ def test_a_response_about_another_task_is_an_error_of_the_poll(
 )
 def test_one_poll_that_is_answered_about_another_task_names_both(body: dict[str, Any]) -> None:
     """A single query says which task was asked for, and which one came."""
-    with pytest.raises(errors.UnexpectedAnswer) as caught:
-        Stage(in_turn([reply(200, body)])).play(query(REQUEST, TASK_ID))
+    with pytest.raises(errors.UnexpectedResponse) as caught:
+        Stage(in_turn([reply(200, body)])).play(fetch_status(REQUEST, TASK_ID))
     assert f"about task {TASK_ID}, but its body is about task '" in str(caught.value)
     assert caught.value.task_id == TASK_ID
 
@@ -344,7 +348,7 @@ def test_one_poll_that_is_answered_about_another_task_names_both(body: dict[str,
 def test_a_response_that_names_no_other_task_is_of_the_one_asked_for(body: dict[str, Any]) -> None:
     """The documents require no id, and white space around one means nothing."""
     whole = {"status": "processing", **body}
-    assert Stage(in_turn([reply(200, whole)])).play(query(REQUEST, TASK_ID)).id == TASK_ID
+    assert Stage(in_turn([reply(200, whole)])).play(fetch_status(REQUEST, TASK_ID)).id == TASK_ID
 
 
 MISSING = reply(404, {"error": {"message": "no such task"}})
@@ -355,16 +359,16 @@ def test_an_unknown_task_is_tolerated_within_a_minute_of_its_submission(age: flo
     """Replication lags: by this machine's clock, by the API's, and by what a ledger recorded."""
     known = BIRTH - age
     for asked in (
-        Question(TASK_ID, REQUEST, Budget(FREE), known),
-        Question(TASK_ID, REQUEST, Budget(FREE), accepted=known),
-        Question(TASK_ID, REQUEST, Budget(FREE), BIRTH - 1e5, accepted=known),
-        Question(TASK_ID, REQUEST, Budget(FREE), recall=lambda: known),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), known),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), accepted=known),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), BIRTH - 1e5, accepted=known),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), recall=lambda: known),
     ):
         stage = Stage(in_turn([MISSING, task("completed")]), latency=0.001)
-        assert stage.play(wait(asked, timeout=900, on_update=None)).completed
+        assert stage.play(poll_until_done(asked, timeout=900, on_update=None)).succeeded
         stage = Stage(in_turn([MISSING]))
         with pytest.raises(errors.NotFound):
-            stage.play(wait(asked, timeout=900, on_update=None))
+            stage.play(poll_until_done(asked, timeout=900, on_update=None))
         assert 60 - age <= stage.ticks <= 90 - age
 
 
@@ -372,12 +376,12 @@ def test_an_unknown_task_is_tolerated_within_a_minute_of_its_submission(age: flo
 def test_an_unknown_task_of_another_age_ends_the_wait(submitted: float | None) -> None:
     """A wrong id is told soon, not after the timeout."""
     for asked in (
-        Question(TASK_ID, REQUEST, Budget(FREE), submitted),
-        Question(TASK_ID, REQUEST, Budget(FREE), recall=lambda: submitted),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), submitted),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), recall=lambda: submitted),
     ):
         stage = Stage(in_turn([MISSING, task("completed")]))
         with pytest.raises(errors.NotFound):
-            stage.play(wait(asked, timeout=900, on_update=None))
+            stage.play(poll_until_done(asked, timeout=900, on_update=None))
 
 
 DONE = ["success", "succeeded", "done", "SUCCESS", "Done"]
@@ -391,9 +395,11 @@ def test_an_undocumented_word_of_success_is_an_end(
     """It is reported once as undocumented."""
     asked = question()
     for _ in range(2):
-        found = Stage(in_turn([task(word, **more)])).play(wait(asked, timeout=9, on_update=None))
-        assert found.completed
-        assert found.results == (LINK,)
+        found = Stage(in_turn([task(word, **more)])).play(
+            poll_until_done(asked, timeout=9, on_update=None)
+        )
+        assert found.succeeded
+        assert found.urls == (LINK,)
     said = [one.getMessage() for one in caplog.records if "undocumented" in one.getMessage()]
     assert said == [
         f"task {TASK_ID}: status {word.lower()!r} is undocumented, and taken for completed"
@@ -405,8 +411,8 @@ def test_an_undocumented_word_of_success_is_an_end(
 def test_a_word_of_success_with_nothing_to_show_is_no_end(word: str, more: dict[str, Any]) -> None:
     """Without results, and before 100 %, something of it is still to come."""
     answers = [task(word, **more), task("completed", results=["https://files.example/b.mp4"])]
-    found = Stage(in_turn(answers)).play(wait(question(), timeout=900, on_update=None))
-    assert found.results == ("https://files.example/b.mp4",)
+    found = Stage(in_turn(answers)).play(poll_until_done(question(), timeout=900, on_update=None))
+    assert found.urls == ("https://files.example/b.mp4",)
 
 
 @pytest.mark.parametrize("word", ["error", "errored", "ERROR"])
@@ -445,8 +451,8 @@ FILE, SOUND, COVER = "https://x/a.mp4", "https://x/a.mp3", "https://x/a.png"
 def test_links_are_read_wherever_they_come(body: dict[str, Any], links: tuple[str, ...]) -> None:
     """Video and sound come before an image beside them, which is their cover."""
     answer = reply(200, {"id": TASK_ID, "status": "completed", **body})
-    found = Stage(in_turn([answer])).play(wait(question(), timeout=9, on_update=None))
-    assert found.results == links
+    found = Stage(in_turn([answer])).play(poll_until_done(question(), timeout=9, on_update=None))
+    assert found.urls == links
 
 
 def test_a_completed_task_without_links_is_asked_again() -> None:
@@ -454,10 +460,12 @@ def test_a_completed_task_without_links_is_asked_again() -> None:
     told: list[Snapshot] = []
     bare = task("completed", results=[])
     stage = Stage(in_turn([bare, bare, task("completed")]))
-    assert stage.play(wait(question(), timeout=900, on_update=told.append)).results == (LINK,)
-    assert [snapshot.results for snapshot in told] == [(LINK,)]
+    assert stage.play(poll_until_done(question(), timeout=900, on_update=told.append)).urls == (
+        LINK,
+    )
+    assert [snapshot.urls for snapshot in told] == [(LINK,)]
     stage = Stage(in_turn([bare]))
-    assert stage.play(wait(question(), timeout=900, on_update=None)).results == ()
+    assert stage.play(poll_until_done(question(), timeout=900, on_update=None)).urls == ()
     assert len(stage.sent) == 4
     assert stage.ticks < 10
 
@@ -465,7 +473,7 @@ def test_a_completed_task_without_links_is_asked_again() -> None:
 def test_a_completed_task_without_links_counts_when_time_is_up() -> None:
     """It is completed, after all."""
     stage = Stage(in_turn([task("completed", results=[])]))
-    assert stage.play(wait(question(), timeout=0, on_update=None)).completed
+    assert stage.play(poll_until_done(question(), timeout=0, on_update=None)).succeeded
     assert len(stage.sent) == 1
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.crash.worker import key_of, prompt_of
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from tests.crash.worker import Orders
@@ -30,12 +30,12 @@ def audit(mock: MockServer, orders: Orders) -> int:
     uncertain = 0
     for number in range(orders.jobs):
         job = jobs[key_of(number)]
-        if job.in_doubt:
+        if job.uncertain:
             uncertain += 1
             assert charges[prompt_of(number)] <= 1
             assert not orders.honoured, f"{job} is uncertain, and the server honours keys"
             continue
-        assert job.state is State.SAVED, job
+        assert job.state is JobState.SAVED, job
         assert charges[prompt_of(number)] == 1, f"{job} was charged more than once, or never"
         assert prompts[job.task_id] == prompt_of(number)
         (file,) = job.files

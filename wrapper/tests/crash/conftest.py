@@ -43,7 +43,7 @@ def honoured(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def server(honoured: bool) -> Iterator[MockServer]:
-    with MockServer(looks=1, idempotency=honoured) as mock:
+    with MockServer(polls=1, idempotency=honoured) as mock:
         yield mock
 
 

@@ -17,7 +17,7 @@ from tests.crash.audit import audit
 from tests.crash.worker import Orders
 from wanflow import Client
 from wanflow.errors import LedgerError
-from wanflow.ledger import File, Job, Ledger, State
+from wanflow.ledger import File, Job, JobState, Ledger
 from wanflow.mock import MockServer
 
 _JOBS = 4
@@ -28,7 +28,7 @@ _ROOM = 400 * 1024
 def main(disk: Path, elsewhere: Path, model: str) -> None:
     """Let the ledger's disk fill up, then the files' disk, and hold the books each time."""
     for name, ledger, out in (("ledger", disk, elsewhere), ("files", elsewhere, disk)):
-        with MockServer(looks=1, idempotency=False) as mock:
+        with MockServer(polls=1, idempotency=False) as mock:
             key = mock.api_key
             book, folder = str(ledger / f"{name}.db"), str(out / name)
             orders = Orders(mock.base_url, key, book, folder, model, _JOBS, at_once=2)
@@ -49,7 +49,7 @@ def main(disk: Path, elsewhere: Path, model: str) -> None:
 def _opening(disk: Path, model: str) -> None:
     """Open a ledger whose disk is full: it can be read, and nothing new is begun."""
     book, filler = disk / "opened.db", disk / "filler-opening"
-    with MockServer(looks=1) as mock:
+    with MockServer(polls=1) as mock:
         with Ledger(book) as ledger, Client(mock.api_key, mock.base_url, ledger=ledger) as client:
             client.submit(model=model, prompt="x")
         _fill(filler, room=0)
@@ -75,7 +75,7 @@ def _batch(disk: Path, elsewhere: Path, model: str) -> None:
     out, book, lines = disk / "batch", elsewhere / "batch.db", elsewhere / "jobs.jsonl"
     jobs = [{"model": model, "prompt": f"job {number}"} for number in range(_JOBS)]
     lines.write_text("\n".join(map(json.dumps, jobs)))
-    with MockServer(looks=1, idempotency=False) as mock:
+    with MockServer(polls=1, idempotency=False) as mock:
         where = {"WANFLOW_API_KEY": mock.api_key, "WANFLOW_BASE_URL": mock.base_url}
         words = [
             sys.executable,
@@ -104,12 +104,12 @@ def _batch(disk: Path, elsewhere: Path, model: str) -> None:
         assert account.submitted == 0, "jobs were begun whose files could not be saved"
         _fill(filler, room=_ROOM)
         assert "No space left" in batch(15)
-        saved = [job for job in _jobs(book) if job.state is State.SAVED]
+        saved = [job for job in _jobs(book) if job.state is JobState.SAVED]
         assert 0 < len(saved) < _JOBS, "the disk was to fill up amid the batch"
         filler.unlink()
         batch(0)
         assert account.submitted == _JOBS
-        assert all(job.state is State.SAVED for job in _jobs(book))
+        assert all(job.state is JobState.SAVED for job in _jobs(book))
         assert all(sha256(f.path.read_bytes()).hexdigest() == f.sha256 for f in _files(book))
     print(f"batch: {len(saved)} of {_JOBS} saved before the disk was full, all of them after")  # noqa: T201
 

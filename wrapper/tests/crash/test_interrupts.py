@@ -18,7 +18,7 @@ from tests.crash.conftest import ROUNDS_VARIABLE
 from tests.crash.injection import STRIKERS, Struck
 from tests.crash.worker import key_of, prompt_of
 from wanflow import Client
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 _FEW = 25
 """Points of each kind by default; `make crash` takes all."""
-_SETTLED = {State.REFUSED, State.ACCEPTED, State.COMPLETED, State.SAVED}
+_SETTLED = {JobState.REJECTED, JobState.ACCEPTED, JobState.COMPLETED, JobState.SAVED}
 
 
 def points(count: int) -> list[int]:
@@ -92,10 +92,10 @@ class Books:
         if job is None:
             assert task_id is None, struck
             return
-        assert job.holder is None, (struck, job)
+        assert job.owner is None, (struck, job)
         assert job.state in _SETTLED, (struck, job)
         assert job.task_id == task_id, (struck, job)
-        assert (job.state is State.REFUSED) == (task_id is None), (struck, job)
+        assert (job.state is JobState.REJECTED) == (task_id is None), (struck, job)
 
 
 @pytest.mark.parametrize("recorded", [True, False], ids=["ledger", "no ledger"])
@@ -108,10 +108,10 @@ def test_whatever_is_struck_is_in_the_books_as_it_is(
 
     def call(client: Any, number: int) -> Any:
         order = {"model": picture, "prompt": prompt_of(number), "idempotency_key": key_of(number)}
-        return client.run(**order, out=tmp_path / "out") if whole else client.submit(**order)
+        return client.run(**order, output_dir=tmp_path / "out") if whole else client.submit(**order)
 
     made = Ledger(tmp_path / "ledger.db") if recorded else nullcontext()
-    with MockServer(looks=1) as mock, nothing_left(), made as ledger:
+    with MockServer(polls=1) as mock, nothing_left(), made as ledger:
         books = Books(mock, ledger)
         options = {"api_key": mock.api_key, "base_url": mock.base_url, "ledger": ledger}
         STRIKERS[kind].each(options, call, points, books.check)
@@ -130,7 +130,7 @@ def test_what_was_struck_before_it_was_sent_can_be_sent_again(
         order = {"model": picture, "prompt": prompt_of(number), "idempotency_key": key_of(number)}
         return client.submit(**order)
 
-    with MockServer(looks=1) as mock, Ledger(tmp_path / "ledger.db") as ledger:
+    with MockServer(polls=1) as mock, Ledger(tmp_path / "ledger.db") as ledger:
         options = {"api_key": mock.api_key, "base_url": mock.base_url, "ledger": ledger}
         STRIKERS[kind].each(options, call, points, lambda number, _: again.append(number))
         unsent = [n for n in again if (job := ledger.find(key_of(n))) and job.task_id is None]

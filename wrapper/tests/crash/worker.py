@@ -15,7 +15,7 @@ from attrs import asdict, frozen
 
 from tests.crash.failpoints import Tripwire, WiredLedger, WiredTransport, fill, kill
 from wanflow import Client, errors
-from wanflow.ledger import State
+from wanflow.ledger import JobState
 
 
 @frozen
@@ -75,7 +75,7 @@ def work(orders: Orders) -> list[str]:
 
 def _is_missing(ledger: WiredLedger, job: int) -> bool:
     found = ledger.find(key_of(job))
-    return found is None or found.state is State.REFUSED
+    return found is None or found.state is JobState.REJECTED
 
 
 def _run(client: Client, orders: Orders, job: int) -> str | None:
@@ -83,7 +83,7 @@ def _run(client: Client, orders: Orders, job: int) -> str | None:
         client.run(
             model=orders.model,
             prompt=prompt_of(job),
-            out=Path(orders.out),
+            output_dir=Path(orders.out),
             idempotency_key=key_of(job),
         )
     except errors.WanflowError as error:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from wanflow import Client
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.catalog.validator import packaged_rules
+from wanflow.catalog.validator import packaged_validator
 from wanflow.demo.requests import demo_requests
 from wanflow.mock import MockServer
 
@@ -235,7 +235,7 @@ class TestCredits:
 
     def test_without_a_terminal_it_refuses(self, tmp_path: Path) -> None:
         """With both variables set and nobody to ask, it says what it would do, and stops."""
-        with MockServer(looks=1) as server:
+        with MockServer(polls=1) as server:
             done = play(tmp_path, given=self.given(server))
             port = server.port
         assert done.code == 1
@@ -246,7 +246,7 @@ class TestCredits:
 
     def test_yes_on_the_command_line(self, tmp_path: Path) -> None:
         """--yes goes on, there and nowhere else."""
-        with MockServer(looks=1) as server:
+        with MockServer(polls=1) as server:
             begun = begin(tmp_path, "--yes", until=" pending ", given=self.given(server))
         assert "real credits" in begun
         assert "bundled mock" not in begun
@@ -254,7 +254,7 @@ class TestCredits:
     @pytest.mark.parametrize("answer", ["no\n", "y\n", "\n", "yes please\n", "\x04"])
     def test_anything_but_yes_is_no(self, tmp_path: Path, answer: str) -> None:
         """On a terminal it asks, and submits nothing at any other word."""
-        with MockServer(looks=1) as server, typing(answer) as terminal:
+        with MockServer(polls=1) as server, typing(answer) as terminal:
             done = play(tmp_path, given=self.given(server), stdin=terminal)
         assert done.code == 1
         assert "real credits" in done.err
@@ -263,7 +263,7 @@ class TestCredits:
 
     def test_yes_is_yes(self, tmp_path: Path) -> None:
         """On a terminal, yes goes on."""
-        with MockServer(looks=1) as server, typing("yes\n") as terminal:
+        with MockServer(polls=1) as server, typing("yes\n") as terminal:
             given = self.given(server)
             begun = begin(tmp_path, until=" pending ", given=given, stdin=terminal)
         assert "Type yes to go on" in begun
@@ -299,7 +299,7 @@ class TestWishes:
         assert WISHES
         for wish in WISHES:
             model = packaged_catalog().models[wish.model]
-            assert packaged_rules().violations(model, wish.body) == []
+            assert packaged_validator().violations(model, wish.body) == []
 
     def test_what_can_be_seen_is_asked_for(self) -> None:
         """Size, number, duration, quality and ratio are asked for where a model has them."""
@@ -333,7 +333,7 @@ class TestTrouble:
 
     def test_interrupted_at_a_gateway(self, tmp_path: Path) -> None:
         """Ctrl-C names each task that was charged, and how to get what it makes."""
-        with MockServer(looks=99) as server:
+        with MockServer(polls=99) as server:
             given = {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": server.api_key}
             err = interrupted(tmp_path, "--yes", given=given)
         assert len(re.findall(r"^  wanflow wait task-unified-\S+ -o out$", err, re.M)) == len(

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from wanflow.spec.project import Project, find_project
+from wanflow.spec.project import Checkout, find_project
 
 
 @pytest.fixture(scope="session")
-def project() -> Project:
+def project() -> Checkout:
     return find_project(Path(__file__).parent)
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, project: Project) -> Project:
+def checkout(tmp_path: Path, project: Checkout) -> Checkout:
     """A copy of its own for each test."""
     return copied(project, tmp_path / "check out")
 
 
-def copied(project: Project, root: Path) -> Project:
+def copied(project: Checkout, root: Path) -> Checkout:
     """Copy what the pipeline reads and writes: specs, generated, changelog, pyproject."""
     for name in ("specs", "generated"):
         shutil.copytree(
@@ -29,4 +29,4 @@ def copied(project: Project, root: Path) -> Project:
         )
     for name in ("CHANGELOG.md", "pyproject.toml"):
         shutil.copy(project.root / name, root)
-    return Project(root)
+    return Checkout(root)

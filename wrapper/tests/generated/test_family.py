@@ -14,14 +14,14 @@ from tests.generated.conftest import copied
 from tests.generated.test_parameters import CHECKERS, lines_with_errors
 
 from wanflow.cli.spec import spec
-from wanflow.spec.drift import drifted
+from wanflow.spec.drift import find_drift
 from wanflow.spec.checks.examples import broken_examples
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow.spec.project import Project
+    from wanflow.spec.project import Checkout
 
 NOVA = """\
 openapi: 3.1.0
@@ -212,7 +212,7 @@ def run(*words: str, root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def regenerated(tmp_path_factory: pytest.TempPathFactory, project: Project) -> tuple[Project, str]:
+def regenerated(tmp_path_factory: pytest.TempPathFactory, project: Checkout) -> tuple[Checkout, str]:
     """A scratch copy that took the new documents in, and what regenerating it said."""
     checkout = copied(project, tmp_path_factory.mktemp("family") / "checkout")
     folder = tmp_path_factory.mktemp("new")
@@ -226,7 +226,7 @@ def regenerated(tmp_path_factory: pytest.TempPathFactory, project: Project) -> t
     return checkout, run("regenerate", root=checkout.root)
 
 
-def script(checkout: Project, *words: str) -> str:
+def script(checkout: Checkout, *words: str) -> str:
     """Run Python with the scratch copy's client, and the wrapper as it is."""
     environment = {**os.environ, "PYTHONPATH": str(checkout.generated), "PYTHONWARNINGS": "error"}
     done = subprocess.run(
@@ -241,18 +241,18 @@ def script(checkout: Project, *words: str) -> str:
     return done.stdout
 
 
-def test_an_invented_family_is_taken_up(regenerated: tuple[Project, str], tmp_path: Path):
+def test_an_invented_family_is_taken_up(regenerated: tuple[Checkout, str], tmp_path: Path):
     """Its models are submitted, waited for and downloaded; what breaks their rules is refused."""
     checkout, said = regenerated
     assert "4 models added (nova-fast, nova-pro, still-default, still-example)" in said
-    assert drifted(checkout) == []
+    assert find_drift(checkout) == []
     done = json.loads(script(checkout, "-c", USE, str(tmp_path / "out")))
     assert len(done.pop("refused")) == 5
     assert len(done) == 5
     assert all(sizes and min(sizes) > 100 for sizes in done.values())
 
 
-def test_an_invented_family_is_listed_and_typed(regenerated: tuple[Project, str], tmp_path: Path):
+def test_an_invented_family_is_listed_and_typed(regenerated: tuple[Checkout, str], tmp_path: Path):
     """The command knows the new models, and so does a type checker."""
     checkout, _ = regenerated
     listed = script(checkout, "-m", "wanflow", "models")
@@ -269,7 +269,7 @@ def test_an_invented_family_is_listed_and_typed(regenerated: tuple[Project, str]
     assert lines_with_errors(CHECKERS["mypy"], file, checkout.generated) == {4, 5}
 
 
-def test_what_was_ambiguous_and_broken_was_mended(regenerated: tuple[Project, str]):
+def test_what_was_ambiguous_and_broken_was_mended(regenerated: tuple[Checkout, str]):
     """The unquoted ratio is a text; no example of the merged document breaks its schema."""
     checkout, _ = regenerated
     kept = (checkout.sources / "nova.yaml").read_text()

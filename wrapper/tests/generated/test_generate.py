@@ -17,8 +17,8 @@ from tests.spec.test_merge import RULES
 
 from wanflow.spec.build import build_from
 from wanflow.cli.spec import spec
-from wanflow.spec.drift import drifted, regenerate_client
-from wanflow.spec.errors import Drifted, Refused, ToolFault
+from wanflow.spec.drift import find_drift, regenerate_client
+from wanflow.spec.errors import OutOfDate, InvalidDocument, ToolError
 from wanflow.spec.generate.generate import PINNED, check_tools, generate, settings_of
 from wanflow.spec.overlay.overlay import read_overlays
 from wanflow.spec.regenerate import regenerate
@@ -27,7 +27,7 @@ from wanflow.spec.read.yaml import read_yaml, write_yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow.spec.project import Project
+    from wanflow.spec.project import Checkout
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -43,12 +43,12 @@ def run(*words: str, root: Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_committed_client_is_what_would_be_made(project: Project):
+def test_the_committed_client_is_what_would_be_made(project: Checkout):
     """Nothing has drifted in this checkout."""
-    assert drifted(project) == []
+    assert find_drift(project) == []
 
 
-def test_making_the_client_twice_changes_nothing(checkout: Project):
+def test_making_the_client_twice_changes_nothing(checkout: Checkout):
     """From an empty folder, the same bytes; and then nothing is left to change."""
     before = contents(checkout.client)
     shutil.rmtree(checkout.client)
@@ -57,7 +57,7 @@ def test_making_the_client_twice_changes_nothing(checkout: Project):
     assert regenerate_client(checkout) == []
 
 
-def test_nothing_around_the_checkout_changes_the_client(checkout: Project, monkeypatch):
+def test_nothing_around_the_checkout_changes_the_client(checkout: Checkout, monkeypatch):
     """Settings of other projects above, and of the user in the environment, don't matter."""
     before = contents(checkout.client)
     above = checkout.root.parent
@@ -74,7 +74,7 @@ def test_nothing_around_the_checkout_changes_the_client(checkout: Project, monke
     assert contents(checkout.client) == before
 
 
-def test_the_client_says_what_it_was_made_of(checkout: Project):
+def test_the_client_says_what_it_was_made_of(checkout: Checkout):
     """PROVENANCE: the spec's digest and the tools' versions, no date and no path."""
     text = (checkout.client / "PROVENANCE").read_text()
     digest = hashlib.sha256(checkout.spec.read_bytes()).hexdigest()
@@ -84,7 +84,7 @@ def test_the_client_says_what_it_was_made_of(checkout: Project):
     ]
 
 
-def test_the_client_carries_the_spec_and_its_types(checkout: Project):
+def test_the_client_carries_the_spec_and_its_types(checkout: Checkout):
     """openapi.json is specs/openapi.yaml, and py.typed is there."""
     packed = json.loads((checkout.client / "openapi.json").read_text())
     assert packed == read_yaml(checkout.spec.read_text(), "spec").data
@@ -103,7 +103,7 @@ DRIFTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("file", "text"), DRIFTS.values(), ids=DRIFTS)
-def test_drift_is_found_and_named(checkout: Project, file: str, text: str | None):
+def test_drift_is_found_and_named(checkout: Checkout, file: str, text: str | None):
     """Whatever isn't what would be made is listed, and the command fails."""
     path = checkout.root / file
     if text is None:
@@ -111,23 +111,23 @@ def test_drift_is_found_and_named(checkout: Project, file: str, text: str | None
     else:
         path.write_text(text)
     code, output = run("drift", root=checkout.root)
-    assert code == Drifted.exit_code
+    assert code == OutOfDate.exit_code
     assert file in output
     assert "wanflow spec regenerate" in output
 
 
-def test_regenerating_twice_changes_nothing(checkout: Project):
+def test_regenerating_twice_changes_nothing(checkout: Checkout):
     """The second time there is nothing to do, and nothing is noted again."""
     (checkout.client / "client.py").write_text("")
     assert regenerate(checkout).files == ["generated/wanflow_client/client.py"]
     assert regenerate(checkout).files == []
-    assert drifted(checkout) == []
+    assert find_drift(checkout) == []
 
 
 SAID = "Only supports values `5` and `10`, representing `5 seconds` and `10 seconds` respectively"
 
 
-def test_a_regeneration_imports_no_generator(checkout: Project):
+def test_a_regeneration_imports_no_generator(checkout: Checkout):
     """The generator is a process of its own: imported as well, it would take as long again."""
     code = (
         "import sys; from pathlib import Path; from wanflow.spec.project import Project; "
@@ -141,7 +141,7 @@ def test_a_regeneration_imports_no_generator(checkout: Project):
     assert {"openapi_python_client", "httpx", "jinja2", "trio"} & loaded == set()
 
 
-def tightened(checkout: Project) -> None:
+def tightened(checkout: Checkout) -> None:
     """Put in an overlay that breaks somebody."""
     action = {
         "target": "$.components.schemas.Wan25TextToVideoRequest.properties.duration",
@@ -152,7 +152,7 @@ def tightened(checkout: Project) -> None:
     (checkout.overlays / "90-x.yaml").write_text(write_yaml(data))
 
 
-def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Project):
+def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Checkout):
     """What changed, whom it breaks, the version that follows; the changelog has it once."""
     tightened(checkout)
     done = regenerate(checkout)
@@ -170,7 +170,7 @@ def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Project):
     assert checkout.changelog.read_text() == changelog
 
 
-def test_a_later_revision_of_a_document_is_taken_up(checkout: Project, tmp_path: Path):
+def test_a_later_revision_of_a_document_is_taken_up(checkout: Checkout, tmp_path: Path):
     """A property added, a length changed, an enum widened: told, noted, and in the client."""
     name = "wan2.6-image-to-video"
     text = (checkout.sources / f"{name}.yaml").read_text()
@@ -215,7 +215,7 @@ BROKEN: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("breaks", BROKEN.values(), ids=BROKEN)
-def test_a_failure_leaves_everything_as_it_was(checkout: Project, breaks):
+def test_a_failure_leaves_everything_as_it_was(checkout: Checkout, breaks):
     """Spec, report, client and changelog are replaced together or not at all."""
     breaks(checkout)
     before = contents(checkout.root)
@@ -230,21 +230,21 @@ def test_a_failure_leaves_everything_as_it_was(checkout: Project, breaks):
 @pytest.mark.parametrize(("name", "version"), [("ruff", "0.1.0"), ("no-such-generator", "1.0")])
 def test_another_version_of_a_tool_is_an_error(name: str, version: str):
     """The tools are those that made the committed client; the error says how to get them."""
-    with pytest.raises(ToolFault, match=rf"{name} is .*pip install 'wanflow\[spec\]'"):
+    with pytest.raises(ToolError, match=rf"{name} is .*pip install 'wanflow\[spec\]'"):
         check_tools({name: version})
 
 
 def test_outside_a_checkout_the_command_says_so(tmp_path: Path):
     """One sentence, no traceback."""
     code, output = run("build", root=tmp_path)
-    assert code == Refused.exit_code
+    assert code == InvalidDocument.exit_code
     assert "in no checkout" in output
 
 
 HOSTILE = '"""\nimport os\nos.system("pwned")\n# \\"""" {pwned()} ${pwned} \\N{BULLET} \'\'\' \\'
 
 
-def test_a_document_puts_no_code_into_the_client(checkout: Project, tmp_path: Path):
+def test_a_document_puts_no_code_into_the_client(checkout: Checkout, tmp_path: Path):
     """Quotes, escapes and braces in a document's texts stay texts."""
     rule = {"type": "string", "description": HOSTILE, "default": HOSTILE, "example": HOSTILE}
     data = document(request("nova-1", **{"a(b)": rule, "mood": {**rule, "enum": [HOSTILE]}}))
@@ -276,7 +276,7 @@ ODD: dict[str, Any] = {
 }
 
 
-def test_a_client_is_made_whatever_a_document_says(checkout: Project, tmp_path: Path):
+def test_a_client_is_made_whatever_a_document_says(checkout: Checkout, tmp_path: Path):
     """What the generator can't take is left out for it: no rule and no title stops it."""
     rules = {f"x{number}": rule for number, rule in enumerate(ODD.values())}
     documents = {
@@ -296,7 +296,7 @@ def test_a_client_is_made_whatever_a_document_says(checkout: Project, tmp_path: 
     assert packed == built.document, "what requests are checked against is whole"
 
 
-def test_the_generated_package_imports(project: Project, tmp_path: Path):
+def test_the_generated_package_imports(project: Checkout, tmp_path: Path):
     """Every generated module imports, with nothing of ours and no warning."""
     shutil.copytree(project.client, tmp_path / "wanflow_client")
     modules = [
@@ -309,7 +309,7 @@ def test_the_generated_package_imports(project: Project, tmp_path: Path):
     subprocess.run([sys.executable, "-W", "error", "-c", code, *modules], cwd=tmp_path, check=True)
 
 
-def test_dates_need_no_dependency(checkout: Project, tmp_path: Path):
+def test_dates_need_no_dependency(checkout: Checkout, tmp_path: Path):
     """A document with `date-time` makes a client that parses it with the standard library."""
     when = {"type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}}
     built = build_from([source("nova", document(request("nova-1"), answer=when))], [])
@@ -325,7 +325,7 @@ def test_dates_need_no_dependency(checkout: Project, tmp_path: Path):
     assert not any("dateutil" in str(name) for name in imported)
 
 
-def test_the_overlays_are_there(project: Project):
+def test_the_overlays_are_there(project: Checkout):
     """The committed overlays are read in their order."""
     names = [overlay.name for overlay in read_overlays(project.overlays)]
     assert names == sorted(names)

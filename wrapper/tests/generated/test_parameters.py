@@ -18,7 +18,7 @@ from wanflow.spec.generate.typed_parameters import RUN_OPTIONS, SUBMIT_OPTIONS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow.spec.project import Project
+    from wanflow.spec.project import Checkout
 
 FACE = """\
 from collections.abc import Callable, Coroutine
@@ -127,7 +127,7 @@ CHECKERS = {
 
 
 @pytest.mark.parametrize("checker", CHECKERS.values(), ids=CHECKERS)
-def test_each_model_has_its_own_parameters(project: Project, tmp_path: Path, checker: list[str]):
+def test_each_model_has_its_own_parameters(project: Checkout, tmp_path: Path, checker: list[str]):
     """What fits a model passes, and each line that doesn't is an error of its own."""
     file = tmp_path / "sample.py"
     file.write_text(FACE + RIGHT + WRONG)
@@ -147,7 +147,7 @@ def test_the_generated_signatures_are_those_of_the_clients(face):
         assert named == ["model", *options]
 
 
-def test_parameters_of_any_shape_have_types(project: Project, tmp_path: Path):
+def test_parameters_of_any_shape_have_types(project: Checkout, tmp_path: Path):
     """Nested, required, closed, nullable, alternative, unnameable: each is a type that checks."""
     text = {"type": "string"}
     submit = {"$ref": "#/components/schemas/Submit"}

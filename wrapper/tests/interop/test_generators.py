@@ -17,7 +17,7 @@ import pytest
 
 from wanflow import Client
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.catalog.document import packaged
+from wanflow.catalog.document import load_packaged
 from wanflow.mock import MockServer
 from wanflow.spec.read.yaml import write_yaml
 
@@ -61,13 +61,13 @@ def do(*command: object, where: Path, **environment: str) -> str:
 
 
 def with_spec(folder: Path) -> Path:
-    (folder / "openapi.yaml").write_text(write_yaml(packaged()), "utf-8")
+    (folder / "openapi.yaml").write_text(write_yaml(load_packaged()), "utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MockServer]:
-    with MockServer(looks=2, api_key=KEY) as running:
+    with MockServer(polls=2, api_key=KEY) as running:
         yield running
 
 

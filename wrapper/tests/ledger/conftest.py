@@ -45,7 +45,7 @@ class Async(Sync):
 @pytest.fixture(scope="package")
 def mock() -> Iterator[MockServer]:
     """A mock that ends a task at its first query: what is recorded isn't how long it took."""
-    with MockServer(looks=1) as server:
+    with MockServer(polls=1) as server:
         yield server
 
 

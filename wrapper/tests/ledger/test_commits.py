@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wanflow.errors import LedgerError
-from wanflow.ledger import State, rows
+from wanflow.ledger import JobState, rows
 from wanflow.ledger.database import MIGRATIONS
-from wanflow.ledger.disk_reserve import Ballast
-from wanflow.ledger.group_commit import Commits
-from wanflow.ledger.refs import ById
-from wanflow.ledger.write_buffer import Notes, Step, merged
+from wanflow.ledger.disk_reserve import DiskReserve
+from wanflow.ledger.group_commit import GroupCommitWriter
+from wanflow.ledger.refs import IdRef
+from wanflow.ledger.write_buffer import Update, WriteBuffer, coalesced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-STATES = (State.INTENT, State.ACCEPTED, State.COMPLETED, State.SAVED, State.LOST)
+STATES = (JobState.INTENT, JobState.ACCEPTED, JobState.COMPLETED, JobState.SAVED, JobState.LOST)
 WRITERS = 20
 
 changes = st.fixed_dictionaries(
@@ -37,7 +37,7 @@ changes = st.fixed_dictionaries(
     },
 ).filter(bool)
 only = st.none() | st.frozensets(st.sampled_from(STATES), min_size=1)
-steps = st.lists(st.builds(Step, changes, only), min_size=1, max_size=5).map(tuple)
+steps = st.lists(st.builds(Update, changes, only), min_size=1, max_size=5).map(tuple)
 
 
 class Counting:
@@ -65,15 +65,15 @@ def connection(path: Path) -> Iterator[Counting]:
 
 
 @pytest.fixture
-def commits(connection: Counting, path: Path) -> Commits:
-    return Commits(connection, Ballast(path.with_name("reserve")))
+def commits(connection: Counting, path: Path) -> GroupCommitWriter:
+    return GroupCommitWriter(connection, DiskReserve(path.with_name("reserve")))
 
 
 def put(number: int) -> object:
     return lambda connection: connection.execute("INSERT INTO t VALUES (?)", [number])
 
 
-def crowd(commits: Commits, connection: Counting, numbers: list[int]) -> list[bool]:
+def crowd(commits: GroupCommitWriter, connection: Counting, numbers: list[int]) -> list[bool]:
     """Write numbers in a thread each, all while another write is under way; which were done."""
     begun, go_on = threading.Event(), threading.Event()
 
@@ -83,13 +83,13 @@ def crowd(commits: Commits, connection: Counting, numbers: list[int]) -> list[bo
 
     def write(number: int) -> bool:
         try:
-            commits.now(put(number), durable=True)
+            commits.write(put(number), durable=True)
         except (LedgerError, sqlite3.Error, KeyboardInterrupt):
             return False
         return True
 
     with ThreadPoolExecutor(len(numbers) + 1) as pool:
-        first = pool.submit(commits.now, slow)
+        first = pool.submit(commits.write, slow)
         assert begun.wait(20)
         done = [pool.submit(write, number) for number in numbers]
         while len(commits._pending) < len(numbers):
@@ -100,7 +100,7 @@ def crowd(commits: Commits, connection: Counting, numbers: list[int]) -> list[bo
 
 
 def test_whoever_comes_during_a_commit_shares_the_next(
-    commits: Commits, connection: Counting
+    commits: GroupCommitWriter, connection: Counting
 ) -> None:
     """All that wait while a commit is under way are in one, however many they are."""
     assert all(crowd(commits, connection, list(range(WRITERS))))
@@ -109,7 +109,9 @@ def test_whoever_comes_during_a_commit_shares_the_next(
     assert count == WRITERS
 
 
-def test_one_that_cannot_be_done_fails_alone(commits: Commits, connection: Counting) -> None:
+def test_one_that_cannot_be_done_fails_alone(
+    commits: GroupCommitWriter, connection: Counting
+) -> None:
     """A write that breaks a rule is refused, and those in its transaction are kept."""
     numbers = [*range(WRITERS), 0]
     assert crowd(commits, connection, numbers).count(False) == 1
@@ -117,7 +119,9 @@ def test_one_that_cannot_be_done_fails_alone(commits: Commits, connection: Count
     assert count == WRITERS
 
 
-def test_an_interrupt_in_a_commit_leaves_it_usable(commits: Commits, connection: Counting) -> None:
+def test_an_interrupt_in_a_commit_leaves_it_usable(
+    commits: GroupCommitWriter, connection: Counting
+) -> None:
     """Whoever is interrupted while it commits leaves nothing locked and nothing half done."""
 
     def interrupted(connection: sqlite3.Connection) -> None:
@@ -125,22 +129,22 @@ def test_an_interrupt_in_a_commit_leaves_it_usable(commits: Commits, connection:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        commits.now(interrupted)
+        commits.write(interrupted)
     assert all(crowd(commits, connection, [1, 2]))
 
 
 def test_a_write_that_nobody_waits_for_holds_nobody_up(
-    commits: Commits, connection: Counting
+    commits: GroupCommitWriter, connection: Counting
 ) -> None:
     """What goes with the next commit is in it, and keeps none of its threads asleep."""
-    commits.later(put(-1))
+    commits.enqueue(put(-1))
     assert all(crowd(commits, connection, list(range(WRITERS))))
     assert connection.real.execute("SELECT count(*) FROM t").fetchone() == (WRITERS + 1,)
 
 
 @settings(deadline=None)
 @given(st.sampled_from(STATES), steps)
-def test_steps_in_one_are_the_steps_one_by_one(state: State, taken: tuple[Step, ...]) -> None:
+def test_steps_in_one_are_the_steps_one_by_one(state: JobState, taken: tuple[Update, ...]) -> None:
     """Changes that are written together leave a job as each on its own would have."""
     left = [_outcome(state, taken), _outcome(state, _noted(taken)), _one_by_one(state, taken)]
     assert left[0] == left[1] == left[2]
@@ -148,36 +152,38 @@ def test_steps_in_one_are_the_steps_one_by_one(state: State, taken: tuple[Step, 
 
 def test_looks_at_a_task_become_one_write() -> None:
     """However often a task is looked at between two writes, it is one change of its job."""
-    looks = [Step({"progress": n}, frozenset({State.ACCEPTED})) for n in range(1000)]
+    looks = [Update({"progress": n}, frozenset({JobState.ACCEPTED})) for n in range(1000)]
     noted = _noted(tuple(looks))
     assert noted == (looks[-1],)
-    end = Step({"state": State.SAVED}, None)
-    assert merged((*noted, end)) == Step({"progress": 999, "state": State.SAVED}, looks[0].only)
+    end = Update({"state": JobState.SAVED}, None)
+    assert coalesced((*noted, end)) == Update(
+        {"progress": 999, "state": JobState.SAVED}, looks[0].only
+    )
 
 
-def _noted(taken: tuple[Step, ...]) -> tuple[Step, ...]:
-    notes = Notes(lambda: None)
+def _noted(taken: tuple[Update, ...]) -> tuple[Update, ...]:
+    notes = WriteBuffer(lambda: None)
     try:
         for step in taken:
-            notes.add(ById(1), step)
-        return notes.take(ById(1))
+            notes.add(IdRef(1), step)
+        return notes.pop(IdRef(1))
     finally:
         notes.close()
 
 
-def _one_by_one(state: State, taken: tuple[Step, ...]) -> object:
+def _one_by_one(state: JobState, taken: tuple[Update, ...]) -> object:
     with closing(_job_in(state)) as connection:
-        found = [rows.change(connection, ById(1), (step,)) for step in taken]
+        found = [rows.change(connection, IdRef(1), (step,)) for step in taken]
         return found[-1], connection.execute("SELECT * FROM job").fetchall()
 
 
-def _outcome(state: State, taken: tuple[Step, ...]) -> object:
+def _outcome(state: JobState, taken: tuple[Update, ...]) -> object:
     with closing(_job_in(state)) as connection:
-        found = rows.change(connection, ById(1), taken)
+        found = rows.change(connection, IdRef(1), taken)
         return found, connection.execute("SELECT * FROM job").fetchall()
 
 
-def _job_in(state: State) -> sqlite3.Connection:
+def _job_in(state: JobState) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
     connection.executescript(";".join(MIGRATIONS))
     connection.execute("INSERT INTO place (text) VALUES ('s')")

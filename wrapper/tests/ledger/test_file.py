@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow import Client
-from wanflow._core.recorder import Intent
+from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
 from wanflow.errors import LedgerError, SubmitUncertain
 from wanflow.ledger import Ledger
-from wanflow.ledger.database import make
+from wanflow.ledger.database import create_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 SERVER = "http://api.example/v1"
 
 
-def intent(number: int, **more: Any) -> Intent:
-    return Intent(SERVER, f"key-of-a-job-{number:06d}", "m", {"prompt": "x"}, b"{}", **more)
+def intent(number: int, **more: Any) -> SubmissionIntent:
+    return SubmissionIntent(
+        SERVER, f"key-of-a-job-{number:06d}", "m", {"prompt": "x"}, b"{}", **more
+    )
 
 
 def replaced(path: Path) -> None:
@@ -79,13 +81,13 @@ def test_a_file_that_was_taken_away_stops_the_next_submission(
 
 def test_what_is_in_doubt_isnt_sent_again_either(path: Path, ledger: Ledger) -> None:
     """The same holds where a submission takes up a job that is there."""
-    ledger.intend(intent(1))
-    ledger.uncertain(intent(1).key, "lost")
+    ledger.record_intent(intent(1))
+    ledger.record_uncertain(intent(1).key, "lost")
     with pytest.raises(SubmitUncertain):
-        ledger.intend(intent(1))
+        ledger.record_intent(intent(1))
     replaced(path)
     with pytest.raises(LedgerError, match="replaced by another file"):
-        ledger.intend(intent(1, resend=True))
+        ledger.record_intent(intent(1, resend=True))
 
 
 def test_a_ledger_that_others_open_and_close_stays_the_same(path: Path, ledger: Ledger) -> None:
@@ -94,20 +96,20 @@ def test_a_ledger_that_others_open_and_close_stays_the_same(path: Path, ledger: 
     for number in range(3):
         subprocess.run([sys.executable, "-c", script, str(path)], check=True)
         with Ledger(path) as other:
-            other.intend(intent(100 + number))
-        ledger.intend(intent(number))
+            other.record_intent(intent(100 + number))
+        ledger.record_intent(intent(number))
 
 
 def test_a_link_to_a_ledger_is_the_ledger(path: Path, ledger: Ledger, tmp_path: Path) -> None:
     """Who lives is known by whatever name it was opened."""
-    ledger.intend(intent(1))
+    ledger.record_intent(intent(1))
     link = tmp_path / "other" / "name.db"
     link.parent.mkdir()
     link.symlink_to(path)
     with Ledger(link) as other:
-        assert other.living(other.jobs()[0])
-        other.intend(intent(2))
-        assert ledger.living(ledger.find(intent(2).key))
+        assert other.is_owned(other.jobs()[0])
+        other.record_intent(intent(2))
+        assert ledger.is_owned(ledger.find(intent(2).key))
     assert sorted(one.name for one in link.parent.iterdir()) == ["name.db"]
 
 
@@ -131,7 +133,7 @@ def rights(folder: Path) -> dict[str, int]:
 def test_every_file_of_a_ledger_is_its_owners_alone(path: Path, mask: int) -> None:
     """Prompts are nobody else's business, whatever the umask is."""
     with umask(mask), Ledger(path) as ledger:
-        ledger.intend(intent(1))
+        ledger.record_intent(intent(1))
         found = rights(path.parent)
         assert len(found) >= 5
         assert set(found.values()) == {0o600}, found
@@ -151,11 +153,11 @@ def test_a_ledger_with_wider_rights_is_tightened(path: Path) -> None:
     """One that was made by another program, or copied, is its owner's alone from then on."""
     with umask(0):
         with Ledger(path) as ledger:
-            ledger.intend(intent(1))
+            ledger.record_intent(intent(1))
         for end in ("", "-reserve"):
             path.with_name(path.name + end).chmod(0o666)
         with Ledger(path) as ledger:
-            ledger.intend(intent(2))
+            ledger.record_intent(intent(2))
             assert set(rights(path.parent).values()) == {0o600}
 
 
@@ -171,7 +173,7 @@ def test_rights_that_cannot_be_tightened_are_told(
 
     monkeypatch.setattr(os, "chmod", refuse)
     with caplog.at_level(logging.WARNING, "wanflow"):
-        make(path)
+        create_file(path)
     assert "others may read" in caplog.text
 
 
@@ -198,9 +200,9 @@ def test_a_forked_child_keeps_nothing_of_its_dead_parent_alive(path: Path) -> No
         process.wait(20)
         with Ledger(path) as ledger:
             (job,) = ledger.jobs()
-            assert not ledger.living(job)
+            assert not ledger.is_owned(job)
             claim = ledger.claim(SERVER)
-            assert (len(claim.jobs), claim.taken) == (1, 0)
+            assert (len(claim.jobs), claim.locked) == (1, 0)
         process.stdin.close()
 
 
@@ -225,7 +227,7 @@ def test_a_forked_child_takes_nothing_from_its_living_parent(path: Path) -> None
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout.readline() == "alone\n"
         with Ledger(path) as ledger:
-            assert ledger.living(ledger.jobs()[0])
+            assert ledger.is_owned(ledger.jobs()[0])
         process.stdin.close()
 
 
@@ -233,15 +235,15 @@ def test_a_pipe_in_the_place_of_the_reserve_keeps_nobody_waiting(path: Path) -> 
     """What isn't a file is said to be in the way."""
     os.mkfifo(path.with_name(f"{path.name}-reserve"))
     with Ledger(path) as ledger, pytest.raises(LedgerError, match="a pipe is in the place"):
-        ledger.intend(intent(1))
+        ledger.record_intent(intent(1))
 
 
 def test_a_client_goes_on_with_the_file_that_is_there(
     path: Path, ledger: Ledger, mock: Any, api_key: str, model: str
 ) -> None:
     """After the error, the program is run again, and does."""
-    ledger.intend(intent(1))
-    ledger.accepted(intent(1).key, Snapshot("task-1", "pending"), hold=False)
+    ledger.record_intent(intent(1))
+    ledger.record_accepted(intent(1).key, Snapshot("task-1", "pending"), hold=False)
     deleted(path)
     for end in ("-wal", "-shm"):
         path.with_name(path.name + end).unlink()

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wanflow._core.effects import Ended
-from wanflow._core.recorder import File, Intent
+from wanflow._core.effects import Outcome
+from wanflow._core.recorder import File, SubmissionIntent
 from wanflow._core.snapshot import Snapshot
-from wanflow._runtime.batch_executor import Company
+from wanflow._runtime.batch_executor import BatchExecutor
 from wanflow.errors import InvalidRequest, LedgerError
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,12 +32,12 @@ def key(number: int) -> str:
     return f"key-of-a-job-{number:06d}"
 
 
-def intent(number: int, content: bytes = b"{}") -> Intent:
-    return Intent(SERVER, key(number), "m", {"prompt": "x"}, content, Path("/files"))
+def intent(number: int, content: bytes = b"{}") -> SubmissionIntent:
+    return SubmissionIntent(SERVER, key(number), "m", {"prompt": "x"}, content, Path("/files"))
 
 
 def accepted(ledger: Ledger, number: int) -> None:
-    ledger.accepted(key(number), Snapshot(f"task-{number}", "pending"), hold=True)
+    ledger.record_accepted(key(number), Snapshot(f"task-{number}", "pending"), hold=True)
 
 
 class Sabotaged:
@@ -64,9 +64,11 @@ class Sabotaged:
 
 def test_many_share_one_commit(ledger: Ledger) -> None:
     """However many there are, the disk is waited for once; each has its own result."""
-    ledger.intend(intent(0))
+    ledger.record_intent(intent(0))
     connection = Sabotaged(ledger)
-    known = ledger.together([partial(ledger.intend, intent(number)) for number in range(1, MANY)])
+    known = ledger.run_in_transaction(
+        [partial(ledger.record_intent, intent(number)) for number in range(1, MANY)]
+    )
     assert [end.error for end in known] == [None] * (MANY - 1)
     assert connection.commits == 1
     assert len(ledger.jobs()) == MANY
@@ -75,21 +77,21 @@ def test_many_share_one_commit(ledger: Ledger) -> None:
 def test_they_see_what_those_before_them_wrote(ledger: Ledger) -> None:
     """The same submission twice is one job, and another request under its key is refused alone."""
     other = b'{"another": 1}'
-    ends = ledger.together(
+    ends = ledger.run_in_transaction(
         [
-            partial(ledger.intend, intent(1)),
+            partial(ledger.record_intent, intent(1)),
             partial(accepted, ledger, 1),
-            partial(ledger.intend, intent(1)),
-            partial(ledger.intend, intent(1, other)),
-            partial(ledger.intend, intent(2)),
+            partial(ledger.record_intent, intent(1)),
+            partial(ledger.record_intent, intent(1, other)),
+            partial(ledger.record_intent, intent(2)),
         ]
     )
     assert ends[2].value.id == "task-1"
     assert isinstance(ends[3].error, InvalidRequest)
     assert [ends[place].error for place in (0, 1, 2, 4)] == [None] * 4
     assert {job.key: job.state for job in ledger.jobs()} == {
-        key(1): State.ACCEPTED,
-        key(2): State.INTENT,
+        key(1): JobState.ACCEPTED,
+        key(2): JobState.INTENT,
     }
 
 
@@ -97,45 +99,47 @@ def test_they_see_what_those_before_them_wrote(ledger: Ledger) -> None:
 def test_a_commit_that_fails_costs_nothing_but_itself(ledger: Ledger, at: str) -> None:
     """Each is told again by itself, and nothing that was noted before is lost."""
     for number in range(3):
-        ledger.intend(intent(number))
+        ledger.record_intent(intent(number))
         accepted(ledger, number)
-        ended = Snapshot(f"task-{number}", "completed", progress=100, results=("http://h/1.png",))
-        ledger.ended(SERVER, ended)
+        ended = Snapshot(f"task-{number}", "completed", progress=100, urls=("http://h/1.png",))
+        ledger.record_done(SERVER, ended)
     Sabotaged(ledger, at)
     file = File(0, Path("/files/1.png"), 3, "ab" * 32)
-    ends = ledger.together(
-        [partial(ledger.saved, SERVER, f"task-{number}", [file]) for number in range(3)]
+    ends = ledger.run_in_transaction(
+        [partial(ledger.record_files, SERVER, f"task-{number}", [file]) for number in range(3)]
     )
-    assert ends == [Ended()] * 3
+    assert ends == [Outcome()] * 3
     found = [(job.state, job.progress, job.files) for job in ledger.jobs()]
-    assert found == [(State.SAVED, 100, (file,))] * 3
+    assert found == [(JobState.SAVED, 100, (file,))] * 3
 
 
 def test_what_can_not_be_kept_says_so_and_is_not_taken_for_kept(ledger: Ledger) -> None:
     """Where the second try fails as well, its caller is told, and later writes go to the disk."""
-    ledger.intend(intent(1))
+    ledger.record_intent(intent(1))
     # The shared commit, and the one of its own.
     Sabotaged(ledger, "UPDATE", times=2)
-    (end,) = ledger.together([partial(accepted, ledger, 1)])
+    (end,) = ledger.run_in_transaction([partial(accepted, ledger, 1)])
     assert isinstance(end.error, LedgerError)
-    assert not ledger.at_hand(SERVER, "task-1")
+    assert not ledger.is_cached(SERVER, "task-1")
     accepted(ledger, 1)
-    assert ledger.jobs()[0].state is State.ACCEPTED
+    assert ledger.jobs()[0].state is JobState.ACCEPTED
 
 
 def test_a_locked_file_is_an_error_for_each(ledger: Ledger, path: Path) -> None:
     """Where no transaction can begin, no function is called, and each caller hears why."""
-    ledger.intend(intent(0))
+    ledger.record_intent(intent(0))
     ledger._store._connection.execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     called: list[int] = []
-    ends = ledger.together([partial(called.append, number) for number in range(3)])
+    ends = ledger.run_in_transaction([partial(called.append, number) for number in range(3)])
     other.execute("ROLLBACK")
     other.close()
     assert called == []
     assert ["locked" in str(end.error) for end in ends] == [True] * 3
-    assert [end.error for end in ledger.together([partial(ledger.intend, intent(1))])] == [None]
+    assert [
+        end.error for end in ledger.run_in_transaction([partial(ledger.record_intent, intent(1))])
+    ] == [None]
 
 
 moves = st.tuples(
@@ -146,7 +150,7 @@ moves = st.tuples(
 
 def move(ledger: Ledger, name: str, number: int) -> object:
     task = f"task-{number}"
-    snapshot = Snapshot(task, "completed", progress=100, results=("http://h/1.png",))
+    snapshot = Snapshot(task, "completed", progress=100, urls=("http://h/1.png",))
     arguments: dict[str, tuple[object, ...]] = {
         "intend": (intent(number),),
         "refused": (key(number), "no"),
@@ -163,7 +167,9 @@ def move(ledger: Ledger, name: str, number: int) -> object:
 
 def told(ledger: Ledger, taken: Sequence[tuple[str, int]]) -> list[object]:
     functions = [partial(move, ledger, *one) for one in taken]
-    return [type(end.error) if end.error else end.value for end in ledger.together(functions)]
+    return [
+        type(end.error) if end.error else end.value for end in ledger.run_in_transaction(functions)
+    ]
 
 
 @settings(max_examples=60, deadline=None)
@@ -190,19 +196,19 @@ def test_those_who_wait_for_a_thread_share_the_next(backend: str) -> None:
     calls: list[int] = []
     threads: set[int] = set()
 
-    def group(functions: Sequence[Callable[[], Any]]) -> list[Ended]:
+    def group(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         calls.append(len(functions))
         threads.add(threading.get_ident())
         return [_ended(function) for function in functions]
 
-    async def ask(company: Company, number: int, found: dict[int, object]) -> None:
+    async def ask(company: BatchExecutor, number: int, found: dict[int, object]) -> None:
         try:
-            found[number] = await company.do(partial(_half, number), group)
+            found[number] = await company.submit(partial(_half, number), group)
         except ValueError as error:
             found[number] = str(error)
 
     async def main() -> dict[int, object]:
-        company, found = Company(), dict[int, object]()
+        company, found = BatchExecutor(), dict[int, object]()
         async with anyio.create_task_group() as tasks:
             for number in range(MANY):
                 tasks.start_soon(ask, company, number, found)
@@ -221,16 +227,16 @@ def test_what_is_begun_is_done_whoever_is_cancelled() -> None:
     done: list[int] = []
     gate = threading.Event()
 
-    def group(functions: Sequence[Callable[[], Any]]) -> list[Ended]:
+    def group(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         assert gate.wait(20)
         return [_ended(function) for function in functions]
 
     async def main() -> None:
-        company = Company()
+        company = BatchExecutor()
         async with anyio.create_task_group() as tasks:
             with anyio.CancelScope() as scope:
-                tasks.start_soon(company.do, partial(done.append, 1), group)
-                tasks.start_soon(company.do, partial(done.append, 2), group)
+                tasks.start_soon(company.submit, partial(done.append, 1), group)
+                tasks.start_soon(company.submit, partial(done.append, 2), group)
                 await anyio.sleep(0.05)
                 tasks.cancel_scope.cancel()
                 gate.set()
@@ -246,8 +252,8 @@ def _half(number: int) -> int:
     return number // 2
 
 
-def _ended(function: Callable[[], Any]) -> Ended:
+def _ended(function: Callable[[], Any]) -> Outcome:
     try:
-        return Ended(function())
+        return Outcome(function())
     except ValueError as error:
-        return Ended(error=error)
+        return Outcome(error=error)

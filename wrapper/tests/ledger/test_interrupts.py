@@ -19,14 +19,14 @@ import pytest
 
 import wanflow.ledger
 from tests.crash.withs import Withs
-from wanflow._core.effects import Ended
-from wanflow._core.recorder import Intent
+from wanflow._core.effects import Outcome
+from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
 from wanflow.errors import LedgerError
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 from wanflow.ledger.database import connect
-from wanflow.ledger.disk_reserve import Ballast
-from wanflow.ledger.group_commit import Commits
+from wanflow.ledger.disk_reserve import DiskReserve
+from wanflow.ledger.group_commit import GroupCommitWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +94,7 @@ def at_every_line(folder: Path, body: Callable[[Ledger], object]) -> Iterator[tu
     for nth in range(2000):
         path = folder / f"{nth}.db"
         with Ledger(path) as ledger:
-            ledger.intend(intent(1))
+            ledger.record_intent(intent(1))
             tracer = interrupted(nth, partial(body, ledger))
             yield ledger, path
         if not tracer.came:
@@ -103,8 +103,8 @@ def at_every_line(folder: Path, body: Callable[[Ledger], object]) -> Iterator[tu
     raise AssertionError("there was no end of it")
 
 
-def intent(number: int) -> Intent:
-    return Intent(SERVER, f"key-of-a-job-{number:06d}", "m", {"prompt": "x"}, b"{}")
+def intent(number: int) -> SubmissionIntent:
+    return SubmissionIntent(SERVER, f"key-of-a-job-{number:06d}", "m", {"prompt": "x"}, b"{}")
 
 
 def writable(path: Path) -> bool:
@@ -119,16 +119,16 @@ def writable(path: Path) -> bool:
 
 
 def accepted(ledger: Ledger, number: int = 1) -> None:
-    ledger.accepted(intent(number).key, Snapshot(f"task-{number}", "pending"), hold=True)
+    ledger.record_accepted(intent(number).key, Snapshot(f"task-{number}", "pending"), hold=True)
 
 
 def in_one(ledger: Ledger) -> None:
-    ledger.together([lambda: accepted(ledger)])
+    ledger.run_in_transaction([lambda: accepted(ledger)])
 
 
 def looked(ledger: Ledger) -> None:
     accepted(ledger)
-    ledger.seen(SERVER, Snapshot("task-1", "processing", progress=10))
+    ledger.record_poll(SERVER, Snapshot("task-1", "processing", progress=10))
     ledger.find("task-1")
 
 
@@ -148,11 +148,11 @@ def test_an_interrupt_at_any_line_leaves_the_ledger_writable(
     """This process and others write on, and nobody waits for a thread that has gone."""
     for ledger, path in at_every_line(quick, write):
         assert writable(path)
-        done = threading.Thread(target=ledger.intend, args=[intent(3)], daemon=True)
+        done = threading.Thread(target=ledger.record_intent, args=[intent(3)], daemon=True)
         done.start()
         done.join(10)
         assert not done.is_alive(), "a thread waits for one that was interrupted"
-        ledger.together([lambda ledger=ledger: ledger.intend(intent(4))])
+        ledger.run_in_transaction([lambda ledger=ledger: ledger.record_intent(intent(4))])
         keys = {job.key for job in ledger.jobs()}
         assert {intent(number).key for number in (1, 3, 4)} <= keys
 
@@ -165,12 +165,12 @@ def test_what_is_interrupted_is_written_once_or_never_again(quick: Path, essenti
     for nth in range(500):
         with closing(in_memory()) as connection:
             connection.execute("CREATE TABLE t (x)")
-            commits = Commits(connection, Ballast(quick / "reserve"))
+            commits = GroupCommitWriter(connection, DiskReserve(quick / "reserve"))
             tracer = interrupted(
-                nth, partial(commits.now, put(1), durable=True, essential=essential)
+                nth, partial(commits.write, put(1), durable=True, essential=essential)
             )
             (kept,) = connection.execute("SELECT count(*) FROM t").fetchone()
-            commits.now(put(2))
+            commits.write(put(2))
             assert connection.execute("SELECT count(*) FROM t").fetchone() == (kept + 1,)
             assert kept < 2
             missing += not kept
@@ -196,7 +196,7 @@ def test_an_interrupted_intent_is_done_or_not_there(quick: Path) -> None:
     """It is never written later, when nobody is about to send it any more."""
     for ledger, path in at_every_line(quick, WRITES["intend"]):
         before = ledger.find(intent(2).key)
-        ledger.intend(intent(3))
+        ledger.record_intent(intent(3))
         with closing(sqlite3.connect(path)) as other:
             (count,) = other.execute("SELECT count(*) FROM job").fetchone()
         assert count == 2 + (before is not None)
@@ -206,14 +206,14 @@ def test_an_interrupt_costs_no_other_thread_its_write(quick: Path) -> None:
     """The thread that commits for others may be interrupted; another one does it then."""
     for nth in range(0, 60, 2):
         with Ledger(quick / f"{nth}.db") as ledger:
-            ledger.intend(intent(0))
+            ledger.record_intent(intent(0))
             threads = [
-                threading.Thread(target=ledger.intend, args=[intent(n)], daemon=True)
+                threading.Thread(target=ledger.record_intent, args=[intent(n)], daemon=True)
                 for n in range(10, 14)
             ]
             for one in threads:
                 one.start()
-            interrupted(nth, partial(ledger.intend, intent(1)))
+            interrupted(nth, partial(ledger.record_intent, intent(1)))
             for one in threads:
                 one.join(20)
             assert not any(one.is_alive() for one in threads)
@@ -260,15 +260,17 @@ def test_an_interrupt_after_a_statement_leaves_no_transaction(
     """What was committed is not written twice, and what wasn't isn't kept open."""
     with closing(sqlite3.connect(path, isolation_level=None)) as real:
         real.execute("CREATE TABLE t (x)")
-        commits = Commits(Interrupted(real, after), Ballast(path.with_name("reserve")))
+        commits = GroupCommitWriter(
+            Interrupted(real, after), DiskReserve(path.with_name("reserve"))
+        )
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO t VALUES (1)")
 
         def do() -> object:
             if shared:
-                return commits.together([lambda: commits.now(write, durable=True)])
-            return commits.now(write, durable=True)
+                return commits.transaction([lambda: commits.write(write, durable=True)])
+            return commits.write(write, durable=True)
 
         with pytest.raises(KeyboardInterrupt):
             do()
@@ -276,7 +278,7 @@ def test_an_interrupt_after_a_statement_leaves_no_transaction(
         (kept,) = real.execute("SELECT count(*) FROM t").fetchone()
         # What is told one by one is written before the interrupt goes on, and once.
         assert kept == (shared and after == "COMMIT") or (not shared and kept == 1)
-        assert do() in (None, [Ended()])
+        assert do() in (None, [Outcome()])
         assert real.execute("SELECT count(*) FROM t").fetchone() == (kept + 1,)
 
 
@@ -330,4 +332,4 @@ def test_a_ledger_that_could_not_be_opened_is_closed(path: Path) -> None:
             Ledger(path)
     path.unlink()
     with Ledger(path) as ledger:
-        assert ledger.jobs([State.INTENT]) == []
+        assert ledger.jobs([JobState.INTENT]) == []

@@ -12,9 +12,9 @@ import pytest
 from tests.client.fast_clock import leaping
 from wanflow import errors
 from wanflow._core.acceptance import Acceptance, Classified, classify
-from wanflow._core.effects import Reply
-from wanflow.batch import End
-from wanflow.ledger import Ledger, State
+from wanflow._core.effects import Response
+from wanflow.batch import JobStatus
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def respond(request: httpx.Request) -> httpx.Response:
 
 
 def rule_of(status: int, kind: str) -> Classified:
-    return classify(Reply(status, {}, content_of(status, kind)))
+    return classify(Response(status, {}, content_of(status, kind)))
 
 
 def raised(client: Any, order: dict[str, Any]) -> Any:
@@ -77,21 +77,23 @@ def test_a_submission_is_recorded_as_what_it_raises(
 ) -> None:
     """Whatever the status: refused, uncertain, or accepted with the id that came."""
     wanted = {
-        Acceptance.ACCEPTED: State.ACCEPTED,
-        Acceptance.UNCERTAIN: State.UNCERTAIN,
-        Acceptance.REJECTED: State.REFUSED,
-        Acceptance.RETRYABLE: State.REFUSED,
+        Acceptance.ACCEPTED: JobState.ACCEPTED,
+        Acceptance.UNCERTAIN: JobState.UNCERTAIN,
+        Acceptance.REJECTED: JobState.REJECTED,
+        Acceptance.RETRYABLE: JobState.REJECTED,
     }
     for status in STATUSES:
         key = f"{kind}-{status:016d}"
         order = {"model": model, "prompt": f"{status} {kind}", "idempotency_key": key}
-        options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_for": 0}
+        options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_timeout": 0}
         made = do(lambda client, order=order: raised(client, order), **options)
         found, job = rule_of(status, kind), ledger.find(key)
         assert job is not None
-        assert job.state is (State.ACCEPTED if found.task_id else wanted[found.acceptance]), status
+        assert job.state is (JobState.ACCEPTED if found.task_id else wanted[found.acceptance]), (
+            status
+        )
         assert job.task_id == found.task_id
-        assert job.holder is None
+        assert job.owner is None
         match found.acceptance:
             case Acceptance.ACCEPTED:
                 assert made.id == found.task_id
@@ -110,9 +112,9 @@ def test_a_batch_means_the_same(do: Sync, ledger: Ledger, model: str, tmp_path: 
     jobs = [{"model": model, "prompt": f"{status} {kind}"} for status, kind in asked]
 
     def work(client: Any) -> Any:
-        return leaping(client).batch(jobs, tmp_path / "out", in_flight=200)
+        return leaping(client).batch(jobs, tmp_path / "out", max_concurrency=200)
 
-    options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_for": 0}
+    options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_timeout": 0}
     report = do(work, **options)
     assert len(report.outcomes) == len(asked)
     for (status, kind), outcome in zip(asked, report.outcomes, strict=True):
@@ -124,14 +126,18 @@ def test_a_batch_means_the_same(do: Sync, ledger: Ledger, model: str, tmp_path: 
         assert job.state is state, (status, kind)
 
 
-def meant_by(found: Classified) -> tuple[End, State]:
+def meant_by(found: Classified) -> tuple[JobStatus, JobState]:
     """What a response makes of a job of a batch, and of its entry; each task has failed."""
     match found.acceptance:
         case Acceptance.ACCEPTED:
-            return End.FAILED, State.FAILED
+            return JobStatus.FAILED, JobState.FAILED
         case Acceptance.UNCERTAIN:
             # The next run takes the task up that was named.
             named = found.task_id is not None
-            return (End.OPEN, State.ACCEPTED) if named else (End.UNCERTAIN, State.UNCERTAIN)
+            return (
+                (JobStatus.RESUMABLE, JobState.ACCEPTED)
+                if named
+                else (JobStatus.UNCERTAIN, JobState.UNCERTAIN)
+            )
         case _:
-            return End.FAILED, State.REFUSED
+            return JobStatus.FAILED, JobState.REJECTED

@@ -10,7 +10,7 @@ import pytest
 
 from wanflow import errors
 from wanflow.ledger import Ledger, default_path
-from wanflow.ledger.database import MIGRATIONS, prepare
+from wanflow.ledger.database import MIGRATIONS, migrate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,11 +69,11 @@ def test_an_older_ledger_is_brought_to_the_newest_version(path: Path) -> None:
     """Each version leads to the next, and what is in the file stays."""
     steps = ("CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (7)",)
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
-        prepare(file, path, steps)
+        migrate(file, path, steps)
         with pytest.raises(sqlite3.OperationalError):
-            prepare(file, path, (steps[0], "ALTER TABLE a ADD COLUMN z INTEGER; SELECT nonsense"))
+            migrate(file, path, (steps[0], "ALTER TABLE a ADD COLUMN z INTEGER; SELECT nonsense"))
         assert len(file.execute("SELECT * FROM a").description) == 1, "half a step was taken"
-        prepare(file, path, (steps[0], "ALTER TABLE a ADD COLUMN y INTEGER"))
+        migrate(file, path, (steps[0], "ALTER TABLE a ADD COLUMN y INTEGER"))
         assert file.execute("SELECT * FROM a").fetchall() == [(7, None)]
         assert file.execute("PRAGMA user_version").fetchone() == (2,)
 

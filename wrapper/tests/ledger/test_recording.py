@@ -10,7 +10,7 @@ import pytest
 
 from tests.transport.misbehaving_server import RudeServer, answers, task
 from wanflow import Client, errors
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,9 @@ def test_a_run_is_recorded_from_its_intent_to_its_files(
     do: Sync, ledger: Ledger, model: str, tmp_path: Path
 ) -> None:
     """A run leaves a job whose files are on disk, with their sizes and digests."""
-    result = do(lambda client: client.run(model=model, prompt="a fox", out=tmp_path / "out"))
+    result = do(lambda client: client.run(model=model, prompt="a fox", output_dir=tmp_path / "out"))
     job = only(ledger)
-    assert job.state is State.SAVED
+    assert job.state is JobState.SAVED
     assert job.task_id == result.task_id
     assert job.body == {"model": model, "prompt": "a fox"}
     assert job.credits is not None
@@ -52,7 +52,7 @@ def test_a_submission_alone_leaves_a_task_to_be_waited_for(
     """Whoever only submits leaves an accepted job that anybody may take up."""
     task = do(lambda client: client.submit(model=model, prompt="x"))
     job = only(ledger)
-    assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, task.id, None)
+    assert (job.state, job.task_id, job.holder) == (JobState.ACCEPTED, task.id, None)
     assert not job.finished
 
 
@@ -61,7 +61,7 @@ def test_a_refusal_is_recorded_as_one(do: Sync, ledger: Ledger, model: str) -> N
     with pytest.raises(errors.BadRequest):
         do(lambda client: client.submit(model=model, prompt="[mock:code=400]"))
     job = only(ledger)
-    assert job.state is State.REFUSED
+    assert job.state is JobState.REJECTED
     assert "400" in job.reason
     assert job.finished
 
@@ -72,9 +72,12 @@ def test_a_lost_answer_is_recorded_as_a_doubt(
 ) -> None:
     """Where the answer was lost, or came from a gateway that failed, the job is uncertain."""
     with pytest.raises(errors.WanflowError):
-        do(lambda client: client.submit(model=model, prompt=f"[mock:fault={fault}]"), retry_for=0)
+        do(
+            lambda client: client.submit(model=model, prompt=f"[mock:fault={fault}]"),
+            retry_timeout=0,
+        )
     job = only(ledger)
-    assert job.state is State.UNCERTAIN
+    assert job.state is JobState.UNCERTAIN
     assert job.in_doubt
     assert job.key
     assert job.reason
@@ -87,7 +90,7 @@ def test_a_spoilt_answer_that_names_its_task_is_an_acceptance(
     """A body that is no JSON, and has the id in it, leaves an accepted job."""
     task = do(lambda client: client.submit(model=model, prompt=f"[mock:fault={fault}]"))
     job = only(ledger)
-    assert (job.state, job.task_id) == (State.ACCEPTED, task.id)
+    assert (job.state, job.task_id) == (JobState.ACCEPTED, task.id)
 
 
 def test_a_failed_task_is_recorded_with_its_code(do: Sync, ledger: Ledger, model: str) -> None:
@@ -95,7 +98,7 @@ def test_a_failed_task_is_recorded_with_its_code(do: Sync, ledger: Ledger, model
     with pytest.raises(errors.TaskFailed):
         do(lambda client: client.run(model=model, prompt="[mock:fail=service_error]"))
     job = only(ledger)
-    assert (job.state, job.code) == (State.FAILED, "service_error")
+    assert (job.state, job.code) == (JobState.FAILED, "service_error")
 
 
 def test_a_task_from_elsewhere_gets_a_job_when_it_is_waited_for(
@@ -103,10 +106,10 @@ def test_a_task_from_elsewhere_gets_a_job_when_it_is_waited_for(
 ) -> None:
     """A task that another program submitted is recorded from its first wait on."""
     task = do(lambda client: client.submit(model=model, prompt="x"))
-    assert ledger.forget(ledger.jobs()) == 1
+    assert ledger.delete(ledger.jobs()) == 1
     do(lambda client: client.task(task.id).wait())
     job = only(ledger)
-    assert (job.state, job.task_id, job.key) == (State.COMPLETED, task.id, None)
+    assert (job.state, job.task_id, job.key) == (JobState.COMPLETED, task.id, None)
     assert job.links
 
 
@@ -114,7 +117,7 @@ def test_an_unknown_task_is_recorded_as_lost(do: Sync, ledger: Ledger) -> None:
     """A task that the API doesn't know any more has nothing left to wait for."""
     with pytest.raises(errors.NotFound):
         do(lambda client: client.task("task-unified-1756817821-nowhere1").wait())
-    assert only(ledger).state is State.LOST
+    assert only(ledger).state is JobState.LOST
 
 
 def test_the_same_key_is_the_same_job(
@@ -159,7 +162,7 @@ def test_a_job_in_doubt_is_sent_again_where_that_is_asked_for(
     with pytest.raises(errors.SubmitUncertain):
         do(lambda client: client.submit(**order))
     with pytest.raises(errors.SubmitUncertain, match="was sent once with"):
-        do(lambda client: client.submit(**order, resubmit_uncertain=True), retry_for=0)
+        do(lambda client: client.submit(**order, resubmit_uncertain=True), retry_timeout=0)
     assert only(ledger).in_doubt
     assert submitted() == 1
 
@@ -170,7 +173,7 @@ def test_a_refused_job_may_be_sent_again(do: Sync, ledger: Ledger, model: str) -
     for _ in range(2):
         with pytest.raises(errors.BadRequest):
             do(lambda client: client.submit(**order))
-    assert only(ledger).state is State.REFUSED
+    assert only(ledger).state is JobState.REJECTED
 
 
 def test_files_saved_later_are_recorded(
@@ -178,10 +181,10 @@ def test_files_saved_later_are_recorded(
 ) -> None:
     """Files that are downloaded from a result count as much as those of a run."""
     result = do(lambda client: client.run(model=model, prompt="x"))
-    assert only(ledger).state is State.COMPLETED
+    assert only(ledger).state is JobState.COMPLETED
     assert only(ledger).finished
     do(lambda client: _download(client, result.task_id, tmp_path))
-    assert only(ledger).state is State.SAVED
+    assert only(ledger).state is JobState.SAVED
 
 
 def _download(client: object, task_id: str, folder: Path) -> object:
@@ -199,7 +202,7 @@ def test_the_key_is_never_stored(
     do: Sync, path: Path, model: str, tmp_path: Path, api_key: str
 ) -> None:
     """No file of the ledger holds the API key."""
-    do(lambda client: client.run(model=model, prompt="x", out=tmp_path / "out"))
+    do(lambda client: client.run(model=model, prompt="x", output_dir=tmp_path / "out"))
     files = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
     assert path in files
     assert not any(api_key.encode() in file.read_bytes() for file in files)
@@ -244,7 +247,7 @@ def test_one_look_tells_the_ledger_as_well(do: Sync, ledger: Ledger, model: str)
     do(lambda client: client.task(task.id).refresh())
     assert only(ledger).status == "processing"
     do(lambda client: client.task(task.id).refresh())
-    assert only(ledger).state is State.COMPLETED
+    assert only(ledger).state is JobState.COMPLETED
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_the_submission(
@@ -254,10 +257,10 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_submission(
     (tmp_path / "taken").write_text("a file")
     for folder in (tmp_path / "taken", tmp_path / "taken" / "out"):
         with pytest.raises(errors.ConfigurationError, match="nothing was sent"):
-            do(lambda client, folder=folder: client.run(model=model, prompt="x", out=folder))
+            do(lambda client, folder=folder: client.run(model=model, prompt="x", output_dir=folder))
     assert submitted() == 0
     assert ledger.jobs() == []
-    do(lambda client: client.run(model=model, prompt="x", out=tmp_path / "new" / "out"))
+    do(lambda client: client.run(model=model, prompt="x", output_dir=tmp_path / "new" / "out"))
     assert len(list((tmp_path / "new" / "out").iterdir())) == 1, "the probe is gone"
 
 
@@ -275,9 +278,9 @@ def test_an_id_that_came_with_an_error_is_recorded(
             do(lambda client: client.submit(**order), **given)
         assert caught.value.task_id == task_id
         job = only(ledger)
-        assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, task_id, None)
+        assert (job.state, job.task_id, job.holder) == (JobState.ACCEPTED, task_id, None)
         assert str(status) in job.reason
         assert do(lambda client: client.submit(**order), **given).id == task_id
         assert server.count("POST") == 1
         (ending,) = do(lambda client: client.resume_all(), **given)
-        assert (ending.error, ending.job.state) == (None, State.COMPLETED)
+        assert (ending.error, ending.job.state) == (None, JobState.COMPLETED)

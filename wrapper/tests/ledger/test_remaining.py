@@ -12,8 +12,8 @@ import pytest
 
 from tests.ledger.test_commands import Shell
 from wanflow import Client, errors
-from wanflow.ledger import Ledger, State
-from wanflow.ledger.export import moment
+from wanflow.ledger import JobState, Ledger
+from wanflow.ledger.export import isoformat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def test_files_that_nobody_saved_are_saved_where_a_folder_is_named(
     left = do(lambda client: client.resume_all()).left
     assert [job.task_id for job in left.unsaved] == [late, later, early]
     assert left.files == 3
-    endings = do(lambda client: client.resume_all(tmp_path / "out", at_once=1))
+    endings = do(lambda client: client.resume_all(tmp_path / "out", max_concurrency=1))
     assert [ending.job.task_id for ending in endings] == [late, later, early]
     assert [ending.error for ending in endings] == [None] * 3
     assert states(ledger) == ["saved"] * 3
@@ -82,7 +82,7 @@ def test_the_command_says_what_is_unsaved_until_when_and_how_to_save_it(
     """The printed command saves them; the list has their expiry and cost beside the task."""
     (name,) = complete(do, model, "a")
     (job,) = ledger.jobs()
-    until = moment(job.expires)
+    until = isoformat(job.expires)
     assert until is not None
     shell = Shell(path, mock, api_key)
     said = shell("resume").stderr
@@ -143,5 +143,5 @@ def test_a_task_unknown_after_its_time_is_lost_until_it_is_seen_alive(
         stranger.task(name).wait()
     assert states(ledger) == ["lost"]
     do(lambda client: client.task(name).refresh())
-    assert ledger.jobs()[0].state is State.ACCEPTED
+    assert ledger.jobs()[0].state is JobState.ACCEPTED
     assert ledger.jobs()[0].reason is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow import Client, errors
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,14 +120,14 @@ def test_one_job_that_fails_costs_the_others_nothing(
     for prompt in prompts:
         do(lambda client, prompt=prompt: client.submit(model=model, prompt=prompt))
     told: list[Any] = []
-    endings = do(lambda client: client.resume_all(tmp_path, on_ending=told.append))
+    endings = do(lambda client: client.resume_all(tmp_path, on_result=told.append))
     assert told == endings
     assert sorted(states(ledger)) == ["completed", "failed", "saved", "saved"]
     kinds = {str(ending.job.state): type(ending.error) for ending in endings}
     assert kinds["failed"] is errors.TaskFailed
     assert kinds["completed"] is errors.DownloadFailed
     again = do(lambda client: client.resume_all(tmp_path))
-    assert [ending.job.state for ending in again] == [State.COMPLETED]
+    assert [ending.job.state for ending in again] == [JobState.COMPLETED]
 
 
 def test_jobs_of_another_server_are_left_to_it(
@@ -152,7 +152,7 @@ def test_more_jobs_than_may_be_under_way_together_all_end(
     """A bound on what is under way leaves nothing behind."""
     for _ in range(7):
         do(lambda client: client.submit(model=model, prompt="x"))
-    assert len(do(lambda client: client.resume_all(at_once=2))) == 7
+    assert len(do(lambda client: client.resume_all(max_concurrency=2))) == 7
     assert set(states(ledger)) == {"completed"}
 
 
@@ -166,10 +166,10 @@ def test_what_expires_first_is_taken_up_first(
         client.submit(model=model, prompt="c").wait()
         done.wait()
         (last,) = [job for job in ledger.jobs() if job.task_id not in {running.id, done.id}]
-        ledger.saving(mock.base_url, done.id, tmp_path)
-        ledger.let_go(mock.base_url, done.id)
+        ledger.record_target_dir(mock.base_url, done.id, tmp_path)
+        ledger.release_task(mock.base_url, done.id)
         endings = client.resume_all(
-            tmp_path, at_once=1, on_ending=lambda ending: told.append(ending.job.task_id)
+            tmp_path, max_concurrency=1, on_result=lambda ending: told.append(ending.job.task_id)
         )
     assert last.finished
     assert told == [done.id, last.task_id, running.id]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wanflow import errors
-from wanflow._core.recorder import Intent
+from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,13 +41,15 @@ with Ledger(sys.argv[1]) as book:
 """
 
 
-def intent(number: int, **more: object) -> Intent:
-    return Intent(SERVER, f"key-of-a-job-{number:06d}", "m", {"prompt": "x"}, b"{}", **more)
+def intent(number: int, **more: object) -> SubmissionIntent:
+    return SubmissionIntent(
+        SERVER, f"key-of-a-job-{number:06d}", "m", {"prompt": "x"}, b"{}", **more
+    )
 
 
 def accept(ledger: Ledger, number: int) -> None:
-    ledger.intend(intent(number))
-    ledger.accepted(intent(number).key, Snapshot(f"task-{number}", "pending"), hold=False)
+    ledger.record_intent(intent(number))
+    ledger.record_accepted(intent(number).key, Snapshot(f"task-{number}", "pending"), hold=False)
 
 
 @contextmanager
@@ -69,8 +71,8 @@ def test_two_processes_never_take_the_same_job(ledger: Ledger, path: Path) -> No
     with claimer(path) as (claimed, process):
         assert claimed == 3
         other = ledger.claim(SERVER)
-        assert (len(other.jobs), other.taken) == (0, 3)
-        assert all(ledger.living(job) for job in ledger.jobs())
+        assert (len(other.jobs), other.locked) == (0, 3)
+        assert all(ledger.is_owned(job) for job in ledger.jobs())
         process.kill()
         process.wait()
         assert len(ledger.claim(SERVER).jobs) == 3
@@ -78,21 +80,21 @@ def test_two_processes_never_take_the_same_job(ledger: Ledger, path: Path) -> No
 
 def test_a_job_in_the_hands_of_another_is_not_submitted(ledger: Ledger, path: Path) -> None:
     """The same key in two processes at once is sent by one of them."""
-    ledger.intend(intent(1))
-    with Ledger(path) as other, pytest.raises(errors.JobTaken):
-        other.intend(intent(1))
+    ledger.record_intent(intent(1))
+    with Ledger(path) as other, pytest.raises(errors.JobLocked):
+        other.record_intent(intent(1))
 
 
 def test_an_intent_of_a_dead_process_is_a_doubt(path: Path) -> None:
     """An intent whose process is gone may have been sent: it is a doubt, and is not sent again."""
     first = Ledger(path)
-    first.intend(intent(1))
+    first.record_intent(intent(1))
     first.close()
     with Ledger(path) as second:
         with pytest.raises(errors.SubmitUncertain):
-            second.intend(intent(1))
-        assert second.intend(intent(1, resend=True)) is None
-        assert second.jobs()[0].state is State.UNCERTAIN
+            second.record_intent(intent(1))
+        assert second.record_intent(intent(1, resend=True)) is None
+        assert second.jobs()[0].state is JobState.UNCERTAIN
 
 
 def test_processes_that_make_a_ledger_together_all_write(path: Path) -> None:
@@ -102,26 +104,26 @@ def test_processes_that_make_a_ledger_together_all_write(path: Path) -> None:
     troubles = [process.communicate()[1] for process in processes]
     assert troubles == [""] * len(words)
     with Ledger(path) as ledger:
-        assert len(ledger.jobs([State.ACCEPTED])) == 100
+        assert len(ledger.jobs([JobState.ACCEPTED])) == 100
 
 
 def test_threads_share_commits_and_lose_nothing(ledger: Ledger) -> None:
     """Each of many threads finds what it wrote, though they share transactions."""
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: accept(ledger, number), range(200)))
-    assert len(ledger.jobs([State.ACCEPTED])) == 200
+    assert len(ledger.jobs([JobState.ACCEPTED])) == 200
 
 
 def test_a_write_that_fails_costs_those_beside_it_nothing(ledger: Ledger) -> None:
     """A task's id that is taken fails its own job's write, and no other in its transaction."""
     accept(ledger, 0)
     for number in range(1, 9):
-        ledger.intend(intent(number))
+        ledger.record_intent(intent(number))
 
     def settle(number: int) -> bool:
         task_id = "task-0" if number == 5 else f"task-{number}"
         try:
-            ledger.accepted(intent(number).key, Snapshot(task_id, "pending"), hold=False)
+            ledger.record_accepted(intent(number).key, Snapshot(task_id, "pending"), hold=False)
         except errors.SubmitUncertain:
             return False
         return True
@@ -154,7 +156,7 @@ os.wait()
 def test_closing_leaves_no_trace_of_the_process(path: Path) -> None:
     """A closed ledger is one file and its reserve; what is held and locked is given up."""
     with Ledger(path) as ledger:
-        ledger.intend(intent(1))
+        ledger.record_intent(intent(1))
         assert len(list(path.parent.glob("*.alive"))) == 1
     assert {file.name for file in path.parent.iterdir()} == {"ledger.db", "ledger.db-reserve"}
 
@@ -162,19 +164,19 @@ def test_closing_leaves_no_trace_of_the_process(path: Path) -> None:
 def test_a_closed_ledger_keeps_nobody_waiting(path: Path) -> None:
     """Whoever uses it all the same hears so, each time."""
     ledger = Ledger(path)
-    ledger.intend(intent(1))
+    ledger.record_intent(intent(1))
     ledger.close()
     with ThreadPoolExecutor(1) as pool:
         for number in (2, 3):
             with pytest.raises(errors.LedgerError, match="closed"):
-                pool.submit(ledger.intend, intent(number)).result(10)
+                pool.submit(ledger.record_intent, intent(number)).result(10)
 
 
 def test_what_is_noted_is_written_without_another_write(ledger: Ledger, path: Path) -> None:
     """A note needs no later write to be seen by others: half a second brings it there."""
     accept(ledger, 1)
-    ledger.hold(SERVER, "task-1")
-    ledger.let_go(SERVER, "task-1")
+    ledger.acquire_task(SERVER, "task-1")
+    ledger.release_task(SERVER, "task-1")
     deadline = time.monotonic() + 20
     with Ledger(path) as other:
         while not other.claim(SERVER).jobs:

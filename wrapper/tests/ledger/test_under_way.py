@@ -17,14 +17,14 @@ import pytest
 
 from tests.transport.misbehaving_server import RudeServer, answers, hangs, task
 from wanflow import AsyncClient, Client, errors
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from pathlib import Path
 
-    from wanflow._core.recorder import Intent
+    from wanflow._core.recorder import SubmissionIntent
     from wanflow._core.snapshot import Snapshot
 
 OWN_KEY = "my-own-key-for-this-job"
@@ -56,8 +56,8 @@ def late(did: Callable[[], object], body: Any) -> Any:
 class InterruptedWhileIntending(Ledger):
     """Ctrl-C comes while the intent is written down."""
 
-    def intend(self, intent: Intent) -> Snapshot | None:
-        known = super().intend(intent)
+    def intend(self, intent: SubmissionIntent) -> Snapshot | None:
+        known = super().record_intent(intent)
         press_ctrl_c()
         time.sleep(0.1)
         return known
@@ -74,7 +74,7 @@ def test_an_interrupt_after_the_intent_calls_it_off(path: Path, order: dict[str,
             client.submit(**order)
         assert server.count("POST") == 0
         (job,) = plain.jobs()
-        assert (job.state, job.holder) == (State.REFUSED, None)
+        assert (job.state, job.owner) == (JobState.REJECTED, None)
         assert "not sent" in job.reason
         assert caught.value.idempotency_key == OWN_KEY  # type: ignore[attr-defined]
         with Client("k", server.url, ledger=plain) as client:
@@ -94,7 +94,7 @@ def test_an_interrupt_waits_for_the_response_to_what_was_sent(
         assert caught.value.task_id == TASK_ID  # type: ignore[attr-defined]
         assert caught.value.idempotency_key == OWN_KEY  # type: ignore[attr-defined]
         (job,) = ledger.jobs()
-        assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, TASK_ID, None)
+        assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
 
 
 def test_a_second_interrupt_is_not_held_up(ledger: Ledger, order: dict[str, Any]) -> None:
@@ -147,7 +147,7 @@ def test_a_cancellation_waits_for_the_response_to_what_was_sent(
     (error,) = caught
     assert error.task_id == TASK_ID  # type: ignore[attr-defined]
     (job,) = ledger.jobs()
-    assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, TASK_ID, None)
+    assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
 
 
 def test_a_native_cancellation_does_too(ledger: Ledger, order: dict[str, Any]) -> None:
@@ -163,7 +163,7 @@ def test_a_native_cancellation_does_too(ledger: Ledger, order: dict[str, Any]) -
     with RudeServer(post=[late(lambda: time.sleep(0.2), ACCEPTED)]) as server:
         asyncio.run(main(server))
     (job,) = ledger.jobs()
-    assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, TASK_ID, None)
+    assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
 
 
 SUBMITS = """
@@ -190,7 +190,7 @@ def test_what_waits_for_a_connection_has_no_intent(path: Path, model: str) -> No
             time.sleep(0.3)
             process.kill()
         with Ledger(path) as ledger:
-            assert [job.state for job in ledger.jobs()] == [State.INTENT] * 2
+            assert [job.state for job in ledger.jobs()] == [JobState.INTENT] * 2
 
 
 @pytest.mark.parametrize("at_close", [False, True])
@@ -223,7 +223,7 @@ def test_an_id_that_could_not_be_written_is_written_later(
                 time.sleep(0.05)
             (job,) = reader.jobs()
     ledger.close()
-    assert (job.state, job.task_id, job.holder) == (State.ACCEPTED, TASK_ID, None)
+    assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
 
 
 def test_a_task_that_two_submissions_were_given_is_one_job(do: Any, ledger: Ledger) -> None:
@@ -236,8 +236,8 @@ def test_a_task_that_two_submissions_were_given_is_one_job(do: Any, ledger: Ledg
             do(lambda client: client.submit(first, idempotency_key=OWN_KEY[::-1]), **given)
     assert caught.value.task_id == TASK_ID
     one, two = ledger.jobs()
-    assert (one.state, one.task_id) == (State.ACCEPTED, TASK_ID)
-    assert (two.state, two.task_id, two.holder) == (State.UNCERTAIN, None, None)
+    assert (one.state, one.task_id) == (JobState.ACCEPTED, TASK_ID)
+    assert (two.state, two.task_id, two.owner) == (JobState.UNCERTAIN, None, None)
     assert TASK_ID in two.reason
 
 
@@ -250,7 +250,7 @@ def test_a_task_that_was_waited_for_before_it_was_written_is_one_job(
         do(lambda client: client.task(TASK_ID).wait(), **given)
         assert do(lambda client: client.submit(**order), **given).id == TASK_ID
     (job,) = ledger.jobs()
-    assert (job.state, job.task_id, job.key) == (State.COMPLETED, TASK_ID, OWN_KEY)
+    assert (job.state, job.task_id, job.key) == (JobState.COMPLETED, TASK_ID, OWN_KEY)
 
 
 def test_a_task_whose_job_was_forgotten_meanwhile_is_kept(
@@ -259,7 +259,7 @@ def test_a_task_whose_job_was_forgotten_meanwhile_is_kept(
     """`wanflow ledger forget` while the response is awaited loses no id."""
 
     def forget() -> None:
-        ledger.forget(ledger.jobs())
+        ledger.delete(ledger.jobs())
 
     with (
         RudeServer(post=[late(forget, ACCEPTED)]) as server,
@@ -267,7 +267,7 @@ def test_a_task_whose_job_was_forgotten_meanwhile_is_kept(
     ):
         assert client.submit(**order).id == TASK_ID
     (job,) = ledger.jobs()
-    assert (job.state, job.task_id) == (State.ACCEPTED, TASK_ID)
+    assert (job.state, job.task_id) == (JobState.ACCEPTED, TASK_ID)
 
 
 def test_a_callback_that_fails_leaves_nothing_owned(do: Any, ledger: Ledger, model: str) -> None:
@@ -279,7 +279,7 @@ def test_a_callback_that_fails_leaves_nothing_owned(do: Any, ledger: Ledger, mod
     with pytest.raises(ZeroDivisionError) as caught:
         do(lambda client: client.run(model=model, prompt="x", on_update=fails))
     (job,) = ledger.jobs()
-    assert (job.state, job.holder) == (State.ACCEPTED, None)
+    assert (job.state, job.owner) == (JobState.ACCEPTED, None)
     assert caught.value.task_id == job.task_id  # type: ignore[attr-defined]
 
 

@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from wanflow.catalog.catalog import Catalog, packaged_catalog
-from wanflow.catalog.document import resolve
+from wanflow.catalog.document import resolve_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def judge(catalog: Catalog) -> Judge:
         documented = nodes[operation_id]["responses"]
         assert str(response.status_code) in documented, response.text
         assert response.headers["content-type"] == "application/json"
-        answer = resolve(document, documented[str(response.status_code)])
+        answer = resolve_ref(document, documented[str(response.status_code)])
         schema = answer["content"]["application/json"]["schema"]
         root = {"components": document["components"], "allOf": [schema]}
         body = response.json()

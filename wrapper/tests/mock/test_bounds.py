@@ -17,7 +17,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def door():
-    with MockTransport(looks=0, clock=VirtualClock()) as transport:
+    with MockTransport(polls=0, clock=VirtualClock()) as transport:
         yield transport
 
 
@@ -79,7 +79,7 @@ class TestFiles:
 
     def test_they_are_forgotten(self) -> None:
         """When the links are dead, nothing is held for them."""
-        with MockServer(looks=0, clock=VirtualClock()) as server:
+        with MockServer(polls=0, clock=VirtualClock()) as server:
             headers = {"Authorization": "Bearer k"}
             with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
                 (link,) = http.get(f"/v1/tasks/{submit(http)['id']}").json()["results"]

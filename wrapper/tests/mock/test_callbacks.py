@@ -74,7 +74,9 @@ def receiver():
 
 @pytest.fixture
 def server():
-    with MockServer(clock=VirtualClock(), pace="seconds=60", loopback_callbacks=True) as server:
+    with MockServer(
+        clock=VirtualClock(), progression="seconds=60", loopback_callbacks=True
+    ) as server:
         yield server
 
 
@@ -104,7 +106,7 @@ def attempts(http, server, count: int) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def allowing():
     """A client of a server with the flag, whose tasks never end."""
-    with MockServer(pace="never", loopback_callbacks=True) as server:
+    with MockServer(progression="never", loopback_callbacks=True) as server:
         headers = {"Authorization": "Bearer k"}
         with httpx.Client(base_url=server.base_url, headers=headers, verify=False) as http:
             yield http

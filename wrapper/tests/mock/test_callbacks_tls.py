@@ -111,7 +111,7 @@ def out_there(server: MockServer, receiver: Receiver) -> list[str]:
 
 def test_a_host_out_there_is_told_in_tls(receiver) -> None:
     """The connection goes to the address that was checked, the handshake to the name."""
-    with MockServer(looks=0) as server:
+    with MockServer(polls=0) as server:
         visited = out_there(server, receiver)
         attempt = send(server, f"https://{NAME}/hook?token=1")
     assert (attempt.status, attempt.problem) == (204, "")
@@ -124,7 +124,7 @@ def test_a_host_out_there_is_told_in_tls(receiver) -> None:
 
 def test_a_certificate_of_another_name_is_refused(receiver) -> None:
     """Who can't prove the name gets no byte of the task."""
-    with MockServer(looks=0) as server:
+    with MockServer(polls=0) as server:
         out_there(server, receiver)
         attempt = send(server, "https://other.example.com/hook")
     assert attempt.status == 0
@@ -138,7 +138,7 @@ def test_a_certificate_of_nobody_known_is_refused(receiver, monkeypatch, tmp_pat
     pem = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(pem))
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    with MockServer(looks=0) as server:
+    with MockServer(polls=0) as server:
         out_there(server, receiver)
         attempt = send(server, f"https://{NAME}/hook")
     assert "CERTIFICATE_VERIFY_FAILED" in attempt.problem
@@ -148,7 +148,7 @@ def test_a_certificate_of_nobody_known_is_refused(receiver, monkeypatch, tmp_pat
 
 def test_this_machine_is_told_in_tls_under_the_flag(receiver) -> None:
     """With the flag, https on loopback works like any other, by its name."""
-    with MockServer(looks=0, loopback_callbacks=True) as server:
+    with MockServer(polls=0, loopback_callbacks=True) as server:
         attempt = send(server, f"https://localhost:{receiver.port}/hook")
     assert (attempt.status, attempt.problem) == (204, "")
     assert receiver.got.get(timeout=5)[0] == f"localhost:{receiver.port}"
@@ -156,7 +156,7 @@ def test_this_machine_is_told_in_tls_under_the_flag(receiver) -> None:
 
 def test_without_the_flag_a_name_that_leads_here_is_never_told(receiver) -> None:
     """A public name that resolves to loopback is refused at delivery, whoever listens there."""
-    with MockServer(looks=0) as server:
+    with MockServer(polls=0) as server:
 
         async def resolve(host: str, port: int) -> list[str]:
             return ["127.0.0.1"]

@@ -58,7 +58,7 @@ class TestTransport:
         """An async client does, too, many requests at once included."""
 
         async def main() -> None:
-            mock = MockTransport(looks=1)
+            mock = MockTransport(polls=1)
             client = httpx.AsyncClient(transport=mock, base_url=mock.base_url, headers=AUTH)
             async with client as http:
                 posts = [http.post(MODEL.path, json=dict(MODEL.example)) for _ in range(20)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CATALOG = packaged_catalog()
 MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")
-QUERY = CATALOG.task_query.operation_id
+QUERY = CATALOG.status_operation.operation_id
 
 
 class Seen(NamedTuple):

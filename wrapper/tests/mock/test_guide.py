@@ -66,7 +66,7 @@ def test_its_scenario_is_played(tmp_path) -> None:
     assert [str(rule.faults) for rule in mock.faults] == [
         rule["fault"] for rule in scenario["faults"]
     ]
-    assert mock.gateway.pace == parse_progression(scenario["pace"])
+    assert mock.gateway.progression == parse_progression(scenario["pace"])
     assert mock.accounts.for_key("k").limits.credits == scenario["terms"]["credits"]
 
 

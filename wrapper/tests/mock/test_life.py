@@ -117,7 +117,7 @@ def test_a_clock_moves_tasks_by_time(catalog, judge) -> None:
 def test_a_task_can_end_at_once(catalog, judge) -> None:
     """With no looks to wait for, the receipt itself says completed."""
     model = catalog.models[MODELS[0]]
-    with MockServer(looks=0) as server, client_of(server) as http:
+    with MockServer(polls=0) as server, client_of(server) as http:
         receipt = judge(model.operation_id, submit(http, catalog, model.name))
         assert receipt["status"] == "completed"
         assert http.get(f"/v1/tasks/{receipt['id']}").json()["results"]
@@ -150,7 +150,7 @@ def client_of(server: MockServer) -> httpx.Client:
 @pytest.mark.parametrize("name", MODELS)
 def test_written_once_or_anew_an_answer_is_the_same(catalog, name, failure) -> None:
     """What is filled into a stencil says what is built for the task itself."""
-    server = MockServer(clock=VirtualClock(), pace="looks=2", seed=3)
+    server = MockServer(clock=VirtualClock(), progression="looks=2", seed=3)
     gateway, account = server.gateway, server.accounts.for_key("k")
     endpoint = next(one for one in gateway.contract.submissions if name in one.models)
     wishes = Directives(failure=failure)

@@ -18,7 +18,7 @@ KEY = "0123456789abcdef"
 
 @pytest.fixture(scope="module")
 def server():
-    with MockServer(clock=VirtualClock(), pace="seconds=10") as server:
+    with MockServer(clock=VirtualClock(), progression="seconds=10") as server:
         yield server
 
 

@@ -110,7 +110,7 @@ def test_what_is_no_pace_is_told(text) -> None:
 
 @pytest.fixture
 def virtual():
-    with MockServer(clock=VirtualClock(), pace="seconds=100") as server:
+    with MockServer(clock=VirtualClock(), progression="seconds=100") as server:
         headers = {"Authorization": "Bearer k"}
         with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
             yield server, http

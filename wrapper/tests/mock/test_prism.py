@@ -43,7 +43,7 @@ def proxied(tmp_path_factory) -> Iterator[httpx.Client]:
     spec = tmp_path_factory.mktemp("prism") / "openapi.json"
     spec.write_text(json.dumps(CATALOG.document))
     port = free_port()
-    with MockServer(looks=2, api_key="prism-key") as server:
+    with MockServer(polls=2, api_key="prism-key") as server:
         assert PRISM is not None
         command = [PRISM, "proxy", str(spec), server.base_url, "--port", str(port), "--errors"]
         process = subprocess.Popen(

@@ -21,7 +21,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from wanflow.catalog.document import packaged, resolve
+from wanflow.catalog.document import load_packaged, resolve_ref
 from wanflow.cli.mock import mock as command
 from wanflow.mock import MockServer, MockUnavailable, PortInUse, UnsupportedSpec
 
@@ -84,11 +84,11 @@ def test_a_port_in_use_is_told() -> None:
 def test_looks_and_seconds_exclude_each_other() -> None:
     """A task has one way to its end."""
     with pytest.raises(ValueError, match="not by two"):
-        MockServer(looks=1, seconds=1)
+        MockServer(polls=1, seconds=1)
 
 
 def broken(path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    document = copy.deepcopy(packaged())
+    document = copy.deepcopy(load_packaged())
     node: Any = document
     for part in path[:-1]:
         node = node[part]
@@ -122,7 +122,7 @@ def test_a_document_that_it_can_not_serve_is_refused(path, value, reason) -> Non
 
 def test_a_model_more_in_the_document_is_served() -> None:
     """A model that the document gains is served with no code of its own."""
-    document = copy.deepcopy(packaged())
+    document = copy.deepcopy(load_packaged())
     operation = document["paths"]["/v1/videos/generations"]["post"]
     media = operation["requestBody"]["content"]["application/json"]
     rule = {
@@ -135,7 +135,7 @@ def test_a_model_more_in_the_document_is_served() -> None:
     }
     document["components"]["schemas"]["Another"] = rule
     reference = "#/components/schemas/Another"
-    union = resolve(document, media["schema"])
+    union = resolve_ref(document, media["schema"])
     union["oneOf"].append({"$ref": reference})
     union["discriminator"]["mapping"]["another-one"] = reference
     with MockServer(document=document) as server:
@@ -152,7 +152,7 @@ def test_a_model_more_in_the_document_is_served() -> None:
 
 def with_a_model_of(kind: str) -> dict[str, Any]:
     """A document with one model more, which makes something else than the others."""
-    document = copy.deepcopy(packaged())
+    document = copy.deepcopy(load_packaged())
     path = document["paths"]["/v1/videos/generations"]["post"]
     operation = {**copy.deepcopy(path), "operationId": f"create_{kind}"}
     rule = {
@@ -202,7 +202,7 @@ def result_of(server: MockServer, kind: str, **more: Any) -> httpx.Response:
 
 def test_a_model_that_makes_sound_is_served() -> None:
     """Its result is a sound file of the asked duration, which any player plays."""
-    with MockServer(document=with_a_model_of("audio"), looks=0) as server:
+    with MockServer(document=with_a_model_of("audio"), polls=0) as server:
         for asked, seconds in (({}, 3), ({"duration": 7}, 7)):
             file = result_of(server, "audio", **asked)
             assert file.headers["content-type"] == "audio/wav"
@@ -213,7 +213,7 @@ def test_a_model_that_makes_sound_is_served() -> None:
 
 def test_a_model_that_makes_text_is_served() -> None:
     """Its result is a text that tells model, task and prompt."""
-    with MockServer(document=with_a_model_of("text"), looks=0) as server:
+    with MockServer(document=with_a_model_of("text"), polls=0) as server:
         file = result_of(server, "text")
     assert file.headers["content-type"] == "text/plain; charset=utf-8"
     assert "a-text-model" in file.text
@@ -234,7 +234,7 @@ def test_a_receipt_that_knows_fewer_words_is_served() -> None:
     receipt = operation["responses"]["200"]["content"]["application/json"]["schema"]
     receipt["properties"]["status"]["enum"] = ["pending"]
     with (
-        MockServer(document=document, looks=0) as server,
+        MockServer(document=document, polls=0) as server,
         httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http,
     ):
         body = {"model": "a-audio-model", "prompt": "a"}
@@ -403,6 +403,6 @@ def test_nothing_of_it_names_a_model() -> None:
     assert files
     for file in files:
         text = file.read_text()
-        for name in packaged()["components"]["schemas"]:
+        for name in load_packaged()["components"]["schemas"]:
             assert not re.search(rf"\b{name}\b", text) or not name.endswith("Request"), file
         assert "wan2" not in text.lower(), file

@@ -38,7 +38,7 @@ def path(tmp_path):
 
 def test_a_task_goes_on_where_it_was(path) -> None:
     """Looks counted before the restart count after it; the links move to the new port."""
-    with MockServer(state=path, looks=3) as server, client_of(server) as http:
+    with MockServer(state=path, polls=3) as server, client_of(server) as http:
         task = submit(http).json()["id"]
         before = http.get(f"/v1/tasks/{task}").json()
     with MockServer(state=path) as server, client_of(server) as http:

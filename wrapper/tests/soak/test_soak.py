@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 from wanflow.mock import MockServer
 from wanflow.mock.gateway.fault import FAULT_KINDS
 
@@ -44,7 +44,7 @@ def test_books_and_ledger_agree_after_a_soak(tmp_path: Path) -> None:
         one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters
     )
     book = str(tmp_path / "ledger.db")
-    with MockServer(looks=1, seed=SEED, idempotency=False) as mock:
+    with MockServer(polls=1, seed=SEED, idempotency=False) as mock:
         for fault in FAULTS:
             mock.faults.add(fault, probability=_STRUCK / len(FAULTS))
         order = {"base_url": mock.base_url, "api_key": mock.api_key, "ledger": book}
@@ -68,7 +68,7 @@ def _hold(book: str, charged: dict[str, str]) -> None:
     """Hold the ledger against the server's books, job by job."""
     with Ledger(book) as ledger:
         jobs = {job.key: job for job in ledger.jobs()}
-        assert not [job for job in jobs.values() if ledger.living(job)]
+        assert not [job for job in jobs.values() if ledger.is_owned(job)]
     recorded = {prompt for prompt in charged if not prompt.startswith(_unrecorded())}
     assert not recorded - jobs.keys(), "something was charged that the ledger knows nothing of"
     for key, job in jobs.items():
@@ -76,8 +76,8 @@ def _hold(book: str, charged: dict[str, str]) -> None:
         if job.task_id is not None:
             assert job.task_id == task_id, job
         else:
-            assert job.state in {State.UNCERTAIN, State.INTENT, State.REFUSED}, job
-            assert task_id is None or job.in_doubt, f"{job} was charged as {task_id}"
+            assert job.state in {JobState.UNCERTAIN, JobState.INTENT, JobState.REJECTED}, job
+            assert task_id is None or job.uncertain, f"{job} was charged as {task_id}"
 
 
 def _unrecorded() -> tuple[str, ...]:

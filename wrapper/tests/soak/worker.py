@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _THREADS = 3
 _AT_ONCE = 12
 _LONGEST_CHILD = 30.0
-_OPTIONS: dict[str, Any] = {"timeout": 1.0, "retry_for": 2.0, "connections": 8}
+_OPTIONS: dict[str, Any] = {"timeout": 1.0, "retry_timeout": 2.0, "connections": 8}
 
 
 @define
@@ -143,7 +143,7 @@ def soak_all(soak: Soak) -> list[str]:
         for thread in threads:
             thread.join()
         soak.ends["forks"] += len(children)
-        owned = [str(job) for job in ledger.jobs() if ledger.living(job)]
+        owned = [str(job) for job in ledger.jobs() if ledger.is_owned(job)]
     return [*owned, *_left()]
 
 

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from wanflow.spec.build import Built, build
-from wanflow.spec.project import Project, find_project
+from wanflow.spec.build import BuildResult, build
+from wanflow.spec.project import Checkout, find_project
 from wanflow.spec.read.source import Source, read_sources
 
 
 @pytest.fixture(scope="session")
-def project() -> Project:
+def project() -> Checkout:
     return find_project(Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")
-def sources(project: Project) -> list[Source]:
+def sources(project: Checkout) -> list[Source]:
     return read_sources(project.sources)
 
 
 @pytest.fixture(scope="session")
-def built(project: Project) -> Built:
+def built(project: Checkout) -> BuildResult:
     return build(project)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wanflow.spec.merge.merge import Merged, merge
+from wanflow.spec.merge.merge import MergeResult, merge
 from wanflow.spec.read.source import Source, source_from_text
 from wanflow.spec.read.yaml import write_yaml
 
@@ -91,18 +91,18 @@ def source(name: str, data: Json) -> Source:
     return source_from_text(write_yaml(data), name)
 
 
-def merged(**documents: Json) -> Merged:
+def merged(**documents: Json) -> MergeResult:
     """Merge documents given by name, their usual server being the chosen one."""
     return merge([source(name, data) for name, data in documents.items()], SERVER)
 
 
-def post(made: Merged, path: str = VIDEOS) -> Json:
+def post(made: MergeResult, path: str = VIDEOS) -> Json:
     """The merged submission."""
     node: Json = made.document["paths"][path]["post"]
     return node
 
 
-def schemas(made: Merged) -> Json:
+def schemas(made: MergeResult) -> Json:
     """The merged schemas."""
     found: Json = made.document["components"]["schemas"]
     return found

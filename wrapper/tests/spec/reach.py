@@ -20,7 +20,7 @@ import click
 import wanflow_client
 from wanflow import Client
 from wanflow.catalog.catalog import Catalog, Model, packaged_catalog
-from wanflow.cli.model_options import Form, parameters_of
+from wanflow.cli.model_options import ModelOptions, parameters_of
 
 Json = dict[str, Any]
 OWN = {
@@ -66,7 +66,7 @@ def by_the_client(client: Client, model: Model, body: Json) -> None:
 def by_the_command_line(catalog: Catalog, model: Model, body: Json) -> None:
     """Each parameter has an option of its own, which sets it and nothing else."""
     parameters = parameters_of(catalog.document, model)
-    form = Form.of(parameters, {"--help", "--json", "--out", "--model", "--timeout"})
+    form = ModelOptions.of(parameters, {"--help", "--json", "--out", "--model", "--timeout"})
     flags = [flag for option in form.options for flag in option.opts]
     assert len(flags) == len(set(flags))
     for key, (parameter, option) in form.entries.items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.spec.family import VIDEOS, document, request
-from wanflow.spec.errors import Refused
+from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.intake.loader import read_received
 from wanflow.spec.read.yaml import read_yaml, write_yaml
 
@@ -53,7 +53,7 @@ def test_a_text_beyond_all_bounds_is_refused_in_a_moment(
         whole = f"````{kind} nova.json post {VIDEOS}\n{whole}\n````\n"
     path.write_text(whole)
     begun = time.monotonic()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InvalidDocument) as caught:
         read_received(path)
     assert time.monotonic() - begun < 5
     assert "\n" not in str(caught.value)
@@ -67,7 +67,7 @@ def test_the_process_survives_it(tmp_path: Path) -> None:
     done = subprocess.run(
         [*command, str(tmp_path / "nova.yaml")], capture_output=True, text=True, check=False
     )
-    assert done.returncode == Refused.exit_code
+    assert done.returncode == InvalidDocument.exit_code
     assert done.stderr.startswith("wanflow spec: nova.yaml, line 4: has more nodes")
 
 
@@ -76,7 +76,7 @@ def test_a_file_without_an_end_is_never_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "nova.yaml"
     with path.open("wb") as file:
         file.truncate(200_000_000_000)
-    with pytest.raises(Refused, match="more than any document"):
+    with pytest.raises(InvalidDocument, match="more than any document"):
         read_received(path)
 
 

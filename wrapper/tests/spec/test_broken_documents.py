@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.spec.breakage import bent, torn
 from wanflow.cli.spec import spec
-from wanflow.spec.errors import SpecFailure
-from wanflow.spec.project import Project
+from wanflow.spec.errors import SpecError
+from wanflow.spec.project import Checkout
 from wanflow.spec.read.source import read_sources
 from wanflow.spec.read.yaml import read_yaml
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted((ROOT / "specs" / "sources").glob("*.yaml"))
-KINDS = {kind.exit_code for kind in SpecFailure.__subclasses__()} - {1, 8}
+KINDS = {kind.exit_code for kind in SpecError.__subclasses__()} - {1, 8}
 
 
 @cache
@@ -42,7 +42,7 @@ def broken(draw: st.DrawFn) -> tuple[str, bytes]:
     return "nova.md", b"````yaml nova.json post %b\n%b\n````\n" % (operation.encode(), raw)
 
 
-def files(project: Project) -> dict[Path, bytes]:
+def files(project: Checkout) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}
 
 
@@ -58,7 +58,7 @@ def test_a_broken_document_is_taken_whole_or_refused_in_one_line(place: Path, ma
     """Never a traceback, a page of data, a wrong name, or half of an import."""
     name, data = made
     with TemporaryDirectory(dir=place) as folder:
-        project = Project(Path(folder) / "checkout")
+        project = Checkout(Path(folder) / "checkout")
         project.sources.mkdir(parents=True)
         (Path(folder) / name).write_bytes(data)
         done = CliRunner().invoke(spec, ["--root", str(project.root), "import", f"{folder}/{name}"])

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow.catalog.catalog import Catalog
-from wanflow.catalog.document import is_object, resolve
+from wanflow.catalog.document import is_object, resolve_ref
 from wanflow.catalog.keywords import sentences_of
 from wanflow.catalog.schema_walk import schemas_under
 from wanflow.mock.server import MockServer
-from wanflow.spec.build import Built, build
+from wanflow.spec.build import BuildResult, build
 from wanflow.spec.intake.importer import import_documents
 from wanflow.spec.intake.loader import read_received
 from wanflow.spec.overlay.evidence import flat
-from wanflow.spec.project import Project, find_project
+from wanflow.spec.project import Checkout, find_project
 from wanflow.spec.read.yaml import same
 from wanflow.spec.regenerate import regenerate
-from wanflow.spec.schema.operations import JSON_MEDIA, Call, calls_of
+from wanflow.spec.schema.operations import JSON_MEDIA, SourceOperation, source_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,18 +38,18 @@ NAMES = [path.name for path in CORPUS]
 HERE = find_project(Path(__file__).parent)
 
 
-def fresh(root: Path) -> Project:
+def fresh(root: Path) -> Checkout:
     """A checkout with our overlays and settings, and of our documents the task query alone."""
     ignored = shutil.ignore_patterns("wan*.yaml", "sources.lock", "openapi.yaml", "merge-report.md")
     shutil.copytree(HERE.root / "specs", root / "specs", ignore=ignored)
-    import_documents(Project(root), [HERE.sources / "task-management.yaml"])
+    import_documents(Checkout(root), [HERE.sources / "task-management.yaml"])
     (root / "generated").mkdir()
     for name in ("config.yaml", "ruff.toml"):
         shutil.copy(HERE.generated / name, root / "generated")
-    return Project(root)
+    return Checkout(root)
 
 
-def imports(project: Project) -> int:
+def imports(project: Checkout) -> int:
     """Import the generated package; return how many classes of requests it has."""
     code = "import wanflow_client.models as m; print(len([n for n in m.__all__ if 'Request' in n]))"
     there = {**os.environ, "PYTHONPATH": str(project.generated)}
@@ -60,9 +60,9 @@ def imports(project: Project) -> int:
 
 
 @cache
-def calls(path: Path) -> list[Call]:
+def calls(path: Path) -> list[SourceOperation]:
     """The submissions of a document as received."""
-    return [call for call in calls_of(read_received(path).source) if call.models]
+    return [call for call in source_operations(read_received(path).source) if call.models]
 
 
 @pytest.fixture(scope="module", params=CORPUS, ids=NAMES)
@@ -76,31 +76,31 @@ def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Built]:
+def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, BuildResult]:
     """All of them imported together, beside ours."""
     root = tmp_path_factory.mktemp("together") / "checkout"
     for name in ("specs", "generated"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(HERE.root / name, root / name, ignore=ignored)
     shutil.copy(HERE.root / "pyproject.toml", root)
-    project = Project(root)
+    project = Checkout(root)
     import_documents(project, CORPUS)
     regenerate(project)
     return project, build(project)
 
 
-def operation(built: Built, call: Call) -> Json:
+def operation(built: BuildResult, call: SourceOperation) -> Json:
     node: Json = built.document["paths"][call.path][call.method]
     return node
 
 
-def complete(built: Built, path: Path) -> None:
+def complete(built: BuildResult, path: Path) -> None:
     """Every model has its variant, every status, example and error of a document is there."""
     assert calls(path)
     for call in calls(path):
         node = operation(built, call)
         media = node["requestBody"]["content"][JSON_MEDIA]
-        mapping = resolve(built.document, media["schema"])["discriminator"]["mapping"]
+        mapping = resolve_ref(built.document, media["schema"])["discriminator"]["mapping"]
         variants = {mapping[model] for model in call.models}
         assert len(variants) == 1
         own = {model for model, reference in mapping.items() if reference in variants}
@@ -121,10 +121,10 @@ def shown(media: Json) -> list[Any]:
     return [*single, *(one["value"] for one in media.get("examples", {}).values())]
 
 
-def rules(built: Built, call: Call) -> Iterator[str]:
+def rules(built: BuildResult, call: SourceOperation) -> Iterator[str]:
     """The sentences that the rules of a document's variant rest on."""
     media = operation(built, call)["requestBody"]["content"][JSON_MEDIA]
-    union = resolve(built.document, media["schema"])
+    union = resolve_ref(built.document, media["schema"])
     name = union["discriminator"]["mapping"][call.models[0]].rpartition("/")[2]
     for _, schema in schemas_under(built.document["components"]["schemas"][name], ""):
         yield from sentences_of(schema).values()
@@ -137,7 +137,7 @@ def test_there_are_twenty_of_them_and_none_is_like_another():
     assert len(models) == len(set(models)) > len(CORPUS)
 
 
-def test_each_is_imported_merged_and_proved_alone(alone: tuple[Path, Built]):
+def test_each_is_imported_merged_and_proved_alone(alone: tuple[Path, BuildResult]):
     """With what it says kept, and with rules that its own text carries, and no others."""
     path, built = alone
     complete(built, path)
@@ -146,26 +146,26 @@ def test_each_is_imported_merged_and_proved_alone(alone: tuple[Path, Built]):
         assert all(flat(sentence) in text for sentence in rules(built, call))
 
 
-def test_all_are_imported_merged_and_proved_together(together: tuple[Project, Built]):
+def test_all_are_imported_merged_and_proved_together(together: tuple[Checkout, BuildResult]):
     """Beside one another and ours, nothing of any is lost."""
     for path in CORPUS:
         complete(together[1], path)
 
 
-def test_the_client_of_all_is_imported(together: tuple[Project, Built]):
+def test_the_client_of_all_is_imported(together: tuple[Checkout, BuildResult]):
     """The generated package imports, and has a class for the request of every model."""
     schemas = together[1].document["components"]["schemas"]
     wanted = sum(name.endswith("Request") for name in schemas)
     assert imports(together[0]) >= wanted > len(CORPUS)
 
 
-def served(built: Built, models: set[str]) -> None:
+def served(built: BuildResult, models: set[str]) -> None:
     """Submit each example, poll it to its end, and get its result, by the mock of the documents."""
     import httpx
 
     catalog = Catalog(built.document)
     with (
-        MockServer(document=built.document, looks=1) as mock,
+        MockServer(document=built.document, polls=1) as mock,
         httpx.Client(headers={"authorization": f"Bearer {mock.api_key}"}) as client,
     ):
         for name in sorted(models):
@@ -186,13 +186,13 @@ def served(built: Built, models: set[str]) -> None:
             assert state["results"]
 
 
-def test_the_mock_serves_each_alone(alone: tuple[Path, Built]):
+def test_the_mock_serves_each_alone(alone: tuple[Path, BuildResult]):
     """Its own example is submitted, polled and done."""
     path, built = alone
     served(built, {model for call in calls(path) for model in call.models})
 
 
-def test_the_mock_serves_all_together(together: tuple[Project, Built]):
+def test_the_mock_serves_all_together(together: tuple[Checkout, BuildResult]):
     """So are all, of one merged document."""
     served(together[1], set(Catalog(together[1].document).models))
 
@@ -212,7 +212,7 @@ def test_the_task_query_alone_is_a_beginning(tmp_path: Path):
     (tmp_path / "specs" / "sources").mkdir()
     for name in ("config.yaml", "ruff.toml"):
         shutil.copy(HERE.generated / name, tmp_path / "generated")
-    project = Project(tmp_path)
+    project = Checkout(tmp_path)
     import_documents(project, [HERE.sources / "task-management.yaml"])
     regenerate(project)
     assert imports(project) == 0

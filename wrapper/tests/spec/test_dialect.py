@@ -9,10 +9,10 @@ import pytest
 
 from tests.spec.family import VIDEOS, document, request, source
 from wanflow.spec.build import build_from
-from wanflow.spec.errors import Findings, Refused
+from wanflow.spec.errors import FindingsError, InvalidDocument
 from wanflow.spec.intake.importer import import_documents
 from wanflow.spec.intake.loader import read_received
-from wanflow.spec.project import Project
+from wanflow.spec.project import Checkout
 from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ def test_an_unknown_word_is_named_at_the_pages_own_line(tmp_path: Path) -> None:
     path = tmp_path / "nova.md"
     path.write_text(page)
     (tmp_path / "c" / "specs" / "sources").mkdir(parents=True)
-    with pytest.raises((Refused, Findings), match=rf"nova\.md, line {at}: .*nulable") as caught:
-        import_documents(Project(tmp_path / "c"), [path])
+    with pytest.raises(
+        (InvalidDocument, FindingsError), match=rf"nova\.md, line {at}: .*nulable"
+    ) as caught:
+        import_documents(Checkout(tmp_path / "c"), [path])
     assert "openapi.yaml" not in str(caught.value)
 
 
@@ -109,5 +111,5 @@ def test_two_names_of_json_in_one_place_stay_two() -> None:
     data = document(request("nova-1"))
     content = data["paths"][VIDEOS]["post"]["requestBody"]["content"]
     content["application/json; charset=utf-8"] = {"schema": {"type": "object"}}
-    with pytest.raises(Refused, match="application/json alone"):
+    with pytest.raises(InvalidDocument, match="application/json alone"):
         build_from([source("nova", data)], [])

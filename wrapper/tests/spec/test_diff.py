@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from wanflow.catalog.document import resolve
+from wanflow.catalog.document import resolve_ref
 from wanflow.cli.spec import spec
 from wanflow.spec.diff.change_kinds import Level
 from wanflow.spec.diff.diff import compare
@@ -20,8 +20,8 @@ from wanflow.spec.read.yaml import write_yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow.spec.build import Built
-    from wanflow.spec.project import Project
+    from wanflow.spec.build import BuildResult
+    from wanflow.spec.project import Checkout
 
 Json = dict[str, Any]
 Change = "Callable[[Json], object]"
@@ -35,7 +35,7 @@ def post(d: Json) -> Json:
 
 
 def request(d: Json) -> Json:
-    return resolve(d, post(d)["requestBody"]["content"]["application/json"]["schema"])
+    return resolve_ref(d, post(d)["requestBody"]["content"]["application/json"]["schema"])
 
 
 def schema(d: Json, name: str) -> Json:
@@ -198,14 +198,14 @@ NONE: dict[str, Any] = {
 }
 
 
-def changed(built: Built, change: Any) -> Json:
+def changed(built: BuildResult, change: Any) -> Json:
     document = copy.deepcopy(built.document)
     change(document)
     return document
 
 
 @pytest.mark.parametrize(("change", "what"), BREAKING.values(), ids=BREAKING)
-def test_what_breaks_somebody_is_breaking(built: Built, change, what):
+def test_what_breaks_somebody_is_breaking(built: BuildResult, change, what):
     """A client or a caller that relied on the old document notices."""
     difference = compare(built.document, changed(built, change))
     assert difference.level is Level.BREAKING
@@ -214,7 +214,7 @@ def test_what_breaks_somebody_is_breaking(built: Built, change, what):
 
 
 @pytest.mark.parametrize(("change", "what"), ADDITIVE.values(), ids=ADDITIVE)
-def test_what_only_adds_is_additive(built: Built, change, what):
+def test_what_only_adds_is_additive(built: BuildResult, change, what):
     """Nobody that relied on the old document notices; somebody may gain."""
     difference = compare(built.document, changed(built, change))
     assert difference.level is Level.ADDITIVE, difference.for_people()
@@ -222,25 +222,25 @@ def test_what_only_adds_is_additive(built: Built, change, what):
 
 
 @pytest.mark.parametrize("change", NONE.values(), ids=NONE)
-def test_what_means_the_same_is_no_difference(built: Built, change):
+def test_what_means_the_same_is_no_difference(built: BuildResult, change):
     """A false alarm is a fault of its own: what is written in another way is information."""
     difference = compare(built.document, changed(built, change))
     assert difference.level <= Level.INFO, difference.for_people()
 
 
-def test_a_document_does_not_differ_from_itself(built: Built):
+def test_a_document_does_not_differ_from_itself(built: BuildResult):
     """The same is the same."""
     assert compare(built.document, built.document).changes == ()
 
 
-def test_back_is_as_far_as_there(built: Built):
+def test_back_is_as_far_as_there(built: BuildResult):
     """A request that is refused one way passes the other way: breaking there, additive back."""
     narrower = changed(built, lambda d: rule(d, T2V, "prompt").update(maxLength=1999))
     assert compare(built.document, narrower).level is Level.BREAKING
     assert compare(narrower, built.document).level is Level.ADDITIVE
 
 
-def test_a_breaking_change_shows_a_body_that_used_to_pass(built: Built):
+def test_a_breaking_change_shows_a_body_that_used_to_pass(built: BuildResult):
     """The body shown is valid in the old document, and not in the new one."""
     new = changed(built, lambda d: schema(d, T2V).update(additionalProperties=False))
     (worst,) = [one for one in compare(built.document, new).changes if one.level is Level.BREAKING]
@@ -253,7 +253,7 @@ def run(*arguments: str, root: Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_command_ends_with_the_level(built: Built, project: Project, tmp_path: Path):
+def test_the_command_ends_with_the_level(built: BuildResult, project: Checkout, tmp_path: Path):
     """0 for none, 1 for additive, 2 for breaking; `--format json` says the same to a program."""
     files = []
     for name, change in (
@@ -274,7 +274,7 @@ def test_the_command_ends_with_the_level(built: Built, project: Project, tmp_pat
     assert told["changes"][0]["body"]["model"] == "wan2.5-text-to-video"
 
 
-def test_a_git_revision_is_a_document(project: Project, built: Built, tmp_path: Path):
+def test_a_git_revision_is_a_document(project: Checkout, built: BuildResult, tmp_path: Path):
     """By default, the committed document is compared with the one in the checkout."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)
     shutil.copy(project.spec, tmp_path / "specs")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.spec.family import ERROR, VIDEOS, answered, document, request, source
-from wanflow.catalog.document import packaged
+from wanflow.catalog.document import load_packaged
 from wanflow.mock import MockServer
 from wanflow.spec.build import build_from
 from wanflow.spec.new_project import task_query_document
@@ -41,7 +41,7 @@ TABLES = {"nova-1": 400, "lyra-a": "bad", "lyra-b": "bad", "vega-1": 400, "echo-
 
 @pytest.fixture(scope="module")
 def made() -> Json:
-    query = task_query_document(packaged())
+    query = task_query_document(load_packaged())
     named = {"nova": NUMBERED, "lyra": SEVERAL, "vega": SILENT, "echo": SPEAKING, "query": query}
     return build_from([source(name, data) for name, data in named.items()], []).document
 

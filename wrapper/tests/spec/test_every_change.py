@@ -20,8 +20,8 @@ from wanflow.spec.read.yaml import read_yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow.spec.build import Built
-    from wanflow.spec.project import Project
+    from wanflow.spec.build import BuildResult
+    from wanflow.spec.project import Checkout
     from wanflow.spec.read.source import Source
 
 Json = dict[str, Any]
@@ -103,7 +103,9 @@ def test_the_document_has_every_keyword():
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_every_node_of_the_real_documents_is_told(sources: list[Source], built: Built, data: Any):
+def test_every_node_of_the_real_documents_is_told(
+    sources: list[Source], built: BuildResult, data: Any
+):
     """The same of the documents as received and of the merged one, at random."""
     documents = [*(source.document for source in sources), built.document]
     document = data.draw(st.sampled_from(documents))
@@ -222,7 +224,7 @@ def test_the_id_says_the_level():
     assert json.dumps(list(KINDS)) == json.dumps(sorted(KINDS))
 
 
-def test_the_docs_list_every_id(project: Project):
+def test_the_docs_list_every_id(project: Checkout):
     """docs/changes.md has each id with its title, and no other."""
     text = (project.root / "docs" / "changes.md").read_text("utf-8")
     listed = re.findall(r"^\| (WF\d+) \| (.*) \|$", text, re.MULTILINE)

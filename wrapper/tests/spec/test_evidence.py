@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.spec.family import document, request, source
-from wanflow.catalog.document import resolve
+from wanflow.catalog.document import resolve_ref
 from wanflow.catalog.keywords import sentences_of
 from wanflow.catalog.schema_walk import schemas_under
 from wanflow.cli.spec import spec
-from wanflow.spec.build import Built, build, build_from
+from wanflow.spec.build import BuildResult, build, build_from
 from wanflow.spec.overlay.evidence import flat, stands_in
 from wanflow.spec.overlay.overlay import Overlay, parse_overlay, read_overlays
-from wanflow.spec.project import Project
+from wanflow.spec.project import Checkout
 from wanflow.spec.read.yaml import read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ LINKS: Json = {"type": "array", "items": {"type": "string", "format": "uri"}, "d
 
 
 @pytest.fixture(scope="module")
-def ours(project: Project) -> list[Overlay]:
+def ours(project: Checkout) -> list[Overlay]:
     return read_overlays(project.overlays)
 
 
@@ -195,7 +195,7 @@ def test_only_the_same_words_are_evidence(sentence: str, chance: random.Random):
         assert not stands_in(f"- {' '.join(changed)}", sentence, "enum")
 
 
-def test_no_rule_cites_a_sentence_that_its_document_does_not_carry(built: Built):
+def test_no_rule_cites_a_sentence_that_its_document_does_not_carry(built: BuildResult):
     """Of every rule of the committed documents, the sentence is in the model's own document."""
     texts = {
         call.source.name: flat(call.source.text.replace("\n", " ")) for call in built.merged.calls
@@ -204,7 +204,7 @@ def test_no_rule_cites_a_sentence_that_its_document_does_not_carry(built: Built)
     for call in built.merged.calls:
         for model in call.models:
             name = built.document["paths"][call.path][call.method]["requestBody"]["content"]
-            union = resolve(built.document, name["application/json"]["schema"])
+            union = resolve_ref(built.document, name["application/json"]["schema"])
             mapping = union["discriminator"]["mapping"]
             schema = built.document["components"]["schemas"][mapping[model].rpartition("/")[2]]
             for _, inner in schemas_under(schema, ""):
@@ -215,15 +215,15 @@ def test_no_rule_cites_a_sentence_that_its_document_does_not_carry(built: Built)
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, project: Project) -> Project:
+def checkout(tmp_path: Path, project: Checkout) -> Checkout:
     for name in ("specs", "generated"):
         shutil.copytree(project.root / name, tmp_path / "checkout" / name)
     for name in ("pyproject.toml", "CHANGELOG.md"):
         shutil.copy(project.root / name, tmp_path / "checkout" / name)
-    return Project(tmp_path / "checkout")
+    return Checkout(tmp_path / "checkout")
 
 
-def run(checkout: Project, *words: str) -> tuple[int, str]:
+def run(checkout: Checkout, *words: str) -> tuple[int, str]:
     done = CliRunner().invoke(spec, ["--root", str(checkout.root), *words])
     return done.exit_code, done.output
 
@@ -245,7 +245,7 @@ CHANGES = {
 
 @pytest.mark.parametrize(("old", "new", "parameter"), CHANGES.values(), ids=CHANGES)
 def test_a_rule_whose_reason_changed_is_dropped_loudly(
-    checkout: Project, tmp_path: Path, old: str, new: str, parameter: str
+    checkout: Checkout, tmp_path: Path, old: str, new: str, parameter: str
 ):
     """`import`, `diff`, `regenerate` and the changelog say which rule, and none says "nothing"."""
     before = str(tmp_path / "before.yaml")
@@ -315,7 +315,7 @@ def test_the_action_that_an_import_proposes_works_when_pasted(
     root = tmp_path / "checkout"
     (root / "specs" / "sources").mkdir(parents=True)
     (tmp_path / "nova.yaml").write_text(write_yaml(data))
-    code, output = run(Project(root), "import", str(tmp_path / "nova.yaml"))
+    code, output = run(Checkout(root), "import", str(tmp_path / "nova.yaml"))
     assert code == 0, output
     lines = output.splitlines()
     begin = next(n for n, line in enumerate(lines) if line.startswith("  - target:"))
@@ -326,14 +326,14 @@ def test_the_action_that_an_import_proposes_works_when_pasted(
     assert overlay.actions
     (root / "specs" / "overlays").mkdir()
     (root / "specs" / "overlays" / "90-pasted.yaml").write_text(text)
-    made = build(Project(root))
+    made = build(Checkout(root))
     schema = made.document["components"]["schemas"]["Nova1Request"]["properties"]["x"]
     assert {key: schema.get(key) for key in wanted} == wanted
     assert made.warnings == []
-    assert run(Project(root), "import", str(tmp_path / "nova.yaml")) == (0, "nova: as it was\n")
+    assert run(Checkout(root), "import", str(tmp_path / "nova.yaml")) == (0, "nova: as it was\n")
 
 
-def test_a_users_documents_without_ours_are_no_fault(tmp_path: Path, project: Project):
+def test_a_users_documents_without_ours_are_no_fault(tmp_path: Path, project: Checkout):
     """Our overlays and left sentences beside documents that they aren't about: nothing fails."""
     root = tmp_path / "checkout"
     shutil.copytree(project.root / "specs", root / "specs")
@@ -342,8 +342,8 @@ def test_a_users_documents_without_ours_are_no_fault(tmp_path: Path, project: Pr
     (root / "specs" / "sources.lock").unlink()
     data = document(request("nova-1", prompt={"type": "string"}))
     (tmp_path / "nova.yaml").write_text(write_yaml(data))
-    assert run(Project(root), "import", str(tmp_path / "nova.yaml"))[0] == 0
-    made = build(Project(root))
+    assert run(Checkout(root), "import", str(tmp_path / "nova.yaml"))[0] == 0
+    made = build(Checkout(root))
     assert made.unapplied == []
     assert (
         "links" not in made.document["paths"]["/v1/videos/generations"]["post"]["responses"]["200"]

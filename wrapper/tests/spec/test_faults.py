@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow.spec.checks.check import check_merged
-from wanflow.spec.errors import NotProved, require_none
+from wanflow.spec.errors import ProofFailed, raise_findings
 from wanflow.spec.proof.inventory import prove_inventory
 from wanflow.spec.proof.requests import prove_requests
 from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
-    from wanflow.spec.build import Built
-    from wanflow.spec.merge.merge import Merged
+    from wanflow.spec.build import BuildResult
+    from wanflow.spec.merge.merge import MergeResult
 
 Json = dict[str, Any]
 Change = Callable[[Json], object]
@@ -26,7 +26,7 @@ VIDEOS = "/v1/videos/generations"
 IMAGES = "/v1/images/generations"
 
 
-def prove(merged: Merged, document: Json) -> None:
+def prove(merged: MergeResult, document: Json) -> None:
     prove_requests(document, merged.calls)
     prove_inventory(document, merged.calls, merged.names)
 
@@ -141,13 +141,13 @@ FAULTS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_fault_of_the_merge_is_caught(built: Built, fault: Change):
+def test_a_fault_of_the_merge_is_caught(built: BuildResult, fault: Change):
     """Each fault planted into the merged document fails a proof."""
     document = copy.deepcopy(built.merged.document)
     prove(built.merged, document)
     fault(document)
     assert document != built.merged.document
-    with pytest.raises(NotProved):
+    with pytest.raises(ProofFailed):
         prove(built.merged, document)
 
 
@@ -156,22 +156,24 @@ def test_the_faults_are_many():
     assert len(FAULTS) >= 20
 
 
-def test_a_failed_proof_shows_a_body(built: Built):
+def test_a_failed_proof_shows_a_body(built: BuildResult):
     """A request that is taken now, and wasn't by its source, is shown and not only claimed."""
     document = copy.deepcopy(built.merged.document)
     rule(document, W26, "prompt").update(maxLength=1501)
-    with pytest.raises(NotProved, match=r'takes what wan2\.6-image-to-video refuses: \{.*"model"'):
+    with pytest.raises(
+        ProofFailed, match=r'takes what wan2\.6-image-to-video refuses: \{.*"model"'
+    ):
         prove(built.merged, document)
 
 
-def test_every_loosened_parameter_is_shown_by_a_body(built: Built):
+def test_every_loosened_parameter_is_shown_by_a_body(built: BuildResult):
     """For every parameter of every model: without its rules, the proof shows a body that passes."""
     shown = 0
     for name in (T2V, I2V, W26, "Wan25TextToImageRequest", "Wan25ImageToImageRequest"):
         for parameter in schema(built.merged.document, name)["properties"]:
             document = copy.deepcopy(built.merged.document)
             schema(document, name)["properties"][parameter] = {}
-            with pytest.raises(NotProved) as caught:
+            with pytest.raises(ProofFailed) as caught:
                 prove(built.merged, document)
             assert "no body was found" not in str(caught.value), (name, parameter)
             shown += 1
@@ -219,7 +221,7 @@ NEUTRAL: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("rewrite", NEUTRAL.values(), ids=NEUTRAL)
-def test_a_rewrite_that_changes_nothing_passes(built: Built, rewrite: Change):
+def test_a_rewrite_that_changes_nothing_passes(built: BuildResult, rewrite: Change):
     """What only looks different is proved to be the same."""
     document = copy.deepcopy(built.merged.document)
     rewrite(document)
@@ -325,7 +327,7 @@ CHECKED: dict[str, tuple[Change, str, str]] = {
 
 
 @pytest.mark.parametrize(("fault", "problem", "place"), CHECKED.values(), ids=CHECKED)
-def test_a_fault_of_the_finished_document_is_a_finding(built: Built, fault, problem, place):
+def test_a_fault_of_the_finished_document_is_a_finding(built: BuildResult, fault, problem, place):
     """Each finding names the file, the JSON pointer, the problem and a remedy."""
     document = copy.deepcopy(built.document)
     fault(document)
@@ -337,14 +339,14 @@ def test_a_fault_of_the_finished_document_is_a_finding(built: Built, fault, prob
     assert re.match(r"specs/openapi\.yaml(:\d+)? #/", str(found[0]))
 
 
-def test_the_finished_document_has_no_findings(built: Built):
+def test_the_finished_document_has_no_findings(built: BuildResult):
     """The committed spec passes every check, and there was something to check."""
     findings = check_merged(built.text, built.document, "specs/openapi.yaml")
-    require_none(findings)
+    raise_findings(findings)
     assert len(built.document["components"]["schemas"]) > 10
 
 
-def test_an_unquoted_ratio_is_a_finding(built: Built):
+def test_an_unquoted_ratio_is_a_finding(built: BuildResult):
     """A text that some loader reads as a number is found with its line."""
     text = built.text.replace("default: '16:9'", "default: 16:9")
     assert text != built.text

@@ -15,7 +15,7 @@ from wanflow.spec.finish import finished, inlined_unions, license_identifier, un
 from wanflow.spec.schema.value_set import meaning
 
 if TYPE_CHECKING:
-    from wanflow.spec.build import Built
+    from wanflow.spec.build import BuildResult
 
 Json = dict[str, Any]
 
@@ -79,7 +79,7 @@ def test_the_name_is_of_the_operation_and_free(operation: str, taken: Json, name
     assert union_name(operation, taken) == name
 
 
-def test_the_named_union_means_what_was_proved(built: Built):
+def test_the_named_union_means_what_was_proved(built: BuildResult):
     """Written back into its operation, it is the union that the proofs were about."""
     before = built.merged.document
     for path, item in inlined_unions(built.document)["paths"].items():
@@ -155,7 +155,7 @@ def test_a_licence_with_an_address_keeps_it():
     assert two(license=licence)["info"]["license"] == licence
 
 
-def test_the_sentences_are_a_list(built: Built):
+def test_the_sentences_are_a_list(built: BuildResult):
     """A mapping with the key `default` would be a schema with a default to some tools."""
     cited = [
         schema["x-wanflow-rests-on"]

@@ -18,7 +18,7 @@ from wanflow.spec.diff.output_formats import Entry, as_github, as_sarif
 from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
-    from wanflow.spec.project import Project
+    from wanflow.spec.project import Checkout
 
 Json = dict[str, Any]
 
@@ -89,7 +89,7 @@ def test_one_plain_file_is_checked_anywhere(empty: Path):
     assert json.loads(done.output)["findings"][0]["id"][2] in "56"
 
 
-def test_a_merged_document_is_checked_as_one(empty: Path, project: Project):
+def test_a_merged_document_is_checked_as_one(empty: Path, project: Checkout):
     """What `build` made is as sound outside its checkout."""
     done = run("check", str(project.spec))
     assert done.exit_code == 0, done.output

@@ -16,13 +16,13 @@ from ruamel.yaml import YAML
 
 from tests.spec.family import VIDEOS, document, request
 from wanflow.cli.spec import spec
-from wanflow.spec.errors import Contradiction, Findings, Refused
+from wanflow.spec.errors import Conflict, FindingsError, InvalidDocument
 from wanflow.spec.intake.importer import import_documents
 from wanflow.spec.intake.loader import read_received
-from wanflow.spec.project import Project
+from wanflow.spec.project import Checkout
 from wanflow.spec.read.lock import read_lock
 from wanflow.spec.read.source import Source, read_sources, source_from_text
-from wanflow.spec.read.yaml import mend_ambiguous, read_yaml, write_yaml
+from wanflow.spec.read.yaml import quote_ambiguous, read_yaml, write_yaml
 
 Json = dict[str, Any]
 
@@ -32,10 +32,10 @@ TEXT = {"type": "string"}
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Project:
+def empty(tmp_path: Path) -> Checkout:
     """A checkout without a document."""
     (tmp_path / "checkout" / "specs" / "sources").mkdir(parents=True)
-    return Project(tmp_path / "checkout")
+    return Checkout(tmp_path / "checkout")
 
 
 def page(text: str, info: str = "en/video/nova-1.json post /v1/videos/generations") -> str:
@@ -54,7 +54,7 @@ def put(folder: Path, name: str, text: str | bytes) -> Path:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_a_yaml_document_is_kept_byte_for_byte(path: Path, empty: Project):
+def test_a_yaml_document_is_kept_byte_for_byte(path: Path, empty: Checkout):
     """What was received is what lies in specs/sources, and the lock has its digest."""
     taken = import_documents(empty, [path])[0]
     kept = empty.sources / path.name
@@ -98,7 +98,7 @@ def test_json_becomes_the_same_document(tmp_path: Path):
     assert source_from_text(received.source.text, "x").document == small()
 
 
-def test_a_folder_is_all_its_documents(tmp_path: Path, empty: Project):
+def test_a_folder_is_all_its_documents(tmp_path: Path, empty: Checkout):
     """YAML, JSON and pages of a folder come in together."""
     folder = tmp_path / "new"
     folder.mkdir()
@@ -177,9 +177,9 @@ def test_mended_scalars_are_read_alike_and_as_before(texts: list[str]):
     loose = "".join(f"- {text}\n" for text in texts)
     try:
         read = read_yaml(loose, "x")
-    except Refused:
+    except InvalidDocument:
         return
-    mended = mend_ambiguous(loose, read)
+    mended = quote_ambiguous(loose, read)
     again = read_yaml(mended, "x")
     assert not again.ambiguous
     assert again.data == read.data
@@ -289,21 +289,21 @@ REFUSED: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("name", "text", "why"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_whole_document_is_refused(tmp_path: Path, empty: Project, name, text, why):
+def test_what_is_no_whole_document_is_refused(tmp_path: Path, empty: Checkout, name, text, why):
     """One clear sentence, with the line where there is one; and nothing is written."""
     path = put(tmp_path, name, text)
-    with pytest.raises(Refused, match=why) as caught:
+    with pytest.raises(InvalidDocument, match=why) as caught:
         import_documents(empty, [path])
     assert "\n" not in str(caught.value)
     assert not list(empty.sources.iterdir())
     assert not empty.lock.exists()
 
 
-def test_a_bomb_of_aliases_is_refused(tmp_path: Path, empty: Project):
+def test_a_bomb_of_aliases_is_refused(tmp_path: Path, empty: Checkout):
     """A document that unfolds to billions of nodes is refused in a moment."""
     lines = ["openapi: 3.1.0", "a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
-    with pytest.raises(Refused, match="more nodes"):
+    with pytest.raises(InvalidDocument, match="more nodes"):
         import_documents(empty, [put(tmp_path, "a.yaml", "\n".join(lines))])
 
 
@@ -316,11 +316,11 @@ def test_a_document_that_lost_indentation_is_never_half_read(data, tmp_path_fact
     indented = [number for number, line in enumerate(lines) if line.startswith(" ")]
     first = data.draw(st.sampled_from(indented))
     flat = "\n".join([*lines[:first], *(line.lstrip() for line in lines[first:])]) + "\n"
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidDocument):
         read_received(put(tmp_path_factory.mktemp("flat"), path.name, flat))
 
 
-def test_a_newer_revision_replaces_the_older_and_tells_the_difference(tmp_path, empty: Project):
+def test_a_newer_revision_replaces_the_older_and_tells_the_difference(tmp_path, empty: Checkout):
     """A document of the same model, whatever its name, takes the older one's place."""
     import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
     newer = write_yaml(small(seed={"type": "integer"}))
@@ -339,42 +339,42 @@ OVERVIEW = write_yaml(document(request("nova-1", "nova-2", "nova-3", prompt=TEXT
 SINGLE = write_yaml(small("nova-2"))
 
 
-def test_an_overview_and_a_page_of_one_of_its_models_are_two_documents(tmp_path, empty: Project):
+def test_an_overview_and_a_page_of_one_of_its_models_are_two_documents(tmp_path, empty: Checkout):
     """Neither takes the other's place, together or one after the other: both are named."""
     whole, one = put(tmp_path, "family.yaml", OVERVIEW), put(tmp_path, "nova-2.yaml", SINGLE)
     said = r"family\.yaml and .*nova-2\.yaml both describe nova-2; import one of them"
-    with pytest.raises(Contradiction, match=said):
+    with pytest.raises(Conflict, match=said):
         import_documents(empty, [one, whole])
     import_documents(empty, [whole])
-    with pytest.raises(Contradiction, match=r"nova-2\.yaml and specs/sources/family\.yaml both"):
+    with pytest.raises(Conflict, match=r"nova-2\.yaml and specs/sources/family\.yaml both"):
         import_documents(empty, [one])
     assert [source.name for source in read_sources(empty.sources)] == ["family"]
 
 
-def test_an_overview_never_replaces_several_documents(tmp_path, empty: Project):
+def test_an_overview_never_replaces_several_documents(tmp_path, empty: Checkout):
     """Each of those that have its models is named."""
     other = put(tmp_path, "nova-3.yaml", write_yaml(small("nova-3")))
     import_documents(empty, [put(tmp_path, "nova-2.yaml", SINGLE), other])
     said = r"family\.yaml describes models of several documents, .*nova-2\.yaml, .*nova-3\.yaml"
-    with pytest.raises(Contradiction, match=said):
+    with pytest.raises(Conflict, match=said):
         import_documents(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
 
 
-def test_a_newer_overview_may_drop_a_model(tmp_path, empty: Project):
+def test_a_newer_overview_may_drop_a_model(tmp_path, empty: Checkout):
     """What comes from the same place, or under the same name, is a revision."""
     import_documents(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
     (taken,) = import_documents(empty, [put(tmp_path, "family.yaml", SINGLE)])
     assert taken.lines[0].startswith("replaced; breaking")
 
 
-def test_two_revisions_of_a_page_in_one_import_are_refused(tmp_path, empty: Project):
+def test_two_revisions_of_a_page_in_one_import_are_refused(tmp_path, empty: Checkout):
     """Which is newer, nothing says; both files are named."""
     two = [put(tmp_path, "old.md", page(SINGLE)), put(tmp_path, "new.md", page(SINGLE))]
-    with pytest.raises(Refused, match=r"old\.md and new\.md are both called nova-1"):
+    with pytest.raises(InvalidDocument, match=r"old\.md and new\.md are both called nova-1"):
         import_documents(empty, two)
 
 
-def test_files_of_one_name_in_several_folders_are_kept_apart(tmp_path, empty: Project):
+def test_files_of_one_name_in_several_folders_are_kept_apart(tmp_path, empty: Checkout):
     """What tells them apart is their models; the second gets a number."""
     for model in ("nova-1", "nova-2", "nova-3"):
         (tmp_path / "all" / model).mkdir(parents=True)
@@ -384,7 +384,7 @@ def test_files_of_one_name_in_several_folders_are_kept_apart(tmp_path, empty: Pr
     assert sorted(names) == ["openapi", "openapi-2", "openapi-3"]
 
 
-def test_the_same_document_again_changes_nothing(tmp_path, empty: Project):
+def test_the_same_document_again_changes_nothing(tmp_path, empty: Checkout):
     """Importing twice is importing once."""
     path = put(tmp_path, "nova-1.yaml", write_yaml(small()))
     import_documents(empty, [path])
@@ -394,16 +394,16 @@ def test_the_same_document_again_changes_nothing(tmp_path, empty: Project):
     assert {file: file.read_bytes() for file in empty.root.rglob("*") if file.is_file()} == before
 
 
-def test_one_bad_document_keeps_all_out(tmp_path, empty: Project):
+def test_one_bad_document_keeps_all_out(tmp_path, empty: Checkout):
     """All or none: what can't be merged with the rest is refused before anything is written."""
     folder = tmp_path / "new"
     folder.mkdir()
     put(folder, "a.yaml", write_yaml(small("nova-1")))
     put(folder, "b.yaml", write_yaml(small("nova-1")))
-    with pytest.raises(Contradiction):
+    with pytest.raises(Conflict):
         import_documents(empty, [folder])
     put(folder, "b.yaml", "hello")
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidDocument):
         import_documents(empty, [folder])
     assert not list(empty.sources.iterdir())
 
@@ -413,7 +413,7 @@ def run(*words: str, root: Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_command_says_what_it_did(tmp_path, empty: Project):
+def test_the_command_says_what_it_did(tmp_path, empty: Checkout):
     """One line for each document; a refusal is one line on stderr and an exit code of its kind."""
     path = put(tmp_path, "nova-1.yaml", write_yaml(small()))
     assert run("import", str(path), root=empty.root) == (
@@ -425,27 +425,27 @@ def test_the_command_says_what_it_did(tmp_path, empty: Project):
     assert "Traceback" not in output
 
 
-def test_a_source_that_was_edited_is_a_finding(tmp_path, project: Project):
+def test_a_source_that_was_edited_is_a_finding(tmp_path, project: Checkout):
     """The lock notices; importing the edited document again says that it was meant."""
     shutil.copytree(project.root / "specs", tmp_path / "specs")
     path = tmp_path / "specs" / "sources" / "wan2.5-text-to-video.yaml"
     path.write_text(path.read_text() + "# edited\n")
     code, output = run("check", root=tmp_path)
-    assert code == Findings.exit_code
+    assert code == FindingsError.exit_code
     assert "wan2.5-text-to-video was changed since" in output
     assert run("import", str(path), root=tmp_path)[0] == 0
     assert run("check", root=tmp_path)[0] == 0
 
 
-def test_a_stray_file_among_the_sources_is_refused(tmp_path, empty: Project):
+def test_a_stray_file_among_the_sources_is_refused(tmp_path, empty: Checkout):
     """A document that was put there in another form is not passed over."""
     import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
     put(empty.sources, "nova-2.json", json.dumps(small("nova-2")))
-    with pytest.raises(Refused, match=r"nova-2\.json is no \*\.yaml"):
+    with pytest.raises(InvalidDocument, match=r"nova-2\.json is no \*\.yaml"):
         read_sources(empty.sources)
 
 
-def test_the_lock_is_true(project: Project, sources: list[Source]):
+def test_the_lock_is_true(project: Checkout, sources: list[Source]):
     """Every committed source is in the lock with its digest."""
     entries = read_lock(project.lock)
     assert {source.name: source.sha256 for source in sources} == {
@@ -454,7 +454,7 @@ def test_the_lock_is_true(project: Project, sources: list[Source]):
     assert len(entries) >= 6
 
 
-def test_openapi_3_0_is_read_as_3_1(tmp_path, empty: Project):
+def test_openapi_3_0_is_read_as_3_1(tmp_path, empty: Checkout):
     """`nullable` becomes a type, and a bound said to be exclusive one that is."""
     rules = {
         "seed": {"type": "integer", "nullable": True, "minimum": 0, "exclusiveMinimum": True},

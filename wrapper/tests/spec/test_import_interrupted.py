@@ -12,7 +12,7 @@ import pytest
 
 from tests.spec.family import VIDEOS, document, request
 from wanflow.spec.intake.importer import import_documents
-from wanflow.spec.project import Project
+from wanflow.spec.project import Checkout
 from wanflow.spec.read.source import read_sources
 from wanflow.spec.read.yaml import write_yaml
 
@@ -84,9 +84,9 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(one): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
 
-def begun(folder: Path) -> Project:
+def begun(folder: Path) -> Checkout:
     (folder / "checkout" / "specs" / "sources").mkdir(parents=True)
-    project = Project(folder / "checkout")
+    project = Checkout(folder / "checkout")
     first = folder / "nova-1.yaml"
     first.write_text(write_yaml(document(request("nova-1", a=TEXT))))
     import_documents(project, [first])

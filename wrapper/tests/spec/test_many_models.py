@@ -23,12 +23,12 @@ from tests.spec.family import (
     source,
 )
 from wanflow.spec.build import build_from
-from wanflow.spec.errors import NotProved, Undecided
+from wanflow.spec.errors import ProofFailed, Undecided
 from wanflow.spec.proof.inventory import prove_inventory
 from wanflow.spec.proof.requests import prove_requests
 
 if TYPE_CHECKING:
-    from wanflow.spec.merge.merge import Merged
+    from wanflow.spec.merge.merge import MergeResult
 
 Json = dict[str, Any]
 FAILURE = {"$ref": "#/components/schemas/ErrorResponse"}
@@ -36,7 +36,7 @@ WORDS = ["slow", "fast", "auto", "none", "soft", "hard", "wide", "tall"]
 NAMES = ["ratio", "images", "quality", "seed", "avoid", "sound", "mode", "n", "strength", "mask"]
 
 
-def proved(made: Merged) -> Merged:
+def proved(made: MergeResult) -> MergeResult:
     prove_requests(made.document, made.calls)
     prove_inventory(made.document, made.calls, made.names)
     return made
@@ -141,7 +141,7 @@ def test_a_fault_in_one_of_many_variants_is_caught(fault: str):
             del properties["prompt"]["maxLength"]
         else:
             properties["surplus"] = {"type": "integer"}
-        with pytest.raises(NotProved, match=f"{name}.*{{"):
+        with pytest.raises(ProofFailed, match=f"{name}.*{{"):
             prove_requests(document, made.calls)
 
 

@@ -13,7 +13,7 @@ from wanflow.spec.build import build_from
 from wanflow.spec.checks.examples import broken_examples
 
 if TYPE_CHECKING:
-    from wanflow.spec.build import Built
+    from wanflow.spec.build import BuildResult
 
 Json = dict[str, Any]
 
@@ -35,11 +35,11 @@ BROKEN: dict[str, tuple[Json, str]] = {
 }
 
 
-def built(data: Json) -> Built:
+def built(data: Json) -> BuildResult:
     return build_from([source("nova", data)], [])
 
 
-def properties(made: Built) -> Json:
+def properties(made: BuildResult) -> Json:
     found: Json = made.document["components"]["schemas"]["Nova1Request"]["properties"]
     return found
 

@@ -18,9 +18,9 @@ from tests.spec.family import (
     schemas,
     source,
 )
-from wanflow.catalog.document import resolve
-from wanflow.spec.errors import Contradiction, Refused
-from wanflow.spec.merge.decisions import Kind, report
+from wanflow.catalog.document import resolve_ref
+from wanflow.spec.errors import Conflict, InvalidDocument
+from wanflow.spec.merge.decisions import DecisionKind, report
 from wanflow.spec.merge.merge import merge
 from wanflow.spec.proof.inventory import prove_inventory
 from wanflow.spec.proof.requests import prove_requests
@@ -72,7 +72,7 @@ def test_two_requests_of_one_name_are_renamed_and_never_merged():
     )
     assert {"Nova1Request", "Nova2Request"} <= schemas(made).keys()
     assert "VideoGenerationRequest" not in schemas(made)
-    renamed = {d.pointer for d in made.decisions if d.kind is Kind.RENAMED}
+    renamed = {d.pointer for d in made.decisions if d.kind is DecisionKind.RENAMED}
     assert renamed == {"/components/schemas/Nova1Request", "/components/schemas/Nova2Request"}
 
 
@@ -107,7 +107,7 @@ def test_schemas_that_differ_in_annotations_are_one():
     assert kept["properties"]["id"]["examples"] == ["x", "y"]
     assert kept["description"] == "Two"
     assert "VideoGenerationResponseB" not in schemas(made)
-    assert not [d for d in made.decisions if d.kind in (Kind.APART, Kind.WIDENED)]
+    assert not [d for d in made.decisions if d.kind in (DecisionKind.APART, DecisionKind.WIDENED)]
 
 
 def test_a_thin_answer_and_a_full_one_are_one():
@@ -164,7 +164,7 @@ def test_what_one_schema_can_say_exactly_is_one_schema(one, two, together):
         b=document(request("nova-2"), answer=answers[1]),
     )
     assert schemas(made)["VideoGenerationResponse"]["properties"]["x"] == together
-    assert any(d.kind is Kind.WIDENED for d in made.decisions)
+    assert any(d.kind is DecisionKind.WIDENED for d in made.decisions)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_schemas_that_cannot_be_one_are_kept_apart():
     assert schemas(made)["UsageA"] == closed
     kept = schemas(made)["VideoGenerationResponse"]["properties"]["usage"]
     assert {b["$ref"].rpartition("/")[2] for b in kept["anyOf"]} == {"Usage", "UsageA"}
-    assert any(d.kind is Kind.APART for d in made.decisions)
+    assert any(d.kind is DecisionKind.APART for d in made.decisions)
 
 
 def test_parts_of_requests_are_one_only_when_they_say_the_same():
@@ -271,14 +271,14 @@ def test_a_model_named_by_less_than_an_enum_is_found(rule, example):
     variant = schemas(made)["Nova1Request"]
     assert "model" in variant["required"]
     assert variant["properties"]["model"].get("enum", ["nova-1"]) == ["nova-1"]
-    assert any(d.kind is Kind.PINNED for d in made.decisions)
+    assert any(d.kind is DecisionKind.PINNED for d in made.decisions)
 
 
 def test_a_model_that_nothing_names_is_refused():
     """A request with a `model` and no word of which is an error that says where."""
     schema = {"type": "object", "properties": {"model": TEXT}}
     with pytest.raises(
-        Refused, match=r"a\.yaml:\d+#/paths/~1v1~1videos~1generations/post.*says which"
+        InvalidDocument, match=r"a\.yaml:\d+#/paths/~1v1~1videos~1generations/post.*says which"
     ):
         merged(a=document(schema))
 
@@ -402,9 +402,9 @@ def test_a_request_put_together_is_written_out():
     whole = {"allOf": [{"$ref": "#/components/schemas/Base"}, {"properties": {"seed": TEXT}}]}
     made = proved(a=document(whole, Base=request("nova-1", prompt=TEXT)))
     assert list(schemas(made)["Nova1Request"]["properties"]) == ["model", "prompt", "seed"]
-    with pytest.raises(Refused, match="a choice between schemas"):
+    with pytest.raises(InvalidDocument, match="a choice between schemas"):
         merged(a=document({"oneOf": [request("nova-1"), request("nova-2")]}))
-    with pytest.raises(Refused, match="allOf has additionalProperties"):
+    with pytest.raises(InvalidDocument, match="allOf has additionalProperties"):
         merged(a=document({"allOf": [{**request("nova-1"), "additionalProperties": False}]}))
 
 
@@ -424,7 +424,7 @@ def test_what_would_be_lost_is_refused():
     """Webhooks aren't merged, so a document with some is refused and not robbed of them."""
     data = document(request("nova-1"))
     data["webhooks"] = {"done": {"post": {"responses": {"200": {"description": "ok"}}}}}
-    with pytest.raises(Refused, match="webhooks can't be merged"):
+    with pytest.raises(InvalidDocument, match="webhooks can't be merged"):
         merged(a=data)
 
 
@@ -433,7 +433,9 @@ def test_a_body_that_is_no_json_is_refused():
     data = document(request("nova-1"))
     node = data["paths"][VIDEOS]["post"]["requestBody"]
     node["content"] = {"multipart/form-data": node["content"]["application/json"]}
-    with pytest.raises(Refused, match="must be application/json alone, not multipart/form-data"):
+    with pytest.raises(
+        InvalidDocument, match="must be application/json alone, not multipart/form-data"
+    ):
         merged(a=data)
 
 
@@ -461,7 +463,7 @@ CONTRADICTIONS["clashing schemes"][1]["components"]["securitySchemes"]["bearerAu
 @pytest.mark.parametrize("documents", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
 def test_a_contradiction_names_both_documents_and_where(documents):
     """What can't both be true is an error with two files and two JSON pointers."""
-    with pytest.raises(Contradiction) as caught:
+    with pytest.raises(Conflict) as caught:
         merged(first=documents[0], second=documents[1])
     assert "first.yaml" in str(caught.value)
     assert "second.yaml" in str(caught.value)
@@ -475,7 +477,7 @@ def test_the_six_documents_make_three_operations(built):
     for path, count in ((VIDEOS, 3), ("/v1/images/generations", 2)):
         node = paths[path]["post"]
         schema = node["requestBody"]["content"]["application/json"]["schema"]
-        assert len(resolve(built.document, schema)["oneOf"]) == count
+        assert len(resolve_ref(built.document, schema)["oneOf"]) == count
         assert node["responses"]["200"]["links"]["getTask"]["operationId"] == "getTaskDetail"
         assert node["security"] == [{"bearerAuth": []}]
         statuses = ["200", "400", "401", "403", "404", "429", "500", "502", "503"]

@@ -24,9 +24,9 @@ from openapi_python_client.strings import ClassName, PythonIdentifier
 
 from tests.spec.family import VIDEOS, document, request, source
 from wanflow import Client
-from wanflow.catalog.document import packaged
+from wanflow.catalog.document import load_packaged
 from wanflow.cli.main import main
-from wanflow.cli.model_options import Form, Parameter
+from wanflow.cli.model_options import ModelOptions, Parameter
 from wanflow.cli.spec import spec
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.generate.names import public_classes
@@ -35,7 +35,7 @@ from wanflow.spec.generate.typed_parameters import OWN_NAMES
 from wanflow.spec.intake.importer import import_documents
 from wanflow.spec.merge.merge import merge
 from wanflow.spec.merge.naming import unused
-from wanflow.spec.project import Project
+from wanflow.spec.project import Checkout
 from wanflow.spec.read.source import read_sources
 from wanflow.spec.read.yaml import write_yaml
 from wanflow.spec.regenerate import regenerate
@@ -74,20 +74,20 @@ ALIKE = {
 }
 
 
-def checkout(folder: Path) -> Project:
+def checkout(folder: Path) -> Checkout:
     """An empty checkout whose client can be generated, with the query of tasks."""
     (folder / "specs" / "sources").mkdir(parents=True)
     (folder / "generated").mkdir()
     for name in ("config.yaml", "ruff.toml"):
         shutil.copy(ROOT / "generated" / name, folder / "generated" / name)
-    return Project(folder)
+    return Checkout(folder)
 
 
-def files(project: Project) -> dict[Path, bytes]:
+def files(project: Checkout) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}
 
 
-def taken(project: Project, *documents: Json) -> None:
+def taken(project: Checkout, *documents: Json) -> None:
     """Import documents, regenerate, and reach each parameter of what was generated."""
     inbox = project.root / "inbox"
     inbox.mkdir()
@@ -98,7 +98,7 @@ def taken(project: Project, *documents: Json) -> None:
     reached(project)
 
 
-def reached(project: Project) -> None:
+def reached(project: Checkout) -> None:
     program = str(Path(__file__).parent / "reach.py")
     command = [sys.executable, program, str(project.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -156,7 +156,9 @@ def test_values_that_come_to_one_name_are_all_kept(tmp_path: Path) -> None:
 
 def test_the_public_classes_are_known_without_generating() -> None:
     """What is compared is exactly what the generator made."""
-    assert set(public_classes(packaged())) == set(import_module("wanflow_client.models").__all__)
+    assert set(public_classes(load_packaged())) == set(
+        import_module("wanflow_client.models").__all__
+    )
 
 
 def as_the_generator_names(name: str) -> None:
@@ -225,7 +227,7 @@ def test_an_import_warns_of_names_that_the_library_has_itself(tmp_path: Path) ->
     (tmp_path / "specs" / "sources").mkdir(parents=True)
     rules = dict.fromkeys([*OWN_NAMES, "ledger"], TEXT)
     (tmp_path / "nova.yaml").write_text(write_yaml(document(request("nova-1", **rules))))
-    (taken,) = import_documents(Project(tmp_path), [tmp_path / "nova.yaml"])
+    (taken,) = import_documents(Checkout(tmp_path), [tmp_path / "nova.yaml"])
     warned = [line for line in taken.lines if "has its own argument" in line]
     assert len(warned) == len(OWN_NAMES)
     assert all(any(f"`{name}`" in line for line in warned) for name in OWN_NAMES)
@@ -247,7 +249,7 @@ def test_a_parameter_called_like_an_option_of_the_command_has_one_of_its_own() -
     assert len(OPTIONS) > 5
     shared = {f"--{name.replace('_', '-')}" for name in [*OPTIONS, "help"]}
     parameters = [Parameter((name,), TEXT, required=False) for name in OPTIONS]
-    form = Form.of(parameters, shared)
+    form = ModelOptions.of(parameters, shared)
     flags = [flag for option in form.options for flag in option.opts]
     assert not shared & set(flags)
     for key, (parameter, option) in form.entries.items():

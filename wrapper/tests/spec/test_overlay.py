@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from tests.spec.family import document, merged, request, source
 from wanflow.spec.build import build_from
-from wanflow.spec.errors import OverlayFault
-from wanflow.spec.overlay.citations import Origins
+from wanflow.spec.errors import OverlayError
+from wanflow.spec.overlay.citations import Sources
 from wanflow.spec.overlay.overlay import Overlay, apply_overlay, parse_overlay, read_overlays
-from wanflow.spec.proof.tighten import Overlaid, overlaid
+from wanflow.spec.proof.tighten import Overlaid, apply_overlays
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
-    from wanflow.spec.build import Built
-    from wanflow.spec.project import Project
+    from wanflow.spec.build import BuildResult
+    from wanflow.spec.project import Checkout
     from wanflow.spec.read.source import Source
 
 Json = dict[str, Any]
@@ -93,7 +93,7 @@ def test_an_action_does_what_the_specification_says(action, expected):
 )
 def test_an_action_that_does_not_do_what_it_says_is_an_error(action, complaint):
     """No match, a clash of types, no change: each is an error that names file and action."""
-    with pytest.raises(OverlayFault, match=r"^x\.yaml, action 1: ") as caught:
+    with pytest.raises(OverlayError, match=r"^x\.yaml, action 1: ") as caught:
         applied(DATA, action)
     assert complaint in str(caught.value)
 
@@ -146,7 +146,7 @@ def test_every_valid_overlay_is_read(file):
 @pytest.mark.parametrize("file", files("tests", "v1.1", "fail"), ids=lambda path: path.stem)
 def test_every_invalid_overlay_is_refused(file):
     """An overlay that the specification's schema refuses is refused, with the file's name."""
-    with pytest.raises(OverlayFault, match=f"^{file.stem}"):
+    with pytest.raises(OverlayError, match=f"^{file.stem}"):
         parse_overlay(read_yaml(file.read_text("utf-8"), file.name).data, file.name)
 
 
@@ -154,7 +154,7 @@ def stated(*actions: Json, prose: str = "Only supports\n`5` and `10`") -> Overla
     """Overlay one small document whose `duration` says something."""
     duration = {"type": "integer", "description": prose}
     made = merged(a=document(request("nova-1", duration=duration)))
-    return overlaid(made.document, [overlay(*actions)], Origins.of(made))
+    return apply_overlays(made.document, [overlay(*actions)], Sources.of(made))
 
 
 def left_alone(done: Overlaid) -> str:
@@ -206,13 +206,13 @@ def test_a_document_that_does_not_say_the_whole_sentence_is_left_alone(prose: st
 def test_a_rule_without_a_sentence_is_an_error(update):
     """Every rule that an overlay adds carries the sentence that it rests on."""
     action = {"target": "$.components.schemas[*].properties.duration", "description": "why"}
-    with pytest.raises(OverlayFault, match="rests on no sentence"):
+    with pytest.raises(OverlayError, match="rests on no sentence"):
         stated({**action, "update": update})
 
 
 def test_an_action_without_a_reason_is_an_error():
     """Every action says why."""
-    with pytest.raises(OverlayFault, match="says why"):
+    with pytest.raises(OverlayError, match="says why"):
         stated({k: v for k, v in closed().items() if k != "description"})
 
 
@@ -232,7 +232,9 @@ def test_an_action_may_loosen_when_it_says_why():
     assert "says that it loosens something, and it doesn't" in left_alone(stated(idle))
 
 
-def test_every_action_of_ours_is_needed(project: Project, sources: list[Source], built: Built):
+def test_every_action_of_ours_is_needed(
+    project: Checkout, sources: list[Source], built: BuildResult
+):
     """Leaving any action of the committed overlays out changes the finished document."""
     overlays = read_overlays(project.overlays)
     assert sum(len(one.actions) for one in overlays) >= 20
@@ -240,8 +242,8 @@ def test_every_action_of_ours_is_needed(project: Project, sources: list[Source],
         for action in one.actions:
             left = tuple(other for other in one.actions if other is not action)
             others = [*overlays[:at], Overlay(one.name, left), *overlays[at + 1 :]]
-            done = overlaid(built.merged.document, others, Origins.of(built.merged))
-            assert done.document != built.document, action.place
+            done = apply_overlays(built.merged.document, others, Sources.of(built.merged))
+            assert done.document != built.document, action.location
 
 
 @pytest.mark.parametrize(
@@ -262,7 +264,7 @@ def test_every_action_of_ours_is_needed(project: Project, sources: list[Source],
         ("Wan25TextToVideoRequest", "prompt", {"maxLength": 2000}),
     ],
 )
-def test_the_prose_is_in_the_schemas(built: Built, name: str, parameter: str, rules: Json):
+def test_the_prose_is_in_the_schemas(built: BuildResult, name: str, parameter: str, rules: Json):
     """What only the prose states, the finished schemas state too."""
     rule = built.document["components"]["schemas"][name]["properties"][parameter]
     assert {key: rule.get(key) for key in rules} == rules
@@ -270,7 +272,7 @@ def test_the_prose_is_in_the_schemas(built: Built, name: str, parameter: str, ru
     assert cited >= rules.keys() - {"maxItems"}
 
 
-def test_every_callback_is_bound_to_https_and_the_public_internet(built: Built):
+def test_every_callback_is_bound_to_https_and_the_public_internet(built: BuildResult):
     """All models: https only, 2048 characters, no internal address."""
     rules = [
         schema["properties"]["callback_url"]

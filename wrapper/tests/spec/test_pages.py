@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.spec.family import VIDEOS, document, request
-from wanflow.spec.errors import Refused
-from wanflow.spec.intake.loader import Received, read_received
+from wanflow.spec.errors import InvalidDocument
+from wanflow.spec.intake.loader import LoadedDocument, read_received
 from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def fenced(text: str, info: str, mark: str = "````", indent: str = "") -> str:
     return "".join(f"{indent}{line}".rstrip() + "\n" for line in lines)
 
 
-def read(folder: Path, text: str | bytes) -> Received:
+def read(folder: Path, text: str | bytes) -> LoadedDocument:
     path = folder / "page.md"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return read_received(path)
@@ -85,7 +85,7 @@ def test_a_broken_generation_is_never_replaced_by_the_query(tmp_path: Path) -> N
     """What is wrong with the generation is said, though the query could be read."""
     query = fenced(write_yaml(QUERY), f"yaml en/tasks/query.json get {TASKS}")
     broken = fenced(GENERATION.replace("openapi:", "openapi"), INFO)
-    with pytest.raises(Refused, match=r"page\.md, line \d"):
+    with pytest.raises(InvalidDocument, match=r"page\.md, line \d"):
         read(tmp_path, broken + query)
 
 
@@ -96,7 +96,9 @@ def test_of_two_submissions_the_one_that_names_a_model_is_taken(tmp_path: Path) 
     both = fenced(GENERATION, INFO) + fenced(write_yaml(upload), "yaml en/f.json post /v1/files")
     assert read(tmp_path, both).source.text == GENERATION
     other = fenced(GENERATION.replace("nova-1", "nova-2"), INFO)
-    with pytest.raises(Refused, match=r"2 documents that could be meant \(POST .* of line 1, POST"):
+    with pytest.raises(
+        InvalidDocument, match=r"2 documents that could be meant \(POST .* of line 1, POST"
+    ):
         read(tmp_path, fenced(GENERATION, INFO) + other)
 
 
@@ -112,7 +114,7 @@ def test_json_in_a_fence_names_the_pages_own_lines(tmp_path: Path) -> None:
     text = json.dumps(document(request("nova-1")), indent=1).replace('"info"', '"info" 1')
     whole = "# Nova\n\n" + fenced(text, INFO.replace("yaml", "json"))
     at = next(n for n, line in enumerate(whole.split("\n"), 1) if '"info" 1' in line)
-    with pytest.raises(Refused, match=rf"page\.md, line {at}:"):
+    with pytest.raises(InvalidDocument, match=rf"page\.md, line {at}:"):
         read(tmp_path, whole)
 
 
@@ -160,7 +162,7 @@ def test_a_document_that_is_shown_in_yaml_and_json_is_one(tmp_path: Path) -> Non
     shown = fenced(PLAIN["JSON"][0], "json")
     same = fenced(write_yaml(document(request("nova-1"))), "yaml")
     assert read(tmp_path, same + shown).source.name == "page"
-    with pytest.raises(Refused, match="2 documents that could be meant"):
+    with pytest.raises(InvalidDocument, match="2 documents that could be meant"):
         read(tmp_path, same + shown.replace("nova-1", "nova-2"))
 
 
@@ -168,7 +170,7 @@ def test_a_plain_fence_that_is_broken_is_refused_at_its_line(tmp_path: Path) -> 
     """Though the query below it could be read."""
     broken = fenced(GENERATION.replace("  title", "\ttitle"), "yaml")
     text = "# Nova\n\n" + broken + fenced(write_yaml(QUERY), "yaml")
-    with pytest.raises(Refused, match=r"page\.md, line 6: "):
+    with pytest.raises(InvalidDocument, match=r"page\.md, line 6: "):
         read(tmp_path, text)
 
 
@@ -190,7 +192,7 @@ components:
 def test_a_rendering_of_an_operation_is_no_document(tmp_path: Path) -> None:
     """Alone it is refused with what to get instead; beside a document it is left."""
     line = r"page\.md, line 5: this is a rendering of one operation, not its OpenAPI document"
-    with pytest.raises(Refused, match=line):
+    with pytest.raises(InvalidDocument, match=line):
         read(tmp_path, "# Nova\n\n" + fenced(RENDERED, INFO))
     for info in (INFO, f"yaml en/tasks/query.json get {TASKS}", "yaml"):
         both = fenced(GENERATION, INFO) + fenced(RENDERED, info)

@@ -10,9 +10,9 @@ import pytest
 from tests.spec.family import document, request, source
 from wanflow.catalog.catalog import Catalog
 from wanflow.catalog.patterns import unjudged, validator_for
-from wanflow.catalog.validator import Rules
+from wanflow.catalog.validator import RequestValidator
 from wanflow.spec.build import build_from
-from wanflow.spec.errors import Findings
+from wanflow.spec.errors import FindingsError
 
 TEXTS = [
     *("", "a", "b", "A", "é", "1", "٣", "😀", "\n", "\r", "\u2028", "\x00", "\x01", "\x08"),
@@ -105,7 +105,7 @@ def test_what_is_no_pattern_is_a_finding_at_its_line(pattern: str) -> None:
     """A broken one, or one that asks for too much, is refused in a moment, with its place."""
     data = document(request("nova-1", word={"type": "string", "pattern": pattern}))
     begun = time.monotonic()
-    with pytest.raises(Findings, match=r"nova\.yaml:\d+ .*/word/pattern: .* is no pattern"):
+    with pytest.raises(FindingsError, match=r"nova\.yaml:\d+ .*/word/pattern: .* is no pattern"):
         build_from([source("nova", data)], [])
     assert time.monotonic() - begun < 5
 
@@ -128,7 +128,7 @@ def test_requests_are_judged_so_and_the_documents_own_words_are_shown(pattern: s
     """The rules that client and mock share refuse in bounded time, and quote the document."""
     rule = {"type": "string", "pattern": pattern}
     built = build_from([source("nova", document(request("nova-1", word=rule)))], [])
-    rules = Rules(Catalog(built.document))
+    rules = RequestValidator(Catalog(built.document))
     model = rules.catalog.models["nova-1"]
     good = {r"^\p{L}+$": "é", r"^(?<y>[a-c])\k<y>$": "aa", r"^(?=a)(a+)+$": "aaa", r"^[^]$": "\n"}
     assert rules.violations(model, {"model": "nova-1", "word": good[pattern]}) == []

@@ -10,16 +10,16 @@ from click.testing import CliRunner
 
 from tests.spec.family import document, request, source
 from wanflow.cli.spec import spec
-from wanflow.spec.build import Built, build, build_from
-from wanflow.spec.checks.prose import Left
-from wanflow.spec.errors import EXITS, OverlayFault, SpecFailure
-from wanflow.spec.project import Project
+from wanflow.spec.build import BuildResult, build, build_from
+from wanflow.spec.checks.prose import AcceptedProse
+from wanflow.spec.errors import EXITS, OverlayError, SpecError
+from wanflow.spec.project import Checkout
 from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-KINDS = SpecFailure.__subclasses__()
+KINDS = SpecError.__subclasses__()
 SENTENCE = "Only supports `4`, `8` values, representing `5 seconds`, `10 seconds`, `15 seconds`"
 
 
@@ -57,17 +57,17 @@ def test_a_rule_that_a_keyword_expresses_is_not_told() -> None:
 
 
 def test_every_such_sentence_of_the_documents_is_expressed_or_left_on_purpose(
-    project: Project, built: Built
+    project: Checkout, built: BuildResult
 ) -> None:
     """The committed state has no warning, and the file of reasons is needed for that."""
     assert built.unsaid == []
-    left = Left.read(project.prose)
+    left = AcceptedProse.read(project.prose)
     assert left.reasons
     assert all(left.reasons.values())
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, project: Project) -> Path:
+def checkout(tmp_path: Path, project: Checkout) -> Path:
     shutil.copytree(project.root / "specs", tmp_path / "checkout" / "specs")
     return tmp_path / "checkout"
 
@@ -78,7 +78,7 @@ def run(*words: str, root: Path) -> tuple[int, str]:
 
 
 def test_import_and_check_name_a_new_documents_sentence(
-    checkout: Path, tmp_path: Path, project: Project
+    checkout: Path, tmp_path: Path, project: Checkout
 ) -> None:
     """Document, line, pointer, sentence and the way on; nothing fails."""
     text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
@@ -130,12 +130,12 @@ def test_one_action_serves_all_documents_that_say_the_same(checkout: Path, tmp_p
     pasted = [line for line in lines[begin : begin + 11] if line.startswith(("  - ", "    "))]
     head = "overlay: 1.1.0\ninfo:\n  title: t\n  version: '1'\nactions:\n"
     (checkout / "specs" / "overlays" / "90-mine.yaml").write_text(head + "\n".join(pasted) + "\n")
-    requests = build(Project(checkout)).document["components"]["schemas"]
+    requests = build(Checkout(checkout)).document["components"]["schemas"]
     for number in (1, 2, 3):
         assert requests[f"Nova{number}Request"]["properties"]["seconds"]["enum"] == [4, 8]
 
 
-def test_a_stale_entry_is_a_warning(checkout: Path, project: Project) -> None:
+def test_a_stale_entry_is_a_warning(checkout: Path, project: Checkout) -> None:
     """A sentence that no document leaves to prose any more is named, and stops nothing."""
     path = checkout / "specs" / "left-as-prose.yaml"
     path.write_text(path.read_text() + "- sentence: Must be nice\n  reason: Who can tell?\n")
@@ -148,12 +148,12 @@ def test_a_stale_entry_is_a_warning(checkout: Path, project: Project) -> None:
     assert code == 0
     assert "no document leaves “Must be nice” to prose" in output
     path.write_text("- sentence: Must be nice\n")
-    with pytest.raises(OverlayFault, match="a `sentence` and a `reason`"):
+    with pytest.raises(OverlayError, match="a `sentence` and a `reason`"):
         build(type(project)(checkout))
 
 
 def test_a_revision_that_says_a_rule_otherwise_is_told_with_both_sentences(
-    checkout: Path, tmp_path: Path, project: Project
+    checkout: Path, tmp_path: Path, project: Checkout
 ) -> None:
     """Which document, what it said, what it says, and an action to paste; the import goes on."""
     text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
@@ -169,7 +169,7 @@ def test_a_revision_that_says_a_rule_otherwise_is_told_with_both_sentences(
 
 
 def test_the_difference_after_an_import_is_that_of_the_sources(
-    checkout: Path, tmp_path: Path, project: Project
+    checkout: Path, tmp_path: Path, project: Checkout
 ) -> None:
     """Before `make regenerate`, the sources are newer than the spec, and that is said."""
     old = str(checkout / "specs" / "openapi.yaml")

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from wanflow.spec.schema.operations import JSON_MEDIA, Call
+from wanflow.spec.schema.operations import JSON_MEDIA, SourceOperation
 
 if TYPE_CHECKING:
-    from wanflow.spec.build import Built
+    from wanflow.spec.build import BuildResult
 
 Json = dict[str, Any]
 
@@ -66,15 +66,15 @@ def judge(document: Json, schema: Json) -> Draft202012Validator:
     return Draft202012Validator({**copy.deepcopy(schema), "components": document["components"]})
 
 
-def source_takes(call: Call, body: Any) -> bool:
+def source_takes(call: SourceOperation, body: Any) -> bool:
     """What a source says of a body: its schema, for the models that it names."""
     assert call.request is not None
     valid: bool = judge(call.source.document, call.request).is_valid(body)
     return valid and isinstance(body, dict) and body.get("model") in call.models
 
 
-def submissions(built: Built) -> dict[str, list[Call]]:
-    grouped: dict[str, list[Call]] = {}
+def submissions(built: BuildResult) -> dict[str, list[SourceOperation]]:
+    grouped: dict[str, list[SourceOperation]] = {}
     for call in built.merged.calls:
         if call.models:
             grouped.setdefault(call.path, []).append(call)
@@ -84,7 +84,7 @@ def submissions(built: Built) -> dict[str, list[Call]]:
 @pytest.mark.parametrize("path", ["/v1/videos/generations", "/v1/images/generations"])
 @given(data=st.data())
 @settings(max_examples=250)
-def test_the_merged_request_takes_what_some_source_takes(built: Built, path: str, data):
+def test_the_merged_request_takes_what_some_source_takes(built: BuildResult, path: str, data):
     """A body is valid for the merged request exactly when it is for one of the sources."""
     calls = submissions(built)[path]
     assert len(calls) >= 2
@@ -99,7 +99,7 @@ def test_the_merged_request_takes_what_some_source_takes(built: Built, path: str
 
 
 @pytest.mark.parametrize("path", ["/v1/videos/generations", "/v1/images/generations"])
-def test_the_bodies_drawn_are_both_valid_and_invalid(built: Built, path: str):
+def test_the_bodies_drawn_are_both_valid_and_invalid(built: BuildResult, path: str):
     """The law above is put to the test: many bodies pass, and many don't."""
     verdicts: list[bool] = []
 
@@ -109,7 +109,7 @@ def test_the_bodies_drawn_are_both_valid_and_invalid(built: Built, path: str):
 
         @given(body=bodies(schema[name]), call=st.just(call))
         @settings(max_examples=60, database=None, derandomize=True)
-        def judged(body: Any, call: Call) -> None:
+        def judged(body: Any, call: SourceOperation) -> None:
             verdicts.append(source_takes(call, body))
 
         judged()
@@ -119,7 +119,7 @@ def test_the_bodies_drawn_are_both_valid_and_invalid(built: Built, path: str):
 
 @given(data=st.data())
 @settings(max_examples=250)
-def test_an_overlay_lets_nothing_through_that_a_source_refuses(built: Built, data):
+def test_an_overlay_lets_nothing_through_that_a_source_refuses(built: BuildResult, data):
     """A body that the finished document takes was valid for its source."""
     calls = [call for group in submissions(built).values() for call in group]
     call = data.draw(st.sampled_from(calls))

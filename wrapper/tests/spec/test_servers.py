@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.spec.family import SERVER, VIDEOS, document, merged, post, request, source
-from wanflow._config import make_settings
-from wanflow._flows.operations import Work
+from wanflow._config import load_config
+from wanflow._flows.operations import Operations
 from wanflow.catalog.catalog import Catalog
-from wanflow.catalog.validator import Rules
+from wanflow.catalog.validator import RequestValidator
 from wanflow.cli.spec import spec
 from wanflow.errors import ConfigurationError
 from wanflow.spec.build import build
 from wanflow.spec.diff.change import Level
 from wanflow.spec.diff.diff import compare
-from wanflow.spec.errors import NotProved, Refused
-from wanflow.spec.merge.merge import Merged, merge
+from wanflow.spec.errors import InvalidDocument, ProofFailed
+from wanflow.spec.merge.merge import MergeResult, merge
 from wanflow.spec.merge.servers import url_of
-from wanflow.spec.project import Project
+from wanflow.spec.project import Checkout
 from wanflow.spec.proof.inventory import prove_inventory
 from wanflow.spec.proof.requests import prove_requests
 from wanflow.spec.read.settings import read_settings
@@ -41,7 +41,7 @@ def at(server: str | None, model: str, **more: Any) -> Json:
     return {**data, "servers": [{"url": server}]} if server else data
 
 
-def chosen(default: str | None, **documents: Json) -> Merged:
+def chosen(default: str | None, **documents: Json) -> MergeResult:
     made = merge([source(name, data) for name, data in documents.items()], default)
     prove_requests(made.document, made.calls)
     prove_inventory(made.document, made.calls, made.names)
@@ -102,7 +102,7 @@ def test_a_model_on_the_wrong_server_is_not_proved(moved: list[str]):
     made = chosen(SERVER, a=at(None, "near-1"), b=at(OTHER, "far-1"))
     bad = copy.deepcopy(made.document)
     bad["paths"][VIDEOS]["post"]["servers"][1]["x-wanflow-models"] = moved
-    with pytest.raises(NotProved, match="the server"):
+    with pytest.raises(ProofFailed, match="the server"):
         prove_inventory(bad, made.calls, made.names)
 
 
@@ -117,42 +117,42 @@ def test_a_change_of_the_default_is_breaking():
     assert compare(before, before).changes == ()
 
 
-class Elsewhere(Work):
+class Elsewhere(Operations):
     """The work of a client whose documents are others than the installed ones."""
 
-    made: Merged
+    made: MergeResult
 
     @property
-    def rules(self) -> Rules:
-        return Rules(Catalog(self.made.document))
+    def rules(self) -> RequestValidator:
+        return RequestValidator(Catalog(self.made.document))
 
 
 def test_the_key_goes_to_no_host_that_only_a_document_names(monkeypatch: pytest.MonkeyPatch):
     """A model of another server is refused before anything is sent, until the URL is given."""
     monkeypatch.delenv("WANFLOW_BASE_URL", raising=False)
-    default = make_settings("key", None)
+    default = load_config("key", None)
     Elsewhere.made = merged(a=document(request("near-1")), b=at(OTHER, "far-1"))
     Elsewhere.made = chosen(
         default.base_url, a=at(default.base_url, "near-1"), b=at(OTHER, "far-1")
     )
     asked = {"prompt": "A cat"}
-    assert Elsewhere(default).order(None, asked, "near-1").model == "near-1"
+    assert Elsewhere(default).prepare(None, asked, "near-1").model == "near-1"
     with pytest.raises(ConfigurationError, match=rf"far-1 is not at .*{OTHER}.*base_url"):
-        Elsewhere(default).order(None, asked, "far-1")
-    given = make_settings("key", OTHER)
-    assert Elsewhere(given).order(None, asked, "far-1").model == "far-1"
+        Elsewhere(default).prepare(None, asked, "far-1")
+    given = load_config("key", OTHER)
+    assert Elsewhere(given).prepare(None, asked, "far-1").model == "far-1"
     monkeypatch.setenv("WANFLOW_BASE_URL", "http://127.0.0.1:8700/apiv1")
-    assert Elsewhere(make_settings("key", None)).order(None, asked, "far-1").model == "far-1"
+    assert Elsewhere(load_config("key", None)).prepare(None, asked, "far-1").model == "far-1"
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, project: Project) -> Project:
+def checkout(tmp_path: Path, project: Checkout) -> Checkout:
     shutil.copytree(project.root / "specs", tmp_path / "checkout" / "specs")
-    return Project(tmp_path / "checkout")
+    return Checkout(tmp_path / "checkout")
 
 
 def test_an_import_of_another_host_leaves_the_default_and_says_so(
-    checkout: Project, tmp_path: Path
+    checkout: Checkout, tmp_path: Path
 ):
     """Seven documents of another host beside ours: nothing of ours moves."""
     before = str(read_settings(checkout.settings).default_server)
@@ -173,7 +173,7 @@ def test_an_import_of_another_host_leaves_the_default_and_says_so(
 
 
 def test_a_revision_on_another_host_is_never_said_to_move_the_default(
-    checkout: Project, tmp_path: Path
+    checkout: Checkout, tmp_path: Path
 ):
     """Its operation's server is another, and the key still goes where it went."""
     before = str(read_settings(checkout.settings).default_server)
@@ -187,12 +187,12 @@ def test_a_revision_on_another_host_is_never_said_to_move_the_default(
     assert "WF107" not in done.output
 
 
-def test_settings_are_one_url_or_nothing(checkout: Project):
+def test_settings_are_one_url_or_nothing(checkout: Checkout):
     """Any other key, and what is no URL, is refused with the file's name."""
     assert build(checkout).document["servers"][0]["url"]
     for text in ("server: https://x.example\n", "default-server: x.example\n", "- a\n"):
         checkout.settings.write_text(text)
-        with pytest.raises(Refused, match=r"^specs/settings\.yaml"):
+        with pytest.raises(InvalidDocument, match=r"^specs/settings\.yaml"):
             build(checkout)
     checkout.settings.unlink()
     assert Catalog(build(checkout).document).default_server is None

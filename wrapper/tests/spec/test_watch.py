@@ -16,7 +16,7 @@ from wanflow.cli.spec import spec
 from wanflow.spec.errors import NotFetched
 from wanflow.spec.intake.fetch import Fetcher, Gone, Version
 from wanflow.spec.intake.published import links_of
-from wanflow.spec.project import Project
+from wanflow.spec.project import Checkout
 from wanflow.spec.read.lock import read_lock
 from wanflow.spec.read.yaml import write_yaml
 from wanflow.spec.watch import Outcome, Watch
@@ -37,10 +37,10 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> Checkout:
     """An empty checkout without a generated client: what is tested here is asking."""
     (tmp_path / "checkout" / "specs" / "sources").mkdir(parents=True)
-    return Project(tmp_path / "checkout")
+    return Checkout(tmp_path / "checkout")
 
 
 def page(model: str, **properties: Json) -> str:
@@ -48,18 +48,18 @@ def page(model: str, **properties: Json) -> str:
     return f"# {model}\n\n````yaml en/{model}.json post {VIDEOS}\n{text}````\n"
 
 
-def run(project: Project, *words: str) -> tuple[int, str]:
+def run(project: Checkout, *words: str) -> tuple[int, str]:
     done = CliRunner().invoke(spec, ["--root", str(project.root), *words])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.exit_code, done.output
 
 
-def files(project: Project) -> dict[Path, bytes]:
+def files(project: Checkout) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}
 
 
-def names(project: Project) -> set[str]:
+def names(project: Checkout) -> set[str]:
     return {path.stem for path in project.sources.iterdir()}
 
 
@@ -72,7 +72,7 @@ def names(project: Project) -> set[str]:
     ],
 )
 def test_a_page_or_a_document_is_imported_from_its_url(
-    site: Site, project: Project, path: str, kind: str
+    site: Site, project: Checkout, path: str, kind: str
 ) -> None:
     """By its name, its media type or its first words; the lock keeps URL and version."""
     data = document(request("nova-1", prompt=TEXT))
@@ -90,7 +90,7 @@ def test_a_page_or_a_document_is_imported_from_its_url(
     assert (entry.origin, entry.etag) == (url, '"one"')
 
 
-def test_a_page_is_asked_again_with_its_version(site: Site, project: Project) -> None:
+def test_a_page_is_asked_again_with_its_version(site: Site, project: Checkout) -> None:
     """Nothing new is 0 and writes nothing; a changed one is 1 and is taken in."""
     url = site.put("/nova-1.md", page("nova-1"), etag='"one"')
     assert run(project, "import", url)[0] == 0
@@ -108,7 +108,7 @@ def test_a_page_is_asked_again_with_its_version(site: Site, project: Project) ->
 
 
 def test_a_page_that_says_the_same_under_another_version_is_nothing_new(
-    site: Site, project: Project
+    site: Site, project: Checkout
 ) -> None:
     """What counts are the bytes; the newer version is asked with from then on."""
     url = site.put("/nova-1.md", page("nova-1"), etag='"one"')
@@ -119,7 +119,7 @@ def test_a_page_that_says_the_same_under_another_version_is_nothing_new(
 
 
 @pytest.mark.parametrize("status", [404, 410, 503, 500, 403, 429, 204, 206, 300])
-def test_a_page_that_fails_is_never_nothing_new(site: Site, project: Project, status: int) -> None:
+def test_a_page_that_fails_is_never_nothing_new(site: Site, project: Checkout, status: int) -> None:
     """It is 9 and says so; a gone one is called gone; the source stays as it is."""
     url = site.put("/nova-1.md", page("nova-1"))
     run(project, "import", url)
@@ -132,7 +132,7 @@ def test_a_page_that_fails_is_never_nothing_new(site: Site, project: Project, st
     assert files(project) == before
 
 
-def test_one_failure_keeps_nothing_else_out(site: Site, project: Project) -> None:
+def test_one_failure_keeps_nothing_else_out(site: Site, project: Checkout) -> None:
     """Of four pages one changed, one is broken, one is gone, and one can't be reached."""
     for number in range(4):
         assert run(project, "import", site.put(f"/{number}.md", page(f"nova-{number}")))[0] == 0
@@ -149,7 +149,7 @@ def test_one_failure_keeps_nothing_else_out(site: Site, project: Project) -> Non
 
 
 def test_a_changed_page_that_contradicts_the_others_is_kept_out_alone(
-    site: Site, project: Project
+    site: Site, project: Checkout
 ) -> None:
     """The good one of two changed pages is taken in, the other is a failure."""
     for name in ("nova-1", "nova-2"):
@@ -162,7 +162,7 @@ def test_a_changed_page_that_contradicts_the_others_is_kept_out_alone(
     assert "seed" not in (project.sources / "nova-2.yaml").read_text()
 
 
-def test_an_index_finds_what_is_new(site: Site, project: Project) -> None:
+def test_an_index_finds_what_is_new(site: Site, project: Checkout) -> None:
     """Of its own host, and only documents that name a model; others are no failure."""
     run(project, "import", site.put("/en/nova-1.md", page("nova-1"), etag='"1"'))
     site.put("/en/nova-2.md", page("nova-2"))
@@ -225,7 +225,7 @@ def test_a_redirect_is_followed_to_a_place_of_the_same_kind(site: Site) -> None:
         *("https:///a", "https://", "https://[", "http://127.0.0.1.example.com/"),
     ],
 )
-def test_a_place_that_is_none_to_fetch_from_is_refused(url: str, project: Project) -> None:
+def test_a_place_that_is_none_to_fetch_from_is_refused(url: str, project: Checkout) -> None:
     """Other schemes, private addresses, passwords: one line, and 9; a password isn't repeated."""
     code, output = run(project, "import", url)
     assert code == 9, output
@@ -295,7 +295,7 @@ def test_what_changed_is_regenerated_and_summed_up(site: Site, tmp_path: Path) -
     (tmp_path / "generated").mkdir()
     for name in ("config.yaml", "ruff.toml"):
         shutil.copy(ROOT / "generated" / name, tmp_path / "generated" / name)
-    project = Project(tmp_path)
+    project = Checkout(tmp_path)
     assert run(project, "import", site.put("/nova-1.md", page("nova-1")))[0] == 0
     assert run(project, "regenerate")[0] == 0
     site.put("/nova-1.md", page("nova-1", seed={"type": "integer"}))

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from wanflow import AsyncClient, Client
-from wanflow._event_loop import in_thread
+from wanflow._event_loop import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHILDREN = 3
 EACH = 12
-SETTINGS: dict[str, Any] = {"api_key": "sk-forked-000000000000", "timeout": 20, "retry_for": 0}
+SETTINGS: dict[str, Any] = {"api_key": "sk-forked-000000000000", "timeout": 20, "retry_timeout": 0}
 
 
 def bodies(client: Client | AsyncClient) -> dict[str, Any]:
@@ -44,7 +44,7 @@ async def together(client: AsyncClient, name: str) -> dict[str, str]:
     """Submit many at the same time, each with a key of its own."""
     found: dict[str, str] = {}
     # What blocks, such as the disk, is done in threads, of which a child has none of its parent's.
-    assert await in_thread(os.getpid) == os.getpid()
+    assert await run_in_thread(os.getpid) == os.getpid()
 
     async def one(key: str) -> None:
         found[key] = (await client.submit(bodies(client), idempotency_key=key)).id
@@ -79,7 +79,7 @@ def in_children(act: Callable[[str], dict[str, str]]) -> None:
 def sync(url: str, scene: str) -> None:
     """Fork with kept connections, or while another thread has the only slot and every lock."""
     busy = scene == "busy"
-    client = Client(base_url=url, connections=1 if busy else 8, **SETTINGS)
+    client = Client(base_url=url, max_connections=1 if busy else 8, **SETTINGS)
     if not busy:
         one_after_another(client, "before")
         in_children(lambda name: one_after_another(client, name))
@@ -109,7 +109,7 @@ def sync(url: str, scene: str) -> None:
 
 def asynchronous(url: str, backend: str) -> None:
     """Fork between two event loops, and, in the parent, go on in the first one."""
-    client = AsyncClient(base_url=url, connections=8, **SETTINGS)
+    client = AsyncClient(base_url=url, max_connections=8, **SETTINGS)
 
     async def fork_within() -> None:
         await together(client, "before")
@@ -122,7 +122,7 @@ def asynchronous(url: str, backend: str) -> None:
 
 def same_loop(url: str) -> None:
     """Fork while an event loop stands still, and run it on in the child, then in the parent."""
-    client = AsyncClient(base_url=url, connections=8, **SETTINGS)
+    client = AsyncClient(base_url=url, max_connections=8, **SETTINGS)
     # One whose state isn't the system's, which both processes would share.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     asyncio.set_event_loop(loop)

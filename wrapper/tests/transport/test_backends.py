@@ -21,7 +21,7 @@ from tests.client.test_redaction import chain
 from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
 from tests.transport.test_guarantees import KEY, body, quick
 from wanflow import AsyncClient, errors
-from wanflow._config import Route
+from wanflow._config import TransportOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"
 
 def road_of(client: AsyncClient) -> str:
     """The road that a client's questions took last."""
-    return type(client._driver._wire._api._homes[-1].road).__name__
+    return type(client._driver._wire._api._loop_pools[-1].road).__name__
 
 
 def test_each_colour_takes_its_road(colour: Any) -> None:
@@ -106,7 +106,7 @@ def test_a_submission_that_never_left_is_no_uncertain_one(colour: Any) -> None:
             f"https://127.0.0.1:{silent.getsockname()[1]}",
         )
         for host in hosts:
-            client = colour.client(api_key=KEY, base_url=host, timeout=1.5, retry_for=0)
+            client = colour.client(api_key=KEY, base_url=host, timeout=1.5, retry_timeout=0)
             with pytest.raises(errors.ConnectionFailed):
                 colour.do(client.submit, body())
 
@@ -156,7 +156,7 @@ FORMS = ["no HTTP", "reason", "header", "broken header", "length", "chunk", "enc
 def test_no_error_of_a_road_shows_the_key(form: str, colour: Any) -> None:
     """Not in its text, its chain, its traceback or its pickle, whatever the server repeats."""
     with RudeServer(get=[echo(form)], post=[echo(form)]) as server:
-        client = quick(colour, server, retry_for=0)
+        client = quick(colour, server, retry_timeout=0)
         for act in (client.task(ID).refresh, lambda: client.submit(body())):
             with pytest.raises(errors.WanflowError) as caught:
                 colour.do(act)
@@ -255,7 +255,7 @@ def test_an_aiohttp_client_is_usable_in_a_new_event_loop(aiohttp: Any) -> None:
         for close in (True, False, True):
             with contextlib.suppress(ResourceWarning):
                 assert asyncio.run(one(close=close)) == ID
-        assert not client._driver._wire._api._homes
+        assert not client._driver._wire._api._loop_pools
         # A transport of asyncio's that was left open in its loop says so when it is collected.
         with pytest.warns(ResourceWarning, match="unclosed"):
             gc.collect()
@@ -274,4 +274,4 @@ def test_a_dead_host_is_known_before_the_whole_time_is_over(colour: Any) -> None
 
 def test_a_proxy_is_shown_in_no_repr() -> None:
     """It may have a password."""
-    assert "secret" not in repr(Route(proxy="http://me:secret@proxy.example"))
+    assert "secret" not in repr(TransportOptions(proxy="http://me:secret@proxy.example"))

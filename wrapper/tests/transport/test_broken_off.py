@@ -12,7 +12,7 @@ import pytest
 from tests.transport.misbehaving_server import ID, OK, RudeServer, drips, http, resets, says
 from tests.transport.test_guarantees import KEY, body
 from wanflow import errors
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 # httpx leaves its generators to the collector when something breaks a body off; trio says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
@@ -46,7 +46,7 @@ def test_what_named_its_task_is_accepted(raw: bytes, colour: Any, tmp_path: Any)
         client = colour.client(api_key=KEY, base_url=server.url, timeout=5, ledger=ledger)
         assert colour.do(client.submit, body()).id == ID
         assert server.count("POST") == 1
-        assert [(job.state, job.task_id) for job in ledger.jobs()] == [(State.ACCEPTED, ID)]
+        assert [(job.state, job.task_id) for job in ledger.jobs()] == [(JobState.ACCEPTED, ID)]
 
 
 def test_what_named_its_task_and_says_no_more_is_accepted(colour: Any) -> None:

@@ -13,8 +13,8 @@ from tests.client.fast_clock import leaping
 from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
 from tests.transport.test_guarantees import KEY
 from wanflow import DownloadFailed, LinkExpired
-from wanflow._core.download_rules import Redirect, Refused, judge, stem
-from wanflow._core.effects import Reply
+from wanflow._core.download_rules import Redirect, Rejected, classify, file_stem
+from wanflow._core.effects import Response
 from wanflow._core.url_rules import why_not_fetchable
 
 if TYPE_CHECKING:
@@ -246,12 +246,12 @@ def test_a_folder_that_cannot_be_is_one_clear_error(colour: Any, tmp_path: Path)
 )
 def test_https_never_leads_to_less(location: str) -> None:
     """A redirect from https goes to https only, and any redirect to the web only."""
-    verdict = judge("https://a.example/x", Reply(302, {"location": location}, b""), 0)
+    verdict = classify("https://a.example/x", Response(302, {"location": location}, b""), 0)
     if location in {"", "::", "https:///"}:
         assert isinstance(verdict, Redirect)
         assert verdict.url.startswith("https://a.example/")
     else:
-        assert isinstance(verdict, Refused)
+        assert isinstance(verdict, Rejected)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_https_never_leads_to_less(location: str) -> None:
 )
 def test_no_name_leaves_its_folder(task_id: str, tmp_path: Path) -> None:
     """Whatever the id says, the file is in the folder."""
-    name = stem(task_id, 0, 1)
+    name = file_stem(task_id, 0, 1)
     assert (tmp_path / name).resolve().parent == tmp_path.resolve()
     assert 0 < len(name) <= 130
     assert name not in {".", ".."}

@@ -102,7 +102,7 @@ def test_exceptions_that_httpx_cannot_read_do_no_harm(
     with RudeServer(post=[task("pending")]) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", exceptions)
-        client = colour.client(api_key=KEY, base_url=HOST, timeout=5, retry_for=0)
+        client = colour.client(api_key=KEY, base_url=HOST, timeout=5, retry_timeout=0)
         assert colour.do(client.submit, body()).id == ID
         assert proxy.requests[0][1].startswith(HOST)
 
@@ -118,7 +118,7 @@ def test_exceptions_keep_what_they_mean(
     with RudeServer(post=[task("pending")]) as server, Proxy(server.url) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         monkeypatch.setenv("no_proxy", exceptions)
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_for=0)
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         assert colour.do(client.submit, body()).id == ID
         assert proxy.heads == []
 
@@ -163,7 +163,7 @@ def test_certificates_of_the_environment_are_trusted(
     monkeypatch.setenv(variable, str(file if variable == "SSL_CERT_FILE" else tmp_path))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
     with RudeServer(post=[task("pending")], tls=theirs) as server:
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_for=0)
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         assert colour.do(client.submit, body()).id == ID
     assert (tmp_path / "keys.log").stat().st_size > 0
 
@@ -171,7 +171,7 @@ def test_certificates_of_the_environment_are_trusted(
 def test_the_environment_is_read_once(colour: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it says after the client was made is for the next client."""
     with RudeServer(post=[task("pending")]) as server:
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_for=0)
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         for name, value, _ in UNUSABLE.values():
             if name != "SSLKEYLOGFILE":  # which Python itself reads for each context
                 monkeypatch.setenv(name, value)

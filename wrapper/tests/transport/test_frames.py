@@ -17,7 +17,7 @@ import pytest
 from tests.transport.misbehaving_server import ID, OK, RudeServer, drips, hangs, http, resets, says
 from tests.transport.test_guarantees import body
 from wanflow import AsyncClient, Client, errors
-from wanflow._config import Key
+from wanflow._config import ApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,15 @@ SECRET = "sk-frames-0123456789abcdef"
 DEPTH = 12
 """So many steps from a local variable are gone."""
 # What holds no values of its own, or is the one place where the key may be.
-_OPAQUE = (Key, type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, int, float)
+_OPAQUE = (
+    ApiKey,
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    int,
+    float,
+)
 
 
 def held(value: object, seen: set[int], depth: int = DEPTH, path: str = "") -> Iterator[str]:
@@ -131,7 +139,7 @@ def test_no_frame_of_an_error_holds_the_key(act: Any, does: str, colour: Any) ->
     with RudeServer() as server:
         for acts in server._acts.values():
             acts.append(act(server))
-        client = colour.client(api_key=SECRET, base_url=server.url, timeout=0.6, retry_for=0)
+        client = colour.client(api_key=SECRET, base_url=server.url, timeout=0.6, retry_timeout=0)
         task = client.task(ID)
         methods: dict[str, tuple[Any, ...]] = {
             "submit": (client.submit, body()),
@@ -148,7 +156,7 @@ def test_no_frame_of_a_refused_connection_holds_the_key(colour: Any) -> None:
     """Nor where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    client = colour.client(api_key=SECRET, base_url=f"http://127.0.0.1:{port}", retry_for=0)
+    client = colour.client(api_key=SECRET, base_url=f"http://127.0.0.1:{port}", retry_timeout=0)
     with pytest.raises(errors.ConnectionFailed) as caught:
         colour.do(client.submit, body())
     assert list(shown(caught.value)) == []
@@ -177,7 +185,7 @@ def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, colour: 
         return False
 
     with RudeServer(get=[act], post=[act]) as server:
-        client = colour.client(api_key=SECRET, base_url=server.url, timeout=20, retry_for=0)
+        client = colour.client(api_key=SECRET, base_url=server.url, timeout=20, retry_timeout=0)
         method = {
             "submit": lambda: client.submit(body()),
             "refresh": client.task(ID).refresh,
@@ -259,4 +267,4 @@ def test_the_walk_finds_what_it_looks_for() -> None:
             self.inside = [{"headers": (b"authorization", f"Bearer {SECRET}".encode())}]
 
     assert list(held(Slotted(), set())) == [".inside.0.headers.1"]
-    assert list(held({"key": Key(SECRET)}, set())) == []
+    assert list(held({"key": ApiKey(SECRET)}, set())) == []

@@ -92,7 +92,7 @@ def face(request: pytest.FixtureRequest) -> Iterator[Any]:
 def test_any_answer_is_a_result_or_an_error_of_ours(raw: bytes, face: Any) -> None:
     """A look and a submission end in time, with WanflowError and nothing else."""
     with RudeServer(post=[says(raw, keep=False)], get=[says(raw, keep=False)]) as server:
-        client = face.client(api_key=KEY, base_url=server.url, timeout=TIMEOUT, retry_for=0)
+        client = face.client(api_key=KEY, base_url=server.url, timeout=TIMEOUT, retry_timeout=0)
         for method, *given_ in ([client.task(ID).refresh], [client.submit, body()]):
             begun = time.monotonic()
             with contextlib.suppress(WanflowError):

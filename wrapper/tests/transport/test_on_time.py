@@ -80,7 +80,7 @@ def test_a_wait_ends_when_its_time_is_up(does: str, wait: Any, colour: Any) -> N
     """Each poll is given what is left of the wait, and not all that the client grants."""
     with RudeServer(post=[task("pending", created=1)]) as server:
         hinders(server, does)
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=30, retry_for=0)
+        client = colour.client(api_key=KEY, base_url=server.url, timeout=30, retry_timeout=0)
         begun = time.monotonic()
         try:
             ended = wait(colour, client)

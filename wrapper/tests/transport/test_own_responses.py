@@ -10,9 +10,9 @@ from tests.client.fast_clock import leaping
 from tests.transport.misbehaving_server import ID, RudeServer, answers, http, says, task
 from tests.transport.nasty import PNG
 from tests.transport.test_guarantees import KEY, body
-from wanflow.errors import NotFound, UnexpectedAnswer
+from wanflow.errors import NotFound, UnexpectedResponse
 from wanflow.ledger import Ledger
-from wanflow.ledger.job import State
+from wanflow.ledger.job import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def test_no_wait_takes_what_is_not_the_end_of_its_task(
         client = leaping(colour.client(api_key=KEY, base_url=server.url, ledger=ledger))
         way(colour, client, tmp_path / "out")
         (job,) = ledger.jobs()
-    assert job.state is State.SAVED
+    assert job.state is JobState.SAVED
     assert job.task_id == ID
     assert [file.path.stem for file in job.files] == [ID]
     assert [target for _, target, _ in files.requests] == ["/mine.png"]
@@ -87,11 +87,11 @@ def test_a_refresh_that_is_answered_about_another_task_raises(colour: Any, tmp_p
     ):
         client = colour.client(api_key=KEY, base_url=server.url, ledger=ledger)
         made = colour.do(client.submit, body())
-        with pytest.raises(UnexpectedAnswer) as caught:
+        with pytest.raises(UnexpectedResponse) as caught:
             colour.do(made.refresh)
         (job,) = ledger.jobs()
     assert f"about task {ID}, but its body is about task '{ID}-other'" in str(caught.value)
-    assert (job.state, job.links) == (State.ACCEPTED, ())
+    assert (job.state, job.links) == (JobState.ACCEPTED, ())
     assert made.snapshot.status == "pending"
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wanflow._core.effects import Reply
-from wanflow._storage.part_file import PartFile, described, prove
+from wanflow._core.effects import Response
+from wanflow._storage.part_file import PartFile, check_writable, file_info
 from wanflow.errors import DownloadFailed
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def begun(folder: Path, content: bytes) -> PartFile:
     """A part file that all of its bytes have come for."""
     part = PartFile(folder, "a", LIMIT)
     part.url = "https://files.example/a"
-    assert part.head(Reply(200, {"content-type": "video/mp4", "etag": '"1"'}, b""))
+    assert part.start(Response(200, {"content-type": "video/mp4", "etag": '"1"'}, b""))
     part.write(content)
     return part
 
@@ -44,7 +44,7 @@ def test_a_name_appears_after_its_bytes_are_on_disk(tmp_path: Path, content: byt
     before = sys.getprofile()
     sys.setprofile(see)
     try:
-        path = part.keep(".mp4")
+        path = part.commit(".mp4")
     finally:
         sys.setprofile(before)
     assert path.read_bytes() == content
@@ -59,10 +59,10 @@ def test_a_small_file_is_nowhere_until_it_is_whole(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     part = begun(folder, SMALL)
     assert not folder.exists()
-    part.leave()
+    part.suspend()
     again = PartFile(folder, "a", LIMIT)
-    assert again.begun
-    again.take_up()
+    assert again.exists
+    again.resume()
     assert (again.have, again.validator) == (len(SMALL), '"1"')
     again.discard()
     assert list(folder.iterdir()) == []
@@ -72,9 +72,9 @@ def test_a_small_file_is_nowhere_until_it_is_whole(tmp_path: Path) -> None:
 def test_what_is_kept_of_a_file_is_what_is_on_the_disk(tmp_path: Path, content: bytes) -> None:
     """Size and digest are the same, whether the content was in memory or is read again."""
     part = begun(tmp_path, content)
-    path = part.keep(".mp4")
+    path = part.commit(".mp4")
     assert (part.content is None) == (content is LARGE)
-    assert described(0, path, part.content) == described(0, path)
+    assert file_info(0, path, part.content) == file_info(0, path)
 
 
 def test_a_part_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_part_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None
         fcntl.flock(other, fcntl.LOCK_EX)
         other.write(b"of the other")
         other.flush()
-        path = begun(tmp_path, SMALL).keep(".mp4")
+        path = begun(tmp_path, SMALL).commit(".mp4")
         assert path.read_bytes() == SMALL
         assert held.read_bytes() == b"of the other"
 
@@ -103,10 +103,10 @@ def test_a_full_disk_leaves_nothing_under_the_name(
 
     monkeypatch.setattr(os, "write", write)
     with pytest.raises(DownloadFailed, match="No space left on device"):
-        begun(tmp_path, SMALL).keep(".mp4")
+        begun(tmp_path, SMALL).commit(".mp4")
     assert list(tmp_path.iterdir()) == []
     left[0] = len(SMALL)
-    assert begun(tmp_path, SMALL).keep(".mp4").read_bytes() == SMALL
+    assert begun(tmp_path, SMALL).commit(".mp4").read_bytes() == SMALL
 
 
 def test_a_folder_is_tried_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,5 +119,5 @@ def test_a_folder_is_tried_without_a_name(tmp_path: Path, monkeypatch: pytest.Mo
         real(number)
 
     monkeypatch.setattr(os, "fsync", look)
-    prove(tmp_path)
+    check_writable(tmp_path)
     assert seen == [[]]

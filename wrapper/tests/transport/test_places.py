@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wanflow._core.effects import Reply
+from wanflow._core.effects import Response
 from wanflow._storage import regular_file
 from wanflow._storage.part_file import PartFile
 from wanflow.batch.report import write_whole
@@ -108,14 +108,14 @@ def save(out: Path, content: bytes) -> bytes | None:
     part = PartFile(out, "a", 10_000_000)
     part.url = "https://files.example/a"
     try:
-        part.take_up()
-        assert part.head(Reply(200, {"content-type": "video/mp4", "etag": '"1"'}, b""))
+        part.resume()
+        assert part.start(Response(200, {"content-type": "video/mp4", "etag": '"1"'}, b""))
         for start in range(0, len(content), 50_000):
             part.write(content[start : start + 50_000])
-        return part.keep(".mp4").read_bytes()
+        return part.commit(".mp4").read_bytes()
     except DownloadFailed as error:
         said = str(error)
-    part.leave()
+    part.suspend()
     assert "can't be written: " in said
     return None
 
@@ -155,12 +155,12 @@ def test_what_is_left_is_left_without_notes_where_there_can_be_none(
     """A part that is broken off writes its notes, too."""
     put(out / ".a.part.json", target)
     part = PartFile(out, "a", 10_000_000)
-    assert part.head(Reply(200, {"etag": '"1"'}, b""))
+    assert part.start(Response(200, {"etag": '"1"'}, b""))
     part.write(LARGE)
     with in_time():
-        part.leave()
+        part.suspend()
         again = PartFile(out, "a", 10_000_000)
-        again.take_up()
+        again.resume()
     assert (again.have, again.validator) in {(0, None), (len(LARGE), '"1"')}
     again.close()
 
@@ -231,7 +231,7 @@ def test_a_folder_that_takes_no_files_is_one_sentence(out: Path) -> None:
 def test_a_part_is_locked_by_its_own_process_alone(out: Path) -> None:
     """A child that is forked off meanwhile keeps nobody from going on with it."""
     part = PartFile(out, "a", 10_000_000)
-    assert part.head(Reply(200, {"etag": '"1"'}, b""))
+    assert part.start(Response(200, {"etag": '"1"'}, b""))
     part.write(LARGE)
     read, write = os.pipe()
     forked, begun = os.pipe()
@@ -242,9 +242,9 @@ def test_a_part_is_locked_by_its_own_process_alone(out: Path) -> None:
         os._exit(0)
     try:
         os.read(forked, 1)
-        part.leave()
+        part.suspend()
         again = PartFile(out, "a", 10_000_000)
-        again.take_up()
+        again.resume()
         assert again.have == len(LARGE)
         again.discard()
     finally:

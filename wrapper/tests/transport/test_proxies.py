@@ -48,7 +48,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def client_of(colour: Any, scheme: str, **options: Any) -> Any:
     """A client of a host that only a proxy knows."""
-    given = {"timeout": 5, "retry_for": 0, **options}
+    given = {"timeout": 5, "retry_timeout": 0, **options}
     return colour.client(api_key=KEY, base_url=f"{scheme}://{HOST}/base", **given)
 
 
@@ -135,7 +135,7 @@ def test_a_tunnel_that_did_not_open_carried_nothing(refusal: bytes, colour: Any)
 def test_a_submission_that_is_lost_behind_a_tunnel_is_sent_once(colour: Any, trust: Trust) -> None:
     """Once the tunnel stands, what is lost in it may have arrived."""
     with RudeServer(post=[resets()], tls=trust.theirs) as server, Proxy(server.url) as proxy:
-        client = client_of(colour, "https", proxy=proxy.url, verify=trust.ours, retry_for=5)
+        client = client_of(colour, "https", proxy=proxy.url, verify=trust.ours, retry_timeout=5)
         with pytest.raises(errors.SubmitUncertain):
             colour.do(client.submit, body())
         assert server.count("POST") == 1

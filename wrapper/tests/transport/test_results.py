@@ -14,7 +14,7 @@ from tests.client.fast_clock import LeapingClock, leaping
 from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
 from tests.transport.test_guarantees import KEY
 from wanflow import DownloadFailed, LinkExpired
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,9 +102,9 @@ def test_a_job_without_a_result_keeps_its_links(case: str, colour: Any, tmp_path
             with pytest.raises(DownloadFailed):
                 colour.do(result.download, tmp_path / "out")
             job = ledger.find(ID)
-            assert (job.state, job.links) == (State.COMPLETED, (files.url + "/a",))
+            assert (job.state, job.links) == (JobState.COMPLETED, (files.url + "/a",))
             colour.do(result.download, tmp_path / "out")
-        assert ledger.find(ID).state is State.SAVED
+        assert ledger.find(ID).state is JobState.SAVED
 
 
 def test_a_page_where_a_dead_link_led_is_its_end(colour: Any, tmp_path: Path) -> None:

@@ -17,32 +17,32 @@ from attrs import evolve
 from tests.transport.misbehaving_server import OK, RudeServer, drips, hangs, resets, says, task
 from tests.transport.test_guarantees import KEY, body
 from wanflow import errors
-from wanflow._core.effects import Act, Fault, Request, Send, SendTracker
+from wanflow._core.effects import Request, RunBlocking, SendRequest, SendTracker, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wanflow._core.effects import Flow, Reply
+    from wanflow._core.effects import Flow, Response
 
 POST = Request("POST", "/v1/x", b"{}", {"content-type": "application/json"})
 
 
 def sends(
     tracker: SendTracker, before: Callable[[], Any] | None = None, timeout: float | None = None
-) -> Flow[Reply]:
+) -> Flow[Response]:
     """Send a POST."""
-    act = None if before is None else Act(before)
-    return (yield Send(POST, timeout, act, tracker))
+    act = None if before is None else RunBlocking(before)
+    return (yield SendRequest(POST, timeout, act, tracker))
 
 
 def client_of(colour: Any, url: str, **options: Any) -> Any:
     """A client that waits for nothing long."""
-    return colour.client(api_key=KEY, base_url=url, **{"timeout": 2, "retry_for": 0, **options})
+    return colour.client(api_key=KEY, base_url=url, **{"timeout": 2, "retry_timeout": 0, **options})
 
 
-def play(colour: Any, client: Any, flow: Flow[Reply]) -> Reply:
+def play(colour: Any, client: Any, flow: Flow[Response]) -> Response:
     """Play a flow with a client's own driver."""
-    reply: Reply = colour.do(client._driver.play, flow)
+    reply: Response = colour.do(client._driver.play, flow)
     return reply
 
 
@@ -124,9 +124,9 @@ def test_what_goes_wrong_before_the_first_byte_is_not_sent(
     url, options = unreachable
     client = client_of(colour, url, **options)
     tracker = SendTracker()
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(TransportError) as caught:
         play(colour, client, sends(tracker))
-    assert (caught.value.sent, tracker.maybe_sent) == (False, False)
+    assert (caught.value.maybe_sent, tracker.maybe_sent) == (False, False)
     with pytest.raises(errors.ConnectionFailed):
         colour.do(client.submit, body())
 
@@ -135,9 +135,9 @@ def test_what_goes_wrong_after_the_first_byte_may_have_been_sent(colour: Any) ->
     """The server has the whole request, or a part of it; no exception's kind says which."""
     with RudeServer(post=[resets()]) as server:
         client, tracker = client_of(colour, server.url), SendTracker()
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(TransportError) as caught:
             play(colour, client, sends(tracker))
-        assert (caught.value.sent, tracker.maybe_sent) == (True, True)
+        assert (caught.value.maybe_sent, tracker.maybe_sent) == (True, True)
 
 
 def test_what_comes_before_a_request_is_done_once_it_has_a_slot(colour: Any) -> None:
@@ -145,10 +145,10 @@ def test_what_comes_before_a_request_is_done_once_it_has_a_slot(colour: Any) -> 
     done: list[str] = []
     with RudeServer(post=[says(OK)], get=[task("completed")]) as server:
         server._acts["POST"].appendleft(hangs(server.done))
-        client = client_of(colour, server.url, connections=1, timeout=2)
+        client = client_of(colour, server.url, max_connections=1, timeout=2)
 
         def fail() -> None:
-            with pytest.raises(Fault):
+            with pytest.raises(TransportError):
                 play(colour, client, sends(SendTracker(), lambda: done.append("first")))
 
         first = threading.Thread(target=fail)
@@ -156,7 +156,7 @@ def test_what_comes_before_a_request_is_done_once_it_has_a_slot(colour: Any) -> 
         while server.count("POST") == 0:
             server.done.wait(0.01)
         tracker = SendTracker()
-        with pytest.raises(Fault, match="none of the 1 connections became free"):
+        with pytest.raises(TransportError, match="none of the 1 connections became free"):
             play(colour, client, sends(tracker, lambda: done.append("second"), 0.2))
         assert done == ["first"]
         assert not tracker.maybe_sent
@@ -174,7 +174,7 @@ def test_what_comes_before_a_request_can_call_it_off(colour: Any) -> None:
         raise CalledOff
 
     with RudeServer(post=[says(OK)]) as server:
-        client = client_of(colour, server.url, connections=1)
+        client = client_of(colour, server.url, max_connections=1)
         for _ in range(3):
             tracker = SendTracker()
             with pytest.raises(CalledOff):
@@ -192,9 +192,9 @@ def test_nothing_comes_before_a_request_that_can_have_no_connection(colour: Any)
         wire = client._driver._wire
         wire._api._line = evolve(wire._api._line, proxy="ftp://127.0.0.1:1")
         tracker = SendTracker()
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(TransportError) as caught:
             play(colour, client, sends(tracker, lambda: done.append(1)))
-        assert (caught.value.sent, tracker.maybe_sent, done) == (False, False, [])
+        assert (caught.value.maybe_sent, tracker.maybe_sent, done) == (False, False, [])
 
 
 @pytest.mark.parametrize("location", ["http://[::1", "http://a.example:x/", "/\x01", "/ü"])
@@ -218,7 +218,7 @@ def test_a_redirect_is_a_response_wherever_it_leads(location: str, colour: Any) 
 def test_what_a_server_says_steers_no_terminal(said: bytes, colour: Any) -> None:
     """Though the transport's own error repeats it."""
     with RudeServer(post=[says(said, keep=False)]) as server:
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(TransportError) as caught:
             play(colour, client_of(colour, server.url), sends(SendTracker()))
         assert caught.value.reason.isprintable()
 
@@ -230,7 +230,7 @@ def test_a_sends_own_timeout_bounds_it(slow: str, colour: Any) -> None:
         act = drips(OK, server.done) if slow == "drips" else hangs(server.done)
         server._acts["POST"].append(act)
         client, begun = client_of(colour, server.url, timeout=30), time.monotonic()
-        with pytest.raises(Fault):
+        with pytest.raises(TransportError):
             play(colour, client, sends(SendTracker(), timeout=0.5))
         assert time.monotonic() - begun < 10
 
@@ -293,7 +293,7 @@ async def submits_at_the_same_time(client: Any, turns: int) -> list[Any]:
 def test_no_submission_goes_out_on_a_connection_that_has_ended(colour: Any) -> None:
     """Though the end of every kept connection came while nobody could take note of it."""
     with RudeServer(post=[answers_and_idles]) as server:
-        client = client_of(colour, server.url, timeout=10, retry_for=10)
+        client = client_of(colour, server.url, timeout=10, retry_timeout=10)
         # httpx gives asyncio's loop one more turn after the look, in which it may be busy.
         busy = (0, 0) if colour.name == "asyncio" and colour.road == "HttpxRoad" else range(TURNS)
         for times, turns in enumerate(busy, 1):

@@ -18,7 +18,7 @@ from tests.client.fast_clock import leaping
 from tests.transport.nasty import Api, Responses, harmless, responses, serving
 from tests.transport.test_guarantees import KEY, body
 from wanflow import WanflowError
-from wanflow._core.snapshot import decode, decode_as_is
+from wanflow._core.snapshot import decode_as_is, decode_json
 from wanflow._text import one_line, printable
 from wanflow.ledger import Ledger
 
@@ -54,7 +54,7 @@ pieces = st.sampled_from(
 def test_every_text_of_a_response_can_be_encoded(texts: list[str]) -> None:
     """Halves of surrogate pairs become U+FFFD, in keys and values; all else stays what it was."""
     raw = "{" + ",".join(f'"{n}{text}":["{text}"]' for n, text in enumerate(texts)) + "}"
-    found, as_is = decode(raw.encode()), decode_as_is(raw)
+    found, as_is = decode_json(raw.encode()), decode_as_is(raw)
     assert encodable(found)
     whole = json.dumps(as_is, ensure_ascii=False).encode("utf-16", "surrogatepass")
     assert json.dumps(found, ensure_ascii=False) == whole.decode("utf-16", "replace")
@@ -64,7 +64,7 @@ def test_every_text_of_a_response_can_be_encoded(texts: list[str]) -> None:
 def test_bytes_that_are_no_text_can_be_encoded_once_they_are_read(content: bytes) -> None:
     """What isn't UTF-8 is read with replacement, or refused as no JSON."""
     try:
-        assert encodable(decode(b'{"id":"' + content + b'"}'))
+        assert encodable(decode_json(b'{"id":"' + content + b'"}'))
     except ValueError as error:
         assert not isinstance(error, UnicodeError)  # noqa: PT017 - either is right
 
@@ -101,7 +101,7 @@ def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
     log = logging.StreamHandler(io.StringIO())
     logging.getLogger("wanflow").addHandler(log)
     with Ledger(folder / "ledger.db") as ledger:
-        client = leaping(face.client(api_key=KEY, base_url=api.url, retry_for=0, ledger=ledger))
+        client = leaping(face.client(api_key=KEY, base_url=api.url, retry_timeout=0, ledger=ledger))
         shown = lived(face, client, folder)
         face.do(client.close)
         assert [job.task_id for job in ledger.jobs()] == [said.task_id]

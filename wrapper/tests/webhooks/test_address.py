@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.catalog.validator import packaged_rules
+from wanflow.catalog.validator import packaged_validator
 from wanflow.errors import ConfigurationError, InvalidRequest
 from wanflow.webhooks import Receiver
 
@@ -26,7 +26,9 @@ class TestUrls:
         assert MODELS
         url = Receiver(SECRET, PUBLIC).url(job)
         for model in MODELS:
-            assert packaged_rules().violations(model, {**model.example, "callback_url": url}) == []
+            assert (
+                packaged_validator().violations(model, {**model.example, "callback_url": url}) == []
+            )
 
     @given(st.integers(1, 2000))
     def test_a_name_that_is_too_long_is_refused(self, length: int) -> None:
@@ -83,16 +85,16 @@ class TestBase:
     @pytest.mark.parametrize("url", ["http://127.0.0.1:8710/cb", "https://localhost/cb"])
     def test_a_local_one_where_told(self, url: str) -> None:
         """`local` lets http and internal hosts be; a host there must be."""
-        assert Receiver(SECRET, url, local=True).url("a").startswith(url)
+        assert Receiver(SECRET, url, allow_local=True).url("a").startswith(url)
         with pytest.raises(ConfigurationError):
-            Receiver(SECRET, "http:///cb", local=True)
+            Receiver(SECRET, "http:///cb", allow_local=True)
         with pytest.raises(ConfigurationError):
-            Receiver(SECRET, "http://ex\u00e4mple.org/cb", local=True)
+            Receiver(SECRET, "http://ex\u00e4mple.org/cb", allow_local=True)
 
     def test_a_client_and_a_handler_come_together(self) -> None:
         """One without the other is a mistake."""
         with pytest.raises(ConfigurationError):
-            Receiver(SECRET, PUBLIC, on_end=print)
+            Receiver(SECRET, PUBLIC, on_task_done=print)
 
     def test_the_secret_is_in_no_repr(self) -> None:
         """A receiver shows where it is, and no more."""

@@ -30,7 +30,7 @@ class TestBelief:
         """The handler gets the API's answer, not the callback's body."""
         bench.api.answers[ID] = [seen(ID, results=["https://true.example/1"])]
         bench.claim(claim_of(ID, results=["https://false.example/1"]))
-        assert [end.snapshot.results for end in bench.ends] == [("https://true.example/1",)]
+        assert [end.snapshot.urls for end in bench.ends] == [("https://true.example/1",)]
         assert [(end.job, end.task_id) for end in bench.ends] == [("job", ID)]
 
     @pytest.mark.parametrize("status", ["failed", "cancelled"])
@@ -38,7 +38,7 @@ class TestBelief:
         """A failed or cancelled task is handled, and says so."""
         bench.api.answers[ID] = [seen(ID, status)]
         bench.claim(claim_of(ID, status="completed"))
-        assert [end.snapshot.completed for end in bench.ends] == [False]
+        assert [end.snapshot.succeeded for end in bench.ends] == [False]
 
     @pytest.mark.parametrize("status", ["pending", "processing", "finished?"])
     def test_a_claim_that_the_api_denies_is_nothing(self, bench: Bench, status: str) -> None:
@@ -230,7 +230,7 @@ class TestWorkers:
 
     def test_no_more_than_its_hands(self) -> None:
         """A third worker isn't taken on by a desk of two hands; one that has gone makes room."""
-        desk = VerificationQueue(hands=2)
+        desk = VerificationQueue(workers=2)
         for n in range(5):
             desk.put(claim_of(job=str(n)), 0)
         assert [desk.start_worker() for _ in range(4)] == [True, True, False, False]
@@ -244,7 +244,7 @@ class TestWorkers:
     @given(st.lists(st.sampled_from(["admit", "hire", "next", "settle", "again"]), max_size=60))
     def test_what_is_open_can_be_reached(self, steps: list[str]) -> None:
         """In any order of events: each open claim is queued or in somebody's hands, once."""
-        desk, clock, held, admitted = VerificationQueue(hands=2, size=5), Time(), [], 0
+        desk, clock, held, admitted = VerificationQueue(workers=2, size=5), Time(), [], 0
         workers = 0
         for step in steps:
             clock.sleep(1)

@@ -44,7 +44,7 @@ class Site:
     def receive(self, client: Client | AsyncClient | None, **more: Any) -> Receiver:
         on_end = None if client is None else self.ends.put
         self.receiver = Receiver(
-            SECRET, self.base, client=client, on_end=on_end, local=True, **more
+            SECRET, self.base, client=client, on_task_done=on_end, allow_local=True, **more
         )
         return self.receiver
 
@@ -103,8 +103,8 @@ class TestSync:
             site.mock.clock.advance(120)
             end = site.ends.get(timeout=PATIENCE)
             assert (end.job, end.kind, end.task_id) == ("poster", "picture", task.id)
-            assert end.snapshot.completed
-            assert end.snapshot.results
+            assert end.snapshot.succeeded
+            assert end.snapshot.urls
             assert site.attempts(1) == [202]
 
     def test_a_failure_arrives(self, site: Site) -> None:
@@ -183,7 +183,7 @@ class TestAsync:
                 site.receiver.link_task("poster", task.id)
                 await anyio.to_thread.run_sync(site.mock.clock.advance, 120)
                 end = await anyio.to_thread.run_sync(lambda: site.ends.get(timeout=PATIENCE))
-                assert (end.job, end.task_id, end.snapshot.completed) == ("poster", task.id, True)
+                assert (end.job, end.task_id, end.snapshot.succeeded) == ("poster", task.id, True)
                 assert await anyio.to_thread.run_sync(site.attempts, 1) == [202]
 
         anyio.run(run)

@@ -73,7 +73,7 @@ class Page:
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Page]:
     monkeypatch.chdir(tmp_path)
-    with MockServer(looks=0) as mock:
+    with MockServer(polls=0) as mock:
         monkeypatch.setenv("WANFLOW_API_KEY", mock.api_key)
         monkeypatch.setenv("WANFLOW_BASE_URL", mock.base_url)
         monkeypatch.setenv("CALLBACK_SECRET", "a secret of sixteen")

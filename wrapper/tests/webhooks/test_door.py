@@ -449,7 +449,7 @@ class TestSlowOutside:
         """`post` has no loop to ask in, and says so."""
         transport = httpx.MockTransport(lambda _: seen(ID))
         client = AsyncClient("key", "http://api.invalid", transport=transport)
-        receiver = Receiver(SECRET, BASE, client=client, on_end=print)
+        receiver = Receiver(SECRET, BASE, client=client, on_task_done=print)
         with pytest.raises(ConfigurationError, match="app"):
             receiver.handle_request("token", "application/json", b"{}")
 
@@ -477,7 +477,7 @@ class TestAsyncDoor:
         async def run() -> None:
             transport = httpx.MockTransport(api)
             async with AsyncClient("key", "http://api.invalid", transport=transport) as client:
-                receiver = Receiver(SECRET, BASE, client=client, on_end=on_end)
+                receiver = Receiver(SECRET, BASE, client=client, on_task_done=on_end)
                 receiver.link_task("job", ID)
 
                 async def receive() -> Any:

@@ -190,8 +190,8 @@ class TestSecrets:
         url = line(process)["callback_url"]
         base = url.rpartition("/")[0]
         token = url.rpartition("/")[2]
-        assert Receiver(newest, base, local=True).ticket(token).job == "one"
-        older = Receiver(path.read_text().split()[1], base, local=True).url("old job")
+        assert Receiver(newest, base, allow_local=True).ticket(token).job == "one"
+        older = Receiver(path.read_text().split()[1], base, allow_local=True).url("old job")
         shell.submit(older)
         assert line(process)["job"] == "old job"
         shell.submit(url)
@@ -206,7 +206,7 @@ class TestSecrets:
         process = shell.listen("one", "--json", *shell.local, WANFLOW_CALLBACK_SECRETS=secret)
         line(process)
         url = line(process)["callback_url"]
-        receiver = Receiver(secret, url.rpartition("/")[0], local=True)
+        receiver = Receiver(secret, url.rpartition("/")[0], allow_local=True)
         assert receiver.ticket(url.rpartition("/")[2]).job == "one"
 
 

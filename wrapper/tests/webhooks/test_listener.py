@@ -39,8 +39,8 @@ class Station:
             "a secret of sixteen",
             "http://127.0.0.1/callbacks",
             client=client,
-            on_end=self._take,
-            local=True,
+            on_task_done=self._take,
+            allow_local=True,
         )
         self.receiver.link_task("job", ID)
         self.path = "/callbacks/" + self.receiver.url("job").rpartition("/")[2]

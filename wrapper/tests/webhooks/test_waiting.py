@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.webhooks.conftest import Time, body_of
 from wanflow import AsyncClient, Client, Result
-from wanflow._core.poll_schedule import stretched
+from wanflow._core.poll_schedule import slowed
 from wanflow.async_client import AsyncResult
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
@@ -111,7 +111,7 @@ def receiver(kind: type[Receiver] = Receiver) -> Iterator[Receiver]:
 
     with CallbackServer(Door()) as listener:  # type: ignore[arg-type]
         base = f"http://127.0.0.1:{listener.port}/callbacks"
-        made = kind("a secret of sixteen", base, local=True)
+        made = kind("a secret of sixteen", base, allow_local=True)
         yield made
 
 
@@ -168,7 +168,7 @@ class TestWaits:
     @pytest.mark.parametrize("way", ["async"], indirect=True)  # in real time, so one colour will do
     def test_a_poll_ends_it_where_no_callback_comes(self, way: Way) -> None:
         """With a receiver that nobody reaches, polling goes on as ever."""
-        calls = Receiver("a secret of sixteen", "http://127.0.0.1:9/callbacks", local=True)
+        calls = Receiver("a secret of sixteen", "http://127.0.0.1:9/callbacks", allow_local=True)
         ids = way.submit(2, calls.url)
         results = way.wait(ids, calls, lambda: way.mock.clock.advance(61))
         assert [result.task_id for result in results] == ids
@@ -177,7 +177,7 @@ class TestWaits:
         """Whoever knows a URL can make a wait look, and no more: the API says whether it is so."""
         moment = Time()
         clock = Clock(ticks=moment.ticks)
-        calls = Sure("a secret of sixteen", "http://127.0.0.1:9/cb", local=True, clock=clock)
+        calls = Sure("a secret of sixteen", "http://127.0.0.1:9/cb", allow_local=True, clock=clock)
         (task_id,) = way.submit(1, calls.url)
         token = calls.url("job 0").rpartition("/")[2]
 
@@ -200,7 +200,7 @@ class TestWaits:
 
     def test_a_forged_call_wakes_nobody(self, way: Way) -> None:
         """Without one of our URLs there is no look."""
-        calls = Sure("a secret of sixteen", "http://127.0.0.1:9/callbacks", local=True)
+        calls = Sure("a secret of sixteen", "http://127.0.0.1:9/callbacks", allow_local=True)
         (task_id,) = way.submit(1, calls.url)
         good = calls.url("job 0").rpartition("/")[2]
 
@@ -239,6 +239,6 @@ class TestWaits:
 @given(st.floats(0, 1e4), st.floats(1, 1e4))
 def test_a_stretched_interval_is_bounded(wanted: float, factor: float) -> None:
     """Never shorter than what was wanted, and never longer than half a minute because of it."""
-    found = stretched(wanted, factor)
+    found = slowed(wanted, factor)
     assert wanted <= found <= max(wanted, 30)
-    assert stretched(wanted, 1) == wanted
+    assert slowed(wanted, 1) == wanted

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve, frozen
 
 from wanflow import errors
-from wanflow._core.snapshot import Snapshot, decode, named_task, read_snapshot
+from wanflow._core.snapshot import Snapshot, decode_json, named_task, parse_snapshot
 
 if TYPE_CHECKING:
-    from wanflow._core.effects import Reply
+    from wanflow._core.effects import Response
 
 
 class Acceptance(Enum):
@@ -51,7 +51,7 @@ _UNCLEAR = frozenset({408, 409, 460, 499})
 _ID = re.compile(r"task-unified-[A-Za-z0-9_-]*[A-Za-z0-9](?=[^A-Za-z0-9_-])")
 
 
-def classify(reply: Reply, sent: bytes = b"") -> Classified:
+def classify(reply: Response, sent: bytes = b"") -> Classified:
     """Classify a response to a submission; ids in its own body, `sent`, name no new task."""
     body = _decoded(reply.content)
     task_id = _task_id(reply, body, sent)
@@ -65,17 +65,17 @@ def classify(reply: Reply, sent: bytes = b"") -> Classified:
     return Classified(Acceptance.REJECTED if rejected else Acceptance.UNCERTAIN)
 
 
-def accepted_task(reply: Reply, task_id: str) -> Snapshot:
+def accepted_task(reply: Response, task_id: str) -> Snapshot:
     """Read the task that a response accepted, by the id that it names, whatever else it holds."""
     try:
-        return evolve(read_snapshot(reply.content, task_id), id=task_id)
+        return evolve(parse_snapshot(reply.content, task_id), id=task_id)
     except ValueError:
         return Snapshot(task_id, "")
 
 
 def _decoded(content: bytes) -> Any:
     try:
-        return decode(content)
+        return decode_json(content)
     except ValueError:
         return None
 
@@ -88,12 +88,12 @@ def _documented(body: Any) -> bool:
     return _is_text(message) and (coded or _is_text(kind))
 
 
-def _task_id(reply: Reply, body: Any, sent: bytes) -> str | None:
+def _task_id(reply: Response, body: Any, sent: bytes) -> str | None:
     """Read the id of a task from its fields, else from any text."""
     return named_task(body) or _id_in_text(reply, sent)
 
 
-def _id_in_text(reply: Reply, sent: bytes) -> str | None:
+def _id_in_text(reply: Response, sent: bytes) -> str | None:
     """Find the one new id in a body of any kind, or in the address that the response points to."""
     texts = (reply.content.decode("utf-8", "replace"), reply.headers.get("location", "") + "\n")
     found = {task_id for text in texts for task_id in _ID.findall(text)}

@@ -15,7 +15,7 @@ _KEY = re.compile(r"[A-Za-z0-9._-]{16,96}", re.ASCII)
 _SHOWN = 60
 
 
-def checked_id(task_id: object) -> str:
+def validate_task_id(task_id: object) -> str:
     """Return a task id.
 
     Raises:
@@ -27,7 +27,7 @@ def checked_id(task_id: object) -> str:
     return task_id
 
 
-def checked_key(key: object) -> str:
+def validate_idempotency_key(key: object) -> str:
     """Return an idempotency key.
 
     Raises:
@@ -41,19 +41,19 @@ def checked_key(key: object) -> str:
     return key
 
 
-def checked_recorder(recorder: T) -> T:
+def validate_ledger(recorder: T) -> T:
     """Return what keeps the record of a client's work.
 
     Raises:
         ConfigurationError: it is nothing of the kind, such as the path of one.
     """
-    if recorder is not None and not hasattr(recorder, "intend"):
+    if recorder is not None and not hasattr(recorder, "record_intent"):
         shown = repr(recorder)[:_SHOWN]
         raise ConfigurationError(f"ledger is a wanflow.Ledger, as Ledger('jobs.db') (got {shown})")
     return recorder
 
 
-def checked_seconds(timeout: object) -> float:
+def validate_timeout(timeout: object) -> float:
     """Return a time to wait, in seconds.
 
     Raises:

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    Stretch: TypeAlias = Callable[[str], float]
+    PollFactor: TypeAlias = Callable[[str], float]
 
 
-class Callbacks(Protocol):
+class CallbackSource(Protocol):
     """Receives callbacks, such as `wanflow.webhooks.Receiver`. Any thread may call it."""
 
     def subscribe(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
@@ -31,6 +31,6 @@ class Callbacks(Protocol):
         ...
 
 
-def steady(_: str) -> float:
+def no_slowdown(_: str) -> float:
     """Slow nothing: the stretch of a wait that nobody calls."""
     return 1.0

@@ -13,7 +13,7 @@ from wanflow._core.content_coding import codings_of
 from wanflow._core.url_rules import why_not_fetchable
 
 if TYPE_CHECKING:
-    from wanflow._core.effects import Reply
+    from wanflow._core.effects import Response
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 GONE = 410
@@ -41,7 +41,7 @@ _DIGITS = 24
 
 
 @frozen
-class Body:
+class Content:
     """The body follows: write it from byte `start` on; `total` is the file's length, if told.
 
     `codings` are to be undone first; then `total` isn't known.
@@ -60,7 +60,7 @@ class Redirect:
 
 
 @frozen
-class Refused:
+class Rejected:
     """There is no body to be had, and why; `again` tells whether another try may have one."""
 
     reason: str
@@ -69,7 +69,7 @@ class Refused:
 
 
 @frozen
-class Stale:
+class StalePart:
     """What is on disk is no beginning of the file as it is now: start again from nothing."""
 
 
@@ -80,11 +80,11 @@ class NoResult:
     reason: str
 
 
-Verdict: TypeAlias = Body | Redirect | Refused | Stale | NoResult
+ResponseKind: TypeAlias = Content | Redirect | Rejected | StalePart | NoResult
 
 
 @frozen
-class Progress:
+class DownloadProgress:
     """How far the download of one file is.
 
     `index` is its place among the task's `count` links, from 0; `have` and `total` are in bytes,
@@ -106,7 +106,7 @@ def request_headers(have: int, validator: str | None) -> dict[str, str]:
     return headers
 
 
-def validator(reply: Reply) -> str | None:
+def validator(reply: Response) -> str | None:
     """Return what proves that a later answer is of the same file: a strong ETag, else a date."""
     etag = reply.headers.get("etag")
     if etag and not etag.startswith("W/"):
@@ -114,7 +114,7 @@ def validator(reply: Reply) -> str | None:
     return reply.headers.get("last-modified")
 
 
-def judge(url: str, reply: Reply, have: int, known: str | None = None) -> Verdict:
+def classify(url: str, reply: Response, have: int, known: str | None = None) -> ResponseKind:
     """Decide what an answer's head means, when `have` bytes of the file `known` are on disk."""
     if reply.status in REDIRECTS:
         return _redirect(url, reply)
@@ -122,12 +122,12 @@ def judge(url: str, reply: Reply, have: int, known: str | None = None) -> Verdic
         case 200 | 206:
             return _body(reply, have, known)
         case 416 if have:
-            return Stale()
+            return StalePart()
         case status:
-            return Refused(f"its server answered {status}", status, status in _PASSING)
+            return Rejected(f"its server answered {status}", status, status in _PASSING)
 
 
-def stem(task_id: str, index: int, count: int) -> str:
+def file_stem(task_id: str, index: int, count: int) -> str:
     """Name a file after its task and its place among the results (from 1), without what it is.
 
     No two files have the same name, whatever the ids are, and whether or not the file system
@@ -154,41 +154,41 @@ def _tagged(task_id: str) -> str:
     return f"{shown}~{digest[:_DIGITS]}"
 
 
-def _body(reply: Reply, have: int, known: str | None) -> Verdict:
+def _body(reply: Response, have: int, known: str | None) -> ResponseKind:
     try:
         codings = codings_of(reply.headers.get("content-encoding", ""))
     except ValueError as error:
-        return Refused(str(error), reply.status, again=True)
+        return Rejected(str(error), reply.status, again=True)
     if reply.status == 200:  # noqa: PLR2004
-        return Body(0, None if codings else _length(reply), codings)
+        return Content(0, None if codings else _length(reply), codings)
     # A part of what is encoded is no part of the file.
-    return Stale() if codings else _part(reply, have, known)
+    return StalePart() if codings else _part(reply, have, known)
 
 
-def _redirect(url: str, reply: Reply) -> Redirect | Refused:
+def _redirect(url: str, reply: Response) -> Redirect | Rejected:
     try:
         target = urljoin(url, reply.headers.get("location", ""))
     except ValueError:
-        return Refused("its redirect can't be followed: it is no URL", reply.status)
+        return Rejected("its redirect can't be followed: it is no URL", reply.status)
     reason = why_not_fetchable(target)
     if reason is None and urlsplit(target).username is not None:
         reason = "it names a user"
     if reason is None and urlsplit(url).scheme == "https" != urlsplit(target).scheme:
         reason = "it leads from https to http"
     if reason is not None:
-        return Refused(f"its redirect can't be followed: {reason}", reply.status)
+        return Rejected(f"its redirect can't be followed: {reason}", reply.status)
     return Redirect(target)
 
 
-def _part(reply: Reply, have: int, known: str | None) -> Verdict:
+def _part(reply: Response, have: int, known: str | None) -> ResponseKind:
     found = _RANGE.fullmatch(reply.headers.get("content-range", ""))
     if found is None or int(found[1]) != have:
-        return Refused("the server sent another part than was asked for", reply.status)
+        return Rejected("the server sent another part than was asked for", reply.status)
     if validator(reply) not in {None, known}:
-        return Stale()
-    return Body(have, None if found[2] == "*" else int(found[2]))
+        return StalePart()
+    return Content(have, None if found[2] == "*" else int(found[2]))
 
 
-def _length(reply: Reply) -> int | None:
+def _length(reply: Response) -> int | None:
     text = reply.headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None  # noqa: PLR2004

@@ -29,7 +29,7 @@ class Request:
 
 
 @frozen
-class Reply:
+class Response:
     """The API's answer. Header names are in lower case."""
 
     status: int
@@ -37,31 +37,31 @@ class Reply:
     content: bytes = field(repr=False)
 
 
-class Fault(Exception):
+class TransportError(Exception):
     """No whole answer came. `sent` tells whether the request may have reached the server."""
 
-    def __init__(self, reason: str, *, sent: bool) -> None:
+    def __init__(self, reason: str, *, maybe_sent: bool) -> None:
         self.reason = printable(reason, lines=False)
         super().__init__(self.reason)
-        self.sent = sent
+        self.maybe_sent = maybe_sent
 
 
 @frozen
-class Instant:
+class TimePoint:
     """A moment: `ticks` in seconds of a clock that only goes forward, `unix` in seconds UTC."""
 
-    ticks: float
-    unix: float
+    monotonic: float
+    wall: float
 
 
 class Sink(Protocol):
     """Where a streamed body goes."""
 
-    def head(self, reply: Reply) -> bool:
+    def start(self, reply: Response) -> bool:
         """Take the status and headers; True where the body is wanted."""
         ...
 
-    def slow(self, size: int) -> bool:
+    def blocks(self, size: int) -> bool:
         """Tell whether `write` may take a moment, for so many bytes."""
         ...
 
@@ -83,7 +83,7 @@ class SendTracker:
     """
 
     maybe_sent: bool = False
-    received: Reply | None = None
+    received: Response | None = None
     """What came of a response that broke off."""
     # One entry, made once: setting the default of a key is one whole step for all threads.
     _fate: dict[str, bool] = field(factory=dict[str, bool], init=False, repr=False)
@@ -109,7 +109,7 @@ class SendTracker:
 
 
 @frozen
-class Send:
+class SendRequest:
     """Send a request to the API and read the whole response → Reply, or raises Fault.
 
     `before` is done once the request has its place among the client's connections, and before any
@@ -123,12 +123,12 @@ class Send:
 
     request: Request
     timeout: float | None = None
-    before: Act | None = None
+    before: RunBlocking | None = None
     tracker: SendTracker | None = field(default=None, eq=False, repr=False)
 
 
 @define(eq=False)
-class Waker:
+class WakeHandle:
     """Ends the sleep of one flow early, or the next one where it doesn't sleep; from any thread."""
 
     woken: bool = field(default=False, init=False)
@@ -162,21 +162,21 @@ class Sleep:
 
     seconds: float
     topic: str | None = None
-    waker: Waker | None = None
+    waker: WakeHandle | None = None
 
 
 @frozen
-class Now:
+class ReadClock:
     """Read the clocks → Instant."""
 
 
 @frozen
-class Draw:
+class RandomFloat:
     """Draw a random number → float in [0, 1)."""
 
 
 @frozen
-class Notify:
+class InvokeCallback:
     """Call what the user gave us to call."""
 
     callback: Callable[[Any], object]
@@ -184,7 +184,7 @@ class Notify:
 
 
 @frozen
-class Ended:
+class Outcome:
     """What a function came to: `value`, or the `error` that it raised where there is one."""
 
     value: Any = None
@@ -192,7 +192,7 @@ class Ended:
 
 
 @frozen
-class Act:
+class RunBlocking:
     """Do something that may block, such as touching a file → whatever it returns or raises.
 
     Those of one `group` may be handed to it together, where several are waiting: it does them in
@@ -200,11 +200,11 @@ class Act:
     """
 
     function: Callable[[], Any]
-    group: Group | None = None
+    group: BatchFunction | None = None
 
 
 @frozen
-class Fetch:
+class StreamDownload:
     """Stream a link, without the key, into a sink → None, or raises Fault.
 
     It may take `seconds` in all; `told` is called after each chunk. Redirects aren't followed and
@@ -215,7 +215,7 @@ class Fetch:
     headers: Mapping[str, str]
     sink: Sink
     seconds: float
-    told: Callable[[], Any] | None = None
+    on_chunk: Callable[[], Any] | None = None
 
 
 @frozen
@@ -232,14 +232,14 @@ class Shield:
 
 
 @frozen
-class Alone:
+class WithLock:
     """Change what all flows of a client share, while no other flow does → whatever it returns."""
 
     function: Callable[[], Any]
 
 
 @frozen
-class Start:
+class Spawn:
     """Play another flow beside this one; `Join` tells its end, under `key`.
 
     `many` where it starts flows itself.
@@ -247,11 +247,11 @@ class Start:
 
     key: Any
     flow: Flow[Any]
-    many: bool = False
+    spawns: bool = False
 
 
 @frozen
-class Join:
+class WaitNext:
     """Wait for what happens next, at most some seconds → Done, Rung, or None when nothing did.
 
     `topics` are those whose rings matter here. The `waker`, where there is one, ends it early.
@@ -259,7 +259,7 @@ class Join:
 
     seconds: float | None
     topics: Container[str] = ()
-    waker: Waker | None = None
+    waker: WakeHandle | None = None
 
 
 @frozen
@@ -271,7 +271,7 @@ class Finish:
 
 
 @frozen
-class Done:
+class Finished:
     """A started flow has ended: with `value`, or with `error` where there is one."""
 
     key: Any
@@ -280,22 +280,23 @@ class Done:
 
 
 @frozen
-class Rung:
+class Notified:
     """Somebody outside says that there is news of a topic."""
 
     topic: str
 
 
 @frozen
-class Emit:
+class Yield:
     """Hand a value to whoever iterates over this flow; no started flow may be under way."""
 
     value: Any
 
 
-Group: TypeAlias = "Callable[[Sequence[Callable[[], Any]]], Sequence[Ended]]"
-_ByItself: TypeAlias = "Send | Sleep | Now | Draw | Notify | Act | Fetch | Shield | Alone | Emit"
-Effect: TypeAlias = "_ByItself | Start | Join | Finish"
+BatchFunction: TypeAlias = "Callable[[Sequence[Callable[[], Any]]], Sequence[Outcome]]"
+_Exchange: TypeAlias = "SendRequest | StreamDownload"
+_Local: TypeAlias = "Sleep | ReadClock | RandomFloat | InvokeCallback | RunBlocking | WithLock"
+Effect: TypeAlias = "_Exchange | _Local | Shield | Yield | Spawn | WaitNext | Finish"
 
 if TYPE_CHECKING:
     Flow: TypeAlias = Generator[Effect, Any, T]
@@ -304,11 +305,11 @@ if TYPE_CHECKING:
 def send(
     request: Request,
     timeout: float | None = None,
-    before: Act | None = None,
+    before: RunBlocking | None = None,
     tracker: SendTracker | None = None,
-) -> Flow[Reply]:
+) -> Flow[Response]:
     """Yield Send, and say what comes back."""
-    return cast("Reply", (yield Send(request, timeout, before, tracker)))
+    return cast("Response", (yield SendRequest(request, timeout, before, tracker)))
 
 
 def shield(flow: Flow[T], leave: Callable[[], bool]) -> Flow[T]:
@@ -316,33 +317,33 @@ def shield(flow: Flow[T], leave: Callable[[], bool]) -> Flow[T]:
     return cast("T", (yield Shield(flow, leave)))
 
 
-def now() -> Flow[Instant]:
+def read_clock() -> Flow[TimePoint]:
     """Yield Now, and say what comes back."""
-    return cast("Instant", (yield Now()))
+    return cast("TimePoint", (yield ReadClock()))
 
 
-def draw() -> Flow[float]:
+def random_float() -> Flow[float]:
     """Yield Draw, and say what comes back."""
-    return cast("float", (yield Draw()))
+    return cast("float", (yield RandomFloat()))
 
 
-def sleep(seconds: float, topic: str | None = None, waker: Waker | None = None) -> Flow[bool]:
+def sleep(seconds: float, topic: str | None = None, waker: WakeHandle | None = None) -> Flow[bool]:
     """Yield Sleep, and say what comes back."""
     return cast("bool", (yield Sleep(seconds, topic, waker)))
 
 
-def alone(function: Callable[[], T]) -> Flow[T]:
+def with_lock(function: Callable[[], T]) -> Flow[T]:
     """Yield Alone, and say what comes back."""
-    return cast("T", (yield Alone(function)))
+    return cast("T", (yield WithLock(function)))
 
 
-def join(
-    seconds: float | None, topics: Container[str] = (), waker: Waker | None = None
-) -> Flow[Done | Rung | None]:
+def wait_next(
+    seconds: float | None, topics: Container[str] = (), waker: WakeHandle | None = None
+) -> Flow[Finished | Notified | None]:
     """Yield Join, and say what comes back."""
-    return cast("Done | Rung | None", (yield Join(seconds, topics, waker)))
+    return cast("Finished | Notified | None", (yield WaitNext(seconds, topics, waker)))
 
 
-def act(function: Callable[[], T], group: Group | None = None) -> Flow[T]:
+def run_blocking(function: Callable[[], T], group: BatchFunction | None = None) -> Flow[T]:
     """Yield Act, and say what comes back."""
-    return cast("T", (yield Act(function, group)))
+    return cast("T", (yield RunBlocking(function, group)))

@@ -7,10 +7,10 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow import errors
-from wanflow._core.snapshot import decode
+from wanflow._core.snapshot import decode_json
 
 if TYPE_CHECKING:
-    from wanflow._core.effects import Reply
+    from wanflow._core.effects import Response
 
 _SHOWN = 300
 # No answer asks for more seconds than a number of so many digits says.
@@ -29,7 +29,7 @@ _KINDS: dict[int, type[errors.APIError]] = {
 }
 
 
-def api_error(reply: Reply, *, unix: float, task_id: str | None = None) -> errors.APIError:
+def api_error(reply: Response, *, unix: float, task_id: str | None = None) -> errors.APIError:
     """Make the error for an answer, of the type for its status.
 
     Args:
@@ -55,9 +55,11 @@ def api_error(reply: Reply, *, unix: float, task_id: str | None = None) -> error
     )
 
 
-def unreadable(reply: Reply, reason: str, *, task_id: str | None = None) -> errors.UnexpectedAnswer:
+def unreadable_response(
+    reply: Response, reason: str, *, task_id: str | None = None
+) -> errors.UnexpectedResponse:
     """Make the error for a success whose body can't be read."""
-    return errors.UnexpectedAnswer(
+    return errors.UnexpectedResponse(
         f"the API answered {reply.status}{_about(task_id)}, but {reason}: "
         f"{_excerpt(reply.content)!r}",
         status=reply.status,
@@ -67,7 +69,7 @@ def unreadable(reply: Reply, reason: str, *, task_id: str | None = None) -> erro
     )
 
 
-def retry_after(reply: Reply, suggestion: str | None = None, *, unix: float) -> float | None:
+def retry_after(reply: Response, suggestion: str | None = None, *, unix: float) -> float | None:
     """Read how many seconds an answer asks to wait: its header, else its suggestion, else None.
 
     A date is read against the date of the answer itself: `unix`, the time of this machine, stands
@@ -98,10 +100,10 @@ def _date(header: str) -> float | None:
 def _kind(status: int) -> type[errors.APIError]:
     if status >= 500:  # noqa: PLR2004 - every 5xx, documented or not
         return errors.ServerError
-    return _KINDS.get(status, errors.APIError if status >= 400 else errors.UnexpectedAnswer)  # noqa: PLR2004
+    return _KINDS.get(status, errors.APIError if status >= 400 else errors.UnexpectedResponse)  # noqa: PLR2004
 
 
-def _message(reply: Reply, told: dict[str, Any], task_id: str | None) -> str:
+def _message(reply: Response, told: dict[str, Any], task_id: str | None) -> str:
     kind = _word(told.get("type"))
     text = _word(told.get("message")) or _excerpt(reply.content) or "no message"
     param = _word(told.get("param"))
@@ -121,9 +123,9 @@ def _about(task_id: str | None) -> str:
     return "" if task_id is None else f" about task {task_id}"
 
 
-def _body(reply: Reply) -> Any:
+def _body(reply: Response) -> Any:
     try:
-        return decode(reply.content)
+        return decode_json(reply.content)
     except ValueError:
         return _excerpt(reply.content)
 

@@ -13,34 +13,38 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Advice:
+class FailureHint:
     """What helps, and whether a new (newly charged) submission of the same request may."""
 
     text: str
-    resubmit: bool
+    retryable: bool
 
 
-_CHANGE = Advice("change the request; the same one fails again", resubmit=False)
-_AGAIN = Advice("a new submission may succeed", resubmit=True)
+_CHANGE = FailureHint("change the request; the same one fails again", retryable=False)
+_AGAIN = FailureHint("a new submission may succeed", retryable=True)
 
 # Source: the provider's table of error codes for failed tasks.
-ADVICE: dict[str, Advice] = {
+HINTS: dict[str, FailureHint] = {
     "content_policy_violation": _CHANGE,
     "invalid_parameters": _CHANGE,
     "image_processing_error": _CHANGE,
     "image_dimension_mismatch": _CHANGE,
     "generation_failed_no_content": _AGAIN,
     "generation_timeout": _AGAIN,
-    "service_error": Advice("submit again after 30 to 60 seconds", resubmit=True),
-    "resource_exhausted": Advice("submit again after 1 to 5 minutes", resubmit=True),
-    "quota_exceeded": Advice(
+    "service_error": FailureHint("submit again after 30 to 60 seconds", retryable=True),
+    "resource_exhausted": FailureHint("submit again after 1 to 5 minutes", retryable=True),
+    "quota_exceeded": FailureHint(
         "leave 1 to 2 seconds between submissions, wait for running tasks, or top up",
-        resubmit=True,
+        retryable=True,
     ),
-    "service_unavailable": Advice("submit again after some minutes", resubmit=True),
-    "request_cancelled": Advice("the task was cancelled; submit again if wanted", resubmit=False),
-    "resource_not_found": Advice("the id is wrong, or the task expired", resubmit=False),
-    "unknown_error": Advice("submit again once, then ask the provider's support", resubmit=True),
+    "service_unavailable": FailureHint("submit again after some minutes", retryable=True),
+    "request_cancelled": FailureHint(
+        "the task was cancelled; submit again if wanted", retryable=False
+    ),
+    "resource_not_found": FailureHint("the id is wrong, or the task expired", retryable=False),
+    "unknown_error": FailureHint(
+        "submit again once, then ask the provider's support", retryable=True
+    ),
 }
 
 
@@ -49,12 +53,12 @@ def task_failed(snapshot: Snapshot) -> errors.TaskFailed:
     failure = snapshot.failure
     code = failure.code if failure else "unknown_error"
     message = failure.message if failure else snapshot.status
-    advice = ADVICE.get(code, ADVICE["unknown_error"])
+    advice = HINTS.get(code, HINTS["unknown_error"])
     return errors.TaskFailed(
         f"task {snapshot.id} failed with {code}: {message}; {advice.text}",
         code=code,
         advice=advice.text,
-        resubmit=advice.resubmit,
+        resubmit=advice.retryable,
         snapshot=snapshot,
         task_id=snapshot.id,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from wanflow._core.effects import Emit
+from wanflow._core.effects import Yield
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Effect, Flow
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Script(Generic[T]):
+class FlowRun(Generic[T]):
     """A flow, step by step. `effect` is None once it has ended; then `value` is its result.
 
     What the flow raises leaves the step that made it do so.
@@ -21,23 +21,23 @@ class Script(Generic[T]):
 
     def __init__(self, flow: Flow[T]) -> None:
         self._flow = flow
-        self.value: T | None = None
+        self.result: T | None = None
         self.effect: Effect | None = None
-        self.go_on(None)
+        self.send(None)
 
     @property
-    def playing(self) -> bool:
+    def pending(self) -> bool:
         """Whether there is something to do before the flow emits or ends."""
-        return self.effect is not None and not isinstance(self.effect, Emit)
+        return self.effect is not None and not isinstance(self.effect, Yield)
 
-    def go_on(self, outcome: Any) -> None:
+    def send(self, outcome: Any) -> None:
         """Tell the flow what came of its effect."""
         try:
             self.effect = self._flow.send(outcome)
         except StopIteration as end:
             self._end(end)
 
-    def fail(self, error: BaseException) -> None:
+    def throw(self, error: BaseException) -> None:
         """Tell the flow that its effect raised."""
         try:
             self.effect = self._flow.throw(error)
@@ -57,4 +57,4 @@ class Script(Generic[T]):
         self._flow.close()
 
     def _end(self, end: StopIteration) -> None:
-        self.effect, self.value = None, end.value
+        self.effect, self.result = None, end.value

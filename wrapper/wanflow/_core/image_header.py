@@ -8,7 +8,7 @@ from attrs import frozen
 
 
 @frozen
-class Picture:
+class ImageHeader:
     """An image file's head. `format` is its usual extension, `width` and `height` are in pixels."""
 
     format: str
@@ -17,11 +17,11 @@ class Picture:
     alpha: bool
 
 
-class NoPicture(ValueError):
+class NotAnImage(ValueError):
     """The bytes are no image of a format that is known here."""
 
 
-def read_picture(content: bytes) -> Picture:
+def read_image_header(content: bytes) -> ImageHeader:
     """Read the head of a PNG, JPEG, BMP, WebP or GIF file.
 
     Raises:
@@ -30,10 +30,10 @@ def read_picture(content: bytes) -> Picture:
     try:
         return _read(content)
     except (struct.error, IndexError) as error:
-        raise NoPicture("the image is cut off") from error
+        raise NotAnImage("the image is cut off") from error
 
 
-def _read(content: bytes) -> Picture:
+def _read(content: bytes) -> ImageHeader:
     match content[:4]:
         case b"\x89PNG":
             return _png(content)
@@ -41,19 +41,19 @@ def _read(content: bytes) -> Picture:
             return _webp(content)
         case b"GIF8":
             width, height = struct.unpack_from("<HH", content, 6)
-            return Picture("gif", width, height, alpha=False)
+            return ImageHeader("gif", width, height, alpha=False)
         case start if start[:2] == b"\xff\xd8":
             return _jpeg(content)
         case start if start[:2] == b"BM":
             return _bmp(content)
         case _:
-            raise NoPicture("it is no PNG, JPEG, BMP, WebP or GIF")
+            raise NotAnImage("it is no PNG, JPEG, BMP, WebP or GIF")
 
 
-def _png(content: bytes) -> Picture:
+def _png(content: bytes) -> ImageHeader:
     width, height, _, colour = struct.unpack_from(">IIBB", content, 16)
     # Colour types 4 and 6 have an alpha channel; a tRNS chunk makes any other transparent.
-    return Picture("png", width, height, alpha=colour in {4, 6} or _png_has(content, b"tRNS"))
+    return ImageHeader("png", width, height, alpha=colour in {4, 6} or _png_has(content, b"tRNS"))
 
 
 def _png_has(content: bytes, wanted: bytes) -> bool:
@@ -68,41 +68,41 @@ def _png_has(content: bytes, wanted: bytes) -> bool:
     return False
 
 
-def _jpeg(content: bytes) -> Picture:
+def _jpeg(content: bytes) -> ImageHeader:
     place = 2
     while True:
         marker, kind, length = struct.unpack_from(">BBH", content, place)
         if marker != 0xFF:  # noqa: PLR2004
-            raise NoPicture("the JPEG is broken")
+            raise NotAnImage("the JPEG is broken")
         # Start of frame: C0 to CF but for tables (C4), extensions (C8) and arithmetic coding (CC).
         if 0xC0 <= kind <= 0xCF and kind not in {0xC4, 0xC8, 0xCC}:  # noqa: PLR2004
             height, width = struct.unpack_from(">HH", content, place + 5)
-            return Picture("jpg", width, height, alpha=False)
+            return ImageHeader("jpg", width, height, alpha=False)
         # A byte of fill before a marker is one FF more.
         place += 1 if kind == 0xFF else length + 2  # noqa: PLR2004
 
 
-def _bmp(content: bytes) -> Picture:
+def _bmp(content: bytes) -> ImageHeader:
     if struct.unpack_from("<I", content, 14)[0] == 12:  # noqa: PLR2004 - the header of OS/2
         width, height = struct.unpack_from("<HH", content, 18)
-        return Picture("bmp", width, height, alpha=False)
+        return ImageHeader("bmp", width, height, alpha=False)
     # Rows from the top down are told by a negative height.
     width, height, _, depth = struct.unpack_from("<iiHH", content, 18)
-    return Picture("bmp", abs(width), abs(height), alpha=depth == 32)  # noqa: PLR2004
+    return ImageHeader("bmp", abs(width), abs(height), alpha=depth == 32)  # noqa: PLR2004
 
 
-def _webp(content: bytes) -> Picture:
+def _webp(content: bytes) -> ImageHeader:
     match content[12:16]:
         case b"VP8X":
             width = int.from_bytes(content[24:27], "little") + 1
             height = struct.unpack("<I", content[27:30] + b"\0")[0] + 1
-            return Picture("webp", width, height, alpha=bool(content[20] & 0x10))
+            return ImageHeader("webp", width, height, alpha=bool(content[20] & 0x10))
         case b"VP8L":
             bits = struct.unpack_from("<I", content, 21)[0]
             alpha = bool(bits >> 28 & 1)
-            return Picture("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, alpha)
+            return ImageHeader("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, alpha)
         case b"VP8 ":
             width, height = struct.unpack_from("<HH", content, 26)
-            return Picture("webp", width & 0x3FFF, height & 0x3FFF, alpha=False)
+            return ImageHeader("webp", width & 0x3FFF, height & 0x3FFF, alpha=False)
         case _:
-            raise NoPicture("the WebP is broken")
+            raise NotAnImage("the WebP is broken")

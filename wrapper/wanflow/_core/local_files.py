@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from wanflow.catalog.catalog import Model
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 
 @frozen
@@ -24,7 +24,7 @@ class LocalFile:
     parameter: str
     index: int | None
     path: Path
-    rule: Json = field(repr=False)
+    rule: JsonObject = field(repr=False)
 
 
 def local_files(
@@ -38,7 +38,7 @@ def local_files(
         LocalFile(name, index, Path(cast("str", value)), rule)
         for name, rule in model.parameters.items()
         if name in body
-        for index, value in linked(rule, body[name])
+        for index, value in url_values(rule, body[name])
         if isinstance(value, PathLike) or not (paths_only or _is_url(value))
     )
 
@@ -59,7 +59,7 @@ def with_links(
     return changed
 
 
-def linked(rule: Json, value: Any) -> Iterator[tuple[int | None, Any]]:
+def url_values(rule: JsonObject, value: Any) -> Iterator[tuple[int | None, Any]]:
     """Give what stands where a rule wants links, with its place where that is a list."""
     if rule.get("format") == "uri":
         yield None, value

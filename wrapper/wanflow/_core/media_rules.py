@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow._core.image_header import NoPicture, read_picture
-from wanflow._core.mp3 import NoSound, mp3_seconds
+from wanflow._core.image_header import NotAnImage, read_image_header
+from wanflow._core.mp3 import NotAnMp3, mp3_seconds
 from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE, sentence_of
 from wanflow.catalog.violation import Violation
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.catalog.catalog import Model
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _SAME = {"jpeg": "jpg"}
 
 
-def file_rules(model: Model, keyword: str) -> dict[str, Json]:
+def file_rules(model: Model, keyword: str) -> dict[str, JsonObject]:
     """Return the rules that a model has for files of a kind, by the parameter's name."""
     return {name: rule for name, rule in model.parameters.items() if keyword in rule}
 
 
-def image_violations(rule: Json, parameter: str, content: bytes) -> Iterator[Violation]:
+def image_violations(rule: JsonObject, parameter: str, content: bytes) -> Iterator[Violation]:
     """List what an image file breaks of a parameter's rules."""
     wanted = rule[IMAGE_FILE]
 
@@ -32,8 +32,8 @@ def image_violations(rule: Json, parameter: str, content: bytes) -> Iterator[Vio
 
     yield from _size(rule, IMAGE_FILE, parameter, content)
     try:
-        picture = read_picture(content)
-    except NoPicture as error:
+        picture = read_image_header(content)
+    except NotAnImage as error:
         yield broken("formats", f"must be a readable image: {error}", None)
         return
     if not _allowed(picture.format, wanted.get("formats")):
@@ -47,7 +47,7 @@ def image_violations(rule: Json, parameter: str, content: bytes) -> Iterator[Vio
         yield broken("sides", f"must have sides of {low} to {high} pixels (got {sides})", sides)
 
 
-def audio_violations(rule: Json, parameter: str, content: bytes) -> Iterator[Violation]:
+def audio_violations(rule: JsonObject, parameter: str, content: bytes) -> Iterator[Violation]:
     """List what an audio file breaks of a parameter's rules."""
     wanted = rule[AUDIO_FILE]
     yield from _size(rule, AUDIO_FILE, parameter, content)
@@ -55,7 +55,7 @@ def audio_violations(rule: Json, parameter: str, content: bytes) -> Iterator[Vio
         return
     try:
         seconds = mp3_seconds(content)
-    except NoSound as error:
+    except NotAnMp3 as error:
         message = f"must be one of {', '.join(wanted['formats'])}: {error}"
         yield _violation(rule, AUDIO_FILE, parameter, "formats", message, None)
         return
@@ -69,7 +69,7 @@ def audio_advice(parameter: str, content: bytes, duration: object) -> str | None
     """Say that audio is longer or shorter than the video it is for, in seconds."""
     try:
         seconds = mp3_seconds(content)
-    except NoSound:
+    except NotAnMp3:
         return None
     if not isinstance(duration, int | float) or round(seconds, 1) == duration:
         return None
@@ -78,7 +78,7 @@ def audio_advice(parameter: str, content: bytes, duration: object) -> str | None
     return f"{parameter} plays {seconds:.1f} s, and the rest of the {duration} s is silent"
 
 
-def violations_of_file(rule: Json, parameter: str, content: bytes) -> list[Violation]:
+def violations_of_file(rule: JsonObject, parameter: str, content: bytes) -> list[Violation]:
     """List what a file breaks of a parameter's rules, whatever kind they are of."""
     found: list[Violation] = []
     if IMAGE_FILE in rule:
@@ -88,7 +88,7 @@ def violations_of_file(rule: Json, parameter: str, content: bytes) -> list[Viola
     return found
 
 
-def _size(rule: Json, keyword: str, parameter: str, content: bytes) -> Iterator[Violation]:
+def _size(rule: JsonObject, keyword: str, parameter: str, content: bytes) -> Iterator[Violation]:
     most = rule[keyword].get("maximumBytes", float("inf"))
     if len(content) > most:
         message = f"must have at most {most} bytes (got {len(content)})"
@@ -100,7 +100,7 @@ def _allowed(found: str, formats: list[str] | None) -> bool:
 
 
 def _violation(
-    rule: Json, keyword: str, parameter: str, what: str, message: str, value: Any
+    rule: JsonObject, keyword: str, parameter: str, what: str, message: str, value: Any
 ) -> Violation:
     sentence = sentence_of(rule, keyword)
     return Violation(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from wanflow.catalog.catalog import Catalog, Model
 
-ALL_THE_SAME = " (extra={…} passes it all the same)"
+EXTRA_HINT = " (extra={…} passes it all the same)"
 """What ends the sentence on a parameter that the documents don't know."""
 
 _SHOWN = 60
@@ -36,7 +36,7 @@ def find_model(catalog: Catalog, name: object) -> Model:
     return found
 
 
-def stray_parameters(catalog: Catalog, model: Model, names: Iterable[str]) -> list[Violation]:
+def unknown_parameters(catalog: Catalog, model: Model, names: Iterable[str]) -> list[Violation]:
     """List the parameters that the model doesn't take, each with who does take it."""
     return [
         Violation(f"/{name}", "additionalProperties", _stray(catalog, model, name), None)
@@ -66,4 +66,4 @@ def _stray(catalog: Catalog, model: Model, name: str) -> str:
         return f"{name} is no parameter of {model.name}; {', '.join(takers)} take it"
     near = nearest(name, model.parameters)
     hint = f"did you mean {near}?" if near else f"it takes {', '.join(model.parameters)}"
-    return f"{name} is no parameter of {model.name}; {hint}{ALL_THE_SAME}"
+    return f"{name} is no parameter of {model.name}; {hint}{EXTRA_HINT}"

@@ -11,7 +11,7 @@ _SAMPLES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000
 _FEWEST_FRAMES = 3
 
 
-class NoSound(ValueError):
+class NotAnMp3(ValueError):
     """The bytes are no MP3."""
 
 
@@ -32,7 +32,7 @@ def mp3_seconds(content: bytes) -> float:
         length, plays = found
         place, seconds, frames = place + length, seconds + plays, frames + 1
     if frames < _FEWEST_FRAMES:
-        raise NoSound("it is no MP3")
+        raise NotAnMp3("it is no MP3")
     return seconds
 
 

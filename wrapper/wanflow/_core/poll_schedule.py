@@ -24,7 +24,7 @@ from attrs import evolve, frozen
 from wanflow._core.retry_policy import backoff
 
 if TYPE_CHECKING:
-    from wanflow._core.effects import Instant
+    from wanflow._core.effects import TimePoint
     from wanflow._core.snapshot import Snapshot
 
 # What a second of lateness is worth, in looks. Like the other figures here it was chosen on the
@@ -57,7 +57,7 @@ _SLOWEST = 30.0
 
 
 @frozen
-class Rise:
+class ProgressStep:
     """Progress reached `percent` after `early` and not after `late`, in ticks."""
 
     early: float
@@ -66,19 +66,19 @@ class Rise:
 
 
 @frozen
-class Pause:
+class Delay:
     """A pause in seconds: `sure` of it pass before anything can happen, and then the rest."""
 
     sure: float
     rest: float
 
-    def drawn(self, chance: float) -> float:
+    def with_jitter(self, chance: float) -> float:
         """Return its length; `chance` in [0, 1) spreads those of twins."""
         return self.sure + self.rest * (1 - _SPREAD / 2 + _SPREAD * chance)
 
 
 @frozen
-class Track:
+class PollSchedule:
     """What is known of a task's course. Moments are in ticks, in seconds.
 
     `begun` is when it was submitted, as far as is known; `estimate` the seconds that the API
@@ -89,70 +89,70 @@ class Track:
 
     begun: float
     estimate: float | None = None
-    looked: float | None = None
-    rises: tuple[Rise, ...] = ()
+    polled: float | None = None
+    rises: tuple[ProgressStep, ...] = ()
     step: int = 0
     faults: int = 0
 
-    def submitted(self, instant: Instant, created: float | None) -> Track:
+    def submitted(self, instant: TimePoint, created: float | None) -> PollSchedule:
         """Return what is known once the API's clock has said when, in unix seconds."""
-        age = inf if created is None else instant.unix - created
+        age = inf if created is None else instant.wall - created
         # A clock that is wrong makes a task older than any, or not born yet.
-        begun = instant.ticks - age
+        begun = instant.monotonic - age
         return evolve(self, begun=begun) if 0 <= age <= _OLDEST and begun < self.begun else self
 
     def first(self, ticks: float, chance: float) -> float:
         """Return the seconds until the first look at a task that was seen when it was submitted."""
-        whole = 0.0 if self.estimate == 0 else self._pause(self.begun).drawn(chance)
+        whole = 0.0 if self.estimate == 0 else self._pause(self.begun).with_jitter(chance)
         return max(0.0, min(_LONGEST, whole) - (ticks - self.begun))
 
-    def after(self, instant: Instant, found: Snapshot | None) -> Track:
+    def updated(self, instant: TimePoint, found: Snapshot | None) -> PollSchedule:
         """Return what is known after a look, None where it taught nothing."""
         if found is None:
             return evolve(self, faults=self.faults + 1)
         begun, rises, step = self.submitted(instant, found.created).begun, self.rises, self.step
         percent = min(found.progress or 0, 99)
         if percent > (rises[-1].percent if rises else 0):
-            early = begun if self.looked is None else self.looked
-            rises = (*rises[:1], *rises[1:][-1:], Rise(early, instant.ticks, percent))
+            early = begun if self.polled is None else self.polled
+            rises = (*rises[:1], *rises[1:][-1:], ProgressStep(early, instant.monotonic, percent))
             step = gcd(step, percent)
         estimate = found.estimated_time or self.estimate
-        return Track(begun, estimate, instant.ticks, rises, step)
+        return PollSchedule(begun, estimate, instant.monotonic, rises, step)
 
-    def interval(self, ticks: float, chance: float) -> float:
+    def next_delay(self, ticks: float, chance: float) -> float:
         """Return the seconds until the next look; `chance` in [0, 1) spreads those of twins."""
-        wanted = min(_LONGEST, self._pause(ticks).drawn(chance))
+        wanted = min(_LONGEST, self._pause(ticks).with_jitter(chance))
         if self.faults:
             wanted = min(wanted, backoff(self.faults - 1, chance))
         return max(_SHORTEST, wanted)
 
-    def _pause(self, ticks: float) -> Pause:
-        return self._by_progress(ticks) or self._by_estimate(ticks) or Pause(0, _best(_HORIZON))
+    def _pause(self, ticks: float) -> Delay:
+        return self._by_progress(ticks) or self._by_estimate(ticks) or Delay(0, _best(_HORIZON))
 
-    def _by_progress(self, ticks: float) -> Pause | None:
+    def _by_progress(self, ticks: float) -> Delay | None:
         """Return the pause where progress foretells an end that is still to come."""
-        if not self.rises or self.looked is None:
+        if not self.rises or self.polled is None:
             return None
-        early, late = _window(self.rises, self.step, self.looked, self.begun)
+        early, late = _window(self.rises, self.step, self.polled, self.begun)
         believed = 1.0
         if early > late and len(self.rises) > 2:  # noqa: PLR2004
-            early, late = _window(self.rises[1:], self.step, self.looked, None)
+            early, late = _window(self.rises[1:], self.step, self.polled, None)
             believed = _BENT
         slack = _SLACK * (ticks - self.begun)
         if early > late or ticks >= late + slack:
             return None
         early = max(early, ticks)
-        return Pause((early - ticks) * believed, _best(late + slack - early) * believed)
+        return Delay((early - ticks) * believed, _best(late + slack - early) * believed)
 
-    def _by_estimate(self, ticks: float) -> Pause | None:
+    def _by_estimate(self, ticks: float) -> Delay | None:
         """Return the pause where the API's estimate is still to come, or just now."""
         age = ticks - self.begun
         if self.estimate is None or age >= self.estimate * (1 + _AFTER):
             return None
         start = max(self.estimate * (1 - _BEFORE), age)
-        there = Pause(start - age, _best((self.estimate * (1 + _AFTER) - start) / _RIGHT))
+        there = Delay(start - age, _best((self.estimate * (1 + _AFTER) - start) / _RIGHT))
         sooner = _best(_HORIZON * (_EARLY if age < self.estimate / 2 else _LATER))
-        return there if there.sure + there.rest < sooner else Pause(0, sooner)
+        return there if there.sure + there.rest < sooner else Delay(0, sooner)
 
 
 def _best(horizon: float) -> float:
@@ -160,7 +160,7 @@ def _best(horizon: float) -> float:
 
 
 def _window(
-    rises: tuple[Rise, ...], step: int, looked: float, begun: float | None
+    rises: tuple[ProgressStep, ...], step: int, looked: float, begun: float | None
 ) -> tuple[float, float]:
     """Return when a straight line through the rises is at 100 % at the earliest and the latest.
 
@@ -186,7 +186,7 @@ def _window(
     return earliest, latest
 
 
-def stretched(wanted: float, factor: float) -> float:
+def slowed(wanted: float, factor: float) -> float:
     """Return an interval that callbacks allow to be longer, up to half a minute."""
     return max(wanted, min(wanted * factor, _SLOWEST))
 

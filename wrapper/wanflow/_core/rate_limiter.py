@@ -15,7 +15,7 @@ from math import ceil
 
 from attrs import define, field
 
-from wanflow._core.effects import Waker
+from wanflow._core.effects import WakeHandle
 
 LONGEST_PAUSE = 300.0
 """Seconds without a poll that a 429 can ask for at most."""
@@ -41,7 +41,7 @@ _GRACE = 1.0
 
 
 @define(eq=False)
-class Turn(Waker):
+class Turn(WakeHandle):
     """A place in the queue for the next poll, which was due at `wanted`."""
 
     wanted: float
@@ -56,7 +56,7 @@ class Turn(Waker):
         return not (self.granted or self.over)
 
 
-class Budget:
+class PollRateLimiter:
     """Polls a second, and at the same time, shared by every wait of a client. Times are in ticks.
 
     Its methods are to be called by one flow at a time, `leave` and `end` by any.
@@ -101,7 +101,7 @@ class Budget:
             self._enter(turn, ticks)
         self._grant(ticks)
         if not turn.granted:
-            return self.wait(turn, ticks)
+            return self.delay(turn, ticks)
         turn.over = True
         self._unused.discard(turn)
         return None
@@ -124,7 +124,7 @@ class Budget:
         if was_first and first is not None:
             first.wake()
 
-    def wait(self, turn: Turn, ticks: float) -> float:
+    def delay(self, turn: Turn, ticks: float) -> float:
         """Return the seconds after which to ask for a turn, if it isn't woken before."""
         at, first = self._at, self._first_turn()
         if first is not None and first is not turn:
@@ -165,17 +165,17 @@ class Budget:
         stretch = min(_STRETCH, self._at_once / self._rate)
         return stretch if stretch * self._rate > 1 else 0.0
 
-    def begin(self) -> None:
+    def start_poll(self) -> None:
         """Begin a poll. One that finds every connection taken makes all polls less frequent."""
         self._flying += 1
         if self._flying >= self._at_once:
             self._rate = max(LOWEST_RATE, self._rate * _EASING)
 
-    def end(self) -> None:
+    def finish_poll(self) -> None:
         """End a poll."""
         self._flying -= 1
 
-    def answered(self) -> None:
+    def on_success(self) -> None:
         """Take note of a poll that was answered: the rate goes up while polls are late.
 
         What a 429 took comes back in any case.
@@ -185,7 +185,7 @@ class Budget:
             step = min(self._increase / self._rate, self._first * _STEP)
             self._rate = min(most, self._rate + step)
 
-    def refused(self, ticks: float, asked: float | None) -> None:
+    def on_rate_limited(self, ticks: float, asked: float | None) -> None:
         """Take note of a 429: no poll until the pause is over, and half as many after it."""
         self._until = max(self._until, ticks + bounded(_PAUSE if asked is None else asked))
         if ticks - self._lowered >= _ECHO:

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from wanflow._core.effects import Ended
+    from wanflow._core.effects import Outcome
     from wanflow._core.snapshot import Snapshot
 
 
 @frozen
-class Intent:
+class SubmissionIntent:
     """A submission that is about to be sent.
 
     `key` is its idempotency key and names the job; `content` is the body as sent; `folder` is
@@ -39,7 +39,7 @@ class Intent:
 class File:
     """A saved file: its place among the results (from 0), bytes, and SHA-256 in hex."""
 
-    place: int
+    index: int
     path: Path
     size: int
     sha256: str
@@ -52,14 +52,14 @@ class Recorder(Protocol):
     and raise LedgerError where it can't be.
     """
 
-    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended]:
+    def run_in_transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Call functions that call this recorder, one after another → what each came to.
 
         All that they had kept is kept when this returns, at the cost of keeping one thing.
         """
         ...
 
-    def intend(self, intent: Intent) -> Snapshot | None:
+    def record_intent(self, intent: SubmissionIntent) -> Snapshot | None:
         """Keep an intent, fsynced, before anything of it is sent.
 
         Returns the task where the same submission was accepted before: it is not sent again.
@@ -72,7 +72,7 @@ class Recorder(Protocol):
         """
         ...
 
-    def accepted(
+    def record_accepted(
         self, key: str, snapshot: Snapshot, *, hold: bool, reason: str | None = None
     ) -> None:
         """Keep the task of a submission, fsynced; `hold` where its wait follows.
@@ -88,11 +88,11 @@ class Recorder(Protocol):
         """
         ...
 
-    def refused(self, key: str, reason: str) -> None:
+    def record_rejected(self, key: str, reason: str) -> None:
         """Keep that a submission was provably not accepted."""
         ...
 
-    def uncertain(self, key: str, reason: str) -> None:
+    def record_uncertain(self, key: str, reason: str) -> None:
         """Note, at once, that a submission's answer was lost."""
         ...
 
@@ -100,7 +100,7 @@ class Recorder(Protocol):
         """Note, at once, that nothing of a submission was sent, or that it was rejected."""
         ...
 
-    def at_hand(self, server: str, task_id: str, folder: Path | None = None) -> bool:
+    def is_cached(self, server: str, task_id: str, folder: Path | None = None) -> bool:
         """Tell whether a task is held here with its files wanted, in a folder if one is named.
 
         Of such a task `hold`, the `ended` of a result and `saving` into the folder don't block.
@@ -111,37 +111,37 @@ class Recorder(Protocol):
         """Return when a task was accepted, in unix seconds, None where that isn't recorded."""
         ...
 
-    def hold(self, server: str, task_id: str) -> None:
+    def acquire_task(self, server: str, task_id: str) -> None:
         """Keep that this process waits for a task."""
         ...
 
-    def seen(self, server: str, snapshot: Snapshot) -> None:
+    def record_poll(self, server: str, snapshot: Snapshot) -> None:
         """Note a look at a task, at once."""
         ...
 
-    def ended(self, server: str, snapshot: Snapshot) -> None:
+    def record_done(self, server: str, snapshot: Snapshot) -> None:
         """Keep how a task ended."""
         ...
 
-    def lost(self, server: str, task_id: str, reason: str) -> None:
+    def record_lost(self, server: str, task_id: str, reason: str) -> None:
         """Keep that a task's files can't be had any more."""
         ...
 
-    def missing(self, server: str, task_id: str, reason: str) -> None:
+    def record_missing(self, server: str, task_id: str, reason: str) -> None:
         """Keep that the server knows no such task, or not under this key.
 
         Within a task's 24 hours that may be a fault, or another account's key: it stays unfinished.
         """
         ...
 
-    def saving(self, server: str, task_id: str, folder: Path) -> None:
+    def record_target_dir(self, server: str, task_id: str, folder: Path) -> None:
         """Keep where a task's files are wanted."""
         ...
 
-    def saved(self, server: str, task_id: str, files: Sequence[File]) -> None:
+    def record_files(self, server: str, task_id: str, files: Sequence[File]) -> None:
         """Keep the files of a task, all of them on disk."""
         ...
 
-    def let_go(self, server: str, task_id: str) -> None:
+    def release_task(self, server: str, task_id: str) -> None:
         """Note, at once, that this process no longer works on a task."""
         ...

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from wanflow._core.local_files import linked
+from wanflow._core.local_files import url_values
 from wanflow._core.model_lookup import nearest
 from wanflow.catalog.deprecation import deprecations
 from wanflow.catalog.document import is_object
 from wanflow.catalog.keywords import AUDIO_FILE, EFFECTIVE_WHEN, IMAGE_FILE, sentence_of
-from wanflow.catalog.public_url import why_not_public
+from wanflow.catalog.public_url import public_url_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
 
 
-def advice(model: Model, body: Mapping[str, Any]) -> list[str]:
+def warnings_for(model: Model, body: Mapping[str, Any]) -> list[str]:
     """List what of a request will have no effect, or names a file that the API can't fetch."""
     return [*_of_object(model, body, model.schema, body, ""), *_of_links(model, body)]
 
@@ -80,7 +80,7 @@ def _of_links(model: Model, body: Mapping[str, Any]) -> Iterator[str]:
     for name, rule in model.parameters.items():
         if name not in body or not (IMAGE_FILE in rule or AUDIO_FILE in rule):
             continue
-        for index, link in linked(rule, body[name]):
+        for index, link in url_values(rule, body[name]):
             reason = _why_not_fetched(link)
             if reason:
                 place = name if index is None else f"{name}[{index}]"
@@ -93,4 +93,4 @@ def _why_not_fetched(link: object) -> str | None:
         return None
     if scheme.lower() not in {"http", "https"}:
         return f"those can't read {scheme!r} links from outside"
-    return why_not_public(str(link))
+    return public_url_problem(str(link))

@@ -5,9 +5,9 @@ Which tries may follow which is not decided here: `acceptance` says what a respo
 
 from __future__ import annotations
 
-_FIRST = 0.5
-_CEILING = 8.0
-_UNREACHED = 10.0
+INITIAL_RETRY_DELAY = 0.5
+MAX_RETRY_DELAY = 8.0
+UNREACHABLE_WINDOW = 10.0
 
 
 def backoff(attempt: int, chance: float) -> float:
@@ -16,18 +16,18 @@ def backoff(attempt: int, chance: float) -> float:
     Half of the pause is fixed and half drawn (`chance` in [0, 1)), so that many clients that
     failed together don't come back together.
     """
-    ceiling = min(_CEILING, _FIRST * 2.0 ** min(attempt, 10))
+    ceiling = min(MAX_RETRY_DELAY, INITIAL_RETRY_DELAY * 2.0 ** min(attempt, 10))
     return ceiling / 2 + ceiling / 2 * chance
 
 
-def patience(retry_for: float, *, reached: bool) -> float:
+def retry_window(retry_timeout: float, *, reached: bool) -> float:
     """Return the seconds within which to try again: few where no answer ever came.
 
     A busy server asks for time; an address where nobody answers is most often a wrong one.
     """
-    return retry_for if reached else min(retry_for, _UNREACHED)
+    return retry_timeout if reached else min(retry_timeout, UNREACHABLE_WINDOW)
 
 
-def fits(pause: float, *, elapsed: float, budget: float) -> bool:
+def fits_window(pause: float, *, elapsed: float, budget: float) -> bool:
     """Tell whether a pause ends inside the budget, all in seconds."""
     return elapsed + pause <= budget

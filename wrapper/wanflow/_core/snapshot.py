@@ -30,7 +30,7 @@ _LINK_NAMES = ("video_url", "audio_url", "url", "image_url")
 
 
 @frozen
-class Failure:
+class TaskFailure:
     """Why a task failed, in the API's words. `code` is a business code."""
 
     code: str
@@ -53,36 +53,36 @@ class Snapshot:
     progress: int | None = None
     created: int | None = None
     estimated_time: float | None = None
-    results: tuple[str, ...] = ()
-    failure: Failure | None = None
+    urls: tuple[str, ...] = ()
+    failure: TaskFailure | None = None
     usage: dict[str, Any] = field(factory=dict[str, Any])
     raw: dict[str, Any] = field(factory=dict[str, Any], repr=False)
     submitted: float | None = field(default=None, repr=False, eq=False)
 
     @property
-    def completed(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether the task ended with results."""
         if self.status in _DONE:
-            return bool(self.results) or (self.progress or 0) >= _WHOLE
+            return bool(self.urls) or (self.progress or 0) >= _WHOLE
         return self.status == COMPLETED
 
     @property
-    def ended(self) -> bool:
+    def done(self) -> bool:
         """Whether the task will not change any more."""
-        return self.completed or self.failure is not None
+        return self.succeeded or self.failure is not None
 
     @property
-    def expires(self) -> float | None:
+    def links_expire_at(self) -> float | None:
         """The earliest moment, in unix seconds, at which its links can die."""
         return None if self.created is None else self.created + _LINK_LIFE
 
     @property
-    def known(self) -> bool:
+    def has_known_status(self) -> bool:
         """Whether the status is a word of the documents."""
         return self.status in _DOCUMENTED
 
 
-def decode(content: bytes) -> Any:
+def decode_json(content: bytes) -> Any:
     """Decode the JSON of a response. Every text in it can be encoded.
 
     Raises:
@@ -121,7 +121,7 @@ def _whole_pair(escape: re.Match[str]) -> str:
     return escape[0] if escape["half"] is None else "\\ufffd"
 
 
-def read_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
+def parse_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
     """Read a task out of a 200 answer; `task_id` is the one that was asked for, if one was.
 
     It stands in where the body has none.
@@ -129,7 +129,7 @@ def read_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
     Raises:
         ValueError: the body is no JSON object, no task can be told from it, or it is of another.
     """
-    body = decode(content)
+    body = decode_json(content)
     if not isinstance(body, dict):
         raise ValueError("its body is no JSON object")  # noqa: TRY004 - one kind for the caller
     raw = cast("dict[str, Any]", body)
@@ -149,7 +149,7 @@ def read_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
         progress=_integer(fields, "progress"),
         created=_integer(fields, "created"),
         estimated_time=_number(info, "estimated_time"),
-        results=_links(raw),
+        urls=_links(raw),
         failure=_failure(fields, status),
         usage=_object(fields, "usage"),
         raw=raw,
@@ -186,13 +186,13 @@ def _with_inner(raw: dict[str, Any]) -> dict[str, Any]:
     return {**inner, **{k: v for k, v in raw.items() if v is not None}} if inner else raw
 
 
-def _failure(raw: dict[str, Any], status: str) -> Failure | None:
+def _failure(raw: dict[str, Any], status: str) -> TaskFailure | None:
     if status not in _FAILED:
         return None
     error = _object(raw, "error")
     fallback = "request_cancelled" if status in _CANCELLED else "unknown_error"
     code = error.get("code")
-    return Failure(
+    return TaskFailure(
         code=str(code) if isinstance(code, str | int) and code != "" else fallback,
         message=_text(error, "message") or _text(raw, "error") or f"the task is {status}",
     )

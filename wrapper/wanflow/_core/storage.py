@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow._core.download_rules import Verdict
-    from wanflow._core.effects import Reply
+    from wanflow._core.download_rules import ResponseKind
+    from wanflow._core.effects import Response
     from wanflow._core.recorder import File
 
 
@@ -22,8 +22,8 @@ class Part(Protocol):
     total: int | None
     validator: str | None
     content_type: str
-    verdict: Verdict | None
-    reply: Reply | None
+    verdict: ResponseKind | None
+    reply: Response | None
 
     @property
     def have(self) -> int:
@@ -45,11 +45,11 @@ class Part(Protocol):
         """All of it, where it was never on the disk but whole."""
         ...
 
-    def head(self, reply: Reply) -> bool:
+    def start(self, reply: Response) -> bool:
         """Take an answer's head; True where its body is wanted."""
         ...
 
-    def slow(self, size: int) -> bool:
+    def blocks(self, size: int) -> bool:
         """Tell whether `write` blocks, for so many bytes."""
         ...
 
@@ -61,15 +61,15 @@ class Part(Protocol):
         """Forget all that came."""
         ...
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Go on with what an earlier run left, if it left anything. It blocks."""
         ...
 
-    def keep(self, extension: str) -> Path:
+    def commit(self, extension: str) -> Path:
         """Put the file under its final name, flushed to the disk. It blocks."""
         ...
 
-    def leave(self) -> None:
+    def suspend(self) -> None:
         """Close, and leave the part for a later run where one could go on with it. It blocks."""
         ...
 
@@ -93,14 +93,14 @@ class Storage(Protocol):
         """Read a file of the user's; None where it has more bytes than that."""
         ...
 
-    def described(self, place: int, path: Path, content: bytes | None = None) -> File:
+    def file_info(self, place: int, path: Path, content: bytes | None = None) -> File:
         """Say what a record keeps of a file, of which the content is known or read."""
         ...
 
-    def prove(self, folder: Path) -> tuple[Path, ...]:
+    def check_writable(self, folder: Path) -> tuple[Path, ...]:
         """Make a folder if need be, and write a small file there, of no name → the folders made."""
         ...
 
-    def unmake(self, made: tuple[Path, ...]) -> None:
+    def remove_empty(self, made: tuple[Path, ...]) -> None:
         """Take folders away that are still empty."""
         ...

@@ -6,7 +6,7 @@ import math
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
-from wanflow._core.model_lookup import stray_parameters
+from wanflow._core.model_lookup import unknown_parameters
 from wanflow.catalog.document import is_array, is_object
 from wanflow.catalog.violation import Violation, name_of, pointer_to
 from wanflow.errors import InvalidRequest
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wanflow.catalog.catalog import Model
-    from wanflow.catalog.validator import Rules
+    from wanflow.catalog.validator import RequestValidator
 
 _DEEPEST = 64
 
 
-def unwritable(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Violation]:
+def json_violations(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Violation]:
     """List what of a value JSON has no words for."""
     reason = _why_not(value, len(path))
     if reason is not None:
@@ -28,7 +28,7 @@ def unwritable(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Violati
         yield Violation(pointer_to(path), "type", message, repr(value))
         return
     for part, entry in _entries(value):
-        yield from unwritable(entry, (*path, part))
+        yield from json_violations(entry, (*path, part))
 
 
 def _why_not(value: Any, depth: int) -> str | None:
@@ -67,23 +67,23 @@ def _encodes(text: str) -> bool:
     return True
 
 
-UPLOADER = "; a local file needs a client made with uploader=…"
+UPLOADER_HINT = "; a local file needs a client made with uploader=…"
 """What ends the sentence on a path where a link is wanted."""
 
 
-def check_request(rules: Rules, model: Model, body: Mapping[str, Any]) -> None:
+def validate_request(rules: RequestValidator, model: Model, body: Mapping[str, Any]) -> None:
     """Check a body against every rule of its model.
 
     Raises:
         InvalidRequest: it lists everything that is wrong, and nothing was sent.
     """
-    strays = stray_parameters(rules.catalog, model, body)
+    strays = unknown_parameters(rules.catalog, model, body)
     # What JSON can't say, a schema can't judge.
-    unsaid = list(_lone_paths(model, body)) or list(unwritable(body))
-    refuse(model.name, strays + (unsaid or rules.violations(model, body)))
+    unsaid = list(_paths_instead_of_lists(model, body)) or list(json_violations(body))
+    raise_violations(model.name, strays + (unsaid or rules.violations(model, body)))
 
 
-def _lone_paths(model: Model, body: Mapping[str, Any]) -> Iterator[Violation]:
+def _paths_instead_of_lists(model: Model, body: Mapping[str, Any]) -> Iterator[Violation]:
     for name, rule in model.parameters.items():
         path = body.get(name)
         if isinstance(path, PurePath) and rule.get("type") == "array":
@@ -91,7 +91,7 @@ def _lone_paths(model: Model, body: Mapping[str, Any]) -> Iterator[Violation]:
             yield Violation(f"/{name}", "type", message, repr(path))
 
 
-def refuse(model: str, found: list[Violation]) -> None:
+def raise_violations(model: str, found: list[Violation]) -> None:
     """Raise one error for all violations, if there are any.
 
     Raises:
@@ -116,8 +116,8 @@ def _said_better(violation: Violation, found: list[Violation]) -> bool:
 
 
 def _line(violation: Violation) -> str:
-    rests = f' (the documents: "{violation.sentence}")' if violation.sentence else ""
-    return violation.message + rests + (UPLOADER if _is_path(violation) else "")
+    rests = f' (the documents: "{violation.citation}")' if violation.citation else ""
+    return violation.message + rests + (UPLOADER_HINT if _is_path(violation) else "")
 
 
 def _is_path(violation: Violation) -> bool:

@@ -13,16 +13,25 @@ from attrs import define, field, frozen
 from wanflow import errors
 from wanflow._core import error_mapping
 from wanflow._core.acceptance import Acceptance, accepted_task, classify, is_rejection
-from wanflow._core.effects import Act, CalledOff, Fault, SendTracker, act, now, send, shield
+from wanflow._core.effects import (
+    CalledOff,
+    RunBlocking,
+    SendTracker,
+    TransportError,
+    read_clock,
+    run_blocking,
+    send,
+    shield,
+)
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.uncertain import named_or_open, unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wanflow._core.effects import Flow, Reply
+    from wanflow._core.effects import Flow, Response
     from wanflow._core.recorder import Recorder
-    from wanflow._flows.prepare import Order
+    from wanflow._flows.prepare import PreparedRequest
 
 Outcome: TypeAlias = "Snapshot | errors.WanflowError"
 _INSIDE, _OUTSIDE = "inside", "outside"
@@ -54,7 +63,7 @@ class Entry:
             case errors.SubmitUncertain(task_id=str() as task_id):
                 yield from self._accepted(Snapshot(task_id, ""), hold=False, reason=outcome.reason)
             case errors.SubmitUncertain():
-                self.recorder.uncertain(self.key, outcome.reason)
+                self.recorder.record_uncertain(self.key, outcome.reason)
             case _:
                 yield from self._rejected(str(outcome))
 
@@ -66,21 +75,21 @@ class Entry:
             case errors.WanflowError() if is_rejection(outcome):
                 self.recorder.unsent(self.key, str(outcome))
             case _ if sent:
-                self.recorder.uncertain(self.key, reason)
+                self.recorder.record_uncertain(self.key, reason)
             case _:
                 self.recorder.unsent(self.key, f"not sent: {reason}")
 
     def let_go(self, task_id: str | None) -> None:
         """Note that nobody here waits for the task."""
         if task_id is not None:
-            self.recorder.let_go(self.server, task_id)
+            self.recorder.release_task(self.server, task_id)
 
     def _accepted(self, snapshot: Snapshot, *, hold: bool, reason: str | None = None) -> Flow[None]:
         recorder, key = self.recorder, self.key
         try:
-            yield from act(
-                lambda: recorder.accepted(key, snapshot, hold=hold, reason=reason),
-                recorder.together,
+            yield from run_blocking(
+                lambda: recorder.record_accepted(key, snapshot, hold=hold, reason=reason),
+                recorder.run_in_transaction,
             )
         except errors.LedgerError:
             recorder.accepted_later(key, snapshot)
@@ -89,7 +98,9 @@ class Entry:
     def _rejected(self, reason: str) -> Flow[None]:
         recorder, key = self.recorder, self.key
         try:
-            yield from act(lambda: recorder.refused(key, reason), recorder.together)
+            yield from run_blocking(
+                lambda: recorder.record_rejected(key, reason), recorder.run_in_transaction
+            )
         except errors.LedgerError:
             # What the API said is worth more to the user; the note is written when it can be.
             recorder.unsent(key, reason)
@@ -103,7 +114,7 @@ class Attempt:
     became of it is decided once, by an entry in `_teller`.
     """
 
-    order: Order
+    order: PreparedRequest
     entry: Entry | None
     tracker: SendTracker = field(factory=SendTracker)
     known: Snapshot | None = None
@@ -154,13 +165,15 @@ class Attempt:
 
     def _exchange(self) -> Flow[Outcome]:
         entry, request = self.entry, self.order.request
-        before = None if entry is None else Act(self._begin, entry.recorder.together)
+        before = (
+            None if entry is None else RunBlocking(self._begin, entry.recorder.run_in_transaction)
+        )
         try:
             reply = yield from send(request, before=before, tracker=self.tracker)
         except CalledOff as off:
             return self.known or errors.ConnectionFailed(str(off))
-        except Fault as fault:
-            if fault.sent:
+        except TransportError as fault:
+            if fault.maybe_sent:
                 return (yield from self._read_part(fault))
             return errors.ConnectionFailed(f"the API can't be reached: {fault.reason}")
         return (yield from self._read(reply))
@@ -187,19 +200,19 @@ class Attempt:
         if self.tracker.called_off:
             raise CalledOff("not sent: the submission was called off")
 
-    def _read_part(self, fault: Fault) -> Flow[Outcome]:
+    def _read_part(self, fault: TransportError) -> Flow[Outcome]:
         """Read what came of a response that broke off: a response, if it names a task."""
         part = self.tracker.received
         if part is None or not classify(part, self.order.request.content or b"").task_id:
             return unanswered(self.order, fault, part)
         return (yield from self._read(part))
 
-    def _read(self, reply: Reply) -> Flow[Outcome]:
+    def _read(self, reply: Response) -> Flow[Outcome]:
         found = classify(reply, self.order.request.content or b"")
         self.order.receipt.task_id = found.task_id
         if found.acceptance is Acceptance.ACCEPTED and found.task_id is not None:
             return accepted_task(reply, found.task_id)
-        error = error_mapping.api_error(reply, unix=(yield from now()).unix)
+        error = error_mapping.api_error(reply, unix=(yield from read_clock()).wall)
         if found.acceptance is Acceptance.UNCERTAIN:
             return named_or_open(self.order, reply, error, found.task_id)
         return error

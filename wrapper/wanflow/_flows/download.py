@@ -10,21 +10,31 @@ from wanflow import errors
 from wanflow._core.download_rules import (
     EXPIRED,
     GONE,
-    Body,
+    Content,
+    DownloadProgress,
     NoResult,
-    Progress,
     Redirect,
-    Refused,
-    Stale,
+    Rejected,
+    StalePart,
+    file_stem,
     request_headers,
-    stem,
 )
-from wanflow._core.effects import Done, Fault, Fetch, Start, act, draw, join, now, sleep
+from wanflow._core.effects import (
+    Finished,
+    Spawn,
+    StreamDownload,
+    TransportError,
+    random_float,
+    read_clock,
+    run_blocking,
+    sleep,
+    wait_next,
+)
 from wanflow._core.error_mapping import retry_after
 from wanflow._core.file_formats import KINDS, extension, why_no_result
 from wanflow._core.retry_policy import backoff
 from wanflow._core.url_rules import why_not_fetchable
-from wanflow._flows.error_context import about
+from wanflow._flows.error_context import task_context
 from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
@@ -36,25 +46,25 @@ if TYPE_CHECKING:
     from wanflow._core.storage import Part, Storage
     from wanflow.catalog.catalog import Model
 
-    OnProgress: TypeAlias = Callable[[Progress], Any] | None
+    OnProgress: TypeAlias = Callable[[DownloadProgress], Any] | None
 
 T = TypeVar("T")
-Kept: TypeAlias = "Callable[[int, Path, bytes | None], T]"
+OnSaved: TypeAlias = "Callable[[int, Path, bytes | None], T]"
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds that one file may take."""
 DEFAULT_LIMIT = 2 * 1024**3
 """Bytes that one file may have."""
 
-_TRIES = 5
+MAX_ATTEMPTS = 5
 _REDIRECTS = 5
-_AT_ONCE = 4
+MAX_CONCURRENT = 4
 # Seconds that a server must ask for to be taken by its word.
 _SHORTEST = 0.5
 
 
 @frozen
-class Parcel:
+class DownloadJob:
     """What is to be saved: a task's links, where to, and within which bounds.
 
     `limit` is in bytes for each file, `timeout` in seconds for each file, `expires` in unix
@@ -64,7 +74,7 @@ class Parcel:
     task_id: str
     links: tuple[str, ...]
     folder: Path
-    limit: int
+    max_bytes: int
     timeout: float
     expires: float | None
     storage: Storage
@@ -80,7 +90,7 @@ def kinds_of(snapshot: Snapshot, model: Model | None) -> frozenset[str]:
     )
 
 
-def download(parcel: Parcel, kept: Kept[T]) -> Flow[list[T]]:
+def download(parcel: DownloadJob, kept: OnSaved[T]) -> Flow[list[T]]:
     """Save every link of a task, some at once → what `kept` makes of each, in their order.
 
     All are tried, whatever becomes of one: each was paid for. `kept` is given the place of a link,
@@ -91,7 +101,7 @@ def download(parcel: Parcel, kept: Kept[T]) -> Flow[list[T]]:
         LinkExpired: a link is past its time.
         DownloadFailed: there is no link, or a file can't be fetched or saved.
     """
-    with about(parcel.task_id):
+    with task_context(parcel.task_id):
         if not parcel.links:
             raise errors.DownloadFailed(f"task {parcel.task_id} has no links to download")
         if len(parcel.links) == 1:
@@ -99,23 +109,23 @@ def download(parcel: Parcel, kept: Kept[T]) -> Flow[list[T]]:
         return (yield from _save_all(parcel, kept))
 
 
-def path_alone(_: int, path: Path, __: bytes | None) -> Path:
+def keep_path(_: int, path: Path, __: bytes | None) -> Path:
     """Make nothing more of a file than its path."""
     return path
 
 
-def _save_all(parcel: Parcel, kept: Kept[T]) -> Flow[list[T]]:
+def _save_all(parcel: DownloadJob, kept: OnSaved[T]) -> Flow[list[T]]:
     left = list(range(len(parcel.links)))[::-1]
     flying = 0
     files: dict[int, tuple[Path, T]] = {}
     failures: list[BaseException] = []
     while left or flying:
-        while left and flying < _AT_ONCE:
+        while left and flying < MAX_CONCURRENT:
             index = left.pop()
-            yield Start(index, _save(parcel, index, kept))
+            yield Spawn(index, _save(parcel, index, kept))
             flying += 1
-        event = yield from join(None)
-        if isinstance(event, Done):
+        event = yield from wait_next(None)
+        if isinstance(event, Finished):
             flying -= 1
             if event.error is None:
                 files[event.key] = event.value
@@ -133,28 +143,28 @@ def _with_saved(error: BaseException, saved: list[Path]) -> BaseException:
     return error
 
 
-def _save(parcel: Parcel, index: int, kept: Kept[T]) -> Flow[tuple[Path, T]]:
+def _save(parcel: DownloadJob, index: int, kept: OnSaved[T]) -> Flow[tuple[Path, T]]:
     url = parcel.links[index]
     reason = why_not_fetchable(url)
     if reason is not None:
         raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
-    name = stem(parcel.task_id, index, len(parcel.links))
-    part = parcel.storage.part_file(parcel.folder, name, parcel.limit)
+    name = file_stem(parcel.task_id, index, len(parcel.links))
+    part = parcel.storage.part_file(parcel.folder, name, parcel.max_bytes)
 
     def keep() -> tuple[Path, T]:
-        path = part.keep(extension(part.beginning, part.content_type, part.url))
+        path = part.commit(extension(part.beginning, part.content_type, part.url))
         return path, kept(index, path, part.content)
 
     try:
-        yield from act(part.take_up)
-        yield from _fill(parcel, index, part)
-        saved = yield from act(keep)
+        yield from run_blocking(part.resume)
+        yield from _download_with_retries(parcel, index, part)
+        saved = yield from run_blocking(keep)
     except GeneratorExit:
         raise  # nothing more can be asked for
     except BaseException as error:
         log.warning("%s not saved: %s", _name(parcel, index), type(error).__name__, extra=RETURNED)
-        lost = isinstance(error, errors.LinkExpired) or part.have > parcel.limit
-        yield from act(part.discard if lost else part.leave)
+        lost = isinstance(error, errors.LinkExpired) or part.have > parcel.max_bytes
+        yield from run_blocking(part.discard if lost else part.suspend)
         raise
     finally:
         part.close()
@@ -162,38 +172,38 @@ def _save(parcel: Parcel, index: int, kept: Kept[T]) -> Flow[tuple[Path, T]]:
     return saved
 
 
-def _name(parcel: Parcel, index: int) -> str:
+def _name(parcel: DownloadJob, index: int) -> str:
     """Name a file in the log, where its link, which needs no key, has no place."""
     return f"task {parcel.task_id}: result {index + 1} of {len(parcel.links)}"
 
 
-def _fill(parcel: Parcel, index: int, part: Part) -> Flow[None]:
+def _download_with_retries(parcel: DownloadJob, index: int, part: Part) -> Flow[None]:
     """Fetch into the part file until it is whole, from where it stands after each fault."""
     url = part.url = parcel.links[index]
-    deadline = (yield from now()).ticks + parcel.timeout
+    deadline = (yield from read_clock()).monotonic + parcel.timeout
     failures = redirects = 0
     while True:
         before = part.have
-        left = deadline - (yield from now()).ticks
+        left = deadline - (yield from read_clock()).monotonic
         trouble = yield from _fetch(parcel, index, part, left)
         match part.verdict:
             case Redirect(target):
                 part.url, redirects = target, _one_more(redirects, url)
                 continue
-            case Refused(reason, status, again=False):
-                raise _refused(parcel, url, reason, status, (yield from now()).unix)
-            case Body() if trouble is None and part.whole:
+            case Rejected(reason, status, again=False):
+                raise _refused(parcel, url, reason, status, (yield from read_clock()).wall)
+            case Content() if trouble is None and part.whole:
                 return
-            case Stale():
+            case StalePart():
                 part.start_over()
-            case Body() if part.have > before:
+            case Content() if part.have > before:
                 failures = 0
             case _:
                 pass
         failures += 1
         pause = yield from _pause(part, failures)
-        if pause is None or (yield from now()).ticks + pause >= deadline:
-            raise _given_up(parcel, part, url, trouble, (yield from now()).unix)
+        if pause is None or (yield from read_clock()).monotonic + pause >= deadline:
+            raise _given_up(parcel, part, url, trouble, (yield from read_clock()).wall)
         log.warning("%s not fetched; tried again in %.1f s", _name(parcel, index), pause)
         yield from sleep(pause)
 
@@ -203,31 +213,31 @@ def _pause(part: Part, failures: int) -> Flow[float | None]:
 
     A server that says when to come again is believed, for as long as the file may take.
     """
-    pause = backoff(failures, (yield from draw()))
+    pause = backoff(failures, (yield from random_float()))
     asked = None
-    if isinstance(part.verdict, Refused) and part.reply is not None:
-        asked = retry_after(part.reply, unix=(yield from now()).unix)
+    if isinstance(part.verdict, Rejected) and part.reply is not None:
+        asked = retry_after(part.reply, unix=(yield from read_clock()).wall)
     if asked is None:
-        return None if failures >= _TRIES else pause
+        return None if failures >= MAX_ATTEMPTS else pause
     # A server that asks for no time isn't asked again and again without a pause.
     return max(asked, pause) if asked < _SHORTEST else asked
 
 
-def _fetch(parcel: Parcel, index: int, part: Part, left: float) -> Flow[str | None]:
+def _fetch(parcel: DownloadJob, index: int, part: Part, left: float) -> Flow[str | None]:
     """Fetch once → what broke it off, None where nothing did."""
     part.verdict = part.reply = None
     try:
         headers = request_headers(part.have, part.validator)
-        yield Fetch(part.url, headers, part, left, _telling(parcel, index, part))
-    except Fault as fault:
+        yield StreamDownload(part.url, headers, part, left, _progress_callback(parcel, index, part))
+    except TransportError as fault:
         return fault.reason
     _refuse_no_result(parcel, part)
     return None
 
 
-def _refuse_no_result(parcel: Parcel, part: Part) -> None:
+def _refuse_no_result(parcel: DownloadJob, part: Part) -> None:
     """Forget what came whole and is no result."""
-    if not (isinstance(part.verdict, Body) and part.whole):
+    if not (isinstance(part.verdict, Content) and part.whole):
         return
     found = why_no_result(part.beginning, part.content_type, parcel.kinds)
     if found is not None:
@@ -235,12 +245,14 @@ def _refuse_no_result(parcel: Parcel, part: Part) -> None:
         part.verdict = NoResult(f"its server sent {found}{_instead(parcel.kinds)}")
 
 
-def _telling(parcel: Parcel, index: int, part: Part) -> Callable[[], Any] | None:
+def _progress_callback(parcel: DownloadJob, index: int, part: Part) -> Callable[[], Any] | None:
     on_progress = parcel.on_progress
     if on_progress is None:
         return None
     count = len(parcel.links)
-    return lambda: on_progress(Progress(parcel.task_id, index, count, part.have, part.total))
+    return lambda: on_progress(
+        DownloadProgress(parcel.task_id, index, count, part.have, part.total)
+    )
 
 
 def _one_more(redirects: int, url: str) -> int:
@@ -251,16 +263,16 @@ def _one_more(redirects: int, url: str) -> int:
 
 
 def _given_up(
-    parcel: Parcel, part: Part, url: str, trouble: str | None, unix: float
+    parcel: DownloadJob, part: Part, url: str, trouble: str | None, unix: float
 ) -> errors.DownloadFailed:
     status = None if part.reply is None else part.reply.status
     match part.verdict:
         case NoResult(reason) if _past(parcel, unix):
             # Servers show pages where a link once led.
             return _expired(url, reason, status)
-        case Refused(reason) | NoResult(reason):
+        case Rejected(reason) | NoResult(reason):
             pass
-        case Stale():
+        case StalePart():
             reason = "its server sends no part of it that fits the others"
         case _:
             reason = trouble or f"the server sent {part.have} of {part.total} bytes"
@@ -272,7 +284,7 @@ def _instead(kinds: frozenset[str]) -> str:
 
 
 def _refused(
-    parcel: Parcel, url: str, reason: str, status: int, unix: float
+    parcel: DownloadJob, url: str, reason: str, status: int, unix: float
 ) -> errors.DownloadFailed:
     if status == GONE or (status in EXPIRED and _past(parcel, unix)):
         return _expired(url, f"its server answered {status}", status)
@@ -285,5 +297,5 @@ def _expired(url: str, reason: str, status: int | None) -> errors.LinkExpired:
     )
 
 
-def _past(parcel: Parcel, unix: float) -> bool:
+def _past(parcel: DownloadJob, unix: float) -> bool:
     return parcel.expires is not None and unix >= parcel.expires

@@ -35,13 +35,13 @@ class _About:
             error.add_note(f"client.task({self.task_id!r}) takes the task up again")
 
 
-def about(task_id: str) -> AbstractContextManager[None]:
+def task_context(task_id: str) -> AbstractContextManager[None]:
     """See to it that whatever is raised inside names the task, and how to take it up again."""
     return _About(task_id)
 
 
 @contextmanager
-def about_all(waiting: Collection[str]) -> Generator[None]:
+def tasks_context(waiting: Collection[str]) -> Generator[None]:
     """See to it that whatever is raised inside has `task_ids`: those that had not ended by then."""
     try:
         yield

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from wanflow._config import DEFAULT_RATE, HIGHEST_RATE
-from wanflow._core.arguments import checked_key, checked_recorder, checked_seconds
-from wanflow._core.callbacks import steady
-from wanflow._core.rate_limiter import Budget
+from wanflow._config import DEFAULT_POLL_RATE, HIGHEST_RATE
+from wanflow._core.arguments import validate_idempotency_key, validate_ledger, validate_timeout
+from wanflow._core.callbacks import no_slowdown
+from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._flows import poll, request_builder
 from wanflow._flows import run as whole
 from wanflow._flows import submit as submission
-from wanflow._flows.prepare import Terms, Wish, place_order
-from wanflow._flows.recording import Recording
+from wanflow._flows.prepare import RequestArguments, SubmitOptions, prepare_request
+from wanflow._flows.recording import RecordedFlows
 from wanflow._fork_safety import renew_in_children
 from wanflow._log import warn
 from wanflow.errors import ConfigurationError, RequestWarning
@@ -28,76 +28,76 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
 
-    from wanflow._config import Settings
-    from wanflow._core.callbacks import Stretch
+    from wanflow._config import ClientConfig
+    from wanflow._core.callbacks import PollFactor
     from wanflow._core.effects import Flow
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._core.storage import Storage
     from wanflow._flows.attempt import Entry
-    from wanflow._flows.download import OnProgress, Parcel
-    from wanflow._flows.poll import OnUpdate
-    from wanflow._flows.poll_many import Outcome, Tell
-    from wanflow._flows.prepare import Order, Preview
+    from wanflow._flows.download import DownloadJob, OnProgress
+    from wanflow._flows.poll import OnUpdate, PollTarget
+    from wanflow._flows.poll_many import OnOutcome, PollOutcome
+    from wanflow._flows.prepare import PreparedRequest, Preview
     from wanflow.catalog.catalog import Catalog
-    from wanflow.catalog.validator import Rules
+    from wanflow.catalog.validator import RequestValidator
 
-_DEFAULT_TERMS = Terms()
+_DEFAULT_TERMS = SubmitOptions()
 # Looks under way at once in one wait for many; more would not make a loopback server faster.
-_CROWD = 16
+MAX_CONCURRENT_POLLS = 16
 
 
-class Work:
+class Operations:
     """The flows of one client, with its settings and the rules of the documents filled in."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ClientConfig,
         recorder: Recorder | None = None,
-        budget: Budget | None = None,
+        budget: PollRateLimiter | None = None,
         strange: set[str] | None = None,
     ) -> None:
         self._settings = settings
         self._budget = budget or _budget(settings)
         self._strange = set[str]() if strange is None else strange
-        self.recording = Recording(checked_recorder(recorder), settings.base_url)
+        self.recording = RecordedFlows(validate_ledger(recorder), settings.base_url)
 
-    def again(self, settings: Settings) -> Work:
+    def with_config(self, settings: ClientConfig) -> Operations:
         """Return the same work under other settings; the budget of looks stays one."""
-        return Work(settings, self.recording.recorder, self._budget, self._strange)
+        return Operations(settings, self.recording.recorder, self._budget, self._strange)
 
     @property
     def connections(self) -> int:
         """Requests to the API that may be under way at once."""
-        return self._settings.line.connections
+        return self._settings.transport.max_connections
 
     @property
-    def rules(self) -> Rules:
+    def rules(self) -> RequestValidator:
         """The rules of the documents, read when first needed."""
-        from wanflow.catalog.validator import packaged_rules  # noqa: PLC0415 - it costs 20 ms to import
+        from wanflow.catalog.validator import packaged_validator  # noqa: PLC0415 - it costs 20 ms to import
 
-        return packaged_rules()
+        return packaged_validator()
 
     @property
     def catalog(self) -> Catalog:
         """The models and operations of the documents."""
         return self.rules.catalog
 
-    def order(
+    def prepare(
         self,
         request: object | None,
         parameters: Mapping[str, Any],
         model: str | None = None,
-        terms: Terms = _DEFAULT_TERMS,
-    ) -> Order:
+        terms: SubmitOptions = _DEFAULT_TERMS,
+    ) -> PreparedRequest:
         """Check a request and make it ready to be sent."""
         given = terms.idempotency_key
-        key = uuid.uuid4().hex if given is None else checked_key(given)
+        key = uuid.uuid4().hex if given is None else validate_idempotency_key(given)
         if self._settings.resubmit_uncertain:
             terms = evolve(terms, resubmit_uncertain=True)
         uploads = self._settings.uploader is not None
-        wish = Wish(request, model, parameters, terms, key, uploads)
-        order = place_order(self.rules, wish)
+        wish = RequestArguments(request, model, parameters, terms, key, uploads)
+        order = prepare_request(self.rules, wish)
         self._require_server(order.model)
         return order
 
@@ -110,7 +110,7 @@ class Work:
                 "pass base_url=… or set WANFLOW_BASE_URL, with a key for that server"
             )
 
-    def preview(self, order: Order) -> Preview:
+    def preview(self, order: PreparedRequest) -> Preview:
         """Show an order as it would be sent."""
         from wanflow._flows.prepare import Preview  # noqa: PLC0415 - only where one is asked for
 
@@ -121,24 +121,24 @@ class Work:
             headers=dict(request.headers),
             body=order.body,
             content=request.content or b"",
-            advice=(*order.advice, *order.deprecated),
+            advice=(*order.warnings, *order.deprecated),
         )
 
-    def submit(self, order: Order) -> Flow[Snapshot]:
+    def submit(self, order: PreparedRequest) -> Flow[Snapshot]:
         """Submit."""
-        return self._send(order)
+        return self._submit(order)
 
-    def submission_of(
+    def submit_prepared_body(
         self, body: Mapping[str, Any], entry: Entry, stopped: Callable[[], bool] | None = None
     ) -> Flow[Snapshot]:
         """Submit a body that was checked before, until stopped, and write it down by an entry."""
-        order = self.order(body, {}, terms=Terms(None, False, entry.key))
+        order = self.prepare(body, {}, terms=SubmitOptions(None, False, entry.key))
         return self._submission(order, entry, stopped)
 
-    def query(self, task_id: str) -> Flow[Snapshot]:
+    def poll(self, task_id: str) -> Flow[Snapshot]:
         """Look once."""
-        flow = poll.query(request_builder.query(self.catalog, task_id), task_id)
-        return self.recording.look(task_id, flow)
+        flow = poll.fetch_status(request_builder.build_status(self.catalog, task_id), task_id)
+        return self.recording.poll(task_id, flow)
 
     def wait(
         self,
@@ -150,57 +150,57 @@ class Work:
         hold: bool = False,
     ) -> Flow[Snapshot]:
         """Look until the end; `hold` where the files are saved at once."""
-        question, seconds = self.question(task_id, known), checked_seconds(timeout)
+        question, seconds = self.poll_target(task_id, known), validate_timeout(timeout)
         return self.recording.wait(
             task_id,
             on_update,
-            lambda told: poll.wait(question, timeout=seconds, on_update=told),
+            lambda told: poll.poll_until_done(question, timeout=seconds, on_update=told),
             hold=hold,
         )
 
     def watch(self, task_id: str, timeout: float, known: Snapshot | None) -> Flow[None]:
         """Look until the end, and emit each look."""
-        seconds = checked_seconds(timeout)
-        return poll.watch(lambda told: self.wait(task_id, seconds, told, known))
+        seconds = validate_timeout(timeout)
+        return poll.iter_snapshots(lambda told: self.wait(task_id, seconds, told, known))
 
     def as_completed(
         self,
         tasks: Sequence[tuple[str, Snapshot | None]],
         timeout: float,
         on_update: OnUpdate,
-        ended: Tell | None = None,
-        stretch: Stretch = steady,
+        ended: OnOutcome | None = None,
+        stretch: PollFactor = no_slowdown,
     ) -> Flow[None]:
         """Look at many tasks until all have ended, and emit each end but where `ended` is given."""
         from wanflow._flows import poll_many  # noqa: PLC0415 - for those who have many tasks
 
-        questions, seconds = [self.question(*task) for task in tasks], checked_seconds(timeout)
-        at_once = max(1, min(_CROWD, self._settings.line.connections))
+        questions, seconds = [self.poll_target(*task) for task in tasks], validate_timeout(timeout)
+        at_once = max(1, min(MAX_CONCURRENT_POLLS, self._settings.transport.max_connections))
 
-        def flow_of(told: OnUpdate, ended: Tell) -> Flow[None]:
-            return poll_many.wait_many(
+        def flow_of(told: OnUpdate, ended: OnOutcome) -> Flow[None]:
+            return poll_many.poll_many(
                 questions,
                 timeout=seconds,
-                at_once=at_once,
+                max_concurrent_polls=at_once,
                 on_update=told,
                 ended=ended,
                 stretch=stretch,
             )
 
         names = [question.task_id for question in questions]
-        return self.recording.crowd(names, on_update, flow_of, ended or poll_many.emit)
+        return self.recording.poll_many(names, on_update, flow_of, ended or poll_many.yield_outcome)
 
     def wait_all(
         self,
         tasks: Sequence[tuple[str, Snapshot | None]],
         timeout: float,
         on_update: OnUpdate,
-        stretch: Stretch = steady,
-    ) -> Flow[list[Outcome]]:
+        stretch: PollFactor = no_slowdown,
+    ) -> Flow[list[PollOutcome]]:
         """Look at many tasks until all have ended → the end of each, in the order given."""
-        ends: dict[int, Outcome] = {}
+        ends: dict[int, PollOutcome] = {}
 
-        def ended(index: int, outcome: Outcome) -> Flow[None]:
+        def ended(index: int, outcome: PollOutcome) -> Flow[None]:
             ends[index] = outcome
             yield from ()
 
@@ -209,16 +209,19 @@ class Work:
 
     def run(
         self,
-        order: Order,
+        order: PreparedRequest,
         *,
-        out: str | PathLike[str] | None,
+        output_dir: str | PathLike[str] | None,
         timeout: float,
         on_update: OnUpdate,
     ) -> Flow[tuple[Snapshot, list[Path]]]:
         """Submit, wait, save."""
-        seconds, folder = checked_seconds(timeout), None if out is None else Path(out)
+        seconds, folder = (
+            validate_timeout(timeout),
+            None if output_dir is None else Path(output_dir),
+        )
         flow = whole.run(
-            self._send(order, folder=folder, hold=True),
+            self._submit(order, folder=folder, hold=True),
             folder=folder,
             storage=_storage(),
             on_update=on_update,
@@ -238,70 +241,74 @@ class Work:
         snapshot: Snapshot,
         folder: str | PathLike[str],
         timeout: float | None = None,
-        limit: int | None = None,
+        max_bytes: int | None = None,
         on_progress: OnProgress = None,
     ) -> Flow[list[Path]]:
         """Save what the links lead to."""
-        return self.recording.saving(self.parcel(snapshot, folder, timeout, limit, on_progress))
+        return self.recording.download(
+            self.download_job(snapshot, folder, timeout, max_bytes, on_progress)
+        )
 
-    def parcel(
+    def download_job(
         self,
         snapshot: Snapshot,
         folder: str | PathLike[str],
         timeout: float | None = None,
-        limit: int | None = None,
+        max_bytes: int | None = None,
         on_progress: OnProgress = None,
-    ) -> Parcel:
+    ) -> DownloadJob:
         """Return what is to be saved of a task, where to, and within which bounds."""
         from wanflow._flows import download as downloading  # noqa: PLC0415 - only where files are saved
 
-        return downloading.Parcel(
+        return downloading.DownloadJob(
             task_id=snapshot.id,
-            links=snapshot.results,
+            links=snapshot.urls,
             folder=Path(folder),
-            limit=downloading.DEFAULT_LIMIT if limit is None else limit,
-            timeout=downloading.DEFAULT_TIMEOUT if timeout is None else checked_seconds(timeout),
-            expires=snapshot.expires,
+            max_bytes=downloading.DEFAULT_LIMIT if max_bytes is None else max_bytes,
+            timeout=downloading.DEFAULT_TIMEOUT if timeout is None else validate_timeout(timeout),
+            expires=snapshot.links_expire_at,
             storage=_storage(),
             kinds=downloading.kinds_of(snapshot, self.catalog.models.get(snapshot.model or "")),
             on_progress=on_progress,
         )
 
-    def question(self, task_id: str, known: Snapshot | None) -> poll.Question:
+    def poll_target(self, task_id: str, known: Snapshot | None) -> PollTarget:
         """Return how a task is asked about, and what is known of it."""
-        fresh = None if known is None or known.ended else known
-        return poll.Question(
+        fresh = None if known is None or known.done else known
+        return poll.PollTarget(
             task_id,
-            request_builder.query(self.catalog, task_id),
+            request_builder.build_status(self.catalog, task_id),
             self._budget,
             submitted=None if fresh is None else fresh.created or fresh.submitted,
             estimate=None if known is None else known.estimated_time,
             accepted=None if fresh is None else fresh.submitted,
-            strange=self._strange,
+            unknown_statuses=self._strange,
             recall=self.recording.recall(task_id),
         )
 
-    def _send(
-        self, order: Order, *, folder: Path | None = None, hold: bool = False
+    def _submit(
+        self, order: PreparedRequest, *, folder: Path | None = None, hold: bool = False
     ) -> Flow[Snapshot]:
         """Upload what is local, and submit, recorded."""
-        ready = (yield from self._upload(order)) if order.uploads else order
-        _warn(ready.advice, RequestWarning)
+        ready = (yield from self._upload(order)) if order.local_files else order
+        _warn(ready.warnings, RequestWarning)
         _warn(["; ".join(ready.deprecated)] if ready.deprecated else [], DeprecationWarning)
         entry = self.recording.entry(ready, folder, hold=hold)
         return (yield from self._submission(ready, entry))
 
-    def _upload(self, order: Order) -> Flow[Order]:
+    def _upload(self, order: PreparedRequest) -> Flow[PreparedRequest]:
         """Put the local files of an order where the API can fetch them."""
         from wanflow._flows.upload import upload  # noqa: PLC0415 - few requests have any
 
         return upload(order, self._settings.uploader, self.catalog, _storage())
 
     def _submission(
-        self, order: Order, entry: Entry | None, stopped: Callable[[], bool] | None = None
+        self, order: PreparedRequest, entry: Entry | None, stopped: Callable[[], bool] | None = None
     ) -> Flow[Snapshot]:
-        retry_for, budget = self._settings.retry_for, self._budget
-        return submission.submit(order, entry, retry_for=retry_for, budget=budget, stopped=stopped)
+        retry_timeout, budget = self._settings.retry_timeout, self._budget
+        return submission.submit(
+            order, entry, retry_timeout=retry_timeout, budget=budget, stopped=stopped
+        )
 
 
 def _storage() -> Storage:
@@ -310,13 +317,13 @@ def _storage() -> Storage:
     return part_file
 
 
-def _budget(settings: Settings) -> Budget:
+def _budget(settings: ClientConfig) -> PollRateLimiter:
     """Make the budget of a client: one that grows where the user named no rate."""
-    connections = settings.line.connections
-    if settings.rate is None:
-        budget = Budget(DEFAULT_RATE, connections, most=HIGHEST_RATE)
+    connections = settings.transport.max_connections
+    if settings.max_polls_per_second is None:
+        budget = PollRateLimiter(DEFAULT_POLL_RATE, connections, most=HIGHEST_RATE)
     else:
-        budget = Budget(settings.rate, connections)
+        budget = PollRateLimiter(settings.max_polls_per_second, connections)
     renew_in_children(budget)
     return budget
 

@@ -10,37 +10,46 @@ from attrs import define, field
 
 from wanflow import errors
 from wanflow._core import poll_schedule
-from wanflow._core.callbacks import steady
-from wanflow._core.effects import Done, Emit, Rung, Start, alone, draw, join, now
+from wanflow._core.callbacks import no_slowdown
+from wanflow._core.effects import (
+    Finished,
+    Notified,
+    Spawn,
+    Yield,
+    random_float,
+    read_clock,
+    wait_next,
+    with_lock,
+)
 from wanflow._core.failure_codes import task_failed
 from wanflow._core.rate_limiter import Turn
-from wanflow._flows.error_context import about, about_all
-from wanflow._flows.poll import given_up, look, tell
+from wanflow._flows.error_context import task_context, tasks_context
+from wanflow._flows.poll import given_up, notify_update, poll_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wanflow._core.callbacks import Stretch
-    from wanflow._core.effects import Flow, Instant
-    from wanflow._core.poll_schedule import Track
-    from wanflow._core.rate_limiter import Budget
+    from wanflow._core.callbacks import PollFactor
+    from wanflow._core.effects import Flow, TimePoint
+    from wanflow._core.poll_schedule import PollSchedule
+    from wanflow._core.rate_limiter import PollRateLimiter
     from wanflow._core.snapshot import Snapshot
-    from wanflow._flows.poll import Look, OnUpdate, Question
+    from wanflow._flows.poll import OnUpdate, PollResult, PollTarget
 
-    Outcome: TypeAlias = Snapshot | errors.WanflowError
-    Tell: TypeAlias = Callable[[int, Outcome], Flow[None]]
+    PollOutcome: TypeAlias = Snapshot | errors.WanflowError
+    OnOutcome: TypeAlias = Callable[[int, PollOutcome], Flow[None]]
 
 
 @define(eq=False)
-class Waiting:
+class PollEntry:
     """One task of the crowd. `due` is the tick of its next look, None while one is under way.
 
     None is begun after `deadline`.
     """
 
     index: int
-    question: Question
-    track: Track
+    question: PollTarget
+    track: PollSchedule
     deadline: float
     due: float | None = None
     seen: Snapshot | None = None
@@ -48,45 +57,45 @@ class Waiting:
 
 
 @define(eq=False)
-class Crowd:
+class PollQueue:
     """The tasks that have not ended, by id, and the order of their turns.
 
     An entry of the heap whose moment isn't its task's `due` any more is stale.
     """
 
-    budget: Budget
-    stretch: Stretch = steady
-    waiting: dict[str, list[Waiting]] = field(factory=dict[str, "list[Waiting]"])
-    turns: list[tuple[float, int, Waiting]] = field(factory=list["tuple[float, int, Waiting]"])
-    flying: int = 0
+    budget: PollRateLimiter
+    stretch: PollFactor = no_slowdown
+    waiting: dict[str, list[PollEntry]] = field(factory=dict[str, "list[PollEntry]"])
+    heap: list[tuple[float, int, PollEntry]] = field(factory=list["tuple[float, int, PollEntry]"])
+    in_flight: int = 0
     turn: Turn | None = None
 
     def add(
-        self, index: int, question: Question, instant: Instant, timeout: float, chance: float
-    ) -> Waiting:
+        self, index: int, question: PollTarget, instant: TimePoint, timeout: float, chance: float
+    ) -> PollEntry:
         """Take a task in, to be looked at for `timeout` seconds at most."""
-        track = question.track(instant)
-        one = Waiting(index, question, track, instant.ticks + timeout)
+        track = question.schedule(instant)
+        one = PollEntry(index, question, track, instant.monotonic + timeout)
         self.waiting.setdefault(question.task_id, []).append(one)
-        self.expect(one, instant.ticks + question.first(instant, track, chance))
+        self.schedule(one, instant.monotonic + question.first(instant, track, chance))
         return one
 
-    def expect(self, one: Waiting, due: float) -> None:
+    def schedule(self, one: PollEntry, due: float) -> None:
         """Give a task its next turn."""
         one.due = min(due, one.deadline)
-        heapq.heappush(self.turns, (one.due, one.index, one))
+        heapq.heappush(self.heap, (one.due, one.index, one))
 
-    def next_turn(self) -> float | None:
+    def next_due(self) -> float | None:
         """Return when the next look is due; stale entries are dropped."""
-        while self.turns and self.turns[0][2].due != self.turns[0][0]:
-            heapq.heappop(self.turns)
-        return self.turns[0][0] if self.turns else None
+        while self.heap and self.heap[0][2].due != self.heap[0][0]:
+            heapq.heappop(self.heap)
+        return self.heap[0][0] if self.heap else None
 
     def may_begin(self, ticks: float, due: float) -> Flow[bool]:
         """Tell whether the budget lets a look begin that is due; if not, keep a place for it."""
         if self.turn is None:
             self.turn = Turn(due)
-        if (yield from alone(partial(self.budget.ask, self.turn, ticks))) is not None:
+        if (yield from with_lock(partial(self.budget.ask, self.turn, ticks))) is not None:
             return False
         self.turn = None
         return True
@@ -96,7 +105,7 @@ class Crowd:
         self.budget.leave(self.turn)
         self.turn = None
 
-    def leave(self, one: Waiting) -> None:
+    def remove(self, one: PollEntry) -> None:
         """Take an ended task out."""
         one.due = None
         twins = self.waiting[one.question.task_id]
@@ -105,14 +114,14 @@ class Crowd:
             del self.waiting[one.question.task_id]
 
 
-def wait_many(
-    questions: Sequence[Question],
+def poll_many(
+    questions: Sequence[PollTarget],
     *,
     timeout: float,
-    at_once: int,
+    max_concurrent_polls: int,
     on_update: OnUpdate,
-    ended: Tell,
-    stretch: Stretch = steady,
+    ended: OnOutcome,
+    stretch: PollFactor = no_slowdown,
 ) -> Flow[None]:
     """Look at tasks until all have ended, at most `timeout` seconds, `at_once` looks at a time.
 
@@ -123,37 +132,41 @@ def wait_many(
     """
     if not questions:
         return
-    start = yield from now()
-    crowd = Crowd(questions[0].budget, stretch)
+    start = yield from read_clock()
+    crowd = PollQueue(questions[0].budget, stretch)
     for index, question in enumerate(questions):
-        crowd.add(index, question, start, timeout, (yield from draw()))
-    with about_all(crowd.waiting):
-        last = start.ticks + timeout
+        crowd.add(index, question, start, timeout, (yield from random_float()))
+    with tasks_context(crowd.waiting):
+        last = start.monotonic + timeout
         try:
-            yield from _until_all_ended(crowd, last, timeout, at_once, on_update, ended)
+            yield from _until_all_ended(
+                crowd, last, timeout, max_concurrent_polls, on_update, ended
+            )
         finally:
             crowd.rest()
 
 
 def _until_all_ended(
-    crowd: Crowd,
+    crowd: PollQueue,
     deadline: float,
     timeout: float,
     at_once: int,
     on_update: OnUpdate,
-    ended: Tell,
+    ended: OnOutcome,
 ) -> Flow[None]:
-    news: list[tuple[Waiting, Outcome]] = []
+    news: list[tuple[PollEntry, PollOutcome]] = []
     last = False
     while crowd.waiting or news:
-        ticks = (yield from now()).ticks
+        ticks = (yield from read_clock()).monotonic
         over = ticks >= deadline
         if not news and not last:
-            yield from begin_looks(crowd, ticks, at_once)
+            yield from start_due_polls(crowd, ticks, at_once)
             last = over
-        if crowd.flying or not (news or over):
-            event = yield from join(_patience(crowd, ticks, deadline), crowd.waiting, crowd.turn)
-            news += yield from take_in(crowd, event, ticks, on_update)
+        if crowd.in_flight or not (news or over):
+            event = yield from wait_next(
+                _patience(crowd, ticks, deadline), crowd.waiting, crowd.turn
+            )
+            news += yield from handle_event(crowd, event, ticks, on_update)
             continue
         if over:
             news += _given_up(crowd, timeout)
@@ -162,96 +175,96 @@ def _until_all_ended(
         news = []
 
 
-def emit(ended: int, outcome: Outcome) -> Flow[None]:
+def yield_outcome(ended: int, outcome: PollOutcome) -> Flow[None]:
     """Hand an end to whoever iterates."""
-    yield Emit((ended, outcome))
+    yield Yield((ended, outcome))
 
 
-def begin_looks(crowd: Crowd, ticks: float, at_once: int) -> Flow[None]:
+def start_due_polls(crowd: PollQueue, ticks: float, at_once: int) -> Flow[None]:
     """Begin the looks that are due and that the budget lets through, up to `at_once` of them."""
-    while crowd.flying < at_once:
-        due = crowd.next_turn()
+    while crowd.in_flight < at_once:
+        due = crowd.next_due()
         if due is None or due > ticks:
             crowd.rest()
             return
-        one = crowd.turns[0][2]
+        one = crowd.heap[0][2]
         if ticks < one.deadline and not (yield from crowd.may_begin(ticks, due)):
             return
-        heapq.heappop(crowd.turns)
+        heapq.heappop(crowd.heap)
         one.due = None
-        yield Start(one, look(one.question, one.deadline - ticks))
-        crowd.flying += 1
+        yield Spawn(one, poll_once(one.question, one.deadline - ticks))
+        crowd.in_flight += 1
 
 
-def take_in(
-    crowd: Crowd, event: Done | Rung | None, ticks: float, on_update: OnUpdate
-) -> Flow[list[tuple[Waiting, Outcome]]]:
+def handle_event(
+    crowd: PollQueue, event: Finished | Notified | None, ticks: float, on_update: OnUpdate
+) -> Flow[list[tuple[PollEntry, PollOutcome]]]:
     """Take in what happened → the tasks that ended by it."""
     match event:
-        case Done(Waiting() as one, value, error):
-            crowd.flying -= 1
-            with about(one.question.task_id):
+        case Finished(PollEntry() as one, value, error):
+            crowd.in_flight -= 1
+            with task_context(one.question.task_id):
                 return (yield from _looked(crowd, one, value, error, on_update))
-        case Rung(topic):
+        case Notified(topic):
             for one in crowd.waiting.get(topic, ()):
                 if one.due is not None:
-                    crowd.expect(one, ticks)
+                    crowd.schedule(one, ticks)
         case _:
             pass
     return []
 
 
-def patience(crowd: Crowd, ticks: float) -> float | None:
+def time_until_next(crowd: PollQueue, ticks: float) -> float | None:
     """Return the seconds until a look can be begun, None where none is expected."""
-    due = crowd.next_turn()
+    due = crowd.next_due()
     if due is None:
         return None
-    delay = 0.0 if crowd.turn is None else crowd.budget.wait(crowd.turn, ticks)
+    delay = 0.0 if crowd.turn is None else crowd.budget.delay(crowd.turn, ticks)
     return max(due - ticks, delay, 0.0)
 
 
-def _patience(crowd: Crowd, ticks: float, deadline: float) -> float | None:
-    left = patience(crowd, ticks)
+def _patience(crowd: PollQueue, ticks: float, deadline: float) -> float | None:
+    left = time_until_next(crowd, ticks)
     if left is None or ticks >= deadline:
         return None
     # With a look under way and others due, its end is what is waited for.
     left = min(left, deadline - ticks)
-    return None if left <= 0 and crowd.flying else left
+    return None if left <= 0 and crowd.in_flight else left
 
 
 def _looked(
-    crowd: Crowd,
-    one: Waiting,
-    value: Look | None,
+    crowd: PollQueue,
+    one: PollEntry,
+    value: PollResult | None,
     error: BaseException | None,
     on_update: OnUpdate,
-) -> Flow[list[tuple[Waiting, Outcome]]]:
+) -> Flow[list[tuple[PollEntry, PollOutcome]]]:
     if isinstance(error, errors.WanflowError):
-        crowd.leave(one)
+        crowd.remove(one)
         return [(one, error)]
     if error is not None:
         raise error
     assert value is not None
-    instant = yield from now()
-    value = value.at(instant.ticks, one.deadline)
+    instant = yield from read_clock()
+    value = value.at(instant.monotonic, one.deadline)
     found, one.fault = value.found, value.fault
-    ticks, one.track = instant.ticks, one.track.after(instant, found)
+    ticks, one.track = instant.monotonic, one.track.updated(instant, found)
     if found is not None:
-        yield from tell(one.question, on_update, found)
+        yield from notify_update(one.question, on_update, found)
         one.seen = found
-        if found.ended:
-            crowd.leave(one)
-            return [(one, found if found.completed else task_failed(found))]
+        if found.done:
+            crowd.remove(one)
+            return [(one, found if found.succeeded else task_failed(found))]
     left = one.deadline - ticks
     if left > 0:  # else this poll was the last
-        wanted = one.track.interval(ticks, (yield from draw()))
-        wanted = poll_schedule.stretched(wanted, crowd.stretch(one.question.task_id))
-        crowd.expect(one, ticks + poll_schedule.pause(wanted, value.asked, left))
+        wanted = one.track.next_delay(ticks, (yield from random_float()))
+        wanted = poll_schedule.slowed(wanted, crowd.stretch(one.question.task_id))
+        crowd.schedule(one, ticks + poll_schedule.pause(wanted, value.asked, left))
     return []
 
 
-def _given_up(crowd: Crowd, timeout: float) -> list[tuple[Waiting, Outcome]]:
+def _given_up(crowd: PollQueue, timeout: float) -> list[tuple[PollEntry, PollOutcome]]:
     left = [one for twins in crowd.waiting.values() for one in twins]
     for one in left:
-        crowd.leave(one)
+        crowd.remove(one)
     return [(one, given_up(one.question.task_id, timeout, one.seen, one.fault)) for one in left]

@@ -9,15 +9,15 @@ from attrs import Factory, field, frozen
 
 from wanflow._core.local_files import LocalFile, local_files, with_links
 from wanflow._core.model_lookup import find_model
-from wanflow._core.request_warnings import advice, deprecated, unknown_fields
+from wanflow._core.request_warnings import deprecated, unknown_fields, warnings_for
 from wanflow._core.submission_state import Receipt
-from wanflow._core.validation import check_request
+from wanflow._core.validation import validate_request
 from wanflow._flows import request_builder
 from wanflow.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Request
-    from wanflow.catalog.validator import Rules
+    from wanflow.catalog.validator import RequestValidator
 
 
 @frozen
@@ -37,7 +37,7 @@ class Preview:
 
 
 @frozen
-class Order:
+class PreparedRequest:
     """A submission, ready to be sent once its local files, if it has any, are uploaded.
 
     `advice` lists what of it will have no effect, `deprecated` what the documents will remove;
@@ -49,10 +49,10 @@ class Order:
     request: Request
     body: dict[str, Any] = field(repr=False)
     idempotency_key: str
-    uploads: tuple[LocalFile, ...] = ()
-    advice: tuple[str, ...] = ()
+    local_files: tuple[LocalFile, ...] = ()
+    warnings: tuple[str, ...] = ()
     deprecated: tuple[str, ...] = ()
-    checked: bool = True
+    validated: bool = True
     resubmit_uncertain: bool = False
     receipt: Receipt = field(
         default=Factory(lambda order: Receipt(order.idempotency_key), takes_self=True),
@@ -62,7 +62,7 @@ class Order:
 
 
 @frozen
-class Terms:
+class SubmitOptions:
     """How a request is to be treated, beside what it asks for.
 
     `extra` is sent as it is, whatever the documents say; a key is drawn where there is none.
@@ -75,7 +75,7 @@ class Terms:
 
 
 @frozen
-class Wish:
+class RequestArguments:
     """What a user asked for, in any of the ways that `submit` takes it.
 
     `request` is a whole request (a dict or an object of `wanflow.models`); `parameters` are added
@@ -86,12 +86,12 @@ class Wish:
     request: object | None
     model: str | None
     parameters: Mapping[str, Any]
-    terms: Terms
+    terms: SubmitOptions
     idempotency_key: str
     uploads: bool = False
 
 
-def place_order(rules: Rules, wish: Wish) -> Order:
+def prepare_request(rules: RequestValidator, wish: RequestArguments) -> PreparedRequest:
     """Find the model, check the request against its rules, and build what is to be sent.
 
     Raises:
@@ -102,18 +102,18 @@ def place_order(rules: Rules, wish: Wish) -> Order:
     model = find_model(rules.catalog, body.get("model"))
     files = local_files(model, body, paths_only=not (terms.validate and wish.uploads))
     if terms.validate:
-        check_request(rules, model, with_links(body, files, _any_link))
+        validate_request(rules, model, with_links(body, files, _any_link))
     unknown = unknown_fields(model, body)
     body = {**with_links(body, files, str), **(terms.extra or {})}
-    return Order(
+    return PreparedRequest(
         model=model.name,
-        request=request_builder.submission(model, body, wish.idempotency_key),
+        request=request_builder.build_submit(model, body, wish.idempotency_key),
         body=body,
         idempotency_key=wish.idempotency_key,
-        uploads=files,
-        advice=(*unknown, *advice(model, body)) if terms.validate else (),
+        local_files=files,
+        warnings=(*unknown, *warnings_for(model, body)) if terms.validate else (),
         deprecated=tuple(deprecated(model, body)),
-        checked=terms.validate,
+        validated=terms.validate,
         resubmit_uncertain=terms.resubmit_uncertain,
     )
 
@@ -122,7 +122,7 @@ def _any_link(_: object) -> str:
     return "https://files.example/uploaded"
 
 
-def _body(wish: Wish) -> dict[str, Any]:
+def _body(wish: RequestArguments) -> dict[str, Any]:
     given = {name: value for name, value in wish.parameters.items() if value is not None}
     named = {} if wish.model is None else {"model": wish.model}
     return {**_fields(wish.request), **named, **given}
@@ -134,6 +134,6 @@ def _fields(request: object | None) -> dict[str, Any]:
     if isinstance(request, Mapping):
         return dict(cast("Mapping[str, Any]", request))
     try:
-        return request_builder.request_fields(request)
+        return request_builder.request_as_dict(request)
     except TypeError as error:
         raise InvalidRequest(str(error)) from None

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import frozen
 
 from wanflow import errors
-from wanflow._core.effects import act
+from wanflow._core.effects import run_blocking
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Entry
-from wanflow._flows.error_context import about
+from wanflow._flows.error_context import task_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wanflow._core.effects import Flow
-    from wanflow._core.recorder import File, Intent, Recorder
-    from wanflow._flows.download import Parcel
+    from wanflow._core.recorder import File, Recorder, SubmissionIntent
+    from wanflow._flows.download import DownloadJob
     from wanflow._flows.poll import OnUpdate
-    from wanflow._flows.poll_many import Outcome, Tell
-    from wanflow._flows.prepare import Order
+    from wanflow._flows.poll_many import OnOutcome, PollOutcome
+    from wanflow._flows.prepare import PreparedRequest
 
 T = TypeVar("T")
 
 
 @frozen
-class Recording:
+class RecordedFlows:
     """Leads flows past a recorder; without one they are left as they are.
 
     `server` is the base URL that the flows talk to: task ids are its own.
@@ -37,15 +37,19 @@ class Recording:
     recorder: Recorder | None
     server: str
 
-    def intent(self, order: Order, folder: Path | None = None) -> Intent:
+    def intent(self, order: PreparedRequest, folder: Path | None = None) -> SubmissionIntent:
         """Return what is to be written down before an order is sent."""
-        from wanflow._core.recorder import Intent  # noqa: PLC0415 - only where there is a recorder
+        from wanflow._core.recorder import SubmissionIntent  # noqa: PLC0415 - only where there is a recorder
 
         key, content = order.idempotency_key, order.request.content or b""
         resend = order.resubmit_uncertain
-        return Intent(self.server, key, order.model, order.body, content, folder, resend=resend)
+        return SubmissionIntent(
+            self.server, key, order.model, order.body, content, folder, resend=resend
+        )
 
-    def entry(self, order: Order, folder: Path | None = None, *, hold: bool) -> Entry | None:
+    def entry(
+        self, order: PreparedRequest, folder: Path | None = None, *, hold: bool
+    ) -> Entry | None:
         """Return how a submission is written down; `hold` where its wait follows at once."""
         if self.recorder is None:
             return None
@@ -54,7 +58,7 @@ class Recording:
     def let_go(self, task_id: str | None) -> None:
         """Note that nobody here works on a task any more."""
         if self.recorder is not None and task_id is not None:
-            self.recorder.let_go(self.server, task_id)
+            self.recorder.release_task(self.server, task_id)
 
     def wait(
         self,
@@ -70,20 +74,20 @@ class Recording:
         flow = flow_of(self._seen(on_update))
         return _wait(self.recorder, self.server, task_id, flow, hold=hold)
 
-    def crowd(
+    def poll_many(
         self,
         task_ids: Sequence[str],
         on_update: OnUpdate,
-        flow_of: Callable[[OnUpdate, Tell], Flow[None]],
-        ended: Tell,
+        flow_of: Callable[[OnUpdate, OnOutcome], Flow[None]],
+        ended: OnOutcome,
     ) -> Flow[None]:
         """Record the waits of a crowd, and the end of each."""
         if self.recorder is None:
             return flow_of(on_update, ended)
         recorder, server = self.recorder, self.server
 
-        def record(index: int, outcome: Outcome) -> Flow[None]:
-            yield from end(recorder, server, task_ids[index], outcome)
+        def record(index: int, outcome: PollOutcome) -> Flow[None]:
+            yield from record_end(recorder, server, task_ids[index], outcome)
             yield from ended(index, outcome)
 
         return _wait_many(recorder, server, task_ids, flow_of(self._seen(on_update), record))
@@ -94,17 +98,17 @@ class Recording:
             return None
         return partial(self.recorder.submitted_at, self.server, task_id)
 
-    def look(self, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
+    def poll(self, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
         """Record what one look tells of a task that is known."""
         return flow if self.recorder is None else _look(self.recorder, self.server, task_id, flow)
 
-    def saving(self, parcel: Parcel) -> Flow[list[Path]]:
+    def download(self, parcel: DownloadJob) -> Flow[list[Path]]:
         """Save files, and record where they are wanted, and what was saved."""
-        from wanflow._flows.download import download, path_alone  # noqa: PLC0415
+        from wanflow._flows.download import download, keep_path  # noqa: PLC0415
 
         if self.recorder is None:
-            return (yield from download(parcel, path_alone))
-        files = yield from save(self.recorder, self.server, parcel)
+            return (yield from download(parcel, keep_path))
+        files = yield from record_and_download(self.recorder, self.server, parcel)
         return [file.path for file in files]
 
     def _seen(self, on_update: OnUpdate) -> Callable[[Snapshot], object]:
@@ -112,15 +116,15 @@ class Recording:
         assert recorder is not None
 
         def see(snapshot: Snapshot) -> object:
-            recorder.seen(self.server, snapshot)
+            recorder.record_poll(self.server, snapshot)
             return None if on_update is None else on_update(snapshot)
 
         return see
 
 
-def entry_of(recorder: Recorder, intent: Intent, *, hold: bool) -> Entry:
+def entry_of(recorder: Recorder, intent: SubmissionIntent, *, hold: bool) -> Entry:
     """Return how a submission with an intent is written down."""
-    begin = partial(recorder.intend, intent)
+    begin = partial(recorder.record_intent, intent)
     return Entry(recorder, intent.key, intent.server, begin, hold=hold)
 
 
@@ -130,43 +134,47 @@ def _look(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -
     except errors.NotFound as error:
         yield from _failed(recorder, server, task_id, error)
         raise
-    if found.ended:
-        yield from _keep(recorder, lambda: recorder.ended(server, found))
+    if found.done:
+        yield from _record_durably(recorder, lambda: recorder.record_done(server, found))
     else:
-        recorder.seen(server, found)
+        recorder.record_poll(server, found)
     return found
 
 
 def _wait(
     recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot], *, hold: bool
 ) -> Flow[Snapshot]:
-    with about(task_id):
+    with task_context(task_id):
         try:
             yield from hold_task(recorder, server, task_id)
             ended = yield from flow
-            ready = ended.failure is None and recorder.at_hand(server, task_id)
-            yield from _tell(recorder, lambda: recorder.ended(server, ended), at_once=ready)
+            ready = ended.failure is None and recorder.is_cached(server, task_id)
+            yield from _record(
+                recorder, lambda: recorder.record_done(server, ended), immediately=ready
+            )
         except BaseException as error:
             yield from _failed(recorder, server, task_id, error)
-            recorder.let_go(server, task_id)
+            recorder.release_task(server, task_id)
             raise
         if not hold:
-            recorder.let_go(server, task_id)
+            recorder.release_task(server, task_id)
     return ended
 
 
 def hold_task(recorder: Recorder, server: str, task_id: str) -> Flow[None]:
     """Write down that this process waits for a task."""
-    ready = recorder.at_hand(server, task_id)
-    return _tell(recorder, lambda: recorder.hold(server, task_id), at_once=ready)
+    ready = recorder.is_cached(server, task_id)
+    return _record(recorder, lambda: recorder.acquire_task(server, task_id), immediately=ready)
 
 
 def _failed(recorder: Recorder, server: str, task_id: str, error: BaseException) -> Flow[None]:
     match error:
         case errors.TaskFailed(snapshot=Snapshot() as failed):
-            yield from _keep(recorder, lambda: recorder.ended(server, failed))
+            yield from _record_durably(recorder, lambda: recorder.record_done(server, failed))
         case errors.NotFound():
-            yield from _keep(recorder, lambda: recorder.missing(server, task_id, str(error)))
+            yield from _record_durably(
+                recorder, lambda: recorder.record_missing(server, task_id, str(error))
+            )
         case _:
             pass
 
@@ -176,50 +184,56 @@ def _wait_many(
 ) -> Flow[None]:
     try:
         for task_id in task_ids:
-            yield from _keep(recorder, partial(recorder.hold, server, task_id))
+            yield from _record_durably(recorder, partial(recorder.acquire_task, server, task_id))
         yield from flow
     finally:
         for task_id in task_ids:
-            recorder.let_go(server, task_id)
+            recorder.release_task(server, task_id)
 
 
-def end(recorder: Recorder, server: str, task_id: str, outcome: Outcome) -> Flow[None]:
+def record_end(recorder: Recorder, server: str, task_id: str, outcome: PollOutcome) -> Flow[None]:
     """Write down how a task ended, or why it is not waited for any more."""
     if isinstance(outcome, Snapshot):
-        yield from _keep(recorder, lambda: recorder.ended(server, outcome))
+        yield from _record_durably(recorder, lambda: recorder.record_done(server, outcome))
     else:
         yield from _failed(recorder, server, task_id, outcome)
 
 
-def save(recorder: Recorder, server: str, parcel: Parcel) -> Flow[list[File]]:
+def record_and_download(recorder: Recorder, server: str, parcel: DownloadJob) -> Flow[list[File]]:
     """Save files, and write down where they are wanted before, and after what they are."""
     from wanflow._flows.download import download  # noqa: PLC0415 - only where files are saved
 
     task_id, folder = parcel.task_id, parcel.folder
-    with about(task_id):
-        ready = recorder.at_hand(server, task_id, folder)
-        yield from _tell(recorder, lambda: recorder.saving(server, task_id, folder), at_once=ready)
+    with task_context(task_id):
+        ready = recorder.is_cached(server, task_id, folder)
+        yield from _record(
+            recorder, lambda: recorder.record_target_dir(server, task_id, folder), immediately=ready
+        )
         try:
-            files = yield from download(parcel, parcel.storage.described)
-            yield from _keep(recorder, lambda: recorder.saved(server, task_id, files))
+            files = yield from download(parcel, parcel.storage.file_info)
+            yield from _record_durably(
+                recorder, lambda: recorder.record_files(server, task_id, files)
+            )
         except errors.LinkExpired as error:
             reason = str(error)
-            yield from _keep(recorder, lambda: recorder.lost(server, task_id, reason))
+            yield from _record_durably(
+                recorder, lambda: recorder.record_lost(server, task_id, reason)
+            )
             raise
         else:
             return files
         finally:
-            recorder.let_go(server, task_id)
+            recorder.release_task(server, task_id)
 
 
-def _tell(recorder: Recorder, told: Callable[[], None], *, at_once: bool) -> Flow[None]:
+def _record(recorder: Recorder, told: Callable[[], None], *, immediately: bool) -> Flow[None]:
     """Tell the recorder something; where that takes no disk, it takes no thread either."""
-    if at_once:
+    if immediately:
         told()
     else:
-        yield from _keep(recorder, told)
+        yield from _record_durably(recorder, told)
 
 
-def _keep(recorder: Recorder, told: Callable[[], T]) -> Flow[T]:
+def _record_durably(recorder: Recorder, told: Callable[[], T]) -> Flow[T]:
     """Tell the recorder something, together with what others tell it meanwhile."""
-    return act(told, recorder.together)
+    return run_blocking(told, recorder.run_in_transaction)

@@ -33,7 +33,7 @@ IDEMPOTENCY_HEADER = "idempotency-key"
 
 
 @frozen
-class _Body:
+class _JsonBody:
     """A request body as the generated functions take one: something with `to_dict`."""
 
     content: Mapping[str, Any]
@@ -42,18 +42,18 @@ class _Body:
         return dict(self.content)
 
 
-def submission(model: Model, body: Mapping[str, Any], idempotency_key: str) -> Request:
+def build_submit(model: Model, body: Mapping[str, Any], idempotency_key: str) -> Request:
     """Build the request that submits a body to its model's operation."""
-    kwargs = _builder(model.operation_id)(body=_Body(body))
+    kwargs = _builder(model.operation_id)(body=_JsonBody(body))
     return _request(kwargs, {IDEMPOTENCY_HEADER: idempotency_key})
 
 
-def query(catalog: Catalog, task_id: str) -> Request:
+def build_status(catalog: Catalog, task_id: str) -> Request:
     """Build the request that reads a task; the id is escaped into the path."""
-    return _request(_builder(catalog.task_query.operation_id)(task_id), {})
+    return _request(_builder(catalog.status_operation.operation_id)(task_id), {})
 
 
-def request_fields(request: object) -> dict[str, Any]:
+def request_as_dict(request: object) -> dict[str, Any]:
     """Return the fields of a request object of the generated package.
 
     Raises:
@@ -119,7 +119,7 @@ def _builder(operation_id: str) -> Callable[..., dict[str, Any]]:
     """Find the generated module of an operation, however the generator spelt its name."""
     api = generated("api")
     for module in pkgutil.walk_packages(api.__path__, f"{api.__name__}."):
-        if _folded(module.name.rpartition(".")[2]) == _folded(operation_id):
+        if _normalized(module.name.rpartition(".")[2]) == _normalized(operation_id):
             build: Callable[..., dict[str, Any]] = import_module(module.name)._get_kwargs  # noqa: SLF001
             return build
     raise LookupError(
@@ -127,5 +127,5 @@ def _builder(operation_id: str) -> Callable[..., dict[str, Any]]:
     )
 
 
-def _folded(name: str) -> str:
+def _normalized(name: str) -> str:
     return name.replace("_", "").lower()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wanflow._core.effects import Notify, act
-from wanflow._flows.error_context import about
+from wanflow._core.effects import InvokeCallback, run_blocking
+from wanflow._flows.error_context import task_context
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ def run(
     accepted task first, so that its id is known from then on. Where no file came to be, no empty
     folder is left.
     """
-    made = () if folder is None else (yield from act(lambda: storage.prove(folder)))
+    made = (
+        () if folder is None else (yield from run_blocking(lambda: storage.check_writable(folder)))
+    )
     try:
         return (yield from _whole(submission, on_update=on_update, wait=wait, save=save))
     except WanflowError:
-        yield from act(lambda: storage.unmake(made))
+        yield from run_blocking(lambda: storage.remove_empty(made))
         raise
 
 
@@ -49,9 +51,9 @@ def _whole(
     save: Callable[[Snapshot], Flow[list[Path]]] | None,
 ) -> Flow[tuple[Snapshot, list[Path]]]:
     accepted = yield from submission
-    with about(accepted.id):
+    with task_context(accepted.id):
         if on_update is not None:
-            yield Notify(on_update, accepted)
+            yield InvokeCallback(on_update, accepted)
         ended = yield from wait(accepted)
         paths = [] if save is None else (yield from save(ended))
         return ended, paths

@@ -8,7 +8,7 @@ from attrs import define, evolve, frozen
 
 from wanflow import errors
 from wanflow._core import acceptance, retry_policy
-from wanflow._core.effects import draw, now, sleep
+from wanflow._core.effects import random_float, read_clock, sleep
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Attempt
 from wanflow._flows.poll import slow_down
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wanflow._core.effects import Flow
-    from wanflow._core.rate_limiter import Budget
+    from wanflow._core.rate_limiter import PollRateLimiter
     from wanflow._flows.attempt import Entry
-    from wanflow._flows.prepare import Order
+    from wanflow._flows.prepare import PreparedRequest
 
 _GLANCE = 0.25
 """Seconds after which a pause asks whether it was stopped."""
@@ -39,23 +39,23 @@ class _Patience:
         if self.stopped is None:
             yield from sleep(pause)
             return False
-        until = (yield from now()).ticks + pause
-        while not self.stopped() and (left := until - (yield from now()).ticks) > 0:
+        until = (yield from read_clock()).monotonic + pause
+        while not self.stopped() and (left := until - (yield from read_clock()).monotonic) > 0:
             yield from sleep(min(left, _GLANCE))
         return self.stopped()
 
 
 @define
-class _Tries:
+class _Attempts:
     """What came of the tries of one submission; `uncertain` is the last that may be accepted."""
 
-    order: Order
+    order: PreparedRequest
     count: int = 0
     reached: bool = False
     last: errors.WanflowError | None = None
     uncertain: errors.SubmitUncertain | None = None
 
-    def take(self, outcome: errors.WanflowError) -> None:
+    def record(self, outcome: errors.WanflowError) -> None:
         """Take note of a try that gave no task."""
         self.count += 1
         self.last = outcome
@@ -65,7 +65,7 @@ class _Tries:
             self.order.receipt.uncertain = True
 
     @property
-    def repeatable(self) -> bool:
+    def retryable(self) -> bool:
         """Whether another try is safe, or asked for all the same."""
         match self.last:
             case errors.SubmitUncertain(task_id=task_id):
@@ -85,11 +85,11 @@ class _Tries:
 
 
 def submit(
-    order: Order,
+    order: PreparedRequest,
     entry: Entry | None = None,
     *,
-    retry_for: float,
-    budget: Budget,
+    retry_timeout: float,
+    budget: PollRateLimiter,
     stopped: Callable[[], bool] | None = None,
 ) -> Flow[Snapshot]:
     """Submit, and repeat within `retry_for` seconds only what provably was not accepted.
@@ -109,7 +109,7 @@ def submit(
     """
     receipt = order.receipt
     try:
-        return (yield from _submit(order, entry, _Patience(retry_for, stopped), budget))
+        return (yield from _submit(order, entry, _Patience(retry_timeout, stopped), budget))
     except BaseException as error:
         receipt.put_on(error)
         if entry is not None:
@@ -118,10 +118,10 @@ def submit(
 
 
 def _submit(
-    order: Order, entry: Entry | None, patience: _Patience, budget: Budget
+    order: PreparedRequest, entry: Entry | None, patience: _Patience, budget: PollRateLimiter
 ) -> Flow[Snapshot]:
-    start = yield from now()
-    tries = _Tries(order)
+    start = yield from read_clock()
+    tries = _Attempts(order)
     while True:
         attempt = Attempt(order, entry)
         outcome = yield from attempt.make()
@@ -129,23 +129,23 @@ def _submit(
             if attempt.known is not None:
                 return outcome
             log.info("submitted %s as task %s", order.model, outcome.id)
-            return evolve(outcome, submitted=(yield from now()).unix)
-        tries.take(outcome)
-        if not tries.repeatable:
+            return evolve(outcome, submitted=(yield from read_clock()).wall)
+        tries.record(outcome)
+        if not tries.retryable:
             raise _logged(order, tries.error)
         pause = yield from _pause(outcome, tries.count - 1)
-        ticks = (yield from now()).ticks
+        ticks = (yield from read_clock()).monotonic
         if isinstance(outcome, errors.RateLimited):
             yield from slow_down(budget, outcome.retry_after)
-        seconds = retry_policy.patience(patience.seconds, reached=tries.reached)
-        if not retry_policy.fits(pause, elapsed=ticks - start.ticks, budget=seconds):
+        seconds = retry_policy.retry_window(patience.seconds, reached=tries.reached)
+        if not retry_policy.fits_window(pause, elapsed=ticks - start.monotonic, budget=seconds):
             raise _logged(order, tries.error)
         log.warning("%s (%s); sent again in %.1f s", _state(outcome), outcome, pause)
         if (yield from patience.ends_within(pause)):
             raise _logged(order, tries.error)
 
 
-def _logged(order: Order, error: errors.WanflowError) -> errors.WanflowError:
+def _logged(order: PreparedRequest, error: errors.WanflowError) -> errors.WanflowError:
     """Log that a submission ended without a task, and return the error for it."""
     facts = order.model, _state(error), order.idempotency_key, error
     log.warning("submission of %s %s, with idempotency key %s: %s", *facts, extra=RETURNED)
@@ -159,4 +159,4 @@ def _state(error: errors.WanflowError) -> str:
 def _pause(error: errors.WanflowError, attempt: int) -> Flow[float]:
     asked = error.retry_after if isinstance(error, errors.APIError) else None
     # A server that says "after 0 seconds" for ever must not be hammered for ever.
-    return max(asked or 0.0, retry_policy.backoff(attempt, (yield from draw())))
+    return max(asked or 0.0, retry_policy.backoff(attempt, (yield from random_float())))

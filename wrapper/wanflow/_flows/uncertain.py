@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 from wanflow import errors
 
 if TYPE_CHECKING:
-    from wanflow._core.effects import Fault, Reply
-    from wanflow._flows.prepare import Order
+    from wanflow._core.effects import Response, TransportError
+    from wanflow._flows.prepare import PreparedRequest
 
 # Bytes of a response that an error keeps.
 _KEPT = 16 * 1024
 
 
-def unanswered(order: Order, fault: Fault, part: Reply | None = None) -> errors.SubmitUncertain:
+def unanswered(
+    order: PreparedRequest, fault: TransportError, part: Response | None = None
+) -> errors.SubmitUncertain:
     """Make the error for a submission that was sent, and no whole response came but a part."""
     error = errors.SubmitUncertain(
         f"the submission was sent, and no whole response came ({fault.reason}). {_advice(order)}",
@@ -29,7 +31,7 @@ def unanswered(order: Order, fault: Fault, part: Reply | None = None) -> errors.
 
 
 def named_or_open(
-    order: Order, reply: Reply, cause: errors.APIError, task_id: str | None
+    order: PreparedRequest, reply: Response, cause: errors.APIError, task_id: str | None
 ) -> errors.SubmitUncertain:
     """Make the error for a response that doesn't prove that nothing was accepted."""
     reason = str(cause)
@@ -55,7 +57,7 @@ def named_or_open(
     return error
 
 
-def _kept(reply: Reply, cause: errors.APIError) -> Any:
+def _kept(reply: Response, cause: errors.APIError) -> Any:
     """Return the body of a response: as JSON where it is that and not too long, else as text."""
     is_text = isinstance(cause.body, str)
     return _beginning(reply.content) if is_text or len(reply.content) > _KEPT else cause.body
@@ -65,7 +67,7 @@ def _beginning(content: bytes) -> str:
     return content[:_KEPT].decode("utf-8", "replace")
 
 
-def _advice(order: Order) -> str:
+def _advice(order: PreparedRequest) -> str:
     return (
         "The task may exist and may have been charged, so the submission was not sent again: "
         "check the account's usage, or ask the provider about idempotency key "
@@ -74,7 +76,7 @@ def _advice(order: Order) -> str:
 
 
 def given_up(
-    order: Order, count: int, uncertain: errors.SubmitUncertain, last: errors.WanflowError
+    order: PreparedRequest, count: int, uncertain: errors.SubmitUncertain, last: errors.WanflowError
 ) -> errors.SubmitUncertain:
     """Make the error for a submission that was sent again in vain after it was uncertain."""
     reason = uncertain.reason

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve
 
-from wanflow._core.effects import Notify, act
+from wanflow._core.effects import InvokeCallback, run_blocking
 from wanflow._core.local_files import with_links
 from wanflow._core.media_rules import audio_advice, violations_of_file
 from wanflow._core.url_rules import why_not_fetchable
-from wanflow._core.validation import refuse
+from wanflow._core.validation import raise_violations
 from wanflow._flows import request_builder
 from wanflow.catalog.keywords import AUDIO_FILE
 from wanflow.errors import InvalidRequest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Flow
     from wanflow._core.local_files import LocalFile
     from wanflow._core.storage import Storage
-    from wanflow._flows.prepare import Order
+    from wanflow._flows.prepare import PreparedRequest
     from wanflow.catalog.catalog import Catalog
     from wanflow.catalog.violation import Violation
 
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 _LARGEST = 256 * 1024 * 1024
 
 
-def upload(order: Order, uploader: Uploader, catalog: Catalog, storage: Storage) -> Flow[Order]:
+def upload(
+    order: PreparedRequest, uploader: Uploader, catalog: Catalog, storage: Storage
+) -> Flow[PreparedRequest]:
     """Check and upload the local files of an order → the order with their links.
 
     Raises:
@@ -41,29 +43,29 @@ def upload(order: Order, uploader: Uploader, catalog: Catalog, storage: Storage)
     """
     if uploader is None:
         raise InvalidRequest(_no_uploader(order))
-    if order.checked:
+    if order.validated:
         order = yield from _checked(order, storage)
     links: dict[Path, str] = {}
-    for file in order.uploads:
+    for file in order.local_files:
         if file.path not in links:
-            links[file.path] = _link(file, (yield Notify(uploader, file.path)))
-    body = with_links(order.body, order.uploads, lambda path: links[path])
+            links[file.path] = _link(file, (yield InvokeCallback(uploader, file.path)))
+    body = with_links(order.body, order.local_files, lambda path: links[path])
     model = catalog.models[order.model]
-    request = request_builder.submission(model, body, order.idempotency_key)
-    return evolve(order, body=body, request=request, uploads=())
+    request = request_builder.build_submit(model, body, order.idempotency_key)
+    return evolve(order, body=body, request=request, local_files=())
 
 
-def _checked(order: Order, storage: Storage) -> Flow[Order]:
+def _checked(order: PreparedRequest, storage: Storage) -> Flow[PreparedRequest]:
     found: list[Violation] = []
-    advice = list(order.advice)
-    for file in order.uploads:
-        content = yield from act(lambda file=file: _read(file, storage))  # type: ignore[misc]
+    advice = list(order.warnings)
+    for file in order.local_files:
+        content = yield from run_blocking(lambda file=file: _read(file, storage))  # type: ignore[misc]
         found += violations_of_file(file.rule, file.parameter, content)
         if AUDIO_FILE in file.rule:
             said = audio_advice(file.parameter, content, order.body.get("duration"))
             advice += [said] if said else []
-    refuse(order.model, found)
-    return evolve(order, advice=tuple(advice))
+    raise_violations(order.model, found)
+    return evolve(order, warnings=tuple(advice))
 
 
 def _read(file: LocalFile, storage: Storage) -> bytes:
@@ -86,8 +88,8 @@ def _link(file: LocalFile, link: Any) -> str:
     return str(link)
 
 
-def _no_uploader(order: Order) -> str:
-    file = order.uploads[0]
+def _no_uploader(order: PreparedRequest) -> str:
+    file = order.local_files[0]
     return (
         f"{order.model}: {file.parameter} takes URLs, and {str(file.path)!r} is none; to send a "
         "local file, make the client with uploader=… (a function from a path to its URL)"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define, field
 
-from wanflow._event_loop import asyncio_loop, begin_in_thread, in_thread, to_its_end
+from wanflow._event_loop import asyncio_loop, run_in_thread, start_in_thread, to_its_end
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from wanflow._core.effects import Ended, Group
+    from wanflow._core.effects import BatchFunction, Outcome
 
 T = TypeVar("T")
 
@@ -27,17 +27,17 @@ class _Queue:
     busy: bool = False
 
 
-class Company:
+class BatchExecutor:
     """Hands functions to their groups, many at a time where many are waiting."""
 
     def __init__(self) -> None:
-        self._queues: dict[tuple[asyncio.AbstractEventLoop, Group], _Queue] = {}
+        self._queues: dict[tuple[asyncio.AbstractEventLoop, BatchFunction], _Queue] = {}
 
-    async def do(self, function: Callable[[], T], group: Group) -> T:
+    async def submit(self, function: Callable[[], T], group: BatchFunction) -> T:
         """Do it in a thread, to its end, whatever is cancelled meanwhile."""
         loop = asyncio_loop()
         if loop is None:
-            return cast("T", _result((await in_thread(lambda: group([function])))[0]))
+            return cast("T", _result((await run_in_thread(lambda: group([function])))[0]))
         key = loop, group
         queue = self._queues.setdefault(key, _Queue())
         future: asyncio.Future[T] = loop.create_future()
@@ -47,26 +47,26 @@ class Company:
             self._begin(key, queue)
         return await to_its_end(future)
 
-    def _begin(self, key: tuple[asyncio.AbstractEventLoop, Group], queue: _Queue) -> None:
+    def _begin(self, key: tuple[asyncio.AbstractEventLoop, BatchFunction], queue: _Queue) -> None:
         functions, queue.functions = queue.functions, []
         futures, queue.futures = queue.futures, []
         queue.busy = bool(functions)
         if not functions:
             del self._queues[key]
             return
-        done = begin_in_thread(key[0], partial(key[1], functions))
+        done = start_in_thread(key[0], partial(key[1], functions))
         done.add_done_callback(lambda _: self._tell(key, queue, done, futures))
 
     def _tell(
         self,
-        key: tuple[asyncio.AbstractEventLoop, Group],
+        key: tuple[asyncio.AbstractEventLoop, BatchFunction],
         queue: _Queue,
-        done: asyncio.Future[Sequence[Ended]],
+        done: asyncio.Future[Sequence[Outcome]],
         futures: list[asyncio.Future[Any]],
     ) -> None:
         """Say what each came to, and go on with what has come meanwhile."""
         error = done.exception()
-        ends: Sequence[Ended] = () if error else done.result()
+        ends: Sequence[Outcome] = () if error else done.result()
         for place, future in enumerate(futures):
             if future.done():
                 continue
@@ -78,7 +78,7 @@ class Company:
         self._begin(key, queue)
 
 
-def _result(end: Ended) -> Any:
+def _result(end: Outcome) -> Any:
     if end.error is not None:
         raise end.error
     return end.value

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
-from wanflow._core.effects import Emit
-from wanflow._core.flow import Script
+from wanflow._core.effects import Yield
+from wanflow._core.flow import FlowRun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Stream(Generic[T]):
+class FlowIterator(Generic[T]):
     """What a flow emits, one by one."""
 
-    def __init__(self, flow: Flow[None], advance: Callable[[Script[None]], None]) -> None:
+    def __init__(self, flow: Flow[None], advance: Callable[[FlowRun[None]], None]) -> None:
         self._flow = flow
         self._advance = advance
-        self._script: Script[None] | None = None
+        self._script: FlowRun[None] | None = None
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
-        script = self._script = _resumed(self._script, self._flow)
+        script = self._script = _resume(self._script, self._flow)
         self._advance(script)
-        if isinstance(script.effect, Emit):
+        if isinstance(script.effect, Yield):
             return cast("T", script.effect.value)
         raise StopIteration
 
@@ -38,23 +38,23 @@ class Stream(Generic[T]):
         self._flow.close()
 
 
-class AsyncStream(Generic[T]):
+class AsyncFlowIterator(Generic[T]):
     """What a flow emits, one by one."""
 
     def __init__(
-        self, flow: Flow[None], advance: Callable[[Script[None]], Awaitable[None]]
+        self, flow: Flow[None], advance: Callable[[FlowRun[None]], Awaitable[None]]
     ) -> None:
         self._flow = flow
         self._advance = advance
-        self._script: Script[None] | None = None
+        self._script: FlowRun[None] | None = None
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        script = self._script = _resumed(self._script, self._flow)
+        script = self._script = _resume(self._script, self._flow)
         await self._advance(script)
-        if isinstance(script.effect, Emit):
+        if isinstance(script.effect, Yield):
             return cast("T", script.effect.value)
         raise StopAsyncIteration
 
@@ -63,9 +63,9 @@ class AsyncStream(Generic[T]):
         self._flow.close()
 
 
-def _resumed(script: Script[None] | None, flow: Flow[None]) -> Script[None]:
+def _resume(script: FlowRun[None] | None, flow: Flow[None]) -> FlowRun[None]:
     if script is None:
-        return Script(flow)
-    if isinstance(script.effect, Emit):
-        script.go_on(None)
+        return FlowRun(flow)
+    if isinstance(script.effect, Yield):
+        script.send(None)
     return script

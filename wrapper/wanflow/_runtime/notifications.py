@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     Wake: TypeAlias = Callable[[str], Any]
 
 # A ring for a task that nobody waits for is forgotten when so many others have come.
-_KEPT = 4096
+MAX_PENDING = 4096
 
 
 @frozen(eq=False)
-class Listener:
+class Subscription:
     """Whoever is to be woken by rings of its topics; `wake` may be called from any thread."""
 
     topics: Container[str]
@@ -31,21 +31,21 @@ class Listener:
 
 
 @frozen(eq=False)
-class Sleeper:
+class Waiter:
     """A block that listens to one topic. Entered, it tells whether the topic had been rung."""
 
-    bells: Bells = field(repr=False)
+    bells: Notifier = field(repr=False)
     topic: str
     wake: Wake = field(repr=False)
 
     def __enter__(self) -> bool:
-        return self.bells.lie_down(self)
+        return self.bells.add(self)
 
     def __exit__(self, *_: object) -> None:
-        self.bells.rise(self)
+        self.bells.remove(self)
 
 
-class Bells:
+class Notifier:
     """The topics of one client, and who sleeps on which. Any thread may ring."""
 
     def __init__(self) -> None:
@@ -54,35 +54,35 @@ class Bells:
     def renew(self) -> None:
         """Begin with nobody waiting for news, and with none kept."""
         self._lock = threading.Lock()
-        self._sleepers: dict[str, tuple[Sleeper, ...]] = {}
-        self._crowds: set[Listener] = set()
-        self._kept: OrderedDict[str, None] = OrderedDict()
+        self._sleepers: dict[str, tuple[Waiter, ...]] = {}
+        self._crowds: set[Subscription] = set()
+        self._pending: OrderedDict[str, None] = OrderedDict()
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         """Wake everybody who sleeps on a topic, or else whoever does so next."""
         with self._lock:
-            listeners: list[Listener | Sleeper] = list(self._sleepers.get(topic, ()))
+            listeners: list[Subscription | Waiter] = list(self._sleepers.get(topic, ()))
             listeners += [crowd for crowd in self._crowds if topic in crowd.topics]
             if not listeners:
-                self._kept[topic] = None
-                if len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
+                self._pending[topic] = None
+                if len(self._pending) > MAX_PENDING:
+                    self._pending.popitem(last=False)
         for listener in listeners:
             listener.wake(topic)
 
-    def sleeper(self, topic: str, wake: Wake) -> Sleeper:
+    def waiter(self, topic: str, wake: Wake) -> Waiter:
         """Make a block that listens to one topic, and tells at first whether it had been rung."""
-        return Sleeper(self, topic, wake)
+        return Waiter(self, topic, wake)
 
-    def lie_down(self, sleeper: Sleeper) -> bool:
+    def add(self, sleeper: Waiter) -> bool:
         """Listen from now on → whether the topic had been rung before."""
         topic = sleeper.topic
         with self._lock:
-            rung = self._kept.pop(topic, self) is None
+            rung = self._pending.pop(topic, self) is None
             self._sleepers[topic] = (*self._sleepers.get(topic, ()), sleeper)
         return rung
 
-    def rise(self, sleeper: Sleeper) -> None:
+    def remove(self, sleeper: Waiter) -> None:
         """Listen no more."""
         topic = sleeper.topic
         with self._lock:
@@ -93,13 +93,13 @@ class Bells:
                 del self._sleepers[topic]
 
     @contextmanager
-    def crowd(self, topics: Container[str], wake: Wake) -> Generator[None]:
+    def subscribe_many(self, topics: Container[str], wake: Wake) -> Generator[None]:
         """Listen to many topics inside the block; what had been rung before is told at once."""
-        listener = Listener(topics, wake)
+        listener = Subscription(topics, wake)
         with self._lock:
-            before = [topic for topic in self._kept if topic in topics]
+            before = [topic for topic in self._pending if topic in topics]
             for topic in before:
-                del self._kept[topic]
+                del self._pending[topic]
             self._crowds.add(listener)
         try:
             for topic in before:

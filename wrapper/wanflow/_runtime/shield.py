@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 
-from wanflow._core.effects import Ended
+from wanflow._core.effects import Outcome
 from wanflow._event_loop import asyncio_loop
 from wanflow._log import log
 
@@ -32,7 +32,7 @@ def shielded(play: Callable[[], T], leave: Callable[[], bool]) -> T:
     """Play in a thread of its own: only the main thread is interrupted."""
     if threading.current_thread() is not threading.main_thread():
         return play()
-    done, ends = threading.Event(), list[Ended]()
+    done, ends = threading.Event(), list[Outcome]()
     run, what = copy_context().run, (_play, play, ends, done)
     thread = threading.Thread(target=run, args=what, name="wanflow-submission", daemon=True)
     try:
@@ -55,11 +55,11 @@ def _wait(done: threading.Event) -> None:
         pass
 
 
-def _play(play: Callable[[], object], ends: list[Ended], done: threading.Event) -> None:
+def _play(play: Callable[[], object], ends: list[Outcome], done: threading.Event) -> None:
     try:
-        ends.append(Ended(play()))
+        ends.append(Outcome(play()))
     except BaseException as error:
-        ends.append(Ended(error=error))
+        ends.append(Outcome(error=error))
     finally:
         done.set()
 
@@ -93,16 +93,16 @@ def _forget(task: asyncio.Task[Any]) -> None:
 
 
 async def _in_scope(play: Callable[[], Awaitable[T]], leave: Callable[[], bool]) -> T:
-    ends: list[Ended] = []
+    ends: list[Outcome] = []
     async with anyio.create_task_group() as group:
         with anyio.CancelScope(shield=True) as scope:
             group.start_soon(_watch, leave, scope)
             try:
-                ends.append(Ended(await play()))
+                ends.append(Outcome(await play()))
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:
-                ends.append(Ended(error=error))
+                ends.append(Outcome(error=error))
         group.cancel_scope.cancel()
     return cast("T", _value(ends.pop()))
 
@@ -116,7 +116,7 @@ async def _watch(leave: Callable[[], bool], scope: anyio.CancelScope) -> None:
         raise
 
 
-def _value(end: Ended) -> Any:
+def _value(end: Outcome) -> Any:
     try:
         if end.error is not None:
             raise end.error

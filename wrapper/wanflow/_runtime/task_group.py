@@ -11,39 +11,39 @@ from weakref import WeakSet
 
 import anyio
 
-from wanflow._core.effects import Done, Finish, Join, Rung, Start
-from wanflow._event_loop import from_any_thread, new_alarm
+from wanflow._core.effects import Finish, Finished, Notified, Spawn, WaitNext
+from wanflow._event_loop import new_waker, threadsafe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from wanflow._core.effects import Waker
-    from wanflow._event_loop import Alarm
+    from wanflow._core.effects import WakeHandle
+    from wanflow._event_loop import Waker
     from wanflow._runtime.context import SystemClock
-    from wanflow._runtime.notifications import Bells
+    from wanflow._runtime.notifications import Notifier
 
 N = TypeVar("N")
 
 
-def woken_by(waker: Waker | None, call: Callable[[], object]) -> AbstractContextManager[bool]:
+def woken_by(waker: WakeHandle | None, call: Callable[[], object]) -> AbstractContextManager[bool]:
     """Return a block in which a waker calls this, where there is one."""
     return nullcontext(False) if waker is None else waker.sleeper(call)
 
 
-class Abandoned(BaseException):
+class FlowCancelled(BaseException):
     """Nobody waits for this flow any more: what a thread is told instead of going on to sleep."""
 
 
-class Rest:
+class CancellableSleep:
     """Where the threads of one nursery sleep, to be woken and sent home when it ends."""
 
-    def __init__(self, outer: Rest | None = None) -> None:
+    def __init__(self, outer: CancellableSleep | None = None) -> None:
         self._lock = threading.Lock()
         self._over = False
         self._sleeping: set[threading.Event] = set()
-        self._inner: WeakSet[Rest] = WeakSet()
+        self._inner: WeakSet[CancellableSleep] = WeakSet()
         if outer is not None:
             outer.adopt(self)
 
@@ -54,10 +54,10 @@ class Rest:
             Abandoned: it has.
         """
         if self._over:
-            raise Abandoned
+            raise FlowCancelled
 
     @contextmanager
-    def sleeping(self, news: threading.Event) -> Generator[None]:
+    def until_cancelled(self, news: threading.Event) -> Generator[None]:
         """Have `news` set when the nursery ends.
 
         Raises:
@@ -65,7 +65,7 @@ class Rest:
         """
         with self._lock:
             if self._over:
-                raise Abandoned
+                raise FlowCancelled
             self._sleeping.add(news)
         try:
             yield
@@ -73,7 +73,7 @@ class Rest:
             with self._lock:
                 self._sleeping.discard(news)
         if self._over:
-            raise Abandoned
+            raise FlowCancelled
 
     def end(self) -> None:
         """Wake all, now and from now on, in the nurseries inside as well."""
@@ -85,7 +85,7 @@ class Rest:
         for one in inner:
             one.end()
 
-    def adopt(self, inner: Rest) -> None:
+    def adopt(self, inner: CancellableSleep) -> None:
         """End another one with this one."""
         with self._lock:
             self._inner.add(inner)
@@ -94,7 +94,7 @@ class Rest:
             inner.end()
 
 
-class Nursery:
+class ThreadGroup:
     """Plays started flows in threads, which don't outlive the interpreter's main thread.
 
     What a flow has begun with the API or a file is never broken off: a thread that nobody waits
@@ -102,7 +102,11 @@ class Nursery:
     """
 
     def __init__(
-        self, play: Callable[[Start], Any], bells: Bells, clock: SystemClock, rest: Rest
+        self,
+        play: Callable[[Spawn], Any],
+        bells: Notifier,
+        clock: SystemClock,
+        rest: CancellableSleep,
     ) -> None:
         self._play = play
         self._bells = bells
@@ -112,32 +116,32 @@ class Nursery:
         self._asking: set[threading.Thread] = set()
         self._changed = threading.Condition()
         self._finished = False
-        self._news: queue.SimpleQueue[Done | Rung | None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Finished | Notified | None] = queue.SimpleQueue()
 
-    def do(self, effect: Start | Join | Finish) -> Done | Rung | None:
+    def perform(self, effect: Spawn | WaitNext | Finish) -> Finished | Notified | None:
         """Begin to play a flow, wait for what happens next, or finish."""
         match effect:
-            case Start():
+            case Spawn():
                 self.start(effect)
             case Finish():
                 self.finish()
-            case Join():
-                return self.join(effect)
+            case WaitNext():
+                return self.wait_next(effect)
         return None
 
-    def start(self, start: Start) -> None:
+    def start(self, start: Spawn) -> None:
         """Begin to play a flow."""
         thread = threading.Thread(target=self._run, args=(start,), name="wanflow", daemon=True)
         self._threads.add(thread)
         thread.start()
 
-    def end(self) -> None:
+    def cancel(self) -> None:
         """Send home what still runs; `leave` waits for it."""
         self.rest.end()
 
-    def leave(self) -> None:
+    def join(self) -> None:
         """Send home what still runs, and wait until it has gone."""
-        self.end()
+        self.cancel()
         for thread in tuple(self._threads):
             thread.join()
 
@@ -150,7 +154,7 @@ class Nursery:
         if self._finished:
             return
         self._finished = True
-        self.end()
+        self.cancel()
         with self._changed:
             self._changed.wait_for(lambda: self._threads <= self._asking)
 
@@ -167,47 +171,47 @@ class Nursery:
             with self._changed:
                 self._asking.discard(thread)
 
-    def join(self, join: Join) -> Done | Rung | None:
+    def wait_next(self, join: WaitNext) -> Finished | Notified | None:
         """Wait for the next end of a flow, or ring."""
         with (
-            self._bells.crowd(join.topics, lambda topic: self._news.put(Rung(topic))),
+            self._bells.subscribe_many(join.topics, lambda topic: self._news.put(Notified(topic))),
             woken_by(join.waker, lambda: self._news.put(None)) as woken,
         ):
             return self._clock.receive(self._news, 0 if woken else join.seconds)
 
-    def _run(self, start: Start) -> None:
+    def _run(self, start: Spawn) -> None:
         try:
-            self._news.put(Done(start.key, self._play(start)))
+            self._news.put(Finished(start.key, self._play(start)))
         except BaseException as error:
-            self._news.put(Done(start.key, error=error))
+            self._news.put(Finished(start.key, error=error))
         finally:
             with self._changed:
                 self._threads.discard(threading.current_thread())
                 self._changed.notify_all()
 
 
-class AsyncNursery:
+class AsyncTaskGroup:
     """Plays started flows in a task group; what still runs at the end of the block is cancelled.
 
     A task that has played its flow plays the next, since a task costs more than most flows.
     """
 
     def __init__(
-        self, play: Callable[[Start], Awaitable[Any]], bells: Bells, clock: SystemClock
+        self, play: Callable[[Spawn], Awaitable[Any]], bells: Notifier, clock: SystemClock
     ) -> None:
         self._play = play
         self._bells = bells
         self._clock = clock
         self._group = anyio.create_task_group()
-        self._given: deque[Start] = deque()
-        self._idle: list[Alarm] = []
-        self._news: deque[Done | Rung] = deque()
+        self._given: deque[Spawn] = deque()
+        self._idle: list[Waker] = []
+        self._news: deque[Finished | Notified] = deque()
         self._working = 0
-        self._all_gone: Alarm | None = None
-        self._joining: Alarm | None = None
+        self._all_gone: Waker | None = None
+        self._joining: Waker | None = None
 
     async def __aenter__(self) -> Self:
-        self._tell = from_any_thread(lambda topic: self._hear(Rung(topic)))
+        self._tell = threadsafe(lambda topic: self._on_event(Notified(topic)))
         await self._group.__aenter__()
         return self
 
@@ -220,15 +224,15 @@ class AsyncNursery:
         self._group.cancel_scope.cancel()
         return await self._group.__aexit__(kind, error, trace)
 
-    async def do(self, effect: Start | Join | Finish) -> Done | Rung | None:
+    async def perform(self, effect: Spawn | WaitNext | Finish) -> Finished | Notified | None:
         """Begin to play a flow, wait for what happens next, or finish."""
         match effect:
-            case Start():
+            case Spawn():
                 self.start(effect)
             case Finish():
                 await self.finish()
-            case Join():
-                return await self.join(effect)
+            case WaitNext():
+                return await self.wait_next(effect)
         return None
 
     async def finish(self) -> None:
@@ -236,27 +240,27 @@ class AsyncNursery:
         self._group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             while self._working:
-                self._all_gone = new_alarm()
+                self._all_gone = new_waker()
                 await self._all_gone.wait(None)
 
-    def start(self, start: Start) -> None:
+    def start(self, start: Spawn) -> None:
         """Begin to play a flow."""
         self._given.append(start)
         if self._idle:
-            self._idle.pop().ring()
+            self._idle.pop().wake()
         else:
             self._working += 1
             self._group.start_soon(self._work)
 
-    async def join(self, join: Join) -> Done | Rung | None:
+    async def wait_next(self, join: WaitNext) -> Finished | Notified | None:
         """Wait for the next end of a flow, or ring."""
         if not self._news:
-            self._joining = new_alarm()
+            self._joining = new_waker()
             with (
-                self._bells.crowd(join.topics, self._tell),
-                woken_by(join.waker, self._joining.ring_soon) as woken,
+                self._bells.subscribe_many(join.topics, self._tell),
+                woken_by(join.waker, self._joining.wake_threadsafe) as woken,
             ):
-                await self._clock.asleep_until(self._joining, 0 if woken else join.seconds)
+                await self._clock.wait_async(self._joining, 0 if woken else join.seconds)
             self._joining = None
         return self._news.popleft() if self._news else None
 
@@ -265,29 +269,29 @@ class AsyncNursery:
             while True:
                 while self._given:
                     await self._run(self._given.popleft())
-                alarm = new_alarm()
+                alarm = new_waker()
                 self._idle.append(alarm)
                 await alarm.wait(None)
         finally:
             self._working -= 1
             if self._all_gone is not None and not self._working:
-                self._all_gone.ring()
+                self._all_gone.wake()
 
-    async def _run(self, start: Start) -> None:
+    async def _run(self, start: Spawn) -> None:
         try:
             value = await self._play(start)
         except Exception as error:
-            self._hear(Done(start.key, error=error))
+            self._on_event(Finished(start.key, error=error))
         else:
-            self._hear(Done(start.key, value))
+            self._on_event(Finished(start.key, value))
 
-    def _hear(self, news: Done | Rung) -> None:
+    def _on_event(self, news: Finished | Notified) -> None:
         self._news.append(news)
         if self._joining is not None:
-            self._joining.ring()
+            self._joining.wake()
 
 
-def placed(nursery: N | None, effect: Start | Join | Finish) -> N:
+def require_group(nursery: N | None, effect: Spawn | WaitNext | Finish) -> N:
     """Return the nursery of a play.
 
     Raises:

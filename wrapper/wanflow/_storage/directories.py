@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def make(folder: Path) -> tuple[Path, ...]:
+def create(folder: Path) -> tuple[Path, ...]:
     """Make a folder with its parents if need be → those that were made, the deepest first."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return tuple(missing)
 
 
-def inside(folder: Path, opening: Callable[[], T]) -> tuple[T, tuple[Path, ...]]:
+def open_in(folder: Path, opening: Callable[[], T]) -> tuple[T, tuple[Path, ...]]:
     """Open something in a folder, which is made if need be → that, and the folders made."""
     made: tuple[Path, ...] = ()
     # The folder is there but for the first time, and where somebody else, who had made it and
@@ -28,18 +28,18 @@ def inside(folder: Path, opening: Callable[[], T]) -> tuple[T, tuple[Path, ...]]
     for _ in range(2):
         with suppress(FileNotFoundError):
             return opening(), made
-        made = make(folder) or made
+        made = create(folder) or made
     return opening(), made
 
 
-def unmake(made: tuple[Path, ...]) -> None:
+def remove_empty(made: tuple[Path, ...]) -> None:
     """Take folders away that are still empty."""
     with suppress(OSError):
         for folder in made:
             folder.rmdir()
 
 
-def sync(folder: Path) -> None:
+def fsync_dir(folder: Path) -> None:
     """Make a rename outlive a power cut, where the system lets a folder be opened for that."""
     number = None
     with suppress(OSError):

@@ -17,21 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow._core.content_coding import Decoder
-from wanflow._core.download_rules import Body, Verdict, judge, validator
-from wanflow._core.effects import Fault
+from wanflow._core.download_rules import Content, ResponseKind, classify, validator
+from wanflow._core.effects import TransportError
 from wanflow._core.file_formats import BEGINNING
 from wanflow._core.recorder import File
 from wanflow._storage import regular_file
-from wanflow._storage.directories import inside, make, sync, unmake
+from wanflow._storage.directories import create, fsync_dir, open_in, remove_empty
 from wanflow.errors import ConfigurationError, DownloadFailed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from typing import BinaryIO
 
-    from wanflow._core.effects import Reply
+    from wanflow._core.effects import Response
 
-__all__ = ["PartFile", "described", "part_file", "prove", "read_file", "unmake"]
+__all__ = ["PartFile", "check_writable", "file_info", "part_file", "read_file", "remove_empty"]
 
 _CHUNK = 64 * 1024
 _NOTES_LIMIT = 4096
@@ -55,8 +55,8 @@ class PartFile:
         self.validator: str | None = None
         self.total: int | None = None
         self.content_type = ""
-        self.verdict: Verdict | None = None
-        self.reply: Reply | None = None
+        self.verdict: ResponseKind | None = None
+        self.reply: Response | None = None
         self.url = ""
         self._folder = folder
         self._stem = stem
@@ -78,7 +78,7 @@ class PartFile:
         return self._written + len(self._gathered)
 
     @property
-    def begun(self) -> bool:
+    def exists(self) -> bool:
         """Whether an earlier run left something of it."""
         return os.path.lexists(self._path)
 
@@ -97,7 +97,7 @@ class PartFile:
         """All of it, where it was never on the disk but whole."""
         return bytes(self._gathered) if self._file is None else None
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Go on with what an earlier run left, if it left anything, where it is known how.
 
         Where another process is at it now, this download gets a part file of its own.
@@ -105,7 +105,7 @@ class PartFile:
         Raises:
             DownloadFailed: the folder can't be written.
         """
-        if not self.begun:
+        if not self.exists:
             return
         with self._writing():
             file = self._open()
@@ -115,23 +115,23 @@ class PartFile:
                 file.seek(0)
                 self._beginning = file.read(BEGINNING)
 
-    def slow(self, size: int) -> bool:
+    def blocks(self, size: int) -> bool:
         """Tell whether so many bytes will be written to the disk, or take time to decode."""
         return len(self._gathered) + size > _IN_MEMORY or self._encoded
 
     @property
     def _encoded(self) -> bool:
-        return isinstance(self.verdict, Body) and bool(self.verdict.codings)
+        return isinstance(self.verdict, Content) and bool(self.verdict.codings)
 
-    def head(self, reply: Reply) -> bool:
+    def start(self, reply: Response) -> bool:
         """Take an answer's head; True where its body belongs into this file.
 
         Raises:
             DownloadFailed: the file would be larger than the limit.
         """
         self.reply = reply
-        self.verdict = judge(self.url, reply, self.have, self.validator)
-        if not isinstance(self.verdict, Body):
+        self.verdict = classify(self.url, reply, self.have, self.validator)
+        if not isinstance(self.verdict, Content):
             return False
         self.total = self.verdict.total
         self._check_limit(self.total or 0)
@@ -166,7 +166,7 @@ class PartFile:
         self._decoder = Decoder(())
         self.validator = None
 
-    def keep(self, extension: str) -> Path:
+    def commit(self, extension: str) -> Path:
         """Flush to disk, take the final name in one step, and return the path.
 
         Raises:
@@ -174,14 +174,14 @@ class PartFile:
         """
         path = self._kept_as = self._folder / (self._stem + extension)
         with self._writing():
-            if self._file is not None or not self._put(path):
+            if self._file is not None or not self._write_small(path):
                 self._rename(self._flush(), path)
-            sync(self._folder)
+            fsync_dir(self._folder)
         return path
 
-    def leave(self) -> None:
+    def suspend(self) -> None:
         """Close, and leave the part for a later run where one could go on with it."""
-        if self._kept_as is not None and not self.begun:
+        if self._kept_as is not None and not self.exists:
             self.close()  # what broke it off came when it had its name already
             return
         if not (self.have and self.validator):
@@ -206,13 +206,13 @@ class PartFile:
         for path in (self._path, self._notes):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        unmake(self._made)
+        remove_empty(self._made)
 
     def _decoded(self, chunk: bytes) -> Iterator[bytes]:
         try:
             yield from self._decoder.decode(chunk)
         except ValueError as error:
-            raise Fault(str(error), sent=True) from error
+            raise TransportError(str(error), maybe_sent=True) from error
 
     def _rename(self, file: BinaryIO, path: Path) -> None:
         file.flush()
@@ -223,12 +223,12 @@ class PartFile:
         self._path.replace(path)
         self.close()
 
-    def _put(self, path: Path) -> bool:
+    def _write_small(self, path: Path) -> bool:
         """Write what is in memory, in as few steps as there can be; False where others are at it.
 
         Each step of a thread waits for its turn among those of all others.
         """
-        opened, self._made = inside(self._folder, self._alone)
+        opened, self._made = open_in(self._folder, self._open_exclusively)
         if opened is None:
             return False
         with opened:
@@ -243,7 +243,7 @@ class PartFile:
                 raise
         return True
 
-    def _alone(self) -> BinaryIO | None:
+    def _open_exclusively(self) -> BinaryIO | None:
         try:
             file = os.fdopen(os.open(self._path, _FLAGS | os.O_EXCL, 0o666), "r+b", buffering=0)
         except FileExistsError:
@@ -271,7 +271,7 @@ class PartFile:
         return self.have >= _WORTH_NOTING
 
     def _open(self) -> BinaryIO:
-        opened, self._made = inside(self._folder, lambda: _opened(self._folder, self._path))
+        opened, self._made = open_in(self._folder, lambda: _open_part(self._folder, self._path))
         self._path, self._file = opened
         return self._file
 
@@ -327,7 +327,7 @@ def read_file(path: Path, largest: int) -> bytes | None:
     return None if path.stat().st_size > largest else path.read_bytes()
 
 
-def described(place: int, path: Path, content: bytes | None = None) -> File:
+def file_info(place: int, path: Path, content: bytes | None = None) -> File:
     """Say what a record keeps of a file, of which the content is known or read.
 
     Raises:
@@ -346,14 +346,14 @@ def described(place: int, path: Path, content: bytes | None = None) -> File:
     return File(place, path, size, digest.hexdigest())
 
 
-def prove(folder: Path) -> tuple[Path, ...]:
+def check_writable(folder: Path) -> tuple[Path, ...]:
     """Make a folder if need be, and write a small file there, of no name → the folders made.
 
     Raises:
         ConfigurationError: the disk refuses it.
     """
     try:
-        made = make(folder)
+        made = create(folder)
         # It has no name, so that a process that is killed leaves none behind.
         with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
             probe.write(bytes(_PROBE))
@@ -370,7 +370,7 @@ def _part_path(folder: Path, stem: str) -> Path:
     return folder / f".{stem}.part"
 
 
-def _opened(folder: Path, path: Path) -> tuple[Path, BinaryIO]:
+def _open_part(folder: Path, path: Path) -> tuple[Path, BinaryIO]:
     """Open a part file, or one of another name where a process is at that one."""
     file = os.fdopen(regular_file.opened(path, _FLAGS), "r+b")
     # A backup may be the same file under another name, and is nobody's to write into.

@@ -21,8 +21,8 @@ from wanflow._transport.aiohttp_connector import WatchedConnector
 from wanflow._transport.send_tracker import Sending
 
 if TYPE_CHECKING:
-    from wanflow._config import Route, Settings
-    from wanflow._core.effects import Fetch, Reply, Request, Send
+    from wanflow._config import ClientConfig, TransportOptions
+    from wanflow._core.effects import Request, Response, SendRequest, StreamDownload
 
 # A URL that httpx writes as it is.
 _NORMAL = re.compile(
@@ -38,10 +38,10 @@ _COUNTED = "max_headers" in inspect.signature(aiohttp.ClientSession).parameters
 _MANY_HEADERS: dict[str, Any] = {"max_headers": 4096} if _COUNTED else {}
 
 
-class AiohttpRoad:
+class AiohttpBackend:
     """Exchanges over one aiohttp session, which belongs to the event loop that it was made in."""
 
-    def __init__(self, line: Route) -> None:
+    def __init__(self, line: TransportOptions) -> None:
         context = httpx.create_ssl_context(verify=line.verify, trust_env=False)
         context.set_alpn_protocols(["http/1.1"])
         connector = WatchedConnector(
@@ -63,20 +63,20 @@ class AiohttpRoad:
         # is no argument for it; aiohttp's own test client turns it off in this way.
         vars(self._session)["_retry_connection"] = False
 
-    def sending(self, send: Send) -> Sending | None:
+    def sending(self, send: SendRequest) -> Sending | None:
         """Begin to note whether a request is sent, where that matters."""
         return None if send.tracker is None else Sending(send.tracker, watched=True, begun=True)
 
     async def send(
-        self, request: Request, settings: Settings, seconds: float, sending: Sending | None
-    ) -> Reply:
+        self, request: Request, settings: ClientConfig, seconds: float, sending: Sending | None
+    ) -> Response:
         """Exchange a request for its whole response within some seconds."""
         async with self._session.request(
             request.method,
             URL(_base(settings.base_url) + request.path, encoded=True),
             data=request.content,
             headers=common.headers(request, settings),
-            timeout=_limits(seconds, settings.timeout),
+            timeout=_timeouts(seconds, settings.timeout),
             allow_redirects=False,
         ) as response:
             received = common.Received(response.status, response.raw_headers, seconds, settings.key)
@@ -86,24 +86,24 @@ class AiohttpRoad:
                 received.add(chunk)
             return received.whole()
 
-    async def fetch(self, fetch: Fetch, settings: Settings) -> None:
+    async def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
         """Stream a link into its sink."""
         seconds = min(settings.timeout, fetch.seconds)
         with anyio.fail_after(fetch.seconds):
             async with self._session.get(
-                URL(_normal(fetch.url), encoded=True),
+                URL(_normalized_url(fetch.url), encoded=True),
                 headers=fetch.headers,
                 timeout=aiohttp.ClientTimeout(connect=seconds / 3, sock_read=seconds),
                 allow_redirects=False,
             ) as response:
-                head = common.head(response.status, response.raw_headers)
-                await common.pour(head, response.content.iter_any(), fetch)
+                head = common.response_head(response.status, response.raw_headers)
+                await common.copy_to_sink(head, response.content.iter_any(), fetch)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
 
-    def abandon(self) -> None:
+    def detach(self) -> None:
         """Forget the connections of an event loop that has ended."""
         connector = self._session.connector
         self._session.detach()
@@ -113,17 +113,17 @@ class AiohttpRoad:
 
 
 @lru_cache(maxsize=16)
-def _limits(seconds: float, granted: float) -> aiohttp.ClientTimeout:
+def _timeouts(seconds: float, granted: float) -> aiohttp.ClientTimeout:
     connect = min(seconds, granted / 3)
     return aiohttp.ClientTimeout(total=seconds, connect=connect, ceil_threshold=math.inf)
 
 
 @cache
 def _base(url: str) -> str:
-    return _normal(url).rstrip("/")
+    return _normalized_url(url).rstrip("/")
 
 
-def _normal(url: str) -> str:
+def _normalized_url(url: str) -> str:
     """Write a URL as httpx would, and so that aiohttp leaves it so: links may be signed."""
     # That takes it longer than all else that is done with a small file, and most are so already.
     return url if len(url) < _LONG and _NORMAL.fullmatch(url) else str(httpx.URL(url))

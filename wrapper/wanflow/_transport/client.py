@@ -6,36 +6,36 @@ import time
 from typing import TYPE_CHECKING
 
 from wanflow._transport.errors import Guard
-from wanflow._transport.pool import AsyncLane, Lane
+from wanflow._transport.pool import AsyncConnectionPool, ConnectionPool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from wanflow._config import Route, Settings
-    from wanflow._core.effects import Fetch, Reply, Send
+    from wanflow._config import ClientConfig, TransportOptions
+    from wanflow._core.effects import Response, SendRequest, StreamDownload
 
 
-class Wire:
+class SyncTransport:
     """The exchanges of a sync client. Files have a lane of their own, so that no long download
     keeps a look at a task waiting, and no file's host sees a connection that carried the key.
     """
 
-    def __init__(self, api: Route, files: Route) -> None:
-        self._api = Lane(api)
-        self._files = Lane(files)
-        self._direct = Lane(files.direct())
+    def __init__(self, api: TransportOptions, files: TransportOptions) -> None:
+        self._api = ConnectionPool(api)
+        self._files = ConnectionPool(files)
+        self._direct = ConnectionPool(files.direct())
         self._excepts = files.excepts
 
     def send(
-        self, send: Send, settings: Settings, prepare: Callable[[], object] | None = None
-    ) -> Reply:
+        self, send: SendRequest, settings: ClientConfig, prepare: Callable[[], object] | None = None
+    ) -> Response:
         """Exchange a request for its response; `prepare` is called once it has a slot.
 
         Raises:
             Fault: no whole response came.
         """
         begun = time.monotonic()
-        with self._api.open(_seconds(send, settings)) as road:
+        with self._api.acquire(_seconds(send, settings)) as road:
             if prepare is not None:
                 prepare()
             sending, seconds = road.sending(send), _seconds(send, settings, begun)
@@ -45,14 +45,14 @@ class Wire:
                 self._api.replace(road)
         raise guard.fault
 
-    def fetch(self, fetch: Fetch, settings: Settings) -> None:
+    def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
         """Stream a link into its sink, all of it within the fetch's own time.
 
         Raises:
             Fault: it broke off.
         """
         lane = self._direct if self._excepts(fetch.url) else self._files
-        with lane.open(settings.timeout) as road:
+        with lane.acquire(settings.timeout) as road:
             with Guard(settings.key, keyed=False) as guard:
                 return road.fetch(fetch, settings)
             if guard.pool_is_dead:
@@ -66,30 +66,30 @@ class Wire:
         self._direct.close()
 
 
-class AsyncWire:
+class AsyncTransport:
     """The exchanges of an async client. Files have a lane of their own, so that no long download
     keeps a look at a task waiting, and no file's host sees a connection that carried the key.
     """
 
-    def __init__(self, api: Route, files: Route) -> None:
-        self._api = AsyncLane(api)
-        self._files = AsyncLane(files)
-        self._direct = AsyncLane(files.direct())
+    def __init__(self, api: TransportOptions, files: TransportOptions) -> None:
+        self._api = AsyncConnectionPool(api)
+        self._files = AsyncConnectionPool(files)
+        self._direct = AsyncConnectionPool(files.direct())
         self._excepts = files.excepts
 
     async def send(
         self,
-        send: Send,
-        settings: Settings,
+        send: SendRequest,
+        settings: ClientConfig,
         prepare: Callable[[], Awaitable[object]] | None = None,
-    ) -> Reply:
+    ) -> Response:
         """Exchange a request for its response; `prepare` is awaited once it has a slot.
 
         Raises:
             Fault: no whole response came.
         """
         begun = time.monotonic()
-        async with self._api.open(_seconds(send, settings)) as road:
+        async with self._api.acquire(_seconds(send, settings)) as road:
             if prepare is not None:
                 await prepare()
             sending, seconds = road.sending(send), _seconds(send, settings, begun)
@@ -99,16 +99,16 @@ class AsyncWire:
                 self._api.replace(road)
         raise guard.fault
 
-    async def fetch(self, fetch: Fetch, settings: Settings) -> None:
+    async def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
         """Stream a link into its sink, all of it within the fetch's own time.
 
         Raises:
             Fault: it broke off.
         """
         lane = self._direct if self._excepts(fetch.url) else self._files
-        async with lane.open(settings.timeout) as road:
+        async with lane.acquire(settings.timeout) as road:
             with Guard(settings.key, keyed=False) as guard:
-                return await road.fetch(fetch, settings)
+                return await road.stream_to(fetch, settings)
             if guard.pool_is_dead:
                 lane.replace(road)
         raise guard.fault
@@ -120,7 +120,7 @@ class AsyncWire:
         await self._direct.close()
 
 
-def _seconds(send: Send, settings: Settings, begun: float | None = None) -> float:
+def _seconds(send: SendRequest, settings: ClientConfig, begun: float | None = None) -> float:
     """Return what an exchange may take, or the rest of it where it was `begun` before.
 
     What the client grants is for the exchange alone, and a wait for a slot isn't part of it.

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from wanflow._core.content_coding import decoded, salvaged
-from wanflow._core.effects import Fault, Reply
-from wanflow._event_loop import in_thread
+from wanflow._core.effects import Response, TransportError
+from wanflow._event_loop import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 
-    from wanflow._config import Key, Route, Settings
-    from wanflow._core.effects import Fetch, Request
+    from wanflow._config import ApiKey, ClientConfig, TransportOptions
+    from wanflow._core.effects import Request, StreamDownload
 
 # An answer of this API has some kilobytes.
-_LARGEST_ANSWER = 16 * 1024 * 1024
+_MAX_BODY = 16 * 1024 * 1024
 # Tasks are looked at every few seconds, and httpx's own 5 s would open a connection for each look.
 KEEPALIVE = 90.0
 """Seconds that an idle connection is kept."""
@@ -41,7 +41,7 @@ class _NoCookies(CookieJar):
         """Take none."""
 
 
-def timeouts(seconds: float, settings: Settings) -> httpx.Timeout:
+def timeouts(seconds: float, settings: ClientConfig) -> httpx.Timeout:
     """Return httpx's timeouts for an exchange that may take some seconds in all.
 
     Connecting is given a third of what the client grants an exchange, so that a host that can't
@@ -53,15 +53,17 @@ def timeouts(seconds: float, settings: Settings) -> httpx.Timeout:
     )
 
 
-def options(line: Route, kind: type[Any], take_head: Callable[..., Any]) -> dict[str, Any]:
+def httpx_client_kwargs(
+    line: TransportOptions, kind: type[Any], take_head: Callable[..., Any]
+) -> dict[str, Any]:
     """Return the arguments for an httpx client: no key in its headers, no redirect, no cookie.
 
     Nothing is read from the environment any more; `kind` makes the transports to its proxies, and
     `take_head` is called with each response before httpx reads its headers.
     """
     limits = httpx.Limits(
-        max_connections=line.connections,
-        max_keepalive_connections=line.connections,
+        max_connections=line.max_connections,
+        max_keepalive_connections=line.max_connections,
         keepalive_expiry=KEEPALIVE,
     )
     shared = {"limits": limits, "verify": line.verify, "trust_env": False}
@@ -113,13 +115,15 @@ def achunks(response: httpx.Response) -> AsyncIterator[bytes]:
     return response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
 
 
-def headers(request: Request, settings: Settings) -> dict[str, str]:
+def headers(request: Request, settings: ClientConfig) -> dict[str, str]:
     """Return the headers of a request to the API, that with the key included."""
     said = {"accept": "application/json", "accept-encoding": "gzip, deflate"}
     return {**request.headers, **said, **settings.key.header()}
 
 
-def request(request: Request, settings: Settings, seconds: float, trace: Any) -> dict[str, Any]:
+def request_kwargs(
+    request: Request, settings: ClientConfig, seconds: float, trace: Any
+) -> dict[str, Any]:
     """Return the arguments that send a request to the API.
 
     The path is appended: resolving it against the base URL would drop the base URL's own path.
@@ -135,7 +139,7 @@ def request(request: Request, settings: Settings, seconds: float, trace: Any) ->
     }
 
 
-def fetching(fetch: Fetch, settings: Settings) -> dict[str, Any]:
+def download_kwargs(fetch: StreamDownload, settings: ClientConfig) -> dict[str, Any]:
     """Return the arguments that stream a link, without the key."""
     return {
         "method": "GET",
@@ -145,9 +149,9 @@ def fetching(fetch: Fetch, settings: Settings) -> dict[str, Any]:
     }
 
 
-def head(
+def response_head(
     status: int, headers: Iterable[tuple[bytes, bytes]], redact: Callable[[bytes], bytes] = bytes
-) -> Reply:
+) -> Response:
     """Return a response's head, without a body. Where a header came twice, the last one counts.
 
     Codings were all applied, in the order in which their headers came.
@@ -157,7 +161,7 @@ def head(
         plain, text = _text(name).lower(), _text(redact(value))
         joined = plain == _CODING and plain in found
         found[plain] = f"{found[plain]}, {text}" if joined else text
-    return Reply(status, found, b"")
+    return Response(status, found, b"")
 
 
 def _text(raw: bytes) -> str:
@@ -168,21 +172,21 @@ def _text(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
-async def pour(head: Reply, chunks: AsyncIterable[bytes], fetch: Fetch) -> None:
+async def copy_to_sink(head: Response, chunks: AsyncIterable[bytes], fetch: StreamDownload) -> None:
     """Hand an answer to the sink of a fetch, chunk by chunk, and tell of each."""
-    if not fetch.sink.head(head):
+    if not fetch.sink.start(head):
         return
     async for chunk in chunks:
-        if fetch.sink.slow(len(chunk)):
-            await in_thread(partial(fetch.sink.write, chunk))
+        if fetch.sink.blocks(len(chunk)):
+            await run_in_thread(partial(fetch.sink.write, chunk))
         else:
             fetch.sink.write(chunk)
-        told = None if fetch.told is None else fetch.told()
+        told = None if fetch.on_chunk is None else fetch.on_chunk()
         if inspect.isawaitable(told):
             await told
 
 
-def received(response: httpx.Response, seconds: float, key: Key) -> Received:
+def received(response: httpx.Response, seconds: float, key: ApiKey) -> Received:
     """Begin to receive a response of httpx's."""
     return Received(response.status_code, raw_headers(response), seconds, key)
 
@@ -194,9 +198,9 @@ class Received:
     """
 
     def __init__(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float, key: Key
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float, key: ApiKey
     ) -> None:
-        self._head = head(status, headers, key.redact)
+        self._head = response_head(status, headers, key.redact)
         self._key = key
         self._chunks: list[bytes] = []
         self._size = 0
@@ -209,25 +213,25 @@ class Received:
             Fault: there are too many, or they came too slowly.
         """
         self._size += len(chunk)
-        if self._size > _LARGEST_ANSWER:
-            raise Fault(f"the answer is larger than {_LARGEST_ANSWER} bytes", sent=True)
+        if self._size > _MAX_BODY:
+            raise TransportError(f"the answer is larger than {_MAX_BODY} bytes", maybe_sent=True)
         if time.monotonic() > self._deadline:
-            raise Fault("the answer came too slowly", sent=True)
+            raise TransportError("the answer came too slowly", maybe_sent=True)
         self._chunks.append(chunk)
 
-    def whole(self) -> Reply:
+    def whole(self) -> Response:
         """Return the whole answer.
 
         Raises:
             Fault: its body can't be decoded.
         """
         try:
-            return self._with(decoded(self._content, self._coding, _LARGEST_ANSWER))
+            return self._with(decoded(self._content, self._coding, _MAX_BODY))
         except ValueError as error:
             reason = f"the answer can't be decoded: {error}"
-        raise Fault(reason, sent=True)
+        raise TransportError(reason, maybe_sent=True)
 
-    def part(self) -> Reply:
+    def part(self) -> Response:
         """Return what came of an answer that broke off."""
         return self._with(salvaged(self._content, self._coding))
 
@@ -239,5 +243,5 @@ class Received:
     def _coding(self) -> str:
         return self._head.headers.get(_CODING, "")
 
-    def _with(self, content: bytes) -> Reply:
-        return Reply(self._head.status, self._head.headers, self._key.redact(content))
+    def _with(self, content: bytes) -> Response:
+        return Response(self._head.status, self._head.headers, self._key.redact(content))

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-class _Exchange(threading.local):
+class _ThreadDeadline(threading.local):
     until: float | None = None
 
 
-_exchange = _Exchange()
+_exchange = _ThreadDeadline()
 
 
 @contextmanager
-def within(seconds: float) -> Generator[None]:
+def deadline(seconds: float) -> Generator[None]:
     """Bound all that a sync client's own streams read and write in this block, in this thread."""
     before = _exchange.until
     _exchange.until = time.monotonic() + seconds

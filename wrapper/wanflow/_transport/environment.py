@@ -27,13 +27,13 @@ from wanflow.errors import ConfigurationError, InsecureURLWarning
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow._config import Mounts, Networks, Route, Settings
+    from wanflow._config import ClientConfig, Mounts, Networks, TransportOptions
 
 _ADDRESS = re.compile(r"\[([0-9A-Fa-f:.]+)\](:[0-9]+)?")
 _PROXIES = "http://host:port, https://host:port or socks5://host:port"
 
 
-def checked(line: Route, base_url: str) -> Route:
+def checked(line: TransportOptions, base_url: str) -> TransportOptions:
     """Return a line with what the environment says of it.
 
     Raises:
@@ -177,18 +177,18 @@ def _check_log(path: str) -> None:
         ) from None
 
 
-def take_precautions(settings: Settings) -> Settings:
+def take_precautions(settings: ClientConfig) -> ClientConfig:
     """Return settings with what the environment says of connections; warn of an open key.
 
     Raises:
         ConfigurationError: a variable of the environment, or the proxy, can't be used.
     """
-    if settings.line.transport is not None:
+    if settings.transport.transport is not None:
         return settings
     _warn_of_open_key(settings.base_url)
     # It brings httpx, which is slow to import.
 
-    return evolve(settings, line=checked(settings.line, settings.base_url))
+    return evolve(settings, transport=checked(settings.transport, settings.base_url))
 
 
 def _warn_of_open_key(base_url: str) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from wanflow._core.effects import Fault
+from wanflow._core.effects import TransportError
 from wanflow._text import one_line
 from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
-    from wanflow._config import Key
+    from wanflow._config import ApiKey
     from wanflow._transport.send_tracker import Sending
 
 
@@ -28,12 +28,12 @@ class Guard:
     `keyed` without what its frames held, since they know the key.
     """
 
-    fault: Fault
+    fault: TransportError
     """What came of the exchange instead of a response."""
     pool_is_dead = False
     """Whether it had no connection, though one was free."""
 
-    def __init__(self, key: Key, sending: Sending | None = None, *, keyed: bool = True) -> None:
+    def __init__(self, key: ApiKey, sending: Sending | None = None, *, keyed: bool = True) -> None:
         self._key = key
         self._sending = sending
         self._keyed = keyed
@@ -54,7 +54,7 @@ class Guard:
             return False
         self.pool_is_dead = isinstance(error, httpx.PoolTimeout)
         sent = self._sending is None or self._sending.maybe_sent
-        self.fault = Fault(_reason(error, self._key), sent=sent)
+        self.fault = TransportError(_reason(error, self._key), maybe_sent=sent)
         return True
 
 
@@ -70,13 +70,15 @@ def _forget(error: BaseException, before: BaseException | None) -> None:
         _forget(part, None)
 
 
-def unmade(error: Exception) -> Fault:
+def unmade(error: Exception) -> TransportError:
     """Make the fault for connections that can't be set up; raise it outside the except block."""
-    return Fault(f"{type(error).__name__}: {str(error) or 'no reason given'}", sent=False)
+    return TransportError(
+        f"{type(error).__name__}: {str(error) or 'no reason given'}", maybe_sent=False
+    )
 
 
-def _reason(error: Exception, key: Key) -> str:
-    if isinstance(error, Fault):
+def _reason(error: Exception, key: ApiKey) -> str:
+    if isinstance(error, TransportError):
         return error.reason
     text = f"{_where(error)}{type(error).__name__}: {str(error) or 'no reason given'}"
     return one_line(key.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace"))

@@ -16,24 +16,24 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from attrs import define
 
-from wanflow._core.effects import Fault
-from wanflow._event_loop import has_ended, this_loop
+from wanflow._core.effects import TransportError
+from wanflow._event_loop import current_loop, is_closed
 from wanflow._fork_safety import keep_unused, renew_in_children
-from wanflow._transport.backends import SyncRoad, road_of
+from wanflow._transport.backends import SyncRoad, choose_backend
 from wanflow._transport.errors import unmade
 from wanflow._transport.limiter import Slots, Taker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-    from wanflow._config import Route
-    from wanflow._transport.backends import Road
+    from wanflow._config import TransportOptions
+    from wanflow._transport.backends import AsyncBackend
 
 
-class Lane:
+class ConnectionPool:
     """The connections of a sync client to one kind of host. Threads share it."""
 
-    def __init__(self, line: Route) -> None:
+    def __init__(self, line: TransportOptions) -> None:
         self._line = line
         self._road: SyncRoad | None = None
         self.renew()
@@ -43,12 +43,12 @@ class Lane:
         """Begin without connections, and with all slots free."""
         if self._road is not None:
             keep_unused(self._road)
-        self._slots = Slots(self._line.connections)
+        self._slots = Slots(self._line.max_connections)
         self._lock = threading.Lock()
         self._road = None
 
     @contextmanager
-    def open(self, patience: float) -> Generator[SyncRoad]:
+    def acquire(self, patience: float) -> Generator[SyncRoad]:
         """Lend the road while a connection is free; wait for one for `patience` seconds.
 
         Raises:
@@ -57,7 +57,7 @@ class Lane:
         slots, taker = self._slots, Taker()
         try:
             if not slots.take(taker, patience):
-                raise _crowded(self._line, patience)
+                raise _pool_timeout(self._line, patience)
             yield self._open()
         finally:
             try:
@@ -93,36 +93,36 @@ class Lane:
 
 
 @define(eq=False)
-class _Home:
+class _LoopPool:
     """What a lane has in one event loop; neither a road nor a semaphore outlives its loop."""
 
     loop: Any
-    road: Road
+    road: AsyncBackend
     slots: anyio.CapacityLimiter
 
 
-class AsyncLane:
+class AsyncConnectionPool:
     """The connections of an async client to one kind of host, made anew in each event loop."""
 
-    def __init__(self, line: Route) -> None:
+    def __init__(self, line: TransportOptions) -> None:
         self._line = line
-        self._homes: list[_Home] = []
+        self._loop_pools: list[_LoopPool] = []
         renew_in_children(self)
 
     def renew(self) -> None:
         """Begin without connections, and with all slots free."""
-        if self._homes:
-            keep_unused(self._homes)
-        self._homes = []
+        if self._loop_pools:
+            keep_unused(self._loop_pools)
+        self._loop_pools = []
 
     @asynccontextmanager
-    async def open(self, patience: float) -> AsyncGenerator[Road]:
+    async def acquire(self, patience: float) -> AsyncGenerator[AsyncBackend]:
         """Lend the road while a connection is free; wait for one for `patience` seconds.
 
         Raises:
             Fault: none became free, or none can be set up.
         """
-        home = self._home()
+        home = self._loop_pool()
         borrower = object()
         try:
             home.slots.acquire_on_behalf_of_nowait(borrower)
@@ -131,7 +131,7 @@ class AsyncLane:
                 await home.slots.acquire_on_behalf_of(borrower)
                 patience = math.inf
             if patience < math.inf:
-                raise _crowded(self._line, patience) from None
+                raise _pool_timeout(self._line, patience) from None
         try:
             yield home.road
         finally:
@@ -139,42 +139,45 @@ class AsyncLane:
 
     async def close(self) -> None:
         """Close this loop's connections, and forget those that ended with their loops."""
-        loop = this_loop()
-        here = [home for home in self._homes if home.loop == loop]
-        self._homes = [home for home in self._homes if home.loop != loop]
+        loop = current_loop()
+        here = [home for home in self._loop_pools if home.loop == loop]
+        self._loop_pools = [home for home in self._loop_pools if home.loop != loop]
         self._forget()
         for home in here:
             await home.road.close()
 
-    def replace(self, dead: Road) -> None:
+    def replace(self, dead: AsyncBackend) -> None:
         """Take another road from now on."""
-        for home in self._homes:
+        for home in self._loop_pools:
             if home.road is dead and self._line.transport is None:
-                home.road = road_of(self._line)
+                home.road = choose_backend(self._line)
 
-    def _home(self) -> _Home:
-        loop = this_loop()
-        for home in self._homes:
+    def _loop_pool(self) -> _LoopPool:
+        loop = current_loop()
+        for home in self._loop_pools:
             if home.loop == loop:
                 return home
         self._forget()
         try:
-            road = road_of(self._line)
+            road = choose_backend(self._line)
         except Exception as error:
             fault = unmade(error)
         else:
-            self._homes.append(_Home(loop, road, anyio.CapacityLimiter(self._line.connections)))
-            return self._homes[-1]
+            self._loop_pools.append(
+                _LoopPool(loop, road, anyio.CapacityLimiter(self._line.max_connections))
+            )
+            return self._loop_pools[-1]
         raise fault
 
     def _forget(self) -> None:
-        ended = [home for home in self._homes if has_ended(home.loop)]
-        self._homes = [home for home in self._homes if home not in ended]
+        ended = [home for home in self._loop_pools if is_closed(home.loop)]
+        self._loop_pools = [home for home in self._loop_pools if home not in ended]
         for home in ended:
-            home.road.abandon()
+            home.road.detach()
 
 
-def _crowded(line: Route, patience: float) -> Fault:
-    return Fault(
-        f"none of the {line.connections} connections became free in {patience:g} s", sent=False
+def _pool_timeout(line: TransportOptions, patience: float) -> TransportError:
+    return TransportError(
+        f"none of the {line.max_connections} connections became free in {patience:g} s",
+        maybe_sent=False,
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
 
-    from wanflow._core.effects import Reply, SendTracker
+    from wanflow._core.effects import Response, SendTracker
 
 _UNCONNECTED = (
     httpx.ConnectError,
@@ -44,14 +44,14 @@ class Sending:
         self._begun = begun
         self._traced = watched
         self._token: Token[Sending | None] | None = None
-        self._received: Callable[[], Reply] | None = None
+        self._received: Callable[[], Response] | None = None
 
     @property
     def maybe_sent(self) -> bool:
         """Whether a byte of the request may have been written."""
         return self._tracker.maybe_sent
 
-    def receives(self, received: Callable[[], Reply]) -> None:
+    def receives(self, received: Callable[[], Response]) -> None:
         """Take note that a response begins; `received` makes a Reply of what came of it so far."""
         self._received = received
 

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from wanflow.batch.models import End, Fault, InvalidBatch, Line, Outcome, Stop, Tally
+from wanflow.batch.models import (
+    BatchProgress,
+    InvalidBatch,
+    JobResult,
+    JobSpec,
+    JobStatus,
+    RowError,
+    StopSignal,
+)
 from wanflow.batch.report import Report
 
-__all__ = ["End", "Fault", "InvalidBatch", "Line", "Outcome", "Report", "Stop", "Tally"]
+__all__ = [
+    "BatchProgress",
+    "InvalidBatch",
+    "JobResult",
+    "JobSpec",
+    "JobStatus",
+    "Report",
+    "RowError",
+    "StopSignal",
+]

@@ -12,7 +12,7 @@ from wanflow.batch.report import write_whole
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wanflow.batch.models import Outcome
+    from wanflow.batch.models import JobResult
     from wanflow.batch.report import Report
 
 _FILMS = frozenset({".mp4", ".m4v", ".webm", ".mov", ".ogv"})
@@ -57,7 +57,7 @@ def sheet_of(report: Report) -> str:
     )
 
 
-def _figure(report: Report, outcome: Outcome) -> str:
+def _figure(report: Report, outcome: JobResult) -> str:
     shown = "".join(_shown(report.folder, file.path) for file in outcome.files)
     prompt = str(outcome.planned.body.get("prompt", ""))
     title = outcome.planned.key or f"line {outcome.planned.line}"

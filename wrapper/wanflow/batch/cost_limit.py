@@ -18,13 +18,13 @@ _LONG_TEXT = 100
 _ROUNDING = 1e-9
 
 
-class Verdict(Enum):
+class Decision(Enum):
     """Whether a job may be sent now."""
 
     GO = "go"
     WAIT = "wait until the price of the one job of unknown price is reported"
     STOP = "it would pass the ceiling"
-    BLIND = (
+    UNKNOWN_PRICE = (
         "the price of a job is not known, because its submission is uncertain or the API reports "
         "no price of its kind, so the ceiling can't be kept for other jobs of unknown price"
     )
@@ -78,7 +78,7 @@ class _Standing:
 
 
 @define
-class Prices:
+class CostLimit:
     """Credits of a batch: `ceiling` None is no end of them.
 
     Each submission that was or may have been accepted is counted, by its key: as what the API
@@ -104,7 +104,7 @@ class Prices:
         guessed = sum(Fraction(self._estimate(kind)) for kind in kinds)
         return float(self._reported + guessed)
 
-    def judge(self, kind: str, key: str = "") -> Verdict:
+    def decide(self, kind: str, key: str = "") -> Decision:
         """Decide whether a job of a kind may be sent; `key` is that of the submission.
 
         It must fit below the ceiling beside all that is counted. One of unknown price must do so
@@ -112,21 +112,25 @@ class Prices:
         yet: so the ceiling is passed by the price of one such job at most.
         """
         if self.ceiling is None:
-            return Verdict.GO
+            return Decision.GO
         standing = self._stand()
         price = self._dearest(kind)
         if price is None:
             others = [cost for name, cost in standing.unknown.items() if name != key]
             if others:
-                return Verdict.WAIT if any(one.under_way for one in others) else Verdict.BLIND
+                return (
+                    Decision.WAIT
+                    if any(one.under_way for one in others)
+                    else Decision.UNKNOWN_PRICE
+                )
             price = max(self._all.dearest or 0.0, 2 * _ROUNDING)
         fits = price <= self.ceiling - standing.committed + _ROUNDING
-        return Verdict.GO if fits else Verdict.STOP
+        return Decision.GO if fits else Decision.STOP
 
     def send(self, key: str, kind: str) -> None:
         """Count a job that is about to be sent."""
         again = key in self._costs
-        self.forget(key)
+        self.release(key)
         self._costs[key] = self._open[key] = _Cost(kind, sending=not again)
 
     def found(
@@ -167,7 +171,7 @@ class Prices:
             self._unteach(cost)
             cost.failed = True
 
-    def forget(self, key: str) -> None:
+    def release(self, key: str) -> None:
         """Count a job no more that was not accepted."""
         cost = self._costs.pop(key, None)
         self._standing = None
@@ -204,7 +208,7 @@ class Prices:
         return (self._all.estimate or 0.0) if found is None else found
 
 
-def kind_of(catalog: Catalog, body: Mapping[str, Any]) -> str:
+def price_class(catalog: Catalog, body: Mapping[str, Any]) -> str:
     """Return what the price of a request hangs on: all but its texts and links."""
     model = catalog.models.get(str(body.get("model")))
     schemas: Mapping[str, Any] = {} if model is None else model.parameters

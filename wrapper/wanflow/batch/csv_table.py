@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
-from wanflow.batch.models import Fault
+from wanflow.batch.models import RowError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -33,7 +33,7 @@ class Records(Protocol):
         ...
 
 
-def rows_of(text: str, known: Container[str]) -> Iterator[Row | Fault]:
+def rows_of(text: str, known: Container[str]) -> Iterator[Row | RowError]:
     """Read the rows of a table → their numbers and their cells by column, without empty ones.
 
     The separator is the one that a first line `sep=;` names, else the one that the head has. Rows
@@ -44,7 +44,7 @@ def rows_of(text: str, known: Container[str]) -> Iterator[Row | Fault]:
     skipped = 1 if named else 0
     body = text[named.end() :] if named else text
     separator = named[1] if named else _separator(body, known)
-    if isinstance(separator, Fault):
+    if isinstance(separator, RowError):
         yield separator
         return
     reader = _reader(body, separator)
@@ -52,26 +52,26 @@ def rows_of(text: str, known: Container[str]) -> Iterator[Row | Fault]:
         head = _head(reader)
         fault = _wrong_with(head)
         if fault:
-            yield Fault(reader.line_num + skipped, fault)
+            yield RowError(reader.line_num + skipped, fault)
             return
         for cells in reader:
             number = reader.line_num + skipped
             if any(cell.strip() for cell in cells):
                 yield _row(number, head, cells)
     except csv.Error as error:
-        yield Fault(reader.line_num + skipped, f"it is not CSV: {error}")
+        yield RowError(reader.line_num + skipped, f"it is not CSV: {error}")
 
 
-def _row(number: int, head: list[str], cells: list[str]) -> Row | Fault:
+def _row(number: int, head: list[str], cells: list[str]) -> Row | RowError:
     if len(cells) != len(head):
-        return Fault(number, f"it has {len(cells)} cells, and the head has {len(head)}")
+        return RowError(number, f"it has {len(cells)} cells, and the head has {len(head)}")
     for place, (name, cell) in enumerate(zip(head, cells, strict=True), 1):
         if not name and cell.strip():
-            return Fault(number, f"cell {place} is in a column without a name")
+            return RowError(number, f"cell {place} is in a column without a name")
     return number, {name: cell for name, cell in zip(head, cells, strict=True) if name and cell}
 
 
-def _separator(text: str, known: Container[str]) -> str | Fault:
+def _separator(text: str, known: Container[str]) -> str | RowError:
     """Return the separator of a table, or the fault where the head doesn't tell it."""
     heads = {separator: _head_by(text, separator) for separator in _SEPARATORS}
     several = [separator for separator, head in heads.items() if len(head) > 1]
@@ -81,7 +81,7 @@ def _separator(text: str, known: Container[str]) -> str | Fault:
     if len(fitting) == 1:
         return fitting[0]
     names = " or the ".join(_SEPARATORS[separator] for separator in several)
-    return Fault(1, f"its cells may be separated by the {names}: add a first line such as sep=;")
+    return RowError(1, f"its cells may be separated by the {names}: add a first line such as sep=;")
 
 
 def _head_by(text: str, separator: str) -> list[str]:

@@ -92,7 +92,7 @@ def _create(path: Path, name: bytes) -> None:
             _write(regular_file.opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), text)
     finally:
         Path(part).unlink()
-    directories.sync(path.parent)
+    directories.fsync_dir(path.parent)
 
 
 def _write(number: int, text: bytes) -> None:

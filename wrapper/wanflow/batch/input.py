@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from attrs import field, frozen
 
 from wanflow.batch.csv_table import rows_of
-from wanflow.batch.models import Fault, Line
+from wanflow.batch.models import JobSpec, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ _BLANKS = " \t\r\n"
 
 
 @frozen
-class Form:
+class RowParser:
     """How lines become requests.
 
     `model` is for lines that name none; `templates` are parameters made of a line's columns,
@@ -60,10 +60,10 @@ def decoded(content: bytes) -> str:
         raise ValueError(f"is not {name} text: {error.reason}; save it as UTF-8") from None
 
 
-def read_jsonl(text: str | Iterable[str], form: Form) -> Iterator[Line | Fault]:
+def read_jsonl(text: str | Iterable[str], form: RowParser) -> Iterator[JobSpec | RowError]:
     """Read JSON objects, one a line, of a text or of its lines; empty lines are passed over."""
     if isinstance(text, str) and _is_list(text):
-        yield Fault(1, "the file is one JSON array; wanted is one object a line (jq -c '.[]')")
+        yield RowError(1, "the file is one JSON array; wanted is one object a line (jq -c '.[]')")
         return
     for number, line in enumerate(text.split("\n") if isinstance(text, str) else text, 1):
         if not line.strip(_BLANKS):
@@ -71,12 +71,12 @@ def read_jsonl(text: str | Iterable[str], form: Form) -> Iterator[Line | Fault]:
         try:
             found = _read_json(line)
         except (ValueError, RecursionError) as error:
-            yield Fault(number, f"it is not JSON: {error}")
+            yield RowError(number, f"it is not JSON: {error}")
             continue
         if isinstance(found, dict):
-            yield make_line(number, cast("dict[str, Any]", found), form)
+            yield make_job(number, cast("dict[str, Any]", found), form)
         else:
-            yield Fault(number, "it is no JSON object")
+            yield RowError(number, "it is no JSON object")
 
 
 def _is_list(text: str) -> bool:
@@ -120,15 +120,15 @@ def _finite(word: str) -> float:
     return number if math.isfinite(number) else _no_number(word)
 
 
-def read_csv(text: str | Iterable[str], form: Form) -> Iterator[Line | Fault]:
+def read_csv(text: str | Iterable[str], form: RowParser) -> Iterator[JobSpec | RowError]:
     """Read rows under a head; a cell is read as its parameter's type, an empty one isn't set."""
     models = form.catalog.models.values()
     known = {name for model in models for name in model.parameters}
     for row in rows_of("".join(text), {*known, *form.columns, KEY, "model"}):
-        yield row if isinstance(row, Fault) else _line_of_row(*row, form)
+        yield row if isinstance(row, RowError) else _line_of_row(*row, form)
 
 
-def make_line(number: int, found: Mapping[str, Any], form: Form) -> Line:
+def make_job(number: int, found: Mapping[str, Any], form: RowParser) -> JobSpec:
     """Make a line of members that have the types of the parameters."""
     body = {name: value for name, value in found.items() if name != KEY and value is not None}
     if form.model is not None:
@@ -138,10 +138,10 @@ def make_line(number: int, found: Mapping[str, Any], form: Form) -> Line:
     kept = {name: value for name, value in body.items() if not _is_column(name, form, known)}
     key = found.get(KEY)
     faults = tuple(_faults(found, form))
-    return Line(number, {**kept, **made}, key if isinstance(key, str) else None, faults)
+    return JobSpec(number, {**kept, **made}, key if isinstance(key, str) else None, faults)
 
 
-def _faults(found: Mapping[str, Any], form: Form) -> Iterator[str]:
+def _faults(found: Mapping[str, Any], form: RowParser) -> Iterator[str]:
     """Find what is wrong with a line beside its request."""
     for column in sorted(form.columns):
         if found.get(column) is None:
@@ -151,10 +151,10 @@ def _faults(found: Mapping[str, Any], form: Form) -> Iterator[str]:
         yield f"key must be a text of 1 to {_LONGEST_KEY} printable characters"
 
 
-def _line_of_row(number: int, cells: Mapping[str, str], form: Form) -> Line:
+def _line_of_row(number: int, cells: Mapping[str, str], form: RowParser) -> JobSpec:
     known = _parameters(form, {"model": cells.get("model", form.model)})
     typed = {name: _typed(cell, known.get(name)) for name, cell in cells.items()}
-    return make_line(number, typed, form)
+    return make_job(number, typed, form)
 
 
 def _typed(cell: str, schema: Mapping[str, Any] | None) -> Any:
@@ -182,13 +182,13 @@ def _types(schema: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def _parameters(form: Form, body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _parameters(form: RowParser, body: Mapping[str, Any]) -> Mapping[str, Any]:
     name = body.get("model")
     model = form.catalog.models.get(name) if isinstance(name, str) else None
     return {} if model is None else model.parameters
 
 
-def _is_column(name: str, form: Form, known: Mapping[str, Any]) -> bool:
+def _is_column(name: str, form: RowParser, known: Mapping[str, Any]) -> bool:
     return name in form.columns and name not in known and name != "model"
 
 

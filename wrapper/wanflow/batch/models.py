@@ -11,42 +11,42 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from attrs import define, evolve, field, frozen
 from attrs.validators import ge, gt, optional
 
-from wanflow._core.model_lookup import ALL_THE_SAME
+from wanflow._core.model_lookup import EXTRA_HINT
 from wanflow.errors import InvalidRequest
-from wanflow.ledger.deduplication import digest_of
+from wanflow.ledger.deduplication import request_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from wanflow._core.snapshot import Snapshot
-    from wanflow._flows.prepare import Order
+    from wanflow._flows.prepare import PreparedRequest
     from wanflow.ledger import File, Job, Ledger
 
 
-class End(StrEnum):
+class JobStatus(StrEnum):
     """What became of a job in this run of the batch."""
 
     SAVED = "saved"
     FAILED = "failed"
     UNCERTAIN = "uncertain"
-    OPEN = "open"
+    RESUMABLE = "open"
     """Its task goes on, or its files are still to be saved; the next run takes it up."""
-    UNSENT = "unsent"
+    NOT_SENT = "unsent"
     """It was not sent: the batch was stopped, or the ceiling reached."""
-    TAKEN = "taken"
+    LOCKED = "taken"
     """Another process that shares the ledger is at it."""
 
 
 @define(eq=False)
-class Item:
+class JobRun:
     """A job under way. `job` is what the ledger had of it when this run began.
 
     `credits` is what it said it would cost; `resend` allows a submission in doubt to be sent
     again.
     """
 
-    planned: Planned
+    planned: PlannedJob
     kind: str
     key: str
     attempt: int = 1
@@ -58,15 +58,15 @@ class Item:
 
 
 @frozen
-class Outcome:
+class JobResult:
     """What became of a job: its end in this run, why, and its files.
 
     `credits` are those of its last submission, `attempts` counts its submissions in all runs;
     `earlier` where it had been done before this run. `code` is that of a failed task.
     """
 
-    planned: Planned
-    end: End
+    planned: PlannedJob
+    end: JobStatus
     reason: str = ""
     task_id: str | None = None
     credits: float | None = None
@@ -78,7 +78,7 @@ class Outcome:
 
 
 @frozen
-class Line:
+class JobSpec:
     """One line of a batch: its number (from 1), the request, and the user's key for the job.
 
     `faults` is what was wrong with it before it became a request, which is checked all the same.
@@ -91,7 +91,7 @@ class Line:
 
 
 @frozen
-class Fault:
+class RowError:
     """What is wrong with one line."""
 
     line: int
@@ -104,12 +104,12 @@ class Fault:
 class InvalidBatch(InvalidRequest):
     """Lines of the batch are wrong, and nothing was sent; `faults` has all of them, by line."""
 
-    def __init__(self, message: str, *, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(self, message: str, *, faults: tuple[RowError, ...] = ()) -> None:
         super().__init__(message)
         self.faults = faults
 
 
-def invalid(faults: list[Fault]) -> InvalidBatch:
+def invalid(faults: list[RowError]) -> InvalidBatch:
     """Make the error that lists all faults."""
     ordered = tuple(sorted(faults, key=lambda fault: fault.line))
     lines = len({fault.line for fault in ordered})
@@ -121,11 +121,11 @@ def invalid(faults: list[Fault]) -> InvalidBatch:
 
 DEFAULT_IN_FLIGHT = 256
 DEFAULT_SUBMISSIONS = 16
-DEFAULT_SAVES = 16
+DEFAULT_DOWNLOADS = 16
 
 
 @frozen
-class Tally:
+class BatchProgress:
     """How a batch stands: jobs by what is being done with them, credits, and the latest trouble."""
 
     total: int
@@ -145,25 +145,25 @@ class Tally:
         return self.saved + self.failed + self.uncertain
 
 
-class Stop:
+class StopSignal:
     """Asks a batch to begin nothing more; any thread may, and a signal handler."""
 
     def __init__(self) -> None:
         # An event has a lock, which would be waited for in the handler of a signal.
         self._asked = False
 
-    def ask(self) -> None:
+    def set(self) -> None:
         """Ask for it."""
         self._asked = True
 
     @property
-    def asked(self) -> bool:
+    def is_set(self) -> bool:
         """Whether it was asked for."""
         return self._asked
 
 
 @frozen
-class Terms:
+class BatchOptions:
     """How a batch is done.
 
     Files go to `folder`. `max_credits` is a ceiling for all runs of the batch together, None for
@@ -178,16 +178,16 @@ class Terms:
     max_credits: float | None = field(default=None, validator=optional(ge(0)))
     retries: int = field(default=0, validator=ge(0))
     resubmit_uncertain: bool = False
-    in_flight: int = field(default=DEFAULT_IN_FLIGHT, validator=gt(0))
+    max_concurrency: int = field(default=DEFAULT_IN_FLIGHT, validator=gt(0))
     submissions: int = field(default=DEFAULT_SUBMISSIONS, validator=gt(0))
-    saves: int = field(default=DEFAULT_SAVES, validator=gt(0))
-    stop: Stop = field(factory=Stop)
-    on_tally: OnTally = field(default=None, repr=False)
-    on_outcome: OnOutcome = field(default=None, repr=False)
+    saves: int = field(default=DEFAULT_DOWNLOADS, validator=gt(0))
+    stop: StopSignal = field(factory=StopSignal)
+    on_progress: OnBatchProgress = field(default=None, repr=False)
+    on_result: OnOutcome = field(default=None, repr=False)
 
 
 @frozen
-class Planned:
+class PlannedJob:
     """A job of the batch: `name` is the same for the same job in every run, empty until `named`.
 
     `deprecated` lists what of it the spec will remove.
@@ -205,30 +205,30 @@ class Planned:
 class Checker(Protocol):
     """Checks a request and builds what would be sent."""
 
-    def order(self, request: object | None, parameters: Mapping[str, Any]) -> Order:
+    def prepare(self, request: object | None, parameters: Mapping[str, Any]) -> PreparedRequest:
         """Return what would be sent."""
         ...
 
 
-def plan(checker: Checker, ledger: Ledger, lines: Iterable[Line | Fault]) -> list[Planned]:
+def plan(checker: Checker, ledger: Ledger, lines: Iterable[JobSpec | RowError]) -> list[PlannedJob]:
     """Check every line, and return the jobs, those of equal keys once.
 
     Raises:
         InvalidBatch: something is wrong with a line; all that is wrong is listed.
     """
-    faults: list[Fault] = []
-    jobs: dict[str | int, Planned] = {}
+    faults: list[RowError] = []
+    jobs: dict[str | int, PlannedJob] = {}
     for line in lines:
-        found = line if isinstance(line, Fault) else _planned(checker, line)
+        found = line if isinstance(line, RowError) else _planned(checker, line)
         faults.extend(_faults(found, jobs, ledger))
-        if isinstance(found, Planned):
+        if isinstance(found, PlannedJob):
             jobs.setdefault(found.line if found.key is None else found.key.strip(), found)
     if faults:
         raise invalid(faults)
     return list(jobs.values())
 
 
-def named(jobs: Iterable[Planned], batch: bytes, ledger: Ledger) -> list[Planned]:
+def named(jobs: Iterable[PlannedJob], batch: bytes, ledger: Ledger) -> list[PlannedJob]:
     """Name the jobs that have no keys.
 
     Each is named after its batch, its request and how many like it come before: the same lines in
@@ -246,7 +246,9 @@ def named(jobs: Iterable[Planned], batch: bytes, ledger: Ledger) -> list[Planned
     ]
 
 
-def _names(jobs: Iterable[Planned], batch: bytes, written: Callable[[bytes], bytes]) -> list[str]:
+def _names(
+    jobs: Iterable[PlannedJob], batch: bytes, written: Callable[[bytes], bytes]
+) -> list[str]:
     same: Counter[str] = Counter()
     names: list[str] = []
     for job in jobs:
@@ -261,17 +263,17 @@ def _ordered(content: bytes) -> bytes:
     return json.dumps(json.loads(content), sort_keys=True).encode()
 
 
-def _planned(checker: Checker, line: Line) -> Planned | list[Fault]:
+def _planned(checker: Checker, line: JobSpec) -> PlannedJob | list[RowError]:
     said, order = list(line.faults), None
     try:
-        order = checker.order(line.body, {})
+        order = checker.prepare(line.body, {})
     except InvalidRequest as error:
         said += [violation.message for violation in error.violations] or [str(error)]
     if said or order is None:
         # A line is the request and nothing beside it.
-        return [Fault(line.number, message.removesuffix(ALL_THE_SAME)) for message in said]
+        return [RowError(line.number, message.removesuffix(EXTRA_HINT)) for message in said]
     content = order.request.content or b""
-    return Planned(
+    return PlannedJob(
         line.number,
         line.key or "",
         order.model,
@@ -283,33 +285,39 @@ def _planned(checker: Checker, line: Line) -> Planned | list[Fault]:
 
 
 def _faults(
-    found: Planned | Fault | list[Fault], jobs: Mapping[str | int, Planned], ledger: Ledger
-) -> Iterator[Fault]:
+    found: PlannedJob | RowError | list[RowError],
+    jobs: Mapping[str | int, PlannedJob],
+    ledger: Ledger,
+) -> Iterator[RowError]:
     match found:
-        case Planned():
-            yield from _clashes(found, jobs, ledger)
-        case Fault():
+        case PlannedJob():
+            yield from _conflicts(found, jobs, ledger)
+        case RowError():
             yield found
         case _:
             yield from found
 
 
-def _clashes(job: Planned, jobs: Mapping[str | int, Planned], ledger: Ledger) -> Iterator[Fault]:
+def _conflicts(
+    job: PlannedJob, jobs: Mapping[str | int, PlannedJob], ledger: Ledger
+) -> Iterator[RowError]:
     """Find another request under the same key, in this batch or in the ledger."""
     twin = None if job.key is None else jobs.get(job.key.strip())
     if twin is not None and twin.key != job.key:
-        yield Fault(job.line, f"key {job.key!r} is {twin.key!r} of line {twin.line} but for blanks")
+        yield RowError(
+            job.line, f"key {job.key!r} is {twin.key!r} of line {twin.line} but for blanks"
+        )
     elif twin is not None and twin.content != job.content:
-        yield Fault(job.line, f"key {job.key!r} is that of another request on line {twin.line}")
+        yield RowError(job.line, f"key {job.key!r} is that of another request on line {twin.line}")
     if twin is None and job.key is not None:
-        for before in ledger.named(job.name):
-            if before.digest != digest_of(before.key or "", job.content):
+        for before in ledger.find_by_name(job.name):
+            if before.digest != request_digest(before.key or "", job.content):
                 text = f"key {job.key!r} was used for another request before (job {before.id})"
-                yield Fault(job.line, text)
+                yield RowError(job.line, text)
                 return
 
 
 if TYPE_CHECKING:
-    OnTally: TypeAlias = Callable[[Tally], object] | None
-    OnOutcome: TypeAlias = Callable[[Outcome], object] | None
-    Given: TypeAlias = Line | Fault
+    OnBatchProgress: TypeAlias = Callable[[BatchProgress], object] | None
+    OnOutcome: TypeAlias = Callable[[JobResult], object] | None
+    JobInput: TypeAlias = JobSpec | RowError

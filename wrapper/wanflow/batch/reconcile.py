@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from wanflow._core.effects import act
-from wanflow._core.failure_codes import ADVICE
-from wanflow.batch.cost_limit import kind_of
-from wanflow.batch.models import End, Item, Outcome
-from wanflow.ledger import State
+from wanflow._core.effects import run_blocking
+from wanflow._core.failure_codes import HINTS
+from wanflow.batch.cost_limit import price_class
+from wanflow.batch.models import JobResult, JobRun, JobStatus
+from wanflow.ledger import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from wanflow._core.effects import Flow
-    from wanflow.batch.models import Planned
+    from wanflow.batch.models import PlannedJob
     from wanflow.batch.steps import Steps
     from wanflow.ledger import Job, Ledger
 
@@ -32,7 +32,7 @@ _PAUSES = {
 _ONCE = frozenset({"unknown_error"})
 
 
-def pause_before_again(code: str | None, attempt: int, retries: int) -> float | None:
+def retry_delay(code: str | None, attempt: int, retries: int) -> float | None:
     """Return the seconds to wait before a failed task is submitted again; None: it is not.
 
     Args:
@@ -40,72 +40,72 @@ def pause_before_again(code: str | None, attempt: int, retries: int) -> float | 
         attempt: the submission that failed, from 1.
         retries: how many more submissions a job may have than the first.
     """
-    advice = ADVICE.get(code or "", ADVICE["unknown_error"])
-    allowed = min(retries, 1) if code in _ONCE or code not in ADVICE else retries
-    if not advice.resubmit or attempt > allowed:
+    advice = HINTS.get(code or "", HINTS["unknown_error"])
+    allowed = min(retries, 1) if code in _ONCE or code not in HINTS else retries
+    if not advice.retryable or attempt > allowed:
         return None
     return _PAUSES.get(code or "", 0.0)
 
 
-def retries_for(code: str | None, attempts: int) -> int:
+def useful_retries(code: str | None, attempts: int) -> int:
     """Return how many retries would have a failed task submitted again; 0 where none would."""
-    helps = code is not None and pause_before_again(code, attempts, attempts) is not None
+    helps = code is not None and retry_delay(code, attempts, attempts) is not None
     return attempts if helps else 0
 
 
-def admit(
-    steps: Steps, jobs: Sequence[Planned]
-) -> Flow[list[tuple[str, Item | Outcome, Sequence[Job]]]]:
+def load_states(
+    steps: Steps, jobs: Sequence[PlannedJob]
+) -> Flow[list[tuple[str, JobRun | JobResult, Sequence[Job]]]]:
     """Find out what the ledger knows of jobs → the kind, what is left to do, and the attempts."""
     ledger, terms, catalog = steps.ledger, steps.terms, steps.work.catalog
-    known = yield from act(lambda: ledger.attempts(planned.name for planned in jobs))
+    known = yield from run_blocking(lambda: ledger.attempts(planned.name for planned in jobs))
 
-    def one(planned: Planned) -> tuple[str, Item | Outcome, Sequence[Job]]:
-        kind, attempts = kind_of(catalog, planned.body), known.get(planned.name, ())
+    def one(planned: PlannedJob) -> tuple[str, JobRun | JobResult, Sequence[Job]]:
+        kind, attempts = price_class(catalog, planned.body), known.get(planned.name, ())
         resend, retries = terms.resubmit_uncertain, terms.retries
         here = [_here(job, terms.folder) for job in attempts[-1:]]
         latest = [*attempts[:-1], *here]
-        left = survey(ledger, planned, kind, latest, retries=retries, resend=resend)
+        left = reconcile(ledger, planned, kind, latest, retries=retries, resend=resend)
         return kind, left, attempts
 
-    return (yield from act(lambda: [one(planned) for planned in jobs]))
+    return (yield from run_blocking(lambda: [one(planned) for planned in jobs]))
 
 
-def survey(
+def reconcile(
     ledger: Ledger,
-    planned: Planned,
+    planned: PlannedJob,
     kind: str,
     attempts: Sequence[Job],
     *,
     retries: int,
     resend: bool,
-) -> Item | Outcome:
+) -> JobRun | JobResult:
     """Return a job as what is left to do after some attempts, or as what became of it."""
     if not attempts:
-        return Item(planned, kind, new_key())
+        return JobRun(planned, kind, new_key())
     last = attempts[-1]
-    item = Item(planned, kind, last.key or new_key(), last.attempt, last, task_id=last.task_id)
-    again = pause_before_again(last.code, last.attempt, retries) is not None
-    if last.state is State.FAILED and again:
-        return Item(planned, kind, new_key(), last.attempt + 1)
+    item = JobRun(planned, kind, last.key or new_key(), last.attempt, last, task_id=last.task_id)
+    again = retry_delay(last.code, last.attempt, retries) is not None
+    if last.state is JobState.FAILED and again:
+        return JobRun(planned, kind, new_key(), last.attempt + 1)
     end = _end_of(ledger, last, resend=resend)
     if end is not None:
         return _outcome(item, end, last)
-    item.resend, item.credits = last.in_doubt, last.credits
+    item.resend, item.credits = last.uncertain, last.credits
     return item
 
 
-def _end_of(ledger: Ledger, job: Job, *, resend: bool) -> End | None:
+def _end_of(ledger: Ledger, job: Job, *, resend: bool) -> JobStatus | None:
     """Return what became of a job, None where something is left to do."""
     match job.state:
-        case State.SAVED if all(_is_whole(file.path, file.size) for file in job.files):
-            return End.SAVED
-        case State.FAILED | State.LOST:
-            return End.FAILED
-        case State.INTENT | State.UNCERTAIN if ledger.living(job):
-            return End.TAKEN
-        case State.INTENT | State.UNCERTAIN if not resend:
-            return End.UNCERTAIN
+        case JobState.SAVED if all(_is_whole(file.path, file.size) for file in job.files):
+            return JobStatus.SAVED
+        case JobState.FAILED | JobState.LOST:
+            return JobStatus.FAILED
+        case JobState.INTENT | JobState.UNCERTAIN if ledger.is_owned(job):
+            return JobStatus.LOCKED
+        case JobState.INTENT | JobState.UNCERTAIN if not resend:
+            return JobStatus.UNCERTAIN
         case _:
             return None
 
@@ -132,9 +132,9 @@ def _is_whole(path: Path, size: int) -> bool:
         return False
 
 
-def _outcome(item: Item, end: End, job: Job) -> Outcome:
+def _outcome(item: JobRun, end: JobStatus, job: Job) -> JobResult:
     reason = " ".join(filter(None, (job.code, job.reason)))
-    return Outcome(
+    return JobResult(
         item.planned,
         end,
         reason,

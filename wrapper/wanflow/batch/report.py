@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from wanflow._storage import regular_file
-from wanflow.batch.models import End, Outcome
-from wanflow.batch.reconcile import retries_for
+from wanflow.batch.models import JobResult, JobStatus
+from wanflow.batch.reconcile import useful_retries
 from wanflow.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -28,34 +28,36 @@ class Report:
     """
 
     folder: Path
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[JobResult, ...]
     spent: float
     seconds: float
     stopped: str = ""
-    trouble: str = ""
+    write_error: str = ""
 
     @property
     def complete(self) -> bool:
         """Whether every job is done and its files are saved."""
-        return all(outcome.end is End.SAVED for outcome in self.outcomes)
+        return all(outcome.end is JobStatus.SAVED for outcome in self.outcomes)
 
     @property
-    def open(self) -> bool:
+    def resumable(self) -> bool:
         """Whether another run has something left to do."""
-        return not {End.OPEN, End.UNSENT, End.TAKEN}.isdisjoint(self.counts)
+        return not {JobStatus.RESUMABLE, JobStatus.NOT_SENT, JobStatus.LOCKED}.isdisjoint(
+            self.counts
+        )
 
     @property
-    def counts(self) -> Counter[End]:
+    def counts(self) -> Counter[JobStatus]:
         """How many jobs came to which end."""
         return Counter(outcome.end for outcome in self.outcomes)
 
     @property
     def retries(self) -> int:
         """How many retries would have failed tasks submitted again where that may help; 0: none."""
-        failed = [outcome for outcome in self.outcomes if outcome.end is End.FAILED]
-        return max((retries_for(one.code, one.attempts) for one in failed), default=0)
+        failed = [outcome for outcome in self.outcomes if outcome.end is JobStatus.FAILED]
+        return max((useful_retries(one.code, one.attempts) for one in failed), default=0)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON can hold it."""
         return {
             "folder": str(self.folder),
@@ -63,20 +65,20 @@ class Report:
             "stopped": self.stopped,
             "spent": self.spent,
             "seconds": round(self.seconds, 3),
-            "counts": {str(end): self.counts[end] for end in End},
-            "jobs": [facts_of(outcome) for outcome in self.outcomes],
+            "counts": {str(end): self.counts[end] for end in JobStatus},
+            "jobs": [to_dict(outcome) for outcome in self.outcomes],
         }
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Return what was sent and is not done as rows: line, end, key or task, and why."""
         for outcome in self.outcomes:
-            if outcome.end not in {End.SAVED, End.UNSENT}:
+            if outcome.end not in {JobStatus.SAVED, JobStatus.NOT_SENT}:
                 planned = outcome.planned
                 where = planned.key or outcome.task_id or ""
                 yield str(planned.line), str(outcome.end), where, outcome.reason
 
 
-def facts_of(outcome: Outcome) -> dict[str, Any]:
+def to_dict(outcome: JobResult) -> dict[str, Any]:
     """Return an outcome as JSON can hold it."""
     return {
         "line": outcome.planned.line,
@@ -111,18 +113,18 @@ def write_whole(path: Path, text: str) -> None:
         raise LedgerError(f"{path} can't be written: {error.strerror}", path=str(path)) from error
 
 
-def keep(report: Report, *pages: Callable[[Report], Path]) -> Report:
+def write_pages(report: Report, *pages: Callable[[Report], Path]) -> Report:
     """Write pages; where the disk refuses them, the report itself is still there and says so."""
     try:
         for write in pages:
             write(report)
     except LedgerError as error:
-        return evolve(report, trouble=str(error))
+        return evolve(report, write_error=str(error))
     return report
 
 
 def write_report(report: Report) -> Path:
     """Write the report as `report.json` beside the files, and return its path."""
     path = report.folder / "report.json"
-    write_whole(path, json.dumps(report.facts(), ensure_ascii=False, indent=1) + "\n")
+    write_whole(path, json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
     return path

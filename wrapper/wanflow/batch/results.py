@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow import errors
-from wanflow._core.effects import Notify
-from wanflow.batch.models import End, Outcome
+from wanflow._core.effects import InvokeCallback
+from wanflow.batch.models import JobResult, JobStatus
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Flow
-    from wanflow.batch.models import Item, OnOutcome
+    from wanflow.batch.models import JobRun, OnOutcome
     from wanflow.ledger import File
 
 _SHOWN = 5
@@ -26,60 +26,64 @@ class Results:
     `on_outcome` is told of each.
     """
 
-    on_outcome: OnOutcome = None
-    outcomes: list[Outcome] = field(factory=list[Outcome])
-    ends: Counter[End] = field(factory=Counter[End])
-    troubles: deque[str] = field(factory=lambda: deque[str](maxlen=_SHOWN))
+    on_result: OnOutcome = None
+    outcomes: list[JobResult] = field(factory=list[JobResult])
+    ends: Counter[JobStatus] = field(factory=Counter[JobStatus])
+    recent_errors: deque[str] = field(factory=lambda: deque[str](maxlen=_SHOWN))
 
-    def file(self, outcome: Outcome) -> Flow[None]:
+    def add(self, outcome: JobResult) -> Flow[None]:
         """Take in an outcome."""
         self.outcomes.append(outcome)
         self.ends[outcome.end] += 1
-        if outcome.end in {End.FAILED, End.UNCERTAIN} and not outcome.earlier:
-            self.trouble(f"line {outcome.planned.line}: {outcome.reason}")
-        if self.on_outcome is not None:
-            yield Notify(self.on_outcome, outcome)
+        if outcome.end in {JobStatus.FAILED, JobStatus.UNCERTAIN} and not outcome.earlier:
+            self.add_error(f"line {outcome.planned.line}: {outcome.reason}")
+        if self.on_result is not None:
+            yield InvokeCallback(self.on_result, outcome)
 
-    def trouble(self, text: str) -> None:
+    def add_error(self, text: str) -> None:
         """Take note of something that went wrong."""
-        self.troubles.append(text)
+        self.recent_errors.append(text)
 
-    def saved(self, item: Item, files: tuple[File, ...]) -> Flow[None]:
+    def saved(self, item: JobRun, files: tuple[File, ...]) -> Flow[None]:
         """Take in a job whose files are on the disk."""
-        made = _outcome(item, End.SAVED, files=files)
-        return self.file(made)
+        made = _outcome(item, JobStatus.SAVED, files=files)
+        return self.add(made)
 
-    def end(self, item: Item, end: End, reason: str, code: str | None = None) -> Flow[None]:
+    def end(self, item: JobRun, end: JobStatus, reason: str, code: str | None = None) -> Flow[None]:
         """Take in a job that ended otherwise, or is left."""
-        return self.file(_outcome(item, end, reason, code))
+        return self.add(_outcome(item, end, reason, code))
 
 
 def _outcome(
-    item: Item, end: End, reason: str = "", code: str | None = None, files: tuple[File, ...] = ()
-) -> Outcome:
-    return Outcome(
+    item: JobRun,
+    end: JobStatus,
+    reason: str = "",
+    code: str | None = None,
+    files: tuple[File, ...] = (),
+) -> JobResult:
+    return JobResult(
         item.planned,
         end,
         reason,
         item.task_id,
         item.credits,
-        item.attempt if end is not End.UNSENT else item.attempt - 1,
+        item.attempt if end is not JobStatus.NOT_SENT else item.attempt - 1,
         files,
         key=item.key,
         code=code,
     )
 
 
-def end_of(error: BaseException | None) -> End:
+def status_for(error: BaseException | None) -> JobStatus:
     """Return what an error makes of a job."""
     match error:
-        case errors.JobTaken():
-            return End.TAKEN
+        case errors.JobLocked():
+            return JobStatus.LOCKED
         case errors.LinkExpired():
-            return End.FAILED
+            return JobStatus.FAILED
         case errors.WaitTimeout() | errors.DownloadFailed():
-            return End.OPEN
+            return JobStatus.RESUMABLE
         case errors.LedgerError():
-            return End.UNSENT
+            return JobStatus.NOT_SENT
         case _:
-            return End.FAILED
+            return JobStatus.FAILED

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.catalog.deprecation import Deprecation, deprecation_of
-from wanflow.catalog.document import DEFAULT_SERVER, SERVER_MODELS, Json, packaged, resolve
+from wanflow.catalog.document import (
+    DEFAULT_SERVER,
+    SERVER_MODELS,
+    JsonObject,
+    load_packaged,
+    resolve_ref,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,14 +35,14 @@ class Model:
     path: str
     operation_id: str
     schema_name: str
-    schema: Json = field(repr=False)
-    example: Json = field(repr=False)
+    schema: JsonObject = field(repr=False)
+    example: JsonObject = field(repr=False)
     summary: str = field(repr=False, default="")
     servers: tuple[str, ...] = ()
     deprecation: Deprecation | None = field(repr=False, default=None)
 
     @property
-    def parameters(self) -> dict[str, Json]:
+    def parameters(self) -> dict[str, JsonObject]:
         """The schema of each parameter beside `model`, in the document's order."""
         return {name: rule for name, rule in self.schema["properties"].items() if name != "model"}
 
@@ -53,14 +59,14 @@ class Operation:
     operation_id: str
     method: str
     path: str
-    node: Json = field(repr=False)
+    node: JsonObject = field(repr=False)
 
 
 @frozen(slots=False)
 class Catalog:
     """A merged document, asked in the terms of the product: models and operations."""
 
-    document: Json = field(repr=False)
+    document: JsonObject = field(repr=False)
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
@@ -79,7 +85,7 @@ class Catalog:
         return {model.name: model for model in sorted(found, key=lambda model: model.name)}
 
     @cached_property
-    def task_query(self) -> Operation:
+    def status_operation(self) -> Operation:
         """The operation that reads a task: the one that the links of the submissions name.
 
         Without links, it is the only one that is read by an id in its path.
@@ -108,7 +114,7 @@ class Catalog:
         named = [one for node in (self.document, *operations) for one in node.get("servers", ())]
         return str(named[0]["url"]) if named else "/"
 
-    def _links_of(self, operation: Operation) -> Iterator[Json]:
+    def _links_of(self, operation: Operation) -> Iterator[JsonObject]:
         for response in operation.node["responses"].values():
             yield from response.get("links", {}).values()
 
@@ -117,10 +123,12 @@ class Catalog:
         if body is None:
             return
         media = body["content"]["application/json"]
-        examples: list[Json] = [shown["value"] for shown in media.get("examples", {}).values()]
-        union = resolve(self.document, media["schema"])
+        examples: list[JsonObject] = [
+            shown["value"] for shown in media.get("examples", {}).values()
+        ]
+        union = resolve_ref(self.document, media["schema"])
         for name, reference in union.get("discriminator", {}).get("mapping", {}).items():
-            schema = resolve(self.document, {"$ref": reference})
+            schema = resolve_ref(self.document, {"$ref": reference})
             yield Model(
                 name=name,
                 kind=self._kind_of(operation),
@@ -128,7 +136,9 @@ class Catalog:
                 operation_id=operation.operation_id,
                 schema_name=reference.rpartition("/")[2],
                 schema=schema,
-                example=next((shown for shown in examples if shown.get("model") == name), Json()),
+                example=next(
+                    (shown for shown in examples if shown.get("model") == name), JsonObject()
+                ),
                 summary=str(schema.get("description", operation.node.get("summary", ""))),
                 servers=_servers_of(name, operation.node),
                 deprecation=deprecation_of(schema) or deprecation_of(operation.node),
@@ -136,16 +146,16 @@ class Catalog:
 
     def _kind_of(self, operation: Operation) -> str:
         media = operation.node["responses"]["200"]["content"]["application/json"]
-        task = resolve(self.document, media["schema"])
-        told: Json = task.get("properties", {}).get("object", {})
-        words: list[Any] = resolve(self.document, told).get("enum", [])
+        task = resolve_ref(self.document, media["schema"])
+        told: JsonObject = task.get("properties", {}).get("object", {})
+        words: list[Any] = resolve_ref(self.document, told).get("enum", [])
         return (
             str(words[0]).partition(".")[0] if words else operation.path.split("/")[2].rstrip("s")
         )
 
 
-def _servers_of(model: str, node: Json) -> tuple[str, ...]:
-    servers: list[Json] = node.get("servers", [])
+def _servers_of(model: str, node: JsonObject) -> tuple[str, ...]:
+    servers: list[JsonObject] = node.get("servers", [])
     return tuple(s["url"].rstrip("/") for s in servers if model in s.get(SERVER_MODELS, [model]))
 
 
@@ -155,4 +165,4 @@ METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch",
 @cache
 def packaged_catalog() -> Catalog:
     """Return the catalog of the document that this installation carries."""
-    return Catalog(packaged())
+    return Catalog(load_packaged())

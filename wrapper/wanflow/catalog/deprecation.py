@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.catalog.document import Json, is_object
+from wanflow.catalog.document import JsonObject, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ def deprecation_of(node: Any) -> Deprecation | None:
     told: Any = node.get("x-deprecated")
     if not (node.get("deprecated") is True or told or _first(node, DATES)):
         return None
-    more: Json = told if is_object(told) else {}
+    more: JsonObject = told if is_object(told) else {}
     sentence = more.get("message") or (told if isinstance(told, str) else "")
     return Deprecation(
         replacement=_first(node, REPLACEMENTS) or _first(more, ("replacement", "replacedBy")),
@@ -81,7 +81,7 @@ def deprecated_values(schema: Any) -> Iterator[tuple[Any, Deprecation]]:
 
 def deprecations(schema: Any, body: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Say of each parameter and value of a request whether it is deprecated."""
-    properties: Json = schema.get("properties", {}) if is_object(schema) else {}
+    properties: JsonObject = schema.get("properties", {}) if is_object(schema) else {}
     for name, rule in properties.items():
         if name not in body:
             continue

@@ -17,10 +17,10 @@ SERVER_MODELS = "x-wanflow-models"
 PROJECT_VARIABLE = "WANFLOW_PROJECT"
 """Names a folder of the user's own documents, whose spec and client are used in a process."""
 
-Json = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
-def is_object(node: Any) -> TypeGuard[Json]:
+def is_object(node: Any) -> TypeGuard[JsonObject]:
     """Tell whether a node of JSON data is an object."""
     return isinstance(node, dict)
 
@@ -70,7 +70,7 @@ def packaged_path() -> Path:
 
 
 @cache
-def packaged() -> Json:
+def load_packaged() -> JsonObject:
     """Read the merged document of the user's project, or of this installation.
 
     Raises:
@@ -78,12 +78,12 @@ def packaged() -> Json:
     """
     path = packaged_path()
     try:
-        return cast("Json", json.loads(path.read_bytes()))
+        return cast("JsonObject", json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise SpecMissing(f"{path} can't be read ({error}); run `wanflow spec generate`") from error
 
 
-def resolve(document: Json, node: Json) -> Json:
+def resolve_ref(document: JsonObject, node: JsonObject) -> JsonObject:
     """Follow a local `$ref` (`#/…`) until a node without one is reached.
 
     Keys beside the reference (a description, say) win over its target's, as in OpenAPI 3.1.
@@ -99,7 +99,7 @@ def escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def pointer(document: Json, path: str) -> Any:
+def pointer(document: JsonObject, path: str) -> Any:
     """Return the node at a JSON pointer (RFC 6901).
 
     Raises:

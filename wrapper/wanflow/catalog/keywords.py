@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.public_url import why_not_public
+from wanflow.catalog.public_url import public_url_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ AUDIO_FILE = "x-wanflow-audio-file"
 """An annotation: what the file behind an audio URL must be; only fetching it can tell."""
 EFFECTIVE_WHEN = "x-wanflow-effective-when"
 """An annotation: values of other parameters without which this one is taken and ignored."""
-RESTS_ON = "x-wanflow-rests-on"
+CITES = "x-wanflow-rests-on"
 """An annotation: the sentences of the documents that keywords beside it rest on.
 
 An overlay maps each keyword to its sentence; the published document lists `{keyword, sentence}`.
@@ -67,7 +67,7 @@ class PublicUrl:
 
     def validate(self, instance: object) -> None:
         """Raise ValueError for a URL that names an internal address or none at all."""
-        if self._on and isinstance(instance, str) and (reason := why_not_public(instance)):
+        if self._on and isinstance(instance, str) and (reason := public_url_problem(instance)):
             raise ValueError(reason)
 
 
@@ -76,7 +76,7 @@ KEYWORDS: dict[str, Any] = {PIXEL_SIZE: PixelSize, PUBLIC_URL: PublicUrl}
 
 def sentences_of(schema: Mapping[str, Any]) -> dict[str, str]:
     """Return the sentence that each keyword of a schema rests on, in either form."""
-    said: Any = schema.get(RESTS_ON, ())
+    said: Any = schema.get(CITES, ())
     if hasattr(said, "keys"):
         return dict(said)
     return {one["keyword"]: one["sentence"] for one in said}

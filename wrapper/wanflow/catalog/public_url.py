@@ -68,7 +68,7 @@ _INTERNAL_V6 = tuple(
 )
 
 
-def why_not_public(url: str) -> str | None:
+def public_url_problem(url: str) -> str | None:
     """Say what keeps a URL's host from being public, as the end of a sentence; None: nothing."""
     found = _AUTHORITY.match(url)
     if found is None:

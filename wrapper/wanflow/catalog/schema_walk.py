@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import Json, escape, is_array, is_object
+from wanflow.catalog.document import JsonObject, escape, is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,13 +20,13 @@ LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 MAPS = frozenset({"$defs", "dependentSchemas", "patternProperties", "properties"})
 
 
-def schemas_in(document: Json) -> Iterator[tuple[str, Json]]:
+def schemas_in(document: JsonObject) -> Iterator[tuple[str, JsonObject]]:
     """List each schema of a document with its pointer, those inside others included."""
     for at, schema in _roots(document, ""):
         yield from schemas_under(schema, at)
 
 
-def schemas_under(schema: Any, at: str) -> Iterator[tuple[str, Json]]:
+def schemas_under(schema: Any, at: str) -> Iterator[tuple[str, JsonObject]]:
     """List a schema and each one inside it, with their pointers."""
     if not is_object(schema):
         return
@@ -53,7 +53,7 @@ def map_schemas(key: str, value: Any, change: Callable[[Any], Any]) -> Any:
     return value
 
 
-def _roots(node: Any, at: str) -> Iterator[tuple[str, Json]]:
+def _roots(node: Any, at: str) -> Iterator[tuple[str, JsonObject]]:
     """Find where schemas begin: under `schema`, and under `components/schemas`."""
     for key, value in _children(node):
         deeper = f"{at}/{escape(key)}"

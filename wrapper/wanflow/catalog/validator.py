@@ -22,7 +22,7 @@ _SHOWN = 60
 
 
 @frozen(slots=False)
-class Rules:
+class RequestValidator:
     """The request schemas of a catalog, each compiled when first asked for."""
 
     catalog: Catalog
@@ -64,7 +64,7 @@ class Rules:
             rule=rule,
             message=f"{name_of(path)} {_complaint(error, parent)}",
             value=error.instance,
-            sentence=sentence_of(parent, rule),
+            citation=sentence_of(parent, rule),
         )
 
     def _parent(self, error: jsonschema_rs.ValidationError) -> dict[str, Any]:
@@ -79,9 +79,9 @@ class Rules:
 
 
 @cache
-def packaged_rules() -> Rules:
+def packaged_validator() -> RequestValidator:
     """Return the rules of the document that this installation carries."""
-    return Rules(packaged_catalog())
+    return RequestValidator(packaged_catalog())
 
 
 def _complaint(error: jsonschema_rs.ValidationError, parent: Mapping[str, Any]) -> str:

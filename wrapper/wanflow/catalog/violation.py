@@ -23,7 +23,7 @@ class Violation:
     rule: str
     message: str
     value: Any = field(repr=False, default=None)
-    sentence: str | None = field(repr=False, default=None)
+    citation: str | None = field(repr=False, default=None)
 
     @property
     def parameter(self) -> str:

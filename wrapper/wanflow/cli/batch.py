@@ -16,27 +16,27 @@ import click
 from attrs import define, field
 
 from wanflow.async_client import AsyncClient
-from wanflow.batch.cost_limit import Verdict
-from wanflow.batch.input import Form, decoded, read_csv, read_jsonl
-from wanflow.batch.models import DEFAULT_IN_FLIGHT, Stop
-from wanflow.batch.report import facts_of
+from wanflow.batch.cost_limit import Decision
+from wanflow.batch.input import RowParser, decoded, read_csv, read_jsonl
+from wanflow.batch.models import DEFAULT_IN_FLIGHT, StopSignal
+from wanflow.batch.report import to_dict
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.cli.batch_interrupt import say_last
-from wanflow.cli.batch_progress import Lines, Screen, to_stderr
+from wanflow.cli.batch_progress import LineProgress, LiveProgress, to_stderr
 from wanflow.cli.connection import Connection
 from wanflow.cli.exit_codes import stoppable
 from wanflow.cli.ledger import UNDONE
 from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
 from wanflow.cli.options import connection_options, out_option, timeout_option
-from wanflow.cli.progress import logged_to
+from wanflow.cli.progress import log_to_display
 from wanflow.cli.text import one_line, printable
-from wanflow.cli.values import Words
+from wanflow.cli.values import ParsedValue
 from wanflow.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from wanflow.batch.models import Fault, Line, Outcome, Tally
+    from wanflow.batch.models import BatchProgress, JobResult, JobSpec, RowError
     from wanflow.batch.report import Report
     from wanflow.cli.batch_progress import Progress
     from wanflow.ledger import Ledger
@@ -46,10 +46,10 @@ _ROWS = 20
 _CEILING = "--max-credits"
 
 
-def say_end(report: Report, *, interrupt: int | None, as_json: bool) -> int:
+def print_summary(report: Report, *, interrupt: int | None, as_json: bool) -> int:
     """Tell what a batch came to, and return the exit code; `interrupt` is what stopped it."""
     if as_json:
-        facts = {name: fact for name, fact in report.facts().items() if name != "jobs"}
+        facts = {name: fact for name, fact in report.to_dict().items() if name != "jobs"}
         click.echo(json.dumps({"event": "report", **facts}))
     rows = list(report.rows())
     for line, end, where, reason in rows[:_ROWS]:
@@ -60,26 +60,27 @@ def say_end(report: Report, *, interrupt: int | None, as_json: bool) -> int:
     why = f"; {report.stopped}" if report.stopped else ""
     to_stderr(printable(f"{counts}; {report.spent:g} credits{why}"))
     pages = f"{report.folder / 'report.json'}  {report.folder / 'index.html'}"
-    to_stderr(printable(report.trouble or pages))
+    to_stderr(printable(report.write_error or pages))
     for line in _hints(report):
         to_stderr(line)
-    if report.complete and not report.trouble:
+    if report.complete and not report.write_error:
         return 0
     return UNDONE if interrupt is None else _SIGNALLED + interrupt
 
 
 def _hints(report: Report) -> Iterator[str]:
     """Say which command goes on, with what has to be changed in it to get further."""
-    if report.stopped == Verdict.STOP.value:
-        yield f"this takes up what isn't done, with a higher ceiling:\n  {again(_CEILING, 'MORE')}"
-    elif report.open:
-        yield f"this takes up what isn't done:\n  {again()}"
+    if report.stopped == Decision.STOP.value:
+        command = resume_command(_CEILING, "MORE")
+        yield f"this resumes what isn't done, with a higher limit:\n  {command}"
+    elif report.resumable:
+        yield f"this resumes what isn't done:\n  {resume_command()}"
     if report.retries:
-        more = again("--retries", str(report.retries))
+        more = resume_command("--retries", str(report.retries))
         yield f"this submits failed tasks again, at their price, where that may help:\n  {more}"
 
 
-def again(option: str | None = None, value: str = "") -> str:
+def resume_command(option: str | None = None, value: str = "") -> str:
     """Return the command that was given, an option of it with another value."""
     words = list(sys.argv[1:])
     if option is not None:
@@ -111,7 +112,7 @@ def _options() -> list[click.Parameter]:
         click.Option(
             ["--set", "templates"],
             multiple=True,
-            type=Words(_template),
+            type=ParsedValue(_template),
             metavar="NAME=TEMPLATE",
             help='A parameter made of a line\'s columns: --set prompt="a {animal} in {place}".',
         ),
@@ -160,9 +161,9 @@ def batch(**options: Any) -> int:
     ) as ledger:
         job = _Job(options, connection, ledger, _progress(as_json=options["as_json"]))
         with stoppable(job.ask, job.leave):
-            with job.progress, logged_to(job.progress, logging.WARNING):
+            with job.progress, log_to_display(job.progress, logging.WARNING):
                 report = anyio.run(job.run, lines)
-            return say_end(report, interrupt=job.interrupt, as_json=options["as_json"])
+            return print_summary(report, interrupt=job.interrupt, as_json=options["as_json"])
 
 
 @define
@@ -173,7 +174,7 @@ class _Job:
     connection: Connection
     ledger: Ledger
     progress: Progress
-    stop: Stop = field(factory=Stop)
+    stop: StopSignal = field(factory=StopSignal)
     interrupt: int | None = None
     _noted: bool = False
     _left: bool = False
@@ -181,7 +182,7 @@ class _Job:
     def ask(self, number: int) -> None:
         """Begin nothing more: the first Ctrl-C, the end of the terminal, or a shutdown."""
         self.interrupt = number
-        self.stop.ask()
+        self.stop.set()
 
     def leave(self, number: int) -> None:
         """Leave where things are: the second Ctrl-C; what is uncertain by that is said."""
@@ -189,13 +190,13 @@ class _Job:
             return
         self._left = True
         try:
-            say_last(self.progress, self.ledger, again())
+            say_last(self.progress, self.ledger, resume_command())
         finally:
             os._exit(128 + number)
 
-    def _show(self, tally: Tally) -> None:
+    def _show(self, tally: BatchProgress) -> None:
         """Show how the batch stands, and once that it stops; a signal handler may not print."""
-        if self.stop.asked and not self._noted:
+        if self.stop.is_set and not self._noted:
             self._noted = True
             self.progress.note(
                 "stopping: nothing more is sent, and what was sent is finished; "
@@ -203,7 +204,7 @@ class _Job:
             )
         self.progress.show(tally)
 
-    async def run(self, lines: Iterable[Line | Fault]) -> Report:
+    async def run(self, lines: Iterable[JobSpec | RowError]) -> Report:
         """Do the batch.
 
         Raises:
@@ -219,26 +220,26 @@ class _Job:
                 max_credits=options["max_credits"],
                 retries=options["retries"],
                 resubmit_uncertain=options["resubmit_uncertain"],
-                in_flight=options["in_flight"],
+                max_concurrency=options["in_flight"],
                 stop=self.stop,
-                on_tally=self._show,
-                on_outcome=self._tell_json if options["as_json"] else self._tell_paths,
+                on_progress=self._show,
+                on_result=self._tell_json if options["as_json"] else self._tell_paths,
             )
 
-    def _tell_json(self, outcome: Outcome) -> None:
-        click.echo(json.dumps({"event": "job", **facts_of(outcome)}))
+    def _tell_json(self, outcome: JobResult) -> None:
+        click.echo(json.dumps({"event": "job", **to_dict(outcome)}))
 
-    def _tell_paths(self, outcome: Outcome) -> None:
+    def _tell_paths(self, outcome: JobResult) -> None:
         folder = Path(self.options["out"])
         for file in outcome.files:
             inside = file.path.parent == folder.absolute()
             self.progress.path(folder / file.path.name if inside else file.path)
 
 
-def _read(options: Mapping[str, Any]) -> list[Line | Fault]:
+def _read(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
     name = options["file"]
     kind = options["format"] or ("csv" if name.lower().endswith((".csv", ".tsv")) else "jsonl")
-    form = Form(packaged_catalog(), options["model"], dict(options["templates"]))
+    form = RowParser(packaged_catalog(), options["model"], dict(options["templates"]))
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         text = decoded(content)
@@ -254,4 +255,4 @@ def _read(options: Mapping[str, Any]) -> list[Line | Fault]:
 
 def _progress(*, as_json: bool) -> Progress:
     lively = not as_json and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return Screen() if lively and find_spec("rich") else Lines(to_stderr)
+    return LiveProgress() if lively and find_spec("rich") else LineProgress(to_stderr)

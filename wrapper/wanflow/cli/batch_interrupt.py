@@ -13,7 +13,7 @@ from _thread import allocate_lock, start_new_thread
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from wanflow.ledger import Ledger, State
+from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,8 +80,8 @@ def _lines(ledger: Ledger, again: str) -> Iterator[str]:
 def _keys(ledger: Ledger) -> list[str | None]:
     return [
         job.key
-        for job in ledger.jobs((State.INTENT, State.UNCERTAIN))
-        if job.holder is not None and job.holder.process == os.getpid()
+        for job in ledger.jobs((JobState.INTENT, JobState.UNCERTAIN))
+        if job.owner is not None and job.owner.process == os.getpid()
     ]
 
 

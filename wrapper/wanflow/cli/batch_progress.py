@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wanflow.batch.models import Tally
+    from wanflow.batch.models import BatchProgress
 
 _SPAN = 60.0
 """Seconds over which the rate is measured."""
@@ -24,7 +24,7 @@ _MINUTE = 60.0
 _LONGEST = 160
 
 
-class Speed:
+class Throughput:
     """Jobs done a second, over the last minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,7 +64,7 @@ class Progress(Protocol):
         """Show the last of it."""
         ...
 
-    def show(self, tally: Tally) -> None:
+    def show(self, tally: BatchProgress) -> None:
         """Show how the batch stands."""
         ...
 
@@ -77,7 +77,7 @@ class Progress(Protocol):
         ...
 
 
-class Lines:
+class LineProgress:
     """Writes a line to stderr every few seconds, where something has changed."""
 
     reset = "\n"
@@ -87,10 +87,10 @@ class Lines:
     ) -> None:
         self._write = write
         self._clock = clock
-        self._speed = Speed(clock)
+        self._speed = Throughput(clock)
         self._due = float("-inf")
         self._said: str = ""
-        self._last: Tally | None = None
+        self._last: BatchProgress | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +99,7 @@ class Lines:
         if self._last is not None:
             self._say(self._last)
 
-    def show(self, tally: Tally) -> None:
+    def show(self, tally: BatchProgress) -> None:
         """Write the line, if it is time for one."""
         self._last = tally
         self._speed.see(tally.done)
@@ -114,14 +114,14 @@ class Lines:
         """Print a line."""
         click.echo(os.fsencode(path))
 
-    def _say(self, tally: Tally) -> None:
+    def _say(self, tally: BatchProgress) -> None:
         line = sentence_of(tally, self._speed)
         if line != self._said:
             self._write(line)
             self._said, self._due = line, self._clock() + _LINE_EVERY
 
 
-class Screen:
+class LiveProgress:
     """Keeps one screen up to date: totals, rate, credits, time left, and the latest troubles."""
 
     # A line below it, and the cursor, which it hides.
@@ -132,8 +132,8 @@ class Screen:
         from rich.live import Live
 
         # It is asked for what to draw as soon as there is a live display.
-        self._speed = Speed()
-        self._tally: Tally | None = None
+        self._speed = Throughput()
+        self._tally: BatchProgress | None = None
         self._apart = not sys.stdout.isatty()
         console = Console(stderr=True, markup=False, highlight=False)
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
@@ -145,7 +145,7 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, tally: Tally) -> None:
+    def show(self, tally: BatchProgress) -> None:
         """Take in how the batch stands; the screen shows it when it is drawn next."""
         self._tally = tally
         self._speed.see(tally.done)
@@ -176,7 +176,7 @@ class Screen:
         )
 
 
-def sentence_of(tally: Tally, speed: Speed) -> str:
+def sentence_of(tally: BatchProgress, speed: Throughput) -> str:
     """Say how a batch stands in one line."""
     left = speed.left(tally.total - tally.done)
     parts = [

@@ -10,12 +10,12 @@ import click
 from wanflow._core.local_files import local_files, with_links
 from wanflow._core.media_rules import violations_of_file
 from wanflow._core.model_lookup import find_model
-from wanflow._core.request_warnings import advice, deprecated
-from wanflow._core.validation import check_request, refuse
-from wanflow.catalog.validator import packaged_rules
+from wanflow._core.request_warnings import deprecated, warnings_for
+from wanflow._core.validation import raise_violations, validate_request
+from wanflow.catalog.validator import packaged_validator
 from wanflow.catalog.violation import Violation
 from wanflow.cli.options import json_option
-from wanflow.cli.run import ModelGroup, Wish
+from wanflow.cli.run import ModelGroup, RunRequest
 from wanflow.cli.text import one_line
 from wanflow.errors import InvalidRequest
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ANY_LINK = "https://files.example/uploaded"
 
 
-def judge(wish: Wish) -> None:
+def validate(wish: RunRequest) -> None:
     """Say that a request may be sent, and what of it will have no effect.
 
     Raises:
@@ -44,19 +44,19 @@ def judge(wish: Wish) -> None:
 
 
 def _judged(body: dict[str, Any]) -> tuple[str, list[str]]:
-    rules = packaged_rules()
+    rules = packaged_validator()
     model = find_model(rules.catalog, body.get("model"))
     files = local_files(model, body, paths_only=False)
     linked = with_links(body, files, lambda _: _ANY_LINK)
     found: list[Violation] = []
     try:
-        check_request(rules, model, linked)
+        validate_request(rules, model, linked)
     except InvalidRequest as error:
         found += error.violations
     for file in files:
         found += _of_file(file)
-    refuse(model.name, found)
-    return model.name, [*advice(model, linked), *deprecated(model, linked)]
+    raise_violations(model.name, found)
+    return model.name, [*warnings_for(model, linked), *deprecated(model, linked)]
 
 
 def _of_file(file: LocalFile) -> Iterator[Violation]:
@@ -71,7 +71,7 @@ def _of_file(file: LocalFile) -> Iterator[Violation]:
 
 
 check = ModelGroup(
-    judge,
+    validate,
     [
         click.Option(
             ["--request"], metavar="FILE", help="A JSON file with the whole request; - is stdin."

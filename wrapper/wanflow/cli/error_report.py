@@ -11,15 +11,15 @@ import click
 from attrs import define, field
 
 from wanflow import errors
-from wanflow._core.validation import UPLOADER
-from wanflow.cli.exit_codes import UNEXPECTED, exit_of
+from wanflow._core.validation import UPLOADER_HINT
+from wanflow.cli.exit_codes import UNEXPECTED, exit_code_for
 from wanflow.cli.text import one_line, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow.cli.connection import Connection
-    from wanflow.cli.ledger_options import Record
+    from wanflow.cli.ledger_options import LedgerOptions
 
 # After these, waiting for the task again leads nowhere.
 _FINAL = (errors.TaskFailed, errors.NotFound, errors.LinkExpired)
@@ -31,7 +31,7 @@ _FACTS = (
 
 
 @define
-class Situation:
+class CommandContext:
     """What is known of a command when it ends: how to speak, and how its task is taken up again.
 
     `options` are those that a command to resume needs, as words of a command line. A command of
@@ -43,11 +43,11 @@ class Situation:
     again: str | None = None
 
     @classmethod
-    def current(cls) -> Situation:
+    def current(cls) -> CommandContext:
         """Return the situation of the command that runs."""
         return click.get_current_context().find_object(cls) or cls()
 
-    def keep(self, out: Path | None, connection: Connection, record: Record) -> None:
+    def keep(self, out: Path | None, connection: Connection, record: LedgerOptions) -> None:
         """Keep what a command to resume needs."""
         folder = ["-o", str(out)] if out else []
         self.options = [*folder, *connection.words(), *record.words()]
@@ -67,25 +67,25 @@ class Situation:
         return printable(shlex.join(["wanflow", verb, task_id, *self.options]))
 
 
-def report(error: BaseException, situation: Situation) -> int:
+def report_error(error: BaseException, situation: CommandContext) -> int:
     """Tell an error and return the exit code of its kind."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
-        return exit_of(error).code
+        return exit_code_for(error).code
     resume = situation.resume(error)
     sentence = _sentence(error)
     if situation.again is not None and resume is not None:
-        sentence = f"{exit_of(error).kind}; the tasks go on, and this takes them up again:"
+        sentence = f"{exit_code_for(error).kind}; the tasks go on, and this takes them up again:"
     if resume is not None:
         sentence = f"{sentence}\n  {resume}"
     click.echo(f"wanflow: {sentence}", err=True)
     if situation.as_json:
         click.echo(json.dumps(_event(error, resume)))
-    return exit_of(error).code
+    return exit_code_for(error).code
 
 
 def _event(error: BaseException, resume: str | None) -> dict[str, Any]:
-    end = exit_of(error)
+    end = exit_code_for(error)
     facts = {name: getattr(error, name, None) for name in _FACTS}
     return {
         "event": "error",
@@ -107,7 +107,7 @@ def _violations(error: BaseException) -> dict[str, Any]:
                 "pointer": broken.pointer,
                 "rule": broken.rule,
                 "message": broken.message,
-                **({"sentence": broken.sentence} if broken.sentence else {}),
+                **({"sentence": broken.citation} if broken.citation else {}),
             }
             for broken in error.violations
         ]
@@ -118,7 +118,7 @@ def _sentence(error: BaseException) -> str:
     match error:
         case click.UsageError():
             return _usage(error)
-        case errors.WaitTimeout(snapshot=seen, fault=fault):
+        case errors.WaitTimeout(snapshot=seen, last_error=fault):
             state = f"last seen {seen.status or 'without a status'}" if seen else "never seen"
             state += f"; the last look: {fault}" if fault else ""
             return one_line(f"task {error.task_id} has not ended yet ({state}), and goes on")
@@ -126,14 +126,14 @@ def _sentence(error: BaseException) -> str:
             return _interrupted(error)
         case errors.InvalidRequest():
             return _for_the_command_line(printable(str(error)))
-        case _ if exit_of(error) is UNEXPECTED:
+        case _ if exit_code_for(error) is UNEXPECTED:
             return one_line(f"unexpected {type(error).__name__}: {error}")
         case _:
             return one_line(str(error))
 
 
 def _for_the_command_line(text: str) -> str:
-    return text.replace("extra={…}", "--extra NAME=JSON").replace(UPLOADER, _UPLOAD_IT)
+    return text.replace("extra={…}", "--extra NAME=JSON").replace(UPLOADER_HINT, _UPLOAD_IT)
 
 
 def _usage(error: click.UsageError) -> str:
@@ -143,6 +143,6 @@ def _usage(error: click.UsageError) -> str:
 
 def _interrupted(error: BaseException) -> str:
     if getattr(error, "task_id", None) is not None:
-        return f"{exit_of(error).kind}; the task goes on, and this takes it up again:"
+        return f"{exit_code_for(error).kind}; the task goes on, and this takes it up again:"
     notes = getattr(error, "__notes__", [])
-    return one_line("; ".join([exit_of(error).kind, *notes]))
+    return one_line("; ".join([exit_code_for(error).kind, *notes]))

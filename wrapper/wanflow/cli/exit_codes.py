@@ -27,7 +27,7 @@ _ONE_STOP = 1.0
 _OUTPUTS = (1, 2)
 
 
-class Terminated(KeyboardInterrupt):
+class SigtermReceived(KeyboardInterrupt):
     """SIGTERM came: from `timeout`, a job's end, or a shutdown."""
 
 
@@ -36,7 +36,7 @@ class HungUp(KeyboardInterrupt):
 
 
 @contextmanager
-def terminable() -> Generator[None]:
+def raise_on_sigterm() -> Generator[None]:
     """Raise Terminated on SIGTERM and HungUp on SIGHUP, unless somebody has other plans."""
     ours = [number for number in _OTHERS if signal.getsignal(number) is signal.SIG_DFL]
     with _handled(ours, _Stops(_raise, _raise)):
@@ -55,7 +55,7 @@ def stoppable(stop: Act, leave: Act) -> Generator[None]:
 
 
 def _raise(number: int) -> None:
-    raise HungUp if number == _HANGUP else Terminated
+    raise HungUp if number == _HANGUP else SigtermReceived
 
 
 @define
@@ -99,7 +99,7 @@ def _handled(numbers: Iterable[signal.Signals], handler: _Stops) -> Generator[No
 
 
 @frozen
-class Exit:
+class ExitCode:
     """An exit code, its name in JSON, what it means, and what ends with it."""
 
     code: int
@@ -108,69 +108,69 @@ class Exit:
     causes: tuple[type[BaseException], ...] = ()
 
 
-UNEXPECTED = Exit(1, "unexpected", "something that should not happen, or a broken pipe")
+UNEXPECTED = ExitCode(1, "unexpected", "something that should not happen, or a broken pipe")
 
 # The first that fits is taken.
-EXITS = (
-    Exit(
+EXIT_CODES = (
+    ExitCode(
         2,
         "invalid_request",
         "the command or the request is wrong: a rule is broken, or the API says 400 or 413",
         (click.UsageError, errors.InvalidRequest, errors.BadRequest, errors.RequestTooLarge),
     ),
-    Exit(
+    ExitCode(
         3,
         "configuration",
         "a key, a URL or an installed part is missing or malformed",
         (errors.ConfigurationError, SpecMissing, click.ClickException),
     ),
-    Exit(
+    ExitCode(
         4,
         "refused",
         "the API refuses the key or the account (401, 403)",
         (errors.AuthenticationFailed, errors.PermissionDenied),
     ),
-    Exit(5, "no_credits", "too few credits (402)", (errors.InsufficientCredits,)),
-    Exit(6, "rate_limited", "too many requests (429)", (errors.RateLimited,)),
-    Exit(7, "task_failed", "the task ended without a result", (errors.TaskFailed,)),
-    Exit(8, "wait_timeout", "the task has not ended yet; it goes on", (errors.WaitTimeout,)),
-    Exit(9, "unreachable", "the API can't be reached", (errors.ConnectionFailed,)),
-    Exit(
+    ExitCode(5, "no_credits", "too few credits (402)", (errors.InsufficientCredits,)),
+    ExitCode(6, "rate_limited", "too many requests (429)", (errors.RateLimited,)),
+    ExitCode(7, "task_failed", "the task ended without a result", (errors.TaskFailed,)),
+    ExitCode(8, "wait_timeout", "the task has not ended yet; it goes on", (errors.WaitTimeout,)),
+    ExitCode(9, "unreachable", "the API can't be reached", (errors.ConnectionFailed,)),
+    ExitCode(
         10,
         "submit_uncertain",
         "a submission may have been accepted and charged, or not",
         (errors.SubmitUncertain,),
     ),
-    Exit(
+    ExitCode(
         11,
         "download_failed",
         "a file can't be fetched or saved, or its link has expired",
         (errors.DownloadFailed,),
     ),
-    Exit(12, "not_found", "no such task or model, or it has expired (404)", (errors.NotFound,)),
-    Exit(
+    ExitCode(12, "not_found", "no such task or model, or it has expired (404)", (errors.NotFound,)),
+    ExitCode(
         13, "api_trouble", "the API failed (5xx), or its answer is unreadable", (errors.APIError,)
     ),
-    Exit(
+    ExitCode(
         14,
         "ledger",
         "the ledger can't be used, or another process works on the job",
         (errors.LedgerError,),
     ),
-    Exit(15, "unfinished", "some jobs of a batch or of the ledger have not ended well"),
-    Exit(129, "hung_up", "SIGHUP: the terminal was closed", (HungUp,)),
-    Exit(143, "terminated", "SIGTERM", (Terminated,)),
-    Exit(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
+    ExitCode(15, "unfinished", "some jobs of a batch or of the ledger have not ended well"),
+    ExitCode(129, "hung_up", "SIGHUP: the terminal was closed", (HungUp,)),
+    ExitCode(143, "terminated", "SIGTERM", (SigtermReceived,)),
+    ExitCode(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )
 
 
-def exit_of(error: BaseException) -> Exit:
+def exit_code_for(error: BaseException) -> ExitCode:
     """Return how a command ends with an error."""
-    return next((end for end in EXITS if isinstance(error, end.causes)), UNEXPECTED)
+    return next((end for end in EXIT_CODES if isinstance(error, end.causes)), UNEXPECTED)
 
 
 def _rows() -> list[tuple[str, str]]:
-    ends = sorted((UNEXPECTED, *EXITS), key=lambda end: end.code)
+    ends = sorted((UNEXPECTED, *EXIT_CODES), key=lambda end: end.code)
     return [("0", "done"), *((str(end.code), end.meaning) for end in ends)]
 
 

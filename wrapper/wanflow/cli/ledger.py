@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wanflow.cli.connection import Connection
-from wanflow.cli.error_report import Situation
+from wanflow.cli.error_report import CommandContext
 from wanflow.cli.ledger_options import ledger_option, open_ledger
 from wanflow.cli.options import connection_options, json_option, out_option, timeout_option
 from wanflow.cli.text import one_line
 from wanflow.errors import InvalidRequest, NotFound
-from wanflow.ledger.export import FORMATS, facts_of, moment, remark, rows_of
-from wanflow.ledger.job import Job, State
+from wanflow.ledger.export import EXPORTERS, isoformat, summary, table_rows, to_dict
+from wanflow.ledger.job import Job, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wanflow.ledger.job import Left
+    from wanflow.ledger.job import Remaining
     from wanflow.ledger.ledger import Ledger
-    from wanflow.ledger.resume import Ending
+    from wanflow.ledger.resume import ResumeResult
 
 _DAY = 86_400.0
 UNDONE = 15
@@ -44,7 +44,7 @@ def _command(*params: click.Parameter, name: str) -> Callable[[Callable[..., Any
 
 @_command(
     click.Option(
-        ["--state", "states"], multiple=True, type=click.Choice([str(state) for state in State])
+        ["--state", "states"], multiple=True, type=click.Choice([str(state) for state in JobState])
     ),
     click.Option(["--limit"], type=click.IntRange(1), default=100, show_default=True),
     json_option(),
@@ -55,9 +55,9 @@ def list_jobs(ledger: Path | None, states: tuple[str, ...], limit: int, as_json:
     with open_ledger(ledger) as book:
         jobs = book.jobs(states or None, newest_first=True, limit=limit)
     if as_json:
-        FORMATS["jsonl"](jobs, sys.stdout)
+        EXPORTERS["jsonl"](jobs, sys.stdout)
         return
-    table = [[one_line(cell) for cell in row] for row in rows_of(jobs)]
+    table = [[one_line(cell) for cell in row] for row in table_rows(jobs)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -70,9 +70,9 @@ def show(ledger: Path | None, reference: str, as_json: bool) -> None:
     with open_ledger(ledger) as book:
         found = _find(book, reference)
     if as_json:
-        click.echo(json.dumps(facts_of(found)))
+        click.echo(json.dumps(to_dict(found)))
         return
-    told = {name: fact for name, fact in facts_of(found).items() if fact not in (None, [])}
+    told = {name: fact for name, fact in to_dict(found).items() if fact not in (None, [])}
     for name, fact in told.items():
         text = fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
         click.echo(f"{name:10} {one_line(text)}")
@@ -100,18 +100,18 @@ def resume(
 ) -> int:
     """Wait for every unfinished task, and save its files where they were wanted."""
 
-    def tell(ending: Ending) -> None:
+    def tell(ending: ResumeResult) -> None:
         _tell(ending, as_json=as_json)
 
-    Situation.current().repeat()
+    CommandContext.current().repeat()
     with open_ledger(ledger) as book, Connection.of(options).client(ledger=book) as client:
         endings = client.resume_all(
-            out, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_ending=tell
+            out, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_result=tell
         )
     undone = [ending for ending in endings if ending.error is not None]
     if not as_json:
         click.echo(f"{len(endings)} taken up, {len(undone)} of them not done", err=True)
-    _tell_left(endings.left, ledger, as_json=as_json)
+    _tell_left(endings.remaining, ledger, as_json=as_json)
     return UNDONE if undone else 0
 
 
@@ -146,22 +146,22 @@ def forget(
                 f"job {open_ones[0].id} is {open_ones[0].state}, and may have been paid for; "
                 "--force forgets it all the same"
             )
-        click.echo(f"{book.forget(chosen)} forgotten", err=True)
+        click.echo(f"{book.delete(chosen)} forgotten", err=True)
 
 
 @_command(
-    click.Option(["--format"], type=click.Choice([*FORMATS]), default="jsonl", show_default=True),
+    click.Option(["--format"], type=click.Choice([*EXPORTERS]), default="jsonl", show_default=True),
     click.Argument(["file"], type=click.File("w", encoding="utf-8", lazy=True), default="-"),
     name="export",
 )
 def export(ledger: Path | None, format: str, file: Any) -> None:  # noqa: A002 - the option's name
     """Write every job to a FILE, or to stdout."""
     with open_ledger(ledger) as book:
-        FORMATS[format](book.jobs(), file)
+        EXPORTERS[format](book.jobs(), file)
 
 
 def _find(book: Ledger, reference: str) -> Job:
-    attempts = book.named(reference)
+    attempts = book.find_by_name(reference)
     found = attempts[-1] if attempts else book.find(reference)
     if found is None and reference.isascii() and reference.isdigit():
         found = book.find(int(reference))
@@ -170,16 +170,20 @@ def _find(book: Ledger, reference: str) -> Job:
     return found
 
 
-def _tell_left(left: Left, ledger: Path | None, *, as_json: bool) -> None:
+def _tell_left(left: Remaining, ledger: Path | None, *, as_json: bool) -> None:
     if as_json:
-        facts = {"files": left.files, "expires": moment(left.expires), "elsewhere": left.elsewhere}
+        facts = {
+            "files": left.files,
+            "expires": isoformat(left.expires),
+            "elsewhere": left.other_servers,
+        }
         click.echo(json.dumps({"event": "left", **facts}))
         return
     for line in left.addresses():
         click.echo(one_line(line), err=True)
     if left.files:
         files = "1 file is" if left.files == 1 else f"{left.files} files are"
-        until = moment(left.expires)
+        until = isoformat(left.expires)
         click.echo(
             f"{files} not saved, and their links die from {until} on; save them with", err=True
         )
@@ -189,21 +193,21 @@ def _tell_left(left: Left, ledger: Path | None, *, as_json: bool) -> None:
         )
 
 
-def _tell(ending: Ending, *, as_json: bool) -> None:
+def _tell(ending: ResumeResult, *, as_json: bool) -> None:
     job, error = ending.job, ending.error
     if as_json:
         event = {
             "event": "resumed",
-            **facts_of(job),
+            **to_dict(job),
             "error": None if error is None else str(error),
         }
         click.echo(json.dumps(event))
         return
     for file in job.files:
         click.echo(os.fsencode(file.path))
-    said = remark(job) if error is None else str(error)
+    said = summary(job) if error is None else str(error)
     if isinstance(error, NotFound) and not job.finished:
         said += "; it stays unfinished: perhaps the key is another account's"
-    soon = moment(job.expires)
+    soon = isoformat(job.expires)
     hint = f" (its links live until {soon})" if error is not None and soon else ""
     click.echo(one_line(f"job {job.id}: {job.state}  {said}{hint}"), err=True)

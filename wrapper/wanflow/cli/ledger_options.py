@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Record:
+class LedgerOptions:
     """The ledger of a command: at `path`, None for the usual place; `kept` False goes without."""
 
     path: Path | None = None
@@ -28,7 +28,7 @@ class Record:
     prompts: bool = True
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Record:
+    def of(cls, values: Mapping[str, Any]) -> LedgerOptions:
         """Take the values of the options.
 
         Raises:

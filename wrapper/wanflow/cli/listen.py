@@ -83,9 +83,9 @@ def _listen(jobs: tuple[str, ...], voice: _Output, options: dict[str, Any]) -> b
             _secrets(options["secret_file"]),
             options["public_url"],
             client=client,
-            on_end=ends.put,
-            belongs=lambda _job, _task_id: True,
-            local=options["local"],
+            on_task_done=ends.put,
+            is_job_of=lambda _job, _task_id: True,
+            allow_local=options["local"],
         )
         urls = {job: receiver.url(job) for job in jobs}
         with CallbackServer(receiver.app, host=options["host"], port=options["port"]) as listener:
@@ -105,7 +105,7 @@ def _collect(ends: Queue[TaskDone], jobs: set[str], voice: _Output) -> bool:
     while waiting or not jobs:
         end = ends.get()
         voice.end(end)
-        failed |= end.job in waiting and not end.snapshot.completed
+        failed |= end.job in waiting and not end.snapshot.succeeded
         waiting.discard(end.job)
     return failed
 
@@ -139,12 +139,12 @@ class _Output:
         failure = seen.failure
         if self.as_json:
             error = {"code": failure.code, "message": failure.message} if failure else None
-            facts = {"task_id": seen.id, "status": seen.status, "urls": list(seen.results)}
+            facts = {"task_id": seen.id, "status": seen.status, "urls": list(seen.urls)}
             _emit("ended", job=end.job, **facts, **({"error": error} if error else {}))
             return
         told = f": {failure.code}: {failure.message}" if failure else ""
         click.echo(one_line(f"{end.job} {seen.id} {seen.status}{told}"))
-        for url in seen.results:
+        for url in seen.urls:
             click.echo(one_line(url))
 
 

@@ -12,15 +12,15 @@ from attrs import frozen
 from click.shell_completion import CompletionItem
 
 import wanflow
-from wanflow.cli.error_report import Situation, report
-from wanflow.cli.exit_codes import EPILOG, terminable
+from wanflow.cli.error_report import CommandContext, report_error
+from wanflow.cli.exit_codes import EPILOG, raise_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 @frozen
-class Entry:
+class CommandSpec:
     """Where a command is defined, what it does, and the extra without which it can't."""
 
     home: str
@@ -46,22 +46,26 @@ class Entry:
 
 
 COMMANDS = {
-    "run": Entry("wanflow.cli.run:run", "Submit, wait, and save what was made."),
-    "submit": Entry("wanflow.cli.run:submit", "Submit, and print the task's id."),
-    "status": Entry("wanflow.cli.tasks:status", "Look at a task once."),
-    "wait": Entry("wanflow.cli.tasks:wait", "Wait for a task, and save what it made."),
-    "download": Entry("wanflow.cli.tasks:download", "Save what an ended task made."),
-    "models": Entry("wanflow.cli.models:models", "List the models, or one with all it takes."),
-    "check": Entry("wanflow.cli.check:check", "Check a request without sending it."),
-    "listen": Entry("wanflow.cli.listen:listen", "Wait for callbacks, and check them.", "webhooks"),
-    "batch": Entry("wanflow.cli.batch:batch", "Do many jobs from a file, each paid once."),
-    "ledger": Entry("wanflow.cli.ledger:group", "Look at what was paid for, and resume."),
-    "mock": Entry("wanflow.cli.mock:mock", "Serve a gateway that costs nothing.", "mock"),
-    "spec": Entry("wanflow.cli.spec:spec", "Import, merge and check documents.", "spec"),
+    "run": CommandSpec("wanflow.cli.run:run", "Submit, wait, and save what was made."),
+    "submit": CommandSpec("wanflow.cli.run:submit", "Submit, and print the task's id."),
+    "status": CommandSpec("wanflow.cli.tasks:status", "Look at a task once."),
+    "wait": CommandSpec("wanflow.cli.tasks:wait", "Wait for a task, and save what it made."),
+    "download": CommandSpec("wanflow.cli.tasks:download", "Save what an ended task made."),
+    "models": CommandSpec(
+        "wanflow.cli.models:models", "List the models, or one with all it takes."
+    ),
+    "check": CommandSpec("wanflow.cli.check:check", "Check a request without sending it."),
+    "listen": CommandSpec(
+        "wanflow.cli.listen:listen", "Wait for callbacks, and check them.", "webhooks"
+    ),
+    "batch": CommandSpec("wanflow.cli.batch:batch", "Do many jobs from a file, each paid once."),
+    "ledger": CommandSpec("wanflow.cli.ledger:group", "Look at what was paid for, and resume."),
+    "mock": CommandSpec("wanflow.cli.mock:mock", "Serve a gateway that costs nothing.", "mock"),
+    "spec": CommandSpec("wanflow.cli.spec:spec", "Import, merge and check documents.", "spec"),
 }
 
 
-class Program(click.Group):
+class LazyGroup(click.Group):
     """A group that knows its commands by a table, and ends each error with a sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -112,10 +116,10 @@ class Program(click.Group):
     ) -> NoReturn:
         """Run a command line and exit: 0, or the code of the error's kind."""
         arguments = sys.argv[1:] if args is None else list(args)
-        _print_whatever_comes(sys.stdout)
-        situation = Situation(as_json="--json" in arguments)
+        _escape_unencodable(sys.stdout)
+        situation = CommandContext(as_json="--json" in arguments)
         try:
-            with terminable():
+            with raise_on_sigterm():
                 outcome = super().main(
                     arguments,
                     prog_name,
@@ -124,20 +128,20 @@ class Program(click.Group):
                     **{**extra, "obj": situation},
                 )
         except click.Abort as abort:
-            sys.exit(report(abort.__cause__ or KeyboardInterrupt(), situation))
+            sys.exit(report_error(abort.__cause__ or KeyboardInterrupt(), situation))
         except Exception as error:
-            sys.exit(report(error, situation))
+            sys.exit(report_error(error, situation))
         sys.exit(outcome if isinstance(outcome, int) else 0)
 
 
-def _print_whatever_comes(stream: TextIO) -> None:
+def _escape_unencodable(stream: TextIO) -> None:
     """Have characters that the stream's encoding lacks escaped instead of refused."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(
-    cls=Program,
+    cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

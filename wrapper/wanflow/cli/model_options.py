@@ -10,10 +10,10 @@ import click
 from attrs import field, frozen
 
 from wanflow.catalog.deprecation import deprecated_values, deprecation_of
-from wanflow.catalog.document import Json, is_array, is_object, resolve
+from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
 from wanflow.catalog.keywords import PIXEL_SIZE
 from wanflow.cli.text import first_sentence, one_line, struck
-from wanflow.cli.values import BRANCHES, Words, allowed, as_word, read_value, types_of
+from wanflow.cli.values import BRANCHES, ParsedValue, allowed, as_word, read_value, types_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Form:
+class ModelOptions:
     """The options of a model beside those that every model has, by the key of their values."""
 
     entries: Mapping[str, tuple[Parameter, click.Option]]
 
     @classmethod
-    def of(cls, parameters: list[Parameter], taken: Iterable[str]) -> Form:
+    def of(cls, parameters: list[Parameter], taken: Iterable[str]) -> ModelOptions:
         """Make an option for each parameter, under a name that isn't `taken`.
 
         A name is taken by the command's own options, or where two parameters differ only in
@@ -79,7 +79,7 @@ def _option(key: str, flag: str, parameter: Parameter) -> click.Option:
     optional: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if boolean else {}
     return (_Struck if parameter.deprecated else click.Option)(
         [flag, key],
-        type=Words(parameter.read, lambda: parameter.choices),
+        type=ParsedValue(parameter.read, lambda: parameter.choices),
         multiple=parameter.is_array,
         metavar=parameter.metavar,
         help=parameter.help,
@@ -99,7 +99,7 @@ def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     for parent in parents:
         inner = node.get(parent)
         if not is_object(inner):
-            inner = node[parent] = Json()
+            inner = node[parent] = JsonObject()
         node = inner
     node[last] = value
 
@@ -114,7 +114,7 @@ class Parameter:
     """A parameter of a model, or a field of one: `path` leads to it in the request."""
 
     path: tuple[str, ...]
-    schema: Json = field(repr=False)
+    schema: JsonObject = field(repr=False)
     required: bool
 
     @property
@@ -128,7 +128,7 @@ class Parameter:
         return "array" in types_of(self.schema)
 
     @property
-    def items(self) -> Json:
+    def items(self) -> JsonObject:
         """The schema of what one option takes: a list's entries, else the parameter itself."""
         found = self.schema.get("items")
         return found if self.is_array and is_object(found) else self.schema
@@ -201,13 +201,13 @@ class Parameter:
         return [read_value(word, self.items)]
 
 
-def parameters_of(document: Json, model: Model) -> list[Parameter]:
+def parameters_of(document: JsonObject, model: Model) -> list[Parameter]:
     """List what a model takes, each parameter before its fields."""
     return list(_walk(document, model.schema, (), required=True))
 
 
 def _walk(
-    document: Json, schema: Json, path: tuple[str, ...], *, required: bool
+    document: JsonObject, schema: JsonObject, path: tuple[str, ...], *, required: bool
 ) -> Iterator[Parameter]:
     needed = schema.get("required", ())
     for name, node in schema.get("properties", {}).items():
@@ -220,9 +220,9 @@ def _walk(
             yield from _walk(document, found, here.path, required=here.required)
 
 
-def _resolved(document: Json, node: Json, depth: int = _DEEPEST) -> Json:
+def _resolved(document: JsonObject, node: JsonObject, depth: int = _DEEPEST) -> JsonObject:
     """Return a schema with its references followed, those of its entries and branches as well."""
-    found = resolve(document, node)
+    found = resolve_ref(document, node)
     if depth == 0:
         return found
     if is_object(items := found.get("items")):
@@ -238,14 +238,14 @@ def _spelled(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
 
 
-def _range(schema: Json) -> str:
+def _range(schema: JsonObject) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is None and high is None:
         return ""
     return f" {'' if low is None else low}..{'' if high is None else high}"
 
 
-def _bounds(schema: Json) -> Iterator[str]:
+def _bounds(schema: JsonObject) -> Iterator[str]:
     for keyword, phrase in _PHRASES.items():
         if keyword in schema:
             yield phrase.format(schema[keyword])

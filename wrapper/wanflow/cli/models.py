@@ -18,7 +18,7 @@ from wanflow.cli.model_options import parameters_of
 from wanflow.cli.options import json_option
 from wanflow.cli.run import shown_name
 from wanflow.cli.text import one_line, struck
-from wanflow.cli.values import Words
+from wanflow.cli.values import ParsedValue
 
 if TYPE_CHECKING:
     from wanflow.catalog.catalog import Catalog, Model
@@ -34,7 +34,9 @@ def _names() -> list[str]:
 
 @click.command(
     params=[
-        click.Argument(["model"], required=False, metavar="[MODEL]", type=Words(choices=_names)),
+        click.Argument(
+            ["model"], required=False, metavar="[MODEL]", type=ParsedValue(choices=_names)
+        ),
         json_option(),
     ]
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from wanflow._config import DEFAULT_WAIT, KEY_VARIABLE, URL_VARIABLE
-from wanflow.cli.values import Words
+from wanflow._config import DEFAULT_WAIT_TIMEOUT, KEY_VARIABLE, URL_VARIABLE
+from wanflow.cli.values import ParsedValue
 
 
 def connection_options() -> list[click.Parameter]:
@@ -36,7 +36,7 @@ def out_option(*, required: bool = False) -> click.Option:
     without = "" if required else "; without it, their links are printed"
     return click.Option(
         ["-o", "--out"],
-        type=Words(_folder),
+        type=ParsedValue(_folder),
         metavar="FOLDER",
         required=required,
         help=f"The folder for the files{without}.",
@@ -47,10 +47,10 @@ def timeout_option() -> click.Option:
     """Make `--timeout`."""
     return click.Option(
         ["--timeout"],
-        type=Words(_seconds),
-        default=DEFAULT_WAIT,
+        type=ParsedValue(_seconds),
+        default=DEFAULT_WAIT_TIMEOUT,
         metavar="SECONDS",
-        help=f"How long to wait at most; {DEFAULT_WAIT:g} by default.",
+        help=f"How long to wait at most; {DEFAULT_WAIT_TIMEOUT:g} by default.",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from wanflow.cli.progress import LineDisplay, logged_to, make_display, standing
+from wanflow.cli.progress import LineDisplay, log_to_display, make_display, status_text
 from wanflow.cli.text import one_line
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wanflow import Result, Snapshot, Task
 
 
-class Events(Protocol):
+class Output(Protocol):
     """Is told what happens. Results go to stdout, all else to stderr."""
 
     def watching(self) -> AbstractContextManager[None]:
@@ -35,7 +35,7 @@ class Events(Protocol):
         """Tell the id of a task that nobody will wait for here."""
         ...
 
-    def looked(self, snapshot: Snapshot) -> None:
+    def status(self, snapshot: Snapshot) -> None:
         """Tell all about a task that was looked at once."""
         ...
 
@@ -44,7 +44,7 @@ class Events(Protocol):
         ...
 
 
-class TextEvents:
+class TextOutput:
     """For people: progress on stderr; ids, paths and links on stdout, one a line."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class TextEvents:
         """Keep the display on the screen."""
         with ExitStack() as stack:
             stack.enter_context(self._display)
-            stack.enter_context(logged_to(self._display))
+            stack.enter_context(log_to_display(self._display))
             yield
 
     def update(self, snapshot: Snapshot) -> None:
@@ -66,12 +66,12 @@ class TextEvents:
         """Print the id."""
         click.echo(one_line(task.id))
 
-    def looked(self, snapshot: Snapshot) -> None:
+    def status(self, snapshot: Snapshot) -> None:
         """Print the status, why it failed, and the links."""
-        click.echo(f"{one_line(snapshot.id)}  {standing(snapshot)}")
+        click.echo(f"{one_line(snapshot.id)}  {status_text(snapshot)}")
         if snapshot.failure is not None:
             click.echo(one_line(f"{snapshot.failure.code}: {snapshot.failure.message}"))
-        for url in snapshot.results:
+        for url in snapshot.urls:
             click.echo(one_line(url))
 
     def done(self, result: Result, paths: list[Path]) -> None:
@@ -85,7 +85,7 @@ class TextEvents:
         self._display.note("links live for 24 hours; wanflow download saves what they lead to")
 
 
-class JsonEvents:
+class JsonOutput:
     """For programs: one object a line on stdout."""
 
     def __init__(self, *, submits: bool) -> None:
@@ -94,12 +94,12 @@ class JsonEvents:
     @contextmanager
     def watching(self) -> Generator[None]:
         """Write what the library logs to stderr."""
-        with logged_to(LineDisplay()):
+        with log_to_display(LineDisplay()):
             yield
 
     def update(self, snapshot: Snapshot) -> None:
         """Emit `submitted` for a new task, then `update`, and `completed` with the links."""
-        event = "submitted" if self._new else "completed" if snapshot.completed else "update"
+        event = "submitted" if self._new else "completed" if snapshot.succeeded else "update"
         self._new = False
         _emit(event, _facts(snapshot))
 
@@ -107,7 +107,7 @@ class JsonEvents:
         """Emit `submitted`."""
         _emit("submitted", _facts(task.snapshot) if task.snapshot else {"task_id": task.id})
 
-    def looked(self, snapshot: Snapshot) -> None:
+    def status(self, snapshot: Snapshot) -> None:
         """Emit `status`."""
         _emit("status", _facts(snapshot))
 
@@ -117,9 +117,9 @@ class JsonEvents:
             _emit("saved", {"task_id": result.task_id, "path": str(path)})
 
 
-def make_events(*, as_json: bool, submits: bool = False) -> Events:
+def make_output(*, as_json: bool, submits: bool = False) -> Output:
     """Return the events that the user asked for; `submits` where the task is yet to be made."""
-    return JsonEvents(submits=submits) if as_json else TextEvents()
+    return JsonOutput(submits=submits) if as_json else TextOutput()
 
 
 def _emit(event: str, facts: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ def _facts(snapshot: Snapshot) -> dict[str, Any]:
         "progress": snapshot.progress,
         "created": snapshot.created,
         "estimated_time": snapshot.estimated_time,
-        "urls": list(snapshot.results) or None,
+        "urls": list(snapshot.urls) or None,
         "usage": snapshot.usage or None,
         "error": {"code": failure.code, "message": failure.message} if failure else None,
     }

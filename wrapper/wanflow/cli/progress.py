@@ -58,7 +58,7 @@ class LineDisplay:
 
     def show(self, name: str, snapshot: Snapshot) -> None:
         """Write the line, unless it is the last one again."""
-        line = f"{name}  {standing(snapshot)}"
+        line = f"{name}  {status_text(snapshot)}"
         if self._last.get(name) != line:
             self._last[name] = line
             self.note(line)
@@ -102,10 +102,10 @@ class LiveDisplay:
 
     def show(self, name: str, snapshot: Snapshot) -> None:
         """Draw the task's bar as far as the task is."""
-        words = standing(snapshot)
+        words = status_text(snapshot)
         if name not in self._bars:
             self._bars[name] = self._progress.add_task(one_line(name), standing=words)
-        done = 100 if snapshot.ended else snapshot.progress or 0
+        done = 100 if snapshot.done else snapshot.progress or 0
         self._progress.update(self._bars[name], completed=done, standing=words)
 
     def note(self, text: str) -> None:
@@ -119,16 +119,16 @@ def make_display() -> Display:
     return LiveDisplay() if lively and find_spec("rich") else LineDisplay()
 
 
-def standing(snapshot: Snapshot) -> str:
+def status_text(snapshot: Snapshot) -> str:
     """Say how a task stands: its status, and its progress where that says more."""
     word = one_line(snapshot.status) or "no status"
-    if snapshot.ended or snapshot.progress is None:
+    if snapshot.done or snapshot.progress is None:
         return word
     return f"{word} {snapshot.progress} %"
 
 
 @contextmanager
-def logged_to(display: Noting, level: int = logging.INFO) -> Generator[None]:
+def log_to_display(display: Noting, level: int = logging.INFO) -> Generator[None]:
     """Show what the library logs as notes, but for what the command itself says."""
     logger = logging.getLogger("wanflow")
     handler = _Notes(display, level)

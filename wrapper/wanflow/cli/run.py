@@ -17,13 +17,13 @@ from wanflow._core.snapshot import decode_as_is
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.document import is_object
 from wanflow.cli.connection import Connection
-from wanflow.cli.error_report import Situation
-from wanflow.cli.ledger_options import Record, record_options
-from wanflow.cli.model_options import Form, parameters_of
+from wanflow.cli.error_report import CommandContext
+from wanflow.cli.ledger_options import LedgerOptions, record_options
+from wanflow.cli.model_options import ModelOptions, parameters_of
 from wanflow.cli.options import connection_options, out_option, timeout_option
-from wanflow.cli.output import make_events
+from wanflow.cli.output import make_output
 from wanflow.cli.text import first_sentence, one_line, printable, struck
-from wanflow.cli.values import Words, read_json
+from wanflow.cli.values import ParsedValue, read_json
 from wanflow.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def stray_option(error: click.NoSuchOption, catalog: Catalog, model: Model) -> c
 
 
 @frozen
-class Wish:
+class RunRequest:
     """What a user asked for: the request, and the options that every model has."""
 
     body: dict[str, Any]
@@ -90,7 +90,7 @@ class ModelGroup(click.Group):
     """Has a command for each model of the documents; all of them do `work`."""
 
     def __init__(
-        self, work: Callable[[Wish], None], shared: list[click.Parameter], **settings: Any
+        self, work: Callable[[RunRequest], None], shared: list[click.Parameter], **settings: Any
     ) -> None:
         self._work = work
         self._shared = shared
@@ -143,7 +143,7 @@ class ModelGroup(click.Group):
             return
         if values["request"] is None:
             ctx.fail(f"Name a model ({', '.join(self.catalog.models)}), or a file with --request")
-        self._work(Wish(_read_request(values["request"]), values))
+        self._work(RunRequest(_read_request(values["request"]), values))
 
 
 class ModelCommand(click.Command):
@@ -153,14 +153,14 @@ class ModelCommand(click.Command):
         self,
         catalog: Catalog,
         model: Model,
-        work: Callable[[Wish], None],
+        work: Callable[[RunRequest], None],
         shared: list[click.Parameter],
     ) -> None:
         self._catalog = catalog
         self._model = model
         self._work = work
         taken = {"-h", "--help", *(flag for option in shared for flag in option.opts)}
-        self._form = Form.of(parameters_of(catalog.document, model), taken)
+        self._form = ModelOptions.of(parameters_of(catalog.document, model), taken)
         super().__init__(
             model.name,
             callback=self._do,
@@ -183,7 +183,7 @@ class ModelCommand(click.Command):
         if base.get("model", self._model.name) != self._model.name:
             ctx.fail(f"The request is for the model {base['model']}, not for {self._model.name}")
         body = {**base, "model": self._model.name, **self._form.body(values)}
-        self._work(Wish(body, options))
+        self._work(RunRequest(body, options))
 
 
 def shown_name(model: Model) -> str:
@@ -195,7 +195,7 @@ def _deprecation(model: Model) -> list[str]:
     return [] if model.deprecation is None else [one_line(model.deprecation.of("This model"))]
 
 
-def perform(wish: Wish, *, waits: bool) -> None:
+def execute(wish: RunRequest, *, waits: bool) -> None:
     """Submit what was wished for, and wait for it and save it where `waits`."""
     options = wish.options
     connection = Connection.of(options)
@@ -203,9 +203,9 @@ def perform(wish: Wish, *, waits: bool) -> None:
         preview(wish.body, connection, as_json=options["as_json"], **wish.terms)
         return
     out = options.get("out")
-    record = Record.of(options)
-    Situation.current().keep(out, connection, record)
-    events = make_events(as_json=options["as_json"], submits=True)
+    record = LedgerOptions.of(options)
+    CommandContext.current().keep(out, connection, record)
+    events = make_output(as_json=options["as_json"], submits=True)
     with record.open() as ledger, connection.client(ledger=ledger) as client:
         if not waits:
             with events.watching():
@@ -215,7 +215,7 @@ def perform(wish: Wish, *, waits: bool) -> None:
         with events.watching():
             result = client.run(
                 wish.body,
-                out=out,
+                output_dir=out,
                 timeout=options["timeout"],
                 on_update=events.update,
                 **wish.terms,
@@ -260,7 +260,7 @@ def _options(*, waits: bool) -> list[click.Parameter]:
         ),
         click.Option(
             ["--extra"],
-            type=Words(_read_extra),
+            type=ParsedValue(_read_extra),
             multiple=True,
             metavar="NAME=JSON",
             help="What the documents don't know, texts in quotes; may be repeated.",
@@ -278,14 +278,14 @@ def _options(*, waits: bool) -> list[click.Parameter]:
 
 
 run = ModelGroup(
-    partial(perform, waits=True),
+    partial(execute, waits=True),
     _options(waits=True),
     name="run",
     help="Submit to a model, wait, and save what was made.\n\n"
     "wanflow run MODEL --help lists what the model takes.",
 )
 submit = ModelGroup(
-    partial(perform, waits=False),
+    partial(execute, waits=False),
     _options(waits=False),
     name="submit",
     help="Submit to a model, and print the task's id.\n\n"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from wanflow.spec.errors import EXITS, Drifted, SpecFailure, ToolFault, printable
+from wanflow.spec.errors import EXITS, OutOfDate, SpecError, ToolError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wanflow.catalog.document import Json
-    from wanflow.spec.project import Project
+    from wanflow.catalog.document import JsonObject
+    from wanflow.spec.project import Checkout
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,18 +32,18 @@ def _plainly(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except SpecFailure as failure:
+        except SpecError as failure:
             _echo(f"wanflow spec: {failure}", err=True)
             raise SystemExit(failure.exit_code) from None
         except OSError as failure:
             _echo(f"wanflow spec: {failure.filename}: {failure.strerror}", err=True)
-            raise SystemExit(SpecFailure.exit_code) from None
+            raise SystemExit(SpecError.exit_code) from None
         except ModuleNotFoundError as missing:
             _echo(
                 f"wanflow spec: {missing.name} is not installed; pip install 'wanflow[spec]'",
                 err=True,
             )
-            raise SystemExit(ToolFault.exit_code) from None
+            raise SystemExit(ToolError.exit_code) from None
 
     return run
 
@@ -79,7 +79,7 @@ _format_option = click.option(
 )
 
 
-def _project(context: click.Context) -> Project:
+def _project(context: click.Context) -> Checkout:
     from wanflow.spec.project import find_project, put_back
 
     project = find_project(context.obj)
@@ -203,17 +203,17 @@ def generate(context: click.Context) -> None:
 @_plainly
 def drift(context: click.Context) -> None:
     """Fail when the committed spec or client isn't what would be made."""
-    from wanflow.spec.drift import drifted
+    from wanflow.spec.drift import find_drift
 
-    if names := drifted(_project(context)):
+    if names := find_drift(_project(context)):
         listed = "\n".join(f"  {name}" for name in names)
-        raise Drifted(
+        raise OutOfDate(
             f"these aren't what the sources make; run `wanflow spec regenerate`:\n{listed}"
         )
     _echo("specs/openapi.yaml and generated/wanflow_client are what the sources make")
 
 
-def _working(project: Project) -> Json:
+def _working(project: Checkout) -> JsonObject:
     """Read the spec of the checkout, or make the one that its sources would make of it."""
     from wanflow.spec.build import build as make
     from wanflow.spec.read.git_revision import working_document
@@ -222,7 +222,7 @@ def _working(project: Project) -> Json:
     document = working_document(project)
     try:
         built = make(project)
-    except SpecFailure:
+    except SpecError:
         return document
     if same(built.document, document):
         return document
@@ -254,15 +254,15 @@ def diff(
     from wanflow.spec.diff.diff import compare
     from wanflow.spec.diff.output_formats import WRITERS, entry_of
     from wanflow.spec.diff.silenced import Silenced
-    from wanflow.spec.read.git_revision import document_at, document_in
+    from wanflow.spec.read.git_revision import document_in, read_at
 
     if new is not None and Path(old).is_file() and Path(new).is_file():
         before, after = document_in(Path(old)), document_in(Path(new))
         reviewed = silenced
     else:
         project = _project(context)
-        after = _working(project) if new is None else document_at(project, new)
-        before, reviewed = document_at(project, old), silenced or project.silenced
+        after = _working(project) if new is None else read_at(project, new)
+        before, reviewed = read_at(project, old), silenced or project.silenced
     difference = (Silenced.read(reviewed) if reviewed else Silenced()).applied(
         compare(before, after)
     )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wanflow.cli.connection import Connection
-from wanflow.cli.error_report import Situation
-from wanflow.cli.ledger_options import Record, record_options
+from wanflow.cli.error_report import CommandContext
+from wanflow.cli.ledger_options import LedgerOptions, record_options
 from wanflow.cli.options import connection_options, out_option, timeout_option
-from wanflow.cli.output import make_events
-from wanflow.errors import NotFound, RateLimited, ServerError, UnexpectedAnswer, WaitTimeout
+from wanflow.cli.output import make_output
+from wanflow.errors import NotFound, RateLimited, ServerError, UnexpectedResponse, WaitTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wanflow import Client, Task
 
 # Errors of the moment, and a task that may be too new to be known: the wait decides about them.
-_PASSING = (RateLimited, ServerError, UnexpectedAnswer, NotFound)
+_PASSING = (RateLimited, ServerError, UnexpectedResponse, NotFound)
 
 
 def _places(*, needed: bool = False) -> list[click.Parameter]:
@@ -38,13 +38,13 @@ def status(task_id: str, as_json: bool, **options: Any) -> None:
     with _client(options, None) as client:
         task = client.task(task_id).refresh()
     if task.snapshot is not None:
-        make_events(as_json=as_json).looked(task.snapshot)
+        make_output(as_json=as_json).status(task.snapshot)
 
 
 @click.command(params=[_task_id(), *_places(), timeout_option(), *connection_options()])
 def wait(task_id: str, out: Path | None, timeout: float, as_json: bool, **options: Any) -> None:
     """Wait until a task has ended, and save what it made."""
-    events = make_events(as_json=as_json)
+    events = make_output(as_json=as_json)
     with _client(options, out) as client, events.watching():
         task = client.task(task_id)
         _reach(task)
@@ -56,10 +56,10 @@ def wait(task_id: str, out: Path | None, timeout: float, as_json: bool, **option
 @click.command(params=[_task_id(), *_places(needed=True), *connection_options()])
 def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
     """Save what a task made that has ended already."""
-    events = make_events(as_json=as_json)
+    events = make_output(as_json=as_json)
     with _client(options, out) as client, events.watching():
         task = client.task(task_id).refresh()
-        if task.snapshot is not None and not task.snapshot.ended:
+        if task.snapshot is not None and not task.snapshot.done:
             raise WaitTimeout("", snapshot=task.snapshot, task_id=task_id)
         result = task.result()
         paths = result.download(out)
@@ -69,8 +69,8 @@ def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
 @contextmanager
 def _client(options: dict[str, Any], out: Path | None) -> Generator[Client]:
     """Make a client that records, and keep how the task would be taken up again."""
-    connection, record = Connection.of(options), Record.of(options)
-    Situation.current().keep(out, connection, record)
+    connection, record = Connection.of(options), LedgerOptions.of(options)
+    CommandContext.current().keep(out, connection, record)
     with record.open() as ledger, connection.client(ledger=ledger) as client:
         yield client
 

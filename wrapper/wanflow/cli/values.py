@@ -14,14 +14,14 @@ from wanflow.catalog.document import is_object
 from wanflow.cli.text import one_line
 
 if TYPE_CHECKING:
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 BRANCHES = ("allOf", "anyOf", "oneOf")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,300}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 
 
-def types_of(schema: Json) -> set[str]:
+def types_of(schema: JsonObject) -> set[str]:
     """Return the names of the types that a schema speaks of; empty where it says none."""
     named = schema.get("type", [])
     found = {named} if isinstance(named, str) else set(named)
@@ -32,7 +32,7 @@ def types_of(schema: Json) -> set[str]:
     return found or {_type_of(choice) for choice in allowed(schema)}
 
 
-def allowed(schema: Json) -> list[Any]:
+def allowed(schema: JsonObject) -> list[Any]:
     """Return the values that a schema confines its instances to; empty where it doesn't."""
     if "const" in schema:
         return [schema["const"]]
@@ -45,7 +45,7 @@ def as_word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def read_value(word: str, schema: Json) -> Any:
+def read_value(word: str, schema: JsonObject) -> Any:
     """Read a word as its schema wants it; one that doesn't fit stays as it is.
 
     The rules then say of it what is wrong, in one list with all else that is.
@@ -115,7 +115,7 @@ else:
     _ParamType = click.ParamType  # generic to type checkers only, in the older releases
 
 
-class Words(_ParamType):
+class ParsedValue(_ParamType):
     """Words that `read` makes values of, and of which the shell is offered `choices`.
 
     Both are functions; `read` raises ValueError with a sentence where a word can't be read.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wanflow.cli.error_report import Situation, report
+from wanflow.cli.error_report import CommandContext, report_error
 from wanflow.cli.progress import make_display
 from wanflow.cli.text import printable
 from wanflow.demo.requests import demo_requests
@@ -48,7 +48,7 @@ def demo(out: Path, yes: bool) -> None:
         else:
             _for_credits(gateway, out, agreed=yes)
     except Exception as error:
-        sys.exit(report(error, Situation()))
+        sys.exit(report_error(error, CommandContext()))
 
 
 def _on_the_mock(out: Path) -> None:
@@ -56,7 +56,7 @@ def _on_the_mock(out: Path) -> None:
     if missing:
         click.echo(missing, err=True)
     try:
-        with MockServer(pace=_PACE) as server:
+        with MockServer(progression=_PACE) as server:
             click.echo(f"The bundled mock is at {server.base_url}", err=True)
             _perform(Mock(server), out)
     except MockUnavailable as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.catalog.keywords import PIXEL_SIZE
-from wanflow.catalog.validator import packaged_rules
+from wanflow.catalog.validator import packaged_validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,7 @@ def _body(model: Model, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refused(model: Model, body: dict[str, Any]) -> list[str]:
-    return [broken.parameter for broken in packaged_rules().violations(model, body)]
+    return [broken.parameter for broken in packaged_validator().violations(model, body)]
 
 
 def _choose(schema: dict[str, Any], turn: int) -> Any:

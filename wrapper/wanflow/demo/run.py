@@ -133,7 +133,7 @@ class DemoTask:
     def seen(self, snapshot: Snapshot) -> None:
         """Keep and show how the task stands."""
         self.status = one_line(snapshot.status)
-        if snapshot.ended:
+        if snapshot.done:
             self.ended = monotonic()
         self.display.show(f"{one_line(self.wish.model)} ({self.colour})", snapshot)
 

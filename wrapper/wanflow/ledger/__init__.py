@@ -6,14 +6,14 @@ Give a client a Ledger, and after a crash `resume_all` takes up whatever isn't f
 from __future__ import annotations
 
 from wanflow._core.recorder import File
-from wanflow.ledger.job import Holder, Job, State
+from wanflow.ledger.job import Job, JobState, Owner
 from wanflow.ledger.ledger import Ledger, default_path
 
 __all__ = [
     "File",
-    "Holder",
     "Job",
+    "JobState",
     "Ledger",
-    "State",
+    "Owner",
     "default_path",
 ]

@@ -71,7 +71,7 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 
-def prepare(
+def migrate(
     connection: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS
 ) -> None:
     """Bring a file to the newest version, in one step that happens whole or not at all.
@@ -89,7 +89,7 @@ def prepare(
         connection.execute("BEGIN")
         version = _version(connection, path, migrations)
     finally:
-        _undo(connection)
+        _rollback(connection)
     if version == len(migrations):
         return
     try:
@@ -102,11 +102,11 @@ def prepare(
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")
     except BaseException:
-        _undo(connection)
+        _rollback(connection)
         raise
 
 
-def _undo(connection: sqlite3.Connection) -> None:
+def _rollback(connection: sqlite3.Connection) -> None:
     """End a transaction, where what went wrong hasn't ended it: that is what is to be told."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
@@ -142,7 +142,7 @@ _OPEN = ("", "-wal", "-shm")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def make(path: Path) -> None:
+def create_file(path: Path) -> None:
     """Make the file, if it isn't there; it and those beside it are readable to their owner alone.
 
     So is a folder that is made for it: who can write there can put another file in its place.
@@ -171,7 +171,7 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     try:
         connection.row_factory = sqlite3.Row
-        prepare(connection, path)
+        migrate(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA foreign_keys = ON")
         # From the first read on, all of its files are there.

@@ -6,16 +6,16 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from wanflow._core.snapshot import Snapshot
-from wanflow.errors import InvalidRequest, JobTaken, SubmitUncertain
-from wanflow.ledger.job import State
+from wanflow.errors import InvalidRequest, JobLocked, SubmitUncertain
+from wanflow.ledger.job import JobState
 
 if TYPE_CHECKING:
-    from wanflow._core.recorder import Intent
+    from wanflow._core.recorder import SubmissionIntent
     from wanflow.ledger.job import Job
     from wanflow.ledger.refs import Store
 
 
-def meet(store: Store, job: Job, intent: Intent) -> Snapshot | None:
+def resolve_duplicate(store: Store, job: Job, intent: SubmissionIntent) -> Snapshot | None:
     """Return the task that the job has; None where the submission may be sent, and is an intent.
 
     Raises:
@@ -23,7 +23,7 @@ def meet(store: Store, job: Job, intent: Intent) -> Snapshot | None:
         SubmitUncertain: it may have been accepted, and may not be sent again.
         JobTaken: another process is at it.
     """
-    if job.digest != digest_of(job.key or "", intent.content) or job.server != intent.server:
+    if job.digest != request_digest(job.key or "", intent.content) or job.server != intent.server:
         raise InvalidRequest(
             f"idempotency key {intent.key} was used for another request before (job {job.id})"
         )
@@ -31,20 +31,20 @@ def meet(store: Store, job: Job, intent: Intent) -> Snapshot | None:
         return _as_known(job, job.task_id)
     if store.living(job):
         raise _taken(job)
-    if job.in_doubt and not intent.resend:
-        raise in_doubt(job)
+    if job.uncertain and not intent.resend:
+        raise uncertain_error(job)
     # What was in doubt stays so: a refusal of the second try says nothing of the first.
-    if not store.take(job, State.UNCERTAIN if job.in_doubt else State.INTENT):
+    if not store.take(job, JobState.UNCERTAIN if job.uncertain else JobState.INTENT):
         raise _taken(job)
     return None
 
 
-def digest_of(key: str, content: bytes) -> bytes:
+def request_digest(key: str, content: bytes) -> bytes:
     """Return what tells a request from others under its key; it gives no prompt away."""
     return sha256(key.encode() + content).digest()[:16]
 
 
-def in_doubt(job: Job) -> SubmitUncertain:
+def uncertain_error(job: Job) -> SubmitUncertain:
     """Make the error for a job of which nobody knows whether it was accepted."""
     reason = job.reason or "the process ended before the answer was written down"
     return SubmitUncertain(
@@ -77,11 +77,11 @@ def _as_known(job: Job, task_id: str) -> Snapshot:
         model=job.model,
         progress=job.progress,
         created=job.created,
-        results=job.links,
+        urls=job.links,
         usage={} if job.credits is None else {"credits_reserved": job.credits},
     )
 
 
-def _taken(job: Job) -> JobTaken:
-    who = f"process {job.holder.process}" if job.holder else "another process"
-    return JobTaken(f"job {job.id} is in the hands of {who}")
+def _taken(job: Job) -> JobLocked:
+    who = f"process {job.owner.process}" if job.owner else "another process"
+    return JobLocked(f"job {job.id} is in the hands of {who}")

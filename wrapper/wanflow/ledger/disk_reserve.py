@@ -18,14 +18,14 @@ SIZE = 512 * 1024
 
 
 @define
-class Ballast:
+class DiskReserve:
     """A file of nothing beside the ledger, removed when the disk is full."""
 
     path: Path
     size: int = SIZE
     _gone: bool = field(default=False)
 
-    def lay(self) -> None:
+    def allocate(self) -> None:
         """Put the file there, if it isn't.
 
         Raises:
@@ -44,7 +44,7 @@ class Ballast:
                 self.path.unlink(missing_ok=True)
             raise
 
-    def drop(self) -> bool:
+    def release(self) -> bool:
         """Give the room away; False where there was none to give."""
         try:
             self.path.unlink()
@@ -54,7 +54,7 @@ class Ballast:
         return True
 
     @property
-    def gone(self) -> bool:
+    def released(self) -> bool:
         """Whether the room was given away, so that nothing new should be begun."""
         return self._gone
 
@@ -65,5 +65,5 @@ class Ballast:
             OSError: there is still no room.
         """
         if self._gone:
-            self.lay()
+            self.allocate()
             self._gone = False

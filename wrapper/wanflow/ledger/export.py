@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 from wanflow._text import printable
-from wanflow.ledger.job import Job, State
+from wanflow.ledger.job import Job, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MOMENTS = ("intended", "accepted", "ended")
 
 
-def facts_of(job: Job) -> dict[str, Any]:
+def to_dict(job: Job) -> dict[str, Any]:
     """Return all that is known of a job, moments in ISO 8601 (UTC), as JSON can hold it."""
     return {
         "id": job.id,
@@ -32,20 +32,20 @@ def facts_of(job: Job) -> dict[str, Any]:
         "code": job.code,
         "reason": job.reason,
         "credits": job.credits,
-        **{name: moment(getattr(job, name)) for name in _MOMENTS},
-        "expires": moment(job.expires),
+        **{name: isoformat(getattr(job, name)) for name in _MOMENTS},
+        "expires": isoformat(job.expires),
         "folder": None if job.folder is None else str(job.folder),
         "files": [
             {"path": str(file.path), "size": file.size, "sha256": file.sha256} for file in job.files
         ],
         "links": list(job.links),
-        "process": job.holder.process if job.holder else None,
+        "process": job.owner.process if job.owner else None,
         "request": job.body,
-        "abridged": job.abridged,
+        "abridged": job.redacted,
     }
 
 
-def moment(unix: float | None) -> str | None:
+def isoformat(unix: float | None) -> str | None:
     """Write a moment in ISO 8601, in UTC to the second; None where no calendar has it."""
     try:
         found = None if unix is None else datetime.fromtimestamp(unix, UTC)
@@ -54,7 +54,7 @@ def moment(unix: float | None) -> str | None:
     return None if found is None else found.isoformat(timespec="seconds")
 
 
-def rows_of(jobs: Iterable[Job]) -> Iterator[tuple[str, ...]]:
+def table_rows(jobs: Iterable[Job]) -> Iterator[tuple[str, ...]]:
     """Return jobs as rows of a table for people.
 
     They are number, state, model, cost, task or key, the user's name for it, and what of it.
@@ -62,21 +62,29 @@ def rows_of(jobs: Iterable[Job]) -> Iterator[tuple[str, ...]]:
     for job in jobs:
         where = job.task_id or job.key or ""
         cost = "" if job.credits is None else f"{job.credits:g} credits"
-        yield str(job.id), str(job.state), job.model or "", cost, where, job.name or "", remark(job)
+        yield (
+            str(job.id),
+            str(job.state),
+            job.model or "",
+            cost,
+            where,
+            job.name or "",
+            summary(job),
+        )
 
 
-def remark(job: Job) -> str:
+def summary(job: Job) -> str:
     """Say in a few words what matters about a job's state."""
     match job.state:
-        case State.SAVED:
+        case JobState.SAVED:
             return ", ".join(str(file.path) for file in job.files)
-        case State.INTENT | State.UNCERTAIN:
+        case JobState.INTENT | JobState.UNCERTAIN:
             return f"it may have been charged; ask about idempotency key {job.key}"
-        case State.COMPLETED:
-            return f"not saved; links live until {moment(job.expires)}" if job.expires else ""
-        case State.ACCEPTED if job.reason:
+        case JobState.COMPLETED:
+            return f"not saved; links live until {isoformat(job.expires)}" if job.expires else ""
+        case JobState.ACCEPTED if job.reason:
             return f"to be tried again: {job.reason}"
-        case State.ACCEPTED:
+        case JobState.ACCEPTED:
             return f"{job.status or ''} {'' if job.progress is None else job.progress} %".strip()
         case _:
             return " ".join(filter(None, (job.code, job.reason)))
@@ -85,14 +93,14 @@ def remark(job: Job) -> str:
 def write_json(jobs: Iterable[Job], to: TextIO) -> None:
     """Write jobs as JSON, one a line."""
     for job in jobs:
-        to.write(json.dumps(facts_of(job)) + "\n")
+        to.write(json.dumps(to_dict(job)) + "\n")
 
 
 def write_csv(jobs: Iterable[Job], to: TextIO) -> None:
     """Write jobs as CSV with a head; what has parts is JSON in its cell."""
     writer: Any = None
     for job in jobs:
-        facts = facts_of(job)
+        facts = to_dict(job)
         if writer is None:
             writer = csv.writer(to)
             writer.writerow(facts)
@@ -109,7 +117,7 @@ def _cell(fact: object) -> object:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-FORMATS: dict[str, Callable[[Iterable[Job], TextIO], None]] = {
+EXPORTERS: dict[str, Callable[[Iterable[Job], TextIO], None]] = {
     "jsonl": write_json,
     "csv": write_csv,
 }

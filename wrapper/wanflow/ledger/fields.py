@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from wanflow.ledger.job import State
+from wanflow.ledger.job import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def _amount(value: object) -> float | None:
 _LONGEST_REASON = 500
 
 
-def seen_of(snapshot: Snapshot) -> dict[str, Any]:
+def snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
     """Return what a look tells; what it doesn't tell stays as it was."""
     credits = credits_of(snapshot.usage)  # noqa: A001 - the API's word
     told = {
@@ -51,11 +51,11 @@ def seen_of(snapshot: Snapshot) -> dict[str, Any]:
 def accepted_of(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
     """Return what the task of a submission tells; `reason` where it isn't certain that it is."""
     return {
-        "state": State.ACCEPTED,
+        "state": JobState.ACCEPTED,
         "task_id": snapshot.id,
         "accepted": time.time(),
-        "reason": None if reason is None else short(reason),
-        **seen_of(snapshot),
+        "reason": None if reason is None else truncated(reason),
+        **snapshot_fields(snapshot),
     }
 
 
@@ -64,7 +64,7 @@ def absolute(folder: Path | None) -> Path | None:
     return None if folder is None else folder.absolute()
 
 
-def short(reason: str) -> str:
+def truncated(reason: str) -> str:
     """Return as much of a reason as is kept."""
     return reason[:_LONGEST_REASON]
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from attrs import define, field
 
-from wanflow._core.effects import Ended
+from wanflow._core.effects import Outcome
 from wanflow.errors import LedgerError
-from wanflow.ledger.sqlite_errors import is_full, is_of_the_file
+from wanflow.ledger.sqlite_errors import is_disk_full, is_of_the_file
 
 if TYPE_CHECKING:
-    from wanflow.ledger.disk_reserve import Ballast
+    from wanflow.ledger.disk_reserve import DiskReserve
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class _Waiting:
 
 
 @define(eq=False)
-class _Entry(_Waiting, Generic[T]):
+class _PendingWrite(_Waiting, Generic[T]):
     """One write that waits for its transaction."""
 
     write: Write[T]
@@ -63,7 +63,7 @@ class _Entry(_Waiting, Generic[T]):
     essential: bool
     awaited: bool = True
     done: bool = False
-    after: _Entry[Any] | None = field(default=None, repr=False)
+    after: _PendingWrite[Any] | None = field(default=None, repr=False)
     result: T | None = None
     error: Exception | None = None
 
@@ -74,7 +74,7 @@ class _Entry(_Waiting, Generic[T]):
 
 
 @define(eq=False)
-class Commits:
+class GroupCommitWriter:
     """Writes to one connection: whoever comes first commits for all who have come by then.
 
     A durable write is on the disk when `now` returns; another one is in the file, and may be
@@ -82,25 +82,25 @@ class Commits:
     """
 
     connection: sqlite3.Connection
-    ballast: Ballast
+    ballast: DiskReserve
     # Appending and taking from the left are whole steps for all threads, and so is the setting of
     # the one entry of a dict: who leads.
-    _pending: deque[_Entry[Any]] = field(factory=deque[_Entry[Any]], repr=False)
+    _pending: deque[_PendingWrite[Any]] = field(factory=deque[_PendingWrite[Any]], repr=False)
     _groups: deque[_Waiting] = field(factory=deque[_Waiting], repr=False)
     _leader: dict[None, _Waiting] = field(factory=dict[None, _Waiting], repr=False)
-    _taken: list[_Entry[Any]] = field(factory=list["_Entry[Any]"], repr=False)
+    _taken: list[_PendingWrite[Any]] = field(factory=list["_PendingWrite[Any]"], repr=False)
     _durable: bool | None = None
-    _company: int = 0
+    _last_batch_size: int = 0
     # The thread whose functions share a transaction now, and what broke it.
     _writer: int | None = None
     _broken: sqlite3.Error | None = None
 
     @property
-    def shared(self) -> bool:
+    def in_transaction(self) -> bool:
         """Whether the thread that asks is inside `together`."""
         return self._writer == get_ident()
 
-    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended] | None:
+    def transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
         """Call functions that write, all in one durable transaction → what each came to.
 
         None where it was undone as a whole: none of their writes is kept.
@@ -119,9 +119,11 @@ class Commits:
                 self._groups.remove(group)
             self._give_up(group)
 
-    def _share(self, group: _Waiting, functions: Sequence[Callable[[], Any]]) -> list[Ended] | None:
+    def _share(
+        self, group: _Waiting, functions: Sequence[Callable[[], Any]]
+    ) -> list[Outcome] | None:
         try:
-            self._choose(durable=True)
+            self._set_synchronous(durable=True)
             self.connection.execute("BEGIN IMMEDIATE")
             self._writer, self._broken = get_ident(), None
             with suppress(sqlite3.Error):
@@ -132,11 +134,11 @@ class Commits:
         finally:
             self._give_up(group)
 
-    def _ended(self, function: Callable[[], Any]) -> Ended:
+    def _ended(self, function: Callable[[], Any]) -> Outcome:
         try:
-            ended = Ended(function())
+            ended = Outcome(function())
         except Exception as error:
-            ended = Ended(error=error)
+            ended = Outcome(error=error)
         if self._broken is not None:
             raise self._broken
         return ended
@@ -163,16 +165,16 @@ class Commits:
         self.connection.execute("RELEASE entry")
         return result
 
-    def later(self, write: Write[Any]) -> Added | None:
+    def enqueue(self, write: Write[Any]) -> Added | None:
         """Add a write to the next commit, at once; None where it is done already."""
-        if self.shared:
+        if self.in_transaction:
             self._at_once(write)
             return None
-        entry = _Entry(write, durable=False, essential=True, awaited=False)
+        entry = _PendingWrite(write, durable=False, essential=True, awaited=False)
         self._pending.append(entry)
         return entry
 
-    def now(self, write: Write[T], *, durable: bool = False, essential: bool = True) -> T:
+    def write(self, write: Write[T], *, durable: bool = False, essential: bool = True) -> T:
         """Write, and return what the write returned once it is committed.
 
         An interrupt is raised when what is essential is written; a second one isn't held up.
@@ -187,9 +189,9 @@ class Commits:
             sqlite3.Error: the write or the commit failed.
             Exception: what the write raised itself.
         """
-        if self.shared:
+        if self.in_transaction:
             return self._at_once(write)
-        entry = _Entry(write, durable, essential)
+        entry = _PendingWrite(write, durable, essential)
         try:
             self._pending.append(entry)
             self._finish(entry)
@@ -208,17 +210,17 @@ class Commits:
             raise entry.error
         return cast("T", entry.result)
 
-    def _finish(self, entry: _Entry[Any]) -> None:
+    def _finish(self, entry: _PendingWrite[Any]) -> None:
         while not entry.done:
-            self._further(entry)
+            self._commit_or_wait(entry)
 
-    def _further(self, entry: _Entry[Any]) -> None:
+    def _commit_or_wait(self, entry: _PendingWrite[Any]) -> None:
         """Commit all that is pending, or sleep while another thread does."""
         try:
             if not self._leads(entry):
                 entry.sleep()
             elif not entry.done:
-                self._gather()
+                self._wait_for_more()
                 self._commit()
         finally:
             self._give_up(entry)
@@ -236,31 +238,31 @@ class Commits:
             self._undo()
         finally:
             del self._leader[None]
-            self._call_next()
+            self._wake_next_leader()
 
     def _undo(self) -> None:
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
-    def _gather(self) -> None:
+    def _wait_for_more(self) -> None:
         """Give those time to come who shared the last commit, or have come: they are many."""
-        if max(self._company, len(self._pending)) > 1:
+        if max(self._last_batch_size, len(self._pending)) > 1:
             time.sleep(_PAUSE)
-        self._company = len(self._pending)
+        self._last_batch_size = len(self._pending)
 
     def flush(self) -> None:
         """Commit what was added."""
-        if (self._pending or self._taken) and not self.shared:
-            self.now(lambda _: None)
+        if (self._pending or self._taken) and not self.in_transaction:
+            self.write(lambda _: None)
 
-    def _call_next(self) -> None:
+    def _wake_next_leader(self) -> None:
         """Have the first of those lead who came in the meantime."""
         waiting = (one for one in (*self._taken, *self._pending) if one.awaited and not one.done)
         first = next(chain(tuple(self._groups), waiting), None)
         if first is not None:
             first.turn.put(None)
 
-    def _take(self) -> list[_Entry[Any]]:
+    def _take(self) -> list[_PendingWrite[Any]]:
         """Take what is pending, and what an interrupted leader took: some may be there twice."""
         while self._pending:
             self._taken.append(self._pending[0])
@@ -274,7 +276,7 @@ class Commits:
             self._attempt(taken)
         except sqlite3.Error as error:
             essential = [entry for entry in taken if entry.essential]
-            if is_full(error) and essential and self.ballast.drop():
+            if is_disk_full(error) and essential and self.ballast.release():
                 self._only(essential)
             _fail(taken, error)
         except Exception as error:
@@ -282,15 +284,15 @@ class Commits:
         _wake(taken)
         self._taken = []
 
-    def _only(self, essential: list[_Entry[Any]]) -> None:
+    def _only(self, essential: list[_PendingWrite[Any]]) -> None:
         """Write what is essential into the room that was kept for it."""
         try:
             self._attempt(essential)
         except Exception as error:
             _fail(essential, error)
 
-    def _attempt(self, entries: list[_Entry[Any]]) -> None:
-        self._choose(durable=any(entry.durable for entry in entries))
+    def _attempt(self, entries: list[_PendingWrite[Any]]) -> None:
+        self._set_synchronous(durable=any(entry.durable for entry in entries))
         try:
             self._transact(entries, self._perform)
         except Exception as error:
@@ -299,7 +301,9 @@ class Commits:
             # One of them can't be done. Apart from each other, it fails alone.
             self._transact(entries, self._perform_apart)
 
-    def _transact(self, entries: list[_Entry[Any]], perform: Callable[[_Entry[Any]], None]) -> None:
+    def _transact(
+        self, entries: list[_PendingWrite[Any]], perform: Callable[[_PendingWrite[Any]], None]
+    ) -> None:
         committing = False
         try:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -316,18 +320,18 @@ class Commits:
                 _settle(entries)
             raise
 
-    def _choose(self, *, durable: bool) -> None:
+    def _set_synchronous(self, *, durable: bool) -> None:
         """Have the next commit wait for the disk or not; not waiting damages nothing either."""
         if durable is not self._durable:
             self._durable = None
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
 
-    def _perform(self, entry: _Entry[Any]) -> None:
+    def _perform(self, entry: _PendingWrite[Any]) -> None:
         entry.error = None
         entry.result = entry.write(self.connection)
 
-    def _perform_apart(self, entry: _Entry[Any]) -> None:
+    def _perform_apart(self, entry: _PendingWrite[Any]) -> None:
         """Do one write; where it can't be done, the others of its transaction still are."""
         entry.result = entry.error = None
         try:
@@ -340,12 +344,12 @@ class Commits:
                 _log.warning("an entry of the ledger could not be written: %s", error)
 
 
-def _settle(entries: list[_Entry[Any]]) -> None:
+def _settle(entries: list[_PendingWrite[Any]]) -> None:
     for entry in entries:
         entry.done = True
 
 
-def _wake(entries: list[_Entry[Any]]) -> None:
+def _wake(entries: list[_PendingWrite[Any]]) -> None:
     """Wake the first thread, which wakes the next: woken together, they'd fight to run."""
     waiting = [entry for entry in entries if entry.awaited]
     for entry, after in pairwise(waiting):
@@ -354,7 +358,7 @@ def _wake(entries: list[_Entry[Any]]) -> None:
         waiting[0].turn.put(None)
 
 
-def _pass_on(entry: _Entry[Any]) -> None:
+def _pass_on(entry: _PendingWrite[Any]) -> None:
     after = entry.after
     while after is not None and not after.awaited:
         after = after.after
@@ -362,6 +366,6 @@ def _pass_on(entry: _Entry[Any]) -> None:
         after.turn.put(None)
 
 
-def _fail(entries: list[_Entry[Any]], error: Exception) -> None:
+def _fail(entries: list[_PendingWrite[Any]], error: Exception) -> None:
     for entry in entries:
         entry.end(error)

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from wanflow._core.recorder import File
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """How far a job has come."""
 
     INTENT = "intent"
     """Written down, about to be sent, or sent by a process that died before it knew more."""
     UNCERTAIN = "uncertain"
     """Sent, and nothing proves that it was rejected: there may be a task, and a charge."""
-    REFUSED = "refused"
+    REJECTED = "refused"
     """Provably not accepted; nothing was charged."""
     ACCEPTED = "accepted"
     """There is a task, which hadn't ended when last seen."""
@@ -39,12 +39,12 @@ class State(StrEnum):
 LINK_LIFE = 24 * 3600.0
 """Seconds that links live, by the documents; counted from the submission, to be safe."""
 
-ENDS = frozenset({State.REFUSED, State.SAVED, State.FAILED, State.LOST})
+FINAL_STATES = frozenset({JobState.REJECTED, JobState.SAVED, JobState.FAILED, JobState.LOST})
 """Nothing follows these by itself."""
 
 
 @frozen
-class Holder:
+class Owner:
     """The process that works on a job, or last did; `token` tells it from all others."""
 
     token: str
@@ -68,9 +68,9 @@ class Job:
     attempt: int
     model: str | None
     body: dict[str, Any] | None = field(repr=False)
-    abridged: bool
+    redacted: bool
     digest: bytes | None = field(repr=False)
-    state: State
+    state: JobState
     task_id: str | None
     folder: Path | None
     status: str | None
@@ -83,42 +83,44 @@ class Job:
     accepted: float | None
     ended: float | None
     created: int | None
-    holder: Holder | None = None
+    owner: Owner | None = None
     files: tuple[File, ...] = ()
     price: float | None = None
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do: it is at an end, or nobody asked for its files."""
-        return self.state in ENDS or (self.state is State.COMPLETED and self.folder is None)
+        return self.state in FINAL_STATES or (
+            self.state is JobState.COMPLETED and self.folder is None
+        )
 
     @property
     def expires(self) -> float | None:
         """The earliest moment at which its links can die; None where they don't matter."""
-        if self.created is None or self.state not in {State.ACCEPTED, State.COMPLETED}:
+        if self.created is None or self.state not in {JobState.ACCEPTED, JobState.COMPLETED}:
             return None
         return self.created + LINK_LIFE
 
-    def forgotten(self, now: float) -> bool:
+    def possibly_expired(self, now: float) -> bool:
         """Whether its server may have forgotten it: its 24 hours are over, or it was never seen."""
         known = self.created if self.accepted is None else self.accepted
         return known is None or now >= known + LINK_LIFE
 
     @property
-    def in_doubt(self) -> bool:
+    def uncertain(self) -> bool:
         """Whether nobody knows if it was accepted, as long as no living process is at it."""
-        return self.state in {State.INTENT, State.UNCERTAIN}
+        return self.state in {JobState.INTENT, JobState.UNCERTAIN}
 
 
 @frozen
-class Left:
+class Remaining:
     """Completed jobs whose files aren't saved and whose links live, the earliest expiry first.
 
     `elsewhere` counts unfinished jobs by the address of their server, this one's left out.
     """
 
     unsaved: tuple[Job, ...] = ()
-    elsewhere: Mapping[str, int] = field(factory=dict[str, int])
+    other_servers: Mapping[str, int] = field(factory=dict[str, int])
 
     @property
     def files(self) -> int:
@@ -132,13 +134,15 @@ class Left:
 
     def addresses(self) -> Iterator[str]:
         """Say of each other server how many jobs are unfinished there."""
-        for server, count in sorted(self.elsewhere.items()):
+        for server, count in sorted(self.other_servers.items()):
             jobs = "1 unfinished job is" if count == 1 else f"{count} unfinished jobs are"
             yield f"{jobs} of another server ({server}), and were left to it"
 
 
-def left_of(completed: Iterable[Job], servers: Iterable[str], server: str, now: float) -> Left:
+def remaining_of(
+    completed: Iterable[Job], servers: Iterable[str], server: str, now: float
+) -> Remaining:
     """Tell what is left, of completed jobs and of the servers of all unfinished ones."""
     unsaved = [job for job in completed if job.expires is None or now < job.expires]
     unsaved.sort(key=lambda job: (job.expires is None, job.expires or 0.0))
-    return Left(tuple(unsaved), Counter(other for other in servers if other != server))
+    return Remaining(tuple(unsaved), Counter(other for other in servers if other != server))

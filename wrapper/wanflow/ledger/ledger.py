@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Self
 
 from wanflow._config import LEDGER_VARIABLE
 from wanflow.errors import LedgerError
-from wanflow.ledger.deduplication import digest_of, given_twice, meet
-from wanflow.ledger.fields import absolute, accepted_of, seen_of, short, without_prompts
-from wanflow.ledger.job import LINK_LIFE, Job, Left, State, left_of
-from wanflow.ledger.refs import ById, ByKey, ByTask, Claim, Selection
-from wanflow.ledger.store import SqliteStore
+from wanflow.ledger.deduplication import given_twice, request_digest, resolve_duplicate
+from wanflow.ledger.fields import absolute, accepted_of, snapshot_fields, truncated, without_prompts
+from wanflow.ledger.job import LINK_LIFE, Job, JobState, Remaining, remaining_of
+from wanflow.ledger.refs import ClaimedJobs, IdRef, JobFilter, KeyRef, TaskRef
+from wanflow.ledger.store import JobStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
     from typing import Any
 
-    from wanflow._core.effects import Ended
-    from wanflow._core.recorder import File, Intent
+    from wanflow._core.effects import Outcome
+    from wanflow._core.recorder import File, SubmissionIntent
     from wanflow._core.snapshot import Snapshot
 
 
@@ -44,11 +44,11 @@ def _data_folder() -> Path:
 _NOT_HELD = Path()
 
 # The states in which a job takes what is told of it.
-_INTENT = frozenset({State.INTENT})
-_IN_DOUBT = frozenset({State.INTENT, State.UNCERTAIN})
-_ALIVE = frozenset({State.ACCEPTED, State.LOST})
-_UNFINISHED = frozenset({State.ACCEPTED, State.COMPLETED})
-_NOT_SAVED = frozenset({State.ACCEPTED, State.COMPLETED, State.LOST})
+_INTENT = frozenset({JobState.INTENT})
+_IN_DOUBT = frozenset({JobState.INTENT, JobState.UNCERTAIN})
+_ALIVE = frozenset({JobState.ACCEPTED, JobState.LOST})
+_UNFINISHED = frozenset({JobState.ACCEPTED, JobState.COMPLETED})
+_NOT_SAVED = frozenset({JobState.ACCEPTED, JobState.COMPLETED, JobState.LOST})
 
 
 class Ledger:
@@ -70,30 +70,30 @@ class Ledger:
     ) -> None:
         self.path = (default_path() if path is None else Path(path)).absolute()
         self._keep_prompts = keep_prompts
-        self._store = SqliteStore(self.path)
+        self._store = JobStore(self.path)
         # What is being submitted, by key, and the folders of held tasks: what is known to be
         # written need not be written again.
-        self._begun: dict[str, Intent] = {}
-        self._held: dict[ByTask, Path | None] = {}
+        self._begun: dict[str, SubmissionIntent] = {}
+        self._held: dict[TaskRef, Path | None] = {}
 
     def jobs(
         self,
-        states: Iterable[State | str] | None = None,
+        states: Iterable[JobState | str] | None = None,
         *,
         newest_first: bool = False,
         limit: int | None = None,
     ) -> list[Job]:
         """List jobs, those in some states or all."""
-        chosen = None if states is None else frozenset(State(state) for state in states)
-        return self._store.jobs(Selection(states=chosen, newest_first=newest_first, limit=limit))
+        chosen = None if states is None else frozenset(JobState(state) for state in states)
+        return self._store.jobs(JobFilter(states=chosen, newest_first=newest_first, limit=limit))
 
     def find(self, reference: str | int) -> Job | None:
         """Find a job by its number, its idempotency key or its task's id."""
         if isinstance(reference, int):
-            return self._store.find(ById(reference))
-        return self._store.find(ByKey(reference)) or self._store.find(ByTask(None, reference))
+            return self._store.find(IdRef(reference))
+        return self._store.find(KeyRef(reference)) or self._store.find(TaskRef(None, reference))
 
-    def named(self, name: str) -> list[Job]:
+    def find_by_name(self, name: str) -> list[Job]:
         """List the attempts at the job that the user gave a name, the first one first."""
         return self._store.named([name])
 
@@ -111,38 +111,40 @@ class Ledger:
         """List the folders that the files of named jobs were wanted in."""
         return self._store.folders()
 
-    def living(self, job: Job) -> bool:
+    def is_owned(self, job: Job) -> bool:
         """Tell whether a living process, this one or another, is at a job."""
         return self._store.living(job)
 
-    def claim(self, server: str, *, unsaved: bool = False) -> Claim:
+    def claim(self, server: str, *, unsaved: bool = False) -> ClaimedJobs:
         """Take whatever isn't finished on a server and in no living process's hands.
 
         With `unsaved`, files that nobody asked for count as unfinished while their links live.
         What is claimed is this process's until `release`, or until its work on it ends.
         """
         since = time.time() - LINK_LIFE if unsaved else None
-        return self._store.claim(Selection(unfinished=True, unsaved_since=since, server=server))
+        return self._store.claim(JobFilter(unfinished=True, unsaved_since=since, server=server))
 
-    def left(self, server: str) -> Left:
+    def remaining(self, server: str) -> Remaining:
         """Tell what a resume on a server leaves: unsaved files, and jobs of other servers."""
-        completed = self._store.jobs(Selection(frozenset({State.COMPLETED}), server=server))
-        unfinished = self._store.jobs(Selection(unfinished=True))
-        return left_of(completed, (job.server for job in unfinished), server, time.time())
+        completed = self._store.jobs(JobFilter(frozenset({JobState.COMPLETED}), server=server))
+        unfinished = self._store.jobs(JobFilter(unfinished=True))
+        return remaining_of(completed, (job.server for job in unfinished), server, time.time())
 
-    def take(self, job: Job) -> bool:
+    def acquire(self, job: Job) -> bool:
         """Take one job, if it still is as it was read and in no living process's hands."""
         return self._store.take(job, job.state)
 
     def resend(self, job: Job) -> None:
         """Keep that an uncertain job is sent again: a rejection now proves nothing of before."""
-        self._store.change(ById(job.id), {"state": State.UNCERTAIN}, only=_IN_DOUBT, durable=True)
+        self._store.change(
+            IdRef(job.id), {"state": JobState.UNCERTAIN}, only=_IN_DOUBT, durable=True
+        )
 
     def release(self, job: Job) -> None:
         """Give back what was claimed, at once."""
-        self._store.note(ById(job.id), {"held": False})
+        self._store.update_later(IdRef(job.id), {"held": False})
 
-    def forget(self, jobs: Iterable[Job]) -> int:
+    def delete(self, jobs: Iterable[Job]) -> int:
         """Remove jobs from the record, and return how many; the files stay."""
         return self._store.forget(jobs)
 
@@ -161,7 +163,7 @@ class Ledger:
 
     # What follows is the recorder: `wanflow._core.recorder` says when each is called.
 
-    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended]:
+    def run_in_transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Call functions that use this ledger, in one commit → what each came to."""
         ends = self._store.together(functions)
         if any(isinstance(end.error, LedgerError) for end in ends):
@@ -169,7 +171,7 @@ class Ledger:
             self._held.clear()
         return ends
 
-    def intend(self, intent: Intent) -> Snapshot | None:
+    def record_intent(self, intent: SubmissionIntent) -> Snapshot | None:
         """Keep an intent before anything is sent; return the task that it already has."""
         found = self._store.add(
             {
@@ -180,28 +182,28 @@ class Ledger:
                 "model": intent.model,
                 "body": intent.body if self._keep_prompts else without_prompts(intent.body),
                 "abridged": not self._keep_prompts,
-                "digest": digest_of(intent.key, intent.content),
-                "state": State.INTENT,
+                "digest": request_digest(intent.key, intent.content),
+                "state": JobState.INTENT,
                 "folder": absolute(intent.folder),
                 "intended": time.time(),
             }
         )
-        known = None if found is None else meet(self._store, found, intent)
+        known = None if found is None else resolve_duplicate(self._store, found, intent)
         if known is None:
             self._begun[intent.key] = intent
         return known
 
-    def accepted(
+    def record_accepted(
         self, key: str, snapshot: Snapshot, *, hold: bool, reason: str | None = None
     ) -> None:
         """Keep the task of a submission."""
         changes = {**accepted_of(snapshot, reason), "held": hold}
         intent = self._begun.get(key)
-        if not self._store.change(ByKey(key), changes, durable=True):
+        if not self._store.change(KeyRef(key), changes, durable=True):
             self._keep_otherwise(key, snapshot.id)
         self._begun.pop(key, None)
         if hold and intent is not None:
-            self._held[ByTask(intent.server, snapshot.id)] = absolute(intent.folder)
+            self._held[TaskRef(intent.server, snapshot.id)] = absolute(intent.folder)
 
     def _keep_otherwise(self, key: str, task_id: str) -> None:
         """Keep a task whose submission can't have it: its job is gone, or the task is another's.
@@ -209,110 +211,110 @@ class Ledger:
         Raises:
             SubmitUncertain: it is another submission's.
         """
-        job = self._store.find(ByKey(key))
+        job = self._store.find(KeyRef(key))
         if job is not None:
             raise given_twice(job, task_id)
         intent = self._begun.get(key)
         if intent is not None:
-            self._store.adopt(ByTask(intent.server, task_id), time.time())
+            self._store.adopt(TaskRef(intent.server, task_id), time.time())
 
     def accepted_later(self, key: str, snapshot: Snapshot) -> None:
         """Note the task of a submission that couldn't be kept."""
         self._begun.pop(key, None)
         changes = {**accepted_of(snapshot, None), "held": False}
-        self._store.note(ByKey(key), changes, only=_IN_DOUBT)
+        self._store.update_later(KeyRef(key), changes, only=_IN_DOUBT)
 
-    def refused(self, key: str, reason: str) -> None:
+    def record_rejected(self, key: str, reason: str) -> None:
         """Keep that a submission was provably not accepted."""
         self._begun.pop(key, None)
-        changes = {"state": State.REFUSED, "reason": short(reason), "held": False}
-        if not self._store.change(ByKey(key), changes, only=_INTENT, durable=True):
-            self._store.note(ByKey(key), {"held": False})
+        changes = {"state": JobState.REJECTED, "reason": truncated(reason), "held": False}
+        if not self._store.change(KeyRef(key), changes, only=_INTENT, durable=True):
+            self._store.update_later(KeyRef(key), {"held": False})
 
     def unsent(self, key: str, reason: str) -> None:
         """Note that nothing of a submission was sent, or that it was rejected."""
         self._begun.pop(key, None)
-        changes = {"state": State.REFUSED, "reason": short(reason)}
-        self._store.note(ByKey(key), changes, only=_INTENT)
-        self._store.note(ByKey(key), {"held": False})
+        changes = {"state": JobState.REJECTED, "reason": truncated(reason)}
+        self._store.update_later(KeyRef(key), changes, only=_INTENT)
+        self._store.update_later(KeyRef(key), {"held": False})
 
-    def uncertain(self, key: str, reason: str) -> None:
+    def record_uncertain(self, key: str, reason: str) -> None:
         """Note that a submission may have been accepted."""
         self._begun.pop(key, None)
-        changes = {"state": State.UNCERTAIN, "reason": short(reason), "held": False}
-        self._store.note(ByKey(key), changes, only=_IN_DOUBT)
+        changes = {"state": JobState.UNCERTAIN, "reason": truncated(reason), "held": False}
+        self._store.update_later(KeyRef(key), changes, only=_IN_DOUBT)
 
-    def at_hand(self, server: str, task_id: str, folder: Path | None = None) -> bool:
+    def is_cached(self, server: str, task_id: str, folder: Path | None = None) -> bool:
         """Tell whether a task is held here with its files wanted, in a folder if one is named."""
-        held = self._held.get(ByTask(server, task_id))
+        held = self._held.get(TaskRef(server, task_id))
         return held is not None and (folder is None or held == folder.absolute())
 
     def submitted_at(self, server: str, task_id: str) -> float | None:
         """Return when a task was accepted, in unix seconds, None where that isn't recorded."""
-        job = self._store.find(ByTask(server, task_id))
+        job = self._store.find(TaskRef(server, task_id))
         return None if job is None else job.accepted
 
-    def hold(self, server: str, task_id: str) -> None:
+    def acquire_task(self, server: str, task_id: str) -> None:
         """Keep that this process waits for a task."""
-        task = ByTask(server, task_id)
+        task = TaskRef(server, task_id)
         if task not in self._held:
             self._store.adopt(task, time.time())
             self._held[task] = None
 
-    def seen(self, server: str, snapshot: Snapshot) -> None:
+    def record_poll(self, server: str, snapshot: Snapshot) -> None:
         """Note a look at a task."""
-        changes = {"state": State.ACCEPTED, "reason": None, **seen_of(snapshot)}
-        self._store.note(ByTask(server, snapshot.id), changes, only=_ALIVE)
+        changes = {"state": JobState.ACCEPTED, "reason": None, **snapshot_fields(snapshot)}
+        self._store.update_later(TaskRef(server, snapshot.id), changes, only=_ALIVE)
 
-    def ended(self, server: str, snapshot: Snapshot) -> None:
+    def record_done(self, server: str, snapshot: Snapshot) -> None:
         """Keep how a task ended."""
         failure = snapshot.failure
         changes = {
-            "state": State.FAILED if failure else State.COMPLETED,
+            "state": JobState.FAILED if failure else JobState.COMPLETED,
             "code": failure.code if failure else None,
-            "reason": short(failure.message) if failure else None,
-            "links": snapshot.results,
+            "reason": truncated(failure.message) if failure else None,
+            "links": snapshot.urls,
             "ended": time.time(),
-            **seen_of(snapshot),
+            **snapshot_fields(snapshot),
         }
-        task = ByTask(server, snapshot.id)
+        task = TaskRef(server, snapshot.id)
         if self._held.get(task) is not None and failure is None:
             # Its files come next, and are written down for good.
-            self._store.note(task, changes, only=_NOT_SAVED)
+            self._store.update_later(task, changes, only=_NOT_SAVED)
         else:
             self._store.change(task, changes, only=_NOT_SAVED)
 
-    def lost(self, server: str, task_id: str, reason: str) -> None:
+    def record_lost(self, server: str, task_id: str, reason: str) -> None:
         """Keep that a task's files can't be had any more."""
-        changes = {"state": State.LOST, "reason": short(reason), "held": False}
-        self._store.change(ByTask(server, task_id), changes, only=_UNFINISHED)
+        changes = {"state": JobState.LOST, "reason": truncated(reason), "held": False}
+        self._store.change(TaskRef(server, task_id), changes, only=_UNFINISHED)
 
-    def missing(self, server: str, task_id: str, reason: str) -> None:
+    def record_missing(self, server: str, task_id: str, reason: str) -> None:
         """Keep that a server knows a task no more: lost once it may have been forgotten."""
-        task = ByTask(server, task_id)
+        task = TaskRef(server, task_id)
         job = self._store.find(task)
-        if job is None or job.forgotten(time.time()):
-            self.lost(server, task_id, reason)
+        if job is None or job.possibly_expired(time.time()):
+            self.record_lost(server, task_id, reason)
         else:
-            changes = {"reason": short(reason), "held": False}
+            changes = {"reason": truncated(reason), "held": False}
             self._store.change(task, changes, only=_UNFINISHED)
 
-    def saving(self, server: str, task_id: str, folder: Path) -> None:
+    def record_target_dir(self, server: str, task_id: str, folder: Path) -> None:
         """Keep where a task's files are wanted."""
-        task, wanted = ByTask(server, task_id), folder.absolute()
+        task, wanted = TaskRef(server, task_id), folder.absolute()
         if self._held.get(task) != wanted:
-            self.hold(server, task_id)
+            self.acquire_task(server, task_id)
             self._store.change(task, {"folder": wanted, "held": True})
             self._held[task] = wanted
 
-    def saved(self, server: str, task_id: str, files: Sequence[File]) -> None:
+    def record_files(self, server: str, task_id: str, files: Sequence[File]) -> None:
         """Keep the files of a task, all of them on disk; its links are no longer needed."""
-        changes = {"state": State.SAVED, "links": (), "reason": None, "held": False}
-        self._store.change(ByTask(server, task_id), changes, files=files)
-        self._held.pop(ByTask(server, task_id), None)
+        changes = {"state": JobState.SAVED, "links": (), "reason": None, "held": False}
+        self._store.change(TaskRef(server, task_id), changes, files=files)
+        self._held.pop(TaskRef(server, task_id), None)
 
-    def let_go(self, server: str, task_id: str) -> None:
+    def release_task(self, server: str, task_id: str) -> None:
         """Note that this process no longer works on a task."""
-        task = ByTask(server, task_id)
+        task = TaskRef(server, task_id)
         if self._held.pop(task, _NOT_HELD) is not _NOT_HELD:
-            self._store.note(task, {"held": False})
+            self._store.update_later(task, {"held": False})

@@ -39,7 +39,7 @@ def _for_its_owner(path: str, flags: int) -> int:
 
 
 @define
-class Liveness:
+class OwnerLock:
     """One ledger's own lock, and a look at those of others; `token` names it.
 
     The lock is of the process that took it: a process that is forked off has no part in it.
@@ -49,7 +49,7 @@ class Liveness:
     token: str = field(factory=lambda: uuid.uuid4().hex)
     _locked: BinaryIO | None = field(default=None, repr=False)
 
-    def begin(self) -> None:
+    def acquire(self) -> None:
         """Take the lock.
 
         Raises:
@@ -68,14 +68,14 @@ class Liveness:
             if self._locked is not file:
                 file.close()
 
-    def end(self) -> None:
+    def release(self) -> None:
         """Give the lock up, and remove its file."""
         if self._locked is not None:
             self._locked.close()
             self._locked = None
             self._file(self.token).unlink(missing_ok=True)
 
-    def alive(self, token: str) -> bool:
+    def is_alive(self, token: str) -> bool:
         """Tell whether the holder of a token still has its lock."""
         if token == self.token:
             return self._locked is not None
@@ -88,7 +88,7 @@ class Liveness:
         with os.fdopen(number, "r+b", buffering=0) as file:
             return not _lock(file)
 
-    def bury(self, token: str) -> None:
+    def remove_stale(self, token: str) -> None:
         """Remove the file of a dead holder."""
         self._file(token).unlink(missing_ok=True)
 
@@ -96,7 +96,7 @@ class Liveness:
         return self.ledger.with_name(f"{self.ledger.name}-{token}.alive")
 
 
-def add_holder(token: str, process: int) -> Write[int]:
+def register_owner(token: str, process: int) -> Write[int]:
     """Return the write that gives a process its number among the holders."""
 
     def write(connection: sqlite3.Connection) -> int:
@@ -107,7 +107,7 @@ def add_holder(token: str, process: int) -> Write[int]:
     return write
 
 
-def remove_holder(token: str) -> Write[None]:
+def unregister_owner(token: str) -> Write[None]:
     """Return the write that takes all jobs out of a process's hands."""
 
     def write(connection: sqlite3.Connection) -> None:

@@ -9,20 +9,20 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from wanflow._core.effects import Ended
+    from wanflow._core.effects import Outcome
     from wanflow._core.recorder import File
-    from wanflow.ledger.job import Job, State
+    from wanflow.ledger.job import Job, JobState
 
 
 @frozen
-class ByKey:
+class KeyRef:
     """The job with an idempotency key."""
 
     key: str
 
 
 @frozen
-class ByTask:
+class TaskRef:
     """The job of a task, on a server or (None) on the one that has it."""
 
     server: str | None
@@ -30,26 +30,26 @@ class ByTask:
 
 
 @frozen
-class ById:
+class IdRef:
     """The job with a number."""
 
     id: int
 
 
-Which: TypeAlias = ByKey | ByTask | ById
+JobRef: TypeAlias = KeyRef | TaskRef | IdRef
 Changes: TypeAlias = "Mapping[str, Any]"
 """New values by the names of Job's fields, and `held`: whether this process works on the job."""
 
 
 @frozen
-class Selection:
+class JobFilter:
     """Jobs in some states (None: in any), newest or oldest first, at most `limit` of them.
 
     `unfinished` are those with something left to do; beside them, with `unsaved_since`, those that
     were submitted later than that and completed, and nobody asked for their files.
     """
 
-    states: frozenset[State] | None = None
+    states: frozenset[JobState] | None = None
     unfinished: bool = False
     unsaved_since: float | None = None
     server: str | None = None
@@ -58,17 +58,17 @@ class Selection:
 
 
 @frozen
-class Claim:
+class ClaimedJobs:
     """What was claimed, and how many jobs are in the hands of living processes."""
 
     jobs: tuple[Job, ...]
-    taken: int
+    locked: int
 
 
 class Store(Protocol):
     """Keeps jobs. Every method raises LedgerError where the database can't do it."""
 
-    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Ended]:
+    def together(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Call functions that use this store → what each came to; they share one commit."""
         ...
 
@@ -76,34 +76,36 @@ class Store(Protocol):
         """Keep a new job, durably; return the one in its way where its key or name is taken."""
         ...
 
-    def adopt(self, task: ByTask, now: float) -> None:
+    def adopt(self, task: TaskRef, now: float) -> None:
         """Keep a job for a task that was submitted elsewhere, if there is none, and hold it."""
         ...
 
     def change(
         self,
-        which: Which,
+        which: JobRef,
         changes: Changes,
         *,
-        only: frozenset[State] | None = None,
+        only: frozenset[JobState] | None = None,
         durable: bool = False,
         files: Sequence[File] = (),
     ) -> bool:
         """Change a job that is in one of the states; False where there is none."""
         ...
 
-    def note(self, which: Which, changes: Changes, *, only: frozenset[State] | None = None) -> None:
+    def update_later(
+        self, which: JobRef, changes: Changes, *, only: frozenset[JobState] | None = None
+    ) -> None:
         """Change a job with its next write, at once; half a second later at most."""
         ...
 
-    def take(self, job: Job, state: State) -> bool:
+    def take(self, job: Job, state: JobState) -> bool:
         """Hold a job that still is as it was read, durably in another state.
 
         False where another process was faster, or lives and is at it.
         """
         ...
 
-    def claim(self, selection: Selection) -> Claim:
+    def claim(self, selection: JobFilter) -> ClaimedJobs:
         """Hold the selected jobs that no living process holds."""
         ...
 
@@ -111,7 +113,7 @@ class Store(Protocol):
         """Tell whether a living process, this one or another, holds a job."""
         ...
 
-    def find(self, which: Which) -> Job | None:
+    def find(self, which: JobRef) -> Job | None:
         """Read one job."""
         ...
 
@@ -119,7 +121,7 @@ class Store(Protocol):
         """Read all attempts at named jobs, the first one at each first."""
         ...
 
-    def jobs(self, selection: Selection) -> list[Job]:
+    def jobs(self, selection: JobFilter) -> list[Job]:
         """Read jobs."""
         ...
 

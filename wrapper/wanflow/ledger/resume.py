@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from attrs import field, frozen
 
 from wanflow import errors
-from wanflow._core.effects import Done, Notify, Start, act, join
+from wanflow._core.effects import Finished, InvokeCallback, Spawn, run_blocking, wait_next
 from wanflow._flows.attempt import Entry
-from wanflow.ledger.deduplication import in_doubt
-from wanflow.ledger.job import Job, Left, State
+from wanflow.ledger.deduplication import uncertain_error
+from wanflow.ledger.job import Job, JobState, Remaining
 from wanflow.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Flow
     from wanflow._core.snapshot import Snapshot
-    from wanflow._flows.recording import Recording
+    from wanflow._flows.recording import RecordedFlows
 
-    OnEnding: TypeAlias = Callable[["Ending"], object] | None
+    OnResult: TypeAlias = Callable[["ResumeResult"], object] | None
 
 # States by how soon their links die.
-_ORDER = (State.COMPLETED, State.ACCEPTED, State.INTENT, State.UNCERTAIN)
+_ORDER = (JobState.COMPLETED, JobState.ACCEPTED, JobState.INTENT, JobState.UNCERTAIN)
 
 
 @frozen
-class Ending:
+class ResumeResult:
     """How far a job was brought: what the ledger says of it now, and the error that ended it."""
 
     job: Job
     error: errors.WanflowError | None = None
 
 
-class Endings(list[Ending]):
+class ResumeReport(list[ResumeResult]):
     """How each job ended; `left` is what was not taken up, and how to go on with it."""
 
-    left: Left = Left()
+    remaining: Remaining = Remaining()
 
 
 @frozen
-class Terms:
+class ResumeOptions:
     """How jobs are taken up.
 
     `folder` is for files that nobody asked for yet, None to leave them; `timeout` in seconds for
@@ -54,14 +54,14 @@ class Terms:
     folder: str | PathLike[str] | None
     timeout: float
     resubmit: bool
-    at_once: int
-    on_ending: OnEnding = field(default=None, repr=False)
+    max_concurrency: int
+    on_result: OnResult = field(default=None, repr=False)
 
 
 class Means(Protocol):
     """What resuming needs of a client's work."""
 
-    recording: Recording
+    recording: RecordedFlows
 
     def wait(
         self,
@@ -78,14 +78,14 @@ class Means(Protocol):
         """Save what the links lead to."""
         ...
 
-    def submission_of(
+    def submit_prepared_body(
         self, body: Mapping[str, Any], entry: Entry, stopped: Callable[[], bool] | None = None
     ) -> Flow[Snapshot]:
         """Submit a body that was checked before, until stopped, and write it down by an entry."""
         ...
 
 
-def resume_all(means: Means, terms: Terms) -> Flow[Endings]:
+def resume_all(means: Means, terms: ResumeOptions) -> Flow[ResumeReport]:
     """Take up every unfinished job of a server that no living process is at → how each ended.
 
     Raises:
@@ -96,70 +96,72 @@ def resume_all(means: Means, terms: Terms) -> Flow[Endings]:
     if not isinstance(ledger, Ledger):
         raise errors.ConfigurationError("there is no ledger to resume from: Client(ledger=…)")
     server, unsaved = means.recording.server, terms.folder is not None
-    claim = yield from act(lambda: ledger.claim(server, unsaved=unsaved))
-    waiting = iter(sorted(claim.jobs, key=_urgency))
-    endings = Endings()
+    claim = yield from run_blocking(lambda: ledger.claim(server, unsaved=unsaved))
+    waiting = iter(sorted(claim.jobs, key=_expiry_order))
+    endings = ResumeReport()
     under_way = 0
     while True:
-        under_way += yield from _begin(means, ledger, terms, waiting, terms.at_once - under_way)
+        under_way += yield from _begin(
+            means, ledger, terms, waiting, terms.max_concurrency - under_way
+        )
         if not under_way:
-            endings.left = yield from act(lambda: ledger.left(server))
+            endings.remaining = yield from run_blocking(lambda: ledger.remaining(server))
             return endings
-        done = yield from join(None)
-        assert isinstance(done, Done)
+        done = yield from wait_next(None)
+        assert isinstance(done, Finished)
         under_way -= 1
         if done.error is not None:
             raise done.error
         endings.append(done.value)
-        if terms.on_ending is not None:
-            yield Notify(terms.on_ending, done.value)
+        if terms.on_result is not None:
+            yield InvokeCallback(terms.on_result, done.value)
 
 
 def _begin(
-    means: Means, ledger: Ledger, terms: Terms, waiting: Iterator[Job], free: int
+    means: Means, ledger: Ledger, terms: ResumeOptions, waiting: Iterator[Job], free: int
 ) -> Flow[int]:
     begun = 0
     for job in waiting:
-        yield Start(job.id, _resume(means, ledger, job, terms), many=True)
+        yield Spawn(job.id, _resume(means, ledger, job, terms), spawns=True)
         begun += 1
         if begun >= free:
             break
     return begun
 
 
-def _urgency(job: Job) -> tuple[int, float]:
+def _expiry_order(job: Job) -> tuple[int, float]:
     return _ORDER.index(job.state), job.created or job.intended
 
 
-def _resume(means: Means, ledger: Ledger, job: Job, terms: Terms) -> Flow[Ending]:
+def _resume(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> Flow[ResumeResult]:
     error = None
     try:
-        yield from _bring_to_end(means, ledger, job, terms)
+        yield from _finish_job(means, ledger, job, terms)
     except errors.WanflowError as trouble:
         error = trouble
     finally:
         ledger.release(job)
-    found = yield from act(lambda: ledger.find(job.id))
-    return Ending(found or job, error)
+    found = yield from run_blocking(lambda: ledger.find(job.id))
+    return ResumeResult(found or job, error)
 
 
-def _bring_to_end(means: Means, ledger: Ledger, job: Job, terms: Terms) -> Flow[None]:
+def _finish_job(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> Flow[None]:
     task_id = job.task_id
     if task_id is None:
-        task_id = (yield from _again(means, ledger, job, terms)).id
+        task_id = (yield from _resubmit(means, ledger, job, terms)).id
     folder = job.folder or terms.folder
     ended = yield from means.wait(task_id, terms.timeout, None, hold=folder is not None)
     if folder is not None:
         yield from means.download(ended, folder)
 
 
-def _again(means: Means, ledger: Ledger, job: Job, terms: Terms) -> Flow[Snapshot]:
+def _resubmit(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> Flow[Snapshot]:
     """Submit a job in doubt again, with its key.
 
     Raises:
         SubmitUncertain: that isn't wanted, or not possible, or it went the same way again.
     """
-    if not terms.resubmit or job.abridged or job.body is None or job.key is None:
-        raise in_doubt(job)
+    if not terms.resubmit or job.redacted or job.body is None or job.key is None:
+        raise uncertain_error(job)
     entry = Entry(ledger, job.key, job.server, lambda: ledger.resend(job), hold=True)
-    return (yield from means.submission_of(job.body, entry))
+    return (yield from means.submit_prepared_body(job.body, entry))

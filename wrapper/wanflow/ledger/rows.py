@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from wanflow._core.recorder import File
-from wanflow.ledger.job import Holder, Job, State
-from wanflow.ledger.refs import ById, ByKey, ByTask
+from wanflow.ledger.job import Job, JobState, Owner
+from wanflow.ledger.refs import IdRef, KeyRef, TaskRef
 from wanflow.ledger.task_ids import make_way
-from wanflow.ledger.write_buffer import merged
+from wanflow.ledger.write_buffer import coalesced
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
 
-    from wanflow.ledger.refs import Changes, Selection, Which
-    from wanflow.ledger.write_buffer import Step, Steps
+    from wanflow.ledger.refs import Changes, JobFilter, JobRef
+    from wanflow.ledger.write_buffer import Update, Updates
 
 SELECT = """
     SELECT job.*, server.text AS server_text, folder.text AS folder_text,
@@ -103,9 +103,9 @@ def insert(connection: sqlite3.Connection, values: Changes) -> bool:
     return done.rowcount == 1
 
 
-def change(connection: sqlite3.Connection, which: Which, steps: Steps) -> bool:
+def change(connection: sqlite3.Connection, which: JobRef, steps: Updates) -> bool:
     """Change a job step by step; False where it wasn't in a state that the last one wants."""
-    whole = merged(steps)
+    whole = coalesced(steps)
     if whole is not None and _update(connection, which, whole):
         return True
     if len(steps) == 1:
@@ -113,9 +113,9 @@ def change(connection: sqlite3.Connection, which: Which, steps: Steps) -> bool:
     return [_update(connection, which, step) for step in steps][-1]
 
 
-def _update(connection: sqlite3.Connection, which: Which, step: Step) -> bool:
-    where, named = condition(which)
-    state, states = among(step.only)
+def _update(connection: sqlite3.Connection, which: JobRef, step: Update) -> bool:
+    where, named = ref_condition(which)
+    state, states = state_condition(step.only)
     where, named = where + state, [*named, *states]
     changes: Changes | None = step.changes
     if "task_id" in step.changes:
@@ -144,20 +144,20 @@ def _written(values: Changes) -> list[Any]:
     return [_COLUMNS[name][2](value) for name, value in values.items()]
 
 
-def condition(which: Which) -> tuple[str, list[object]]:
+def ref_condition(which: JobRef) -> tuple[str, list[object]]:
     """Return the condition that finds a job."""
     match which:
-        case ById(number):
+        case IdRef(number):
             return "job.id = ?", [number]
-        case ByKey(key):
+        case KeyRef(key):
             return "job.key = ?", [key]
-        case ByTask(None, task_id):
+        case TaskRef(None, task_id):
             return "job.task = ?", [task_id]
-        case ByTask(server, task_id):
+        case TaskRef(server, task_id):
             return f"job.task = ? AND job.server = {_PLACE}", [task_id, place_of(server)]
 
 
-def among(states: Iterable[State] | None) -> tuple[str, list[str]]:
+def state_condition(states: Iterable[JobState] | None) -> tuple[str, list[str]]:
     """Return the condition that a job is in one of some states; none where any will do."""
     if states is None:
         return "", []
@@ -165,20 +165,20 @@ def among(states: Iterable[State] | None) -> tuple[str, list[str]]:
     return f" AND job.state IN ({', '.join('?' * len(words))})", words
 
 
-def job_of(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
+def job_from_row(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
     """Read a job out of a row of SELECT, and its files."""
     folder = None if row["folder_text"] is None else folder_of(row["folder_text"])
-    holder = None if row["token"] is None else Holder(row["token"], row["process"])
+    holder = None if row["token"] is None else Owner(row["token"], row["process"])
     return Job(
         id=row["id"],
         server=row["server_text"],
         task_id=row["task"],
         folder=folder,
-        state=State(row["state"]),
-        abridged=bool(row["abridged"]),
+        state=JobState(row["state"]),
+        redacted=bool(row["abridged"]),
         body=None if row["body"] is None else json.loads(row["body"]),
         links=tuple(json.loads(row["links"] or "[]")),
-        holder=holder,
+        owner=holder,
         files=files_of(connection, row["id"], folder),
         **{name: row[name] for name in _PLAIN},
     )
@@ -193,15 +193,15 @@ def files_of(connection: sqlite3.Connection, job: int, folder: Path | None) -> t
     )
 
 
-def put_files(connection: sqlite3.Connection, which: Which, files: Iterable[File]) -> None:
+def replace_files(connection: sqlite3.Connection, which: JobRef, files: Iterable[File]) -> None:
     """Keep the files of a job, in place of those it had."""
-    where, named = condition(which)
+    where, named = ref_condition(which)
     query = f"""
         INSERT OR REPLACE INTO file (job, place, name, size, sha256)
         SELECT job.id, ?, ?, ?, ? FROM job WHERE {where}
     """  # noqa: S608
     for file in files:
-        values = [file.place, file.path.name, file.size, bytes.fromhex(file.sha256)]
+        values = [file.index, file.path.name, file.size, bytes.fromhex(file.sha256)]
         connection.execute(query, [*values, *named])
 
 
@@ -217,9 +217,9 @@ _NEVER = float("inf")
 _AT_ONCE = 500
 
 
-def select(connection: sqlite3.Connection, selection: Selection) -> list[Job]:
+def select(connection: sqlite3.Connection, selection: JobFilter) -> list[Job]:
     """Read the selected jobs."""
-    state, words = among(selection.states)
+    state, words = state_condition(selection.states)
     where, values = f"WHERE 1{state}", list[object](words)
     if selection.unfinished:
         where = f"{where} AND job.state IN {_TAKEN_UP} AND ({_WANTED} OR {_SUBMITTED} > ?)"
@@ -250,4 +250,4 @@ def folders(connection: sqlite3.Connection) -> list[Path]:
 def read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:
     """Read the jobs that a condition finds."""
     with closing(connection.execute(f"{SELECT} {where}", values)) as cursor:
-        return [job_of(connection, row) for row in cursor.fetchall()]
+        return [job_from_row(connection, row) for row in cursor.fetchall()]

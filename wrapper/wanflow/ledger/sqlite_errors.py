@@ -35,7 +35,7 @@ _OF_AN_ENTRY = frozenset(
 _NO_CODE = -1
 
 
-def is_full(error: BaseException) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Tell whether an error of SQLite means that there is no room, be it for its shared memory."""
     return _code(error) == sqlite3.SQLITE_FULL
 
@@ -51,7 +51,7 @@ def is_of_the_file(error: BaseException) -> bool:
 
 
 @contextmanager
-def told(path: Path) -> Generator[None]:
+def translate_errors(path: Path) -> Generator[None]:
     """Turn what SQLite and the file system raise into LedgerError."""
     try:
         yield

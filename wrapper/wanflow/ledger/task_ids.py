@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow.ledger.job import State
+from wanflow.ledger.job import JobState
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,7 +45,7 @@ def make_way(
     reason = f"the API responded with task {task_id}, which is that of job {other['id']}"
     connection.execute(
         "UPDATE job SET state = ?, reason = ?, holder = NULL WHERE id = ? AND task IS NULL",
-        [str(State.UNCERTAIN), reason, other["mine"]],
+        [str(JobState.UNCERTAIN), reason, other["mine"]],
     )
     return None
 

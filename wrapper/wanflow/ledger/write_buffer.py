@@ -11,8 +11,8 @@ from attrs import define, field, frozen
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wanflow.ledger.job import State
-    from wanflow.ledger.refs import Which
+    from wanflow.ledger.job import JobState
+    from wanflow.ledger.refs import JobRef
 
 _log = logging.getLogger("wanflow")
 _LATEST = 0.5
@@ -20,17 +20,17 @@ _LATEST = 0.5
 
 
 @frozen
-class Step:
+class Update:
     """A change of a job, where the job is in one of some states (None: in any)."""
 
     changes: Mapping[str, Any]
-    only: frozenset[State] | None = None
+    only: frozenset[JobState] | None = None
 
 
-Steps: TypeAlias = "tuple[Step, ...]"
+Updates: TypeAlias = "tuple[Update, ...]"
 
 
-def merged(steps: Steps) -> Step | None:
+def coalesced(steps: Updates) -> Update | None:
     """Return the one change that is the same as all of them; None where none surely is.
 
     Where a job isn't as the returned one wants it, the steps are yet to be taken one by one.
@@ -44,40 +44,40 @@ def merged(steps: Steps) -> Step | None:
             elif state not in step.only:
                 return None
         changes.update(step.changes)
-    return Step(changes, only)
+    return Update(changes, only)
 
 
 @define(eq=False)
-class Notes:
+class WriteBuffer:
     """What is noted of each job; `flush` is called where nothing else writes it in time."""
 
     flush: Callable[[], None]
-    _steps: dict[Which, Steps] = field(factory=dict["Which", "Steps"], repr=False)
+    _steps: dict[JobRef, Updates] = field(factory=dict["JobRef", "Updates"], repr=False)
     _changing: Lock = field(factory=Lock, repr=False)
     _timer: Timer | None = field(default=None, repr=False)
     _closed: bool = field(default=False, repr=False)
     _failed: bool = field(default=False, repr=False)
 
-    def add(self, which: Which, step: Step) -> None:
+    def add(self, which: JobRef, step: Update) -> None:
         """Note a change."""
         with self._changing:
             before = self._steps.get(which, ())
             self._steps[which] = _joined(before, step)
             self._wind()
 
-    def take(self, which: Which) -> Steps:
+    def pop(self, which: JobRef) -> Updates:
         """Return what is noted of one job, which is the caller's to write now."""
         with self._changing:
             return self._steps.pop(which, ())
 
-    def give_back(self, which: Which, steps: Steps) -> None:
+    def put_back(self, which: JobRef, steps: Updates) -> None:
         """Note again what was taken and could not be written."""
         with self._changing:
             later = self._steps.get(which, ())
             self._steps[which] = (*steps, *later)
             self._wind()
 
-    def take_all(self) -> dict[Which, Steps]:
+    def pop_all(self) -> dict[JobRef, Updates]:
         """Return all that is noted, which is the caller's to write now."""
         with self._changing:
             taken, self._steps = self._steps, {}
@@ -111,14 +111,14 @@ class Notes:
                 _log.warning("the ledger can't be written, which is tried again: %s", error)
 
 
-def _joined(before: Steps, step: Step) -> Steps:
+def _joined(before: Updates, step: Update) -> Updates:
     """Add a step; looks one after another become one, however many they are."""
     if before and before[-1].only == step.only and _leaves(before[-1]):
-        return (*before[:-1], Step({**before[-1].changes, **step.changes}, step.only))
+        return (*before[:-1], Update({**before[-1].changes, **step.changes}, step.only))
     return (*before, step)
 
 
-def _leaves(step: Step) -> bool:
+def _leaves(step: Update) -> bool:
     """Tell whether a job that a step changed is still in one of the states that it wants."""
     state = step.changes.get("state")
     return state is None or step.only is None or state in step.only

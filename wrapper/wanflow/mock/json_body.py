@@ -17,12 +17,12 @@ from wanflow.mock.errors import HTTPError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _JSON = re.compile(rb"application/json\s*(;.*)?", re.IGNORECASE | re.DOTALL)
 
 
-def parse_json_body(headers: Mapping[bytes, bytes], body: bytes) -> Json:
+def parse_json_body(headers: Mapping[bytes, bytes], body: bytes) -> JsonObject:
     """Return the object that a request's body holds.
 
     Raises:
@@ -36,7 +36,7 @@ def parse_json_body(headers: Mapping[bytes, bytes], body: bytes) -> Json:
     parsed = _loads(body)
     if not isinstance(parsed, dict):
         raise HTTPError(400, "the body must be a JSON object")
-    return cast("Json", parsed)
+    return cast("JsonObject", parsed)
 
 
 def _loads(body: bytes) -> Any:

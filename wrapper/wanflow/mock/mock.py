@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
-from wanflow.catalog.document import packaged
+from wanflow.catalog.document import load_packaged
 from wanflow.mock.app import MockApp
 from wanflow.mock.clock import RealClock
 from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
@@ -50,7 +50,7 @@ def _play(mock: Mock, scenario: dict[str, Any]) -> None:
         pace = scenario["pace"]
         if not isinstance(pace, str):
             raise ValueError(f"pace must be a text, not {pace!r}")
-        mock.gateway.pace = parse_progression(pace)
+        mock.gateway.progression = parse_progression(pace)
     faults = scenario.get("faults", [])
     if not isinstance(faults, list):
         raise ValueError("faults must be a list of objects")  # noqa: TRY004 - of a file
@@ -83,7 +83,7 @@ class Mock:
         key = options.get("api_key")
         self.api_key = key or DEFAULT_KEY
         self.gateway = Gateway(
-            load(options.get("document") or packaged()),
+            load(options.get("document") or load_packaged()),
             origin,
             options.get("seed", 0),
             options.get("clock") or RealClock(),

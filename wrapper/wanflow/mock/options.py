@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.mock.clock import Clock
     from wanflow.mock.gateway.lifecycle import Progression
 
@@ -43,9 +43,9 @@ class Options(TypedDict, total=False):
 
     api_key: str | None
     seed: int
-    looks: int | None
+    polls: int | None
     seconds: float | None
-    pace: Progression | str | None
+    progression: Progression | str | None
     clock: Clock | None
     credits: float | None
     rate: RateLimit | str | None
@@ -54,7 +54,7 @@ class Options(TypedDict, total=False):
     loopback_callbacks: bool
     scenario: str | Path | None
     state: str | Path | None
-    document: Json | None
+    document: JsonObject | None
 
 
 @frozen

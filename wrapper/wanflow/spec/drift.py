@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wanflow.spec.build import build
-from wanflow.spec.errors import Refused
+from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.generate.generate import generate, settings_of
-from wanflow.spec.project import differing, exchange_folders, folder_beside
+from wanflow.spec.project import differing, swap_directories, temp_sibling
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
-    from wanflow.spec.project import Project
+    from wanflow.spec.project import Checkout
 
 
-def regenerate_client(project: Project) -> list[str]:
+def regenerate_client(project: Checkout) -> list[str]:
     """Make the client anew from the committed spec; list the files that changed."""
     text = _committed(project)
     document = read_yaml(text, project.shown(project.spec)).data
-    with folder_beside(project.client) as folder:
+    with temp_sibling(project.client) as folder:
         made = generate(document, text, settings_of(project), folder)
         changed = differing(made, project.client)
         if changed:
-            exchange_folders(made, project.client)
+            swap_directories(made, project.client)
     return changed
 
 
-def drifted(project: Project) -> list[str]:
+def find_drift(project: Checkout) -> list[str]:
     """List the committed files that aren't what the sources and settings make."""
     built = build(project)
     pairs = ((project.spec, built.text), (project.report, built.report))
@@ -35,13 +35,13 @@ def drifted(project: Project) -> list[str]:
         for path, text in pairs
         if not path.is_file() or path.read_bytes() != text.encode()
     ]
-    with folder_beside(project.client) as folder:
+    with temp_sibling(project.client) as folder:
         made = generate(built.document, built.text, settings_of(project), folder)
         client = project.shown(project.client)
         return names + [f"{client}/{name}" for name in differing(made, project.client)]
 
 
-def _committed(project: Project) -> str:
+def _committed(project: Checkout) -> str:
     if not project.spec.is_file():
-        raise Refused(f"{project.shown(project.spec)} is missing; run `wanflow spec build`")
+        raise InvalidDocument(f"{project.shown(project.spec)} is missing; run `wanflow spec build`")
     return project.spec.read_bytes().decode()

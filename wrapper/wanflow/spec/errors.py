@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-class SpecFailure(Exception):
+class SpecError(Exception):
     """A step of the pipeline can't go on; the text is one sentence for a person.
 
     `exit_code` is what the command line ends with: one number for each kind, so that a script can
@@ -20,35 +20,35 @@ class SpecFailure(Exception):
     exit_code: ClassVar[int] = 3
 
 
-class Refused(SpecFailure):
+class InvalidDocument(SpecError):
     """A document can't be read as one OpenAPI 3 document."""
 
     exit_code: ClassVar[int] = 3
 
 
-class Contradiction(SpecFailure):
+class Conflict(SpecError):
     """Two documents say what can't both be true."""
 
     exit_code: ClassVar[int] = 4
 
 
-class NotProved(SpecFailure):
+class ProofFailed(SpecError):
     """A merged or overlaid document isn't known to mean what its sources mean."""
 
     exit_code: ClassVar[int] = 5
 
 
-class Undecided(NotProved):
+class Undecided(ProofFailed):
     """Two schemas are neither known to mean the same nor known to differ."""
 
 
-class OverlayFault(SpecFailure):
+class OverlayError(SpecError):
     """An overlay is invalid, or no longer applies."""
 
     exit_code: ClassVar[int] = 6
 
 
-class Findings(SpecFailure):
+class FindingsError(SpecError):
     """The document breaks rules that `check` knows; the text lists them, one a line."""
 
     exit_code: ClassVar[int] = 7
@@ -58,19 +58,19 @@ class Findings(SpecFailure):
         self.findings = tuple(findings)
 
 
-class ToolFault(SpecFailure):
+class ToolError(SpecError):
     """The generator or the formatter is missing, has another version, or complains."""
 
     exit_code: ClassVar[int] = 8
 
 
-class NotFetched(SpecFailure):
+class NotFetched(SpecError):
     """A page can't be fetched, or is gone."""
 
     exit_code: ClassVar[int] = 9
 
 
-class Drifted(SpecFailure):
+class OutOfDate(SpecError):
     """What is committed isn't what would be made from the sources."""
 
     exit_code: ClassVar[int] = 1
@@ -78,15 +78,15 @@ class Drifted(SpecFailure):
 
 EXITS = (
     (0, "done"),
-    (Drifted.exit_code, "drift; of `diff`: an additive change; of `watch`: something changed"),
+    (OutOfDate.exit_code, "drift; of `diff`: an additive change; of `watch`: something changed"),
     (2, "a wrong call; of `diff`: a breaking change"),
-    (Refused.exit_code, "a document is refused"),
-    (Contradiction.exit_code, "documents contradict each other"),
-    (NotProved.exit_code, "not proved"),
-    (OverlayFault.exit_code, "an overlay is at fault"),
-    (Findings.exit_code, "findings of the check"),
+    (InvalidDocument.exit_code, "a document is refused"),
+    (Conflict.exit_code, "documents contradict each other"),
+    (ProofFailed.exit_code, "not proved"),
+    (OverlayError.exit_code, "an overlay is at fault"),
+    (FindingsError.exit_code, "findings of the check"),
     (NotFetched.exit_code, "a page can't be fetched, or is gone"),
-    (ToolFault.exit_code, "a tool is missing, of another version, or complains"),
+    (ToolError.exit_code, "a tool is missing, of another version, or complains"),
 )
 """The exit codes of `wanflow spec`, which are not those of the other commands."""
 
@@ -107,7 +107,7 @@ class Finding:
         return f"{self.file}{line} #{self.pointer}: {self.problem}; {self.remedy}"
 
 
-def require_none(findings: Iterable[Finding]) -> None:
+def raise_findings(findings: Iterable[Finding]) -> None:
     """Go on only when there is nothing to say.
 
     Raises:
@@ -116,16 +116,18 @@ def require_none(findings: Iterable[Finding]) -> None:
     listed = sorted(set(findings))
     if listed:
         count = "1 finding" if len(listed) == 1 else f"{len(listed)} findings"
-        raise Findings("\n".join([f"{count}:", *(f"  {finding}" for finding in listed)]), listed)
+        raise FindingsError(
+            "\n".join([f"{count}:", *(f"  {finding}" for finding in listed)]), listed
+        )
 
 
-F = TypeVar("F", bound="SpecFailure")
+F = TypeVar("F", bound="SpecError")
 _MOST = 280
 _TAIL = 110
 _FILES = 3
 
 
-def in_one_line(failure: F, files: Sequence[str]) -> F:
+def one_line(failure: F, files: Sequence[str]) -> F:
     """Return a failure of the same kind that names one of the files, in one line of 280 letters."""
     text = str(failure)
     lines = [line for line in text.split("\n") if line.strip() and not line.endswith("findings:")]

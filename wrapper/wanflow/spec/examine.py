@@ -13,14 +13,14 @@ from wanflow.spec.diff.output_formats import Entry
 from wanflow.spec.diff.parts import bodies_of, models_of, operations_of
 from wanflow.spec.diff.silenced import Silenced
 from wanflow.spec.errors import (
-    Contradiction,
+    Conflict,
     Finding,
-    Findings,
-    NotProved,
-    OverlayFault,
-    SpecFailure,
-    ToolFault,
-    require_none,
+    FindingsError,
+    OverlayError,
+    ProofFailed,
+    SpecError,
+    ToolError,
+    raise_findings,
 )
 from wanflow.spec.intake.loader import read_received
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from wanflow.catalog.document import Json
-    from wanflow.spec.checks.example_fixes import Mended
-    from wanflow.spec.checks.prose import Stale, Unsaid
-    from wanflow.spec.project import Project
+    from wanflow.catalog.document import JsonObject
+    from wanflow.spec.checks.example_fixes import ExampleFixes
+    from wanflow.spec.checks.prose import Stale, UnencodedRule
+    from wanflow.spec.project import Checkout
     from wanflow.spec.proof.tighten import Unapplied
 
-    Warned = Mended | Unapplied | Unsaid | Stale
+    Warned = ExampleFixes | Unapplied | UnencodedRule | Stale
 
 _WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?#(?P<pointer>.*)", re.DOTALL)
-_FAILURES: tuple[tuple[type[SpecFailure], str], ...] = (
-    (Contradiction, "WF602"),
-    (NotProved, "WF603"),
-    (OverlayFault, "WF604"),
-    (ToolFault, "WF605"),
-    (SpecFailure, "WF601"),
+_FAILURES: tuple[tuple[type[SpecError], str], ...] = (
+    (Conflict, "WF602"),
+    (ProofFailed, "WF603"),
+    (OverlayError, "WF604"),
+    (ToolError, "WF605"),
+    (SpecError, "WF601"),
 )
 
 
@@ -52,7 +52,7 @@ class Examined:
 
     entries: tuple[Entry, ...]
     documents: int = 1
-    failure: SpecFailure | None = field(default=None, repr=False)
+    failure: SpecError | None = field(default=None, repr=False)
 
     def for_people(self) -> str:
         """Write a line for each warning, and a last one that counts them.
@@ -68,7 +68,7 @@ class Examined:
         return "\n".join([*lines, f"{counted} in {documents} and what is made of them"])
 
 
-def examine_project(project: Project) -> Examined:
+def examine_project(project: Checkout) -> Examined:
     """Check the sources of a checkout, and what is made of them."""
     silenced = Silenced.read(project.silenced)
 
@@ -85,12 +85,12 @@ def examine_file(path: Path) -> Examined:
     def warnings() -> tuple[list[Warned], int]:
         source = read_received(path).source
         if _is_merged(source.document):
-            require_none(check_merged(source.text, source.document, path.name))
+            raise_findings(check_merged(source.text, source.document, path.name))
             return [], 1
         try:
             return build_from([source], []).warnings, 1
-        except Findings as failure:
-            require_none(evolve(one, file=path.name, line=None) for one in failure.findings)
+        except FindingsError as failure:
+            raise_findings(evolve(one, file=path.name, line=None) for one in failure.findings)
             raise
 
     return _examined(warnings, Silenced())
@@ -99,9 +99,9 @@ def examine_file(path: Path) -> Examined:
 def _examined(make: Callable[[], tuple[list[Warned], int]], silenced: Silenced) -> Examined:
     try:
         warnings, count = make()
-    except Findings as failure:
+    except FindingsError as failure:
         return Examined(tuple(_of_findings(failure.findings)), failure=failure)
-    except SpecFailure as failure:
+    except SpecError as failure:
         number = next(number for kind, number in _FAILURES if isinstance(failure, kind))
         return Examined((Entry(number, str(failure)),), failure=failure)
     found = [_of_warning(one) for one in warnings]
@@ -131,7 +131,7 @@ def _place(entry: Entry) -> str:
     return f"{entry.file}#{entry.pointer}"
 
 
-def _is_merged(document: Json) -> bool:
+def _is_merged(document: JsonObject) -> bool:
     """Tell a merged document, whose requests are variants, from one as published."""
     return any(
         models_of(document, schema)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import Json, is_array, is_object
-from wanflow.catalog.keywords import RESTS_ON
+from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.catalog.keywords import CITES
 from wanflow.catalog.patterns import validator_for
 from wanflow.catalog.schema_walk import schemas_in
 from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS
@@ -31,7 +31,7 @@ _LICENCES = frozenset(
 _ALIASES = {"apache 2.0": "Apache-2.0", "apache license 2.0": "Apache-2.0", "mit license": "MIT"}
 
 
-def finished(document: Json) -> Json:
+def finished(document: JsonObject) -> JsonObject:
     """Return a document as it is published."""
     made = _copied(document)
     _license(made["info"])
@@ -42,10 +42,10 @@ def finished(document: Json) -> Json:
     return _with_named_unions(made)
 
 
-def inlined_unions(document: Json) -> Json:
+def inlined_unions(document: JsonObject) -> JsonObject:
     """Return a document whose unions of requests stand in their operations, and have no name."""
     made = _copied(document)
-    schemas: Json = made["components"]["schemas"]
+    schemas: JsonObject = made["components"]["schemas"]
     for _, _, media in _submissions(made):
         reference = media["schema"].get("$ref", "")
         name = reference.removeprefix(SCHEMAS)
@@ -54,8 +54,8 @@ def inlined_unions(document: Json) -> Json:
     return made
 
 
-def _copied(document: Json) -> Json:
-    made: Json = _copy(document)
+def _copied(document: JsonObject) -> JsonObject:
+    made: JsonObject = _copy(document)
     return made
 
 
@@ -65,7 +65,7 @@ def _copy(node: Any) -> Any:
     return {key: _copy(value) for key, value in node.items()} if is_object(node) else node
 
 
-def _submissions(document: Json) -> Iterator[tuple[str, Json, Json]]:
+def _submissions(document: JsonObject) -> Iterator[tuple[str, JsonObject, JsonObject]]:
     """List each operation that takes a JSON body: its id, its node, and the body's media type."""
     for item in document["paths"].values():
         for node in item.values():
@@ -75,7 +75,7 @@ def _submissions(document: Json) -> Iterator[tuple[str, Json, Json]]:
                 yield str(node.get("operationId", "")), node, media
 
 
-def _license(info: Json) -> None:
+def _license(info: JsonObject) -> None:
     licence = info.get("license")
     if is_object(licence) and not {"identifier", "url"} & licence.keys():
         licence["identifier"] = license_identifier(str(licence.get("name", "")))
@@ -88,16 +88,16 @@ def license_identifier(name: str) -> str:
     return found or f"LicenseRef-{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-') or 'unnamed'}"
 
 
-def _list_sentences(document: Json) -> None:
+def _list_sentences(document: JsonObject) -> None:
     for _, schema in schemas_in(document):
-        said: Any = schema.get(RESTS_ON)
+        said: Any = schema.get(CITES)
         if is_object(said):
-            schema[RESTS_ON] = [
+            schema[CITES] = [
                 {"keyword": keyword, "sentence": sentence} for keyword, sentence in said.items()
             ]
 
 
-def _rename_failures(node: Json, media: Json) -> None:
+def _rename_failures(node: JsonObject, media: JsonObject) -> None:
     """Name examples of failures apart: tools take one of a request's name for its response."""
     requests = media.get("examples", {})
     for status, response in node["responses"].items():
@@ -112,13 +112,13 @@ def _rename_failures(node: Json, media: Json) -> None:
                 }
 
 
-def _show_responses(document: Json, node: Json, media: Json) -> None:
+def _show_responses(document: JsonObject, node: JsonObject, media: JsonObject) -> None:
     """Give the success an example for each request's, of what its own schema shows."""
     content = node["responses"].get("200", {}).get("content", {}).get(JSON_MEDIA)
     if not is_object(content) or not is_object(content.get("schema")) or "example" in content:
         return
     rule = expand(document, content["schema"], ())
-    shown: Json = dict(content.get("examples", {}))
+    shown: JsonObject = dict(content.get("examples", {}))
     for name, example in media.get("examples", {}).items():
         value = _shown_response(rule, example.get("value"))
         if name not in shown and value is not None:
@@ -127,8 +127,8 @@ def _show_responses(document: Json, node: Json, media: Json) -> None:
         content["examples"] = shown
 
 
-def _shown_response(rule: Json, request: Any) -> Json | None:
-    properties: Json = rule.get("properties", {}) if is_object(rule) else {}
+def _shown_response(rule: JsonObject, request: Any) -> JsonObject | None:
+    properties: JsonObject = rule.get("properties", {}) if is_object(rule) else {}
     named: Any = request.get("model") if is_object(request) else None
     shown = {**properties, "model": {"const": named}} if "model" in properties else properties
     values = {name: value for name in shown if (value := _value(shown[name])) is not None}
@@ -145,12 +145,12 @@ def _value(rule: Any) -> Any:
     for key in ("examples", "enum"):
         if is_array(listed := rule.get(key)) and len(listed) == 1:
             return listed[0]
-    inside: Json = rule.get("properties", {})
+    inside: JsonObject = rule.get("properties", {})
     return {name: found for name in inside if (found := _value(inside[name])) is not None} or None
 
 
-def _with_named_unions(document: Json) -> Json:
-    schemas: Json = document["components"]["schemas"]
+def _with_named_unions(document: JsonObject) -> JsonObject:
+    schemas: JsonObject = document["components"]["schemas"]
     for operation, _, media in _submissions(document):
         if "discriminator" in media["schema"]:
             name = union_name(operation, schemas)
@@ -160,7 +160,7 @@ def _with_named_unions(document: Json) -> Json:
     return {**document, "components": components}
 
 
-def union_name(operation: str, taken: Json) -> str:
+def union_name(operation: str, taken: JsonObject) -> str:
     """Name a union of requests: `createVideoGeneration` takes a `VideoGenerationRequest`."""
     stem = _VERB.sub("", operation) or operation
     name = f"{stem[:1].upper()}{stem[1:]}Request"

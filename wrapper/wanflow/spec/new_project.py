@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.catalog import Catalog
-from wanflow.catalog.document import Json, packaged
-from wanflow.spec.errors import Refused
-from wanflow.spec.project import Project, write_file
+from wanflow.catalog.document import JsonObject, load_packaged
+from wanflow.spec.errors import InvalidDocument
+from wanflow.spec.project import Checkout, write_file
 from wanflow.spec.read.lock import Entry, write_lock
 from wanflow.spec.read.settings import is_url
 from wanflow.spec.read.yaml import write_yaml
-from wanflow.spec.schema.operations import named_in
+from wanflow.spec.schema.operations import referenced_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,19 +36,21 @@ def begin(folder: Path, server: str | None) -> list[str]:
         Refused: there is a project already, or the server is no URL.
     """
     if server is not None and not is_url(server):
-        raise Refused(f"--server must be a URL such as https://host/path, not {server!r}")
-    project = Project(folder.absolute())
+        raise InvalidDocument(f"--server must be a URL such as https://host/path, not {server!r}")
+    project = Checkout(folder.absolute())
     texts = dict(_texts(project, server))
     there = sorted(project.shown(path) for path in texts if path.exists())
     if there or (project.root / "specs").exists():
-        raise Refused(f"{folder} has {', '.join(there) or 'specs/'} already; nothing was written")
+        raise InvalidDocument(
+            f"{folder} has {', '.join(there) or 'specs/'} already; nothing was written"
+        )
     for path, text in texts.items():
         write_file(path, text)
     return sorted(project.shown(path) for path in texts)
 
 
-def _texts(project: Project, server: str | None) -> Iterator[tuple[Path, str]]:
-    query = write_yaml(task_query_document(packaged()))
+def _texts(project: Checkout, server: str | None) -> Iterator[tuple[Path, str]]:
+    query = write_yaml(task_query_document(load_packaged()))
     digest = hashlib.sha256(query.encode()).hexdigest()
     chosen = f"default-server: {server}\n" if server else "# default-server: https://host/path\n"
     yield project.sources / f"{TASK_QUERY}.yaml", query
@@ -63,9 +65,9 @@ def _texts(project: Project, server: str | None) -> Iterator[tuple[Path, str]]:
     yield path, workflow.replace("@VERSION@", version("wanflow"))
 
 
-def task_query_document(document: Json) -> Json:
+def task_query_document(document: JsonObject) -> JsonObject:
     """Take the task query out of a merged document, with all that it refers to and no server."""
-    query = Catalog(document).task_query
+    query = Catalog(document).status_operation
     node = {key: value for key, value in query.node.items() if key != "servers"}
     used = {name for option in node.get("security", ()) for name in option}
     components = document["components"]
@@ -81,12 +83,12 @@ def task_query_document(document: Json) -> Json:
     }
 
 
-def _reached(schemas: Json, node: Any) -> Json:
+def _reached(schemas: JsonObject, node: Any) -> JsonObject:
     found: set[str] = set()
-    waiting = named_in(node)
+    waiting = referenced_names(node)
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting |= named_in(schemas[name])
+            waiting |= referenced_names(schemas[name])
     return {name: schemas[name] for name in sorted(found)}

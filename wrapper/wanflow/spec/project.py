@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
-from wanflow.spec.errors import Refused
+from wanflow.spec.errors import InvalidDocument
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 
 @frozen
-class Project:
+class Checkout:
     """A checkout: the folder that holds `specs/sources`."""
 
     root: Path
@@ -89,7 +89,7 @@ class Project:
         return path.relative_to(self.root).as_posix()
 
 
-def find_project(start: Path | None = None) -> Project:
+def find_project(start: Path | None = None) -> Checkout:
     """Find the checkout that a folder lies in, the present one where none is given.
 
     Raises:
@@ -98,8 +98,10 @@ def find_project(start: Path | None = None) -> Project:
     begin = (start or Path.cwd()).resolve()
     for folder in (begin, *begin.parents):
         if (folder / "specs" / "sources").is_dir():
-            return Project(folder)
-    raise Refused(f"{begin} is in no checkout: no folder above it holds specs/sources (try --root)")
+            return Checkout(folder)
+    raise InvalidDocument(
+        f"{begin} is in no checkout: no folder above it holds specs/sources (try --root)"
+    )
 
 
 def write_file(path: Path, text: str) -> bool:
@@ -121,7 +123,7 @@ def write_file(path: Path, text: str) -> bool:
 
 
 @contextmanager
-def folder_beside(target: Path) -> Generator[Path]:
+def temp_sibling(target: Path) -> Generator[Path]:
     """Give an empty folder on the same file system as a target, gone afterwards."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
@@ -131,9 +133,9 @@ def folder_beside(target: Path) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def exchange_folders(one: Path, other: Path) -> None:
+def swap_directories(one: Path, other: Path) -> None:
     """Put each folder in the other's place; either may be absent, and a failure changes nothing."""
-    with folder_beside(other) as aside:
+    with temp_sibling(other) as aside:
         parked = aside / "parked"
         if other.exists():
             other.replace(parked)
@@ -165,7 +167,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 @define
-class Replacement:
+class AtomicReplace:
     """What is to be put in place, collected before anything is touched."""
 
     texts: dict[Path, str] = field(factory=dict["Path", str])
@@ -195,8 +197,8 @@ class Replacement:
         with ExitStack() as undo:
             for target, made in self.folders.items():
                 if names := differing(made, target):
-                    undo.callback(exchange_folders, made, target)
-                    exchange_folders(made, target)
+                    undo.callback(swap_directories, made, target)
+                    swap_directories(made, target)
                     changed += [target / name for name in names]
             for path, text in self.texts.items():
                 before = path.read_bytes() if path.is_file() else None

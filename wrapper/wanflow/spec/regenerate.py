@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from wanflow.spec.build import Built, build
-from wanflow.spec.checks.prose import Unsaid, counted
-from wanflow.spec.diff.change import Difference
+from wanflow.spec.build import BuildResult, build
+from wanflow.spec.checks.prose import UnencodedRule, counted
+from wanflow.spec.diff.change import Diff
 from wanflow.spec.diff.change_kinds import Level
 from wanflow.spec.diff.diff import compare
-from wanflow.spec.errors import SpecFailure
+from wanflow.spec.errors import SpecError
 from wanflow.spec.generate.generate import generate, settings_of
-from wanflow.spec.project import Replacement, folder_beside
+from wanflow.spec.project import AtomicReplace, temp_sibling
 from wanflow.spec.read.git_revision import working_document
 from wanflow.spec.read.yaml import same
 from wanflow.spec.schema.index import requests_of
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wanflow.catalog.document import Json
-    from wanflow.spec.project import Project
+    from wanflow.catalog.document import JsonObject
+    from wanflow.spec.project import Checkout
 
 HEADING = "## Unreleased"
 _TITLE = "# Changelog\n"
 
 
-def entry_of(summary: Summary) -> str:
+def entry_of(summary: ChangeSummary) -> str:
     """Write what changed for users as one bullet, with one below it for each change."""
     lines = [f"- Regenerated from the documents: {summary.sentence}."]
     lines += [f"  - {change}" for change in summary.difference.changes]
@@ -64,13 +64,13 @@ def _with_heading(text: str) -> str:
 
 
 @frozen
-class Summary:
+class ChangeSummary:
     """The difference between two finished documents in the terms of the product."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
-    difference: Difference = field(repr=False)
+    difference: Diff = field(repr=False)
 
     @property
     def nothing(self) -> bool:
@@ -102,7 +102,7 @@ _WHOM = {
 }
 
 
-def summarize(old: Json | None, new: Json) -> Summary:
+def summarize(old: JsonObject | None, new: JsonObject) -> ChangeSummary:
     """Compare a finished document with its predecessor; without one, everything is new."""
     before = requests_of(old) if old is not None else {}
     after = requests_of(new)
@@ -111,11 +111,11 @@ def summarize(old: Json | None, new: Json) -> Summary:
         for name in before.keys() & after.keys()
         if old is not None and not same(expand(old, before[name], ()), expand(new, after[name], ()))
     ]
-    return Summary(
+    return ChangeSummary(
         tuple(sorted(after.keys() - before.keys())),
         tuple(sorted(changed)),
         tuple(sorted(before.keys() - after.keys())),
-        compare(old, new) if old is not None else Difference(()),
+        compare(old, new) if old is not None else Diff(()),
     )
 
 
@@ -158,11 +158,11 @@ _RAISED = {
 
 
 @frozen
-class Regenerated:
+class RegenerateResult:
     """What a regeneration changed, and what follows from it."""
 
     files: list[str]
-    summary: Summary = field(repr=False)
+    summary: ChangeSummary = field(repr=False)
     version: str
     warnings: list[str] = field(repr=False, factory=list[str])
 
@@ -179,7 +179,7 @@ class Regenerated:
         return "\n".join([*lines, *warnings, f"the version that follows: {self.version}"])
 
 
-def regenerate(project: Project) -> Regenerated:
+def regenerate(project: Checkout) -> RegenerateResult:
     """Make spec, report, client and changelog entry anew; a failure leaves all as they were.
 
     Raises:
@@ -187,23 +187,23 @@ def regenerate(project: Project) -> Regenerated:
     """
     built = build(project)
     summary = summarize(_before(project), built.document)
-    with folder_beside(project.client) as folder:
+    with temp_sibling(project.client) as folder:
         made = generate(built.document, built.text, settings_of(project), folder)
-        changed = Replacement(_texts(project, built, summary), {project.client: made}).commit()
+        changed = AtomicReplace(_texts(project, built, summary), {project.client: made}).commit()
     files = [project.shown(path) for path in changed]
     level = summary.difference.level
     version = next_version(project.root / "pyproject.toml", level)
-    return Regenerated(files, summary, version, list(_warnings(built)))
+    return RegenerateResult(files, summary, version, list(_warnings(built)))
 
 
-def _warnings(built: Built) -> Iterator[str]:
+def _warnings(built: BuildResult) -> Iterator[str]:
     """List the warnings, and count the sentences that nothing expresses."""
-    yield from (str(one) for one in built.warnings if not isinstance(one, Unsaid))
+    yield from (str(one) for one in built.warnings if not isinstance(one, UnencodedRule))
     if built.unsaid:
         yield counted(len(built.unsaid), "that nothing expresses")
 
 
-def _texts(project: Project, built: Built, summary: Summary) -> dict[Path, str]:
+def _texts(project: Checkout, built: BuildResult, summary: ChangeSummary) -> dict[Path, str]:
     texts = {project.spec: built.text, project.report: built.report}
     if not summary.nothing:
         path = project.changelog
@@ -212,9 +212,9 @@ def _texts(project: Project, built: Built, summary: Summary) -> dict[Path, str]:
     return texts
 
 
-def _before(project: Project) -> Json | None:
+def _before(project: Checkout) -> JsonObject | None:
     """Read the document that is replaced; None where there is none to compare with."""
     try:
         return working_document(project)
-    except (OSError, SpecFailure):
+    except (OSError, SpecError):
         return None

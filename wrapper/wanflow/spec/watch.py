@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from wanflow.spec.errors import NotFetched, SpecFailure, in_one_line
+from wanflow.spec.errors import NotFetched, SpecError, one_line
 from wanflow.spec.intake.fetch import Fetcher, Gone, Version, is_url
 from wanflow.spec.intake.importer import take_in
 from wanflow.spec.intake.published import links_of, read_fetched
 from wanflow.spec.project import write_file
 from wanflow.spec.read.lock import Entry, read_lock, write_lock
-from wanflow.spec.regenerate import Regenerated, regenerate
-from wanflow.spec.schema.operations import calls_of
+from wanflow.spec.regenerate import RegenerateResult, regenerate
+from wanflow.spec.schema.operations import source_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wanflow.spec.intake.importer import Taken
-    from wanflow.spec.intake.loader import Received
-    from wanflow.spec.project import Project
+    from wanflow.spec.intake.importer import Imported
+    from wanflow.spec.intake.loader import LoadedDocument
+    from wanflow.spec.project import Checkout
 
 _MOST_LINKS = 500
 
@@ -39,10 +39,10 @@ class Watched:
     """What was asked, what was taken in, and what failed."""
 
     asked: int = 0
-    taken: list[Taken] = field(factory=list["Taken"])
+    taken: list[Imported] = field(factory=list["Imported"])
     failed: list[str] = field(factory=list[str])
     notes: list[str] = field(factory=list[str])
-    regenerated: Regenerated | None = None
+    regenerated: RegenerateResult | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -67,7 +67,7 @@ class Watched:
 class Watch:
     """One round of asking."""
 
-    project: Project
+    project: Checkout
     by: Fetcher = field(factory=Fetcher)
     anywhere: bool = False
     done: Watched = field(factory=Watched)
@@ -86,7 +86,7 @@ class Watch:
             self._regenerate()
         return self.done
 
-    def _again(self, url: str, name: str, entries: dict[str, Entry]) -> Received | None:
+    def _again(self, url: str, name: str, entries: dict[str, Entry]) -> LoadedDocument | None:
         """Ask for one source again; None where it is what is here, or where that fails."""
         self.done.asked += 1
         entry = entries[name]
@@ -98,20 +98,20 @@ class Watch:
         except Gone as failure:
             self.done.failed.append(f"{name}: {failure}; it is kept as it is")
             return None
-        except SpecFailure as failure:
-            self.done.failed.append(f"{name}: {in_one_line(failure, [url])}")
+        except SpecError as failure:
+            self.done.failed.append(f"{name}: {one_line(failure, [url])}")
             return None
         if received.source.sha256 == entry.sha256:
             self._versions[name] = fetched.version
             return None
         return received
 
-    def _new_of(self, index: str, known: set[str]) -> list[Received]:
+    def _new_of(self, index: str, known: set[str]) -> list[LoadedDocument]:
         """Read the pages that an index links to and that are no source yet."""
         self.done.asked += 1
         try:
             fetched = self.by.fetch(index)
-        except SpecFailure as failure:
+        except SpecError as failure:
             self.done.failed.append(f"the index: {failure}")
             return []
         text = fetched.data.decode("utf-8", "replace")
@@ -123,7 +123,7 @@ class Watch:
         found = [self._new(link) for link in links[:_MOST_LINKS]]
         return [one for one in found if one is not None]
 
-    def _new(self, url: str) -> Received | None:
+    def _new(self, url: str) -> LoadedDocument | None:
         """Read one page; None where it has no document that names a model."""
         self.done.asked += 1
         try:
@@ -131,19 +131,19 @@ class Watch:
             if b"openapi" not in fetched.data:
                 return None
             received = read_fetched(url, fetched)
-            named = any(call.models for call in calls_of(received.source))
-        except SpecFailure as failure:
-            self.done.failed.append(str(in_one_line(failure, [url])))
+            named = any(call.models for call in source_operations(received.source))
+        except SpecError as failure:
+            self.done.failed.append(str(one_line(failure, [url])))
             return None
         return received if named else None
 
-    def _take(self, changed: list[Received]) -> None:
+    def _take(self, changed: list[LoadedDocument]) -> None:
         """Take in what changed: all together where that goes, and else each that goes."""
         if not changed:
             return
         try:
             self.done.taken += take_in(self.project, changed)
-        except SpecFailure as failure:
+        except SpecError as failure:
             if len(changed) == 1:
                 self.done.failed.append(f"{changed[0].origin}: {failure}")
                 return
@@ -164,5 +164,5 @@ class Watch:
             return
         try:
             self.done.regenerated = regenerate(self.project)
-        except SpecFailure as failure:
+        except SpecError as failure:
             self.done.failed.append(f"regenerate: {failure}")

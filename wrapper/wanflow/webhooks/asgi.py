@@ -104,9 +104,9 @@ class CallbackApp:
         blocks: whether taking a claim in may block.
     """
 
-    def __init__(self, door: Door, hands: Worker | None, *, blocks: bool) -> None:
+    def __init__(self, door: Door, worker: Worker | None, *, blocks: bool) -> None:
         self._door = door
-        self._hands = hands
+        self._hands = worker
         self._blocks = blocks
         self._readers = 0
         self._lookups = threading.Semaphore(_LOOKUPS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import field, frozen
 
-from wanflow._core.snapshot import decode
+from wanflow._core.snapshot import decode_json
 from wanflow.webhooks.errors import CallbackRejected
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def parse_payload(ticket: TokenData, content: bytes) -> CallbackPayload:
     if len(content) > LARGEST_BODY:
         raise CallbackRejected("the body is too large", status=413)
     try:
-        body = decode(content)
+        body = decode_json(content)
     except ValueError:
         raise CallbackRejected("the body is no JSON", status=400) from None
     if not isinstance(body, dict):

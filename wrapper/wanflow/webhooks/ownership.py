@@ -26,8 +26,8 @@ class TaskOwnership:
         belongs: says whether a task (second) is a job's (first), None where that isn't known yet.
     """
 
-    def __init__(self, belongs: Callable[[str, str], bool | None] | None) -> None:
-        self._belongs = belongs
+    def __init__(self, is_job_of: Callable[[str, str], bool | None] | None) -> None:
+        self._belongs = is_job_of
         self._expected: TTLCache[str] = TTLCache(_SIZE, 8 * DAY)
         self._lock = threading.Lock()
 

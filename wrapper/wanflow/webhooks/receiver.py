@@ -72,28 +72,28 @@ class Receiver:
         public_url: str,
         *,
         client: Client | AsyncClient | None = None,
-        on_end: Callable[[TaskDone], object] | None = None,
-        belongs: Callable[[str, str], bool | None] | None = None,
+        on_task_done: Callable[[TaskDone], object] | None = None,
+        is_job_of: Callable[[str, str], bool | None] | None = None,
         store: Store | None = None,
         lifetime: float | None = 7 * DAY,
-        local: bool = False,
-        rate: float = 20.0,
+        allow_local: bool = False,
+        max_checks_per_second: float = 20.0,
         clock: Clock | None = None,
     ) -> None:
         self._sealer = UrlSigner(secrets)
-        self._base = validate_public_url(public_url, local=local)
+        self._base = validate_public_url(public_url, allow_local=allow_local)
         self._lifetime = lifetime
         self._clock = clock or Clock()
         self._store = store or InMemoryStore(clock=self._clock.ticks)
-        self._bonds = TaskOwnership(belongs)
+        self._bonds = TaskOwnership(is_job_of)
         self._announcer = WaitNotifier()
-        self._desk = VerificationQueue(rate=rate)
+        self._desk = VerificationQueue(rate=max_checks_per_second)
         self._hands: Worker | None = None
-        if (client is None) != (on_end is None):
+        if (client is None) != (on_task_done is None):
             raise ConfigurationError("on_end needs a client to ask with, and a client an on_end")
-        if client is not None and on_end is not None:
+        if client is not None and on_task_done is not None:
             self._hands = make_worker(
-                client, WorkerContext(self._desk, self._store, on_end, self._clock.ticks)
+                client, WorkerContext(self._desk, self._store, on_task_done, self._clock.ticks)
             )
         blocks = self._bonds.may_block or not isinstance(self._store, InMemoryStore)
         self.app = CallbackApp(self, self._hands, blocks=blocks)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from wanflow.catalog.public_url import why_not_public
+from wanflow.catalog.public_url import public_url_problem
 from wanflow.errors import ConfigurationError, InvalidRequest
 from wanflow.webhooks.errors import CallbackRejected
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LONGEST = 2048
 
 
-def validate_public_url(url: str, *, local: bool) -> str:
+def validate_public_url(url: str, *, allow_local: bool) -> str:
     """Return a receiver's URL, without a closing slash.
 
     Args:
@@ -32,7 +32,7 @@ def validate_public_url(url: str, *, local: bool) -> str:
     Raises:
         ConfigurationError: it isn't such a URL.
     """
-    wrong = _why_not(url, local=local)
+    wrong = _why_not(url, allow_local=allow_local)
     if wrong is not None:
         raise ConfigurationError(f"callback URL {url!r} {wrong}")
     return url.rstrip("/")
@@ -53,18 +53,18 @@ def callback_url(base: str, token: str) -> str:
     return url
 
 
-def _why_not(url: str, *, local: bool) -> str | None:
+def _why_not(url: str, *, allow_local: bool) -> str | None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
         return f"is malformed: {error}"
-    if parts.scheme != "https" and not (local and parts.scheme == "http"):
+    if parts.scheme != "https" and not (allow_local and parts.scheme == "http"):
         return "must begin with https://"
     if "?" in url or "#" in url or not url.isascii() or not url.isprintable() or " " in url:
         return "must be plain ASCII, and have neither query nor fragment"
-    if local:
+    if allow_local:
         return None if parts.hostname else "has no host"
-    return why_not_public(url)
+    return public_url_problem(url)
 
 
 SHORTEST_SECRET = 16

@@ -54,10 +54,10 @@ class VerificationQueue:
         hands: workers that may ask at once.
     """
 
-    def __init__(self, *, size: int = 1000, rate: float = 20.0, hands: int = 4) -> None:
+    def __init__(self, *, size: int = 1000, rate: float = 20.0, workers: int = 4) -> None:
         self._size = size
         self._gap = 1.0 / rate
-        self._hands = hands
+        self._hands = workers
         self._busy = 0
         self._free_at = float("-inf")
         self._closed = False

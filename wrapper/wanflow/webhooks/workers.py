@@ -53,7 +53,7 @@ class Verification:
 
     def see(self, snapshot: Snapshot | None) -> None:
         """Take the API's answer about the claim's task."""
-        if snapshot is not None and snapshot.ended:
+        if snapshot is not None and snapshot.done:
             self.end = TaskDone(self._claim.job, self._claim.kind, snapshot)
 
     def take(self) -> TaskDone | None:
@@ -116,7 +116,7 @@ class WorkerContext:
 
     desk: VerificationQueue
     store: Store
-    on_end: Callable[[TaskDone], object]
+    on_task_done: Callable[[TaskDone], object]
     ticks: Callable[[], float]
 
 
@@ -157,7 +157,7 @@ class ThreadWorker:
             case.see(self.client.task(claim.task_id).refresh().snapshot)
             end = case.take()
             if end is not None:
-                self.duty.on_end(end)
+                self.duty.on_task_done(end)
         return case.outcome
 
 
@@ -205,7 +205,7 @@ class AsyncWorker:
             case.see((await self.client.task(claim.task_id).refresh()).snapshot)
             end = await anyio.to_thread.run_sync(case.take)
             if end is not None:
-                handled = self.duty.on_end(end)
+                handled = self.duty.on_task_done(end)
                 if inspect.isawaitable(handled):
                     await handled
         return case.outcome

@@ -178,7 +178,7 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def server() -> Iterator[MockServer]:
-    with MockServer(clock=VirtualClock(), pace="seconds=100") as server:
+    with MockServer(clock=VirtualClock(), progression="seconds=100") as server:
         yield server
 
 

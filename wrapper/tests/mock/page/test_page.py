@@ -13,7 +13,7 @@ from wanflow.mock import MockServer
 
 CATALOG = packaged_catalog()
 MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")
-QUERY = CATALOG.task_query.operation_id
+QUERY = CATALOG.status_operation.operation_id
 ROW = "document.querySelector('#task-rows tr')"
 
 

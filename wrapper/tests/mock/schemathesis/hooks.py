@@ -11,9 +11,9 @@ from typing import Any
 import schemathesis
 
 from wanflow.catalog.keywords import KEYWORDS
-from wanflow.catalog.validator import packaged_rules
+from wanflow.catalog.validator import packaged_validator
 
-RULES = packaged_rules()
+RULES = packaged_validator()
 
 
 @schemathesis.hook

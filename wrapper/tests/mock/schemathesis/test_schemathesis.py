@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wanflow.catalog.document import packaged
+from wanflow.catalog.document import load_packaged
 from wanflow.mock import MockServer
 
 HOOKS = Path(__file__).with_name("hooks.py")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.full
 def test_it_finds_nothing(tmp_path, seed) -> None:
     """Examples, coverage, fuzzing and links: no check of its own fails."""
     document = tmp_path / "openapi.json"
-    document.write_text(json.dumps(packaged()))
+    document.write_text(json.dumps(load_packaged()))
     program = Path(sys.executable).with_name("schemathesis")
     with MockServer(api_key=KEY) as server:
         options = ("--seed", str(seed), "-H", f"Authorization: Bearer {KEY}", "--no-color")

@@ -21,7 +21,7 @@ from wanflow.mock.json_body import parse_json_body
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.mock.admin.journal import Journal, LoggedRequest
     from wanflow.mock.callbacks.sender import CallbackSender
     from wanflow.mock.faults.rules import FaultRule, FaultRules
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wanflow.mock.http.request import Request
 
 
-def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules) -> Json:
+def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules) -> JsonObject:
     """Say how the mock is set up; a key that it was given is not among it."""
     kinds = {
         name: {"takes": "" if kind.takes is None else kind.takes.words, "effect": kind.effect}
@@ -42,20 +42,20 @@ def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules
         "base_path": gateway.contract.base,
         "any_key": accounts.api_key is None,
         "example_key": DEFAULT_KEY,
-        "pace": _pace(gateway.pace),
+        "pace": _pace(gateway.progression),
         "operations": faults.operations,
         "faults": kinds,
     }
 
 
-def document_of(gateway: Gateway) -> Json:
+def document_of(gateway: Gateway) -> JsonObject:
     """Return the document that is served, with this mock as its server."""
     contract = gateway.contract
     servers = [{"url": gateway.origin + contract.base}]
     return {**contract.rules.catalog.document, "servers": servers}
 
 
-def rule_json(rule: FaultRule) -> Json:
+def rule_json(rule: FaultRule) -> JsonObject:
     """Describe a fault's rule."""
     return {
         "id": rule.id,
@@ -70,7 +70,7 @@ def rule_json(rule: FaultRule) -> Json:
     }
 
 
-def account_json(account: Account) -> Json:
+def account_json(account: Account) -> JsonObject:
     """Describe an account."""
     rate = account.limits.rate
     return {
@@ -84,14 +84,14 @@ def account_json(account: Account) -> Json:
     }
 
 
-def task_json(gateway: Gateway, task: Task) -> Json:
+def task_json(gateway: Gateway, task: Task) -> JsonObject:
     """Describe a task: what the task query says, and what it doesn't."""
     return {
         **gateway.status_response(task),
         "account": task.account.name,
         "prompt": task.prompt,
         "credits": task.credits,
-        "looks": task.looks,
+        "looks": task.polls,
         "expired": task.expired(gateway.clock.now()),
     }
 
@@ -282,7 +282,7 @@ class AdminApi:
         return Response(200, text.encode(), (_TEXT,))
 
 
-def _json(request: Request) -> Json:
+def _json(request: Request) -> JsonObject:
     return parse_json_body(request.headers, request.body())
 
 

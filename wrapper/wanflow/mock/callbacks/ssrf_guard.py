@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from attrs import define, field, frozen
 
-from wanflow.catalog.public_url import is_public_address, why_not_public
+from wanflow.catalog.public_url import is_public_address, public_url_problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -85,7 +85,7 @@ class SsrfGuard:
         Raises:
             Closed: it isn't one of https, or its host could never be public.
         """
-        reason = None if self._may_loop(url) else why_not_public(url)
+        reason = None if self._may_loop(url) else public_url_problem(url)
         parts = urlsplit(url)
         if reason is not None or parts.hostname is None:
             raise UrlBlocked(f"the URL {reason}")

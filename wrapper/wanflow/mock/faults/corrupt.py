@@ -11,7 +11,7 @@ from wanflow.mock.gateway.tasks import COMPLETED, FAILED
 from wanflow.mock.http.response import Response, json_response
 
 if TYPE_CHECKING:
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.mock.gateway.fault import Fault
 
 _PAGE = b"<!doctype html>\n<title>Welcome</title>\n<h1>It works!</h1>\n"
@@ -37,14 +37,14 @@ def corrupt(answer: Response, fault: Fault) -> Response:
             return evolve(answer, body=json_response(answer.status, body).body)
 
 
-def _changed(body: Json, fault: Fault) -> Json:
+def _changed(body: JsonObject, fault: Fault) -> JsonObject:
     match fault.name:
         case "unknown-enum":
             return {**body, "status": _UNHEARD_OF}
         case "backwards":
             return _before(body)
         case _:
-            changed: Json = _without(body, fault.value.split("."), null=fault.name == "null")
+            changed: JsonObject = _without(body, fault.value.split("."), null=fault.name == "null")
             return changed
 
 
@@ -63,7 +63,7 @@ def _without(body: Any, path: list[str], *, null: bool) -> Any:
     return fields
 
 
-def _before(body: Json) -> Json:
+def _before(body: JsonObject) -> JsonObject:
     """Return a task as it could have been a while ago."""
     ended = body.get("status") in {COMPLETED, FAILED}
     kept = {name: value for name, value in body.items() if name not in {"results", "error"}}

@@ -38,7 +38,7 @@ class Directives:
     fault: FaultSet = NO_FAULTS
     query: FaultSet = NO_FAULTS
     file: FaultSet = NO_FAULTS
-    pace: Progression | None = None
+    progression: Progression | None = None
 
 
 NO_DIRECTIVES = Directives()

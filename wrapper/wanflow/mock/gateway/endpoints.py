@@ -10,9 +10,9 @@ import jsonschema_rs
 from attrs import field, frozen
 
 from wanflow.catalog.catalog import Catalog, Model, Operation
-from wanflow.catalog.document import Json, resolve
+from wanflow.catalog.document import JsonObject, resolve_ref
 from wanflow.catalog.patterns import validator_for
-from wanflow.catalog.validator import Rules
+from wanflow.catalog.validator import RequestValidator
 from wanflow.mock.errors import UnsupportedSpec
 from wanflow.mock.gateway.error_responses import ErrorResponses, load_errors, media_of
 from wanflow.mock.gateway.response_builder import ResponseTemplate, compile_schema
@@ -80,10 +80,10 @@ class Api:
     base: str
     submissions: tuple[SubmitEndpoint, ...]
     query: StatusEndpoint
-    rules: Rules = field(repr=False)
+    rules: RequestValidator = field(repr=False)
 
 
-def load(document: Json) -> Api:
+def load(document: JsonObject) -> Api:
     """Read a merged document.
 
     Raises:
@@ -99,16 +99,16 @@ def load(document: Json) -> Api:
         raise UnsupportedSpec(f"a schema of the document can't be compiled: {error}") from error
 
 
-def _read(document: Json) -> Api:
+def _read(document: JsonObject) -> Api:
     catalog = Catalog(document)
-    query = catalog.task_query
+    query = catalog.status_operation
     base = urlsplit(catalog.server_url).path.rstrip("/")
     submissions = tuple(
         _submission(catalog, operation, base)
         for operation in catalog.operations
         if operation != query
     )
-    contract = Api(base, submissions, _query(catalog, query, base), Rules(catalog))
+    contract = Api(base, submissions, _query(catalog, query, base), RequestValidator(catalog))
     if not submissions:
         raise UnsupportedSpec("the document has no operation that takes a model")
     return contract
@@ -132,7 +132,9 @@ def _query(catalog: Catalog, operation: Operation, base: str) -> StatusEndpoint:
             f"{operation.operation_id} must be a GET with one parameter in its path, "
             f"not {operation.method.upper()} {operation.path}"
         )
-    parameters = (resolve(catalog.document, one) for one in operation.node.get("parameters", ()))
+    parameters = (
+        resolve_ref(catalog.document, one) for one in operation.node.get("parameters", ())
+    )
     schema = next(
         (one["schema"] for one in parameters if one["name"] == names[0]), {"type": "string"}
     )
@@ -162,12 +164,12 @@ def _endpoint(catalog: Catalog, operation: Operation, base: str) -> dict[str, An
     }
 
 
-def _requires_auth(document: Json, operation: Operation) -> bool:
-    wanted: list[Json] = operation.node.get("security") or document.get("security") or []
+def _requires_auth(document: JsonObject, operation: Operation) -> bool:
+    wanted: list[JsonObject] = operation.node.get("security") or document.get("security") or []
     if operation.node.get("security") == []:
         return False
     for name in {name for choice in wanted for name in choice}:
-        scheme = resolve(document, document["components"]["securitySchemes"][name])
+        scheme = resolve_ref(document, document["components"]["securitySchemes"][name])
         if (scheme.get("type"), str(scheme.get("scheme")).lower()) != ("http", "bearer"):
             raise UnsupportedSpec(
                 f"{operation.operation_id} wants {name}; the mock knows bearer only"
@@ -175,6 +177,6 @@ def _requires_auth(document: Json, operation: Operation) -> bool:
     return bool(wanted)
 
 
-def _validator(document: Json, schema: Json) -> jsonschema_rs.Validator:
+def _validator(document: JsonObject, schema: JsonObject) -> jsonschema_rs.Validator:
     root = {"$schema": _DRAFT, "components": document.get("components", {}), "allOf": [schema]}
     return validator_for(root)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import Json, resolve
+from wanflow.catalog.document import JsonObject, resolve_ref
 from wanflow.mock.gateway.response_builder import ResponseTemplate, compile_schema
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ErrorResponses:
     their media type, and what the document shows.
     """
 
-    examples: Mapping[int, Mapping[str, Json]]
+    examples: Mapping[int, Mapping[str, JsonObject]]
     fallback: ResponseTemplate
     models: frozenset[str]
     shapes: Mapping[int, ResponseTemplate]
@@ -66,7 +66,7 @@ class ErrorResponses:
         plain = refusal.message is not None and media.startswith("text/plain")
         return media, said if plain or shown is None else shown
 
-    def body(self, refusal: HTTPError) -> Json:
+    def body(self, refusal: HTTPError) -> JsonObject:
         """Word a refusal as the operation would."""
         shown = self.example(refusal.status, refusal.model)
         if shown is None:
@@ -80,7 +80,7 @@ class ErrorResponses:
         schema = self.schemas.get(refusal.status)
         return reworded if schema is None or schema.is_valid(reworded) else shown
 
-    def example(self, status: int, model: str | None = None) -> Json | None:
+    def example(self, status: int, model: str | None = None) -> JsonObject | None:
         """Return the documented example of a status, the model's own where there is one."""
         shown = self.examples.get(status)
         if not shown:
@@ -88,7 +88,7 @@ class ErrorResponses:
         own = shown.get(model or "default") or shown.get("default")
         return own if own or model in self.models else next(iter(shown.values()))
 
-    def _made_up(self, refusal: HTTPError) -> Json:
+    def _made_up(self, refusal: HTTPError) -> JsonObject:
         kind = _TYPES.get(refusal.status, _TYPES[refusal.status // 500 * 100 + 400])
         return self.shapes.get(refusal.status, self.fallback).build(
             {
@@ -101,10 +101,10 @@ class ErrorResponses:
 
 
 def load_errors(
-    document: Json, node: Json, schemas: Mapping[int, jsonschema_rs.Validator]
+    document: JsonObject, node: JsonObject, schemas: Mapping[int, jsonschema_rs.Validator]
 ) -> ErrorResponses:
     """Read the error answers of an operation's node, whose JSON is valid by `schemas`."""
-    examples: dict[int, Mapping[str, Json]] = {}
+    examples: dict[int, Mapping[str, JsonObject]] = {}
     shapes: dict[int, ResponseTemplate] = {}
     texts: dict[int, tuple[str, str | None]] = {}
     together = _together(document, node)
@@ -124,18 +124,18 @@ def load_errors(
     return ErrorResponses(examples, fallback, frozenset(together), shapes, texts, schemas)
 
 
-def _together(document: Json, node: Json) -> dict[str, list[str]]:
+def _together(document: JsonObject, node: JsonObject) -> dict[str, list[str]]:
     """List for each model those that one document describes with it: their request is one."""
     media = media_of(document, node.get("requestBody", {})) or {}
-    union = resolve(document, media.get("schema", {}))
-    mapping: Json = union.get("discriminator", {}).get("mapping", {})
+    union = resolve_ref(document, media.get("schema", {}))
+    mapping: JsonObject = union.get("discriminator", {}).get("mapping", {})
     return {model: [one for one in mapping if mapping[one] == mapping[model]] for model in mapping}
 
 
-def _texts(document: Json, response: Json) -> list[tuple[str, str | None]]:
+def _texts(document: JsonObject, response: JsonObject) -> list[tuple[str, str | None]]:
     """Return the first media type of a response, in a list, and what it shows."""
-    for kind, media in resolve(document, response).get("content", {}).items():
-        named = (resolve(document, one) for one in media.get("examples", {}).values())
+    for kind, media in resolve_ref(document, response).get("content", {}).items():
+        named = (resolve_ref(document, one) for one in media.get("examples", {}).values())
         values = [media.get("example"), *(one.get("value") for one in named)]
         shown = next((value for value in values if value is not None), None)
         return [(kind, shown if isinstance(shown, str | None) else json.dumps(shown))]
@@ -146,22 +146,24 @@ def _unsaid(status: int) -> str:
     return f"The mock answers {status}"
 
 
-def media_of(document: Json, response: Json) -> Json | None:
+def media_of(document: JsonObject, response: JsonObject) -> JsonObject | None:
     """Return the JSON media type of a response, None where it has no such body."""
-    media: Json | None = resolve(document, response).get("content", {}).get("application/json")
+    media: JsonObject | None = (
+        resolve_ref(document, response).get("content", {}).get("application/json")
+    )
     return media
 
 
-def retry_after(body: Json) -> bytes | None:
+def retry_after(body: JsonObject) -> bytes | None:
     """Read the seconds out of a `fallback_suggestion` such as "retry after 60 seconds"."""
     error: Any = body.get("error")
     found = _SECONDS.search(json.dumps(error))
     return found[1].encode() if found else None
 
 
-def _examples(document: Json, media: Json, status: str) -> dict[str, Json]:
+def _examples(document: JsonObject, media: JsonObject, status: str) -> dict[str, JsonObject]:
     shown = {
-        name.removesuffix(f"-{status}"): resolve(document, example).get("value")
+        name.removesuffix(f"-{status}"): resolve_ref(document, example).get("value")
         for name, example in media.get("examples", {}).items()
     }
     if "example" in media:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wanflow.catalog.catalog import Model
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.catalog.violation import Violation
     from wanflow.mock.gateway.accounts import Account
     from wanflow.mock.gateway.endpoints import Api, SubmitEndpoint
@@ -42,7 +42,7 @@ class Gateway:
     origin: str
     seed: int = 0
     clock: Clock = field(factory=RealClock)
-    pace: Progression = field(factory=AfterPolls)
+    progression: Progression = field(factory=AfterPolls)
     tasks: TaskStore = field(factory=TaskStore)
     ignore_violation: Callable[[Violation], bool] | None = None
     on_done: Callable[[Task], None] | None = None
@@ -63,7 +63,7 @@ class Gateway:
             for model in one.models.values()
         }
 
-    def validate(self, endpoint: SubmitEndpoint, account: Account, body: Json) -> Model:
+    def validate(self, endpoint: SubmitEndpoint, account: Account, body: JsonObject) -> Model:
         """Return the model of a request that breaks no rule of it.
 
         Raises:
@@ -84,7 +84,7 @@ class Gateway:
         self,
         account: Account,
         model: Model,
-        body: Json,
+        body: JsonObject,
         wishes: Directives = NO_DIRECTIVES,
     ) -> Task:
         """Make a task of an accepted request.
@@ -103,12 +103,12 @@ class Gateway:
             prompt=str(body.get("prompt", ""))[:_LONGEST_PROMPT],
             callback_url=body.get("callback_url"),
             failure=wishes.failure,
-            pace=wishes.pace,
+            progression=wishes.progression,
             query=wishes.query,
             file=wishes.file,
         )
         self.tasks.add(task)
-        due = task.pace.due()
+        due = task.progression.due()
         if due is not None:
             self._when_due(task, task.created + due)
         if self.on_change is not None:
@@ -118,7 +118,7 @@ class Gateway:
     def resume(self, task: Task) -> None:
         """Remember a task of an earlier run; if it should have ended meanwhile, it ends now."""
         self.tasks.add(task)
-        due = task.pace.due()
+        due = task.progression.due()
         if due is not None and task.ended is None:
             self.agenda.call_at(task.created + due, lambda: self.settle(task))
 
@@ -129,12 +129,12 @@ class Gateway:
 
     def poll(self, task: Task) -> None:
         """Count a look at a task."""
-        task.looks += 1
+        task.polls += 1
         self.settle(task)
         if self.on_change is not None:
             self.on_change(task)
 
-    def status_response(self, task: Task) -> Json:
+    def status_response(self, task: Task) -> JsonObject:
         """Return what the task query says of a task now."""
         return self._detail(task, task.phase(self.clock.now()))
 
@@ -144,7 +144,7 @@ class Gateway:
         key = (self.origin, task.model, task.order, task.failure, phase)
         return self._stencils.render(key, task, lambda blank: self._detail(blank, phase))
 
-    def _detail(self, task: Task, phase: Phase) -> Json:
+    def _detail(self, task: Task, phase: Phase) -> JsonObject:
         return self.contract.query.answer.build(response_values(task, phase, self.origin))
 
     def settle(self, task: Task) -> None:
@@ -163,7 +163,7 @@ class Gateway:
         order: OutputSpec,
         price: float = 0.0,
         *,
-        pace: Progression | None = None,
+        progression: Progression | None = None,
         **more: Any,
     ) -> Task:
         """Make a task of an account, not yet remembered."""
@@ -172,21 +172,21 @@ class Gateway:
         name = task_id(created, self.seed, account.name, account.submitted)
         while name in self.tasks:
             name = task_id(created, self.seed, account.name, account.submitted, name)
-        pace = pace or self.pace
+        progression = progression or self.progression
         return Task(
             id=name,
             created=created,
             model=model,
             account=account,
             order=order,
-            pace=pace,
+            progression=progression,
             seed=self.seed,
             credits=price,
-            estimate=pace.estimate(nominal_seconds(order)),
+            estimate=progression.estimate(nominal_seconds(order)),
             **more,
         )
 
-    def submit_response(self, endpoint: SubmitEndpoint, task: Task) -> Json:
+    def submit_response(self, endpoint: SubmitEndpoint, task: Task) -> JsonObject:
         """Return the answer to the submission that made a task."""
         return self._receipt(endpoint, task, task.phase(task.created))
 
@@ -196,7 +196,7 @@ class Gateway:
         key = (self.origin, task.model, task.order, task.failure, phase, task.estimate)
         return self._stencils.render(key, task, lambda blank: self._receipt(endpoint, blank, phase))
 
-    def _receipt(self, endpoint: SubmitEndpoint, task: Task, phase: Phase) -> Json:
+    def _receipt(self, endpoint: SubmitEndpoint, task: Task, phase: Phase) -> JsonObject:
         values = response_values(task, phase, self.origin)
         values["task_info.estimated_time"] = task.estimate
         values["usage.credits_reserved"] = task.credits
@@ -221,7 +221,7 @@ def _terms(endpoint: SubmitEndpoint, kind: str) -> dict[str, Any]:
     }
 
 
-def _model(endpoint: SubmitEndpoint, body: Json) -> Model:
+def _model(endpoint: SubmitEndpoint, body: JsonObject) -> Model:
     name = body.get("model")
     if not isinstance(name, str):
         allowed = ", ".join(endpoint.models)

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from wanflow.mock.errors import HTTPError
 
 if TYPE_CHECKING:
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _KEY = re.compile(rb"[A-Za-z0-9._-]{16,96}")
 _MOST = 1000
@@ -24,7 +24,7 @@ class CachedResponse:
     """An answer given before, and a digest of the request that it was given to."""
 
     digest: bytes
-    answer: Json
+    answer: JsonObject
 
 
 @define
@@ -35,7 +35,7 @@ class IdempotencyCache:
         factory=OrderedDict[bytes, CachedResponse], repr=False
     )
 
-    def get(self, key: bytes, body: Json) -> Json | None:
+    def get(self, key: bytes, body: JsonObject) -> JsonObject | None:
         """Return the answer that a key was given before, None for a new key.
 
         Raises:
@@ -52,7 +52,7 @@ class IdempotencyCache:
             raise HTTPError(400, "Idempotency-Key was used before, with another request")
         return found.answer
 
-    def put(self, key: bytes, body: Json, answer: Json) -> None:
+    def put(self, key: bytes, body: JsonObject, answer: JsonObject) -> None:
         """Remember an answer."""
         self._by_key[key] = CachedResponse(_digest(body), answer)
         if len(self._by_key) > _MOST:
@@ -69,5 +69,5 @@ class IdempotencyCache:
             self._by_key[key.encode()] = CachedResponse(bytes.fromhex(digest), answer)
 
 
-def _digest(body: Json) -> bytes:
+def _digest(body: JsonObject) -> bytes:
     return sha256(json.dumps(body, sort_keys=True).encode()).digest()

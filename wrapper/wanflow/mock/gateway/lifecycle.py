@@ -32,7 +32,7 @@ _END = Phase(ENDED, 100)
 class Progression(Protocol):
     """Decides a task's phase from what has passed since its submission."""
 
-    def phase(self, looks: int, elapsed: float) -> Phase:
+    def phase(self, polls: int, elapsed: float) -> Phase:
         """Return the phase after a number of looks and of seconds."""
         ...
 
@@ -53,7 +53,7 @@ class Progression(Protocol):
 class Immediate:
     """A task has ended before its submission is answered."""
 
-    def phase(self, looks: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
+    def phase(self, polls: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
         """Return the end."""
         return _END
 
@@ -76,11 +76,11 @@ class AfterPolls:
 
     n: int = field(default=2, validator=ge(1))
 
-    def phase(self, looks: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
+    def phase(self, polls: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
         """Return the phase at a query; the submission itself is look 0."""
-        if looks >= self.n:
+        if polls >= self.n:
             return _END
-        return Phase(PROCESSING, 100 * looks // self.n) if looks else _START
+        return Phase(PROCESSING, 100 * polls // self.n) if polls else _START
 
     def last(self) -> int:
         """Return the progress at the query before the last."""
@@ -109,7 +109,7 @@ class AfterSeconds:
     announced: Estimate = field(default="true", validator=in_(_ESTIMATES))
     progress: Progress = field(default="smooth", validator=in_(_PROGRESS))
 
-    def phase(self, looks: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
+    def phase(self, polls: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
         """Return the phase after some seconds."""
         queue = self._queue()
         if elapsed >= self.total:
@@ -167,24 +167,23 @@ def parse_progression(text: str) -> Progression:
         raise ValueError(f"{text!r} is no pace; write {FORMS}") from error
 
 
-def format_progression(pace: Progression) -> str:
+def format_progression(progression: Progression) -> str:
     """Write a pace so that `pace_of` reads it again.
 
     Raises:
         TypeError: the pace is somebody's own kind.
     """
-    match pace:
+    match progression:
         case Immediate():
             return "immediately"
         case AfterPolls(n=count):
             return f"looks={count}"
         case AfterSeconds():
-            queue = "" if pace.queue is None else f",queue={pace.queue!r}"
-            return (
-                f"seconds={pace.total!r}{queue},estimate={pace.announced},progress={pace.progress}"
-            )
+            queue = "" if progression.queue is None else f",queue={progression.queue!r}"
+            estimate, progress = progression.announced, progression.progress
+            return f"seconds={progression.total!r}{queue},estimate={estimate},progress={progress}"
         case _:
-            raise TypeError(f"{pace!r} has no written form")
+            raise TypeError(f"{progression!r} has no written form")
 
 
 def _pair(part: str) -> tuple[str, str]:

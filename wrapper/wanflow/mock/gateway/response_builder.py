@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.catalog.document import Json, resolve
+from wanflow.catalog.document import JsonObject, resolve_ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ class ResponseTemplate:
     parts: tuple[Field, ...]
     choices: Mapping[str, tuple[Any, ...]]
 
-    def build(self, values: Mapping[str, Any]) -> Json:
+    def build(self, values: Mapping[str, Any]) -> JsonObject:
         """Fill the plan with values by key; those without a place in the schema are left out."""
         return _build(self.parts, values)
 
@@ -54,14 +54,14 @@ class ResponseTemplate:
         return next((value for value in preferred if value in allowed), allowed[0])
 
 
-def compile_schema(document: Json, schema: Json) -> ResponseTemplate:
+def compile_schema(document: JsonObject, schema: JsonObject) -> ResponseTemplate:
     """Read a schema's properties, through references and combinations, into a plan."""
     choices: dict[str, tuple[Any, ...]] = {}
     return ResponseTemplate(_parts(document, schema, "", choices), choices)
 
 
-def _build(parts: tuple[Field, ...], values: Mapping[str, Any]) -> Json:
-    built: Json = {}
+def _build(parts: tuple[Field, ...], values: Mapping[str, Any]) -> JsonObject:
+    built: JsonObject = {}
     for part in parts:
         value = _build(part.parts, values) if part.parts else values.get(part.key)
         if value is None or value == {}:
@@ -74,12 +74,12 @@ def _build(parts: tuple[Field, ...], values: Mapping[str, Any]) -> Json:
 
 
 def _parts(
-    document: Json, schema: Json, prefix: str, choices: dict[str, tuple[Any, ...]]
+    document: JsonObject, schema: JsonObject, prefix: str, choices: dict[str, tuple[Any, ...]]
 ) -> tuple[Field, ...]:
     properties, required = flattened(document, schema)
     found: list[Field] = []
     for name, raw in properties.items():
-        rule, key = resolve(document, raw), f"{prefix}{name}"
+        rule, key = resolve_ref(document, raw), f"{prefix}{name}"
         choices[key] = tuple(rule.get("enum", (rule["const"],) if "const" in rule else ()))
         inner = _parts(document, rule, f"{key}.", choices)
         fallback = _sample(rule) if name in required else None
@@ -87,10 +87,10 @@ def _parts(
     return tuple(found)
 
 
-def flattened(document: Json, schema: Json) -> tuple[dict[str, Json], set[str]]:
+def flattened(document: JsonObject, schema: JsonObject) -> tuple[dict[str, JsonObject], set[str]]:
     """Return a schema's properties and required names, `allOf` and a first choice included."""
-    schema = resolve(document, schema)
-    properties: dict[str, Json] = {}
+    schema = resolve_ref(document, schema)
+    properties: dict[str, JsonObject] = {}
     required: set[str] = set()
     for inner in (
         *schema.get("allOf", ()),
@@ -105,7 +105,7 @@ def flattened(document: Json, schema: Json) -> tuple[dict[str, Json], set[str]]:
     )
 
 
-def _sample(rule: Json) -> Any:
+def _sample(rule: JsonObject) -> Any:
     for word in ("default", "const", "example"):
         if word in rule:
             return rule[word]
@@ -113,4 +113,4 @@ def _sample(rule: Json) -> Any:
         if rule.get(word):
             return rule[word][0]
     kinds: list[str] = [rule["type"]] if isinstance(rule.get("type"), str) else rule.get("type", [])
-    return _SAMPLES.get(kinds[0], Json()) if kinds else Json()
+    return _SAMPLES.get(kinds[0], JsonObject()) if kinds else JsonObject()

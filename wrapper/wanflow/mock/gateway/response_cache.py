@@ -11,7 +11,7 @@ from wanflow.mock.json_body import encode
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.mock.gateway.tasks import Task
 
 _ID = "task-unified-stencil"
@@ -25,7 +25,7 @@ class ResponseTemplates:
 
     _cut: dict[Hashable, bytes] = field(factory=dict["Hashable", bytes], repr=False)
 
-    def render(self, key: Hashable, task: Task, build: Callable[[Task], Json]) -> bytes:
+    def render(self, key: Hashable, task: Task, build: Callable[[Task], JsonObject]) -> bytes:
         """Encode what `build` says of a task; tasks of the same key differ in id and time alone."""
         stencil = self._cut.get(key)
         if stencil is None:
@@ -35,7 +35,7 @@ class ResponseTemplates:
         return stencil % {b"id": task.id.encode(), b"created": int(task.created)}
 
 
-def _cut(task: Task, build: Callable[[Task], Json]) -> bytes:
+def _cut(task: Task, build: Callable[[Task], JsonObject]) -> bytes:
     ended = None if task.ended is None else task.ended - task.created + _CREATED
     blank = evolve(task, id=_ID, created=float(_CREATED), ended=ended)
     encoded = encode(build(blank)).replace(b"%", b"%%")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.catalog.catalog import Model
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.mock.gateway.endpoints import Endpoint
     from wanflow.mock.gateway.gateway import Gateway
     from wanflow.mock.gateway.tasks import Task
@@ -39,7 +39,7 @@ def check_responses(gateway: Gateway) -> None:
             )
 
 
-def _templates(gateway: Gateway) -> Iterator[tuple[Endpoint, int, Json]]:
+def _templates(gateway: Gateway) -> Iterator[tuple[Endpoint, int, JsonObject]]:
     contract = gateway.contract
     for submission in contract.submissions:
         for model in submission.models.values():
@@ -64,13 +64,13 @@ def _tasks(gateway: Gateway, model: Model) -> Iterator[Task]:
         ):
             order = defaults_of(model).order({})
             task = gateway.make_task(
-                Account("proof"), model.name, order, failure=failure, pace=pace
+                Account("proof"), model.name, order, failure=failure, progression=pace
             )
-            task.looks = looks
+            task.polls = looks
             yield task
 
 
-def _errors(endpoint: Endpoint) -> Iterator[tuple[Endpoint, int, Json]]:
+def _errors(endpoint: Endpoint) -> Iterator[tuple[Endpoint, int, JsonObject]]:
     for status, examples in endpoint.errors.examples.items():
         for model in (None, *examples):
             yield endpoint, status, endpoint.errors.body(HTTPError(status, model=model))

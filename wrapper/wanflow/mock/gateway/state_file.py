@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import asyncio
     from pathlib import Path
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.mock.gateway.accounts import AccountStore
     from wanflow.mock.gateway.gateway import Gateway
 
@@ -44,14 +44,19 @@ _PLAIN = (
 )
 
 
-def task_to_json(task: Task) -> Json:
+def task_to_json(task: Task) -> JsonObject:
     """Return what makes a task again; its account is for the caller to keep."""
     plain = {name: getattr(task, name) for name in _PLAIN}
     faults = {"query": str(task.query), "file": str(task.file)}
-    return {**plain, **faults, "order": asdict(task.order), "pace": format_progression(task.pace)}
+    return {
+        **plain,
+        **faults,
+        "order": asdict(task.order),
+        "pace": format_progression(task.progression),
+    }
 
 
-def task_from(record: Json, account: Account) -> Task:
+def task_from(record: JsonObject, account: Account) -> Task:
     """Make a task again.
 
     Raises:
@@ -60,14 +65,14 @@ def task_from(record: Json, account: Account) -> Task:
     return Task(
         account=account,
         order=OutputSpec(**record["order"]),
-        pace=parse_progression(record["pace"]),
+        progression=parse_progression(record["pace"]),
         query=_faults(record["query"]),
         file=_faults(record["file"]),
         **{name: record[name] for name in _PLAIN},
     )
 
 
-def account_to_json(account: Account) -> Json:
+def account_to_json(account: Account) -> JsonObject:
     """Return what makes an account again, the answers that may be replayed included."""
     rate = account.limits.rate
     return {
@@ -82,7 +87,7 @@ def account_to_json(account: Account) -> Json:
     }
 
 
-def account_from(record: Json) -> Account:
+def account_from(record: JsonObject) -> Account:
     """Make an account again.
 
     Raises:

@@ -39,7 +39,7 @@ class Task:
     model: str
     account: Account = field(repr=False)
     order: OutputSpec
-    pace: Progression
+    progression: Progression
     seed: int
     prompt: str = field(repr=False, default="")
     failure: str | None = None
@@ -48,7 +48,7 @@ class Task:
     callback_url: str | None = field(repr=False, default=None)
     query: FaultSet = NO_FAULTS
     file: FaultSet = NO_FAULTS
-    looks: int = 0
+    polls: int = 0
     ended: float | None = None
 
     def phase(self, now: float) -> Phase:
@@ -57,21 +57,21 @@ class Task:
             phase = self._phase(now)
             if phase.name != ENDED:
                 return phase
-        return Phase(FAILED, self.pace.last()) if self.failure else Phase(COMPLETED, 100)
+        return Phase(FAILED, self.progression.last()) if self.failure else Phase(COMPLETED, 100)
 
     def end(self, now: float) -> bool:
         """Note the moment of the end; False if it isn't there yet, or was noted before."""
         if self.ended is not None or self._phase(now).name != ENDED:
             return False
-        due = self.pace.due()
+        due = self.progression.due()
         self.ended = now if due is None else self.created + due
         return True
 
     def _phase(self, now: float) -> Phase:
-        due = self.pace.due()
+        due = self.progression.due()
         if due is not None and now >= self.created + due:  # as sums, so that no rounding is felt
             return Phase(ENDED, 100)
-        return self.pace.phase(self.looks, now - self.created)
+        return self.progression.phase(self.polls, now - self.created)
 
     def expired(self, now: float) -> bool:
         """Tell whether the links to its results have outlived their 24 hours."""

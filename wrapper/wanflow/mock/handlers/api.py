@@ -100,7 +100,7 @@ class OperationHandler:
             return json_response(endpoint.success, seen, _REPLAYED)
         pace = header_progression(headers)
         if pace is not None:
-            wishes = evolve(wishes, pace=pace)
+            wishes = evolve(wishes, progression=pace)
         task = self.gateway.submit(account, model, body, wishes)
         exchange.task_id = task.id
         if key is not None:

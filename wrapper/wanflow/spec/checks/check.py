@@ -8,7 +8,7 @@ from attrs import evolve
 
 from wanflow.spec.checks.examples import example_findings
 from wanflow.spec.checks.keywords import vocabulary_findings
-from wanflow.spec.checks.openapi_validator import invalid
+from wanflow.spec.checks.openapi_validator import validate
 from wanflow.spec.checks.references import reference_findings
 from wanflow.spec.checks.structure import structure_findings
 from wanflow.spec.errors import Finding
@@ -17,7 +17,7 @@ from wanflow.spec.read.yaml import read_yaml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.spec.read.source import Source
 
 
@@ -26,12 +26,12 @@ def check_sources(sources: Iterable[Source]) -> list[Finding]:
     return [finding for source in sources for finding in _check_source(source)]
 
 
-def check_merged(text: str, document: Json, file: str) -> list[Finding]:
+def check_merged(text: str, document: JsonObject, file: str) -> list[Finding]:
     """Check a finished document, given as its text and as its data."""
     read = read_yaml(text, file)
     findings = [
         *_ambiguous(read.ambiguous, file),
-        *invalid(document, file),
+        *validate(document, file),
         *_of("WF503", vocabulary_findings(document, file)),
         *_of("WF504", structure_findings(document, file)),
         *_of("WF505", example_findings(document, file)),
@@ -44,7 +44,7 @@ def _check_source(source: Source) -> Iterator[Finding]:
     references = _of("WF506", reference_findings(source.document, file))
     findings = [*_ambiguous(source.ambiguous, file), *references]
     findings = findings or [
-        *invalid(source.document, file),
+        *validate(source.document, file),
         *_of("WF503", vocabulary_findings(source.document, file)),
     ]
     for finding in findings:

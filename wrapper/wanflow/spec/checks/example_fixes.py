@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve, frozen
 
-from wanflow.catalog.document import Json, escape, is_array, is_object, resolve
+from wanflow.catalog.document import JsonObject, escape, is_array, is_object, resolve_ref
 from wanflow.catalog.patterns import validator_for
 from wanflow.spec.checks.examples import Broken, broken_examples
 from wanflow.spec.schema.value_set import expand
@@ -22,7 +22,7 @@ _GONE = object()
 
 
 @frozen
-class Mended:
+class ExampleFixes:
     """One shown value that was mended or left out: where its document has it, and why."""
 
     document: str
@@ -36,20 +36,20 @@ class Mended:
         return f"{self.where}: {self.why}; {done}"
 
 
-def mended_sources(sources: list[Source]) -> tuple[list[Source], list[Mended]]:
+def mended_sources(sources: list[Source]) -> tuple[list[Source], list[ExampleFixes]]:
     """Return documents whose examples and defaults keep their schemas, and what was done."""
-    done: list[Mended] = []
+    done: list[ExampleFixes] = []
     whole: list[Source] = []
     for source in sources:
         document, broken = mended_document(source.document)
         whole.append(evolve(source, document=document) if broken else source)
         for one, left_out in broken:
             where = source.where(one.shown.pointer + one.inside)
-            done.append(Mended(source.name, where, str(one), left_out))
+            done.append(ExampleFixes(source.name, where, str(one), left_out))
     return whole, done
 
 
-def mended_document(document: Json) -> tuple[Json, list[tuple[Broken, bool]]]:
+def mended_document(document: JsonObject) -> tuple[JsonObject, list[tuple[Broken, bool]]]:
     """Return a document whose examples and defaults keep their schemas.
 
     With each that didn't stands whether it was left out.
@@ -63,12 +63,12 @@ def mended_document(document: Json) -> tuple[Json, list[tuple[Broken, bool]]]:
     return (_changed(document, "", changes) if changes else document), done
 
 
-def _filled(document: Json, broken: Broken) -> Any:
+def _filled(document: JsonObject, broken: Broken) -> Any:
     """Return an example with what it lacks; nothing where the document shows no such value."""
     value = broken.shown.value
     if broken.is_default or not is_object(value):
         return _GONE
-    schema = resolve(document, broken.shown.schema)
+    schema = resolve_ref(document, broken.shown.schema)
     rule = expand(document, schema, ())
     lacking = [name for name in rule.get("required", ()) if name not in value]
     properties = rule.get("properties", {})
@@ -86,7 +86,7 @@ def _shown(rule: Any) -> Any:
     for key in ("examples", "enum"):
         if rule.get(key):
             return rule[key][0]
-    inside: Json = rule.get("properties", {})
+    inside: JsonObject = rule.get("properties", {})
     return {name: _shown(inside.get(name, {})) for name in rule.get("required", ())} or None
 
 

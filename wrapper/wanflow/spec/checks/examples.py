@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import is_array, is_object, resolve
+from wanflow.catalog.document import is_array, is_object, resolve_ref
 from wanflow.catalog.patterns import validator_for
 from wanflow.catalog.schema_walk import schemas_in
 from wanflow.spec.errors import Finding
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import jsonschema_rs
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _SHOWN = ("example", "default")
 _DATA = frozenset({"example", "examples", "value", "default", "enum", "const"})
@@ -30,7 +30,7 @@ class Shown:
 
     pointer: str
     value: Any = field(repr=False)
-    schema: Json = field(repr=False)
+    schema: JsonObject = field(repr=False)
 
 
 @frozen
@@ -51,14 +51,14 @@ class Broken:
         return f"the {kind} breaks its own schema: {self.why}"
 
 
-def example_findings(document: Json, file: str) -> Iterator[Finding]:
+def example_findings(document: JsonObject, file: str) -> Iterator[Finding]:
     """Find every example that its own schema refuses."""
     for broken in broken_examples(document):
         at = broken.shown.pointer + broken.inside
         yield Finding(file, at, str(broken), "mend it with an action in specs/overlays")
 
 
-def broken_examples(document: Json) -> Iterator[Broken]:
+def broken_examples(document: JsonObject) -> Iterator[Broken]:
     """List every shown value that its own schema refuses."""
     for shown in shown_in(document):
         validator = _validator(document, shown)
@@ -68,7 +68,7 @@ def broken_examples(document: Json) -> Iterator[Broken]:
             yield Broken(shown, inside, error.message)
 
 
-def shown_in(document: Json) -> Iterator[Shown]:
+def shown_in(document: JsonObject) -> Iterator[Shown]:
     """List the examples and defaults of a document's schemas, bodies, parameters and headers."""
     for at, schema in schemas_in(document):
         for key in _SHOWN:
@@ -96,7 +96,7 @@ def _beside_schemas(node: Any, at: str) -> Iterator[Shown]:
             yield from _beside_schemas(value, f"{at}/default")
 
 
-def _of_schema(node: Json, at: str) -> Iterator[Shown]:
+def _of_schema(node: JsonObject, at: str) -> Iterator[Shown]:
     if "example" in node:
         yield Shown(f"{at}/example", node["example"], node["schema"])
     for name, example in node.get("examples", {}).items():
@@ -105,15 +105,15 @@ def _of_schema(node: Json, at: str) -> Iterator[Shown]:
             yield Shown(place, example["value"], node["schema"])
 
 
-def _chosen(document: Json, schema: Json, value: Any) -> Json:
+def _chosen(document: JsonObject, schema: JsonObject, value: Any) -> JsonObject:
     """Pick the branch that a discriminator leads to, for its complaint names the real fault."""
-    discriminator = resolve(document, schema).get("discriminator", {})
+    discriminator = resolve_ref(document, schema).get("discriminator", {})
     word = value.get(discriminator.get("propertyName")) if is_object(value) else None
     reference = discriminator.get("mapping", {}).get(word) if isinstance(word, str) else None
     return {"$ref": reference} if reference else schema
 
 
-def _validator(document: Json, shown: Shown) -> jsonschema_rs.Validator | None:
+def _validator(document: JsonObject, shown: Shown) -> jsonschema_rs.Validator | None:
     """Compile a schema; None for one that isn't valid itself, which other findings report."""
     whole = expand(document, _chosen(document, shown.schema, shown.value), ())
     try:

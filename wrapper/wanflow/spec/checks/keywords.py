@@ -10,11 +10,11 @@ import jsonschema_rs
 
 from wanflow.catalog.keywords import (
     AUDIO_FILE,
+    CITES,
     EFFECTIVE_WHEN,
     IMAGE_FILE,
     PIXEL_SIZE,
     PUBLIC_URL,
-    RESTS_ON,
 )
 from wanflow.catalog.patterns import unjudged
 from wanflow.catalog.schema_walk import LISTS, MAPS, ONE, schemas_in
@@ -24,7 +24,7 @@ from wanflow.spec.read.yaml import escape
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 # JSON Schema 2020-12 and OpenAPI 3.1, without what no tool here follows: anchors, dynamic
 # references and schemas with an identity of their own.
@@ -50,7 +50,7 @@ _CITED = ("keyword", "sentence")
 _WORDS = {"type": "array", "minItems": 1, "items": {"type": "string"}}
 
 
-def _closed(properties: Json) -> Json:
+def _closed(properties: JsonObject) -> JsonObject:
     return {
         "type": "object",
         "required": list(properties),
@@ -83,11 +83,11 @@ EXTENSIONS: dict[str, Any] = {
         }
     ),
     EFFECTIVE_WHEN: {"type": "object", "minProperties": 1},
-    RESTS_ON: {"type": "array", "minItems": 1, "items": _closed(dict.fromkeys(_CITED, _TEXT))},
+    CITES: {"type": "array", "minItems": 1, "items": _closed(dict.fromkeys(_CITED, _TEXT))},
 }
 
 
-def vocabulary_findings(document: Json, file: str) -> Iterator[Finding]:
+def vocabulary_findings(document: JsonObject, file: str) -> Iterator[Finding]:
     """Find keywords that no tool knows, and values that ours can't have."""
     for at, schema in schemas_in(document):
         for key, value in schema.items():

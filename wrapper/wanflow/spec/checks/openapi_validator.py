@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import Json, is_array, is_object, pointer
+from wanflow.catalog.document import JsonObject, is_array, is_object, pointer
 from wanflow.catalog.schema_walk import map_schemas, schemas_in
 from wanflow.spec.errors import Finding
 from wanflow.spec.read.yaml import escape
@@ -20,7 +20,7 @@ _VALUES = frozenset({"default", "example", "examples", "value"})
 _SEE = "see OpenAPI 3.1"
 
 
-def invalid(document: Json, file: str) -> Iterator[Finding]:
+def validate(document: JsonObject, file: str) -> Iterator[Finding]:
     """Find what openapi-spec-validator finds; references must have been found sound before."""
     validator = _spec_validator()
     try:
@@ -64,7 +64,7 @@ def _bare_schema(node: Any) -> Any:
     }
 
 
-def _findings(document: Json, error: Any, file: str) -> Iterator[Finding]:
+def _findings(document: JsonObject, error: Any, file: str) -> Iterator[Finding]:
     at = _whole_pointer(document, list(error.absolute_path), error.instance)
     unknown = list(_unknown(document, error, at))
     for key, remedy in unknown:
@@ -75,7 +75,7 @@ def _findings(document: Json, error: Any, file: str) -> Iterator[Finding]:
         yield Finding(file, at, _short(text), _SEE)
 
 
-def _whole_pointer(document: Json, path: list[Any], instance: Any) -> str:
+def _whole_pointer(document: JsonObject, path: list[Any], instance: Any) -> str:
     """Return where an error is: that of a schema counts from the schema, not from the top."""
     at = "".join(f"/{escape(str(part))}" for part in path)
     if path and not _is_there(document, at, instance):
@@ -85,7 +85,7 @@ def _whole_pointer(document: Json, path: list[Any], instance: Any) -> str:
     return at
 
 
-def _is_there(node: Json, at: str, instance: Any) -> bool:
+def _is_there(node: JsonObject, at: str, instance: Any) -> bool:
     try:
         found = pointer(node, at)
     except (LookupError, TypeError, ValueError):
@@ -93,13 +93,13 @@ def _is_there(node: Json, at: str, instance: Any) -> bool:
     return found is instance or (type(found) is type(instance) and found == instance)
 
 
-def _unknown(document: Json, error: Any, at: str) -> Iterator[tuple[str, str]]:
+def _unknown(document: JsonObject, error: Any, at: str) -> Iterator[tuple[str, str]]:
     """List the keys that an object of OpenAPI hasn't, each with what to write instead."""
     *place, word = list(error.absolute_schema_path) or [""]
     if word != "unevaluatedProperties":
         return
     node: Any = pointer(document, at)
-    rule: Json = error.schema
+    rule: JsonObject = error.schema
     for part in place:
         rule = rule[part] if is_object(rule) and part in rule else {}
     known: list[str] = list(rule.get("properties", ()))

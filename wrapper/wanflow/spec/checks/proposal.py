@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.document import is_array
-from wanflow.catalog.keywords import RESTS_ON
+from wanflow.catalog.keywords import CITES
 from wanflow.spec.overlay.citations import WHEN
 from wanflow.spec.overlay.evidence import values_in
 from wanflow.spec.overlay.overlay import pointer_of, select
@@ -16,7 +16,7 @@ from wanflow.spec.schema.value_set import meaning
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _NUMBER = r"`?(-?\d+(?:\.\d+)?)`?"
 _RANGE = re.compile(rf"[\[(]?{_NUMBER}\s*(?:,|~|\u2013|-|to|and)\s*{_NUMBER}[\])]?")
@@ -54,7 +54,7 @@ _UNITS = {
 }
 
 
-def proposed(document: Json, at: str, schema: Json, sentence: str) -> str:
+def proposed(document: JsonObject, at: str, schema: JsonObject, sentence: str) -> str:
     """Return the action that a person may paste, as YAML; nothing where no rule can be told.
 
     `at` is the pointer of the merged document's schema that carries the sentence.
@@ -67,12 +67,12 @@ def proposed(document: Json, at: str, schema: Json, sentence: str) -> str:
         "target": _by_words(document, at, sentence) or _target(document, at),
         "description": "The document says it in prose only.",
         WHEN: {"type": schema["type"]},
-        "update": {**update, RESTS_ON: {key: sentence for key in update if key != "example"}},
+        "update": {**update, CITES: {key: sentence for key in update if key != "example"}},
     }
     return write_yaml([action])
 
 
-def _rules(schema: Json, sentence: str) -> Iterator[Json]:
+def _rules(schema: JsonObject, sentence: str) -> Iterator[JsonObject]:
     """List the rules that a sentence may mean for a schema, the most likely first."""
     kind = schema.get("type")
     if kind not in _BOUNDS:
@@ -109,7 +109,7 @@ def _number(text: str) -> int | float:
     return float(text) if "." in text else int(text)
 
 
-def _fitting(document: Json, schema: Json, rule: Json) -> Json | None:
+def _fitting(document: JsonObject, schema: JsonObject, rule: JsonObject) -> JsonObject | None:
     """Return a rule that fits; with another example, where the document's own breaks it."""
     if _fits(document, schema, rule):
         return rule
@@ -118,7 +118,7 @@ def _fitting(document: Json, schema: Json, rule: Json) -> Json | None:
     return {**rule, "example": rule["enum"][0]} if fits else None
 
 
-def _fits(document: Json, schema: Json, rule: Json) -> bool:
+def _fits(document: JsonObject, schema: JsonObject, rule: JsonObject) -> bool:
     """Tell whether a rule adds something to a schema that its own values keep."""
     if not rule or rule.keys() & schema.keys():
         return False
@@ -128,7 +128,7 @@ def _fits(document: Json, schema: Json, rule: Json) -> bool:
     return whole.possible() and all(whole.admits(value) for value in (*shown, *listed))
 
 
-def _by_words(document: Json, at: str, sentence: str) -> str:
+def _by_words(document: JsonObject, at: str, sentence: str) -> str:
     """Write a JSONPath that picks a parameter by words of its description, where one does.
 
     So one action serves every document that says the same.
@@ -141,7 +141,7 @@ def _by_words(document: Json, at: str, sentence: str) -> str:
     return path if at in picked else ""
 
 
-def _target(document: Json, at: str) -> str:
+def _target(document: JsonObject, at: str) -> str:
     """Write a pointer into a document as a JSONPath."""
     path, node = "$", document
     for part in at.split("/")[1:]:

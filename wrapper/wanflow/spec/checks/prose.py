@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import Json, is_array, is_object
-from wanflow.catalog.keywords import RESTS_ON
+from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.catalog.keywords import CITES
 from wanflow.catalog.schema_walk import schemas_in, schemas_under
 from wanflow.spec.checks.proposal import proposed
-from wanflow.spec.errors import OverlayFault
+from wanflow.spec.errors import OverlayError
 from wanflow.spec.overlay.evidence import flat, lists_in, sentences_of, values_in
 from wanflow.spec.read.yaml import escape, read_yaml
 from wanflow.spec.schema.index import reached_by, requests_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from wanflow.spec.schema.operations import Call
+    from wanflow.spec.schema.operations import SourceOperation
 
 FILE = "specs/left-as-prose.yaml"
 _REMEDY = f"write an overlay (see specs/README.md), or say in {FILE} why not"
@@ -36,11 +36,11 @@ _RULE = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.]*\w)")
-_NOTES = frozenset({"description", "title", "example", "examples", "default", RESTS_ON})
+_NOTES = frozenset({"description", "title", "example", "examples", "default", CITES})
 
 
 @frozen
-class Unsaid:
+class UnencodedRule:
     """A sentence that reads like a rule, and where its document says it.
 
     `proposal` is an overlay's action that may be pasted; empty where no keyword can say it.
@@ -78,13 +78,13 @@ class Stale:
 
 
 @frozen
-class Left:
+class AcceptedProse:
     """What a person left as prose on purpose: the sentences, each with the reason."""
 
     reasons: dict[str, str]
 
     @classmethod
-    def read(cls, path: Path) -> Left:
+    def read(cls, path: Path) -> AcceptedProse:
         """Read the reviewed file; an absent one leaves nothing.
 
         Raises:
@@ -99,25 +99,25 @@ class Left:
                 or set(entry) != {"sentence", "reason"}
                 or not all(isinstance(value, str) and value.strip() for value in entry.values())
             ):
-                raise OverlayFault(f"{path.name}: each entry must have a `sentence` and a `reason`")
+                raise OverlayError(f"{path.name}: each entry must have a `sentence` and a `reason`")
         return cls({flat(entry["sentence"]): entry["reason"] for entry in data})
 
-    def unlisted(self, found: Iterable[Unsaid]) -> list[Unsaid]:
+    def unlisted(self, found: Iterable[UnencodedRule]) -> list[UnencodedRule]:
         """Return the sentences that the file doesn't have."""
         return [one for one in found if one.sentence not in self.reasons]
 
-    def stale(self, found: Iterable[Unsaid]) -> list[Stale]:
+    def stale(self, found: Iterable[UnencodedRule]) -> list[Stale]:
         """Find entries whose sentence no document says any more, or that a rule expresses now."""
         return [Stale(one) for one in sorted(self.reasons.keys() - {f.sentence for f in found})]
 
 
-def unsaid(document: Json, calls: Iterable[Call]) -> list[Unsaid]:
+def unencoded_rules(document: JsonObject, calls: Iterable[SourceOperation]) -> list[UnencodedRule]:
     """List the sentences of the models' parameters that read like a rule and aren't one.
 
     `document` is the finished one; `calls` are the operations that it was made of.
     """
     requests = requests_of(document)
-    found: dict[tuple[str, str], Unsaid] = {}
+    found: dict[tuple[str, str], UnencodedRule] = {}
     for call in calls:
         for model in call.models:
             whole = expand(document, requests[model], ())
@@ -125,12 +125,12 @@ def unsaid(document: Json, calls: Iterable[Call]) -> list[Unsaid]:
                 if (call.source.name, sentence) not in found:
                     where = _where(call, schema["description"])
                     proposal = _proposal(document, requests[model], schema, sentence)
-                    told = Unsaid(call.source.name, where, sentence, proposal)
+                    told = UnencodedRule(call.source.name, where, sentence, proposal)
                     found[call.source.name, sentence] = told
     return list(found.values())
 
 
-def _proposal(document: Json, request: Json, schema: Json, sentence: str) -> str:
+def _proposal(document: JsonObject, request: JsonObject, schema: JsonObject, sentence: str) -> str:
     """Write what may be pasted for a sentence of one of a request's schemas."""
     for name in sorted(reached_by(document, request)):
         root = f"/components/schemas/{escape(name)}"
@@ -140,9 +140,9 @@ def _proposal(document: Json, request: Json, schema: Json, sentence: str) -> str
     return ""
 
 
-def _unexpressed(request: Json) -> Iterator[tuple[Json, str]]:
+def _unexpressed(request: JsonObject) -> Iterator[tuple[JsonObject, str]]:
     schemas = [schema for at, schema in schemas_under(request, "") if at]
-    rests = [flat(told) for schema in schemas for told in schema.get(RESTS_ON, {}).values()]
+    rests = [flat(told) for schema in schemas for told in schema.get(CITES, {}).values()]
     for schema in schemas:
         text = schema.get("description", "")
         for sentence in _rules(text) if isinstance(text, str) else ():
@@ -157,7 +157,7 @@ def _rules(text: str) -> Iterator[str]:
     yield from (" - ".join(entries) for entries in lists_in(text) if values_in(entries))
 
 
-def _in_keywords(sentence: str, schema: Json) -> bool:
+def _in_keywords(sentence: str, schema: JsonObject) -> bool:
     """Tell whether the schema's own keywords have every number that the sentence names."""
     rules = {key: value for key, value in schema.items() if key not in _NOTES}
     values = values_in(sentence.split(" - "))
@@ -167,7 +167,7 @@ def _in_keywords(sentence: str, schema: Json) -> bool:
     return bool(named) and named <= set(re.findall(r"\d+", json.dumps(rules)))
 
 
-def _where(call: Call, text: Any) -> str:
+def _where(call: SourceOperation, text: Any) -> str:
     for at, schema in schemas_in(call.source.document):
         if schema.get("description") == text:
             return call.source.where(f"{at}/description")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import Json, is_array, is_object, pointer
+from wanflow.catalog.document import JsonObject, is_array, is_object, pointer
 from wanflow.spec.errors import Finding
 from wanflow.spec.read.yaml import escape
 
@@ -15,7 +15,7 @@ _REMEDY = "get the document again as it was published"
 _DATA = frozenset({"example", "value", "default", "enum", "const"})
 
 
-def reference_findings(document: Json, file: str) -> Iterator[Finding]:
+def reference_findings(document: JsonObject, file: str) -> Iterator[Finding]:
     """Find references that lead nowhere, out of the document, or round in a circle."""
     for at, reference in _references(document, ""):
         if (problem := _astray(document, reference)) is not None:
@@ -35,7 +35,7 @@ def _references(node: Any, at: str) -> Iterator[tuple[str, Any]]:
                 yield from _references(value, f"{at}/{escape(key)}")
 
 
-def _astray(document: Json, reference: Any) -> str | None:
+def _astray(document: JsonObject, reference: Any) -> str | None:
     seen: set[str] = set()
     while True:
         if not isinstance(reference, str):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import Json, resolve
+from wanflow.catalog.document import JsonObject, resolve_ref
 from wanflow.catalog.schema_walk import schemas_in
 from wanflow.spec.errors import Finding
-from wanflow.spec.proof.requests import show
+from wanflow.spec.proof.requests import format_body
 from wanflow.spec.read.yaml import escape
 from wanflow.spec.schema.index import operations_of
 from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS
-from wanflow.spec.schema.value_set import Meaning, meaning
+from wanflow.spec.schema.value_set import ValueSet, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _REMEDY = "make it anew with `wanflow spec build`"
 
 
-def structure_findings(document: Json, file: str) -> Iterator[Finding]:
+def structure_findings(document: JsonObject, file: str) -> Iterator[Finding]:
     """Find what makes a document contradict itself, valid OpenAPI though it may be."""
     yield from impossible_findings(document, file)
     for path, method, node in operations_of(document):
@@ -28,13 +28,13 @@ def structure_findings(document: Json, file: str) -> Iterator[Finding]:
         yield from _security(document, node, at, file)
         yield from _links(document, node, at, file)
         media = node.get("requestBody", {}).get("content", {}).get(JSON_MEDIA, {})
-        schema = resolve(document, media.get("schema", {}))
+        schema = resolve_ref(document, media.get("schema", {}))
         if "discriminator" in schema:
             place = f"{at}/requestBody/content/{escape(JSON_MEDIA)}/schema"
             yield from _variants(document, schema, place, file)
 
 
-def impossible_findings(document: Json, file: str) -> Iterator[Finding]:
+def impossible_findings(document: JsonObject, file: str) -> Iterator[Finding]:
     """Find schemas that no value satisfies."""
     for at, schema in schemas_in(document):
         # An empty `not`, or a condition that never holds, is somebody's way to say never.
@@ -44,7 +44,7 @@ def impossible_findings(document: Json, file: str) -> Iterator[Finding]:
             yield Finding(file, at, "no value satisfies this schema", "loosen one of its rules")
 
 
-def _security(document: Json, node: Json, at: str, file: str) -> Iterator[Finding]:
+def _security(document: JsonObject, node: JsonObject, at: str, file: str) -> Iterator[Finding]:
     known = document["components"].get("securitySchemes", {})
     if not node.get("security"):
         yield Finding(file, at, "the operation has no security of its own", _REMEDY)
@@ -54,7 +54,7 @@ def _security(document: Json, node: Json, at: str, file: str) -> Iterator[Findin
             yield Finding(file, f"{at}/security", f"no security scheme is called {name}", remedy)
 
 
-def _links(document: Json, node: Json, at: str, file: str) -> Iterator[Finding]:
+def _links(document: JsonObject, node: JsonObject, at: str, file: str) -> Iterator[Finding]:
     ids = {other["operationId"] for _, _, other in operations_of(document)}
     for status, answer in node["responses"].items():
         for name, link in answer.get("links", {}).items():
@@ -64,7 +64,7 @@ def _links(document: Json, node: Json, at: str, file: str) -> Iterator[Finding]:
                 yield Finding(file, place, problem, "mend the overlay that sets it")
 
 
-def _variants(document: Json, schema: Json, at: str, file: str) -> Iterator[Finding]:
+def _variants(document: JsonObject, schema: JsonObject, at: str, file: str) -> Iterator[Finding]:
     mapping: dict[str, str] = schema["discriminator"]["mapping"]
     members = {member.get("$ref", "an inline schema") for member in schema.get("oneOf", ())}
     for reference in sorted(members ^ set(mapping.values())):
@@ -75,18 +75,18 @@ def _variants(document: Json, schema: Json, at: str, file: str) -> Iterator[Find
     meanings = {ref: meaning(document, {"$ref": ref}) for ref in sorted(members & _known(document))}
     for (one, first), (other, second) in combinations(meanings.items(), 2):
         if not _told_apart(first, second):
-            problem = f"{one} and {other} may both take {show(first.shares(second))}"
+            problem = f"{one} and {other} may both take {format_body(first.shares(second))}"
             yield Finding(file, at, problem, "give each its own values of `model`")
 
 
 def _models(
-    document: Json, reference: str, mapping: dict[str, str], at: str, file: str
+    document: JsonObject, reference: str, mapping: dict[str, str], at: str, file: str
 ) -> Iterator[Finding]:
     if reference not in _known(document):
         yield Finding(file, at, f"{reference} leads nowhere", _REMEDY)
         return
-    variant = resolve(document, {"$ref": reference})
-    rule: Any = resolve(document, variant.get("properties", {}).get("model", {}))
+    variant = resolve_ref(document, {"$ref": reference})
+    rule: Any = resolve_ref(document, variant.get("properties", {}).get("model", {}))
     named = {rule["const"]} if "const" in rule else set(rule.get("enum", ()))
     mapped = {model for model, target in mapping.items() if target == reference}
     if named != mapped:
@@ -96,7 +96,7 @@ def _models(
         yield Finding(file, at, f"{reference} doesn't require `model`", _REMEDY)
 
 
-def _told_apart(one: Meaning, other: Meaning) -> bool:
+def _told_apart(one: ValueSet, other: ValueSet) -> bool:
     """Tell whether two variants share no body: at a glance by their models, else by proof."""
     models = [_closed_models(meaning.schema) for meaning in (one, other)]
     if models[0] and models[1]:
@@ -104,12 +104,12 @@ def _told_apart(one: Meaning, other: Meaning) -> bool:
     return one.disjoint(other)
 
 
-def _closed_models(schema: Json) -> set[Any]:
+def _closed_models(schema: JsonObject) -> set[Any]:
     if "model" not in schema.get("required", ()):
         return set()
     rule = schema.get("properties", {}).get("model", {})
     return {rule["const"]} if "const" in rule else set(rule.get("enum", ()))
 
 
-def _known(document: Json) -> set[str]:
+def _known(document: JsonObject) -> set[str]:
     return {SCHEMAS + name for name in document["components"]["schemas"]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.spec.diff.change_kinds import KINDS, Level
-from wanflow.spec.proof.requests import show
+from wanflow.spec.proof.requests import format_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +37,7 @@ class Change:
     @property
     def message(self) -> str:
         """Where and what, in one line."""
-        shown = "" if self.body is None else f": {show(self.body)}"
+        shown = "" if self.body is None else f": {format_body(self.body)}"
         return f"{self.place}: {self.what}{shown}"
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Change:
 
 
 @frozen
-class Difference:
+class Diff:
     """All changes between two documents, the worst first; `silenced` are not counted."""
 
     changes: tuple[Change, ...]
@@ -84,7 +84,7 @@ def _as_data(change: Change) -> dict[str, Any]:
     }
 
 
-def sorted_changes(changes: Iterable[Change]) -> Difference:
+def sorted_changes(changes: Iterable[Change]) -> Diff:
     """Order changes: the worst first, then by place."""
     listed = sorted(changes, key=lambda one: (-one.level, one.id, one.place, one.what))
-    return Difference(tuple(listed))
+    return Diff(tuple(listed))

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from wanflow.catalog.document import DEFAULT_SERVER, Json, is_object
+from wanflow.catalog.document import DEFAULT_SERVER, JsonObject, is_object
 from wanflow.spec.diff import parts
-from wanflow.spec.diff.change import Change, Difference, sorted_changes
+from wanflow.spec.diff.change import Change, Diff, sorted_changes
 from wanflow.spec.diff.document_changes import document_changes
 from wanflow.spec.diff.dropped_rules import dropped
 from wanflow.spec.diff.schema_changes import answered, beyond_schema, meaning_of, taken
 from wanflow.spec.generate.names import public_classes
 from wanflow.spec.read.yaml import escape, same
-from wanflow.spec.schema.value_set import Meaning
+from wanflow.spec.schema.value_set import ValueSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 
-def grown(old: Any, new: Any) -> Any:
+def with_new_properties(old: Any, new: Any) -> Any:
     """Return the older schema with the rules that only the newer one has for a property.
 
     An open object lets any property through, so by the letter every new parameter refuses what
@@ -31,37 +31,37 @@ def grown(old: Any, new: Any) -> Any:
     """
     if not is_object(old) or not is_object(new):
         return old
-    whole: Json = dict(old)
+    whole: JsonObject = dict(old)
     if "items" in old and "items" in new:
-        whole["items"] = grown(old["items"], new["items"])
+        whole["items"] = with_new_properties(old["items"], new["items"])
     before, after = _properties(old), _properties(new)
     if after and old.get("additionalProperties", True) is True:
-        common = {name: grown(rule, after.get(name)) for name, rule in before.items()}
+        common = {name: with_new_properties(rule, after.get(name)) for name, rule in before.items()}
         whole["properties"] = {**after, **common}
     return whole
 
 
-def news(old: Any, new: Any, at: str = "") -> Iterator[str]:
+def new_properties(old: Any, new: Any, at: str = "") -> Iterator[str]:
     """List the pointers of the properties that only the newer schema names."""
     if not is_object(old) or not is_object(new):
         return
     if "items" in old and "items" in new:
-        yield from news(old["items"], new["items"], f"{at}/items")
+        yield from new_properties(old["items"], new["items"], f"{at}/items")
     before, after = _properties(old), _properties(new)
     for name, rule in after.items():
         place = f"{at}/{escape(name)}"
         if name not in before:
             yield place
         else:
-            yield from news(before[name], rule, place)
+            yield from new_properties(before[name], rule, place)
 
 
-def _properties(schema: Json) -> Json:
-    properties: Json = schema.get("properties", {})
+def _properties(schema: JsonObject) -> JsonObject:
+    properties: JsonObject = schema.get("properties", {})
     return properties
 
 
-def compare(old: Json, new: Json) -> Difference:
+def compare(old: JsonObject, new: JsonObject) -> Diff:
     """List every change between two documents: none is left out, and each is told once."""
     met = _met(old, new)
     said = frozenset(pointer for change in met for pointer in change.says)
@@ -69,7 +69,7 @@ def compare(old: Json, new: Json) -> Difference:
     return sorted_changes([*met, *rest])
 
 
-def _met(old: Json, new: Json) -> list[Change]:
+def _met(old: JsonObject, new: JsonObject) -> list[Change]:
     """List what a program meets: operations, models, classes, and what either takes and answers."""
     try:
         before, after = parts.operations_of(old), parts.operations_of(new)
@@ -79,7 +79,7 @@ def _met(old: Json, new: Json) -> list[Change]:
     changes += _named("an operation", ("WF101", "WF301"), before, after, _paths)
     for name in sorted(before.keys() & after.keys()):
         try:
-            changes += Pair(name, old, new, before[name], after[name]).changes()
+            changes += OperationPair(name, old, new, before[name], after[name]).changes()
         except _MALFORMED:
             changes.append(Change("WF120", name, _NOT_OPENAPI))
     return changes
@@ -91,14 +91,14 @@ _NOT_OPENAPI = "a part of it isn't valid OpenAPI, so that what changed can't be 
 
 
 @frozen
-class Pair:
+class OperationPair:
     """One operation in two documents."""
 
     name: str
-    old: Json
-    new: Json
-    before: Json
-    after: Json
+    old: JsonObject
+    new: JsonObject
+    before: JsonObject
+    after: JsonObject
 
     def changes(self) -> Iterator[Change]:
         """List the changes of this operation."""
@@ -164,7 +164,7 @@ class Pair:
         says = {f"{place}/parameters/{escape(name)}{below}" for place in places}
         return Change(kind, self.name, what, says=frozenset(says))
 
-    def _taken(self, place: str, schemas: tuple[Json, Json]) -> Iterator[Change]:
+    def _taken(self, place: str, schemas: tuple[JsonObject, JsonObject]) -> Iterator[Change]:
         before, after = meaning_of(self.old, schemas[0]), meaning_of(self.new, schemas[1])
         yield from taken(place, before, after)
         yield from beyond_schema(place, before.schema, after.schema, "")
@@ -186,7 +186,7 @@ class Pair:
             at = f"{self.after['x-at']}/requestBody/content/{escape(kind)}/schema"
             yield from self._variants(before[kind], after[kind], at)
 
-    def _variants(self, one: Json, other: Json, at: str) -> Iterator[Change]:
+    def _variants(self, one: JsonObject, other: JsonObject, at: str) -> Iterator[Change]:
         before, after = parts.models_of(self.old, one), parts.models_of(self.new, other)
         if not before or not after:
             yield from self._request(self.name, one, other, at)
@@ -203,17 +203,17 @@ class Pair:
         for model in before.keys() & after.keys():
             yield from self._request(f"{self.name} {model}", before[model], after[model], at)
 
-    def _request(self, place: str, one: Json, other: Json, at: str) -> Iterator[Change]:
+    def _request(self, place: str, one: JsonObject, other: JsonObject, at: str) -> Iterator[Change]:
         before, after = meaning_of(self.old, one), meaning_of(self.new, other)
         home = parts.pointer_of(other, at)
-        for name in news(before.schema, after.schema):
+        for name in new_properties(before.schema, after.schema):
             says = frozenset({home + _in_schema(name)})
             yield Change("WF310", place, f"a new parameter, {name}", says=says)
-        for name in news(after.schema, before.schema):
+        for name in new_properties(after.schema, before.schema):
             says = frozenset({parts.pointer_of(one, at) + _in_schema(name)})
             yield Change("WF113", place, f"a parameter that is gone, {name}", says=says)
         yield from dropped(place, before.schema, after.schema)
-        yield from taken(place, Meaning(grown(before.schema, after.schema)), after)
+        yield from taken(place, ValueSet(with_new_properties(before.schema, after.schema)), after)
         yield from beyond_schema(place, before.schema, after.schema, home)
 
     def _answers(self) -> Iterator[Change]:
@@ -229,7 +229,7 @@ class Pair:
         for status in before.keys() & after.keys():
             yield from self._answer(status, before[status], after[status])
 
-    def _answer(self, status: str, before: Json, after: Json) -> Iterator[Change]:
+    def _answer(self, status: str, before: JsonObject, after: JsonObject) -> Iterator[Change]:
         for kind in before.keys() - after.keys():
             yield self._media("WF118", status, kind, f"{kind} isn't answered any more")
         for kind in after.keys() - before.keys():
@@ -273,7 +273,7 @@ def _class(name: str) -> set[str]:
     return {f"/components/schemas/{escape(name)}"}
 
 
-def _class_names(old: Json, new: Json) -> Iterator[Change]:
+def _class_names(old: JsonObject, new: JsonObject) -> Iterator[Change]:
     before, after = parts.classes_of(old), parts.classes_of(new)
     yield from _named("a generated class", ("WF103", "WF303"), before, after, _class)
     classes, kept = public_classes(old), public_classes(new)
@@ -282,7 +282,7 @@ def _class_names(old: Json, new: Json) -> Iterator[Change]:
             yield Change("WF103", name, "a generated class that is gone")
 
 
-def _default_server(old: Json, new: Json) -> Iterator[Change]:
+def _default_server(old: JsonObject, new: JsonObject) -> Iterator[Change]:
     urls = [parts.servers_of(document, {})[:1] for document in (old, new)]
     if urls[0] != urls[1]:
         before, after = [url[0] if url else "none" for url in urls]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.catalog.deprecation import DATES, MARKS, REPLACEMENTS, VALUES, deprecation_of
-from wanflow.catalog.document import Json, is_array, is_object
+from wanflow.catalog.document import JsonObject, is_array, is_object
 from wanflow.catalog.schema_walk import LISTS, MAPS, ONE
 from wanflow.spec.diff.change import Change
-from wanflow.spec.proof.requests import show
+from wanflow.spec.proof.requests import format_body
 from wanflow.spec.read.yaml import escape
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Difference:
         return any(step.role == role for step in self.steps)
 
 
-def document_changes(old: Json, new: Json) -> Iterator[Change]:
+def document_changes(old: JsonObject, new: JsonObject) -> Iterator[Change]:
     """List every node by which two documents differ."""
     for found in _differences("object", old, new, ()):
         yield Change(kind_of(found), f"#{found.pointer}", _what(found))
@@ -159,7 +159,7 @@ def _object_role(key: str, nodes: tuple[Any, Any]) -> str:
 
 def _is_schema(nodes: tuple[Any, Any]) -> bool:
     """Tell entries of `oneOf` from those of `parameters`, `servers` and `tags`."""
-    node: Json = next((node for node in nodes if is_object(node)), Json())
+    node: JsonObject = next((node for node in nodes if is_object(node)), JsonObject())
     return not ({"in", "url", "name"} & node.keys())
 
 
@@ -245,10 +245,10 @@ def _what(found: Difference) -> str:
     if told is not None:
         return told.of("it")
     if found.before is MISSING:
-        return f"new: {show(found.after)}"
+        return f"new: {format_body(found.after)}"
     if found.after is MISSING:
-        return f"gone: {show(found.before)}"
-    return f"{show(found.after)}, not {show(found.before)}"
+        return f"gone: {format_body(found.before)}"
+    return f"{format_body(found.after)}, not {format_body(found.before)}"
 
 
 def _text(node: Any) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.catalog.keywords import RESTS_ON, sentences_of
+from wanflow.catalog.keywords import CITES, sentences_of
 from wanflow.catalog.schema_walk import schemas_under
 from wanflow.spec.diff.change import Change
 from wanflow.spec.overlay.citations import begun
@@ -17,7 +17,7 @@ from wanflow.spec.schema.value_set import expand
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 
 @frozen
@@ -31,7 +31,7 @@ class Lost:
         return self.change.message
 
 
-def dropped_rules(old: Json, new: Json) -> Iterator[tuple[str, Change]]:
+def dropped_rules(old: JsonObject, new: JsonObject) -> Iterator[tuple[str, Change]]:
     """List the models of two finished documents whose rules aren't applied any more."""
     before, after = requests_of(old), requests_of(new)
     for model in sorted(before.keys() & after.keys()):
@@ -44,7 +44,7 @@ def dropped(place: str, before: Any, after: Any) -> Iterator[Change]:
     new = dict(schemas_under(after, ""))
     for at, schema in schemas_under(before, ""):
         # A condition stands beside the properties that it is about; its rule may go as a whole.
-        if RESTS_ON not in schema or (at not in new and "/then/" not in at):
+        if CITES not in schema or (at not in new and "/then/" not in at):
             continue
         now = new.get(at, {})
         text = "\n\n".join(texts_of(new.get(at.rpartition("/then")[2], {}).get("description", "")))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from wanflow.catalog.catalog import METHODS
-from wanflow.catalog.document import Json, is_object, resolve
+from wanflow.catalog.document import JsonObject, is_object, resolve_ref
 from wanflow.spec.read.yaml import escape
 
 
-def operations_of(document: Json) -> dict[str, Json]:
+def operations_of(document: JsonObject) -> dict[str, JsonObject]:
     """Return each operation with what its path item adds, and its pointer under `x-at`."""
     return {
         f"{method.upper()} {path}": {
@@ -24,65 +24,65 @@ def operations_of(document: Json) -> dict[str, Json]:
     }
 
 
-def security_of(document: Json, node: Json) -> list[Any]:
+def security_of(document: JsonObject, node: JsonObject) -> list[Any]:
     """Return the alternatives that are asked for, each scheme with what it is."""
     schemes = document.get("components", {}).get("securitySchemes", {})
-    asked: list[Json] = (node if "security" in node else document).get("security") or []
+    asked: list[JsonObject] = (node if "security" in node else document).get("security") or []
     return [
         {name: [scopes, _bare_scheme(schemes.get(name, {}))] for name, scopes in option.items()}
         for option in asked
     ]
 
 
-def _bare_scheme(scheme: Json) -> Json:
+def _bare_scheme(scheme: JsonObject) -> JsonObject:
     return {key: value for key, value in sorted(scheme.items()) if key != "description"}
 
 
-def servers_of(document: Json, node: Json) -> list[str]:
+def servers_of(document: JsonObject, node: JsonObject) -> list[str]:
     """Return the URLs of an operation's servers."""
-    servers: list[Json] = (node if "servers" in node else document).get("servers") or []
+    servers: list[JsonObject] = (node if "servers" in node else document).get("servers") or []
     return [server.get("url", "") for server in servers]
 
 
-def parameters_of(document: Json, node: Json) -> dict[str, Json]:
+def parameters_of(document: JsonObject, node: JsonObject) -> dict[str, JsonObject]:
     """Return an operation's own parameters by `in` and name."""
-    followed = [resolve(document, parameter) for parameter in node["parameters"]]
+    followed = [resolve_ref(document, parameter) for parameter in node["parameters"]]
     return {
         f"{parameter.get('in')} parameter {parameter.get('name')}": parameter
         for parameter in followed
     }
 
 
-def bodies_of(document: Json, node: Json) -> dict[str, Json]:
+def bodies_of(document: JsonObject, node: JsonObject) -> dict[str, JsonObject]:
     """Return the schemas of the request body by media type."""
-    body = resolve(document, node.get("requestBody", {}))
+    body = resolve_ref(document, node.get("requestBody", {}))
     return {kind: media.get("schema", {}) for kind, media in body.get("content", {}).items()}
 
 
-def needs_body(document: Json, node: Json) -> bool:
+def needs_body(document: JsonObject, node: JsonObject) -> bool:
     """Tell whether a request without a body is refused."""
-    return bool(resolve(document, node.get("requestBody", {})).get("required"))
+    return bool(resolve_ref(document, node.get("requestBody", {})).get("required"))
 
 
-def models_of(document: Json, schema: Any) -> dict[str, Json]:
+def models_of(document: JsonObject, schema: Any) -> dict[str, JsonObject]:
     """Return the variant of each model, as a discriminator maps them."""
-    found: Json = resolve(document, schema) if is_object(schema) else {}
+    found: JsonObject = resolve_ref(document, schema) if is_object(schema) else {}
     mapping: dict[str, str] = found.get("discriminator", {}).get("mapping", {})
     return {model: {"$ref": reference} for model, reference in mapping.items()}
 
 
-def classes_of(document: Json) -> Json:
+def classes_of(document: JsonObject) -> JsonObject:
     """Return the schemas that have a class; a union of requests has a name for other tools only."""
-    schemas: Json = document.get("components", {}).get("schemas", {})
+    schemas: JsonObject = document.get("components", {}).get("schemas", {})
     return {name: schema for name, schema in schemas.items() if "discriminator" not in schema}
 
 
-def responses_of(document: Json, node: Json) -> dict[str, dict[str, Json]]:
+def responses_of(document: JsonObject, node: JsonObject) -> dict[str, dict[str, JsonObject]]:
     """Return the schemas of the responses by status and media type."""
     return {
         status: {
             kind: media.get("schema", {})
-            for kind, media in resolve(document, answer).get("content", {}).items()
+            for kind, media in resolve_ref(document, answer).get("content", {}).items()
         }
         for status, answer in node.get("responses", {}).items()
     }

@@ -7,33 +7,33 @@ from typing import TYPE_CHECKING, Any
 from wanflow.catalog.keywords import KEYWORDS
 from wanflow.catalog.schema_walk import schemas_under
 from wanflow.spec.diff.change import Change
-from wanflow.spec.errors import NotProved
-from wanflow.spec.proof.requests import show
+from wanflow.spec.errors import ProofFailed
+from wanflow.spec.proof.requests import format_body
 from wanflow.spec.read.yaml import same
-from wanflow.spec.schema.value_set import Meaning, meaning
+from wanflow.spec.schema.value_set import ValueSet, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 
-def meaning_of(document: Json, schema: Json) -> Meaning:
+def meaning_of(document: JsonObject, schema: JsonObject) -> ValueSet:
     """Take a schema for what it admits; one whose references lead nowhere as it stands."""
     try:
         return meaning(document, schema)
     except (LookupError, TypeError, ValueError, RecursionError):
-        return Meaning(schema)
+        return ValueSet(schema)
 
 
-def taken(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
+def taken(place: str, before: ValueSet, after: ValueSet) -> Iterator[Change]:
     """Compare what is taken: less is breaking, more is additive."""
     less, more = "a body that used to pass is refused", "a body passes that used to be refused"
     yield from _lost(("WF114", "WF120"), place, after, before, less)
     yield from _lost(("WF311", "WF317"), place, before, after, more)
 
 
-def answered(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
+def answered(place: str, before: ValueSet, after: ValueSet) -> Iterator[Change]:
     """Compare what is answered: more is breaking for who reads it, less is additive."""
     more, less = "an answer may come that couldn't before", "an answer doesn't come any more"
     yield from _lost(("WF119", "WF120"), place, before, after, more)
@@ -41,14 +41,14 @@ def answered(place: str, before: Meaning, after: Meaning) -> Iterator[Change]:
 
 
 def _lost(
-    kinds: tuple[str, str], place: str, one: Meaning, other: Meaning, what: str
+    kinds: tuple[str, str], place: str, one: ValueSet, other: ValueSet, what: str
 ) -> Iterator[Change]:
     """Say what the first lacks of the second, with a body, or that nobody knows it does."""
     try:
         if one.covers(other):
             return
         body = one.lacks(other)
-    except (NotProved, ValueError):
+    except (ProofFailed, ValueError):
         body = None
     known = body is not None
     yield Change(kinds[0] if known else kinds[1], place, what if known else _UNKNOWN, body)
@@ -73,4 +73,4 @@ def beyond_schema(place: str, before: Any, after: Any, home: str) -> Iterator[Ch
 
 
 def _or_nothing(value: Any) -> str:
-    return "nothing" if value is None else show(value)
+    return "nothing" if value is None else format_body(value)

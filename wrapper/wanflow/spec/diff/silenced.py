@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 
 from wanflow.catalog.document import is_array, is_object
-from wanflow.spec.diff.change import Change, Difference, sorted_changes
+from wanflow.spec.diff.change import Change, Diff, sorted_changes
 from wanflow.spec.diff.change_kinds import KINDS
-from wanflow.spec.errors import Refused
+from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Silenced:
         """Tell whether an entry silences a change or a warning."""
         return any(entry.matches(number, place) for entry in self.entries)
 
-    def applied(self, difference: Difference) -> Difference:
+    def applied(self, difference: Diff) -> Diff:
         """Take what is silenced out of a difference, and add the entries that match nothing."""
         kept = [one for one in difference.changes if not self.has(one.id, one.place)]
         silent = tuple(one for one in difference.changes if self.has(one.id, one.place))
@@ -96,11 +96,11 @@ def _of_check(entry: Entry) -> bool:
 
 def _entry(data: object, file: str) -> Entry:
     if not is_object(data) or set(data) != {"id", "place", "reason"}:
-        raise Refused(f"{file}: each entry must have {FORM}")
+        raise InvalidDocument(f"{file}: each entry must have {FORM}")
     if not all(isinstance(text, str) and text.strip() for text in data.values()):
-        raise Refused(f"{file}: each entry must have {FORM}, each a text")
+        raise InvalidDocument(f"{file}: each entry must have {FORM}, each a text")
     number = data["id"]
     if number not in KINDS or number[2] in _NEVER:
         known = "see docs/changes.md for those that can be silenced"
-        raise Refused(f"{file}: {number} can't be silenced; {known}")
+        raise InvalidDocument(f"{file}: {number} can't be silenced; {known}")
     return Entry(number, data["place"], data["reason"])

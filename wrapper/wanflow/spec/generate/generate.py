@@ -16,14 +16,13 @@ import sysconfig
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from wanflow.catalog.document import FILE_NAME, Json, is_array, is_object
-from wanflow.catalog.schema_walk import LISTS, MAPS, ONE
-from wanflow.spec.errors import ToolFault
-from wanflow.spec.finish import inlined_unions
+from wanflow.catalog.document import FILE_NAME, JsonObject
+from wanflow.spec.errors import ToolError
+from wanflow.spec.generate.generator_input import generator_input
 from wanflow.spec.generate.names import Shown, give_back
 from wanflow.spec.generate.typed_parameters import FILE_NAME as PARAMETERS
 from wanflow.spec.generate.typed_parameters import parameters_module
@@ -31,85 +30,8 @@ from wanflow.spec.generate.typed_parameters import parameters_module
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow.catalog.document import Json
-    from wanflow.spec.project import Project
-
-_DATA = frozenset({"example", "examples", "value", "default"})
-_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
-_ESCAPED = frozenset('"\\')
-
-
-def understood(document: Json) -> Json:
-    """Return the document as the generator can take it."""
-    shown = inlined_unions(document)
-    return {**_outside(shown), "components": _components(shown["components"])}
-
-
-def _components(components: Json) -> Json:
-    schemas = {name: _schema(schema) for name, schema in components.get("schemas", {}).items()}
-    return {**components, "schemas": schemas}
-
-
-def _outside(node: Any) -> Any:
-    """Copy what isn't in a schema, and simplify the schemas met on the way."""
-    if is_array(node):
-        return [_outside(item) for item in node]
-    if not is_object(node):
-        return node
-    return {
-        key: _schema(value) if key == "schema" else value if key in _DATA else _outside(value)
-        for key, value in node.items()
-    }
-
-
-def _schema(node: Any) -> Any:
-    if not is_object(node):
-        return {}  # `true` and `false` are schemas too, and unknown to it
-    simple = {key: _inside(key, value) for key, value in node.items() if key not in _UNKNOWN}
-    _closed_list(simple)
-    if "array" in _named(simple) and not is_object(simple.get("items")):
-        simple["items"] = {}
-    default = simple.get("default")
-    if isinstance(default, str) and _ESCAPED & set(default):
-        del simple["default"]  # it would come out with its quotes escaped twice
-    return simple
-
-
-# A title would name the class, and two schemas may well have one title.
-_UNKNOWN = frozenset({"title", "prefixItems", "contains", "unevaluatedItems", "propertyNames"})
-
-
-def _inside(key: str, value: Any) -> Any:
-    if key == "additionalProperties" and isinstance(value, bool):
-        return value
-    if key in ONE:
-        return _schema(value)
-    if key in LISTS and is_array(value):
-        return [_schema(item) for item in value]
-    if key in MAPS and is_object(value):
-        return {name: _schema(item) for name, item in value.items()}
-    return value
-
-
-def _closed_list(schema: Json) -> None:
-    """Leave out a list of values that isn't all texts or all integers, but keep its types."""
-    values: list[Any] = [schema["const"]] if "const" in schema else schema.get("enum", [])
-    named = list(dict.fromkeys(_type_name(value) for value in values))
-    if values and [name for name in named if name != "null"] not in (["string"], ["integer"]):
-        schema.pop("const", None)
-        schema.pop("enum", None)
-        if "type" not in schema and "" not in named:
-            schema["type"] = named
-
-
-def _type_name(value: Any) -> str:
-    """Name the JSON type of a plain value; empty for an object or an array."""
-    return next((name for kind, name in _TYPES.items() if type(value) is kind), "")
-
-
-def _named(schema: Json) -> list[Any]:
-    named = schema.get("type", [])
-    return named if is_array(named) else [named]
+    from wanflow.catalog.document import JsonObject
+    from wanflow.spec.project import Checkout
 
 
 PACKAGE = "wanflow_client"
@@ -128,7 +50,7 @@ class Settings:
     formatter: Path
 
 
-def settings_of(project: Project) -> Settings:
+def settings_of(project: Checkout) -> Settings:
     """Return the settings that a checkout keeps.
 
     Raises:
@@ -137,7 +59,7 @@ def settings_of(project: Project) -> Settings:
     settings = Settings(project.generated / "config.yaml", project.generated / "ruff.toml")
     for path in (settings.generator, settings.formatter):
         if not path.is_file():
-            raise ToolFault(f"{project.shown(path)} is missing, and the generator needs it")
+            raise ToolError(f"{project.shown(path)} is missing, and the generator needs it")
     return settings
 
 
@@ -151,12 +73,12 @@ def check_tools(pinned: Mapping[str, str] = PINNED) -> None:
         try:
             found = version(name)
         except PackageNotFoundError:
-            raise ToolFault(f"{name} is not installed; {INSTALL}") from None
+            raise ToolError(f"{name} is not installed; {INSTALL}") from None
         if found != wanted:
-            raise ToolFault(f"{name} is {found}, and the client is made with {wanted}; {INSTALL}")
+            raise ToolError(f"{name} is {found}, and the client is made with {wanted}; {INSTALL}")
 
 
-def generate(document: Json, text: str, settings: Settings, folder: Path) -> Path:
+def generate(document: JsonObject, text: str, settings: Settings, folder: Path) -> Path:
     """Make the package from a document into an empty folder; return where it is.
 
     `text` is the document as `specs/openapi.yaml` has it: the package notes its digest.
@@ -170,7 +92,7 @@ def generate(document: Json, text: str, settings: Settings, folder: Path) -> Pat
     with tempfile.TemporaryDirectory(prefix="wanflow-") as scratch:
         # The name decides how the generator reads it: as JSON, a hundred times faster than YAML.
         source = Path(scratch) / FILE_NAME
-        shown = Shown.of(understood(document))
+        shown = Shown.of(generator_input(document))
         source.write_text(json.dumps(shown.document), "utf-8")
         _run_generator(source, settings.generator, package)
     give_back(package / "models", shown.wire)
@@ -223,7 +145,7 @@ def _ruff() -> str:
         found = Path(folder) / ("ruff.exe" if os.name == "nt" else "ruff")
         if found.is_file():
             return str(found)
-    raise ToolFault(f"the ruff program of this environment is missing; {INSTALL}")
+    raise ToolError(f"the ruff program of this environment is missing; {INSTALL}")
 
 
 def run_tool(command: list[str], folder: Path, name: str) -> None:
@@ -241,10 +163,10 @@ def run_tool(command: list[str], folder: Path, name: str) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolFault(f"{name} can't be run: {error}") from error
+        raise ToolError(f"{name} can't be run: {error}") from error
     if done.returncode != 0:
         said = " ".join((done.stderr or done.stdout).split())
-        raise ToolFault(f"{name} failed: {said}")
+        raise ToolError(f"{name} failed: {said}")
 
 
 _KEPT = frozenset(

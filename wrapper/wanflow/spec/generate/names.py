@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow.catalog.document import Json, is_array, is_object
-from wanflow.spec.generate.generate import understood
+from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.spec.generate.generator_input import generator_input
 from wanflow.spec.generate.python_names import PREFIX, class_name, pascal_case, variable_name
 from wanflow.spec.merge.naming import unused
 from wanflow.spec.schema.operations import SCHEMAS
@@ -48,15 +48,15 @@ class Shown:
     for each class the named schema that it is in.
     """
 
-    document: Json = field(repr=False)
+    document: JsonObject = field(repr=False)
     wire: dict[str, dict[str, str]] = field(factory=dict[str, dict[str, str]])
     owners: dict[str, str] = field(factory=dict[str, str])
     _taken: list[str] = field(factory=lambda: list(_CLASSES))
 
     @classmethod
-    def of(cls, document: Json) -> Shown:
+    def of(cls, document: JsonObject) -> Shown:
         """Give every schema, class, property and path parameter a name of its own."""
-        schemas: Json = document["components"].get("schemas", {})
+        schemas: JsonObject = document["components"].get("schemas", {})
         shown = cls(document)
         renamed = {name: shown._component(name) for name in schemas}
         named = {renamed[name]: _referring(schema, renamed) for name, schema in schemas.items()}
@@ -92,7 +92,7 @@ class Shown:
         self._value(schema.get("additionalProperties"), name, "AdditionalProperty")
         self._parts(schema, name, "")
 
-    def _parts(self, schema: Json, parent: str, name: str) -> None:
+    def _parts(self, schema: JsonObject, parent: str, name: str) -> None:
         if "items" in schema:
             self._value(schema["items"], parent, f"{name}_item")
         for word in ("oneOf", "anyOf", "allOf"):
@@ -113,9 +113,9 @@ class Shown:
             return
         self._parts(rule, parent, name)
 
-    def _properties(self, schema: Json, name: str) -> None:
+    def _properties(self, schema: JsonObject, name: str) -> None:
         """Give each property a Python name of its own."""
-        properties: Json = schema["properties"]
+        properties: JsonObject = schema["properties"]
         names = _python_names(list(properties), json.dumps(schema, ensure_ascii=False))
         schema["properties"] = {names[key]: rule for key, rule in properties.items()}
         if is_array(schema.get("required")):
@@ -125,15 +125,15 @@ class Shown:
             self.wire[name] = changed
 
 
-def _has_class(rule: Json) -> bool:
+def _has_class(rule: JsonObject) -> bool:
     """Tell whether the generator makes a class of a schema, and no union or plain type."""
     return "enum" in rule or "object" in str(rule.get("type", "")) or "properties" in rule
 
 
-def public_classes(document: Json) -> dict[str, str]:
+def public_classes(document: JsonObject) -> dict[str, str]:
     """Return each class that the generated client has, with that of the named schema it is in."""
-    components: Json = document.get("components", {})
-    return Shown.of(understood({"paths": {}, "components": components})).owners
+    components: JsonObject = document.get("components", {})
+    return Shown.of(generator_input({"paths": {}, "components": components})).owners
 
 
 def _python_names(keys: list[str], text: str) -> dict[str, str]:
@@ -167,9 +167,9 @@ def _numbered(stem: str, taken: set[str], text: str) -> str:
     return name
 
 
-def _plain_path(path: str, item: Json) -> tuple[str, Json]:
+def _plain_path(path: str, item: JsonObject) -> tuple[str, JsonObject]:
     """Give the path's parameters names that code can have; they are never sent."""
-    whole: Json = {}
+    whole: JsonObject = {}
     inside = [
         one["name"]
         for node in item.values()

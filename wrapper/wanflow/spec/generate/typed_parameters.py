@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from attrs import define, field
 
-from wanflow.catalog.document import Json, is_array, is_object, resolve
+from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
 from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE
 from wanflow.spec.generate.python_names import class_name
 from wanflow.spec.merge.naming import pascal, unused
@@ -19,7 +19,7 @@ from wanflow.spec.schema.operations import SCHEMAS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _SCALARS = {
     "string": "str",
@@ -41,10 +41,10 @@ _FILE = "str | PathLike[str]"
 
 
 @define
-class Annotations:
+class TypeAnnotations:
     """Turns the schemas of one document into annotations, and collects the classes they need."""
 
-    document: Json = field(repr=False)
+    document: JsonObject = field(repr=False)
     classes: dict[str, str] = field(factory=dict[str, str])
     _named: dict[str, str] = field(factory=dict[str, str])
 
@@ -67,7 +67,7 @@ class Annotations:
             return kind
         return _union([self._kind(str(kind), schema, name) for kind in named_kinds]) or "Any"
 
-    def typed_dict(self, name: str, schema: Json, without: Iterable[str] = ()) -> str:
+    def typed_dict(self, name: str, schema: JsonObject, without: Iterable[str] = ()) -> str:
         """Write the class of an object's properties, some left out; return its name."""
         left_out = frozenset(without)
         name = name if name.isidentifier() else f"Model{name}"
@@ -79,18 +79,18 @@ class Annotations:
             self.classes[known] = self._class(known, schema, left_out)
         return known
 
-    def _referred(self, schema: Json, name: str) -> str:
-        target = resolve(self.document, schema)
+    def _referred(self, schema: JsonObject, name: str) -> str:
+        target = resolve_ref(self.document, schema)
         return self.of(target, name)
 
-    def _kind(self, kind: str, schema: Json, name: str) -> str:
+    def _kind(self, kind: str, schema: JsonObject, name: str) -> str:
         if kind == "array":
             return f"list[{self.of(schema.get('items', {}), f'{name}Item')}]"
         if kind == "object" and schema.get("properties"):
             return self.typed_dict(name, schema)
         return "dict[str, Any]" if kind == "object" else _SCALARS.get(kind, "Any")
 
-    def _class(self, name: str, schema: Json, without: frozenset[str]) -> str:
+    def _class(self, name: str, schema: JsonObject, without: frozenset[str]) -> str:
         required = set(schema.get("required", ()))
         fields = {
             key: self._field(rule, name + pascal(key), key in required)
@@ -104,7 +104,7 @@ class Annotations:
         lines = [f"class {name}(TypedDict, total=False):"]
         for key, kind in fields.items():
             lines.append(f"    {key}: {kind}")
-            if text := _first_sentence(resolve(self.document, schema["properties"][key])):
+            if text := _first_sentence(resolve_ref(self.document, schema["properties"][key])):
                 lines.append(f"    {text!r}")
         return "\n".join(lines if fields else [*lines, "    pass"]) + "\n"
 
@@ -120,7 +120,7 @@ def _is_field(key: str) -> bool:
     return plain and not key.startswith("__") and key not in _ANNOTATING
 
 
-def _file(schema: Json) -> str | None:
+def _file(schema: JsonObject) -> str | None:
     """Return the annotation of a link to a file, or of several: a path stands for an upload."""
     if schema.get("format") == "uri":
         return _FILE
@@ -129,7 +129,7 @@ def _file(schema: Json) -> str | None:
     return f"Several[{_FILE}]" if several else None
 
 
-def _closed(schema: Json) -> list[Any] | None:
+def _closed(schema: JsonObject) -> list[Any] | None:
     values = [schema["const"]] if "const" in schema else schema.get("enum")
     plain = (str, int, type(None))
     if is_array(values) and values and all(isinstance(value, plain) for value in values):
@@ -146,7 +146,7 @@ def _union(parts: list[str]) -> str:
     return "Any" if "Any" in distinct else " | ".join(distinct)
 
 
-def _first_sentence(rule: Json) -> str:
+def _first_sentence(rule: JsonObject) -> str:
     first_line = str(rule.get("description", "")).strip().partition("\n")[0]
     sentence, stop, _ = first_line.partition(". ")
     return " ".join(sentence.split()) + stop.strip()
@@ -161,7 +161,7 @@ SUBMIT_OPTIONS = {
     "resubmit_uncertain": "bool",
 }
 RUN_OPTIONS = {
-    "out": "str | PathLike[str] | None",
+    "output_dir": "str | PathLike[str] | None",
     "timeout": "float",
     "on_update": "WatcherT",
     **SUBMIT_OPTIONS,
@@ -208,14 +208,14 @@ def _class_union(classes: Iterable[str]) -> str:
     return " | ".join(classes) or "Any"
 
 
-def parameters_module(document: Json) -> str:
+def parameters_module(document: JsonObject) -> str:
     """Write the module for a finished document."""
-    annotations = Annotations(document)
+    annotations = TypeAnnotations(document)
     variants = _variants(document)
     taken = {*OWN_NAMES, "model"}
     classes: dict[str, str] = {}
     for name in variants:
-        schema = resolve(document, {"$ref": f"#/components/schemas/{name}"})
+        schema = resolve_ref(document, {"$ref": f"#/components/schemas/{name}"})
         classes[name] = annotations.typed_dict(_class_of(name), schema, taken)
     models = sorted(model for names in variants.values() for model in names)
     parts = [
@@ -233,12 +233,12 @@ def parameters_module(document: Json) -> str:
     return "\n\n".join(parts)
 
 
-def _variants(document: Json) -> dict[str, list[str]]:
+def _variants(document: JsonObject) -> dict[str, list[str]]:
     """Return the models of each request class, sorted by its name."""
     found: dict[str, list[str]] = {}
     for _, _, node in operations_of(document):
         for media in node.get("requestBody", {}).get("content", {}).values():
-            schema = resolve(document, media["schema"])
+            schema = resolve_ref(document, media["schema"])
             mapping = schema.get("discriminator", {}).get("mapping", {})
             for model, reference in mapping.items():
                 found.setdefault(reference_name({"$ref": reference}), []).append(model)

@@ -16,7 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from attrs import field, frozen
 
-from wanflow.catalog.public_url import why_not_public
+from wanflow.catalog.public_url import public_url_problem
 from wanflow.spec.errors import NotFetched
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _require_safe(url: str, *, local: bool) -> None:
         return
     if parts.scheme != "https":
         raise NotFetched(f"{url} isn't https (http is for this machine alone)")
-    if reason := why_not_public(url):
+    if reason := public_url_problem(url):
         raise NotFetched(f"{url} isn't fetched: it {reason}")
     if not _proxied(url):
         _require_public_address(url)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from wanflow.spec.errors import Contradiction, Refused
-from wanflow.spec.schema.operations import calls_of
+from wanflow.spec.errors import Conflict, InvalidDocument
+from wanflow.spec.schema.operations import source_operations
 
 if TYPE_CHECKING:
-    from wanflow.spec.intake.loader import Received
+    from wanflow.spec.intake.loader import LoadedDocument
     from wanflow.spec.read.lock import Entry
     from wanflow.spec.read.source import Source
 
@@ -24,23 +24,23 @@ def refuse_second(source: Source, kept: dict[str, Source], taken: set[str]) -> N
         raise _both(source, kept[source.name])
 
 
-def _both(source: Source, other: Source) -> Contradiction:
+def _both(source: Source, other: Source) -> Conflict:
     """Say that two documents describe the same models, and name both."""
     shared = ", ".join(sorted(models_in(source) & models_in(other)))
-    return Contradiction(
+    return Conflict(
         f"{_shown(source)} and {_shown(other)} both describe {shared or source.name}; import one "
         "of them, for a model has one document"
     )
 
 
-def refuse_twice(received: list[Received]) -> None:
+def refuse_twice(received: list[LoadedDocument]) -> None:
     """Refuse documents of one name and place, unless their models tell them apart."""
     for number, one in enumerate(received):
         for other in received[:number]:
             same_place = (one.source.name, one.origin) == (other.source.name, other.origin)
             if same_place and not _apart(one.source, other.source):
                 files = f"{other.source.received_as} and {one.source.received_as}"
-                raise Refused(
+                raise InvalidDocument(
                     f"{files} are both called {one.source.name}, from {one.origin}; import one "
                     "of them"
                 )
@@ -52,7 +52,7 @@ def _apart(one: Source, other: Source) -> bool:
 
 
 def name_of(
-    one: Received, kept: dict[str, Source], entries: dict[str, Entry], taken: set[str]
+    one: LoadedDocument, kept: dict[str, Source], entries: dict[str, Entry], taken: set[str]
 ) -> str:
     """Return the name to keep a document by.
 
@@ -72,7 +72,7 @@ def name_of(
     return next(free for free in names if free not in kept)
 
 
-def _is_revision(one: Received, older: Source, entry: Entry | None) -> bool:
+def _is_revision(one: LoadedDocument, older: Source, entry: Entry | None) -> bool:
     """Tell whether a document may replace one that is kept: it drops no model, or is the same page.
 
     A page of one model among the many of an overview would take the others with it.
@@ -87,7 +87,7 @@ def _known_as(source: Source, kept: dict[str, Source]) -> str:
     older = sorted(name for name, other in kept.items() if models & models_in(other))
     if len(older) > 1:
         listed = ", ".join(_shown(kept[name]) for name in older)
-        raise Contradiction(
+        raise Conflict(
             f"{_shown(source)} describes models of several documents, which are {listed}; a model "
             "has one document"
         )
@@ -100,4 +100,4 @@ def _shown(source: Source) -> str:
 
 def models_in(source: Source) -> set[str]:
     """Name the models that a document describes."""
-    return {model for call in calls_of(source) for model in call.models}
+    return {model for call in source_operations(source) for model in call.models}

@@ -11,18 +11,18 @@ from attrs import evolve, field, frozen
 
 from wanflow.catalog.document import is_object
 from wanflow.spec.checks.check import check_sources
-from wanflow.spec.errors import Refused, SpecFailure
-from wanflow.spec.read.doc_page import Page, read_page
+from wanflow.spec.errors import InvalidDocument, SpecError
+from wanflow.spec.read.doc_page import DocPage, read_page
 from wanflow.spec.read.source import Source, placed, require_openapi, source_from_text
 from wanflow.spec.read.yaml import (
     YamlDocument,
-    mend_ambiguous,
+    quote_ambiguous,
     read_yaml,
     require_bounded,
     same,
     write_yaml,
 )
-from wanflow.spec.schema.operations import calls_of
+from wanflow.spec.schema.operations import source_operations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ _MOST_BYTES = 5_000_000
 
 
 @frozen
-class Received:
+class LoadedDocument:
     """A document that was read: as a source, with where it came from and what was done to it."""
 
     source: Source
@@ -53,14 +53,14 @@ def files_of(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(one for one in path.rglob("*") if one.suffix.lower() in _KINDS)
         if not found:
-            raise Refused(f"{path.name}/ holds no YAML, JSON or Markdown file")
+            raise InvalidDocument(f"{path.name}/ holds no YAML, JSON or Markdown file")
         return found
     if not path.is_file():
-        raise Refused(f"{path} is neither a file nor a folder")
+        raise InvalidDocument(f"{path} is neither a file nor a folder")
     return [path]
 
 
-def read_received(path: Path) -> Received:
+def read_received(path: Path) -> LoadedDocument:
     """Read one file as a document.
 
     Raises:
@@ -70,7 +70,7 @@ def read_received(path: Path) -> Received:
         return received_from(path.name, file.read(_MOST_BYTES + 1))
 
 
-def received_from(name: str, data: bytes) -> Received:
+def received_from(name: str, data: bytes) -> LoadedDocument:
     """Read the bytes of a file of that name as a document.
 
     Raises:
@@ -87,46 +87,48 @@ def received_from(name: str, data: bytes) -> Received:
     if findings := check_sources([received.source]):
         first = findings[0]
         line = f", line {first.line}" if first.line else ""
-        raise Refused(f"{name}{line}: {first.problem}, at #{first.pointer}; {first.remedy}")
-    return Received(received.source, received.origin, (*done, *received.done))
+        raise InvalidDocument(f"{name}{line}: {first.problem}, at #{first.pointer}; {first.remedy}")
+    return LoadedDocument(received.source, received.origin, (*done, *received.done))
 
 
 def _text(name: str, data: bytes) -> tuple[str, list[str]]:
     if len(data) > _MOST_BYTES:
-        raise Refused(f"{name} has more than {_MOST_BYTES:,} bytes, more than any document")
+        raise InvalidDocument(f"{name} has more than {_MOST_BYTES:,} bytes, more than any document")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise Refused(f"{name}, line {line}: this is not UTF-8") from error
+        raise InvalidDocument(f"{name}, line {line}: this is not UTF-8") from error
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
     done = ["made its line ends plain"] if plain != text else []
     return plain, done
 
 
-def _from_json(text: str, file: str, name: str) -> Received:
+def _from_json(text: str, file: str, name: str) -> LoadedDocument:
     try:
         data = json.loads(
             text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite
         )
         json.dumps(data, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise Refused(f"{file}, line {error.lineno}: {error.msg}") from error
+        raise InvalidDocument(f"{file}, line {error.lineno}: {error.msg}") from error
     except UnicodeEncodeError as error:
-        raise Refused(f"{file}: it holds half a character (a lone surrogate)") from error
+        raise InvalidDocument(f"{file}: it holds half a character (a lone surrogate)") from error
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{file}: {error}") from error
+        raise InvalidDocument(f"{file}: {error}") from error
     require_bounded(data, file)
     require_openapi(data, file)
     source = source_from_text(write_yaml(data), name, file)
-    return Received(evolve(source, lines=placed(_lines(text))), file, ("wrote its JSON as YAML",))
+    return LoadedDocument(
+        evolve(source, lines=placed(_lines(text))), file, ("wrote its JSON as YAML",)
+    )
 
 
 def _lines(text: str) -> dict[str, int]:
     """Return the lines of JSON, which nearly always is YAML too; nothing where it isn't."""
     try:
         return read_yaml(text, "").lines
-    except Refused:
+    except InvalidDocument:
         return {}
 
 
@@ -150,7 +152,7 @@ def _no_constant(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
-def _from_page(pages: list[Page], file: str) -> Received:
+def _from_page(pages: list[DocPage], file: str) -> LoadedDocument:
     """Take the document of a page that submits something, and say which others were left."""
     page = _chosen(pages, file)
     received = _from_fence(page, file)
@@ -159,7 +161,7 @@ def _from_page(pages: list[Page], file: str) -> Received:
     return evolve(received, done=(*done, *received.done))
 
 
-def _chosen(pages: list[Page], file: str) -> Page:
+def _chosen(pages: list[DocPage], file: str) -> DocPage:
     """Return the one document of a page that submits something, or its only one.
 
     Raises:
@@ -172,32 +174,32 @@ def _chosen(pages: list[Page], file: str) -> Page:
         chosen = [page for page in chosen if _names_a_model(page, file)] or chosen
     if len(chosen) > 1 and not _alike(chosen, file):
         listed = ", ".join(page.shown for page in chosen)
-        raise Refused(
+        raise InvalidDocument(
             f"{file}: there are {len(chosen)} documents that could be meant ({listed}); "
             "import each from a file of its own"
         )
     return chosen[0]
 
 
-def _alike(pages: list[Page], file: str) -> bool:
+def _alike(pages: list[DocPage], file: str) -> bool:
     """Tell whether documents are one, as where a page shows it in YAML and in JSON."""
     try:
         first, *others = [_from_fence(page, file).source.document for page in pages]
-    except SpecFailure:
+    except SpecError:
         return False
     return all(same(first, other) for other in others)
 
 
-def _names_a_model(page: Page, file: str) -> bool:
+def _names_a_model(page: DocPage, file: str) -> bool:
     """Tell whether a document submits a model; one that can't be read doesn't."""
     try:
         source = _from_fence(page, file).source
-        return any(call.models for call in calls_of(source) if call.path == page.path)
-    except SpecFailure:
+        return any(call.models for call in source_operations(source) if call.path == page.path)
+    except SpecError:
         return False
 
 
-def _from_fence(page: Page, file: str) -> Received:
+def _from_fence(page: DocPage, file: str) -> LoadedDocument:
     name = _safe_name(page.name, file)
     if page.kind == "json":
         received = _from_json(page.padded, file, name)
@@ -208,22 +210,24 @@ def _from_fence(page: Page, file: str) -> Received:
     node = received.source.document["paths"].get(page.path)
     if not is_object(node) or page.method not in node:
         where = f"{page.method.upper()} {page.path}"
-        raise Refused(f"{file}, line {page.line - 1}: the fence says {where}, its document doesn't")
-    return Received(received.source, page.page, received.done)
+        raise InvalidDocument(
+            f"{file}, line {page.line - 1}: the fence says {where}, its document doesn't"
+        )
+    return LoadedDocument(received.source, page.page, received.done)
 
 
-def _from_yaml(text: str, file: str, name: str, origin: str) -> Received:
+def _from_yaml(text: str, file: str, name: str, origin: str) -> LoadedDocument:
     read = read_yaml(text, file)
     _require_inside(read, file)
     require_openapi(read.data, file)
     done: tuple[str, ...] = ()
     if read.ambiguous:
-        text = mend_ambiguous(text, read)
+        text = quote_ambiguous(text, read)
         shown = ", ".join(sorted({scalar.text for scalar in read.ambiguous}))
         done = (f"quoted what YAML loaders read differently ({shown})",)
     # A page's document stands further down than in the file that it is kept in.
     source = evolve(source_from_text(text.lstrip("\n"), name, file), lines=placed(read.lines))
-    return Received(source, origin, done)
+    return LoadedDocument(source, origin, done)
 
 
 def _require_inside(read: YamlDocument, file: str) -> None:
@@ -231,16 +235,16 @@ def _require_inside(read: YamlDocument, file: str) -> None:
     data = read.data
     paths: Any = data.get("paths") if is_object(data) else None
     if is_object(paths) and paths.keys() >= {"path", "method"}:
-        raise Refused(
+        raise InvalidDocument(
             f"{file}, line {read.lines.get('/paths', 1)}: this is a rendering of one operation, "
             "not its OpenAPI document; get the page anew, or the JSON that its fence names"
         )
     if not is_object(data) or "openapi" not in data:
-        raise Refused(f"{file} is not an OpenAPI document: it has no `openapi` at its top")
+        raise InvalidDocument(f"{file} is not an OpenAPI document: it has no `openapi` at its top")
     for key in ("info", "paths", "components"):
         if key in data and not is_object(data[key]):
             line = read.lines.get(f"/{key}", 1)
-            raise Refused(
+            raise InvalidDocument(
                 f"{file}, line {line}: nothing lies inside `{key}`; the indentation is lost, "
                 "get the document again as it was published"
             )
@@ -248,5 +252,7 @@ def _require_inside(read: YamlDocument, file: str) -> None:
 
 def _safe_name(name: str, file: str) -> str:
     if not _NAME.fullmatch(name) or ".." in name:
-        raise Refused(f"{file}: {name!r} can't be a document's name (letters, digits, . _ -)")
+        raise InvalidDocument(
+            f"{file}: {name!r} can't be a document's name (letters, digits, . _ -)"
+        )
     return name

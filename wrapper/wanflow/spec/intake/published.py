@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.spec.intake.fetch import Fetched
-    from wanflow.spec.intake.loader import Received
+    from wanflow.spec.intake.loader import LoadedDocument
 
 _LINK = re.compile(r"\]\(\s*<?([^)\s>]+)|href\s*=\s*[\"']([^\"']+)|(https?://[^\s<>()\"'\]]+)")
 _SUFFIX = re.compile(r"\.(md|mdx|markdown|txt|ya?ml|json)$", re.IGNORECASE)
@@ -27,7 +27,7 @@ _BY_KIND = {
 }
 
 
-def received_at(url: str, version: Version | None = None, *, by: Fetcher) -> Received | None:
+def received_at(url: str, version: Version | None = None, *, by: Fetcher) -> LoadedDocument | None:
     """Fetch a URL and read it as a document; None where it is the version asked with.
 
     Raises:
@@ -38,7 +38,7 @@ def received_at(url: str, version: Version | None = None, *, by: Fetcher) -> Rec
     return None if fetched.unchanged else read_fetched(url, fetched)
 
 
-def read_fetched(url: str, fetched: Fetched) -> Received:
+def read_fetched(url: str, fetched: Fetched) -> LoadedDocument:
     """Read what a URL answered as a document, whose origin is that URL.
 
     Raises:

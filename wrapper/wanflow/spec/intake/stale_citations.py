@@ -9,12 +9,12 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wanflow.spec.errors import SpecFailure
+    from wanflow.spec.errors import SpecError
     from wanflow.spec.read.source import Source
 
 
 @frozen
-class Revision:
+class RevisedDocument:
     """A kept document, and the one that would replace it."""
 
     older: Source
@@ -29,7 +29,7 @@ class Revision:
         return f"it would replace {self.older.name}, whose models it names"
 
 
-def explained(failure: SpecFailure, replaced: Sequence[Revision]) -> SpecFailure:
+def explain(failure: SpecError, replaced: Sequence[RevisedDocument]) -> SpecError:
     """Return a failure of the same kind, with what a replaced document has to do with it."""
     claims = next((one.claims for one in replaced if one.claims), "")
     return type(failure)(f"{failure}; {claims}") if claims else failure

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from wanflow.catalog.document import is_array, is_object
-from wanflow.spec.errors import Contradiction
-from wanflow.spec.merge.decisions import Decisions, Kind
+from wanflow.spec.errors import Conflict
+from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.merge.naming import pascal, unused
-from wanflow.spec.merge.union import Said, Union
+from wanflow.spec.merge.union import SchemaUnion, SourceSchema
 from wanflow.spec.read.yaml import escape
-from wanflow.spec.schema.equality import key_of
-from wanflow.spec.schema.operations import SCHEMAS, named_in
+from wanflow.spec.schema.equality import canonical_key
+from wanflow.spec.schema.operations import SCHEMAS, referenced_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.spec.read.source import Source
 
 
 @frozen
-class Owner:
+class SchemaOwner:
     """One named schema of one source."""
 
     source: Source
@@ -35,14 +35,14 @@ class Owner:
         return (self.source.name, self.old)
 
     @property
-    def schema(self) -> Json:
+    def schema(self) -> JsonObject:
         """The schema as its source has it."""
-        schema: Json = self.source.document["components"]["schemas"][self.old]
+        schema: JsonObject = self.source.document["components"]["schemas"][self.old]
         return schema
 
 
 @define
-class Components:
+class ComponentMerger:
     """The merged `components/schemas`, filled one name after the other.
 
     `exact` are the names that requests reach: two of those are one schema only when they say the
@@ -51,9 +51,9 @@ class Components:
     """
 
     sources: list[Source]
-    decisions: Decisions
+    decisions: DecisionLog
     exact: frozenset[tuple[str, str]]
-    schemas: dict[str, Json] = field(factory=dict[str, dict[str, Any]])
+    schemas: dict[str, JsonObject] = field(factory=dict[str, dict[str, Any]])
     names: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
     requests: dict[tuple[str, str, str], str] = field(factory=dict[tuple[str, str, str], str])
     _groups: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
@@ -67,7 +67,7 @@ class Components:
         self.names[source.name, old] = new
         if old != new:
             self.decisions.add(
-                Kind.RENAMED,
+                DecisionKind.RENAMED,
                 f"/components/schemas/{new}",
                 f"`{old}` of its document",
                 [source.name],
@@ -96,49 +96,51 @@ class Components:
 
     def merge(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Merge every schema wanted, by (source, name), each after those that it refers to."""
-        owners: dict[str, list[Owner]] = {}
+        owners: dict[str, list[SchemaOwner]] = {}
         by_name = {source.name: source for source in self.sources}
         for source, old in sorted(wanted):
             if (source, old) not in self.names:
                 name = self._groups.get((source, old), old)
-                owners.setdefault(name, []).append(Owner(by_name[source], old))
+                owners.setdefault(name, []).append(SchemaOwner(by_name[source], old))
         for name in self._in_order(owners):
             for new, together in self._parted(name, owners[name]):
                 self._settle(name, new, together)
 
-    def _settle(self, name: str, new: str, owners: list[Owner]) -> None:
+    def _settle(self, name: str, new: str, owners: list[SchemaOwner]) -> None:
         for owner in owners:
             self.names[owner.pair] = new
         at = f"/components/schemas/{escape(new)}"
-        united = Union(self.decisions).whole([self._said(owner) for owner in owners], at)
+        united = SchemaUnion(self.decisions).whole([self._said(owner) for owner in owners], at)
         if united is None:
             raise AssertionError(f"{at} was united a moment ago")
         self.put(new, united)
         who = [owner.source.name for owner in owners]
         for old in sorted({owner.old for owner in owners} - {name}):
-            self.decisions.add(Kind.RENAMED, at, f"`{old}` of its document", who)
+            self.decisions.add(DecisionKind.RENAMED, at, f"`{old}` of its document", who)
         if new != name:
-            self.decisions.add(Kind.APART, at, f"it isn't the `{name}` of the others", who)
+            self.decisions.add(DecisionKind.APART, at, f"it isn't the `{name}` of the others", who)
 
-    def put(self, name: str, schema: Json) -> None:
+    def put(self, name: str, schema: JsonObject) -> None:
         """Add one schema under its final name.
 
         Raises:
             Contradiction: the name is taken.
         """
         if name in self.schemas:
-            raise Contradiction(f"two different schemas would both be called {name}; rename one")
+            raise Conflict(f"two different schemas would both be called {name}; rename one")
         self.schemas[name] = schema
 
-    def _said(self, owner: Owner) -> Said:
-        return Said(owner.source.name, self.rewritten(owner.source, owner.schema))
+    def _said(self, owner: SchemaOwner) -> SourceSchema:
+        return SourceSchema(owner.source.name, self.rewritten(owner.source, owner.schema))
 
-    def _parted(self, name: str, owners: list[Owner]) -> Iterator[tuple[str, list[Owner]]]:
+    def _parted(
+        self, name: str, owners: list[SchemaOwner]
+    ) -> Iterator[tuple[str, list[SchemaOwner]]]:
         """Part owners into those whose schemas go together; the largest part keeps the name."""
-        alike: dict[str, list[Owner]] = {}
+        alike: dict[str, list[SchemaOwner]] = {}
         for owner in owners:
-            alike.setdefault(key_of(self._said(owner).schema), []).append(owner)
-        parts: list[list[Owner]] = []
+            alike.setdefault(canonical_key(self._said(owner).schema), []).append(owner)
+        parts: list[list[SchemaOwner]] = []
         for same in alike.values():
             home = next((part for part in parts if self._fit(part, same)), None)
             if home is None:
@@ -151,19 +153,19 @@ class Components:
             taken = {*self.schemas, *self.requests.values()}
             yield unused(own, taken), part
 
-    def _fit(self, part: list[Owner], same: list[Owner]) -> bool:
+    def _fit(self, part: list[SchemaOwner], same: list[SchemaOwner]) -> bool:
         if any(owner.pair in self.exact for owner in (*part, *same)):
             return False
         said = [self._said(owner) for owner in (*part, same[0])]
-        return Union(Decisions()).whole(said, "") is not None
+        return SchemaUnion(DecisionLog()).whole(said, "") is not None
 
-    def _in_order(self, owners: dict[str, list[Owner]]) -> list[str]:
+    def _in_order(self, owners: dict[str, list[SchemaOwner]]) -> list[str]:
         """List the names so that what a schema refers to comes before it, and else sorted."""
         uses = {
             name: {
                 self._groups.get((owner.source.name, used), used)
                 for owner in having
-                for used in named_in(owner.schema)
+                for used in referenced_names(owner.schema)
             }
             for name, having in owners.items()
         }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Kind(Enum):
+class DecisionKind(Enum):
     """What was decided, as the heading of the report's section."""
 
     RENAMED = "Renamed"
@@ -27,19 +27,19 @@ class Kind(Enum):
 class Decision:
     """One choice: what about, where in the merged document, what, and whose word it was."""
 
-    kind: Kind = field(order=lambda kind: kind.name)
+    kind: DecisionKind = field(order=lambda kind: kind.name)
     pointer: str
     text: str
     sources: tuple[str, ...] = ()
 
 
-class Decisions:
+class DecisionLog:
     """The choices of one merge, in no order until they are read."""
 
     def __init__(self) -> None:
         self._made: set[Decision] = set()
 
-    def add(self, kind: Kind, pointer: str, text: str, sources: Iterable[str] = ()) -> None:
+    def add(self, kind: DecisionKind, pointer: str, text: str, sources: Iterable[str] = ()) -> None:
         """Note one choice; the same one twice is one."""
         self._made.add(Decision(kind, pointer, text, tuple(sorted(set(sources)))))
 
@@ -59,11 +59,11 @@ It is written anew each time; nothing in it is edited by hand.
 def report(decisions: Iterable[Decision], sources: Iterable[str]) -> str:
     """Write the decisions as a Markdown page, the same for the same merge."""
     names = sorted(sources)
-    grouped: dict[Kind, list[Decision]] = defaultdict(list)
+    grouped: dict[DecisionKind, list[Decision]] = defaultdict(list)
     for decision in decisions:
         grouped[decision.kind].append(decision)
     parts = [_INTRODUCTION.format(count=len(names), names=", ".join(names))]
-    for kind in Kind:
+    for kind in DecisionKind:
         parts.append(f"## {kind.value}\n")
         parts.extend(_line(decision) for decision in sorted(grouped[kind]))
         if not grouped[kind]:

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from wanflow.catalog.document import DEFAULT_SERVER
-from wanflow.spec.merge.components import Components
-from wanflow.spec.merge.decisions import Decision, Decisions, Kind
+from wanflow.spec.merge.components import ComponentMerger
+from wanflow.spec.merge.decisions import Decision, DecisionKind, DecisionLog
 from wanflow.spec.merge.naming import unused
 from wanflow.spec.merge.operation import Operations
-from wanflow.spec.merge.request import one_document_a_model, pinned, rename_requests
-from wanflow.spec.merge.responses import group_answers, hoisted
+from wanflow.spec.merge.request import bind_to_models, one_document_a_model, rename_requests
+from wanflow.spec.merge.responses import group_responses, hoist_inline_schemas
 from wanflow.spec.merge.security import renamed_schemes, security_schemes, with_shared_schemes
 from wanflow.spec.merge.servers import Servers
-from wanflow.spec.merge.union import Union
+from wanflow.spec.merge.union import SchemaUnion
 from wanflow.spec.read.yaml import same
-from wanflow.spec.schema.operations import Call, calls_of, reach
+from wanflow.spec.schema.operations import SourceOperation, reachable, source_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.spec.read.source import Source
 
 TITLE = "Asynchronous image and video generation"
@@ -33,19 +33,19 @@ VERSION = "3.1.0"
 
 
 @frozen
-class Merged:
+class MergeResult:
     """A merged document, what was decided on the way, and the operations that it was made of.
 
     `names` says what each document's named schema became, by (document, name).
     """
 
-    document: Json = field(repr=False)
+    document: JsonObject = field(repr=False)
     decisions: list[Decision] = field(repr=False)
-    calls: list[Call] = field(repr=False)
+    calls: list[SourceOperation] = field(repr=False)
     names: dict[tuple[str, str], str] = field(repr=False)
 
 
-def merge(sources: Iterable[Source], default_server: str | None = None) -> Merged:
+def merge(sources: Iterable[Source], default_server: str | None = None) -> MergeResult:
     """Merge documents into one, the same whatever order they come in.
 
     `default_server` is the URL that a person chose, without a slash at its end.
@@ -55,20 +55,20 @@ def merge(sources: Iterable[Source], default_server: str | None = None) -> Merge
         Refused: one of them can't be read as a whole.
     """
     received = sorted(sources, key=lambda source: source.name)
-    ordered = [hoisted(source) for source in with_shared_schemes(received)]
-    calls = [call for source in ordered for call in calls_of(source)]
+    ordered = [hoist_inline_schemas(source) for source in with_shared_schemes(received)]
+    calls = [call for source in ordered for call in source_operations(source)]
     one_document_a_model(calls)
-    decisions = Decisions()
+    decisions = DecisionLog()
     renamed_schemes(received, ordered, decisions)
-    components = Components(ordered, decisions, _reached_by_requests(calls))
+    components = ComponentMerger(ordered, decisions, _reached_by_requests(calls))
     requests = rename_requests(calls, components)
-    group_answers(calls, components)
-    components.merge({pair for call in calls for pair in reach(call.source, call.node)})
+    group_responses(calls, components)
+    components.merge({pair for call in calls for pair in reachable(call.source, call.node)})
     for name, call in requests.items():
-        schema = pinned(call, decisions, f"/components/schemas/{name}")
+        schema = bind_to_models(call, decisions, f"/components/schemas/{name}")
         components.put(name, components.rewritten(call.source, schema))
     servers = Servers.of(ordered, default_server, decisions)
-    document: Json = {
+    document: JsonObject = {
         "openapi": VERSION,
         "info": _info(ordered, decisions),
         **({DEFAULT_SERVER: default_server} if default_server else {}),
@@ -80,20 +80,20 @@ def merge(sources: Iterable[Source], default_server: str | None = None) -> Merge
             "securitySchemes": security_schemes(ordered, decisions),
         },
     }
-    return Merged(document, decisions.listed(), calls, components.names)
+    return MergeResult(document, decisions.listed(), calls, components.names)
 
 
-def _reached_by_requests(calls: list[Call]) -> frozenset[tuple[str, str]]:
+def _reached_by_requests(calls: list[SourceOperation]) -> frozenset[tuple[str, str]]:
     return frozenset(
-        pair for call in calls if call.request for pair in reach(call.source, call.request)
+        pair for call in calls if call.request for pair in reachable(call.source, call.request)
     )
 
 
-def _paths(calls: list[Call], operations: Operations) -> Json:
-    grouped: dict[str, dict[str, list[Call]]] = {}
+def _paths(calls: list[SourceOperation], operations: Operations) -> JsonObject:
+    grouped: dict[str, dict[str, list[SourceOperation]]] = {}
     for call in calls:
         grouped.setdefault(call.path, {}).setdefault(call.method, []).append(call)
-    paths: Json = {
+    paths: JsonObject = {
         path: {method: operations.merged(group) for method, group in sorted(methods.items())}
         for path, methods in sorted(grouped.items())
     }
@@ -105,19 +105,19 @@ def _paths(calls: list[Call], operations: Operations) -> Json:
     return paths
 
 
-def _info(sources: list[Source], decisions: Decisions) -> Json:
+def _info(sources: list[Source], decisions: DecisionLog) -> JsonObject:
     infos = [(source.name, source.document["info"]) for source in sources]
     versions = sorted({str(info["version"]) for _, info in infos}, key=_version_key)
-    merged: Json = {"title": TITLE, "description": DESCRIPTION, "version": versions[-1]}
+    merged: JsonObject = {"title": TITLE, "description": DESCRIPTION, "version": versions[-1]}
     if len(versions) > 1:
         older = [name for name, info in infos if str(info["version"]) != versions[-1]]
-        decisions.add(Kind.CHOSEN, "/info/version", f"{versions[-1]}, the highest", older)
+        decisions.add(DecisionKind.CHOSEN, "/info/version", f"{versions[-1]}, the highest", older)
     licences = [(name, info["license"]) for name, info in infos if "license" in info]
     if licences and all(same(licence, licences[0][1]) for _, licence in licences):
         merged["license"] = licences[0][1]
     elif licences:
         who = [name for name, _ in licences]
-        decisions.add(Kind.CHOSEN, "/info/license", "none, for the documents differ", who)
+        decisions.add(DecisionKind.CHOSEN, "/info/license", "none, for the documents differ", who)
     return merged
 
 
@@ -125,7 +125,7 @@ def _version_key(version: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else -1, part) for part in version.split(".")]
 
 
-def _tags(calls: list[Call], decisions: Decisions) -> list[Json]:
+def _tags(calls: list[SourceOperation], decisions: DecisionLog) -> list[JsonObject]:
     described: dict[str, list[tuple[str, str]]] = {}
     for call in calls:
         for name in call.node.get("tags", ()):
@@ -135,7 +135,7 @@ def _tags(calls: list[Call], decisions: Decisions) -> list[Json]:
             if "description" in tag and (call.source.name, tag["description"]) not in texts:
                 texts.append((call.source.name, tag["description"]))
     return [
-        {"name": name, "description": Union(decisions).text(texts, f"/tags/{name}")}
+        {"name": name, "description": SchemaUnion(decisions).text(texts, f"/tags/{name}")}
         if texts
         else {"name": name}
         for name, texts in sorted(described.items())

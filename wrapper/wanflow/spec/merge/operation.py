@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.catalog.deprecation import NOTES
-from wanflow.spec.errors import Contradiction
-from wanflow.spec.merge.decisions import Decisions, Kind
+from wanflow.spec.errors import Conflict
+from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.merge.naming import operation_id
-from wanflow.spec.merge.responses import Replies, filed_examples
-from wanflow.spec.merge.union import Union
+from wanflow.spec.merge.responses import ResponseMerger, merge_examples
+from wanflow.spec.merge.union import SchemaUnion
 from wanflow.spec.read.yaml import same
-from wanflow.spec.schema.equality import key_of
-from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, Call, both
+from wanflow.spec.schema.equality import canonical_key
+from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, SourceOperation, describe_pair
 
 if TYPE_CHECKING:
-    from wanflow.catalog.document import Json
-    from wanflow.spec.merge.components import Components
+    from wanflow.catalog.document import JsonObject
+    from wanflow.spec.merge.components import ComponentMerger
     from wanflow.spec.merge.servers import Servers
 
 _KNOWN = frozenset(
@@ -33,24 +33,24 @@ _KNOWN = frozenset(
 class Operations:
     """Merges calls that share a path and a method, in the order of their sources."""
 
-    components: Components
-    decisions: Decisions
+    components: ComponentMerger
+    decisions: DecisionLog
     servers: Servers
 
-    def merged(self, calls: list[Call]) -> Json:
+    def merged(self, calls: list[SourceOperation]) -> JsonObject:
         """Return the one operation of these calls.
 
         Raises:
             Contradiction: their parameters, security or bodies can't be one.
         """
         at = calls[0].pointer
-        node: Json = {
+        node: JsonObject = {
             "tags": list(dict.fromkeys(tag for c in calls for tag in c.node.get("tags", ()))),
             **self._texts(calls, at),
             "operationId": self._id(calls, at),
             "parameters": self._parameters(calls, at),
             "requestBody": self._body(calls, at),
-            "responses": Replies(self.components, self.decisions).merged(calls, at),
+            "responses": ResponseMerger(self.components, self.decisions).merged(calls, at),
             "security": self._agreed(calls, "security"),
             "servers": self.servers.own(calls, at),
             **self._others(calls),
@@ -61,7 +61,7 @@ class Operations:
             if value not in (None, []) or key == "security"
         }
 
-    def _texts(self, calls: list[Call], at: str) -> Json:
+    def _texts(self, calls: list[SourceOperation], at: str) -> JsonObject:
         """Keep a lone operation's texts; of several, tell each model's under its name."""
         if len(calls) == 1:
             return {k: calls[0].node[k] for k in ("summary", "description") if k in calls[0].node}
@@ -77,7 +77,7 @@ class Operations:
             for call in calls
         ]
         self.decisions.add(
-            Kind.DERIVED,
+            DecisionKind.DERIVED,
             f"{at}/summary",
             "the models in one line; the description has every source's text",
         )
@@ -88,66 +88,68 @@ class Operations:
             "description": "\n\n".join(part.strip() for part in parts),
         }
 
-    def _id(self, calls: list[Call], at: str) -> str | None:
+    def _id(self, calls: list[SourceOperation], at: str) -> str | None:
         told = [call.node["operationId"] for call in calls if "operationId" in call.node]
         if told and len(set(told)) == 1 and not calls[0].models:
             return str(told[0])
         derived = operation_id(calls[0].method, calls[0].path)
         self.decisions.add(
-            Kind.DERIVED,
+            DecisionKind.DERIVED,
             f"{at}/operationId",
             f"`{derived}` of the path; the sources say {', '.join(told) or 'nothing'}",
         )
         return derived
 
-    def _parameters(self, calls: list[Call], at: str) -> list[Json]:
-        found: dict[tuple[str, str], list[tuple[Call, Json]]] = {}
+    def _parameters(self, calls: list[SourceOperation], at: str) -> list[JsonObject]:
+        found: dict[tuple[str, str], list[tuple[SourceOperation, JsonObject]]] = {}
         for call in calls:
             for parameter in call.node.get("parameters", ()):
                 mine = self.components.rewritten(call.source, parameter)
                 same = found.setdefault((mine["in"], mine["name"]), [])
                 same.append((call, mine))
                 first, other = same[0]
-                if key_of(other) != key_of(mine):
-                    raise Contradiction(
+                if canonical_key(other) != canonical_key(mine):
+                    raise Conflict(
                         f"two {mine['in']} parameters are called {mine['name']} and differ: "
-                        f"{both(first, call)}"
+                        f"{describe_pair(first, call)}"
                     )
         return [self._parameter(same, f"{at}/parameters/{key[1]}") for key, same in found.items()]
 
-    def _parameter(self, same: list[tuple[Call, Json]], at: str) -> Json:
+    def _parameter(self, same: list[tuple[SourceOperation, JsonObject]], at: str) -> JsonObject:
         """Keep what sources agree on, the text of most, and every example."""
         merged = {key: value for key, value in same[0][1].items() if key != "example"}
         texts = [(call.source.name, p["description"]) for call, p in same if "description" in p]
         if texts:
-            merged["description"] = Union(self.decisions).text(texts, f"{at}/description")
-        examples = filed_examples(same)
+            merged["description"] = SchemaUnion(self.decisions).text(texts, f"{at}/description")
+        examples = merge_examples(same)
         single = list(examples.values())
         if len(single) == 1 and "example" in same[0][1]:
             return {**merged, "example": single[0]["value"]}
         return {**merged, **({"examples": examples} if examples else {})}
 
-    def _body(self, calls: list[Call], at: str) -> Json | None:
+    def _body(self, calls: list[SourceOperation], at: str) -> JsonObject | None:
         bodies = [call for call in calls if call.request is not None]
         if not bodies:
             return None
         if not all(call.models for call in calls):
             return self._plain_body(calls)
         media = self._variants(calls)
-        media["examples"] = filed_examples(
+        media["examples"] = merge_examples(
             [(call, call.node["requestBody"]["content"][JSON_MEDIA]) for call in calls]
         )
-        body: Json = {"required": True, "content": {JSON_MEDIA: media}}
+        body: JsonObject = {"required": True, "content": {JSON_MEDIA: media}}
         texts = [
             (c.source.name, c.node["requestBody"]["description"])
             for c in calls
             if "description" in c.node["requestBody"]
         ]
         if texts:
-            body["description"] = Union(self.decisions).text(texts, f"{at}/requestBody/description")
+            body["description"] = SchemaUnion(self.decisions).text(
+                texts, f"{at}/requestBody/description"
+            )
         return body
 
-    def _variants(self, calls: list[Call]) -> Json:
+    def _variants(self, calls: list[SourceOperation]) -> JsonObject:
         mapping = {
             model: SCHEMAS + self.components.requests[call.key]
             for call in calls
@@ -164,38 +166,40 @@ class Operations:
             }
         }
 
-    def _plain_body(self, calls: list[Call]) -> Json:
+    def _plain_body(self, calls: list[SourceOperation]) -> JsonObject:
         first, *others = calls
         for call in others:
-            if key_of(call.node.get("requestBody")) != key_of(first.node.get("requestBody")):
-                raise Contradiction(
-                    f"two bodies, and no model to tell them by: {both(first, call)}"
+            if canonical_key(call.node.get("requestBody")) != canonical_key(
+                first.node.get("requestBody")
+            ):
+                raise Conflict(
+                    f"two bodies, and no model to tell them by: {describe_pair(first, call)}"
                 )
-        body: Json = self.components.rewritten(first.source, first.node["requestBody"])
+        body: JsonObject = self.components.rewritten(first.source, first.node["requestBody"])
         return body
 
-    def _agreed(self, calls: list[Call], key: str) -> Any:
+    def _agreed(self, calls: list[SourceOperation], key: str) -> Any:
         first, *others = calls
         for call in others:
             if not same(call.node[key], first.node[key]):
-                raise Contradiction(f"{both(first, call)} differ in `{key}`")
+                raise Conflict(f"{describe_pair(first, call)} differ in `{key}`")
         return first.node[key]
 
-    def _others(self, calls: list[Call]) -> Json:
+    def _others(self, calls: list[SourceOperation]) -> JsonObject:
         """Keep what else an operation may have (`deprecated`, `callbacks`) where all agree."""
-        others: Json = {}
+        others: JsonObject = {}
         for call in calls:
             for key in call.node.keys() - _KNOWN - _differing_notes(calls):
                 value = self.components.rewritten(call.source, call.node[key])
-                if key_of(others.setdefault(key, value)) != key_of(value):
-                    raise Contradiction(f"{both(calls[0], call)} differ in `{key}`")
+                if canonical_key(others.setdefault(key, value)) != canonical_key(value):
+                    raise Conflict(f"{describe_pair(calls[0], call)} differ in `{key}`")
         return dict(sorted(others.items()))
 
 
-def _differing_notes(calls: list[Call]) -> set[str]:
+def _differing_notes(calls: list[SourceOperation]) -> set[str]:
     """List what not all models' operations say of their removal; their requests say it then."""
     return {
         key
         for key in NOTES
-        if len({key_of(call.node.get(key)) for call in calls}) > 1 and calls[0].models
+        if len({canonical_key(call.node.get(key)) for call in calls}) > 1 and calls[0].models
     }

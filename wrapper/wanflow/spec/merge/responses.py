@@ -8,31 +8,31 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from wanflow.catalog.catalog import METHODS
-from wanflow.catalog.document import Json, is_object
-from wanflow.spec.errors import Contradiction
-from wanflow.spec.merge.decisions import Decisions, Kind
+from wanflow.catalog.document import JsonObject, is_object
+from wanflow.spec.errors import Conflict
+from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.merge.naming import operation_id, pascal
-from wanflow.spec.merge.union import Said, Union
+from wanflow.spec.merge.union import SchemaUnion, SourceSchema
 from wanflow.spec.read.yaml import escape, same
-from wanflow.spec.schema.equality import key_of
-from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, Call, both
+from wanflow.spec.schema.equality import canonical_key
+from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, SourceOperation, describe_pair
 
 if TYPE_CHECKING:
-    from wanflow.catalog.document import Json
-    from wanflow.spec.merge.components import Components
+    from wanflow.catalog.document import JsonObject
+    from wanflow.spec.merge.components import ComponentMerger
     from wanflow.spec.read.source import Source
-    from wanflow.spec.schema.operations import Call
+    from wanflow.spec.schema.operations import SourceOperation
 
 ERROR = "ErrorResponse"
 
 
-def hoisted(source: Source) -> Source:
+def hoist_inline_schemas(source: Source) -> Source:
     """Return a source whose answers' schemas have names: those written in place get one.
 
     What the document means stays the same. The names are those that the family uses, made of the
     path: POST /v1/videos/generations answers with a `VideoGenerationResponse`.
     """
-    schemas: Json = dict(source.document.get("components", {}).get("schemas", {}))
+    schemas: JsonObject = dict(source.document.get("components", {}).get("schemas", {}))
     known = len(schemas)
     paths = {
         path: {
@@ -47,7 +47,7 @@ def hoisted(source: Source) -> Source:
     return evolve(source, document={**source.document, "paths": paths, "components": components})
 
 
-def _named(node: Json, operation: str, schemas: Json) -> Json:
+def _named(node: JsonObject, operation: str, schemas: JsonObject) -> JsonObject:
     responses = {
         status: _named_answer(answer, status, operation, schemas)
         for status, answer in node.get("responses", {}).items()
@@ -55,7 +55,9 @@ def _named(node: Json, operation: str, schemas: Json) -> Json:
     return {**node, "responses": responses}
 
 
-def _named_answer(answer: Json, status: str, operation: str, schemas: Json) -> Json:
+def _named_answer(
+    answer: JsonObject, status: str, operation: str, schemas: JsonObject
+) -> JsonObject:
     media = answer.get("content", {}).get(JSON_MEDIA)
     if media is None or "properties" not in media.get("schema", {}):
         return answer
@@ -72,19 +74,19 @@ def _usual_name(status: str, operation: str) -> str:
     return f"{words[0].upper()}{words[1:]}Response"
 
 
-def _free_name(name: str, schema: Json, status: str, schemas: Json) -> str:
+def _free_name(name: str, schema: JsonObject, status: str, schemas: JsonObject) -> str:
     for candidate in (name, f"{name}{pascal(status)}", f"{name}{pascal(status)}Body"):
-        if candidate not in schemas or key_of(schemas[candidate]) == key_of(schema):
+        if candidate not in schemas or canonical_key(schemas[candidate]) == canonical_key(schema):
             return candidate
     raise AssertionError(f"{name} is taken three times over")
 
 
-def group_answers(calls: list[Call], components: Components) -> None:
+def group_responses(calls: list[SourceOperation], components: ComponentMerger) -> None:
     """Take the schemas that answer one operation with one status for one schema.
 
     They go under the name that most documents give it, the first by the alphabet where several do.
     """
-    places: dict[tuple[str, str, str], list[tuple[Call, str]]] = {}
+    places: dict[tuple[str, str, str], list[tuple[SourceOperation, str]]] = {}
     for call in calls:
         for status, answer in call.node["responses"].items():
             schema: Any = answer.get("content", {}).get(JSON_MEDIA, {}).get("schema", {})
@@ -98,7 +100,7 @@ def group_answers(calls: list[Call], components: Components) -> None:
             components.group(call.source, name, chosen)
 
 
-def filed_examples(having: list[tuple[Call, Json]]) -> Json:
+def merge_examples(having: list[tuple[SourceOperation, JsonObject]]) -> JsonObject:
     """Keep every example: under `default` where all that show one agree, else under its model."""
     shown = [(call, key, example) for call, media in having for key, example in _shown(media)]
     values = [example.get("value") for _, _, example in shown]
@@ -108,8 +110,8 @@ def filed_examples(having: list[tuple[Call, Json]]) -> Json:
     return _filed(shown)
 
 
-def _filed(shown: list[tuple[Call, str, Json]]) -> Json:
-    filed: Json = {}
+def _filed(shown: list[tuple[SourceOperation, str, JsonObject]]) -> JsonObject:
+    filed: JsonObject = {}
     for call, key, example in shown:
         label = _label(example.get("value"), key, call)
         for longer in (f"{label}-{key}", f"{call.source.name}-{label}-{key}"):
@@ -118,7 +120,7 @@ def _filed(shown: list[tuple[Call, str, Json]]) -> Json:
     return dict(sorted(filed.items()))
 
 
-def _shown(media: Json) -> list[tuple[str, Json]]:
+def _shown(media: JsonObject) -> list[tuple[str, JsonObject]]:
     single = [("example", {"value": media["example"]})] if "example" in media else []
     return [*single, *media.get("examples", {}).items()]
 
@@ -127,7 +129,7 @@ def _names_model(value: Any) -> bool:
     return is_object(value) and "model" in value
 
 
-def _label(value: Any, key: str, call: Call) -> str:
+def _label(value: Any, key: str, call: SourceOperation) -> str:
     named = value.get("model") if is_object(value) else None
     if named in call.models:
         return str(named)
@@ -137,13 +139,13 @@ def _label(value: Any, key: str, call: Call) -> str:
 
 
 @frozen
-class Replies:
+class ResponseMerger:
     """Merges the responses of calls that share a path and a method."""
 
-    components: Components
-    decisions: Decisions
+    components: ComponentMerger
+    decisions: DecisionLog
 
-    def merged(self, calls: list[Call], at: str) -> Json:
+    def merged(self, calls: list[SourceOperation], at: str) -> JsonObject:
         """Return the responses by status.
 
         Raises:
@@ -158,12 +160,14 @@ class Replies:
             for status in statuses
         }
 
-    def _response(self, said: list[tuple[Call, Json]], at: str) -> Json:
+    def _response(self, said: list[tuple[SourceOperation, JsonObject]], at: str) -> JsonObject:
         texts = [
             (call.source.name, node["description"]) for call, node in said if "description" in node
         ]
-        merged: Json = {
-            "description": Union(self.decisions).text(texts, f"{at}/description") if texts else ""
+        merged: JsonObject = {
+            "description": SchemaUnion(self.decisions).text(texts, f"{at}/description")
+            if texts
+            else ""
         }
         for key in ("headers", "links"):
             parts = {
@@ -178,38 +182,43 @@ class Replies:
             merged["content"] = {kind: self._media(said, kind, at) for kind in kinds}
         return merged
 
-    def _note_parts(self, said: list[tuple[Call, Json]], parts: Json, at: str, key: str) -> None:
+    def _note_parts(
+        self, said: list[tuple[SourceOperation, JsonObject]], parts: JsonObject, at: str, key: str
+    ) -> None:
         """Note whose words for a header or a link aren't the ones kept."""
         for call, response in said:
             for name, node in response.get(key, {}).items():
                 if not same(node, parts[name]):
                     text = "another document's words for it"
-                    self.decisions.add(Kind.CHOSEN, f"{at}/{name}", text, [call.source.name])
+                    self.decisions.add(
+                        DecisionKind.CHOSEN, f"{at}/{name}", text, [call.source.name]
+                    )
 
-    def _clash(self, said: list[tuple[Call, Json]], key: str, at: str) -> None:
-        first: dict[str, tuple[Call, Json]] = {}
+    def _clash(self, said: list[tuple[SourceOperation, JsonObject]], key: str, at: str) -> None:
+        first: dict[str, tuple[SourceOperation, JsonObject]] = {}
         for call, response in said:
             for name, node in response.get(key, {}).items():
                 owner, other = first.setdefault(name, (call, node))
-                if key_of(other) != key_of(node):
-                    raise Contradiction(
-                        f"{at}: two different {key} are called {name}, in {both(owner, call)}"
-                    )
+                if canonical_key(other) != canonical_key(node):
+                    pair = describe_pair(owner, call)
+                    raise Conflict(f"{at}: two different {key} are called {name}, in {pair}")
 
-    def _media(self, said: list[tuple[Call, Json]], kind: str, at: str) -> Json:
+    def _media(
+        self, said: list[tuple[SourceOperation, JsonObject]], kind: str, at: str
+    ) -> JsonObject:
         having = [
             (call, node["content"][kind]) for call, node in said if kind in node.get("content", {})
         ]
         schemas = [
-            Said(call.source.name, self.components.rewritten(call.source, media["schema"]))
+            SourceSchema(call.source.name, self.components.rewritten(call.source, media["schema"]))
             for call, media in having
             if "schema" in media
         ]
-        merged: Json = {}
+        merged: JsonObject = {}
         if schemas:
-            merged["schema"] = Union(self.decisions).part(
+            merged["schema"] = SchemaUnion(self.decisions).part(
                 schemas, f"{at}/content/{escape(kind)}/schema"
             )
-        if examples := filed_examples(having):
+        if examples := merge_examples(having):
             merged["examples"] = examples
         return merged

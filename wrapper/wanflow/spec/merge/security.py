@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from wanflow.catalog.catalog import METHODS
-from wanflow.spec.merge.decisions import Decisions, Kind
-from wanflow.spec.merge.union import Union
+from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
+from wanflow.spec.merge.union import SchemaUnion
 from wanflow.spec.read.yaml import escape
-from wanflow.spec.schema.equality import key_of
+from wanflow.spec.schema.equality import canonical_key
 
 if TYPE_CHECKING:
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.spec.read.source import Source
 
 # A hint at what a token looks like; whether documents have it changes nothing that is sent.
@@ -38,19 +38,21 @@ def with_shared_schemes(sources: list[Source]) -> list[Source]:
     return [_renamed(source, names) for source in sources]
 
 
-def security_schemes(sources: list[Source], decisions: Decisions) -> Json:
+def security_schemes(sources: list[Source], decisions: DecisionLog) -> JsonObject:
     """Return the schemes of all documents by name, each with the text of most."""
-    said: dict[str, list[tuple[str, Json]]] = {}
+    said: dict[str, list[tuple[str, JsonObject]]] = {}
     for source in sources:
         for name, scheme in _schemes(source).items():
             said.setdefault(name, []).append((source.name, scheme))
     return {name: _scheme(name, owners, decisions) for name, owners in sorted(said.items())}
 
 
-def _scheme(name: str, owners: list[tuple[str, Json]], decisions: Decisions) -> Json:
+def _scheme(name: str, owners: list[tuple[str, JsonObject]], decisions: DecisionLog) -> JsonObject:
     at = f"/components/securitySchemes/{escape(name)}"
     texts = [(who, scheme["description"]) for who, scheme in owners if "description" in scheme]
-    notes = {"description": Union(decisions).text(texts, f"{at}/description")} if texts else {}
+    notes = (
+        {"description": SchemaUnion(decisions).text(texts, f"{at}/description")} if texts else {}
+    )
     return {**{key: value for key, value in owners[0][1].items() if key not in notes}, **notes}
 
 
@@ -76,7 +78,7 @@ def _renamed(source: Source, names: dict[str, str]) -> Source:
     return evolve(source, document=document)
 
 
-def _asking(node: Json, names: dict[str, str]) -> Json:
+def _asking(node: JsonObject, names: dict[str, str]) -> JsonObject:
     if "security" not in node:
         return dict(node)
     options = [
@@ -86,19 +88,19 @@ def _asking(node: Json, names: dict[str, str]) -> Json:
     return {**node, "security": options}
 
 
-def _schemes(source: Source) -> Json:
-    schemes: Json = source.document.get("components", {}).get("securitySchemes", {})
+def _schemes(source: Source) -> JsonObject:
+    schemes: JsonObject = source.document.get("components", {}).get("securitySchemes", {})
     return schemes
 
 
-def _key(scheme: Json) -> str:
-    return key_of({key: value for key, value in scheme.items() if key != _HINT})
+def _key(scheme: JsonObject) -> str:
+    return canonical_key({key: value for key, value in scheme.items() if key != _HINT})
 
 
-def renamed_schemes(sources: list[Source], shared: list[Source], decisions: Decisions) -> None:
+def renamed_schemes(sources: list[Source], shared: list[Source], decisions: DecisionLog) -> None:
     """Note which documents' schemes have another name now."""
     for before, after in zip(sources, shared, strict=True):
         for old, new in zip(_schemes(before), _schemes(after), strict=False):
             if old != new:
                 at = f"/components/securitySchemes/{escape(new)}"
-                decisions.add(Kind.RENAMED, at, f"`{old}` of its document", [before.name])
+                decisions.add(DecisionKind.RENAMED, at, f"`{old}` of its document", [before.name])

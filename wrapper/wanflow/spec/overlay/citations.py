@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from wanflow.catalog.document import Json, is_array, is_object
-from wanflow.catalog.keywords import RESTS_ON
+from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.catalog.keywords import CITES
 from wanflow.catalog.schema_walk import schemas_in
-from wanflow.spec.errors import OverlayFault
+from wanflow.spec.errors import OverlayError
 from wanflow.spec.merge.request import named_requests
 from wanflow.spec.overlay.evidence import evidence_in, flat, instead, stands_in, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow.spec.merge.merge import Merged
+    from wanflow.spec.merge.merge import MergeResult
     from wanflow.spec.overlay.overlay import Action, Parts
     from wanflow.spec.read.source import Source
 
@@ -45,7 +45,7 @@ _MOST = 120
 
 
 @frozen
-class Origins:
+class Sources:
     """Which documents each named schema was made of, and what those say."""
 
     _documents: dict[str, list[str]]
@@ -53,7 +53,7 @@ class Origins:
     _texts: dict[str, str] = field(repr=False)
 
     @classmethod
-    def of(cls, merged: Merged) -> Origins:
+    def of(cls, merged: MergeResult) -> Sources:
         """Take them from a merge."""
         documents: dict[str, list[str]] = {}
         for (source, _), name in sorted(merged.names.items()):
@@ -76,7 +76,7 @@ class Origins:
         wanted = flat(sentence)
         return [name for name in self.of_schema(schema) if wanted not in self._texts[name]]
 
-    def where(self, document: str, node: Json) -> str:
+    def where(self, document: str, node: JsonObject) -> str:
         """Name the place of a document that has a schema's description."""
         source = self._sources[document]
         for at, schema in schemas_in(source.document):
@@ -92,15 +92,15 @@ def check_action(action: Action) -> None:
         OverlayFault: it has no reason, or asks for a condition that there is none of.
     """
     if not action.description:
-        raise OverlayFault(f"{action.place}: it has no description that says why")
+        raise OverlayError(f"{action.location}: it has no description that says why")
     if LOOSENS in action.raw and not str(action.raw[LOOSENS] or "").strip():
-        raise OverlayFault(f"{action.place}: {LOOSENS} must say why")
+        raise OverlayError(f"{action.location}: {LOOSENS} must say why")
     conditions: Any = action.raw.get(WHEN, {})
     if not is_object(conditions) or not all(
         isinstance(value, _CONDITIONS.get(key, ())) for key, value in conditions.items()
     ):
-        raise OverlayFault(
-            f"{action.place}: {WHEN} may have `type` (a text), `required` (true or false) and "
+        raise OverlayError(
+            f"{action.location}: {WHEN} may have `type` (a text), `required` (true or false) and "
             "`operation` (an operationId)"
         )
 
@@ -112,12 +112,12 @@ def check_founded(action: Action) -> None:
         OverlayFault: one rests on nothing.
     """
     for rule in _unfounded(action.raw.get("update")):
-        raise OverlayFault(f"{action.place}: the rule {rule!r} rests on no sentence ({RESTS_ON})")
+        raise OverlayError(f"{action.location}: the rule {rule!r} rests on no sentence ({CITES})")
 
 
-def conditions_hold(document: Json, action: Action, parts: Parts) -> bool:
+def conditions_hold(document: JsonObject, action: Action, parts: Parts) -> bool:
     """Tell whether a place has what an action asks for in `x-wanflow-when`."""
-    wanted: Json = action.raw.get(WHEN, {})
+    wanted: JsonObject = action.raw.get(WHEN, {})
     if "operation" in wanted and wanted["operation"] not in _operation_ids(document):
         return False
     *path, name = parts
@@ -133,13 +133,13 @@ def conditions_hold(document: Json, action: Action, parts: Parts) -> bool:
     return "type" not in wanted or (is_object(node) and node.get("type") == wanted["type"])
 
 
-def worded(action: Action, node: Json) -> Action:
+def worded(action: Action, node: JsonObject) -> Action:
     """Return an action that names several sentences for a rule with the one that a schema carries.
 
     Where it carries none, that is the first.
     """
     update: Any = action.raw.get("update")
-    said: Any = update.get(RESTS_ON) if is_object(update) else None
+    said: Any = update.get(CITES) if is_object(update) else None
     if not is_object(said) or not any(is_array(one) for one in said.values()):
         return action
     text = "\n\n".join(texts_of(node))
@@ -149,10 +149,10 @@ def worded(action: Action, node: Json) -> Action:
         else one
         for key, one in said.items()
     }
-    return evolve(action, raw={**action.raw, "update": {**update, RESTS_ON: chosen}})
+    return evolve(action, raw={**action.raw, "update": {**update, CITES: chosen}})
 
 
-def missing_evidence(node: Json, action: Action, schema: str, origins: Origins) -> str | None:
+def missing_evidence(node: JsonObject, action: Action, schema: str, origins: Sources) -> str | None:
     """Say which sentence of an action a schema doesn't carry; None where it carries all."""
     for path, keyword, sentence in evidence_in(action.raw.get("update")):
         text = "\n\n".join(texts_of(_inside(node, path)))
@@ -173,7 +173,7 @@ def begun(text: str) -> str:
     return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
 
 
-def _inside(node: Json, path: tuple[str, ...]) -> Any:
+def _inside(node: JsonObject, path: tuple[str, ...]) -> Any:
     for name in path:
         inner: Any = node.get("properties", {}).get(name)
         if not is_object(inner):
@@ -182,7 +182,7 @@ def _inside(node: Json, path: tuple[str, ...]) -> Any:
     return node
 
 
-def _operation_ids(document: Json) -> set[str]:
+def _operation_ids(document: JsonObject) -> set[str]:
     return {
         node.get("operationId", "")
         for item in document["paths"].values()
@@ -197,11 +197,11 @@ def _unfounded(node: Any) -> Iterator[str]:
             yield from _unfounded(item)
     if not is_object(node):
         return
-    told = node.get(RESTS_ON, {})
+    told = node.get(CITES, {})
     yield from sorted((node.keys() & RULES) - told.keys())
     for key, value in node.items():
         if key == "properties":
             yield from _unfounded(list(value.values()))
         # A condition is no rule: what follows from it is.
-        elif key not in RULES and key not in {"if", RESTS_ON}:
+        elif key not in RULES and key not in {"if", CITES}:
             yield from _unfounded(value)

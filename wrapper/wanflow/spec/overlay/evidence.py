@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.document import is_array, is_object
-from wanflow.catalog.keywords import RESTS_ON
+from wanflow.catalog.keywords import CITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,11 +90,11 @@ def _evidence(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
         for item in node:
             yield from _evidence(item, path)
     elif is_object(node):
-        for keyword, sentence in node.get(RESTS_ON, {}).items():
+        for keyword, sentence in node.get(CITES, {}).items():
             yield path, keyword, sentence
         for name, rule in node.get("properties", {}).items():
             yield from _evidence(rule, (*path, name))
-        rest = [value for key, value in node.items() if key not in {"properties", RESTS_ON}]
+        rest = [value for key, value in node.items() if key not in {"properties", CITES}]
         yield from _evidence(rest, path)
 
 

@@ -14,14 +14,14 @@ import jsonpath
 from attrs import field, frozen
 
 from wanflow.catalog.document import is_array, is_object
-from wanflow.spec.errors import OverlayFault
+from wanflow.spec.errors import OverlayError
 from wanflow.spec.read.yaml import escape, read_yaml, same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _ROOT = {"overlay": str, "info": dict, "extends": str, "actions": list}
 _INFO = {"title": str, "version": str, "description": str}
@@ -36,9 +36,9 @@ Parts = tuple[str | int, ...]
 class Action:
     """One action of an overlay; `place` names it for a person: file and position."""
 
-    place: str
+    location: str
     target: str
-    raw: Json = field(repr=False)
+    raw: JsonObject = field(repr=False)
 
     @property
     def description(self) -> str:
@@ -69,29 +69,31 @@ def parse_overlay(data: Any, name: str) -> Overlay:
         OverlayFault: says which field is wrong.
     """
     if not is_object(data):
-        raise OverlayFault(f"{name} is no overlay: its top is no mapping")
+        raise OverlayError(f"{name} is no overlay: its top is no mapping")
     _check_fields(data, _ROOT, ("overlay", "info", "actions"), name)
     if not data["overlay"].startswith(_VERSIONS) or not data["overlay"].split(".")[2].isdigit():
-        raise OverlayFault(f"{name}: overlay {data['overlay']!r} is no version 1.0.x or 1.1.x")
+        raise OverlayError(f"{name}: overlay {data['overlay']!r} is no version 1.0.x or 1.1.x")
     _check_fields(data["info"], _INFO, ("title", "version"), f"{name}, info")
     if not data["actions"]:
-        raise OverlayFault(f"{name}: there are no actions")
+        raise OverlayError(f"{name}: there are no actions")
     for earlier, later in _pairs(data["actions"]):
         if same(earlier, later):
-            raise OverlayFault(f"{name}: an action is there twice, for {earlier.get('target')!r}")
+            raise OverlayError(f"{name}: an action is there twice, for {earlier.get('target')!r}")
     return Overlay(
         name, tuple(_action(raw, f"{name}, action {i}") for i, raw in enumerate(data["actions"], 1))
     )
 
 
-def apply_overlay(document: Json, overlay: Overlay) -> Json:
+def apply_overlay(document: JsonObject, overlay: Overlay) -> JsonObject:
     """Return the document as an overlay leaves it; the one given stays as it is."""
     for action in overlay.actions:
         document = apply_action(document, action)
     return document
 
 
-def apply_action(document: Json, action: Action, places: list[Parts] | None = None) -> Json:
+def apply_action(
+    document: JsonObject, action: Action, places: list[Parts] | None = None
+) -> JsonObject:
     """Return the document as one action leaves it, at the places given or all that it selects.
 
     The one given stays as it is; what the action doesn't touch is shared between the two.
@@ -106,12 +108,12 @@ def apply_action(document: Json, action: Action, places: list[Parts] | None = No
     for parts in places:
         changed = _changed(document, value, action, parts)
         if same(node_at(document, parts), node_at(changed, parts)):
-            raise OverlayFault(f"{action.place}: it changes nothing at {pointer_of(parts)}")
+            raise OverlayError(f"{action.location}: it changes nothing at {pointer_of(parts)}")
         document = changed
     return document
 
 
-def apply_at(document: Json, action: Action, parts: Parts) -> Json:
+def apply_at(document: JsonObject, action: Action, parts: Parts) -> JsonObject:
     """Return the document as an action's update or copy leaves it at one place.
 
     Raises:
@@ -120,25 +122,25 @@ def apply_at(document: Json, action: Action, parts: Parts) -> Json:
     return _changed(document, _value(document, action), action, parts)
 
 
-def _changed(document: Json, value: Any, action: Action, parts: Parts) -> Json:
-    new = _merged(node_at(document, parts), value, action.place, parts)
-    changed: Json = _replaced(document, parts, new)
+def _changed(document: JsonObject, value: Any, action: Action, parts: Parts) -> JsonObject:
+    new = _merged(node_at(document, parts), value, action.location, parts)
+    changed: JsonObject = _replaced(document, parts, new)
     return changed
 
 
-def targets(document: Json, action: Action) -> list[Parts]:
+def targets(document: JsonObject, action: Action) -> list[Parts]:
     """Find what an action is about, each place once, in the document's order.
 
     Raises:
         OverlayFault: nothing is selected.
     """
-    found = select(document, action.target, action.place)
+    found = select(document, action.target, action.location)
     if not found:
-        raise OverlayFault(f"{action.place}: nothing matches {action.target}")
+        raise OverlayError(f"{action.location}: nothing matches {action.target}")
     return found
 
 
-def select(document: Json, path: str, place: str) -> list[Parts]:
+def select(document: JsonObject, path: str, place: str) -> list[Parts]:
     """Find the nodes that a JSONPath (RFC 9535) selects, as their keys and indexes.
 
     Raises:
@@ -149,7 +151,7 @@ def select(document: Json, path: str, place: str) -> list[Parts]:
         return list(dict.fromkeys(match.parts for match in found))
     except jsonpath.JSONPathError as error:
         reason = str(error).splitlines()[0]
-        raise OverlayFault(f"{place}: {path!r} is no JSONPath ({reason})") from error
+        raise OverlayError(f"{place}: {path!r} is no JSONPath ({reason})") from error
 
 
 def pointer_of(parts: Parts) -> str:
@@ -164,12 +166,12 @@ def _compiled(path: str) -> Any:
 
 def _action(raw: Any, place: str) -> Action:
     if not is_object(raw):
-        raise OverlayFault(f"{place}: an action must be a mapping")
+        raise OverlayError(f"{place}: an action must be a mapping")
     _check_fields(raw, _ACTION, ("target",), place)
     if not raw["target"].startswith("$"):
-        raise OverlayFault(f"{place}: the target {raw['target']!r} must begin with $")
+        raise OverlayError(f"{place}: the target {raw['target']!r} must begin with $")
     if "update" in raw and "copy" in raw:
-        raise OverlayFault(
+        raise OverlayError(
             f"{place}: it has both `update` and `copy`; one of them would be ignored"
         )
     return Action(place, raw["target"], raw)
@@ -177,15 +179,15 @@ def _action(raw: Any, place: str) -> Action:
 
 def _check_fields(data: Any, known: dict[str, Any], needed: tuple[str, ...], place: str) -> None:
     if not is_object(data):
-        raise OverlayFault(f"{place} must be a mapping")
+        raise OverlayError(f"{place} must be a mapping")
     for name in needed:
         if name not in data:
-            raise OverlayFault(f"{place}: `{name}` is missing")
+            raise OverlayError(f"{place}: `{name}` is missing")
     for name, value in data.items():
         if name not in known and not name.startswith("x-"):
-            raise OverlayFault(f"{place}: `{name}` is no field of an overlay")
+            raise OverlayError(f"{place}: `{name}` is no field of an overlay")
         if name in known and not isinstance(value, known[name]):
-            raise OverlayFault(f"{place}: `{name}` must be a {_WORD[known[name]]}")
+            raise OverlayError(f"{place}: `{name}` must be a {_WORD[known[name]]}")
 
 
 _WORD = {str: "text", dict: "mapping", list: "list", bool: "true or false"}
@@ -197,14 +199,14 @@ def _pairs(actions: list[Any]) -> Iterator[tuple[Any, Any]]:
             yield earlier, later
 
 
-def _value(document: Json, action: Action) -> Any:
+def _value(document: JsonObject, action: Action) -> Any:
     if "copy" not in action.raw:
         if "update" not in action.raw:
-            raise OverlayFault(f"{action.place}: it has no `update`, `copy` or `remove: true`")
+            raise OverlayError(f"{action.location}: it has no `update`, `copy` or `remove: true`")
         return action.raw["update"]
-    found = select(document, action.raw["copy"], action.place)
+    found = select(document, action.raw["copy"], action.location)
     if len(found) != 1:
-        raise OverlayFault(f"{action.place}: copy must select one node, not {len(found)}")
+        raise OverlayError(f"{action.location}: copy must select one node, not {len(found)}")
     return node_at(document, found[0])
 
 
@@ -219,7 +221,7 @@ def _merged(old: Any, new: Any, place: str, parts: Parts) -> Any:
         return [*old, *(new if is_array(new) else [new])]
     if is_object(old) or is_object(new) or is_array(new):
         at = pointer_of(parts)
-        raise OverlayFault(f"{place}: {at} is {_kind(old)}, and the update has {_kind(new)}")
+        raise OverlayError(f"{place}: {at} is {_kind(old)}, and the update has {_kind(new)}")
     return new
 
 
@@ -229,12 +231,12 @@ def _kind(value: Any) -> str:
     return "a list" if is_array(value) else "a scalar"
 
 
-def _removed(document: Json, places: list[Parts], action: Action) -> Json:
+def _removed(document: JsonObject, places: list[Parts], action: Action) -> JsonObject:
     # From the last place to the first: what is inside goes before what holds it, and a list's
     # later entries before its earlier ones, so that every place stays true.
     for parts in reversed(places):
         if not parts:
-            raise OverlayFault(f"{action.place}: the whole document can't be removed")
+            raise OverlayError(f"{action.location}: the whole document can't be removed")
         parent = node_at(document, parts[:-1])
         rest = [
             (key, value)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow.catalog.document import Json, is_array, is_object
-from wanflow.catalog.keywords import RESTS_ON
+from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.catalog.keywords import CITES
 from wanflow.catalog.patterns import validator_for
 from wanflow.spec.overlay.citations import RULES
-from wanflow.spec.proof.requests import show
+from wanflow.spec.proof.requests import format_body
 from wanflow.spec.read.yaml import same
 from wanflow.spec.schema.index import operations_of, reached_by
 from wanflow.spec.schema.operations import JSON_MEDIA
-from wanflow.spec.schema.value_set import Meaning, expand, meaning
+from wanflow.spec.schema.value_set import ValueSet, expand, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ _CONJOINED = frozenset(
 _CONDITION = frozenset({"if", "then", "else"})
 
 
-def fitted(document: Json, schema: Json, update: Json) -> Json:
+def fitted(document: JsonObject, schema: JsonObject, update: JsonObject) -> JsonObject:
     """Return what of an update is added to a schema: nothing that would loosen what it says."""
     left_out = {
         key
@@ -42,26 +42,24 @@ def fitted(document: Json, schema: Json, update: Json) -> Json:
         if not same(schema[key], update[key]) and not _stricter(document, schema, key, update[key])
     }
     kept = {key: value for key, value in update.items() if key not in left_out}
-    rests = {key: text for key, text in update.get(RESTS_ON, {}).items() if key not in left_out}
-    kept.pop(RESTS_ON, None)
-    return {**kept, RESTS_ON: rests} if rests else kept
+    rests = {key: text for key, text in update.get(CITES, {}).items() if key not in left_out}
+    kept.pop(CITES, None)
+    return {**kept, CITES: rests} if rests else kept
 
 
-def _stricter(document: Json, schema: Json, key: str, value: Any) -> bool:
+def _stricter(document: JsonObject, schema: JsonObject, key: str, value: Any) -> bool:
     if is_object(value) or is_array(value) or key == "default" or key.startswith("x-"):
         return False
     return meaning(document, schema).covers(meaning(document, {**schema, key: value}))
 
 
-def only_adds(schema: Json, update: Json) -> bool:
+def only_adds(schema: JsonObject, update: JsonObject) -> bool:
     """Tell whether an update only adds keywords of which each takes values away."""
     new = update.keys() - schema.keys()
     rest = update.keys() & schema.keys()
     known = all(key in _CONJOINED or key.startswith("x-") for key in new - _CONDITION)
     whole = not new & _CONDITION or not schema.keys() & _CONDITION
-    return (
-        known and whole and all(key == RESTS_ON or same(schema[key], update[key]) for key in rest)
-    )
+    return known and whole and all(key == CITES or same(schema[key], update[key]) for key in rest)
 
 
 @define
@@ -71,7 +69,7 @@ class Shown:
     _by_schema: dict[str, list[tuple[str, Any]]] = field(factory=dict[str, list[tuple[str, Any]]])
 
     @classmethod
-    def of(cls, document: Json) -> Shown:
+    def of(cls, document: JsonObject) -> Shown:
         """Take them from the submissions of a merged document."""
         shown = cls()
         for reference, value in _examples(document):
@@ -79,7 +77,9 @@ class Shown:
                 shown._by_schema.setdefault(name, []).append((reference, value))
         return shown
 
-    def against(self, before: Json, after: Json, name: str, old: Json, new: Json) -> str | None:
+    def against(
+        self, before: JsonObject, after: JsonObject, name: str, old: JsonObject, new: JsonObject
+    ) -> str | None:
         """Say what a document shows and a change of one schema would refuse; None for nothing."""
         if not meaning(after, new).possible():
             return "nothing would be allowed any more"
@@ -90,13 +90,13 @@ class Shown:
         ]
         for one, other, value in [*own, *variants]:
             if _valid(before, one, value) and not _valid(after, other, value):
-                return f"the document shows {show(value)}"
+                return f"the document shows {format_body(value)}"
         return None
 
 
-def _examples(document: Json) -> Iterator[tuple[str, Any]]:
+def _examples(document: JsonObject) -> Iterator[tuple[str, Any]]:
     for _, _, node in operations_of(document):
-        media: Json = node.get("requestBody", {}).get("content", {}).get(JSON_MEDIA, {})
+        media: JsonObject = node.get("requestBody", {}).get("content", {}).get(JSON_MEDIA, {})
         mapping = media.get("schema", {}).get("discriminator", {}).get("mapping", {})
         for example in media.get("examples", {}).values():
             value = example.get("value")
@@ -105,11 +105,11 @@ def _examples(document: Json) -> Iterator[tuple[str, Any]]:
                 yield mapping[model], value
 
 
-def _values(schema: Json) -> list[Any]:
+def _values(schema: JsonObject) -> list[Any]:
     single = [schema[key] for key in ("example", "default") if key in schema]
     return [*single, *schema.get("examples", ())]
 
 
-def _valid(document: Json, schema: Json, value: Any) -> bool:
-    whole = Meaning(expand(document, schema, ()))
+def _valid(document: JsonObject, schema: JsonObject, value: Any) -> bool:
+    whole = ValueSet(expand(document, schema, ()))
     return whole.recursive or validator_for(whole.schema).is_valid(value)

@@ -10,22 +10,22 @@ from attrs import field, frozen
 from wanflow.catalog.document import SERVER_MODELS
 from wanflow.spec.merge.servers import url_of
 from wanflow.spec.proof.requests import require_proved
-from wanflow.spec.proof.responses import Comparison, Told
+from wanflow.spec.proof.responses import ResponseComparison, SourceStatement
 from wanflow.spec.read.yaml import same
-from wanflow.spec.schema.equality import key_of
+from wanflow.spec.schema.equality import canonical_key
 from wanflow.spec.schema.index import requests_of
-from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, Call
+from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, SourceOperation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _MERGED = "merged"
 
 
 def prove_inventory(
-    document: Json, calls: list[Call], names: Mapping[tuple[str, str], str]
+    document: JsonObject, calls: list[SourceOperation], names: Mapping[tuple[str, str], str]
 ) -> None:
     """Prove that every operation, status, media type, example and schema arrived.
 
@@ -34,19 +34,21 @@ def prove_inventory(
     Raises:
         NotProved: lists what is missing, made up or of another meaning.
     """
-    grouped: dict[tuple[str, str], list[Call]] = {}
+    grouped: dict[tuple[str, str], list[SourceOperation]] = {}
     for call in calls:
         grouped.setdefault((call.path, call.method), []).append(call)
-    comparison = Comparison(names)
+    comparison = ResponseComparison(names)
     failed = [*_operations(document, grouped), *_components(document, calls, comparison)]
     for key, group in grouped.items():
-        node: Json | None = document["paths"].get(key[0], {}).get(key[1])
+        node: JsonObject | None = document["paths"].get(key[0], {}).get(key[1])
         if node is not None:
-            failed += Counted(document, node, group, comparison).broken()
+            failed += OperationCount(document, node, group, comparison).broken()
     require_proved(failed)
 
 
-def _operations(document: Json, grouped: dict[tuple[str, str], list[Call]]) -> Iterator[str]:
+def _operations(
+    document: JsonObject, grouped: dict[tuple[str, str], list[SourceOperation]]
+) -> Iterator[str]:
     there = {(path, method) for path, item in document["paths"].items() for method in item}
     for path, method in sorted(set(grouped) ^ there):
         lost = (path, method) in grouped
@@ -56,33 +58,35 @@ def _operations(document: Json, grouped: dict[tuple[str, str], list[Call]]) -> I
         yield f"the operationId {name} isn't of one operation alone"
 
 
-def _components(document: Json, calls: list[Call], comparison: Comparison) -> Iterator[str]:
+def _components(
+    document: JsonObject, calls: list[SourceOperation], comparison: ResponseComparison
+) -> Iterator[str]:
     """Compare every named schema with those that it was made of, the requests' own left out."""
     requests = {node["$ref"] for node in requests_of(document).values() if "$ref" in node}
     sources = {call.source.name: call.source for call in calls}
-    owners: dict[str, list[Told]] = {}
+    owners: dict[str, list[SourceStatement]] = {}
     for (source, old), new in sorted(comparison.names.items()):
         if SCHEMAS + new not in requests:
             schemas = sources[source].document["components"]["schemas"]
-            told = Told(source, sources[source].document, schemas[old])
+            told = SourceStatement(source, sources[source].document, schemas[old])
             owners.setdefault(new, []).append(told)
     schemas = document["components"]["schemas"]
     kept = {name for name in schemas if SCHEMAS + name not in requests}
     for name in sorted(kept ^ set(owners)):
         yield f"the schema {name} is {'lost' if name in owners else 'in no source'}"
     for name in sorted(kept & set(owners)):
-        merged = Told(_MERGED, document, schemas[name])
+        merged = SourceStatement(_MERGED, document, schemas[name])
         yield from comparison.broken(merged, owners[name], f"/components/schemas/{name}")
 
 
 @frozen
-class Counted:
+class OperationCount:
     """One merged operation beside the calls that it was made of."""
 
-    document: Json = field(repr=False)
-    node: Json = field(repr=False)
-    calls: list[Call]
-    comparison: Comparison = field(repr=False)
+    document: JsonObject = field(repr=False)
+    node: JsonObject = field(repr=False)
+    calls: list[SourceOperation]
+    comparison: ResponseComparison = field(repr=False)
 
     def broken(self) -> Iterator[str]:
         """Say what the merged operation lost, made up or changed."""
@@ -100,23 +104,23 @@ class Counted:
         """The operation for a person."""
         return f"{self.calls[0].method.upper()} {self.calls[0].path}"
 
-    def _surroundings(self, call: Call) -> Iterator[str]:
+    def _surroundings(self, call: SourceOperation) -> Iterator[str]:
         if not same(self.node.get("security", []), call.node["security"]):
             yield f"{self.name}: its security isn't that of {call.source.name}"
         yield from self._servers(call)
         schemes = self.document["components"]["securitySchemes"]
         own = call.source.document.get("components", {}).get("securitySchemes", {})
         for name, scheme in own.items():
-            if key_of(schemes.get(name)) != key_of(scheme):
+            if canonical_key(schemes.get(name)) != canonical_key(scheme):
                 yield f"the security scheme {name} isn't that of {call.source.name}"
         for tag in call.node.get("tags", ()):
             if tag not in self.node.get("tags", ()):
                 yield f"{self.name}: the tag {tag} of {call.source.name} is lost"
 
-    def _servers(self, call: Call) -> Iterator[str]:
+    def _servers(self, call: SourceOperation) -> Iterator[str]:
         """Compare where a source's models are with where the merged document has them."""
         holder = self.node if "servers" in self.node else self.document
-        servers: list[Json] = holder.get("servers", [])
+        servers: list[JsonObject] = holder.get("servers", [])
         for model in call.models or (None,):
             kept = {url_of(s) for s in servers if model in s.get(SERVER_MODELS, [model])}
             own = {url_of(server) for server in call.node["servers"]}
@@ -136,7 +140,7 @@ class Counted:
         for place, name in sorted(set(told) ^ set(kept)):
             yield f"{self.name}: the {place} parameter {name} is lost, or in no source"
         for key in set(told) & set(kept):
-            if key_of(told[key]) != key_of(kept[key]):
+            if canonical_key(told[key]) != canonical_key(kept[key]):
                 yield f"{self.name}: the {key[0]} parameter {key[1]} changed"
 
     def _statuses(self) -> Iterator[str]:
@@ -152,7 +156,9 @@ class Counted:
             ]
             yield from self._response(kept[status], having, f"{self.name} {status}")
 
-    def _response(self, kept: Json, having: list[tuple[Call, Json]], at: str) -> Iterator[str]:
+    def _response(
+        self, kept: JsonObject, having: list[tuple[SourceOperation, JsonObject]], at: str
+    ) -> Iterator[str]:
         for key in ("headers", "links"):
             for call, told in having:
                 for name in told.get(key, {}).keys() - kept.get(key, {}).keys():
@@ -166,9 +172,11 @@ class Counted:
             yield from self._examples(kept["content"][kind], medias, at)
             yield from self._schema(kept["content"][kind], medias, at)
 
-    def _schema(self, kept: Json, medias: list[tuple[Call, Json]], at: str) -> Iterator[str]:
+    def _schema(
+        self, kept: JsonObject, medias: list[tuple[SourceOperation, JsonObject]], at: str
+    ) -> Iterator[str]:
         parts = [
-            Told(call.source.name, call.source.document, media["schema"])
+            SourceStatement(call.source.name, call.source.document, media["schema"])
             for call, media in medias
             if "schema" in media
         ]
@@ -177,10 +185,12 @@ class Counted:
         if "schema" not in kept:
             yield f"{at}: the schema is lost"
             return
-        merged = Told(_MERGED, self.document, kept["schema"])
+        merged = SourceStatement(_MERGED, self.document, kept["schema"])
         yield from self.comparison.broken(merged, parts, at)
 
-    def _examples(self, kept: Json, medias: list[tuple[Call, Json]], at: str) -> Iterator[str]:
+    def _examples(
+        self, kept: JsonObject, medias: list[tuple[SourceOperation, JsonObject]], at: str
+    ) -> Iterator[str]:
         owners = {model: call for call, _ in medias for model in call.models}
         shown = kept.get("examples", {})
         for label, example in shown.items():
@@ -196,12 +206,12 @@ class Counted:
                     yield f"{at}: an example of {call.source.name} is lost: {json.dumps(value)}"
 
 
-def _values(media: Json) -> list[Any]:
+def _values(media: JsonObject) -> list[Any]:
     single = [media["example"]] if "example" in media else []
     return [*single, *(shown.get("value") for shown in media.get("examples", {}).values())]
 
 
-def _has(media: Json, value: Any) -> bool:
+def _has(media: JsonObject, value: Any) -> bool:
     return any(same(value, other) for other in _values(media))
 
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.catalog.document import is_array, is_object
-from wanflow.spec.errors import NotProved, Undecided
-from wanflow.spec.schema.equality import ANNOTATIONS, key_of
-from wanflow.spec.schema.operations import JSON_MEDIA, Call
-from wanflow.spec.schema.value_set import Containment, Meaning, meaning
+from wanflow.spec.errors import ProofFailed, Undecided
+from wanflow.spec.schema.equality import ANNOTATIONS, canonical_key
+from wanflow.spec.schema.operations import JSON_MEDIA, SourceOperation
+from wanflow.spec.schema.value_set import Containment, ValueSet, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
 
 _SHOWN = 40
 _UNION = frozenset({"oneOf", "anyOf", "discriminator"})
@@ -38,10 +38,10 @@ class Open(str):
 class Submission:
     """One merged operation that takes models, beside the calls that it was made of."""
 
-    document: Json = field(repr=False)
+    document: JsonObject = field(repr=False)
     path: str
     method: str
-    calls: list[Call] = field(repr=False)
+    calls: list[SourceOperation] = field(repr=False)
 
     @property
     def there(self) -> bool:
@@ -49,10 +49,10 @@ class Submission:
         return self.method in self.document["paths"].get(self.path, {})
 
     @property
-    def schema(self) -> Json:
+    def schema(self) -> JsonObject:
         """The merged request schema."""
-        node: Json = self.document["paths"][self.path][self.method]
-        schema: Json = node["requestBody"]["content"][JSON_MEDIA]["schema"]
+        node: JsonObject = self.document["paths"][self.path][self.method]
+        schema: JsonObject = node["requestBody"]["content"][JSON_MEDIA]["schema"]
         return schema
 
     @property
@@ -61,12 +61,12 @@ class Submission:
         mapping: dict[str, str] = self.schema.get("discriminator", {}).get("mapping", {})
         return mapping
 
-    def variant(self, reference: str) -> Meaning:
+    def variant(self, reference: str) -> ValueSet:
         """Say what a variant takes."""
         return meaning(self.document, {"$ref": reference})
 
 
-def prove_requests(document: Json, calls: Iterable[Call]) -> None:
+def prove_requests(document: JsonObject, calls: Iterable[SourceOperation]) -> None:
     """Prove every submission of a merged document.
 
     Raises:
@@ -84,12 +84,12 @@ def require_proved(lines: Iterable[str]) -> None:
     """
     failed = sorted(lines, key=lambda line: isinstance(line, Open))
     if failed:
-        kind = Undecided if isinstance(failed[0], Open) else NotProved
+        kind = Undecided if isinstance(failed[0], Open) else ProofFailed
         raise kind("\n".join(failed))
 
 
-def _submissions(document: Json, calls: Iterable[Call]) -> list[Submission]:
-    grouped: dict[tuple[str, str], list[Call]] = {}
+def _submissions(document: JsonObject, calls: Iterable[SourceOperation]) -> list[Submission]:
+    grouped: dict[tuple[str, str], list[SourceOperation]] = {}
     for call in calls:
         if call.models:
             grouped.setdefault((call.path, call.method), []).append(call)
@@ -116,7 +116,7 @@ def _models(submission: Submission, name: str) -> Iterator[str]:
         yield f"{name}: the model {model} is of no source"
 
 
-def _variant(submission: Submission, call: Call, name: str) -> Iterator[str]:
+def _variant(submission: Submission, call: SourceOperation, name: str) -> Iterator[str]:
     """Say how the variant of a source's models differs from the source."""
     references = {model: submission.mapping.get(model) for model in call.models}
     for model, reference in references.items():
@@ -126,7 +126,7 @@ def _variant(submission: Submission, call: Call, name: str) -> Iterator[str]:
         theirs = [model for model, one in references.items() if one == reference]
         variant, source = closed(submission.variant(reference)), source_meaning(call, theirs)
         whose = f"{name}: the variant of {', '.join(theirs)} ({reference})"
-        yield from unequal(variant, source, whose, call.source.name)
+        yield from explain_difference(variant, source, whose, call.source.name)
 
 
 def _union(submission: Submission, name: str) -> Iterator[str]:
@@ -146,35 +146,37 @@ def _union(submission: Submission, name: str) -> Iterator[str]:
         yield f"{name}: {reference} is no part of the merged request"
 
 
-def _alike(member: Json, whole: Meaning, variants: dict[str, Meaning]) -> str | None:
+def _alike(member: JsonObject, whole: ValueSet, variants: dict[str, ValueSet]) -> str | None:
     """Find the variant that a member of the union is: by its name, its words or a proof."""
     if member.get("$ref") in variants and len(member) == 1:
         return str(member["$ref"])
-    words = key_of(whole.schema)
-    by_words = (ref for ref, other in variants.items() if key_of(other.schema) == words)
-    by_proof = (ref for ref, other in variants.items() if not list(unequal(whole, other, "", "")))
+    words = canonical_key(whole.schema)
+    by_words = (ref for ref, other in variants.items() if canonical_key(other.schema) == words)
+    by_proof = (
+        ref for ref, other in variants.items() if not list(explain_difference(whole, other, "", ""))
+    )
     return next(by_words, None) or next(by_proof, None)
 
 
-def source_meaning(call: Call, models: Iterable[str] | None = None) -> Meaning:
+def source_meaning(call: SourceOperation, models: Iterable[str] | None = None) -> ValueSet:
     """Say what a source's request takes of models, by default of all that it names."""
     assert call.request is not None
     own = meaning(call.source.document, call.request)
     wanted = list(call.models if models is None else models)
     if _is_plain(own.schema):
-        return Meaning(_closed(own.schema, wanted))
+        return ValueSet(_closed(own.schema, wanted))
     only = {"required": ["model"], "properties": {"model": {"enum": wanted}}}
-    return Meaning({"allOf": [own.schema, {"type": "object", **only}]})
+    return ValueSet({"allOf": [own.schema, {"type": "object", **only}]})
 
 
-def closed(variant: Meaning) -> Meaning:
+def closed(variant: ValueSet) -> ValueSet:
     """Write a variant that requires one of some models as a source's meaning is written."""
     schema = variant.schema
     if not _is_plain(schema) or "model" not in schema.get("required", ()):
         return variant
     rule = schema["properties"]["model"]
     listed = [rule["const"]] if "const" in rule else rule.get("enum")
-    return variant if listed is None else Meaning(_closed(schema, listed))
+    return variant if listed is None else ValueSet(_closed(schema, listed))
 
 
 def _is_plain(schema: Any) -> bool:
@@ -187,34 +189,36 @@ def _is_plain(schema: Any) -> bool:
     )
 
 
-def _closed(schema: Json, models: list[Any]) -> Json:
+def _closed(schema: JsonObject, models: list[Any]) -> JsonObject:
     """Bind an object's schema to models: its rule for `model` becomes those that it takes."""
-    rule = Meaning(schema["properties"]["model"])
+    rule = ValueSet(schema["properties"]["model"])
     taken = [model for model in models if rule.admits(model)]
     required = list(dict.fromkeys([*schema.get("required", ()), "model"]))
     properties = {**schema["properties"], "model": {"enum": taken}}
     return {**schema, "required": required, "properties": properties}
 
 
-def unequal(one: Meaning, other: Meaning, one_name: str, other_name: str) -> Iterator[str]:
+def explain_difference(
+    one: ValueSet, other: ValueSet, one_name: str, other_name: str
+) -> Iterator[str]:
     """Say how two sets differ, or that it isn't decided; nothing where they are proved equal."""
     yield from _beyond(other, one, f"{one_name} refuses what {other_name} takes")
     yield from _beyond(one, other, f"{one_name} takes what {other_name} refuses")
 
 
-def _beyond(one: Meaning, other: Meaning, claim: str) -> Iterator[str]:
+def _beyond(one: ValueSet, other: ValueSet, claim: str) -> Iterator[str]:
     """Show what of the first set isn't in the other; nothing where it is proved to hold none."""
     contained = other.containment(one)
     if contained == Containment.YES:
         return
     body = other.lacks(one)
     if body is not None or contained == Containment.NO:
-        yield f"{claim}: {show(body)}"
+        yield f"{claim}: {format_body(body)}"
     else:
         yield Open(f"it could not be decided whether {claim}")
 
 
-def show(body: Any) -> str:
+def format_body(body: Any) -> str:
     """Write a body for a person, long texts and lists cut with their length."""
     if body is None:
         return "(no body was found that shows it)"

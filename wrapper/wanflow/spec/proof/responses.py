@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import Json, is_array, is_object
-from wanflow.spec.proof.requests import unequal
+from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.spec.proof.requests import explain_difference
 from wanflow.spec.read.yaml import escape
-from wanflow.spec.schema.equality import key_of
+from wanflow.spec.schema.equality import canonical_key
 from wanflow.spec.schema.operations import SCHEMAS
 from wanflow.spec.schema.value_set import any_of, meaning
 
@@ -28,30 +28,30 @@ _SHAPE = frozenset({"properties", "required", "items"})
 
 
 @frozen
-class Told:
+class SourceStatement:
     """What one source, or the merged document, says at one place."""
 
     source: str
-    document: Json = field(repr=False)
-    schema: Json = field(repr=False)
+    document: JsonObject = field(repr=False)
+    schema: JsonObject = field(repr=False)
 
-    def at(self, *keys: str) -> Told | None:
+    def at(self, *keys: str) -> SourceStatement | None:
         """Step into the schema; None where nothing is."""
         node: Any = self.schema
         for key in keys:
             if not is_object(node) or key not in node:
                 return None
             node = node[key]
-        return Told(self.source, self.document, node) if is_object(node) else None
+        return SourceStatement(self.source, self.document, node) if is_object(node) else None
 
-    def without(self, keys: frozenset[str]) -> Told:
+    def without(self, keys: frozenset[str]) -> SourceStatement:
         """Leave keywords out."""
         rest = {key: value for key, value in self.schema.items() if key not in keys}
-        return Told(self.source, self.document, rest)
+        return SourceStatement(self.source, self.document, rest)
 
 
 @frozen
-class Comparison:
+class ResponseComparison:
     """Compares merged schemas with those that they were made of, part by part.
 
     `names` says what each source's named schema is called now, by (source, name); schemas that are
@@ -60,7 +60,9 @@ class Comparison:
 
     names: Mapping[tuple[str, str], str]
 
-    def broken(self, merged: Told, parts: list[Told], at: str) -> Iterator[str]:
+    def broken(
+        self, merged: SourceStatement, parts: list[SourceStatement], at: str
+    ) -> Iterator[str]:
         """Say every way in which the merged schema isn't the union of its parts."""
         yield from self._examples(merged, parts, at)
         if any("$ref" in part.schema for part in parts):
@@ -73,10 +75,12 @@ class Comparison:
         else:
             yield from self._same(merged, parts, at)
 
-    def _references(self, merged: Told, parts: list[Told], at: str) -> Iterator[str]:
+    def _references(
+        self, merged: SourceStatement, parts: list[SourceStatement], at: str
+    ) -> Iterator[str]:
         """Check that a reference leads where its source's schema went, and nowhere else."""
-        kept = {key_of(node) for node in merged.schema.get("anyOf", [merged.schema])}
-        wanted = {key_of(self._renamed(part.source, part.schema)) for part in parts}
+        kept = {canonical_key(node) for node in merged.schema.get("anyOf", [merged.schema])}
+        wanted = {canonical_key(self._renamed(part.source, part.schema)) for part in parts}
         for text in sorted(kept ^ wanted):
             yield f"{at}: {text} is {'lost' if text in wanted else 'in no source'}"
 
@@ -92,7 +96,9 @@ class Comparison:
             copied["$ref"] = SCHEMAS + self.names.get((source, name), name)
         return copied
 
-    def _objects(self, merged: Told, parts: list[Told], at: str) -> Iterator[str]:
+    def _objects(
+        self, merged: SourceStatement, parts: list[SourceStatement], at: str
+    ) -> Iterator[str]:
         named = {name: None for part in parts for name in part.schema["properties"]}
         for name in named:
             yield from self._step(merged, parts, at, "properties", name)
@@ -103,7 +109,9 @@ class Comparison:
             yield f"{at}: all require {sorted(required)}, and the merged schema doesn't say so"
         yield from self._same(merged.without(_SHAPE), [p.without(_SHAPE) for p in parts], at)
 
-    def _step(self, merged: Told, parts: list[Told], at: str, *keys: str) -> Iterator[str]:
+    def _step(
+        self, merged: SourceStatement, parts: list[SourceStatement], at: str, *keys: str
+    ) -> Iterator[str]:
         inside = [told for part in parts if (told := part.at(*keys)) is not None]
         deeper = at + "".join(f"/{escape(key)}" for key in keys)
         own = merged.at(*keys)
@@ -112,17 +120,21 @@ class Comparison:
         else:
             yield from self.broken(own, inside, deeper)
 
-    def _same(self, merged: Told, parts: list[Told], at: str) -> Iterator[str]:
+    def _same(
+        self, merged: SourceStatement, parts: list[SourceStatement], at: str
+    ) -> Iterator[str]:
         # What is spelled alike means alike, once what it refers to was compared on its own.
-        spelled = {key_of(self._renamed(part.source, part.schema)) for part in parts}
+        spelled = {canonical_key(self._renamed(part.source, part.schema)) for part in parts}
         kept = merged.schema.get("anyOf", ())
-        if spelled in ({key_of(merged.schema)}, {key_of(branch) for branch in kept}):
+        if spelled in ({canonical_key(merged.schema)}, {canonical_key(branch) for branch in kept}):
             return
         together = any_of(meaning(told.document, told.schema) for told in parts)
         own = meaning(merged.document, merged.schema)
-        yield from unequal(own, together, f"{at}: merged", "the sources together")
+        yield from explain_difference(own, together, f"{at}: merged", "the sources together")
 
-    def _examples(self, merged: Told, parts: list[Told], at: str) -> Iterator[str]:
+    def _examples(
+        self, merged: SourceStatement, parts: list[SourceStatement], at: str
+    ) -> Iterator[str]:
         kept = {json.dumps(value, sort_keys=True) for value in _examples_of(merged.schema)}
         for part in parts:
             for value in _examples_of(part.schema):
@@ -130,6 +142,6 @@ class Comparison:
                     yield f"{at}: the example {text} of {part.source} is lost"
 
 
-def _examples_of(schema: Json) -> list[Any]:
+def _examples_of(schema: JsonObject) -> list[Any]:
     own = [schema["example"]] if "example" in schema else []
     return [*own, *schema.get("examples", ())]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import define, evolve, field, frozen
 
 from wanflow.catalog.document import is_object
-from wanflow.spec.errors import OverlayFault
+from wanflow.spec.errors import OverlayError
 from wanflow.spec.overlay.citations import (
     LOOSENS,
     RULES,
-    Origins,
+    Sources,
     check_action,
     check_founded,
     conditions_hold,
@@ -24,7 +24,7 @@ from wanflow.spec.overlay.citations import (
 )
 from wanflow.spec.overlay.overlay import apply_action, apply_at, node_at, pointer_of, select
 from wanflow.spec.proof.fitting import Shown, fitted, only_adds
-from wanflow.spec.proof.requests import show
+from wanflow.spec.proof.requests import format_body
 from wanflow.spec.read.yaml import same
 from wanflow.spec.schema.index import answers_of, reached_by, requests_of
 from wanflow.spec.schema.value_set import meaning
@@ -32,7 +32,7 @@ from wanflow.spec.schema.value_set import meaning
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.spec.overlay.overlay import Action, Overlay, Parts
 
 _SCHEMA_PARTS = 3
@@ -57,12 +57,12 @@ class Unapplied:
 class Overlaid:
     """A document as overlays leave it; `unused` names the actions that nothing was about."""
 
-    document: Json = field(repr=False)
+    document: JsonObject = field(repr=False)
     unapplied: list[Unapplied] = field(factory=list[Unapplied])
     unused: list[str] = field(factory=list[str])
 
 
-def overlaid(document: Json, overlays: Iterable[Overlay], origins: Origins) -> Overlaid:
+def apply_overlays(document: JsonObject, overlays: Iterable[Overlay], origins: Sources) -> Overlaid:
     """Apply overlays one action at a time, each where its reason is, and proved to tighten.
 
     Raises:
@@ -80,8 +80,8 @@ def overlaid(document: Json, overlays: Iterable[Overlay], origins: Origins) -> O
 class _Work:
     """A document on its way through the actions of overlays."""
 
-    document: Json = field(repr=False)
-    origins: Origins = field(repr=False)
+    document: JsonObject = field(repr=False)
+    origins: Sources = field(repr=False)
     shown: Shown = field(repr=False)
     unapplied: list[Unapplied] = field(factory=list[Unapplied])
     unused: list[str] = field(factory=list[str])
@@ -91,7 +91,7 @@ class _Work:
         before = self.document
         places = [
             parts
-            for parts in select(before, action.target, action.place)
+            for parts in select(before, action.target, action.location)
             if conditions_hold(before, action, parts)
         ]
         if action.raw.get("remove") or LOOSENS in action.raw:
@@ -100,7 +100,7 @@ class _Work:
             for parts in places:
                 self._at(action, parts)
         if self.document is before:
-            self.unused.append(action.place)
+            self.unused.append(action.location)
 
     def _whole(self, action: Action, places: list[Parts]) -> None:
         """Apply an action that takes something away, or says that it loosens, all in one."""
@@ -132,13 +132,13 @@ class _Work:
             action = evolve(action, raw={**action.raw, "update": update})
         try:
             changed = apply_at(self.document, action, parts)
-        except OverlayFault as fault:
-            self._leave(action, parts, str(fault).removeprefix(f"{action.place}: "))
+        except OverlayError as fault:
+            self._leave(action, parts, str(fault).removeprefix(f"{action.location}: "))
             return
         if not same(node, node_at(changed, parts)):
             self._take(action, parts, changed)
 
-    def _take(self, action: Action, parts: Parts, changed: Json) -> None:
+    def _take(self, action: Action, parts: Parts, changed: JsonObject) -> None:
         """Go on with a changed document, if it refuses nothing that is shown and only tightens."""
         old, new = node_at(self.document, parts), node_at(changed, parts)
         why: str | None = None
@@ -159,9 +159,9 @@ class _Work:
         names = self.origins.of_schema(str(parts[2])) if _is_schema(parts) else []
         for name in names:
             where = self.origins.where(name, node if is_object(node) else {})
-            self.unapplied.append(Unapplied(name, where, action.place, why))
+            self.unapplied.append(Unapplied(name, where, action.location, why))
         if not names:
-            self.unapplied.append(Unapplied("", f"#{pointer_of(parts)}", action.place, why))
+            self.unapplied.append(Unapplied("", f"#{pointer_of(parts)}", action.location, why))
 
 
 def _is_schema(parts: Parts) -> bool:
@@ -179,7 +179,7 @@ def _positive(parts: Parts) -> bool:
     return True
 
 
-def _loosened(before: Json, after: Json) -> Iterator[str]:
+def _loosened(before: JsonObject, after: JsonObject) -> Iterator[str]:
     touched = _touched(before, after)
     for schemas_of in (requests_of, answers_of):
         earlier = schemas_of(before)
@@ -190,10 +190,10 @@ def _loosened(before: Json, after: Json) -> Iterator[str]:
             elif was != schema or reached_by(after, schema) & touched:
                 old, new = meaning(before, was), meaning(after, schema)
                 if not old.covers(new):
-                    yield f"{name}, which now takes {show(old.lacks(new))}"
+                    yield f"{name}, which now takes {format_body(old.lacks(new))}"
 
 
-def _touched(before: Json, after: Json) -> set[str]:
+def _touched(before: JsonObject, after: JsonObject) -> set[str]:
     """Name the schemas that aren't the same object any more; what is shared wasn't touched."""
     old, new = before["components"]["schemas"], after["components"]["schemas"]
     return {name for name in old.keys() | new.keys() if old.get(name) is not new.get(name)}

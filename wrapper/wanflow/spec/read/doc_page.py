@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from wanflow.spec.errors import Refused
+from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.read.plain_fence import kind_of, operation_in
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _SUBMITS = frozenset({"post", "put", "patch"})
 
 
 @frozen
-class Page:
+class DocPage:
     """A document of a page: its text, the page's line it begins on, and what its fence says.
 
     `announced` is whether the fence says it; method and path are empty where nothing does.
@@ -86,7 +86,7 @@ class _Fence:
         return "".join(f"{_dedented(line, self.indent)}\n" for line in inside)
 
 
-def read_page(text: str, name: str) -> list[Page]:
+def read_page(text: str, name: str) -> list[DocPage]:
     """Find the documents of a page.
 
     Raises:
@@ -101,11 +101,11 @@ def read_page(text: str, name: str) -> list[Page]:
     if not pages:
         for fence in fences:
             _require_information(fence, name)
-        raise Refused(f"{name}: there is no fence that holds an OpenAPI document")
+        raise InvalidDocument(f"{name}: there is no fence that holds an OpenAPI document")
     return pages
 
 
-def _page(fence: _Fence, lines: list[str], name: str) -> Page | None:
+def _page(fence: _Fence, lines: list[str], name: str) -> DocPage | None:
     """Return the document of a fence; None for one that is only for people.
 
     Raises:
@@ -115,12 +115,12 @@ def _page(fence: _Fence, lines: list[str], name: str) -> Page | None:
     if info is None:
         return _plain(fence, fence.body(lines), name)
     if info["rest"].strip():
-        raise Refused(
+        raise InvalidDocument(
             f"{name}, line {fence.first}: the document begins on the fence's own line, so its "
             "line breaks are lost; get the page again as it was published"
         )
     _require_closed(fence, name)
-    return Page(
+    return DocPage(
         fence.body(lines),
         fence.first + 1,
         info["kind"].lower(),
@@ -130,7 +130,7 @@ def _page(fence: _Fence, lines: list[str], name: str) -> Page | None:
     )
 
 
-def _plain(fence: _Fence, body: str, name: str) -> Page | None:
+def _plain(fence: _Fence, body: str, name: str) -> DocPage | None:
     """Return the document of a fence that doesn't announce it; None where it holds none."""
     kind = kind_of(body)
     if kind is None:
@@ -139,20 +139,20 @@ def _plain(fence: _Fence, body: str, name: str) -> Page | None:
     return _unannounced(body, fence.first + 1, kind, name)
 
 
-def _unannounced(text: str, line: int, kind: str, name: str) -> Page:
+def _unannounced(text: str, line: int, kind: str, name: str) -> DocPage:
     method, path = operation_in(text, kind)
-    return Page(text, line, kind, name, method, path, announced=False)
+    return DocPage(text, line, kind, name, method, path, announced=False)
 
 
 def _require_closed(fence: _Fence, name: str) -> None:
     if not fence.closed:
-        raise Refused(f"{name}: the fence of line {fence.first} is never closed")
+        raise InvalidDocument(f"{name}: the fence of line {fence.first} is never closed")
 
 
 def _require_information(fence: _Fence, name: str) -> None:
     """Refuse a fence of a document's size that holds none."""
     if len(fence.mark) >= _DOCUMENT_MARK:
-        raise Refused(
+        raise InvalidDocument(
             f"{name}, line {fence.first}: the fence holds no OpenAPI document (no `openapi:` "
             "begins a line of it)"
         )

@@ -7,16 +7,16 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wanflow.spec.errors import Refused
-from wanflow.spec.read.source import require_openapi, upgraded
+from wanflow.spec.errors import InvalidDocument
+from wanflow.spec.read.source import require_openapi, upgrade_3_0
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
-    from wanflow.catalog.document import Json
-    from wanflow.spec.project import Project
+    from wanflow.catalog.document import JsonObject
+    from wanflow.spec.project import Checkout
 
 
-def document_at(project: Project, name: str) -> Json:
+def read_at(project: Checkout, name: str) -> JsonObject:
     """Read the document that a file or a git revision holds.
 
     Raises:
@@ -28,7 +28,7 @@ def document_at(project: Project, name: str) -> Json:
     return _parsed(_committed(project, name), f"specs/openapi.yaml of {name}")
 
 
-def document_in(path: Path) -> Json:
+def document_in(path: Path) -> JsonObject:
     """Read the document that a file holds.
 
     Raises:
@@ -37,31 +37,31 @@ def document_in(path: Path) -> Json:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Refused(f"{path.name} is not UTF-8 (byte {error.start})") from error
+        raise InvalidDocument(f"{path.name} is not UTF-8 (byte {error.start})") from error
     return _parsed(text, path.name)
 
 
-def working_document(project: Project) -> Json:
+def working_document(project: Checkout) -> JsonObject:
     """Read the document as it lies in the checkout."""
     return _parsed(project.spec.read_text("utf-8"), project.shown(project.spec))
 
 
-def _parsed(text: str, name: str) -> Json:
+def _parsed(text: str, name: str) -> JsonObject:
     data = _json(text, name) if name.endswith(".json") else read_yaml(text, name).data
     require_openapi(data, name)
-    return upgraded(data)
+    return upgrade_3_0(data)
 
 
 def _json(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{name} is no JSON: {error}") from error
+        raise InvalidDocument(f"{name} is no JSON: {error}") from error
 
 
-def _committed(project: Project, revision: str) -> str:
+def _committed(project: Checkout, revision: str) -> str:
     if revision.startswith("-"):
-        raise Refused(f"{revision!r} is neither a file nor a revision")
+        raise InvalidDocument(f"{revision!r} is neither a file nor a revision")
     target = f"{revision}:./{project.shown(project.spec)}"
     try:
         done = subprocess.run(  # noqa: S603 - a revision that can't be an option
@@ -72,9 +72,9 @@ def _committed(project: Project, revision: str) -> str:
             timeout=60,
         )
     except OSError as error:
-        raise Refused(f"{revision} is no file, and git can't be asked: {error}") from error
+        raise InvalidDocument(f"{revision} is no file, and git can't be asked: {error}") from error
     if done.returncode != 0:
-        raise Refused(
+        raise InvalidDocument(
             f"{revision!r} is neither a file nor a revision that holds specs/openapi.yaml"
         )
     return done.stdout.decode("utf-8")

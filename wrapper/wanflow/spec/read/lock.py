@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from wanflow.catalog.document import Json
+    from wanflow.catalog.document import JsonObject
     from wanflow.spec.read.source import Source
 
 _HEADER = "# Digest and origin of each document in sources/; written by `wanflow spec import`.\n"
@@ -30,12 +30,12 @@ class Entry:
     modified: str = ""
 
     @classmethod
-    def read(cls, data: Json) -> Entry:
+    def read(cls, data: JsonObject) -> Entry:
         """Read what `written` wrote."""
         etag, modified = data.get("etag", ""), data.get("last-modified", "")
         return cls(data["sha256"], data["origin"], etag, modified)
 
-    def written(self) -> Json:
+    def written(self) -> JsonObject:
         """Write it as data, without what isn't known."""
         known = {"etag": self.etag, "last-modified": self.modified}
         said = {key: value for key, value in known.items() if value}
@@ -46,7 +46,7 @@ def read_lock(path: Path) -> dict[str, Entry]:
     """Read the lock; an absent one is empty."""
     if not path.is_file():
         return {}
-    data: Json = read_yaml(path.read_text("utf-8"), path.name).data or {}
+    data: JsonObject = read_yaml(path.read_text("utf-8"), path.name).data or {}
     return {name: Entry.read(entry) for name, entry in data.items()}
 
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from wanflow.catalog.document import is_object
-from wanflow.spec.errors import Refused
+from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.read.yaml import read_yaml, require_bounded
 
 _BEGINS = re.compile(r"(?:\s+|#[^\n]*\n|---[^\n]*\n)*(?P<json>\{)?")
@@ -46,6 +46,6 @@ def _read(text: str, kind: str) -> Any:
             return read_yaml(text, "").data
         data = json.loads(text)
         require_bounded(data, "")
-    except (Refused, ValueError, RecursionError):
+    except (InvalidDocument, ValueError, RecursionError):
         return None
     return data

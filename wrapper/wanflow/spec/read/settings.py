@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from wanflow.catalog.document import is_object
-from wanflow.spec.errors import Refused
+from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ def read_settings(path: Path) -> Settings:
         return Settings()
     data: Any = read_yaml(path.read_text("utf-8"), path.name).data or {}
     if not is_object(data) or data.keys() - {_SERVER}:
-        raise Refused(f"{FILE}: the only key that it may have is `{_SERVER}`")
+        raise InvalidDocument(f"{FILE}: the only key that it may have is `{_SERVER}`")
     server = data.get(_SERVER)
     if server is None:
         return Settings()
     if not is_url(str(server)):
-        raise Refused(f"{FILE}: {_SERVER} must be a URL such as https://host/path, not {server!r}")
+        raise InvalidDocument(
+            f"{FILE}: {_SERVER} must be a URL such as https://host/path, not {server!r}"
+        )
     return Settings(str(server).rstrip("/"))
 
 

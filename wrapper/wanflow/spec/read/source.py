@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import Json, is_array, is_object
+from wanflow.catalog.document import JsonObject, is_array, is_object
 from wanflow.catalog.schema_walk import map_schemas
-from wanflow.spec.errors import Refused
-from wanflow.spec.read.yaml import Ambiguous, escape, read_yaml
+from wanflow.spec.errors import InvalidDocument
+from wanflow.spec.read.yaml import AmbiguousScalar, escape, read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +28,10 @@ _JSON = "application/json"
 _ANY_MEDIA = frozenset({"*/*", "application/*"})
 
 
-def upgraded(document: Json) -> Json:
+def upgrade_3_0(document: JsonObject) -> JsonObject:
     """Return a document as OpenAPI 3.1."""
     older = str(document["openapi"]).startswith("3.0")
-    whole: Json = _outside(document, (), older=older)
+    whole: JsonObject = _outside(document, (), older=older)
     return {**whole, "openapi": "3.1.0"} if older else whole
 
 
@@ -62,7 +62,7 @@ def _child(key: str, value: Any, at: tuple[str, ...], *, older: bool) -> Any:
     return value if key in _DATA else _outside(value, (*at, key), older=older)
 
 
-def _contents(contents: Json) -> Json:
+def _contents(contents: JsonObject) -> JsonObject:
     """Name JSON plainly where no other entry has that name."""
     named = {_media(kind): media for kind, media in contents.items()}
     return named if len(named) == len(contents) else contents
@@ -81,7 +81,7 @@ def _schema(node: Any, *, older: bool) -> Any:
     return _nullable(_exclusive(whole), older=older)
 
 
-def _exclusive(node: Json) -> Json:
+def _exclusive(node: JsonObject) -> JsonObject:
     """Turn `exclusiveMinimum: true` beside `minimum` into a bound of its own."""
     for flag, bound in _BOUNDS:
         if isinstance(node.get(flag), bool):
@@ -91,7 +91,7 @@ def _exclusive(node: Json) -> Json:
     return node
 
 
-def _nullable(node: Json, *, older: bool) -> Json:
+def _nullable(node: JsonObject, *, older: bool) -> JsonObject:
     """Turn `nullable: true` into one more type or branch.
 
     3.0 ignores it where no type stands beside it, and there so does this.
@@ -108,7 +108,7 @@ def _nullable(node: Json, *, older: bool) -> Json:
     return _with_null_branch(node)
 
 
-def _with_null_listed(node: Json) -> Json:
+def _with_null_listed(node: JsonObject) -> JsonObject:
     """Let a closed list of values hold null too."""
     if "const" in node:
         node["enum"] = [node.pop("const")]
@@ -117,7 +117,7 @@ def _with_null_listed(node: Json) -> Json:
     return node
 
 
-def _with_null_branch(node: Json) -> Json:
+def _with_null_branch(node: JsonObject) -> JsonObject:
     """Let a schema without a type admit null: by one more branch, or beside what it refers to."""
     for word in _BRANCHES:
         if is_array(node.get(word)):
@@ -139,10 +139,10 @@ class Source:
     """
 
     name: str
-    document: Json = field(repr=False)
+    document: JsonObject = field(repr=False)
     text: str = field(repr=False, default="")
     lines: dict[str, int] = field(repr=False, factory=dict[str, int])
-    ambiguous: tuple[Ambiguous, ...] = field(repr=False, default=())
+    ambiguous: tuple[AmbiguousScalar, ...] = field(repr=False, default=())
     received_as: str = field(repr=False, default="")
 
     @property
@@ -173,7 +173,7 @@ def source_from_text(text: str, name: str, file: str = "") -> Source:
     read = read_yaml(text, shown)
     require_openapi(read.data, shown)
     lines = placed(read.lines)
-    return Source(name, upgraded(read.data), text, lines, read.ambiguous, file)
+    return Source(name, upgrade_3_0(read.data), text, lines, read.ambiguous, file)
 
 
 def placed(lines: dict[str, int]) -> dict[str, int]:
@@ -188,14 +188,14 @@ def require_openapi(data: Any, name: str) -> None:
         Refused: says what is missing.
     """
     if not is_object(data):
-        raise Refused(f"{name} is not an OpenAPI document: its top is no mapping")
+        raise InvalidDocument(f"{name} is not an OpenAPI document: its top is no mapping")
     version = data.get("openapi")
     if not isinstance(version, str) or not version.startswith("3."):
         said = f"openapi: {version!r}" if "openapi" in data else "no `openapi` key"
-        raise Refused(f"{name} is not an OpenAPI 3 document: it has {said}")
+        raise InvalidDocument(f"{name} is not an OpenAPI 3 document: it has {said}")
     for key in ("info", "paths"):
         if not is_object(data.get(key)):
-            raise Refused(f"{name} is not a whole OpenAPI document: `{key}` is missing")
+            raise InvalidDocument(f"{name} is not a whole OpenAPI document: `{key}` is missing")
 
 
 def read_sources(folder: Path) -> list[Source]:
@@ -206,12 +206,12 @@ def read_sources(folder: Path) -> list[Source]:
     """
     for path in sorted(folder.iterdir()):
         if path.suffix != ".yaml" and not path.name.startswith("."):
-            raise Refused(
+            raise InvalidDocument(
                 f"{path.name} is no *.yaml; put it elsewhere and `wanflow spec import` it"
             )
     files = sorted(folder.glob("*.yaml"))
     if not files:
-        raise Refused(
+        raise InvalidDocument(
             f"{folder} holds no *.yaml document; `wanflow spec import FILE` puts one there"
         )
     return [source_from_text(_text_of(path), path.stem) for path in files]
@@ -221,4 +221,4 @@ def _text_of(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Refused(f"{path.name} is not UTF-8 (byte {error.start})") from error
+        raise InvalidDocument(f"{path.name} is not UTF-8 (byte {error.start})") from error

@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from wanflow.catalog.document import escape as escape  # noqa: PLC0414 - others have it from here
 from wanflow.catalog.document import is_array, is_object
-from wanflow.spec.errors import Refused
+from wanflow.spec.errors import InvalidDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,7 +101,7 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 @frozen
-class Ambiguous:
+class AmbiguousScalar:
     """A plain scalar that loaders read differently: where, and what to write instead."""
 
     line: int
@@ -117,7 +117,7 @@ class YamlDocument:
 
     data: Any
     lines: dict[str, int] = field(repr=False)
-    ambiguous: tuple[Ambiguous, ...] = ()
+    ambiguous: tuple[AmbiguousScalar, ...] = ()
 
 
 def read_yaml(text: str, name: str) -> YamlDocument:
@@ -134,9 +134,11 @@ def read_yaml(text: str, name: str) -> YamlDocument:
         line = mark.line + 1 if mark else 1
         said = ", ".join(part for part in (error.context, error.problem) if part)
         tab = "; indent with spaces, not tabs" if "\t" in _line(text, line) else ""
-        raise Refused(f"{name}, line {line}: {' '.join(said.split())}{tab}") from error
+        raise InvalidDocument(f"{name}, line {line}: {' '.join(said.split())}{tab}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Refused(f"{name}: this is no YAML ({' '.join(str(error).split())})") from error
+        raise InvalidDocument(
+            f"{name}: this is no YAML ({' '.join(str(error).split())})"
+        ) from error
     reader = _Reader(name)
     data = None if node is None else reader.value(node, "", 0)
     return YamlDocument(data, reader.lines, tuple(reader.ambiguous))
@@ -162,7 +164,7 @@ def _require_bounded(text: str, name: str) -> None:
             if isinstance(event, _OPENS):
                 opened.append((event.anchor, count))
         if len(opened) > _MAX_DEPTH or count > _MAX_NODES:
-            raise Refused(f"{name}, line {event.start_mark.line + 1}: {_TOO_MUCH}")
+            raise InvalidDocument(f"{name}, line {event.start_mark.line + 1}: {_TOO_MUCH}")
 
 
 def require_bounded(data: Any, name: str) -> None:
@@ -180,7 +182,7 @@ def require_bounded(data: Any, name: str) -> None:
         if count > _MAX_NODES:
             break
         level = [node for one in level for node in _inside(one)]
-    raise Refused(f"{name}: it {_TOO_MUCH}")
+    raise InvalidDocument(f"{name}: it {_TOO_MUCH}")
 
 
 def _inside(node: Any) -> Iterable[Any]:
@@ -199,7 +201,7 @@ class _Reader:
     def __init__(self, name: str) -> None:
         self.name = name
         self.lines: dict[str, int] = {}
-        self.ambiguous: list[Ambiguous] = []
+        self.ambiguous: list[AmbiguousScalar] = []
         self._nodes = 0
 
     def value(self, node: Any, at: str, depth: int) -> Any:
@@ -254,10 +256,10 @@ class _Reader:
     def _note(self, node: Any, at: str, value: Any) -> None:
         span = (node.start_mark.index, node.end_mark.index)
         line = node.start_mark.line + 1
-        self.ambiguous.append(Ambiguous(line, at, node.value, _quoted(value), span))
+        self.ambiguous.append(AmbiguousScalar(line, at, node.value, _quoted(value), span))
 
     def _refuse(self, node: Any, why: str) -> NoReturn:
-        raise Refused(f"{self.name}, line {node.start_mark.line + 1}: {why}")
+        raise InvalidDocument(f"{self.name}, line {node.start_mark.line + 1}: {why}")
 
 
 def write_yaml(data: Any) -> str:
@@ -268,7 +270,7 @@ def write_yaml(data: Any) -> str:
     return text
 
 
-def mend_ambiguous(text: str, document: YamlDocument) -> str:
+def quote_ambiguous(text: str, document: YamlDocument) -> str:
     """Quote every ambiguous scalar where it stands, and leave every other byte alone."""
     for scalar in sorted(document.ambiguous, key=lambda found: found.span, reverse=True):
         start, end = scalar.span

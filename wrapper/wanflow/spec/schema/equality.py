@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import Json, is_array, is_object
+from wanflow.catalog.document import JsonObject, is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,10 +15,10 @@ EXAMPLES = ("example", "examples")
 ANNOTATIONS = frozenset({*TEXTS, *EXAMPLES, "externalDocs"})
 
 
-def bare(node: Any) -> Any:
+def strip_annotations(node: Any) -> Any:
     """Copy a schema without what only people read; names of properties are no annotations."""
     if is_array(node):
-        return [bare(item) for item in node]
+        return [strip_annotations(item) for item in node]
     if not is_object(node):
         return node
     return {key: _bare_child(key, value) for key, value in node.items() if key not in ANNOTATIONS}
@@ -26,15 +26,15 @@ def bare(node: Any) -> Any:
 
 def _bare_child(key: str, value: Any) -> Any:
     if key in {"properties", "patternProperties", "$defs", "dependentSchemas"}:
-        return {name: bare(child) for name, child in value.items()}
+        return {name: strip_annotations(child) for name, child in value.items()}
     if key in {"enum", "const", "default"}:
         return value
-    return bare(value)
+    return strip_annotations(value)
 
 
-def key_of(node: Any) -> str:
+def canonical_key(node: Any) -> str:
     """Write a schema so that two that mean the same to the letter, order aside, are equal."""
-    return json.dumps(_ordered(bare(node)), sort_keys=True)
+    return json.dumps(_ordered(strip_annotations(node)), sort_keys=True)
 
 
 def _ordered(node: Any) -> Any:
@@ -51,13 +51,13 @@ def _ordered(node: Any) -> Any:
     }
 
 
-def alike(schemas: list[Json], apart: Iterable[str]) -> bool:
+def equal(schemas: list[JsonObject], apart: Iterable[str]) -> bool:
     """Tell whether schemas say the same, some keywords and the annotations left out."""
     left_out = set(apart)
-    rests = {key_of({k: v for k, v in s.items() if k not in left_out}) for s in schemas}
+    rests = {canonical_key({k: v for k, v in s.items() if k not in left_out}) for s in schemas}
     return len(rests) == 1
 
 
-def alike_in(schemas: list[Json], key: str) -> bool:
+def alike_in(schemas: list[JsonObject], key: str) -> bool:
     """Tell whether schemas say the same under one keyword."""
-    return len({key_of(schema.get(key)) for schema in schemas}) == 1
+    return len({canonical_key(schema.get(key)) for schema in schemas}) == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.document import is_array, is_object
-from wanflow.spec.errors import Contradiction
+from wanflow.spec.errors import Conflict
 
 if TYPE_CHECKING:
     from wanflow.spec.read.source import Source
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from wanflow.catalog.catalog import METHODS
-from wanflow.catalog.document import Json, resolve
-from wanflow.spec.errors import Refused
+from wanflow.catalog.document import JsonObject, resolve_ref
+from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.read.yaml import escape
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ SCHEMAS = "#/components/schemas/"
 
 
 @frozen
-class Call:
+class SourceOperation:
     """An operation of one source, with the servers and the security that hold for it.
 
     `models` are the values of the `model` parameter that it takes; none for an operation that
@@ -43,7 +43,7 @@ class Call:
     source: Source
     method: str
     path: str
-    node: Json = field(repr=False)
+    node: JsonObject = field(repr=False)
     models: tuple[str, ...] = ()
 
     @property
@@ -62,19 +62,19 @@ class Call:
         return self.models[0] if len(self.models) == 1 else self.source.name
 
     @property
-    def request(self) -> Json | None:
+    def request(self) -> JsonObject | None:
         """The schema of its JSON body, references still in it; None without a body."""
         body = self.node.get("requestBody")
         return body["content"][JSON_MEDIA]["schema"] if body else None
 
 
-def both(one: Call, other: Call) -> str:
+def describe_pair(one: SourceOperation, other: SourceOperation) -> str:
     """Name two operations for a person: the file, line and pointer of each."""
     places = [call.source.where(call.pointer) for call in (one, other)]
     return " and ".join(places)
 
 
-def calls_of(source: Source) -> list[Call]:
+def source_operations(source: Source) -> list[SourceOperation]:
     """List the operations of a document, in its order.
 
     Raises:
@@ -82,15 +82,17 @@ def calls_of(source: Source) -> list[Call]:
             there is something beside operations that a merge would lose.
     """
     if source.document.get("webhooks"):
-        raise Refused(f"{source.where('/webhooks')}: webhooks can't be merged, and would be lost")
+        raise InvalidDocument(
+            f"{source.where('/webhooks')}: webhooks can't be merged, and would be lost"
+        )
     try:
         return [_call(source, path, method, node) for path, method, node in _operations(source)]
     except RecursionError as error:
         problem = "a part of an operation refers to itself by no schema's name"
-        raise Refused(f"{source.where('/paths')}: {problem}") from error
+        raise InvalidDocument(f"{source.where('/paths')}: {problem}") from error
 
 
-def _operations(source: Source) -> Iterator[tuple[str, str, Json]]:
+def _operations(source: Source) -> Iterator[tuple[str, str, JsonObject]]:
     for path, item in source.document["paths"].items():
         whole = _follow(source, item, f"/paths/{escape(path)}")
         shared = whole.get("parameters", [])
@@ -99,7 +101,9 @@ def _operations(source: Source) -> Iterator[tuple[str, str, Json]]:
                 yield path, method, _inherit(source, whole, shared, node)
 
 
-def _inherit(source: Source, item: Json, shared: list[Json], node: Json) -> Json:
+def _inherit(
+    source: Source, item: JsonObject, shared: list[JsonObject], node: JsonObject
+) -> JsonObject:
     document = source.document
     own = {(_follow(source, p, "")["name"], _follow(source, p, "")["in"]) for p in _params(node)}
     inherited = [p for p in shared if (_follow(source, p, "")["name"], p.get("in")) not in own]
@@ -114,27 +118,31 @@ def _inherit(source: Source, item: Json, shared: list[Json], node: Json) -> Json
     }
 
 
-def _params(node: Json) -> list[Json]:
-    parameters: list[Json] = node.get("parameters", [])
+def _params(node: JsonObject) -> list[JsonObject]:
+    parameters: list[JsonObject] = node.get("parameters", [])
     return parameters
 
 
-def _call(source: Source, path: str, method: str, node: Json) -> Call:
+def _call(source: Source, path: str, method: str, node: JsonObject) -> SourceOperation:
     at = f"/paths/{escape(path)}/{method}"
     whole = _inlined(source, node, at)
     body = whole.get("requestBody")
     if body is None:
-        return Call(source, method, path, whole)
+        return SourceOperation(source, method, path, whole)
     if list(body.get("content", {})) != [JSON_MEDIA]:
         takes = ", ".join(body.get("content", {})) or "nothing"
-        raise Refused(f"{source.where(at)}: the body must be {JSON_MEDIA} alone, not {takes}")
+        raise InvalidDocument(
+            f"{source.where(at)}: the body must be {JSON_MEDIA} alone, not {takes}"
+        )
     if "schema" not in body["content"][JSON_MEDIA]:
-        raise Refused(f"{source.where(at)}: the body has no schema")
+        raise InvalidDocument(f"{source.where(at)}: the body has no schema")
     models = _models(source, whole, at)
-    return Call(source, method, path, _naming(whole, models) if models else whole, models)
+    return SourceOperation(
+        source, method, path, _naming(whole, models) if models else whole, models
+    )
 
 
-def _naming(node: Json, models: tuple[str, ...]) -> Json:
+def _naming(node: JsonObject, models: tuple[str, ...]) -> JsonObject:
     """Write the model into request examples that leave it to a default.
 
     Among other models' requests it is what tells them apart.
@@ -155,34 +163,34 @@ def _named(value: Any, models: tuple[str, ...]) -> Any:
     return {"model": models[0], **value} if is_object(value) and "model" not in value else value
 
 
-def _models(source: Source, node: Json, at: str) -> tuple[str, ...]:
+def _models(source: Source, node: JsonObject, at: str) -> tuple[str, ...]:
     media = node["requestBody"]["content"][JSON_MEDIA]
     schema = _with_parts(source, media["schema"])
     shown = [value for value in _shown(media, schema) if is_object(value)]
     if "model" not in schema.get("properties", {}) and not any("model" in v for v in shown):
         return ()
-    rule = resolve(source.document, schema.get("properties", {}).get("model", {}))
-    names = named_by(rule) or [value["model"] for value in shown if "model" in value]
+    rule = resolve_ref(source.document, schema.get("properties", {}).get("model", {}))
+    names = model_values(rule) or [value["model"] for value in shown if "model" in value]
     models = tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
     if not models:
-        raise Refused(
+        raise InvalidDocument(
             f"{source.where(at)}: the request has a `model` and nothing says which: "
             "no enum, const, default or example"
         )
     return models
 
 
-def _with_parts(source: Source, schema: Json) -> Json:
+def _with_parts(source: Source, schema: JsonObject) -> JsonObject:
     """Return a schema with the properties of its `allOf`, `oneOf` and `anyOf` parts."""
-    whole = resolve(source.document, schema)
-    properties: Json = dict(whole.get("properties", {}))
+    whole = resolve_ref(source.document, schema)
+    properties: JsonObject = dict(whole.get("properties", {}))
     for word in ("allOf", "oneOf", "anyOf"):
         for part in whole.get(word, ()):
             properties = {**_with_parts(source, part).get("properties", {}), **properties}
     return {**whole, "properties": properties} if properties else whole
 
 
-def named_by(rule: Json) -> list[Any]:
+def model_values(rule: JsonObject) -> list[Any]:
     """List the values that a `model` property's own schema names, by its strictest word."""
     if "enum" in rule:
         return list(rule["enum"])
@@ -192,7 +200,7 @@ def named_by(rule: Json) -> list[Any]:
     return list(rule.get("examples", ()))
 
 
-def _shown(media: Json, schema: Json) -> list[Any]:
+def _shown(media: JsonObject, schema: JsonObject) -> list[Any]:
     shown = [example.get("value") for example in media.get("examples", {}).values()]
     return [*shown, media.get("example"), schema.get("example"), *schema.get("examples", ())]
 
@@ -214,42 +222,42 @@ def _inlined(source: Source, node: Any, at: str) -> Any:
 _DATA = frozenset({"example", "value", "default", "enum", "const"})
 
 
-def _follow(source: Source, node: Json, at: str) -> Json:
+def _follow(source: Source, node: JsonObject, at: str) -> JsonObject:
     reference = node.get("$ref")
     if reference is None:
         return node
     if not str(reference).startswith("#/"):
-        raise Refused(f"{source.where(at)}: {reference!r} leads out of the document")
+        raise InvalidDocument(f"{source.where(at)}: {reference!r} leads out of the document")
     try:
-        return resolve(source.document, node)
+        return resolve_ref(source.document, node)
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise Refused(f"{source.where(at)}: {reference!r} leads nowhere") from error
+        raise InvalidDocument(f"{source.where(at)}: {reference!r} leads nowhere") from error
 
 
-def named_in(node: Any) -> set[str]:
+def referenced_names(node: Any) -> set[str]:
     """Collect the names of the schemas that a node refers to."""
     if is_array(node):
-        return {name for item in node for name in named_in(item)}
+        return {name for item in node for name in referenced_names(item)}
     if not is_object(node):
         return set()
-    found = {name for value in node.values() for name in named_in(value)}
+    found = {name for value in node.values() for name in referenced_names(value)}
     reference = node.get("$ref")
     if isinstance(reference, str) and reference.startswith(SCHEMAS):
         found.add(reference.removeprefix(SCHEMAS))
     return found
 
 
-def reach(source: Source, node: Any) -> set[tuple[str, str]]:
+def reachable(source: Source, node: Any) -> set[tuple[str, str]]:
     """Collect every schema that a node leads to, through any number of references."""
     schemas = source.document.get("components", {}).get("schemas", {})
     found: set[str] = set()
-    waiting = named_in(node)
+    waiting = referenced_names(node)
     while waiting:
         name = waiting.pop()
         if name in found:
             continue
         if name not in schemas:
-            raise Contradiction(f"{source.where('')}: no schema is called {name}")
+            raise Conflict(f"{source.where('')}: no schema is called {name}")
         found.add(name)
-        waiting |= named_in(schemas[name])
+        waiting |= referenced_names(schemas[name])
     return {(source.name, name) for name in found}

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 from attrs import field, frozen
 
-from wanflow.catalog.document import Json, is_array, is_object, resolve
+from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
 from wanflow.catalog.patterns import spoken
 from wanflow.catalog.schema_walk import MAPS, schemas_under
-from wanflow.spec.errors import NotProved
-from wanflow.spec.schema.equality import key_of
+from wanflow.spec.errors import ProofFailed
+from wanflow.spec.schema.equality import canonical_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ _BY_FORMAT = {
 _TEXTS = ["a", "5", "1280x1280", "A-1", "a-1", "abc", "ABC", "0", "https://"]
 
 
-def witness(schema: Any, hint: Any = None) -> list[Any]:
+def sample_values(schema: Any, hint: Any = None) -> list[Any]:
     """List values that may be valid for a schema, plain ones first; whoever asks checks them.
 
     `hint` is a schema whose values are tried as well, and whose examples are used by name.
@@ -183,7 +183,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @frozen(slots=False)
-class Meaning:
+class ValueSet:
     """The set of values that a schema admits; `schema` has no references."""
 
     schema: Any = field(repr=False)
@@ -196,11 +196,13 @@ class Meaning:
             NotProved: the schema refers to itself, or isn't valid JSON Schema.
         """
         if self.recursive:
-            raise NotProved("a schema refers to itself, and what such ones admit can't be compared")
+            raise ProofFailed(
+                "a schema refers to itself, and what such ones admit can't be compared"
+            )
         try:
             return jsonschema_rs.canonicalize(_dialect(self.schema), validate_formats=True)
         except (ValueError, _CANONICAL.CanonicalizationError) as error:
-            raise NotProved(f"a schema isn't valid JSON Schema: {error}") from error
+            raise ProofFailed(f"a schema isn't valid JSON Schema: {error}") from error
 
     @cached_property
     def validator(self) -> jsonschema_rs.Validator:
@@ -210,22 +212,22 @@ class Meaning:
     @cached_property
     def recursive(self) -> bool:
         """Whether the schema refers to itself: then it is only known to be equal to its like."""
-        return f'"{CYCLE}"' in key_of(self.schema)
+        return f'"{CYCLE}"' in canonical_key(self.schema)
 
-    def covers(self, other: Meaning) -> bool:
+    def covers(self, other: ValueSet) -> bool:
         """Tell whether it is proved that every value of the other is in this one too."""
         return self.containment(other) == Containment.YES
 
-    def containment(self, other: Meaning) -> Containment:
+    def containment(self, other: ValueSet) -> Containment:
         """Tell whether every value of the other is in this one: yes, no, or not decided."""
-        if key_of(self.schema) == key_of(other.schema):
+        if canonical_key(self.schema) == canonical_key(other.schema):
             return Containment.YES
         try:
             return self.canonical.covers(other.canonical)
-        except (NotProved, _CANONICAL.CanonicalizationError):
+        except (ProofFailed, _CANONICAL.CanonicalizationError):
             return Containment.UNKNOWN
 
-    def disjoint(self, other: Meaning) -> bool:
+    def disjoint(self, other: ValueSet) -> bool:
         """Tell whether it is proved that no value is in both."""
         if self.recursive or other.recursive:
             return False
@@ -239,27 +241,27 @@ class Meaning:
         """Tell whether it isn't proved that nothing is in the set."""
         try:
             return self.canonical.satisfiability() != _CANONICAL.Satisfiability.NO
-        except NotProved:
+        except ProofFailed:
             return True
 
-    def lacks(self, other: Meaning) -> Any:
+    def lacks(self, other: ValueSet) -> Any:
         """Find a value of the other that isn't in this one; None where none is found."""
         try:
             region = other.canonical.subtract(self.canonical).to_json_schema()
-        except (NotProved, _CANONICAL.CanonicalizationError):
+        except (ProofFailed, _CANONICAL.CanonicalizationError):
             region = other.schema
-        found = witness(region, other.schema)
+        found = sample_values(region, other.schema)
         return next(
             (value for value in found if other.admits(value) and not self.admits(value)), None
         )
 
-    def shares(self, other: Meaning) -> Any:
+    def shares(self, other: ValueSet) -> Any:
         """Find a value that is in both; None where none is found."""
         try:
             region = self.canonical.intersect(other.canonical).to_json_schema()
-        except (NotProved, _CANONICAL.CanonicalizationError):
+        except (ProofFailed, _CANONICAL.CanonicalizationError):
             region = self.schema
-        found = [*witness(region, self.schema), *witness(other.schema)]
+        found = [*sample_values(region, self.schema), *sample_values(other.schema)]
         return next((value for value in found if self.admits(value) and other.admits(value)), None)
 
     def admits(self, value: Any) -> bool:
@@ -267,18 +269,18 @@ class Meaning:
         return self.validator.is_valid(value)
 
 
-def any_of(meanings: Iterable[Meaning]) -> Meaning:
+def any_of(meanings: Iterable[ValueSet]) -> ValueSet:
     """Unite sets, each but once."""
-    distinct = {key_of(meaning.schema): meaning.schema for meaning in meanings}
-    return Meaning({"anyOf": list(distinct.values())})
+    distinct = {canonical_key(meaning.schema): meaning.schema for meaning in meanings}
+    return ValueSet({"anyOf": list(distinct.values())})
 
 
-def meaning(document: Json, schema: Json) -> Meaning:
+def meaning(document: JsonObject, schema: JsonObject) -> ValueSet:
     """Take a schema of a document for what it admits, references replaced by what they name."""
-    return Meaning(spoken(expand(document, schema, ())))
+    return ValueSet(spoken(expand(document, schema, ())))
 
 
-def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
+def expand(document: JsonObject, node: Any, within: tuple[str, ...]) -> Any:
     """Copy a schema with its references replaced.
 
     Where it refers to itself, a mark stands that says how many references up, so that two that
@@ -292,7 +294,7 @@ def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
     if isinstance(reference, str):
         if reference in within:
             return {CYCLE: len(within) - within.index(reference)}
-        return expand(document, resolve(document, node), (*within, reference))
+        return expand(document, resolve_ref(document, node), (*within, reference))
     return {
         key: _inside(document, key, value, within)
         for key, value in node.items()
@@ -300,7 +302,7 @@ def expand(document: Json, node: Any, within: tuple[str, ...]) -> Any:
     }
 
 
-def _inside(document: Json, key: str, value: Any, within: tuple[str, ...]) -> Any:
+def _inside(document: JsonObject, key: str, value: Any, within: tuple[str, ...]) -> Any:
     if key in MAPS and is_object(value):
         # What stands there are names, whatever they are called.
         return {name: expand(document, rule, within) for name, rule in value.items()}
