@@ -142,12 +142,12 @@ def main(count: int) -> None:
         size = (folder / "ledger.db").stat().st_size / count
     assert report.complete, report.counts
     with server(TASK_SECONDS) as (url, _):
-        posted, bare = asyncio.run(bound(url, count, max(books["looks"], count)))
+        posted, bare = asyncio.run(bound(url, count, max(books["polls"], count)))
     # Nobody is done before the last task is, nor before all exchanges are. One who waits for the
     # tasks only when all are sent, and looks only when all have ended, takes the sum.
     whole, in_turn = max(posted + TASK_SECONDS, bare), bare + TASK_SECONDS
     print(f"jobs {count}, files right {right}, charged {books['tasks']}")
-    print(f"looks a job {books['looks'] / count:.2f}")
+    print(f"looks a job {books['polls'] / count:.2f}")
     print(f"batch {taken:.1f} s; exchanges {bare:.1f} s, {posted:.1f} of them submissions")
     print(f"bound {whole:.1f} s, batch / bound {taken / whole:.2f}")
     print(f"one after another {in_turn:.1f} s, batch / that {taken / in_turn:.2f}")

@@ -21,7 +21,7 @@ def main(seconds: float) -> None:
         print(mock.base_url, flush=True)
         for _ in sys.stdin:
             tasks = list(mock.gateway.tasks)
-            books = {"tasks": len(tasks), "looks": sum(task.polls for task in tasks)}
+            books = {"tasks": len(tasks), "polls": sum(task.polls for task in tasks)}
             print(json.dumps(books), flush=True)
 
 

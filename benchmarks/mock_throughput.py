@@ -152,7 +152,7 @@ def servers(folder: Path) -> dict[str, Server]:
     (folder / "echo.py").write_text(textwrap.dedent(ECHO))
     found = {"echo": Server([sys.executable, str(folder / "echo.py"), str(port)], port, "/", "/")}
     port = free_port()
-    command = [sys.executable, "-m", "wanflow.mock", "--port", str(port), "--looks", "2"]
+    command = [sys.executable, "-m", "wanflow.mock", "--port", str(port), "--polls", "2"]
     found["mock"] = Server(command, port, "/apiv1" + MODEL.path, "/apiv1/v1/tasks/")
     prism = os.environ.get("WANFLOW_PRISM") or shutil.which("prism")
     if prism:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wanflow_contract.checks.task_history import Life
 
 ASKED = Law("asked-end", "A task ends as the server was asked to have it end.")
-PACE = "X-Mock-Pace"
+PACE = "X-Mock-Progression"
 FAST = settings(
     max_examples=25,
     stateful_step_count=20,
@@ -37,7 +37,7 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
     names = sorted(target.models)
     accounts = sorted(target.keys)
     endings = [None, *sorted(BUSINESS_CODES)] if target.steered else [None]
-    paces = [None, "immediately", "looks=1", "looks=5"] if target.steered else [None]
+    paces = [None, "immediately", "polls=1", "polls=5"] if target.steered else [None]
 
     class Lives(RuleBasedStateMachine):
         lives = Bundle("lives")
@@ -52,7 +52,7 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
             account=st.sampled_from(accounts),
             ending=st.sampled_from(endings),
             count=st.integers(1, 4),
-            pace=st.sampled_from(paces),
+            progression=st.sampled_from(paces),
         )
         def submit(
             self, name: str, account: str, ending: str | None, count: int, pace: str | None
@@ -109,7 +109,7 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
 @pytest.mark.parametrize("name", sorted(packaged_promises().catalog.models))
 def test_a_long_life_is_orderly(target, name) -> None:
     """A task that is looked at many times moves forward only, and is left alone at its end."""
-    pace = {PACE: "looks=6"} if target.steered else {}
+    pace = {PACE: "polls=6"} if target.steered else {}
     more = {"n": 2} if "n" in target.models[name].parameters and target.purse.roomy else {}
     life = target.submit({**cheapest(target.models[name]), **more}, **pace)
     target.wait(life)

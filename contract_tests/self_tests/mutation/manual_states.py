@@ -37,7 +37,7 @@ def _when(status: str, field: str, value: Any) -> Callable[[Any], Any]:
 
 def _counted(call: Call, state: State) -> int:
     """Count the looks at a task."""
-    looks: dict[str, int] = state.setdefault("looks", {})
+    looks: dict[str, int] = state.setdefault("polls", {})
     looks[call.task_id] = looks.get(call.task_id, 0) + 1
     return looks[call.task_id]
 

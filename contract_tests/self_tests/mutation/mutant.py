@@ -70,7 +70,7 @@ class Mutant:
     @contextmanager
     def opened(self, **options: Any) -> Iterator[MutatedServer]:
         """Serve the mock with the fault, from `with` to its end."""
-        with MutatedServer(self, **{"looks": 2, **self.options, **options}) as server:
+        with MutatedServer(self, **{"polls": 2, **self.options, **options}) as server:
             if self.tamper is not None:
                 self.tamper(server)
             yield server

@@ -298,7 +298,7 @@ def test_a_stopped_batch_sends_nothing_more_and_can_go_on(
 
 def test_a_stopped_batch_leaves_nothing_running(do: Doer, model: str, account: Account) -> None:
     """What still waits is let go at once: no thread goes on, and the next run takes its jobs up."""
-    jobs = jobs_of(model, "quick", "slow [mock:pace=looks=3]")
+    jobs = jobs_of(model, "quick", "slow [mock:progression=polls=3]")
     stop = StopSignal()
     report = do(jobs, stop=stop, on_result=lambda _: stop.set())
     assert sorted(ends(report)) == ["open", "saved"]
@@ -371,7 +371,7 @@ def test_a_task_that_another_key_does_not_find_stays_open(
     do: Doer, server: MockServer, ledger: Ledger, model: str, tmp_path: Path
 ) -> None:
     """A run under a key of another account gives no paid task up: the right one saves it."""
-    jobs = jobs_of(model, "[mock:pace=looks=3] a")
+    jobs = jobs_of(model, "[mock:progression=polls=3] a")
     assert do(jobs, timeout=0.1).counts[JobStatus.RESUMABLE] == 1
     age(tmp_path / "ledger.db", 120)  # younger ones are asked about for a minute
     with Client(uuid4().hex, server.base_url, ledger=ledger) as stranger:

@@ -106,6 +106,6 @@ def test_nothing_is_sent_that_cannot_be_recorded(
 def test_the_command_to_resume_names_the_ledger(wanflow: Command, usual: Path) -> None:
     """Whoever runs into a timeout is given a command that records where this one did."""
     words = ("--timeout", "0", "--ledger", "here.db")
-    done = wanflow("run", IMAGE, "--prompt", "[mock:pace=never] a fox", *words)
+    done = wanflow("run", IMAGE, "--prompt", "[mock:progression=never] a fox", *words)
     assert done.code == 8
     assert "--ledger here.db" in done.err

@@ -26,7 +26,7 @@ from wanflow import Client
 from wanflow.ledger import Ledger
 from wanflow.mock import MockServer
 book = Ledger("l.db")
-with MockServer(looks=1) as mock, book, Client(mock.api_key, mock.base_url, ledger=book) as client:
+with MockServer(polls=1) as mock, book, Client(mock.api_key, mock.base_url, ledger=book) as client:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         client.{method}({arguments})
@@ -42,7 +42,7 @@ async def main(mock):
     async with AsyncClient(mock.api_key, mock.base_url, ledger=book) as client:
         await client.{method}({arguments})
 book = Ledger("l.db")
-with MockServer(looks=1) as mock, book, warnings.catch_warnings(record=True) as told:
+with MockServer(polls=1) as mock, book, warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
     asyncio.run(main(mock))
 for one in told:

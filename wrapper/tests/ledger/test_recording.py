@@ -243,7 +243,7 @@ def test_nothing_is_sent_where_the_intent_cannot_be_kept(
 
 def test_one_look_tells_the_ledger_as_well(do: Sync, ledger: Ledger, model: str) -> None:
     """Whoever looks by itself, and never waits, leaves what it saw, and that a task is gone."""
-    task = do(lambda client: client.submit(model=model, prompt="[mock:pace=looks=2] x"))
+    task = do(lambda client: client.submit(model=model, prompt="[mock:progression=polls=2] x"))
     do(lambda client: client.task(task.id).refresh())
     assert only(ledger).status == "processing"
     do(lambda client: client.task(task.id).refresh())

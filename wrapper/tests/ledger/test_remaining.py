@@ -134,7 +134,7 @@ def test_a_task_unknown_after_its_time_is_lost_until_it_is_seen_alive(
     do: Sync, ledger: Ledger, path: Path, model: str, mock: MockServer
 ) -> None:
     """After 24 hours a 404 is final; a task that is seen all the same is alive again."""
-    name = do(lambda client: client.submit(model=model, prompt="[mock:pace=looks=2] x")).id
+    name = do(lambda client: client.submit(model=model, prompt="[mock:progression=polls=2] x")).id
     age(path, _DAY + 1)
     with (
         Client(uuid4().hex, mock.base_url, ledger=ledger) as stranger,

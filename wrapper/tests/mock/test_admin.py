@@ -176,7 +176,7 @@ class TestScenario:
         path = self.write(
             tmp_path,
             {
-                "pace": "looks=1",
+                "progression": "polls=1",
                 "faults": [{"fault": "status=503", "operation": MODEL.operation_id, "count": 1}],
                 "terms": {"forbidden": [MODEL.name], "credits": 5},
             },
@@ -194,8 +194,8 @@ class TestScenario:
             "",
             "[]",
             "nonsense",
-            {"pace": "soon"},
-            {"pace": 3},
+            {"progression": "soon"},
+            {"progression": 3},
             {"faults": [{}]},
             {"faults": [3]},
             {"terms": {"credits": "x"}},
@@ -214,7 +214,7 @@ class TestScenario:
         ("scenario", "told"),
         [
             ([], "it must be a JSON object"),
-            ({"pace": 5}, "pace must be a text, not 5"),
+            ({"progression": 5}, "pace must be a text, not 5"),
             ({"faults": {"fault": "reset"}}, "faults must be a list of objects"),
             ({"faults": [5]}, "each of faults must be a JSON object"),
             ({"faults": [{"fault": "reset", "nth": "2"}]}, "nth can't be '2'"),

@@ -143,7 +143,7 @@ class TestDelivery:
 
     def test_by_looks_it_is_the_last_look_that_tells(self, http, receiver) -> None:
         """A task without a time of its own ends at a query, and is told then."""
-        task = submit(http, receiver.url, **{"X-Mock-Pace": "looks=1"}).json()["id"]
+        task = submit(http, receiver.url, **{"X-Mock-Progression": "polls=1"}).json()["id"]
         assert receiver.got.empty()
         http.get(f"/v1/tasks/{task}")
         assert receiver.got.get(timeout=PATIENCE)[2]["id"] == task

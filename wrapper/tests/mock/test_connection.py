@@ -357,7 +357,9 @@ def test_a_client_that_leaves_is_no_error(caplog, monkeypatch, loop) -> None:
 
 def test_head_has_no_body_whatever_goes_wrong(mock, http) -> None:
     """A refusal on its slow way is announced, and not sent."""
-    file = http.post(MODEL.path, json=dict(MODEL.example), headers={"X-Mock-Pace": "immediately"})
+    file = http.post(
+        MODEL.path, json=dict(MODEL.example), headers={"X-Mock-Progression": "immediately"}
+    )
     link = http.get(f"/v1/tasks/{file.json()['id']}").json()["results"][0]
     path = link.removeprefix(mock.url).encode()
     fault = b"X-Mock-Fault: status=404,drip=0.001\r\n\r\n"

@@ -298,7 +298,7 @@ def test_a_magic_word_has_a_task_go_wrong_later(call) -> None:
     """A word in the prompt can be about the task's queries, or its files."""
     task = call.task("a cat [mock:task-fault=status=503]")
     assert call.get(task).status == 503
-    task = call.task("a cat [mock:file-fault=reset-in-body] [mock:pace=immediately]")
+    task = call.task("a cat [mock:file-fault=reset-in-body] [mock:progression=immediately]")
     seen = call("GET", f"/media/{task}/0.png")
     assert (seen.status, seen.end) == (200, "reset")
     assert seen.headers[b"content-type"] == b"image/png"
@@ -328,7 +328,7 @@ class TestRules:
     def test_of_the_files(self, mock, rules, call, api_key) -> None:
         """The files have a name of their own, and rules like the operations."""
         self.add(mock, api_key, fault="status=503", operation=FILES)
-        task = call.task("[mock:pace=immediately]")
+        task = call.task("[mock:progression=immediately]")
         assert call("GET", f"/media/{task}/0.png").status == 503
 
     def test_of_the_nth_call(self, mock, rules, call, api_key) -> None:

@@ -41,7 +41,7 @@ def test_every_magic_word_of_it_is_understood() -> None:
 
 def test_its_paces_are_paces() -> None:
     """The plain ones are understood as they are written."""
-    named = re.findall(r"`(immediately|never|looks=5)`", GUIDE)
+    named = re.findall(r"`(immediately|never|polls=5)`", GUIDE)
     assert set(named) >= {"immediately", "never"}
     assert all(parse_progression(text) for text in named)
 
@@ -59,14 +59,14 @@ def test_its_scenario_is_played(tmp_path) -> None:
     example = re.search(r"^```json\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
     assert example is not None
     scenario = json.loads(example[1])
-    assert scenario.keys() == {"pace", "faults", "terms"}
+    assert scenario.keys() == {"progression", "faults", "terms"}
     file = tmp_path / "scenario.json"
     file.write_text(example[1])
     mock = MockTransport(scenario=file)
     assert [str(rule.faults) for rule in mock.faults] == [
         rule["fault"] for rule in scenario["faults"]
     ]
-    assert mock.gateway.progression == parse_progression(scenario["pace"])
+    assert mock.gateway.progression == parse_progression(scenario["progression"])
     assert mock.accounts.for_key("k").limits.credits == scenario["terms"]["credits"]
 
 

@@ -150,7 +150,7 @@ def client_of(server: MockServer) -> httpx.Client:
 @pytest.mark.parametrize("name", MODELS)
 def test_written_once_or_anew_an_answer_is_the_same(catalog, name, failure) -> None:
     """What is filled into a stencil says what is built for the task itself."""
-    server = MockServer(clock=VirtualClock(), progression="looks=2", seed=3)
+    server = MockServer(clock=VirtualClock(), progression="polls=2", seed=3)
     gateway, account = server.gateway, server.accounts.for_key("k")
     endpoint = next(one for one in gateway.contract.submissions if name in one.models)
     wishes = Directives(failure=failure)

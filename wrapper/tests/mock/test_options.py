@@ -31,7 +31,7 @@ class TestNames:
     @pytest.mark.parametrize("door", DOORS)
     def test_a_slip_is_told_with_the_nearest(self, door) -> None:
         """Both names are in the message."""
-        with pytest.raises(TypeError, match="has no option 'look'; the nearest is 'looks'"):
+        with pytest.raises(TypeError, match="has no option 'look'; the nearest is 'polls'"):
             door(look=1)
 
     def test_what_is_near_nothing_is_told_with_all(self) -> None:
@@ -56,9 +56,9 @@ class TestNames:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("looks", "one"), ("looks", True), ("looks", -1), ("looks", 1.5),
+        ("polls", "one"), ("polls", True), ("polls", -1), ("polls", 1.5),
         ("seconds", -1), ("seconds", float("nan")), ("seconds", "5"),
-        ("pace", 5), ("pace", "sometimes"), ("clock", VirtualClock), ("clock", 0),
+        ("progression", 5), ("progression", "sometimes"), ("clock", VirtualClock), ("clock", 0),
         ("credits", -1), ("credits", "many"), ("rate", 5), ("rate", "fast"), ("terms", {}),
         ("idempotency", None), ("loopback_callbacks", "no"), ("seed", None), ("seed", "x"),
         ("scenario", 1), ("state", b"x"), ("document", "openapi.yaml"),

@@ -39,7 +39,7 @@ paces: st.SearchStrategy[Progression] = st.one_of(
 RANK = {"pending": 0, "processing": 1, "ended": 2}
 
 
-@given(pace=paces, steps=st.lists(st.tuples(st.integers(0, 3), finite), max_size=8))
+@given(progression=paces, steps=st.lists(st.tuples(st.integers(0, 3), finite), max_size=8))
 def test_a_task_only_goes_forward(pace, steps) -> None:
     """Whatever passes, neither status nor progress goes back, and 100 is for the end."""
     looks, elapsed, before = 0, 0.0, pace.phase(0, 0.0)
@@ -53,13 +53,13 @@ def test_a_task_only_goes_forward(pace, steps) -> None:
         before = now
 
 
-@given(pace=paces)
+@given(progression=paces)
 def test_a_pace_is_written_and_read_again(pace) -> None:
     """What is written of a pace is that pace."""
     assert parse_progression(format_progression(pace)) == pace
 
 
-@given(pace=paces)
+@given(progression=paces)
 def test_what_is_due_is_the_end(pace) -> None:
     """At the time that a pace is due it has ended, and not before."""
     due = pace.due()
@@ -69,12 +69,12 @@ def test_what_is_due_is_the_end(pace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "pace"),
+    ("text", "progression"),
     [
         ("immediately", Immediate()),
         ("never", AfterSeconds(float("inf"))),
-        ("looks=0", Immediate()),
-        ("looks=7", AfterPolls(7)),
+        ("polls=0", Immediate()),
+        ("polls=7", AfterPolls(7)),
         ("seconds=60", AfterSeconds(60)),
         ("seconds=60,queue=10", AfterSeconds(60, 10)),
         ("seconds=1.5, estimate=wrong, progress=stuck", AfterSeconds(1.5, None, "wrong", "stuck")),
@@ -89,22 +89,22 @@ def test_a_pace_is_written(text, pace) -> None:
     "text",
     [
         "",
-        "looks",
-        "looks=-1",
-        "looks=x",
+        "polls",
+        "polls=-1",
+        "polls=x",
         "never=1",
         "seconds=-1",
         "seconds=nan",
         "seconds=1,what=2",
         "seconds=1,estimate=maybe",
         "seconds=1,queue=-1",
-        "looks=1,seconds=1",
+        "polls=1,seconds=1",
         "immediately,never",
     ],
 )
 def test_what_is_no_pace_is_told(text) -> None:
     """A text that is none is refused with the forms that there are."""
-    with pytest.raises(ValueError, match=r"no pace; write immediately, never, looks=N"):
+    with pytest.raises(ValueError, match=r"no pace; write immediately, never, polls=N"):
         parse_progression(text)
 
 
@@ -132,13 +132,13 @@ def test_a_task_may_have_a_pace_of_its_own(virtual) -> None:
     """By a header or by a magic word, one task is quicker than the rest."""
     _, http = virtual
     usual = submit(http)
-    quick = submit(http, **{"X-Mock-Pace": "looks=1"})
-    worded = submit(http, "a cat [mock:pace=immediately]")
+    quick = submit(http, **{"X-Mock-Progression": "polls=1"})
+    worded = submit(http, "a cat [mock:progression=immediately]")
     assert status(http, usual) == "pending"
     assert status(http, quick) == "completed"
     assert worded["status"] == "completed"
     assert http.post(
-        MODEL.path, json=MODEL.example, headers={"X-Mock-Pace": "soon"}
+        MODEL.path, json=MODEL.example, headers={"X-Mock-Progression": "soon"}
     ).is_client_error
 
 
@@ -146,7 +146,7 @@ def test_a_task_may_have_a_pace_of_its_own(virtual) -> None:
 def test_an_estimate_may_lie(virtual, said, expected) -> None:
     """The announced time is the true one, a third of it, or none at all."""
     _, http = virtual
-    receipt = submit(http, **{"X-Mock-Pace": f"seconds=60,estimate={said}"})
+    receipt = submit(http, **{"X-Mock-Progression": f"seconds=60,estimate={said}"})
     assert receipt["task_info"].get("estimated_time") == expected
 
 
@@ -157,7 +157,7 @@ def test_an_estimate_may_lie(virtual, said, expected) -> None:
 def test_progress_has_a_shape(virtual, shape, expected) -> None:
     """Progress runs smoothly, by quarters, or sticks at 40 to the end."""
     server, http = virtual
-    task = submit(http, **{"X-Mock-Pace": f"seconds=110,queue=10,progress={shape}"})
+    task = submit(http, **{"X-Mock-Progression": f"seconds=110,queue=10,progress={shape}"})
     seen = []
     for seconds in (10, 20, 30, 40):
         server.clock.advance(seconds)
@@ -221,7 +221,7 @@ def test_a_day_is_counted_from_the_end_not_from_the_first_look(virtual) -> None:
 def test_a_task_that_never_ends(virtual) -> None:
     """The pace `never` is processing for ever."""
     server, http = virtual
-    task = submit(http, **{"X-Mock-Pace": "never"})
+    task = submit(http, **{"X-Mock-Progression": "never"})
     server.clock.advance(6 * DAY)
     assert status(http, task) == "processing"
 

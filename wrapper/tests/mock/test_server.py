@@ -379,8 +379,8 @@ class TestCommand:
         assert port in result.output
 
     def test_two_ways_to_the_end_are_refused(self) -> None:
-        """--looks and --seconds exclude each other."""
-        result = CliRunner().invoke(command, ["--looks", "1", "--seconds", "1"])
+        """--polls and --seconds exclude each other."""
+        result = CliRunner().invoke(command, ["--polls", "1", "--seconds", "1"])
         assert result.exit_code == 2
 
 

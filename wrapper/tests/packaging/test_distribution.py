@@ -194,7 +194,7 @@ class TestBareInstall:
 def mock(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mock]:
     """`wanflow mock`, as `pip install 'wanflow[cli,mock,media]'` gives it, until Ctrl-C."""
     home = Installed(tmp_path_factory.mktemp("full"), built.wheel, "cli", "mock", "media")
-    with home.start("wanflow", "mock", "--port", "0", "--looks", "1", "--api-key", KEY) as server:
+    with home.start("wanflow", "mock", "--port", "0", "--polls", "1", "--api-key", KEY) as server:
         assert server.stdout is not None
         url = re.search(r"http://127\.0\.0\.1:\d+/\S+", server.stdout.readline())
         try:

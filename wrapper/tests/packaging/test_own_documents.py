@@ -157,7 +157,7 @@ def test_another_package_that_was_imported_before_is_told(team: Team) -> None:
 @pytest.fixture(scope="module")
 def mock(team: Team) -> Iterator[dict[str, str]]:
     """`wanflow mock` of the folder's documents."""
-    words = ("wanflow", "mock", "--port", "0", "--looks", "1", "--api-key", KEY)
+    words = ("wanflow", "mock", "--port", "0", "--polls", "1", "--api-key", KEY)
     with team.installed.start(*words, **team.environment) as server:
         assert server.stdout is not None
         url = re.search(r"http://127\.0\.0\.1:\d+/\S+", server.stdout.readline())

@@ -84,9 +84,11 @@ def _shows(name: str, text: str, tell: Callable[[], str]) -> Callable[[F], F]:
 )
 @click.option("--api-key", help="The one key to let in; any key is, where none is given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="What ids are made from.")
-@click.option("--looks", type=click.IntRange(0), help="End a task at this many queries.")
+@click.option("--polls", type=click.IntRange(0), help="End a task at this many queries.")
 @click.option("--seconds", type=click.FloatRange(0), help="End a task after this time; 5 if unset.")
-@click.option("--pace", help="Any way to a task's end, such as seconds=60,queue=10,progress=stuck.")
+@click.option(
+    "--progression", help="Any way to a task's end, such as seconds=60,queue=10,progress=stuck."
+)
 @click.option("--virtual-clock", is_flag=True, help="Let time pass by POST /_mock/clock/advance.")
 @click.option("--credits", type=click.FloatRange(0), help="Credits of each account.")
 @click.option("--rate", type=Written("REQUESTS/SECONDS", rate_of), help="Rate of each account.")
@@ -110,7 +112,7 @@ def mock(
     be ordered by a header (X-Mock-Fault: reset), by words in a prompt ([mock:fault=reset]), by
     POST /_mock/faults, or in a scenario file: --guide tells how, --faults which there are.
     """
-    ways = [name for name in ("looks", "seconds", "pace") if options[name] is not None]
+    ways = [name for name in ("polls", "seconds", "progression") if options[name] is not None]
     if len(ways) > 1:
         raise click.UsageError(f"Give --{ways[0]} or --{ways[1]}, not both.")
     if not ways:

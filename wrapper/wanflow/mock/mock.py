@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from wanflow.mock.faults.rules import FaultRules
     from wanflow.mock.gateway.lifecycle import Progression
 
-_PARTS = ("pace", "faults", "terms")
+_PARTS = ("progression", "faults", "terms")
 
 
 def load_scenario(mock: Mock, path: str | Path) -> None:
     """Have a mock behave as a file says, before its first request.
 
-    The file is a JSON object: `pace` is written as for `pace_of`, `faults` a list of rules as
+    The file is a JSON object: `progression` is a text (`seconds=60`), `faults` a list of rules as
     POST /_mock/faults takes them, `terms` what each account may do, as PATCH /_mock/account has it.
 
     Raises:
@@ -46,8 +46,8 @@ def _play(mock: Mock, scenario: dict[str, Any]) -> None:
     unknown = scenario.keys() - set(_PARTS)
     if unknown:
         raise ValueError(f"it has {', '.join(_PARTS)}, but no {', '.join(sorted(unknown))}")
-    if "pace" in scenario:
-        pace = scenario["pace"]
+    if "progression" in scenario:
+        pace = scenario["progression"]
         if not isinstance(pace, str):
             raise ValueError(f"pace must be a text, not {pace!r}")
         mock.gateway.progression = parse_progression(pace)
@@ -136,10 +136,10 @@ class Mock:
 
 
 def _pace(options: Options) -> Progression:
-    looks, seconds, pace = (options.get(way) for way in ("looks", "seconds", "pace"))
-    if sum(way is not None for way in (looks, seconds, pace)) > 1:
-        raise ValueError("a task ends by looks, by seconds or by a pace: not by two of them")
-    match looks, seconds, pace:
+    polls, seconds, progression = (options.get(way) for way in ("polls", "seconds", "progression"))
+    if sum(way is not None for way in (polls, seconds, progression)) > 1:
+        raise ValueError("a task ends by polls, by seconds or by a progression: give one of them")
+    match polls, seconds, progression:
         case _, _, str(text):
             return parse_progression(text)
         case int(count), _, _:
@@ -147,4 +147,4 @@ def _pace(options: Options) -> Progression:
         case _, int(total) | float(total), _:
             return AfterSeconds(total)
         case _:
-            return options.get("pace") or AfterPolls()  # type: ignore[return-value] # a text is above
+            return options.get("progression") or AfterPolls()  # type: ignore[return-value] # a text is above

@@ -99,9 +99,9 @@ _FILE = _Rule("a path", _of(str, PathLike))
 _RULES = {
     "api_key": _Rule("a text of letters, digits and ._~+/-", _is_key),
     "seed": _Rule("a whole number", _whole, optional=False),
-    "looks": _Rule("a whole number of at least 0", lambda value: _whole(value) and value >= 0),
+    "polls": _Rule("a whole number of at least 0", lambda value: _whole(value) and value >= 0),
     "seconds": _NUMBER,
-    "pace": _Rule("a pace, or one written as seconds=60,queue=20", _is_pace),
+    "progression": _Rule("a pace, or one written as seconds=60,queue=20", _is_pace),
     "clock": _Rule("a clock, such as VirtualClock()", _has("now", "advance")),
     "credits": _NUMBER,
     "rate": _Rule("a Rate, or one written as 5/60", _of(RateLimit, str)),

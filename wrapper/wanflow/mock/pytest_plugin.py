@@ -33,7 +33,7 @@ def wanflow_mock(request: pytest.FixtureRequest) -> Iterator[MockServer]:
     options: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("wanflow_mock"))):
         if mark.args:
-            _refuse(f"options are given by name, such as looks=1; not {mark.args[0]!r}")
+            _refuse(f"options are given by name, such as polls=1; not {mark.args[0]!r}")
         options |= mark.kwargs
     try:
         server = MockServer(**options)

@@ -58,7 +58,7 @@ class TestLife:
         httpx.post(
             server.base_url + model.path,
             json={**model.example, "quality": "720p"},
-            headers={"Authorization": "Bearer mock-key", "X-Mock-Pace": "immediately"},
+            headers={"Authorization": "Bearer mock-key", "X-Mock-Progression": "immediately"},
             trust_env=False,
         )
         browser.until(f"{ROW}.innerText.includes('completed')")
@@ -67,7 +67,7 @@ class TestLife:
 
     def test_previews_leave_faults_and_journal_to_the_clients(self, browser, server) -> None:
         """What the page loads for itself uses up no fault and is no entry of the journal."""
-        submit(server, **{"X-Mock-Pace": "immediately"})
+        submit(server, **{"X-Mock-Progression": "immediately"})
         noted = len(server.journal)
         rule = server.faults.add("status=503", count=2)
         browser.until(f"{ROW}.innerText.includes('completed')")
@@ -79,7 +79,7 @@ class TestLife:
 
     def test_looking_moves_a_task_by_looks(self, browser, server) -> None:
         """The button looks as a client does."""
-        submit(server, **{"X-Mock-Pace": "looks=2"})
+        submit(server, **{"X-Mock-Progression": "polls=2"})
         browser.until(f"{ROW}.innerText.includes('pending')")
         browser.click("#task-rows button")
         browser.until(f"{ROW}.innerText.includes('processing')")

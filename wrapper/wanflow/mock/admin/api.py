@@ -42,7 +42,7 @@ def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules
         "base_path": gateway.contract.base,
         "any_key": accounts.api_key is None,
         "example_key": DEFAULT_KEY,
-        "pace": _pace(gateway.progression),
+        "progression": _pace(gateway.progression),
         "operations": faults.operations,
         "faults": kinds,
     }
@@ -91,7 +91,7 @@ def task_json(gateway: Gateway, task: Task) -> JsonObject:
         "account": task.account.name,
         "prompt": task.prompt,
         "credits": task.credits,
-        "looks": task.polls,
+        "polls": task.polls,
         "expired": task.expired(gateway.clock.now()),
     }
 
@@ -105,7 +105,7 @@ def _pace(pace: Progression) -> str:
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _RULE = re.compile(r"/_mock/faults/([0-9]{1,9})", re.ASCII)
-_LOOK = re.compile(r"/_mock/tasks/([a-z0-9-]{1,80})/look", re.ASCII)
+_LOOK = re.compile(r"/_mock/tasks/([a-z0-9-]{1,80})/poll", re.ASCII)
 _MOST_SHOWN = 500
 
 

@@ -1,8 +1,9 @@
 """How a request asks for something other than its good answer.
 
 Headers: `Prefer: code=429` for a documented status, `X-Mock-Fault: reset` for a fault,
-`X-Mock-Pace: looks=5` for the task's pace. Where headers can't be set, words in any text of the
-request do the same: `[mock:code=429]`, `[mock:fault=reset]`, `[mock:pace=looks=5]`; and
+`X-Mock-Progression: polls=5` for the task's progression. Where headers can't be set, directives in
+any text of the request do the
+same: `[mock:code=429]`, `[mock:fault=reset]`, `[mock:progression=polls=5]`; and
 `[mock:fail=service_error]` makes the task fail, `[mock:task-fault=…]` and `[mock:file-fault=…]`
 have its queries and its files go wrong.
 """
@@ -62,12 +63,12 @@ def header_faults(headers: Mapping[bytes, bytes]) -> FaultSet:
 
 
 def header_progression(headers: Mapping[bytes, bytes]) -> Progression | None:
-    """Return the pace that an `X-Mock-Pace` header asks for.
+    """Return the pace that an `X-Mock-Progression` header asks for.
 
     Raises:
         Refusal: 400, the header names no pace of the mock.
     """
-    wanted = headers.get(b"x-mock-pace")
+    wanted = headers.get(b"x-mock-progression")
     return None if wanted is None else _read(parse_progression, wanted.decode("latin-1"))
 
 
@@ -115,5 +116,5 @@ _WORDS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "fault": ("fault", parse_faults),
     "task-fault": ("query", parse_faults),
     "file-fault": ("file", parse_faults),
-    "pace": ("pace", parse_progression),
+    "progression": ("progression", parse_progression),
 }

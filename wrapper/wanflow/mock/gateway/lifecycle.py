@@ -149,7 +149,7 @@ class AfterSeconds:
 
 
 FORMS = (
-    "immediately, never, looks=N, or seconds=S with queue=S, estimate=true|wrong|absent "
+    "immediately, never, polls=N, or seconds=S with queue=S, estimate=true|wrong|absent "
     "and progress=smooth|stepwise|stuck"
 )
 
@@ -177,7 +177,7 @@ def format_progression(progression: Progression) -> str:
         case Immediate():
             return "immediately"
         case AfterPolls(n=count):
-            return f"looks={count}"
+            return f"polls={count}"
         case AfterSeconds():
             queue = "" if progression.queue is None else f",queue={progression.queue!r}"
             estimate, progress = progression.announced, progression.progress
@@ -197,7 +197,7 @@ def _pace(words: dict[str, str]) -> Progression:
             return Immediate()
         case {"never": "", **rest} if not rest:
             return AfterSeconds(float("inf"))
-        case {"looks": count, **rest} if not rest:
+        case {"polls": count, **rest} if not rest:
             return AfterPolls(int(count)) if int(count) else Immediate()
         case {"seconds": total, **rest}:
             return _seconds(total, **rest)

@@ -39,7 +39,7 @@ _PLAIN = (
     "credits",
     "estimate",
     "callback_url",
-    "looks",
+    "polls",
     "ended",
 )
 
@@ -52,7 +52,7 @@ def task_to_json(task: Task) -> JsonObject:
         **plain,
         **faults,
         "order": asdict(task.order),
-        "pace": format_progression(task.progression),
+        "progression": format_progression(task.progression),
     }
 
 
@@ -65,7 +65,7 @@ def task_from(record: JsonObject, account: Account) -> Task:
     return Task(
         account=account,
         order=OutputSpec(**record["order"]),
-        progression=parse_progression(record["pace"]),
+        progression=parse_progression(record["progression"]),
         query=_faults(record["query"]),
         file=_faults(record["file"]),
         **{name: record[name] for name in _PLAIN},

@@ -30,7 +30,7 @@ class Task:
     """A task of the mock.
 
     `failure` is the business code that it will end with, None for a task that completes;
-    `looks` counts the queries so far, `ended` is when it was over; `credits` are reserved for it,
+    `polls` counts the queries so far, `ended` is when it was over; `credits` are reserved for it,
     `estimate` is in seconds; `query` and `file` are what goes wrong when either is asked for.
     """
 

@@ -18,7 +18,7 @@ async function begin() {
   const [about, openapi] = await Promise.all([ask("about"), ask("openapi.json")]);
   write(find("base-url"), location.origin + about.base_path);
   write(find("any-key"), about.any_key ? "any" : "the one it was started with");
-  write(find("pace"), about.pace);
+  write(find("progression"), about.progression);
   clock.setUp(refresh);
   tasks.setUp(refresh);
   journal.setUp(refresh);

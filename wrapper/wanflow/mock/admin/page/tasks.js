@@ -83,6 +83,6 @@ function shown(path) {
 }
 
 async function look(id) {
-  await ask(`tasks/${id}/look`, "POST", {});
+  await ask(`tasks/${id}/poll`, "POST", {});
   await refresh();
 }
