@@ -31,7 +31,7 @@ from wanflow._core.effects import (
     Spawn,
     TimePoint,
     WaitNext,
-    Waker,
+    WakeHandle,
     WithLock,
     Yield,
 )
@@ -64,7 +64,7 @@ class Play:
     children: list[Play] = field(factory=list["Play"])
     joining: bool = False
     steps: int = 0
-    waker: Waker | None = None
+    waker: WakeHandle | None = None
 
 
 @define
@@ -148,7 +148,7 @@ class Simulation:
         event = (self.ticks + seconds, self._count, play, play.steps, outcome)
         heapq.heappush(self._events, event)
 
-    def _woken(self, waker: Waker | None, play: Play, seconds: float) -> float:
+    def _woken(self, waker: WakeHandle | None, play: Play, seconds: float) -> float:
         """Have a waker end what a flow waits for → the seconds, none where it has come before."""
         if waker is None:
             return seconds
