@@ -44,17 +44,19 @@ interop: set-up ## other people's generators on the merged spec, against the moc
 specs: set-up ## merge specs/sources into specs/openapi.yaml, with its proofs
 	@$(PY) -m wanflow spec build
 
-generate: set-up ## write generated/wanflow_client from specs/openapi.yaml
+generate: set-up ## write generated/wanflow_client, and the sync client from the async one
 	@$(PY) -m wanflow spec generate
+	@$(PY) .ci/make_sync_client.py
 
 regenerate: set-up ## after a document was added or changed: specs, generate, and what changed
 	@$(PY) -m wanflow spec regenerate
 
-watch: set-up ## ask every source that came from a URL again; take in what changed
+watch: set-up ## fetch every source that came from a URL again; import what changed
 	@$(PY) -m wanflow spec watch $(ARGS)
 
-drift: set-up ## fail when a committed output is not what would be generated
+drift: set-up ## fail if a committed output differs from what would be generated
 	@$(PY) -m wanflow spec drift
+	@$(PY) .ci/make_sync_client.py --check
 
 # The suite reads them under names of its own, so that no other program's BASE_URL is ever tested.
 contract: export WANFLOW_CONTRACT_BASE_URL := $(BASE_URL)
@@ -62,17 +64,17 @@ contract: export WANFLOW_CONTRACT_API_KEY := $(API_KEY)
 contract: export WANFLOW_CONTRACT_API_KEY2 := $(API_KEY2)
 contract: export WANFLOW_CONTRACT_SPEND_LIMIT := $(SPEND_LIMIT)
 contract: export WANFLOW_CONTRACT_SEED := $(SEED)
-contract: set-up ## contract laws: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
+contract: set-up ## contract checks: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
 	@$(PY) .ci/with-args $(PY) -m pytest contract_tests/wanflow_contract --contract-report contract-report
 
-mutants: set-up ## the laws against each of some 300 faults; writes contract_tests/self_tests/mutation/mutants.md
+mutants: set-up ## the checks against each of some 300 faults; writes self_tests/mutation/mutants.md
 	@$(PY) .ci/with-args env PYTHONPATH=contract_tests $(PY) -m self_tests.mutation --plain 4 \
 	    --seeds "$${SEEDS:-10}" --jobs "$${JOBS:-2}"
 
-clean-seeds: set-up ## twenty seeds of the laws on the mock as it is; writes contract_tests/self_tests/mutation/false_positives.md
+clean-seeds: set-up ## the checks against the correct mock; writes mutation/false_positives.md
 	@$(PY) .ci/with-args env PYTHONPATH=contract_tests $(PY) -m self_tests.mutation.false_positives --seeds "$${SEEDS:-20}"
 
-crash: set-up ## kill, interrupt or cancel at every point and at random, and hold the books
+crash: set-up ## kill, interrupt or cancel at every point and at random, then check the ledger
 	@WANFLOW_CRASH_ROUNDS="$${ROUNDS:-200}" $(PY) -m pytest wrapper/tests/crash
 
 soak: export WANFLOW_SOAK_SECONDS := $(or $(SECONDS),300)

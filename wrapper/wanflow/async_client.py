@@ -1,11 +1,11 @@
-"""The async face of the library: AsyncClient, and the tasks and results that it hands out."""
+"""The async client: AsyncClient, and the tasks and results that it returns."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
-import anyio
+import anyio  # async only
 
 from wanflow._base_client import (
     BaseClient,
@@ -83,7 +83,8 @@ class AsyncResult(BaseResult):
             folder: where to.
             timeout: seconds that one file may take; 15 minutes by default.
             limit: bytes that one file may have; 2 GiB by default.
-            on_progress: called with a Progress for each chunk.
+            on_progress: called with a Progress for each chunk; a sync client calls it from other
+                threads where there are several files.
 
         Raises:
             LinkExpired: a link is past its 24 hours.
@@ -284,7 +285,8 @@ class AsyncClient(BaseClient):
         order = self._work.prepare(request, parameters, model, terms)
         flow = self._work.run(order, output_dir=output_dir, timeout=timeout, on_update=on_update)
         try:
-            return AsyncResult(self._work, self._driver, *(await self._driver.run_concurrent(flow)))
+            snapshot, paths = await self._driver.run_concurrent(flow)
+            return AsyncResult(self._work, self._driver, snapshot, paths)
         except BaseException as error:
             order.receipt.put_on(error)
             raise
@@ -446,8 +448,8 @@ class AsyncClient(BaseClient):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # Whoever is cancelled has connections to close all the same.
-        with anyio.CancelScope(shield=True):
+        # A cancelled task closes its connections, too.  # async only
+        with anyio.CancelScope(shield=True):  # async only
             await self.close()
 
     def _crowd(self, tasks: Iterable[AsyncTask | str]) -> list[AsyncTask]:

@@ -1,4 +1,5 @@
-"""The sync face of the library: Client, and the tasks and results that it hands out."""
+# Generated from async_client.py by `make generate`. Edit that file, not this one.
+"""The sync client: Client, and the tasks and results that it returns."""
 
 from __future__ import annotations
 
@@ -81,8 +82,8 @@ class Result(BaseResult):
             folder: where to.
             timeout: seconds that one file may take; 15 minutes by default.
             limit: bytes that one file may have; 2 GiB by default.
-            on_progress: called with a Progress for each chunk; from other threads where there
-                are several files.
+            on_progress: called with a Progress for each chunk; a sync client calls it from other
+                threads where there are several files.
 
         Raises:
             LinkExpired: a link is past its 24 hours.
@@ -160,7 +161,7 @@ class Task(BaseTask):
 
 
 class Client(BaseClient):
-    """The API, for code that blocks. Close it, or use it in a `with` block.
+    """The API, for blocking code. Close it, or use it in a `with` block.
 
     Args:
         api_key: the key; the environment variable WANFLOW_API_KEY by default.
@@ -281,7 +282,8 @@ class Client(BaseClient):
         order = self._work.prepare(request, parameters, model, terms)
         flow = self._work.run(order, output_dir=output_dir, timeout=timeout, on_update=on_update)
         try:
-            return Result(self._work, self._driver, *self._driver.run_concurrent(flow))
+            snapshot, paths = self._driver.run_concurrent(flow)
+            return Result(self._work, self._driver, snapshot, paths)
         except BaseException as error:
             order.receipt.put_on(error)
             raise

@@ -46,7 +46,7 @@ class Async:
     def __init__(self, backend: str, *, aiohttp: bool = False) -> None:
         self.name = backend
         self._aiohttp = aiohttp
-        self.road = "AiohttpRoad" if aiohttp else "HttpxRoad"
+        self.road = "AiohttpBackend" if aiohttp else "HttpxBackend"
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()

@@ -36,7 +36,7 @@ class LeapingClock(SystemClock):
         """Leap."""
         super().sleep(self._leap(seconds))
 
-    def sleep_until(self, event: threading.Event, seconds: float) -> bool:
+    def wait(self, event: threading.Event, seconds: float) -> bool:
         """Leap, unless the event is set."""
         return event.is_set() or super().wait(event, self._leap(seconds))
 
@@ -46,11 +46,11 @@ class LeapingClock(SystemClock):
             seconds = self._leap(seconds)
         return super().receive(news, seconds)
 
-    def asleep_until(self, alarm: Waker, seconds: float | None) -> Awaitable[bool]:
+    def wait_async(self, alarm: Waker, seconds: float | None) -> Awaitable[bool]:
         """Leap, unless the alarm rings at once."""
         return super().wait_async(alarm, None if seconds is None else self._leap(seconds))
 
-    def asleep(self, seconds: float) -> Awaitable[bool]:
+    def sleep_async(self, seconds: float) -> Awaitable[bool]:
         """Leap."""
         return super().sleep_async(self._leap(seconds))
 
@@ -69,4 +69,4 @@ def leaping(client: Any) -> Any:
 
 def ticks(client: Any) -> float:
     """Return what a client's clock shows, in seconds."""
-    return client._driver._hub.clock.now().ticks
+    return client._driver._hub.clock.now().monotonic

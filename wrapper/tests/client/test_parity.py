@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wanflow
-from wanflow import AsyncClient, AsyncResult, AsyncTask, Client, Result, Task
 from wanflow._config import TransportOptions, load_config
 from wanflow._core.effects import TimePoint
 from wanflow._flows.operations import Operations
@@ -27,58 +29,47 @@ if TYPE_CHECKING:
 
     from wanflow._event_loop import Waker
 
-PAIRS = [(Client, AsyncClient), (Task, AsyncTask), (Result, AsyncResult)]
-RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
+CHECKOUT = Path(__file__).parents[3]
 
 
-def public(face: type) -> dict[str, Any]:
-    """The names that users may rely on, with the dunders of `with`."""
-    kept = {"__init__", "__enter__", "__exit__", "__repr__"}
-    return {
-        name: inspect.getattr_static(face, found)
-        for found in dir(face)
-        if not (name := RENAMED.get(found, found)).startswith("_") or name in kept
-    }
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The two clients and what makes one of the other, in a directory of the test's own."""
+    files = (
+        "pyproject.toml",
+        ".ci/make_sync_client.py",
+        "wrapper/wanflow/__init__.py",
+        "wrapper/wanflow/async_client.py",
+        "wrapper/wanflow/client.py",
+    )
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / name, tmp_path / name)
+    return tmp_path
 
 
-def words(signature: object) -> str:
-    """A signature or a docstring with what the colours are allowed to differ in taken out."""
-    text = str(signature)
-    for async_word, word in (
-        ("AsyncBaseTransport", "BaseTransport"),
-        ("AsyncIterator", "Iterator"),
-        ("AsyncClient", "Client"),
-        ("AsyncResult", "Result"),
-        ("AsyncTask", "Task"),
-        ("AsyncDriver", "SyncDriver"),
-        ("; from other threads where there are several files.", "."),
-        ("for asyncio and trio", "for code that blocks"),
-        ("`async with`", "`with`"),
-        ("in an `with`", "in a `with`"),
-    ):
-        text = " ".join(text.split()).replace(async_word, word)
-    return text
+def make_sync_client(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ".ci/make_sync_client.py", *arguments]
+    return subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("sync", "other"), PAIRS, ids=lambda face: face.__name__)
-def test_the_faces_have_the_same_names(sync: type, other: type) -> None:
-    """What one colour can do, the other can, under the same name."""
-    names = public(sync)
-    assert names
-    assert set(names) == set(public(other))
+def test_the_sync_client_is_what_the_async_one_makes(copied: Path) -> None:
+    """`client.py` is generated from `async_client.py`, so both have the same methods and words."""
+    assert make_sync_client(copied, "--check").returncode == 0
+    client = copied / "wrapper/wanflow/client.py"
+    text = client.read_text()
+    assert make_sync_client(copied).returncode == 0
+    assert client.read_text() == text
 
 
-@pytest.mark.parametrize(("sync", "other"), PAIRS, ids=lambda face: face.__name__)
-def test_the_faces_have_the_same_signatures_and_words(sync: type, other: type) -> None:
-    """Parameters, defaults, annotations and docstrings are the same but for the colour."""
-    others = public(other)
-    for name, one in public(sync).items():
-        twin = others[name]
-        assert words(inspect.getdoc(one)) == words(inspect.getdoc(twin)), name
-        if inspect.isfunction(one):
-            ours, theirs = inspect.signature(one), inspect.signature(twin)
-            assert words(ours) == words(theirs), name
-    assert words(sync.__doc__) == words(other.__doc__)
+@pytest.mark.parametrize("name", ["client.py", "async_client.py"])
+def test_a_change_of_one_client_alone_fails_the_check(copied: Path, name: str) -> None:
+    """Nobody edits the sync client by hand, or the async one without the other."""
+    changed = copied / "wrapper/wanflow" / name
+    changed.write_text(changed.read_text().replace("The API", "An API", 1))
+    done = make_sync_client(copied, "--check")
+    assert done.returncode == 1
+    assert "run `make generate`" in done.stderr
 
 
 class FakeClock(SystemClock):
@@ -98,15 +89,15 @@ class FakeClock(SystemClock):
         self.trace.append(round(seconds, 9))
         self.ticks += seconds
 
-    def sleep_until(self, event: threading.Event, seconds: float) -> bool:
+    def wait(self, event: threading.Event, seconds: float) -> bool:
         self.sleep(seconds)
         return event.is_set()
 
-    async def asleep_until(self, alarm: Waker, seconds: float) -> bool:
+    async def wait_async(self, alarm: Waker, seconds: float) -> bool:
         self.sleep(seconds)
         return False
 
-    async def asleep(self, seconds: float) -> bool:
+    async def sleep_async(self, seconds: float) -> bool:
         self.sleep(seconds)
         return False
 
