@@ -264,7 +264,7 @@ def test_an_invented_family_is_listed_and_typed(regenerated: tuple[Checkout, str
         "client.submit(model='nova-pro', scene={'shots': [{'what': 'x'}], 'light': 'dark'})\n"
         "client.submit(model='nova-pro', scene={'shots': [{'who': 'x'}]})\n"
         "client.run(model='nova-pro', prompt='x')\n"
-        "client.run(model='still-default', prompt='x', out='out/').download('more/')\n"
+        "client.run(model='still-default', prompt='x', output_dir='out/').download('more/')\n"
     )
     assert lines_with_errors(CHECKERS["mypy"], file, checkout.generated) == {4, 5}
 

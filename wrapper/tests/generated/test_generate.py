@@ -130,8 +130,8 @@ SAID = "Only supports values `5` and `10`, representing `5 seconds` and `10 seco
 def test_a_regeneration_imports_no_generator(checkout: Checkout):
     """The generator is a process of its own: imported as well, it would take as long again."""
     code = (
-        "import sys; from pathlib import Path; from wanflow.spec.project import Project; "
-        "from wanflow.spec.regenerate import regenerate; regenerate(Project(Path(sys.argv[1]))); "
+        "import sys; from pathlib import Path; from wanflow.spec.project import Checkout; "
+        "from wanflow.spec.regenerate import regenerate; regenerate(Checkout(Path(sys.argv[1]))); "
         "print(*sys.modules)"
     )
     command = [sys.executable, "-c", code, str(checkout.root)]

@@ -59,8 +59,8 @@ task = client.submit(model="wan2.5-text-to-video", prompt="x", duration=None, ex
 task = client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=["u"], duration=15)
 task = client.submit(Wan25TextToVideoRequest(model="wan2.5-text-to-video", prompt="x"))
 task = client.submit({"model": "wan2.5-text-to-video", "prompt": "x"}, validate=False)
-result: Result = client.run(model="wan2.5-text-to-image", prompt="x", n=2, out="out/", timeout=5)
-client.run(model="wan2.5-text-to-image", prompt="x", on_update=lambda look: None)
+result: Result = client.run(model="wan2.5-text-to-image", prompt="x", n=2, output_dir="out/", timeout=5)
+client.run(model="wan2.5-text-to-image", prompt="x", on_update=lambda snapshot: None)
 name: ModelName = "wan2.5-text-to-image"
 client.submit(
     model="wan2.6-image-to-video", prompt="x", image_urls=[], model_params={"shot_type": "multi"}
@@ -86,7 +86,7 @@ client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=["u"], quali
 client.submit(model="wan2.6-image-to-video", prompt="x")
 client.submit(model="wan2.6-image-to-video", prompt="x", image_urls="u")
 client.submit(model="wan2.5-text-to-image", prompt="x", n="2")
-client.submit(model="wan2.5-text-to-image", prompt="x", out="out/")
+client.submit(model="wan2.5-text-to-image", prompt="x", output_dir="out/")
 client.run(model="wan2.5-text-to-image", prompt="x", duration=5)
 client.run(model="wan2.5-text-to-image", prompt="x", promt="y")
 client.run(model="wan2.5-text-to-image", prompt="x", on_update=3)
