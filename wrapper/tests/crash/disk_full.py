@@ -32,7 +32,7 @@ def main(disk: Path, elsewhere: Path, model: str) -> None:
             key = mock.api_key
             book, folder = str(ledger / f"{name}.db"), str(out / name)
             orders = Orders(mock.base_url, key, book, folder, model, _JOBS, at_once=2)
-            full = _run(evolve(orders, point="after intend", nth=2, fill=str(disk)))
+            full = _run(evolve(orders, point="after record_intent", nth=2, fill=str(disk)))
             assert "full" in full or "No space left" in full, f"nobody said why: {full!r}"
             before = mock.accounts.for_key(key).submitted
             if name == "ledger":

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-STEPS = ("intend", "accepted", "hold", "ended", "saving", "saved")
+STEPS = (
+    "record_intent",
+    "record_accepted",
+    "acquire_task",
+    "record_done",
+    "record_target_dir",
+    "record_files",
+)
 """What the recorder is told, and what it writes for each."""
 EXCHANGES = ("submit", "look", "fetch")
 POINTS = (

@@ -130,7 +130,7 @@ class Cancels:
 
         hidden = (
             nullcontext()
-            if self._road == "AiohttpRoad"
+            if self._road == "AiohttpBackend"
             else without("wanflow._transport.aiohttp_backend")
         )
         with hidden:
@@ -183,9 +183,9 @@ class TrioCancels(Cancels):
 
 STRIKERS: dict[str, Interrupts | Cancels] = {
     "sync": Interrupts(),
-    "asyncio": Cancels("HttpxRoad"),
-    "aiohttp": Cancels("AiohttpRoad"),
-    "trio": TrioCancels("HttpxRoad"),
+    "asyncio": Cancels("HttpxBackend"),
+    "aiohttp": Cancels("AiohttpBackend"),
+    "trio": TrioCancels("HttpxBackend"),
 }
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
 
 _PATIENCE = 300
-DOUBTFUL = ("after intend", "before submit", "after submit", "before accepted")
+DOUBTFUL = ("after record_intent", "before submit", "after submit", "before record_accepted")
 """Between the intent and the task's id, and nowhere else, a job can come to be in doubt."""
 _JOBS_A_ROUND = 3
 _DAYS = 400 * 86_400.0
@@ -80,7 +80,7 @@ def test_a_kill_at_random_loses_nothing(server: MockServer, orders: Orders, roun
 def test_a_clock_that_jumps_loses_nothing(server: MockServer, orders: Orders) -> None:
     """A wall clock that leaps by a year to and fro changes nothing: no lease rests on it."""
     orders = evolve(orders, jobs=4, jump=_DAYS)
-    for point in ("after accepted", "before saved"):
+    for point in ("after record_accepted", "before record_files"):
         died = run(evolve(orders, point=point, nth=2))
         assert died.returncode == -signal.SIGKILL, died.stderr
     assert finish(server, orders) == 0

@@ -48,13 +48,13 @@ def task(number: int) -> str:
 
 
 def done(number: int, **more: Any) -> Snapshot:
-    arguments: dict[str, Any] = {"status": "completed", "results": ("http://h/1.png",), **more}
+    arguments: dict[str, Any] = {"status": "completed", "urls": ("http://h/1.png",), **more}
     return Snapshot(task(number), **arguments)
 
 
 def file_of(number: int, **more: Any) -> File:
     return File(
-        **{"place": 0, "path": Path("/files/1.png"), "size": 3, "sha256": "ab" * 32, **more}
+        **{"index": 0, "path": Path("/files/1.png"), "size": 3, "sha256": "ab" * 32, **more}
     )
 
 
@@ -204,7 +204,7 @@ def test_links_of_any_text_are_read_back_equal(ledger: Ledger, links: tuple[str,
     """They lead to what was paid for."""
     ledger.record_intent(intent(1))
     ledger.record_accepted(key(1), Snapshot(task(1), "pending"), hold=False)
-    ledger.record_done(SERVER, done(1, results=links))
+    ledger.record_done(SERVER, done(1, urls=links))
     assert ledger.find(task(1)).links == links
 
 

@@ -179,10 +179,10 @@ def test_rights_that_cannot_be_tightened_are_told(
 
 FORK = """
 import os, sys
-from wanflow._core.recorder import Intent
+from wanflow._core.recorder import SubmissionIntent
 from wanflow.ledger import Ledger
 book = Ledger(sys.argv[1])
-book.intend(Intent("http://api.example/v1", "key-of-a-job-000001", "m", {}, b"{}"))
+book.record_intent(SubmissionIntent("http://api.example/v1", "key-of-a-job-000001", "m", {}, b"{}"))
 if os.fork() == 0:
     print("forked", flush=True)
     sys.stdin.read()
@@ -208,10 +208,10 @@ def test_a_forked_child_keeps_nothing_of_its_dead_parent_alive(path: Path) -> No
 
 LIVES = """
 import os, sys
-from wanflow._core.recorder import Intent
+from wanflow._core.recorder import SubmissionIntent
 from wanflow.ledger import Ledger
 book = Ledger(sys.argv[1])
-book.intend(Intent("http://api.example/v1", "key-of-a-job-000001", "m", {}, b"{}"))
+book.record_intent(SubmissionIntent("http://api.example/v1", "key-of-a-job-000001", "m", {}, b"{}"))
 if os.fork() == 0:
     os._exit(0)  # the child ends, and its parent lives on
 os.wait()

@@ -143,7 +143,18 @@ def test_a_locked_file_is_an_error_for_each(ledger: Ledger, path: Path) -> None:
 
 
 moves = st.tuples(
-    st.sampled_from(["intend", "accepted", "refused", "seen", "ended", "saved", "lost", "let_go"]),
+    st.sampled_from(
+        [
+            "record_intent",
+            "record_accepted",
+            "record_rejected",
+            "record_poll",
+            "record_done",
+            "record_files",
+            "record_lost",
+            "release_task",
+        ]
+    ),
     st.integers(1, 4),
 )
 
@@ -152,15 +163,15 @@ def move(ledger: Ledger, name: str, number: int) -> object:
     task = f"task-{number}"
     snapshot = Snapshot(task, "completed", progress=100, urls=("http://h/1.png",))
     arguments: dict[str, tuple[object, ...]] = {
-        "intend": (intent(number),),
-        "refused": (key(number), "no"),
-        "seen": (SERVER, Snapshot(task, "processing", progress=10)),
-        "ended": (SERVER, snapshot),
-        "saved": (SERVER, task, [File(0, Path("/files/1.png"), 3, "ab" * 32)]),
-        "lost": (SERVER, task, "gone"),
-        "let_go": (SERVER, task),
+        "record_intent": (intent(number),),
+        "record_rejected": (key(number), "no"),
+        "record_poll": (SERVER, Snapshot(task, "processing", progress=10)),
+        "record_done": (SERVER, snapshot),
+        "record_files": (SERVER, task, [File(0, Path("/files/1.png"), 3, "ab" * 32)]),
+        "record_lost": (SERVER, task, "gone"),
+        "release_task": (SERVER, task),
     }
-    if name == "accepted":
+    if name == "record_accepted":
         return accepted(ledger, number)
     return getattr(ledger, name)(*arguments[name])
 

@@ -133,7 +133,7 @@ def looked(ledger: Ledger) -> None:
 
 
 WRITES = {
-    "intend": lambda ledger: ledger.intend(intent(2)),
+    "intend": lambda ledger: ledger.record_intent(intent(2)),
     "accepted": accepted,
     "together": in_one,
     "claim": lambda ledger: ledger.claim(SERVER),
@@ -286,18 +286,18 @@ def test_a_signal_while_sqlite_waits_for_a_lock_leaves_the_ledger_writable(path:
     """The handler runs when the wait is over, and `BEGIN` has been done by then."""
     script = """
 import signal, sys, threading, time
-from wanflow._core.recorder import Intent
+from wanflow._core.recorder import SubmissionIntent
 from wanflow.ledger import Ledger
 book = Ledger(sys.argv[1])
-intent = lambda n: Intent("http://api.example", f"key-of-a-job-{n:06d}", "m", {}, b"{}")
-book.intend(intent(1))
+intent = lambda n: SubmissionIntent("http://api.example", f"key-of-a-job-{n:06d}", "m", {}, b"{}")
+book.record_intent(intent(1))
 print("ready", flush=True)
 try:
     sys.stdin.readline()
-    book.intend(intent(2))
+    book.record_intent(intent(2))
 except KeyboardInterrupt:
     print("interrupted", flush=True)
-book.intend(intent(3))
+book.record_intent(intent(3))
 print("written", flush=True)
 sys.stdin.readline()
 """

@@ -43,7 +43,7 @@ def test_a_run_is_recorded_from_its_intent_to_its_files(
     content = result.paths[0].read_bytes()
     assert (job.files[0].size, job.files[0].sha256) == (len(content), sha256(content).hexdigest())
     assert job.finished
-    assert job.holder is None
+    assert job.owner is None
 
 
 def test_a_submission_alone_leaves_a_task_to_be_waited_for(
@@ -52,7 +52,7 @@ def test_a_submission_alone_leaves_a_task_to_be_waited_for(
     """Whoever only submits leaves an accepted job that anybody may take up."""
     task = do(lambda client: client.submit(model=model, prompt="x"))
     job = only(ledger)
-    assert (job.state, job.task_id, job.holder) == (JobState.ACCEPTED, task.id, None)
+    assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, task.id, None)
     assert not job.finished
 
 
@@ -78,7 +78,7 @@ def test_a_lost_answer_is_recorded_as_a_doubt(
         )
     job = only(ledger)
     assert job.state is JobState.UNCERTAIN
-    assert job.in_doubt
+    assert job.uncertain
     assert job.key
     assert job.reason
 
@@ -163,7 +163,7 @@ def test_a_job_in_doubt_is_sent_again_where_that_is_asked_for(
         do(lambda client: client.submit(**order))
     with pytest.raises(errors.SubmitUncertain, match="was sent once with"):
         do(lambda client: client.submit(**order, resubmit_uncertain=True), retry_timeout=0)
-    assert only(ledger).in_doubt
+    assert only(ledger).uncertain
     assert submitted() == 1
 
 
@@ -216,7 +216,7 @@ def test_prompts_can_be_left_out(mock: MockServer, api_key: str, path: Path, mod
         Client(api_key, mock.base_url, ledger=ledger) as client,
     ):
         client.submit(model=model, prompt=secret, extra={"nested": {"negative_prompt": secret}})
-        assert only(ledger).abridged
+        assert only(ledger).redacted
         assert only(ledger).body == {"model": model, "nested": {}}
         files = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
         assert not any(secret.encode() in file.read_bytes() for file in files)
@@ -278,7 +278,7 @@ def test_an_id_that_came_with_an_error_is_recorded(
             do(lambda client: client.submit(**order), **given)
         assert caught.value.task_id == task_id
         job = only(ledger)
-        assert (job.state, job.task_id, job.holder) == (JobState.ACCEPTED, task_id, None)
+        assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, task_id, None)
         assert str(status) in job.reason
         assert do(lambda client: client.submit(**order), **given).id == task_id
         assert server.count("POST") == 1

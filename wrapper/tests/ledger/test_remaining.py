@@ -54,7 +54,7 @@ def test_files_that_nobody_saved_are_saved_where_a_folder_is_named(
     early, later, late = complete(do, model, "a", "b", "c")
     age(path, 3600, late)
     age(path, 60, later)
-    left = do(lambda client: client.resume_all()).left
+    left = do(lambda client: client.resume_all()).remaining
     assert [job.task_id for job in left.unsaved] == [late, later, early]
     assert left.files == 3
     endings = do(lambda client: client.resume_all(tmp_path / "out", max_concurrency=1))
@@ -62,7 +62,7 @@ def test_files_that_nobody_saved_are_saved_where_a_folder_is_named(
     assert [ending.error for ending in endings] == [None] * 3
     assert states(ledger) == ["saved"] * 3
     assert len(list((tmp_path / "out").iterdir())) == 3
-    assert endings.left.files == 0
+    assert endings.remaining.files == 0
 
 
 def test_files_whose_links_have_died_are_not_asked_for(
@@ -73,7 +73,7 @@ def test_files_whose_links_have_died_are_not_asked_for(
     age(path, _DAY + 1)
     endings = do(lambda client: client.resume_all(tmp_path / "out"))
     assert endings == []
-    assert endings.left.files == 0
+    assert endings.remaining.files == 0
 
 
 def test_the_command_says_what_is_unsaved_until_when_and_how_to_save_it(

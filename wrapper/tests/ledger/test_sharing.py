@@ -30,14 +30,14 @@ sys.stdin.read()
 """
 WRITE = """
 import sys
-from wanflow._core.recorder import Intent
+from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
 from wanflow.ledger import Ledger
 with Ledger(sys.argv[1]) as book:
     for number in range(20):
         key = f"{sys.argv[2]}-{number:016d}"
-        book.intend(Intent("http://api.example/v1", key, "m", {}, b"{}"))
-        book.accepted(key, Snapshot(f"task-{key}", "pending"), hold=False)
+        book.record_intent(SubmissionIntent("http://api.example/v1", key, "m", {}, b"{}"))
+        book.record_accepted(key, Snapshot(f"task-{key}", "pending"), hold=False)
 """
 
 

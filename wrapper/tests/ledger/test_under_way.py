@@ -56,7 +56,7 @@ def late(did: Callable[[], object], body: Any) -> Any:
 class InterruptedWhileIntending(Ledger):
     """Ctrl-C comes while the intent is written down."""
 
-    def intend(self, intent: SubmissionIntent) -> Snapshot | None:
+    def record_intent(self, intent: SubmissionIntent) -> Snapshot | None:
         known = super().record_intent(intent)
         press_ctrl_c()
         time.sleep(0.1)
@@ -169,7 +169,7 @@ def test_a_native_cancellation_does_too(ledger: Ledger, order: dict[str, Any]) -
 SUBMITS = """
 import sys, threading
 from wanflow import Client, Ledger
-client = Client("k", sys.argv[1], ledger=Ledger(sys.argv[2]), connections=2)
+client = Client("k", sys.argv[1], ledger=Ledger(sys.argv[2]), max_connections=2)
 def submit(number):
     client.submit({"model": sys.argv[3], "prompt": str(number)})
 for number in range(12):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _THREADS = 3
 _AT_ONCE = 12
 _LONGEST_CHILD = 30.0
-_OPTIONS: dict[str, Any] = {"timeout": 1.0, "retry_timeout": 2.0, "connections": 8}
+_OPTIONS: dict[str, Any] = {"timeout": 1.0, "retry_timeout": 2.0, "max_connections": 8}
 
 
 @define
