@@ -73,7 +73,7 @@ class BaseClient:
         For a callback that arrived: what it says isn't believed, the API is asked. Any thread
         may call this.
         """
-        vars(self)["_driver"].ring(validate_task_id(task_id))
+        vars(self)["_driver"].notify(validate_task_id(task_id))
 
     def with_options(
         self,
@@ -95,7 +95,7 @@ class BaseClient:
         changed = {
             "_settings": settings,
             "_work": self._work.with_config(settings),
-            "_driver": vars(self)["_driver"].again(settings),
+            "_driver": vars(self)["_driver"].with_config(settings),
         }
         vars(other).update(changed)
         return other

@@ -234,7 +234,7 @@ SCRIPTS: dict[str, Callable[[Stage], Any]] = {
     "look-late": _late,
     "look-slow": lambda stage: _look(stage, 2),
     "road": lambda stage: _look(stage, 4),
-    "slow": lambda stage: _look(stage, 4, X_Mock_Pace="polls=6"),
+    "slow": lambda stage: _look(stage, 4, X_Mock_Progression="polls=6"),
     "failed": lambda stage: _look(stage, 3, {**cheapest(an_image()), "prompt": _FAILS}),
     "several": lambda stage: _look(stage, 4, {**cheapest(an_image()), "n": 3}),
     "file": lambda stage: _file(stage, an_image()),

@@ -214,7 +214,7 @@ class TestScenario:
         ("scenario", "told"),
         [
             ([], "it must be a JSON object"),
-            ({"progression": 5}, "pace must be a text, not 5"),
+            ({"progression": 5}, "progression must be a text, not 5"),
             ({"faults": {"fault": "reset"}}, "faults must be a list of objects"),
             ({"faults": [5]}, "each of faults must be a JSON object"),
             ({"faults": [{"fault": "reset", "nth": "2"}]}, "nth can't be '2'"),

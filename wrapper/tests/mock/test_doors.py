@@ -211,10 +211,13 @@ class TestFixture:
     @pytest.mark.parametrize(
         ("marked", "told"),
         [
-            ("look=1", "MockServer has no option 'look'; the nearest is 'polls'"),
+            ("poll=1", "MockServer has no option 'poll'; the nearest is 'polls'"),
             ("'polls=1'", "options are given by name, such as polls=1; not 'polls=1'"),
-            ("polls='one'", "looks must be a whole number of at least 0, not 'one'"),
-            ("polls=1, seconds=1", "a task ends by looks, by seconds or by a pace: not by two"),
+            ("polls='one'", "polls must be a whole number of at least 0, not 'one'"),
+            (
+                "polls=1, seconds=1",
+                "a task ends by polls, by seconds or by a progression: give one of them",
+            ),
         ],
     )
     def test_a_slip_in_a_marker_is_one_line(self, tmp_path, marked, told) -> None:

@@ -39,7 +39,7 @@ def test_every_magic_word_of_it_is_understood() -> None:
         assert parse_directives({"prompt": word}) != parse_directives({"prompt": "a cat"})
 
 
-def test_its_paces_are_paces() -> None:
+def test_its_progressions_are_progressions() -> None:
     """The plain ones are understood as they are written."""
     named = re.findall(r"`(immediately|never|polls=5)`", GUIDE)
     assert set(named) >= {"immediately", "never"}

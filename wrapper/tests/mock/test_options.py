@@ -31,8 +31,8 @@ class TestNames:
     @pytest.mark.parametrize("door", DOORS)
     def test_a_slip_is_told_with_the_nearest(self, door) -> None:
         """Both names are in the message."""
-        with pytest.raises(TypeError, match="has no option 'look'; the nearest is 'polls'"):
-            door(look=1)
+        with pytest.raises(TypeError, match="has no option 'poll'; the nearest is 'polls'"):
+            door(poll=1)
 
     def test_what_is_near_nothing_is_told_with_all(self) -> None:
         """Every option is named."""
@@ -67,7 +67,7 @@ class TestNames:
 )  # fmt: skip
 def test_a_value_that_makes_no_sense_is_refused(name, value) -> None:
     """The message names the option, or says what would be right."""
-    with pytest.raises(ValueError, match=f"{name} must be|is no pace|a rate is written"):
+    with pytest.raises(ValueError, match=f"{name} must be|is not a progression|a rate is written"):
         MockServer(**{name: value})
 
 

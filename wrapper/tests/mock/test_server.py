@@ -81,9 +81,9 @@ def test_a_port_in_use_is_told() -> None:
         MockServer(port=server.port).__enter__()
 
 
-def test_looks_and_seconds_exclude_each_other() -> None:
+def test_polls_and_seconds_exclude_each_other() -> None:
     """A task has one way to its end."""
-    with pytest.raises(ValueError, match="not by two"):
+    with pytest.raises(ValueError, match="give one of them"):
         MockServer(polls=1, seconds=1)
 
 

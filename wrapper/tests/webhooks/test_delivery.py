@@ -155,7 +155,7 @@ class TestSync:
 
     def test_fifty_ends_at_once_are_fifty_ends(self, site: Site) -> None:
         """Each once, and each asked about once."""
-        with served(site, rate=1000.0) as client:
+        with served(site, max_checks_per_second=1000.0) as client:
             ids = set()
             for n in range(50):
                 task = client.submit(site.request(f"job {n}"), validate=False)

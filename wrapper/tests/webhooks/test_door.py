@@ -40,7 +40,7 @@ class House:
         transport = httpx.MockTransport(self.api)
         self.client = Client("key", "http://api.invalid", transport=transport)
         options.setdefault("client", self.client)
-        options.setdefault("on_end", self.ends.append)
+        options.setdefault("on_task_done", self.ends.append)
         options.setdefault("clock", Clock(unix=lambda: 1.75e9, ticks=self.time.ticks))
         self.receiver = Receiver(SECRET, BASE, **options)
         self.url = self.receiver.url("job")
@@ -364,7 +364,7 @@ async def called(house: House, receive: Callable[[], Any]) -> Any:
 class TestSlowOutside:
     """What it has to ask others before it answers is bounded, too."""
 
-    @pytest.mark.parametrize("failing", ["belongs", "taken"])
+    @pytest.mark.parametrize("failing", ["is_job_of", "store"])
     def test_a_table_that_can_not_be_read_is_503(self, house: House, failing: str) -> None:
         """The callback comes again, and nothing is asked meanwhile."""
 
@@ -372,12 +372,12 @@ class TestSlowOutside:
             raise OSError("database is away")
 
         class Broken:
-            take = give_back = taken = staticmethod(fail)
+            seen = add = remove = staticmethod(fail)
 
         options: dict[str, Any] = (
-            {"belongs": fail}
-            if failing == "belongs"
-            else {"store": Broken(), "belongs": lambda *_: True}
+            {"is_job_of": fail}
+            if failing == "is_job_of"
+            else {"store": Broken(), "is_job_of": lambda *_: True}
         )
         broken = House(house.door, **options)
         assert broken.post(body_of()) == 503
@@ -386,7 +386,7 @@ class TestSlowOutside:
     def test_a_table_that_hangs_is_503_within_a_second(self) -> None:
         """The door doesn't wait for ever; the thread that hangs is its own."""
         gate = threading.Event()
-        house = House("asgi", belongs=lambda *_: gate.wait(10))
+        house = House("asgi", is_job_of=lambda *_: gate.wait(10))
         taken: list[float] = []
 
         async def receive() -> Any:
@@ -407,12 +407,12 @@ class TestSlowOutside:
         gate = threading.Event()
         hanging: list[str] = []
 
-        def belongs(job: str, task_id: str) -> bool | None:
+        def is_job_of(job: str, task_id: str) -> bool | None:
             hanging.append(task_id)
             gate.wait(10)
             return None
 
-        house = House("asgi", belongs=belongs)
+        house = House("asgi", is_job_of=is_job_of)
         statuses: list[int] = []
 
         async def receive() -> Any:
@@ -438,11 +438,11 @@ class TestSlowOutside:
         """Yes, no, and not yet."""
         asked: list[tuple[str, str]] = []
 
-        def belongs(job: str, task_id: str) -> bool | None:
+        def is_job_of(job: str, task_id: str) -> bool | None:
             asked.append((job, task_id))
             return answer
 
-        assert House(house.door, belongs=belongs).post(body_of()) == status
+        assert House(house.door, is_job_of=is_job_of).post(body_of()) == status
         assert asked == [("job", ID)]
 
     def test_an_async_client_needs_the_app(self) -> None:

@@ -49,7 +49,7 @@ def _play(mock: Mock, scenario: dict[str, Any]) -> None:
     if "progression" in scenario:
         pace = scenario["progression"]
         if not isinstance(pace, str):
-            raise ValueError(f"pace must be a text, not {pace!r}")
+            raise ValueError(f"progression must be a text, not {pace!r}")
         mock.gateway.progression = parse_progression(pace)
     faults = scenario.get("faults", [])
     if not isinstance(faults, list):

@@ -164,7 +164,7 @@ def parse_progression(text: str) -> Progression:
     try:
         return _pace(words)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{text!r} is no pace; write {FORMS}") from error
+        raise ValueError(f"{text!r} is not a progression; write {FORMS}") from error
 
 
 def format_progression(progression: Progression) -> str:

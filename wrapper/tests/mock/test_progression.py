@@ -25,7 +25,7 @@ MODEL = next(model for model in CATALOG.models.values() if model.kind == "image"
 DAY = 24 * 3600
 
 finite = st.just(0.0) | st.floats(1e-3, 1e6)
-paces: st.SearchStrategy[Progression] = st.one_of(
+progressions: st.SearchStrategy[Progression] = st.one_of(
     st.just(Immediate()),
     st.integers(1, 50).map(AfterPolls),
     st.builds(
@@ -39,33 +39,33 @@ paces: st.SearchStrategy[Progression] = st.one_of(
 RANK = {"pending": 0, "processing": 1, "ended": 2}
 
 
-@given(progression=paces, steps=st.lists(st.tuples(st.integers(0, 3), finite), max_size=8))
-def test_a_task_only_goes_forward(pace, steps) -> None:
+@given(progression=progressions, steps=st.lists(st.tuples(st.integers(0, 3), finite), max_size=8))
+def test_a_task_only_goes_forward(progression, steps) -> None:
     """Whatever passes, neither status nor progress goes back, and 100 is for the end."""
-    looks, elapsed, before = 0, 0.0, pace.phase(0, 0.0)
+    polls, elapsed, before = 0, 0.0, progression.phase(0, 0.0)
     for more, seconds in steps:
-        looks, elapsed = looks + more, elapsed + seconds
-        now = pace.phase(looks, elapsed)
+        polls, elapsed = polls + more, elapsed + seconds
+        now = progression.phase(polls, elapsed)
         assert RANK[now.name] >= RANK[before.name]
         assert now.progress >= before.progress
         assert (now.progress == 100) == (now.name == ENDED)
-        assert now.name == ENDED or now.progress <= pace.last()
+        assert now.name == ENDED or now.progress <= progression.last()
         before = now
 
 
-@given(progression=paces)
-def test_a_pace_is_written_and_read_again(pace) -> None:
-    """What is written of a pace is that pace."""
-    assert parse_progression(format_progression(pace)) == pace
+@given(progression=progressions)
+def test_a_progression_is_written_and_read_again(progression) -> None:
+    """What is written of a progression is that progression."""
+    assert parse_progression(format_progression(progression)) == progression
 
 
-@given(progression=paces)
-def test_what_is_due_is_the_end(pace) -> None:
-    """At the time that a pace is due it has ended, and not before."""
-    due = pace.due()
+@given(progression=progressions)
+def test_what_is_due_is_the_end(progression) -> None:
+    """At the time that a progression is due it has ended, and not before."""
+    due = progression.due()
     if due is not None:
-        assert pace.phase(0, due).name == ENDED
-        assert due == 0 or pace.phase(0, due * 0.99).name != ENDED
+        assert progression.phase(0, due).name == ENDED
+        assert due == 0 or progression.phase(0, due * 0.99).name != ENDED
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_what_is_due_is_the_end(pace) -> None:
         ("seconds=1.5, estimate=wrong, progress=stuck", AfterSeconds(1.5, None, "wrong", "stuck")),
     ],
 )
-def test_a_pace_is_written(text, pace) -> None:
-    """Every pace has a written form."""
-    assert parse_progression(text) == pace
+def test_a_progression_is_written(text, progression) -> None:
+    """Every progression has a written form."""
+    assert parse_progression(text) == progression
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_a_pace_is_written(text, pace) -> None:
         "immediately,never",
     ],
 )
-def test_what_is_no_pace_is_told(text) -> None:
+def test_what_is_no_progression_is_told(text) -> None:
     """A text that is none is refused with the forms that there are."""
-    with pytest.raises(ValueError, match=r"no pace; write immediately, never, polls=N"):
+    with pytest.raises(ValueError, match=r"not a progression; write immediately, never, polls=N"):
         parse_progression(text)
 
 
@@ -128,7 +128,7 @@ def status(http, task) -> str:
     return found
 
 
-def test_a_task_may_have_a_pace_of_its_own(virtual) -> None:
+def test_a_task_may_have_a_progression_of_its_own(virtual) -> None:
     """By a header or by a magic word, one task is quicker than the rest."""
     _, http = virtual
     usual = submit(http)
@@ -219,7 +219,7 @@ def test_a_day_is_counted_from_the_end_not_from_the_first_look(virtual) -> None:
 
 
 def test_a_task_that_never_ends(virtual) -> None:
-    """The pace `never` is processing for ever."""
+    """The progression `never` is processing for ever."""
     server, http = virtual
     task = submit(http, **{"X-Mock-Progression": "never"})
     server.clock.advance(6 * DAY)
