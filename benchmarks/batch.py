@@ -137,7 +137,7 @@ def main(count: int) -> None:
             report, taken = asyncio.run(do_batch(url, count, folder))
             books = read_books()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        files = [file for one in report.outcomes for file in one.files]
+        files = [file for one in report.results for file in one.files]
         right = sum(sha256(f.path.read_bytes()).hexdigest() == f.sha256 for f in files)
         size = (folder / "ledger.db").stat().st_size / count
     assert report.complete, report.counts

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from wanflow._flows.poll_many import PollOutcome
     from wanflow._flows.upload import Uploader
     from wanflow._runtime.iterators import FlowIterator
-    from wanflow.batch.models import JobInput, OnBatchProgress, OnOutcome, StopSignal
+    from wanflow.batch.models import JobInput, OnBatchProgress, OnJobResult, StopSignal
     from wanflow.batch.report import Report
     from wanflow.errors import WanflowError
     from wanflow.ledger.resume import OnResult, ResumeReport
@@ -360,7 +360,7 @@ class Client(BaseClient):
         max_concurrency: int | None = None,
         stop: StopSignal | None = None,
         on_progress: OnBatchProgress = None,
-        on_result: OnOutcome = None,
+        on_result: OnJobResult = None,
     ) -> Report:
         """Do many jobs, and leave a report and a contact sheet beside their files.
 

@@ -14,7 +14,7 @@ from attrs import evolve
 from tests.ledger.test_remaining import age
 from wanflow import Client, errors
 from wanflow.batch import InvalidBatch, JobStatus, StopSignal
-from wanflow.batch.contact_sheet import sheet_of
+from wanflow.batch.contact_sheet import render_sheet
 from wanflow.batch.input import RowParser, read_csv
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import JobState, Ledger
@@ -34,7 +34,7 @@ def jobs_of(model: str, *prompts: str) -> list[dict[str, Any]]:
 
 
 def ends(report: Report) -> list[str]:
-    return [str(outcome.end) for outcome in report.outcomes]
+    return [str(outcome.status) for outcome in report.results]
 
 
 @contextmanager
@@ -51,12 +51,12 @@ def test_every_job_is_done_and_its_files_are_there(do: Doer, model: str, account
     report = do([*jobs_of(model, "a", "b"), {"model": model, "prompt": "c", "n": 2}])
     assert report.complete
     assert ends(report) == ["saved"] * 3
-    assert [len(outcome.files) for outcome in report.outcomes] == [1, 1, 2]
+    assert [len(outcome.files) for outcome in report.results] == [1, 1, 2]
     assert all(
-        file.path.stat().st_size == file.size for one in report.outcomes for file in one.files
+        file.path.stat().st_size == file.size for one in report.results for file in one.files
     )
     assert account.submitted == 3
-    assert report.spent == pytest.approx(account.spent)
+    assert report.credits_spent == pytest.approx(account.spent)
 
 
 def test_the_same_batch_again_costs_nothing(do: Doer, model: str, account: Account) -> None:
@@ -65,9 +65,9 @@ def test_the_same_batch_again_costs_nothing(do: Doer, model: str, account: Accou
     first, again = do(jobs), do(jobs)
     assert account.submitted == 3
     assert again.complete
-    assert all(outcome.earlier for outcome in again.outcomes)
-    assert [one.files for one in again.outcomes] == [one.files for one in first.outcomes]
-    assert again.spent == first.spent
+    assert all(outcome.from_earlier_run for outcome in again.results)
+    assert [one.files for one in again.results] == [one.files for one in first.results]
+    assert again.credits_spent == first.credits_spent
 
 
 def test_another_folder_is_another_batch(
@@ -94,7 +94,7 @@ def test_all_faults_are_told_before_anything_is_sent(
     do: Doer, model: str, account: Account
 ) -> None:
     """One wrong line keeps all from being sent, and every fault of every line is listed."""
-    before = do([{"model": model, "prompt": "x", "key": "used"}]).outcomes
+    before = do([{"model": model, "prompt": "x", "key": "used"}]).results
     assert len(before) == 1
     wrong = [
         {"model": model, "prompt": "fine"},
@@ -107,7 +107,7 @@ def test_all_faults_are_told_before_anything_is_sent(
     ]
     with pytest.raises(InvalidBatch) as caught:
         do(wrong)
-    assert [fault.line for fault in caught.value.faults] == [2, 2, 3, 4, 6, 7]
+    assert [fault.line for fault in caught.value.row_errors] == [2, 2, 3, 4, 6, 7]
     assert account.submitted == 1
 
 
@@ -118,7 +118,7 @@ def test_keys_that_differ_in_blanks_alone_are_not_both_taken(
     jobs = [{"model": model, "prompt": "x", "key": key} for key in ("a", "a ", " a")]
     with pytest.raises(InvalidBatch) as caught:
         do(jobs)
-    assert [fault.line for fault in caught.value.faults] == [2, 3]
+    assert [fault.line for fault in caught.value.row_errors] == [2, 3]
     assert "but for blanks" in str(caught.value)
     assert account.submitted == 0
 
@@ -134,8 +134,8 @@ def test_a_line_is_told_of_all_that_is_wrong_with_it(
         pytest.raises(InvalidBatch) as caught,
     ):
         client.batch(read_csv(text, form), tmp_path / "out")
-    said = "\n".join(fault.message for fault in caught.value.faults)
-    assert {fault.line for fault in caught.value.faults} == {2}
+    said = "\n".join(fault.message for fault in caught.value.row_errors)
+    assert {fault.line for fault in caught.value.row_errors} == {2}
     for word in (
         "a template needs animal",
         "key must be",
@@ -165,7 +165,7 @@ def test_what_is_no_job_is_a_fault_of_its_line(do: Doer, model: str) -> None:
     jobs: Any = [{"model": model, "prompt": "x"}, "x", None, 5]
     with pytest.raises(InvalidBatch) as caught:
         do(jobs)
-    assert [fault.line for fault in caught.value.faults] == [2, 3, 4]
+    assert [fault.line for fault in caught.value.row_errors] == [2, 3, 4]
     assert "a job is a dict of parameters (got str)" in str(caught.value)
 
 
@@ -175,8 +175,10 @@ def test_one_jobs_end_costs_the_others_nothing(do: Doer, model: str) -> None:
     report = do([*jobs_of(model, *prompts), *jobs_of(model, "[mock:file-fault=status=404]")])
     assert ends(report) == ["saved", "failed", "failed", "saved", "open"]
     assert not report.complete
-    assert "content policy" in report.outcomes[1].reason
-    assert all(outcome.reason for outcome in report.outcomes if outcome.end is not JobStatus.SAVED)
+    assert "content policy" in report.results[1].reason
+    assert all(
+        outcome.reason for outcome in report.results if outcome.status is not JobStatus.SAVED
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_a_failed_task_is_submitted_again_only_where_that_can_help(
     """Its code must say that it can help, and the user how often."""
     report = do(jobs_of(model, f"[mock:fail={code}]"), retries=2)
     assert ends(report) == ["failed"]
-    assert report.outcomes[0].attempts == submissions
+    assert report.results[0].attempts == submissions
     assert account.submitted == submissions
 
 
@@ -203,13 +205,13 @@ def test_without_retries_a_failed_task_stays_one(do: Doer, model: str, account: 
 def test_the_ceiling_is_never_passed(do: Doer, model: str, account: Account) -> None:
     """It stops before the ceiling, and a higher one lets the rest through."""
     jobs = jobs_of(model, *"abcdef")
-    price = do(jobs_of(model, "price")).spent
+    price = do(jobs_of(model, "price")).credits_spent
     report = do(jobs, max_credits=3.5 * price)
     assert ends(report).count("saved") == 3
     assert ends(report).count("unsent") == 3
-    assert report.spent <= 3.5 * price
-    assert "ceiling" in report.stopped
-    assert do(jobs, max_credits=3.5 * price).spent == report.spent
+    assert report.credits_spent <= 3.5 * price
+    assert "ceiling" in report.stop_reason
+    assert do(jobs, max_credits=3.5 * price).credits_spent == report.credits_spent
     assert do(jobs, max_credits=6 * price).complete
     assert account.submitted == 7
 
@@ -233,7 +235,7 @@ def test_a_submission_in_doubt_is_told_and_not_sent_again(
     assert sorted(ends(report)) == ["saved", "uncertain"]
     assert sorted(ends(do(jobs_of(model, "a", "b")))) == ["saved", "uncertain"]
     assert account.submitted == 2
-    (doubt,) = (one for one in report.outcomes if one.end is JobStatus.UNCERTAIN)
+    (doubt,) = (one for one in report.results if one.status is JobStatus.UNCERTAIN)
     assert doubt.key
 
 
@@ -260,9 +262,9 @@ def test_a_file_that_was_not_saved_is_saved_by_the_next_run(
 def test_a_file_that_was_deleted_is_fetched_again(do: Doer, model: str, account: Account) -> None:
     """What is no longer on disk counts as not saved, as long as its links live."""
     first = do(jobs_of(model, "a"))
-    first.outcomes[0].files[0].path.unlink()
+    first.results[0].files[0].path.unlink()
     assert do(jobs_of(model, "a")).complete
-    assert first.outcomes[0].files[0].path.exists()
+    assert first.results[0].files[0].path.exists()
     assert account.submitted == 1
 
 
@@ -287,10 +289,10 @@ def test_a_stopped_batch_sends_nothing_more_and_can_go_on(
     """After the stop nothing is begun; what was begun is recorded; the next run does the rest."""
     stop = StopSignal()
     jobs = jobs_of(model, *"abcdef")
-    report = do(jobs, in_flight=1, stop=stop, on_result=lambda _: stop.set())
+    report = do(jobs, max_concurrency=1, stop=stop, on_result=lambda _: stop.set())
     assert ends(report).count("saved") == 1
     assert ends(report).count("unsent") == 5
-    assert report.stopped
+    assert report.stop_reason
     assert account.submitted == 1
     assert do(jobs).complete
     assert account.submitted == 6
@@ -310,15 +312,15 @@ def test_a_stopped_batch_leaves_nothing_running(do: Doer, model: str, account: A
 def test_an_account_without_credits_stops_the_batch(do: Doer, model: str, account: Account) -> None:
     """Where no job would fare better, the rest is not sent."""
     account.limits = evolve(account.limits, credits=0.0)
-    report = do(jobs_of(model, *"abcd"), in_flight=1)
+    report = do(jobs_of(model, *"abcd"), max_concurrency=1)
     assert set(ends(report)) == {"unsent"}
-    assert "402" in report.stopped
+    assert "402" in report.stop_reason
 
 
 def test_bounds_on_what_is_under_way_are_kept(do: Doer, model: str) -> None:
     """No more jobs are under way than was said."""
     seen: list[BatchProgress] = []
-    report = do(jobs_of(model, *"abcdefgh"), in_flight=3, on_progress=seen.append)
+    report = do(jobs_of(model, *"abcdefgh"), max_concurrency=3, on_progress=seen.append)
     assert report.complete
     assert 1 <= max(one.submitting + one.running + one.saving for one in seen) <= 3
     assert seen[-1].done == seen[-1].total == 8
@@ -328,13 +330,13 @@ def test_the_report_and_the_sheet_lie_beside_the_files(do: Doer, model: str) -> 
     """The report is JSON with every job; in the sheet nothing of a prompt is markup."""
     hostile = "<script>alert(1)</script>\"'><img src=x onerror=y>"
     report = do(jobs_of(model, hostile))
-    facts = json.loads((report.folder / "report.json").read_text())
+    facts = json.loads((report.output_dir / "report.json").read_text())
     assert facts["jobs"][0]["request"]["prompt"] == hostile
     assert facts["counts"]["saved"] == 1
-    page = (report.folder / "index.html").read_text()
+    page = (report.output_dir / "index.html").read_text()
     assert "<script" not in page
     assert "onerror=y>" not in page
-    assert report.outcomes[0].files[0].path.name in page
+    assert report.results[0].files[0].path.name in page
 
 
 def test_the_sheet_links_to_every_file_and_has_a_name(
@@ -343,11 +345,11 @@ def test_the_sheet_links_to_every_file_and_has_a_name(
     """Films and what can't be shown have a link, too; the folder that one is in has its name."""
     monkeypatch.chdir(tmp_path)
     report = do(jobs_of(model, "x"), out=".")
-    (outcome,) = report.outcomes
+    (outcome,) = report.results
     files = [
         evolve(outcome.files[0], path=tmp_path / f"a b.{kind}") for kind in ("png", "mp4", "x")
     ]
-    page = sheet_of(evolve(report, outcomes=(evolve(outcome, files=tuple(files)),)))
+    page = render_sheet(evolve(report, outcomes=(evolve(outcome, files=tuple(files)),)))
     for kind in ("png", "mp4", "x"):
         assert page.count(f'<a href="a%20b.{kind}">') == 1
     assert f"<h1>{tmp_path.name}</h1>" in page
@@ -376,5 +378,5 @@ def test_a_task_that_another_key_does_not_find_stays_open(
     age(tmp_path / "ledger.db", 120)  # younger ones are asked about for a minute
     with Client(uuid4().hex, server.base_url, ledger=ledger) as stranger:
         report = stranger.batch(jobs, tmp_path / "out")
-    assert report.counts[JobStatus.RESUMABLE] == 1, report.outcomes
+    assert report.counts[JobStatus.RESUMABLE] == 1, report.results
     assert do(jobs).complete

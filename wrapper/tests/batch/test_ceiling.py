@@ -25,7 +25,7 @@ from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._core.snapshot import Snapshot, TaskFailure
 from wanflow._flows.poll import PollResult, PollTarget
 from wanflow._flows.poll_many import PollEntry
-from wanflow.batch.engine import CLOSE, SAVE, SUBMIT, engine_of
+from wanflow.batch.engine import DOWNLOAD, FINISH, SUBMIT, make_engine
 from wanflow.batch.models import BatchOptions, PlannedJob, StopSignal
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import JobState, Ledger
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 
 KINDS = "abcd"
 SIZES = [f"{768 + 32 * n}x768" for n in range(20)]
-TOLD_ODDLY = ({"credits_used": -1}, {"credits_used": float("nan")}, {"credits_used": "5"}, {})
+UNREADABLE_USAGE = ({"credits_used": -1}, {"credits_used": float("nan")}, {"credits_used": "5"}, {})
 
 
 @define
-class Server:
+class FakeApi:
     """A server, and the ledger of its only client: what it charges, and what it says of that."""
 
     prices: dict[str, float]
-    chance: Random
+    random: Random
     silent: float = 0.0
     """How often it says nothing of the price that can be read."""
     charged: float = 0.0
@@ -57,7 +57,7 @@ class Server:
     allowed: float = 0.0
     """The dearest job that was sent while no price of its kind had been told."""
     jobs: dict[str, Job] = field(factory=dict)
-    told: set[str] = field(factory=set)
+    reported: set[str] = field(factory=set)
     kinds: dict[str, str] = field(factory=dict)
 
     def charge(self, amount: float) -> None:
@@ -66,16 +66,16 @@ class Server:
 
     def usage(self, kind: str, **told: float) -> dict[str, Any]:
         """Say what a job costs, or nothing that can be read."""
-        if self.chance.random() < self.silent:
-            return self.chance.choice(TOLD_ODDLY)
-        self.told.add(kind)
+        if self.random.random() < self.silent:
+            return self.random.choice(UNREADABLE_USAGE)
+        self.reported.add(kind)
         return told
 
     def submit(self, item: Any) -> Finished:
         """Take a submission, refuse it, or lose the response to it."""
-        kind, key = item.planned.body["size"], item.key
+        kind, key = item.job.body["size"], item.key
         price = self.prices[kind]
-        end = self.chance.choice([*["accepted"] * 6, "refused", "lost", "not taken"])
+        end = self.random.choice([*["accepted"] * 6, "refused", "lost", "not taken"])
         if end == "refused":
             error = errors.BadRequest("no", status=400)
             return Finished((SUBMIT, item), error=error)
@@ -86,31 +86,31 @@ class Server:
             return Finished((SUBMIT, item), error=_uncertain())
         task = Snapshot(f"task-{key}", "pending", usage=self.usage(kind, credits_reserved=price))
         self.kinds[task.id] = kind
-        self.keep(key, JobState.ACCEPTED, task)
+        self.record(key, JobState.ACCEPTED, task)
         return Finished((SUBMIT, item), task)
 
-    def look(self, one: PollEntry) -> Finished:
+    def poll(self, one: PollEntry) -> Finished:
         """Say how a task stands: it goes on, completed, or failed and gave some of it back."""
         task_id = one.question.task_id
         kind, key = self.kinds[task_id], task_id.removeprefix("task-")
         price = self.prices[kind]
-        match self.chance.choice(["going on", "completed", "completed", "failed"]):
+        match self.random.choice(["going on", "completed", "completed", "failed"]):
             case "going on":
                 task = Snapshot(task_id, "processing", usage=self.usage(kind, credits_used=price))
-                self.keep(key, JobState.ACCEPTED, task)
+                self.record(key, JobState.ACCEPTED, task)
             case "completed":
                 task = Snapshot(task_id, "completed", usage=self.usage(kind, credits_used=price))
-                self.keep(key, JobState.SAVED, task)
+                self.record(key, JobState.SAVED, task)
             case _:
-                back = self.chance.choice([0.0, price / 2, price])
+                back = self.random.choice([0.0, price / 2, price])
                 self.charged -= back
-                said = {"credits_used": price - back} if self.chance.random() < 0.5 else {}
+                said = {"credits_used": price - back} if self.random.random() < 0.5 else {}
                 failure = TaskFailure("generation_timeout", "it took too long")
                 task = Snapshot(task_id, "failed", failure=failure, usage=said)
-                self.keep(key, JobState.FAILED, task)
+                self.record(key, JobState.FAILED, task)
         return Finished(one, PollResult(task))
 
-    def keep(self, key: str, state: JobState, task: Snapshot) -> None:
+    def record(self, key: str, state: JobState, task: Snapshot) -> None:
         """Write down what a ledger would."""
         before, told = self.jobs[key], credits_of(task.usage)
         self.jobs[key] = evolve(
@@ -132,7 +132,7 @@ def _job(item: Any, number: int) -> Job:
     known = {
         "id": number,
         "key": item.key,
-        "name": item.planned.name,
+        "name": item.job.name,
         "attempt": item.attempt,
         "state": JobState.UNCERTAIN,
         "files": (),
@@ -141,10 +141,10 @@ def _job(item: Any, number: int) -> Job:
 
 
 @define
-class Books:
+class FakeLedger:
     """The ledger as a batch reads it."""
 
-    server: Server
+    server: FakeApi
 
     def attempts(self, names: Any) -> dict[str, list[Job]]:
         found: dict[str, list[Job]] = {name: [] for name in names}
@@ -152,76 +152,76 @@ class Books:
             found[str(job.name)].append(job)
         return found
 
-    def living(self, job: Job) -> bool:
+    def is_owned(self, job: Job) -> bool:
         return False
 
 
-class Work:
+class FakeOperations:
     catalog = packaged_catalog()
     budget = PollRateLimiter(1000.0)
 
-    def question(self, task_id: str, known: Snapshot | None) -> PollTarget:
+    def poll_target(self, task_id: str, known: Snapshot | None) -> PollTarget:
         return PollTarget(task_id, Request("GET", task_id), self.budget)
 
 
 @define
-class Steps:
+class FakeSteps:
     """Steps that are names: the player ends them as the server would."""
 
-    terms: BatchOptions
-    ledger: Books
-    work: Work = field(factory=Work)
+    options: BatchOptions
+    ledger: FakeLedger
+    operations: FakeOperations = field(factory=FakeOperations)
 
     def submit(self, item: Any) -> Any:
         return None
 
-    save = take_up = submit
+    download = resume = submit
 
-    def close(self, item: Any, outcome: Any) -> Any:
+    def finish(self, item: Any, outcome: Any) -> Any:
         return outcome
 
-    def completed(self, item: Any, ended: Snapshot) -> bool:
+    def record_done(self, item: Any, done: Snapshot) -> bool:
         return True
 
     def own_task(self, item: Any, error: Any) -> str | None:
         return getattr(error, "task_id", None)
 
-    def seen(self, snapshot: Snapshot) -> None:
+    def record_poll(self, snapshot: Snapshot) -> None:
         """Take no note."""
 
-    let_go = seen
+    release = record_poll
 
 
 @define
-class Player:
+class EngineDriver:
     """Plays an engine; what it starts ends in any order."""
 
     engine: Engine
-    server: Server
-    begun: list[Any] = field(factory=list)
-    ticks: float = 0.0
+    server: FakeApi
+    started: list[Any] = field(factory=list)
+    now: float = 0.0
 
     def play(self, jobs: list[PlannedJob]) -> None:
-        flow, answer = self.engine.run(jobs), None
+        flow, result = self.engine.run(jobs), None
         while True:
             try:
-                effect = flow.send(answer)
+                effect = flow.send(result)
             except StopIteration:
                 return
-            answer = self.answer_to(effect)
+            result = self.perform(effect)
 
-    def answer_to(self, effect: Any) -> Any:
+    def perform(self, effect: Any) -> Any:
         match effect:
             case Spawn():
                 self.note(effect.key)
-                self.begun.append(effect)
+                self.started.append(effect)
             case ReadClock():
-                self.ticks += 1.0
-                return TimePoint(self.ticks, self.ticks)
+                self.now += 1.0
+                return TimePoint(self.now, self.now)
             case RandomFloat():
                 return 0.5
             case WaitNext():
-                return self.next_end()
+                return self.next_finished()
             case WithLock(function):
                 return function()
             case _:
@@ -231,22 +231,22 @@ class Player:
     def note(self, key: Any) -> None:
         """Take note of a job that is sent while nobody can know its price."""
         if isinstance(key, tuple) and key[0] == SUBMIT:
-            kind = key[1].planned.body["size"]
-            if kind not in self.server.told:
+            kind = key[1].job.body["size"]
+            if kind not in self.server.reported:
                 self.server.allowed = max(self.server.allowed, self.server.prices[kind])
 
-    def next_end(self) -> Finished | None:
-        if not self.begun:
+    def next_finished(self) -> Finished | None:
+        if not self.started:
             return None
-        started = self.begun.pop(self.server.chance.randrange(len(self.begun)))
+        started = self.started.pop(self.server.random.randrange(len(self.started)))
         match started.key:
             case PollEntry() as one:
-                return self.server.look(one)
+                return self.server.poll(one)
             case (step, item) if step == SUBMIT:
                 return self.server.submit(item)
-            case (step, _) if step == CLOSE:
+            case (step, _) if step == FINISH:
                 return Finished(started.key, error=started.flow)
-            case (step, _) if step == SAVE:
+            case (step, _) if step == DOWNLOAD:
                 return Finished(started.key, ())
             case key:
                 return Finished(key)
@@ -270,7 +270,7 @@ def test_no_order_of_events_passes_the_ceiling(
     seed: int,
 ) -> None:
     """By more than one job whose price nobody knew; and each run counts what the last one did."""
-    server = Server(prices, Random(seed), silent)
+    server = FakeApi(prices, Random(seed), silent)
     jobs = [
         PlannedJob(line, f"job {line}", "m", {"model": "m", "size": size}, b"")
         for line, size in enumerate(sizes, 1)
@@ -278,9 +278,9 @@ def test_no_order_of_events_passes_the_ceiling(
 
     def run(stop: StopSignal | None = None) -> float:
         terms = BatchOptions(Path("out"), 1e9, ceiling, retries, stop=stop or StopSignal())
-        engine = engine_of(Steps(terms, Books(server)))  # type: ignore[arg-type]
-        Player(engine, server).play(jobs)
-        return engine.prices.spent
+        engine = make_engine(FakeSteps(terms, FakeLedger(server)))  # type: ignore[arg-type]
+        EngineDriver(engine, server).play(jobs)
+        return engine.costs.spent
 
     for _ in range(3):
         spent = run()
@@ -301,8 +301,8 @@ def test_the_next_run_and_the_report_and_the_ledger_say_the_same(
     server.faults.remove(rule.id)
     again = do(jobs)
     price = account.spent / 3  # that of the uncertain one is still reserved
-    assert first.spent == again.spent == 4 * price
-    assert sum(job.credits or price for job in ledger.jobs()) == first.spent
+    assert first.credits_spent == again.credits_spent == 4 * price
+    assert sum(job.credits or price for job in ledger.jobs()) == first.credits_spent
 
 
 def test_what_another_run_submitted_meanwhile_counts_with_its_price(
@@ -323,11 +323,11 @@ def test_what_another_run_submitted_meanwhile_counts_with_its_price(
             with Client(api_key, server.base_url, ledger=ledger) as client:
                 others.append(client.batch(jobs, tmp_path / "out"))
 
-    report = do(jobs, in_flight=1, on_progress=on_progress)
+    report = do(jobs, max_concurrency=1, on_progress=on_progress)
     assert others
     assert account.submitted == len(jobs)
     assert report.complete
-    assert report.spent == account.spent
+    assert report.credits_spent == account.spent
 
 
 def test_the_next_run_knows_the_price_of_what_was_given_back(
@@ -341,16 +341,16 @@ def test_the_next_run_knows_the_price_of_what_was_given_back(
     assert job.price
     report = do([failing, {"model": model, "prompt": "b"}], max_credits=job.price / 2)
     assert account.submitted == 1
-    assert "ceiling" in report.stopped
+    assert "ceiling" in report.stop_reason
 
 
 def test_twenty_sizes_stay_below_a_ceiling(do: Doer, model: str, account: Account) -> None:
     """Each is a kind of its own, and none of them is sent as if it cost nothing."""
     jobs = [{"model": model, "prompt": "x", "size": size} for size in SIZES]
     report = do(jobs, max_credits=3.0)
-    dearest = max(one.credits or 0.0 for one in report.outcomes)
-    assert report.spent <= 3.0 + dearest
-    assert "ceiling" in report.stopped
-    assert report.spent == account.spent
+    dearest = max(one.credits or 0.0 for one in report.results)
+    assert report.credits_spent <= 3.0 + dearest
+    assert "ceiling" in report.stop_reason
+    assert report.credits_spent == account.spent
     again = do(jobs, max_credits=3.0)
-    assert again.spent == report.spent == account.spent
+    assert again.credits_spent == report.credits_spent == account.spent

@@ -127,7 +127,7 @@ def test_what_is_not_done_is_told_with_an_exit_code_and_how_to_go_on(
     assert "takes up" not in err
     write(shell.folder, model, "b", "c")
     _, err = shell("jobs.jsonl", "-o", "out", "--max-credits", "0", code=15)
-    assert "with a higher ceiling:\n  wanflow batch jobs.jsonl -o out --max-credits MORE" in err
+    assert "with a higher limit:\n  wanflow batch jobs.jsonl -o out --max-credits MORE" in err
 
 
 def test_a_failure_that_another_try_may_mend_gets_the_command_for_it(
@@ -223,9 +223,9 @@ def test_the_time_left_is_that_of_the_last_minute() -> None:
     """What was long ago doesn't count, and with nothing done nothing is promised."""
     moment = [0.0]
     speed = Throughput(lambda: moment[0])
-    assert speed.left(5) is None
+    assert speed.time_for(5) is None
     for second, done in ((0, 0), (100, 1), (110, 2), (120, 3), (130, 4), (150, 14)):
         moment[0] = second
-        speed.see(done)
-    assert speed.left(10) == pytest.approx(10 / ((14 - 1) / 50))
+        speed.record(done)
+    assert speed.time_for(10) == pytest.approx(10 / ((14 - 1) / 50))
     assert [duration(x) for x in (5, 65, 3700)] == ["5 s", "1 min 05 s", "1 h 01 min"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow import errors
-from wanflow.batch.identity import NAME_FILE, identify
+from wanflow.batch.identity import NAME_FILE, batch_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def is_the_same(report: Report, account: Account) -> None:
     """Nothing was paid again, and all that was done is known."""
     assert account.submitted == 3
     assert report.complete
-    assert all(outcome.earlier for outcome in report.outcomes)
+    assert all(outcome.from_earlier_run for outcome in report.results)
 
 
 def linked(out: Path) -> Path:
@@ -107,7 +107,7 @@ def test_a_batch_of_an_earlier_version_is_still_known(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()
     then = Path(spelled(tmp_path / "out"))
-    contents = {one.planned.line: one.planned.content for one in do(jobs, out="probe").outcomes}
+    contents = {one.job.line: one.job.content for one in do(jobs, out="probe").results}
     numbers = {1: 1, 2: 2, 3: 1}
 
     def named_then(line: int) -> str:
@@ -131,7 +131,7 @@ def test_a_moved_folder_goes_on_being_the_same_batch(
     (tmp_path / "out").rename(tmp_path / "moved")
     report = do(jobs, out=tmp_path / "moved")
     is_the_same(report, account)
-    files = [file.path for outcome in report.outcomes for file in outcome.files]
+    files = [file.path for outcome in report.results for file in outcome.files]
     assert {path.parent for path in files} == {tmp_path / "moved"}
     assert all(path.exists() for path in files)
 
@@ -210,7 +210,7 @@ def test_many_that_begin_a_batch_at_the_same_moment_agree_on_its_name(tmp_path: 
             start.wait()
             # Each would choose another name of its own.
             chosen = os.urandom(8).hex()
-            found.append(identify(folder, list, lambda _: hash(chosen)))
+            found.append(batch_name(folder, list, lambda _: hash(chosen)))
 
         folders = [out, tmp_path / f"link-{number}"] * 4
         threads = [threading.Thread(target=begin, args=(one, start, found)) for one in folders]

@@ -133,8 +133,8 @@ def test_a_stop_ends_the_pause_before_a_submission_is_sent_again(
     report = do(jobs, stop=stop, on_progress=on_progress)
     assert time.monotonic() - begun < 15
     assert report.counts == {"unsent": IN_FLIGHT}
-    assert report.stopped
-    assert report.spent == account.submitted == 0
+    assert report.stop_reason
+    assert report.credits_spent == account.submitted == 0
     assert not any(job.uncertain for job in ledger.jobs())
     assert do(jobs).complete
     assert account.submitted == IN_FLIGHT
@@ -152,11 +152,11 @@ connections = int(sys.argv[4]) if len(sys.argv) > 4 else 20
 
 with Ledger("ledger.db") as ledger:
     if sys.argv[3] == "sync":
-        with Client(ledger=ledger, connections=connections) as client:
+        with Client(ledger=ledger, max_connections=connections) as client:
             client.batch(jobs, "out")
     else:
         async def main():
-            async with AsyncClient(ledger=ledger, connections=connections) as client:
+            async with AsyncClient(ledger=ledger, max_connections=connections) as client:
                 await client.batch(jobs, "out")
         anyio.run(main)
 """

@@ -14,32 +14,32 @@ CATALOG = packaged_catalog()
 def test_one_job_of_unknown_price_is_sent_at_a_time() -> None:
     """Whatever its kind: two of them could both pass the ceiling."""
     prices = CostLimit(100)
-    prices.send("1", "small")
+    prices.reserve("1", "small")
     assert prices.decide("large") is Decision.WAIT
-    prices.report("1", 2.0)
+    prices.record("1", 2.0)
     assert prices.decide("large") is Decision.GO
 
 
 def test_the_dearest_price_seen_bounds_an_unknown_one() -> None:
     """A job of another kind isn't sent where it could not even cost as much as the dearest."""
     prices = CostLimit(9)
-    prices.send("1", "large")
-    prices.report("1", 6.0)
+    prices.reserve("1", "large")
+    prices.record("1", 6.0)
     assert prices.decide("unknown") is Decision.STOP
     assert prices.decide("large") is Decision.STOP
-    prices.report("1", 4.0)
+    prices.record("1", 4.0)
     assert prices.decide("unknown") is Decision.STOP, "it was that dear once"
-    prices.report("1", 3.0)
+    prices.record("1", 3.0)
     assert prices.decide("unknown") is Decision.GO
 
 
 def test_a_kind_whose_price_nobody_tells_is_not_sent_blindly() -> None:
     """Under a ceiling, no second job of unknown price is sent while the first one's is unknown."""
     prices = CostLimit(100)
-    prices.send("1", "kind")
-    prices.report("1", None)
+    prices.reserve("1", "kind")
+    prices.record("1", None)
     assert prices.decide("kind") is Decision.WAIT
-    prices.rest("1")
+    prices.settle("1")
     assert prices.decide("kind") is Decision.UNKNOWN_PRICE
     assert prices.decide("other") is Decision.UNKNOWN_PRICE
     assert prices.decide("kind", "1") is Decision.GO, "the same submission may be sent again"
@@ -50,9 +50,9 @@ def test_what_is_uncertain_stays_counted_and_what_was_refused_does_not() -> None
     """An uncertain one may have been charged; a refused one was not."""
     prices = CostLimit(100)
     for key in "123":
-        prices.send(key, "kind")
-    prices.report("1", 10.0)
-    prices.rest("2")
+        prices.reserve(key, "kind")
+    prices.record("1", 10.0)
+    prices.settle("2")
     prices.release("3")
     assert prices.spent == 20
 
@@ -60,15 +60,15 @@ def test_what_is_uncertain_stays_counted_and_what_was_refused_does_not() -> None
 def test_what_was_given_back_is_not_counted_and_is_no_price() -> None:
     """A failed task that cost nothing doesn't make the next one free, in the next run either."""
     prices, later = CostLimit(20), CostLimit(20)
-    prices.send("1", "kind")
-    prices.report("1", 10.0)
-    prices.report("1", 0.0)
-    prices.rest("1", failed=True)
-    later.found("1", "kind", 0.0, under_way=False, failed=True)
+    prices.reserve("1", "kind")
+    prices.record("1", 10.0)
+    prices.record("1", 0.0)
+    prices.settle("1", failed=True)
+    later.restore("1", "kind", 0.0, in_flight=False, failed=True)
     for one in (prices, later):
         assert one.spent == 0
-        one.send("2", "kind")
-        one.send("3", "kind")
+        one.reserve("2", "kind")
+        one.reserve("3", "kind")
         assert one.decide("kind") is not Decision.GO
 
 
@@ -87,19 +87,19 @@ def test_the_next_run_counts_what_this_one_did(submissions: list[tuple], chance)
     numbered = list(enumerate(submissions))
     for number, (kind, reserved, used, end) in numbered:
         key = str(number)
-        prices.send(key, kind)
+        prices.reserve(key, kind)
         if end == "refused":
             prices.release(key)
             continue
         if end != "uncertain":
-            prices.report(key, reserved)
-            prices.report(key, used)
-        prices.rest(key, failed=end == "failed")
+            prices.record(key, reserved)
+            prices.record(key, used)
+        prices.settle(key, failed=end == "failed")
     chance.shuffle(numbered)
     for number, (kind, reserved, used, end) in numbered:
         last = None if end == "uncertain" else reserved if used is None else used
         if end != "refused":
-            later.found(str(number), kind, last, under_way=False, failed=end == "failed")
+            later.restore(str(number), kind, last, in_flight=False, failed=end == "failed")
     assert later.spent == prices.spent
 
 

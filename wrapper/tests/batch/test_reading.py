@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.batch import JobSpec, RowError
-from wanflow.batch.input import RowParser, decoded, read_csv, read_jsonl
+from wanflow.batch.input import RowParser, decode_text, read_csv, read_jsonl
 from wanflow.catalog.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
@@ -64,7 +64,7 @@ def test_a_line_of_quotes_over_lines_is_numbered_by_its_end() -> None:
     """A cell may have line breaks."""
     found = lines(read_csv(["prompt\n", '"a\n', 'b"\n'], FORM))
     assert found[0].body["prompt"] == "a\nb"
-    assert found[0].number == 3
+    assert found[0].line == 3
 
 
 def test_templates_are_made_of_columns() -> None:
@@ -73,7 +73,7 @@ def test_templates_are_made_of_columns() -> None:
     text = ['{"animal": "fox", "place": "snow", "n": 2}', '{"animal": "owl"}']
     first, second = lines(read_jsonl(text, form))
     assert first.body == {"model": PICTURE.name, "n": 2, "prompt": "a fox in snow"}
-    assert second.faults == ("a template needs place, which the line doesn't have",)
+    assert second.errors == ("a template needs place, which the line doesn't have",)
 
 
 @given(st.text(), st.text())
@@ -153,7 +153,7 @@ def test_excels_tables_are_read(separator: str, end: str) -> None:
     first, second = lines(read_csv(text, FORM))
     assert first.body == {"model": PICTURE.name, "prompt": "a", "size": "1024x768", "n": 2}
     assert second.body == {"model": PICTURE.name, "prompt": 'b;c,d\te "f"'}
-    assert (first.number, second.number) == (2, 4)
+    assert (first.line, second.line) == (2, 4)
 
 
 @pytest.mark.parametrize("line", ["sep=|\n", '"sep=|"\r\n', "SEP=|\n"])
@@ -161,7 +161,7 @@ def test_a_line_that_names_the_separator_is_honoured_and_skipped(line: str) -> N
     """Excel writes and reads it; lines are counted with it."""
     first, fault = lines(read_csv(f"{line}prompt|size\na;b,c|\nx|y|z\n", FORM))
     assert first.body["prompt"] == "a;b,c"
-    assert (first.number, fault.line) == (3, 4)
+    assert (first.line, fault.line) == (3, 4)
 
 
 def test_a_separator_that_cannot_be_told_is_asked_for() -> None:
@@ -208,7 +208,7 @@ TABLE = "prompt\tsize\nä — 猫\t1024x768\n"
 def test_the_marks_of_a_coding_are_honoured(coding: str) -> None:
     """Excel's "Unicode text" is UTF-16 by tabs; its "CSV UTF-8" begins with a mark."""
     mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(coding, b"")
-    (line,) = lines(read_csv(decoded(mark + TABLE.encode(coding)), FORM))
+    (line,) = lines(read_csv(decode_text(mark + TABLE.encode(coding)), FORM))
     assert line.body["prompt"] == "ä — 猫"
 
 
@@ -216,7 +216,7 @@ def test_the_marks_of_a_coding_are_honoured(coding: str) -> None:
 def test_what_is_no_unicode_gets_a_sentence(content: bytes) -> None:
     """It says what to save it as."""
     with pytest.raises(ValueError, match="save it as UTF-8"):
-        decoded(content)
+        decode_text(content)
 
 
 @given(st.text(st.characters(codec="utf-8")), st.sampled_from([",", ";", "\t"]))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from wanflow.catalog.catalog import Model, packaged_catalog
 from wanflow.cli.model_options import ModelOptions, parameters_of
 from wanflow.cli.text import first_sentence, one_line, printable
-from wanflow.cli.values import as_word, read_value, types_of
+from wanflow.cli.values import parse_value, to_text, types_of
 
 TAKEN = {"-h", "--help", "--json", "--out", "-o"}
 NAMES = st.text(min_size=1, max_size=12) | st.sampled_from(
@@ -36,7 +36,7 @@ def model(properties: dict[str, Any], **more: Any) -> Model:
 
 
 def form(properties: dict[str, Any], document: dict[str, Any] | None = None) -> ModelOptions:
-    return ModelOptions.of(parameters_of(document or {}, model(properties)), TAKEN)
+    return ModelOptions.from_parameters(parameters_of(document or {}, model(properties)), TAKEN)
 
 
 def parsed(made: ModelOptions, words: list[str]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def test_what_is_typed_arrives(kinds: dict[str, str], data: st.DataObject) -> No
     wanted = {name: data.draw(SCALARS[kind]) for name, kind in kinds.items()}
     words: list[str] = []
     for parameter, option in made.entries.values():
-        words += [option.opts[-1], as_word(wanted[parameter.name])]
+        words += [option.opts[-1], to_text(wanted[parameter.name])]
     found = parsed(made, words)
     assert found == wanted
     assert {name: type(value) for name, value in found.items()} == {
@@ -137,16 +137,16 @@ def test_branches_and_references_are_read() -> None:
 @given(st.text())
 def test_a_word_of_any_kind_is_read(word: str) -> None:
     """A word is read as JSON or refused with ValueError, and a text stays what it is."""
-    assert read_value(word, {"type": "string"}) == word
+    assert parse_value(word, {"type": "string"}) == word
     for schema in ({"type": "integer"}, {"enum": [5, "x", None, True]}, {}, {"type": "object"}):
         with suppress(ValueError):
-            json.dumps(read_value(word, schema))
+            json.dumps(parse_value(word, schema))
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_choices_are_read_as_they_are(choice: Any) -> None:
     """The word of an allowed value is read as that value, of whatever type it is."""
-    found = read_value(as_word(choice), {"enum": [choice]})
+    found = parse_value(to_text(choice), {"enum": [choice]})
     assert json.dumps(found) == json.dumps(choice)
     assert types_of({"enum": [choice]})
 
@@ -184,5 +184,5 @@ def test_every_model_of_the_documents_has_all_its_options() -> None:
     catalog = packaged_catalog()
     assert catalog.models
     for one in catalog.models.values():
-        made = ModelOptions.of(parameters_of(catalog.document, one), TAKEN)
+        made = ModelOptions.from_parameters(parameters_of(catalog.document, one), TAKEN)
         assert {p.path[0] for p, _ in made.entries.values()} == set(one.parameters)

@@ -75,7 +75,7 @@ def test_the_users_name_is_listed_and_finds_the_job(
     with Ledger(path) as ledger, Client(api_key, mock.base_url, ledger=ledger) as client:
         jobs = [{"model": model, "prompt": "x", "key": "poster 7"}, {"model": model, "prompt": "y"}]
         report = client.batch(jobs, tmp_path / "out")
-    named = next(one for one in report.outcomes if one.planned.key)
+    named = next(one for one in report.results if one.job.key)
     (row,) = [line for line in shell("list").stdout.splitlines() if "poster 7" in line]
     assert f"  {named.task_id}  poster 7" in row
     shown = json.loads(shell("show", "poster 7", "--json").stdout)

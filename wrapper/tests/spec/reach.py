@@ -66,7 +66,9 @@ def by_the_client(client: Client, model: Model, body: Json) -> None:
 def by_the_command_line(catalog: Catalog, model: Model, body: Json) -> None:
     """Each parameter has an option of its own, which sets it and nothing else."""
     parameters = parameters_of(catalog.document, model)
-    form = ModelOptions.of(parameters, {"--help", "--json", "--out", "--model", "--timeout"})
+    form = ModelOptions.from_parameters(
+        parameters, {"--help", "--json", "--out", "--model", "--timeout"}
+    )
     flags = [flag for option in form.options for flag in option.opts]
     assert len(flags) == len(set(flags))
     for key, (parameter, option) in form.entries.items():

@@ -249,7 +249,7 @@ def test_a_parameter_called_like_an_option_of_the_command_has_one_of_its_own() -
     assert len(OPTIONS) > 5
     shared = {f"--{name.replace('_', '-')}" for name in [*OPTIONS, "help"]}
     parameters = [Parameter((name,), TEXT, required=False) for name in OPTIONS]
-    form = ModelOptions.of(parameters, shared)
+    form = ModelOptions.from_parameters(parameters, shared)
     flags = [flag for option in form.options for flag in option.opts]
     assert not shared & set(flags)
     for key, (parameter, option) in form.entries.items():

@@ -14,7 +14,7 @@ import pytest
 from wanflow._core.effects import Response
 from wanflow._storage import regular_file
 from wanflow._storage.part_file import PartFile
-from wanflow.batch.report import write_whole
+from wanflow.batch.report import write_text
 from wanflow.errors import DownloadFailed, LedgerError
 
 if TYPE_CHECKING:
@@ -187,9 +187,9 @@ def test_nothing_is_followed_in_the_place_of_a_page(
     with in_time():
         if put in {folder, full_folder}:
             with pytest.raises(LedgerError, match=name):
-                write_whole(out / name, "{}")
+                write_text(out / name, "{}")
         else:
-            write_whole(out / name, "half of a pair: \ud83d")
+            write_text(out / name, "half of a pair: \ud83d")
             assert (out / name).read_text().startswith("half of a pair: ")
     assert [one.name for one in out.iterdir()] == [name]
 
@@ -199,7 +199,7 @@ def test_a_page_is_written_to_no_name_that_could_be_guessed(out: Path, target: P
     names = [f".report.json.{os.getpid()}.part", ".report.json.part"]
     for name in names:
         (out / name).symlink_to(target)
-    write_whole(out / "report.json", "{}")
+    write_text(out / "report.json", "{}")
     assert all((out / name).is_symlink() for name in names)
 
 
@@ -259,7 +259,7 @@ def test_what_is_made_has_the_rights_that_the_user_wants(out: Path) -> None:
     """A page is as readable as any other file of the user's."""
     before: Any = os.umask(0o027)
     try:
-        write_whole(out / "report.json", "{}")
+        write_text(out / "report.json", "{}")
         assert save(out, LARGE)
     finally:
         os.umask(before)

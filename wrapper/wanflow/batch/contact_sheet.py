@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from wanflow.batch.report import write_whole
+from wanflow.batch.report import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from wanflow.batch.models import JobResult
     from wanflow.batch.report import Report
 
-_FILMS = frozenset({".mp4", ".m4v", ".webm", ".mov", ".ogv"})
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".svg"})
+_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".webm", ".mov", ".ogv"})
+_IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".svg"})
 # Nothing but the files beside the page is loaded, and no script runs, whatever a prompt says.
 _POLICY = (
     "default-src 'none'; img-src 'self' file:; media-src 'self' file:; style-src 'unsafe-inline'"
@@ -36,17 +36,17 @@ figcaption small { opacity: .75 } .failed, .uncertain { color: #b3261e } p { mar
 
 def write_sheet(report: Report) -> Path:
     """Write the sheet as `index.html` beside the files, and return its path."""
-    path = report.folder / "index.html"
-    write_whole(path, sheet_of(report))
+    path = report.output_dir / "index.html"
+    write_text(path, render_sheet(report))
     return path
 
 
-def sheet_of(report: Report) -> str:
+def render_sheet(report: Report) -> str:
     """Return the page."""
     counts = ", ".join(f"{count} {end}" for end, count in report.counts.items())
-    head = f"{counts}; {report.spent:g} credits"
-    name = escape(report.folder.resolve().name or str(report.folder))
-    figures = "\n".join(_figure(report, outcome) for outcome in report.outcomes)
+    head = f"{counts}; {report.credits_spent:g} credits"
+    name = escape(report.output_dir.resolve().name or str(report.output_dir))
+    figures = "\n".join(_figure(report, outcome) for outcome in report.results)
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -57,28 +57,28 @@ def sheet_of(report: Report) -> str:
     )
 
 
-def _figure(report: Report, outcome: JobResult) -> str:
-    shown = "".join(_shown(report.folder, file.path) for file in outcome.files)
-    prompt = str(outcome.planned.body.get("prompt", ""))
-    title = outcome.planned.key or f"line {outcome.planned.line}"
-    cost = "" if outcome.credits is None else f"{outcome.credits:g} credits"
-    facts = " · ".join(filter(None, (outcome.planned.model, cost, outcome.task_id)))
-    why = "" if not outcome.reason else f'<p class="{outcome.end}">{escape(outcome.reason)}</p>'
+def _figure(report: Report, result: JobResult) -> str:
+    shown = "".join(_media(report.output_dir, file.path) for file in result.files)
+    prompt = str(result.job.body.get("prompt", ""))
+    title = result.job.key or f"line {result.job.line}"
+    cost = "" if result.credits is None else f"{result.credits:g} credits"
+    facts = " · ".join(filter(None, (result.job.model, cost, result.task_id)))
+    why = "" if not result.reason else f'<p class="{result.status}">{escape(result.reason)}</p>'
     return (
         f"<figure>{shown}<figcaption><b>{escape(title)}</b> "
-        f'<span class="{outcome.end}">{outcome.end}</span><p>{escape(prompt)}</p>{why}'
+        f'<span class="{result.status}">{result.status}</span><p>{escape(prompt)}</p>{why}'
         f"<small>{escape(facts)}</small></figcaption></figure>"
     )
 
 
-def _shown(folder: Path, path: Path) -> str:
-    relative = os.path.relpath(path, folder).replace(os.sep, "/")
+def _media(output_dir: Path, path: Path) -> str:
+    relative = os.path.relpath(path, output_dir).replace(os.sep, "/")
     link = escape(quote(os.fsencode(relative)), quote=True)
     suffix = path.suffix.lower()
     name = escape(path.name)
     named = f'<p class="file"><a href="{link}">{name}</a></p>'
-    if suffix in _FILMS:
+    if suffix in _VIDEO_SUFFIXES:
         return f'<video controls preload="none" src="{link}"></video>{named}'
-    if suffix in _PICTURES:
+    if suffix in _IMAGE_SUFFIXES:
         return f'<a href="{link}"><img loading="lazy" alt="{name}" src="{link}"></a>'
     return named

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 # Excel's own way of naming the separator.
-_NAMED = re.compile(r'"?sep=(.)"?\r?(?:\n|$)', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?(?:\n|$)', re.IGNORECASE)
 
 
-class Records(Protocol):
+class CsvReader(Protocol):
     """The records of a table, and the number of the line that the last one ended with."""
 
     @property
@@ -33,65 +33,67 @@ class Records(Protocol):
         ...
 
 
-def rows_of(text: str, known: Container[str]) -> Iterator[Row | RowError]:
+def read_rows(text: str, known_columns: Container[str]) -> Iterator[Row | RowError]:
     """Read the rows of a table → their numbers and their cells by column, without empty ones.
 
     The separator is the one that a first line `sep=;` names, else the one that the head has. Rows
     without any text are passed over. `known` are names of columns, which decide where the head
     could be read in several ways.
     """
-    named = _NAMED.match(text)
+    named = _SEPARATOR_LINE.match(text)
     skipped = 1 if named else 0
     body = text[named.end() :] if named else text
-    separator = named[1] if named else _separator(body, known)
+    separator = named[1] if named else _detect_separator(body, known_columns)
     if isinstance(separator, RowError):
         yield separator
         return
     reader = _reader(body, separator)
     try:
-        head = _head(reader)
-        fault = _wrong_with(head)
+        head = _read_header(reader)
+        fault = _header_error(head)
         if fault:
             yield RowError(reader.line_num + skipped, fault)
             return
         for cells in reader:
             number = reader.line_num + skipped
             if any(cell.strip() for cell in cells):
-                yield _row(number, head, cells)
+                yield _parse_row(number, head, cells)
     except csv.Error as error:
         yield RowError(reader.line_num + skipped, f"it is not CSV: {error}")
 
 
-def _row(number: int, head: list[str], cells: list[str]) -> Row | RowError:
-    if len(cells) != len(head):
-        return RowError(number, f"it has {len(cells)} cells, and the head has {len(head)}")
-    for place, (name, cell) in enumerate(zip(head, cells, strict=True), 1):
+def _parse_row(line: int, header: list[str], cells: list[str]) -> Row | RowError:
+    if len(cells) != len(header):
+        return RowError(line, f"it has {len(cells)} cells, and the head has {len(header)}")
+    for place, (name, cell) in enumerate(zip(header, cells, strict=True), 1):
         if not name and cell.strip():
-            return RowError(number, f"cell {place} is in a column without a name")
-    return number, {name: cell for name, cell in zip(head, cells, strict=True) if name and cell}
+            return RowError(line, f"cell {place} is in a column without a name")
+    return line, {name: cell for name, cell in zip(header, cells, strict=True) if name and cell}
 
 
-def _separator(text: str, known: Container[str]) -> str | RowError:
+def _detect_separator(text: str, known_columns: Container[str]) -> str | RowError:
     """Return the separator of a table, or the fault where the head doesn't tell it."""
-    heads = {separator: _head_by(text, separator) for separator in _SEPARATORS}
+    heads = {separator: _header_with(text, separator) for separator in _SEPARATORS}
     several = [separator for separator, head in heads.items() if len(head) > 1]
     if len(several) <= 1:
         return several[0] if several else ","
-    fitting = [one for one in several if all(not name or name in known for name in heads[one])]
+    fitting = [
+        one for one in several if all(not name or name in known_columns for name in heads[one])
+    ]
     if len(fitting) == 1:
         return fitting[0]
     names = " or the ".join(_SEPARATORS[separator] for separator in several)
     return RowError(1, f"its cells may be separated by the {names}: add a first line such as sep=;")
 
 
-def _head_by(text: str, separator: str) -> list[str]:
+def _header_with(text: str, separator: str) -> list[str]:
     try:
-        return _head(_reader(text, separator))
+        return _read_header(_reader(text, separator))
     except csv.Error:
         return []
 
 
-def _head(reader: Records) -> list[str]:
+def _read_header(reader: CsvReader) -> list[str]:
     for cells in reader:
         names = [cell.strip().strip("\ufeff") for cell in cells]
         if any(names):
@@ -99,11 +101,11 @@ def _head(reader: Records) -> list[str]:
     return []
 
 
-def _wrong_with(head: list[str]) -> str | None:
-    twice = [name for name, count in Counter(filter(None, head)).items() if count > 1]
+def _header_error(header: list[str]) -> str | None:
+    twice = [name for name, count in Counter(filter(None, header)).items() if count > 1]
     return f"column {twice[0]!r} is there twice" if twice else None
 
 
-def _reader(text: str, separator: str) -> Records:
+def _reader(text: str, separator: str) -> CsvReader:
     # Lines end at what ends lines in a file; no other character does that in a cell.
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

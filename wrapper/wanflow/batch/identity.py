@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
 NAME_FILE = ".wanflow-batch"
-_REMARK = "# The name of the batch in this folder. Where the folder goes, the batch goes.\n"
-_LIMIT = 65_536
+_COMMENT = "# The name of the batch in this folder. Where the folder goes, the batch goes.\n"
+_MAX_SIZE = 65_536
 
 
-def identify(
-    folder: Path, places: Callable[[], Iterable[Path]], known: Callable[[bytes], int]
+def batch_name(
+    directory: Path, former_paths: Callable[[], Iterable[Path]], count_known: Callable[[bytes], int]
 ) -> bytes:
     """Return the name of a folder's batch; one that has none is given one, durably.
 
@@ -35,11 +35,11 @@ def identify(
     Raises:
         ConfigurationError: the name can't be read or written.
     """
-    path = folder / NAME_FILE
+    path = directory / NAME_FILE
     try:
         with suppress(FileNotFoundError):
             return _read(path)
-        _create(path, _chosen(folder, places(), known))
+        _create(path, _choose_name(directory, former_paths(), count_known))
         return _read(path)
     except OSError as error:
         raise ConfigurationError(
@@ -47,16 +47,20 @@ def identify(
         ) from error
 
 
-def _chosen(folder: Path, places: Iterable[Path], known: Callable[[bytes], int]) -> bytes:
+def _choose_name(
+    directory: Path, former_paths: Iterable[Path], count_known: Callable[[bytes], int]
+) -> bytes:
     """Choose the name under which most jobs are known; without any, the folder's real path."""
-    same = [place for place in places if _is_same(place, folder)]
-    names = dict.fromkeys(os.fsencode(one) for one in (folder.resolve(), folder.absolute(), *same))
-    return max(names, key=known)
+    same = [place for place in former_paths if _is_same(place, directory)]
+    names = dict.fromkeys(
+        os.fsencode(one) for one in (directory.resolve(), directory.absolute(), *same)
+    )
+    return max(names, key=count_known)
 
 
-def _is_same(place: Path, folder: Path) -> bool:
+def _is_same(path: Path, directory: Path) -> bool:
     try:
-        return place.samefile(folder)
+        return path.samefile(directory)
     except (OSError, ValueError):
         return False
 
@@ -68,7 +72,7 @@ def _read(path: Path) -> bytes:
         OSError: there is none, or the system refuses.
         ConfigurationError: the file is not whole.
     """
-    content = regular_file.read(path, _LIMIT)
+    content = regular_file.read(path, _MAX_SIZE)
     lines = [line for line in content.splitlines() if not line.startswith(b"#")]
     if not content.endswith(b"\n") or len(lines) != 1 or not lines[0]:
         raise ConfigurationError(
@@ -80,7 +84,7 @@ def _read(path: Path) -> bytes:
 
 def _create(path: Path, name: bytes) -> None:
     """Write a name so that it is there whole, on the disk, and only where there is none yet."""
-    text = f"{_REMARK}{quote_from_bytes(name, safe='/ ~:')}\n".encode()
+    text = f"{_COMMENT}{quote_from_bytes(name, safe='/ ~:')}\n".encode()
     number, part = tempfile.mkstemp(prefix=f"{NAME_FILE}~", dir=path.parent)
     try:
         _write(number, text)
@@ -95,16 +99,16 @@ def _create(path: Path, name: bytes) -> None:
     directories.fsync_dir(path.parent)
 
 
-def _write(number: int, text: bytes) -> None:
-    with os.fdopen(number, "wb") as file:
-        regular_file.permit(number, 0o666)
+def _write(descriptor: int, text: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        regular_file.permit(descriptor, 0o666)
         file.write(text)
         file.flush()
-        os.fsync(number)
+        os.fsync(descriptor)
 
 
 @contextmanager
-def alone(folder: Path, *, wanted: bool) -> Generator[None]:
+def exclusive(output_dir: Path, *, required: bool) -> Generator[None]:
     """Let no other process do the batch of a folder so, where that is wanted.
 
     Each would spend up to the ceiling: neither counts what the other sends.
@@ -112,25 +116,25 @@ def alone(folder: Path, *, wanted: bool) -> Generator[None]:
     Raises:
         ConfigurationError: another one does.
     """
-    if not wanted:
+    if not required:
         yield
         return
-    with os.fdopen(regular_file.opened(folder / NAME_FILE, os.O_RDONLY), "rb") as file:
+    with os.fdopen(regular_file.opened(output_dir / NAME_FILE, os.O_RDONLY), "rb") as file:
         if not _lock(file.fileno()):
             raise ConfigurationError(
-                f"the batch in {folder} is being done under a ceiling by another process; "
+                f"the batch in {output_dir} is being done under a ceiling by another process; "
                 "a ceiling holds for one at a time. Nothing was sent"
             )
         yield
 
 
-def _lock(number: int) -> bool:
+def _lock(descriptor: int) -> bool:
     try:
         import fcntl  # noqa: PLC0415 - absent on Windows
     except ImportError:
         return True
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks

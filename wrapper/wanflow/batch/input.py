@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from attrs import field, frozen
 
-from wanflow.batch.csv_table import rows_of
+from wanflow.batch.csv_table import read_rows
 from wanflow.batch.models import JobSpec, RowError
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 KEY = "key"
 """The column, or member of a line, that holds the user's own key for the job."""
-_PLACE = re.compile(r"\{([^{}]+)\}")
-_LONGEST_KEY = 200
-_BLANKS = " \t\r\n"
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+_MAX_KEY_LENGTH = 200
+_WHITESPACE = " \t\r\n"
 """What JSON takes for white space."""
 
 
@@ -42,11 +42,11 @@ class RowParser:
     @property
     def columns(self) -> frozenset[str]:
         """The columns that the templates use."""
-        found = (_PLACE.findall(template) for template in self.templates.values())
+        found = (_PLACEHOLDER.findall(template) for template in self.templates.values())
         return frozenset(name for names in found for name in names)
 
 
-def decoded(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """Decode a file of jobs: UTF-8, or UTF-16 with its mark, as Excel writes "Unicode text".
 
     Raises:
@@ -60,28 +60,28 @@ def decoded(content: bytes) -> str:
         raise ValueError(f"is not {name} text: {error.reason}; save it as UTF-8") from None
 
 
-def read_jsonl(text: str | Iterable[str], form: RowParser) -> Iterator[JobSpec | RowError]:
+def read_jsonl(text: str | Iterable[str], parser: RowParser) -> Iterator[JobSpec | RowError]:
     """Read JSON objects, one a line, of a text or of its lines; empty lines are passed over."""
-    if isinstance(text, str) and _is_list(text):
+    if isinstance(text, str) and _is_json_array(text):
         yield RowError(1, "the file is one JSON array; wanted is one object a line (jq -c '.[]')")
         return
     for number, line in enumerate(text.split("\n") if isinstance(text, str) else text, 1):
-        if not line.strip(_BLANKS):
+        if not line.strip(_WHITESPACE):
             continue
         try:
-            found = _read_json(line)
+            found = _parse_json(line)
         except (ValueError, RecursionError) as error:
             yield RowError(number, f"it is not JSON: {error}")
             continue
         if isinstance(found, dict):
-            yield make_job(number, cast("dict[str, Any]", found), form)
+            yield make_job(number, cast("dict[str, Any]", found), parser)
         else:
             yield RowError(number, "it is no JSON object")
 
 
-def _is_list(text: str) -> bool:
+def _is_json_array(text: str) -> bool:
     """Tell whether a file is a list of objects instead of lines."""
-    if not text.lstrip(_BLANKS).startswith("["):
+    if not text.lstrip(_WHITESPACE).startswith("["):
         return False
     try:
         found: Any = json.loads(text)
@@ -90,7 +90,7 @@ def _is_list(text: str) -> bool:
     return all(isinstance(one, dict) for one in found)
 
 
-def _read_json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     """Read JSON as its standard has it.
 
     Raises:
@@ -98,11 +98,14 @@ def _read_json(text: str) -> Any:
         RecursionError: it nests too deeply.
     """
     return json.loads(
-        text, object_pairs_hook=_once_each, parse_constant=_no_number, parse_float=_finite
+        text,
+        object_pairs_hook=_unique_members,
+        parse_constant=_reject_constant,
+        parse_float=_parse_finite,
     )
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of its members; of two of a name, nobody knows which is meant."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -111,94 +114,96 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(word: str) -> NoReturn:
+def _reject_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON number")
 
 
-def _finite(word: str) -> float:
+def _parse_finite(word: str) -> float:
     number = float(word)
-    return number if math.isfinite(number) else _no_number(word)
+    return number if math.isfinite(number) else _reject_constant(word)
 
 
-def read_csv(text: str | Iterable[str], form: RowParser) -> Iterator[JobSpec | RowError]:
+def read_csv(text: str | Iterable[str], parser: RowParser) -> Iterator[JobSpec | RowError]:
     """Read rows under a head; a cell is read as its parameter's type, an empty one isn't set."""
-    models = form.catalog.models.values()
+    models = parser.catalog.models.values()
     known = {name for model in models for name in model.parameters}
-    for row in rows_of("".join(text), {*known, *form.columns, KEY, "model"}):
-        yield row if isinstance(row, RowError) else _line_of_row(*row, form)
+    for row in read_rows("".join(text), {*known, *parser.columns, KEY, "model"}):
+        yield row if isinstance(row, RowError) else _job_of_row(*row, parser)
 
 
-def make_job(number: int, found: Mapping[str, Any], form: RowParser) -> JobSpec:
+def make_job(line: int, members: Mapping[str, Any], parser: RowParser) -> JobSpec:
     """Make a line of members that have the types of the parameters."""
-    body = {name: value for name, value in found.items() if name != KEY and value is not None}
-    if form.model is not None:
-        body.setdefault("model", form.model)
-    known = _parameters(form, body)
-    made = {name: _filled(template, found) for name, template in form.templates.items()}
-    kept = {name: value for name, value in body.items() if not _is_column(name, form, known)}
-    key = found.get(KEY)
-    faults = tuple(_faults(found, form))
-    return JobSpec(number, {**kept, **made}, key if isinstance(key, str) else None, faults)
+    body = {name: value for name, value in members.items() if name != KEY and value is not None}
+    if parser.model is not None:
+        body.setdefault("model", parser.model)
+    known = _parameters(parser, body)
+    made = {name: _fill_template(template, members) for name, template in parser.templates.items()}
+    kept = {
+        name: value for name, value in body.items() if not _is_template_column(name, parser, known)
+    }
+    key = members.get(KEY)
+    faults = tuple(_job_errors(members, parser))
+    return JobSpec(line, {**kept, **made}, key if isinstance(key, str) else None, faults)
 
 
-def _faults(found: Mapping[str, Any], form: RowParser) -> Iterator[str]:
+def _job_errors(members: Mapping[str, Any], parser: RowParser) -> Iterator[str]:
     """Find what is wrong with a line beside its request."""
-    for column in sorted(form.columns):
-        if found.get(column) is None:
+    for column in sorted(parser.columns):
+        if members.get(column) is None:
             yield f"a template needs {column}, which the line doesn't have"
-    key = found.get(KEY)
+    key = members.get(KEY)
     if key is not None and not _is_key(key):
-        yield f"key must be a text of 1 to {_LONGEST_KEY} printable characters"
+        yield f"key must be a text of 1 to {_MAX_KEY_LENGTH} printable characters"
 
 
-def _line_of_row(number: int, cells: Mapping[str, str], form: RowParser) -> JobSpec:
-    known = _parameters(form, {"model": cells.get("model", form.model)})
-    typed = {name: _typed(cell, known.get(name)) for name, cell in cells.items()}
-    return make_job(number, typed, form)
+def _job_of_row(line: int, cells: Mapping[str, str], parser: RowParser) -> JobSpec:
+    known = _parameters(parser, {"model": cells.get("model", parser.model)})
+    typed = {name: _parse_cell(cell, known.get(name)) for name, cell in cells.items()}
+    return make_job(line, typed, parser)
 
 
-def _typed(cell: str, schema: Mapping[str, Any] | None) -> Any:
+def _parse_cell(cell: str, schema: Mapping[str, Any] | None) -> Any:
     """Read a cell as its parameter's type; one that can't be stays a text, and fails the check."""
-    types = _types(schema or {})
+    types = _schema_types(schema or {})
     word = cell.strip()
     if not types or "string" in types:
         return cell
     if "boolean" in types and word.lower() in {"true", "false"}:
         return word.lower() == "true"
     try:
-        value = _read_json(word)
+        value = _parse_json(word)
     except (ValueError, RecursionError):
         value = cell
     return [cell] if "array" in types and not word.startswith("[") else value
 
 
-def _types(schema: Mapping[str, Any]) -> set[str]:
+def _schema_types(schema: Mapping[str, Any]) -> set[str]:
     """Return the types that a schema names, in whichever of its branches."""
     named = schema.get("type", [])
     found = {named} if isinstance(named, str) else set(named)
     for keyword in ("anyOf", "oneOf", "allOf"):
         for branch in schema.get(keyword, []):
-            found |= _types(branch)
+            found |= _schema_types(branch)
     return found
 
 
-def _parameters(form: RowParser, body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _parameters(parser: RowParser, body: Mapping[str, Any]) -> Mapping[str, Any]:
     name = body.get("model")
-    model = form.catalog.models.get(name) if isinstance(name, str) else None
+    model = parser.catalog.models.get(name) if isinstance(name, str) else None
     return {} if model is None else model.parameters
 
 
-def _is_column(name: str, form: RowParser, known: Mapping[str, Any]) -> bool:
-    return name in form.columns and name not in known and name != "model"
+def _is_template_column(name: str, parser: RowParser, known: Mapping[str, Any]) -> bool:
+    return name in parser.columns and name not in known and name != "model"
 
 
-def _filled(template: str, columns: Mapping[str, Any]) -> str:
+def _fill_template(template: str, columns: Mapping[str, Any]) -> str:
     """Put columns into a template; nothing of a column is taken for a template again.
 
     A column that isn't there stays as it is written: the line has a fault, and goes nowhere.
     """
-    return _PLACE.sub(lambda place: str(columns.get(place[1], place[0])), template)
+    return _PLACEHOLDER.sub(lambda place: str(columns.get(place[1], place[0])), template)
 
 
 def _is_key(key: object) -> bool:
-    return isinstance(key, str) and key.isprintable() and 0 < len(key.strip()) <= _LONGEST_KEY
+    return isinstance(key, str) and key.isprintable() and 0 < len(key.strip()) <= _MAX_KEY_LENGTH

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, evolve, field, frozen
 from attrs.validators import ge, gt, optional
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow._core.snapshot import Snapshot
-    from wanflow._flows.prepare import PreparedRequest
+    from wanflow._flows.operations import Operations
     from wanflow.ledger import File, Job, Ledger
 
 
@@ -46,11 +46,11 @@ class JobRun:
     again.
     """
 
-    planned: PlannedJob
-    kind: str
+    job: PlannedJob
+    price_class: str
     key: str
     attempt: int = 1
-    job: Job | None = None
+    recorded: Job | None = None
     resend: bool = False
     task_id: str | None = None
     snapshot: Snapshot | None = field(default=None, repr=False)
@@ -65,14 +65,14 @@ class JobResult:
     `earlier` where it had been done before this run. `code` is that of a failed task.
     """
 
-    planned: PlannedJob
-    end: JobStatus
+    job: PlannedJob
+    status: JobStatus
     reason: str = ""
     task_id: str | None = None
     credits: float | None = None
     attempts: int = 0
     files: tuple[File, ...] = ()
-    earlier: bool = False
+    from_earlier_run: bool = False
     key: str | None = None
     code: str | None = None
 
@@ -84,10 +84,10 @@ class JobSpec:
     `faults` is what was wrong with it before it became a request, which is checked all the same.
     """
 
-    number: int
+    line: int
     body: dict[str, Any] = field(repr=False)
     key: str | None = None
-    faults: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 @frozen
@@ -104,22 +104,22 @@ class RowError:
 class InvalidBatch(InvalidRequest):
     """Lines of the batch are wrong, and nothing was sent; `faults` has all of them, by line."""
 
-    def __init__(self, message: str, *, faults: tuple[RowError, ...] = ()) -> None:
+    def __init__(self, message: str, *, row_errors: tuple[RowError, ...] = ()) -> None:
         super().__init__(message)
-        self.faults = faults
+        self.row_errors = row_errors
 
 
-def invalid(faults: list[RowError]) -> InvalidBatch:
+def invalid_batch(row_errors: list[RowError]) -> InvalidBatch:
     """Make the error that lists all faults."""
-    ordered = tuple(sorted(faults, key=lambda fault: fault.line))
+    ordered = tuple(sorted(row_errors, key=lambda fault: fault.line))
     lines = len({fault.line for fault in ordered})
     text = "\n".join(f"  {fault}" for fault in ordered)
     return InvalidBatch(
-        f"{lines} of the batch's lines are wrong, and nothing was sent:\n{text}", faults=ordered
+        f"{lines} of the batch's lines are wrong, and nothing was sent:\n{text}", row_errors=ordered
     )
 
 
-DEFAULT_IN_FLIGHT = 256
+DEFAULT_MAX_CONCURRENCY = 256
 DEFAULT_SUBMISSIONS = 16
 DEFAULT_DOWNLOADS = 16
 
@@ -137,7 +137,7 @@ class BatchProgress:
     running: int = 0
     saving: int = 0
     credits: float = 0.0
-    troubles: tuple[str, ...] = ()
+    recent_errors: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -150,16 +150,16 @@ class StopSignal:
 
     def __init__(self) -> None:
         # An event has a lock, which would be waited for in the handler of a signal.
-        self._asked = False
+        self._is_set = False
 
     def set(self) -> None:
         """Ask for it."""
-        self._asked = True
+        self._is_set = True
 
     @property
     def is_set(self) -> bool:
         """Whether it was asked for."""
-        return self._asked
+        return self._is_set
 
 
 @frozen
@@ -173,17 +173,17 @@ class BatchOptions:
     each wait.
     """
 
-    folder: Path
+    output_dir: Path
     timeout: float
     max_credits: float | None = field(default=None, validator=optional(ge(0)))
     retries: int = field(default=0, validator=ge(0))
     resubmit_uncertain: bool = False
-    max_concurrency: int = field(default=DEFAULT_IN_FLIGHT, validator=gt(0))
-    submissions: int = field(default=DEFAULT_SUBMISSIONS, validator=gt(0))
-    saves: int = field(default=DEFAULT_DOWNLOADS, validator=gt(0))
+    max_concurrency: int = field(default=DEFAULT_MAX_CONCURRENCY, validator=gt(0))
+    max_submissions: int = field(default=DEFAULT_SUBMISSIONS, validator=gt(0))
+    max_downloads: int = field(default=DEFAULT_DOWNLOADS, validator=gt(0))
     stop: StopSignal = field(factory=StopSignal)
     on_progress: OnBatchProgress = field(default=None, repr=False)
-    on_result: OnOutcome = field(default=None, repr=False)
+    on_result: OnJobResult = field(default=None, repr=False)
 
 
 @frozen
@@ -202,15 +202,9 @@ class PlannedJob:
     deprecated: tuple[str, ...] = ()
 
 
-class Checker(Protocol):
-    """Checks a request and builds what would be sent."""
-
-    def prepare(self, request: object | None, parameters: Mapping[str, Any]) -> PreparedRequest:
-        """Return what would be sent."""
-        ...
-
-
-def plan(checker: Checker, ledger: Ledger, lines: Iterable[JobSpec | RowError]) -> list[PlannedJob]:
+def plan(
+    operations: Operations, ledger: Ledger, lines: Iterable[JobSpec | RowError]
+) -> list[PlannedJob]:
     """Check every line, and return the jobs, those of equal keys once.
 
     Raises:
@@ -219,16 +213,16 @@ def plan(checker: Checker, ledger: Ledger, lines: Iterable[JobSpec | RowError]) 
     faults: list[RowError] = []
     jobs: dict[str | int, PlannedJob] = {}
     for line in lines:
-        found = line if isinstance(line, RowError) else _planned(checker, line)
-        faults.extend(_faults(found, jobs, ledger))
+        found = line if isinstance(line, RowError) else _plan_job(operations, line)
+        faults.extend(_row_errors(found, jobs, ledger))
         if isinstance(found, PlannedJob):
             jobs.setdefault(found.line if found.key is None else found.key.strip(), found)
     if faults:
-        raise invalid(faults)
+        raise invalid_batch(faults)
     return list(jobs.values())
 
 
-def named(jobs: Iterable[PlannedJob], batch: bytes, ledger: Ledger) -> list[PlannedJob]:
+def with_names(jobs: Iterable[PlannedJob], batch: bytes, ledger: Ledger) -> list[PlannedJob]:
     """Name the jobs that have no keys.
 
     Each is named after its batch, its request and how many like it come before: the same lines in
@@ -236,8 +230,8 @@ def named(jobs: Iterable[PlannedJob], batch: bytes, ledger: Ledger) -> list[Plan
     told orders apart, and a name of theirs that is known stays.
     """
     chosen = list(jobs)
-    now = _names(chosen, batch, _ordered)
-    before = _names(chosen, batch, bytes)
+    now = _job_names(chosen, batch, _with_sorted_members)
+    before = _job_names(chosen, batch, bytes)
     known = ledger.attempts(before)
     names = (old if known.get(old) else new for old, new in zip(before, now, strict=True))
     return [
@@ -246,7 +240,7 @@ def named(jobs: Iterable[PlannedJob], batch: bytes, ledger: Ledger) -> list[Plan
     ]
 
 
-def _names(
+def _job_names(
     jobs: Iterable[PlannedJob], batch: bytes, written: Callable[[bytes], bytes]
 ) -> list[str]:
     same: Counter[str] = Counter()
@@ -258,23 +252,23 @@ def _names(
     return names
 
 
-def _ordered(content: bytes) -> bytes:
+def _with_sorted_members(content: bytes) -> bytes:
     """Write a request with its members in the order of their names."""
     return json.dumps(json.loads(content), sort_keys=True).encode()
 
 
-def _planned(checker: Checker, line: JobSpec) -> PlannedJob | list[RowError]:
-    said, order = list(line.faults), None
+def _plan_job(operations: Operations, line: JobSpec) -> PlannedJob | list[RowError]:
+    said, order = list(line.errors), None
     try:
-        order = checker.prepare(line.body, {})
+        order = operations.prepare(line.body, {})
     except InvalidRequest as error:
         said += [violation.message for violation in error.violations] or [str(error)]
     if said or order is None:
         # A line is the request and nothing beside it.
-        return [RowError(line.number, message.removesuffix(EXTRA_HINT)) for message in said]
+        return [RowError(line.line, message.removesuffix(EXTRA_HINT)) for message in said]
     content = order.request.content or b""
     return PlannedJob(
-        line.number,
+        line.line,
         line.key or "",
         order.model,
         order.body,
@@ -284,7 +278,7 @@ def _planned(checker: Checker, line: JobSpec) -> PlannedJob | list[RowError]:
     )
 
 
-def _faults(
+def _row_errors(
     found: PlannedJob | RowError | list[RowError],
     jobs: Mapping[str | int, PlannedJob],
     ledger: Ledger,
@@ -319,5 +313,5 @@ def _conflicts(
 
 if TYPE_CHECKING:
     OnBatchProgress: TypeAlias = Callable[[BatchProgress], object] | None
-    OnOutcome: TypeAlias = Callable[[JobResult], object] | None
+    OnJobResult: TypeAlias = Callable[[JobResult], object] | None
     JobInput: TypeAlias = JobSpec | RowError

@@ -16,67 +16,67 @@ if TYPE_CHECKING:
 
     from wanflow.batch.cost_limit import CostLimit
 
-    Turns = list[tuple[float, int, JobRun]]
+    Schedule = list[tuple[float, int, JobRun]]
 
 
 @define(eq=False)
 class JobQueue:
     """Those to be submitted by kind, and at which tick again; those to be taken up, and saved."""
 
-    kinds: dict[str, deque[JobRun]] = field(factory=dict[str, "deque[JobRun]"])
-    resumed: deque[JobRun] = field(factory=deque[JobRun])
-    _later: Turns = field(factory=list["tuple[float, int, JobRun]"])
-    _ended: Turns = field(factory=list["tuple[float, int, JobRun]"])
+    by_price_class: dict[str, deque[JobRun]] = field(factory=dict[str, "deque[JobRun]"])
+    to_resume: deque[JobRun] = field(factory=deque[JobRun])
+    _resubmissions: Schedule = field(factory=list["tuple[float, int, JobRun]"])
+    _downloads: Schedule = field(factory=list["tuple[float, int, JobRun]"])
 
     @property
-    def to_download(self) -> int:
+    def download_count(self) -> int:
         """How many have ended and aren't being saved."""
-        return len(self._ended)
+        return len(self._downloads)
 
     @property
     def next_due(self) -> float | None:
         """The tick at which the next one is to be submitted again."""
-        return self._later[0][0] if self._later else None
+        return self._resubmissions[0][0] if self._resubmissions else None
 
-    def submit(self, item: JobRun) -> None:
+    def add_submission(self, item: JobRun) -> None:
         """Queue a job to be submitted."""
-        self.kinds.setdefault(item.kind, deque()).append(item)
+        self.by_price_class.setdefault(item.price_class, deque()).append(item)
 
-    def submit_later(self, item: JobRun, due: float) -> None:
+    def add_resubmission(self, item: JobRun, due: float) -> None:
         """Queue a job to be submitted at a tick."""
-        heapq.heappush(self._later, (due, item.planned.line, item))
+        heapq.heappush(self._resubmissions, (due, item.job.line, item))
 
     def add_download(self, item: JobRun, created: float) -> None:
         """Queue a job to be saved; `created` says when its links die."""
-        heapq.heappush(self._ended, (created, item.planned.line, item))
+        heapq.heappush(self._downloads, (created, item.job.line, item))
 
-    def pop_downloads(self, room: int) -> Iterator[JobRun]:
+    def pop_downloads(self, limit: int) -> Iterator[JobRun]:
         """Take those whose links die first, as many as there is room for."""
-        for _ in range(min(room, len(self._ended))):
-            yield heapq.heappop(self._ended)[2]
+        for _ in range(min(limit, len(self._downloads))):
+            yield heapq.heappop(self._downloads)[2]
 
-    def pop_next(self, prices: CostLimit, ticks: float) -> JobRun | None:
+    def pop_submission(self, costs: CostLimit, now: float) -> JobRun | None:
         """Take the first job that may be sent and that the ceiling lets through."""
-        while self._later and self._later[0][0] <= ticks:
-            self.submit(heapq.heappop(self._later)[2])
-        for kind, queue in self.kinds.items():
-            if prices.decide(kind, queue[0].key) is Decision.GO:
+        while self._resubmissions and self._resubmissions[0][0] <= now:
+            self.add_submission(heapq.heappop(self._resubmissions)[2])
+        for kind, queue in self.by_price_class.items():
+            if costs.decide(kind, queue[0].key) is Decision.GO:
                 chosen = queue.popleft()
                 if not queue:
-                    del self.kinds[kind]
+                    del self.by_price_class[kind]
                 return chosen
         return None
 
-    def decisions(self, prices: CostLimit) -> set[Decision]:
+    def decisions(self, costs: CostLimit) -> set[Decision]:
         """Return what the ceiling says to the kinds of which jobs are left."""
-        return {prices.decide(kind, queue[0].key) for kind, queue in self.kinds.items()}
+        return {costs.decide(kind, queue[0].key) for kind, queue in self.by_price_class.items()}
 
     @property
-    def unsaved(self) -> list[JobRun]:
+    def pending_downloads(self) -> list[JobRun]:
         """Those that have ended and aren't being saved."""
-        return [item for *_, item in self._ended]
+        return [item for *_, item in self._downloads]
 
     def remaining(self) -> list[JobRun]:
         """List those that are not under way, and have not ended."""
-        queued = [item for queue in self.kinds.values() for item in queue]
-        return [*self.resumed, *queued, *(item for _, _, item in self._later)]
+        queued = [item for queue in self.by_price_class.values() for item in queue]
+        return [*self.to_resume, *queued, *(item for _, _, item in self._resubmissions)]

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from wanflow.ledger import Job, Ledger
 
 # Seconds, by the provider's table of error codes; the middle where it gives a range.
-_PAUSES = {
+_RETRY_DELAYS = {
     "service_error": 45.0,
     "resource_exhausted": 150.0,
     "quota_exceeded": 2.0,
     "service_unavailable": 180.0,
 }
-_ONCE = frozenset({"unknown_error"})
+_RETRY_ONCE = frozenset({"unknown_error"})
 
 
 def retry_delay(code: str | None, attempt: int, retries: int) -> float | None:
@@ -41,10 +41,10 @@ def retry_delay(code: str | None, attempt: int, retries: int) -> float | None:
         retries: how many more submissions a job may have than the first.
     """
     advice = HINTS.get(code or "", HINTS["unknown_error"])
-    allowed = min(retries, 1) if code in _ONCE or code not in HINTS else retries
+    allowed = min(retries, 1) if code in _RETRY_ONCE or code not in HINTS else retries
     if not advice.retryable or attempt > allowed:
         return None
-    return _PAUSES.get(code or "", 0.0)
+    return _RETRY_DELAYS.get(code or "", 0.0)
 
 
 def useful_retries(code: str | None, attempts: int) -> int:
@@ -57,13 +57,13 @@ def load_states(
     steps: Steps, jobs: Sequence[PlannedJob]
 ) -> Flow[list[tuple[str, JobRun | JobResult, Sequence[Job]]]]:
     """Find out what the ledger knows of jobs → the kind, what is left to do, and the attempts."""
-    ledger, terms, catalog = steps.ledger, steps.terms, steps.work.catalog
+    ledger, terms, catalog = steps.ledger, steps.options, steps.operations.catalog
     known = yield from run_blocking(lambda: ledger.attempts(planned.name for planned in jobs))
 
     def one(planned: PlannedJob) -> tuple[str, JobRun | JobResult, Sequence[Job]]:
         kind, attempts = price_class(catalog, planned.body), known.get(planned.name, ())
         resend, retries = terms.resubmit_uncertain, terms.retries
-        here = [_here(job, terms.folder) for job in attempts[-1:]]
+        here = [_with_current_paths(job, terms.output_dir) for job in attempts[-1:]]
         latest = [*attempts[:-1], *here]
         left = reconcile(ledger, planned, kind, latest, retries=retries, resend=resend)
         return kind, left, attempts
@@ -73,8 +73,8 @@ def load_states(
 
 def reconcile(
     ledger: Ledger,
-    planned: PlannedJob,
-    kind: str,
+    job: PlannedJob,
+    price_class: str,
     attempts: Sequence[Job],
     *,
     retries: int,
@@ -82,27 +82,27 @@ def reconcile(
 ) -> JobRun | JobResult:
     """Return a job as what is left to do after some attempts, or as what became of it."""
     if not attempts:
-        return JobRun(planned, kind, new_key())
+        return JobRun(job, price_class, new_key())
     last = attempts[-1]
-    item = JobRun(planned, kind, last.key or new_key(), last.attempt, last, task_id=last.task_id)
+    item = JobRun(job, price_class, last.key or new_key(), last.attempt, last, task_id=last.task_id)
     again = retry_delay(last.code, last.attempt, retries) is not None
     if last.state is JobState.FAILED and again:
-        return JobRun(planned, kind, new_key(), last.attempt + 1)
-    end = _end_of(ledger, last, resend=resend)
+        return JobRun(job, price_class, new_key(), last.attempt + 1)
+    end = _final_status(ledger, last, resend=resend)
     if end is not None:
-        return _outcome(item, end, last)
+        return _job_result(item, end, last)
     item.resend, item.credits = last.uncertain, last.credits
     return item
 
 
-def _end_of(ledger: Ledger, job: Job, *, resend: bool) -> JobStatus | None:
+def _final_status(ledger: Ledger, recorded: Job, *, resend: bool) -> JobStatus | None:
     """Return what became of a job, None where something is left to do."""
-    match job.state:
-        case JobState.SAVED if all(_is_whole(file.path, file.size) for file in job.files):
+    match recorded.state:
+        case JobState.SAVED if all(_is_whole(file.path, file.size) for file in recorded.files):
             return JobStatus.SAVED
         case JobState.FAILED | JobState.LOST:
             return JobStatus.FAILED
-        case JobState.INTENT | JobState.UNCERTAIN if ledger.is_owned(job):
+        case JobState.INTENT | JobState.UNCERTAIN if ledger.is_owned(recorded):
             return JobStatus.LOCKED
         case JobState.INTENT | JobState.UNCERTAIN if not resend:
             return JobStatus.UNCERTAIN
@@ -115,14 +115,14 @@ def new_key() -> str:
     return uuid.uuid4().hex
 
 
-def _here(job: Job, folder: Path) -> Job:
+def _with_current_paths(recorded: Job, output_dir: Path) -> Job:
     """Return a job with its files where they are: in the batch's folder, if that was moved."""
     files = tuple(
         evolve(file, path=moved) if _is_whole(moved, file.size) else file
-        for file in job.files
-        if (moved := folder.absolute() / file.path.name)
+        for file in recorded.files
+        if (moved := output_dir.absolute() / file.path.name)
     )
-    return evolve(job, files=files)
+    return evolve(recorded, files=files)
 
 
 def _is_whole(path: Path, size: int) -> bool:
@@ -132,17 +132,17 @@ def _is_whole(path: Path, size: int) -> bool:
         return False
 
 
-def _outcome(item: JobRun, end: JobStatus, job: Job) -> JobResult:
-    reason = " ".join(filter(None, (job.code, job.reason)))
+def _job_result(item: JobRun, status: JobStatus, recorded: Job) -> JobResult:
+    reason = " ".join(filter(None, (recorded.code, recorded.reason)))
     return JobResult(
-        item.planned,
-        end,
+        item.job,
+        status,
         reason,
-        job.task_id,
-        job.credits,
-        job.attempt,
-        job.files,
-        earlier=True,
-        key=job.key,
-        code=job.code,
+        recorded.task_id,
+        recorded.credits,
+        recorded.attempt,
+        recorded.files,
+        from_earlier_run=True,
+        key=recorded.key,
+        code=recorded.code,
     )

@@ -27,17 +27,17 @@ class Report:
     beside the files could not be written, empty where they were.
     """
 
-    folder: Path
-    outcomes: tuple[JobResult, ...]
-    spent: float
+    output_dir: Path
+    results: tuple[JobResult, ...]
+    credits_spent: float
     seconds: float
-    stopped: str = ""
+    stop_reason: str = ""
     write_error: str = ""
 
     @property
     def complete(self) -> bool:
         """Whether every job is done and its files are saved."""
-        return all(outcome.end is JobStatus.SAVED for outcome in self.outcomes)
+        return all(outcome.status is JobStatus.SAVED for outcome in self.results)
 
     @property
     def resumable(self) -> bool:
@@ -49,58 +49,58 @@ class Report:
     @property
     def counts(self) -> Counter[JobStatus]:
         """How many jobs came to which end."""
-        return Counter(outcome.end for outcome in self.outcomes)
+        return Counter(outcome.status for outcome in self.results)
 
     @property
     def retries(self) -> int:
         """How many retries would have failed tasks submitted again where that may help; 0: none."""
-        failed = [outcome for outcome in self.outcomes if outcome.end is JobStatus.FAILED]
+        failed = [outcome for outcome in self.results if outcome.status is JobStatus.FAILED]
         return max((useful_retries(one.code, one.attempts) for one in failed), default=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON can hold it."""
         return {
-            "folder": str(self.folder),
+            "folder": str(self.output_dir),
             "complete": self.complete,
-            "stopped": self.stopped,
-            "spent": self.spent,
+            "stopped": self.stop_reason,
+            "spent": self.credits_spent,
             "seconds": round(self.seconds, 3),
             "counts": {str(end): self.counts[end] for end in JobStatus},
-            "jobs": [to_dict(outcome) for outcome in self.outcomes],
+            "jobs": [to_dict(outcome) for outcome in self.results],
         }
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Return what was sent and is not done as rows: line, end, key or task, and why."""
-        for outcome in self.outcomes:
-            if outcome.end not in {JobStatus.SAVED, JobStatus.NOT_SENT}:
-                planned = outcome.planned
+        for outcome in self.results:
+            if outcome.status not in {JobStatus.SAVED, JobStatus.NOT_SENT}:
+                planned = outcome.job
                 where = planned.key or outcome.task_id or ""
-                yield str(planned.line), str(outcome.end), where, outcome.reason
+                yield str(planned.line), str(outcome.status), where, outcome.reason
 
 
-def to_dict(outcome: JobResult) -> dict[str, Any]:
+def to_dict(result: JobResult) -> dict[str, Any]:
     """Return an outcome as JSON can hold it."""
     return {
-        "line": outcome.planned.line,
-        "key": outcome.planned.key,
-        "end": str(outcome.end),
-        "reason": outcome.reason,
-        "code": outcome.code,
-        "model": outcome.planned.model,
-        "task_id": outcome.task_id,
-        "idempotency_key": outcome.key,
-        "credits": outcome.credits,
-        "attempts": outcome.attempts,
-        "earlier": outcome.earlier,
+        "line": result.job.line,
+        "key": result.job.key,
+        "end": str(result.status),
+        "reason": result.reason,
+        "code": result.code,
+        "model": result.job.model,
+        "task_id": result.task_id,
+        "idempotency_key": result.key,
+        "credits": result.credits,
+        "attempts": result.attempts,
+        "earlier": result.from_earlier_run,
         "files": [
             {"path": str(file.path), "size": file.size, "sha256": file.sha256}
-            for file in outcome.files
+            for file in result.files
         ],
-        "request": outcome.planned.body,
+        "request": result.job.body,
     }
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a file so that it is there whole or as it was.
 
     Raises:
@@ -125,6 +125,6 @@ def write_pages(report: Report, *pages: Callable[[Report], Path]) -> Report:
 
 def write_report(report: Report) -> Path:
     """Write the report as `report.json` beside the files, and return its path."""
-    path = report.folder / "report.json"
-    write_whole(path, json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
+    path = report.output_dir / "report.json"
+    write_text(path, json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
     return path

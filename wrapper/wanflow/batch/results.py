@@ -13,10 +13,10 @@ from wanflow.batch.models import JobResult, JobStatus
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Flow
-    from wanflow.batch.models import JobRun, OnOutcome
+    from wanflow.batch.models import JobRun, OnJobResult
     from wanflow.ledger import File
 
-_SHOWN = 5
+_MAX_RECENT_ERRORS = 5
 
 
 @define(eq=False)
@@ -26,48 +26,50 @@ class Results:
     `on_outcome` is told of each.
     """
 
-    on_result: OnOutcome = None
-    outcomes: list[JobResult] = field(factory=list[JobResult])
-    ends: Counter[JobStatus] = field(factory=Counter[JobStatus])
-    recent_errors: deque[str] = field(factory=lambda: deque[str](maxlen=_SHOWN))
+    on_result: OnJobResult = None
+    job_results: list[JobResult] = field(factory=list[JobResult])
+    counts: Counter[JobStatus] = field(factory=Counter[JobStatus])
+    recent_errors: deque[str] = field(factory=lambda: deque[str](maxlen=_MAX_RECENT_ERRORS))
 
-    def add(self, outcome: JobResult) -> Flow[None]:
+    def add(self, result: JobResult) -> Flow[None]:
         """Take in an outcome."""
-        self.outcomes.append(outcome)
-        self.ends[outcome.end] += 1
-        if outcome.end in {JobStatus.FAILED, JobStatus.UNCERTAIN} and not outcome.earlier:
-            self.add_error(f"line {outcome.planned.line}: {outcome.reason}")
+        self.job_results.append(result)
+        self.counts[result.status] += 1
+        if result.status in {JobStatus.FAILED, JobStatus.UNCERTAIN} and not result.from_earlier_run:
+            self.add_error(f"line {result.job.line}: {result.reason}")
         if self.on_result is not None:
-            yield InvokeCallback(self.on_result, outcome)
+            yield InvokeCallback(self.on_result, result)
 
     def add_error(self, text: str) -> None:
         """Take note of something that went wrong."""
         self.recent_errors.append(text)
 
-    def saved(self, item: JobRun, files: tuple[File, ...]) -> Flow[None]:
+    def add_saved(self, item: JobRun, files: tuple[File, ...]) -> Flow[None]:
         """Take in a job whose files are on the disk."""
-        made = _outcome(item, JobStatus.SAVED, files=files)
+        made = _job_result(item, JobStatus.SAVED, files=files)
         return self.add(made)
 
-    def end(self, item: JobRun, end: JobStatus, reason: str, code: str | None = None) -> Flow[None]:
+    def add_unsaved(
+        self, item: JobRun, status: JobStatus, reason: str, code: str | None = None
+    ) -> Flow[None]:
         """Take in a job that ended otherwise, or is left."""
-        return self.add(_outcome(item, end, reason, code))
+        return self.add(_job_result(item, status, reason, code))
 
 
-def _outcome(
+def _job_result(
     item: JobRun,
-    end: JobStatus,
+    status: JobStatus,
     reason: str = "",
     code: str | None = None,
     files: tuple[File, ...] = (),
 ) -> JobResult:
     return JobResult(
-        item.planned,
-        end,
+        item.job,
+        status,
         reason,
         item.task_id,
         item.credits,
-        item.attempt if end is not JobStatus.NOT_SENT else item.attempt - 1,
+        item.attempt if status is not JobStatus.NOT_SENT else item.attempt - 1,
         files,
         key=item.key,
         code=code,

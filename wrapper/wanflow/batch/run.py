@@ -1,4 +1,4 @@
-"""A whole batch as one flow: check all, do all, and report."""
+"""A whole batch as one flow: check all jobs, do them, write the report."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from wanflow._core.effects import read_clock, run_blocking
 from wanflow._log import warn
 from wanflow._storage.part_file import check_writable
 from wanflow.batch.contact_sheet import write_sheet
-from wanflow.batch.engine import engine_of
-from wanflow.batch.identity import alone, identify
+from wanflow.batch.engine import make_engine
+from wanflow.batch.identity import batch_name, exclusive
 from wanflow.batch.input import RowParser, make_job
 from wanflow.batch.models import (
-    DEFAULT_IN_FLIGHT,
+    DEFAULT_MAX_CONCURRENCY,
     BatchOptions,
     JobSpec,
     RowError,
     StopSignal,
-    named,
     plan,
+    with_names,
 )
 from wanflow.batch.report import Report, write_pages, write_report
 from wanflow.batch.steps import Steps
@@ -35,40 +35,46 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wanflow._core.effects import Flow
+    from wanflow._flows.operations import Operations
     from wanflow.batch.models import PlannedJob
-    from wanflow.batch.steps import Work
 
 
 def run_batch(
-    work: Work, given: Iterable[Mapping[str, Any] | JobSpec | RowError], terms: BatchOptions
+    operations: Operations,
+    jobs: Iterable[Mapping[str, Any] | JobSpec | RowError],
+    options: BatchOptions,
 ) -> Flow[Report]:
-    """Check every line, do every job, and leave a report and a contact sheet in the folder.
+    """Check every line, do every job, and write a report and a contact sheet.
 
     Raises:
-        InvalidBatch: a line is wrong; all that is wrong is listed, and nothing was sent.
-        ConfigurationError: there is no ledger, the folder can't be written, or another process
-            does its batch under a ceiling.
+        InvalidBatch: some lines are invalid; the error lists all problems, and nothing was sent.
+        ConfigurationError: the client has no ledger, the output directory isn't writable, or
+            another process runs this batch with a credit limit.
         LedgerError: the ledger can't be read.
     """
-    ledger = work.recording.recorder
+    ledger = operations.recording.recorder
     if not isinstance(ledger, Ledger):
         raise errors.ConfigurationError("a batch needs a ledger: Client(ledger=Ledger(path))")
     start = (yield from read_clock()).monotonic
-    jobs = yield from run_blocking(lambda: plan(work, ledger, _lines(work, given)))
-    _warn_of_deprecated(jobs)
-    yield from run_blocking(lambda: check_writable(terms.folder))
-    jobs = yield from run_blocking(
-        lambda: named(jobs, _batch_of(terms.folder, ledger, jobs), ledger)
+    planned = yield from run_blocking(
+        lambda: plan(operations, ledger, _job_specs(operations, jobs))
     )
-    # What has no connection to be sent on need not be begun.
-    submissions = min(terms.submissions, work.connections)
-    engine = engine_of(Steps(work, ledger, evolve(terms, submissions=submissions)))
-    with alone(terms.folder, wanted=terms.max_credits is not None):
-        yield from engine.run(jobs)
+    _warn_of_deprecated(planned)
+    yield from run_blocking(lambda: check_writable(options.output_dir))
+    planned = yield from run_blocking(
+        lambda: with_names(planned, _batch_name(options.output_dir, ledger, planned), ledger)
+    )
+    # More submissions than connections would only wait for a connection.
+    max_submissions = min(options.max_submissions, operations.connections)
+    engine = make_engine(
+        Steps(operations, ledger, evolve(options, max_submissions=max_submissions))
+    )
+    with exclusive(options.output_dir, required=options.max_credits is not None):
+        yield from engine.run(planned)
     report = Report(
-        Path(terms.folder),
-        tuple(sorted(engine.results.outcomes, key=lambda outcome: outcome.planned.line)),
-        round(engine.prices.spent, 2),
+        Path(options.output_dir),
+        tuple(sorted(engine.results.job_results, key=lambda result: result.job.line)),
+        round(engine.costs.spent, 2),
         (yield from read_clock()).monotonic - start,
         engine.stop_reason,
     )
@@ -76,21 +82,21 @@ def run_batch(
 
 
 def _warn_of_deprecated(jobs: Sequence[PlannedJob]) -> None:
-    """Say once for the whole batch what of its jobs the spec will remove."""
+    """Warn once per batch of what its jobs use that the spec deprecates."""
     sentences = dict.fromkeys(sentence for job in jobs for sentence in job.deprecated)
     if sentences:
         warn("; ".join(sentences), DeprecationWarning)
 
 
-def _batch_of(folder: Path, ledger: Ledger, jobs: Sequence[PlannedJob]) -> bytes:
-    """Return the name of a folder's batch."""
+def _batch_name(output_dir: Path, ledger: Ledger, jobs: Sequence[PlannedJob]) -> bytes:
+    """Return the name of the batch in a directory."""
 
-    def known(batch: bytes) -> int:
+    def count_known(batch: bytes) -> int:
         return len(
-            ledger.attempts(job.name for job in named(jobs, batch, ledger) if job.key is None)
+            ledger.attempts(job.name for job in with_names(jobs, batch, ledger) if job.key is None)
         )
 
-    return identify(folder, ledger.folders, known)
+    return batch_name(output_dir, ledger.folders, count_known)
 
 
 def make_options(
@@ -101,7 +107,7 @@ def make_options(
     stop: StopSignal | None,
     **more: Any,
 ) -> BatchOptions:
-    """Make terms of a user's arguments.
+    """Make the options from the caller's arguments.
 
     Raises:
         ConfigurationError: a number is out of range.
@@ -110,7 +116,7 @@ def make_options(
         return BatchOptions(
             Path(output_dir),
             timeout,
-            max_concurrency=max_concurrency or DEFAULT_IN_FLIGHT,
+            max_concurrency=max_concurrency or DEFAULT_MAX_CONCURRENCY,
             stop=stop or StopSignal(),
             **more,
         )
@@ -118,20 +124,20 @@ def make_options(
         raise errors.ConfigurationError(str(error.args[0])) from None
 
 
-def _lines(work: Work, given: object) -> Iterator[JobSpec | RowError]:
-    """Number jobs that are no lines yet; each may have a `key` beside its parameters.
+def _job_specs(operations: Operations, jobs: object) -> Iterator[JobSpec | RowError]:
+    """Number the jobs that have no line yet; each may have a `key` beside its parameters.
 
     Raises:
-        InvalidRequest: it is one job, or something else that isn't many.
+        InvalidRequest: `jobs` is a single job, or not iterable.
     """
-    kind: type[object] = type(given)
+    kind: type[object] = type(jobs)
     if issubclass(kind, str | bytes | Mapping) or not issubclass(kind, Iterable):
         raise errors.InvalidRequest(f"a batch is a list of jobs (got {kind.__name__})")
-    form = RowParser(work.catalog)
-    for number, job in enumerate(cast("Iterable[object]", given), 1):
+    parser = RowParser(operations.catalog)
+    for line, job in enumerate(cast("Iterable[object]", jobs), 1):
         if isinstance(job, JobSpec | RowError):
             yield job
         elif isinstance(job, Mapping):
-            yield make_job(number, cast("Mapping[str, Any]", job), form)
+            yield make_job(line, cast("Mapping[str, Any]", job), parser)
         else:
-            yield RowError(number, f"a job is a dict of parameters (got {type(job).__name__})")
+            yield RowError(line, f"a job is a dict of parameters (got {type(job).__name__})")

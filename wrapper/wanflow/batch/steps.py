@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
@@ -12,43 +12,16 @@ from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.recording import entry_of, hold_task, record_and_download, record_end
 from wanflow._log import log
-from wanflow.batch.models import Checker
 from wanflow.errors import JobLocked, LedgerError, SubmitUncertain
-from wanflow.ledger.resume import Means
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from wanflow._core.effects import BatchFunction, Flow
-    from wanflow._flows.download import DownloadJob
-    from wanflow._flows.poll import PollTarget
+    from wanflow._flows.operations import Operations
     from wanflow._flows.poll_many import PollOutcome
     from wanflow.batch.models import BatchOptions, JobRun
-    from wanflow.catalog.catalog import Catalog
     from wanflow.ledger import File, Ledger
-
-
-class Work(Means, Checker, Protocol):
-    """What a batch needs of a client's work."""
-
-    @property
-    def catalog(self) -> Catalog:
-        """The models of the documents."""
-        ...
-
-    @property
-    def connections(self) -> int:
-        """Requests to the API that may be under way at once."""
-        ...
-
-    def poll_target(self, task_id: str, known: Snapshot | None) -> PollTarget:
-        """Return how a task is asked about."""
-        ...
-
-    def download_job(self, snapshot: Snapshot, folder: Path) -> DownloadJob:
-        """Return what is to be saved of a task."""
-        ...
 
 
 def uncertain_note(submissions: Sequence[tuple[int, str]]) -> str:
@@ -64,27 +37,29 @@ def uncertain_note(submissions: Sequence[tuple[int, str]]) -> str:
 class Steps:
     """The steps of one batch's jobs."""
 
-    work: Work
+    operations: Operations
     ledger: Ledger
-    terms: BatchOptions
+    options: BatchOptions
 
     def submit(self, item: JobRun) -> Flow[Snapshot]:
         """Write the intent down, and submit."""
-        planned = item.planned
+        planned = item.job
         intent = SubmissionIntent(
-            self.work.recording.server,
+            self.operations.recording.server,
             item.key,
             planned.model,
             planned.body,
             planned.content,
-            self.terms.folder,
+            self.options.output_dir,
             planned.name,
             item.attempt,
             item.resend,
         )
         entry = entry_of(self.ledger, intent, hold=True)
-        accepted = yield from self.work.submit_prepared_body(planned.body, entry, self._stopped)
-        yield from self._hold(accepted.id)
+        accepted = yield from self.operations.submit_prepared_body(
+            planned.body, entry, self._stopped
+        )
+        yield from self._acquire_task(accepted.id)
         return accepted
 
     def resume(self, item: JobRun) -> Flow[None]:
@@ -93,15 +68,15 @@ class Steps:
         Raises:
             JobTaken: another process is at it.
         """
-        job = item.job
+        job = item.recorded
         if job is not None and not (
-            yield from run_blocking(lambda: self.ledger.acquire(job), self._group)
+            yield from run_blocking(lambda: self.ledger.acquire(job), self._transaction)
         ):
             raise JobLocked(f"job {job.id} is in the hands of another process")
         assert item.task_id is not None
-        yield from self._hold(item.task_id)
+        yield from self._acquire_task(item.task_id)
 
-    def seen(self, snapshot: Snapshot) -> None:
+    def record_poll(self, snapshot: Snapshot) -> None:
         """Note a look at a task that goes on."""
         self.ledger.record_poll(self._server, snapshot)
 
@@ -121,12 +96,12 @@ class Steps:
             return outcome
         raise outcome
 
-    def completed(self, item: JobRun, ended: Snapshot) -> bool:
+    def record_done(self, item: JobRun, done: Snapshot) -> bool:
         """Note at once that a task completed; False where that takes a moment."""
         assert item.task_id is not None
         if not self.ledger.is_cached(self._server, item.task_id):
             return False
-        self.ledger.record_done(self._server, ended)
+        self.ledger.record_done(self._server, done)
         return True
 
     def release(self, item: JobRun) -> None:
@@ -155,27 +130,27 @@ class Steps:
             found = [(item, self.ledger.find(item.key)) for item in items]
             open_ones = [item for item, job in found if job is not None and job.uncertain]
             if open_ones:
-                text = uncertain_note([(one.planned.line, one.key) for one in open_ones])
+                text = uncertain_note([(one.job.line, one.key) for one in open_ones])
                 error.add_note(text)
                 log.warning("%s", text)
 
     def download(self, item: JobRun) -> Flow[tuple[File, ...]]:
         """Save the files, and return what the ledger has of them."""
         assert item.snapshot is not None
-        parcel = self.work.download_job(item.snapshot, self.terms.folder)
+        parcel = self.operations.download_job(item.snapshot, self.options.output_dir)
         files = yield from record_and_download(self.ledger, self._server, parcel)
         return tuple(evolve(file, path=file.path.absolute()) for file in files)
 
     def _stopped(self) -> bool:
-        return self.terms.stop.is_set
+        return self.options.stop.is_set
 
-    def _hold(self, task_id: str) -> Flow[None]:
+    def _acquire_task(self, task_id: str) -> Flow[None]:
         return hold_task(self.ledger, self._server, task_id)
 
     @property
     def _server(self) -> str:
-        return self.work.recording.server
+        return self.operations.recording.server
 
     @property
-    def _group(self) -> BatchFunction:
+    def _transaction(self) -> BatchFunction:
         return self.ledger.run_in_transaction

@@ -17,17 +17,17 @@ from attrs import define, field
 
 from wanflow.async_client import AsyncClient
 from wanflow.batch.cost_limit import Decision
-from wanflow.batch.input import RowParser, decoded, read_csv, read_jsonl
-from wanflow.batch.models import DEFAULT_IN_FLIGHT, StopSignal
+from wanflow.batch.input import RowParser, decode_text, read_csv, read_jsonl
+from wanflow.batch.models import DEFAULT_MAX_CONCURRENCY, StopSignal
 from wanflow.batch.report import to_dict
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.cli.batch_interrupt import say_last
+from wanflow.cli.batch_interrupt import print_exit_message
 from wanflow.cli.batch_progress import LineProgress, LiveProgress, to_stderr
 from wanflow.cli.connection import Connection
-from wanflow.cli.exit_codes import stoppable
+from wanflow.cli.exit_codes import handle_stop_signals
 from wanflow.cli.ledger import UNDONE
 from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
-from wanflow.cli.options import connection_options, out_option, timeout_option
+from wanflow.cli.options import connection_options, output_dir_option, timeout_option
 from wanflow.cli.progress import log_to_display
 from wanflow.cli.text import one_line, printable
 from wanflow.cli.values import ParsedValue
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from wanflow.cli.batch_progress import Progress
     from wanflow.ledger import Ledger
 
-_SIGNALLED = 128
-_ROWS = 20
-_CEILING = "--max-credits"
+_SIGNAL_EXIT_BASE = 128
+_MAX_ROWS = 20
+_MAX_CREDITS = "--max-credits"
 
 
 def print_summary(report: Report, *, interrupt: int | None, as_json: bool) -> int:
@@ -52,26 +52,26 @@ def print_summary(report: Report, *, interrupt: int | None, as_json: bool) -> in
         facts = {name: fact for name, fact in report.to_dict().items() if name != "jobs"}
         click.echo(json.dumps({"event": "report", **facts}))
     rows = list(report.rows())
-    for line, end, where, reason in rows[:_ROWS]:
+    for line, end, where, reason in rows[:_MAX_ROWS]:
         to_stderr(f"line {line:>5}  {end:9}  {one_line(f'{where}  {reason}')}")
-    if len(rows) > _ROWS:
-        to_stderr(f"… and {len(rows) - _ROWS} more in the report")
+    if len(rows) > _MAX_ROWS:
+        to_stderr(f"… and {len(rows) - _MAX_ROWS} more in the report")
     counts = ", ".join(f"{count} {end}" for end, count in report.counts.items())
-    why = f"; {report.stopped}" if report.stopped else ""
-    to_stderr(printable(f"{counts}; {report.spent:g} credits{why}"))
-    pages = f"{report.folder / 'report.json'}  {report.folder / 'index.html'}"
+    why = f"; {report.stop_reason}" if report.stop_reason else ""
+    to_stderr(printable(f"{counts}; {report.credits_spent:g} credits{why}"))
+    pages = f"{report.output_dir / 'report.json'}  {report.output_dir / 'index.html'}"
     to_stderr(printable(report.write_error or pages))
     for line in _hints(report):
         to_stderr(line)
     if report.complete and not report.write_error:
         return 0
-    return UNDONE if interrupt is None else _SIGNALLED + interrupt
+    return UNDONE if interrupt is None else _SIGNAL_EXIT_BASE + interrupt
 
 
 def _hints(report: Report) -> Iterator[str]:
     """Say which command goes on, with what has to be changed in it to get further."""
-    if report.stopped == Decision.STOP.value:
-        command = resume_command(_CEILING, "MORE")
+    if report.stop_reason == Decision.STOP.value:
+        command = resume_command(_MAX_CREDITS, "MORE")
         yield f"this resumes what isn't done, with a higher limit:\n  {command}"
     elif report.resumable:
         yield f"this resumes what isn't done:\n  {resume_command()}"
@@ -94,7 +94,7 @@ def resume_command(option: str | None = None, value: str = "") -> str:
 _READERS = {"jsonl": read_jsonl, "csv": read_csv}
 
 
-def _template(word: str) -> tuple[str, str]:
+def _parse_template(word: str) -> tuple[str, str]:
     name, equals, text = word.partition("=")
     if not name or not equals:
         raise ValueError(f"{word!r} is not of the form NAME=TEMPLATE")
@@ -104,7 +104,7 @@ def _template(word: str) -> tuple[str, str]:
 def _options() -> list[click.Parameter]:
     return [
         click.Argument(["file"], metavar="FILE"),
-        out_option(required=True),
+        output_dir_option(required=True),
         click.Option(
             ["--format"], type=click.Choice([*_READERS]), help="What FILE is; else by its ending."
         ),
@@ -112,7 +112,7 @@ def _options() -> list[click.Parameter]:
         click.Option(
             ["--set", "templates"],
             multiple=True,
-            type=ParsedValue(_template),
+            type=ParsedValue(_parse_template),
             metavar="NAME=TEMPLATE",
             help='A parameter made of a line\'s columns: --set prompt="a {animal} in {place}".',
         ),
@@ -131,7 +131,7 @@ def _options() -> list[click.Parameter]:
         click.Option(
             ["--in-flight"],
             type=click.IntRange(1),
-            default=DEFAULT_IN_FLIGHT,
+            default=DEFAULT_MAX_CONCURRENCY,
             show_default=True,
             help="Jobs under way at once.",
         ),
@@ -154,20 +154,20 @@ def batch(**options: Any) -> int:
     A line is a model's parameters, with "model" and, if you like, a "key" of your own: the same
     key again is the same job. The same command again takes up what isn't done.
     """
-    lines = _read(options)
-    connection = Connection.of(options)
+    lines = _read_jobs(options)
+    connection = Connection.from_options(options)
     with open_ledger(
         options["ledger"], make=True, keep_prompts=not options["no_prompts"]
     ) as ledger:
-        job = _Job(options, connection, ledger, _progress(as_json=options["as_json"]))
-        with stoppable(job.ask, job.leave):
+        job = _BatchRun(options, connection, ledger, _make_progress(as_json=options["as_json"]))
+        with handle_stop_signals(job.stop_gracefully, job.exit_now):
             with job.progress, log_to_display(job.progress, logging.WARNING):
                 report = anyio.run(job.run, lines)
             return print_summary(report, interrupt=job.interrupt, as_json=options["as_json"])
 
 
 @define
-class _Job:
+class _BatchRun:
     """One run of a batch, from the command line; `interrupt` is the signal that stopped it."""
 
     options: Mapping[str, Any]
@@ -176,28 +176,28 @@ class _Job:
     progress: Progress
     stop: StopSignal = field(factory=StopSignal)
     interrupt: int | None = None
-    _noted: bool = False
-    _left: bool = False
+    _stop_noted: bool = False
+    _exiting: bool = False
 
-    def ask(self, number: int) -> None:
+    def stop_gracefully(self, number: int) -> None:
         """Begin nothing more: the first Ctrl-C, the end of the terminal, or a shutdown."""
         self.interrupt = number
         self.stop.set()
 
-    def leave(self, number: int) -> None:
+    def exit_now(self, number: int) -> None:
         """Leave where things are: the second Ctrl-C; what is uncertain by that is said."""
-        if self._left:
+        if self._exiting:
             return
-        self._left = True
+        self._exiting = True
         try:
-            say_last(self.progress, self.ledger, resume_command())
+            print_exit_message(self.progress, self.ledger, resume_command())
         finally:
             os._exit(128 + number)
 
-    def _show(self, tally: BatchProgress) -> None:
+    def _show_progress(self, tally: BatchProgress) -> None:
         """Show how the batch stands, and once that it stops; a signal handler may not print."""
-        if self.stop.is_set and not self._noted:
-            self._noted = True
+        if self.stop.is_set and not self._stop_noted:
+            self._stop_noted = True
             self.progress.note(
                 "stopping: nothing more is sent, and what was sent is finished; "
                 "Ctrl-C again leaves at once"
@@ -222,27 +222,27 @@ class _Job:
                 resubmit_uncertain=options["resubmit_uncertain"],
                 max_concurrency=options["in_flight"],
                 stop=self.stop,
-                on_progress=self._show,
-                on_result=self._tell_json if options["as_json"] else self._tell_paths,
+                on_progress=self._show_progress,
+                on_result=self._print_json if options["as_json"] else self._print_paths,
             )
 
-    def _tell_json(self, outcome: JobResult) -> None:
+    def _print_json(self, outcome: JobResult) -> None:
         click.echo(json.dumps({"event": "job", **to_dict(outcome)}))
 
-    def _tell_paths(self, outcome: JobResult) -> None:
+    def _print_paths(self, outcome: JobResult) -> None:
         folder = Path(self.options["out"])
         for file in outcome.files:
             inside = file.path.parent == folder.absolute()
             self.progress.path(folder / file.path.name if inside else file.path)
 
 
-def _read(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
+def _read_jobs(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
     name = options["file"]
     kind = options["format"] or ("csv" if name.lower().endswith((".csv", ".tsv")) else "jsonl")
     form = RowParser(packaged_catalog(), options["model"], dict(options["templates"]))
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        text = decoded(content)
+        text = decode_text(content)
     except OSError as error:
         raise InvalidRequest(f"{name} can't be read: {error.strerror}") from None
     except ValueError as error:
@@ -253,6 +253,6 @@ def _read(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
     return lines
 
 
-def _progress(*, as_json: bool) -> Progress:
+def _make_progress(*, as_json: bool) -> Progress:
     lively = not as_json and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return LiveProgress() if lively and find_spec("rich") else LineProgress(to_stderr)

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _STDERR = 2
-_SCREEN = 1.0
-_LEDGER = 1.0
-_FILE = 3.0
-_WRITE = 2.0
+_DISPLAY_TIMEOUT = 1.0
+_LEDGER_TIMEOUT = 1.0
+_REOPEN_TIMEOUT = 3.0
+_WRITE_TIMEOUT = 2.0
 """Seconds that each step may take."""
 
 
-def say_last(progress: Progress, ledger: Ledger, again: str) -> None:
+def print_exit_message(progress: Progress, ledger: Ledger, command: str) -> None:
     """Write which submissions may have been accepted, and the command that goes on."""
-    ended = bounded(lambda: _ended(progress), _SCREEN)
-    text = "".join(f"{line}\n" for line in _lines(ledger, again))
-    bounded(lambda: _write(text if ended else progress.reset + text), _WRITE)
+    ended = call_with_timeout(lambda: _close_display(progress), _DISPLAY_TIMEOUT)
+    text = "".join(f"{line}\n" for line in _message_lines(ledger, command))
+    call_with_timeout(lambda: _write(text if ended else progress.reset + text), _WRITE_TIMEOUT)
 
 
-def bounded(function: Callable[[], T], seconds: float) -> T | None:
+def call_with_timeout(function: Callable[[], T], timeout: float) -> T | None:
     """Call a function in a thread; None where it fails, or takes longer than some seconds."""
     values: list[T] = []
     done = allocate_lock()
@@ -50,20 +50,20 @@ def bounded(function: Callable[[], T], seconds: float) -> T | None:
 
     # `threading` has locks of its own, which the interrupted thread may hold.
     start_new_thread(run, ())
-    done.acquire(timeout=seconds)
+    done.acquire(timeout=timeout)
     return values[0] if values else None
 
 
-def _ended(progress: Progress) -> bool:
+def _close_display(progress: Progress) -> bool:
     progress.__exit__(None, None, None)
     return True
 
 
-def _lines(ledger: Ledger, again: str) -> Iterator[str]:
-    keys = bounded(lambda: _keys(ledger), _LEDGER)
+def _message_lines(ledger: Ledger, command: str) -> Iterator[str]:
+    keys = call_with_timeout(lambda: _uncertain_keys(ledger), _LEDGER_TIMEOUT)
     if keys is None:
         # A second ledger of the same file has locks of its own.
-        keys = bounded(lambda: _keys(Ledger(ledger.path)), _FILE)
+        keys = call_with_timeout(lambda: _uncertain_keys(Ledger(ledger.path)), _REOPEN_TIMEOUT)
     if keys is None:
         yield (
             "submissions may have been under way, and accepted and charged: the ledger can't be "
@@ -74,10 +74,10 @@ def _lines(ledger: Ledger, again: str) -> Iterator[str]:
             "a submission was under way, and may have been accepted and charged "
             f"(idempotency key {key})"
         )
-    yield f"stopped; this takes it up again:\n  {again}"
+    yield f"stopped; this takes it up again:\n  {command}"
 
 
-def _keys(ledger: Ledger) -> list[str | None]:
+def _uncertain_keys(ledger: Ledger) -> list[str | None]:
     return [
         job.key
         for job in ledger.jobs((JobState.INTENT, JobState.UNCERTAIN))

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from wanflow.batch.models import BatchProgress
 
-_SPAN = 60.0
+_RATE_WINDOW = 60.0
 """Seconds over which the rate is measured."""
-_LINE_EVERY = 5.0
+_LINE_INTERVAL = 5.0
 _MINUTE = 60.0
-_LONGEST = 160
+_MAX_ERROR_LENGTH = 160
 
 
 class Throughput:
@@ -29,24 +29,24 @@ class Throughput:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seen: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque()
 
-    def see(self, done: int) -> None:
+    def record(self, done: int) -> None:
         """Take in how many are done now."""
         moment = self._clock()
-        self._seen.append((moment, done))
-        while len(self._seen) > 2 and moment - self._seen[0][0] > _SPAN:  # noqa: PLR2004
-            self._seen.popleft()
+        self._samples.append((moment, done))
+        while len(self._samples) > 2 and moment - self._samples[0][0] > _RATE_WINDOW:  # noqa: PLR2004
+            self._samples.popleft()
 
     @property
     def rate(self) -> float:
         """Jobs a second, 0 while nothing is known."""
-        if not self._seen:
+        if not self._samples:
             return 0.0
-        (first, before), (last, after) = self._seen[0], self._seen[-1]
+        (first, before), (last, after) = self._samples[0], self._samples[-1]
         return (after - before) / (last - first) if last > first else 0.0
 
-    def left(self, jobs: int) -> float | None:
+    def time_for(self, jobs: int) -> float | None:
         """Return the seconds that some jobs will take, None while nothing is known."""
         return jobs / self.rate if self.rate > 0 else None
 
@@ -64,7 +64,7 @@ class Progress(Protocol):
         """Show the last of it."""
         ...
 
-    def show(self, tally: BatchProgress) -> None:
+    def show(self, progress: BatchProgress) -> None:
         """Show how the batch stands."""
         ...
 
@@ -87,9 +87,9 @@ class LineProgress:
     ) -> None:
         self._write = write
         self._clock = clock
-        self._speed = Throughput(clock)
-        self._due = float("-inf")
-        self._said: str = ""
+        self._throughput = Throughput(clock)
+        self._next_line_at = float("-inf")
+        self._last_line: str = ""
         self._last: BatchProgress | None = None
 
     def __enter__(self) -> Self:
@@ -97,14 +97,14 @@ class LineProgress:
 
     def __exit__(self, *_: object) -> None:
         if self._last is not None:
-            self._say(self._last)
+            self._write_line(self._last)
 
-    def show(self, tally: BatchProgress) -> None:
+    def show(self, progress: BatchProgress) -> None:
         """Write the line, if it is time for one."""
-        self._last = tally
-        self._speed.see(tally.done)
-        if self._clock() >= self._due:
-            self._say(tally)
+        self._last = progress
+        self._throughput.record(progress.done)
+        if self._clock() >= self._next_line_at:
+            self._write_line(progress)
 
     def note(self, text: str) -> None:
         """Write a line."""
@@ -114,11 +114,11 @@ class LineProgress:
         """Print a line."""
         click.echo(os.fsencode(path))
 
-    def _say(self, tally: BatchProgress) -> None:
-        line = sentence_of(tally, self._speed)
-        if line != self._said:
+    def _write_line(self, progress: BatchProgress) -> None:
+        line = progress_text(progress, self._throughput)
+        if line != self._last_line:
             self._write(line)
-            self._said, self._due = line, self._clock() + _LINE_EVERY
+            self._last_line, self._next_line_at = line, self._clock() + _LINE_INTERVAL
 
 
 class LiveProgress:
@@ -132,8 +132,8 @@ class LiveProgress:
         from rich.live import Live
 
         # It is asked for what to draw as soon as there is a live display.
-        self._speed = Throughput()
-        self._tally: BatchProgress | None = None
+        self._throughput = Throughput()
+        self._last: BatchProgress | None = None
         self._apart = not sys.stdout.isatty()
         console = Console(stderr=True, markup=False, highlight=False)
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
@@ -145,10 +145,10 @@ class LiveProgress:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, tally: BatchProgress) -> None:
+    def show(self, progress: BatchProgress) -> None:
         """Take in how the batch stands; the screen shows it when it is drawn next."""
-        self._tally = tally
-        self._speed.see(tally.done)
+        self._last = progress
+        self._throughput.record(progress.done)
 
     def note(self, text: str) -> None:
         """Write a line above the screen."""
@@ -165,27 +165,31 @@ class LiveProgress:
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
-        tally = self._tally
+        tally = self._last
         if tally is None:
             return Text("checking every line …")
         return Group(
             # A bar ends no line of its own.
             Padding(ProgressBar(total=max(1, tally.total), completed=tally.done), 0),
-            Text(sentence_of(tally, self._speed)),
-            *(Text(f"! {_short(trouble)}", style="yellow") for trouble in tally.troubles),
+            Text(progress_text(tally, self._throughput)),
+            *(Text(f"! {_shortened(trouble)}", style="yellow") for trouble in tally.recent_errors),
         )
 
 
-def sentence_of(tally: BatchProgress, speed: Throughput) -> str:
+def progress_text(progress: BatchProgress, throughput: Throughput) -> str:
     """Say how a batch stands in one line."""
-    left = speed.left(tally.total - tally.done)
+    left = throughput.time_for(progress.total - progress.done)
     parts = [
-        f"{tally.done}/{tally.total} done",
-        *_some(failed=tally.failed, uncertain=tally.uncertain),
-        *_some(submitting=tally.submitting, running=tally.running, saving=tally.saving),
-        f"{tally.credits:g} credits",
-        f"{speed.rate * _MINUTE:.0f}/min",
-        *([f"{duration(left)} left"] if left is not None and tally.done < tally.total else []),
+        f"{progress.done}/{progress.total} done",
+        *_nonzero(failed=progress.failed, uncertain=progress.uncertain),
+        *_nonzero(submitting=progress.submitting, running=progress.running, saving=progress.saving),
+        f"{progress.credits:g} credits",
+        f"{throughput.rate * _MINUTE:.0f}/min",
+        *(
+            [f"{duration(left)} left"]
+            if left is not None and progress.done < progress.total
+            else []
+        ),
     ]
     return ", ".join(parts)
 
@@ -200,13 +204,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def _some(**counts: int) -> list[str]:
+def _nonzero(**counts: int) -> list[str]:
     return [f"{count} {name}" for name, count in counts.items() if count]
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return line if len(line) <= _MAX_ERROR_LENGTH else f"{line[:_MAX_ERROR_LENGTH]}…"
 
 
 def to_stderr(text: str) -> None:

@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 _ANY_LINK = "https://files.example/uploaded"
 
 
-def validate(wish: RunRequest) -> None:
+def validate(request: RunRequest) -> None:
     """Say that a request may be sent, and what of it will have no effect.
 
     Raises:
         InvalidRequest: it lists everything that is wrong with the request and its local files.
         UnknownModel: the documents have no such model.
     """
-    model, said = _judged(wish.body)
-    if wish.options["as_json"]:
+    model, said = _judged(request.body)
+    if request.options["as_json"]:
         click.echo(json.dumps({"event": "checked", "model": model, "advice": said}))
         return
     for line in said:

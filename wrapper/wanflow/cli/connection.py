@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.recorder import Recorder
 
-_LONGEST_KEY = 8192
+_MAX_KEY_LENGTH = 8192
 
 
 @frozen
@@ -28,7 +28,7 @@ class Connection:
     key_file: Path | None = None
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Connection:
+    def from_options(cls, values: Mapping[str, Any]) -> Connection:
         """Take the values of the options."""
         return cls(values["base_url"], values["api_key_file"])
 
@@ -55,7 +55,7 @@ class Connection:
             )
         return key
 
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """Return the options as words of a command line."""
         named = {"--base-url": self.base_url, "--api-key-file": self.key_file}
         return [word for name, value in named.items() if value for word in (name, str(value))]
@@ -64,7 +64,7 @@ class Connection:
 def _read_key(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
-            key = file.read(_LONGEST_KEY).strip()
+            key = file.read(_MAX_KEY_LENGTH).strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it isn't text"
         raise ConfigurationError(f"the key file {path} can't be read: {reason}") from None

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
 _HANGUP = getattr(signal, "SIGHUP", None)
-_OTHERS = tuple(number for number in (signal.SIGTERM, _HANGUP) if number is not None)
-_ALL = (signal.SIGINT, *_OTHERS)
-_ONE_STOP = 1.0
+_TERMINATION_SIGNALS = tuple(number for number in (signal.SIGTERM, _HANGUP) if number is not None)
+_STOP_SIGNALS = (signal.SIGINT, *_TERMINATION_SIGNALS)
+_DUPLICATE_WINDOW = 1.0
 """Seconds within which one stop may arrive twice: `timeout` and shells send it so."""
 _OUTPUTS = (1, 2)
 
@@ -31,54 +31,56 @@ class SigtermReceived(KeyboardInterrupt):
     """SIGTERM came: from `timeout`, a job's end, or a shutdown."""
 
 
-class HungUp(KeyboardInterrupt):
+class SighupReceived(KeyboardInterrupt):
     """SIGHUP came: the terminal was closed, or its connection dropped."""
 
 
 @contextmanager
 def raise_on_sigterm() -> Generator[None]:
     """Raise Terminated on SIGTERM and HungUp on SIGHUP, unless somebody has other plans."""
-    ours = [number for number in _OTHERS if signal.getsignal(number) is signal.SIG_DFL]
-    with _handled(ours, _Stops(_raise, _raise)):
+    ours = [number for number in _TERMINATION_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    with _installed(ours, _StopHandler(_raise_received, _raise_received)):
         yield
 
 
 @contextmanager
-def stoppable(stop: Act, leave: Act) -> Generator[None]:
+def handle_stop_signals(stop: SignalAction, exit_now: SignalAction) -> Generator[None]:
     """Call `stop` when the first interrupt comes, and `leave` when a person insists.
 
     Signals that are ignored, as those of a command under `nohup`, stay so.
     """
-    ours = [number for number in _ALL if signal.getsignal(number) is not signal.SIG_IGN]
-    with _handled(ours, _Stops(stop, leave)):
+    ours = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    with _installed(ours, _StopHandler(stop, exit_now)):
         yield
 
 
-def _raise(number: int) -> None:
-    raise HungUp if number == _HANGUP else SigtermReceived
+def _raise_received(number: int) -> None:
+    raise SighupReceived if number == _HANGUP else SigtermReceived
 
 
 @define
-class _Stops:
+class _StopHandler:
     """Tells a second request to stop from the first one that arrives twice."""
 
-    stop: Act
-    leave: Act
-    first: float | None = None
+    stop: SignalAction
+    exit_now: SignalAction
+    first_at: float | None = None
     _terminals: tuple[int, ...] = field(factory=lambda: tuple(filter(os.isatty, _OUTPUTS)))
 
     def __call__(self, number: int, _: object) -> None:
         if number == _HANGUP:
-            _turn_away([one for one in self._terminals if not os.isatty(one)])
+            _redirect_to_null([one for one in self._terminals if not os.isatty(one)])
         moment = time.monotonic()
-        if self.first is None:
-            self.first = moment
+        if self.first_at is None:
+            self.first_at = moment
             self.stop(number)
-        elif number == signal.SIGINT or (number != _HANGUP and moment - self.first > _ONE_STOP):
-            self.leave(number)
+        elif number == signal.SIGINT or (
+            number != _HANGUP and moment - self.first_at > _DUPLICATE_WINDOW
+        ):
+            self.exit_now(number)
 
 
-def _turn_away(outputs: Iterable[int]) -> None:
+def _redirect_to_null(outputs: Iterable[int]) -> None:
     """Have what is written to a terminal that is gone go nowhere, instead of failing."""
     null = os.open(os.devnull, os.O_WRONLY)
     for one in outputs:
@@ -87,7 +89,7 @@ def _turn_away(outputs: Iterable[int]) -> None:
 
 
 @contextmanager
-def _handled(numbers: Iterable[signal.Signals], handler: _Stops) -> Generator[None]:
+def _installed(numbers: Iterable[signal.Signals], handler: _StopHandler) -> Generator[None]:
     before: dict[signal.Signals, object] = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, handler) for number in numbers}
@@ -158,7 +160,7 @@ EXIT_CODES = (
         (errors.LedgerError,),
     ),
     ExitCode(15, "unfinished", "some jobs of a batch or of the ledger have not ended well"),
-    ExitCode(129, "hung_up", "SIGHUP: the terminal was closed", (HungUp,)),
+    ExitCode(129, "hung_up", "SIGHUP: the terminal was closed", (SighupReceived,)),
     ExitCode(143, "terminated", "SIGTERM", (SigtermReceived,)),
     ExitCode(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )
@@ -196,4 +198,4 @@ EPILOG = (
 
 
 if TYPE_CHECKING:
-    Act = Callable[[int], object]
+    SignalAction = Callable[[int], object]

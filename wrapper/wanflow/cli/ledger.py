@@ -14,7 +14,7 @@ import click
 from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
 from wanflow.cli.ledger_options import ledger_option, open_ledger
-from wanflow.cli.options import connection_options, json_option, out_option, timeout_option
+from wanflow.cli.options import connection_options, json_option, output_dir_option, timeout_option
 from wanflow.cli.text import one_line
 from wanflow.errors import InvalidRequest, NotFound
 from wanflow.ledger.export import EXPORTERS, isoformat, summary, table_rows, to_dict
@@ -79,7 +79,7 @@ def show(ledger: Path | None, reference: str, as_json: bool) -> None:
 
 
 @_command(
-    out_option(),
+    output_dir_option(),
     timeout_option(),
     click.Option(
         ["--resubmit-uncertain"],
@@ -103,8 +103,11 @@ def resume(
     def tell(ending: ResumeResult) -> None:
         _tell(ending, as_json=as_json)
 
-    CommandContext.current().repeat()
-    with open_ledger(ledger) as book, Connection.of(options).client(ledger=book) as client:
+    CommandContext.current().resume_by_repeating()
+    with (
+        open_ledger(ledger) as book,
+        Connection.from_options(options).client(ledger=book) as client,
+    ):
         endings = client.resume_all(
             out, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_result=tell
         )

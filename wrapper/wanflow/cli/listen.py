@@ -78,7 +78,7 @@ def listen(jobs: tuple[str, ...], as_json: bool, **options: Any) -> None:
 def _listen(jobs: tuple[str, ...], voice: _Output, options: dict[str, Any]) -> bool:
     """Listen until each job has ended → whether a job's task has failed."""
     ends: Queue[TaskDone] = Queue()
-    with Connection.of(options).client() as client:
+    with Connection.from_options(options).client() as client:
         receiver = Receiver(
             _secrets(options["secret_file"]),
             options["public_url"],

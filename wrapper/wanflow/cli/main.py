@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class CommandSpec:
     """Where a command is defined, what it does, and the extra without which it can't."""
 
-    home: str
+    target: str
     summary: str
     extra: str = ""
 
@@ -33,7 +33,7 @@ class CommandSpec:
         Raises:
             click.ClickException: a package that it needs isn't installed.
         """
-        module, _, attribute = self.home.partition(":")
+        module, _, attribute = self.target.partition(":")
         try:
             command: click.Command = getattr(import_module(module), attribute)
         except ModuleNotFoundError as missing:

@@ -12,8 +12,8 @@ from attrs import field, frozen
 from wanflow.catalog.deprecation import deprecated_values, deprecation_of
 from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
 from wanflow.catalog.keywords import PIXEL_SIZE
-from wanflow.cli.text import first_sentence, one_line, struck
-from wanflow.cli.values import BRANCHES, ParsedValue, allowed, as_word, read_value, types_of
+from wanflow.cli.text import first_sentence, one_line, strike_through
+from wanflow.cli.values import BRANCHES, ParsedValue, allowed_values, parse_value, to_text, types_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,16 +28,16 @@ class ModelOptions:
     entries: Mapping[str, tuple[Parameter, click.Option]]
 
     @classmethod
-    def of(cls, parameters: list[Parameter], taken: Iterable[str]) -> ModelOptions:
+    def from_parameters(cls, parameters: list[Parameter], reserved: Iterable[str]) -> ModelOptions:
         """Make an option for each parameter, under a name that isn't `taken`.
 
         A name is taken by the command's own options, or where two parameters differ only in
         what an option's name can't show; the later one gets a prefix and a number then.
         """
-        used = set(taken)
+        used = set(reserved)
         entries: dict[str, tuple[Parameter, click.Option]] = {}
         for number, parameter in enumerate(parameters):
-            flag = _free(parameter.flag, used)
+            flag = _unused_flag(parameter.flag, used)
             used.add(flag)
             key = f"parameter_{number}"
             entries[key] = (parameter, _option(key, flag, parameter))
@@ -61,25 +61,25 @@ class ModelOptions:
                 continue
             if parameter.is_array:
                 value = [entry for entries in value for entry in entries]
-            _put(body, parameter.path, value)
+            _set_field(body, parameter.path, value)
         return body
 
 
-class _Struck(click.Option):
+class _DeprecatedOption(click.Option):
     """An option of a deprecated parameter."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Strike its names through."""
         record = super().get_help_record(ctx)
-        return None if record is None else (struck(record[0]), record[1])
+        return None if record is None else (strike_through(record[0]), record[1])
 
 
 def _option(key: str, flag: str, parameter: Parameter) -> click.Option:
     boolean = types_of(parameter.schema) == {"boolean"}
     optional: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if boolean else {}
-    return (_Struck if parameter.deprecated else click.Option)(
+    return (_DeprecatedOption if parameter.deprecated else click.Option)(
         [flag, key],
-        type=ParsedValue(parameter.read, lambda: parameter.choices),
+        type=ParsedValue(parameter.parse, lambda: parameter.choices),
         multiple=parameter.is_array,
         metavar=parameter.metavar,
         help=parameter.help,
@@ -87,13 +87,13 @@ def _option(key: str, flag: str, parameter: Parameter) -> click.Option:
     )
 
 
-def _free(flag: str, used: set[str]) -> str:
+def _unused_flag(flag: str, used: set[str]) -> str:
     stem = f"--parameter-{flag.removeprefix('--')}"
     names = chain([flag, stem], (f"{stem}-{number}" for number in count(2)))
     return next(name for name in names if name not in used)
 
 
-def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+def _set_field(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     *parents, last = path
     node = body
     for parent in parents:
@@ -105,8 +105,8 @@ def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 
 # Deeper objects are given as JSON.
-_DEEPEST = 3
-_SHOWN_CHOICES = 12
+_MAX_DEPTH = 3
+_MAX_CHOICES = 12
 
 
 @frozen
@@ -138,12 +138,12 @@ class Parameter:
         """The values it is confined to, as words; empty where it is free."""
         if types_of(self.items) == {"boolean"}:
             return ["true", "false"]
-        return [as_word(choice) for choice in allowed(self.items)]
+        return [to_text(choice) for choice in allowed_values(self.items)]
 
     @property
     def flag(self) -> str:
         """The name of its option."""
-        return "--" + ".".join(_spelled(part) for part in self.path)
+        return "--" + ".".join(_flag_part(part) for part in self.path)
 
     @property
     def singular(self) -> str | None:
@@ -154,7 +154,7 @@ class Parameter:
     @property
     def metavar(self) -> str:
         """What it takes, in a word: `[5|10]`, `INTEGER 1..4`, `URL`."""
-        if self.choices and len(self.choices) <= _SHOWN_CHOICES:
+        if self.choices and len(self.choices) <= _MAX_CHOICES:
             return f"[{'|'.join(one_line(choice) for choice in self.choices)}]"
         names = sorted(types_of(self.items))
         if names == ["string"] and "uri" in str(self.items.get("format")):
@@ -176,29 +176,29 @@ class Parameter:
         if told is not None:
             marks.append(one_line(told.of("it")))
         for value, said in deprecated_values(self.schema):
-            marks.append(one_line(said.of(as_word(value))))
+            marks.append(one_line(said.of(to_text(value))))
         if "default" in self.schema:
-            marks.append(f"default: {one_line(as_word(self.schema['default']))}")
+            marks.append(f"default: {one_line(to_text(self.schema['default']))}")
         sentence = first_sentence(str(self.schema.get("description", "")))
         return f"{sentence}  [{'; '.join(marks)}]" if marks else sentence
 
-    def read(self, word: str) -> Any:
+    def parse(self, text: str) -> Any:
         """Read one word; of a list, that is a list of one entry, or a whole list in JSON.
 
         Raises:
             ValueError: it begins as JSON where JSON is wanted, and isn't.
         """
         if not self.is_array:
-            return read_value(word, self.schema)
-        if self.items.get("format") == "uri" and _SEVERAL_URLS.match(word):
+            return parse_value(text, self.schema)
+        if self.items.get("format") == "uri" and _MULTIPLE_URLS.match(text):
             raise ValueError(
-                f"{word!r} looks like several URLs: give the option once for each "
+                f"{text!r} looks like several URLs: give the option once for each "
                 "(or a JSON list, for one that has a comma in it)"
             )
-        if word.lstrip().startswith("[") and "array" not in types_of(self.items):
-            found = read_value(word, self.schema)
+        if text.lstrip().startswith("[") and "array" not in types_of(self.items):
+            found = parse_value(text, self.schema)
             return found if is_array(found) else [found]
-        return [read_value(word, self.items)]
+        return [parse_value(text, self.items)]
 
 
 def parameters_of(document: JsonObject, model: Model) -> list[Parameter]:
@@ -213,28 +213,28 @@ def _walk(
     for name, node in schema.get("properties", {}).items():
         if not is_object(node) or (not path and name == "model"):
             continue
-        found = _resolved(document, node)
+        found = _resolve(document, node)
         here = Parameter((*path, name), found, required=required and name in needed)
         yield here
-        if len(path) < _DEEPEST:
+        if len(path) < _MAX_DEPTH:
             yield from _walk(document, found, here.path, required=here.required)
 
 
-def _resolved(document: JsonObject, node: JsonObject, depth: int = _DEEPEST) -> JsonObject:
+def _resolve(document: JsonObject, node: JsonObject, depth: int = _MAX_DEPTH) -> JsonObject:
     """Return a schema with its references followed, those of its entries and branches as well."""
     found = resolve_ref(document, node)
     if depth == 0:
         return found
     if is_object(items := found.get("items")):
-        found = {**found, "items": _resolved(document, items, depth - 1)}
+        found = {**found, "items": _resolve(document, items, depth - 1)}
     for keyword in BRANCHES:
         if keyword in found:
-            branches = [_resolved(document, b, depth - 1) for b in found[keyword] if is_object(b)]
+            branches = [_resolve(document, b, depth - 1) for b in found[keyword] if is_object(b)]
             found = {**found, keyword: branches}
     return found
 
 
-def _spelled(name: str) -> str:
+def _flag_part(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
 
 
@@ -246,22 +246,22 @@ def _range(schema: JsonObject) -> str:
 
 
 def _bounds(schema: JsonObject) -> Iterator[str]:
-    for keyword, phrase in _PHRASES.items():
+    for keyword, phrase in _LENGTH_HELP.items():
         if keyword in schema:
             yield phrase.format(schema[keyword])
     size = schema.get(PIXEL_SIZE)
     if is_object(size):
-        yield _PIXELS.format_map(size)
+        yield _PIXEL_SIZE_HELP.format_map(size)
 
 
-_SEVERAL_URLS = re.compile(r"[^\[].*,\s*https?://", re.IGNORECASE | re.DOTALL)
-_PHRASES = {
+_MULTIPLE_URLS = re.compile(r"[^\[].*,\s*https?://", re.IGNORECASE | re.DOTALL)
+_LENGTH_HELP = {
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",
     "minItems": "at least {}",
     "maxItems": "at most {}",
 }
-_PIXELS = (
+_PIXEL_SIZE_HELP = (
     "WIDTHxHEIGHT, {minimumPixels} to {maximumPixels} pixels in all, "
     "width to height from {minimumRatio:g} to {maximumRatio:g}"
 )

@@ -16,8 +16,8 @@ from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.deprecation import deprecation_of
 from wanflow.cli.model_options import parameters_of
 from wanflow.cli.options import json_option
-from wanflow.cli.run import shown_name
-from wanflow.cli.text import one_line, struck
+from wanflow.cli.run import display_name
+from wanflow.cli.text import one_line, strike_through
 from wanflow.cli.values import ParsedValue
 
 if TYPE_CHECKING:
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from wanflow.cli.model_options import Parameter
 
 
-_NARROWEST = 20
+_MIN_COLUMN_WIDTH = 20
 
 
-def _names() -> list[str]:
+def _model_names() -> list[str]:
     return list(packaged_catalog().models)
 
 
 @click.command(
     params=[
         click.Argument(
-            ["model"], required=False, metavar="[MODEL]", type=ParsedValue(choices=_names)
+            ["model"], required=False, metavar="[MODEL]", type=ParsedValue(choices=_model_names)
         ),
         json_option(),
     ]
@@ -46,14 +46,14 @@ def models(model: str | None, as_json: bool) -> None:
     chosen = list(catalog.models.values()) if model is None else [find_model(catalog, model)]
     if as_json:
         for one in chosen:
-            click.echo(json.dumps(_facts(one)))
+            click.echo(json.dumps(_model_as_dict(one)))
     elif model is None:
-        _table(chosen)
+        _print_table(chosen)
     else:
-        _details(catalog, chosen[0])
+        _print_details(catalog, chosen[0])
 
 
-def _facts(model: Model) -> dict[str, Any]:
+def _model_as_dict(model: Model) -> dict[str, Any]:
     return {
         "model": model.name,
         "kind": model.kind,
@@ -66,27 +66,31 @@ def _facts(model: Model) -> dict[str, Any]:
     }
 
 
-def _table(models: list[Model]) -> None:
-    width = max(len(click.unstyle(shown_name(model))) for model in models)
+def _print_table(models: list[Model]) -> None:
+    width = max(len(click.unstyle(display_name(model))) for model in models)
     for model in models:
-        name = shown_name(model)
+        name = display_name(model)
         space = " " * (width - len(click.unstyle(name)))
         head = f"{name}{space}  {model.kind}  "
-        click.echo(_hung(head, " ".join(_shown_parameter(model, one) for one in model.parameters)))
+        click.echo(
+            _wrapped(head, " ".join(_display_parameter(model, one) for one in model.parameters))
+        )
     click.echo("\nWhat is in brackets may be left out; wanflow models MODEL tells more.", err=True)
 
 
-def _shown_parameter(model: Model, name: str) -> str:
+def _display_parameter(model: Model, name: str) -> str:
     shown = one_line(name if name in model.required else f"[{name}]")
-    return shown if deprecation_of(model.parameters[name]) is None else struck(shown)
+    return shown if deprecation_of(model.parameters[name]) is None else strike_through(shown)
 
 
-def _hung(head: str, words: str) -> str:
+def _wrapped(head: str, words: str) -> str:
     """Break a line between words where a terminal ends, for a person; a pipe gets it whole."""
     if not sys.stdout.isatty():
         return head + words
     indent = " " * len(click.unstyle(head))
-    width = max(get_terminal_size().columns, len(indent) + _NARROWEST) + len(head) - len(indent)
+    width = (
+        max(get_terminal_size().columns, len(indent) + _MIN_COLUMN_WIDTH) + len(head) - len(indent)
+    )
     return fill(
         words,
         width,
@@ -97,20 +101,20 @@ def _hung(head: str, words: str) -> str:
     )
 
 
-def _shown(parameter: Parameter) -> str:
+def _display_option(parameter: Parameter) -> str:
     shown = one_line(f"{parameter.name}  {parameter.metavar}")
-    return struck(shown) if parameter.deprecated else shown
+    return strike_through(shown) if parameter.deprecated else shown
 
 
-def _details(catalog: Catalog, model: Model) -> None:
+def _print_details(catalog: Catalog, model: Model) -> None:
     formatter = click.HelpFormatter(max_width=100)
-    formatter.write_text(f"{shown_name(model)} ({model.kind}): {one_line(model.summary)}")
+    formatter.write_text(f"{display_name(model)} ({model.kind}): {one_line(model.summary)}")
     if model.deprecation is not None:
         formatter.write_text(one_line(model.deprecation.of("This model")))
     with formatter.section("Parameters"):
         formatter.write_dl(
             [
-                (_shown(parameter), parameter.help)
+                (_display_option(parameter), parameter.help)
                 for parameter in parameters_of(catalog.document, model)
             ]
         )

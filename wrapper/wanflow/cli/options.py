@@ -31,12 +31,12 @@ def json_option() -> click.Option:
     )
 
 
-def out_option(*, required: bool = False) -> click.Option:
+def output_dir_option(*, required: bool = False) -> click.Option:
     """Make `--out`."""
     without = "" if required else "; without it, their links are printed"
     return click.Option(
         ["-o", "--out"],
-        type=ParsedValue(_folder),
+        type=ParsedValue(_parse_output_dir),
         metavar="FOLDER",
         required=required,
         help=f"The folder for the files{without}.",
@@ -47,14 +47,14 @@ def timeout_option() -> click.Option:
     """Make `--timeout`."""
     return click.Option(
         ["--timeout"],
-        type=ParsedValue(_seconds),
+        type=ParsedValue(_parse_seconds),
         default=DEFAULT_WAIT_TIMEOUT,
         metavar="SECONDS",
         help=f"How long to wait at most; {DEFAULT_WAIT_TIMEOUT:g} by default.",
     )
 
 
-def _folder(word: str) -> Path:
+def _parse_output_dir(word: str) -> Path:
     """Read a folder's name, and see that it can be written before anything is paid for."""
     folder = Path(word)
     standing = next((place for place in (folder, *folder.parents) if place.exists()), folder)
@@ -65,7 +65,7 @@ def _folder(word: str) -> Path:
     return folder
 
 
-def _seconds(word: str) -> float:
+def _parse_seconds(word: str) -> float:
     try:
         seconds = float(word)
     except ValueError:

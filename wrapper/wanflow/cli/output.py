@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Output(Protocol):
     """Is told what happens. Results go to stdout, all else to stderr."""
 
-    def watching(self) -> AbstractContextManager[None]:
+    def showing_progress(self) -> AbstractContextManager[None]:
         """Show what is under way while the block runs."""
         ...
 
@@ -51,7 +51,7 @@ class TextOutput:
         self._display = make_display()
 
     @contextmanager
-    def watching(self) -> Generator[None]:
+    def showing_progress(self) -> Generator[None]:
         """Keep the display on the screen."""
         with ExitStack() as stack:
             stack.enter_context(self._display)
@@ -89,27 +89,31 @@ class JsonOutput:
     """For programs: one object a line on stdout."""
 
     def __init__(self, *, submits: bool) -> None:
-        self._new = submits
+        self._is_new_task = submits
 
     @contextmanager
-    def watching(self) -> Generator[None]:
+    def showing_progress(self) -> Generator[None]:
         """Write what the library logs to stderr."""
         with log_to_display(LineDisplay()):
             yield
 
     def update(self, snapshot: Snapshot) -> None:
         """Emit `submitted` for a new task, then `update`, and `completed` with the links."""
-        event = "submitted" if self._new else "completed" if snapshot.succeeded else "update"
-        self._new = False
-        _emit(event, _facts(snapshot))
+        event = (
+            "submitted" if self._is_new_task else "completed" if snapshot.succeeded else "update"
+        )
+        self._is_new_task = False
+        _emit(event, _snapshot_as_dict(snapshot))
 
     def submitted(self, task: Task) -> None:
         """Emit `submitted`."""
-        _emit("submitted", _facts(task.snapshot) if task.snapshot else {"task_id": task.id})
+        _emit(
+            "submitted", _snapshot_as_dict(task.snapshot) if task.snapshot else {"task_id": task.id}
+        )
 
     def status(self, snapshot: Snapshot) -> None:
         """Emit `status`."""
-        _emit("status", _facts(snapshot))
+        _emit("status", _snapshot_as_dict(snapshot))
 
     def done(self, result: Result, paths: list[Path]) -> None:
         """Emit `saved` for each file."""
@@ -126,7 +130,7 @@ def _emit(event: str, facts: dict[str, Any]) -> None:
     click.echo(json.dumps({"event": event, **facts}))
 
 
-def _facts(snapshot: Snapshot) -> dict[str, Any]:
+def _snapshot_as_dict(snapshot: Snapshot) -> dict[str, Any]:
     """Return what is known of a task; what isn't known is left out."""
     failure = snapshot.failure
     facts: dict[str, Any] = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wanflow import Snapshot
 
 
-class Noting(Protocol):
+class NoteWriter(Protocol):
     """Takes sentences to be shown."""
 
     def note(self, text: str) -> None:
@@ -28,7 +28,7 @@ class Noting(Protocol):
         ...
 
 
-class Display(Noting, Protocol):
+class Display(NoteWriter, Protocol):
     """Shows any number of tasks, from any thread, between its start and its end."""
 
     def __enter__(self) -> Self:
@@ -128,10 +128,10 @@ def status_text(snapshot: Snapshot) -> str:
 
 
 @contextmanager
-def log_to_display(display: Noting, level: int = logging.INFO) -> Generator[None]:
+def log_to_display(display: NoteWriter, level: int = logging.INFO) -> Generator[None]:
     """Show what the library logs as notes, but for what the command itself says."""
     logger = logging.getLogger("wanflow")
-    handler = _Notes(display, level)
+    handler = _NoteHandler(display, level)
     before = (logger.level, logger.propagate)
     logger.addHandler(handler)
     logger.setLevel(level)
@@ -143,8 +143,8 @@ def log_to_display(display: Noting, level: int = logging.INFO) -> Generator[None
         logger.level, logger.propagate = before
 
 
-class _Notes(logging.Handler):
-    def __init__(self, display: Noting, level: int) -> None:
+class _NoteHandler(logging.Handler):
+    def __init__(self, display: NoteWriter, level: int) -> None:
         super().__init__(level)
         self._display = display
 

@@ -20,10 +20,10 @@ from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
 from wanflow.cli.ledger_options import LedgerOptions, record_options
 from wanflow.cli.model_options import ModelOptions, parameters_of
-from wanflow.cli.options import connection_options, out_option, timeout_option
+from wanflow.cli.options import connection_options, output_dir_option, timeout_option
 from wanflow.cli.output import make_output
-from wanflow.cli.text import first_sentence, one_line, printable, struck
-from wanflow.cli.values import ParsedValue, read_json
+from wanflow.cli.text import first_sentence, one_line, printable, strike_through
+from wanflow.cli.values import ParsedValue, parse_json
 from wanflow.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def preview(body: dict[str, Any], connection: Connection, *, as_json: bool, **te
     click.echo(printable("\n".join(lines)))
 
 
-def stray_option(error: click.NoSuchOption, catalog: Catalog, model: Model) -> click.NoSuchOption:
+def unknown_option(error: click.NoSuchOption, catalog: Catalog, model: Model) -> click.NoSuchOption:
     """Return the error again, naming the models that take the option."""
     takers = [
         other.name
@@ -77,7 +77,7 @@ class RunRequest:
     options: Mapping[str, Any]
 
     @property
-    def terms(self) -> dict[str, Any]:
+    def submit_arguments(self) -> dict[str, Any]:
         """The arguments of `submit` beside the request."""
         return {
             "extra": dict(self.options["extra"]),
@@ -90,14 +90,17 @@ class ModelGroup(click.Group):
     """Has a command for each model of the documents; all of them do `work`."""
 
     def __init__(
-        self, work: Callable[[RunRequest], None], shared: list[click.Parameter], **settings: Any
+        self,
+        action: Callable[[RunRequest], None],
+        shared_options: list[click.Parameter],
+        **settings: Any,
     ) -> None:
-        self._work = work
-        self._shared = shared
+        self._action = action
+        self._shared_options = shared_options
         super().__init__(
             invoke_without_command=True,
             callback=self._without_model,
-            params=[*shared],
+            params=[*shared_options],
             subcommand_metavar="MODEL [OPTIONS]…",
             **settings,
         )
@@ -116,7 +119,7 @@ class ModelGroup(click.Group):
         model = self.catalog.models.get(cmd_name)
         if model is None:
             return None
-        return ModelCommand(self.catalog, model, self._work, self._shared)
+        return ModelCommand(self.catalog, model, self._action, self._shared_options)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -133,7 +136,7 @@ class ModelGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of models."""
         models = self.catalog.models.values()
-        rows = [(shown_name(model), first_sentence(model.summary)) for model in models]
+        rows = [(display_name(model), first_sentence(model.summary)) for model in models]
         with formatter.section("Models"):
             formatter.write_dl(rows)
 
@@ -143,7 +146,7 @@ class ModelGroup(click.Group):
             return
         if values["request"] is None:
             ctx.fail(f"Name a model ({', '.join(self.catalog.models)}), or a file with --request")
-        self._work(RunRequest(_read_request(values["request"]), values))
+        self._action(RunRequest(_read_request(values["request"]), values))
 
 
 class ModelCommand(click.Command):
@@ -153,19 +156,21 @@ class ModelCommand(click.Command):
         self,
         catalog: Catalog,
         model: Model,
-        work: Callable[[RunRequest], None],
-        shared: list[click.Parameter],
+        action: Callable[[RunRequest], None],
+        shared_options: list[click.Parameter],
     ) -> None:
         self._catalog = catalog
         self._model = model
-        self._work = work
-        taken = {"-h", "--help", *(flag for option in shared for flag in option.opts)}
-        self._form = ModelOptions.of(parameters_of(catalog.document, model), taken)
+        self._action = action
+        taken = {"-h", "--help", *(flag for option in shared_options for flag in option.opts)}
+        self._model_options = ModelOptions.from_parameters(
+            parameters_of(catalog.document, model), taken
+        )
         super().__init__(
             model.name,
-            callback=self._do,
-            params=[*self._form.options, *shared],
-            help="\n\n".join([one_line(model.summary), *_deprecation(model)]),
+            callback=self._invoke,
+            params=[*self._model_options.options, *shared_options],
+            help="\n\n".join([one_line(model.summary), *_deprecation_note(model)]),
             short_help=first_sentence(model.summary),
         )
 
@@ -174,56 +179,58 @@ class ModelCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            raise stray_option(error, self._catalog, self._model) from None
+            raise unknown_option(error, self._catalog, self._model) from None
 
-    def _do(self, **values: Any) -> None:
+    def _invoke(self, **values: Any) -> None:
         ctx = click.get_current_context()
-        options = _merged(ctx)
+        options = _merged_options(ctx)
         base = {} if options["request"] is None else _read_request(options["request"])
         if base.get("model", self._model.name) != self._model.name:
             ctx.fail(f"The request is for the model {base['model']}, not for {self._model.name}")
-        body = {**base, "model": self._model.name, **self._form.body(values)}
-        self._work(RunRequest(body, options))
+        body = {**base, "model": self._model.name, **self._model_options.body(values)}
+        self._action(RunRequest(body, options))
 
 
-def shown_name(model: Model) -> str:
+def display_name(model: Model) -> str:
     """Write a model's name for a list, struck through where it is deprecated."""
-    return one_line(model.name) if model.deprecation is None else struck(one_line(model.name))
+    return (
+        one_line(model.name) if model.deprecation is None else strike_through(one_line(model.name))
+    )
 
 
-def _deprecation(model: Model) -> list[str]:
+def _deprecation_note(model: Model) -> list[str]:
     return [] if model.deprecation is None else [one_line(model.deprecation.of("This model"))]
 
 
-def execute(wish: RunRequest, *, waits: bool) -> None:
+def execute(request: RunRequest, *, waits: bool) -> None:
     """Submit what was wished for, and wait for it and save it where `waits`."""
-    options = wish.options
-    connection = Connection.of(options)
+    options = request.options
+    connection = Connection.from_options(options)
     if options["dry_run"]:
-        preview(wish.body, connection, as_json=options["as_json"], **wish.terms)
+        preview(request.body, connection, as_json=options["as_json"], **request.submit_arguments)
         return
     out = options.get("out")
     record = LedgerOptions.of(options)
-    CommandContext.current().keep(out, connection, record)
+    CommandContext.current().set_resume_options(out, connection, record)
     events = make_output(as_json=options["as_json"], submits=True)
     with record.open() as ledger, connection.client(ledger=ledger) as client:
         if not waits:
-            with events.watching():
-                task = client.submit(wish.body, **wish.terms)
+            with events.showing_progress():
+                task = client.submit(request.body, **request.submit_arguments)
             events.submitted(task)
             return
-        with events.watching():
+        with events.showing_progress():
             result = client.run(
-                wish.body,
+                request.body,
                 output_dir=out,
                 timeout=options["timeout"],
                 on_update=events.update,
-                **wish.terms,
+                **request.submit_arguments,
             )
         events.done(result, list(result.paths))
 
 
-def _merged(ctx: click.Context) -> dict[str, Any]:
+def _merged_options(ctx: click.Context) -> dict[str, Any]:
     """Return the options as given after the model's name, else before it."""
     before = ctx.parent.params if ctx.parent is not None else {}
     default = ParameterSource.DEFAULT
@@ -244,23 +251,23 @@ def _read_request(name: str) -> dict[str, Any]:
     return body
 
 
-def _read_extra(word: str) -> tuple[str, Any]:
-    name, equals, text = word.partition("=")
+def _parse_extra(text: str) -> tuple[str, Any]:
+    name, equals, text = text.partition("=")
     if not name or not equals:
-        raise ValueError(f"{word!r} is not of the form NAME=JSON")
-    return name, read_json(text)
+        raise ValueError(f"{text!r} is not of the form NAME=JSON")
+    return name, parse_json(text)
 
 
 def _options(*, waits: bool) -> list[click.Parameter]:
     """Make the options that every model has."""
     return [
-        *([out_option(), timeout_option()] if waits else []),
+        *([output_dir_option(), timeout_option()] if waits else []),
         click.Option(
             ["--request"], metavar="FILE", help="A JSON file with the whole request; - is stdin."
         ),
         click.Option(
             ["--extra"],
-            type=ParsedValue(_read_extra),
+            type=ParsedValue(_parse_extra),
             multiple=True,
             metavar="NAME=JSON",
             help="What the documents don't know, texts in quotes; may be repeated.",

@@ -10,7 +10,7 @@ import click
 from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
 from wanflow.cli.ledger_options import LedgerOptions, record_options
-from wanflow.cli.options import connection_options, out_option, timeout_option
+from wanflow.cli.options import connection_options, output_dir_option, timeout_option
 from wanflow.cli.output import make_output
 from wanflow.errors import NotFound, RateLimited, ServerError, UnexpectedResponse, WaitTimeout
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from wanflow import Client, Task
 
 # Errors of the moment, and a task that may be too new to be known: the wait decides about them.
-_PASSING = (RateLimited, ServerError, UnexpectedResponse, NotFound)
+_TRANSIENT = (RateLimited, ServerError, UnexpectedResponse, NotFound)
 
 
-def _places(*, needed: bool = False) -> list[click.Parameter]:
-    return [out_option(required=needed), *record_options()]
+def _output_options(*, needed: bool = False) -> list[click.Parameter]:
+    return [output_dir_option(required=needed), *record_options()]
 
 
 def _task_id() -> click.Argument:
@@ -41,23 +41,23 @@ def status(task_id: str, as_json: bool, **options: Any) -> None:
         make_output(as_json=as_json).status(task.snapshot)
 
 
-@click.command(params=[_task_id(), *_places(), timeout_option(), *connection_options()])
+@click.command(params=[_task_id(), *_output_options(), timeout_option(), *connection_options()])
 def wait(task_id: str, out: Path | None, timeout: float, as_json: bool, **options: Any) -> None:
     """Wait until a task has ended, and save what it made."""
     events = make_output(as_json=as_json)
-    with _client(options, out) as client, events.watching():
+    with _client(options, out) as client, events.showing_progress():
         task = client.task(task_id)
-        _reach(task)
+        _check_reachable(task)
         result = task.wait(timeout, on_update=events.update)
         paths = [] if out is None else result.download(out)
     events.done(result, paths)
 
 
-@click.command(params=[_task_id(), *_places(needed=True), *connection_options()])
+@click.command(params=[_task_id(), *_output_options(needed=True), *connection_options()])
 def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
     """Save what a task made that has ended already."""
     events = make_output(as_json=as_json)
-    with _client(options, out) as client, events.watching():
+    with _client(options, out) as client, events.showing_progress():
         task = client.task(task_id).refresh()
         if task.snapshot is not None and not task.snapshot.done:
             raise WaitTimeout("", snapshot=task.snapshot, task_id=task_id)
@@ -69,13 +69,13 @@ def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
 @contextmanager
 def _client(options: dict[str, Any], out: Path | None) -> Generator[Client]:
     """Make a client that records, and keep how the task would be taken up again."""
-    connection, record = Connection.of(options), LedgerOptions.of(options)
-    CommandContext.current().keep(out, connection, record)
+    connection, record = Connection.from_options(options), LedgerOptions.of(options)
+    CommandContext.current().set_resume_options(out, connection, record)
     with record.open() as ledger, connection.client(ledger=ledger) as client:
         yield client
 
 
-def _reach(task: Task) -> None:
+def _check_reachable(task: Task) -> None:
     """Look once, so that a server that isn't there is told of at once and not waited for."""
-    with suppress(*_PASSING):
+    with suppress(*_TRANSIENT):
         task.refresh()

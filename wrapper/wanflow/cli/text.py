@@ -10,24 +10,24 @@ import click
 
 from wanflow._text import one_line, printable
 
-__all__ = ["first_sentence", "one_line", "printable", "struck"]
+__all__ = ["first_sentence", "one_line", "printable", "strike_through"]
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
-_PROMINENT = re.compile(r"[`*]+")
+_MARKUP = re.compile(r"[`*]+")
 
 
-def struck(text: str) -> str:
+def strike_through(text: str) -> str:
     """Strike through what is deprecated; where no terminal can, a word says so."""
-    if sys.stdout.isatty() and _strikes():
+    if sys.stdout.isatty() and _supports_styles():
         return click.style(text, strikethrough=True)
     return f"{text} (deprecated)"
 
 
-def _strikes() -> bool:
+def _supports_styles() -> bool:
     return os.environ.get("TERM", "dumb") != "dumb" and "NO_COLOR" not in os.environ
 
 
 def first_sentence(description: str) -> str:
     """Return the first sentence of a description in Markdown, as plain text."""
     paragraph = description.strip().partition("\n")[0]
-    return one_line(_PROMINENT.sub("", _SENTENCE_END.split(paragraph)[0])).rstrip(".:")
+    return one_line(_MARKUP.sub("", _SENTENCE_END.split(paragraph)[0])).rstrip(".:")

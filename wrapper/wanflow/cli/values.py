@@ -29,10 +29,10 @@ def types_of(schema: JsonObject) -> set[str]:
         for branch in schema.get(keyword, []):
             if is_object(branch):
                 found |= types_of(branch)
-    return found or {_type_of(choice) for choice in allowed(schema)}
+    return found or {_type_of(choice) for choice in allowed_values(schema)}
 
 
-def allowed(schema: JsonObject) -> list[Any]:
+def allowed_values(schema: JsonObject) -> list[Any]:
     """Return the values that a schema confines its instances to; empty where it doesn't."""
     if "const" in schema:
         return [schema["const"]]
@@ -40,12 +40,12 @@ def allowed(schema: JsonObject) -> list[Any]:
     return values
 
 
-def as_word(value: Any) -> str:
+def to_text(value: Any) -> str:
     """Write a JSON value as a user would on a command line."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def read_value(word: str, schema: JsonObject) -> Any:
+def parse_value(text: str, schema: JsonObject) -> Any:
     """Read a word as its schema wants it; one that doesn't fit stays as it is.
 
     The rules then say of it what is wrong, in one list with all else that is.
@@ -53,43 +53,43 @@ def read_value(word: str, schema: JsonObject) -> Any:
     Raises:
         ValueError: it begins as JSON where JSON is wanted, and isn't.
     """
-    for choice in allowed(schema):
-        if word == as_word(choice):
+    for choice in allowed_values(schema):
+        if text == to_text(choice):
             return choice
     types = types_of(schema)
-    if {"integer", "number"} & types and _INTEGER.fullmatch(word):
-        return int(word)
-    if "number" in types and _NUMBER.fullmatch(word):
-        return float(word)
-    if "boolean" in types and word.lower() in {"true", "false"}:
-        return word.lower() == "true"
-    if "null" in types and word == "null":
+    if {"integer", "number"} & types and _INTEGER.fullmatch(text):
+        return int(text)
+    if "number" in types and _NUMBER.fullmatch(text):
+        return float(text)
+    if "boolean" in types and text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    if "null" in types and text == "null":
         return None
-    return _structure(word, types)
+    return _parse_structure(text, types)
 
 
-def read_json(word: str) -> Any:
+def parse_json(text: str) -> Any:
     """Read JSON.
 
     Raises:
         ValueError: it isn't JSON.
     """
     try:
-        return decode_as_is(word)
+        return decode_as_is(text)
     except ValueError as error:
-        raise ValueError(f"{word!r} is not JSON: {error}") from None
+        raise ValueError(f"{text!r} is not JSON: {error}") from None
 
 
-def _structure(word: str, types: set[str]) -> Any:
-    opening = word.lstrip()[:1]
+def _parse_structure(text: str, types: set[str]) -> Any:
+    opening = text.lstrip()[:1]
     if (opening == "{" and "object" in types) or (opening == "[" and "array" in types):
-        return read_json(word)
+        return parse_json(text)
     if types:
-        return word
+        return text
     try:
-        return read_json(word)
+        return parse_json(text)
     except ValueError:
-        return word
+        return text
 
 
 def _type_of(value: Any) -> str:
@@ -125,16 +125,16 @@ class ParsedValue(_ParamType):
 
     def __init__(
         self,
-        read: Callable[[str], Any] = str,
+        parse: Callable[[str], Any] = str,
         choices: Callable[[], Iterable[str]] = tuple[str],
     ) -> None:
-        self._read = read
+        self._parse = parse
         self._choices = choices
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a word."""
         try:
-            return self._read(value)
+            return self._parse(value)
         except ValueError as error:
             self.fail(one_line(str(error)), param, ctx)
 
