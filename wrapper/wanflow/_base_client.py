@@ -1,4 +1,4 @@
-"""What a client, a task and a result say of themselves, in no colour."""
+"""What the sync and the async client share: everything that does no I/O."""
 
 from __future__ import annotations
 
@@ -26,25 +26,29 @@ if TYPE_CHECKING:
     from wanflow._flows.poll import OnUpdate
     from wanflow._flows.poll_many import PollOutcome
     from wanflow._flows.prepare import Preview
+    from wanflow._runtime.driver import AsyncDriver, SyncDriver
     from wanflow.catalog.catalog import Model
     from wanflow_client.parameters import Run, Submit
 
+D = TypeVar("D", "SyncDriver", "AsyncDriver")
 
-class BaseClient:
-    """What both clients are told, and what they can say without a connection."""
 
-    def __init__(self, settings: ClientConfig, work: Operations) -> None:
-        self._settings = settings
-        self._work = work
+class BaseClient(Generic[D]):
+    """The configuration of a client, and its methods that send nothing."""
+
+    def __init__(self, config: ClientConfig, operations: Operations, driver: D) -> None:
+        self._config = config
+        self._operations = operations
+        self._driver: D = driver
 
     @property
     def base_url(self) -> str:
         """The URL that the API's paths are appended to."""
-        return self._settings.base_url
+        return self._config.base_url
 
     def models(self) -> tuple[Model, ...]:
-        """List the models that the documents describe, by name; nothing is sent."""
-        return tuple(self._work.catalog.models.values())
+        """List the models of the spec, ordered by name. Nothing is sent."""
+        return tuple(self._operations.catalog.models.values())
 
     def preview(
         self,
@@ -58,22 +62,21 @@ class BaseClient:
         resubmit_uncertain: bool = False,
         **parameters: Any,
     ) -> Preview:
-        """Show exactly what `submit` would send, the key left out; nothing is sent.
+        """Return the HTTP request that `submit` would send, without the API key. Nothing is sent.
 
-        The arguments and errors are those of `submit`. Local files are not uploaded, and stay
-        paths in what is shown.
+        The arguments and errors are those of `submit`. Local files are not uploaded: the body
+        has their paths.
         """
-        terms = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
-        order = self._work.prepare(request, parameters, model, terms)
-        return self._work.preview(order)
+        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        prepared = self._operations.prepare(request, parameters, model, options)
+        return self._operations.preview(prepared)
 
     def notify(self, task_id: str) -> None:
-        """Tell whoever waits for a task that there is news of it, so that they look at once.
+        """Make the waits for a task poll it immediately, for instance because a callback came.
 
-        For a callback that arrived: what it says isn't believed, the API is asked. Any thread
-        may call this.
+        Nothing else of the callback is used. Any thread may call this.
         """
-        vars(self)["_driver"].notify(validate_task_id(task_id))
+        self._driver.notify(validate_task_id(task_id))
 
     def with_options(
         self,
@@ -82,95 +85,101 @@ class BaseClient:
         retry_timeout: float | None = None,
         resubmit_uncertain: bool | None = None,
     ) -> Self:
-        """Return a client with other settings over the same connections; closing one closes both.
+        """Return a client with other options and the same connections; closing one closes both.
 
         Args:
-            timeout: seconds that one request may take.
-            retry_for: seconds within which a submission is sent again.
-            resubmit_uncertain: whether all submissions are as with `submit`'s argument of this
-                name, those of `run`, `batch` and `resume_all` included.
+            timeout: the time limit of one request in seconds.
+            retry_timeout: for how many seconds a submission is retried.
+            resubmit_uncertain: the default of the argument of this name for all submissions,
+                those of `run`, `batch` and `resume_all` included.
         """
-        settings = self._settings.replace(timeout, retry_timeout, resubmit_uncertain)
+        config = self._config.replace(timeout, retry_timeout, resubmit_uncertain)
         other = copy(self)
-        changed = {
-            "_settings": settings,
-            "_work": self._work.with_config(settings),
-            "_driver": vars(self)["_driver"].with_config(settings),
-        }
-        vars(other).update(changed)
+        BaseClient.__init__(  # pyright: ignore[reportUnknownMemberType] - D is known
+            other,
+            config,
+            self._operations.with_config(config),
+            self._driver.with_config(config),
+        )
         return other
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
 
-class BaseTask:
-    """A task by its id, and what was last seen of it."""
+class BaseTask(Generic[D]):
+    """The id of a task, and its last snapshot."""
 
-    def __init__(self, work: Operations, task_id: str, snapshot: Snapshot | None) -> None:
-        self._work = work
+    def __init__(
+        self, operations: Operations, driver: D, task_id: str, snapshot: Snapshot | None
+    ) -> None:
+        self._operations = operations
+        self._driver: D = driver
         self._id = task_id
         self._snapshot = snapshot
         self._error: WanflowError | None = None
 
     @property
     def id(self) -> str:
-        """The task's id; `client.task(id)` takes it up again, in any process."""
+        """The task's id. `client.task(id)` resumes it, in any process."""
         return self._id
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The task as last seen, None before the first look."""
+        """The last snapshot, None before the first poll."""
         return self._snapshot
 
     @property
     def status(self) -> str | None:
-        """The status as last seen, in the API's word."""
+        """The status in the last snapshot, as the API spelled it."""
         return self._snapshot.status if self._snapshot else None
 
     @property
     def progress(self) -> int | None:
-        """The progress as last seen, in percent."""
+        """The progress in the last snapshot, in percent."""
         return self._snapshot.progress if self._snapshot else None
 
     @property
     def model(self) -> str | None:
-        """The model, where the API said it."""
+        """The model, None if the API didn't report it."""
         return self._snapshot.model if self._snapshot else None
 
     def _recording_callback(self, on_update: OnUpdate) -> OnUpdate:
-        """Return a callback that keeps the snapshot here, too."""
+        """Return a callback that also stores each snapshot in this task."""
 
-        def see(snapshot: Snapshot) -> object:
+        def record(snapshot: Snapshot) -> object:
             self._snapshot = snapshot
             return None if on_update is None else on_update(snapshot)
 
-        return see
+        return record
 
-    def update_snapshot(self, seen: PollOutcome) -> None:
-        """Take in what a wait that was not this object's own saw of the task."""
-        if isinstance(seen, WanflowError):
-            self._error = seen
+    def update_snapshot(self, outcome: PollOutcome) -> None:
+        """Store the snapshot or error of a wait for many tasks."""
+        if isinstance(outcome, WanflowError):
+            self._error = outcome
         else:
-            self._snapshot, self._error = seen, None
+            self._snapshot, self._error = outcome, None
 
     def _require_result(self) -> Snapshot:
-        """Return the completed task as last seen, or raise why there is none."""
-        seen = self._snapshot
-        if seen is not None and seen.done:
-            return require_success(seen)
-        raise self._error or timeout_error(self._id, 0, seen)
+        """Return the last snapshot if the task succeeded, otherwise raise the reason."""
+        snapshot = self._snapshot
+        if snapshot is not None and snapshot.done:
+            return require_success(snapshot)
+        raise self._error or timeout_error(self._id, 0, snapshot)
 
     def __repr__(self) -> str:
-        shown = f"{self._id} {self.status or 'not looked at'}"
-        return f"<{type(self).__name__} {one_line(shown)}>"
+        text = f"{self._id} {self.status or 'not polled'}"
+        return f"<{type(self).__name__} {one_line(text)}>"
 
 
-class BaseResult:
-    """What a completed task left: its links, and all that the API said with them."""
+class BaseResult(Generic[D]):
+    """The links of a completed task, and what else the API returned with them."""
 
-    def __init__(self, work: Operations, snapshot: Snapshot, paths: list[Path]) -> None:
-        self._work = work
+    def __init__(
+        self, operations: Operations, driver: D, snapshot: Snapshot, paths: Sequence[Path] = ()
+    ) -> None:
+        self._operations = operations
+        self._driver: D = driver
         self._snapshot = snapshot
         self._paths = paths
 
@@ -181,19 +190,19 @@ class BaseResult:
 
     @property
     def model(self) -> str | None:
-        """The model, where the API said it."""
+        """The model, None if the API didn't report it."""
         return self._snapshot.model
 
     @property
     def urls(self) -> list[str]:
-        """The links to what was made, in the API's order. They live for 24 hours."""
+        """The links to the generated files, in the API's order. They are valid for 24 hours."""
         return list(self._snapshot.urls)
 
     @property
     def expires_at(self) -> datetime | None:
-        """The earliest moment (UTC) at which the links can die: 24 hours after the submission.
+        """The earliest time (UTC) at which the links expire: 24 hours after the submission.
 
-        None where the API didn't say when the task was created.
+        None if the API didn't report when the task was created.
         """
         expires = self._snapshot.links_expire_at
         if expires is None:
@@ -205,74 +214,74 @@ class BaseResult:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """What the API said of credits and billing, empty where it said nothing."""
+        """What the API reported about credits and billing; empty if it reported nothing."""
         return dict(self._snapshot.usage)
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The whole body of the last answer."""
+        """The whole body of the last response."""
         return self._snapshot.raw
 
     @property
     def paths(self) -> list[Path]:
-        """The files that `run(out=…)` saved, empty where nothing was saved."""
+        """The files that `run(output_dir=…)` saved; empty if it saved none."""
         return list(self._paths)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {one_line(self.task_id)} {len(self.urls)} links>"
 
 
-T = TypeVar("T", bound=BaseTask)
+T = TypeVar("T", bound=BaseTask[Any])
 
 
-def as_tasks(tasks: Iterable[T | str], take_up: Callable[[str], T]) -> list[T]:
-    """Return the tasks of a wait, those that are named by their ids taken up.
+def as_tasks(tasks: Iterable[T | str], resume: Callable[[str], T]) -> list[T]:
+    """Return the tasks to wait for; ids are made into tasks.
 
     Raises:
-        InvalidRequest: it is one task, or something else that isn't many.
+        InvalidRequest: it is a single task or id, or not iterable.
     """
     if isinstance(tasks, str) or not hasattr(tasks, "__iter__"):
-        raise InvalidRequest(f"many tasks are a list of tasks or of ids (got {tasks!r})")
-    return [task if isinstance(task, BaseTask) else take_up(task) for task in tasks]
+        raise InvalidRequest(f"pass a list of tasks or of task ids (got {tasks!r})")
+    return [task if isinstance(task, BaseTask) else resume(task) for task in tasks]
 
 
-def known_snapshots(tasks: Sequence[BaseTask]) -> list[tuple[str, Snapshot | None]]:
-    """Return what a wait begins with: ids, and each task as last seen."""
+def known_snapshots(tasks: Sequence[BaseTask[Any]]) -> list[tuple[str, Snapshot | None]]:
+    """Return the id and the last snapshot of each task."""
     return [(task.id, task.snapshot) for task in tasks]
 
 
 def subscribed(
     callbacks: CallbackSource | None, notify: Callable[[str], object]
 ) -> AbstractContextManager[None]:
-    """Have the waits of a client told of callbacks, inside the block."""
+    """Pass the task ids of callbacks to `notify` inside the block."""
     return nullcontext() if callbacks is None else callbacks.subscribe(notify)
 
 
 def poll_factor(callbacks: CallbackSource | None) -> PollFactor:
-    """Return by what callbacks allow polling to be slowed."""
+    """Return by what factor callbacks allow polling to slow down."""
     return no_slowdown if callbacks is None else callbacks.poll_factor
 
 
 def recording_callback(
-    tasks: Sequence[BaseTask], on_update: OnUpdate, callbacks: CallbackSource | None = None
+    tasks: Sequence[BaseTask[Any]], on_update: OnUpdate, callbacks: CallbackSource | None = None
 ) -> OnUpdate:
-    """Return a callback that keeps each snapshot in the tasks of its id, and tells of ends, too."""
-    by_id: dict[str, list[BaseTask]] = {}
+    """Return a callback that also stores each snapshot in its tasks, and reports those done."""
+    by_id: dict[str, list[BaseTask[Any]]] = {}
     for task in tasks:
         by_id.setdefault(task.id, []).append(task)
 
-    def see(snapshot: Snapshot) -> object:
+    def record(snapshot: Snapshot) -> object:
         for task in by_id.get(snapshot.id, ()):
             task.update_snapshot(snapshot)
         if callbacks is not None and snapshot.done:
             callbacks.record_end(snapshot.id)
         return None if on_update is None else on_update(snapshot)
 
-    return see
+    return record
 
 
-def store_outcome(task: BaseTask, outcome: PollOutcome) -> WanflowError | None:
-    """Keep how the wait for a task ended, and return the error where it was one."""
+def store_outcome(task: BaseTask[Any], outcome: PollOutcome) -> WanflowError | None:
+    """Store the outcome of the wait for a task, and return its error, if any."""
     task.update_snapshot(outcome)
     return outcome if isinstance(outcome, WanflowError) else None
 
@@ -282,16 +291,16 @@ S = TypeVar("S")
 
 
 class TypedMethod(Generic[S]):
-    """A method that is seen as the signature S. Never made: it stands for the method itself."""
+    """A method that type checkers see with the signature S. For type checkers only."""
 
     def __get__(self, instance: object, owner: type) -> S: ...  # type: ignore[empty-body]
 
 
 def typed_submit(method: Callable[..., M]) -> TypedMethod[Submit[M]]:
-    """Show a method with the parameters of each model."""
+    """Type a method with the parameters of each model."""
     return cast("TypedMethod[Submit[M]]", method)
 
 
 def typed_run(method: Callable[..., M]) -> TypedMethod[Run[M, OnUpdate]]:
-    """Show a method with the parameters of each model, and those of a wait."""
+    """Type a method with the parameters of each model, and those of a wait."""
     return cast("TypedMethod[Run[M, OnUpdate]]", method)

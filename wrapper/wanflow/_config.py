@@ -183,13 +183,13 @@ def _checked(settings: ClientConfig) -> ClientConfig:
     wants = (
         ("timeout", settings.timeout, False, "a positive number of seconds"),
         ("retry_timeout", settings.retry_timeout, True, "0 or more seconds"),
-        ("rate", rate, False, "more than 0 a second"),
+        ("max_polls_per_second", rate, False, "more than 0"),
     )
     for name, value, may_be_zero, wanted in wants:
         if not _in_range(value) or (value == 0 and not may_be_zero):
             raise ConfigurationError(f"{name} must be {wanted}, and finite (got {value!r})")
     if not isinstance(connections, int) or connections < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"connections must be 1 or more (got {connections!r})")
+        raise ConfigurationError(f"max_connections must be 1 or more (got {connections!r})")
     return settings
 
 

@@ -55,14 +55,8 @@ if TYPE_CHECKING:
     from wanflow.ledger.resume import OnResult, ResumeReport
 
 
-class Result(BaseResult):
-    """A completed task: its links, and all that the API said with them."""
-
-    def __init__(
-        self, work: Operations, driver: SyncDriver, snapshot: Snapshot, paths: list[Path]
-    ) -> None:
-        super().__init__(work, snapshot, paths)
-        self._driver = driver
+class Result(BaseResult[SyncDriver]):
+    """The result of a completed task: its links, and what else the API returned with them."""
 
     def download(
         self,
@@ -72,115 +66,110 @@ class Result(BaseResult):
         max_bytes: int | None = None,
         on_progress: OnProgress = None,
     ) -> list[Path]:
-        """Save every file into a folder, which is made if need be, and return their paths.
+        """Save every file in a directory, and return the paths.
 
-        A file is there whole or not at all; what a broken-off download left is gone on with by
-        the next one. Names come from the task's id; the same task saved again replaces its own
-        files.
+        A file appears under its name only when it is complete. An interrupted download is
+        resumed by the next one. Files are named by the task's id: the same task saved again
+        replaces its own files.
 
         Args:
-            folder: where to.
-            timeout: seconds that one file may take; 15 minutes by default.
-            limit: bytes that one file may have; 2 GiB by default.
-            on_progress: called with a Progress for each chunk; a sync client calls it from other
-                threads where there are several files.
+            folder: the directory; it is created if it doesn't exist.
+            timeout: the time limit of each file in seconds; 15 minutes by default.
+            max_bytes: the size limit of each file; 2 GiB by default.
+            on_progress: called with a Progress for each chunk. A sync client calls it from other
+                threads if there are several files.
 
         Raises:
-            LinkExpired: a link is past its 24 hours.
-            DownloadFailed: there is no link, or a file can't be fetched or saved.
+            LinkExpired: a link is older than 24 hours.
+            DownloadFailed: there is no link, or a file can't be downloaded or saved.
         """
-        flow = self._work.download(self._snapshot, folder, timeout, max_bytes, on_progress)
+        flow = self._operations.download(self._snapshot, folder, timeout, max_bytes, on_progress)
         return self._driver.run_concurrent(flow)
 
 
-class Task(BaseTask):
+class Task(BaseTask[SyncDriver]):
     """A submitted task."""
 
-    def __init__(
-        self, work: Operations, driver: SyncDriver, task_id: str, snapshot: Snapshot | None
-    ) -> None:
-        super().__init__(work, task_id, snapshot)
-        self._driver = driver
-
     def refresh(self) -> Self:
-        """Look at the task once, and return it.
+        """Poll the task once, and return it.
 
         Raises:
-            ConnectionFailed: no answer came.
-            APIError: the API answered with an error.
+            ConnectionFailed: no response came.
+            APIError: the API responded with an error.
         """
-        self._snapshot = self._driver.run(self._work.poll(self._id))
+        self._snapshot = self._driver.run(self._operations.poll(self._id))
         return self
 
     def wait(self, timeout: float = DEFAULT_WAIT_TIMEOUT, *, on_update: OnUpdate = None) -> Result:
-        """Wait until the task has ended, and return its result.
+        """Poll until the task is done, and return its result.
 
-        Faults on the way (a dropped connection, a 5xx, an unreadable answer) are borne. Every
-        exception that leaves the wait has `task_id`, an interrupt included.
+        Transient errors (a dropped connection, a 5xx, an unreadable response) don't end the wait.
+        Every exception that it raises, KeyboardInterrupt included, has a `task_id`.
 
         Args:
-            timeout: seconds to wait at most; 15 minutes by default.
+            timeout: the longest wait in seconds; 15 minutes by default.
             on_update: called with each snapshot.
 
         Raises:
             TaskFailed: the task ended without a result.
-            WaitTimeout: it hadn't ended in time; it goes on.
-            APIError: the API refused the question (400, 401, 402, 403, 404).
+            WaitTimeout: the task isn't done after `timeout` seconds. It keeps running.
+            APIError: the API rejected the status request (400, 401, 402, 403, 404).
         """
-        flow = self._work.wait(
+        flow = self._operations.wait(
             self._id, timeout, self._recording_callback(on_update), self._snapshot
         )
-        return Result(self._work, self._driver, self._driver.run(flow), [])
+        return Result(self._operations, self._driver, self._driver.run(flow))
 
     def iter_updates(self, timeout: float = DEFAULT_WAIT_TIMEOUT) -> Iterator[Snapshot]:
-        """Wait as `wait` does, and hand out each look as it is taken, the last one included.
+        """Wait as `wait` does, and yield each snapshot, the last one included.
 
-        A task that failed is no error here: its last snapshot says so.
+        A failed task raises nothing here: its last snapshot shows the failure.
 
         Raises:
-            WaitTimeout: it hadn't ended in time; it goes on.
-            APIError: the API refused the question (400, 401, 402, 403, 404).
+            WaitTimeout: the task isn't done after `timeout` seconds. It keeps running.
+            APIError: the API rejected the status request (400, 401, 402, 403, 404).
         """
-        looks = self._driver.stream(self._work.watch(self._id, timeout, self._snapshot))
+        snapshots = self._driver.stream(self._operations.watch(self._id, timeout, self._snapshot))
         try:
-            for snapshot in looks:
+            for snapshot in snapshots:
                 self._snapshot = snapshot
                 yield snapshot
         finally:
-            looks.close()
+            snapshots.close()
 
     def result(self) -> Result:
-        """Return the result of a task that was seen to have ended; nothing is sent.
+        """Return the result of a task that is known to be done, without a request.
 
         Raises:
-            TaskFailed: it ended without one.
-            WaitTimeout: it hadn't ended when it was last seen.
+            TaskFailed: the task ended without a result.
+            WaitTimeout: the task wasn't done when it was last polled.
             WanflowError: the error that ended the last wait for it.
         """
-        return Result(self._work, self._driver, self._require_result(), [])
+        return Result(self._operations, self._driver, self._require_result())
 
 
-class Client(BaseClient):
-    """The API, for blocking code. Close it, or use it in a `with` block.
+class Client(BaseClient[SyncDriver]):
+    """A client of the API, for blocking code. Close it, or use it in a `with` block.
 
     Args:
-        api_key: the key; the environment variable WANFLOW_API_KEY by default.
-        base_url: where the API is; WANFLOW_BASE_URL by default, else the documents' server.
-        timeout: seconds that one request may take.
-        retry_for: seconds within which a submission that was provably not accepted (no
-            connection, 429, 503) is sent again; 0 never does.
-        rate: polls a second that all waits of this client together make at most; fewer after a
-            429. Without it they begin at 50, and grow up to 500 while polls are late.
-        connections: requests to the API that may be under way at once.
-        proxy: the URL of a proxy; by default that of the environment, as with httpx.
-        verify: an SSL context; False trusts any server.
-        transport: an httpx transport to use instead of the network.
-        uploader: called with the path of each local file in a request, and returns its URL.
-        ledger: a `wanflow.Ledger` that keeps a record of all that this client does.
+        api_key: the API key; by default the environment variable WANFLOW_API_KEY.
+        base_url: the URL of the API; by default WANFLOW_BASE_URL, else the spec's default server.
+        timeout: the time limit of one request in seconds.
+        retry_timeout: for how many seconds a submission is retried if it was provably not
+            accepted (no connection, 429, 503); 0 turns retries off.
+        max_polls_per_second: the highest rate of polls of all waits of this client together; a
+            429 lowers it. By default the rate starts at 50, and grows up to 500 while polls are
+            late.
+        max_connections: the highest number of concurrent requests to the API.
+        proxy: the URL of a proxy; by default the one of the environment, as with httpx.
+        verify: an SSL context; False accepts any certificate.
+        transport: an httpx transport, used instead of the network.
+        ledger: a `wanflow.Ledger` that records every submission, poll and download.
+        uploader: called with the path of each local file in a request; returns its URL.
 
     Raises:
-        ConfigurationError: the key or the URL is missing or malformed, a number out of range, or
-            a proxy or certificate that the environment names can't be used.
+        ConfigurationError: the key or the URL is missing or malformed, a number is out of range,
+            or a proxy or certificate named by the environment can't be used.
     """
 
     def __init__(
@@ -198,23 +187,21 @@ class Client(BaseClient):
         ledger: Recorder | None = None,
         uploader: Uploader = None,
     ) -> None:
-        line = TransportOptions(max_connections, transport, proxy, verify)
         try:
-            settings = take_precautions(
+            config = take_precautions(
                 load_config(
                     api_key,
                     base_url,
                     timeout=timeout,
                     retry_timeout=retry_timeout,
                     max_polls_per_second=max_polls_per_second,
-                    transport=line,
+                    transport=TransportOptions(max_connections, transport, proxy, verify),
                     uploader=uploader,
                 )
             )
         finally:
-            del api_key  # tools show the locals of a traceback
-        super().__init__(settings, Operations(settings, ledger))
-        self._driver = SyncDriver(settings)
+            del api_key  # error reporters show the local variables of a traceback
+        super().__init__(config, Operations(config, ledger), SyncDriver(config))
 
     @typed_submit
     def submit(
@@ -232,30 +219,30 @@ class Client(BaseClient):
         """Submit a generation, which is charged, and return its task.
 
         Args:
-            request: a whole request, as a dict or an object of `wanflow.models`.
-            model: the model's name. Type checkers want it literal; one that is only known at
+            request: the whole request, as a dict or an object of `wanflow.models`.
+            model: the model's name, for type checkers a literal. A name that is known only at
                 run time goes into `request`: `{"model": name, "prompt": …}`.
-            extra: parameters that the documents don't know, sent as they are.
-            validate: whether to check the request against the documents' rules first.
-            idempotency_key: 16 to 96 characters of A-Za-z0-9._-; drawn by default.
-            resubmit_uncertain: whether to send it again, with the same key and within
-                `retry_for`, where it may have been accepted (no response came, or a 5xx).
-                This pays twice where the server doesn't honour the key.
+            extra: parameters that are not in the spec; they are sent unchanged.
+            validate: whether the request is validated against the spec before it is sent.
+            idempotency_key: 16 to 96 characters of A-Za-z0-9._-; random by default.
+            resubmit_uncertain: whether an uncertain submission (no response, or a 5xx) is sent
+                again, with the same key and for up to `retry_timeout` seconds. On a server that
+                doesn't honour the key, this can charge twice.
             parameters: the model's parameters; None means "not set".
 
         Raises:
-            InvalidRequest: it breaks a rule, and nothing was sent.
+            InvalidRequest: the request violates the spec; nothing was sent.
             ConnectionFailed: nothing reached the API.
-            SubmitUncertain: it may have been accepted, and nothing proves or disproves it.
-            APIError: the API rejected it.
+            SubmitUncertain: it is unknown whether the API accepted the submission.
+            APIError: the API rejected the submission.
         """
-        terms = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
-        order = self._work.prepare(request, parameters, model, terms)
+        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        prepared = self._operations.prepare(request, parameters, model, options)
         try:
-            snapshot = self._driver.run(self._work.submit(order))
-            return Task(self._work, self._driver, snapshot.id, snapshot)
+            snapshot = self._driver.run(self._operations.submit(prepared))
+            return Task(self._operations, self._driver, snapshot.id, snapshot)
         except BaseException as error:
-            order.receipt.put_on(error)
+            prepared.receipt.put_on(error)
             raise
 
     @typed_run
@@ -274,23 +261,25 @@ class Client(BaseClient):
         resubmit_uncertain: bool = False,
         **parameters: Any,
     ) -> Result:
-        """Submit, wait, and save into `out` where it is given; the result has `paths` then.
+        """Submit and wait, and with `output_dir` download: the result then has `paths`.
 
         The arguments and errors are those of `submit`, `wait` and `download`.
         """
-        terms = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
-        order = self._work.prepare(request, parameters, model, terms)
-        flow = self._work.run(order, output_dir=output_dir, timeout=timeout, on_update=on_update)
+        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        prepared = self._operations.prepare(request, parameters, model, options)
+        flow = self._operations.run(
+            prepared, output_dir=output_dir, timeout=timeout, on_update=on_update
+        )
         try:
             snapshot, paths = self._driver.run_concurrent(flow)
-            return Result(self._work, self._driver, snapshot, paths)
+            return Result(self._operations, self._driver, snapshot, paths)
         except BaseException as error:
-            order.receipt.put_on(error)
+            prepared.receipt.put_on(error)
             raise
 
     def task(self, task_id: str) -> Task:
-        """Take up a task by its id; nothing is sent until it is looked at."""
-        return Task(self._work, self._driver, validate_task_id(task_id), None)
+        """Return the task with this id, to resume it. Nothing is sent."""
+        return Task(self._operations, self._driver, validate_task_id(task_id), None)
 
     def wait_all(
         self,
@@ -300,25 +289,28 @@ class Client(BaseClient):
         on_update: OnUpdate = None,
         callbacks: CallbackSource | None = None,
     ) -> list[Result | WanflowError]:
-        """Wait for many tasks, and return what came of each, in the order given.
+        """Wait for many tasks, and return the result or error of each, in the order of `tasks`.
 
-        What ended a task's wait without a result is returned in its place and not raised, so
-        that one that failed doesn't cost the others: TaskFailed, WaitTimeout, or an APIError
-        where the API refused the question.
+        Errors are returned, not raised, so one failed task doesn't affect the others: TaskFailed,
+        WaitTimeout, or an APIError if the API rejected the status request.
 
         Args:
             tasks: tasks, or their ids.
-            timeout: seconds to wait at most, for all of them together; 15 minutes by default.
+            timeout: the longest wait for all of them together in seconds; 15 minutes by default.
             on_update: called with each snapshot of each task.
-            callbacks: a `wanflow.webhooks.Receiver`: whichever comes first, callback or poll,
-                with polling slowed while callbacks arrive.
+            callbacks: a `wanflow.webhooks.Receiver`. A task is then done as soon as a callback or
+                a poll shows it. Polling slows down while callbacks arrive.
         """
-        crowd = self._crowd(tasks)
-        told, stretch = recording_callback(crowd, on_update, callbacks), poll_factor(callbacks)
-        flow = self._work.wait_all(known_snapshots(crowd), timeout, told, stretch)
+        waited = as_tasks(tasks, self.task)
+        flow = self._operations.wait_all(
+            known_snapshots(waited),
+            timeout,
+            recording_callback(waited, on_update, callbacks),
+            poll_factor(callbacks),
+        )
         with subscribed(callbacks, self.notify):
-            ends = zip(crowd, self._driver.run_concurrent(flow), strict=True)
-        return [store_outcome(task, end) or task.result() for task, end in ends]
+            outcomes = zip(waited, self._driver.run_concurrent(flow), strict=True)
+        return [store_outcome(task, outcome) or task.result() for task, outcome in outcomes]
 
     def as_completed(
         self,
@@ -328,25 +320,29 @@ class Client(BaseClient):
         on_update: OnUpdate = None,
         callbacks: CallbackSource | None = None,
     ) -> Iterator[Task]:
-        """Wait for many tasks, and hand out each as soon as its wait has ended.
+        """Wait for many tasks, and yield each as soon as the wait for it ends.
 
-        `task.result()` then returns its result, or raises what ended its wait.
+        `task.result()` then returns its result, or raises the error that ended the wait.
 
         Args:
             tasks: tasks, or their ids.
-            timeout: seconds to wait at most, for all of them together; 15 minutes by default.
+            timeout: the longest wait for all of them together in seconds; 15 minutes by default.
             on_update: called with each snapshot of each task.
-            callbacks: a `wanflow.webhooks.Receiver`: whichever comes first, callback or poll,
-                with polling slowed while callbacks arrive.
+            callbacks: a `wanflow.webhooks.Receiver`. A task is then done as soon as a callback or
+                a poll shows it. Polling slows down while callbacks arrive.
         """
-        crowd = self._crowd(tasks)
-        told, stretch = recording_callback(crowd, on_update, callbacks), poll_factor(callbacks)
-        flow = self._work.as_completed(known_snapshots(crowd), timeout, told, stretch=stretch)
-        ends: FlowIterator[tuple[int, PollOutcome]] = self._driver.stream(flow)
-        with closing(ends), subscribed(callbacks, self.notify):
-            for index, end in ends:
-                store_outcome(crowd[index], end)
-                yield crowd[index]
+        waited = as_tasks(tasks, self.task)
+        flow = self._operations.as_completed(
+            known_snapshots(waited),
+            timeout,
+            recording_callback(waited, on_update, callbacks),
+            stretch=poll_factor(callbacks),
+        )
+        outcomes: FlowIterator[tuple[int, PollOutcome]] = self._driver.stream(flow)
+        with closing(outcomes), subscribed(callbacks, self.notify):
+            for index, outcome in outcomes:
+                store_outcome(waited[index], outcome)
+                yield waited[index]
 
     def batch(
         self,
@@ -362,35 +358,35 @@ class Client(BaseClient):
         on_progress: OnBatchProgress = None,
         on_result: OnJobResult = None,
     ) -> Report:
-        """Do many jobs, and leave a report and a contact sheet beside their files.
+        """Run many jobs, and write a report and a contact sheet beside their files.
 
-        All are checked before the first is sent. The same batch into the same folder takes up
-        what isn't done: nothing is paid for twice. What becomes of one job costs the others
-        nothing; the report says what became of each.
+        All jobs are validated before the first is submitted. Running the same batch with the
+        same directory resumes what isn't done; nothing is charged twice. A job that fails
+        doesn't affect the others; the report has the result of each.
 
         Args:
-            jobs: requests as dicts, each with a `key` of your own if you like: the same key again
-                is the same job.
-            out: the folder for the files.
-            timeout: seconds that each task is waited for; 15 minutes by default.
-            max_credits: a ceiling on what all runs of the batch may cost together. The first job
-                of a kind, whose price isn't known yet, is sent alone.
-            retries: how often a failed task is submitted again, and charged again, where its
-                code says that this can help.
-            resubmit_uncertain: whether to send submissions in doubt again, with their keys.
-            in_flight: how many jobs may be under way together.
-            stop: a `wanflow.batch.Stop`, to have nothing more begun.
-            on_tally: called with how the batch stands, often.
-            on_outcome: called with each outcome as it comes.
+            jobs: requests as dicts. Each may have a `key` of your own: the same key means the
+                same job.
+            output_dir: the directory for the files.
+            timeout: the longest wait for each task in seconds; 15 minutes by default.
+            max_credits: the highest cost of all runs of this batch together. The first job of
+                each price class is submitted alone, since its price isn't known yet.
+            retries: how often a failed task is submitted, and charged, again if its failure code
+                says that this can help.
+            resubmit_uncertain: whether uncertain submissions are sent again, with their keys.
+            max_concurrency: the highest number of concurrent jobs.
+            stop: a `wanflow.batch.StopSignal`; once it is set, no further job is started.
+            on_progress: called often, with the progress of the batch.
+            on_result: called with the result of each job.
 
         Raises:
-            InvalidRequest: jobs are wrong, and nothing was sent; all faults are listed.
-            ConfigurationError: the client was given no ledger.
-            LedgerError: the ledger can't be read, or the report not be written.
+            InvalidRequest: jobs are invalid, and nothing was sent; every violation is listed.
+            ConfigurationError: the client has no ledger.
+            LedgerError: the ledger can't be read, or the report can't be written.
         """
-        from wanflow.batch import run as doing  # noqa: PLC0415 - for those who have many jobs
+        from wanflow.batch import run  # noqa: PLC0415 - few programs need it
 
-        terms = doing.make_options(
+        options = run.make_options(
             output_dir,
             timeout,
             max_credits=max_credits,
@@ -401,7 +397,7 @@ class Client(BaseClient):
             on_progress=on_progress,
             on_result=on_result,
         )
-        return self._driver.run_concurrent(doing.run_batch(self._work, jobs, terms))
+        return self._driver.run_concurrent(run.run_batch(self._operations, jobs, options))
 
     def resume_all(
         self,
@@ -412,33 +408,34 @@ class Client(BaseClient):
         max_concurrency: int = DEFAULT_CONNECTIONS,
         on_result: OnResult = None,
     ) -> ResumeReport:
-        """Take up every job of the ledger that isn't finished and that no living process is at.
+        """Resume every unfinished job of the ledger that no running process owns.
 
-        Known tasks are waited for, and their files saved where they were wanted, those whose
-        links die first before the others. An uncertain submission is not sent again.
+        Known tasks are waited for, and their files saved in the directories that were chosen for
+        them, beginning with the links that expire first. Uncertain submissions are not sent
+        again by default.
 
         Args:
-            out: the folder for files that nobody asked for yet, those of completed tasks included
-                while their links live. Without one they are left, and told in `left`.
-            timeout: seconds that each task is waited for; 15 minutes by default.
-            resubmit_uncertain: whether to send submissions in doubt again, with their keys: safe
-                on a server that honours those, perhaps a second charge on any other.
-            at_once: how many jobs may be under way together.
-            on_ending: called with each ending as it comes.
+            output_dir: the directory for files that have none yet, those of completed tasks with
+                valid links included. Without it they are not saved, and counted in `remaining`.
+            timeout: the longest wait for each task in seconds; 15 minutes by default.
+            resubmit_uncertain: whether uncertain submissions are sent again, with their keys. On
+                a server that doesn't honour the keys, this can charge twice.
+            max_concurrency: the highest number of concurrent jobs.
+            on_result: called with the ResumeResult of each job.
 
         Raises:
-            ConfigurationError: the client was given no ledger.
+            ConfigurationError: the client has no ledger.
             LedgerError: the ledger can't be read or written.
         """
-        from wanflow.ledger import resume  # noqa: PLC0415 - for those who have a ledger
+        from wanflow.ledger import resume  # noqa: PLC0415 - few programs need it
 
-        terms = resume.ResumeOptions(
+        options = resume.ResumeOptions(
             output_dir, timeout, resubmit_uncertain, max_concurrency, on_result
         )
-        return self._driver.run_concurrent(resume.resume_all(self._work, terms))
+        return self._driver.run_concurrent(resume.resume_all(self._operations, options))
 
     def close(self) -> None:
-        """Close the connections. A client that is used again opens new ones, to be closed again."""
+        """Close the connections. Using the client again opens new ones; close it again then."""
         self._driver.close()
 
     def __enter__(self) -> Self:
@@ -446,6 +443,3 @@ class Client(BaseClient):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _crowd(self, tasks: Iterable[Task | str]) -> list[Task]:
-        return as_tasks(tasks, self.task)

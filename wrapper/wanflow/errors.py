@@ -1,12 +1,12 @@
-"""Everything that can go wrong, sorted by who must act.
+"""The errors, by who can do something about them.
 
 WanflowError
 ├── ConfigurationError        you: a key or a base URL is missing or malformed
-├── InvalidRequest            you: the request breaks the documents' rules; nothing was sent
-│   └── UnknownModel              the model is in none of the documents
-├── ConnectionFailed          the network: nothing reached the API, trying again is safe
+├── InvalidRequest            you: the request violates the spec; nothing was sent
+│   └── UnknownModel              the model is not in the spec
+├── ConnectionFailed          the network: nothing reached the API, a retry is safe
 ├── SubmitUncertain           you: a submission may have been accepted and charged, or not
-├── APIError                  the API answered with an error
+├── APIError                  the API responded with an error
 │   ├── BadRequest                400  you: change the request
 │   ├── AuthenticationFailed      401  you: check the key
 │   ├── InsufficientCredits       402  you: top up
@@ -15,15 +15,15 @@ WanflowError
 │   ├── RequestTooLarge           413  you: send less
 │   ├── RateLimited               429  nobody: wait `retry_after` seconds
 │   ├── ServerError               5xx  the provider
-│   └── UnexpectedAnswer          the answer isn't what the documents promise
+│   └── UnexpectedResponse        the response doesn't match the spec
 ├── TaskFailed                the task ended without a result
-├── WaitTimeout               nobody: the task still runs; wait again by its id
-├── DownloadFailed            a file could not be fetched or saved; the task's result stands
-│   └── LinkExpired               the link is past its 24 hours
+├── WaitTimeout               nobody: the task keeps running; wait again by its id
+├── DownloadFailed            a file could not be downloaded or saved; the result is still valid
+│   └── LinkExpired               the link is older than 24 hours
 └── LedgerError               you: the ledger can't be opened, read or written
-    └── JobTaken                  nobody: another process works on the job
+    └── JobLocked                 nobody: another process works on the job
 
-Every error survives pickle, and holds plain data only.
+Every error can be pickled, and holds plain data only.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ if TYPE_CHECKING:
 
 
 class WanflowError(Exception):
-    """The base of every error that this library raises on purpose.
+    """The base class of the library's errors.
 
     Attributes:
-        task_id: the task that the error is about, where there is one; `client.task(task_id)`
-            takes it up again.
+        task_id: the id of the task, None if there is none; `client.task(task_id)`
+            resumes it.
     """
 
     task_id: str | None = None
 
     def __init__(self, message: str, *, task_id: str | None = None) -> None:
-        # The API's own words are in it, and a traceback shows it as it is.
+        # It may contain text of the API, and a traceback prints it unchanged.
         super().__init__(printable(message, lines=isinstance(self, InvalidRequest)))
         self.task_id = task_id
 
 
 class ConfigurationError(WanflowError, ValueError):
-    """The client can't be made from what it was given."""
+    """The configuration is incomplete or invalid."""
 
 
 class InvalidRequest(WanflowError, ValueError):
-    """The request breaks rules of the documents, and was not sent.
+    """The request violates the spec, and was not sent.
 
     Attributes:
-        violations: every broken rule, each with pointer, value, rule and message.
+        violations: every violation, with pointer, value, rule and message.
     """
 
     def __init__(self, message: str, *, violations: tuple[Violation, ...] = ()) -> None:
@@ -71,37 +71,38 @@ class InvalidRequest(WanflowError, ValueError):
 
 
 class RequestWarning(UserWarning):
-    """The request is allowed, and part of it will not do what it seems to."""
+    """The request is valid, but part of it has no effect or an unexpected one."""
 
 
 class InsecureURLWarning(UserWarning):
-    """The API key goes over plain http to another machine."""
+    """The API key is sent to another machine over plain http."""
 
 
 class UnknownModel(InvalidRequest):
-    """The model is in none of the documents."""
+    """The model is not in the spec."""
 
 
 class ConnectionFailed(WanflowError, ConnectionError):
-    """The API could not be reached, and provably got nothing."""
+    """The API could not be reached, and provably received nothing."""
 
 
 class SubmitUncertain(WanflowError):
-    """A submission may have been accepted and charged, and nothing proves or disproves it.
+    """A submission may have been accepted and charged, or not.
 
-    Either no whole response came, or one that leaves it open, such as a 500. It was not sent again.
-    A server that honours idempotency keys, or the provider's support, can tell what became of it.
+    No complete response came, or one that proves neither, such as a 500. It was not sent again. To
+    find out, ask the provider's support, or send it again to a server that honours idempotency
+    keys.
 
     Attributes:
-        reason: what came instead of a proof.
+        reason: why it is uncertain.
         request: the body that was sent.
-        idempotency_key: the key that it carried.
-        status: the HTTP status of the response, None where none came.
-        code: the API's own code in it, if any.
-        body: the response's decoded body, or the text of its first 16 KiB, or of what came of it;
-            None without one.
-        task_id: the task that the response names, if it names any: `client.task(task_id)` takes
-            it up, and it's in the ledger.
+        idempotency_key: the key that was sent with it.
+        status: the HTTP status of the response, None without one.
+        code: the API's error code in the response, if any.
+        body: the decoded body of the response, or the text of its first 16 KiB if it can't be
+            decoded; None without a response.
+        task_id: the task id in the response, if any; `client.task(task_id)` resumes the task,
+            and the ledger has the id.
     """
 
     def __init__(
@@ -126,17 +127,17 @@ class SubmitUncertain(WanflowError):
 
 
 class APIError(WanflowError):
-    """The API answered with an error.
+    """The API responded with an error.
 
     Attributes:
         status: the HTTP status.
-        code: the API's own code, an integer or a string by the revision of the API.
-        type: the API's kind of error, such as `rate_limit_error`.
-        param: the parameter at fault, where it says one.
+        code: the API's error code, an integer or a string, depending on the API's version.
+        type: the API's error type, such as `rate_limit_error`.
+        param: the invalid parameter, if the response names one.
         fallback_suggestion: what the API suggests.
-        request_id: the `x-request-id` of the answer, for the provider's support.
-        retry_after: seconds to wait before another try, where the answer says so.
-        body: the decoded body, or its text where it isn't JSON.
+        request_id: the response's `x-request-id`, for the provider's support.
+        retry_after: seconds to wait before a retry, None if the response doesn't say.
+        body: the decoded body, or its text if it isn't JSON.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class APIError(WanflowError):
         *,
         status: int = 0,
         code: int | str | None = None,
-        type: str | None = None,  # noqa: A002 - the API's own word
+        type: str | None = None,  # noqa: A002 - the API's name for it
         param: str | None = None,
         fallback_suggestion: str | None = None,
         request_id: str | None = None,
@@ -165,23 +166,23 @@ class APIError(WanflowError):
 
 
 class BadRequest(APIError):
-    """400: the request is refused as it is."""
+    """400: the request is invalid."""
 
 
 class AuthenticationFailed(APIError):
-    """401: the key is missing, wrong or withdrawn."""
+    """401: the key is missing, wrong or revoked."""
 
 
 class InsufficientCredits(APIError):
-    """402: the account has too few credits left."""
+    """402: the account has too few credits."""
 
 
 class PermissionDenied(APIError):
-    """403: the account may not do this."""
+    """403: the account has no permission for this."""
 
 
 class NotFound(APIError):
-    """404: no such task (or it expired), or no such model."""
+    """404: the task doesn't exist or has expired, or the model doesn't exist."""
 
 
 class RequestTooLarge(APIError):
@@ -189,7 +190,7 @@ class RequestTooLarge(APIError):
 
 
 class RateLimited(APIError):
-    """429: too many requests; `retry_after` says how long to wait where the API does."""
+    """429: too many requests; wait `retry_after` seconds."""
 
 
 class ServerError(APIError):
@@ -197,17 +198,17 @@ class ServerError(APIError):
 
 
 class UnexpectedResponse(APIError):
-    """The answer isn't what the documents promise: another status, or a body that can't be read."""
+    """The response doesn't match the spec: another status, or an unreadable body."""
 
 
 class TaskFailed(WanflowError):
-    """The task ended without a result. A failed task is final: a new try is a new, charged one.
+    """The task ended without a result. This is final: a retry is a new submission, charged again.
 
     Attributes:
-        code: the API's business code, such as `content_policy_violation`.
-        advice: what to do about that code.
-        resubmit: True where a new submission of the same request may succeed.
-        snapshot: the task as last seen.
+        code: the API's failure code, such as `content_policy_violation`.
+        hint: what to do about that code.
+        retryable: True if submitting the same request again may succeed.
+        snapshot: the last snapshot of the task.
     """
 
     def __init__(
@@ -215,24 +216,24 @@ class TaskFailed(WanflowError):
         message: str,
         *,
         code: str | None = None,
-        advice: str = "",
-        resubmit: bool = False,
+        hint: str = "",
+        retryable: bool = False,
         snapshot: Any = None,
         task_id: str | None = None,
     ) -> None:
         super().__init__(message, task_id=task_id)
         self.code = code
-        self.hint = advice
-        self.retryable = resubmit
+        self.hint = hint
+        self.retryable = retryable
         self.snapshot = snapshot
 
 
 class WaitTimeout(WanflowError, TimeoutError):
-    """The task had not ended when the time given was up. It goes on, and so may you, by its id.
+    """The task isn't done when the timeout ends. It keeps running: wait again by its id.
 
     Attributes:
-        snapshot: the task as last seen, None when no look at it succeeded.
-        fault: what became of the last look where it learnt nothing, else None.
+        snapshot: the last snapshot of the task, None if no poll succeeded.
+        last_error: the error of the last poll, None if it succeeded.
     """
 
     def __init__(
@@ -240,21 +241,21 @@ class WaitTimeout(WanflowError, TimeoutError):
         message: str,
         *,
         snapshot: Any = None,
-        fault: str | None = None,
+        last_error: str | None = None,
         task_id: str | None = None,
     ) -> None:
         super().__init__(message, task_id=task_id)
         self.snapshot = snapshot
-        self.last_error = fault
+        self.last_error = last_error
 
 
 class DownloadFailed(WanflowError):
-    """A file could not be fetched or saved.
+    """A file could not be downloaded or saved.
 
     Attributes:
         url: the link.
-        status: the status its server answered with, where it answered.
-        saved: the paths of the task's other files, which could be saved.
+        status: the HTTP status of the file server's response, None without one.
+        saved: the paths of the task's files that were saved.
     """
 
     saved: tuple[Path, ...] = ()
@@ -273,11 +274,11 @@ class DownloadFailed(WanflowError):
 
 
 class LinkExpired(DownloadFailed):
-    """The link is past its 24 hours, and its file is gone."""
+    """The link is older than 24 hours, so the file is no longer available."""
 
 
 class LedgerError(WanflowError):
-    """The record of paid work can't be opened, read or written.
+    """The ledger can't be opened, read or written.
 
     Attributes:
         path: the ledger's file.

@@ -92,16 +92,16 @@ def test_nothing_to_wait_for_is_nothing(colour: Any, tasks: Tasks) -> None:
     assert colour.items(client.as_completed([])) == []
 
 
-def test_watch_hands_out_every_look(colour: Any, tasks: Tasks) -> None:
+def test_iter_updates_yields_every_snapshot(colour: Any, tasks: Tasks) -> None:
     """The last one included; a failed task is an end and no error."""
     client = leaping(client_of(colour, tasks))
-    assert [s.status for s in colour.items(client.task("n-2").watch())] == [
+    assert [s.status for s in colour.items(client.task("n-2").iter_updates())] == [
         "processing",
         "completed",
     ]
-    assert [s.status for s in colour.items(client.task("bad").watch())] == ["failed"]
+    assert [s.status for s in colour.items(client.task("bad").iter_updates())] == ["failed"]
     with pytest.raises(WaitTimeout):
-        colour.items(client.task("never").watch(timeout=0))
+        colour.items(client.task("never").iter_updates(timeout=0))
 
 
 def test_a_task_that_was_not_seen_to_end_has_no_result(colour: Any, tasks: Tasks) -> None:
@@ -157,7 +157,7 @@ def test_options_make_another_client_over_the_same_connections(colour: Any, task
     client = client_of(colour, tasks, timeout=7)
     other = client.with_options(timeout=3, retry_timeout=0)
     assert type(other) is type(client)
-    assert (client._settings.timeout, other._settings.timeout) == (7, 3)
+    assert (client._config.timeout, other._config.timeout) == (7, 3)
     assert other._driver._wire is client._driver._wire
     assert colour.do(other.task("n-1").wait).task_id == "n-1"
     with pytest.raises(errors.ConfigurationError):
@@ -194,7 +194,7 @@ def test_no_more_requests_than_connections(colour: Any, tasks: Tasks) -> None:
         base_url=URL,
         transport=httpx.MockTransport(answer),
         max_connections=3,
-        rate=1e4,
+        max_polls_per_second=1e4,
     )
     ends = colour.do(client.wait_all, [f"n-1-{index}" for index in range(30)], timeout=30)
     assert not any(isinstance(end, WanflowError) for end in ends)
@@ -246,7 +246,7 @@ def test_a_client_says_where_it_is_and_no_more(colour: Any, tasks: Tasks) -> Non
     with pytest.raises(InvalidRequest):
         colour.do(client.wait_all, ["a b"])
     for one in ("task-unified-a", client.task("task-unified-a"), 7, None):
-        with pytest.raises(InvalidRequest, match="many tasks are a list"):
+        with pytest.raises(InvalidRequest, match="pass a list of tasks"):
             colour.do(client.wait_all, one)
     with pytest.raises(InvalidRequest):
         client.notify("a b")

@@ -261,14 +261,17 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"api_key": "k", "base_url": "http://a.example", "timeout": "10"},
         "timeout must be a positive number of seconds, and finite .got '10'.",
     ),
-    "a rate of nothing": ({"api_key": "k", "base_url": "http://a.example", "rate": 0}, "rate"),
+    "no polls": (
+        {"api_key": "k", "base_url": "http://a.example", "max_polls_per_second": 0},
+        "max_polls_per_second",
+    ),
     "the path of a ledger": (
         {"api_key": "k", "base_url": "http://a.example", "ledger": "jobs.db"},
         "ledger is a wanflow.Ledger",
     ),
     "no connections": (
-        {"api_key": "k", "base_url": "http://a.example", "connections": 0},
-        "connections",
+        {"api_key": "k", "base_url": "http://a.example", "max_connections": 0},
+        "max_connections",
     ),
 }
 

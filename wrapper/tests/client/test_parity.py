@@ -66,7 +66,7 @@ def test_the_sync_client_is_what_the_async_one_makes(copied: Path) -> None:
 def test_a_change_of_one_client_alone_fails_the_check(copied: Path, name: str) -> None:
     """Nobody edits the sync client by hand, or the async one without the other."""
     changed = copied / "wrapper/wanflow" / name
-    changed.write_text(changed.read_text().replace("The API", "An API", 1))
+    changed.write_text(changed.read_text().replace("the API", "an API", 1))
     done = make_sync_client(copied, "--check")
     assert done.returncode == 1
     assert "run `make generate`" in done.stderr

@@ -57,8 +57,8 @@ def task_failed(snapshot: Snapshot) -> errors.TaskFailed:
     return errors.TaskFailed(
         f"task {snapshot.id} failed with {code}: {message}; {advice.text}",
         code=code,
-        advice=advice.text,
-        resubmit=advice.retryable,
+        hint=advice.text,
+        retryable=advice.retryable,
         snapshot=snapshot,
         task_id=snapshot.id,
     )

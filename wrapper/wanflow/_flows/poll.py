@@ -345,6 +345,6 @@ def timeout_error(
         f"task {task_id} had not ended after {timeout:g} s ({state}). It goes on: "
         f"client.task({task_id!r}).wait() takes it up again",
         snapshot=seen,
-        fault=fault,
+        last_error=fault,
         task_id=task_id,
     )
