@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wanflow_contract.checks.task_history import Life
 
 ASKED = Law("asked-end", "A task ends as the server was asked to have it end.")
-PACE = "X-Mock-Progression"
+PROGRESSION = "X-Mock-Progression"
 FAST = settings(
     max_examples=25,
     stateful_step_count=20,
@@ -37,7 +37,7 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
     names = sorted(target.models)
     accounts = sorted(target.keys)
     endings = [None, *sorted(BUSINESS_CODES)] if target.steered else [None]
-    paces = [None, "immediately", "polls=1", "polls=5"] if target.steered else [None]
+    progressions = [None, "immediately", "polls=1", "polls=5"] if target.steered else [None]
 
     class Lives(RuleBasedStateMachine):
         lives = Bundle("lives")
@@ -52,10 +52,10 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
             account=st.sampled_from(accounts),
             ending=st.sampled_from(endings),
             count=st.integers(1, 4),
-            progression=st.sampled_from(paces),
+            progression=st.sampled_from(progressions),
         )
         def submit(
-            self, name: str, account: str, ending: str | None, count: int, pace: str | None
+            self, name: str, account: str, ending: str | None, count: int, progression: str | None
         ) -> Life:
             model = target.models[name]
             body = cheapest(model)
@@ -63,7 +63,8 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
                 body["n"] = count
             if ending is not None:
                 body["prompt"] = f"a cat [mock:fail={ending}]"
-            life = target.submit(body, account, **({PACE: pace} if pace else {}))
+            headers = {PROGRESSION: progression} if progression else {}
+            life = target.submit(body, account, **headers)
             self.endings[life.id] = ending
             return target.look(life)
 
@@ -109,9 +110,9 @@ def machine_of(target: Target) -> Any:  # noqa: C901 - a class of many small rul
 @pytest.mark.parametrize("name", sorted(packaged_promises().catalog.models))
 def test_a_long_life_is_orderly(target, name) -> None:
     """A task that is looked at many times moves forward only, and is left alone at its end."""
-    pace = {PACE: "polls=6"} if target.steered else {}
+    progression = {PROGRESSION: "polls=6"} if target.steered else {}
     more = {"n": 2} if "n" in target.models[name].parameters and target.purse.roomy else {}
-    life = target.submit({**cheapest(target.models[name]), **more}, **pace)
+    life = target.submit({**cheapest(target.models[name]), **more}, **progression)
     target.wait(life)
     for _ in range(6):
         target.look(life)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGE = ROOT / "contract_tests/self_tests/mutation/false_positives.md"
+PAGE = Path(__file__).with_name("false_positives.md")
 _REQUESTS = re.compile(r"contract: ([0-9]+) requests sent")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 

@@ -18,7 +18,7 @@ from wanflow.mock.admin import api
 from wanflow_contract.support.target_options import controls_of
 
 HERE = Path(__file__).parent
-MADE = ("server", "choices", "flaws")
+MADE = ("server", "variants", "faults")
 LIBRARIES = {"jsonschema", "PIL"}
 DOORS = re.findall(r'\("([A-Z]+)", "(/_mock/[^"]+)"\)', inspect.getsource(api))
 assert len(DOORS) >= 15, "the mock's controls are written otherwise"
@@ -58,7 +58,7 @@ def test_nothing_of_ours_comes_with_it() -> None:
     assert "self_tests.reference_server.server" in loaded
     roots = {name.partition(".")[0] for name in loaded}
     assert not roots & {"wanflow", "jsonschema_rs"}
-    ours = {name for name in loaded if name.startswith("contract_tests.")}
+    ours = {name for name in loaded if name.startswith("self_tests.")}
     assert ours == {
         "self_tests.reference_server",
         *(f"self_tests.reference_server.{one}" for one in MADE),
