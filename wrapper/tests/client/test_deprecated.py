@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.catalog.deprecation import deprecation_of, deprecations
+from wanflow.catalog.deprecation import deprecation_of, deprecation_warnings
 
 Json = dict[str, Any]
 
@@ -103,7 +103,7 @@ def test_one_call_is_one_warning_at_its_line(project: Path, script: str, method:
     assert f"the model {MODEL.name} is deprecated" in message
     assert "2027-03-01" in message
     assert "use nova-9 instead" in message
-    assert 'the parameter prompt is deprecated (the documents: "Deprecated: write' in message
+    assert 'the parameter prompt is deprecated (the spec: "Deprecated: write' in message
 
 
 def test_what_is_not_deprecated_is_not_told(project: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_terminal_strikes_it_through(project: Path, term: str, struck: bool) -
     ("node", "sentence"),
     [
         ({"deprecated": True}, "it is deprecated"),
-        ({"x-deprecated": "Use b."}, 'it is deprecated (the documents: "Use b.")'),
+        ({"x-deprecated": "Use b."}, 'it is deprecated (the spec: "Use b.")'),
         (
             {"x-deprecated": {"replacement": "b", "sunset": "2030-01-01"}},
             "it is deprecated and will be removed on 2030-01-01; use b instead",
@@ -186,7 +186,7 @@ def test_a_terminal_strikes_it_through(project: Path, term: str, struck: bool) -
         ({"x-sunset": "2030-01-01"}, "it is deprecated and will be removed on 2030-01-01"),
         (
             {"deprecated": True, "description": "A.\nWill be removed in May."},
-            'it is deprecated (the documents: "Will be removed in May.")',
+            'it is deprecated (the spec: "Will be removed in May.")',
         ),
     ],
 )
@@ -194,7 +194,7 @@ def test_each_way_to_say_it_is_read(node: Json, sentence: str) -> None:
     """The word of OpenAPI, the extensions beside it, and a sentence of the description."""
     told = deprecation_of(node)
     assert told is not None
-    assert told.of("it") == sentence
+    assert told.describe("it") == sentence
 
 
 @pytest.mark.parametrize("node", [{}, {"deprecated": False}, {"description": "Deprecated."}, True])
@@ -214,6 +214,6 @@ def test_what_is_not_marked_is_not_deprecated(node: Any) -> None:
 def test_a_value_is_told_where_it_is_used(rule: Json) -> None:
     """The deprecated value of an enumeration, inside an object as well, and no other value."""
     schema = {"properties": {"part": {"properties": {"kind": rule}}}}
-    (told,) = deprecations(schema, {"part": {"kind": "a"}})
+    (told,) = deprecation_warnings(schema, {"part": {"kind": "a"}})
     assert told.startswith("the value 'a' of part.kind is deprecated")
-    assert list(deprecations(schema, {"part": {"kind": "b"}})) == []
+    assert list(deprecation_warnings(schema, {"part": {"kind": "b"}})) == []

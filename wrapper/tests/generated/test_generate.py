@@ -238,7 +238,7 @@ def test_outside_a_checkout_the_command_says_so(tmp_path: Path):
     """One sentence, no traceback."""
     code, output = run("build", root=tmp_path)
     assert code == InvalidDocument.exit_code
-    assert "in no checkout" in output
+    assert "not in a checkout" in output
 
 
 HOSTILE = '"""\nimport os\nos.system("pwned")\n# \\"""" {pwned()} ${pwned} \\N{BULLET} \'\'\' \\'

@@ -8,7 +8,7 @@ import pytest
 
 from wanflow.spec.build import BuildResult, build
 from wanflow.spec.project import Checkout, find_project
-from wanflow.spec.read.source import Source, read_sources
+from wanflow.spec.read.source import SourceSpec, read_sources
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def project() -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def sources(project: Checkout) -> list[Source]:
+def sources(project: Checkout) -> list[SourceSpec]:
     return read_sources(project.sources)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wanflow.spec.merge.merge import MergeResult, merge
-from wanflow.spec.read.source import Source, source_from_text
+from wanflow.spec.read.source import SourceSpec, source_from_text
 from wanflow.spec.read.yaml import write_yaml
 
 Json = dict[str, Any]
@@ -86,7 +86,7 @@ def answered(schema: Json, **media: Any) -> Json:
     return {"description": "so", "content": {"application/json": {"schema": schema, **media}}}
 
 
-def source(name: str, data: Json) -> Source:
+def source(name: str, data: Json) -> SourceSpec:
     """A document under a name."""
     return source_from_text(write_yaml(data), name)
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from tests.spec.family import document, request, source
 from wanflow.spec.diff.diff import compare
-from wanflow.spec.merge.decisions import report
+from wanflow.spec.merge.decisions import format_report
 from wanflow.spec.merge.merge import merge
 from wanflow.spec.proof.inventory import prove_inventory
 from wanflow.spec.proof.requests import prove_requests
 
 if TYPE_CHECKING:
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 Json = dict[str, Any]
 
@@ -70,7 +70,7 @@ STATUSES = st.lists(st.sampled_from(["400", "402", "404", "429"]), unique=True).
 
 
 @st.composite
-def families(draw: st.DrawFn) -> list[Source]:
+def families(draw: st.DrawFn) -> list[SourceSpec]:
     """Two to four documents that share names, and differ in what they mean by them."""
     return [
         source(
@@ -89,27 +89,27 @@ def families(draw: st.DrawFn) -> list[Source]:
 
 @given(families())
 @settings(max_examples=60)
-def test_the_merge_of_any_documents_is_proved(sources: list[Source]):
+def test_the_merge_of_any_documents_is_proved(sources: list[SourceSpec]):
     """Nothing is lost, nothing made up, and each request takes what its source takes."""
     made = merge(sources)
-    prove_requests(made.document, made.calls)
-    prove_inventory(made.document, made.calls, made.names)
+    prove_requests(made.document, made.operations)
+    prove_inventory(made.document, made.operations, made.schema_names)
 
 
 @given(families(), st.randoms())
 @settings(max_examples=25)
-def test_the_order_of_any_documents_is_no_matter(sources: list[Source], random):
+def test_the_order_of_any_documents_is_no_matter(sources: list[SourceSpec], random):
     """Shuffled, they make the same document and the same report."""
     shuffled = list(sources)
     random.shuffle(shuffled)
     one, other = merge(sources), merge(shuffled)
     assert one.document == other.document
-    assert report(one.decisions, "x") == report(other.decisions, "x")
+    assert format_report(one.decisions, "x") == format_report(other.decisions, "x")
 
 
 @given(families())
 @settings(max_examples=25)
-def test_any_document_is_no_different_from_itself(sources: list[Source]):
+def test_any_document_is_no_different_from_itself(sources: list[SourceSpec]):
     """A merge compared with itself shows no change; with a document more, it breaks no request."""
     fewer, more = merge(sources[:-1]).document, merge(sources).document
     assert compare(more, more).changes == ()

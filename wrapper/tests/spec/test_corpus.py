@@ -16,15 +16,15 @@ import pytest
 
 from wanflow.catalog.catalog import Catalog
 from wanflow.catalog.document import is_object, resolve_ref
-from wanflow.catalog.keywords import sentences_of
-from wanflow.catalog.schema_walk import schemas_under
+from wanflow.catalog.keywords import citations_of
+from wanflow.catalog.schema_walk import iter_subschemas
 from wanflow.mock.server import MockServer
 from wanflow.spec.build import BuildResult, build
 from wanflow.spec.intake.importer import import_documents
 from wanflow.spec.intake.loader import read_received
-from wanflow.spec.overlay.evidence import flat
+from wanflow.spec.overlay.evidence import collapse_whitespace
 from wanflow.spec.project import Checkout, find_project
-from wanflow.spec.read.yaml import same
+from wanflow.spec.read.yaml import json_equal
 from wanflow.spec.regenerate import regenerate
 from wanflow.spec.schema.operations import JSON_MEDIA, SourceOperation, source_operations
 
@@ -108,12 +108,12 @@ def complete(built: BuildResult, path: Path) -> None:
         assert set(call.node["responses"]) <= set(node["responses"])
         kept = [example.get("value") for example in media.get("examples", {}).values()]
         for value in shown(call.node["requestBody"]["content"][JSON_MEDIA]):
-            assert any(is_object(one) and same({**value, **one}, one) for one in kept), value
+            assert any(is_object(one) and json_equal({**value, **one}, one) for one in kept), value
         for status, response in call.node["responses"].items():
             merged = node["responses"][status].get("content", {})
             for kind, body in response.get("content", {}).items():
                 examples = [e.get("value") for e in merged[kind].get("examples", {}).values()]
-                assert all(any(same(v, e) for e in examples) for v in shown(body))
+                assert all(any(json_equal(v, e) for e in examples) for v in shown(body))
 
 
 def shown(media: Json) -> list[Any]:
@@ -126,8 +126,8 @@ def rules(built: BuildResult, call: SourceOperation) -> Iterator[str]:
     media = operation(built, call)["requestBody"]["content"][JSON_MEDIA]
     union = resolve_ref(built.document, media["schema"])
     name = union["discriminator"]["mapping"][call.models[0]].rpartition("/")[2]
-    for _, schema in schemas_under(built.document["components"]["schemas"][name], ""):
-        yield from sentences_of(schema).values()
+    for _, schema in iter_subschemas(built.document["components"]["schemas"][name], ""):
+        yield from citations_of(schema).values()
 
 
 def test_there_are_twenty_of_them_and_none_is_like_another():
@@ -141,9 +141,9 @@ def test_each_is_imported_merged_and_proved_alone(alone: tuple[Path, BuildResult
     """With what it says kept, and with rules that its own text carries, and no others."""
     path, built = alone
     complete(built, path)
-    text = flat(path.read_text("utf-8"))
+    text = collapse_whitespace(path.read_text("utf-8"))
     for call in calls(path):
-        assert all(flat(sentence) in text for sentence in rules(built, call))
+        assert all(collapse_whitespace(sentence) in text for sentence in rules(built, call))
 
 
 def test_all_are_imported_merged_and_proved_together(together: tuple[Checkout, BuildResult]):

@@ -111,5 +111,5 @@ def test_two_names_of_json_in_one_place_stay_two() -> None:
     data = document(request("nova-1"))
     content = data["paths"][VIDEOS]["post"]["requestBody"]["content"]
     content["application/json; charset=utf-8"] = {"schema": {"type": "object"}}
-    with pytest.raises(InvalidDocument, match="application/json alone"):
+    with pytest.raises(InvalidDocument, match="must be only application/json"):
         build_from([source("nova", data)], [])

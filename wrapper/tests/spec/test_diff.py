@@ -293,5 +293,5 @@ def test_a_git_revision_is_a_document(project: Checkout, built: BuildResult, tmp
     assert run("HEAD", "HEAD", root=tmp_path)[0] == 0
     code, output = run("no-such-revision", root=tmp_path)
     assert code == 3
-    assert "neither a file nor a revision" in output
+    assert "neither a file nor a git revision" in output
     assert run("--output=x", "HEAD", root=tmp_path)[0] not in {0, 1}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wanflow.spec.build import BuildResult
     from wanflow.spec.project import Checkout
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 Json = dict[str, Any]
 Path_ = tuple[str | int, ...]
@@ -104,7 +104,7 @@ def test_the_document_has_every_keyword():
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_node_of_the_real_documents_is_told(
-    sources: list[Source], built: BuildResult, data: Any
+    sources: list[SourceSpec], built: BuildResult, data: Any
 ):
     """The same of the documents as received and of the merged one, at random."""
     documents = [*(source.document for source in sources), built.document]

@@ -27,8 +27,8 @@ IMAGES = "/v1/images/generations"
 
 
 def prove(merged: MergeResult, document: Json) -> None:
-    prove_requests(document, merged.calls)
-    prove_inventory(document, merged.calls, merged.names)
+    prove_requests(document, merged.operations)
+    prove_inventory(document, merged.operations, merged.schema_names)
 
 
 def post(document: Json, path: str = VIDEOS) -> Json:
@@ -143,12 +143,12 @@ FAULTS: dict[str, Change] = {
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_of_the_merge_is_caught(built: BuildResult, fault: Change):
     """Each fault planted into the merged document fails a proof."""
-    document = copy.deepcopy(built.merged.document)
-    prove(built.merged, document)
+    document = copy.deepcopy(built.merge_result.document)
+    prove(built.merge_result, document)
     fault(document)
-    assert document != built.merged.document
+    assert document != built.merge_result.document
     with pytest.raises(ProofFailed):
-        prove(built.merged, document)
+        prove(built.merge_result, document)
 
 
 def test_the_faults_are_many():
@@ -158,24 +158,24 @@ def test_the_faults_are_many():
 
 def test_a_failed_proof_shows_a_body(built: BuildResult):
     """A request that is taken now, and wasn't by its source, is shown and not only claimed."""
-    document = copy.deepcopy(built.merged.document)
+    document = copy.deepcopy(built.merge_result.document)
     rule(document, W26, "prompt").update(maxLength=1501)
     with pytest.raises(
-        ProofFailed, match=r'takes what wan2\.6-image-to-video refuses: \{.*"model"'
+        ProofFailed, match=r'accepts what wan2\.6-image-to-video rejects: \{.*"model"'
     ):
-        prove(built.merged, document)
+        prove(built.merge_result, document)
 
 
 def test_every_loosened_parameter_is_shown_by_a_body(built: BuildResult):
     """For every parameter of every model: without its rules, the proof shows a body that passes."""
     shown = 0
     for name in (T2V, I2V, W26, "Wan25TextToImageRequest", "Wan25ImageToImageRequest"):
-        for parameter in schema(built.merged.document, name)["properties"]:
-            document = copy.deepcopy(built.merged.document)
+        for parameter in schema(built.merge_result.document, name)["properties"]:
+            document = copy.deepcopy(built.merge_result.document)
             schema(document, name)["properties"][parameter] = {}
             with pytest.raises(ProofFailed) as caught:
-                prove(built.merged, document)
-            assert "no body was found" not in str(caught.value), (name, parameter)
+                prove(built.merge_result, document)
+            assert "no example found" not in str(caught.value), (name, parameter)
             shown += 1
     assert shown > 20
 
@@ -223,9 +223,9 @@ NEUTRAL: dict[str, Change] = {
 @pytest.mark.parametrize("rewrite", NEUTRAL.values(), ids=NEUTRAL)
 def test_a_rewrite_that_changes_nothing_passes(built: BuildResult, rewrite: Change):
     """What only looks different is proved to be the same."""
-    document = copy.deepcopy(built.merged.document)
+    document = copy.deepcopy(built.merge_result.document)
     rewrite(document)
-    prove(built.merged, document)
+    prove(built.merge_result, document)
 
 
 CHECKED: dict[str, tuple[Change, str, str]] = {

@@ -9,10 +9,10 @@ import pytest
 
 from tests.spec.family import ERROR, VIDEOS, answered, document, request, source
 from wanflow.catalog.catalog import Catalog
-from wanflow.catalog.schema_walk import schemas_in
+from wanflow.catalog.schema_walk import iter_schemas
 from wanflow.spec.build import build_from
-from wanflow.spec.finish import finished, inlined_unions, license_identifier, union_name
-from wanflow.spec.schema.value_set import meaning
+from wanflow.spec.finish import finish, inline_unions, license_identifier, union_name
+from wanflow.spec.schema.value_set import value_set_of
 
 if TYPE_CHECKING:
     from wanflow.spec.build import BuildResult
@@ -81,23 +81,23 @@ def test_the_name_is_of_the_operation_and_free(operation: str, taken: Json, name
 
 def test_the_named_union_means_what_was_proved(built: BuildResult):
     """Written back into its operation, it is the union that the proofs were about."""
-    before = built.merged.document
-    for path, item in inlined_unions(built.document)["paths"].items():
+    before = built.merge_result.document
+    for path, item in inline_unions(built.document)["paths"].items():
         for method, node in item.items():
             if "requestBody" not in node:
                 continue
             kept = node["requestBody"]["content"]["application/json"]["schema"]
             body = before["paths"][path][method]["requestBody"]
             assert kept == body["content"]["application/json"]["schema"]
-    named = finished(before)
+    named = finish(before)
     for path in before["paths"]:
         for method, node in before["paths"][path].items():
             if "requestBody" in node:
                 old = node["requestBody"]["content"]["application/json"]["schema"]
                 body = named["paths"][path][method]["requestBody"]
                 new = body["content"]["application/json"]["schema"]
-                assert meaning(named, new).covers(meaning(before, old))
-                assert meaning(before, old).covers(meaning(named, new))
+                assert value_set_of(named, new).covers(value_set_of(before, old))
+                assert value_set_of(before, old).covers(value_set_of(named, new))
 
 
 def test_no_response_of_a_failure_has_the_name_of_a_request():
@@ -159,7 +159,7 @@ def test_the_sentences_are_a_list(built: BuildResult):
     """A mapping with the key `default` would be a schema with a default to some tools."""
     cited = [
         schema["x-wanflow-rests-on"]
-        for _, schema in schemas_in(built.document)
+        for _, schema in iter_schemas(built.document)
         if "x-wanflow-rests-on" in schema
     ]
     assert cited

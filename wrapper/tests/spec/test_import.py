@@ -21,7 +21,7 @@ from wanflow.spec.intake.importer import import_documents
 from wanflow.spec.intake.loader import read_received
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.lock import read_lock
-from wanflow.spec.read.source import Source, read_sources, source_from_text
+from wanflow.spec.read.source import SourceSpec, read_sources, source_from_text
 from wanflow.spec.read.yaml import quote_ambiguous, read_yaml, write_yaml
 
 Json = dict[str, Any]
@@ -207,13 +207,13 @@ GOOD = write_yaml(small())
 REFUSED: dict[str, tuple[str, str, str]] = {
     "a page without indentation": ("p.md", FLAT, r"p\.md, line 5: nothing lies inside `info`"),
     "a page without line breaks": ("p.txt", GLUED, r"p\.txt, line 3: .*line breaks are lost"),
-    "no fence": ("p.md", "# Nova\n```yaml\na: 3.1.0\n```\n", r"p\.md: there is no fence"),
+    "no fence": ("p.md", "# Nova\n```yaml\na: 3.1.0\n```\n", r"p\.md: no fence contains"),
     "several fences": ("p.md", TWO, r"p\.md: there are 2 documents that could be meant"),
     "a fence that never ends": ("p.md", page("a: 1\n").replace("````\n\n", "\n"), "never closed"),
     "a fence that says nothing": (
         "p.md",
         page("a: 1\n", "x"),
-        r"line 8: the fence holds no OpenAPI",
+        r"line 8: the fence contains no OpenAPI",
     ),
     "another operation": (
         "p.md",
@@ -282,7 +282,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
         r"a\.yaml, line \d+: \$ref '#/components/schemas/ErrorResponse' leads round in a circle",
     ),
     "a tab": ("a.yaml", GOOD.replace("  title:", "\ttitle:"), "line 3: .*spaces, not tabs"),
-    "a small JSON file": ("a.json", '{"openapi": "3.1.0"}', r"a\.json is not a whole OpenAPI"),
+    "a small JSON file": ("a.json", '{"openapi": "3.1.0"}', r"a\.json is not a complete OpenAPI"),
     "half a character": ("a.json", '{"a": "\\ud800"}', r"a\.json: it holds half a character"),
     "a number beyond all": ("a.json", '{"a": 1e999}', r"a\.json: 1e999 is more than any number"),
 }
@@ -445,7 +445,7 @@ def test_a_stray_file_among_the_sources_is_refused(tmp_path, empty: Checkout):
         read_sources(empty.sources)
 
 
-def test_the_lock_is_true(project: Checkout, sources: list[Source]):
+def test_the_lock_is_true(project: Checkout, sources: list[SourceSpec]):
     """Every committed source is in the lock with its digest."""
     entries = read_lock(project.lock)
     assert {source.name: source.sha256 for source in sources} == {

@@ -37,8 +37,8 @@ NAMES = ["ratio", "images", "quality", "seed", "avoid", "sound", "mode", "n", "s
 
 
 def proved(made: MergeResult) -> MergeResult:
-    prove_requests(made.document, made.calls)
-    prove_inventory(made.document, made.calls, made.names)
+    prove_requests(made.document, made.operations)
+    prove_inventory(made.document, made.operations, made.schema_names)
     return made
 
 
@@ -142,7 +142,7 @@ def test_a_fault_in_one_of_many_variants_is_caught(fault: str):
         else:
             properties["surplus"] = {"type": "integer"}
         with pytest.raises(ProofFailed, match=f"{name}.*{{"):
-            prove_requests(document, made.calls)
+            prove_requests(document, made.operations)
 
 
 def test_what_is_not_decided_is_not_called_different():
@@ -157,7 +157,7 @@ def test_what_is_not_decided_is_not_called_different():
     with pytest.raises(
         Undecided, match=r"could not be decided whether .*Nova1Request\) .* a takes"
     ):
-        prove_requests(bad, made.calls)
+        prove_requests(bad, made.operations)
 
 
 def test_replies_of_dozens_of_documents_are_proved():

@@ -50,9 +50,9 @@ def test_a_broken_example_or_default_is_left_out_with_its_own_line(rule: Json, p
     received = source("nova", document(request("nova-1", word=rule)))
     made = build_from([received], [])
     at = f"/components/schemas/VideoGenerationRequest/properties/word/{place}"
-    assert next(one.document for one in made.mended) == "nova"
+    assert next(one.document for one in made.example_fixes) == "nova"
     line = received.lines[at]
-    assert str(made.mended[0]).startswith(f"nova.yaml:{line}#{at}: the ")
+    assert str(made.example_fixes[0]).startswith(f"nova.yaml:{line}#{at}: the ")
     assert list(broken_examples(made.document)) == []
     assert "word" in properties(made)
 
@@ -71,7 +71,7 @@ def test_a_request_example_gets_what_it_lacks_by_the_documents_word() -> None:
     made = built(document(rule, example={"model": "nova-1"}))
     media = made.document["paths"][VIDEOS]["post"]["requestBody"]["content"]["application/json"]
     assert media["examples"]["nova-1"]["value"] == {"model": "nova-1", "urls": [url]}
-    assert [one.left_out for one in made.mended] == [False]
+    assert [one.left_out for one in made.example_fixes] == [False]
 
 
 def test_a_request_example_that_nothing_mends_is_left_out() -> None:
@@ -80,7 +80,7 @@ def test_a_request_example_that_nothing_mends_is_left_out() -> None:
     made = built(document(rule, example={"model": "nova-1"}))
     media = made.document["paths"][VIDEOS]["post"]["requestBody"]["content"]["application/json"]
     assert not media.get("examples")
-    assert "'p'" in str(made.mended[0]) or '"p"' in str(made.mended[0])
+    assert "'p'" in str(made.example_fixes[0]) or '"p"' in str(made.example_fixes[0])
 
 
 @pytest.mark.parametrize("status", ["200", "400", "default"])
@@ -94,8 +94,8 @@ def test_an_example_of_an_answer_is_no_reason_to_refuse(status: str) -> None:
     data["components"]["responses"] = {"Shared": {**answer, "content": {"application/json": media}}}
     responses[status] = {"$ref": "#/components/responses/Shared"}
     made = built(data)
-    assert [one.left_out for one in made.mended] == [True]
-    assert "/components/responses/Shared/" in str(made.mended[0])
+    assert [one.left_out for one in made.example_fixes] == [True]
+    assert "/components/responses/Shared/" in str(made.example_fixes[0])
 
 
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.just([1])

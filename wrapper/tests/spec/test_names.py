@@ -31,10 +31,10 @@ from wanflow.cli.spec import spec
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.generate.names import public_classes
 from wanflow.spec.generate.python_names import PREFIX, class_name, pascal_case, variable_name
-from wanflow.spec.generate.typed_parameters import OWN_NAMES
+from wanflow.spec.generate.typed_parameters import RESERVED_PARAMETERS
 from wanflow.spec.intake.importer import import_documents
 from wanflow.spec.merge.merge import merge
-from wanflow.spec.merge.naming import unused
+from wanflow.spec.merge.naming import unique_name
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.source import read_sources
 from wanflow.spec.read.yaml import write_yaml
@@ -203,9 +203,9 @@ def test_a_public_class_that_goes_is_breaking() -> None:
 
 def test_the_first_keeps_its_name() -> None:
     """Names are made unique in a stable order: what was there before keeps its own."""
-    assert unused("A", []) == "A"
-    assert unused("a_b", ["aB"]) == "a_b2"
-    assert unused("A", ["A", "A2"]) == "A3"
+    assert unique_name("A", []) == "A"
+    assert unique_name("a_b", ["aB"]) == "a_b2"
+    assert unique_name("A", ["A", "A2"]) == "A3"
 
 
 def test_the_librarys_own_names_are_those_of_its_signatures() -> None:
@@ -217,20 +217,20 @@ def test_the_librarys_own_names_are_those_of_its_signatures() -> None:
         for name, parameter in one.parameters.items()
         if parameter.kind is not parameter.VAR_KEYWORD
     }
-    assert names - {"model"} == OWN_NAMES
+    assert names - {"model"} == RESERVED_PARAMETERS
     guide = (ROOT / "docs" / "library.md").read_text()
-    assert all(f"`{name}`" in guide for name in OWN_NAMES)
+    assert all(f"`{name}`" in guide for name in RESERVED_PARAMETERS)
 
 
 def test_an_import_warns_of_names_that_the_library_has_itself(tmp_path: Path) -> None:
     """Each is named with the way to reach it; another name isn't."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)
-    rules = dict.fromkeys([*OWN_NAMES, "ledger"], TEXT)
+    rules = dict.fromkeys([*RESERVED_PARAMETERS, "ledger"], TEXT)
     (tmp_path / "nova.yaml").write_text(write_yaml(document(request("nova-1", **rules))))
     (taken,) = import_documents(Checkout(tmp_path), [tmp_path / "nova.yaml"])
     warned = [line for line in taken.lines if "has its own argument" in line]
-    assert len(warned) == len(OWN_NAMES)
-    assert all(any(f"`{name}`" in line for line in warned) for name in OWN_NAMES)
+    assert len(warned) == len(RESERVED_PARAMETERS)
+    assert all(any(f"`{name}`" in line for line in warned) for name in RESERVED_PARAMETERS)
 
 
 def _options() -> list[str]:

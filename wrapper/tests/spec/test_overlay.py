@@ -16,13 +16,13 @@ from wanflow.spec.build import build_from
 from wanflow.spec.errors import OverlayError
 from wanflow.spec.overlay.citations import Sources
 from wanflow.spec.overlay.overlay import Overlay, apply_overlay, parse_overlay, read_overlays
-from wanflow.spec.proof.tighten import Overlaid, apply_overlays
+from wanflow.spec.proof.tighten import OverlayResult, apply_overlays
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
     from wanflow.spec.build import BuildResult
     from wanflow.spec.project import Checkout
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 Json = dict[str, Any]
 
@@ -85,7 +85,7 @@ def test_an_action_does_what_the_specification_says(action, expected):
         ({"target": "$.c", "update": {"x": 1}}, "is a scalar, and the update has a mapping"),
         ({"target": "$.a.b", "update": [1]}, "is a scalar, and the update has a list"),
         ({"target": "$.a", "update": {"list": {"n": 1}, "b": {"x": 1}}}, "/a/b is a scalar"),
-        ({"target": "$.a[", "update": {}}, "is no JSONPath"),
+        ({"target": "$.a[", "update": {}}, "is not a valid JSONPath"),
         ({"target": "$.a"}, "no `update`, `copy` or `remove: true`"),
         ({"target": "$", "remove": True}, "the whole document"),
         ({"target": "$.a", "copy": "$.a.list[*]"}, "copy must select one node"),
@@ -150,14 +150,14 @@ def test_every_invalid_overlay_is_refused(file):
         parse_overlay(read_yaml(file.read_text("utf-8"), file.name).data, file.name)
 
 
-def stated(*actions: Json, prose: str = "Only supports\n`5` and `10`") -> Overlaid:
+def stated(*actions: Json, prose: str = "Only supports\n`5` and `10`") -> OverlayResult:
     """Overlay one small document whose `duration` says something."""
     duration = {"type": "integer", "description": prose}
     made = merged(a=document(request("nova-1", duration=duration)))
     return apply_overlays(made.document, [overlay(*actions)], Sources.of(made))
 
 
-def left_alone(done: Overlaid) -> str:
+def left_alone(done: OverlayResult) -> str:
     """Why an action changed nothing."""
     assert done.unused
     (one,) = done.unapplied
@@ -190,8 +190,8 @@ def test_a_document_that_does_not_say_the_whole_sentence_is_left_alone(prose: st
     """The rule isn't applied, and that is said with both sentences; nothing fails."""
     why = left_alone(stated(closed(), prose=prose))
     assert "a.yaml" in why
-    assert "/properties/duration: x.yaml, action 1 isn't applied" in why
-    assert "rests on “Only supports `5` and `10`”, and the document says “" in why
+    assert "/properties/duration: x.yaml, action 1 is not applied" in why
+    assert "cites “Only supports `5` and `10`”, but the source spec says “" in why
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_a_document_that_does_not_say_the_whole_sentence_is_left_alone(prose: st
 def test_a_rule_without_a_sentence_is_an_error(update):
     """Every rule that an overlay adds carries the sentence that it rests on."""
     action = {"target": "$.components.schemas[*].properties.duration", "description": "why"}
-    with pytest.raises(OverlayError, match="rests on no sentence"):
+    with pytest.raises(OverlayError, match="cites no sentence"):
         stated({**action, "update": update})
 
 
 def test_an_action_without_a_reason_is_an_error():
     """Every action says why."""
-    with pytest.raises(OverlayError, match="says why"):
+    with pytest.raises(OverlayError, match="must have a description with the reason"):
         stated({k: v for k, v in closed().items() if k != "description"})
 
 
@@ -220,7 +220,7 @@ def test_an_action_that_loosens_is_refused_with_a_body():
     """What the documents refuse stays refused; the warning shows a body that would pass."""
     action = {"target": "$.components.schemas[*].properties.duration.type", "remove": True}
     why = left_alone(stated({**action, "description": "why"}))
-    assert re.search(r"loosens nova-1, which now takes \{.*duration", why)
+    assert re.search(r"loosens nova-1, which now accepts \{.*duration", why)
 
 
 def test_an_action_may_loosen_when_it_says_why():
@@ -229,11 +229,11 @@ def test_an_action_may_loosen_when_it_says_why():
     excuse = {"description": "why", "x-wanflow-loosens": "the server takes words as well"}
     assert not stated({**action, **excuse}).unapplied
     idle = {"target": "$.info", "update": {"summary": "s"}, **excuse}
-    assert "says that it loosens something, and it doesn't" in left_alone(stated(idle))
+    assert "it is marked as loosening, but loosens nothing" in left_alone(stated(idle))
 
 
 def test_every_action_of_ours_is_needed(
-    project: Checkout, sources: list[Source], built: BuildResult
+    project: Checkout, sources: list[SourceSpec], built: BuildResult
 ):
     """Leaving any action of the committed overlays out changes the finished document."""
     overlays = read_overlays(project.overlays)
@@ -242,7 +242,9 @@ def test_every_action_of_ours_is_needed(
         for action in one.actions:
             left = tuple(other for other in one.actions if other is not action)
             others = [*overlays[:at], Overlay(one.name, left), *overlays[at + 1 :]]
-            done = apply_overlays(built.merged.document, others, Sources.of(built.merged))
+            done = apply_overlays(
+                built.merge_result.document, others, Sources.of(built.merge_result)
+            )
             assert done.document != built.document, action.location
 
 
@@ -284,7 +286,7 @@ def test_every_callback_is_bound_to_https_and_the_public_internet(built: BuildRe
     assert all(r["x-wanflow-public-url"] is True for r in rules)
 
 
-def test_a_document_without_overlays_builds(sources: list[Source]):
+def test_a_document_without_overlays_builds(sources: list[SourceSpec]):
     """The overlays add; the merge stands without them, once the examples are whole."""
     small = [one for one in sources if one.name in ("wan2.5-text-to-video", "task-management")]
     assert build_from([source(one.name, one.document) for one in small], []).document["paths"]

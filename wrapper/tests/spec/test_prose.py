@@ -12,7 +12,7 @@ from tests.spec.family import document, request, source
 from wanflow.cli.spec import spec
 from wanflow.spec.build import BuildResult, build, build_from
 from wanflow.spec.checks.prose import AcceptedProse
-from wanflow.spec.errors import EXITS, OverlayError, SpecError
+from wanflow.spec.errors import EXIT_CODES, OverlayError, SpecError
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.yaml import write_yaml
 
@@ -25,7 +25,7 @@ SENTENCE = "Only supports `4`, `8` values, representing `5 seconds`, `10 seconds
 
 def told(rule: dict[str, Any]) -> list[str]:
     schema = request("nova-1", duration={"type": "integer", **rule})
-    return [one.sentence for one in build_from([source("nova-1", document(schema))], []).unsaid]
+    return [one.sentence for one in build_from([source("nova-1", document(schema))], []).unencoded]
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_every_such_sentence_of_the_documents_is_expressed_or_left_on_purpose(
     project: Checkout, built: BuildResult
 ) -> None:
     """The committed state has no warning, and the file of reasons is needed for that."""
-    assert built.unsaid == []
-    left = AcceptedProse.read(project.prose)
+    assert built.unencoded == []
+    left = AcceptedProse.read(project.accepted_prose)
     assert left.reasons
     assert all(left.reasons.values())
 
@@ -188,7 +188,7 @@ def test_the_help_lists_every_exit_code(checkout: Path) -> None:
     code, output = run("--help", root=checkout)
     assert code == 0
     readme = (checkout / "specs" / "README.md").read_text()
-    assert {number for number, _ in EXITS} >= {kind.exit_code for kind in KINDS}
-    for number, meaning in EXITS:
+    assert {number for number, _ in EXIT_CODES} >= {kind.exit_code for kind in KINDS}
+    for number, meaning in EXIT_CODES:
         assert f"{number}  {meaning}\n" in output
         assert f"{number} {meaning.split(';')[0]}" in " ".join(readme.split())

@@ -75,7 +75,7 @@ def source_takes(call: SourceOperation, body: Any) -> bool:
 
 def submissions(built: BuildResult) -> dict[str, list[SourceOperation]]:
     grouped: dict[str, list[SourceOperation]] = {}
-    for call in built.merged.calls:
+    for call in built.merge_result.operations:
         if call.models:
             grouped.setdefault(call.path, []).append(call)
     return grouped
@@ -92,7 +92,7 @@ def test_the_merged_request_takes_what_some_source_takes(built: BuildResult, pat
     schema = drawn_from.source.document["components"]["schemas"]
     name = drawn_from.request["$ref"].rpartition("/")[2]
     body = data.draw(bodies(schema[name]) | ANYTHING)
-    document = built.merged.document
+    document = built.merge_result.document
     media = document["paths"][path]["post"]["requestBody"]["content"][JSON_MEDIA]
     taken = judge(document, {"oneOf": media["schema"]["oneOf"]}).is_valid(body)
     assert taken == any(source_takes(call, body) for call in calls)

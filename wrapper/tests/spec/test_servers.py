@@ -23,7 +23,7 @@ from wanflow.spec.diff.change import Level
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.errors import InvalidDocument, ProofFailed
 from wanflow.spec.merge.merge import MergeResult, merge
-from wanflow.spec.merge.servers import url_of
+from wanflow.spec.merge.servers import server_url
 from wanflow.spec.project import Checkout
 from wanflow.spec.proof.inventory import prove_inventory
 from wanflow.spec.proof.requests import prove_requests
@@ -43,8 +43,8 @@ def at(server: str | None, model: str, **more: Any) -> Json:
 
 def chosen(default: str | None, **documents: Json) -> MergeResult:
     made = merge([source(name, data) for name, data in documents.items()], default)
-    prove_requests(made.document, made.calls)
-    prove_inventory(made.document, made.calls, made.names)
+    prove_requests(made.document, made.operations)
+    prove_inventory(made.document, made.operations, made.schema_names)
     return made
 
 
@@ -89,7 +89,7 @@ def test_however_servers_are_spread_each_model_is_where_its_document_says(server
 def test_without_a_choice_nothing_is_the_default():
     """Documents that agree name the servers at the top; those that differ, on the operations."""
     agreed = chosen(None, a=at(None, "near-1"), b=at(None, "near-2"))
-    assert list(map(url_of, agreed.document["servers"])) == [SERVER]
+    assert list(map(server_url, agreed.document["servers"])) == [SERVER]
     differing = chosen(None, a=at(None, "near-1"), b=at(OTHER, "far-1"))
     assert "servers" not in differing.document
     for made in (agreed, differing):
@@ -103,7 +103,7 @@ def test_a_model_on_the_wrong_server_is_not_proved(moved: list[str]):
     bad = copy.deepcopy(made.document)
     bad["paths"][VIDEOS]["post"]["servers"][1]["x-wanflow-models"] = moved
     with pytest.raises(ProofFailed, match="the server"):
-        prove_inventory(bad, made.calls, made.names)
+        prove_inventory(bad, made.operations, made.schema_names)
 
 
 def test_a_change_of_the_default_is_breaking():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wanflow._core.image_header import NotAnImage, read_image_header
 from wanflow._core.mp3 import NotAnMp3, mp3_seconds
-from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE, sentence_of
+from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE, citation_of
 from wanflow.catalog.violation import Violation
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _allowed(found: str, formats: list[str] | None) -> bool:
 def _violation(
     rule: JsonObject, keyword: str, parameter: str, what: str, message: str, value: Any
 ) -> Violation:
-    sentence = sentence_of(rule, keyword)
+    sentence = citation_of(rule, keyword)
     return Violation(
         f"/{parameter}", f"{keyword}/{what}", f"{parameter} {message}", value, sentence
     )

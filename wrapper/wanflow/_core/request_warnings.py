@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from wanflow._core.local_files import url_values
 from wanflow._core.model_lookup import nearest
-from wanflow.catalog.deprecation import deprecations
+from wanflow.catalog.deprecation import deprecation_warnings
 from wanflow.catalog.document import is_object
-from wanflow.catalog.keywords import AUDIO_FILE, EFFECTIVE_WHEN, IMAGE_FILE, sentence_of
+from wanflow.catalog.keywords import AUDIO_FILE, EFFECTIVE_WHEN, IMAGE_FILE, citation_of
 from wanflow.catalog.public_url import public_url_problem
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ def warnings_for(model: Model, body: Mapping[str, Any]) -> list[str]:
 
 def deprecated(model: Model, body: Mapping[str, Any]) -> list[str]:
     """List what of a request the documents are going to remove: model, parameters and values."""
-    told = [] if model.deprecation is None else [model.deprecation.of(f"the model {model.name}")]
-    return [*told, *deprecations(model.schema, body)]
+    told = (
+        [] if model.deprecation is None else [model.deprecation.describe(f"the model {model.name}")]
+    )
+    return [*told, *deprecation_warnings(model.schema, body)]
 
 
 def unknown_fields(model: Model, body: Mapping[str, Any]) -> list[str]:
@@ -70,7 +72,7 @@ def _value(model: Model, body: Mapping[str, Any], name: str) -> Any:
 
 
 def _sentence(name: str, other: str, wanted: Any, rule: Mapping[str, Any]) -> str:
-    rests = sentence_of(rule, EFFECTIVE_WHEN)
+    rests = citation_of(rule, EFFECTIVE_WHEN)
     quote = f' (the documents: "{rests}")' if rests else ""
     return f"{name} has no effect unless {other} is {json.dumps(wanted)}{quote}"
 

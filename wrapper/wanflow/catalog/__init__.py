@@ -1,1 +1,1 @@
-"""The merged spec as run time reads it: models, operations, rules and violations."""
+"""The merged spec as the library reads it at run time: models, operations, validation."""

@@ -1,4 +1,4 @@
-"""Which models the document sells, where each is submitted, and which schema its request has."""
+"""The models and operations of the merged spec, and the request schema of each model."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @frozen
 class Model:
-    """One value of the `model` parameter, and what the document says of it.
+    """One value of the `model` parameter, and what the spec says about it.
 
-    `kind` is what it makes: the first word of the task's `object` (`video.generation.task`).
-    `schema` is its request's schema, references still in it; `example` is a request that the
-    document shows for it, empty where it shows none. `servers` are the base URLs of its own
-    document where those aren't the default.
+    `kind` is what it generates: the first word of the task's `object` (`video.generation.task`).
+    `schema` is the schema of its request, with references unresolved. `example` is the request
+    example of the spec for this model, empty if it has none. `servers` are the base URLs of its
+    source spec if they differ from the default server.
     """
 
     name: str
@@ -43,18 +43,18 @@ class Model:
 
     @property
     def parameters(self) -> dict[str, JsonObject]:
-        """The schema of each parameter beside `model`, in the document's order."""
+        """The schema of each parameter except `model`, in the order of the spec."""
         return {name: rule for name, rule in self.schema["properties"].items() if name != "model"}
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The parameters without which a request is refused, `model` left out."""
+        """The required parameters, without `model`."""
         return tuple(name for name in self.schema.get("required", ()) if name != "model")
 
 
 @frozen
 class Operation:
-    """A documented operation: its method, its path under the server's URL, and its raw node."""
+    """An operation of the spec: its method, its path below the server URL, and its JSON object."""
 
     operation_id: str
     method: str
@@ -64,13 +64,13 @@ class Operation:
 
 @frozen(slots=False)
 class Catalog:
-    """A merged document, asked in the terms of the product: models and operations."""
+    """Gives access to the models and operations of a merged spec."""
 
     document: JsonObject = field(repr=False)
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
-        """Every operation of the document, in its order."""
+        """Every operation, in the order of the spec."""
         return tuple(
             Operation(node["operationId"], method, path, node)
             for path, item in self.document["paths"].items()
@@ -86,12 +86,12 @@ class Catalog:
 
     @cached_property
     def status_operation(self) -> Operation:
-        """The operation that reads a task: the one that the links of the submissions name.
+        """The operation that returns a task's status: the one that the submissions link to.
 
-        Without links, it is the only one that is read by an id in its path.
+        Without links, it is the only GET operation whose path ends with a parameter.
 
         Raises:
-            LookupError: no submission links to another operation, and several or none might be it.
+            LookupError: there is no link, and no such operation or more than one.
         """
         for operation in self.operations:
             for link in self._links_of(operation):
@@ -99,17 +99,17 @@ class Catalog:
         reads = [one for one in self.operations if one.method == "get" and one.path[-1:] == "}"]
         if len(reads) == 1:
             return reads[0]
-        raise LookupError("no operation of the document links to a task query")
+        raise LookupError("no operation of the spec links to a status operation")
 
     @property
     def default_server(self) -> str | None:
-        """The base URL that a person chose for these documents; None where nobody did."""
+        """The base URL that the user chose in specs/settings.yaml; None if there is none."""
         url: str | None = self.document.get(DEFAULT_SERVER)
         return url
 
     @property
     def server_url(self) -> str:
-        """The base URL that the documents name first, its path included; no key goes by it."""
+        """The first base URL that the spec names, path included; never used to send the key."""
         operations = (operation.node for operation in self.operations)
         named = [one for node in (self.document, *operations) for one in node.get("servers", ())]
         return str(named[0]["url"]) if named else "/"
@@ -164,5 +164,5 @@ METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch",
 
 @cache
 def packaged_catalog() -> Catalog:
-    """Return the catalog of the document that this installation carries."""
+    """Return the catalog of the installed spec."""
     return Catalog(load_packaged())

@@ -1,4 +1,4 @@
-"""The merged document as the package carries it: found, read once, and its references followed."""
+"""Find and load the merged spec of the installed package; resolve its references."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import Any, TypeGuard, cast
 
 FILE_NAME = "openapi.json"
 DEFAULT_SERVER = "x-wanflow-default-server"
-"""At the top of a merged document: the server that a person chose (specs/settings.yaml)."""
+"""Top-level key of a merged spec: the server that the user chose (specs/settings.yaml)."""
 SERVER_MODELS = "x-wanflow-models"
-"""On a server of an operation: the models that are offered there, and not at the others."""
+"""On a server of an operation: the models that are available only at this server."""
 PROJECT_VARIABLE = "WANFLOW_PROJECT"
-"""Names a folder of the user's own documents, whose spec and client are used in a process."""
+"""Environment variable: the directory of the user's own project, whose spec and client are used."""
 
 JsonObject = dict[str, Any]
 
 
 def is_object(node: Any) -> TypeGuard[JsonObject]:
-    """Tell whether a node of JSON data is an object."""
+    """Return whether a JSON value is an object."""
     return isinstance(node, dict)
 
 
 def is_array(node: Any) -> TypeGuard[list[Any]]:
-    """Tell whether a node of JSON data is an array."""
+    """Return whether a JSON value is an array."""
     return isinstance(node, list)
 
 
 class SpecMissing(Exception):
-    """The installed package carries no spec, or one that can't be read."""
+    """The installed package has no spec, or the spec can't be read."""
 
 
 def project_client() -> Path | None:
-    """Return the generated package of the user's own documents; None where none are chosen.
+    """Return the generated package of the project in WANFLOW_PROJECT; None if it isn't set.
 
     Raises:
-        SpecMissing: the environment names a folder that holds none.
+        SpecMissing: the directory has no generated package.
     """
     named = os.environ.get(PROJECT_VARIABLE)
     if not named:
@@ -47,34 +47,34 @@ def project_client() -> Path | None:
     if not (client / FILE_NAME).is_file():
         raise SpecMissing(
             f"{PROJECT_VARIABLE} is {named!r}, and {client / FILE_NAME} is missing; "
-            f"name a folder that `wanflow spec init` made, after `wanflow spec regenerate` in it"
+            "use a directory made by `wanflow spec init`, and run `wanflow spec regenerate` in it"
         )
     return client
 
 
 def packaged_path() -> Path:
-    """Return where the generated package keeps the merged document.
+    """Return the path of the merged spec in the generated package.
 
-    The package is located, never imported: whoever reads the spec needs none of the client's code.
+    The package is located without importing it.
 
     Raises:
-        SpecMissing: the generated package is not installed beside this one.
+        SpecMissing: the generated package isn't installed.
     """
     own = project_client()
     if own is not None:
         return own / FILE_NAME
     found = find_spec("wanflow_client")
     if found is None or not found.submodule_search_locations:
-        raise SpecMissing("the package wanflow_client is missing; install wanflow again")
+        raise SpecMissing("the package wanflow_client is missing; reinstall wanflow")
     return Path(found.submodule_search_locations[0]) / FILE_NAME
 
 
 @cache
 def load_packaged() -> JsonObject:
-    """Read the merged document of the user's project, or of this installation.
+    """Load the merged spec of the user's project, or the installed one.
 
     Raises:
-        SpecMissing: the file is absent or isn't JSON.
+        SpecMissing: the file doesn't exist or isn't JSON.
     """
     path = packaged_path()
     try:
@@ -84,9 +84,10 @@ def load_packaged() -> JsonObject:
 
 
 def resolve_ref(document: JsonObject, node: JsonObject) -> JsonObject:
-    """Follow a local `$ref` (`#/…`) until a node without one is reached.
+    """Resolve a local `$ref` (`#/…`), repeatedly if its target is a reference as well.
 
-    Keys beside the reference (a description, say) win over its target's, as in OpenAPI 3.1.
+    Keys beside the reference (such as a description) override those of its target, as in
+    OpenAPI 3.1.
     """
     while "$ref" in node:
         beside = {key: value for key, value in node.items() if key != "$ref"}
@@ -94,16 +95,16 @@ def resolve_ref(document: JsonObject, node: JsonObject) -> JsonObject:
     return node
 
 
-def escape(key: str) -> str:
-    """Write a key as a part of a JSON pointer (RFC 6901)."""
+def escape_key(key: str) -> str:
+    """Escape a key for use in a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
 def pointer(document: JsonObject, path: str) -> Any:
-    """Return the node at a JSON pointer (RFC 6901).
+    """Return the value at a JSON pointer (RFC 6901).
 
     Raises:
-        KeyError: nothing is there.
+        KeyError: there is no such value.
     """
     node: Any = document
     for part in path.split("/")[1:]:

@@ -1,7 +1,7 @@
-"""The `x-wanflow-…` keywords: rules that JSON Schema has no word for, added by the overlays.
+"""The `x-wanflow-…` keywords, added by overlays: constraints that JSON Schema can't express.
 
-Each is a class as jsonschema-rs takes it: made once with the keyword's value, asked for every
-instance; its message continues a sentence that begins with the parameter's name.
+Each is a custom keyword class of jsonschema-rs: created once with the keyword's value, called for
+every instance. Its message continues a sentence that begins with the parameter's name.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ _Path = list[str | int]
 PIXEL_SIZE = "x-wanflow-pixel-size"
 PUBLIC_URL = "x-wanflow-public-url"
 IMAGE_FILE = "x-wanflow-image-file"
-"""An annotation: what the file behind an image URL must be; only fetching it can tell."""
+"""An annotation: the required properties of the image file; checked only when it is read."""
 AUDIO_FILE = "x-wanflow-audio-file"
-"""An annotation: what the file behind an audio URL must be; only fetching it can tell."""
+"""An annotation: the required properties of the audio file; checked only when it is read."""
 EFFECTIVE_WHEN = "x-wanflow-effective-when"
-"""An annotation: values of other parameters without which this one is taken and ignored."""
+"""An annotation: values of other parameters without which this one is accepted but ignored."""
 CITES = "x-wanflow-rests-on"
-"""An annotation: the sentences of the documents that keywords beside it rest on.
+"""An annotation: the sentences of the source spec that the keywords beside it cite.
 
-An overlay maps each keyword to its sentence; the published document lists `{keyword, sentence}`.
+An overlay maps each keyword to its sentence; the published spec has a list of
+`{keyword, sentence}`.
 """
 
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", re.ASCII)
 
 
 class PixelSize:
-    """Bounds of a string such as `1280x720`: {minimum,maximum}Pixels and {minimum,maximum}Ratio."""
+    """Bounds for a size such as `1280x720`: {minimum,maximum}Pixels and {minimum,maximum}Ratio."""
 
     def __init__(self, _schema: _Schema, value: dict[str, float], _path: _Path) -> None:
         self._pixels = (value["minimumPixels"], value["maximumPixels"])
         self._ratio = (value["minimumRatio"], value["maximumRatio"])
 
     def validate(self, instance: object) -> None:
-        """Raise ValueError for a size out of bounds; `type` is another rule's matter."""
+        """Raise ValueError for a size out of bounds; other types than text are ignored."""
         if not isinstance(instance, str):
             return
         match = _SIZE.fullmatch(instance)
@@ -60,28 +61,28 @@ class PixelSize:
 
 
 class PublicUrl:
-    """`true`: an absolute URL whose host is a name, or an address of the public internet."""
+    """`true`: an absolute URL whose host is a public name or a public IP address."""
 
-    def __init__(self, _schema: _Schema, value: bool, _path: _Path) -> None:
-        self._on = value
+    def __init__(self, _schema: _Schema, enabled: bool, _path: _Path) -> None:
+        self._enabled = enabled
 
     def validate(self, instance: object) -> None:
-        """Raise ValueError for a URL that names an internal address or none at all."""
-        if self._on and isinstance(instance, str) and (reason := public_url_problem(instance)):
+        """Raise ValueError for a URL with an internal host or without a valid one."""
+        if self._enabled and isinstance(instance, str) and (reason := public_url_problem(instance)):
             raise ValueError(reason)
 
 
 KEYWORDS: dict[str, Any] = {PIXEL_SIZE: PixelSize, PUBLIC_URL: PublicUrl}
 
 
-def sentences_of(schema: Mapping[str, Any]) -> dict[str, str]:
-    """Return the sentence that each keyword of a schema rests on, in either form."""
+def citations_of(schema: Mapping[str, Any]) -> dict[str, str]:
+    """Return the sentence that each keyword of a schema cites, from either form."""
     said: Any = schema.get(CITES, ())
     if hasattr(said, "keys"):
         return dict(said)
     return {one["keyword"]: one["sentence"] for one in said}
 
 
-def sentence_of(schema: Mapping[str, Any], keyword: str) -> str | None:
-    """Return the sentence that a keyword of a schema rests on."""
-    return sentences_of(schema).get(keyword)
+def citation_of(schema: Mapping[str, Any], keyword: str) -> str | None:
+    """Return the sentence that a keyword of a schema cites; None if it cites none."""
+    return citations_of(schema).get(keyword)

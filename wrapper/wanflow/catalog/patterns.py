@@ -1,9 +1,9 @@
-"""Judge patterns as JSON Schema means them: regular expressions of ECMA-262.
+"""Validate patterns in the dialect of JSON Schema: regular expressions of ECMA-262.
 
-The engine of jsonschema-rs reads nearly all of that dialect, in time that grows with the text
-alone where a pattern looks neither around nor back, and within a bound of steps where it does.
-What it reads otherwise is spelled here in the words that it has for it. Every schema of the
-pipeline, the client, the mock and the contract suite is compiled by `validator_for`.
+The regex engine of jsonschema-rs supports nearly all of that dialect. It runs in linear time for
+patterns without lookaround and backreferences, and with a backtracking limit for the others. What
+it reads differently is translated here. The pipeline, the client, the mock and the contract suite
+compile every schema with `validator_for`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import jsonschema_rs
 
 from wanflow.catalog.document import is_object
 from wanflow.catalog.keywords import KEYWORDS
-from wanflow.catalog.schema_walk import map_schemas
+from wanflow.catalog.schema_walk import map_subschemas
 
-_STEPS = 100_000
-_OPTIONS = jsonschema_rs.FancyRegexOptions(backtrack_limit=_STEPS)
-_NAMED = re.compile(r"\(\?<([A-Za-z_$][\w$]*)>")
-_PIECE = re.compile(
+_BACKTRACK_LIMIT = 100_000
+_OPTIONS = jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT)
+_NAMED_GROUP = re.compile(r"\(\?<([A-Za-z_$][\w$]*)>")
+_TOKEN = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|\\k<[^>]*>|\\u\{[0-9a-fA-F]+\}|\\u[0-9a-fA-F]{4}|\\c[A-Za-z]|\\[pP]\{[^}]*\}|\\."
     r"|\(\?<[A-Za-z_$][\w$]*>|\[\^\]|\[\]|.",
     re.DOTALL,
 )
 _WORD = "[A-Za-z0-9_]"
-_ANY = r"[^\n\r\u2028\u2029]"
-_OUTSIDE = {
-    ".": _ANY,
+_ANY_CHARACTER = r"[^\n\r\u2028\u2029]"
+_OUTSIDE_CLASS = {
+    ".": _ANY_CHARACTER,
     "[^]": r"[\s\S]",
     "[]": "(?!)",
     r"\0": r"\x00",
@@ -37,24 +37,27 @@ _OUTSIDE = {
     r"\B": rf"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))",
 }
 _IN_CLASS = {r"\b": r"\x08", r"\0": r"\x00", "[": r"\[", "&": r"\&", "~": r"\~"}
-# Letters that mean themselves after a backslash in ECMA-262, and something else to the engine.
+# Letters whose escape is the letter itself in ECMA-262, and something else in the engine.
 _PLAIN_LETTERS = frozenset("AaCEeFGghHiIjJKlLmMNoOQqRTUVXyYzZ")
-_SETS = frozenset([r"\d", r"\D", r"\w", r"\W", r"\s", r"\S"])
+_CLASS_ESCAPES = frozenset([r"\d", r"\D", r"\w", r"\W", r"\s", r"\S"])
 
 
 def validator_for(schema: Any) -> jsonschema_rs.Validator:
-    """Compile a schema, its patterns read as ECMA-262 and its formats checked.
+    """Compile a schema, with patterns of ECMA-262 and with formats checked.
 
     Raises:
-        ValueError: it is no valid schema, or has a pattern that can't be judged.
+        ValueError: the schema is invalid, or has a pattern that isn't supported.
     """
     return jsonschema_rs.validator_for(
-        spoken(schema), validate_formats=True, keywords=KEYWORDS, pattern_options=_OPTIONS
+        with_engine_patterns(schema),
+        validate_formats=True,
+        keywords=KEYWORDS,
+        pattern_options=_OPTIONS,
     )
 
 
-def unjudged(pattern: str) -> bool:
-    """Tell whether no engine here can judge a pattern: it is none, or asks for too much."""
+def is_unsupported(pattern: str) -> bool:
+    """Return whether a pattern is invalid, or exceeds the engine's limits."""
     try:
         validator_for({"pattern": pattern}).is_valid("")
     except ValueError:
@@ -62,57 +65,63 @@ def unjudged(pattern: str) -> bool:
     return False
 
 
-def spoken(schema: Any) -> Any:
-    """Copy a schema with its patterns in the engine's words; what has none stays the same."""
+def with_engine_patterns(schema: Any) -> Any:
+    """Copy a schema with its patterns translated for the engine."""
     if not is_object(schema):
         return schema
-    return {key: _spoken_inside(key, value) for key, value in schema.items()}
+    return {key: _translate_keyword(key, value) for key, value in schema.items()}
 
 
-def _spoken_inside(key: str, value: Any) -> Any:
+def _translate_keyword(key: str, value: Any) -> Any:
     if key == "pattern" and isinstance(value, str):
-        return in_engine(value)
+        return to_engine_pattern(value)
     if key == "patternProperties" and is_object(value):
-        return {in_engine(pattern): spoken(rule) for pattern, rule in value.items()}
+        return {
+            to_engine_pattern(pattern): with_engine_patterns(rule)
+            for pattern, rule in value.items()
+        }
     if key == "components" and is_object(value):
         schemas = value.get("schemas", {})
-        return {**value, "schemas": {name: spoken(rule) for name, rule in schemas.items()}}
-    return map_schemas(key, value, spoken)
+        return {
+            **value,
+            "schemas": {name: with_engine_patterns(rule) for name, rule in schemas.items()},
+        }
+    return map_subschemas(key, value, with_engine_patterns)
 
 
-def in_engine(pattern: str) -> str:
-    """Spell a pattern of ECMA-262 in the words of the engine."""
-    names = [*_NAMED.findall(pattern)]
+def to_engine_pattern(pattern: str) -> str:
+    """Translate a pattern of ECMA-262 for the engine."""
+    names = [*_NAMED_GROUP.findall(pattern)]
     numbers = _group_numbers(pattern) if names else {}
     parts: list[str] = []
     within = False
-    pieces: list[str] = _PIECE.findall(pattern)
+    pieces: list[str] = _TOKEN.findall(pattern)
     for before, part, after in zip(["", *pieces], pieces, [*pieces[1:], ""], strict=False):
         if within:
-            beside_set = part == "-" and not _SETS.isdisjoint((before, after))
-            parts.append(r"\-" if beside_set else _in_class(part))
+            beside_set = part == "-" and not _CLASS_ESCAPES.isdisjoint((before, after))
+            parts.append(r"\-" if beside_set else _translate_in_class(part))
             within = part != "]"
             continue
         within = part == "["
-        parts.append(_outside(part, numbers))
+        parts.append(_translate_outside_class(part, numbers))
     return "".join(parts)
 
 
-def _outside(part: str, numbers: dict[str, int]) -> str:
+def _translate_outside_class(part: str, numbers: dict[str, int]) -> str:
     if part.startswith("(?<") and part.endswith(">"):
         return "("
     if part.startswith(r"\k<"):
         number = numbers.get(part[3:-1])
         return part if number is None else f"(?:\\{number})"
-    return _OUTSIDE.get(part) or _letter(part)
+    return _OUTSIDE_CLASS.get(part) or _translate_escape(part)
 
 
-def _in_class(part: str) -> str:
-    return _IN_CLASS.get(part) or _letter(part)
+def _translate_in_class(part: str) -> str:
+    return _IN_CLASS.get(part) or _translate_escape(part)
 
 
-def _letter(part: str) -> str:
-    """Spell an escaped character or one of two halves."""
+def _translate_escape(part: str) -> str:
+    """Translate an escaped letter, or a surrogate pair."""
     if len(part) == 2 and part[0] == "\\" and part[1] in _PLAIN_LETTERS:  # noqa: PLR2004
         return part[1]
     if len(part) == 12 and part.startswith(r"\u"):  # noqa: PLR2004
@@ -122,7 +131,7 @@ def _letter(part: str) -> str:
 
 
 def _group_numbers(pattern: str) -> dict[str, int]:
-    """Number the named groups as they come, those without a name counted."""
+    """Return the number of each named group; unnamed groups count as well."""
     numbers: dict[str, int] = {}
     count, within = 0, False
     for part in _group_tokens(pattern):

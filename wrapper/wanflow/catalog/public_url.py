@@ -1,8 +1,8 @@
-"""Whether a URL's host could be on the public internet, judged by its spelling alone.
+"""Check from its text alone whether a URL's host could be on the public internet.
 
-Nothing is resolved here: a name that resolves to an internal address is for the sender to refuse.
-Strict on purpose. A spelling that some resolver or browser would read as an address (`127.1`,
-`0x7f000001`, full-width digits) is refused rather than understood.
+No name is resolved: the sender has to reject a name that resolves to an internal address.
+It is strict on purpose: a text that some resolver or browser would read as an address (`127.1`,
+`0x7f000001`, full-width digits) is rejected.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _AUTHORITY = re.compile(
 )
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
-# RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 9476 and the names that cloud networks use inside.
+# RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 9476 and internal names of cloud networks.
 _SPECIAL_NAMES = frozenset(
     {
         "localhost",
@@ -35,7 +35,7 @@ _SPECIAL_NAMES = frozenset(
     }
 )
 
-# The IANA registry of special-purpose IPv4 addresses, multicast and the reserved top included.
+# The IANA registry of special-purpose IPv4 addresses, with multicast and reserved addresses.
 _INTERNAL_V4 = tuple(
     ipaddress.IPv4Network(block)
     for block in (
@@ -59,8 +59,8 @@ _INTERNAL_V4 = tuple(
         "240.0.0.0/4",
     )
 )
-# Inside 2000::/3, the blocks that aren't hosts of the internet: Teredo and the other protocol
-# assignments, documentation (two blocks), and 6to4.
+# The blocks of 2000::/3 that aren't public hosts: Teredo and the other protocol assignments,
+# documentation (two blocks), and 6to4.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _INTERNAL_V6 = tuple(
     ipaddress.IPv6Network(block)
@@ -69,7 +69,7 @@ _INTERNAL_V6 = tuple(
 
 
 def public_url_problem(url: str) -> str | None:
-    """Say what keeps a URL's host from being public, as the end of a sentence; None: nothing."""
+    """Return why a URL's host isn't public, as the end of a sentence; None if it is public."""
     found = _AUTHORITY.match(url)
     if found is None:
         return "must be an absolute URL with a plain host: no user name, backslash or white space"
@@ -77,29 +77,29 @@ def public_url_problem(url: str) -> str | None:
         return f"must have a port from 1 to 65535, not {found[2]}"
     host = found[1]
     if host.startswith("["):
-        return _why_not_v6(host[1:-1])
-    return _why_not_name(host)
+        return _ipv6_problem(host[1:-1])
+    return _host_problem(host)
 
 
 def is_public_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Tell whether an address belongs to a host of the public internet.
+    """Return whether an address is one of a public host.
 
-    `ipaddress.is_global` says yes to mapped, NAT64, 6to4 and multicast addresses; this doesn't.
+    Unlike `ipaddress.is_global`, it is false for mapped, NAT64, 6to4 and multicast addresses.
     """
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in block for block in _INTERNAL_V4)
     return address in _GLOBAL_V6 and not any(address in block for block in _INTERNAL_V6)
 
 
-def _why_not_v6(text: str) -> str | None:
+def _ipv6_problem(text: str) -> str | None:
     try:
         address = ipaddress.IPv6Address(text)
     except ValueError:
-        return f"must not name the host [{text}]: it is no IPv6 address"
+        return f"must not name the host [{text}]: it isn't a valid IPv6 address"
     return None if is_public_address(address) else f"must not name the internal address {address}"
 
 
-def _why_not_name(host: str) -> str | None:
+def _host_problem(host: str) -> str | None:
     if unicodedata.normalize("NFKC", host) != host or not host.isascii():
         return f"must spell its host in ASCII (xn--… for other letters), not {host!r}"
     name = host.lower()
@@ -107,14 +107,14 @@ def _why_not_name(host: str) -> str | None:
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):  # noqa: PLR2004 - RFC 1035
         return f"must name a valid host, not {host!r}"
     if _reads_as_number(labels[-1]):
-        return _why_not_v4(name)
-    if len(labels) == 1 or any(name_ends(labels, special) for special in _SPECIAL_NAMES):
+        return _ipv4_problem(name)
+    if len(labels) == 1 or any(is_in_domain(labels, special) for special in _SPECIAL_NAMES):
         return f"must not name the internal host {host!r}"
     return None
 
 
-def name_ends(labels: list[str], suffix: str) -> bool:
-    """Tell whether a name, as labels, is or lies under a suffix."""
+def is_in_domain(labels: list[str], suffix: str) -> bool:
+    """Return whether a host name, split into labels, is a domain or a name inside it."""
     wanted = suffix.split(".")
     return labels[-len(wanted) :] == wanted
 
@@ -123,7 +123,7 @@ def _reads_as_number(label: str) -> bool:
     return label.isdigit() or re.fullmatch(r"0x[0-9a-f]*", label) is not None
 
 
-def _why_not_v4(name: str) -> str | None:
+def _ipv4_problem(name: str) -> str | None:
     try:
         address = ipaddress.IPv4Address(name)
     except ValueError:

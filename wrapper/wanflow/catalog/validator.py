@@ -1,4 +1,4 @@
-"""Check a request body against the schema of its model, and say every rule that it breaks."""
+"""Validate a request body against the schema of its model, and describe every violation."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from attrs import frozen
 
 from wanflow.catalog.catalog import Catalog, Model, packaged_catalog
 from wanflow.catalog.document import pointer
-from wanflow.catalog.keywords import sentence_of
+from wanflow.catalog.keywords import citation_of
 from wanflow.catalog.patterns import validator_for
 from wanflow.catalog.violation import Violation, name_of, pointer_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SHOWN = 60
+_MAX_VALUE_LENGTH = 60
 
 
 @frozen(slots=False)
 class RequestValidator:
-    """The request schemas of a catalog, each compiled when first asked for."""
+    """Validates requests with the schemas of a catalog; compiles each schema on first use."""
 
     catalog: Catalog
 
@@ -32,7 +32,7 @@ class RequestValidator:
         return {}
 
     def violations(self, model: Model, body: Mapping[str, Any]) -> list[Violation]:
-        """List what a body breaks of its model's schema; empty when it is valid."""
+        """List the violations of the model's schema in a body; empty if it is valid."""
         validator = self._validator(model)
         try:
             errors = list(validator.iter_errors(body))
@@ -58,17 +58,17 @@ class RequestValidator:
         path = list(error.instance_path)
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
             path.append(error.kind.property)
-        parent = self._parent(error)
+        parent = self._parent_schema(error)
         return Violation(
             pointer=pointer_to(path),
             rule=rule,
-            message=f"{name_of(path)} {_complaint(error, parent)}",
+            message=f"{name_of(path)} {_describe_error(error, parent)}",
             value=error.instance,
-            citation=sentence_of(parent, rule),
+            citation=citation_of(parent, rule),
         )
 
-    def _parent(self, error: jsonschema_rs.ValidationError) -> dict[str, Any]:
-        """Return the schema that holds the broken rule; empty for one under a pattern's name."""
+    def _parent_schema(self, error: jsonschema_rs.ValidationError) -> dict[str, Any]:
+        """Return the schema with the violated constraint; empty for one in `patternProperties`."""
         try:
             found: dict[str, Any] = pointer(
                 self.catalog.document, pointer_to(error.schema_path[:-1])
@@ -80,62 +80,62 @@ class RequestValidator:
 
 @cache
 def packaged_validator() -> RequestValidator:
-    """Return the rules of the document that this installation carries."""
+    """Return the validator for the installed spec."""
     return RequestValidator(packaged_catalog())
 
 
-def _complaint(error: jsonschema_rs.ValidationError, parent: Mapping[str, Any]) -> str:
+def _describe_error(error: jsonschema_rs.ValidationError, parent: Mapping[str, Any]) -> str:
     kinds = jsonschema_rs.ValidationErrorKind
     match error.kind:
         case _ if error.kind.name == "pattern" and "pattern" in parent:
-            return f"must match {parent['pattern']} (got {_shown(error.instance)})"
+            return f"must match {parent['pattern']} (got {_format_value(error.instance)})"
         case kinds.Required():
             return "is required"
         case kinds.Custom(message=message):
-            return f"{message} (got {_shown(error.instance)})"
+            return f"{message} (got {_format_value(error.instance)})"
         case (
             kinds.AdditionalProperties(unexpected=names)
             | kinds.UnevaluatedProperties(unexpected=names)
         ):
             return f"takes no {', '.join(names)}"
         case kind:
-            return f"{_bound(kind)} (got {_measured(kind, error.instance)})"
+            return f"{_describe_constraint(kind)} (got {_format_actual(kind, error.instance)})"
 
 
-def _bound(kind: jsonschema_rs.ValidationErrorKind) -> str:
+def _describe_constraint(kind: jsonschema_rs.ValidationErrorKind) -> str:
     kinds = jsonschema_rs.ValidationErrorKind
-    simple = _SIMPLE.get(kind.name)
+    simple = _TEMPLATES.get(kind.name)
     if simple is not None:
-        return simple.format(_shown(kind.value))
+        return simple.format(_format_value(kind.value))
     match kind:
         case kinds.Enum(options=options):
-            return f"must be one of {', '.join(_bare(option) for option in options)}"
+            return f"must be one of {', '.join(_format_allowed(option) for option in options)}"
         case kinds.Constant(expected_value=value):
-            return f"must be {_bare(value)}"
+            return f"must be {_format_allowed(value)}"
         case kinds.Type(types=types):
-            return f"must be {' or '.join(_ARTICLE.get(name, name) for name in types)}"
+            return f"must be {' or '.join(_TYPE_NAMES.get(name, name) for name in types)}"
         case kinds.Format(format=name):
             return f"must be a valid {name}"
         case _:
-            return f"breaks the rule {kind.name!r}"
+            return f"violates the constraint {kind.name!r}"
 
 
-def _measured(kind: jsonschema_rs.ValidationErrorKind, value: Any) -> str:
+def _format_actual(kind: jsonschema_rs.ValidationErrorKind, value: Any) -> str:
     if kind.name in {"maxLength", "minLength", "maxItems", "minItems"}:
         return str(len(value))
-    return _shown(value)
+    return _format_value(value)
 
 
-def _bare(value: Any) -> str:
+def _format_allowed(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return text if len(text) <= _MAX_VALUE_LENGTH else text[: _MAX_VALUE_LENGTH - 1] + "…"
 
 
-_SIMPLE = {
+_TEMPLATES = {
     "minimum": "must be at least {}",
     "maximum": "must be at most {}",
     "exclusiveMinimum": "must be more than {}",
@@ -148,7 +148,7 @@ _SIMPLE = {
     "uniqueItems": "must have no entry twice",
     "pattern": "must match {}",
 }
-_ARTICLE = {
+_TYPE_NAMES = {
     "integer": "an integer",
     "number": "a number",
     "string": "a string",

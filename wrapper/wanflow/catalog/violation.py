@@ -1,4 +1,4 @@
-"""One broken rule of a request, as everything that checks requests reports it."""
+"""One violated constraint of a request."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @frozen
 class Violation:
-    """One broken rule of a request.
+    """One violated constraint of a request.
 
-    `pointer` is a JSON pointer into the body (empty for the body itself), `rule` the schema's
-    keyword, `message` a whole sentence, `sentence` what the documents say where an overlay
-    took the rule from their prose.
+    `pointer` is a JSON pointer into the body (empty for the body itself), `rule` the keyword of
+    the schema, `message` a complete sentence, `citation` the sentence of the spec that the
+    constraint is from, if an overlay added it.
     """
 
     pointer: str
@@ -27,17 +27,17 @@ class Violation:
 
     @property
     def parameter(self) -> str:
-        """The top-level parameter at fault, empty for the body itself."""
+        """The top-level parameter of the violation, empty for the body itself."""
         return self.pointer.split("/")[1] if self.pointer else ""
 
 
 def pointer_to(path: Sequence[str | int]) -> str:
-    """Return the JSON pointer to a place in a request, empty for the request itself."""
+    """Return the JSON pointer for keys and indexes, empty for none."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def name_of(path: Sequence[str | int]) -> str:
-    """Return what messages call a place in a request: `parameter[0].part`."""
+    """Return the name of a value of a request for messages: `parameter[0].part`."""
     if not path:
         return "the request"
     first, *rest = (str(part) if isinstance(part, str) else f"[{part}]" for part in path)

@@ -174,9 +174,9 @@ class Parameter:
         marks = [*_bounds(self.schema), *(["required"] if self.required else [])]
         told = deprecation_of(self.schema)
         if told is not None:
-            marks.append(one_line(told.of("it")))
+            marks.append(one_line(told.describe("it")))
         for value, said in deprecated_values(self.schema):
-            marks.append(one_line(said.of(to_text(value))))
+            marks.append(one_line(said.describe(to_text(value))))
         if "default" in self.schema:
             marks.append(f"default: {one_line(to_text(self.schema['default']))}")
         sentence = first_sentence(str(self.schema.get("description", "")))

@@ -59,7 +59,7 @@ def _model_as_dict(model: Model) -> dict[str, Any]:
         "kind": model.kind,
         "path": model.path,
         "summary": model.summary,
-        "deprecated": None if model.deprecation is None else model.deprecation.of(model.name),
+        "deprecated": None if model.deprecation is None else model.deprecation.describe(model.name),
         "required": list(model.required),
         "parameters": model.parameters,
         "example": model.example,
@@ -110,7 +110,7 @@ def _print_details(catalog: Catalog, model: Model) -> None:
     formatter = click.HelpFormatter(max_width=100)
     formatter.write_text(f"{display_name(model)} ({model.kind}): {one_line(model.summary)}")
     if model.deprecation is not None:
-        formatter.write_text(one_line(model.deprecation.of("This model")))
+        formatter.write_text(one_line(model.deprecation.describe("This model")))
     with formatter.section("Parameters"):
         formatter.write_dl(
             [

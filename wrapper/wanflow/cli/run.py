@@ -199,7 +199,7 @@ def display_name(model: Model) -> str:
 
 
 def _deprecation_note(model: Model) -> list[str]:
-    return [] if model.deprecation is None else [one_line(model.deprecation.of("This model"))]
+    return [] if model.deprecation is None else [one_line(model.deprecation.describe("This model"))]
 
 
 def execute(request: RunRequest, *, waits: bool) -> None:

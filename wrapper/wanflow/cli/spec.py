@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from wanflow.spec.errors import EXITS, OutOfDate, SpecError, ToolError, printable
+from wanflow.spec.errors import EXIT_CODES, OutOfDate, SpecError, ToolError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class _Pipeline(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the exit codes, line by line."""
         with formatter.section("Exit codes (those of the other commands differ)"):
-            formatter.write_dl([(str(code), meaning) for code, meaning in EXITS])
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES])
 
 
 @click.group(cls=_Pipeline)
@@ -80,10 +80,10 @@ _format_option = click.option(
 
 
 def _project(context: click.Context) -> Checkout:
-    from wanflow.spec.project import find_project, put_back
+    from wanflow.spec.project import find_project, roll_back
 
     project = find_project(context.obj)
-    if put_back(project.note):
+    if roll_back(project.import_journal):
         _echo("wanflow spec: an import was killed half-way; undid what it had done", err=True)
     return project
 
@@ -159,7 +159,7 @@ def build(context: click.Context) -> None:
     project = _project(context)
     built = make(project)
     changed = [
-        project.shown(path)
+        project.relative(path)
         for path, text in ((project.spec, built.text), (project.report, built.report))
         if write_file(path, text)
     ]
@@ -216,15 +216,15 @@ def drift(context: click.Context) -> None:
 def _working(project: Checkout) -> JsonObject:
     """Read the spec of the checkout, or make the one that its sources would make of it."""
     from wanflow.spec.build import build as make
-    from wanflow.spec.read.git_revision import working_document
-    from wanflow.spec.read.yaml import same
+    from wanflow.spec.read.git_revision import read_working_document
+    from wanflow.spec.read.yaml import json_equal
 
-    document = working_document(project)
+    document = read_working_document(project)
     try:
         built = make(project)
     except SpecError:
         return document
-    if same(built.document, document):
+    if json_equal(built.document, document):
         return document
     note = "the sources are newer than specs/openapi.yaml; this is what `regenerate` would do"
     _echo(f"wanflow spec: {note}", err=True)
@@ -254,10 +254,10 @@ def diff(
     from wanflow.spec.diff.diff import compare
     from wanflow.spec.diff.output_formats import WRITERS, entry_of
     from wanflow.spec.diff.silenced import Silenced
-    from wanflow.spec.read.git_revision import document_in, read_at
+    from wanflow.spec.read.git_revision import read_at, read_document
 
     if new is not None and Path(old).is_file() and Path(new).is_file():
-        before, after = document_in(Path(old)), document_in(Path(new))
+        before, after = read_document(Path(old)), read_document(Path(new))
         reviewed = silenced
     else:
         project = _project(context)

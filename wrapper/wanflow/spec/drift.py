@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wanflow.spec.build import build
 from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.generate.generate import generate, settings_of
-from wanflow.spec.project import differing, swap_directories, temp_sibling
+from wanflow.spec.project import changed_files, swap_directories, temp_sibling
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def regenerate_client(project: Checkout) -> list[str]:
     """Make the client anew from the committed spec; list the files that changed."""
     text = _committed(project)
-    document = read_yaml(text, project.shown(project.spec)).data
+    document = read_yaml(text, project.relative(project.spec)).data
     with temp_sibling(project.client) as folder:
         made = generate(document, text, settings_of(project), folder)
-        changed = differing(made, project.client)
+        changed = changed_files(made, project.client)
         if changed:
             swap_directories(made, project.client)
     return changed
@@ -31,17 +31,19 @@ def find_drift(project: Checkout) -> list[str]:
     built = build(project)
     pairs = ((project.spec, built.text), (project.report, built.report))
     names = [
-        project.shown(path)
+        project.relative(path)
         for path, text in pairs
         if not path.is_file() or path.read_bytes() != text.encode()
     ]
     with temp_sibling(project.client) as folder:
         made = generate(built.document, built.text, settings_of(project), folder)
-        client = project.shown(project.client)
-        return names + [f"{client}/{name}" for name in differing(made, project.client)]
+        client = project.relative(project.client)
+        return names + [f"{client}/{name}" for name in changed_files(made, project.client)]
 
 
 def _committed(project: Checkout) -> str:
     if not project.spec.is_file():
-        raise InvalidDocument(f"{project.shown(project.spec)} is missing; run `wanflow spec build`")
+        raise InvalidDocument(
+            f"{project.relative(project.spec)} is missing; run `wanflow spec build`"
+        )
     return project.spec.read_bytes().decode()

@@ -1,4 +1,4 @@
-"""What can go wrong between a document and a client, each with the exit code of its kind."""
+"""The errors of the spec pipeline, each with its exit code."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ if TYPE_CHECKING:
 
 
 class SpecError(Exception):
-    """A step of the pipeline can't go on; the text is one sentence for a person.
+    """A step of the pipeline failed; the message is one sentence for the user.
 
-    `exit_code` is what the command line ends with: one number for each kind, so that a script can
-    tell a refused document from a failed proof. 0, 1 and 2 belong to `diff`, and 2 to a wrong call.
+    `exit_code` is the exit code of the command: one for each kind of error. 0, 1 and 2 are used by
+    `diff`, 2 also for a usage error.
     """
 
     exit_code: ClassVar[int] = 3
 
 
 class InvalidDocument(SpecError):
-    """A document can't be read as one OpenAPI 3 document."""
+    """A document isn't a valid OpenAPI 3 document."""
 
     exit_code: ClassVar[int] = 3
 
 
 class Conflict(SpecError):
-    """Two documents say what can't both be true."""
+    """Two source specs contradict each other."""
 
     exit_code: ClassVar[int] = 4
 
 
 class ProofFailed(SpecError):
-    """A merged or overlaid document isn't known to mean what its sources mean."""
+    """A merged spec isn't proved equivalent to its sources, with or without overlays."""
 
     exit_code: ClassVar[int] = 5
 
 
 class Undecided(ProofFailed):
-    """Two schemas are neither known to mean the same nor known to differ."""
+    """It couldn't be decided whether two schemas are equivalent."""
 
 
 class OverlayError(SpecError):
-    """An overlay is invalid, or no longer applies."""
+    """An overlay is invalid or can't be applied."""
 
     exit_code: ClassVar[int] = 6
 
 
 class FindingsError(SpecError):
-    """The document breaks rules that `check` knows; the text lists them, one a line."""
+    """`check` found problems; the message lists them, one per line."""
 
     exit_code: ClassVar[int] = 7
 
@@ -59,41 +59,41 @@ class FindingsError(SpecError):
 
 
 class ToolError(SpecError):
-    """The generator or the formatter is missing, has another version, or complains."""
+    """The generator or the formatter is missing, has the wrong version, or failed."""
 
     exit_code: ClassVar[int] = 8
 
 
 class NotFetched(SpecError):
-    """A page can't be fetched, or is gone."""
+    """A page can't be fetched, or no longer exists."""
 
     exit_code: ClassVar[int] = 9
 
 
 class OutOfDate(SpecError):
-    """What is committed isn't what would be made from the sources."""
+    """The committed files differ from what the sources generate."""
 
     exit_code: ClassVar[int] = 1
 
 
-EXITS = (
+EXIT_CODES = (
     (0, "done"),
-    (OutOfDate.exit_code, "drift; of `diff`: an additive change; of `watch`: something changed"),
-    (2, "a wrong call; of `diff`: a breaking change"),
-    (InvalidDocument.exit_code, "a document is refused"),
-    (Conflict.exit_code, "documents contradict each other"),
+    (OutOfDate.exit_code, "drift; `diff`: an additive change; `watch`: a source changed"),
+    (2, "usage error; `diff`: a breaking change"),
+    (InvalidDocument.exit_code, "a document is invalid"),
+    (Conflict.exit_code, "source specs contradict each other"),
     (ProofFailed.exit_code, "not proved"),
-    (OverlayError.exit_code, "an overlay is at fault"),
-    (FindingsError.exit_code, "findings of the check"),
-    (NotFetched.exit_code, "a page can't be fetched, or is gone"),
-    (ToolError.exit_code, "a tool is missing, of another version, or complains"),
+    (OverlayError.exit_code, "an overlay is invalid"),
+    (FindingsError.exit_code, "`check` found problems"),
+    (NotFetched.exit_code, "a page can't be fetched, or no longer exists"),
+    (ToolError.exit_code, "a tool is missing, has the wrong version, or failed"),
 )
-"""The exit codes of `wanflow spec`, which are not those of the other commands."""
+"""The exit codes of `wanflow spec`; other commands have different ones."""
 
 
 @frozen(order=True)
 class Finding:
-    """One broken rule: the file, the JSON pointer, the problem, its remedy, and the rule's id."""
+    """One problem that `check` found: where it is, how to fix it, and the id of the check."""
 
     file: str
     pointer: str
@@ -108,10 +108,10 @@ class Finding:
 
 
 def raise_findings(findings: Iterable[Finding]) -> None:
-    """Go on only when there is nothing to say.
+    """Raise an error if there are findings.
 
     Raises:
-        Findings: lists each finding once, one a line.
+        FindingsError: lists each finding once, one per line.
     """
     listed = sorted(set(findings))
     if listed:
@@ -122,29 +122,33 @@ def raise_findings(findings: Iterable[Finding]) -> None:
 
 
 F = TypeVar("F", bound="SpecError")
-_MOST = 280
-_TAIL = 110
-_FILES = 3
+_MAX_LENGTH = 280
+_TAIL_LENGTH = 110
+_MAX_FILES = 3
 
 
-def one_line(failure: F, files: Sequence[str]) -> F:
-    """Return a failure of the same kind that names one of the files, in one line of 280 letters."""
-    text = str(failure)
+def one_line(error: F, files: Sequence[str]) -> F:
+    """Return an error of the same class that names a file, in one line of up to 280 characters."""
+    text = str(error)
     lines = [line for line in text.split("\n") if line.strip() and not line.endswith("findings:")]
     lines = lines[lines[0] == "1 finding:" :]
     first = printable(" ".join(lines[0].split()))
     if not any(file in first for file in files):
-        more = ", …" if len(files) > _FILES else ""
-        first = f"{', '.join(files[:_FILES])}{more}: {first}"
+        more = ", …" if len(files) > _MAX_FILES else ""
+        first = f"{', '.join(files[:_MAX_FILES])}{more}: {first}"
     rest = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
-    return type(failure)(shortened(first, _MOST - len(rest)) + rest)
+    return type(error)(shorten_middle(first, _MAX_LENGTH - len(rest)) + rest)
 
 
-def shortened(text: str, most: int) -> str:
-    """Cut the middle out of a long text, which begins with the place and ends with the remedy."""
-    return text if len(text) <= most else f"{text[: most - _TAIL - 3]} … {text[-_TAIL:]}"
+def shorten_middle(text: str, max_length: int) -> str:
+    """Shorten a text in its middle; it begins with the location and ends with the remedy."""
+    return (
+        text
+        if len(text) <= max_length
+        else f"{text[: max_length - _TAIL_LENGTH - 3]} … {text[-_TAIL_LENGTH:]}"
+    )
 
 
 def printable(text: str) -> str:
-    """Write what isn't to be seen, and what a terminal would obey, as a mark in its place."""
+    """Replace each unprintable character, terminal control codes included, by U+FFFD."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

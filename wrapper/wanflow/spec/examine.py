@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from wanflow.spec.checks.example_fixes import ExampleFixes
     from wanflow.spec.checks.prose import Stale, UnencodedRule
     from wanflow.spec.project import Checkout
-    from wanflow.spec.proof.tighten import Unapplied
+    from wanflow.spec.proof.tighten import UnappliedAction
 
-    Warned = ExampleFixes | Unapplied | UnencodedRule | Stale
+    Warned = ExampleFixes | UnappliedAction | UnencodedRule | Stale
 
 _WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?#(?P<pointer>.*)", re.DOTALL)
 _FAILURES: tuple[tuple[type[SpecError], str], ...] = (
@@ -74,7 +74,7 @@ def examine_project(project: Checkout) -> Examined:
 
     def warnings() -> tuple[list[Warned], int]:
         built = build(project)
-        return built.warnings, len({call.source.name for call in built.merged.calls})
+        return built.warnings, len({call.source.name for call in built.merge_result.operations})
 
     return _examined(warnings, silenced)
 

@@ -1,8 +1,8 @@
-"""The last step from a proved document to the published one: what other people's tools ask for.
+"""Prepare a proved spec for publication, for other OpenAPI tools.
 
-Nothing here changes what a request or a response may be: the unions of requests get a name, the
-licence an identifier, the examples of failures names of their own, each request example a response
-of its name, and the sentences that rules rest on the form of a list.
+Which requests and responses are valid doesn't change. Request unions become named components, the
+license gets an identifier, error examples get unique names, each request example gets a response
+example of the same name, and citations become lists.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from wanflow.catalog.document import JsonObject, is_array, is_object
 from wanflow.catalog.keywords import CITES
 from wanflow.catalog.patterns import validator_for
-from wanflow.catalog.schema_walk import schemas_in
+from wanflow.catalog.schema_walk import iter_schemas
 from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS
-from wanflow.spec.schema.value_set import expand
+from wanflow.spec.schema.value_set import inline_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,22 +31,22 @@ _LICENCES = frozenset(
 _ALIASES = {"apache 2.0": "Apache-2.0", "apache license 2.0": "Apache-2.0", "mit license": "MIT"}
 
 
-def finished(document: JsonObject) -> JsonObject:
-    """Return a document as it is published."""
+def finish(document: JsonObject) -> JsonObject:
+    """Return a spec as it is published."""
     made = _copied(document)
-    _license(made["info"])
-    _list_sentences(made)
-    for _, node, media in _submissions(made):
-        _rename_failures(node, media)
-        _show_responses(made, node, media)
-    return _with_named_unions(made)
+    _set_license_identifier(made["info"])
+    _list_citations(made)
+    for _, node, media in _operations_with_json_body(made):
+        _rename_error_examples(node, media)
+        _add_response_examples(made, node, media)
+    return _name_unions(made)
 
 
-def inlined_unions(document: JsonObject) -> JsonObject:
-    """Return a document whose unions of requests stand in their operations, and have no name."""
+def inline_unions(document: JsonObject) -> JsonObject:
+    """Return a spec with request unions moved back from components into their operations."""
     made = _copied(document)
     schemas: JsonObject = made["components"]["schemas"]
-    for _, _, media in _submissions(made):
+    for _, _, media in _operations_with_json_body(made):
         reference = media["schema"].get("$ref", "")
         name = reference.removeprefix(SCHEMAS)
         if "discriminator" in schemas.get(name, {}):
@@ -65,8 +65,10 @@ def _copy(node: Any) -> Any:
     return {key: _copy(value) for key, value in node.items()} if is_object(node) else node
 
 
-def _submissions(document: JsonObject) -> Iterator[tuple[str, JsonObject, JsonObject]]:
-    """List each operation that takes a JSON body: its id, its node, and the body's media type."""
+def _operations_with_json_body(
+    document: JsonObject,
+) -> Iterator[tuple[str, JsonObject, JsonObject]]:
+    """Yield the id, the object and the body's media type of each operation with a JSON body."""
     for item in document["paths"].values():
         for node in item.values():
             body = node.get("requestBody") if is_object(node) else None
@@ -75,21 +77,21 @@ def _submissions(document: JsonObject) -> Iterator[tuple[str, JsonObject, JsonOb
                 yield str(node.get("operationId", "")), node, media
 
 
-def _license(info: JsonObject) -> None:
+def _set_license_identifier(info: JsonObject) -> None:
     licence = info.get("license")
     if is_object(licence) and not {"identifier", "url"} & licence.keys():
         licence["identifier"] = license_identifier(str(licence.get("name", "")))
 
 
 def license_identifier(name: str) -> str:
-    """Return the SPDX expression for a licence's name; one of its own for what SPDX hasn't."""
+    """Return the SPDX identifier of a license name; a `LicenseRef-` if SPDX has none."""
     known = {one.lower(): one for one in _LICENCES} | _ALIASES
     found = known.get(name.strip().lower())
     return found or f"LicenseRef-{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-') or 'unnamed'}"
 
 
-def _list_sentences(document: JsonObject) -> None:
-    for _, schema in schemas_in(document):
+def _list_citations(document: JsonObject) -> None:
+    for _, schema in iter_schemas(document):
         said: Any = schema.get(CITES)
         if is_object(said):
             schema[CITES] = [
@@ -97,8 +99,8 @@ def _list_sentences(document: JsonObject) -> None:
             ]
 
 
-def _rename_failures(node: JsonObject, media: JsonObject) -> None:
-    """Name examples of failures apart: tools take one of a request's name for its response."""
+def _rename_error_examples(node: JsonObject, media: JsonObject) -> None:
+    """Rename error examples that have the name of a request example: tools would match them."""
     requests = media.get("examples", {})
     for status, response in node["responses"].items():
         if status.startswith("2"):
@@ -112,31 +114,31 @@ def _rename_failures(node: JsonObject, media: JsonObject) -> None:
                 }
 
 
-def _show_responses(document: JsonObject, node: JsonObject, media: JsonObject) -> None:
-    """Give the success an example for each request's, of what its own schema shows."""
+def _add_response_examples(document: JsonObject, node: JsonObject, media: JsonObject) -> None:
+    """Add a 200 example for each request example, from the values that the schema shows."""
     content = node["responses"].get("200", {}).get("content", {}).get(JSON_MEDIA)
     if not is_object(content) or not is_object(content.get("schema")) or "example" in content:
         return
-    rule = expand(document, content["schema"], ())
+    rule = inline_references(document, content["schema"], ())
     shown: JsonObject = dict(content.get("examples", {}))
     for name, example in media.get("examples", {}).items():
-        value = _shown_response(rule, example.get("value"))
+        value = _response_example(rule, example.get("value"))
         if name not in shown and value is not None:
             shown[name] = {"value": value}
     if shown:
         content["examples"] = shown
 
 
-def _shown_response(rule: JsonObject, request: Any) -> JsonObject | None:
+def _response_example(rule: JsonObject, request: Any) -> JsonObject | None:
     properties: JsonObject = rule.get("properties", {}) if is_object(rule) else {}
     named: Any = request.get("model") if is_object(request) else None
     shown = {**properties, "model": {"const": named}} if "model" in properties else properties
-    values = {name: value for name in shown if (value := _value(shown[name])) is not None}
+    values = {name: value for name in shown if (value := _example_value(shown[name])) is not None}
     return values if values and validator_for(rule).is_valid(values) else None
 
 
-def _value(rule: Any) -> Any:
-    """Return what a schema shows as its value; nothing where it shows none, or several."""
+def _example_value(rule: Any) -> Any:
+    """Return the example value of a schema; None if it shows none or several."""
     if not is_object(rule):
         return None
     for key in ("example", "const", "default"):
@@ -146,12 +148,14 @@ def _value(rule: Any) -> Any:
         if is_array(listed := rule.get(key)) and len(listed) == 1:
             return listed[0]
     inside: JsonObject = rule.get("properties", {})
-    return {name: found for name in inside if (found := _value(inside[name])) is not None} or None
+    return {
+        name: found for name in inside if (found := _example_value(inside[name])) is not None
+    } or None
 
 
-def _with_named_unions(document: JsonObject) -> JsonObject:
+def _name_unions(document: JsonObject) -> JsonObject:
     schemas: JsonObject = document["components"]["schemas"]
-    for operation, _, media in _submissions(document):
+    for operation, _, media in _operations_with_json_body(document):
         if "discriminator" in media["schema"]:
             name = union_name(operation, schemas)
             schemas[name] = media["schema"]
@@ -161,7 +165,7 @@ def _with_named_unions(document: JsonObject) -> JsonObject:
 
 
 def union_name(operation: str, taken: JsonObject) -> str:
-    """Name a union of requests: `createVideoGeneration` takes a `VideoGenerationRequest`."""
+    """Return the name of a request union: `VideoGenerationRequest` for `createVideoGeneration`."""
     stem = _VERB.sub("", operation) or operation
     name = f"{stem[:1].upper()}{stem[1:]}Request"
     while name in taken:

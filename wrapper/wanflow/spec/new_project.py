@@ -11,7 +11,7 @@ from wanflow.catalog.catalog import Catalog
 from wanflow.catalog.document import JsonObject, load_packaged
 from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.project import Checkout, write_file
-from wanflow.spec.read.lock import Entry, write_lock
+from wanflow.spec.read.lock import LockEntry, write_lock
 from wanflow.spec.read.settings import is_url
 from wanflow.spec.read.yaml import write_yaml
 from wanflow.spec.schema.operations import referenced_names
@@ -39,14 +39,14 @@ def begin(folder: Path, server: str | None) -> list[str]:
         raise InvalidDocument(f"--server must be a URL such as https://host/path, not {server!r}")
     project = Checkout(folder.absolute())
     texts = dict(_texts(project, server))
-    there = sorted(project.shown(path) for path in texts if path.exists())
+    there = sorted(project.relative(path) for path in texts if path.exists())
     if there or (project.root / "specs").exists():
         raise InvalidDocument(
             f"{folder} has {', '.join(there) or 'specs/'} already; nothing was written"
         )
     for path, text in texts.items():
         write_file(path, text)
-    return sorted(project.shown(path) for path in texts)
+    return sorted(project.relative(path) for path in texts)
 
 
 def _texts(project: Checkout, server: str | None) -> Iterator[tuple[Path, str]]:
@@ -55,7 +55,7 @@ def _texts(project: Checkout, server: str | None) -> Iterator[tuple[Path, str]]:
     chosen = f"default-server: {server}\n" if server else "# default-server: https://host/path\n"
     yield project.sources / f"{TASK_QUERY}.yaml", query
     origin = f"made by wanflow {version('wanflow')}, not received"
-    yield project.lock, write_lock({TASK_QUERY: Entry(digest, origin)})
+    yield project.lock, write_lock({TASK_QUERY: LockEntry(digest, origin)})
     yield project.overlays / ".gitkeep", ""
     yield project.root / "specs" / "settings.yaml", _SETTINGS + chosen
     for name in ("config.yaml", "ruff.toml"):

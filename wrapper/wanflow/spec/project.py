@@ -1,4 +1,4 @@
-"""Where a checkout keeps what the pipeline reads and writes, and how it is replaced all at once."""
+"""The file layout of a checkout, and atomic replacement of its files."""
 
 from __future__ import annotations
 
@@ -20,58 +20,58 @@ if TYPE_CHECKING:
 
 @frozen
 class Checkout:
-    """A checkout: the folder that holds `specs/sources`."""
+    """A checkout: the directory that contains `specs/sources`."""
 
     root: Path
 
     @property
     def sources(self) -> Path:
-        """The documents as received."""
+        """The source specs as received."""
         return self.root / "specs" / "sources"
 
     @property
     def lock(self) -> Path:
-        """Digest and origin of each source."""
+        """The digest and origin of each source spec."""
         return self.root / "specs" / "sources.lock"
 
     @property
-    def note(self) -> Path:
-        """What was there before an import that is under way, or that was killed."""
+    def import_journal(self) -> Path:
+        """The previous files during an import; left over if the import was killed."""
         return self.root / "specs" / ".import.json"
 
     @property
     def overlays(self) -> Path:
-        """What the schemas leave to prose, as reviewed actions."""
+        """The overlays: reviewed constraints that the schemas only describe in prose."""
         return self.root / "specs" / "overlays"
 
     @property
-    def prose(self) -> Path:
-        """The sentences that are left as prose on purpose."""
+    def accepted_prose(self) -> Path:
+        """The sentences that are deliberately not encoded as constraints."""
         return self.root / "specs" / "left-as-prose.yaml"
 
     @property
     def silenced(self) -> Path:
-        """The changes and warnings that were reviewed and accepted."""
+        """The reviewed and accepted changes and warnings."""
         return self.root / "specs" / "silenced.yaml"
 
     @property
     def settings(self) -> Path:
-        """What a person chose for these documents."""
+        """The user's settings."""
         return self.root / "specs" / "settings.yaml"
 
     @property
     def spec(self) -> Path:
-        """The merged and overlaid document, for people."""
+        """The merged spec with overlays applied, for people."""
         return self.root / "specs" / "openapi.yaml"
 
     @property
     def report(self) -> Path:
-        """What the merge decided."""
+        """The merge report."""
         return self.root / "specs" / "merge-report.md"
 
     @property
     def generated(self) -> Path:
-        """The generator's settings, and what it made."""
+        """The generator's settings and its output."""
         return self.root / "generated"
 
     @property
@@ -81,31 +81,31 @@ class Checkout:
 
     @property
     def changelog(self) -> Path:
-        """The history for users."""
+        """The changelog."""
         return self.root / "CHANGELOG.md"
 
-    def shown(self, path: Path) -> str:
-        """Write a path as a person in the checkout would."""
+    def relative(self, path: Path) -> str:
+        """Return a path relative to the checkout."""
         return path.relative_to(self.root).as_posix()
 
 
 def find_project(start: Path | None = None) -> Checkout:
-    """Find the checkout that a folder lies in, the present one where none is given.
+    """Find the checkout that contains a directory, by default the current one.
 
     Raises:
-        Refused: no folder above holds `specs/sources`.
+        InvalidDocument: no parent directory contains `specs/sources`.
     """
     begin = (start or Path.cwd()).resolve()
     for folder in (begin, *begin.parents):
         if (folder / "specs" / "sources").is_dir():
             return Checkout(folder)
     raise InvalidDocument(
-        f"{begin} is in no checkout: no folder above it holds specs/sources (try --root)"
+        f"{begin} is not in a checkout: no parent directory contains specs/sources; use --root"
     )
 
 
 def write_file(path: Path, text: str) -> bool:
-    """Write a file whole or not at all; tell whether it changed."""
+    """Write a file atomically; return whether it changed."""
     data = text.encode()
     if path.is_file() and path.read_bytes() == data:
         return False
@@ -124,7 +124,7 @@ def write_file(path: Path, text: str) -> bool:
 
 @contextmanager
 def temp_sibling(target: Path) -> Generator[Path]:
-    """Give an empty folder on the same file system as a target, gone afterwards."""
+    """Create an empty directory on the same file system as a path; remove it afterwards."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
@@ -134,7 +134,7 @@ def temp_sibling(target: Path) -> Generator[Path]:
 
 
 def swap_directories(one: Path, other: Path) -> None:
-    """Put each folder in the other's place; either may be absent, and a failure changes nothing."""
+    """Swap two directories; either may be missing, and a failure changes nothing."""
     with temp_sibling(other) as aside:
         parked = aside / "parked"
         if other.exists():
@@ -150,8 +150,8 @@ def swap_directories(one: Path, other: Path) -> None:
             parked.replace(one)
 
 
-def differing(made: Path, kept: Path) -> list[str]:
-    """List the files by which two folders differ, compiled Python left out."""
+def changed_files(made: Path, kept: Path) -> list[str]:
+    """List the files that differ between two directories, without compiled Python."""
     both = {name for folder in (made, kept) for name in _files(folder)}
     return sorted(name for name in both if _bytes(made / name) != _bytes(kept / name))
 
@@ -168,39 +168,39 @@ def _bytes(path: Path) -> bytes | None:
 
 @define
 class AtomicReplace:
-    """What is to be put in place, collected before anything is touched."""
+    """Collects files and directories, then replaces all of them or none."""
 
-    texts: dict[Path, str] = field(factory=dict["Path", str])
-    folders: dict[Path, Path] = field(factory=dict["Path", "Path"])
+    files: dict[Path, str] = field(factory=dict["Path", str])
+    directories: dict[Path, Path] = field(factory=dict["Path", "Path"])
 
-    def commit_noted(self, note: Path) -> list[Path]:
-        """Put everything in place, and note meanwhile what was there.
+    def commit_with_journal(self, note: Path) -> list[Path]:
+        """Replace everything, with a journal of the previous files; return what changed.
 
-        A process that is killed half-way leaves the note, by which `put_back` undoes its work.
+        If the process is killed, `roll_back` restores them from the journal that is left.
         """
-        before = {str(path): _text_of(path) for path in self.texts}
+        before = {str(path): _text_of(path) for path in self.files}
         try:
             write_file(note, json.dumps(before))
             changed = self.commit()
             note.unlink()
         except BaseException:
-            put_back(note)
+            roll_back(note)
             raise
         return changed
 
     def commit(self) -> list[Path]:
-        """Put everything in place; return what changed.
+        """Replace everything; return what changed.
 
-        A failure half-way puts back what was replaced by then, and goes on as the exception.
+        After a failure, restore what was replaced, and raise the exception.
         """
         changed: list[Path] = []
         with ExitStack() as undo:
-            for target, made in self.folders.items():
-                if names := differing(made, target):
+            for target, made in self.directories.items():
+                if names := changed_files(made, target):
                     undo.callback(swap_directories, made, target)
                     swap_directories(made, target)
                     changed += [target / name for name in names]
-            for path, text in self.texts.items():
+            for path, text in self.files.items():
                 before = path.read_bytes() if path.is_file() else None
                 undo.callback(_restore, path, before)
                 if write_file(path, text):
@@ -209,22 +209,22 @@ class AtomicReplace:
         return changed
 
 
-def put_back(note: Path) -> bool:
-    """Undo what a killed process left half done; tell whether there was anything.
+def roll_back(journal: Path) -> bool:
+    """Undo the incomplete replacement of a killed process; return whether there was one.
 
-    The note is written whole before the first change, so what it says is all that was there.
+    The journal is written before the first change, so it contains all previous files.
     """
-    for left in note.parent.glob(f".{note.name}.*"):
+    for left in journal.parent.glob(f".{journal.name}.*"):
         left.unlink()
-    if not note.is_file():
+    if not journal.is_file():
         return False
-    before: dict[str, str | None] = json.loads(note.read_text("utf-8"))
+    before: dict[str, str | None] = json.loads(journal.read_text("utf-8"))
     for path, text in before.items():
         _restore(Path(path), None if text is None else text.encode())
-    for left in note.parent.rglob(".*.*"):
+    for left in journal.parent.rglob(".*.*"):
         if left.name.startswith(tuple(f".{Path(path).name}." for path in before)):
             left.unlink()
-    note.unlink()
+    journal.unlink()
     return True
 
 

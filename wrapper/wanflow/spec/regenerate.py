@@ -16,10 +16,10 @@ from wanflow.spec.diff.diff import compare
 from wanflow.spec.errors import SpecError
 from wanflow.spec.generate.generate import generate, settings_of
 from wanflow.spec.project import AtomicReplace, temp_sibling
-from wanflow.spec.read.git_revision import working_document
-from wanflow.spec.read.yaml import same
+from wanflow.spec.read.git_revision import read_working_document
+from wanflow.spec.read.yaml import json_equal
 from wanflow.spec.schema.index import requests_of
-from wanflow.spec.schema.value_set import expand
+from wanflow.spec.schema.value_set import inline_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,10 @@ def summarize(old: JsonObject | None, new: JsonObject) -> ChangeSummary:
     changed = [
         name
         for name in before.keys() & after.keys()
-        if old is not None and not same(expand(old, before[name], ()), expand(new, after[name], ()))
+        if old is not None
+        and not json_equal(
+            inline_references(old, before[name], ()), inline_references(new, after[name], ())
+        )
     ]
     return ChangeSummary(
         tuple(sorted(after.keys() - before.keys())),
@@ -190,7 +193,7 @@ def regenerate(project: Checkout) -> RegenerateResult:
     with temp_sibling(project.client) as folder:
         made = generate(built.document, built.text, settings_of(project), folder)
         changed = AtomicReplace(_texts(project, built, summary), {project.client: made}).commit()
-    files = [project.shown(path) for path in changed]
+    files = [project.relative(path) for path in changed]
     level = summary.difference.level
     version = next_version(project.root / "pyproject.toml", level)
     return RegenerateResult(files, summary, version, list(_warnings(built)))
@@ -199,8 +202,8 @@ def regenerate(project: Checkout) -> RegenerateResult:
 def _warnings(built: BuildResult) -> Iterator[str]:
     """List the warnings, and count the sentences that nothing expresses."""
     yield from (str(one) for one in built.warnings if not isinstance(one, UnencodedRule))
-    if built.unsaid:
-        yield counted(len(built.unsaid), "that nothing expresses")
+    if built.unencoded:
+        yield counted(len(built.unencoded), "that nothing expresses")
 
 
 def _texts(project: Checkout, built: BuildResult, summary: ChangeSummary) -> dict[Path, str]:
@@ -215,6 +218,6 @@ def _texts(project: Checkout, built: BuildResult, summary: ChangeSummary) -> dic
 def _before(project: Checkout) -> JsonObject | None:
     """Read the document that is replaced; None where there is none to compare with."""
     try:
-        return working_document(project)
+        return read_working_document(project)
     except (OSError, SpecError):
         return None

@@ -12,7 +12,7 @@ from wanflow.spec.intake.fetch import Fetcher, Gone, Version, is_url
 from wanflow.spec.intake.importer import take_in
 from wanflow.spec.intake.published import links_of, read_fetched
 from wanflow.spec.project import write_file
-from wanflow.spec.read.lock import Entry, read_lock, write_lock
+from wanflow.spec.read.lock import LockEntry, read_lock, write_lock
 from wanflow.spec.regenerate import RegenerateResult, regenerate
 from wanflow.spec.schema.operations import source_operations
 
@@ -86,12 +86,12 @@ class Watch:
             self._regenerate()
         return self.done
 
-    def _again(self, url: str, name: str, entries: dict[str, Entry]) -> LoadedDocument | None:
+    def _again(self, url: str, name: str, entries: dict[str, LockEntry]) -> LoadedDocument | None:
         """Ask for one source again; None where it is what is here, or where that fails."""
         self.done.asked += 1
         entry = entries[name]
         try:
-            fetched = self.by.fetch(url, Version(entry.etag, entry.modified))
+            fetched = self.by.fetch(url, Version(entry.etag, entry.last_modified))
             if fetched.unchanged:
                 return None
             received = read_fetched(url, fetched)
@@ -156,7 +156,7 @@ class Watch:
             return
         entries = read_lock(self.project.lock)
         for name, version in self._versions.items():
-            entries[name] = evolve(entries[name], etag=version.etag, modified=version.modified)
+            entries[name] = evolve(entries[name], etag=version.etag, last_modified=version.modified)
         write_file(self.project.lock, write_lock(entries))
 
     def _regenerate(self) -> None:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from wanflow.catalog.document import JsonObject
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 
-def check_sources(sources: Iterable[Source]) -> list[Finding]:
+def check_sources(sources: Iterable[SourceSpec]) -> list[Finding]:
     """Check documents as received: what overlays can mend is looked at when they have."""
     return [finding for source in sources for finding in _check_source(source)]
 
@@ -39,7 +39,7 @@ def check_merged(text: str, document: JsonObject, file: str) -> list[Finding]:
     return [evolve(finding, line=read.lines.get(finding.pointer)) for finding in findings]
 
 
-def _check_source(source: Source) -> Iterator[Finding]:
+def _check_source(source: SourceSpec) -> Iterator[Finding]:
     file = f"specs/sources/{source.name}.yaml"
     references = _of("WF506", reference_findings(source.document, file))
     findings = [*_ambiguous(source.ambiguous, file), *references]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve, frozen
 
-from wanflow.catalog.document import JsonObject, escape, is_array, is_object, resolve_ref
+from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object, resolve_ref
 from wanflow.catalog.patterns import validator_for
 from wanflow.spec.checks.examples import Broken, broken_examples
-from wanflow.spec.schema.value_set import expand
+from wanflow.spec.schema.value_set import inline_references
 
 if TYPE_CHECKING:
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 _GONE = object()
 
@@ -36,10 +36,10 @@ class ExampleFixes:
         return f"{self.where}: {self.why}; {done}"
 
 
-def mended_sources(sources: list[Source]) -> tuple[list[Source], list[ExampleFixes]]:
+def mended_sources(sources: list[SourceSpec]) -> tuple[list[SourceSpec], list[ExampleFixes]]:
     """Return documents whose examples and defaults keep their schemas, and what was done."""
     done: list[ExampleFixes] = []
-    whole: list[Source] = []
+    whole: list[SourceSpec] = []
     for source in sources:
         document, broken = mended_document(source.document)
         whole.append(evolve(source, document=document) if broken else source)
@@ -69,7 +69,7 @@ def _filled(document: JsonObject, broken: Broken) -> Any:
     if broken.is_default or not is_object(value):
         return _GONE
     schema = resolve_ref(document, broken.shown.schema)
-    rule = expand(document, schema, ())
+    rule = inline_references(document, schema, ())
     lacking = [name for name in rule.get("required", ()) if name not in value]
     properties = rule.get("properties", {})
     whole = {**value, **{name: _shown(properties.get(name, {})) for name in lacking}}
@@ -99,7 +99,7 @@ def _changed(node: Any, at: str, changes: dict[str, Any]) -> Any:
         return [item for item in items if item is not _GONE]
     if not is_object(node):
         return node
-    whole = {key: _at(value, f"{at}/{escape(key)}", changes) for key, value in node.items()}
+    whole = {key: _at(value, f"{at}/{escape_key(key)}", changes) for key, value in node.items()}
     return {key: value for key, value in whole.items() if value is not _GONE}
 
 

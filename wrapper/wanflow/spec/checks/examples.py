@@ -8,10 +8,10 @@ from attrs import field, frozen
 
 from wanflow.catalog.document import is_array, is_object, resolve_ref
 from wanflow.catalog.patterns import validator_for
-from wanflow.catalog.schema_walk import schemas_in
+from wanflow.catalog.schema_walk import iter_schemas
 from wanflow.spec.errors import Finding
-from wanflow.spec.read.yaml import escape
-from wanflow.spec.schema.value_set import expand
+from wanflow.spec.read.yaml import escape_key
+from wanflow.spec.schema.value_set import inline_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,13 +64,13 @@ def broken_examples(document: JsonObject) -> Iterator[Broken]:
         validator = _validator(document, shown)
         error = next(iter(validator.iter_errors(shown.value)), None) if validator else None
         if error is not None:
-            inside = "".join(f"/{escape(str(part))}" for part in error.instance_path)
+            inside = "".join(f"/{escape_key(str(part))}" for part in error.instance_path)
             yield Broken(shown, inside, error.message)
 
 
 def shown_in(document: JsonObject) -> Iterator[Shown]:
     """List the examples and defaults of a document's schemas, bodies, parameters and headers."""
-    for at, schema in schemas_in(document):
+    for at, schema in iter_schemas(document):
         for key in _SHOWN:
             if key in schema:
                 yield Shown(f"{at}/{key}", schema[key], schema)
@@ -91,7 +91,7 @@ def _beside_schemas(node: Any, at: str) -> Iterator[Shown]:
         yield from _of_schema(node, at)
     for key, value in node.items():
         if key not in _DATA and key != "schema":
-            yield from _beside_schemas(value, f"{at}/{escape(key)}")
+            yield from _beside_schemas(value, f"{at}/{escape_key(key)}")
         elif key == "default" and at.endswith("/responses"):
             yield from _beside_schemas(value, f"{at}/default")
 
@@ -101,7 +101,7 @@ def _of_schema(node: JsonObject, at: str) -> Iterator[Shown]:
         yield Shown(f"{at}/example", node["example"], node["schema"])
     for name, example in node.get("examples", {}).items():
         if is_object(example) and "value" in example:
-            place = f"{at}/examples/{escape(name)}/value"
+            place = f"{at}/examples/{escape_key(name)}/value"
             yield Shown(place, example["value"], node["schema"])
 
 
@@ -115,7 +115,7 @@ def _chosen(document: JsonObject, schema: JsonObject, value: Any) -> JsonObject:
 
 def _validator(document: JsonObject, shown: Shown) -> jsonschema_rs.Validator | None:
     """Compile a schema; None for one that isn't valid itself, which other findings report."""
-    whole = expand(document, _chosen(document, shown.schema, shown.value), ())
+    whole = inline_references(document, _chosen(document, shown.schema, shown.value), ())
     try:
         return validator_for(whole)
     except ValueError:

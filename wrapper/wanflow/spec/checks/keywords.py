@@ -16,10 +16,15 @@ from wanflow.catalog.keywords import (
     PIXEL_SIZE,
     PUBLIC_URL,
 )
-from wanflow.catalog.patterns import unjudged
-from wanflow.catalog.schema_walk import LISTS, MAPS, ONE, schemas_in
+from wanflow.catalog.patterns import is_unsupported
+from wanflow.catalog.schema_walk import (
+    SCHEMA_KEYWORDS,
+    SCHEMA_LIST_KEYWORDS,
+    SCHEMA_MAP_KEYWORDS,
+    iter_schemas,
+)
 from wanflow.spec.errors import Finding
-from wanflow.spec.read.yaml import escape
+from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,9 +35,9 @@ if TYPE_CHECKING:
 # references and schemas with an identity of their own.
 KNOWN = frozenset(
     {
-        *ONE,
-        *LISTS,
-        *MAPS,
+        *SCHEMA_KEYWORDS,
+        *SCHEMA_LIST_KEYWORDS,
+        *SCHEMA_MAP_KEYWORDS,
         *("$ref", "$comment", "type", "enum", "const", "required", "dependentRequired"),
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
         *("minLength", "maxLength", "pattern", "format", "contentEncoding", "contentMediaType"),
@@ -89,16 +94,16 @@ EXTENSIONS: dict[str, Any] = {
 
 def vocabulary_findings(document: JsonObject, file: str) -> Iterator[Finding]:
     """Find keywords that no tool knows, and values that ours can't have."""
-    for at, schema in schemas_in(document):
+    for at, schema in iter_schemas(document):
         for key, value in schema.items():
-            place = f"{at}/{escape(key)}"
+            place = f"{at}/{escape_key(key)}"
             if key in EXTENSIONS:
                 if not _value_rule(key).is_valid(value):
                     remedy = "its form is in wanflow/spec/vocabulary.py"
                     yield Finding(file, place, f"{key} has another form", remedy)
             elif key.startswith("x-wanflow-"):
                 yield Finding(file, place, f"{key} is no keyword of ours", _near(key, EXTENSIONS))
-            elif key == "pattern" and isinstance(value, str) and unjudged(value):
+            elif key == "pattern" and isinstance(value, str) and is_unsupported(value):
                 problem = f"{value[:_SHOWN]!r} is no pattern of ECMA-262 that can be judged"
                 yield Finding(file, place, problem, "write it simpler, or leave it out")
             elif key not in KNOWN and not key.startswith("x-"):

@@ -8,9 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.document import JsonObject, is_array, is_object, pointer
-from wanflow.catalog.schema_walk import map_schemas, schemas_in
+from wanflow.catalog.schema_walk import iter_schemas, map_subschemas
 from wanflow.spec.errors import Finding
-from wanflow.spec.read.yaml import escape
+from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _bare_schema(node: Any) -> Any:
     if not is_object(node):
         return node
     return {
-        key: map_schemas(key, value, _bare_schema)
+        key: map_subschemas(key, value, _bare_schema)
         for key, value in node.items()
         if key not in _VALUES and not (key == "pattern" and isinstance(value, str))
     }
@@ -68,7 +68,7 @@ def _findings(document: JsonObject, error: Any, file: str) -> Iterator[Finding]:
     at = _whole_pointer(document, list(error.absolute_path), error.instance)
     unknown = list(_unknown(document, error, at))
     for key, remedy in unknown:
-        yield Finding(file, f"{at}/{escape(key)}", f"{key!r} is no key of OpenAPI here", remedy)
+        yield Finding(file, f"{at}/{escape_key(key)}", f"{key!r} is no key of OpenAPI here", remedy)
     if not unknown:
         # What follows is the whole document again, and the path in its own schema.
         text = str(error.message).partition("\n\nFailed validating")[0]
@@ -77,9 +77,9 @@ def _findings(document: JsonObject, error: Any, file: str) -> Iterator[Finding]:
 
 def _whole_pointer(document: JsonObject, path: list[Any], instance: Any) -> str:
     """Return where an error is: that of a schema counts from the schema, not from the top."""
-    at = "".join(f"/{escape(str(part))}" for part in path)
+    at = "".join(f"/{escape_key(str(part))}" for part in path)
     if path and not _is_there(document, at, instance):
-        for above, schema in schemas_in(document):
+        for above, schema in iter_schemas(document):
             if _is_there(schema, at, instance):
                 return above + at
     return at

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from wanflow.catalog.document import is_array
 from wanflow.catalog.keywords import CITES
 from wanflow.spec.overlay.citations import WHEN
-from wanflow.spec.overlay.evidence import values_in
+from wanflow.spec.overlay.evidence import enumerated_values
 from wanflow.spec.overlay.overlay import pointer_of, select
 from wanflow.spec.read.yaml import write_yaml
-from wanflow.spec.schema.value_set import meaning
+from wanflow.spec.schema.value_set import value_set_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def _rules(schema: JsonObject, sentence: str) -> Iterator[JsonObject]:
 
 
 def _values(kind: str, sentence: str) -> list[Any]:
-    listed = values_in(sentence.split(" - "))
+    listed = enumerated_values(sentence.split(" - "))
     if not listed and _CHOICE.search(sentence):
         head = _GLOSS.split(sentence)[0]
         listed = re.findall(r"`([^`]+)`", head) or re.findall(r"(?<![\w.])\d+(?!\.?\w)", head)
@@ -122,10 +122,10 @@ def _fits(document: JsonObject, schema: JsonObject, rule: JsonObject) -> bool:
     """Tell whether a rule adds something to a schema that its own values keep."""
     if not rule or rule.keys() & schema.keys():
         return False
-    whole = meaning(document, {**schema, **rule})
+    whole = value_set_of(document, {**schema, **rule})
     shown = [schema[key] for key in ("example", "default") if key in schema]
     listed: Any = schema.get("examples", ())
-    return whole.possible() and all(whole.admits(value) for value in (*shown, *listed))
+    return whole.may_have_values() and all(whole.accepts(value) for value in (*shown, *listed))
 
 
 def _by_words(document: JsonObject, at: str, sentence: str) -> str:

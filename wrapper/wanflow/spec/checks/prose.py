@@ -10,13 +10,18 @@ from attrs import field, frozen
 
 from wanflow.catalog.document import JsonObject, is_array, is_object
 from wanflow.catalog.keywords import CITES
-from wanflow.catalog.schema_walk import schemas_in, schemas_under
+from wanflow.catalog.schema_walk import iter_schemas, iter_subschemas
 from wanflow.spec.checks.proposal import proposed
 from wanflow.spec.errors import OverlayError
-from wanflow.spec.overlay.evidence import flat, lists_in, sentences_of, values_in
-from wanflow.spec.read.yaml import escape, read_yaml
-from wanflow.spec.schema.index import reached_by, requests_of
-from wanflow.spec.schema.value_set import expand
+from wanflow.spec.overlay.evidence import (
+    collapse_whitespace,
+    enumerated_values,
+    parse_lists,
+    split_sentences,
+)
+from wanflow.spec.read.yaml import escape_key, read_yaml
+from wanflow.spec.schema.index import reachable_names, requests_of
+from wanflow.spec.schema.value_set import inline_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,7 +105,7 @@ class AcceptedProse:
                 or not all(isinstance(value, str) and value.strip() for value in entry.values())
             ):
                 raise OverlayError(f"{path.name}: each entry must have a `sentence` and a `reason`")
-        return cls({flat(entry["sentence"]): entry["reason"] for entry in data})
+        return cls({collapse_whitespace(entry["sentence"]): entry["reason"] for entry in data})
 
     def unlisted(self, found: Iterable[UnencodedRule]) -> list[UnencodedRule]:
         """Return the sentences that the file doesn't have."""
@@ -120,7 +125,7 @@ def unencoded_rules(document: JsonObject, calls: Iterable[SourceOperation]) -> l
     found: dict[tuple[str, str], UnencodedRule] = {}
     for call in calls:
         for model in call.models:
-            whole = expand(document, requests[model], ())
+            whole = inline_references(document, requests[model], ())
             for schema, sentence in _unexpressed(whole):
                 if (call.source.name, sentence) not in found:
                     where = _where(call, schema["description"])
@@ -132,17 +137,19 @@ def unencoded_rules(document: JsonObject, calls: Iterable[SourceOperation]) -> l
 
 def _proposal(document: JsonObject, request: JsonObject, schema: JsonObject, sentence: str) -> str:
     """Write what may be pasted for a sentence of one of a request's schemas."""
-    for name in sorted(reached_by(document, request)):
-        root = f"/components/schemas/{escape(name)}"
-        for at, own in schemas_under(document["components"]["schemas"][name], root):
+    for name in sorted(reachable_names(document, request)):
+        root = f"/components/schemas/{escape_key(name)}"
+        for at, own in iter_subschemas(document["components"]["schemas"][name], root):
             if own.get("description") == schema["description"]:
                 return proposed(document, at, own, sentence)
     return ""
 
 
 def _unexpressed(request: JsonObject) -> Iterator[tuple[JsonObject, str]]:
-    schemas = [schema for at, schema in schemas_under(request, "") if at]
-    rests = [flat(told) for schema in schemas for told in schema.get(CITES, {}).values()]
+    schemas = [schema for at, schema in iter_subschemas(request, "") if at]
+    rests = [
+        collapse_whitespace(told) for schema in schemas for told in schema.get(CITES, {}).values()
+    ]
     for schema in schemas:
         text = schema.get("description", "")
         for sentence in _rules(text) if isinstance(text, str) else ():
@@ -153,14 +160,14 @@ def _unexpressed(request: JsonObject) -> Iterator[tuple[JsonObject, str]]:
 
 def _rules(text: str) -> Iterator[str]:
     """List what of a text reads like a rule: sentences, and lists of values."""
-    yield from (sentence for sentence in sentences_of(text) if _RULE.search(sentence))
-    yield from (" - ".join(entries) for entries in lists_in(text) if values_in(entries))
+    yield from (sentence for sentence in split_sentences(text) if _RULE.search(sentence))
+    yield from (" - ".join(entries) for entries in parse_lists(text) if enumerated_values(entries))
 
 
 def _in_keywords(sentence: str, schema: JsonObject) -> bool:
     """Tell whether the schema's own keywords have every number that the sentence names."""
     rules = {key: value for key, value in schema.items() if key not in _NOTES}
-    values = values_in(sentence.split(" - "))
+    values = enumerated_values(sentence.split(" - "))
     if values and "enum" in schema:
         return set(values) <= {str(value) for value in schema["enum"]}
     named = set(_NUMBER.findall(sentence))
@@ -168,7 +175,7 @@ def _in_keywords(sentence: str, schema: JsonObject) -> bool:
 
 
 def _where(call: SourceOperation, text: Any) -> str:
-    for at, schema in schemas_in(call.source.document):
+    for at, schema in iter_schemas(call.source.document):
         if schema.get("description") == text:
             return call.source.where(f"{at}/description")
     return call.source.where(call.pointer)

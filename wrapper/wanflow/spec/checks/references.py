@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.document import JsonObject, is_array, is_object, pointer
 from wanflow.spec.errors import Finding
-from wanflow.spec.read.yaml import escape
+from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def _references(node: Any, at: str) -> Iterator[tuple[str, Any]]:
             yield at, node["$ref"]
         for key, value in node.items():
             if key not in _DATA:
-                yield from _references(value, f"{at}/{escape(key)}")
+                yield from _references(value, f"{at}/{escape_key(key)}")
 
 
 def _astray(document: JsonObject, reference: Any) -> str | None:

@@ -6,13 +6,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.document import JsonObject, resolve_ref
-from wanflow.catalog.schema_walk import schemas_in
+from wanflow.catalog.schema_walk import iter_schemas
 from wanflow.spec.errors import Finding
 from wanflow.spec.proof.requests import format_body
-from wanflow.spec.read.yaml import escape
+from wanflow.spec.read.yaml import escape_key
 from wanflow.spec.schema.index import operations_of
 from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS
-from wanflow.spec.schema.value_set import ValueSet, meaning
+from wanflow.spec.schema.value_set import ValueSet, value_set_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,23 +24,23 @@ def structure_findings(document: JsonObject, file: str) -> Iterator[Finding]:
     """Find what makes a document contradict itself, valid OpenAPI though it may be."""
     yield from impossible_findings(document, file)
     for path, method, node in operations_of(document):
-        at = f"/paths/{escape(path)}/{method}"
+        at = f"/paths/{escape_key(path)}/{method}"
         yield from _security(document, node, at, file)
         yield from _links(document, node, at, file)
         media = node.get("requestBody", {}).get("content", {}).get(JSON_MEDIA, {})
         schema = resolve_ref(document, media.get("schema", {}))
         if "discriminator" in schema:
-            place = f"{at}/requestBody/content/{escape(JSON_MEDIA)}/schema"
+            place = f"{at}/requestBody/content/{escape_key(JSON_MEDIA)}/schema"
             yield from _variants(document, schema, place, file)
 
 
 def impossible_findings(document: JsonObject, file: str) -> Iterator[Finding]:
     """Find schemas that no value satisfies."""
-    for at, schema in schemas_in(document):
+    for at, schema in iter_schemas(document):
         # An empty `not`, or a condition that never holds, is somebody's way to say never.
         if "/not" in at or "/if" in at:
             continue
-        if not meaning(document, schema).possible():
+        if not value_set_of(document, schema).may_have_values():
             yield Finding(file, at, "no value satisfies this schema", "loosen one of its rules")
 
 
@@ -59,7 +59,7 @@ def _links(document: JsonObject, node: JsonObject, at: str, file: str) -> Iterat
     for status, answer in node["responses"].items():
         for name, link in answer.get("links", {}).items():
             if link.get("operationId") not in ids:
-                place = f"{at}/responses/{status}/links/{escape(name)}"
+                place = f"{at}/responses/{status}/links/{escape_key(name)}"
                 problem = f"the link leads to no operation ({link.get('operationId')})"
                 yield Finding(file, place, problem, "mend the overlay that sets it")
 
@@ -72,10 +72,12 @@ def _variants(document: JsonObject, schema: JsonObject, at: str, file: str) -> I
         yield Finding(file, at, f"{reference} is {where}", _REMEDY)
     for reference in sorted(members & set(mapping.values())):
         yield from _models(document, reference, mapping, at, file)
-    meanings = {ref: meaning(document, {"$ref": ref}) for ref in sorted(members & _known(document))}
+    meanings = {
+        ref: value_set_of(document, {"$ref": ref}) for ref in sorted(members & _known(document))
+    }
     for (one, first), (other, second) in combinations(meanings.items(), 2):
         if not _told_apart(first, second):
-            problem = f"{one} and {other} may both take {format_body(first.shares(second))}"
+            problem = f"{one} and {other} may both take {format_body(first.common_example(second))}"
             yield Finding(file, at, problem, "give each its own values of `model`")
 
 
@@ -101,7 +103,7 @@ def _told_apart(one: ValueSet, other: ValueSet) -> bool:
     models = [_closed_models(meaning.schema) for meaning in (one, other)]
     if models[0] and models[1]:
         return not models[0] & models[1]
-    return one.disjoint(other)
+    return one.is_disjoint_from(other)
 
 
 def _closed_models(schema: JsonObject) -> set[Any]:

@@ -13,7 +13,7 @@ from wanflow.spec.diff.document_changes import document_changes
 from wanflow.spec.diff.dropped_rules import dropped
 from wanflow.spec.diff.schema_changes import answered, beyond_schema, meaning_of, taken
 from wanflow.spec.generate.names import public_classes
-from wanflow.spec.read.yaml import escape, same
+from wanflow.spec.read.yaml import escape_key, json_equal
 from wanflow.spec.schema.value_set import ValueSet
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def new_properties(old: Any, new: Any, at: str = "") -> Iterator[str]:
         yield from new_properties(old["items"], new["items"], f"{at}/items")
     before, after = _properties(old), _properties(new)
     for name, rule in after.items():
-        place = f"{at}/{escape(name)}"
+        place = f"{at}/{escape_key(name)}"
         if name not in before:
             yield place
         else:
@@ -122,9 +122,11 @@ class OperationPair:
     def _security(self) -> Iterator[Change]:
         before = parts.security_of(self.old, self.before)
         after = parts.security_of(self.new, self.after)
-        if same(before, after):
+        if json_equal(before, after):
             return
-        wider = bool(after) and all(any(same(one, other) for other in after) for one in before)
+        wider = bool(after) and all(
+            any(json_equal(one, other) for other in after) for one in before
+        )
         kind = "WF305" if (wider and before) or not after else "WF105"
         yield self._change(kind, "other security is asked for", "security")
 
@@ -139,7 +141,7 @@ class OperationPair:
                 yield self._server("WF304", f"there is another server, {url}", url)
 
     def _server(self, kind: str, what: str, url: str) -> Change:
-        says = {f"/servers/{escape(url)}", f"{self.after['x-at']}/servers/{escape(url)}"}
+        says = {f"/servers/{escape_key(url)}", f"{self.after['x-at']}/servers/{escape_key(url)}"}
         return Change(kind, self.name, what, says=frozenset(says))
 
     def _parameters(self) -> Iterator[Change]:
@@ -161,7 +163,7 @@ class OperationPair:
     def _parameter(self, kind: str, name: str, what: str, below: str = "") -> Change:
         at = self.after["x-at"]
         places = (at, at.rpartition("/")[0])
-        says = {f"{place}/parameters/{escape(name)}{below}" for place in places}
+        says = {f"{place}/parameters/{escape_key(name)}{below}" for place in places}
         return Change(kind, self.name, what, says=frozenset(says))
 
     def _taken(self, place: str, schemas: tuple[JsonObject, JsonObject]) -> Iterator[Change]:
@@ -177,13 +179,13 @@ class OperationPair:
         if parts.needs_body(self.new, self.after) and not parts.needs_body(self.old, self.before):
             yield self._change("WF111", "a body is required now", "requestBody/required")
         for kind in before.keys() - after.keys():
-            content = f"requestBody/content/{escape(kind)}"
+            content = f"requestBody/content/{escape_key(kind)}"
             yield self._change("WF112", f"a body of {kind} isn't taken any more", content)
         for kind in after.keys() - before.keys():
-            content = f"requestBody/content/{escape(kind)}"
+            content = f"requestBody/content/{escape_key(kind)}"
             yield self._change("WF309", f"a body of {kind} is taken", content)
         for kind in before.keys() & after.keys():
-            at = f"{self.after['x-at']}/requestBody/content/{escape(kind)}/schema"
+            at = f"{self.after['x-at']}/requestBody/content/{escape_key(kind)}/schema"
             yield from self._variants(before[kind], after[kind], at)
 
     def _variants(self, one: JsonObject, other: JsonObject, at: str) -> Iterator[Change]:
@@ -196,8 +198,8 @@ class OperationPair:
         variants = {name: variant["$ref"] for name, variant in told}
 
         def says(model: str) -> set[str]:
-            variant = f"{union}/oneOf/{escape(variants[model])}"
-            return {f"{union}/discriminator/mapping/{escape(model)}", variant}
+            variant = f"{union}/oneOf/{escape_key(variants[model])}"
+            return {f"{union}/discriminator/mapping/{escape_key(model)}", variant}
 
         yield from _named("a model", ("WF102", "WF302"), before, after, says)
         for model in before.keys() & after.keys():
@@ -239,7 +241,7 @@ class OperationPair:
             yield from answered(f"{self.name} {status}", one, other)
 
     def _media(self, number: str, status: str, kind: str, what: str) -> Change:
-        told = self._change(number, what, f"responses/{status}/content/{escape(kind)}")
+        told = self._change(number, what, f"responses/{status}/content/{escape_key(kind)}")
         return evolve(told, place=f"{self.name} {status}")
 
 
@@ -265,12 +267,12 @@ def _named(
 
 def _paths(name: str) -> set[str]:
     method, _, path = name.partition(" ")
-    at = f"/paths/{escape(path)}"
+    at = f"/paths/{escape_key(path)}"
     return {at, f"{at}/{method.lower()}"}
 
 
 def _class(name: str) -> set[str]:
-    return {f"/components/schemas/{escape(name)}"}
+    return {f"/components/schemas/{escape_key(name)}"}
 
 
 def _class_names(old: JsonObject, new: JsonObject) -> Iterator[Change]:

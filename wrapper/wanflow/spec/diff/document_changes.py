@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.catalog.deprecation import DATES, MARKS, REPLACEMENTS, VALUES, deprecation_of
+from wanflow.catalog.deprecation import (
+    DATE_KEYS,
+    FLAG_KEYS,
+    REPLACEMENT_KEYS,
+    VALUE_LIST_KEYS,
+    deprecation_of,
+)
 from wanflow.catalog.document import JsonObject, is_array, is_object
-from wanflow.catalog.schema_walk import LISTS, MAPS, ONE
+from wanflow.catalog.schema_walk import SCHEMA_KEYWORDS, SCHEMA_LIST_KEYWORDS, SCHEMA_MAP_KEYWORDS
 from wanflow.spec.diff.change import Change
 from wanflow.spec.proof.requests import format_body
-from wanflow.spec.read.yaml import escape
+from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +68,7 @@ class Difference:
     @property
     def pointer(self) -> str:
         """Where it is; entries that have a name are told by it."""
-        return "".join(f"/{escape(step.key)}" for step in self.steps)
+        return "".join(f"/{escape_key(step.key)}" for step in self.steps)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -141,9 +147,11 @@ _BELOW_NAMED = {"callbacks": "paths"}
 
 
 def _schema_role(key: str) -> str:
-    if key in ONE:
+    if key in SCHEMA_KEYWORDS:
         return "schema"
-    roles = dict.fromkeys(LISTS, "list") | dict.fromkeys(MAPS, "schemas")
+    roles = dict.fromkeys(SCHEMA_LIST_KEYWORDS, "list") | dict.fromkeys(
+        SCHEMA_MAP_KEYWORDS, "schemas"
+    )
     return (roles | {"discriminator": "object"}).get(key, "data")
 
 
@@ -169,9 +177,9 @@ def kind_of(found: Difference) -> str:
     for word in ("callbacks", "webhooks", "links", "headers"):
         if role == word and MISSING in (found.before, found.after):
             return _PARTS[word][0 if found.before is MISSING else 1]
-    if key in MARKS:
+    if key in FLAG_KEYS:
         return _deprecated(found)
-    if key in DATES or key in REPLACEMENTS:
+    if key in DATE_KEYS or key in REPLACEMENT_KEYS:
         return "WF203"
     for word in ("callbacks", "webhooks", "links", "headers"):
         if found.inside(word):
@@ -196,7 +204,7 @@ def _deprecated(found: Difference) -> str:
 
 def _in_schema(found: Difference) -> str:
     key = found.last.key
-    if key in VALUES:
+    if key in VALUE_LIST_KEYS:
         return "WF202"
     if key in {"description", "title"}:
         return "WF402" if any("enum" in n for n in found.last.nodes if is_object(n)) else "WF401"
@@ -241,9 +249,9 @@ _KEYS = {
 
 def _what(found: Difference) -> str:
     """Say in words what differs, and of a deprecation what the document says of it."""
-    told = deprecation_of(found.last.nodes[1]) if found.last.key in MARKS else None
+    told = deprecation_of(found.last.nodes[1]) if found.last.key in FLAG_KEYS else None
     if told is not None:
-        return told.of("it")
+        return told.describe("it")
     if found.before is MISSING:
         return f"new: {format_body(found.after)}"
     if found.after is MISSING:

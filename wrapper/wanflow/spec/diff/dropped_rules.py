@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.catalog.keywords import CITES, sentences_of
-from wanflow.catalog.schema_walk import schemas_under
+from wanflow.catalog.keywords import CITES, citations_of
+from wanflow.catalog.schema_walk import iter_subschemas
 from wanflow.spec.diff.change import Change
-from wanflow.spec.overlay.citations import begun
-from wanflow.spec.overlay.evidence import flat, instead, texts_of
+from wanflow.spec.overlay.citations import truncate
+from wanflow.spec.overlay.evidence import closest_text, collapse_whitespace, iter_texts
 from wanflow.spec.schema.index import requests_of
-from wanflow.spec.schema.value_set import expand
+from wanflow.spec.schema.value_set import inline_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,26 +35,31 @@ def dropped_rules(old: JsonObject, new: JsonObject) -> Iterator[tuple[str, Chang
     """List the models of two finished documents whose rules aren't applied any more."""
     before, after = requests_of(old), requests_of(new)
     for model in sorted(before.keys() & after.keys()):
-        schemas = (expand(old, before[model], ()), expand(new, after[model], ()))
+        schemas = (
+            inline_references(old, before[model], ()),
+            inline_references(new, after[model], ()),
+        )
         yield from ((model, change) for change in dropped(model, *schemas))
 
 
 def dropped(place: str, before: Any, after: Any) -> Iterator[Change]:
     """List the rules of one request that rested on a sentence and are gone from a newer one."""
-    new = dict(schemas_under(after, ""))
-    for at, schema in schemas_under(before, ""):
+    new = dict(iter_subschemas(after, ""))
+    for at, schema in iter_subschemas(before, ""):
         # A condition stands beside the properties that it is about; its rule may go as a whole.
         if CITES not in schema or (at not in new and "/then/" not in at):
             continue
         now = new.get(at, {})
-        text = "\n\n".join(texts_of(new.get(at.rpartition("/then")[2], {}).get("description", "")))
-        for keyword, sentence in sorted(sentences_of(schema).items()):
+        text = "\n\n".join(
+            iter_texts(new.get(at.rpartition("/then")[2], {}).get("description", ""))
+        )
+        for keyword, sentence in sorted(citations_of(schema).items()):
             if keyword in schema and keyword not in now:
                 yield Change("WF126", place, _gone(at, keyword, str(sentence), text))
 
 
 def _gone(at: str, keyword: str, sentence: str, text: str) -> str:
-    found = instead(text, sentence)
-    says = f"says “{begun(found)}” now" if found else "says nothing like it now"
-    rested = f"it rested on “{begun(flat(sentence))}”, and the document {says}"
+    found = closest_text(text, sentence)
+    says = f"says “{truncate(found)}” now" if found else "says nothing like it now"
+    rested = f"it rested on “{truncate(collapse_whitespace(sentence))}”, and the document {says}"
     return f"{at}: the rule `{keyword}` isn't applied any more: {rested}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from wanflow.catalog.catalog import METHODS
 from wanflow.catalog.document import JsonObject, is_object, resolve_ref
-from wanflow.spec.read.yaml import escape
+from wanflow.spec.read.yaml import escape_key
 
 
 def operations_of(document: JsonObject) -> dict[str, JsonObject]:
@@ -16,7 +16,7 @@ def operations_of(document: JsonObject) -> dict[str, JsonObject]:
             **{key: item[key] for key in ("servers",) if key in item},
             **node,
             "parameters": [*item.get("parameters", ()), *node.get("parameters", ())],
-            "x-at": f"/paths/{escape(path)}/{method}",
+            "x-at": f"/paths/{escape_key(path)}/{method}",
         }
         for path, item in document.get("paths", {}).items()
         for method, node in item.items()

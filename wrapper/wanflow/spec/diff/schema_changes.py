@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.keywords import KEYWORDS
-from wanflow.catalog.schema_walk import schemas_under
+from wanflow.catalog.schema_walk import iter_subschemas
 from wanflow.spec.diff.change import Change
 from wanflow.spec.errors import ProofFailed
 from wanflow.spec.proof.requests import format_body
-from wanflow.spec.read.yaml import same
-from wanflow.spec.schema.value_set import ValueSet, meaning
+from wanflow.spec.read.yaml import json_equal
+from wanflow.spec.schema.value_set import ValueSet, value_set_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def meaning_of(document: JsonObject, schema: JsonObject) -> ValueSet:
     """Take a schema for what it admits; one whose references lead nowhere as it stands."""
     try:
-        return meaning(document, schema)
+        return value_set_of(document, schema)
     except (LookupError, TypeError, ValueError, RecursionError):
         return ValueSet(schema)
 
@@ -47,7 +47,7 @@ def _lost(
     try:
         if one.covers(other):
             return
-        body = one.lacks(other)
+        body = one.example_outside(other)
     except (ProofFailed, ValueError):
         body = None
     known = body is not None
@@ -59,11 +59,11 @@ _UNKNOWN = "it isn't known to mean what it meant"
 
 def beyond_schema(place: str, before: Any, after: Any, home: str) -> Iterator[Change]:
     """Compare what no proof sees: defaults, which are sent, and the rules of our own keywords."""
-    old, new = dict(schemas_under(before, "")), dict(schemas_under(after, ""))
+    old, new = dict(iter_subschemas(before, "")), dict(iter_subschemas(after, ""))
     for at in old.keys() & new.keys():
         for key in ("default", *KEYWORDS):
             one, other = old[at].get(key), new[at].get(key)
-            if same(one, other):
+            if json_equal(one, other):
                 continue
             loose = other is None or (one is None and key == "default")
             strict = "WF115" if key == "default" else "WF116"

@@ -1,1 +1,1 @@
-"""The low-level client, generated from the merged spec."""
+"""Generate the low-level client from the merged spec."""

@@ -1,8 +1,8 @@
-"""Make the low-level client from the merged document: the same bytes wherever it is made.
+"""Generate the low-level client from the merged spec, reproducibly.
 
-The generator's output depends on its version, on the formatter that it finds, and on that
-formatter's settings anywhere above; so both are pinned and checked, the formatter is run by us and
-isolated, and everything is made in an empty folder.
+The generator's output depends on its version, on the formatter, and on the formatter's settings in
+any parent directory. So both versions are pinned and checked, the formatter is run separately and
+without configuration files, and everything is generated in an empty directory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from attrs import frozen
 from wanflow.catalog.document import FILE_NAME, JsonObject
 from wanflow.spec.errors import ToolError
 from wanflow.spec.generate.generator_input import generator_input
-from wanflow.spec.generate.names import Shown, give_back
+from wanflow.spec.generate.names import UniqueNames, restore_names
 from wanflow.spec.generate.typed_parameters import FILE_NAME as PARAMETERS
 from wanflow.spec.generate.typed_parameters import parameters_module
 
@@ -43,31 +43,31 @@ _TIMEOUT_S = 120
 
 
 @frozen
-class Settings:
-    """What decides the output beside the document: the files of `generated/`."""
+class GeneratorSettings:
+    """The settings of generator and formatter: the files in `generated/`."""
 
     generator: Path
     formatter: Path
 
 
-def settings_of(project: Checkout) -> Settings:
-    """Return the settings that a checkout keeps.
+def settings_of(project: Checkout) -> GeneratorSettings:
+    """Return the settings of a checkout.
 
     Raises:
-        ToolFault: a file is missing.
+        ToolError: a file is missing.
     """
-    settings = Settings(project.generated / "config.yaml", project.generated / "ruff.toml")
+    settings = GeneratorSettings(project.generated / "config.yaml", project.generated / "ruff.toml")
     for path in (settings.generator, settings.formatter):
         if not path.is_file():
-            raise ToolError(f"{project.shown(path)} is missing, and the generator needs it")
+            raise ToolError(f"{project.relative(path)} is missing; the generator needs it")
     return settings
 
 
 def check_tools(pinned: Mapping[str, str] = PINNED) -> None:
-    """Check that generator and formatter are those that the committed client was made with.
+    """Check that generator and formatter have the pinned versions.
 
     Raises:
-        ToolFault: one is missing or of another version.
+        ToolError: one is missing or has another version.
     """
     for name, wanted in pinned.items():
         try:
@@ -75,27 +75,27 @@ def check_tools(pinned: Mapping[str, str] = PINNED) -> None:
         except PackageNotFoundError:
             raise ToolError(f"{name} is not installed; {INSTALL}") from None
         if found != wanted:
-            raise ToolError(f"{name} is {found}, and the client is made with {wanted}; {INSTALL}")
+            raise ToolError(f"{name} has version {found}, but {wanted} is required; {INSTALL}")
 
 
-def generate(document: JsonObject, text: str, settings: Settings, folder: Path) -> Path:
-    """Make the package from a document into an empty folder; return where it is.
+def generate(document: JsonObject, text: str, settings: GeneratorSettings, folder: Path) -> Path:
+    """Generate the package in an empty directory; return its path.
 
-    `text` is the document as `specs/openapi.yaml` has it: the package notes its digest.
+    `text` is the content of `specs/openapi.yaml`; its digest is written to the package.
 
     Raises:
-        ToolFault: a tool is missing, of another version, or complains.
+        ToolError: a tool is missing, has the wrong version, or failed.
     """
     check_tools()
     package = folder / PACKAGE
     packed = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
     with tempfile.TemporaryDirectory(prefix="wanflow-") as scratch:
-        # The name decides how the generator reads it: as JSON, a hundred times faster than YAML.
+        # By its name the generator reads it as JSON, a hundred times faster than YAML.
         source = Path(scratch) / FILE_NAME
-        shown = Shown.of(generator_input(document))
+        shown = UniqueNames.of(generator_input(document))
         source.write_text(json.dumps(shown.document), "utf-8")
         _run_generator(source, settings.generator, package)
-    give_back(package / "models", shown.wire)
+    restore_names(package / "models", shown.original_names)
     (package / PARAMETERS).write_text(parameters_module(document), "utf-8")
     _format(package, settings.formatter)
     (package / FILE_NAME).write_text(packed, "utf-8")
@@ -106,7 +106,7 @@ def generate(document: JsonObject, text: str, settings: Settings, folder: Path) 
 
 
 def _require_importable(package: Path) -> None:
-    """Import every module that was made, as whoever uses the client does."""
+    """Import every generated module."""
     walk = (
         "import importlib, pkgutil, sys; import wanflow_client as made; "
         "assert made.__path__[0].startswith(sys.argv[1]), made.__path__; "
@@ -125,7 +125,7 @@ def _run_generator(source: Path, config: Path, package: Path) -> None:
 
 
 def _format(package: Path, config: Path) -> None:
-    # Settings go on the command line: with --isolated no file is read, ours included.
+    # The settings are passed as options: with --isolated no configuration file is read.
     options = _options(config)
     ruff = _ruff()
     check = [ruff, "check", "--isolated", "--no-cache", "--fix-only"]
@@ -134,7 +134,7 @@ def _format(package: Path, config: Path) -> None:
 
 
 def _options(config: Path) -> list[str]:
-    """Turn the settings file into options, one for each line."""
+    """Return the lines of the settings file as options."""
     lines = config.read_text("utf-8").splitlines()
     settings = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return [part for line in settings for part in ("--config", line)]
@@ -149,11 +149,11 @@ def _ruff() -> str:
 
 
 def run_tool(command: list[str], folder: Path, name: str) -> None:
-    """Run a tool with nothing of this user's surroundings that could change its output."""
-    kept = {key: value for key, value in os.environ.items() if key in _KEPT}
+    """Run a tool without environment variables that could change its output."""
+    kept = {key: value for key, value in os.environ.items() if key in _ENVIRONMENT_VARIABLES}
     environment = {**kept, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
     try:
-        done = subprocess.run(  # noqa: S603 - the command is ours, the document is a file
+        done = subprocess.run(  # noqa: S603 - the command is fixed, the document is a file
             command,
             cwd=folder,
             env=environment,
@@ -169,7 +169,7 @@ def run_tool(command: list[str], folder: Path, name: str) -> None:
         raise ToolError(f"{name} failed: {said}")
 
 
-_KEPT = frozenset(
+_ENVIRONMENT_VARIABLES = frozenset(
     {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
 )
 

@@ -1,7 +1,7 @@
-"""What the generator is shown: the document without what it stumbles over.
+"""Simplify the merged spec for the generator: remove what it doesn't support.
 
-It checks no rule at run time, so nothing is lost by leaving one out; the document that the package
-carries, and that requests are checked against, stays whole.
+The generated code checks no constraints, so nothing is lost. The spec in the package, which
+requests are validated with, stays complete.
 """
 
 from __future__ import annotations
@@ -9,68 +9,76 @@ from __future__ import annotations
 from typing import Any
 
 from wanflow.catalog.document import JsonObject, is_array, is_object
-from wanflow.catalog.schema_walk import LISTS, MAPS, ONE
-from wanflow.spec.finish import inlined_unions
+from wanflow.catalog.schema_walk import SCHEMA_KEYWORDS, SCHEMA_LIST_KEYWORDS, SCHEMA_MAP_KEYWORDS
+from wanflow.spec.finish import inline_unions
 
-_DATA = frozenset({"example", "examples", "value", "default"})
+_DATA_KEYWORDS = frozenset({"example", "examples", "value", "default"})
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 _ESCAPED = frozenset('"\\')
 
 
 def generator_input(document: JsonObject) -> JsonObject:
-    """Return the document as the generator can take it."""
-    shown = inlined_unions(document)
-    return {**_outside(shown), "components": _components(shown["components"])}
+    """Return the spec as the generator supports it."""
+    shown = inline_unions(document)
+    return {**_simplify_node(shown), "components": _components(shown["components"])}
 
 
 def _components(components: JsonObject) -> JsonObject:
-    schemas = {name: _schema(schema) for name, schema in components.get("schemas", {}).items()}
+    schemas = {
+        name: _simplify_schema(schema) for name, schema in components.get("schemas", {}).items()
+    }
     return {**components, "schemas": schemas}
 
 
-def _outside(node: Any) -> Any:
-    """Copy what isn't in a schema, and simplify the schemas met on the way."""
+def _simplify_node(node: Any) -> Any:
+    """Copy a node outside of schemas, and simplify the schemas inside it."""
     if is_array(node):
-        return [_outside(item) for item in node]
+        return [_simplify_node(item) for item in node]
     if not is_object(node):
         return node
     return {
-        key: _schema(value) if key == "schema" else value if key in _DATA else _outside(value)
+        key: _simplify_schema(value)
+        if key == "schema"
+        else value
+        if key in _DATA_KEYWORDS
+        else _simplify_node(value)
         for key, value in node.items()
     }
 
 
-def _schema(node: Any) -> Any:
+def _simplify_schema(node: Any) -> Any:
     if not is_object(node):
-        return {}  # `true` and `false` are schemas too, and unknown to it
-    simple = {key: _inside(key, value) for key, value in node.items() if key not in _UNKNOWN}
-    _closed_list(simple)
-    if "array" in _named(simple) and not is_object(simple.get("items")):
+        return {}  # the generator doesn't support the schemas `true` and `false`
+    simple = {
+        key: _simplify_keyword(key, value) for key, value in node.items() if key not in _UNSUPPORTED
+    }
+    _drop_mixed_enum(simple)
+    if "array" in _types_of(simple) and not is_object(simple.get("items")):
         simple["items"] = {}
     default = simple.get("default")
     if isinstance(default, str) and _ESCAPED & set(default):
-        del simple["default"]  # it would come out with its quotes escaped twice
+        del simple["default"]  # the generator would escape its quotes twice
     return simple
 
 
-# A title would name the class, and two schemas may well have one title.
-_UNKNOWN = frozenset({"title", "prefixItems", "contains", "unevaluatedItems", "propertyNames"})
+# A title would become the name of the class, and two schemas may have the same title.
+_UNSUPPORTED = frozenset({"title", "prefixItems", "contains", "unevaluatedItems", "propertyNames"})
 
 
-def _inside(key: str, value: Any) -> Any:
+def _simplify_keyword(key: str, value: Any) -> Any:
     if key == "additionalProperties" and isinstance(value, bool):
         return value
-    if key in ONE:
-        return _schema(value)
-    if key in LISTS and is_array(value):
-        return [_schema(item) for item in value]
-    if key in MAPS and is_object(value):
-        return {name: _schema(item) for name, item in value.items()}
+    if key in SCHEMA_KEYWORDS:
+        return _simplify_schema(value)
+    if key in SCHEMA_LIST_KEYWORDS and is_array(value):
+        return [_simplify_schema(item) for item in value]
+    if key in SCHEMA_MAP_KEYWORDS and is_object(value):
+        return {name: _simplify_schema(item) for name, item in value.items()}
     return value
 
 
-def _closed_list(schema: JsonObject) -> None:
-    """Leave out a list of values that isn't all texts or all integers, but keep its types."""
+def _drop_mixed_enum(schema: JsonObject) -> None:
+    """Remove an enum that isn't only strings or only integers, but keep its types."""
     values: list[Any] = [schema["const"]] if "const" in schema else schema.get("enum", [])
     named = list(dict.fromkeys(_type_name(value) for value in values))
     if values and [name for name in named if name != "null"] not in (["string"], ["integer"]):
@@ -81,10 +89,10 @@ def _closed_list(schema: JsonObject) -> None:
 
 
 def _type_name(value: Any) -> str:
-    """Name the JSON type of a plain value; empty for an object or an array."""
+    """Return the JSON type of a scalar; empty for an object or an array."""
     return next((name for kind, name in _TYPES.items() if type(value) is kind), "")
 
 
-def _named(schema: JsonObject) -> list[Any]:
+def _types_of(schema: JsonObject) -> list[Any]:
     named = schema.get("type", [])
     return named if is_array(named) else [named]

@@ -1,9 +1,9 @@
-"""Names for the generated code, made unique before the generator is shown a document.
+"""Make names unique before generating, and restore the original names in the generated code.
 
-The generator makes a Python name of each name of a document, and gives up where two come to one:
-`cfg-scale` and `cfg.scale`, `+` and `-`, a schema `UsageUnit` beside the unit of `Usage`. So it is
-shown a document whose names are unique already, and what it wrote gets the names of the wire back.
-The first of several keeps its name; the others get a number, in the document's order.
+The generator derives a Python name from each name of the spec, and fails if two are equal:
+`cfg-scale` and `cfg.scale`, `+` and `-`, a schema `UsageUnit` and the property `unit` of `Usage`.
+So its input gets unique names, and the property names of requests are restored in its output. The
+first of several equal names stays; the others get a number, in the order of the spec.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from attrs import define, field
 from wanflow.catalog.document import JsonObject, is_array, is_object
 from wanflow.spec.generate.generator_input import generator_input
 from wanflow.spec.generate.python_names import PREFIX, class_name, pascal_case, variable_name
-from wanflow.spec.merge.naming import unused
+from wanflow.spec.merge.naming import unique_name
 from wanflow.spec.schema.operations import SCHEMAS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CLASSES = (
+_RESERVED_CLASSES = (
     *("Any", "TypeVar", "BinaryIO", "TextIO", "TYPE_CHECKING", "Generator", "Mapping", "Unset"),
     *("UNSET", "Literal", "UUID", "T", "File", "FileTypes", "Self", "Response", "Client", "Union"),
     *("AuthenticatedClient", "HTTPStatus", "Optional", "httpx", "cast", "quote", "errors"),
 )
-_VARIABLES = frozenset(
+_RESERVED_VARIABLES = frozenset(
     {
         *("self", "cls", "d", "src_dict", "field_dict", "prop", "prop_name", "json", "types"),
         *("to_dict", "from_dict", "to_multipart", "additional_properties", "additional_keys"),
@@ -41,48 +41,50 @@ _VARIABLES = frozenset(
 
 
 @define
-class Shown:
-    """A document as the generator is shown it, and the names to give back.
+class UniqueNames:
+    """A spec with unique names, and the original names.
 
-    `wire` has for each generated class the names that its properties have in requests, `owners`
-    for each class the named schema that it is in.
+    `original_names` has the renamed properties of each generated class, new to original; `owners`
+    the class of the named schema that each generated class belongs to.
     """
 
     document: JsonObject = field(repr=False)
-    wire: dict[str, dict[str, str]] = field(factory=dict[str, dict[str, str]])
+    original_names: dict[str, dict[str, str]] = field(factory=dict[str, dict[str, str]])
     owners: dict[str, str] = field(factory=dict[str, str])
-    _taken: list[str] = field(factory=lambda: list(_CLASSES))
+    _taken: list[str] = field(factory=lambda: list(_RESERVED_CLASSES))
 
     @classmethod
-    def of(cls, document: JsonObject) -> Shown:
-        """Give every schema, class, property and path parameter a name of its own."""
+    def of(cls, document: JsonObject) -> UniqueNames:
+        """Give every schema, class, property and path parameter a unique name."""
         schemas: JsonObject = document["components"].get("schemas", {})
         shown = cls(document)
         renamed = {name: shown._component(name) for name in schemas}
-        named = {renamed[name]: _referring(schema, renamed) for name, schema in schemas.items()}
+        named = {
+            renamed[name]: _rename_references(schema, renamed) for name, schema in schemas.items()
+        }
         for name, schema in named.items():
             before = len(shown._taken)
             own = class_name(name)
             shown._schema(schema, own)
             made = [own, *shown._taken[before:]] if _has_class(schema) else shown._taken[before:]
             shown.owners.update(dict.fromkeys(made, own))
-        paths = _referring(document["paths"], renamed)
+        paths = _rename_references(document["paths"], renamed)
         shown.document = {
             **document,
-            "paths": dict(_plain_path(path, item) for path, item in paths.items()),
+            "paths": dict(_rename_path_parameters(path, item) for path, item in paths.items()),
             "components": {**document["components"], "schemas": named},
         }
         return shown
 
     def _component(self, name: str) -> str:
-        """Keep a schema's name where its class is still free."""
+        """Return a schema's name, or another one if its class name is taken."""
         own = class_name(name)
-        free = unused(own, self._taken)
+        free = unique_name(own, self._taken)
         self._taken.append(free)
         return name if free == own else free
 
     def _schema(self, schema: Any, name: str) -> None:
-        """Name what lies in a class's own schema."""
+        """Name the classes inside the schema of a class."""
         if not is_object(schema):
             return
         if is_object(schema.get("properties")):
@@ -100,12 +102,12 @@ class Shown:
                 self._value(part, parent, f"{name}_type_{index}")
 
     def _value(self, rule: Any, parent: str, name: str) -> None:
-        """Name the class of a property, an entry or a branch, where it has one of its own."""
+        """Name the class of a property, an entry or a branch, if it becomes a class."""
         if not is_object(rule) or "$ref" in rule:
             return
         own = class_name(pascal_case(parent) + pascal_case(name))
         if _has_class(rule):
-            free = unused(own, self._taken)
+            free = unique_name(own, self._taken)
             if free != own:
                 rule["title"] = pascal_case(name) + free.removeprefix(own)
             self._taken.append(free)
@@ -114,61 +116,61 @@ class Shown:
         self._parts(rule, parent, name)
 
     def _properties(self, schema: JsonObject, name: str) -> None:
-        """Give each property a Python name of its own."""
+        """Give each property a unique Python name."""
         properties: JsonObject = schema["properties"]
-        names = _python_names(list(properties), json.dumps(schema, ensure_ascii=False))
+        names = _unique_names(list(properties), json.dumps(schema, ensure_ascii=False))
         schema["properties"] = {names[key]: rule for key, rule in properties.items()}
         if is_array(schema.get("required")):
             schema["required"] = [names.get(key, key) for key in schema["required"]]
         changed = {new: old for old, new in names.items() if new != old}
         if changed:
-            self.wire[name] = changed
+            self.original_names[name] = changed
 
 
 def _has_class(rule: JsonObject) -> bool:
-    """Tell whether the generator makes a class of a schema, and no union or plain type."""
+    """Return whether the generator makes a class for a schema."""
     return "enum" in rule or "object" in str(rule.get("type", "")) or "properties" in rule
 
 
 def public_classes(document: JsonObject) -> dict[str, str]:
-    """Return each class that the generated client has, with that of the named schema it is in."""
+    """Return each class of the generated client with the class of the named schema around it."""
     components: JsonObject = document.get("components", {})
-    return Shown.of(generator_input({"paths": {}, "components": components})).owners
+    return UniqueNames.of(generator_input({"paths": {}, "components": components})).owners
 
 
-def _python_names(keys: list[str], text: str) -> dict[str, str]:
-    """Return for each name of the wire itself, or one whose Python name is its own.
+def _unique_names(keys: list[str], text: str) -> dict[str, str]:
+    """Return each name itself, or another one if its Python name isn't unique.
 
-    `text` is all that the schema says: what stands in it as a text is no name to give.
+    `text` is the schema as JSON; a string that occurs in it isn't used as a new name.
     """
-    own = {key: _python(key) for key in keys}
-    taken = set(_VARIABLES)
+    own = {key: _normalized_name(key) for key in keys}
+    taken = set(_RESERVED_VARIABLES)
     names: dict[str, str] = {}
     for key in sorted(keys, key=lambda key: own[key] != key):
         names[key] = key
-        if own[key] in taken or not _plain(own[key]):
-            names[key] = _numbered(own[key] if _plain(own[key]) else "field", taken, text)
-        taken.add(_python(names[key]))
+        if own[key] in taken or not _is_usable(own[key]):
+            names[key] = _numbered_name(own[key] if _is_usable(own[key]) else "field", taken, text)
+        taken.add(_normalized_name(names[key]))
     return names
 
 
-def _python(key: str) -> str:
+def _normalized_name(key: str) -> str:
     return unicodedata.normalize("NFKC", variable_name(key))
 
 
-def _plain(name: str) -> bool:
-    return name.isidentifier() and name != PREFIX and _python(name) == name
+def _is_usable(name: str) -> bool:
+    return name.isidentifier() and name != PREFIX and _normalized_name(name) == name
 
 
-def _numbered(stem: str, taken: set[str], text: str) -> str:
+def _numbered_name(stem: str, taken: set[str], text: str) -> str:
     number = 2
     while (name := f"{stem.rstrip('_')}_{number}") in taken or f'"{name}"' in text:
         number += 1
     return name
 
 
-def _plain_path(path: str, item: JsonObject) -> tuple[str, JsonObject]:
-    """Give the path's parameters names that code can have; they are never sent."""
+def _rename_path_parameters(path: str, item: JsonObject) -> tuple[str, JsonObject]:
+    """Give path parameters valid Python names; the names are never sent."""
     whole: JsonObject = {}
     inside = [
         one["name"]
@@ -180,7 +182,7 @@ def _plain_path(path: str, item: JsonObject) -> tuple[str, JsonObject]:
     names = {key: key if key.isascii() and key.isidentifier() else "" for key in keys}
     taken = {name for name in names.values() if name}
     for key in (key for key in keys if not names[key]):
-        names[key] = _numbered("part", taken, "")
+        names[key] = _numbered_name("part", taken, "")
         taken.add(names[key])
         path = path.replace("{" + key + "}", "{" + names[key] + "}")
     for method, node in item.items():
@@ -192,13 +194,13 @@ def _plain_path(path: str, item: JsonObject) -> tuple[str, JsonObject]:
     return path, whole
 
 
-def _referring(node: Any, renamed: dict[str, str]) -> Any:
-    """Copy a node with its references under the names that schemas have now."""
+def _rename_references(node: Any, renamed: dict[str, str]) -> Any:
+    """Copy a node with references to the new names of schemas."""
     if is_array(node):
-        return [_referring(item, renamed) for item in node]
+        return [_rename_references(item, renamed) for item in node]
     if not is_object(node):
         return node
-    copied = {key: _referring(value, renamed) for key, value in node.items()}
+    copied = {key: _rename_references(value, renamed) for key, value in node.items()}
     reference = node.get("$ref")
     if isinstance(reference, str) and reference.startswith(SCHEMAS):
         name = reference.removeprefix(SCHEMAS)
@@ -206,18 +208,18 @@ def _referring(node: Any, renamed: dict[str, str]) -> Any:
     return copied
 
 
-def give_back(models: Path, wire: dict[str, dict[str, str]]) -> None:
-    """Write the names of the wire into the generated classes, where they have others."""
-    for path in sorted(models.glob("*.py")) if wire else ():
+def restore_names(models: Path, original_names: dict[str, dict[str, str]]) -> None:
+    """Restore the original property names in the generated classes."""
+    for path in sorted(models.glob("*.py")) if original_names else ():
         text = path.read_text("utf-8")
         classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
-        names = {new: old for name in classes for new, old in wire.get(name, {}).items()}
+        names = {new: old for name in classes for new, old in original_names.get(name, {}).items()}
         if names:
-            path.write_text(_with_literals(text, names), "utf-8")
+            path.write_text(_replace_literals(text, names), "utf-8")
 
 
-def _with_literals(text: str, names: dict[str, str]) -> str:
-    """Replace each string literal that is exactly one of the names."""
+def _replace_literals(text: str, names: dict[str, str]) -> str:
+    """Replace each string literal that is one of the new names."""
     lines = text.splitlines(keepends=True)
     pieces = list(tokenize.generate_tokens(io.StringIO(text).readline))
     for piece in reversed([one for one in pieces if one.type == tokenize.STRING]):

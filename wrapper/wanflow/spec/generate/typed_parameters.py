@@ -1,4 +1,4 @@
-"""Write schemas as Python types: Literal for closed lists, TypedDict for objects."""
+"""Generate Python types from schemas: Literal for enums, TypedDict for objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attrs import define, field
 from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
 from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE
 from wanflow.spec.generate.python_names import class_name
-from wanflow.spec.merge.naming import pascal, unused
+from wanflow.spec.merge.naming import to_pascal_case, unique_name
 from wanflow.spec.schema.index import operations_of, reference_name
 from wanflow.spec.schema.operations import SCHEMAS
 
@@ -30,32 +30,32 @@ _SCALARS = {
 }
 
 
-_ANNOTATING = frozenset(
+_RESERVED_NAMES = frozenset(
     {"Any", "Literal", "PathLike", "Required", "Several", "dict", "list", *_SCALARS.values()}
 )
 
-FILES = frozenset({IMAGE_FILE, AUDIO_FILE})
-"""The keywords that mark a parameter as a link to a file to be read."""
+FILE_KEYWORDS = frozenset({IMAGE_FILE, AUDIO_FILE})
+"""The keywords that mark a parameter as the URL of a file."""
 
-_FILE = "str | PathLike[str]"
+_FILE_TYPE = "str | PathLike[str]"
 
 
 @define
 class TypeAnnotations:
-    """Turns the schemas of one document into annotations, and collects the classes they need."""
+    """Converts the schemas of a spec to type annotations, and collects the classes they need."""
 
     document: JsonObject = field(repr=False)
     classes: dict[str, str] = field(factory=dict[str, str])
     _named: dict[str, str] = field(factory=dict[str, str])
 
     def of(self, schema: Any, name: str) -> str:
-        """Return the annotation of a schema; `name` is what an object in it is called."""
+        """Return the annotation of a schema; `name` is the class name for an object in it."""
         if not is_object(schema):
             return "Any"
         if "$ref" in schema:
             named = str(schema["$ref"]).removeprefix(SCHEMAS)
-            return self._referred(schema, f"{pascal(named)}Dict")
-        if (values := _closed(schema)) is not None:
+            return self._referred(schema, f"{to_pascal_case(named)}Dict")
+        if (values := _enum_values(schema)) is not None:
             return _literal(values)
         for word in ("anyOf", "oneOf"):
             if word in schema:
@@ -63,19 +63,19 @@ class TypeAnnotations:
                 return _union(parts)
         kinds = schema.get("type", ())
         named_kinds = kinds if is_array(kinds) else [kinds]
-        if FILES & schema.keys() and (kind := _file(schema)):
+        if FILE_KEYWORDS & schema.keys() and (kind := _file_type(schema)):
             return kind
         return _union([self._kind(str(kind), schema, name) for kind in named_kinds]) or "Any"
 
     def typed_dict(self, name: str, schema: JsonObject, without: Iterable[str] = ()) -> str:
-        """Write the class of an object's properties, some left out; return its name."""
+        """Add the TypedDict of an object, without some properties; return its name."""
         left_out = frozenset(without)
         name = name if name.isidentifier() else f"Model{name}"
         key = json.dumps([name, schema, sorted(left_out)], sort_keys=True)
         known = self._named.get(key)
         if known is None:
-            known = self._named[key] = unused(name, self._named.values())
-            self.classes[known] = ""  # so that a schema that refers to itself comes to an end
+            known = self._named[key] = unique_name(name, self._named.values())
+            self.classes[known] = ""  # ends the recursion of a schema that refers to itself
             self.classes[known] = self._class(known, schema, left_out)
         return known
 
@@ -93,12 +93,12 @@ class TypeAnnotations:
     def _class(self, name: str, schema: JsonObject, without: frozenset[str]) -> str:
         required = set(schema.get("required", ()))
         fields = {
-            key: self._field(rule, name + pascal(key), key in required)
+            key: self._field(rule, name + to_pascal_case(key), key in required)
             for key, rule in schema["properties"].items()
             if key not in without
         }
         if not all(_is_field(key) for key in fields):
-            # As texts, for a class that is named in one may be defined further down.
+            # As strings, since a class in an annotation may be defined later.
             inside = ", ".join(f"{key!r}: {kind!r}" for key, kind in fields.items())
             return f"{name} = TypedDict({name!r}, {{{inside}}}, total=False)\n"
         lines = [f"class {name}(TypedDict, total=False):"]
@@ -110,26 +110,26 @@ class TypeAnnotations:
 
     def _field(self, rule: Any, name: str, required: bool) -> str:
         kind = self.of(rule, name)
-        # Beside a required one, None stands for "not set".
+        # None means "not set" for an optional parameter.
         return f"Required[{kind}]" if required else _union([kind, "None"])
 
 
 def _is_field(key: str) -> bool:
-    """Tell whether a name can be a field of a class whose annotations mean what they say."""
+    """Return whether a name can be a field in class syntax without shadowing a type."""
     plain = key.isidentifier() and not keyword.iskeyword(key) and key == normalize("NFKC", key)
-    return plain and not key.startswith("__") and key not in _ANNOTATING
+    return plain and not key.startswith("__") and key not in _RESERVED_NAMES
 
 
-def _file(schema: JsonObject) -> str | None:
-    """Return the annotation of a link to a file, or of several: a path stands for an upload."""
+def _file_type(schema: JsonObject) -> str | None:
+    """Return the annotation of a file URL or a list of them; a path is uploaded."""
     if schema.get("format") == "uri":
-        return _FILE
+        return _FILE_TYPE
     items = schema.get("items")
     several = schema.get("type") == "array" and is_object(items) and items.get("format") == "uri"
-    return f"Several[{_FILE}]" if several else None
+    return f"Several[{_FILE_TYPE}]" if several else None
 
 
-def _closed(schema: JsonObject) -> list[Any] | None:
+def _enum_values(schema: JsonObject) -> list[Any] | None:
     values = [schema["const"]] if "const" in schema else schema.get("enum")
     plain = (str, int, type(None))
     if is_array(values) and values and all(isinstance(value, plain) for value in values):
@@ -153,7 +153,7 @@ def _first_sentence(rule: JsonObject) -> str:
 
 
 FILE_NAME = "parameters.py"
-# What `submit` and `run` take beside a model's own parameters, in the order of their signatures.
+# The options of `submit` and `run` besides the model's parameters, in signature order.
 SUBMIT_OPTIONS = {
     "extra": "Mapping[str, Any] | None",
     "validate": "bool",
@@ -166,8 +166,8 @@ RUN_OPTIONS = {
     "on_update": "WatcherT",
     **SUBMIT_OPTIONS,
 }
-OWN_NAMES = frozenset({*RUN_OPTIONS, "request", "self"})
-"""The names that `submit` and `run` have for themselves, so that no keyword sets a parameter."""
+RESERVED_PARAMETERS = frozenset({*RUN_OPTIONS, "request", "self"})
+"""The names of the arguments of `submit` and `run`; a parameter can't have them as a keyword."""
 
 _HEADER = '''\
 """The parameters of each model, for type checkers and editors."""
@@ -200,7 +200,7 @@ class Several(Protocol[ItemT_co]):
 
 
 def _model_literal(models: list[str]) -> str:
-    """Write the type of a model's name; any text where there is no model yet."""
+    """Return the type of a model name; `str` if there is no model."""
     return f"Literal[{', '.join(map(repr, models))}]" if models else "str"
 
 
@@ -209,10 +209,10 @@ def _class_union(classes: Iterable[str]) -> str:
 
 
 def parameters_module(document: JsonObject) -> str:
-    """Write the module for a finished document."""
+    """Return the source of the module for a published spec."""
     annotations = TypeAnnotations(document)
     variants = _variants(document)
-    taken = {*OWN_NAMES, "model"}
+    taken = {*RESERVED_PARAMETERS, "model"}
     classes: dict[str, str] = {}
     for name in variants:
         schema = resolve_ref(document, {"$ref": f"#/components/schemas/{name}"})
@@ -234,7 +234,7 @@ def parameters_module(document: JsonObject) -> str:
 
 
 def _variants(document: JsonObject) -> dict[str, list[str]]:
-    """Return the models of each request class, sorted by its name."""
+    """Return the models of each request class, sorted by class name."""
     found: dict[str, list[str]] = {}
     for _, _, node in operations_of(document):
         for media in node.get("requestBody", {}).get("content", {}).values():

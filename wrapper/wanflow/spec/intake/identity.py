@@ -10,11 +10,11 @@ from wanflow.spec.schema.operations import source_operations
 
 if TYPE_CHECKING:
     from wanflow.spec.intake.loader import LoadedDocument
-    from wanflow.spec.read.lock import Entry
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.lock import LockEntry
+    from wanflow.spec.read.source import SourceSpec
 
 
-def refuse_second(source: Source, kept: dict[str, Source], taken: set[str]) -> None:
+def refuse_second(source: SourceSpec, kept: dict[str, SourceSpec], taken: set[str]) -> None:
     """Refuse a document that would replace another of the same import.
 
     Raises:
@@ -24,7 +24,7 @@ def refuse_second(source: Source, kept: dict[str, Source], taken: set[str]) -> N
         raise _both(source, kept[source.name])
 
 
-def _both(source: Source, other: Source) -> Conflict:
+def _both(source: SourceSpec, other: SourceSpec) -> Conflict:
     """Say that two documents describe the same models, and name both."""
     shared = ", ".join(sorted(models_in(source) & models_in(other)))
     return Conflict(
@@ -46,13 +46,13 @@ def refuse_twice(received: list[LoadedDocument]) -> None:
                 )
 
 
-def _apart(one: Source, other: Source) -> bool:
+def _apart(one: SourceSpec, other: SourceSpec) -> bool:
     """Tell whether two documents have models, and none in common."""
     return bool(models_in(one) and models_in(other)) and not models_in(one) & models_in(other)
 
 
 def name_of(
-    one: LoadedDocument, kept: dict[str, Source], entries: dict[str, Entry], taken: set[str]
+    one: LoadedDocument, kept: dict[str, SourceSpec], entries: dict[str, LockEntry], taken: set[str]
 ) -> str:
     """Return the name to keep a document by.
 
@@ -72,7 +72,7 @@ def name_of(
     return next(free for free in names if free not in kept)
 
 
-def _is_revision(one: LoadedDocument, older: Source, entry: Entry | None) -> bool:
+def _is_revision(one: LoadedDocument, older: SourceSpec, entry: LockEntry | None) -> bool:
     """Tell whether a document may replace one that is kept: it drops no model, or is the same page.
 
     A page of one model among the many of an overview would take the others with it.
@@ -81,7 +81,7 @@ def _is_revision(one: LoadedDocument, older: Source, entry: Entry | None) -> boo
     return same_page or models_in(older) <= models_in(one.source)
 
 
-def _known_as(source: Source, kept: dict[str, Source]) -> str:
+def _known_as(source: SourceSpec, kept: dict[str, SourceSpec]) -> str:
     """Return the name under which a document of the same models is kept already, or its own."""
     models = models_in(source)
     older = sorted(name for name, other in kept.items() if models & models_in(other))
@@ -94,10 +94,10 @@ def _known_as(source: Source, kept: dict[str, Source]) -> str:
     return older[0] if older else source.name
 
 
-def _shown(source: Source) -> str:
+def _shown(source: SourceSpec) -> str:
     return source.received_as or f"specs/sources/{source.name}.yaml"
 
 
-def models_in(source: Source) -> set[str]:
+def models_in(source: SourceSpec) -> set[str]:
     """Name the models that a document describes."""
     return {model for call in source_operations(source) for model in call.models}

@@ -15,20 +15,20 @@ from wanflow.spec.diff.diff import compare
 from wanflow.spec.diff.dropped_rules import Lost, dropped_rules
 from wanflow.spec.errors import SpecError, one_line, raise_findings
 from wanflow.spec.generate.generate import generate, settings_of
-from wanflow.spec.generate.typed_parameters import OWN_NAMES
+from wanflow.spec.generate.typed_parameters import RESERVED_PARAMETERS
 from wanflow.spec.intake.fetch import Fetcher, is_url
 from wanflow.spec.intake.identity import models_in, name_of, refuse_second, refuse_twice
 from wanflow.spec.intake.loader import LoadedDocument, files_of, read_received
 from wanflow.spec.intake.published import read_fetched
 from wanflow.spec.intake.stale_citations import RevisedDocument, explain
-from wanflow.spec.merge.servers import url_of
+from wanflow.spec.merge.servers import server_url
 from wanflow.spec.overlay.overlay import read_overlays
 from wanflow.spec.project import AtomicReplace
-from wanflow.spec.read.git_revision import working_document
-from wanflow.spec.read.lock import Entry, lock_findings, read_lock, write_lock
+from wanflow.spec.read.git_revision import read_working_document
+from wanflow.spec.read.lock import LockEntry, lock_findings, read_lock, write_lock
 from wanflow.spec.read.settings import FILE as SETTINGS
 from wanflow.spec.read.settings import read_settings
-from wanflow.spec.read.source import Source, read_sources
+from wanflow.spec.read.source import SourceSpec, read_sources
 from wanflow.spec.schema.index import requests_of
 from wanflow.spec.schema.operations import source_operations
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from wanflow.spec.build import BuildResult
     from wanflow.spec.checks.example_fixes import ExampleFixes
     from wanflow.spec.project import Checkout
-    from wanflow.spec.proof.tighten import Unapplied
+    from wanflow.spec.proof.tighten import UnappliedAction
 
-    Warned = ExampleFixes | Unapplied | UnencodedRule | Lost
+    Warned = ExampleFixes | UnappliedAction | UnencodedRule | Lost
 
 _AS_IT_WAS = "as it was"
 _DEFAULT_MOVED = "WF107"
@@ -106,7 +106,7 @@ def take_in(project: Checkout, received: list[LoadedDocument]) -> list[Imported]
     except SpecError as failure:
         names = [one.source.received_as or one.source.name for one in received]
         raise one_line(failure, names) from failure
-    AtomicReplace(plan.texts).commit_noted(project.note)
+    AtomicReplace(plan.texts).commit_with_journal(project.import_journal)
     return plan.taken
 
 
@@ -128,7 +128,7 @@ def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan
             replaced.append(RevisedDocument(older, source))
         taken.append(_told(named, kept.get(source.name)))
         kept[source.name] = source
-        entries[source.name] = Entry(
+        entries[source.name] = LockEntry(
             source.sha256, _origin(named, entries.get(source.name)), one.etag, one.modified
         )
         texts[project.sources / f"{source.name}.yaml"] = source.text
@@ -141,26 +141,28 @@ def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan
         raise explain(failure, replaced) from failure
     raise_findings(lock_findings(sources, entries))
     _rehearse(project, built)
-    left = AcceptedProse.read(project.prose)
-    prose = left.unlisted(built.unsaid)
+    left = AcceptedProse.read(project.accepted_prose)
+    prose = left.unlisted(built.unencoded)
     default = built.document.get(DEFAULT_SERVER)
     if project.settings.is_file():
         taken = [_placed(one, kept.get(one.name), default) for one in taken]
     lost = _lost_rules(project, built)
-    found: list[Warned] = [*built.mended, *built.unapplied, *lost, *prose]
+    found: list[Warned] = [*built.example_fixes, *built.unapplied, *lost, *prose]
     shown: set[str] = set()
     taken = [_warned(one, found, shown) for one in taken]
     taken = [_with_namesakes(one, built) for one in taken]
-    stale = [Imported(FILE, (f"warning: {one}",)) for one in left.stale(built.unsaid)]
+    stale = [Imported(FILE, (f"warning: {one}",)) for one in left.stale(built.unencoded)]
     return ImportPlan([*taken, *stale], texts)
 
 
 def _lost_rules(project: Checkout, built: BuildResult) -> list[Lost]:
     try:
-        before = working_document(project)
+        before = read_working_document(project)
     except (OSError, SpecError):
         return []
-    owner = {model: call.source.name for call in built.merged.calls for model in call.models}
+    owner = {
+        model: call.source.name for call in built.merge_result.operations for model in call.models
+    }
     return [Lost(owner[model], one) for model, one in dropped_rules(before, built.document)]
 
 
@@ -175,10 +177,10 @@ def _rehearse(project: Checkout, built: BuildResult) -> None:
             generate(built.document, built.text, settings_of(project), Path(folder))
 
 
-def _placed(one: Imported, source: Source | None, default: str | None) -> Imported:
+def _placed(one: Imported, source: SourceSpec | None, default: str | None) -> Imported:
     """Add to a document that its server isn't the one that requests go to by default."""
     calls = source_operations(source) if source else []
-    urls = {url_of(server) for call in calls for server in call.node["servers"]}
+    urls = {server_url(server) for call in calls for server in call.node["servers"]}
     if not urls or default in urls or one.lines == (_AS_IT_WAS,):
         return one
     named = ", ".join(sorted(urls))
@@ -214,9 +216,14 @@ def _warned(one: Imported, found: list[Warned], shown: set[str]) -> Imported:
 def _with_namesakes(one: Imported, built: BuildResult) -> Imported:
     """Add to a document its parameters that no keyword sets, for the library has that name."""
     requests = requests_of(built.document)
-    models = [c for call in built.merged.calls if call.source.name == one.name for c in call.models]
+    models = [
+        c
+        for call in built.merge_result.operations
+        if call.source.name == one.name
+        for c in call.models
+    ]
     schemas = [resolve_ref(built.document, requests[model]) for model in models]
-    names = sorted({name for each in schemas for name in each["properties"]} & OWN_NAMES)
+    names = sorted({name for each in schemas for name in each["properties"]} & RESERVED_PARAMETERS)
     lines = [
         f"warning: the library has its own argument `{name}`: give this parameter in the request's "
         f'mapping, as run({{"model": …, "{name}": …}}), or by the option --parameter-…'
@@ -233,11 +240,11 @@ def _pasted(found: Warned) -> list[str]:
     return ["to paste into an overlay's `actions:`:", *found.proposal.rstrip("\n").split("\n")]
 
 
-def _present(project: Checkout) -> list[Source]:
+def _present(project: Checkout) -> list[SourceSpec]:
     return read_sources(project.sources) if any(project.sources.glob("*.yaml")) else []
 
 
-def _told(one: LoadedDocument, older: Source | None) -> Imported:
+def _told(one: LoadedDocument, older: SourceSpec | None) -> Imported:
     source = one.source
     if older is None:
         models = ", ".join(sorted(models_in(source))) or "no model"
@@ -252,7 +259,7 @@ def _told(one: LoadedDocument, older: Source | None) -> Imported:
     return Imported(source.name, (first, *one.done))
 
 
-def _origin(one: LoadedDocument, older: Entry | None) -> str:
+def _origin(one: LoadedDocument, older: LockEntry | None) -> str:
     """Keep the first origin of a document that is only noted again."""
     same: Any = older is not None and one.origin == f"{one.source.name}.yaml"
     return older.origin if same and older is not None else one.origin

@@ -13,13 +13,13 @@ from wanflow.catalog.document import is_object
 from wanflow.spec.checks.check import check_sources
 from wanflow.spec.errors import InvalidDocument, SpecError
 from wanflow.spec.read.doc_page import DocPage, read_page
-from wanflow.spec.read.source import Source, placed, require_openapi, source_from_text
+from wanflow.spec.read.source import SourceSpec, require_openapi, source_from_text, upgraded_lines
 from wanflow.spec.read.yaml import (
     YamlDocument,
+    json_equal,
     quote_ambiguous,
     read_yaml,
     require_bounded,
-    same,
     write_yaml,
 )
 from wanflow.spec.schema.operations import source_operations
@@ -37,7 +37,7 @@ _MOST_BYTES = 5_000_000
 class LoadedDocument:
     """A document that was read: as a source, with where it came from and what was done to it."""
 
-    source: Source
+    source: SourceSpec
     origin: str
     done: tuple[str, ...] = field(default=())
     etag: str = ""
@@ -120,7 +120,7 @@ def _from_json(text: str, file: str, name: str) -> LoadedDocument:
     require_openapi(data, file)
     source = source_from_text(write_yaml(data), name, file)
     return LoadedDocument(
-        evolve(source, lines=placed(_lines(text))), file, ("wrote its JSON as YAML",)
+        evolve(source, lines=upgraded_lines(_lines(text))), file, ("wrote its JSON as YAML",)
     )
 
 
@@ -156,8 +156,8 @@ def _from_page(pages: list[DocPage], file: str) -> LoadedDocument:
     """Take the document of a page that submits something, and say which others were left."""
     page = _chosen(pages, file)
     received = _from_fence(page, file)
-    left = ", ".join(other.shown for other in pages if other is not page)
-    done = (f"took {page.shown}, and left {left}",) if left else ()
+    left = ", ".join(other.label for other in pages if other is not page)
+    done = (f"took {page.label}, and left {left}",) if left else ()
     return evolve(received, done=(*done, *received.done))
 
 
@@ -169,11 +169,11 @@ def _chosen(pages: list[DocPage], file: str) -> DocPage:
     """
     submitting = [page for page in pages if page.submits]
     chosen = submitting or pages
-    chosen = [page for page in chosen if page.announced] or chosen
+    chosen = [page for page in chosen if page.declared] or chosen
     if len(chosen) > 1 and submitting:
         chosen = [page for page in chosen if _names_a_model(page, file)] or chosen
     if len(chosen) > 1 and not _alike(chosen, file):
-        listed = ", ".join(page.shown for page in chosen)
+        listed = ", ".join(page.label for page in chosen)
         raise InvalidDocument(
             f"{file}: there are {len(chosen)} documents that could be meant ({listed}); "
             "import each from a file of its own"
@@ -187,7 +187,7 @@ def _alike(pages: list[DocPage], file: str) -> bool:
         first, *others = [_from_fence(page, file).source.document for page in pages]
     except SpecError:
         return False
-    return all(same(first, other) for other in others)
+    return all(json_equal(first, other) for other in others)
 
 
 def _names_a_model(page: DocPage, file: str) -> bool:
@@ -201,11 +201,11 @@ def _names_a_model(page: DocPage, file: str) -> bool:
 
 def _from_fence(page: DocPage, file: str) -> LoadedDocument:
     name = _safe_name(page.name, file)
-    if page.kind == "json":
-        received = _from_json(page.padded, file, name)
+    if page.format == "json":
+        received = _from_json(page.with_line_offset, file, name)
     else:
-        received = _from_yaml(page.padded, file, name, page.page)
-    if not page.announced:
+        received = _from_yaml(page.with_line_offset, file, name, page.page)
+    if not page.declared:
         return received
     node = received.source.document["paths"].get(page.path)
     if not is_object(node) or page.method not in node:
@@ -226,7 +226,9 @@ def _from_yaml(text: str, file: str, name: str, origin: str) -> LoadedDocument:
         shown = ", ".join(sorted({scalar.text for scalar in read.ambiguous}))
         done = (f"quoted what YAML loaders read differently ({shown})",)
     # A page's document stands further down than in the file that it is kept in.
-    source = evolve(source_from_text(text.lstrip("\n"), name, file), lines=placed(read.lines))
+    source = evolve(
+        source_from_text(text.lstrip("\n"), name, file), lines=upgraded_lines(read.lines)
+    )
     return LoadedDocument(source, origin, done)
 
 

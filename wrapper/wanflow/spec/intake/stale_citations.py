@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wanflow.spec.errors import SpecError
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 
 @frozen
 class RevisedDocument:
     """A kept document, and the one that would replace it."""
 
-    older: Source
-    newer: Source
+    older: SourceSpec
+    newer: SourceSpec
 
     @property
     def claims(self) -> str:

@@ -1,4 +1,4 @@
-"""Bring the schemas of all documents under one roof, renaming where a name means two things."""
+"""Merge the named schemas of all source specs, renaming those that share a name but differ."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from attrs import define, field, frozen
 from wanflow.catalog.document import is_array, is_object
 from wanflow.spec.errors import Conflict
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
-from wanflow.spec.merge.naming import pascal, unused
+from wanflow.spec.merge.naming import to_pascal_case, unique_name
 from wanflow.spec.merge.union import SchemaUnion, SourceSchema
-from wanflow.spec.read.yaml import escape
+from wanflow.spec.read.yaml import escape_key
 from wanflow.spec.schema.equality import canonical_key
 from wanflow.spec.schema.operations import SCHEMAS, referenced_names
 
@@ -19,148 +19,152 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from wanflow.catalog.document import JsonObject
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 
 @frozen
 class SchemaOwner:
-    """One named schema of one source."""
+    """One named schema of one source spec."""
 
-    source: Source
-    old: str
+    source: SourceSpec
+    name: str
 
     @property
-    def pair(self) -> tuple[str, str]:
-        """The names of the source and of the schema in it."""
-        return (self.source.name, self.old)
+    def key(self) -> tuple[str, str]:
+        """The names of the source spec and of the schema."""
+        return (self.source.name, self.name)
 
     @property
     def schema(self) -> JsonObject:
-        """The schema as its source has it."""
-        schema: JsonObject = self.source.document["components"]["schemas"][self.old]
+        """The schema as in its source spec."""
+        schema: JsonObject = self.source.document["components"]["schemas"][self.name]
         return schema
 
 
 @define
 class ComponentMerger:
-    """The merged `components/schemas`, filled one name after the other.
+    """Builds the merged `components/schemas`, one name after the other.
 
-    `exact` are the names that requests reach: two of those are one schema only when they say the
-    same, for what unites two requests' parts would let each take what only the other does.
-    `names` says what each source's schema is called in the merged document, by (source, name).
+    `exact_names` are the schemas that requests refer to: two of them are merged only if they are
+    equal, since a union would let each request accept what only the other does. `names` maps
+    (source, name) to the name of the schema in the merged spec.
     """
 
-    sources: list[Source]
+    sources: list[SourceSpec]
     decisions: DecisionLog
-    exact: frozenset[tuple[str, str]]
+    exact_names: frozenset[tuple[str, str]]
     schemas: dict[str, JsonObject] = field(factory=dict[str, dict[str, Any]])
     names: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
     requests: dict[tuple[str, str, str], str] = field(factory=dict[tuple[str, str, str], str])
     _groups: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str])
 
-    def reserve(self, requests: dict[tuple[str, str, str], str]) -> None:
-        """Keep the names of requests, by the key of their call, from every other schema."""
+    def reserve_request_names(self, requests: dict[tuple[str, str, str], str]) -> None:
+        """Reserve the names of requests, by the key of their operation."""
         self.requests = requests
 
-    def rename(self, source: Source, old: str, new: str) -> None:
-        """Give one source's schema another name, before anything is merged."""
-        self.names[source.name, old] = new
-        if old != new:
+    def rename(self, source: SourceSpec, name: str, new_name: str) -> None:
+        """Give a schema of a source spec another name, before anything is merged."""
+        self.names[source.name, name] = new_name
+        if name != new_name:
             self.decisions.add(
                 DecisionKind.RENAMED,
-                f"/components/schemas/{new}",
-                f"`{old}` of its document",
+                f"/components/schemas/{new_name}",
+                f"`{name}` of its source",
                 [source.name],
             )
 
-    def name_of(self, source: Source, old: str) -> str:
-        """Return what a source's schema is called in the merged document."""
-        return self.names.get((source.name, old), old)
+    def name_of(self, source: SourceSpec, name: str) -> str:
+        """Return the name of a source's schema in the merged spec."""
+        return self.names.get((source.name, name), name)
 
-    def rewritten(self, source: Source, node: Any) -> Any:
-        """Copy a source's node with its references to schemas under their merged names."""
+    def rename_references(self, source: SourceSpec, node: Any) -> Any:
+        """Copy a node of a source spec with references to the merged names of schemas."""
         if is_array(node):
-            return [self.rewritten(source, item) for item in node]
+            return [self.rename_references(source, item) for item in node]
         if not is_object(node):
             return node
-        copied = {key: self.rewritten(source, value) for key, value in node.items()}
+        copied = {key: self.rename_references(source, value) for key, value in node.items()}
         reference = node.get("$ref")
         if isinstance(reference, str) and reference.startswith(SCHEMAS):
             copied["$ref"] = SCHEMAS + self.name_of(source, reference.removeprefix(SCHEMAS))
         return copied
 
-    def group(self, source: Source, old: str, name: str) -> None:
-        """Take one source's schema for what others call by another name."""
-        if old != name:
-            self._groups[source.name, old] = name
+    def group(self, source: SourceSpec, name: str, group_name: str) -> None:
+        """Merge a schema of a source spec with those of another name."""
+        if name != group_name:
+            self._groups[source.name, name] = group_name
 
     def merge(self, wanted: Iterable[tuple[str, str]]) -> None:
-        """Merge every schema wanted, by (source, name), each after those that it refers to."""
+        """Merge the given schemas, by (source, name), each after those that it refers to."""
         owners: dict[str, list[SchemaOwner]] = {}
         by_name = {source.name: source for source in self.sources}
         for source, old in sorted(wanted):
             if (source, old) not in self.names:
                 name = self._groups.get((source, old), old)
                 owners.setdefault(name, []).append(SchemaOwner(by_name[source], old))
-        for name in self._in_order(owners):
-            for new, together in self._parted(name, owners[name]):
-                self._settle(name, new, together)
+        for name in self._sorted_by_dependency(owners):
+            for new, together in self._partition(name, owners[name]):
+                self._merge_group(name, new, together)
 
-    def _settle(self, name: str, new: str, owners: list[SchemaOwner]) -> None:
+    def _merge_group(self, name: str, new: str, owners: list[SchemaOwner]) -> None:
         for owner in owners:
-            self.names[owner.pair] = new
-        at = f"/components/schemas/{escape(new)}"
-        united = SchemaUnion(self.decisions).whole([self._said(owner) for owner in owners], at)
+            self.names[owner.key] = new
+        at = f"/components/schemas/{escape_key(new)}"
+        united = SchemaUnion(self.decisions).merge_exactly(
+            [self._source_schema(owner) for owner in owners], at
+        )
         if united is None:
-            raise AssertionError(f"{at} was united a moment ago")
-        self.put(new, united)
+            raise AssertionError(f"{at} could be merged before")
+        self.add(new, united)
         who = [owner.source.name for owner in owners]
-        for old in sorted({owner.old for owner in owners} - {name}):
-            self.decisions.add(DecisionKind.RENAMED, at, f"`{old}` of its document", who)
+        for old in sorted({owner.name for owner in owners} - {name}):
+            self.decisions.add(DecisionKind.RENAMED, at, f"`{old}` of its source", who)
         if new != name:
-            self.decisions.add(DecisionKind.APART, at, f"it isn't the `{name}` of the others", who)
+            self.decisions.add(
+                DecisionKind.KEPT_APART, at, f"it differs from `{name}` of the others", who
+            )
 
-    def put(self, name: str, schema: JsonObject) -> None:
-        """Add one schema under its final name.
+    def add(self, name: str, schema: JsonObject) -> None:
+        """Add a schema under its final name.
 
         Raises:
-            Contradiction: the name is taken.
+            Conflict: the name exists already.
         """
         if name in self.schemas:
-            raise Conflict(f"two different schemas would both be called {name}; rename one")
+            raise Conflict(f"two different schemas would have the name {name}; rename one of them")
         self.schemas[name] = schema
 
-    def _said(self, owner: SchemaOwner) -> SourceSchema:
-        return SourceSchema(owner.source.name, self.rewritten(owner.source, owner.schema))
+    def _source_schema(self, owner: SchemaOwner) -> SourceSchema:
+        return SourceSchema(owner.source.name, self.rename_references(owner.source, owner.schema))
 
-    def _parted(
+    def _partition(
         self, name: str, owners: list[SchemaOwner]
     ) -> Iterator[tuple[str, list[SchemaOwner]]]:
-        """Part owners into those whose schemas go together; the largest part keeps the name."""
+        """Partition owners into groups that can be merged; the largest keeps the name."""
         alike: dict[str, list[SchemaOwner]] = {}
         for owner in owners:
-            alike.setdefault(canonical_key(self._said(owner).schema), []).append(owner)
+            alike.setdefault(canonical_key(self._source_schema(owner).schema), []).append(owner)
         parts: list[list[SchemaOwner]] = []
         for same in alike.values():
-            home = next((part for part in parts if self._fit(part, same)), None)
+            home = next((part for part in parts if self._can_merge(part, same)), None)
             if home is None:
                 parts.append(list(same))
             else:
                 home += same
         parts.sort(key=len, reverse=True)
         for position, part in enumerate(parts):
-            own = name if position == 0 else name + pascal(part[0].source.name)
+            own = name if position == 0 else name + to_pascal_case(part[0].source.name)
             taken = {*self.schemas, *self.requests.values()}
-            yield unused(own, taken), part
+            yield unique_name(own, taken), part
 
-    def _fit(self, part: list[SchemaOwner], same: list[SchemaOwner]) -> bool:
-        if any(owner.pair in self.exact for owner in (*part, *same)):
+    def _can_merge(self, part: list[SchemaOwner], same: list[SchemaOwner]) -> bool:
+        if any(owner.key in self.exact_names for owner in (*part, *same)):
             return False
-        said = [self._said(owner) for owner in (*part, same[0])]
-        return SchemaUnion(DecisionLog()).whole(said, "") is not None
+        said = [self._source_schema(owner) for owner in (*part, same[0])]
+        return SchemaUnion(DecisionLog()).merge_exactly(said, "") is not None
 
-    def _in_order(self, owners: dict[str, list[SchemaOwner]]) -> list[str]:
-        """List the names so that what a schema refers to comes before it, and else sorted."""
+    def _sorted_by_dependency(self, owners: dict[str, list[SchemaOwner]]) -> list[str]:
+        """Sort the names by dependency, then alphabetically."""
         uses = {
             name: {
                 self._groups.get((owner.source.name, used), used)

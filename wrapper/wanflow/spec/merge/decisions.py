@@ -1,4 +1,4 @@
-"""What the merge decided, so that a person can disagree: kept in order, written as Markdown."""
+"""The decisions of a merge, and the Markdown report of them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class DecisionKind(Enum):
-    """What was decided, as the heading of the report's section."""
+    """The kind of a decision; the value is the heading of its section in the report."""
 
     RENAMED = "Renamed"
-    APART = "Kept apart"
+    KEPT_APART = "Kept apart"
     WIDENED = "Widened"
     PINNED = "Pinned to a model"
     DERIVED = "Derived"
@@ -25,7 +25,7 @@ class DecisionKind(Enum):
 
 @frozen(order=True)
 class Decision:
-    """One choice: what about, where in the merged document, what, and whose word it was."""
+    """One decision: its kind, the place in the merged spec, the text, and the sources concerned."""
 
     kind: DecisionKind = field(order=lambda kind: kind.name)
     pointer: str
@@ -34,30 +34,30 @@ class Decision:
 
 
 class DecisionLog:
-    """The choices of one merge, in no order until they are read."""
+    """Collects the decisions of one merge."""
 
     def __init__(self) -> None:
-        self._made: set[Decision] = set()
+        self._decisions: set[Decision] = set()
 
     def add(self, kind: DecisionKind, pointer: str, text: str, sources: Iterable[str] = ()) -> None:
-        """Note one choice; the same one twice is one."""
-        self._made.add(Decision(kind, pointer, text, tuple(sorted(set(sources)))))
+        """Record a decision; duplicates are ignored."""
+        self._decisions.add(Decision(kind, pointer, text, tuple(sorted(set(sources)))))
 
-    def listed(self) -> list[Decision]:
-        """List the choices, ordered by kind, place and text."""
-        return sorted(self._made)
+    def sorted(self) -> list[Decision]:
+        """Return the decisions, sorted by kind, place and text."""
+        return sorted(self._decisions)
 
 
 _INTRODUCTION = """\
 # Merge report
 
-What `wanflow spec build` decided when it made one document of {count}: {names}.
-It is written anew each time; nothing in it is edited by hand.
+The decisions of `wanflow spec build` in merging {count} source specs: {names}.
+This file is generated; don't edit it.
 """
 
 
-def report(decisions: Iterable[Decision], sources: Iterable[str]) -> str:
-    """Write the decisions as a Markdown page, the same for the same merge."""
+def format_report(decisions: Iterable[Decision], sources: Iterable[str]) -> str:
+    """Return the decisions as a Markdown page."""
     names = sorted(sources)
     grouped: dict[DecisionKind, list[Decision]] = defaultdict(list)
     for decision in decisions:

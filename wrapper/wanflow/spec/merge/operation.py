@@ -1,4 +1,4 @@
-"""Make one operation of those that documents have under one path and method."""
+"""Merge the operations of source specs that share a path and a method."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.catalog.deprecation import NOTES
+from wanflow.catalog.deprecation import DEPRECATION_KEYS
 from wanflow.spec.errors import Conflict
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.merge.naming import operation_id
 from wanflow.spec.merge.responses import ResponseMerger, merge_examples
 from wanflow.spec.merge.union import SchemaUnion
-from wanflow.spec.read.yaml import same
+from wanflow.spec.read.yaml import json_equal
 from wanflow.spec.schema.equality import canonical_key
 from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, SourceOperation, describe_pair
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wanflow.spec.merge.components import ComponentMerger
     from wanflow.spec.merge.servers import Servers
 
-_KNOWN = frozenset(
+_HANDLED_FIELDS = frozenset(
     {
         *("tags", "summary", "description", "operationId", "parameters"),
         *("requestBody", "responses", "security", "servers"),
@@ -30,18 +30,18 @@ _KNOWN = frozenset(
 
 
 @frozen
-class Operations:
-    """Merges calls that share a path and a method, in the order of their sources."""
+class OperationMerger:
+    """Merges operations that share a path and a method, in the order of their sources."""
 
     components: ComponentMerger
     decisions: DecisionLog
     servers: Servers
 
-    def merged(self, calls: list[SourceOperation]) -> JsonObject:
-        """Return the one operation of these calls.
+    def merge(self, calls: list[SourceOperation]) -> JsonObject:
+        """Merge operations into one.
 
         Raises:
-            Contradiction: their parameters, security or bodies can't be one.
+            Conflict: their parameters, security or bodies contradict each other.
         """
         at = calls[0].pointer
         node: JsonObject = {
@@ -50,10 +50,10 @@ class Operations:
             "operationId": self._id(calls, at),
             "parameters": self._parameters(calls, at),
             "requestBody": self._body(calls, at),
-            "responses": ResponseMerger(self.components, self.decisions).merged(calls, at),
-            "security": self._agreed(calls, "security"),
-            "servers": self.servers.own(calls, at),
-            **self._others(calls),
+            "responses": ResponseMerger(self.components, self.decisions).merge(calls, at),
+            "security": self._common(calls, "security"),
+            "servers": self.servers.operation_servers(calls, at),
+            **self._other_fields(calls),
         }
         return {
             key: value
@@ -62,7 +62,7 @@ class Operations:
         }
 
     def _texts(self, calls: list[SourceOperation], at: str) -> JsonObject:
-        """Keep a lone operation's texts; of several, tell each model's under its name."""
+        """Return a single operation's texts; of several, combine them under the models' names."""
         if len(calls) == 1:
             return {k: calls[0].node[k] for k in ("summary", "description") if k in calls[0].node}
         models = [model for call in calls for model in call.models]
@@ -79,7 +79,7 @@ class Operations:
         self.decisions.add(
             DecisionKind.DERIVED,
             f"{at}/summary",
-            "the models in one line; the description has every source's text",
+            "the number of models; the description has the text of every source",
         )
         return {
             "summary": f"Submit a task to one of {len(models)} models"
@@ -96,7 +96,7 @@ class Operations:
         self.decisions.add(
             DecisionKind.DERIVED,
             f"{at}/operationId",
-            f"`{derived}` of the path; the sources say {', '.join(told) or 'nothing'}",
+            f"`{derived}` from the path; the sources have {', '.join(told) or 'none'}",
         )
         return derived
 
@@ -104,23 +104,25 @@ class Operations:
         found: dict[tuple[str, str], list[tuple[SourceOperation, JsonObject]]] = {}
         for call in calls:
             for parameter in call.node.get("parameters", ()):
-                mine = self.components.rewritten(call.source, parameter)
+                mine = self.components.rename_references(call.source, parameter)
                 same = found.setdefault((mine["in"], mine["name"]), [])
                 same.append((call, mine))
                 first, other = same[0]
                 if canonical_key(other) != canonical_key(mine):
                     raise Conflict(
-                        f"two {mine['in']} parameters are called {mine['name']} and differ: "
+                        f"two {mine['in']} parameters named {mine['name']} differ: "
                         f"{describe_pair(first, call)}"
                     )
         return [self._parameter(same, f"{at}/parameters/{key[1]}") for key, same in found.items()]
 
     def _parameter(self, same: list[tuple[SourceOperation, JsonObject]], at: str) -> JsonObject:
-        """Keep what sources agree on, the text of most, and every example."""
+        """Merge equal parameters: the most common text, and all examples."""
         merged = {key: value for key, value in same[0][1].items() if key != "example"}
         texts = [(call.source.name, p["description"]) for call, p in same if "description" in p]
         if texts:
-            merged["description"] = SchemaUnion(self.decisions).text(texts, f"{at}/description")
+            merged["description"] = SchemaUnion(self.decisions).choose_text(
+                texts, f"{at}/description"
+            )
         examples = merge_examples(same)
         single = list(examples.values())
         if len(single) == 1 and "example" in same[0][1]:
@@ -144,7 +146,7 @@ class Operations:
             if "description" in c.node["requestBody"]
         ]
         if texts:
-            body["description"] = SchemaUnion(self.decisions).text(
+            body["description"] = SchemaUnion(self.decisions).choose_text(
                 texts, f"{at}/requestBody/description"
             )
         return body
@@ -173,33 +175,35 @@ class Operations:
                 first.node.get("requestBody")
             ):
                 raise Conflict(
-                    f"two bodies, and no model to tell them by: {describe_pair(first, call)}"
+                    f"two different bodies without a model: {describe_pair(first, call)}"
                 )
-        body: JsonObject = self.components.rewritten(first.source, first.node["requestBody"])
+        body: JsonObject = self.components.rename_references(
+            first.source, first.node["requestBody"]
+        )
         return body
 
-    def _agreed(self, calls: list[SourceOperation], key: str) -> Any:
+    def _common(self, calls: list[SourceOperation], key: str) -> Any:
         first, *others = calls
         for call in others:
-            if not same(call.node[key], first.node[key]):
+            if not json_equal(call.node[key], first.node[key]):
                 raise Conflict(f"{describe_pair(first, call)} differ in `{key}`")
         return first.node[key]
 
-    def _others(self, calls: list[SourceOperation]) -> JsonObject:
-        """Keep what else an operation may have (`deprecated`, `callbacks`) where all agree."""
+    def _other_fields(self, calls: list[SourceOperation]) -> JsonObject:
+        """Return the other fields of operations (`deprecated`, `callbacks`), which must agree."""
         others: JsonObject = {}
         for call in calls:
-            for key in call.node.keys() - _KNOWN - _differing_notes(calls):
-                value = self.components.rewritten(call.source, call.node[key])
+            for key in call.node.keys() - _HANDLED_FIELDS - _differing_deprecation_keys(calls):
+                value = self.components.rename_references(call.source, call.node[key])
                 if canonical_key(others.setdefault(key, value)) != canonical_key(value):
                     raise Conflict(f"{describe_pair(calls[0], call)} differ in `{key}`")
         return dict(sorted(others.items()))
 
 
-def _differing_notes(calls: list[SourceOperation]) -> set[str]:
-    """List what not all models' operations say of their removal; their requests say it then."""
+def _differing_deprecation_keys(calls: list[SourceOperation]) -> set[str]:
+    """Return the deprecation keys that differ between models; they go to the request schemas."""
     return {
         key
-        for key in NOTES
+        for key in DEPRECATION_KEYS
         if len({canonical_key(call.node.get(key)) for call in calls}) > 1 and calls[0].models
     }

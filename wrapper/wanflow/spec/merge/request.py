@@ -1,14 +1,14 @@
-"""The request of a submission as one variant of many: pinned to its models, named after them."""
+"""Turn each request into a variant of the merged request, named after and bound to its models."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wanflow.catalog.deprecation import NOTES
+from wanflow.catalog.deprecation import DEPRECATION_KEYS
 from wanflow.catalog.document import JsonObject, resolve_ref
 from wanflow.spec.errors import Conflict, InvalidDocument
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
-from wanflow.spec.merge.naming import request_name, unused
+from wanflow.spec.merge.naming import request_name, unique_name
 from wanflow.spec.schema.equality import canonical_key
 from wanflow.spec.schema.operations import SCHEMAS, SourceOperation, describe_pair, model_values
 
@@ -18,76 +18,76 @@ if TYPE_CHECKING:
     from wanflow.spec.merge.components import ComponentMerger
     from wanflow.spec.schema.operations import SourceOperation
 
-_PLAIN = frozenset({"type", "properties", "required", "description", "title", "example"})
+_OBJECT_KEYWORDS = frozenset({"type", "properties", "required", "description", "title", "example"})
 _CHOICES = ("oneOf", "anyOf")
 
 
 def flatten_all_of(call: SourceOperation) -> JsonObject:
-    """Return a call's request schema with its `allOf` written out.
+    """Return the request schema of an operation with its `allOf` flattened.
 
-    Only where that says the same: the parts are objects of properties, and a property of two parts
-    is the same in both. What comes out is proved against its source like any other request.
+    That needs plain objects as parts, and equal schemas for a property of two parts. The result is
+    proved against its source like any other request.
 
     Raises:
-        Refused: it is a choice between schemas, or its parts aren't plain objects.
+        InvalidDocument: the request is a union, or its parts aren't plain objects.
     """
     assert call.request is not None
     schema = resolve_ref(call.source.document, call.request)
     if any(word in schema for word in _CHOICES) and "properties" not in schema:
         raise InvalidDocument(
-            f"{call.source.where(call.pointer)}: the request is a choice between schemas; "
-            "each model's request must be one object of properties"
+            f"{call.source.where(call.pointer)}: the request is a union of schemas; "
+            "the request of a model must be one object"
         )
     if "allOf" not in schema:
         return schema
     parts = [resolve_ref(call.source.document, part) for part in schema["allOf"]]
     own = {key: value for key, value in schema.items() if key != "allOf"}
-    return _joined([*parts, own], call)
+    return _join([*parts, own], call)
 
 
-def _joined(parts: list[JsonObject], call: SourceOperation) -> JsonObject:
+def _join(parts: list[JsonObject], call: SourceOperation) -> JsonObject:
     joined: JsonObject = {"type": "object", "required": [], "properties": {}}
     for part in parts:
-        if strange := sorted(part.keys() - _PLAIN):
+        if strange := sorted(part.keys() - _OBJECT_KEYWORDS):
             raise InvalidDocument(
                 f"{call.source.where(call.pointer)}: a part of the request's allOf has "
-                f"{', '.join(strange)}, so the parts can't be written as one object"
+                f"{', '.join(strange)}, so the parts can't be merged into one object"
             )
         for name, rule in part.get("properties", {}).items():
             if canonical_key(joined["properties"].setdefault(name, rule)) != canonical_key(rule):
                 raise InvalidDocument(
                     f"{call.source.where(call.pointer)}: two parts of the request's allOf have "
-                    f"different rules for {name}"
+                    f"different schemas for {name}"
                 )
         joined["required"] += [n for n in part.get("required", ()) if n not in joined["required"]]
         joined |= {key: part[key] for key in ("description", "title", "example") if key in part}
     return joined
 
 
-def one_document_a_model(calls: Iterable[SourceOperation]) -> None:
-    """Refuse a model that two operations claim.
+def require_unique_models(calls: Iterable[SourceOperation]) -> None:
+    """Check that each model has one operation.
 
     Raises:
-        Contradiction: names both documents and where.
+        Conflict: two have the same model; names both locations.
     """
     claimed: dict[str, SourceOperation] = {}
     for call in calls:
         for model in call.models:
             first = claimed.setdefault(model, call)
             if first is not call:
-                raise Conflict(f"the model {model} is in two places: {describe_pair(first, call)}")
+                raise Conflict(f"the model {model} is defined twice: {describe_pair(first, call)}")
 
 
-def named_requests(calls: Iterable[SourceOperation]) -> dict[str, SourceOperation]:
-    """Return the calls that submit a model by the name of their request.
+def requests_by_name(calls: Iterable[SourceOperation]) -> dict[str, SourceOperation]:
+    """Return the submissions by the name of their request schema.
 
-    Where models come to one name, as `wan2.5` and `wan25` do, the later ones get a number.
+    If models give the same name, such as `wan2.5` and `wan25`, later ones get a number.
     """
     named: dict[str, SourceOperation] = {}
     submitting = [call for call in calls if call.models and call.request is not None]
     taken: set[str] = set()
     for call in sorted(submitting, key=lambda call: (call.models, call.path, call.method)):
-        name = unused(request_name(list(call.models), call.source.name), taken)
+        name = unique_name(request_name(list(call.models), call.source.name), taken)
         taken.add(name)
         named[name] = call
     return named
@@ -96,9 +96,9 @@ def named_requests(calls: Iterable[SourceOperation]) -> dict[str, SourceOperatio
 def rename_requests(
     calls: Iterable[SourceOperation], components: ComponentMerger
 ) -> dict[str, SourceOperation]:
-    """Name the request of every submission after its model; return the calls by that name."""
-    named = named_requests(calls)
-    components.reserve({call.key: name for name, call in named.items()})
+    """Name the request schema of every submission after its model; return them by that name."""
+    named = requests_by_name(calls)
+    components.reserve_request_names({call.key: name for name, call in named.items()})
     for name, call in named.items():
         if call.request is not None and "$ref" in call.request:
             components.rename(call.source, call.request["$ref"].removeprefix(SCHEMAS), name)
@@ -106,10 +106,10 @@ def rename_requests(
 
 
 def bind_to_models(call: SourceOperation, decisions: DecisionLog, at: str) -> JsonObject:
-    """Return a submission's request schema, bound to the models it names.
+    """Return the request schema of a submission, bound to its models.
 
-    A document may name its model by a default or an example alone, and not require it; among
-    other models' requests it can only be told by it, so `model` becomes a closed, required list.
+    A source spec may name its model only in a default or an example, and not require it. In the
+    merged union the model is the discriminator, so `model` becomes a required enum.
     """
     schema = flatten_all_of(call)
     properties: JsonObject = schema.get("properties", {})
@@ -122,14 +122,12 @@ def bind_to_models(call: SourceOperation, decisions: DecisionLog, at: str) -> Js
         )
         rule = {**rule, "enum": list(call.models)}
     if "model" not in required:
-        decisions.add(
-            DecisionKind.PINNED, at, "`model` is required from now on", [call.source.name]
-        )
+        decisions.add(DecisionKind.PINNED, at, "`model` becomes required", [call.source.name])
         required.insert(0, "model")
     whole = {**schema, "required": required}
     whole["properties"] = {**properties, "model": {"type": "string", **rule}}
     if "description" not in schema and "description" in call.source.document["info"]:
         whole["description"] = call.source.document["info"]["description"]
-        text = "what its document's `info` says of the model"
+        text = "the description in `info` of its source"
         decisions.add(DecisionKind.DERIVED, f"{at}/description", text, [call.source.name])
-    return {**whole, **{key: call.node[key] for key in NOTES if key in call.node}}
+    return {**whole, **{key: call.node[key] for key in DEPRECATION_KEYS if key in call.node}}

@@ -1,8 +1,8 @@
-"""Make one schema of several that carry one name: everything that any of them says, and no more.
+"""Merge schemas of the same name into their union.
 
-Objects are united property by property: a property that only one names is taken as that one has
-it. Everything else is united only where the union is exact (types, enums, overlapping bounds), and
-written as `anyOf` where no single schema says it.
+Objects are merged property by property; a property that only one has is taken from it. Everything
+else is merged only if the result is exactly the union (types, enums, overlapping bounds); otherwise
+it becomes an `anyOf`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from attrs import frozen
 
 from wanflow.catalog.document import is_object
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
-from wanflow.spec.read.yaml import escape
-from wanflow.spec.schema.equality import ANNOTATIONS, TEXTS, alike_in, canonical_key, equal
+from wanflow.spec.read.yaml import escape_key
+from wanflow.spec.schema.equality import ANNOTATIONS, TEXT_KEYWORDS, canonical_key, equal, equal_at
 
 if TYPE_CHECKING:
     from wanflow.catalog.document import JsonObject
 
 _SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
-# Each bound, with the function that picks the laxer of two.
+# Each bound, with the function that returns the less strict of two.
 _BOUNDS = {
     "minimum": min,
     "minLength": min,
@@ -34,11 +34,11 @@ _BOUNDS = {
 
 
 def merge_scalars(schemas: list[JsonObject]) -> JsonObject | None:
-    """Return the one schema of plain values that admits what these admit together, or None."""
+    """Return one schema that is exactly the union of schemas of scalars; None if there is none."""
     types = [_types_of(schema) for schema in schemas]
     if not all(kinds and kinds <= _SCALARS for kinds in types):
         return None
-    return _same_type(schemas) if len(set(types)) == 1 else _other_types(schemas, types)
+    return _merge_same_type(schemas) if len(set(types)) == 1 else _merge_types(schemas, types)
 
 
 def _types_of(schema: JsonObject) -> frozenset[str]:
@@ -46,14 +46,14 @@ def _types_of(schema: JsonObject) -> frozenset[str]:
     return frozenset([named] if isinstance(named, str) else named)
 
 
-def _same_type(schemas: list[JsonObject]) -> JsonObject | None:
-    """Unite schemas of one type that differ in enum or bounds."""
+def _merge_same_type(schemas: list[JsonObject]) -> JsonObject | None:
+    """Merge schemas of one type that differ in enum or bounds."""
     if any("enum" in schema for schema in schemas):
-        return _enums(schemas)
+        return _merge_enums(schemas)
     if not equal(schemas, _BOUNDS):
         return None
     united = {key: value for key, value in schemas[0].items() if key not in _BOUNDS}
-    if not _overlap(schemas):
+    if not _ranges_overlap(schemas):
         return None
     for bound, laxer in _BOUNDS.items():
         if all(bound in schema for schema in schemas):
@@ -61,8 +61,8 @@ def _same_type(schemas: list[JsonObject]) -> JsonObject | None:
     return united
 
 
-def _enums(schemas: list[JsonObject]) -> JsonObject | None:
-    """Unite closed lists; a schema of the type alone swallows every list."""
+def _merge_enums(schemas: list[JsonObject]) -> JsonObject | None:
+    """Merge enums; the union with a schema of only the type is the type."""
     free = [schema for schema in schemas if "enum" not in schema]
     if free:
         return free[0] if all(set(schema) == {"type"} for schema in free) else None
@@ -72,8 +72,8 @@ def _enums(schemas: list[JsonObject]) -> JsonObject | None:
     return {**schemas[0], "enum": list(values.values())}
 
 
-def _overlap(schemas: list[JsonObject]) -> bool:
-    """Tell whether the ranges leave no gap between them, so that one range is their union."""
+def _ranges_overlap(schemas: list[JsonObject]) -> bool:
+    """Return whether the union of the ranges is one range without gaps."""
     for low, high in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
         ranges = sorted((s.get(low, float("-inf")), s.get(high, float("inf"))) for s in schemas)
         reach = ranges[0][1]
@@ -81,112 +81,120 @@ def _overlap(schemas: list[JsonObject]) -> bool:
             if start > reach:
                 return False
             reach = max(reach, end)
-    changed = [key for key in _BOUNDS if not alike_in(schemas, key)]
+    changed = [key for key in _BOUNDS if not equal_at(schemas, key)]
     return len({key[3:].lower() for key in changed}) <= 1
 
 
-def _other_types(schemas: list[JsonObject], types: list[frozenset[str]]) -> JsonObject | None:
-    """Unite plain types; whatever else is said beside a type would bind the others' values too."""
+def _merge_types(schemas: list[JsonObject], types: list[frozenset[str]]) -> JsonObject | None:
+    """Merge types; None if there are other keywords, which would apply to all types."""
     if any(set(schema) != {"type"} for schema in schemas):
         return None
     return {"type": sorted({kind for kinds in types for kind in kinds})}
 
 
-_OBJECT = frozenset({"type", "properties", "required", "additionalProperties"})
-_SHOWN = 80
+_OBJECT_KEYWORDS = frozenset({"type", "properties", "required", "additionalProperties"})
+_MAX_TEXT_LENGTH = 80
 
 
 @frozen
 class SourceSchema:
-    """What one source says: a schema, and the source's name."""
+    """A schema and the name of its source spec."""
 
     source: str
     schema: JsonObject
 
 
 class SchemaUnion:
-    """Unites schemas, and notes what it decided."""
+    """Merges schemas, and records its decisions."""
 
     def __init__(self, decisions: DecisionLog) -> None:
         self._decisions = decisions
 
-    def whole(self, said: list[SourceSchema], at: str) -> JsonObject | None:
-        """Unite schemas into one; None where only an `anyOf` of them would say it exactly."""
-        core = self._core([SourceSchema(one.source, one.schema) for one in said], at)
-        return None if core is None else {**core, **self._notes(said, at)}
+    def merge_exactly(self, said: list[SourceSchema], at: str) -> JsonObject | None:
+        """Merge schemas into one; None if their union can only be expressed by `anyOf`."""
+        core = self._merge_constraints([SourceSchema(one.source, one.schema) for one in said], at)
+        return None if core is None else {**core, **self._merge_annotations(said, at)}
 
-    def part(self, said: list[SourceSchema], at: str) -> JsonObject:
-        """Unite the schemas of a part; its alternatives side by side where nothing simpler does."""
-        if (united := self.whole(said, at)) is not None:
+    def merge(self, said: list[SourceSchema], at: str) -> JsonObject:
+        """Merge schemas into one, as `anyOf` if there is no simpler way."""
+        if (united := self.merge_exactly(said, at)) is not None:
             return united
         alike: dict[str, list[SourceSchema]] = {}
         for one in said:
             alike.setdefault(canonical_key(one.schema), []).append(one)
-        distinct = {key: self._core(same, at) or same[0].schema for key, same in alike.items()}
+        distinct = {
+            key: self._merge_constraints(same, at) or same[0].schema for key, same in alike.items()
+        }
         self._decisions.add(
             DecisionKind.WIDENED,
             at,
-            f"{len(distinct)} different schemas, any of which may hold",
-            _who(said),
+            f"any of {len(distinct)} different schemas",
+            _source_names(said),
         )
         branches = [
             {word: value for word, value in distinct[key].items() if word not in ANNOTATIONS}
             for key in sorted(distinct)
         ]
-        return {"anyOf": branches, **self._notes(said, at)}
+        return {"anyOf": branches, **self._merge_annotations(said, at)}
 
-    def _core(self, said: list[SourceSchema], at: str) -> JsonObject | None:
+    def _merge_constraints(self, said: list[SourceSchema], at: str) -> JsonObject | None:
         schemas = [one.schema for one in said]
         if any("$ref" in schema for schema in schemas):
-            # Rules beside a reference bind with it, so both are the same or neither is.
+            # Keywords beside a reference apply together with it, so all of them must be equal.
             same = len({canonical_key(schema) for schema in schemas}) == 1
             return {k: v for k, v in schemas[0].items() if k not in ANNOTATIONS} if same else None
         if all(_is_object(schema) for schema in schemas):
-            return self._object(said, at)
+            return self._merge_objects(said, at)
         if len({canonical_key(schema) for schema in schemas}) == 1 and "items" not in schemas[0]:
             return {k: v for k, v in schemas[0].items() if k not in ANNOTATIONS}
         if all(schema.get("type") == "array" for schema in schemas):
-            return self._array(said, at)
-        return self._scalar(said, at)
+            return self._merge_arrays(said, at)
+        return self._merge_scalars(said, at)
 
-    def _object(self, said: list[SourceSchema], at: str) -> JsonObject | None:
+    def _merge_objects(self, said: list[SourceSchema], at: str) -> JsonObject | None:
         schemas = [one.schema for one in said]
-        if not equal(schemas, _OBJECT - {"type"}) or not alike_in(schemas, "additionalProperties"):
+        if not equal(schemas, _OBJECT_KEYWORDS - {"type"}) or not equal_at(
+            schemas, "additionalProperties"
+        ):
             return None
         names = list(dict.fromkeys(name for s in schemas for name in s.get("properties", {})))
         closed = schemas[0].get("additionalProperties", True) is not True
         if closed and any(set(s.get("properties", {})) != set(names) for s in schemas):
             return None
-        rest = {k: v for k, v in schemas[0].items() if k not in _OBJECT and k not in ANNOTATIONS}
+        rest = {
+            k: v
+            for k, v in schemas[0].items()
+            if k not in _OBJECT_KEYWORDS and k not in ANNOTATIONS
+        }
         core: JsonObject = {"type": "object", **rest}
-        if required := self._required(said, at):
+        if required := self._merge_required(said, at):
             core["required"] = required
-        core["properties"] = {name: self._property(said, name, at) for name in names}
+        core["properties"] = {name: self._merge_property(said, name, at) for name in names}
         if "additionalProperties" in schemas[0]:
             core["additionalProperties"] = schemas[0]["additionalProperties"]
         return core
 
-    def _property(self, said: list[SourceSchema], name: str, at: str) -> JsonObject:
+    def _merge_property(self, said: list[SourceSchema], name: str, at: str) -> JsonObject:
         having = [
             SourceSchema(one.source, one.schema["properties"][name])
             for one in said
             if name in one.schema.get("properties", {})
         ]
-        return self.part(having, f"{at}/properties/{escape(name)}")
+        return self.merge(having, f"{at}/properties/{escape_key(name)}")
 
-    def _required(self, said: list[SourceSchema], at: str) -> list[str]:
+    def _merge_required(self, said: list[SourceSchema], at: str) -> list[str]:
         lists: list[list[str]] = [one.schema.get("required", []) for one in said]
         kept = [name for name in lists[0] if all(name in names for names in lists)]
         for name in sorted({name for names in lists for name in names} - set(kept)):
             who = [one.source for one in said if name in one.schema.get("required", [])]
-            self._decisions.add(DecisionKind.WIDENED, at, f"`{name}` is required by some only", who)
+            self._decisions.add(DecisionKind.WIDENED, at, f"`{name}` is required only by some", who)
         return kept
 
-    def _array(self, said: list[SourceSchema], at: str) -> JsonObject | None:
+    def _merge_arrays(self, said: list[SourceSchema], at: str) -> JsonObject | None:
         schemas = [one.schema for one in said]
         if not equal(schemas, {"items"}) or not all(is_object(s.get("items")) for s in schemas):
             return None
-        items = self.whole(
+        items = self.merge_exactly(
             [SourceSchema(one.source, one.schema["items"]) for one in said], f"{at}/items"
         )
         if items is None:
@@ -194,22 +202,22 @@ class SchemaUnion:
         kept = {k: v for k, v in schemas[0].items() if k not in ANNOTATIONS}
         return {**kept, "items": items}
 
-    def _scalar(self, said: list[SourceSchema], at: str) -> JsonObject | None:
+    def _merge_scalars(self, said: list[SourceSchema], at: str) -> JsonObject | None:
         schemas = [{k: v for k, v in one.schema.items() if k not in ANNOTATIONS} for one in said]
         united = merge_scalars(schemas)
         if united is not None:
             shown = "; ".join(sorted({json.dumps(s, sort_keys=True) for s in schemas}))
             self._decisions.add(
-                DecisionKind.WIDENED, at, f"`{json.dumps(united)}` of {shown}", _who(said)
+                DecisionKind.WIDENED, at, f"`{json.dumps(united)}` of {shown}", _source_names(said)
             )
         return united
 
-    def _notes(self, said: list[SourceSchema], at: str) -> JsonObject:
+    def _merge_annotations(self, said: list[SourceSchema], at: str) -> JsonObject:
         notes: JsonObject = {}
-        for word in TEXTS:
+        for word in TEXT_KEYWORDS:
             texts = [(o.source, o.schema[word]) for o in said if word in o.schema]
             if texts:
-                notes[word] = self.text(texts, f"{at}/{word}")
+                notes[word] = self.choose_text(texts, f"{at}/{word}")
         examples = [value for one in said for value in _examples(one.schema)]
         distinct = list({json.dumps(value, sort_keys=True): value for value in examples}.values())
         if len(distinct) == 1:
@@ -218,15 +226,15 @@ class SchemaUnion:
             notes["examples"] = distinct
         return notes
 
-    def text(self, texts: list[tuple[str, str]], at: str) -> str:
-        """Choose what most sources say, the first of them by name where they are even."""
+    def choose_text(self, texts: list[tuple[str, str]], at: str) -> str:
+        """Choose the most common text, the one of the first source if several are."""
         counts = Counter(text for _, text in texts)
         chosen = max(counts, key=lambda text: counts[text])
         for other in counts:
             if other != chosen:
                 who = [source for source, text in texts if text == other]
                 self._decisions.add(
-                    DecisionKind.CHOSEN, at, f"{_short(chosen)} over {_short(other)}", who
+                    DecisionKind.CHOSEN, at, f"{_shorten(chosen)} over {_shorten(other)}", who
                 )
         return chosen
 
@@ -240,10 +248,10 @@ def _examples(schema: JsonObject) -> list[Any]:
     return [*own, *schema.get("examples", ())]
 
 
-def _who(said: list[SourceSchema]) -> list[str]:
+def _source_names(said: list[SourceSchema]) -> list[str]:
     return [one.source for one in said]
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     flat = " ".join(text.split())
-    return f"“{flat}”" if len(flat) <= _SHOWN else f"“{flat[: _SHOWN - 1]}…”"
+    return f"“{flat}”" if len(flat) <= _MAX_TEXT_LENGTH else f"“{flat[: _MAX_TEXT_LENGTH - 1]}…”"

@@ -1,1 +1,1 @@
-"""Overlays: reviewed changes to source specs, each citing the sentence that it comes from."""
+"""Overlays: reviewed changes to the merged spec; each cites the sentence that it is from."""

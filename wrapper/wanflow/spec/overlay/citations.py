@@ -1,9 +1,9 @@
-"""What a rule that an overlay adds must rest on, and where it does.
+"""Check the citations of overlay actions.
 
-Beside every rule that an action puts into a schema stands `x-wanflow-rests-on`, which maps the
-rule's keyword to the sentence of the documents, or to a list of sentences of which each is reason
-enough. An action is applied to a schema that carries these sentences whole, and that has what
-`x-wanflow-when` asks for; every other is left alone.
+An action cites a source for every constraint that it adds to a schema: `x-wanflow-rests-on` maps
+the keyword to a sentence of the source spec, or to a list of alternative sentences. The action is
+applied only to schemas that contain these sentences completely and that meet the conditions of
+`x-wanflow-when`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,28 @@ from attrs import evolve, field, frozen
 
 from wanflow.catalog.document import JsonObject, is_array, is_object
 from wanflow.catalog.keywords import CITES
-from wanflow.catalog.schema_walk import schemas_in
+from wanflow.catalog.schema_walk import iter_schemas
 from wanflow.spec.errors import OverlayError
-from wanflow.spec.merge.request import named_requests
-from wanflow.spec.overlay.evidence import evidence_in, flat, instead, stands_in, texts_of
+from wanflow.spec.merge.request import requests_by_name
+from wanflow.spec.overlay.evidence import (
+    closest_text,
+    collapse_whitespace,
+    contains_citation,
+    iter_citations,
+    iter_texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.spec.merge.merge import MergeResult
-    from wanflow.spec.overlay.overlay import Action, Parts
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.overlay.overlay import Action, NodePath
+    from wanflow.spec.read.source import SourceSpec
 
 LOOSENS = "x-wanflow-loosens"
-"""On an action: why it may let through what the documents refuse."""
+"""On an action: the reason why it may accept what the source specs reject."""
 WHEN = "x-wanflow-when"
-"""On an action: what a schema, or the document, must have for it to be applied."""
+"""On an action: conditions on the schema or the spec for applying it."""
 
 RULES = frozenset(
     {
@@ -41,60 +47,60 @@ RULES = frozenset(
     }
 )
 _CONDITIONS: dict[str, type] = {"type": str, "required": bool, "operation": str}
-_MOST = 120
+_MAX_LENGTH = 120
 
 
 @frozen
 class Sources:
-    """Which documents each named schema was made of, and what those say."""
+    """The source specs of each named schema, and their texts."""
 
     _documents: dict[str, list[str]]
-    _sources: dict[str, Source] = field(repr=False)
+    _sources: dict[str, SourceSpec] = field(repr=False)
     _texts: dict[str, str] = field(repr=False)
 
     @classmethod
     def of(cls, merged: MergeResult) -> Sources:
-        """Take them from a merge."""
+        """Collect them from a merge."""
         documents: dict[str, list[str]] = {}
-        for (source, _), name in sorted(merged.names.items()):
+        for (source, _), name in sorted(merged.schema_names.items()):
             documents.setdefault(name, []).append(source)
-        for name, call in named_requests(merged.calls).items():
+        for name, call in requests_by_name(merged.operations).items():
             documents[name] = [call.source.name]
-        sources = {call.source.name: call.source for call in merged.calls}
+        sources = {call.source.name: call.source for call in merged.operations}
         texts = {
-            name: "\n".join(map(flat, texts_of(source.document)))
+            name: "\n".join(map(collapse_whitespace, iter_texts(source.document)))
             for name, source in sources.items()
         }
         return cls(documents, sources, texts)
 
     def of_schema(self, name: str) -> list[str]:
-        """Name the documents that a schema was made of."""
+        """Return the names of the source specs of a schema."""
         return self._documents.get(name, [])
 
-    def silent(self, schema: str, sentence: str) -> list[str]:
-        """Name the documents of a schema that don't say a sentence, white space aside."""
-        wanted = flat(sentence)
+    def documents_without(self, schema: str, sentence: str) -> list[str]:
+        """Return the source specs of a schema without a sentence, ignoring white space."""
+        wanted = collapse_whitespace(sentence)
         return [name for name in self.of_schema(schema) if wanted not in self._texts[name]]
 
     def where(self, document: str, node: JsonObject) -> str:
-        """Name the place of a document that has a schema's description."""
+        """Return the location in a source spec of the schema with the same description."""
         source = self._sources[document]
-        for at, schema in schemas_in(source.document):
+        for at, schema in iter_schemas(source.document):
             if "description" in node and schema.get("description") == node["description"]:
                 return source.where(at)
         return source.where("")
 
 
 def check_action(action: Action) -> None:
-    """Check what of an action is right or wrong whatever document it meets.
+    """Check an action independently of the spec.
 
     Raises:
-        OverlayFault: it has no reason, or asks for a condition that there is none of.
+        OverlayError: it has no description, or an unknown condition.
     """
     if not action.description:
-        raise OverlayError(f"{action.location}: it has no description that says why")
+        raise OverlayError(f"{action.location}: it must have a description with the reason")
     if LOOSENS in action.raw and not str(action.raw[LOOSENS] or "").strip():
-        raise OverlayError(f"{action.location}: {LOOSENS} must say why")
+        raise OverlayError(f"{action.location}: {LOOSENS} must give the reason")
     conditions: Any = action.raw.get(WHEN, {})
     if not is_object(conditions) or not all(
         isinstance(value, _CONDITIONS.get(key, ())) for key, value in conditions.items()
@@ -105,18 +111,20 @@ def check_action(action: Action) -> None:
         )
 
 
-def check_founded(action: Action) -> None:
-    """Check that every rule which an action adds to a schema names its sentence.
+def require_citations(action: Action) -> None:
+    """Check that every constraint that an action adds has a citation.
 
     Raises:
-        OverlayFault: one rests on nothing.
+        OverlayError: one has none.
     """
-    for rule in _unfounded(action.raw.get("update")):
-        raise OverlayError(f"{action.location}: the rule {rule!r} rests on no sentence ({CITES})")
+    for rule in _uncited_rules(action.raw.get("update")):
+        raise OverlayError(
+            f"{action.location}: the constraint {rule!r} cites no sentence ({CITES})"
+        )
 
 
-def conditions_hold(document: JsonObject, action: Action, parts: Parts) -> bool:
-    """Tell whether a place has what an action asks for in `x-wanflow-when`."""
+def conditions_hold(document: JsonObject, action: Action, parts: NodePath) -> bool:
+    """Return whether a node meets the conditions of an action in `x-wanflow-when`."""
     wanted: JsonObject = action.raw.get(WHEN, {})
     if "operation" in wanted and wanted["operation"] not in _operation_ids(document):
         return False
@@ -133,18 +141,18 @@ def conditions_hold(document: JsonObject, action: Action, parts: Parts) -> bool:
     return "type" not in wanted or (is_object(node) and node.get("type") == wanted["type"])
 
 
-def worded(action: Action, node: JsonObject) -> Action:
-    """Return an action that names several sentences for a rule with the one that a schema carries.
+def choose_citations(action: Action, node: JsonObject) -> Action:
+    """Return an action with one citation per constraint: the first alternative in the schema.
 
-    Where it carries none, that is the first.
+    If the schema contains none of them, it is the first alternative.
     """
     update: Any = action.raw.get("update")
     said: Any = update.get(CITES) if is_object(update) else None
     if not is_object(said) or not any(is_array(one) for one in said.values()):
         return action
-    text = "\n\n".join(texts_of(node))
+    text = "\n\n".join(iter_texts(node))
     chosen = {
-        key: next((each for each in one if stands_in(text, each, key)), one[0])
+        key: next((each for each in one if contains_citation(text, each, key)), one[0])
         if is_array(one)
         else one
         for key, one in said.items()
@@ -152,25 +160,27 @@ def worded(action: Action, node: JsonObject) -> Action:
     return evolve(action, raw={**action.raw, "update": {**update, CITES: chosen}})
 
 
-def missing_evidence(node: JsonObject, action: Action, schema: str, origins: Sources) -> str | None:
-    """Say which sentence of an action a schema doesn't carry; None where it carries all."""
-    for path, keyword, sentence in evidence_in(action.raw.get("update")):
-        text = "\n\n".join(texts_of(_inside(node, path)))
-        if not stands_in(text, sentence, keyword):
-            return _differs(sentence, instead(text, sentence))
-        for name in origins.silent(schema, sentence):
-            return _differs(sentence, f"nothing of it in {name}")
+def missing_citation(node: JsonObject, action: Action, schema: str, sources: Sources) -> str | None:
+    """Return which citation of an action a schema doesn't contain; None if it contains all."""
+    for path, keyword, sentence in iter_citations(action.raw.get("update")):
+        text = "\n\n".join(iter_texts(_inside(node, path)))
+        if not contains_citation(text, sentence, keyword):
+            return _describe_missing(sentence, closest_text(text, sentence))
+        for name in sources.documents_without(schema, sentence):
+            return _describe_missing(sentence, f"no such sentence in {name}")
     return None
 
 
-def _differs(sentence: str, now: str) -> str:
-    says = f"the document says “{begun(now)}”" if now else "the document doesn't say it here"
-    return f"it rests on “{begun(flat(sentence))}”, and {says}"
+def _describe_missing(sentence: str, now: str) -> str:
+    says = (
+        f"the source spec says “{truncate(now)}”" if now else "the source spec doesn't have it here"
+    )
+    return f"it cites “{truncate(collapse_whitespace(sentence))}”, but {says}"
 
 
-def begun(text: str) -> str:
-    """Cut a long text at its end."""
-    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+def truncate(text: str) -> str:
+    """Truncate a long text."""
+    return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 1]}…"
 
 
 def _inside(node: JsonObject, path: tuple[str, ...]) -> Any:
@@ -191,17 +201,17 @@ def _operation_ids(document: JsonObject) -> set[str]:
     }
 
 
-def _unfounded(node: Any) -> Iterator[str]:
+def _uncited_rules(node: Any) -> Iterator[str]:
     if is_array(node):
         for item in node:
-            yield from _unfounded(item)
+            yield from _uncited_rules(item)
     if not is_object(node):
         return
     told = node.get(CITES, {})
     yield from sorted((node.keys() & RULES) - told.keys())
     for key, value in node.items():
         if key == "properties":
-            yield from _unfounded(list(value.values()))
-        # A condition is no rule: what follows from it is.
+            yield from _uncited_rules(list(value.values()))
+        # A condition is not a constraint; `then` and `else` are.
         elif key not in RULES and key not in {"if", CITES}:
-            yield from _unfounded(value)
+            yield from _uncited_rules(value)

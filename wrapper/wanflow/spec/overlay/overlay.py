@@ -1,8 +1,7 @@
-"""Apply OpenAPI Overlay 1.1 files, strictly: an action that doesn't do what it says is an error.
+"""Apply OpenAPI Overlay 1.1 files, with stricter rules than the specification.
 
-Stricter than the specification asks: a target that selects nothing, a value of another type than
-the node it meets, and an action that changes nothing are all errors here, so that an overlay whose
-document moved on is noticed.
+A target that selects nothing, a value of another type than the node, and an action that changes
+nothing are errors here, so that an overlay that no longer fits its spec is noticed.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from attrs import field, frozen
 
 from wanflow.catalog.document import is_array, is_object
 from wanflow.spec.errors import OverlayError
-from wanflow.spec.read.yaml import escape, read_yaml, same
+from wanflow.spec.read.yaml import escape_key, json_equal, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,18 +22,18 @@ if TYPE_CHECKING:
 
     from wanflow.catalog.document import JsonObject
 
-_ROOT = {"overlay": str, "info": dict, "extends": str, "actions": list}
-_INFO = {"title": str, "version": str, "description": str}
-_ACTION = {"target": str, "description": str, "remove": bool, "copy": str, "update": object}
+_ROOT_FIELDS = {"overlay": str, "info": dict, "extends": str, "actions": list}
+_INFO_FIELDS = {"title": str, "version": str, "description": str}
+_ACTION_FIELDS = {"target": str, "description": str, "remove": bool, "copy": str, "update": object}
 _VERSIONS = ("1.0.", "1.1.")
 
-Parts = tuple[str | int, ...]
-"""Where a node stands: the keys and indexes that lead to it."""
+NodePath = tuple[str | int, ...]
+"""The path of a node: keys and indexes."""
 
 
 @frozen
 class Action:
-    """One action of an overlay; `place` names it for a person: file and position."""
+    """One action of an overlay; `location` is its file and number, for messages."""
 
     location: str
     target: str
@@ -42,20 +41,20 @@ class Action:
 
     @property
     def description(self) -> str:
-        """What the action is for, as its author says."""
+        """The description, on one line."""
         return " ".join(str(self.raw.get("description", "")).split())
 
 
 @frozen
 class Overlay:
-    """One overlay file, read and valid."""
+    """A valid overlay file."""
 
     name: str
     actions: tuple[Action, ...]
 
 
 def read_overlays(folder: Path) -> list[Overlay]:
-    """Read every overlay of a folder, in the order of their names."""
+    """Read every overlay of a directory, in the order of their names."""
     return [
         parse_overlay(read_yaml(path.read_text("utf-8"), path.name).data, path.name)
         for path in sorted(folder.glob("*.yaml"))
@@ -63,76 +62,79 @@ def read_overlays(folder: Path) -> list[Overlay]:
 
 
 def parse_overlay(data: Any, name: str) -> Overlay:
-    """Check that data is a valid overlay, as the specification's own schema would.
+    """Parse an overlay, with the checks of the specification's own schema.
 
     Raises:
-        OverlayFault: says which field is wrong.
+        OverlayError: names the invalid field.
     """
     if not is_object(data):
-        raise OverlayError(f"{name} is no overlay: its top is no mapping")
-    _check_fields(data, _ROOT, ("overlay", "info", "actions"), name)
+        raise OverlayError(f"{name} is not an overlay: its root is not a mapping")
+    _check_fields(data, _ROOT_FIELDS, ("overlay", "info", "actions"), name)
     if not data["overlay"].startswith(_VERSIONS) or not data["overlay"].split(".")[2].isdigit():
-        raise OverlayError(f"{name}: overlay {data['overlay']!r} is no version 1.0.x or 1.1.x")
-    _check_fields(data["info"], _INFO, ("title", "version"), f"{name}, info")
+        raise OverlayError(f"{name}: overlay {data['overlay']!r} is not a version 1.0.x or 1.1.x")
+    _check_fields(data["info"], _INFO_FIELDS, ("title", "version"), f"{name}, info")
     if not data["actions"]:
         raise OverlayError(f"{name}: there are no actions")
     for earlier, later in _pairs(data["actions"]):
-        if same(earlier, later):
-            raise OverlayError(f"{name}: an action is there twice, for {earlier.get('target')!r}")
+        if json_equal(earlier, later):
+            raise OverlayError(f"{name}: there are two equal actions for {earlier.get('target')!r}")
     return Overlay(
-        name, tuple(_action(raw, f"{name}, action {i}") for i, raw in enumerate(data["actions"], 1))
+        name,
+        tuple(
+            _parse_action(raw, f"{name}, action {i}") for i, raw in enumerate(data["actions"], 1)
+        ),
     )
 
 
 def apply_overlay(document: JsonObject, overlay: Overlay) -> JsonObject:
-    """Return the document as an overlay leaves it; the one given stays as it is."""
+    """Return a copy of the document with an overlay applied."""
     for action in overlay.actions:
         document = apply_action(document, action)
     return document
 
 
 def apply_action(
-    document: JsonObject, action: Action, places: list[Parts] | None = None
+    document: JsonObject, action: Action, places: list[NodePath] | None = None
 ) -> JsonObject:
-    """Return the document as one action leaves it, at the places given or all that it selects.
+    """Return a copy of the document with an action applied, at given nodes or all selected ones.
 
-    The one given stays as it is; what the action doesn't touch is shared between the two.
+    Unchanged nodes are shared with the original.
 
     Raises:
-        OverlayFault: nothing is selected, types clash, or nothing changes.
+        OverlayError: nothing is selected, types don't match, or nothing changes.
     """
     places = targets(document, action) if places is None else places
     if action.raw.get("remove"):
-        return _removed(document, places, action)
-    value = _value(document, action)
+        return _remove(document, places, action)
+    value = _update_value(document, action)
     for parts in places:
-        changed = _changed(document, value, action, parts)
-        if same(node_at(document, parts), node_at(changed, parts)):
+        changed = _updated(document, value, action, parts)
+        if json_equal(node_at(document, parts), node_at(changed, parts)):
             raise OverlayError(f"{action.location}: it changes nothing at {pointer_of(parts)}")
         document = changed
     return document
 
 
-def apply_at(document: JsonObject, action: Action, parts: Parts) -> JsonObject:
-    """Return the document as an action's update or copy leaves it at one place.
+def apply_at(document: JsonObject, action: Action, parts: NodePath) -> JsonObject:
+    """Return a copy of the document with an action's update or copy applied at one node.
 
     Raises:
-        OverlayFault: types clash.
+        OverlayError: types don't match.
     """
-    return _changed(document, _value(document, action), action, parts)
+    return _updated(document, _update_value(document, action), action, parts)
 
 
-def _changed(document: JsonObject, value: Any, action: Action, parts: Parts) -> JsonObject:
-    new = _merged(node_at(document, parts), value, action.location, parts)
-    changed: JsonObject = _replaced(document, parts, new)
+def _updated(document: JsonObject, value: Any, action: Action, parts: NodePath) -> JsonObject:
+    new = _merge(node_at(document, parts), value, action.location, parts)
+    changed: JsonObject = _replace(document, parts, new)
     return changed
 
 
-def targets(document: JsonObject, action: Action) -> list[Parts]:
-    """Find what an action is about, each place once, in the document's order.
+def targets(document: JsonObject, action: Action) -> list[NodePath]:
+    """Return the paths of the nodes that an action selects, each once, in document order.
 
     Raises:
-        OverlayFault: nothing is selected.
+        OverlayError: nothing is selected.
     """
     found = select(document, action.target, action.location)
     if not found:
@@ -140,23 +142,23 @@ def targets(document: JsonObject, action: Action) -> list[Parts]:
     return found
 
 
-def select(document: JsonObject, path: str, place: str) -> list[Parts]:
-    """Find the nodes that a JSONPath (RFC 9535) selects, as their keys and indexes.
+def select(document: JsonObject, path: str, place: str) -> list[NodePath]:
+    """Return the paths of the nodes that a JSONPath (RFC 9535) selects.
 
     Raises:
-        OverlayFault: it is no JSONPath.
+        OverlayError: it isn't a valid JSONPath.
     """
     try:
         found = _compiled(path).finditer(document)
         return list(dict.fromkeys(match.parts for match in found))
     except jsonpath.JSONPathError as error:
         reason = str(error).splitlines()[0]
-        raise OverlayError(f"{place}: {path!r} is no JSONPath ({reason})") from error
+        raise OverlayError(f"{place}: {path!r} is not a valid JSONPath ({reason})") from error
 
 
-def pointer_of(parts: Parts) -> str:
-    """Write a place as a JSON pointer."""
-    return "".join(f"/{escape(str(part))}" for part in parts)
+def pointer_of(parts: NodePath) -> str:
+    """Return the path of a node as a JSON pointer."""
+    return "".join(f"/{escape_key(str(part))}" for part in parts)
 
 
 @lru_cache(maxsize=256)
@@ -164,10 +166,10 @@ def _compiled(path: str) -> Any:
     return jsonpath.compile(path, strict=True)
 
 
-def _action(raw: Any, place: str) -> Action:
+def _parse_action(raw: Any, place: str) -> Action:
     if not is_object(raw):
         raise OverlayError(f"{place}: an action must be a mapping")
-    _check_fields(raw, _ACTION, ("target",), place)
+    _check_fields(raw, _ACTION_FIELDS, ("target",), place)
     if not raw["target"].startswith("$"):
         raise OverlayError(f"{place}: the target {raw['target']!r} must begin with $")
     if "update" in raw and "copy" in raw:
@@ -185,12 +187,12 @@ def _check_fields(data: Any, known: dict[str, Any], needed: tuple[str, ...], pla
             raise OverlayError(f"{place}: `{name}` is missing")
     for name, value in data.items():
         if name not in known and not name.startswith("x-"):
-            raise OverlayError(f"{place}: `{name}` is no field of an overlay")
+            raise OverlayError(f"{place}: `{name}` is not a field of an overlay")
         if name in known and not isinstance(value, known[name]):
-            raise OverlayError(f"{place}: `{name}` must be a {_WORD[known[name]]}")
+            raise OverlayError(f"{place}: `{name}` must be a {_TYPE_NAMES[known[name]]}")
 
 
-_WORD = {str: "text", dict: "mapping", list: "list", bool: "true or false"}
+_TYPE_NAMES = {str: "text", dict: "mapping", list: "list", bool: "true or false"}
 
 
 def _pairs(actions: list[Any]) -> Iterator[tuple[Any, Any]]:
@@ -199,7 +201,7 @@ def _pairs(actions: list[Any]) -> Iterator[tuple[Any, Any]]:
             yield earlier, later
 
 
-def _value(document: JsonObject, action: Action) -> Any:
+def _update_value(document: JsonObject, action: Action) -> Any:
     if "copy" not in action.raw:
         if "update" not in action.raw:
             raise OverlayError(f"{action.location}: it has no `update`, `copy` or `remove: true`")
@@ -210,12 +212,12 @@ def _value(document: JsonObject, action: Action) -> Any:
     return node_at(document, found[0])
 
 
-def _merged(old: Any, new: Any, place: str, parts: Parts) -> Any:
+def _merge(old: Any, new: Any, place: str, parts: NodePath) -> Any:
     if is_object(old) and is_object(new):
         merged = dict(old)
         for key, value in new.items():
             inside = key in merged
-            merged[key] = _merged(merged[key], value, place, (*parts, key)) if inside else value
+            merged[key] = _merge(merged[key], value, place, (*parts, key)) if inside else value
         return merged
     if is_array(old):
         return [*old, *(new if is_array(new) else [new])]
@@ -231,9 +233,9 @@ def _kind(value: Any) -> str:
     return "a list" if is_array(value) else "a scalar"
 
 
-def _removed(document: JsonObject, places: list[Parts], action: Action) -> JsonObject:
-    # From the last place to the first: what is inside goes before what holds it, and a list's
-    # later entries before its earlier ones, so that every place stays true.
+def _remove(document: JsonObject, places: list[NodePath], action: Action) -> JsonObject:
+    # In reverse order: nested nodes before their parents, and later entries of a list before
+    # earlier ones, so that the remaining paths stay valid.
     for parts in reversed(places):
         if not parts:
             raise OverlayError(f"{action.location}: the whole document can't be removed")
@@ -244,21 +246,21 @@ def _removed(document: JsonObject, places: list[Parts], action: Action) -> JsonO
             if key != parts[-1]
         ]
         left = dict(rest) if is_object(parent) else [value for _, value in rest]
-        document = _replaced(document, parts[:-1], left)
+        document = _replace(document, parts[:-1], left)
     return document
 
 
-def _replaced(node: Any, parts: Parts, value: Any) -> Any:
-    """Copy a node with another value at a place; only the way there is copied."""
+def _replace(node: Any, parts: NodePath, value: Any) -> Any:
+    """Copy a node with another value at a path; only the nodes on the path are copied."""
     if not parts:
         return value
     copied: Any = dict(node) if is_object(node) else [*node]
-    copied[parts[0]] = _replaced(copied[parts[0]], parts[1:], value)
+    copied[parts[0]] = _replace(copied[parts[0]], parts[1:], value)
     return copied
 
 
-def node_at(document: Any, parts: Parts) -> Any:
-    """Return what stands at a place."""
+def node_at(document: Any, parts: NodePath) -> Any:
+    """Return the node at a path."""
     node = document
     for part in parts:
         node = node[part]

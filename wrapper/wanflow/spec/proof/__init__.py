@@ -1,1 +1,1 @@
-"""Proofs that merging lost nothing and loosened nothing."""
+"""Proofs that merging lost nothing, and that overlays only restrict."""

@@ -1,7 +1,7 @@
-"""Fit an overlay's update to one schema: what it adds there, and what stands against it.
+"""Fit the update of an overlay action to one schema.
 
-A document's own word goes before an overlay's: a keyword that the schema has stays as it is unless
-the update's is stricter, and a rule that an example or default of the document breaks isn't added.
+The source spec takes precedence over an overlay: a keyword of the schema is replaced only by a
+stricter one, and a constraint that an example or default of the spec violates isn't added.
 """
 
 from __future__ import annotations
@@ -15,31 +15,32 @@ from wanflow.catalog.keywords import CITES
 from wanflow.catalog.patterns import validator_for
 from wanflow.spec.overlay.citations import RULES
 from wanflow.spec.proof.requests import format_body
-from wanflow.spec.read.yaml import same
-from wanflow.spec.schema.index import operations_of, reached_by
+from wanflow.spec.read.yaml import json_equal
+from wanflow.spec.schema.index import operations_of, reachable_names
 from wanflow.spec.schema.operations import JSON_MEDIA
-from wanflow.spec.schema.value_set import ValueSet, expand, meaning
+from wanflow.spec.schema.value_set import ValueSet, inline_references, value_set_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Keywords that only take values away, whatever stands beside them in a schema.
-_CONJOINED = frozenset(
+# Keywords that only restrict a schema, whatever else is in it.
+_RESTRICTING = frozenset(
     {
         *("const", "enum", "format", "maximum", "minimum", "multipleOf", "pattern", "uniqueItems"),
         *("exclusiveMaximum", "exclusiveMinimum", "maxItems", "maxLength", "maxProperties"),
         *("minItems", "minLength", "minProperties", "default", "description", "title", "summary"),
     }
 )
-_CONDITION = frozenset({"if", "then", "else"})
+_CONDITIONAL = frozenset({"if", "then", "else"})
 
 
-def fitted(document: JsonObject, schema: JsonObject, update: JsonObject) -> JsonObject:
-    """Return what of an update is added to a schema: nothing that would loosen what it says."""
+def fit_update(document: JsonObject, schema: JsonObject, update: JsonObject) -> JsonObject:
+    """Return the part of an update that applies to a schema, without what would loosen it."""
     left_out = {
         key
         for key in update.keys() & schema.keys() & RULES
-        if not same(schema[key], update[key]) and not _stricter(document, schema, key, update[key])
+        if not json_equal(schema[key], update[key])
+        and not _is_stricter(document, schema, key, update[key])
     }
     kept = {key: value for key, value in update.items() if key not in left_out}
     rests = {key: text for key, text in update.get(CITES, {}).items() if key not in left_out}
@@ -47,50 +48,54 @@ def fitted(document: JsonObject, schema: JsonObject, update: JsonObject) -> Json
     return {**kept, CITES: rests} if rests else kept
 
 
-def _stricter(document: JsonObject, schema: JsonObject, key: str, value: Any) -> bool:
+def _is_stricter(document: JsonObject, schema: JsonObject, key: str, value: Any) -> bool:
     if is_object(value) or is_array(value) or key == "default" or key.startswith("x-"):
         return False
-    return meaning(document, schema).covers(meaning(document, {**schema, key: value}))
+    return value_set_of(document, schema).covers(value_set_of(document, {**schema, key: value}))
 
 
-def only_adds(schema: JsonObject, update: JsonObject) -> bool:
-    """Tell whether an update only adds keywords of which each takes values away."""
+def only_restricts(schema: JsonObject, update: JsonObject) -> bool:
+    """Return whether an update only adds keywords that restrict a schema."""
     new = update.keys() - schema.keys()
     rest = update.keys() & schema.keys()
-    known = all(key in _CONJOINED or key.startswith("x-") for key in new - _CONDITION)
-    whole = not new & _CONDITION or not schema.keys() & _CONDITION
-    return known and whole and all(key == CITES or same(schema[key], update[key]) for key in rest)
+    known = all(key in _RESTRICTING or key.startswith("x-") for key in new - _CONDITIONAL)
+    whole = not new & _CONDITIONAL or not schema.keys() & _CONDITIONAL
+    return (
+        known
+        and whole
+        and all(key == CITES or json_equal(schema[key], update[key]) for key in rest)
+    )
 
 
 @define
-class Shown:
-    """The request examples of a document, by the name of each schema that they pass through."""
+class RequestExamples:
+    """The request examples of a spec, by the name of each schema that applies to them."""
 
     _by_schema: dict[str, list[tuple[str, Any]]] = field(factory=dict[str, list[tuple[str, Any]]])
 
     @classmethod
-    def of(cls, document: JsonObject) -> Shown:
-        """Take them from the submissions of a merged document."""
+    def of(cls, document: JsonObject) -> RequestExamples:
+        """Collect the examples of a merged spec's submissions."""
         shown = cls()
         for reference, value in _examples(document):
-            for name in reached_by(document, {"$ref": reference}):
+            for name in reachable_names(document, {"$ref": reference}):
                 shown._by_schema.setdefault(name, []).append((reference, value))
         return shown
 
-    def against(
+    def reason_against(
         self, before: JsonObject, after: JsonObject, name: str, old: JsonObject, new: JsonObject
     ) -> str | None:
-        """Say what a document shows and a change of one schema would refuse; None for nothing."""
-        if not meaning(after, new).possible():
-            return "nothing would be allowed any more"
+        """Return which example a changed schema would reject; None if there is none."""
+        if not value_set_of(after, new).may_have_values():
+            return "no value would be valid any more"
         own = [(old, new, value) for value in _values(new)]
         variants = [
             ({"$ref": reference}, {"$ref": reference}, value)
             for reference, value in self._by_schema.get(name, ())
         ]
         for one, other, value in [*own, *variants]:
-            if _valid(before, one, value) and not _valid(after, other, value):
-                return f"the document shows {format_body(value)}"
+            if _is_valid(before, one, value) and not _is_valid(after, other, value):
+                return f"the spec has the example {format_body(value)}"
         return None
 
 
@@ -110,6 +115,6 @@ def _values(schema: JsonObject) -> list[Any]:
     return [*single, *schema.get("examples", ())]
 
 
-def _valid(document: JsonObject, schema: JsonObject, value: Any) -> bool:
-    whole = ValueSet(expand(document, schema, ()))
-    return whole.recursive or validator_for(whole.schema).is_valid(value)
+def _is_valid(document: JsonObject, schema: JsonObject, value: Any) -> bool:
+    whole = ValueSet(inline_references(document, schema, ()))
+    return whole.is_recursive or validator_for(whole.schema).is_valid(value)

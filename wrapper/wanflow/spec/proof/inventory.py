@@ -1,4 +1,4 @@
-"""Count what the sources bring and the merged document has: nothing lost, nothing made up."""
+"""Prove that the merged spec has everything from its sources, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.catalog.document import SERVER_MODELS
-from wanflow.spec.merge.servers import url_of
+from wanflow.spec.merge.servers import server_url
 from wanflow.spec.proof.requests import require_proved
 from wanflow.spec.proof.responses import ResponseComparison, SourceStatement
-from wanflow.spec.read.yaml import same
+from wanflow.spec.read.yaml import json_equal
 from wanflow.spec.schema.equality import canonical_key
 from wanflow.spec.schema.index import requests_of
 from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, SourceOperation
@@ -27,12 +27,12 @@ _MERGED = "merged"
 def prove_inventory(
     document: JsonObject, calls: list[SourceOperation], names: Mapping[tuple[str, str], str]
 ) -> None:
-    """Prove that every operation, status, media type, example and schema arrived.
+    """Prove that no operation, status, media type, example or schema was lost, added or changed.
 
-    `names` says what each document's named schema became, by (document, name).
+    `names` maps (source, name) to the name of the schema in the merged spec.
 
     Raises:
-        NotProved: lists what is missing, made up or of another meaning.
+        ProofFailed: lists what is missing, added or changed.
     """
     grouped: dict[tuple[str, str], list[SourceOperation]] = {}
     for call in calls:
@@ -42,7 +42,7 @@ def prove_inventory(
     for key, group in grouped.items():
         node: JsonObject | None = document["paths"].get(key[0], {}).get(key[1])
         if node is not None:
-            failed += OperationCount(document, node, group, comparison).broken()
+            failed += OperationCount(document, node, group, comparison).failures()
     require_proved(failed)
 
 
@@ -55,13 +55,13 @@ def _operations(
         yield f"{method.upper()} {path} is {'lost' if lost else 'in no source'}"
     ids = [document["paths"][path][method].get("operationId") for path, method in sorted(there)]
     for name in {name for name in ids if name is None or ids.count(name) > 1}:
-        yield f"the operationId {name} isn't of one operation alone"
+        yield f"the operationId {name} is missing or not unique"
 
 
 def _components(
     document: JsonObject, calls: list[SourceOperation], comparison: ResponseComparison
 ) -> Iterator[str]:
-    """Compare every named schema with those that it was made of, the requests' own left out."""
+    """Compare every named schema with those that it was merged from, except request variants."""
     requests = {node["$ref"] for node in requests_of(document).values() if "$ref" in node}
     sources = {call.source.name: call.source for call in calls}
     owners: dict[str, list[SourceStatement]] = {}
@@ -76,22 +76,22 @@ def _components(
         yield f"the schema {name} is {'lost' if name in owners else 'in no source'}"
     for name in sorted(kept & set(owners)):
         merged = SourceStatement(_MERGED, document, schemas[name])
-        yield from comparison.broken(merged, owners[name], f"/components/schemas/{name}")
+        yield from comparison.failures(merged, owners[name], f"/components/schemas/{name}")
 
 
 @frozen
 class OperationCount:
-    """One merged operation beside the calls that it was made of."""
+    """One merged operation and the source operations that it was merged from."""
 
     document: JsonObject = field(repr=False)
     node: JsonObject = field(repr=False)
     calls: list[SourceOperation]
     comparison: ResponseComparison = field(repr=False)
 
-    def broken(self) -> Iterator[str]:
-        """Say what the merged operation lost, made up or changed."""
+    def failures(self) -> Iterator[str]:
+        """Yield what the merged operation lost, added or changed."""
         for call in self.calls:
-            yield from self._surroundings(call)
+            yield from self._metadata(call)
         yield from self._parameters()
         yield from self._statuses()
         if self.calls[0].models and "requestBody" in self.node:
@@ -101,34 +101,34 @@ class OperationCount:
 
     @property
     def name(self) -> str:
-        """The operation for a person."""
+        """The method and path of the operation."""
         return f"{self.calls[0].method.upper()} {self.calls[0].path}"
 
-    def _surroundings(self, call: SourceOperation) -> Iterator[str]:
-        if not same(self.node.get("security", []), call.node["security"]):
-            yield f"{self.name}: its security isn't that of {call.source.name}"
+    def _metadata(self, call: SourceOperation) -> Iterator[str]:
+        if not json_equal(self.node.get("security", []), call.node["security"]):
+            yield f"{self.name}: its security differs from {call.source.name}"
         yield from self._servers(call)
         schemes = self.document["components"]["securitySchemes"]
         own = call.source.document.get("components", {}).get("securitySchemes", {})
         for name, scheme in own.items():
             if canonical_key(schemes.get(name)) != canonical_key(scheme):
-                yield f"the security scheme {name} isn't that of {call.source.name}"
+                yield f"the security scheme {name} differs from {call.source.name}"
         for tag in call.node.get("tags", ()):
             if tag not in self.node.get("tags", ()):
                 yield f"{self.name}: the tag {tag} of {call.source.name} is lost"
 
     def _servers(self, call: SourceOperation) -> Iterator[str]:
-        """Compare where a source's models are with where the merged document has them."""
+        """Compare the servers of a source's models with those in the merged spec."""
         holder = self.node if "servers" in self.node else self.document
         servers: list[JsonObject] = holder.get("servers", [])
         for model in call.models or (None,):
-            kept = {url_of(s) for s in servers if model in s.get(SERVER_MODELS, [model])}
-            own = {url_of(server) for server in call.node["servers"]}
+            kept = {server_url(s) for s in servers if model in s.get(SERVER_MODELS, [model])}
+            own = {server_url(server) for server in call.node["servers"]}
             whose = f"of {call.source.name}" if model is None else f"of {model}"
             for url in sorted(own - kept):
                 yield f"{self.name}: the server {url} {whose} is lost"
             if model is not None and (strange := sorted(kept - own)) and own:
-                yield f"{self.name}: the server {strange[0]} is none {whose}"
+                yield f"{self.name}: the server {strange[0]} is not one {whose}"
 
     def _parameters(self) -> Iterator[str]:
         told = {
@@ -147,7 +147,8 @@ class OperationCount:
         told = {status for call in self.calls for status in call.node["responses"]}
         kept = self.node["responses"]
         for status in sorted(told ^ set(kept)):
-            yield f"{self.name}: the status {status} is {'lost' if status in told else 'made up'}"
+            problem = "lost" if status in told else "in no source"
+            yield f"{self.name}: the status {status} is {problem}"
         for status in sorted(told & set(kept)):
             having = [
                 (call, call.node["responses"][status])
@@ -186,7 +187,7 @@ class OperationCount:
             yield f"{at}: the schema is lost"
             return
         merged = SourceStatement(_MERGED, self.document, kept["schema"])
-        yield from self.comparison.broken(merged, parts, at)
+        yield from self.comparison.failures(merged, parts, at)
 
     def _examples(
         self, kept: JsonObject, medias: list[tuple[SourceOperation, JsonObject]], at: str
@@ -196,23 +197,23 @@ class OperationCount:
         for label, example in shown.items():
             named = _model_in(example.get("value"))
             if named is not None and label in owners and label != named:
-                yield f"{at}: the example of {named} is under {label}"
+                yield f"{at}: the example {label} is of the model {named}"
             own = [m for c, m in medias if label not in owners or owners[label] is c]
-            if not any(_has(media, example.get("value")) for media in own):
-                yield f"{at}: the example under {label} isn't what its source shows"
+            if not any(_has_example(media, example.get("value")) for media in own):
+                yield f"{at}: the example {label} isn't in its source"
         for call, media in medias:
-            for value in _values(media):
-                if not any(same(value, example.get("value")) for example in shown.values()):
+            for value in _example_values(media):
+                if not any(json_equal(value, example.get("value")) for example in shown.values()):
                     yield f"{at}: an example of {call.source.name} is lost: {json.dumps(value)}"
 
 
-def _values(media: JsonObject) -> list[Any]:
+def _example_values(media: JsonObject) -> list[Any]:
     single = [media["example"]] if "example" in media else []
     return [*single, *(shown.get("value") for shown in media.get("examples", {}).values())]
 
 
-def _has(media: JsonObject, value: Any) -> bool:
-    return any(same(value, other) for other in _values(media))
+def _has_example(media: JsonObject, value: Any) -> bool:
+    return any(json_equal(value, other) for other in _example_values(media))
 
 
 def _model_in(value: Any) -> str | None:

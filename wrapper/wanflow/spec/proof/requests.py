@@ -1,9 +1,9 @@
-"""Prove that the merged requests take exactly what their sources take, and tell them apart.
+"""Prove that the merged requests accept exactly what their sources accept.
 
-The whole follows from laws of which each is about one variant, so that the proof grows with the
-number of models: a variant takes what its source takes of the models that it names, which no other
-source names; and the merged request is the variants and nothing else. So two variants share no
-body, and together they take what the sources take.
+The proof consists of statements about single variants, so its cost is linear in the number of
+models: a variant accepts what its source accepts for its models; no other source has these models;
+and the merged request consists of the variants only. It follows that variants are disjoint, and
+that together they accept what the sources accept.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from wanflow.catalog.document import is_array, is_object
 from wanflow.spec.errors import ProofFailed, Undecided
 from wanflow.spec.schema.equality import ANNOTATIONS, canonical_key
 from wanflow.spec.schema.operations import JSON_MEDIA, SourceOperation
-from wanflow.spec.schema.value_set import Containment, ValueSet, meaning
+from wanflow.spec.schema.value_set import Containment, ValueSet, value_set_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from wanflow.catalog.document import JsonObject
 
-_SHOWN = 40
-_UNION = frozenset({"oneOf", "anyOf", "discriminator"})
+_MAX_LENGTH = 40
+_UNION_KEYWORDS = frozenset({"oneOf", "anyOf", "discriminator"})
 
 
-class Open(str):
-    """A line on what is neither proved nor refuted."""
+class UndecidedLine(str):
+    """A message about a statement that is neither proved nor refuted."""
 
     __slots__ = ()
 
 
 @frozen
-class Submission:
-    """One merged operation that takes models, beside the calls that it was made of."""
+class MergedSubmission:
+    """One merged submission and the source operations that it was merged from."""
 
     document: JsonObject = field(repr=False)
     path: str
@@ -44,8 +44,8 @@ class Submission:
     calls: list[SourceOperation] = field(repr=False)
 
     @property
-    def there(self) -> bool:
-        """Whether the merged document has the operation."""
+    def exists(self) -> bool:
+        """Whether the merged spec has the operation."""
         return self.method in self.document["paths"].get(self.path, {})
 
     @property
@@ -57,97 +57,104 @@ class Submission:
 
     @property
     def mapping(self) -> dict[str, str]:
-        """Which variant each model has."""
+        """The reference to the variant of each model."""
         mapping: dict[str, str] = self.schema.get("discriminator", {}).get("mapping", {})
         return mapping
 
     def variant(self, reference: str) -> ValueSet:
-        """Say what a variant takes."""
-        return meaning(self.document, {"$ref": reference})
+        """Return the values that a variant accepts."""
+        return value_set_of(self.document, {"$ref": reference})
 
 
 def prove_requests(document: JsonObject, calls: Iterable[SourceOperation]) -> None:
-    """Prove every submission of a merged document.
+    """Prove every submission of a merged spec.
 
     Raises:
-        NotProved: lists each law that doesn't hold, with a body that shows it.
+        ProofFailed: lists each failed statement, with a body as a counterexample.
     """
     submissions = _submissions(document, calls)
-    require_proved(line for submission in submissions for line in _broken(submission))
+    require_proved(line for submission in submissions for line in _failures(submission))
 
 
 def require_proved(lines: Iterable[str]) -> None:
-    """Go on only when there is no law that doesn't hold.
+    """Raise an error if there are failed statements.
 
     Raises:
-        NotProved: lists those that don't, the refuted ones first; Undecided where none is refuted.
+        ProofFailed: lists them, refuted ones first; Undecided if none is refuted.
     """
-    failed = sorted(lines, key=lambda line: isinstance(line, Open))
+    failed = sorted(lines, key=lambda line: isinstance(line, UndecidedLine))
     if failed:
-        kind = Undecided if isinstance(failed[0], Open) else ProofFailed
+        kind = Undecided if isinstance(failed[0], UndecidedLine) else ProofFailed
         raise kind("\n".join(failed))
 
 
-def _submissions(document: JsonObject, calls: Iterable[SourceOperation]) -> list[Submission]:
+def _submissions(document: JsonObject, calls: Iterable[SourceOperation]) -> list[MergedSubmission]:
     grouped: dict[tuple[str, str], list[SourceOperation]] = {}
     for call in calls:
         if call.models:
             grouped.setdefault((call.path, call.method), []).append(call)
-    return [Submission(document, *key, group) for key, group in grouped.items()]
+    return [MergedSubmission(document, *key, group) for key, group in grouped.items()]
 
 
-def _broken(submission: Submission) -> Iterator[str]:
+def _failures(submission: MergedSubmission) -> Iterator[str]:
     name = f"{submission.method.upper()} {submission.path}"
-    if not submission.there:
+    if not submission.exists:
         yield f"{name} is lost"
         return
-    yield from _models(submission, name)
+    yield from _model_failures(submission, name)
     for call in submission.calls:
-        yield from _variant(submission, call, name)
-    yield from _union(submission, name)
+        yield from _variant_failures(submission, call, name)
+    yield from _union_failures(submission, name)
 
 
-def _models(submission: Submission, name: str) -> Iterator[str]:
-    """Say which model isn't of one source alone."""
+def _model_failures(submission: MergedSubmission, name: str) -> Iterator[str]:
+    """Yield the models that are in several sources or in none."""
     named = [model for call in submission.calls for model in call.models]
     for model in sorted({model for model in named if named.count(model) > 1}):
-        yield f"{name}: the model {model} is of several sources"
+        yield f"{name}: the model {model} is in several sources"
     for model in sorted(submission.mapping.keys() - set(named)):
-        yield f"{name}: the model {model} is of no source"
+        yield f"{name}: the model {model} is in no source"
 
 
-def _variant(submission: Submission, call: SourceOperation, name: str) -> Iterator[str]:
-    """Say how the variant of a source's models differs from the source."""
+def _variant_failures(
+    submission: MergedSubmission, call: SourceOperation, name: str
+) -> Iterator[str]:
+    """Yield how the variant of a source's models differs from the source."""
     references = {model: submission.mapping.get(model) for model in call.models}
     for model, reference in references.items():
         if reference is None:
             yield f"{name}: the model {model} of {call.source.name} has no variant"
     for reference in sorted({one for one in references.values() if one}):
         theirs = [model for model, one in references.items() if one == reference]
-        variant, source = closed(submission.variant(reference)), source_meaning(call, theirs)
+        variant, source = (
+            with_model_enum(submission.variant(reference)),
+            source_value_set(call, theirs),
+        )
         whose = f"{name}: the variant of {', '.join(theirs)} ({reference})"
         yield from explain_difference(variant, source, whose, call.source.name)
 
 
-def _union(submission: Submission, name: str) -> Iterator[str]:
-    """Say how the merged request isn't the variants, each once, and nothing beside them."""
+def _union_failures(submission: MergedSubmission, name: str) -> Iterator[str]:
+    """Yield how the merged request differs from exactly the variants, each once."""
     schema = submission.schema
-    for key in sorted(schema.keys() - _UNION - ANNOTATIONS):
-        yield f"{name}: `{key}` stands beside the variants"
+    for key in sorted(schema.keys() - _UNION_KEYWORDS - ANNOTATIONS):
+        yield f"{name}: `{key}` is beside the variants"
     left = {one: submission.variant(one) for one in set(submission.mapping.values())}
     for word in ("oneOf", "anyOf"):
         for index, member in enumerate(schema.get(word, ())):
-            found = _alike(member, meaning(submission.document, member), left)
+            found = _matching_variant(member, value_set_of(submission.document, member), left)
             if found is None:
-                yield f"{name}: {word}/{index} is no variant of a model, or one that is there twice"
+                yield f"{name}: {word}/{index} is not the variant of a model, or is a duplicate"
             else:
                 del left[found]
     for reference in sorted(left):
-        yield f"{name}: {reference} is no part of the merged request"
+        yield f"{name}: {reference} is missing in the merged request"
 
 
-def _alike(member: JsonObject, whole: ValueSet, variants: dict[str, ValueSet]) -> str | None:
-    """Find the variant that a member of the union is: by its name, its words or a proof."""
+def _matching_variant(
+    member: JsonObject, whole: ValueSet, variants: dict[str, ValueSet]
+) -> str | None:
+    """Return the variant that a member of the union is: by reference, equality or proof."""
     if member.get("$ref") in variants and len(member) == 1:
         return str(member["$ref"])
     words = canonical_key(whole.schema)
@@ -158,29 +165,29 @@ def _alike(member: JsonObject, whole: ValueSet, variants: dict[str, ValueSet]) -
     return next(by_words, None) or next(by_proof, None)
 
 
-def source_meaning(call: SourceOperation, models: Iterable[str] | None = None) -> ValueSet:
-    """Say what a source's request takes of models, by default of all that it names."""
+def source_value_set(call: SourceOperation, models: Iterable[str] | None = None) -> ValueSet:
+    """Return what a source accepts for models, by default for all of its own."""
     assert call.request is not None
-    own = meaning(call.source.document, call.request)
+    own = value_set_of(call.source.document, call.request)
     wanted = list(call.models if models is None else models)
-    if _is_plain(own.schema):
-        return ValueSet(_closed(own.schema, wanted))
+    if _has_model_property(own.schema):
+        return ValueSet(_with_models(own.schema, wanted))
     only = {"required": ["model"], "properties": {"model": {"enum": wanted}}}
     return ValueSet({"allOf": [own.schema, {"type": "object", **only}]})
 
 
-def closed(variant: ValueSet) -> ValueSet:
-    """Write a variant that requires one of some models as a source's meaning is written."""
+def with_model_enum(variant: ValueSet) -> ValueSet:
+    """Normalize the rule for `model` of a variant, so that it can equal its source's."""
     schema = variant.schema
-    if not _is_plain(schema) or "model" not in schema.get("required", ()):
+    if not _has_model_property(schema) or "model" not in schema.get("required", ()):
         return variant
     rule = schema["properties"]["model"]
     listed = [rule["const"]] if "const" in rule else rule.get("enum")
-    return variant if listed is None else ValueSet(_closed(schema, listed))
+    return variant if listed is None else ValueSet(_with_models(schema, listed))
 
 
-def _is_plain(schema: Any) -> bool:
-    """Tell whether what a schema says of `model` is its rule for that property, and no more."""
+def _has_model_property(schema: Any) -> bool:
+    """Return whether a schema is an object with a rule for `model`."""
     return (
         is_object(schema)
         and schema.get("type") == "object"
@@ -189,10 +196,10 @@ def _is_plain(schema: Any) -> bool:
     )
 
 
-def _closed(schema: JsonObject, models: list[Any]) -> JsonObject:
-    """Bind an object's schema to models: its rule for `model` becomes those that it takes."""
+def _with_models(schema: JsonObject, models: list[Any]) -> JsonObject:
+    """Bind an object schema to models: `model` becomes an enum of those that it accepts."""
     rule = ValueSet(schema["properties"]["model"])
-    taken = [model for model in models if rule.admits(model)]
+    taken = [model for model in models if rule.accepts(model)]
     required = list(dict.fromkeys([*schema.get("required", ()), "model"]))
     properties = {**schema["properties"], "model": {"enum": taken}}
     return {**schema, "required": required, "properties": properties}
@@ -201,34 +208,34 @@ def _closed(schema: JsonObject, models: list[Any]) -> JsonObject:
 def explain_difference(
     one: ValueSet, other: ValueSet, one_name: str, other_name: str
 ) -> Iterator[str]:
-    """Say how two sets differ, or that it isn't decided; nothing where they are proved equal."""
-    yield from _beyond(other, one, f"{one_name} refuses what {other_name} takes")
-    yield from _beyond(one, other, f"{one_name} takes what {other_name} refuses")
+    """Yield how two sets differ, or that it is unknown; nothing if they are proved equal."""
+    yield from _explain_excess(other, one, f"{one_name} rejects what {other_name} accepts")
+    yield from _explain_excess(one, other, f"{one_name} accepts what {other_name} rejects")
 
 
-def _beyond(one: ValueSet, other: ValueSet, claim: str) -> Iterator[str]:
-    """Show what of the first set isn't in the other; nothing where it is proved to hold none."""
+def _explain_excess(one: ValueSet, other: ValueSet, claim: str) -> Iterator[str]:
+    """Yield what the first set has beyond the other; nothing if that is proved empty."""
     contained = other.containment(one)
     if contained == Containment.YES:
         return
-    body = other.lacks(one)
+    body = other.example_outside(one)
     if body is not None or contained == Containment.NO:
         yield f"{claim}: {format_body(body)}"
     else:
-        yield Open(f"it could not be decided whether {claim}")
+        yield UndecidedLine(f"it could not be decided whether {claim}")
 
 
 def format_body(body: Any) -> str:
-    """Write a body for a person, long texts and lists cut with their length."""
+    """Format a body for messages; long strings and lists are truncated."""
     if body is None:
-        return "(no body was found that shows it)"
-    return json.dumps(_cut(body), ensure_ascii=False)
+        return "(no example found)"
+    return json.dumps(_truncate(body), ensure_ascii=False)
 
 
-def _cut(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > _SHOWN:
-        return f"{value[:_SHOWN]}… ({len(value)} characters)"
+def _truncate(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _MAX_LENGTH:
+        return f"{value[:_MAX_LENGTH]}… ({len(value)} characters)"
     if is_array(value):
-        rest = [f"… ({len(value)} entries)"] if len(value) > _SHOWN else []
-        return [_cut(item) for item in value[:_SHOWN]] + rest
-    return {key: _cut(item) for key, item in value.items()} if is_object(value) else value
+        rest = [f"… ({len(value)} entries)"] if len(value) > _MAX_LENGTH else []
+        return [_truncate(item) for item in value[:_MAX_LENGTH]] + rest
+    return {key: _truncate(item) for key, item in value.items()} if is_object(value) else value

@@ -1,7 +1,7 @@
-"""Apply overlays to the documents that carry their reasons, and prove that they only tighten.
+"""Apply overlays where their citations are found, and prove that they only restrict.
 
-What depends on a document is no error of its import: an action that it gives no reason for leaves
-it alone, and where it nearly does, that is reported.
+An action is skipped where the source spec doesn't contain its citation, so that no overlay prevents
+an import. If the text has changed, a warning is reported.
 """
 
 from __future__ import annotations
@@ -17,77 +17,79 @@ from wanflow.spec.overlay.citations import (
     RULES,
     Sources,
     check_action,
-    check_founded,
+    choose_citations,
     conditions_hold,
-    missing_evidence,
-    worded,
+    missing_citation,
+    require_citations,
 )
 from wanflow.spec.overlay.overlay import apply_action, apply_at, node_at, pointer_of, select
-from wanflow.spec.proof.fitting import Shown, fitted, only_adds
+from wanflow.spec.proof.fitting import RequestExamples, fit_update, only_restricts
 from wanflow.spec.proof.requests import format_body
-from wanflow.spec.read.yaml import same
-from wanflow.spec.schema.index import answers_of, reached_by, requests_of
-from wanflow.spec.schema.value_set import meaning
+from wanflow.spec.read.yaml import json_equal
+from wanflow.spec.schema.index import reachable_names, requests_of, responses_of
+from wanflow.spec.schema.value_set import value_set_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from wanflow.catalog.document import JsonObject
-    from wanflow.spec.overlay.overlay import Action, Overlay, Parts
+    from wanflow.spec.overlay.overlay import Action, NodePath, Overlay
 
 _SCHEMA_PARTS = 3
 
 
 @frozen
-class Unapplied:
-    """A rule of an overlay that a document nearly carries the reason for: where, and what lacks."""
+class UnappliedAction:
+    """An overlay action that wasn't applied to a source spec, although it selects it, and why."""
 
     document: str
     where: str
     action: str
-    why: str
+    reason: str
     id: ClassVar[str] = "WF211"
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.action} isn't applied: {self.why}"
+        return f"{place}{self.action} is not applied: {self.reason}"
 
 
 @frozen
-class Overlaid:
-    """A document as overlays leave it; `unused` names the actions that nothing was about."""
+class OverlayResult:
+    """The spec with overlays applied; `unused` lists the actions that changed nothing."""
 
     document: JsonObject = field(repr=False)
-    unapplied: list[Unapplied] = field(factory=list[Unapplied])
+    unapplied: list[UnappliedAction] = field(factory=list[UnappliedAction])
     unused: list[str] = field(factory=list[str])
 
 
-def apply_overlays(document: JsonObject, overlays: Iterable[Overlay], origins: Sources) -> Overlaid:
-    """Apply overlays one action at a time, each where its reason is, and proved to tighten.
+def apply_overlays(
+    document: JsonObject, overlays: Iterable[Overlay], sources: Sources
+) -> OverlayResult:
+    """Apply overlays, each action where its citation is found and where it only restricts.
 
     Raises:
-        OverlayFault: an action is wrong whatever document it meets.
+        OverlayError: an action is invalid.
     """
-    work = _Work(document, origins, Shown.of(document))
+    work = _OverlayRun(document, sources, RequestExamples.of(document))
     for overlay in overlays:
         for action in overlay.actions:
             check_action(action)
             work.apply(action)
-    return Overlaid(work.document, work.unapplied, work.unused)
+    return OverlayResult(work.document, work.unapplied, work.unused)
 
 
 @define
-class _Work:
-    """A document on its way through the actions of overlays."""
+class _OverlayRun:
+    """Applies overlay actions to a spec, one after the other."""
 
     document: JsonObject = field(repr=False)
-    origins: Sources = field(repr=False)
-    shown: Shown = field(repr=False)
-    unapplied: list[Unapplied] = field(factory=list[Unapplied])
+    sources: Sources = field(repr=False)
+    examples: RequestExamples = field(repr=False)
+    unapplied: list[UnappliedAction] = field(factory=list[UnappliedAction])
     unused: list[str] = field(factory=list[str])
 
     def apply(self, action: Action) -> None:
-        """Apply an action wherever it applies."""
+        """Apply an action at each node that it selects."""
         before = self.document
         places = [
             parts
@@ -95,81 +97,91 @@ class _Work:
             if conditions_hold(before, action, parts)
         ]
         if action.raw.get("remove") or LOOSENS in action.raw:
-            self._whole(action, places)
+            self._apply_everywhere(action, places)
         else:
             for parts in places:
-                self._at(action, parts)
+                self._apply_at(action, parts)
         if self.document is before:
             self.unused.append(action.location)
 
-    def _whole(self, action: Action, places: list[Parts]) -> None:
-        """Apply an action that takes something away, or says that it loosens, all in one."""
+    def _apply_everywhere(self, action: Action, places: list[NodePath]) -> None:
+        """Apply an action that removes something or is marked as loosening, at all nodes."""
         if not places:
             return
         changed = apply_action(self.document, action, places)
         loosened = next(_loosened(self.document, changed), None)
         if loosened is None and LOOSENS in action.raw:
-            self._leave(action, places[0], "it says that it loosens something, and it doesn't")
+            self._record_unapplied(
+                action, places[0], "it is marked as loosening, but loosens nothing"
+            )
         elif loosened is not None and LOOSENS not in action.raw:
-            self._leave(action, places[0], f"it loosens {loosened}; {LOOSENS} may say why")
+            self._record_unapplied(
+                action, places[0], f"it loosens {loosened}; give the reason in {LOOSENS}"
+            )
         else:
             self.document = changed
 
-    def _at(self, action: Action, parts: Parts) -> None:
-        """Apply an action at one place, or leave the place alone."""
+    def _apply_at(self, action: Action, parts: NodePath) -> None:
+        """Apply an action at one node, or record why not."""
         node = node_at(self.document, parts)
         if _is_schema(parts) and is_object(node) and "update" in action.raw:
-            check_founded(action)
-            action = worded(action, node)
-            why = missing_evidence(node, action, str(parts[2]), self.origins)
+            require_citations(action)
+            action = choose_citations(action, node)
+            why = missing_citation(node, action, str(parts[2]), self.sources)
             if why is not None:
-                self._leave(action, parts, why)
+                self._record_unapplied(action, parts, why)
                 return
-            update = fitted(self.document, node, action.raw["update"])
+            update = fit_update(self.document, node, action.raw["update"])
             if action.raw["update"].keys() & RULES and not update.keys() & RULES:
-                self._leave(action, parts, "the schema has a rule of its own in its place")
+                self._record_unapplied(action, parts, "the schema has its own constraint instead")
                 return
             action = evolve(action, raw={**action.raw, "update": update})
         try:
             changed = apply_at(self.document, action, parts)
         except OverlayError as fault:
-            self._leave(action, parts, str(fault).removeprefix(f"{action.location}: "))
+            self._record_unapplied(action, parts, str(fault).removeprefix(f"{action.location}: "))
             return
-        if not same(node, node_at(changed, parts)):
-            self._take(action, parts, changed)
+        if not json_equal(node, node_at(changed, parts)):
+            self._accept(action, parts, changed)
 
-    def _take(self, action: Action, parts: Parts, changed: JsonObject) -> None:
-        """Go on with a changed document, if it refuses nothing that is shown and only tightens."""
+    def _accept(self, action: Action, parts: NodePath, changed: JsonObject) -> None:
+        """Accept a changed spec if it only restricts and rejects no example."""
         old, new = node_at(self.document, parts), node_at(changed, parts)
         why: str | None = None
         if _is_schema(parts) and is_object(old) and is_object(new):
-            why = self.shown.against(self.document, changed, str(parts[2]), old, new)
+            why = self.examples.reason_against(self.document, changed, str(parts[2]), old, new)
         update: Any = action.raw.get("update")
         proved = _is_schema(parts) and is_object(old) and is_object(update)
-        if why is None and not (proved and _positive(parts) and only_adds(old, update)):
+        if why is None and not (
+            proved and _is_unconditional(parts) and only_restricts(old, update)
+        ):
             loosened = next(_loosened(self.document, changed), None)
-            why = None if loosened is None else f"it loosens {loosened}; {LOOSENS} may say why"
+            why = (
+                None if loosened is None else f"it loosens {loosened}; give the reason in {LOOSENS}"
+            )
         if why is None:
             self.document = changed
         else:
-            self._leave(action, parts, why)
+            self._record_unapplied(action, parts, why)
 
-    def _leave(self, action: Action, parts: Parts, why: str) -> None:
+    def _record_unapplied(self, action: Action, parts: NodePath, why: str) -> None:
         node = node_at(self.document, parts)
-        names = self.origins.of_schema(str(parts[2])) if _is_schema(parts) else []
+        names = self.sources.of_schema(str(parts[2])) if _is_schema(parts) else []
         for name in names:
-            where = self.origins.where(name, node if is_object(node) else {})
-            self.unapplied.append(Unapplied(name, where, action.location, why))
+            where = self.sources.where(name, node if is_object(node) else {})
+            self.unapplied.append(UnappliedAction(name, where, action.location, why))
         if not names:
-            self.unapplied.append(Unapplied("", f"#{pointer_of(parts)}", action.location, why))
+            self.unapplied.append(
+                UnappliedAction("", f"#{pointer_of(parts)}", action.location, why)
+            )
 
 
-def _is_schema(parts: Parts) -> bool:
+def _is_schema(parts: NodePath) -> bool:
     return parts[:2] == ("components", "schemas") and len(parts) >= _SCHEMA_PARTS
 
 
-def _positive(parts: Parts) -> bool:
-    """Tell whether what a schema refuses, the whole refuses: it stands under no condition."""
+def _is_unconditional(parts: NodePath) -> bool:
+    """Return whether a schema always applies, so that restricting it restricts the whole."""
     names = iter(parts[_SCHEMA_PARTS:])
     for key in names:
         if key == "properties":
@@ -180,20 +192,20 @@ def _positive(parts: Parts) -> bool:
 
 
 def _loosened(before: JsonObject, after: JsonObject) -> Iterator[str]:
-    touched = _touched(before, after)
-    for schemas_of in (requests_of, answers_of):
+    touched = _changed_schemas(before, after)
+    for schemas_of in (requests_of, responses_of):
         earlier = schemas_of(before)
         for name, schema in schemas_of(after).items():
             was = earlier.get(name)
             if was is None:
-                yield f"{name}, which wasn't there"
-            elif was != schema or reached_by(after, schema) & touched:
-                old, new = meaning(before, was), meaning(after, schema)
+                yield f"{name}, which is new"
+            elif was != schema or reachable_names(after, schema) & touched:
+                old, new = value_set_of(before, was), value_set_of(after, schema)
                 if not old.covers(new):
-                    yield f"{name}, which now takes {format_body(old.lacks(new))}"
+                    yield f"{name}, which now accepts {format_body(old.example_outside(new))}"
 
 
-def _touched(before: JsonObject, after: JsonObject) -> set[str]:
-    """Name the schemas that aren't the same object any more; what is shared wasn't touched."""
+def _changed_schemas(before: JsonObject, after: JsonObject) -> set[str]:
+    """Return the names of the schemas that are different objects; unchanged ones are shared."""
     old, new = before["components"]["schemas"], after["components"]["schemas"]
     return {name for name in old.keys() | new.keys() if old.get(name) is not new.get(name)}

@@ -1,10 +1,10 @@
-"""Find the documents in a documentation page: Markdown whose fences may hold OpenAPI.
+"""Find the OpenAPI documents in a documentation page: Markdown with fenced code blocks.
 
-A document's fence begins with a line that names the page's path, the method and the path of the
-operation: `yaml en/api-manual/nova.json post /v1/videos/generations`. A fence without them whose
-content is a document, and a text that is one, say it themselves. Other fences and what stands
-around them are for people. A page that was copied without its line breaks or its indentation can't
-be repaired, only refused: which level a line was on is nowhere written.
+The fence of a document usually begins with a line that names the page's path, the method and the
+path of the operation: `yaml en/api-manual/nova.json post /v1/videos/generations`. For a fence
+without them, or a page that is itself a document, they are read from the content. Other fences and
+the text around them are ignored. A page copied without its line breaks or indentation is rejected:
+its structure can't be recovered.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from wanflow.spec.errors import InvalidDocument
-from wanflow.spec.read.plain_fence import kind_of, operation_in
+from wanflow.spec.read.plain_fence import detect_format, first_operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,52 +26,52 @@ _INFO = re.compile(
     r"(?P<path>/\S*)(?P<rest>.*)",
     re.IGNORECASE,
 )
-_DEEPEST_INDENT = 3
-_DOCUMENT_MARK = 4
-_SUBMITS = frozenset({"post", "put", "patch"})
+_MAX_INDENT = 3
+_DOCUMENT_FENCE_LENGTH = 4
+_SUBMIT_METHODS = frozenset({"post", "put", "patch"})
 
 
 @frozen
 class DocPage:
-    """A document of a page: its text, the page's line it begins on, and what its fence says.
+    """A document of a page: its text, its first line in the page, and what its fence declares.
 
-    `announced` is whether the fence says it; method and path are empty where nothing does.
+    `declared` is whether the fence names method and path; they are empty if unknown.
     """
 
     text: str
     line: int
-    kind: str
+    format: str
     page: str
     method: str
     path: str
-    announced: bool = True
+    declared: bool = True
 
     @property
     def name(self) -> str:
-        """The page's own name: the last part of its path, without what follows the last dot."""
+        """The page's name: the last part of its path, without the extension."""
         last = self.page.rpartition("/")[2]
         return last.rpartition(".")[0] or last
 
     @property
-    def padded(self) -> str:
-        """The text on the lines that it has in the page, so that an error names those."""
+    def with_line_offset(self) -> str:
+        """The text after empty lines, so that line numbers in errors are those of the page."""
         return "\n" * (self.line - 1) + self.text
 
     @property
-    def shown(self) -> str:
-        """The operation and the fence's line, for a person."""
+    def label(self) -> str:
+        """The operation and the line of the fence, for messages."""
         operation = f"{self.method.upper()} {self.path}" if self.path else "a document"
         return f"{operation} of line {max(self.line - 1, 1)}"
 
     @property
     def submits(self) -> bool:
-        """Whether its operation sends something, for all that is known."""
-        return self.method in _SUBMITS or not self.method
+        """Whether its operation is, or may be, a submission."""
+        return self.method in _SUBMIT_METHODS or not self.method
 
 
 @frozen
 class _Fence:
-    """One fenced block: its marks, its indentation, its first line and the last one inside it."""
+    """One fenced block: its mark, its indentation, its first and its last line."""
 
     mark: str
     indent: int
@@ -81,7 +81,7 @@ class _Fence:
     closed: bool
 
     def body(self, lines: list[str]) -> str:
-        """Return what is inside, less the indentation of the fence itself."""
+        """Return the content without the indentation of the fence."""
         inside = lines[self.first : self.last]
         return "".join(f"{_dedented(line, self.indent)}\n" for line in inside)
 
@@ -90,34 +90,34 @@ def read_page(text: str, name: str) -> list[DocPage]:
     """Find the documents of a page.
 
     Raises:
-        Refused: there is none, a fence of four marks holds none, or a document's first lines stand
-            on the fence's own.
+        InvalidDocument: there is none, a fence of four marks contains none, or the line breaks of
+            a document are lost.
     """
     lines = text.split("\n")
     fences = list(_fences(lines))
     pages = [page for fence in fences if (page := _page(fence, lines, name)) is not None]
-    if not pages and (kind := kind_of(text)) is not None:
-        return [_unannounced(text, 1, kind, name)]
+    if not pages and (kind := detect_format(text)) is not None:
+        return [_undeclared(text, 1, kind, name)]
     if not pages:
         for fence in fences:
-            _require_information(fence, name)
-        raise InvalidDocument(f"{name}: there is no fence that holds an OpenAPI document")
+            _reject_document_fence(fence, name)
+        raise InvalidDocument(f"{name}: no fence contains an OpenAPI document")
     return pages
 
 
 def _page(fence: _Fence, lines: list[str], name: str) -> DocPage | None:
-    """Return the document of a fence; None for one that is only for people.
+    """Return the document of a fence; None if it contains none.
 
     Raises:
-        Refused: it is meant as a document, and isn't whole.
+        InvalidDocument: the document is incomplete.
     """
     info = _INFO.fullmatch(fence.info)
     if info is None:
-        return _plain(fence, fence.body(lines), name)
+        return _undeclared_in_fence(fence, fence.body(lines), name)
     if info["rest"].strip():
         raise InvalidDocument(
-            f"{name}, line {fence.first}: the document begins on the fence's own line, so its "
-            "line breaks are lost; get the page again as it was published"
+            f"{name}, line {fence.first}: the document begins on the line of the fence, so its "
+            "line breaks are lost; download the page again as published"
         )
     _require_closed(fence, name)
     return DocPage(
@@ -130,18 +130,18 @@ def _page(fence: _Fence, lines: list[str], name: str) -> DocPage | None:
     )
 
 
-def _plain(fence: _Fence, body: str, name: str) -> DocPage | None:
-    """Return the document of a fence that doesn't announce it; None where it holds none."""
-    kind = kind_of(body)
+def _undeclared_in_fence(fence: _Fence, body: str, name: str) -> DocPage | None:
+    """Return the document of a fence that declares none; None if it contains none."""
+    kind = detect_format(body)
     if kind is None:
         return None
     _require_closed(fence, name)
-    return _unannounced(body, fence.first + 1, kind, name)
+    return _undeclared(body, fence.first + 1, kind, name)
 
 
-def _unannounced(text: str, line: int, kind: str, name: str) -> DocPage:
-    method, path = operation_in(text, kind)
-    return DocPage(text, line, kind, name, method, path, announced=False)
+def _undeclared(text: str, line: int, kind: str, name: str) -> DocPage:
+    method, path = first_operation(text, kind)
+    return DocPage(text, line, kind, name, method, path, declared=False)
 
 
 def _require_closed(fence: _Fence, name: str) -> None:
@@ -149,17 +149,17 @@ def _require_closed(fence: _Fence, name: str) -> None:
         raise InvalidDocument(f"{name}: the fence of line {fence.first} is never closed")
 
 
-def _require_information(fence: _Fence, name: str) -> None:
-    """Refuse a fence of a document's size that holds none."""
-    if len(fence.mark) >= _DOCUMENT_MARK:
+def _reject_document_fence(fence: _Fence, name: str) -> None:
+    """Reject a fence of four or more marks, as used for documents, that contains none."""
+    if len(fence.mark) >= _DOCUMENT_FENCE_LENGTH:
         raise InvalidDocument(
-            f"{name}, line {fence.first}: the fence holds no OpenAPI document (no `openapi:` "
-            "begins a line of it)"
+            f"{name}, line {fence.first}: the fence contains no OpenAPI document (no line "
+            "begins with `openapi:`)"
         )
 
 
 def _fences(lines: list[str]) -> Iterator[_Fence]:
-    """List the fenced blocks as CommonMark has them; a document's own may be indented deeper."""
+    """Yield the fenced blocks of CommonMark; those of documents may be indented further."""
     opened: tuple[int, re.Match[str]] | None = None
     for number, line in enumerate(lines, 1):
         match = _FENCE.fullmatch(line)
@@ -182,17 +182,17 @@ def _fence(first: int, opening: re.Match[str], last: int, *, closed: bool) -> _F
 def _opens(match: re.Match[str]) -> bool:
     if "`" in match["mark"] and "`" in match["info"]:
         return False
-    return len(match["indent"]) <= _DEEPEST_INDENT or _INFO.fullmatch(match["info"]) is not None
+    return len(match["indent"]) <= _MAX_INDENT or _INFO.fullmatch(match["info"]) is not None
 
 
 def _closes(match: re.Match[str], opening: re.Match[str]) -> bool:
     same_kind = match["mark"][0] == opening["mark"][0]
     long_enough = len(match["mark"]) >= len(opening["mark"])
-    near = len(match["indent"]) <= len(opening["indent"]) + _DEEPEST_INDENT
+    near = len(match["indent"]) <= len(opening["indent"]) + _MAX_INDENT
     return same_kind and long_enough and near and not match["info"].strip()
 
 
 def _dedented(line: str, indent: int) -> str:
-    """Take off as many blanks as the fence has before it, where the line has them."""
+    """Remove the indentation of the fence from a line, as far as the line has it."""
     blanks = len(line) - len(line.lstrip(" \t"))
     return line[min(indent, blanks) :]

@@ -1,4 +1,4 @@
-"""`specs/sources.lock`: the digest of each source and where it came from."""
+"""`specs/sources.lock`: the digest and origin of each source spec."""
 
 from __future__ import annotations
 
@@ -14,51 +14,53 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow.catalog.document import JsonObject
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 _HEADER = "# Digest and origin of each document in sources/; written by `wanflow spec import`.\n"
 _FILE = "specs/sources.lock"
 
 
 @frozen
-class Entry:
-    """What is known of one source; of one from a URL, also what the server said of its version."""
+class LockEntry:
+    """The digest and origin of one source spec; for a URL also its ETag and Last-Modified."""
 
     sha256: str
     origin: str
     etag: str = ""
-    modified: str = ""
+    last_modified: str = ""
 
     @classmethod
-    def read(cls, data: JsonObject) -> Entry:
-        """Read what `written` wrote."""
+    def from_dict(cls, data: JsonObject) -> LockEntry:
+        """Create an entry from JSON data."""
         etag, modified = data.get("etag", ""), data.get("last-modified", "")
         return cls(data["sha256"], data["origin"], etag, modified)
 
-    def written(self) -> JsonObject:
-        """Write it as data, without what isn't known."""
-        known = {"etag": self.etag, "last-modified": self.modified}
+    def to_dict(self) -> JsonObject:
+        """Return the entry as JSON data, without empty fields."""
+        known = {"etag": self.etag, "last-modified": self.last_modified}
         said = {key: value for key, value in known.items() if value}
         return {"sha256": self.sha256, "origin": self.origin, **said}
 
 
-def read_lock(path: Path) -> dict[str, Entry]:
-    """Read the lock; an absent one is empty."""
+def read_lock(path: Path) -> dict[str, LockEntry]:
+    """Read the lock file; a missing one is empty."""
     if not path.is_file():
         return {}
     data: JsonObject = read_yaml(path.read_text("utf-8"), path.name).data or {}
-    return {name: Entry.read(entry) for name, entry in data.items()}
+    return {name: LockEntry.from_dict(entry) for name, entry in data.items()}
 
 
-def write_lock(entries: dict[str, Entry]) -> str:
-    """Write the lock's text, sorted by name."""
-    data = {name: entry.written() for name, entry in sorted(entries.items())}
+def write_lock(entries: dict[str, LockEntry]) -> str:
+    """Return the text of the lock file, sorted by name."""
+    data = {name: entry.to_dict() for name, entry in sorted(entries.items())}
     return _HEADER + write_yaml(data)
 
 
-def lock_findings(sources: Iterable[Source], entries: dict[str, Entry]) -> Iterator[Finding]:
-    """Find sources that aren't as they were received."""
-    remedy = "if it is meant, `wanflow spec import` it again"
+def lock_findings(
+    sources: Iterable[SourceSpec], entries: dict[str, LockEntry]
+) -> Iterator[Finding]:
+    """Yield a finding for each source spec that differs from the lock file."""
+    remedy = "if that is intended, import it again with `wanflow spec import`"
     left = dict(entries)
     for source in sources:
         entry = left.pop(source.name, None)
@@ -66,7 +68,11 @@ def lock_findings(sources: Iterable[Source], entries: dict[str, Entry]) -> Itera
             yield Finding(_FILE, "", f"{source.name} was never imported", remedy, id="WF507")
         elif entry.sha256 != source.sha256:
             yield Finding(
-                _FILE, f"/{source.name}", f"{source.name} was changed since", remedy, id="WF507"
+                _FILE,
+                f"/{source.name}",
+                f"{source.name} was changed since its import",
+                remedy,
+                id="WF507",
             )
     for name in left:
-        yield Finding(_FILE, f"/{name}", f"{name} is in no file", "remove its entry", id="WF507")
+        yield Finding(_FILE, f"/{name}", f"{name} has no file", "remove its entry", id="WF507")

@@ -1,4 +1,4 @@
-"""Documents that nothing announces: a fence without page, method and path, or a whole text."""
+"""Recognize OpenAPI documents in fences without a declaration, and in whole files."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from wanflow.catalog.document import is_object
 from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.read.yaml import read_yaml, require_bounded
 
-_BEGINS = re.compile(r"(?:\s+|#[^\n]*\n|---[^\n]*\n)*(?P<json>\{)?")
+_BEGINNING = re.compile(r"(?:\s+|#[^\n]*\n|---[^\n]*\n)*(?P<json>\{)?")
 _KEY = re.compile(r"^[\"']?openapi[\"']?[ \t]*:", re.MULTILINE)
 _JSON_KEY = re.compile(r"\"openapi\"\s*:")
 _METHODS = ("post", "put", "patch", "get", "delete")
 
 
-def kind_of(text: str) -> str | None:
-    """Return `yaml` or `json` where a text seems to be a whole document; None elsewhere."""
-    begins = _BEGINS.match(text)
+def detect_format(text: str) -> str | None:
+    """Return `yaml` or `json` for a text that looks like an OpenAPI document; None otherwise."""
+    begins = _BEGINNING.match(text)
     if begins is not None and begins["json"]:
         return "json" if _JSON_KEY.search(text) else None
     return "yaml" if _KEY.search(text) else None
 
 
-def operation_in(text: str, kind: str) -> tuple[str, str]:
-    """Return the method and the path of a document's operation, one that sends something first.
+def first_operation(text: str, kind: str) -> tuple[str, str]:
+    """Return the method and path of an operation of a document, preferably a submission.
 
-    Both are empty where the document can't be read, or has none.
+    Both are empty if the document can't be read or has no operation.
     """
-    data = _read(text, kind)
+    data = _parse(text, kind)
     paths: Any = data.get("paths") if is_object(data) else None
     operations = [
         (method, path)
@@ -40,7 +40,7 @@ def operation_in(text: str, kind: str) -> tuple[str, str]:
     return min(operations, key=lambda one: _METHODS.index(one[0]), default=("", ""))
 
 
-def _read(text: str, kind: str) -> Any:
+def _parse(text: str, kind: str) -> Any:
     try:
         if kind == "yaml":
             return read_yaml(text, "").data

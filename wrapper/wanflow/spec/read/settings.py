@@ -1,4 +1,4 @@
-"""`specs/settings.yaml`: what a person chose for a set of documents, and no document changes."""
+"""`specs/settings.yaml`: the user's settings, independent of the source specs."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ _SERVER = "default-server"
 
 
 @frozen
-class Settings:
-    """The choices; `default_server` is where clients send requests and the key, if it is chosen."""
+class SpecSettings:
+    """The settings; `default_server` is where clients send requests and the key, if set."""
 
     default_server: str | None = None
 
 
-def read_settings(path: Path) -> Settings:
-    """Read the settings; an absent file chooses nothing.
+def read_settings(path: Path) -> SpecSettings:
+    """Read the settings; a missing file sets nothing.
 
     Raises:
-        Refused: there is another key in it, or the server is no URL.
+        InvalidDocument: there is an unknown key, or the server isn't a valid URL.
     """
     if not path.is_file():
-        return Settings()
+        return SpecSettings()
     data: Any = read_yaml(path.read_text("utf-8"), path.name).data or {}
     if not is_object(data) or data.keys() - {_SERVER}:
-        raise InvalidDocument(f"{FILE}: the only key that it may have is `{_SERVER}`")
+        raise InvalidDocument(f"{FILE}: the only allowed key is `{_SERVER}`")
     server = data.get(_SERVER)
     if server is None:
-        return Settings()
+        return SpecSettings()
     if not is_url(str(server)):
         raise InvalidDocument(
             f"{FILE}: {_SERVER} must be a URL such as https://host/path, not {server!r}"
         )
-    return Settings(str(server).rstrip("/"))
+    return SpecSettings(str(server).rstrip("/"))
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a text is the URL of a server, without a user's name in it."""
+    """Return whether a text is an HTTP URL with a host and without a user name."""
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username

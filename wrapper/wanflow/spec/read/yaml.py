@@ -1,9 +1,9 @@
-"""Read YAML as YAML 1.2 means it, and write YAML that every loader reads alike.
+"""Read YAML as version 1.2, and write YAML that loaders of 1.1 and 1.2 read equally.
 
 YAML 1.1 (PyYAML, openapi-spec-validator, Schemathesis) and YAML 1.2 (ruamel.yaml, the generator)
-disagree on plain scalars: an unquoted `16:9` is 969 to one and a string to the other, `no` is
-false to one. Such a scalar is called ambiguous here: it is read as YAML 1.2 says, its line is
-remembered, and it is never written.
+read some plain scalars differently: in 1.1 an unquoted `16:9` is the number 969 and `no` is false,
+in 1.2 both are strings. Such scalars are called ambiguous here: they are read as in YAML 1.2, their
+lines are recorded, and they are never written.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import escape as escape  # noqa: PLC0414 - others have it from here
+from wanflow.catalog.document import escape_key as escape_key  # noqa: PLC0414 - others have it from here
 from wanflow.catalog.document import is_array, is_object
 from wanflow.spec.errors import InvalidDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# PyYAML has no types of its own: this is the one place where it is Any.
+# PyYAML has no type hints: only here it is Any.
 yaml: Any = importlib.import_module("yaml")
 _resolver_1_1 = yaml.resolver.Resolver()
 _constructor_1_1 = yaml.constructor.SafeConstructor()
 
 
 def _float(text: str) -> float | str:
-    """Read a number; one that no double holds stays a text, for JSON has no infinity."""
+    """Parse a number; return the text if it is infinite as a double, which JSON doesn't have."""
     number = float(text)
     return number if math.isfinite(number) else text
 
 
 def _integer(text: str) -> int | str:
-    """Read a whole number; one that no double holds stays a text too."""
+    """Parse an integer; return the text if it is infinite as a double."""
     return int(text) if math.isfinite(float(text)) else text
 
 
-# The core schema of YAML 1.2.2, section 10.3.2, as far as JSON has a value for it.
+# The core schema of YAML 1.2.2, section 10.3.2, without what JSON has no value for.
 _CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"(?:~|null|Null|NULL)?"), lambda _: None),
     (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
@@ -51,16 +51,16 @@ _CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
 )
 
 
-def core(text: str) -> Any:
-    """Return what YAML 1.2 reads a plain scalar as."""
+def resolve_1_2(text: str) -> Any:
+    """Return the value of a plain scalar in YAML 1.2."""
     for pattern, convert in _CORE:
         if pattern.fullmatch(text):
             return convert(text)
     return text
 
 
-def resolved_1_1(node: Any) -> bool:
-    """Tell whether a node has the tag that YAML 1.1 gives its text unasked."""
+def has_implicit_tag_1_1(node: Any) -> bool:
+    """Return whether a node has the implicit tag of its text in YAML 1.1."""
     return bool(_tag_1_1(node.value) == node.tag)
 
 
@@ -69,9 +69,9 @@ def _tag_1_1(text: str) -> str:
     return tag
 
 
-def value_1_1(text: str) -> Any:
-    """Return what YAML 1.1 reads a plain scalar as; a class of its own where it can't."""
-    if text in {"y", "Y", "n", "N"}:  # YAML 1.1 proper says so; PyYAML alone doesn't follow it
+def resolve_1_1(text: str) -> Any:
+    """Return the value of a plain scalar in YAML 1.1; `_Unreadable` if it has none."""
+    if text in {"y", "Y", "n", "N"}:  # as in the YAML 1.1 specification, unlike PyYAML
         return text in {"y", "Y"}
     tag = _tag_1_1(text)
     if tag.endswith(":str"):
@@ -83,17 +83,17 @@ def value_1_1(text: str) -> Any:
 
 
 class _Unreadable:
-    """Stands for what a YAML 1.1 loader fails on."""
+    """A scalar that a YAML 1.1 loader can't read."""
 
 
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
-_TOO_MUCH = "has more nodes, or nests them deeper, than any real document"
-_OPENS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
-_CLOSES = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+_TOO_LARGE = "has more nodes or a deeper nesting than is allowed"
+_START_EVENTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
+_END_EVENTS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_POINT = re.compile(r"[-+]?[0-9_]*\.?[0-9_]*")
-"""What some loader takes for a number, and fails to read (a lone point or line, say)."""
+_NUMBER_LIKE = re.compile(r"[-+]?[0-9_]*\.?[0-9_]*")
+"""What some loader takes for a number and can't parse (such as a single `.` or `-`)."""
 _CONTAINERS = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _PLAIN_TAGS = frozenset({"null", "bool", "int", "float", "str"})
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -102,7 +102,7 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 @frozen
 class AmbiguousScalar:
-    """A plain scalar that loaders read differently: where, and what to write instead."""
+    """A plain scalar that loaders read differently, and how to write it instead."""
 
     line: int
     pointer: str
@@ -113,7 +113,7 @@ class AmbiguousScalar:
 
 @frozen
 class YamlDocument:
-    """A YAML text as JSON data, with the line (from 1) of each node by its JSON pointer."""
+    """A YAML text as JSON data, with the line (from 1) of each node by JSON pointer."""
 
     data: Any
     lines: dict[str, int] = field(repr=False)
@@ -121,10 +121,11 @@ class YamlDocument:
 
 
 def read_yaml(text: str, name: str) -> YamlDocument:
-    """Parse one YAML document; `name` begins each error's sentence.
+    """Parse one YAML document; error messages begin with `name`.
 
     Raises:
-        Refused: it is no YAML, or holds what JSON can't: tags, two documents, a key twice.
+        InvalidDocument: the text isn't valid YAML, or has what JSON can't represent: tags, two
+            documents, duplicate keys.
     """
     try:
         _require_bounded(text, name)
@@ -136,42 +137,39 @@ def read_yaml(text: str, name: str) -> YamlDocument:
         tab = "; indent with spaces, not tabs" if "\t" in _line(text, line) else ""
         raise InvalidDocument(f"{name}, line {line}: {' '.join(said.split())}{tab}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidDocument(
-            f"{name}: this is no YAML ({' '.join(str(error).split())})"
-        ) from error
-    reader = _Reader(name)
+        raise InvalidDocument(f"{name}: not valid YAML ({' '.join(str(error).split())})") from error
+    reader = _NodeReader(name)
     data = None if node is None else reader.value(node, "", 0)
     return YamlDocument(data, reader.lines, tuple(reader.ambiguous))
 
 
 def _require_bounded(text: str, name: str) -> None:
-    """Refuse what is nested or has nodes beyond any real document.
+    """Reject a text with too many nodes or too deep nesting, from its parser events.
 
-    The loader goes down by recursion, and ends the process where it goes too deep; events come
-    one by one.
+    The loader is recursive, and very deep nesting would crash the process.
     """
     opened: list[tuple[str | None, int]] = []
     sizes: dict[str | None, int] = {}
     count = 0
     for event in yaml.parse(text, _Loader):
-        if isinstance(event, _CLOSES):
+        if isinstance(event, _END_EVENTS):
             anchor, begun = opened.pop()
             sizes[anchor] = count - begun
         elif isinstance(event, yaml.AliasEvent):
             count += sizes.get(event.anchor, 1)
-        elif isinstance(event, (*_OPENS, yaml.ScalarEvent)):
+        elif isinstance(event, (*_START_EVENTS, yaml.ScalarEvent)):
             count += 1
-            if isinstance(event, _OPENS):
+            if isinstance(event, _START_EVENTS):
                 opened.append((event.anchor, count))
         if len(opened) > _MAX_DEPTH or count > _MAX_NODES:
-            raise InvalidDocument(f"{name}, line {event.start_mark.line + 1}: {_TOO_MUCH}")
+            raise InvalidDocument(f"{name}, line {event.start_mark.line + 1}: {_TOO_LARGE}")
 
 
 def require_bounded(data: Any, name: str) -> None:
-    """Refuse data that is nested or has nodes beyond any real document.
+    """Reject data with too many nodes or too deep nesting.
 
     Raises:
-        Refused: it is.
+        InvalidDocument: a limit is exceeded.
     """
     level: list[Any] = [data]
     count = 0
@@ -181,11 +179,11 @@ def require_bounded(data: Any, name: str) -> None:
             return
         if count > _MAX_NODES:
             break
-        level = [node for one in level for node in _inside(one)]
-    raise InvalidDocument(f"{name}: it {_TOO_MUCH}")
+        level = [node for one in level for node in _children(one)]
+    raise InvalidDocument(f"{name}: it {_TOO_LARGE}")
 
 
-def _inside(node: Any) -> Iterable[Any]:
+def _children(node: Any) -> Iterable[Any]:
     if is_object(node):
         return node.values()
     return node if is_array(node) else ()
@@ -195,8 +193,8 @@ def _line(text: str, number: int) -> str:
     return next(iter(text.split("\n")[number - 1 : number]), "")
 
 
-class _Reader:
-    """Turns the nodes of one document into data."""
+class _NodeReader:
+    """Converts the nodes of one document to JSON data."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -207,7 +205,7 @@ class _Reader:
     def value(self, node: Any, at: str, depth: int) -> Any:
         self._nodes += 1
         if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
-            self._refuse(node, _TOO_MUCH)
+            self._refuse(node, _TOO_LARGE)
         self.lines[at] = node.start_mark.line + 1
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, at)
@@ -221,24 +219,26 @@ class _Reader:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                self._refuse(key_node, "is a key, and not a plain word")
+                self._refuse(key_node, "is a key that is not a scalar")
             key = self._key(key_node, at)
             if key in data:
-                self._refuse(key_node, f"gives the key {key!r} a second time")
-            data[key] = self.value(value_node, f"{at}/{escape(key)}", depth + 1)
+                self._refuse(key_node, f"the key {key!r} is a duplicate")
+            data[key] = self.value(value_node, f"{at}/{escape_key(key)}", depth + 1)
         return data
 
     def _key(self, node: Any, at: str) -> str:
         if not node.style and node.value == "<<":
-            self._refuse(node, "is a merge key, which YAML 1.2 doesn't know")
+            self._refuse(node, "is a merge key, which YAML 1.2 doesn't have")
         text = str(node.value)
         if _SURROGATE.search(text):
             self._refuse(node, "holds half a character (a lone surrogate)")
         if not text and not node.style:
-            self._refuse(node, "has a key that is empty")
-        if not node.style and not (isinstance(core(text), str) and value_1_1(text) == text):
-            # A key is a word in JSON, whatever a loader takes `200` or `on` for.
-            self._note(node, f"{at}/{escape(text)}", text)
+            self._refuse(node, "has an empty key")
+        if not node.style and not (
+            isinstance(resolve_1_2(text), str) and resolve_1_1(text) == text
+        ):
+            # A key is always a string in JSON, also `200` and `on`.
+            self._note(node, f"{at}/{escape_key(text)}", text)
         return text
 
     def _scalar(self, node: Any, at: str) -> Any:
@@ -246,10 +246,10 @@ class _Reader:
             self._refuse(node, "holds half a character (a lone surrogate)")
         if node.style:
             return node.value
-        if node.tag.rpartition(":")[2] not in _PLAIN_TAGS and not resolved_1_1(node):
+        if node.tag.rpartition(":")[2] not in _PLAIN_TAGS and not has_implicit_tag_1_1(node):
             self._refuse(node, f"has the tag {node.tag}, which JSON has no value for")
-        value = core(node.value)
-        if not same(value_1_1(node.value), value):
+        value = resolve_1_2(node.value)
+        if not json_equal(resolve_1_1(node.value), value):
             self._note(node, at, value)
         return value
 
@@ -263,7 +263,7 @@ class _Reader:
 
 
 def write_yaml(data: Any) -> str:
-    """Write JSON data as YAML that loaders of 1.1 and 1.2 read alike; keys keep their order."""
+    """Write JSON data as YAML that loaders of 1.1 and 1.2 read equally; keeps the order of keys."""
     text: str = yaml.dump(
         data, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=100, indent=2
     )
@@ -271,20 +271,20 @@ def write_yaml(data: Any) -> str:
 
 
 def quote_ambiguous(text: str, document: YamlDocument) -> str:
-    """Quote every ambiguous scalar where it stands, and leave every other byte alone."""
+    """Quote every ambiguous scalar, and change nothing else in the text."""
     for scalar in sorted(document.ambiguous, key=lambda found: found.span, reverse=True):
         start, end = scalar.span
         text = text[:start] + scalar.remedy + text[end:]
     return text
 
 
-def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same JSON, type included: 1 isn't true."""
+def json_equal(one: Any, other: Any) -> bool:
+    """Return whether two values are the same JSON, types included: 1 isn't true."""
     return json.dumps(one, default=repr) == json.dumps(other, default=repr)
 
 
 class _PlainDumper(_Dumper):  # type: ignore[misc, valid-type]
-    """Writes text in blocks where it has lines, and quotes whatever some loader would misread."""
+    """Writes multi-line strings as blocks, and quotes strings that some loader would misread."""
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True
@@ -294,8 +294,8 @@ def _represent_text(dumper: Any, text: str) -> Any:
     style = None
     if "\n" in text:
         style = "|"
-    elif _POINT.fullmatch(text) or not (
-        isinstance(core(text), str) and isinstance(value_1_1(text), str)
+    elif _NUMBER_LIKE.fullmatch(text) or not (
+        isinstance(resolve_1_2(text), str) and isinstance(resolve_1_1(text), str)
     ):
         style = "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
@@ -308,5 +308,5 @@ def _quoted(value: Any) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     text = json.dumps(value)
-    # To YAML 1.1, a number with an exponent is one only if it has a point.
+    # In YAML 1.1, a number with an exponent needs a decimal point.
     return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text

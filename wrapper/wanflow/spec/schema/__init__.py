@@ -1,1 +1,1 @@
-"""What OpenAPI schemas mean: walking them, comparing them, the values that they accept."""
+"""Work with OpenAPI schemas: their operations, their equality, the values that they accept."""

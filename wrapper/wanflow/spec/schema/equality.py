@@ -1,4 +1,4 @@
-"""Whether two schemas say the same, whatever they say for people and in whatever order."""
+"""Compare schemas, ignoring annotations and order."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from wanflow.catalog.document import JsonObject, is_array, is_object
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TEXTS = ("title", "description", "summary")
-EXAMPLES = ("example", "examples")
-ANNOTATIONS = frozenset({*TEXTS, *EXAMPLES, "externalDocs"})
+TEXT_KEYWORDS = ("title", "description", "summary")
+EXAMPLE_KEYWORDS = ("example", "examples")
+ANNOTATIONS = frozenset({*TEXT_KEYWORDS, *EXAMPLE_KEYWORDS, "externalDocs"})
 
 
 def strip_annotations(node: Any) -> Any:
-    """Copy a schema without what only people read; names of properties are no annotations."""
+    """Copy a schema without annotations; properties with the name of an annotation stay."""
     if is_array(node):
         return [strip_annotations(item) for item in node]
     if not is_object(node):
         return node
-    return {key: _bare_child(key, value) for key, value in node.items() if key not in ANNOTATIONS}
+    return {key: _strip_child(key, value) for key, value in node.items() if key not in ANNOTATIONS}
 
 
-def _bare_child(key: str, value: Any) -> Any:
+def _strip_child(key: str, value: Any) -> Any:
     if key in {"properties", "patternProperties", "$defs", "dependentSchemas"}:
         return {name: strip_annotations(child) for name, child in value.items()}
     if key in {"enum", "const", "default"}:
@@ -33,7 +33,7 @@ def _bare_child(key: str, value: Any) -> Any:
 
 
 def canonical_key(node: Any) -> str:
-    """Write a schema so that two that mean the same to the letter, order aside, are equal."""
+    """Return a text that is equal for schemas that differ only in annotations and order."""
     return json.dumps(_ordered(strip_annotations(node)), sort_keys=True)
 
 
@@ -51,13 +51,13 @@ def _ordered(node: Any) -> Any:
     }
 
 
-def equal(schemas: list[JsonObject], apart: Iterable[str]) -> bool:
-    """Tell whether schemas say the same, some keywords and the annotations left out."""
-    left_out = set(apart)
+def equal(schemas: list[JsonObject], ignored: Iterable[str]) -> bool:
+    """Return whether schemas are equal, without some keywords and annotations."""
+    left_out = set(ignored)
     rests = {canonical_key({k: v for k, v in s.items() if k not in left_out}) for s in schemas}
     return len(rests) == 1
 
 
-def alike_in(schemas: list[JsonObject], key: str) -> bool:
-    """Tell whether schemas say the same under one keyword."""
+def equal_at(schemas: list[JsonObject], key: str) -> bool:
+    """Return whether schemas have equal values for one keyword."""
     return len({canonical_key(schema.get(key)) for schema in schemas}) == 1

@@ -1,4 +1,4 @@
-"""Every schema of a merged document by the place that a program meets it in."""
+"""Index the schemas of a merged spec by where they are used."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def requests_of(document: JsonObject) -> dict[str, JsonObject]:
-    """Return the request schemas by name: one for each model, or the operation's own."""
+    """Return the request schemas by model; by method and path for operations without models."""
     return dict(sorted(_requests(document)))
 
 
-def answers_of(document: JsonObject) -> dict[str, JsonObject]:
-    """Return the schemas of the answers by operation, status and media type."""
+def responses_of(document: JsonObject) -> dict[str, JsonObject]:
+    """Return the response schemas by operation, status and media type."""
     return {
         f"{method.upper()} {path} {status} {kind}": media["schema"]
         for path, method, node in operations_of(document)
@@ -30,7 +30,7 @@ def answers_of(document: JsonObject) -> dict[str, JsonObject]:
 
 
 def operations_of(document: JsonObject) -> Iterator[tuple[str, str, JsonObject]]:
-    """List path, method and node of each operation of a merged document."""
+    """Yield path, method and object of each operation of a merged spec."""
     for path, item in document["paths"].items():
         for method, node in item.items():
             yield path, method, node
@@ -49,8 +49,8 @@ def _requests(document: JsonObject) -> Iterator[tuple[str, JsonObject]]:
             yield f"{method.upper()} {path}", media["schema"]
 
 
-def reached_by(document: JsonObject, node: JsonObject) -> set[str]:
-    """Collect the names of the schemas that a node leads to."""
+def reachable_names(document: JsonObject, node: JsonObject) -> set[str]:
+    """Return the names of the schemas that a node refers to, directly or indirectly."""
     schemas = document["components"]["schemas"]
     found: set[str] = set()
     waiting = referenced_names(node)
@@ -63,5 +63,5 @@ def reached_by(document: JsonObject, node: JsonObject) -> set[str]:
 
 
 def reference_name(node: JsonObject) -> str:
-    """Return the name of the schema that a reference is to."""
+    """Return the schema name in a reference."""
     return str(node["$ref"]).removeprefix(SCHEMAS)

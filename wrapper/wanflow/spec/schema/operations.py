@@ -1,7 +1,7 @@
-"""One operation of one document, made whole: what it inherits written into it, references followed.
+"""Read the operations of a source spec, with inherited fields added and references resolved.
 
-References to schemas stay; those to other components (responses, parameters, examples, …) are
-replaced by what they name, so that two documents can be compared part by part.
+References to schemas stay. Those to other components (responses, parameters, examples, …) are
+replaced by their targets, so that source specs can be compared part by part.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from wanflow.catalog.document import is_array, is_object
 from wanflow.spec.errors import Conflict
 
 if TYPE_CHECKING:
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,12 @@ from attrs import field, frozen
 from wanflow.catalog.catalog import METHODS
 from wanflow.catalog.document import JsonObject, resolve_ref
 from wanflow.spec.errors import InvalidDocument
-from wanflow.spec.read.yaml import escape
+from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow.spec.read.source import Source
+    from wanflow.spec.read.source import SourceSpec
 
 JSON_MEDIA = "application/json"
 SCHEMAS = "#/components/schemas/"
@@ -34,13 +34,13 @@ SCHEMAS = "#/components/schemas/"
 
 @frozen
 class SourceOperation:
-    """An operation of one source, with the servers and the security that hold for it.
+    """An operation of one source spec, with its effective servers and security.
 
-    `models` are the values of the `model` parameter that it takes; none for an operation that
-    submits nothing. `pointer` is where it stands in its source.
+    `models` are the values that it accepts for the `model` parameter; empty for an operation that
+    isn't a submission.
     """
 
-    source: Source
+    source: SourceSpec
     method: str
     path: str
     node: JsonObject = field(repr=False)
@@ -48,65 +48,68 @@ class SourceOperation:
 
     @property
     def pointer(self) -> str:
-        """The JSON pointer of the operation in its source."""
-        return f"/paths/{escape(self.path)}/{self.method}"
+        """The JSON pointer of the operation in its source spec."""
+        return f"/paths/{escape_key(self.path)}/{self.method}"
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from every other operation of every document."""
+        """A unique key among all operations of all source specs."""
         return (self.source.name, self.method, self.path)
 
     @property
     def label(self) -> str:
-        """What its examples are filed under: its model where it has one, else its document."""
+        """The label for its examples: its model if it has one, else the name of its source spec."""
         return self.models[0] if len(self.models) == 1 else self.source.name
 
     @property
     def request(self) -> JsonObject | None:
-        """The schema of its JSON body, references still in it; None without a body."""
+        """The schema of its JSON body, with references unresolved; None without a body."""
         body = self.node.get("requestBody")
         return body["content"][JSON_MEDIA]["schema"] if body else None
 
 
 def describe_pair(one: SourceOperation, other: SourceOperation) -> str:
-    """Name two operations for a person: the file, line and pointer of each."""
+    """Return the locations of two operations for messages."""
     places = [call.source.where(call.pointer) for call in (one, other)]
     return " and ".join(places)
 
 
-def source_operations(source: Source) -> list[SourceOperation]:
-    """List the operations of a document, in its order.
+def source_operations(source: SourceSpec) -> list[SourceOperation]:
+    """List the operations of a source spec, in its order.
 
     Raises:
-        Refused: a reference leads nowhere, a body is no JSON, a submission names no model, or
-            there is something beside operations that a merge would lose.
+        InvalidDocument: a reference has no target, a body isn't JSON, a submission names no model,
+            or there are webhooks, which can't be merged.
     """
     if source.document.get("webhooks"):
         raise InvalidDocument(
-            f"{source.where('/webhooks')}: webhooks can't be merged, and would be lost"
+            f"{source.where('/webhooks')}: webhooks are not supported, they would be lost"
         )
     try:
-        return [_call(source, path, method, node) for path, method, node in _operations(source)]
+        return [
+            _read_operation(source, path, method, node)
+            for path, method, node in _operations(source)
+        ]
     except RecursionError as error:
-        problem = "a part of an operation refers to itself by no schema's name"
+        problem = "an operation contains a circular reference that isn't to a schema"
         raise InvalidDocument(f"{source.where('/paths')}: {problem}") from error
 
 
-def _operations(source: Source) -> Iterator[tuple[str, str, JsonObject]]:
+def _operations(source: SourceSpec) -> Iterator[tuple[str, str, JsonObject]]:
     for path, item in source.document["paths"].items():
-        whole = _follow(source, item, f"/paths/{escape(path)}")
+        whole = _resolve(source, item, f"/paths/{escape_key(path)}")
         shared = whole.get("parameters", [])
         for method, node in whole.items():
             if method in METHODS:
-                yield path, method, _inherit(source, whole, shared, node)
+                yield path, method, _with_inherited(source, whole, shared, node)
 
 
-def _inherit(
-    source: Source, item: JsonObject, shared: list[JsonObject], node: JsonObject
+def _with_inherited(
+    source: SourceSpec, item: JsonObject, shared: list[JsonObject], node: JsonObject
 ) -> JsonObject:
     document = source.document
-    own = {(_follow(source, p, "")["name"], _follow(source, p, "")["in"]) for p in _params(node)}
-    inherited = [p for p in shared if (_follow(source, p, "")["name"], p.get("in")) not in own]
+    own = {(_resolve(source, p, "")["name"], _resolve(source, p, "")["in"]) for p in _params(node)}
+    inherited = [p for p in shared if (_resolve(source, p, "")["name"], p.get("in")) not in own]
     whole = {**node}
     if inherited or "parameters" in node:
         whole["parameters"] = [*inherited, *_params(node)]
@@ -123,50 +126,54 @@ def _params(node: JsonObject) -> list[JsonObject]:
     return parameters
 
 
-def _call(source: Source, path: str, method: str, node: JsonObject) -> SourceOperation:
-    at = f"/paths/{escape(path)}/{method}"
-    whole = _inlined(source, node, at)
+def _read_operation(
+    source: SourceSpec, path: str, method: str, node: JsonObject
+) -> SourceOperation:
+    at = f"/paths/{escape_key(path)}/{method}"
+    whole = _inline_refs(source, node, at)
     body = whole.get("requestBody")
     if body is None:
         return SourceOperation(source, method, path, whole)
     if list(body.get("content", {})) != [JSON_MEDIA]:
         takes = ", ".join(body.get("content", {})) or "nothing"
         raise InvalidDocument(
-            f"{source.where(at)}: the body must be {JSON_MEDIA} alone, not {takes}"
+            f"{source.where(at)}: the body must be only {JSON_MEDIA}, not {takes}"
         )
     if "schema" not in body["content"][JSON_MEDIA]:
         raise InvalidDocument(f"{source.where(at)}: the body has no schema")
-    models = _models(source, whole, at)
+    models = _models_of(source, whole, at)
     return SourceOperation(
-        source, method, path, _naming(whole, models) if models else whole, models
+        source, method, path, _with_model_in_examples(whole, models) if models else whole, models
     )
 
 
-def _naming(node: JsonObject, models: tuple[str, ...]) -> JsonObject:
-    """Write the model into request examples that leave it to a default.
+def _with_model_in_examples(node: JsonObject, models: tuple[str, ...]) -> JsonObject:
+    """Add the model to request examples that leave it to a default.
 
-    Among other models' requests it is what tells them apart.
+    The merged request is a union that is discriminated by the model.
     """
     body = node["requestBody"]
     media = dict(body["content"][JSON_MEDIA])
     if "example" in media:
-        media["example"] = _named(media["example"], models)
+        media["example"] = _with_model(media["example"], models)
     if "examples" in media:
         media["examples"] = {
-            key: {**shown, "value": _named(shown["value"], models)} if "value" in shown else shown
+            key: {**shown, "value": _with_model(shown["value"], models)}
+            if "value" in shown
+            else shown
             for key, shown in media["examples"].items()
         }
     return {**node, "requestBody": {**body, "content": {JSON_MEDIA: media}}}
 
 
-def _named(value: Any, models: tuple[str, ...]) -> Any:
+def _with_model(value: Any, models: tuple[str, ...]) -> Any:
     return {"model": models[0], **value} if is_object(value) and "model" not in value else value
 
 
-def _models(source: Source, node: JsonObject, at: str) -> tuple[str, ...]:
+def _models_of(source: SourceSpec, node: JsonObject, at: str) -> tuple[str, ...]:
     media = node["requestBody"]["content"][JSON_MEDIA]
-    schema = _with_parts(source, media["schema"])
-    shown = [value for value in _shown(media, schema) if is_object(value)]
+    schema = _with_all_properties(source, media["schema"])
+    shown = [value for value in _examples(media, schema) if is_object(value)]
     if "model" not in schema.get("properties", {}) and not any("model" in v for v in shown):
         return ()
     rule = resolve_ref(source.document, schema.get("properties", {}).get("model", {}))
@@ -174,24 +181,24 @@ def _models(source: Source, node: JsonObject, at: str) -> tuple[str, ...]:
     models = tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
     if not models:
         raise InvalidDocument(
-            f"{source.where(at)}: the request has a `model` and nothing says which: "
-            "no enum, const, default or example"
+            f"{source.where(at)}: the request has a `model` parameter without a value: "
+            "it needs an enum, const, default or example"
         )
     return models
 
 
-def _with_parts(source: Source, schema: JsonObject) -> JsonObject:
-    """Return a schema with the properties of its `allOf`, `oneOf` and `anyOf` parts."""
+def _with_all_properties(source: SourceSpec, schema: JsonObject) -> JsonObject:
+    """Return a schema with the properties of its `allOf`, `oneOf` and `anyOf` parts added."""
     whole = resolve_ref(source.document, schema)
     properties: JsonObject = dict(whole.get("properties", {}))
     for word in ("allOf", "oneOf", "anyOf"):
         for part in whole.get(word, ()):
-            properties = {**_with_parts(source, part).get("properties", {}), **properties}
+            properties = {**_with_all_properties(source, part).get("properties", {}), **properties}
     return {**whole, "properties": properties} if properties else whole
 
 
 def model_values(rule: JsonObject) -> list[Any]:
-    """List the values that a `model` property's own schema names, by its strictest word."""
+    """List the models in the schema of a `model` property: enum, const, default or examples."""
     if "enum" in rule:
         return list(rule["enum"])
     for word in ("const", "default", "example"):
@@ -200,42 +207,44 @@ def model_values(rule: JsonObject) -> list[Any]:
     return list(rule.get("examples", ()))
 
 
-def _shown(media: JsonObject, schema: JsonObject) -> list[Any]:
+def _examples(media: JsonObject, schema: JsonObject) -> list[Any]:
     shown = [example.get("value") for example in media.get("examples", {}).values()]
     return [*shown, media.get("example"), schema.get("example"), *schema.get("examples", ())]
 
 
-def _inlined(source: Source, node: Any, at: str) -> Any:
-    """Copy a node with every reference followed but those to schemas."""
+def _inline_refs(source: SourceSpec, node: Any, at: str) -> Any:
+    """Copy a node with all references replaced by their targets, except those to schemas."""
     if is_array(node):
-        return [_inlined(source, item, f"{at}/{i}") for i, item in enumerate(node)]
+        return [_inline_refs(source, item, f"{at}/{i}") for i, item in enumerate(node)]
     if not is_object(node):
         return node
     if isinstance(node.get("$ref"), str) and not node["$ref"].startswith(SCHEMAS):
-        return _inlined(source, _follow(source, node, at), at)
+        return _inline_refs(source, _resolve(source, node, at), at)
     return {
-        key: value if key in _DATA else _inlined(source, value, f"{at}/{escape(key)}")
+        key: value
+        if key in _DATA_KEYWORDS
+        else _inline_refs(source, value, f"{at}/{escape_key(key)}")
         for key, value in node.items()
     }
 
 
-_DATA = frozenset({"example", "value", "default", "enum", "const"})
+_DATA_KEYWORDS = frozenset({"example", "value", "default", "enum", "const"})
 
 
-def _follow(source: Source, node: JsonObject, at: str) -> JsonObject:
+def _resolve(source: SourceSpec, node: JsonObject, at: str) -> JsonObject:
     reference = node.get("$ref")
     if reference is None:
         return node
     if not str(reference).startswith("#/"):
-        raise InvalidDocument(f"{source.where(at)}: {reference!r} leads out of the document")
+        raise InvalidDocument(f"{source.where(at)}: {reference!r} refers to another document")
     try:
         return resolve_ref(source.document, node)
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise InvalidDocument(f"{source.where(at)}: {reference!r} leads nowhere") from error
+        raise InvalidDocument(f"{source.where(at)}: {reference!r} has no target") from error
 
 
 def referenced_names(node: Any) -> set[str]:
-    """Collect the names of the schemas that a node refers to."""
+    """Return the names of the schemas that a node refers to directly."""
     if is_array(node):
         return {name for item in node for name in referenced_names(item)}
     if not is_object(node):
@@ -247,8 +256,8 @@ def referenced_names(node: Any) -> set[str]:
     return found
 
 
-def reachable(source: Source, node: Any) -> set[tuple[str, str]]:
-    """Collect every schema that a node leads to, through any number of references."""
+def reachable(source: SourceSpec, node: Any) -> set[tuple[str, str]]:
+    """Return every schema that a node refers to, directly or indirectly, as (source, name)."""
     schemas = source.document.get("components", {}).get("schemas", {})
     found: set[str] = set()
     waiting = referenced_names(node)
@@ -257,7 +266,7 @@ def reachable(source: Source, node: Any) -> set[tuple[str, str]]:
         if name in found:
             continue
         if name not in schemas:
-            raise Conflict(f"{source.where('')}: no schema is called {name}")
+            raise Conflict(f"{source.where('')}: there is no schema {name}")
         found.add(name)
         waiting |= referenced_names(schemas[name])
     return {(source.name, name) for name in found}

@@ -1,4 +1,4 @@
-"""Find values for a schema: bodies that show a person what a proof found."""
+"""Compare schemas as sets of values, and find example values."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import jsonschema_rs
 from attrs import field, frozen
 
 from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
-from wanflow.catalog.patterns import spoken
-from wanflow.catalog.schema_walk import MAPS, schemas_under
+from wanflow.catalog.patterns import with_engine_patterns
+from wanflow.catalog.schema_walk import SCHEMA_MAP_KEYWORDS, iter_subschemas
 from wanflow.spec.errors import ProofFailed
 from wanflow.spec.schema.equality import canonical_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_MOST = 400
-_BRANCH_MOST = 40
-_DEEPEST = 12
+_MAX_SAMPLES = 400
+_MAX_BRANCH_SAMPLES = 40
+_MAX_DEPTH = 12
 _BRANCHES = ("anyOf", "oneOf", "allOf")
-_PLAIN = ("string", "integer", "number", "boolean", "null", "array", "object")
-_LONG = 100_000
+_TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
+_MAX_TEXT_LENGTH = 100_000
 _BY_FORMAT = {
     "uri": ["https://example.com/a"],
     "date": ["2024-01-01"],
@@ -34,35 +34,35 @@ _BY_FORMAT = {
     "hostname": ["example.com"],
     "ipv4": ["192.0.2.1"],
 }
-_TEXTS = ["a", "5", "1280x1280", "A-1", "a-1", "abc", "ABC", "0", "https://"]
+_SAMPLE_TEXTS = ["a", "5", "1280x1280", "A-1", "a-1", "abc", "ABC", "0", "https://"]
 
 
 def sample_values(schema: Any, hint: Any = None) -> list[Any]:
-    """List values that may be valid for a schema, plain ones first; whoever asks checks them.
+    """List values that may be valid for a schema, simple ones first; the caller validates them.
 
-    `hint` is a schema whose values are tried as well, and whose examples are used by name.
+    `hint` is a schema whose values are included too, and whose examples are used by property name.
     """
-    search = _Search(_examples_in(hint))
-    found = list(islice(search.values(schema, 0), _MOST))
-    return found if hint is None else [*found, *islice(search.values(hint, 0), _MOST)]
+    search = _SampleGenerator(_examples_in(hint))
+    found = list(islice(search.values(schema, 0), _MAX_SAMPLES))
+    return found if hint is None else [*found, *islice(search.values(hint, 0), _MAX_SAMPLES)]
 
 
 def _examples_in(schema: Any) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = defaultdict(list)
-    for at, inside in schemas_under(schema, ""):
+    for at, inside in iter_subschemas(schema, ""):
         own = [inside["example"]] if "example" in inside else []
         found[at.rpartition("/")[2]] += [*own, *inside.get("examples", ())]
     return found
 
 
-class _Search:
-    """Draws values; `examples` are what documents show for properties of a name."""
+class _SampleGenerator:
+    """Generates values; `examples` are example values by property name."""
 
     def __init__(self, examples: dict[str, list[Any]]) -> None:
         self._examples = examples
 
     def values(self, schema: Any, depth: int) -> Iterator[Any]:
-        if depth > _DEEPEST or schema is False:
+        if depth > _MAX_DEPTH or schema is False:
             return
         if schema is True or schema == {}:
             yield from ("a", 1, True, None, [], {})
@@ -72,10 +72,10 @@ class _Search:
             yield from schema["enum"]
         elif branching := next((word for word in _BRANCHES if word in schema), None):
             for branch in schema[branching]:
-                joined = _with(schema, branch, branching)
-                yield from islice(self.values(joined, depth + 1), _BRANCH_MOST)
+                joined = _with_branch(schema, branch, branching)
+                yield from islice(self.values(joined, depth + 1), _MAX_BRANCH_SAMPLES)
         else:
-            for kind in _kinds(schema):
+            for kind in _types_of(schema):
                 yield from self._of_kind(kind, schema, depth)
 
     def _of_kind(self, kind: str, schema: Any, depth: int) -> Iterator[Any]:
@@ -120,19 +120,19 @@ class _Search:
                 yield {**plain, one: first, other: second}
 
     def _choices(self, name: str, schema: Any, depth: int) -> list[Any]:
-        shown = [value for value in self._examples.get(name, ()) if _fits(schema, value)]
+        shown = [value for value in self._examples.get(name, ()) if _is_valid(schema, value)]
         return [*shown, *islice(self.values(schema, depth + 1), 12)]
 
 
-def _fits(schema: Any, value: Any) -> bool:
+def _is_valid(schema: Any, value: Any) -> bool:
     try:
         return jsonschema_rs.is_valid(schema, value, validate_formats=True)
     except ValueError:
         return False
 
 
-def _with(schema: Any, branch: Any, word: str) -> Any:
-    """Join a branch with what is said beside it, the branch first."""
+def _with_branch(schema: Any, branch: Any, word: str) -> Any:
+    """Merge a branch of a schema with the keywords beside it; the branch takes precedence."""
     if not is_object(branch):
         return branch
     rest = {key: value for key, value in schema.items() if key != word}
@@ -144,22 +144,22 @@ def _with(schema: Any, branch: Any, word: str) -> Any:
     return joined
 
 
-def _kinds(schema: Any) -> list[str]:
+def _types_of(schema: Any) -> list[str]:
     named = schema.get("type")
     if named is None:
-        named = "object" if "properties" in schema or "required" in schema else list(_PLAIN)
+        named = "object" if "properties" in schema or "required" in schema else list(_TYPES)
     return [named] if isinstance(named, str) else [str(kind) for kind in named]
 
 
 def _strings(schema: Any) -> Iterator[str]:
-    """Yield texts that keep format, pattern and length, as far as any is found; then others."""
+    """Yield strings that match format, pattern and length if any are found, then others."""
     low, high = schema.get("minLength", 0), schema.get("maxLength")
-    lengths = sorted({low, low + 1, low + 2, 30 if high is None else min(high, _LONG)})
+    lengths = sorted({low, low + 1, low + 2, 30 if high is None else min(high, _MAX_TEXT_LENGTH)})
     every_format = [text for texts in _BY_FORMAT.values() for text in texts]
-    texts = [*_BY_FORMAT.get(schema.get("format", ""), ()), *_TEXTS, *every_format]
+    texts = [*_BY_FORMAT.get(schema.get("format", ""), ()), *_SAMPLE_TEXTS, *every_format]
     padded = [text + "a" * (length - len(text)) for length in lengths for text in ("", *texts)]
     every = list(dict.fromkeys([*texts, *padded]))
-    good = [text for text in every if _fits(schema, text)]
+    good = [text for text in every if _is_valid(schema, text)]
     yield from (good[:6] + [text for text in every if text not in good][:6]) or [""]
 
 
@@ -184,42 +184,40 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 @frozen(slots=False)
 class ValueSet:
-    """The set of values that a schema admits; `schema` has no references."""
+    """The set of values that a schema accepts; `schema` has no references."""
 
     schema: Any = field(repr=False)
 
     @cached_property
     def canonical(self) -> jsonschema_rs.CanonicalSchema:
-        """The set in jsonschema-rs's terms.
+        """The canonical form of jsonschema-rs.
 
         Raises:
-            NotProved: the schema refers to itself, or isn't valid JSON Schema.
+            ProofFailed: the schema refers to itself, or isn't valid JSON Schema.
         """
-        if self.recursive:
-            raise ProofFailed(
-                "a schema refers to itself, and what such ones admit can't be compared"
-            )
+        if self.is_recursive:
+            raise ProofFailed("a schema refers to itself, and such schemas can't be compared")
         try:
-            return jsonschema_rs.canonicalize(_dialect(self.schema), validate_formats=True)
+            return jsonschema_rs.canonicalize(_with_dialect(self.schema), validate_formats=True)
         except (ValueError, _CANONICAL.CanonicalizationError) as error:
             raise ProofFailed(f"a schema isn't valid JSON Schema: {error}") from error
 
     @cached_property
     def validator(self) -> jsonschema_rs.Validator:
-        """A validator that says whether one value is in the set."""
-        return jsonschema_rs.validator_for(_dialect(self.schema), validate_formats=True)
+        """A validator for single values."""
+        return jsonschema_rs.validator_for(_with_dialect(self.schema), validate_formats=True)
 
     @cached_property
-    def recursive(self) -> bool:
-        """Whether the schema refers to itself: then it is only known to be equal to its like."""
+    def is_recursive(self) -> bool:
+        """Whether the schema refers to itself; then it can only be compared literally."""
         return f'"{CYCLE}"' in canonical_key(self.schema)
 
     def covers(self, other: ValueSet) -> bool:
-        """Tell whether it is proved that every value of the other is in this one too."""
+        """Return whether it is proved that this set contains the other."""
         return self.containment(other) == Containment.YES
 
     def containment(self, other: ValueSet) -> Containment:
-        """Tell whether every value of the other is in this one: yes, no, or not decided."""
+        """Return whether this set contains the other: yes, no, or unknown."""
         if canonical_key(self.schema) == canonical_key(other.schema):
             return Containment.YES
         try:
@@ -227,9 +225,9 @@ class ValueSet:
         except (ProofFailed, _CANONICAL.CanonicalizationError):
             return Containment.UNKNOWN
 
-    def disjoint(self, other: ValueSet) -> bool:
-        """Tell whether it is proved that no value is in both."""
-        if self.recursive or other.recursive:
+    def is_disjoint_from(self, other: ValueSet) -> bool:
+        """Return whether it is proved that no value is in both sets."""
+        if self.is_recursive or other.is_recursive:
             return False
         try:
             both = self.canonical.intersect(other.canonical)
@@ -237,82 +235,84 @@ class ValueSet:
             return False
         return both.satisfiability() == _CANONICAL.Satisfiability.NO
 
-    def possible(self) -> bool:
-        """Tell whether it isn't proved that nothing is in the set."""
+    def may_have_values(self) -> bool:
+        """Return false if it is proved that the set is empty."""
         try:
             return self.canonical.satisfiability() != _CANONICAL.Satisfiability.NO
         except ProofFailed:
             return True
 
-    def lacks(self, other: ValueSet) -> Any:
-        """Find a value of the other that isn't in this one; None where none is found."""
+    def example_outside(self, other: ValueSet) -> Any:
+        """Return a value of the other set that isn't in this one; None if none is found."""
         try:
             region = other.canonical.subtract(self.canonical).to_json_schema()
         except (ProofFailed, _CANONICAL.CanonicalizationError):
             region = other.schema
         found = sample_values(region, other.schema)
         return next(
-            (value for value in found if other.admits(value) and not self.admits(value)), None
+            (value for value in found if other.accepts(value) and not self.accepts(value)), None
         )
 
-    def shares(self, other: ValueSet) -> Any:
-        """Find a value that is in both; None where none is found."""
+    def common_example(self, other: ValueSet) -> Any:
+        """Return a value that is in both sets; None if none is found."""
         try:
             region = self.canonical.intersect(other.canonical).to_json_schema()
         except (ProofFailed, _CANONICAL.CanonicalizationError):
             region = self.schema
         found = [*sample_values(region, self.schema), *sample_values(other.schema)]
-        return next((value for value in found if self.admits(value) and other.admits(value)), None)
+        return next(
+            (value for value in found if self.accepts(value) and other.accepts(value)), None
+        )
 
-    def admits(self, value: Any) -> bool:
-        """Tell whether one value is in the set."""
+    def accepts(self, value: Any) -> bool:
+        """Return whether a value is in the set."""
         return self.validator.is_valid(value)
 
 
-def any_of(meanings: Iterable[ValueSet]) -> ValueSet:
-    """Unite sets, each but once."""
+def union_of(meanings: Iterable[ValueSet]) -> ValueSet:
+    """Return the union of sets, without duplicates."""
     distinct = {canonical_key(meaning.schema): meaning.schema for meaning in meanings}
     return ValueSet({"anyOf": list(distinct.values())})
 
 
-def meaning(document: JsonObject, schema: JsonObject) -> ValueSet:
-    """Take a schema of a document for what it admits, references replaced by what they name."""
-    return ValueSet(spoken(expand(document, schema, ())))
+def value_set_of(document: JsonObject, schema: JsonObject) -> ValueSet:
+    """Return the set of values that a schema of a document accepts."""
+    return ValueSet(with_engine_patterns(inline_references(document, schema, ())))
 
 
-def expand(document: JsonObject, node: Any, within: tuple[str, ...]) -> Any:
-    """Copy a schema with its references replaced.
+def inline_references(document: JsonObject, node: Any, within: tuple[str, ...]) -> Any:
+    """Copy a schema with its references replaced by their targets.
 
-    Where it refers to itself, a mark stands that says how many references up, so that two that
-    are the same but for their names come out the same.
+    A circular reference becomes a marker with the number of references to go up, so that schemas
+    that differ only in their names become equal.
     """
     if is_array(node):
-        return [expand(document, item, within) for item in node]
+        return [inline_references(document, item, within) for item in node]
     if not is_object(node):
         return node
     reference = node.get("$ref")
     if isinstance(reference, str):
         if reference in within:
             return {CYCLE: len(within) - within.index(reference)}
-        return expand(document, resolve_ref(document, node), (*within, reference))
+        return inline_references(document, resolve_ref(document, node), (*within, reference))
     return {
-        key: _inside(document, key, value, within)
+        key: _inline_in(document, key, value, within)
         for key, value in node.items()
-        if key not in _DROPPED
+        if key not in _DROPPED_KEYWORDS
     }
 
 
-def _inside(document: JsonObject, key: str, value: Any, within: tuple[str, ...]) -> Any:
-    if key in MAPS and is_object(value):
-        # What stands there are names, whatever they are called.
-        return {name: expand(document, rule, within) for name, rule in value.items()}
-    return value if key in _DATA else expand(document, value, within)
+def _inline_in(document: JsonObject, key: str, value: Any, within: tuple[str, ...]) -> Any:
+    if key in SCHEMA_MAP_KEYWORDS and is_object(value):
+        # The keys are names of properties, not keywords.
+        return {name: inline_references(document, rule, within) for name, rule in value.items()}
+    return value if key in _DATA_KEYWORDS else inline_references(document, value, within)
 
 
-_DATA = frozenset({"enum", "const", "default", "required", "example", "examples"})
-# A discriminator is a hint: the `oneOf` beside it decides.
-_DROPPED = frozenset({"discriminator", "xml", "externalDocs"})
+_DATA_KEYWORDS = frozenset({"enum", "const", "default", "required", "example", "examples"})
+# A discriminator accepts and rejects nothing: the `oneOf` beside it does.
+_DROPPED_KEYWORDS = frozenset({"discriminator", "xml", "externalDocs"})
 
 
-def _dialect(schema: Any) -> Any:
+def _with_dialect(schema: Any) -> Any:
     return {"$schema": _DIALECT, **schema} if is_object(schema) else schema
