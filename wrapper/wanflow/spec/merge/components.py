@@ -103,25 +103,25 @@ class ComponentMerger:
                 name = self._groups.get((source, old), old)
                 owners.setdefault(name, []).append(SchemaOwner(by_name[source], old))
         for name in self._sorted_by_dependency(owners):
-            for new, together in self._partition(name, owners[name]):
-                self._merge_group(name, new, together)
+            for new, part_owners in self._partition(name, owners[name]):
+                self._merge_group(name, new, part_owners)
 
     def _merge_group(self, name: str, new: str, owners: list[SchemaOwner]) -> None:
         for owner in owners:
             self.names[owner.key] = new
         at = f"/components/schemas/{escape_key(new)}"
-        united = SchemaUnion(self.decisions).merge_exactly(
+        merged = SchemaUnion(self.decisions).merge_exactly(
             [self._source_schema(owner) for owner in owners], at
         )
-        if united is None:
+        if merged is None:
             raise AssertionError(f"{at} could be merged before")
-        self.add(new, united)
-        who = [owner.source.name for owner in owners]
+        self.add(new, merged)
+        source_names = [owner.source.name for owner in owners]
         for old in sorted({owner.name for owner in owners} - {name}):
-            self.decisions.add(DecisionKind.RENAMED, at, f"`{old}` of its source", who)
+            self.decisions.add(DecisionKind.RENAMED, at, f"`{old}` of its source", source_names)
         if new != name:
             self.decisions.add(
-                DecisionKind.KEPT_APART, at, f"it differs from `{name}` of the others", who
+                DecisionKind.KEPT_APART, at, f"it differs from `{name}` of the others", source_names
             )
 
     def add(self, name: str, schema: JsonObject) -> None:
@@ -141,47 +141,47 @@ class ComponentMerger:
         self, name: str, owners: list[SchemaOwner]
     ) -> Iterator[tuple[str, list[SchemaOwner]]]:
         """Partition owners into groups that can be merged; the largest keeps the name."""
-        alike: dict[str, list[SchemaOwner]] = {}
+        by_schema: dict[str, list[SchemaOwner]] = {}
         for owner in owners:
-            alike.setdefault(canonical_key(self._source_schema(owner).schema), []).append(owner)
+            by_schema.setdefault(canonical_key(self._source_schema(owner).schema), []).append(owner)
         parts: list[list[SchemaOwner]] = []
-        for same in alike.values():
-            home = next((part for part in parts if self._can_merge(part, same)), None)
-            if home is None:
-                parts.append(list(same))
+        for equal_owners in by_schema.values():
+            match = next((part for part in parts if self._can_merge(part, equal_owners)), None)
+            if match is None:
+                parts.append(list(equal_owners))
             else:
-                home += same
+                match += equal_owners
         parts.sort(key=len, reverse=True)
         for position, part in enumerate(parts):
             own = name if position == 0 else name + to_pascal_case(part[0].source.name)
             taken = {*self.schemas, *self.requests.values()}
             yield unique_name(own, taken), part
 
-    def _can_merge(self, part: list[SchemaOwner], same: list[SchemaOwner]) -> bool:
-        if any(owner.key in self.exact_names for owner in (*part, *same)):
+    def _can_merge(self, part: list[SchemaOwner], equal_owners: list[SchemaOwner]) -> bool:
+        if any(owner.key in self.exact_names for owner in (*part, *equal_owners)):
             return False
-        said = [self._source_schema(owner) for owner in (*part, same[0])]
-        return SchemaUnion(DecisionLog()).merge_exactly(said, "") is not None
+        source_schemas = [self._source_schema(owner) for owner in (*part, equal_owners[0])]
+        return SchemaUnion(DecisionLog()).merge_exactly(source_schemas, "") is not None
 
     def _sorted_by_dependency(self, owners: dict[str, list[SchemaOwner]]) -> list[str]:
         """Sort the names by dependency, then alphabetically."""
         uses = {
             name: {
                 self._groups.get((owner.source.name, used), used)
-                for owner in having
+                for owner in name_owners
                 for used in referenced_names(owner.schema)
             }
-            for name, having in owners.items()
+            for name, name_owners in owners.items()
         }
-        done: dict[str, None] = {}
+        ordered: dict[str, None] = {}
         for name in sorted(uses):
-            _visit(name, uses, done, [])
-        return list(done)
+            _visit(name, uses, ordered, [])
+        return list(ordered)
 
 
-def _visit(name: str, uses: dict[str, set[str]], done: dict[str, None], path: list[str]) -> None:
-    if name in done or name in path or name not in uses:
+def _visit(name: str, uses: dict[str, set[str]], ordered: dict[str, None], path: list[str]) -> None:
+    if name in ordered or name in path or name not in uses:
         return
     for other in sorted(uses[name]):
-        _visit(other, uses, done, [*path, name])
-    done[name] = None
+        _visit(other, uses, ordered, [*path, name])
+    ordered[name] = None

@@ -54,45 +54,50 @@ def merge(sources: Iterable[SourceSpec], default_server: str | None = None) -> M
     """
     received = sorted(sources, key=lambda source: source.name)
     ordered = [hoist_inline_schemas(source) for source in unify_scheme_names(received)]
-    calls = [call for source in ordered for call in source_operations(source)]
-    require_unique_models(calls)
+    operations = [operation for source in ordered for operation in source_operations(source)]
+    require_unique_models(operations)
     decisions = DecisionLog()
     record_renamed_schemes(received, ordered, decisions)
-    components = ComponentMerger(ordered, decisions, _request_schemas(calls))
-    requests = rename_requests(calls, components)
-    group_responses(calls, components)
-    components.merge({pair for call in calls for pair in reachable(call.source, call.node)})
-    for name, call in requests.items():
-        schema = bind_to_models(call, decisions, f"/components/schemas/{name}")
-        components.add(name, components.rename_references(call.source, schema))
+    components = ComponentMerger(ordered, decisions, _request_schemas(operations))
+    requests = rename_requests(operations, components)
+    group_responses(operations, components)
+    components.merge(
+        {pair for operation in operations for pair in reachable(operation.source, operation.node)}
+    )
+    for name, operation in requests.items():
+        schema = bind_to_models(operation, decisions, f"/components/schemas/{name}")
+        components.add(name, components.rename_references(operation.source, schema))
     servers = Servers.choose(ordered, default_server, decisions)
     document: JsonObject = {
         "openapi": VERSION,
         "info": _info(ordered, decisions),
         **({DEFAULT_SERVER: default_server} if default_server else {}),
         **({"servers": servers.top} if servers.top else {}),
-        "tags": _tags(calls, decisions),
-        "paths": _paths(calls, OperationMerger(components, decisions, servers)),
+        "tags": _tags(operations, decisions),
+        "paths": _paths(operations, OperationMerger(components, decisions, servers)),
         "components": {
             "schemas": dict(sorted(components.schemas.items())),
             "securitySchemes": merge_schemes(ordered, decisions),
         },
     }
-    return MergeResult(document, decisions.sorted(), calls, components.names)
+    return MergeResult(document, decisions.sorted(), operations, components.names)
 
 
-def _request_schemas(calls: list[SourceOperation]) -> frozenset[tuple[str, str]]:
+def _request_schemas(operations: list[SourceOperation]) -> frozenset[tuple[str, str]]:
     return frozenset(
-        pair for call in calls if call.request for pair in reachable(call.source, call.request)
+        pair
+        for operation in operations
+        if operation.request
+        for pair in reachable(operation.source, operation.request)
     )
 
 
-def _paths(calls: list[SourceOperation], operations: OperationMerger) -> JsonObject:
+def _paths(operations: list[SourceOperation], merger: OperationMerger) -> JsonObject:
     grouped: dict[str, dict[str, list[SourceOperation]]] = {}
-    for call in calls:
-        grouped.setdefault(call.path, {}).setdefault(call.method, []).append(call)
+    for operation in operations:
+        grouped.setdefault(operation.path, {}).setdefault(operation.method, []).append(operation)
     paths: JsonObject = {
-        path: {method: operations.merge(group) for method, group in sorted(methods.items())}
+        path: {method: merger.merge(group) for method, group in sorted(methods.items())}
         for path, methods in sorted(grouped.items())
     }
     taken: set[str] = set()
@@ -110,13 +115,16 @@ def _info(sources: list[SourceSpec], decisions: DecisionLog) -> JsonObject:
     if len(versions) > 1:
         older = [name for name, info in infos if str(info["version"]) != versions[-1]]
         decisions.add(DecisionKind.CHOSEN, "/info/version", f"{versions[-1]}, the highest", older)
-    licences = [(name, info["license"]) for name, info in infos if "license" in info]
-    if licences and all(json_equal(licence, licences[0][1]) for _, licence in licences):
-        merged["license"] = licences[0][1]
-    elif licences:
-        who = [name for name, _ in licences]
+    licenses = [(name, info["license"]) for name, info in infos if "license" in info]
+    if licenses and all(json_equal(license_, licenses[0][1]) for _, license_ in licenses):
+        merged["license"] = licenses[0][1]
+    elif licenses:
+        source_names = [name for name, _ in licenses]
         decisions.add(
-            DecisionKind.CHOSEN, "/info/license", "none, since the source specs differ", who
+            DecisionKind.CHOSEN,
+            "/info/license",
+            "none, since the source specs differ",
+            source_names,
         )
     return merged
 
@@ -125,15 +133,15 @@ def _version_key(version: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else -1, part) for part in version.split(".")]
 
 
-def _tags(calls: list[SourceOperation], decisions: DecisionLog) -> list[JsonObject]:
+def _tags(operations: list[SourceOperation], decisions: DecisionLog) -> list[JsonObject]:
     described: dict[str, list[tuple[str, str]]] = {}
-    for call in calls:
-        for name in call.node.get("tags", ()):
+    for operation in operations:
+        for name in operation.node.get("tags", ()):
             described.setdefault(name, [])
-        for tag in call.source.document.get("tags", ()):
+        for tag in operation.source.document.get("tags", ()):
             texts = described.setdefault(tag["name"], [])
-            if "description" in tag and (call.source.name, tag["description"]) not in texts:
-                texts.append((call.source.name, tag["description"]))
+            if "description" in tag and (operation.source.name, tag["description"]) not in texts:
+                texts.append((operation.source.name, tag["description"]))
     return [
         {"name": name, "description": SchemaUnion(decisions).choose_text(texts, f"/tags/{name}")}
         if texts

@@ -37,23 +37,23 @@ class OperationMerger:
     decisions: DecisionLog
     servers: Servers
 
-    def merge(self, calls: list[SourceOperation]) -> JsonObject:
+    def merge(self, operations: list[SourceOperation]) -> JsonObject:
         """Merge operations into one.
 
         Raises:
             Conflict: their parameters, security or bodies contradict each other.
         """
-        at = calls[0].pointer
+        at = operations[0].pointer
         node: JsonObject = {
-            "tags": list(dict.fromkeys(tag for c in calls for tag in c.node.get("tags", ()))),
-            **self._texts(calls, at),
-            "operationId": self._id(calls, at),
-            "parameters": self._parameters(calls, at),
-            "requestBody": self._body(calls, at),
-            "responses": ResponseMerger(self.components, self.decisions).merge(calls, at),
-            "security": self._common(calls, "security"),
-            "servers": self.servers.operation_servers(calls, at),
-            **self._other_fields(calls),
+            "tags": list(dict.fromkeys(tag for c in operations for tag in c.node.get("tags", ()))),
+            **self._texts(operations, at),
+            "operationId": self._id(operations, at),
+            "parameters": self._parameters(operations, at),
+            "requestBody": self._body(operations, at),
+            "responses": ResponseMerger(self.components, self.decisions).merge(operations, at),
+            "security": self._common(operations, "security"),
+            "servers": self.servers.operation_servers(operations, at),
+            **self._other_fields(operations),
         }
         return {
             key: value
@@ -61,20 +61,24 @@ class OperationMerger:
             if value not in (None, []) or key == "security"
         }
 
-    def _texts(self, calls: list[SourceOperation], at: str) -> JsonObject:
+    def _texts(self, operations: list[SourceOperation], at: str) -> JsonObject:
         """Return a single operation's texts; of several, combine them under the models' names."""
-        if len(calls) == 1:
-            return {k: calls[0].node[k] for k in ("summary", "description") if k in calls[0].node}
-        models = [model for call in calls for model in call.models]
+        if len(operations) == 1:
+            return {
+                k: operations[0].node[k]
+                for k in ("summary", "description")
+                if k in operations[0].node
+            }
+        models = [model for operation in operations for model in operation.models]
         parts = [
             "\n\n".join(
                 (
-                    f"**{call.label}**",
-                    call.node.get("summary", ""),
-                    call.node.get("description", ""),
+                    f"**{operation.label}**",
+                    operation.node.get("summary", ""),
+                    operation.node.get("description", ""),
                 )
             )
-            for call in calls
+            for operation in operations
         ]
         self.decisions.add(
             DecisionKind.DERIVED,
@@ -84,41 +88,47 @@ class OperationMerger:
         return {
             "summary": f"Submit a task to one of {len(models)} models"
             if models
-            else calls[0].node.get("summary", ""),
+            else operations[0].node.get("summary", ""),
             "description": "\n\n".join(part.strip() for part in parts),
         }
 
-    def _id(self, calls: list[SourceOperation], at: str) -> str | None:
-        told = [call.node["operationId"] for call in calls if "operationId" in call.node]
-        if told and len(set(told)) == 1 and not calls[0].models:
-            return str(told[0])
-        derived = operation_id(calls[0].method, calls[0].path)
+    def _id(self, operations: list[SourceOperation], at: str) -> str | None:
+        operation_ids = [
+            operation.node["operationId"]
+            for operation in operations
+            if "operationId" in operation.node
+        ]
+        if operation_ids and len(set(operation_ids)) == 1 and not operations[0].models:
+            return str(operation_ids[0])
+        derived = operation_id(operations[0].method, operations[0].path)
         self.decisions.add(
             DecisionKind.DERIVED,
             f"{at}/operationId",
-            f"`{derived}` from the path; the sources have {', '.join(told) or 'none'}",
+            f"`{derived}` from the path; the sources have {', '.join(operation_ids) or 'none'}",
         )
         return derived
 
-    def _parameters(self, calls: list[SourceOperation], at: str) -> list[JsonObject]:
+    def _parameters(self, operations: list[SourceOperation], at: str) -> list[JsonObject]:
         found: dict[tuple[str, str], list[tuple[SourceOperation, JsonObject]]] = {}
-        for call in calls:
-            for parameter in call.node.get("parameters", ()):
-                mine = self.components.rename_references(call.source, parameter)
-                same = found.setdefault((mine["in"], mine["name"]), [])
-                same.append((call, mine))
+        for operation in operations:
+            for parameter in operation.node.get("parameters", ()):
+                renamed = self.components.rename_references(operation.source, parameter)
+                same = found.setdefault((renamed["in"], renamed["name"]), [])
+                same.append((operation, renamed))
                 first, other = same[0]
-                if canonical_key(other) != canonical_key(mine):
+                if canonical_key(other) != canonical_key(renamed):
                     raise Conflict(
-                        f"two {mine['in']} parameters named {mine['name']} differ: "
-                        f"{describe_pair(first, call)}"
+                        f"two {renamed['in']} parameters named {renamed['name']} differ: "
+                        f"{describe_pair(first, operation)}"
                     )
         return [self._parameter(same, f"{at}/parameters/{key[1]}") for key, same in found.items()]
 
     def _parameter(self, same: list[tuple[SourceOperation, JsonObject]], at: str) -> JsonObject:
         """Merge equal parameters: the most common text, and all examples."""
         merged = {key: value for key, value in same[0][1].items() if key != "example"}
-        texts = [(call.source.name, p["description"]) for call, p in same if "description" in p]
+        texts = [
+            (operation.source.name, p["description"]) for operation, p in same if "description" in p
+        ]
         if texts:
             merged["description"] = SchemaUnion(self.decisions).choose_text(
                 texts, f"{at}/description"
@@ -129,20 +139,23 @@ class OperationMerger:
             return {**merged, "example": single[0]["value"]}
         return {**merged, **({"examples": examples} if examples else {})}
 
-    def _body(self, calls: list[SourceOperation], at: str) -> JsonObject | None:
-        bodies = [call for call in calls if call.request is not None]
+    def _body(self, operations: list[SourceOperation], at: str) -> JsonObject | None:
+        bodies = [operation for operation in operations if operation.request is not None]
         if not bodies:
             return None
-        if not all(call.models for call in calls):
-            return self._plain_body(calls)
-        media = self._variants(calls)
+        if not all(operation.models for operation in operations):
+            return self._plain_body(operations)
+        media = self._variants(operations)
         media["examples"] = merge_examples(
-            [(call, call.node["requestBody"]["content"][JSON_MEDIA]) for call in calls]
+            [
+                (operation, operation.node["requestBody"]["content"][JSON_MEDIA])
+                for operation in operations
+            ]
         )
         body: JsonObject = {"required": True, "content": {JSON_MEDIA: media}}
         texts = [
             (c.source.name, c.node["requestBody"]["description"])
-            for c in calls
+            for c in operations
             if "description" in c.node["requestBody"]
         ]
         if texts:
@@ -151,11 +164,11 @@ class OperationMerger:
             )
         return body
 
-    def _variants(self, calls: list[SourceOperation]) -> JsonObject:
+    def _variants(self, operations: list[SourceOperation]) -> JsonObject:
         mapping = {
-            model: SCHEMAS + self.components.requests[call.key]
-            for call in calls
-            for model in call.models
+            model: SCHEMAS + self.components.requests[operation.key]
+            for operation in operations
+            for model in operation.models
         }
         references = sorted(set(mapping.values()))
         return {
@@ -168,42 +181,45 @@ class OperationMerger:
             }
         }
 
-    def _plain_body(self, calls: list[SourceOperation]) -> JsonObject:
-        first, *others = calls
-        for call in others:
-            if canonical_key(call.node.get("requestBody")) != canonical_key(
+    def _plain_body(self, operations: list[SourceOperation]) -> JsonObject:
+        first, *others = operations
+        for operation in others:
+            if canonical_key(operation.node.get("requestBody")) != canonical_key(
                 first.node.get("requestBody")
             ):
                 raise Conflict(
-                    f"two different bodies without a model: {describe_pair(first, call)}"
+                    f"two different bodies without a model: {describe_pair(first, operation)}"
                 )
         body: JsonObject = self.components.rename_references(
             first.source, first.node["requestBody"]
         )
         return body
 
-    def _common(self, calls: list[SourceOperation], key: str) -> Any:
-        first, *others = calls
-        for call in others:
-            if not json_equal(call.node[key], first.node[key]):
-                raise Conflict(f"{describe_pair(first, call)} differ in `{key}`")
+    def _common(self, operations: list[SourceOperation], key: str) -> Any:
+        first, *others = operations
+        for operation in others:
+            if not json_equal(operation.node[key], first.node[key]):
+                raise Conflict(f"{describe_pair(first, operation)} differ in `{key}`")
         return first.node[key]
 
-    def _other_fields(self, calls: list[SourceOperation]) -> JsonObject:
+    def _other_fields(self, operations: list[SourceOperation]) -> JsonObject:
         """Return the other fields of operations (`deprecated`, `callbacks`), which must agree."""
         others: JsonObject = {}
-        for call in calls:
-            for key in call.node.keys() - _HANDLED_FIELDS - _differing_deprecation_keys(calls):
-                value = self.components.rename_references(call.source, call.node[key])
+        for operation in operations:
+            for key in (
+                operation.node.keys() - _HANDLED_FIELDS - _differing_deprecation_keys(operations)
+            ):
+                value = self.components.rename_references(operation.source, operation.node[key])
                 if canonical_key(others.setdefault(key, value)) != canonical_key(value):
-                    raise Conflict(f"{describe_pair(calls[0], call)} differ in `{key}`")
+                    raise Conflict(f"{describe_pair(operations[0], operation)} differ in `{key}`")
         return dict(sorted(others.items()))
 
 
-def _differing_deprecation_keys(calls: list[SourceOperation]) -> set[str]:
+def _differing_deprecation_keys(operations: list[SourceOperation]) -> set[str]:
     """Return the deprecation keys that differ between models; they go to the request schemas."""
     return {
         key
         for key in DEPRECATION_KEYS
-        if len({canonical_key(call.node.get(key)) for call in calls}) > 1 and calls[0].models
+        if len({canonical_key(operation.node.get(key)) for operation in operations}) > 1
+        and operations[0].models
     }

@@ -51,22 +51,22 @@ def hoist_inline_schemas(source: SourceSpec) -> SourceSpec:
 
 def _hoist_in_operation(node: JsonObject, operation: str, schemas: JsonObject) -> JsonObject:
     responses = {
-        status: _hoist_in_response(answer, status, operation, schemas)
-        for status, answer in node.get("responses", {}).items()
+        status: _hoist_in_response(response, status, operation, schemas)
+        for status, response in node.get("responses", {}).items()
     }
     return {**node, "responses": responses}
 
 
 def _hoist_in_response(
-    answer: JsonObject, status: str, operation: str, schemas: JsonObject
+    response: JsonObject, status: str, operation: str, schemas: JsonObject
 ) -> JsonObject:
-    media = answer.get("content", {}).get(JSON_MEDIA)
+    media = response.get("content", {}).get(JSON_MEDIA)
     if media is None or "properties" not in media.get("schema", {}):
-        return answer
+        return response
     name = _unused_name(_default_name(status, operation), media["schema"], status, schemas)
     schemas[name] = media["schema"]
     named = {**media, "schema": {"$ref": SCHEMAS + name}}
-    return {**answer, "content": {**answer["content"], JSON_MEDIA: named}}
+    return {**response, "content": {**response["content"], JSON_MEDIA: named}}
 
 
 def _default_name(status: str, operation: str) -> str:
@@ -87,43 +87,49 @@ def _unused_name(name: str, schema: JsonObject, status: str, schemas: JsonObject
     raise AssertionError(f"{name} and its alternatives are all taken")
 
 
-def group_responses(calls: list[SourceOperation], components: ComponentMerger) -> None:
+def group_responses(operations: list[SourceOperation], components: ComponentMerger) -> None:
     """Merge the response schemas of one operation and status under one name.
 
     The name is the most common one, the first in alphabetical order if there are several.
     """
     places: dict[tuple[str, str, str], list[tuple[SourceOperation, str]]] = {}
-    for call in calls:
-        for status, answer in call.node["responses"].items():
-            schema: Any = answer.get("content", {}).get(JSON_MEDIA, {}).get("schema", {})
+    for operation in operations:
+        for status, response in operation.node["responses"].items():
+            schema: Any = response.get("content", {}).get(JSON_MEDIA, {}).get("schema", {})
             if is_object(schema) and str(schema.get("$ref", "")).startswith(SCHEMAS):
                 name = str(schema["$ref"]).removeprefix(SCHEMAS)
-                places.setdefault((call.path, call.method, status), []).append((call, name))
+                places.setdefault((operation.path, operation.method, status), []).append(
+                    (operation, name)
+                )
     for named in places.values():
         counts = Counter(name for _, name in named)
         chosen = min(counts, key=lambda name: (-counts[name], name))
-        for call, name in named:
-            components.group(call.source, name, chosen)
+        for operation, name in named:
+            components.group(operation.source, name, chosen)
 
 
-def merge_examples(having: list[tuple[SourceOperation, JsonObject]]) -> JsonObject:
+def merge_examples(media_types: list[tuple[SourceOperation, JsonObject]]) -> JsonObject:
     """Return every example: as `default` if all are equal, else under the name of its model."""
-    shown = [(call, key, example) for call, media in having for key, example in _examples_of(media)]
-    values = [example.get("value") for _, _, example in shown]
-    agreed = bool(values) and all(json_equal(value, values[0]) for value in values)
-    if agreed and not _names_model(values[0]):
-        return {"default": shown[0][2]}
-    return _by_label(shown)
+    examples = [
+        (operation, key, example)
+        for operation, media in media_types
+        for key, example in _examples_of(media)
+    ]
+    values = [example.get("value") for _, _, example in examples]
+    all_equal = bool(values) and all(json_equal(value, values[0]) for value in values)
+    if all_equal and not _names_model(values[0]):
+        return {"default": examples[0][2]}
+    return _by_label(examples)
 
 
-def _by_label(shown: list[tuple[SourceOperation, str, JsonObject]]) -> JsonObject:
-    filed: JsonObject = {}
-    for call, key, example in shown:
-        label = _label(example.get("value"), key, call)
-        for longer in (f"{label}-{key}", f"{call.source.name}-{label}-{key}"):
-            label = longer if label in filed else label
-        filed[label] = example
-    return dict(sorted(filed.items()))
+def _by_label(examples: list[tuple[SourceOperation, str, JsonObject]]) -> JsonObject:
+    by_label: JsonObject = {}
+    for operation, key, example in examples:
+        label = _label(example.get("value"), key, operation)
+        for longer in (f"{label}-{key}", f"{operation.source.name}-{label}-{key}"):
+            label = longer if label in by_label else label
+        by_label[label] = example
+    return dict(sorted(by_label.items()))
 
 
 def _examples_of(media: JsonObject) -> list[tuple[str, JsonObject]]:
@@ -135,12 +141,12 @@ def _names_model(value: Any) -> bool:
     return is_object(value) and "model" in value
 
 
-def _label(value: Any, key: str, call: SourceOperation) -> str:
+def _label(value: Any, key: str, operation: SourceOperation) -> str:
     named = value.get("model") if is_object(value) else None
-    if named in call.models:
+    if named in operation.models:
         return str(named)
-    if call.models:
-        return call.models[0]
+    if operation.models:
+        return operation.models[0]
     return "default" if key == "example" else key
 
 
@@ -151,24 +157,32 @@ class ResponseMerger:
     components: ComponentMerger
     decisions: DecisionLog
 
-    def merge(self, calls: list[SourceOperation], at: str) -> JsonObject:
+    def merge(self, operations: list[SourceOperation], at: str) -> JsonObject:
         """Return the merged responses by status.
 
         Raises:
             Conflict: headers or links with the same name differ.
         """
-        statuses = sorted({status for call in calls for status in call.node["responses"]})
+        statuses = sorted(
+            {status for operation in operations for status in operation.node["responses"]}
+        )
         return {
             status: self._response(
-                [(c, c.node["responses"][status]) for c in calls if status in c.node["responses"]],
+                [
+                    (c, c.node["responses"][status])
+                    for c in operations
+                    if status in c.node["responses"]
+                ],
                 f"{at}/responses/{status}",
             )
             for status in statuses
         }
 
-    def _response(self, said: list[tuple[SourceOperation, JsonObject]], at: str) -> JsonObject:
+    def _response(self, responses: list[tuple[SourceOperation, JsonObject]], at: str) -> JsonObject:
         texts = [
-            (call.source.name, node["description"]) for call, node in said if "description" in node
+            (operation.source.name, node["description"])
+            for operation, node in responses
+            if "description" in node
         ]
         merged: JsonObject = {
             "description": SchemaUnion(self.decisions).choose_text(texts, f"{at}/description")
@@ -177,51 +191,62 @@ class ResponseMerger:
         }
         for key in ("headers", "links"):
             parts = {
-                name: node for _, response in said for name, node in response.get(key, {}).items()
+                name: node
+                for _, response in responses
+                for name, node in response.get(key, {}).items()
             }
-            self._reject_conflicts(said, key, at)
+            self._reject_conflicts(responses, key, at)
             if parts:
                 merged[key] = parts
-                self._record_differences(said, parts, f"{at}/{key}", key)
-        kinds = list(dict.fromkeys(kind for _, node in said for kind in node.get("content", {})))
+                self._record_differences(responses, parts, f"{at}/{key}", key)
+        kinds = list(
+            dict.fromkeys(kind for _, node in responses for kind in node.get("content", {}))
+        )
         if kinds:
-            merged["content"] = {kind: self._media(said, kind, at) for kind in kinds}
+            merged["content"] = {kind: self._media(responses, kind, at) for kind in kinds}
         return merged
 
     def _record_differences(
-        self, said: list[tuple[SourceOperation, JsonObject]], parts: JsonObject, at: str, key: str
+        self,
+        responses: list[tuple[SourceOperation, JsonObject]],
+        parts: JsonObject,
+        at: str,
+        key: str,
     ) -> None:
         """Record whose text for a header or a link was not chosen."""
-        for call, response in said:
+        for operation, response in responses:
             for name, node in response.get(key, {}).items():
                 if not json_equal(node, parts[name]):
                     text = "the text of another source"
                     self.decisions.add(
-                        DecisionKind.CHOSEN, f"{at}/{name}", text, [call.source.name]
+                        DecisionKind.CHOSEN, f"{at}/{name}", text, [operation.source.name]
                     )
 
     def _reject_conflicts(
-        self, said: list[tuple[SourceOperation, JsonObject]], key: str, at: str
+        self, responses: list[tuple[SourceOperation, JsonObject]], key: str, at: str
     ) -> None:
         first: dict[str, tuple[SourceOperation, JsonObject]] = {}
-        for call, response in said:
+        for operation, response in responses:
             for name, node in response.get(key, {}).items():
-                owner, other = first.setdefault(name, (call, node))
+                owner, other = first.setdefault(name, (operation, node))
                 if canonical_key(other) != canonical_key(node):
-                    pair = describe_pair(owner, call)
+                    pair = describe_pair(owner, operation)
                     raise Conflict(f"{at}: two {key} named {name} differ: {pair}")
 
     def _media(
-        self, said: list[tuple[SourceOperation, JsonObject]], kind: str, at: str
+        self, responses: list[tuple[SourceOperation, JsonObject]], kind: str, at: str
     ) -> JsonObject:
-        having = [
-            (call, node["content"][kind]) for call, node in said if kind in node.get("content", {})
+        media_types = [
+            (operation, node["content"][kind])
+            for operation, node in responses
+            if kind in node.get("content", {})
         ]
         schemas = [
             SourceSchema(
-                call.source.name, self.components.rename_references(call.source, media["schema"])
+                operation.source.name,
+                self.components.rename_references(operation.source, media["schema"]),
             )
-            for call, media in having
+            for operation, media in media_types
             if "schema" in media
         ]
         merged: JsonObject = {}
@@ -229,6 +254,6 @@ class ResponseMerger:
             merged["schema"] = SchemaUnion(self.decisions).merge(
                 schemas, f"{at}/content/{escape_key(kind)}/schema"
             )
-        if examples := merge_examples(having):
+        if examples := merge_examples(media_types):
             merged["examples"] = examples
         return merged

@@ -42,11 +42,13 @@ def unify_scheme_names(sources: list[SourceSpec]) -> list[SourceSpec]:
 
 def merge_schemes(sources: list[SourceSpec], decisions: DecisionLog) -> JsonObject:
     """Return the schemes of all source specs by name, each with the most common description."""
-    said: dict[str, list[tuple[str, JsonObject]]] = {}
+    by_name: dict[str, list[tuple[str, JsonObject]]] = {}
     for source in sources:
         for name, scheme in _schemes(source).items():
-            said.setdefault(name, []).append((source.name, scheme))
-    return {name: _merge_scheme(name, owners, decisions) for name, owners in sorted(said.items())}
+            by_name.setdefault(name, []).append((source.name, scheme))
+    return {
+        name: _merge_scheme(name, owners, decisions) for name, owners in sorted(by_name.items())
+    }
 
 
 def _merge_scheme(
@@ -54,29 +56,32 @@ def _merge_scheme(
 ) -> JsonObject:
     at = f"/components/securitySchemes/{escape_key(name)}"
     texts = [(who, scheme["description"]) for who, scheme in owners if "description" in scheme]
-    notes = (
+    annotations = (
         {"description": SchemaUnion(decisions).choose_text(texts, f"{at}/description")}
         if texts
         else {}
     )
-    return {**{key: value for key, value in owners[0][1].items() if key not in notes}, **notes}
+    return {
+        **{key: value for key, value in owners[0][1].items() if key not in annotations},
+        **annotations,
+    }
 
 
 def _rename_schemes(source: SourceSpec, names: dict[str, str]) -> SourceSpec:
     """Give the schemes of a source spec their shared names; remove `bearerFormat`."""
     own = _schemes(source)
-    mine = {name: names[_scheme_key(scheme)] for name, scheme in own.items()}
-    if all(name == new and _HINT_KEY not in own[name] for name, new in mine.items()):
+    new_names = {name: names[_scheme_key(scheme)] for name, scheme in own.items()}
+    if all(name == new and _HINT_KEY not in own[name] for name, new in new_names.items()):
         return source
     schemes = {
-        mine[name]: {key: value for key, value in scheme.items() if key != _HINT_KEY}
+        new_names[name]: {key: value for key, value in scheme.items() if key != _HINT_KEY}
         for name, scheme in own.items()
     }
-    document = _rename_requirements(source.document, mine)
+    document = _rename_requirements(source.document, new_names)
     document["components"] = {**document["components"], "securitySchemes": schemes}
     document["paths"] = {
         path: {
-            method: _rename_requirements(node, mine) if method in METHODS else node
+            method: _rename_requirements(node, new_names) if method in METHODS else node
             for method, node in item.items()
         }
         for path, item in document["paths"].items()

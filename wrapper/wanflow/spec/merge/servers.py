@@ -36,42 +36,46 @@ class Servers:
         named = [(s.name, s.document["servers"]) for s in sources if s.document.get("servers")]
         lists = [tuple(map(server_url, servers)) for _, servers in named]
         if default is None:
-            having = lists if len({frozenset(urls) for urls in lists}) == 1 else []
+            matching = lists if len({frozenset(urls) for urls in lists}) == 1 else []
         else:
-            having = [urls for urls in lists if default in urls]
-        if not having:
+            matching = [urls for urls in lists if default in urls]
+        if not matching:
             return cls([{"url": default}] if default else [], decisions)
-        urls = max(having, key=Counter(having).__getitem__)
+        urls = max(matching, key=Counter(matching).__getitem__)
         first = default or urls[0]
         ordered = [first, *(url for url in urls if url != first)]
         return cls([_with_description(url, named, decisions) for url in ordered], decisions)
 
-    def operation_servers(self, calls: list[SourceOperation], at: str) -> list[JsonObject]:
+    def operation_servers(self, operations: list[SourceOperation], at: str) -> list[JsonObject]:
         """Return the servers of an operation; empty if they are the top-level ones.
 
         If the models of an operation are on different servers, each server lists its models.
         """
         top = frozenset(map(server_url, self.top))
-        sets = [frozenset(map(server_url, call.node["servers"])) for call in calls]
+        sets = [frozenset(map(server_url, operation.node["servers"])) for operation in operations]
         if all(urls == top for urls in sets):
             return []
-        servers = {server_url(server): server for call in calls for server in call.node["servers"]}
+        servers = {
+            server_url(server): server
+            for operation in operations
+            for server in operation.node["servers"]
+        }
         ordered = sorted(servers, key=lambda url: url not in top)
-        who = [call.source.name for call in calls]
+        source_names = [operation.source.name for operation in operations]
         text = f"{len(servers)} servers of its own"
-        self.decisions.add(DecisionKind.WIDENED, f"{at}/servers", text, who)
-        if len(set(sets)) == 1 or not all(call.models for call in calls):
+        self.decisions.add(DecisionKind.WIDENED, f"{at}/servers", text, source_names)
+        if len(set(sets)) == 1 or not all(operation.models for operation in operations):
             return [servers[url] for url in ordered]
-        return [{**servers[url], SERVER_MODELS: models_at(url, calls)} for url in ordered]
+        return [{**servers[url], SERVER_MODELS: models_at(url, operations)} for url in ordered]
 
 
-def models_at(url: str, calls: list[SourceOperation]) -> list[str]:
+def models_at(url: str, operations: list[SourceOperation]) -> list[str]:
     """List the models that are available at a server."""
     return sorted(
         model
-        for call in calls
-        if url in map(server_url, call.node["servers"])
-        for model in call.models
+        for operation in operations
+        if url in map(server_url, operation.node["servers"])
+        for model in operation.models
     )
 
 
@@ -83,9 +87,13 @@ def server_url(server: JsonObject) -> str:
 def _with_description(
     url: str, named: list[tuple[str, list[JsonObject]]], decisions: DecisionLog
 ) -> JsonObject:
-    said = [(name, one) for name, servers in named for one in servers if server_url(one) == url]
-    texts = [(name, server["description"]) for name, server in said if "description" in server]
-    server = {**said[0][1], "url": url}
+    servers_at_url = [
+        (name, one) for name, servers in named for one in servers if server_url(one) == url
+    ]
+    texts = [
+        (name, server["description"]) for name, server in servers_at_url if "description" in server
+    ]
+    server = {**servers_at_url[0][1], "url": url}
     if texts:
         server["description"] = SchemaUnion(decisions).choose_text(texts, "/servers/0/description")
     return server

@@ -52,13 +52,13 @@ def _merge_same_type(schemas: list[JsonObject]) -> JsonObject | None:
         return _merge_enums(schemas)
     if not equal(schemas, _BOUNDS):
         return None
-    united = {key: value for key, value in schemas[0].items() if key not in _BOUNDS}
+    merged = {key: value for key, value in schemas[0].items() if key not in _BOUNDS}
     if not _ranges_overlap(schemas):
         return None
     for bound, laxer in _BOUNDS.items():
         if all(bound in schema for schema in schemas):
-            united[bound] = laxer(schema[bound] for schema in schemas)
-    return united
+            merged[bound] = laxer(schema[bound] for schema in schemas)
+    return merged
 
 
 def _merge_enums(schemas: list[JsonObject]) -> JsonObject | None:
@@ -110,49 +110,52 @@ class SchemaUnion:
     def __init__(self, decisions: DecisionLog) -> None:
         self._decisions = decisions
 
-    def merge_exactly(self, said: list[SourceSchema], at: str) -> JsonObject | None:
+    def merge_exactly(self, source_schemas: list[SourceSchema], at: str) -> JsonObject | None:
         """Merge schemas into one; None if their union can only be expressed by `anyOf`."""
-        core = self._merge_constraints([SourceSchema(one.source, one.schema) for one in said], at)
-        return None if core is None else {**core, **self._merge_annotations(said, at)}
+        core = self._merge_constraints(
+            [SourceSchema(one.source, one.schema) for one in source_schemas], at
+        )
+        return None if core is None else {**core, **self._merge_annotations(source_schemas, at)}
 
-    def merge(self, said: list[SourceSchema], at: str) -> JsonObject:
+    def merge(self, source_schemas: list[SourceSchema], at: str) -> JsonObject:
         """Merge schemas into one, as `anyOf` if there is no simpler way."""
-        if (united := self.merge_exactly(said, at)) is not None:
-            return united
-        alike: dict[str, list[SourceSchema]] = {}
-        for one in said:
-            alike.setdefault(canonical_key(one.schema), []).append(one)
+        if (merged := self.merge_exactly(source_schemas, at)) is not None:
+            return merged
+        by_schema: dict[str, list[SourceSchema]] = {}
+        for one in source_schemas:
+            by_schema.setdefault(canonical_key(one.schema), []).append(one)
         distinct = {
-            key: self._merge_constraints(same, at) or same[0].schema for key, same in alike.items()
+            key: self._merge_constraints(same, at) or same[0].schema
+            for key, same in by_schema.items()
         }
         self._decisions.add(
             DecisionKind.WIDENED,
             at,
             f"any of {len(distinct)} different schemas",
-            _source_names(said),
+            _source_names(source_schemas),
         )
         branches = [
             {word: value for word, value in distinct[key].items() if word not in ANNOTATIONS}
             for key in sorted(distinct)
         ]
-        return {"anyOf": branches, **self._merge_annotations(said, at)}
+        return {"anyOf": branches, **self._merge_annotations(source_schemas, at)}
 
-    def _merge_constraints(self, said: list[SourceSchema], at: str) -> JsonObject | None:
-        schemas = [one.schema for one in said]
+    def _merge_constraints(self, source_schemas: list[SourceSchema], at: str) -> JsonObject | None:
+        schemas = [one.schema for one in source_schemas]
         if any("$ref" in schema for schema in schemas):
             # Keywords beside a reference apply together with it, so all of them must be equal.
             same = len({canonical_key(schema) for schema in schemas}) == 1
             return {k: v for k, v in schemas[0].items() if k not in ANNOTATIONS} if same else None
         if all(_is_object(schema) for schema in schemas):
-            return self._merge_objects(said, at)
+            return self._merge_objects(source_schemas, at)
         if len({canonical_key(schema) for schema in schemas}) == 1 and "items" not in schemas[0]:
             return {k: v for k, v in schemas[0].items() if k not in ANNOTATIONS}
         if all(schema.get("type") == "array" for schema in schemas):
-            return self._merge_arrays(said, at)
-        return self._merge_scalars(said, at)
+            return self._merge_arrays(source_schemas, at)
+        return self._merge_scalars(source_schemas, at)
 
-    def _merge_objects(self, said: list[SourceSchema], at: str) -> JsonObject | None:
-        schemas = [one.schema for one in said]
+    def _merge_objects(self, source_schemas: list[SourceSchema], at: str) -> JsonObject | None:
+        schemas = [one.schema for one in source_schemas]
         if not equal(schemas, _OBJECT_KEYWORDS - {"type"}) or not equal_at(
             schemas, "additionalProperties"
         ):
@@ -167,58 +170,65 @@ class SchemaUnion:
             if k not in _OBJECT_KEYWORDS and k not in ANNOTATIONS
         }
         core: JsonObject = {"type": "object", **rest}
-        if required := self._merge_required(said, at):
+        if required := self._merge_required(source_schemas, at):
             core["required"] = required
-        core["properties"] = {name: self._merge_property(said, name, at) for name in names}
+        core["properties"] = {
+            name: self._merge_property(source_schemas, name, at) for name in names
+        }
         if "additionalProperties" in schemas[0]:
             core["additionalProperties"] = schemas[0]["additionalProperties"]
         return core
 
-    def _merge_property(self, said: list[SourceSchema], name: str, at: str) -> JsonObject:
-        having = [
+    def _merge_property(self, source_schemas: list[SourceSchema], name: str, at: str) -> JsonObject:
+        matching = [
             SourceSchema(one.source, one.schema["properties"][name])
-            for one in said
+            for one in source_schemas
             if name in one.schema.get("properties", {})
         ]
-        return self.merge(having, f"{at}/properties/{escape_key(name)}")
+        return self.merge(matching, f"{at}/properties/{escape_key(name)}")
 
-    def _merge_required(self, said: list[SourceSchema], at: str) -> list[str]:
-        lists: list[list[str]] = [one.schema.get("required", []) for one in said]
+    def _merge_required(self, source_schemas: list[SourceSchema], at: str) -> list[str]:
+        lists: list[list[str]] = [one.schema.get("required", []) for one in source_schemas]
         kept = [name for name in lists[0] if all(name in names for names in lists)]
         for name in sorted({name for names in lists for name in names} - set(kept)):
-            who = [one.source for one in said if name in one.schema.get("required", [])]
+            who = [one.source for one in source_schemas if name in one.schema.get("required", [])]
             self._decisions.add(DecisionKind.WIDENED, at, f"`{name}` is required only by some", who)
         return kept
 
-    def _merge_arrays(self, said: list[SourceSchema], at: str) -> JsonObject | None:
-        schemas = [one.schema for one in said]
+    def _merge_arrays(self, source_schemas: list[SourceSchema], at: str) -> JsonObject | None:
+        schemas = [one.schema for one in source_schemas]
         if not equal(schemas, {"items"}) or not all(is_object(s.get("items")) for s in schemas):
             return None
         items = self.merge_exactly(
-            [SourceSchema(one.source, one.schema["items"]) for one in said], f"{at}/items"
+            [SourceSchema(one.source, one.schema["items"]) for one in source_schemas], f"{at}/items"
         )
         if items is None:
             return None
         kept = {k: v for k, v in schemas[0].items() if k not in ANNOTATIONS}
         return {**kept, "items": items}
 
-    def _merge_scalars(self, said: list[SourceSchema], at: str) -> JsonObject | None:
-        schemas = [{k: v for k, v in one.schema.items() if k not in ANNOTATIONS} for one in said]
-        united = merge_scalars(schemas)
-        if united is not None:
+    def _merge_scalars(self, source_schemas: list[SourceSchema], at: str) -> JsonObject | None:
+        schemas = [
+            {k: v for k, v in one.schema.items() if k not in ANNOTATIONS} for one in source_schemas
+        ]
+        merged = merge_scalars(schemas)
+        if merged is not None:
             shown = "; ".join(sorted({json.dumps(s, sort_keys=True) for s in schemas}))
             self._decisions.add(
-                DecisionKind.WIDENED, at, f"`{json.dumps(united)}` of {shown}", _source_names(said)
+                DecisionKind.WIDENED,
+                at,
+                f"`{json.dumps(merged)}` of {shown}",
+                _source_names(source_schemas),
             )
-        return united
+        return merged
 
-    def _merge_annotations(self, said: list[SourceSchema], at: str) -> JsonObject:
+    def _merge_annotations(self, source_schemas: list[SourceSchema], at: str) -> JsonObject:
         notes: JsonObject = {}
         for word in TEXT_KEYWORDS:
-            texts = [(o.source, o.schema[word]) for o in said if word in o.schema]
+            texts = [(o.source, o.schema[word]) for o in source_schemas if word in o.schema]
             if texts:
                 notes[word] = self.choose_text(texts, f"{at}/{word}")
-        examples = [value for one in said for value in _examples(one.schema)]
+        examples = [value for one in source_schemas for value in _examples(one.schema)]
         distinct = list({json.dumps(value, sort_keys=True): value for value in examples}.values())
         if len(distinct) == 1:
             notes["example"] = distinct[0]
@@ -248,8 +258,8 @@ def _examples(schema: JsonObject) -> list[Any]:
     return [*own, *schema.get("examples", ())]
 
 
-def _source_names(said: list[SourceSchema]) -> list[str]:
-    return [one.source for one in said]
+def _source_names(source_schemas: list[SourceSchema]) -> list[str]:
+    return [one.source for one in source_schemas]
 
 
 def _shorten(text: str) -> str:

@@ -64,9 +64,9 @@ class Sources:
         documents: dict[str, list[str]] = {}
         for (source, _), name in sorted(merged.schema_names.items()):
             documents.setdefault(name, []).append(source)
-        for name, call in requests_by_name(merged.operations).items():
-            documents[name] = [call.source.name]
-        sources = {call.source.name: call.source for call in merged.operations}
+        for name, operation in requests_by_name(merged.operations).items():
+            documents[name] = [operation.source.name]
+        sources = {operation.source.name: operation.source for operation in merged.operations}
         texts = {
             name: "\n".join(map(collapse_whitespace, iter_texts(source.document)))
             for name, source in sources.items()
@@ -147,15 +147,15 @@ def choose_citations(action: Action, node: JsonObject) -> Action:
     If the schema contains none of them, it is the first alternative.
     """
     update: Any = action.raw.get("update")
-    said: Any = update.get(CITES) if is_object(update) else None
-    if not is_object(said) or not any(is_array(one) for one in said.values()):
+    citations: Any = update.get(CITES) if is_object(update) else None
+    if not is_object(citations) or not any(is_array(one) for one in citations.values()):
         return action
     text = "\n\n".join(iter_texts(node))
     chosen = {
         key: next((each for each in one if contains_citation(text, each, key)), one[0])
         if is_array(one)
         else one
-        for key, one in said.items()
+        for key, one in citations.items()
     }
     return evolve(action, raw={**action.raw, "update": {**update, CITES: chosen}})
 
@@ -207,8 +207,8 @@ def _uncited_rules(node: Any) -> Iterator[str]:
             yield from _uncited_rules(item)
     if not is_object(node):
         return
-    told = node.get(CITES, {})
-    yield from sorted((node.keys() & RULES) - told.keys())
+    cited = node.get(CITES, {})
+    yield from sorted((node.keys() & RULES) - cited.keys())
     for key, value in node.items():
         if key == "properties":
             yield from _uncited_rules(list(value.values()))

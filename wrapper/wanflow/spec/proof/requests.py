@@ -41,7 +41,7 @@ class MergedSubmission:
     document: JsonObject = field(repr=False)
     path: str
     method: str
-    calls: list[SourceOperation] = field(repr=False)
+    operations: list[SourceOperation] = field(repr=False)
 
     @property
     def exists(self) -> bool:
@@ -66,13 +66,13 @@ class MergedSubmission:
         return value_set_of(self.document, {"$ref": reference})
 
 
-def prove_requests(document: JsonObject, calls: Iterable[SourceOperation]) -> None:
+def prove_requests(document: JsonObject, operations: Iterable[SourceOperation]) -> None:
     """Prove every submission of a merged spec.
 
     Raises:
         ProofFailed: lists each failed statement, with a body as a counterexample.
     """
-    submissions = _submissions(document, calls)
+    submissions = _submissions(document, operations)
     require_proved(line for submission in submissions for line in _failures(submission))
 
 
@@ -88,11 +88,13 @@ def require_proved(lines: Iterable[str]) -> None:
         raise kind("\n".join(failed))
 
 
-def _submissions(document: JsonObject, calls: Iterable[SourceOperation]) -> list[MergedSubmission]:
+def _submissions(
+    document: JsonObject, operations: Iterable[SourceOperation]
+) -> list[MergedSubmission]:
     grouped: dict[tuple[str, str], list[SourceOperation]] = {}
-    for call in calls:
-        if call.models:
-            grouped.setdefault((call.path, call.method), []).append(call)
+    for operation in operations:
+        if operation.models:
+            grouped.setdefault((operation.path, operation.method), []).append(operation)
     return [MergedSubmission(document, *key, group) for key, group in grouped.items()]
 
 
@@ -102,14 +104,14 @@ def _failures(submission: MergedSubmission) -> Iterator[str]:
         yield f"{name} is lost"
         return
     yield from _model_failures(submission, name)
-    for call in submission.calls:
-        yield from _variant_failures(submission, call, name)
+    for operation in submission.operations:
+        yield from _variant_failures(submission, operation, name)
     yield from _union_failures(submission, name)
 
 
 def _model_failures(submission: MergedSubmission, name: str) -> Iterator[str]:
     """Yield the models that are in several sources or in none."""
-    named = [model for call in submission.calls for model in call.models]
+    named = [model for operation in submission.operations for model in operation.models]
     for model in sorted({model for model in named if named.count(model) > 1}):
         yield f"{name}: the model {model} is in several sources"
     for model in sorted(submission.mapping.keys() - set(named)):
@@ -117,21 +119,21 @@ def _model_failures(submission: MergedSubmission, name: str) -> Iterator[str]:
 
 
 def _variant_failures(
-    submission: MergedSubmission, call: SourceOperation, name: str
+    submission: MergedSubmission, operation: SourceOperation, name: str
 ) -> Iterator[str]:
     """Yield how the variant of a source's models differs from the source."""
-    references = {model: submission.mapping.get(model) for model in call.models}
+    references = {model: submission.mapping.get(model) for model in operation.models}
     for model, reference in references.items():
         if reference is None:
-            yield f"{name}: the model {model} of {call.source.name} has no variant"
+            yield f"{name}: the model {model} of {operation.source.name} has no variant"
     for reference in sorted({one for one in references.values() if one}):
         theirs = [model for model, one in references.items() if one == reference]
         variant, source = (
             with_model_enum(submission.variant(reference)),
-            source_value_set(call, theirs),
+            source_value_set(operation, theirs),
         )
         whose = f"{name}: the variant of {', '.join(theirs)} ({reference})"
-        yield from explain_difference(variant, source, whose, call.source.name)
+        yield from explain_difference(variant, source, whose, operation.source.name)
 
 
 def _union_failures(submission: MergedSubmission, name: str) -> Iterator[str]:
@@ -139,15 +141,15 @@ def _union_failures(submission: MergedSubmission, name: str) -> Iterator[str]:
     schema = submission.schema
     for key in sorted(schema.keys() - _UNION_KEYWORDS - ANNOTATIONS):
         yield f"{name}: `{key}` is beside the variants"
-    left = {one: submission.variant(one) for one in set(submission.mapping.values())}
+    remaining = {one: submission.variant(one) for one in set(submission.mapping.values())}
     for word in ("oneOf", "anyOf"):
         for index, member in enumerate(schema.get(word, ())):
-            found = _matching_variant(member, value_set_of(submission.document, member), left)
+            found = _matching_variant(member, value_set_of(submission.document, member), remaining)
             if found is None:
                 yield f"{name}: {word}/{index} is not the variant of a model, or is a duplicate"
             else:
-                del left[found]
-    for reference in sorted(left):
+                del remaining[found]
+    for reference in sorted(remaining):
         yield f"{name}: {reference} is missing in the merged request"
 
 
@@ -165,11 +167,11 @@ def _matching_variant(
     return next(by_words, None) or next(by_proof, None)
 
 
-def source_value_set(call: SourceOperation, models: Iterable[str] | None = None) -> ValueSet:
+def source_value_set(operation: SourceOperation, models: Iterable[str] | None = None) -> ValueSet:
     """Return what a source accepts for models, by default for all of its own."""
-    assert call.request is not None
-    own = value_set_of(call.source.document, call.request)
-    wanted = list(call.models if models is None else models)
+    assert operation.request is not None
+    own = value_set_of(operation.source.document, operation.request)
+    wanted = list(operation.models if models is None else models)
     if _has_model_property(own.schema):
         return ValueSet(_with_models(own.schema, wanted))
     only = {"required": ["model"], "properties": {"model": {"enum": wanted}}}

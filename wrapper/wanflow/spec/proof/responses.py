@@ -66,9 +66,9 @@ class ResponseComparison:
         yield from self._examples(merged, parts, at)
         if any("$ref" in part.schema for part in parts):
             yield from self._references(merged, parts, at)
-        elif all("properties" in told.schema for told in (merged, *parts)):
+        elif all("properties" in statement.schema for statement in (merged, *parts)):
             yield from self._objects(merged, parts, at)
-        elif all(is_object(told.schema.get("items")) for told in (merged, *parts)):
+        elif all(is_object(statement.schema.get("items")) for statement in (merged, *parts)):
             yield from self._equal(
                 merged.without(_STRUCTURE), [p.without(_STRUCTURE) for p in parts], at
             )
@@ -80,10 +80,10 @@ class ResponseComparison:
         self, merged: SourceStatement, parts: list[SourceStatement], at: str
     ) -> Iterator[str]:
         """Check that the references are those of the sources, under their merged names."""
-        kept = {canonical_key(node) for node in merged.schema.get("anyOf", [merged.schema])}
-        wanted = {canonical_key(self._renamed(part.source, part.schema)) for part in parts}
-        for text in sorted(kept ^ wanted):
-            yield f"{at}: {text} is {'lost' if text in wanted else 'in no source'}"
+        actual = {canonical_key(node) for node in merged.schema.get("anyOf", [merged.schema])}
+        expected = {canonical_key(self._renamed(part.source, part.schema)) for part in parts}
+        for text in sorted(actual ^ expected):
+            yield f"{at}: {text} is {'lost' if text in expected else 'in no source'}"
 
     def _renamed(self, source: str, node: Any) -> Any:
         if is_array(node):
@@ -115,11 +115,11 @@ class ResponseComparison:
     def _inside(
         self, merged: SourceStatement, parts: list[SourceStatement], at: str, *keys: str
     ) -> Iterator[str]:
-        inside = [told for part in parts if (told := part.at(*keys)) is not None]
+        inside = [statement for part in parts if (statement := part.at(*keys)) is not None]
         deeper = at + "".join(f"/{escape_key(key)}" for key in keys)
         own = merged.at(*keys)
         if own is None:
-            yield f"{deeper} is lost; {', '.join(told.source for told in inside)} has it"
+            yield f"{deeper} is lost; {', '.join(statement.source for statement in inside)} has it"
         else:
             yield from self.failures(own, inside, deeper)
 
@@ -128,20 +128,25 @@ class ResponseComparison:
     ) -> Iterator[str]:
         # Equal texts are equal schemas, since schemas behind references are compared on their own.
         spelled = {canonical_key(self._renamed(part.source, part.schema)) for part in parts}
-        kept = merged.schema.get("anyOf", ())
-        if spelled in ({canonical_key(merged.schema)}, {canonical_key(branch) for branch in kept}):
+        actual = merged.schema.get("anyOf", ())
+        if spelled in (
+            {canonical_key(merged.schema)},
+            {canonical_key(branch) for branch in actual},
+        ):
             return
-        together = union_of(value_set_of(told.document, told.schema) for told in parts)
+        together = union_of(
+            value_set_of(statement.document, statement.schema) for statement in parts
+        )
         own = value_set_of(merged.document, merged.schema)
         yield from explain_difference(own, together, f"{at}: merged", "the sources together")
 
     def _examples(
         self, merged: SourceStatement, parts: list[SourceStatement], at: str
     ) -> Iterator[str]:
-        kept = {json.dumps(value, sort_keys=True) for value in _examples_of(merged.schema)}
+        actual = {json.dumps(value, sort_keys=True) for value in _examples_of(merged.schema)}
         for part in parts:
             for value in _examples_of(part.schema):
-                if (text := json.dumps(value, sort_keys=True)) not in kept:
+                if (text := json.dumps(value, sort_keys=True)) not in actual:
                     yield f"{at}: the example {text} of {part.source} is lost"
 
 

@@ -23,8 +23,8 @@ def responses_of(document: JsonObject) -> dict[str, JsonObject]:
     return {
         f"{method.upper()} {path} {status} {kind}": media["schema"]
         for path, method, node in operations_of(document)
-        for status, answer in node["responses"].items()
-        for kind, media in answer.get("content", {}).items()
+        for status, response in node["responses"].items()
+        for kind, media in response.get("content", {}).items()
         if "schema" in media
     }
 
@@ -53,12 +53,12 @@ def reachable_names(document: JsonObject, node: JsonObject) -> set[str]:
     """Return the names of the schemas that a node refers to, directly or indirectly."""
     schemas = document["components"]["schemas"]
     found: set[str] = set()
-    waiting = referenced_names(node)
-    while waiting:
-        name = waiting.pop()
+    pending = referenced_names(node)
+    while pending:
+        name = pending.pop()
         if name not in found:
             found.add(name)
-            waiting |= referenced_names(schemas.get(name, {}))
+            pending |= referenced_names(schemas.get(name, {}))
     return found
 
 

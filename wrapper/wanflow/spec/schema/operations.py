@@ -70,7 +70,7 @@ class SourceOperation:
 
 def describe_pair(one: SourceOperation, other: SourceOperation) -> str:
     """Return the locations of two operations for messages."""
-    places = [call.source.where(call.pointer) for call in (one, other)]
+    places = [operation.source.where(operation.pointer) for operation in (one, other)]
     return " and ".join(places)
 
 
@@ -158,10 +158,10 @@ def _with_model_in_examples(node: JsonObject, models: tuple[str, ...]) -> JsonOb
         media["example"] = _with_model(media["example"], models)
     if "examples" in media:
         media["examples"] = {
-            key: {**shown, "value": _with_model(shown["value"], models)}
-            if "value" in shown
-            else shown
-            for key, shown in media["examples"].items()
+            key: {**examples, "value": _with_model(examples["value"], models)}
+            if "value" in examples
+            else examples
+            for key, examples in media["examples"].items()
         }
     return {**node, "requestBody": {**body, "content": {JSON_MEDIA: media}}}
 
@@ -173,11 +173,11 @@ def _with_model(value: Any, models: tuple[str, ...]) -> Any:
 def _models_of(source: SourceSpec, node: JsonObject, at: str) -> tuple[str, ...]:
     media = node["requestBody"]["content"][JSON_MEDIA]
     schema = _with_all_properties(source, media["schema"])
-    shown = [value for value in _examples(media, schema) if is_object(value)]
-    if "model" not in schema.get("properties", {}) and not any("model" in v for v in shown):
+    examples = [value for value in _examples(media, schema) if is_object(value)]
+    if "model" not in schema.get("properties", {}) and not any("model" in v for v in examples):
         return ()
     rule = resolve_ref(source.document, schema.get("properties", {}).get("model", {}))
-    names = model_values(rule) or [value["model"] for value in shown if "model" in value]
+    names = model_values(rule) or [value["model"] for value in examples if "model" in value]
     models = tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
     if not models:
         raise InvalidDocument(
@@ -208,8 +208,8 @@ def model_values(rule: JsonObject) -> list[Any]:
 
 
 def _examples(media: JsonObject, schema: JsonObject) -> list[Any]:
-    shown = [example.get("value") for example in media.get("examples", {}).values()]
-    return [*shown, media.get("example"), schema.get("example"), *schema.get("examples", ())]
+    examples = [example.get("value") for example in media.get("examples", {}).values()]
+    return [*examples, media.get("example"), schema.get("example"), *schema.get("examples", ())]
 
 
 def _inline_refs(source: SourceSpec, node: Any, at: str) -> Any:
@@ -260,13 +260,13 @@ def reachable(source: SourceSpec, node: Any) -> set[tuple[str, str]]:
     """Return every schema that a node refers to, directly or indirectly, as (source, name)."""
     schemas = source.document.get("components", {}).get("schemas", {})
     found: set[str] = set()
-    waiting = referenced_names(node)
-    while waiting:
-        name = waiting.pop()
+    pending = referenced_names(node)
+    while pending:
+        name = pending.pop()
         if name in found:
             continue
         if name not in schemas:
             raise Conflict(f"{source.where('')}: there is no schema {name}")
         found.add(name)
-        waiting |= referenced_names(schemas[name])
+        pending |= referenced_names(schemas[name])
     return {(source.name, name) for name in found}
