@@ -144,7 +144,9 @@ class OperationCount:
                 yield f"{self.name}: the {key[0]} parameter {key[1]} changed"
 
     def _statuses(self) -> Iterator[str]:
-        expected = {status for operation in self.operations for status in operation.node["responses"]}
+        expected = {
+            status for operation in self.operations for status in operation.node["responses"]
+        }
         actual = self.node["responses"]
         for status in sorted(expected ^ set(actual)):
             problem = "lost" if status in expected else "in no source"
