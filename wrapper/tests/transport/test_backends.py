@@ -55,7 +55,7 @@ def test_what_only_httpx_does_goes_over_httpx(given: str, aiohttp: Any) -> None:
         proxy = {"proxy": server.url} if given == "proxy" else {}
         client = aiohttp.client(api_key=KEY, base_url=server.url, **own, **proxy)
         aiohttp.do(client.task(ID).refresh)
-        assert road_of(client) == "HttpxRoad"
+        assert road_of(client) == "HttpxBackend"
         assert server.requests[0][1].startswith("http://" if proxy else "/")
 
 
@@ -247,7 +247,7 @@ def test_an_aiohttp_client_is_usable_in_a_new_event_loop(aiohttp: Any) -> None:
 
         async def one(*, close: bool) -> str:
             result = await client.task(ID).wait()
-            assert road_of(client) == "AiohttpRoad"
+            assert road_of(client) == "AiohttpBackend"
             if close:
                 await client.close()
             return result.task_id
