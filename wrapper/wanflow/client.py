@@ -31,7 +31,6 @@ from wanflow._core.arguments import validate_task_id
 from wanflow._flows.operations import Operations
 from wanflow._flows.prepare import SubmitOptions
 from wanflow._runtime.driver import SyncDriver
-from wanflow._transport.environment import take_precautions
 
 if TYPE_CHECKING:
     import ssl
@@ -187,6 +186,9 @@ class Client(BaseClient[SyncDriver]):
         ledger: Recorder | None = None,
         uploader: Uploader = None,
     ) -> None:
+        # It imports httpx, which is slow.
+        from wanflow._transport.environment import take_precautions  # noqa: PLC0415
+
         try:
             config = take_precautions(
                 load_config(

@@ -151,7 +151,7 @@ def test_a_file_over_the_limit_is_not_there(announced: bool, colour: Any, tmp_pa
     with RudeServer(get=[says(raw, keep=False)]) as files:
         result = result_of(colour, files.url + "/a")
         with pytest.raises(DownloadFailed, match="limit of 1000 bytes"):
-            colour.do(result.download, tmp_path, limit=1000)
+            colour.do(result.download, tmp_path, max_bytes=1000)
     assert saved(tmp_path) == []
 
 

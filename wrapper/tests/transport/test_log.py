@@ -106,7 +106,7 @@ def as_completed(colour: Any, client: Any) -> None:
 
 
 def watched(colour: Any, client: Any) -> None:
-    colour.items(client.task(ID).watch(3000))
+    colour.items(client.task(ID).iter_updates(3000))
 
 
 WAITS = [waited, waited_all, as_completed, watched]
@@ -168,7 +168,7 @@ def test_a_run_logs_submission_end_and_files(
     with RudeServer(get=[says(http(503, b"busy")), picture]) as files:
         done = task("completed", results=[f"{files.url}/a.png?signature=secret"])
         with RudeServer(post=[ACCEPTED], get=[task("processing"), done]) as server:
-            colour.do(quick(colour, server).run, body(), out=tmp_path)
+            colour.do(quick(colour, server).run, body(), output_dir=tmp_path)
     whole = said(lines)
     assert whole[:3] == [SUBMITTED, RUNNING, DONE]
     assert whole[3].startswith(f"WARNING task {ID}: result 1 of 1 not fetched; tried again in ")

@@ -32,7 +32,7 @@ def end_of(task: Any) -> Any:
 
 WAITS: dict[str, Callable[[Any, Any], Any]] = {
     "wait": lambda colour, client: colour.do(client.task(ID).wait, TIMEOUT),
-    "watch": lambda colour, client: colour.items(client.task(ID).watch(TIMEOUT)),
+    "watch": lambda colour, client: colour.items(client.task(ID).iter_updates(TIMEOUT)),
     "wait_all": lambda colour, client: colour.do(client.wait_all, [ID, ID + "2"], timeout=TIMEOUT),
     "as_completed": lambda colour, client: [
         end_of(task) for task in colour.items(client.as_completed([ID], timeout=TIMEOUT))

@@ -30,7 +30,7 @@ def by_wait(colour: Any, client: Any, out: Path) -> None:
 
 
 def by_run(colour: Any, client: Any, out: Path) -> None:
-    colour.do(client.run, body(), out=out, timeout=60)
+    colour.do(client.run, body(), output_dir=out, timeout=60)
 
 
 def by_wait_all(colour: Any, client: Any, out: Path) -> None:

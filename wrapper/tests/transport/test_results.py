@@ -222,7 +222,7 @@ def test_what_is_encoded_is_bounded_as_it_comes_out(
     ) as files:
         result = asked(colour, files.url + "/a")
         with pytest.raises(DownloadFailed, match="limit of 1000000 bytes"):
-            colour.do(result.download, tmp_path, limit=1_000_000)
+            colour.do(result.download, tmp_path, max_bytes=1_000_000)
         assert files.count("GET") == 1
     assert names(tmp_path) == []
 

@@ -40,6 +40,6 @@ def test_a_task_goes_from_submission_to_file(colour: Any, packed: bool, tmp_path
     client = leaping(
         colour.client(api_key=KEY, base_url="http://127.0.0.1:9/v", transport=transport)
     )
-    result = colour.do(client.run, body(), out=tmp_path, timeout=60)
+    result = colour.do(client.run, body(), output_dir=tmp_path, timeout=60)
     assert [path.read_bytes() for path in result.paths] == [PNG]
     colour.do(client.close)

@@ -186,8 +186,6 @@ def take_precautions(settings: ClientConfig) -> ClientConfig:
     if settings.transport.transport is not None:
         return settings
     _warn_of_open_key(settings.base_url)
-    # It brings httpx, which is slow to import.
-
     return evolve(settings, transport=checked(settings.transport, settings.base_url))
 
 
