@@ -75,8 +75,9 @@ async def do_batch(url: str, count: int, folder: Path) -> tuple[Report, float]:
     """Do the batch, and return its report and how long it took."""
     begun = time.perf_counter()
     with Ledger(folder / "ledger.db") as ledger:
-        options = {"max_polls_per_second": 10_000.0, "max_connections": CONNECTIONS, "ledger": ledger}
-        async with AsyncClient(KEY, url, **options) as client:
+        async with AsyncClient(
+            KEY, url, max_polls_per_second=10_000, max_connections=CONNECTIONS, ledger=ledger
+        ) as client:
             report = await client.batch(jobs_of(count), folder / "out", max_concurrency=IN_FLIGHT)
     return report, time.perf_counter() - begun
 
