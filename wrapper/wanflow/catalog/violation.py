@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from wanflow.catalog.document import escape_key
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,7 +35,7 @@ class Violation:
 
 def pointer_to(path: Sequence[str | int]) -> str:
     """Return the JSON pointer for keys and indexes, empty for none."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(f"/{escape_key(str(part))}" for part in path)
 
 
 def name_of(path: Sequence[str | int]) -> str:

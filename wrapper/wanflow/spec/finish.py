@@ -33,7 +33,7 @@ _ALIASES = {"apache 2.0": "Apache-2.0", "apache license 2.0": "Apache-2.0", "mit
 
 def finish(document: JsonObject) -> JsonObject:
     """Return a spec as it is published."""
-    made = _copied(document)
+    made: JsonObject = _copy(document)
     _set_license_identifier(made["info"])
     _list_citations(made)
     for _, node, media in _operations_with_json_body(made):
@@ -44,18 +44,13 @@ def finish(document: JsonObject) -> JsonObject:
 
 def inline_unions(document: JsonObject) -> JsonObject:
     """Return a spec with request unions moved back from components into their operations."""
-    made = _copied(document)
+    made: JsonObject = _copy(document)
     schemas: JsonObject = made["components"]["schemas"]
     for _, _, media in _operations_with_json_body(made):
         reference = media["schema"].get("$ref", "")
         name = reference.removeprefix(SCHEMAS)
         if "discriminator" in schemas.get(name, {}):
             media["schema"] = schemas.pop(name)
-    return made
-
-
-def _copied(document: JsonObject) -> JsonObject:
-    made: JsonObject = _copy(document)
     return made
 
 

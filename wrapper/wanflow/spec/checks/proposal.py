@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.document import is_array
 from wanflow.catalog.keywords import CITES
+from wanflow.catalog.violation import pointer_to
 from wanflow.spec.overlay.citations import WHEN
 from wanflow.spec.overlay.evidence import enumerated_values
-from wanflow.spec.overlay.overlay import pointer_of, select
+from wanflow.spec.overlay.overlay import select
 from wanflow.spec.read.yaml import write_yaml
 from wanflow.spec.schema.value_set import value_set_of
 
@@ -137,7 +138,7 @@ def _by_words(document: JsonObject, at: str, sentence: str) -> str:
     if len(piece) < _FEWEST:
         return ""
     path = f"$.components.schemas[*].properties[?search(@.description, '{piece}')]"
-    picked = (pointer_of(parts) for parts in select(document, path, ""))
+    picked = (pointer_to(parts) for parts in select(document, path, ""))
     return path if at in picked else ""
 
 

@@ -20,7 +20,8 @@ from wanflow.spec.overlay.evidence import (
     split_sentences,
 )
 from wanflow.spec.read.yaml import escape_key, read_yaml
-from wanflow.spec.schema.index import reachable_names, requests_of
+from wanflow.spec.schema.index import requests_of
+from wanflow.spec.schema.operations import reachable_names
 from wanflow.spec.schema.value_set import inline_references
 
 if TYPE_CHECKING:

@@ -30,7 +30,6 @@ from wanflow.spec.generate.typed_parameters import parameters_module
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow.catalog.document import JsonObject
     from wanflow.spec.project import Checkout
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from wanflow.catalog.document import JsonObject, is_array, is_object
-from wanflow.catalog.schema_walk import SCHEMA_KEYWORDS, SCHEMA_LIST_KEYWORDS, SCHEMA_MAP_KEYWORDS
+from wanflow.catalog.schema_walk import map_subschemas
 from wanflow.spec.finish import inline_unions
 
 _DATA_KEYWORDS = frozenset({"example", "examples", "value", "default"})
@@ -68,13 +68,7 @@ _UNSUPPORTED = frozenset({"title", "prefixItems", "contains", "unevaluatedItems"
 def _simplify_keyword(key: str, value: Any) -> Any:
     if key == "additionalProperties" and isinstance(value, bool):
         return value
-    if key in SCHEMA_KEYWORDS:
-        return _simplify_schema(value)
-    if key in SCHEMA_LIST_KEYWORDS and is_array(value):
-        return [_simplify_schema(item) for item in value]
-    if key in SCHEMA_MAP_KEYWORDS and is_object(value):
-        return {name: _simplify_schema(item) for name, item in value.items()}
-    return value
+    return map_subschemas(key, value, _simplify_schema)
 
 
 def _drop_mixed_enum(schema: JsonObject) -> None:

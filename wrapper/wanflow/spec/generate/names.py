@@ -21,7 +21,7 @@ from wanflow.catalog.document import JsonObject, is_array, is_object
 from wanflow.spec.generate.generator_input import generator_input
 from wanflow.spec.generate.python_names import PREFIX, class_name, pascal_case, variable_name
 from wanflow.spec.merge.naming import unique_name
-from wanflow.spec.schema.operations import SCHEMAS
+from wanflow.spec.schema.operations import rename_references
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,17 +195,7 @@ def _rename_path_parameters(path: str, item: JsonObject) -> tuple[str, JsonObjec
 
 
 def _rename_references(node: Any, renamed: dict[str, str]) -> Any:
-    """Copy a node with references to the new names of schemas."""
-    if is_array(node):
-        return [_rename_references(item, renamed) for item in node]
-    if not is_object(node):
-        return node
-    copied = {key: _rename_references(value, renamed) for key, value in node.items()}
-    reference = node.get("$ref")
-    if isinstance(reference, str) and reference.startswith(SCHEMAS):
-        name = reference.removeprefix(SCHEMAS)
-        copied["$ref"] = SCHEMAS + renamed.get(name, name)
-    return copied
+    return rename_references(node, lambda name: renamed.get(name, name))
 
 
 def restore_names(models: Path, original_names: dict[str, dict[str, str]]) -> None:

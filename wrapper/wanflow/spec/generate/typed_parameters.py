@@ -19,8 +19,6 @@ from wanflow.spec.schema.operations import SCHEMAS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wanflow.catalog.document import JsonObject
-
 _SCALARS = {
     "string": "str",
     "integer": "int",

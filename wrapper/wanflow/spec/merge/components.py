@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from wanflow.catalog.document import is_array, is_object
 from wanflow.spec.errors import Conflict
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.merge.naming import to_pascal_case, unique_name
 from wanflow.spec.merge.union import SchemaUnion, SourceSchema
 from wanflow.spec.read.yaml import escape_key
 from wanflow.spec.schema.equality import canonical_key
-from wanflow.spec.schema.operations import SCHEMAS, referenced_names
+from wanflow.spec.schema.operations import referenced_names, rename_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,15 +78,7 @@ class ComponentMerger:
 
     def rename_references(self, source: SourceSpec, node: Any) -> Any:
         """Copy a node of a source spec with references to the merged names of schemas."""
-        if is_array(node):
-            return [self.rename_references(source, item) for item in node]
-        if not is_object(node):
-            return node
-        copied = {key: self.rename_references(source, value) for key, value in node.items()}
-        reference = node.get("$ref")
-        if isinstance(reference, str) and reference.startswith(SCHEMAS):
-            copied["$ref"] = SCHEMAS + self.name_of(source, reference.removeprefix(SCHEMAS))
-        return copied
+        return rename_references(node, lambda name: self.name_of(source, name))
 
     def group(self, source: SourceSpec, name: str, group_name: str) -> None:
         """Merge a schema of a source spec with those of another name."""

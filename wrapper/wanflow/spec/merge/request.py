@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wanflow.spec.merge.components import ComponentMerger
-    from wanflow.spec.schema.operations import SourceOperation
 
 _OBJECT_KEYWORDS = frozenset({"type", "properties", "required", "description", "title", "example"})
 _CHOICES = ("oneOf", "anyOf")

@@ -18,10 +18,8 @@ from wanflow.spec.schema.equality import canonical_key
 from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, SourceOperation, describe_pair
 
 if TYPE_CHECKING:
-    from wanflow.catalog.document import JsonObject
     from wanflow.spec.merge.components import ComponentMerger
     from wanflow.spec.read.source import SourceSpec
-    from wanflow.spec.schema.operations import SourceOperation
 
 ERROR_SCHEMA = "ErrorResponse"
 

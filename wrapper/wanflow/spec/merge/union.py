@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from wanflow.catalog.document import is_object
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.read.yaml import escape_key
-from wanflow.spec.schema.equality import ANNOTATIONS, TEXT_KEYWORDS, canonical_key, equal, equal_at
+from wanflow.spec.schema.equality import (
+    ANNOTATIONS,
+    TEXT_KEYWORDS,
+    canonical_key,
+    equal,
+    equal_at,
+    examples_of,
+)
 
 if TYPE_CHECKING:
     from wanflow.catalog.document import JsonObject
@@ -228,7 +235,7 @@ class SchemaUnion:
             texts = [(o.source, o.schema[word]) for o in source_schemas if word in o.schema]
             if texts:
                 notes[word] = self.choose_text(texts, f"{at}/{word}")
-        examples = [value for one in source_schemas for value in _examples(one.schema)]
+        examples = [value for one in source_schemas for value in examples_of(one.schema)]
         distinct = list({json.dumps(value, sort_keys=True): value for value in examples}.values())
         if len(distinct) == 1:
             notes["example"] = distinct[0]
@@ -251,11 +258,6 @@ class SchemaUnion:
 
 def _is_object(schema: JsonObject) -> bool:
     return schema.get("type") == "object" and "properties" in schema
-
-
-def _examples(schema: JsonObject) -> list[Any]:
-    own = [schema["example"]] if "example" in schema else []
-    return [*own, *schema.get("examples", ())]
 
 
 def _source_names(source_schemas: list[SourceSchema]) -> list[str]:

@@ -13,8 +13,9 @@ import jsonpath
 from attrs import field, frozen
 
 from wanflow.catalog.document import is_array, is_object
+from wanflow.catalog.violation import pointer_to
 from wanflow.spec.errors import OverlayError
-from wanflow.spec.read.yaml import escape_key, json_equal, read_yaml
+from wanflow.spec.read.yaml import json_equal, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +111,7 @@ def apply_action(
     for parts in places:
         changed = _updated(document, value, action, parts)
         if json_equal(node_at(document, parts), node_at(changed, parts)):
-            raise OverlayError(f"{action.location}: it changes nothing at {pointer_of(parts)}")
+            raise OverlayError(f"{action.location}: it changes nothing at {pointer_to(parts)}")
         document = changed
     return document
 
@@ -154,11 +155,6 @@ def select(document: JsonObject, path: str, place: str) -> list[NodePath]:
     except jsonpath.JSONPathError as error:
         reason = str(error).splitlines()[0]
         raise OverlayError(f"{place}: {path!r} is not a valid JSONPath ({reason})") from error
-
-
-def pointer_of(parts: NodePath) -> str:
-    """Return the path of a node as a JSON pointer."""
-    return "".join(f"/{escape_key(str(part))}" for part in parts)
 
 
 @lru_cache(maxsize=256)
@@ -222,7 +218,7 @@ def _merge(old: Any, new: Any, place: str, parts: NodePath) -> Any:
     if is_array(old):
         return [*old, *(new if is_array(new) else [new])]
     if is_object(old) or is_object(new) or is_array(new):
-        at = pointer_of(parts)
+        at = pointer_to(parts)
         raise OverlayError(f"{place}: {at} is {_kind(old)}, and the update has {_kind(new)}")
     return new
 

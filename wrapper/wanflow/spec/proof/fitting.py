@@ -16,8 +16,8 @@ from wanflow.catalog.patterns import validator_for
 from wanflow.spec.overlay.citations import RULES
 from wanflow.spec.proof.requests import format_body
 from wanflow.spec.read.yaml import json_equal
-from wanflow.spec.schema.index import operations_of, reachable_names
-from wanflow.spec.schema.operations import JSON_MEDIA
+from wanflow.spec.schema.index import operations_of
+from wanflow.spec.schema.operations import JSON_MEDIA, reachable_names
 from wanflow.spec.schema.value_set import ValueSet, inline_references, value_set_of
 
 if TYPE_CHECKING:

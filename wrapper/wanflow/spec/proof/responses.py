@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.catalog.document import JsonObject, is_object
 from wanflow.spec.proof.requests import explain_difference
 from wanflow.spec.read.yaml import escape_key
-from wanflow.spec.schema.equality import canonical_key
-from wanflow.spec.schema.operations import SCHEMAS
+from wanflow.spec.schema.equality import canonical_key, examples_of
+from wanflow.spec.schema.operations import rename_references
 from wanflow.spec.schema.value_set import union_of, value_set_of
 
 if TYPE_CHECKING:
@@ -86,16 +86,7 @@ class ResponseComparison:
             yield f"{at}: {text} is {'lost' if text in expected else 'in no source'}"
 
     def _renamed(self, source: str, node: Any) -> Any:
-        if is_array(node):
-            return [self._renamed(source, item) for item in node]
-        if not is_object(node):
-            return node
-        copied = {key: self._renamed(source, value) for key, value in node.items()}
-        reference = node.get("$ref")
-        if isinstance(reference, str) and reference.startswith(SCHEMAS):
-            name = reference.removeprefix(SCHEMAS)
-            copied["$ref"] = SCHEMAS + self.names.get((source, name), name)
-        return copied
+        return rename_references(node, lambda name: self.names.get((source, name), name))
 
     def _objects(
         self, merged: SourceStatement, parts: list[SourceStatement], at: str
@@ -143,13 +134,8 @@ class ResponseComparison:
     def _examples(
         self, merged: SourceStatement, parts: list[SourceStatement], at: str
     ) -> Iterator[str]:
-        actual = {json.dumps(value, sort_keys=True) for value in _examples_of(merged.schema)}
+        actual = {json.dumps(value, sort_keys=True) for value in examples_of(merged.schema)}
         for part in parts:
-            for value in _examples_of(part.schema):
+            for value in examples_of(part.schema):
                 if (text := json.dumps(value, sort_keys=True)) not in actual:
                     yield f"{at}: the example {text} of {part.source} is lost"
-
-
-def _examples_of(schema: JsonObject) -> list[Any]:
-    own = [schema["example"]] if "example" in schema else []
-    return [*own, *schema.get("examples", ())]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import define, evolve, field, frozen
 
 from wanflow.catalog.document import is_object
+from wanflow.catalog.violation import pointer_to
 from wanflow.spec.errors import OverlayError
 from wanflow.spec.overlay.citations import (
     LOOSENS,
@@ -22,11 +23,12 @@ from wanflow.spec.overlay.citations import (
     missing_citation,
     require_citations,
 )
-from wanflow.spec.overlay.overlay import apply_action, apply_at, node_at, pointer_of, select
+from wanflow.spec.overlay.overlay import apply_action, apply_at, node_at, select
 from wanflow.spec.proof.fitting import RequestExamples, fit_update, only_restricts
 from wanflow.spec.proof.requests import format_body
 from wanflow.spec.read.yaml import json_equal
-from wanflow.spec.schema.index import reachable_names, requests_of, responses_of
+from wanflow.spec.schema.index import requests_of, responses_of
+from wanflow.spec.schema.operations import reachable_names
 from wanflow.spec.schema.value_set import value_set_of
 
 if TYPE_CHECKING:
@@ -172,7 +174,7 @@ class _OverlayRun:
             self.unapplied.append(UnappliedAction(name, where, action.location, why))
         if not names:
             self.unapplied.append(
-                UnappliedAction("", f"#{pointer_of(parts)}", action.location, why)
+                UnappliedAction("", f"#{pointer_to(parts)}", action.location, why)
             )
 
 

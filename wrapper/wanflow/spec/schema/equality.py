@@ -51,6 +51,12 @@ def _ordered(node: Any) -> Any:
     }
 
 
+def examples_of(schema: JsonObject) -> list[Any]:
+    """Return the values of `example` and `examples` of a schema."""
+    single = [schema["example"]] if "example" in schema else []
+    return [*single, *schema.get("examples", ())]
+
+
 def equal(schemas: list[JsonObject], ignored: Iterable[str]) -> bool:
     """Return whether schemas are equal, without some keywords and annotations."""
     left_out = set(ignored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wanflow.catalog.document import resolve_ref
-from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, referenced_names
+from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,19 +47,6 @@ def _requests(document: JsonObject) -> Iterator[tuple[str, JsonObject]]:
             yield model, {"$ref": reference}
         if not mapping:
             yield f"{method.upper()} {path}", media["schema"]
-
-
-def reachable_names(document: JsonObject, node: JsonObject) -> set[str]:
-    """Return the names of the schemas that a node refers to, directly or indirectly."""
-    schemas = document["components"]["schemas"]
-    found: set[str] = set()
-    pending = referenced_names(node)
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            pending |= referenced_names(schemas.get(name, {}))
-    return found
 
 
 def reference_name(node: JsonObject) -> str:

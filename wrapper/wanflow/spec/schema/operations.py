@@ -8,23 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import is_array, is_object
-from wanflow.spec.errors import Conflict
-
-if TYPE_CHECKING:
-    from wanflow.spec.read.source import SourceSpec
-
-from typing import TYPE_CHECKING
-
 from attrs import field, frozen
 
 from wanflow.catalog.catalog import METHODS
-from wanflow.catalog.document import JsonObject, resolve_ref
-from wanflow.spec.errors import InvalidDocument
+from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
+from wanflow.spec.errors import Conflict, InvalidDocument
 from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from wanflow.spec.read.source import SourceSpec
 
@@ -256,17 +248,40 @@ def referenced_names(node: Any) -> set[str]:
     return found
 
 
-def reachable(source: SourceSpec, node: Any) -> set[tuple[str, str]]:
-    """Return every schema that a node refers to, directly or indirectly, as (source, name)."""
-    schemas = source.document.get("components", {}).get("schemas", {})
+def reachable_names(document: JsonObject, node: Any) -> set[str]:
+    """Return the names of the schemas that a node refers to, directly or indirectly."""
+    schemas = document.get("components", {}).get("schemas", {})
     found: set[str] = set()
     pending = referenced_names(node)
     while pending:
         name = pending.pop()
-        if name in found:
-            continue
-        if name not in schemas:
-            raise Conflict(f"{source.where('')}: there is no schema {name}")
-        found.add(name)
-        pending |= referenced_names(schemas[name])
-    return {(source.name, name) for name in found}
+        if name not in found:
+            found.add(name)
+            pending |= referenced_names(schemas.get(name, {}))
+    return found
+
+
+def reachable(source: SourceSpec, node: Any) -> set[tuple[str, str]]:
+    """Return every schema that a node refers to, directly or indirectly, as (source, name).
+
+    Raises:
+        Conflict: there is no such schema.
+    """
+    names = reachable_names(source.document, node)
+    schemas = source.document.get("components", {}).get("schemas", {})
+    if missing := sorted(names - schemas.keys()):
+        raise Conflict(f"{source.where('')}: there is no schema {missing[0]}")
+    return {(source.name, name) for name in names}
+
+
+def rename_references(node: Any, new_name: Callable[[str], str]) -> Any:
+    """Copy a node with references to the new names of schemas."""
+    if is_array(node):
+        return [rename_references(item, new_name) for item in node]
+    if not is_object(node):
+        return node
+    copied = {key: rename_references(value, new_name) for key, value in node.items()}
+    reference = node.get("$ref")
+    if isinstance(reference, str) and reference.startswith(SCHEMAS):
+        copied["$ref"] = SCHEMAS + new_name(reference.removeprefix(SCHEMAS))
+    return copied
