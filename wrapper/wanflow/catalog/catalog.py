@@ -124,7 +124,7 @@ class Catalog:
             return
         media = body["content"]["application/json"]
         examples: list[JsonObject] = [
-            shown["value"] for shown in media.get("examples", {}).values()
+            example["value"] for example in media.get("examples", {}).values()
         ]
         union = resolve_ref(self.document, media["schema"])
         for name, reference in union.get("discriminator", {}).get("mapping", {}).items():
@@ -137,7 +137,7 @@ class Catalog:
                 schema_name=reference.rpartition("/")[2],
                 schema=schema,
                 example=next(
-                    (shown for shown in examples if shown.get("model") == name), JsonObject()
+                    (example for example in examples if example.get("model") == name), JsonObject()
                 ),
                 summary=str(schema.get("description", operation.node.get("summary", ""))),
                 servers=_servers_of(name, operation.node),
@@ -147,10 +147,10 @@ class Catalog:
     def _kind_of(self, operation: Operation) -> str:
         media = operation.node["responses"]["200"]["content"]["application/json"]
         task = resolve_ref(self.document, media["schema"])
-        told: JsonObject = task.get("properties", {}).get("object", {})
-        words: list[Any] = resolve_ref(self.document, told).get("enum", [])
+        object_schema: JsonObject = task.get("properties", {}).get("object", {})
+        values: list[Any] = resolve_ref(self.document, object_schema).get("enum", [])
         return (
-            str(words[0]).partition(".")[0] if words else operation.path.split("/")[2].rstrip("s")
+            str(values[0]).partition(".")[0] if values else operation.path.split("/")[2].rstrip("s")
         )
 
 

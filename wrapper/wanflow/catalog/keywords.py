@@ -77,10 +77,10 @@ KEYWORDS: dict[str, Any] = {PIXEL_SIZE: PixelSize, PUBLIC_URL: PublicUrl}
 
 def citations_of(schema: Mapping[str, Any]) -> dict[str, str]:
     """Return the sentence that each keyword of a schema cites, from either form."""
-    said: Any = schema.get(CITES, ())
-    if hasattr(said, "keys"):
-        return dict(said)
-    return {one["keyword"]: one["sentence"] for one in said}
+    citations: Any = schema.get(CITES, ())
+    if hasattr(citations, "keys"):
+        return dict(citations)
+    return {one["keyword"]: one["sentence"] for one in citations}
 
 
 def citation_of(schema: Mapping[str, Any], keyword: str) -> str | None:

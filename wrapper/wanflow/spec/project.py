@@ -96,9 +96,9 @@ def find_project(start: Path | None = None) -> Checkout:
         InvalidDocument: no parent directory contains `specs/sources`.
     """
     begin = (start or Path.cwd()).resolve()
-    for folder in (begin, *begin.parents):
-        if (folder / "specs" / "sources").is_dir():
-            return Checkout(folder)
+    for directory in (begin, *begin.parents):
+        if (directory / "specs" / "sources").is_dir():
+            return Checkout(directory)
     raise InvalidDocument(
         f"{begin} is not in a checkout: no parent directory contains specs/sources; use --root"
     )
@@ -126,11 +126,11 @@ def write_file(path: Path, text: str) -> bool:
 def temp_sibling(target: Path) -> Generator[Path]:
     """Create an empty directory on the same file system as a path; remove it afterwards."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    directory = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        yield folder
+        yield directory
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def swap_directories(one: Path, other: Path) -> None:
@@ -152,14 +152,14 @@ def swap_directories(one: Path, other: Path) -> None:
 
 def changed_files(made: Path, kept: Path) -> list[str]:
     """List the files that differ between two directories, without compiled Python."""
-    both = {name for folder in (made, kept) for name in _files(folder)}
+    both = {name for directory in (made, kept) for name in _files(directory)}
     return sorted(name for name in both if _bytes(made / name) != _bytes(kept / name))
 
 
-def _files(folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*"):
+def _files(directory: Path) -> Iterator[str]:
+    for path in directory.rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
-            yield path.relative_to(folder).as_posix()
+            yield path.relative_to(directory).as_posix()
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -70,14 +70,14 @@ def check_tools(pinned: Mapping[str, str] = PINNED) -> None:
     """
     for name, wanted in pinned.items():
         try:
-            found = version(name)
+            installed = version(name)
         except PackageNotFoundError:
             raise ToolError(f"{name} is not installed; {INSTALL}") from None
-        if found != wanted:
-            raise ToolError(f"{name} has version {found}, but {wanted} is required; {INSTALL}")
+        if installed != wanted:
+            raise ToolError(f"{name} has version {installed}, but {wanted} is required; {INSTALL}")
 
 
-def generate(document: JsonObject, text: str, settings: GeneratorSettings, folder: Path) -> Path:
+def generate(document: JsonObject, text: str, settings: GeneratorSettings, directory: Path) -> Path:
     """Generate the package in an empty directory; return its path.
 
     `text` is the content of `specs/openapi.yaml`; its digest is written to the package.
@@ -86,7 +86,7 @@ def generate(document: JsonObject, text: str, settings: GeneratorSettings, folde
         ToolError: a tool is missing, has the wrong version, or failed.
     """
     check_tools()
-    package = folder / PACKAGE
+    package = directory / PACKAGE
     packed = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
     with tempfile.TemporaryDirectory(prefix="wanflow-") as scratch:
         # By its name the generator reads it as JSON, a hundred times faster than YAML.
@@ -140,21 +140,26 @@ def _options(config: Path) -> list[str]:
 
 
 def _ruff() -> str:
-    for folder in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent)):
-        found = Path(folder) / ("ruff.exe" if os.name == "nt" else "ruff")
-        if found.is_file():
-            return str(found)
+    for directory in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent)):
+        program = Path(directory) / ("ruff.exe" if os.name == "nt" else "ruff")
+        if program.is_file():
+            return str(program)
     raise ToolError(f"the ruff program of this environment is missing; {INSTALL}")
 
 
-def run_tool(command: list[str], folder: Path, name: str) -> None:
+def run_tool(command: list[str], directory: Path, name: str) -> None:
     """Run a tool without environment variables that could change its output."""
-    kept = {key: value for key, value in os.environ.items() if key in _ENVIRONMENT_VARIABLES}
-    environment = {**kept, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
+    inherited = {key: value for key, value in os.environ.items() if key in _ENVIRONMENT_VARIABLES}
+    environment = {
+        **inherited,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NO_COLOR": "1",
+    }
     try:
-        done = subprocess.run(  # noqa: S603 - the command is fixed, the document is a file
+        completed = subprocess.run(  # noqa: S603 - the command is fixed, the document is a file
             command,
-            cwd=folder,
+            cwd=directory,
             env=environment,
             capture_output=True,
             text=True,
@@ -163,9 +168,9 @@ def run_tool(command: list[str], folder: Path, name: str) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolError(f"{name} can't be run: {error}") from error
-    if done.returncode != 0:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise ToolError(f"{name} failed: {said}")
+    if completed.returncode != 0:
+        output = " ".join((completed.stderr or completed.stdout).split())
+        raise ToolError(f"{name} failed: {output}")
 
 
 _ENVIRONMENT_VARIABLES = frozenset(

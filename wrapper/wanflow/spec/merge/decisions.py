@@ -73,5 +73,5 @@ def format_report(decisions: Iterable[Decision], sources: Iterable[str]) -> str:
 
 
 def _line(decision: Decision) -> str:
-    whose = f" ({', '.join(decision.sources)})" if decision.sources else ""
-    return f"- `{decision.pointer}`: {decision.text}{whose}"
+    sources_text = f" ({', '.join(decision.sources)})" if decision.sources else ""
+    return f"- `{decision.pointer}`: {decision.text}{sources_text}"

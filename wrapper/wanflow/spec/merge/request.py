@@ -32,7 +32,7 @@ def flatten_all_of(operation: SourceOperation) -> JsonObject:
     """
     assert operation.request is not None
     schema = resolve_ref(operation.source.document, operation.request)
-    if any(word in schema for word in _CHOICES) and "properties" not in schema:
+    if any(keyword in schema for keyword in _CHOICES) and "properties" not in schema:
         raise InvalidDocument(
             f"{operation.source.where(operation.pointer)}: the request is a union of schemas; "
             "the request of a model must be one object"
@@ -134,13 +134,13 @@ def bind_to_models(operation: SourceOperation, decisions: DecisionLog, at: str) 
     if "model" not in required:
         decisions.add(DecisionKind.PINNED, at, "`model` becomes required", [operation.source.name])
         required.insert(0, "model")
-    whole = {**schema, "required": required}
-    whole["properties"] = {**properties, "model": {"type": "string", **rule}}
+    bound = {**schema, "required": required}
+    bound["properties"] = {**properties, "model": {"type": "string", **rule}}
     if "description" not in schema and "description" in operation.source.document["info"]:
-        whole["description"] = operation.source.document["info"]["description"]
+        bound["description"] = operation.source.document["info"]["description"]
         text = "the description in `info` of its source"
         decisions.add(DecisionKind.DERIVED, f"{at}/description", text, [operation.source.name])
     return {
-        **whole,
+        **bound,
         **{key: operation.node[key] for key in DEPRECATION_KEYS if key in operation.node},
     }

@@ -90,16 +90,16 @@ def group_responses(operations: list[SourceOperation], components: ComponentMerg
 
     The name is the most common one, the first in alphabetical order if there are several.
     """
-    places: dict[tuple[str, str, str], list[tuple[SourceOperation, str]]] = {}
+    usages: dict[tuple[str, str, str], list[tuple[SourceOperation, str]]] = {}
     for operation in operations:
         for status, response in operation.node["responses"].items():
             schema: Any = response.get("content", {}).get(JSON_MEDIA, {}).get("schema", {})
             if is_object(schema) and str(schema.get("$ref", "")).startswith(SCHEMAS):
                 name = str(schema["$ref"]).removeprefix(SCHEMAS)
-                places.setdefault((operation.path, operation.method, status), []).append(
+                usages.setdefault((operation.path, operation.method, status), []).append(
                     (operation, name)
                 )
-    for named in places.values():
+    for named in usages.values():
         counts = Counter(name for _, name in named)
         chosen = min(counts, key=lambda name: (-counts[name], name))
         for operation, name in named:

@@ -142,7 +142,11 @@ class SchemaUnion:
             _source_names(source_schemas),
         )
         branches = [
-            {word: value for word, value in distinct[key].items() if word not in ANNOTATIONS}
+            {
+                keyword: value
+                for keyword, value in distinct[key].items()
+                if keyword not in ANNOTATIONS
+            }
             for key in sorted(distinct)
         ]
         return {"anyOf": branches, **self._merge_annotations(source_schemas, at)}
@@ -196,11 +200,11 @@ class SchemaUnion:
 
     def _merge_required(self, source_schemas: list[SourceSchema], at: str) -> list[str]:
         lists: list[list[str]] = [one.schema.get("required", []) for one in source_schemas]
-        kept = [name for name in lists[0] if all(name in names for names in lists)]
-        for name in sorted({name for names in lists for name in names} - set(kept)):
+        common = [name for name in lists[0] if all(name in names for names in lists)]
+        for name in sorted({name for names in lists for name in names} - set(common)):
             who = [one.source for one in source_schemas if name in one.schema.get("required", [])]
             self._decisions.add(DecisionKind.WIDENED, at, f"`{name}` is required only by some", who)
-        return kept
+        return common
 
     def _merge_arrays(self, source_schemas: list[SourceSchema], at: str) -> JsonObject | None:
         schemas = [one.schema for one in source_schemas]
@@ -211,8 +215,8 @@ class SchemaUnion:
         )
         if items is None:
             return None
-        kept = {k: v for k, v in schemas[0].items() if k not in ANNOTATIONS}
-        return {**kept, "items": items}
+        constraints = {k: v for k, v in schemas[0].items() if k not in ANNOTATIONS}
+        return {**constraints, "items": items}
 
     def _merge_scalars(self, source_schemas: list[SourceSchema], at: str) -> JsonObject | None:
         schemas = [
@@ -220,21 +224,21 @@ class SchemaUnion:
         ]
         merged = merge_scalars(schemas)
         if merged is not None:
-            shown = "; ".join(sorted({json.dumps(s, sort_keys=True) for s in schemas}))
+            originals = "; ".join(sorted({json.dumps(s, sort_keys=True) for s in schemas}))
             self._decisions.add(
                 DecisionKind.WIDENED,
                 at,
-                f"`{json.dumps(merged)}` of {shown}",
+                f"`{json.dumps(merged)}` of {originals}",
                 _source_names(source_schemas),
             )
         return merged
 
     def _merge_annotations(self, source_schemas: list[SourceSchema], at: str) -> JsonObject:
         notes: JsonObject = {}
-        for word in TEXT_KEYWORDS:
-            texts = [(o.source, o.schema[word]) for o in source_schemas if word in o.schema]
+        for keyword in TEXT_KEYWORDS:
+            texts = [(o.source, o.schema[keyword]) for o in source_schemas if keyword in o.schema]
             if texts:
-                notes[word] = self.choose_text(texts, f"{at}/{word}")
+                notes[keyword] = self.choose_text(texts, f"{at}/{keyword}")
         examples = [value for one in source_schemas for value in examples_of(one.schema)]
         distinct = list({json.dumps(value, sort_keys=True): value for value in examples}.values())
         if len(distinct) == 1:

@@ -172,10 +172,10 @@ def missing_citation(node: JsonObject, action: Action, schema: str, sources: Sou
 
 
 def _describe_missing(sentence: str, now: str) -> str:
-    says = (
+    found = (
         f"the source spec says “{truncate(now)}”" if now else "the source spec doesn't have it here"
     )
-    return f"it cites “{truncate(collapse_whitespace(sentence))}”, but {says}"
+    return f"it cites “{truncate(collapse_whitespace(sentence))}”, but {found}"
 
 
 def truncate(text: str) -> str:

@@ -49,15 +49,15 @@ def parse_lists(text: str) -> list[list[str]]:
     lists: list[list[str]] = [[]]
     open_entry = False
     for line in _INLINE_ITEM.sub(r"\n\1", text).splitlines():
-        bare = line.strip()
-        mark = _LIST_ITEM.match(bare)
+        stripped = line.strip()
+        mark = _LIST_ITEM.match(stripped)
         if mark:
-            lists[-1].append(collapse_whitespace(bare[mark.end() :]))
-        elif bare and open_entry and not bare.startswith(("#", "**")):
-            lists[-1][-1] += f" {collapse_whitespace(bare)}"
-        elif bare and lists[-1]:
+            lists[-1].append(collapse_whitespace(stripped[mark.end() :]))
+        elif stripped and open_entry and not stripped.startswith(("#", "**")):
+            lists[-1][-1] += f" {collapse_whitespace(stripped)}"
+        elif stripped and lists[-1]:
             lists.append([])
-        open_entry = bool(bare) and bool(lists[-1])
+        open_entry = bool(stripped) and bool(lists[-1])
     return [entries for entries in lists if entries]
 
 
@@ -76,9 +76,9 @@ def enumerated_values(entries: list[str]) -> list[str]:
 
 def closest_text(text: str, sentence: str) -> str:
     """Return the sentence or list of a text most similar to a sentence; empty if there is none."""
-    whole = [" - ".join(entries) for entries in parse_lists(text)]
+    lists = [" - ".join(entries) for entries in parse_lists(text)]
     lines = [collapse_whitespace(line.strip().lstrip("-*• ")) for line in text.splitlines()]
-    found = get_close_matches(collapse_whitespace(sentence), [*whole, *lines], 1, _SIMILARITY)
+    found = get_close_matches(collapse_whitespace(sentence), [*lists, *lines], 1, _SIMILARITY)
     return found[0] if found else ""
 
 

@@ -54,11 +54,11 @@ class Overlay:
     actions: tuple[Action, ...]
 
 
-def read_overlays(folder: Path) -> list[Overlay]:
+def read_overlays(directory: Path) -> list[Overlay]:
     """Read every overlay of a directory, in the order of their names."""
     return [
         parse_overlay(read_yaml(path.read_text("utf-8"), path.name).data, path.name)
-        for path in sorted(folder.glob("*.yaml"))
+        for path in sorted(directory.glob("*.yaml"))
     ]
 
 
@@ -95,7 +95,7 @@ def apply_overlay(document: JsonObject, overlay: Overlay) -> JsonObject:
 
 
 def apply_action(
-    document: JsonObject, action: Action, places: list[NodePath] | None = None
+    document: JsonObject, action: Action, paths: list[NodePath] | None = None
 ) -> JsonObject:
     """Return a copy of the document with an action applied, at given nodes or all selected ones.
 
@@ -104,11 +104,11 @@ def apply_action(
     Raises:
         OverlayError: nothing is selected, types don't match, or nothing changes.
     """
-    places = targets(document, action) if places is None else places
+    paths = targets(document, action) if paths is None else paths
     if action.raw.get("remove"):
-        return _remove(document, places, action)
+        return _remove(document, paths, action)
     value = _update_value(document, action)
-    for parts in places:
+    for parts in paths:
         changed = _updated(document, value, action, parts)
         if json_equal(node_at(document, parts), node_at(changed, parts)):
             raise OverlayError(f"{action.location}: it changes nothing at {pointer_to(parts)}")
@@ -143,7 +143,7 @@ def targets(document: JsonObject, action: Action) -> list[NodePath]:
     return found
 
 
-def select(document: JsonObject, path: str, place: str) -> list[NodePath]:
+def select(document: JsonObject, path: str, location: str) -> list[NodePath]:
     """Return the paths of the nodes that a JSONPath (RFC 9535) selects.
 
     Raises:
@@ -154,7 +154,7 @@ def select(document: JsonObject, path: str, place: str) -> list[NodePath]:
         return list(dict.fromkeys(match.parts for match in found))
     except jsonpath.JSONPathError as error:
         reason = str(error).splitlines()[0]
-        raise OverlayError(f"{place}: {path!r} is not a valid JSONPath ({reason})") from error
+        raise OverlayError(f"{location}: {path!r} is not a valid JSONPath ({reason})") from error
 
 
 @lru_cache(maxsize=256)
@@ -162,30 +162,30 @@ def _compiled(path: str) -> Any:
     return jsonpath.compile(path, strict=True)
 
 
-def _parse_action(raw: Any, place: str) -> Action:
+def _parse_action(raw: Any, location: str) -> Action:
     if not is_object(raw):
-        raise OverlayError(f"{place}: an action must be a mapping")
-    _check_fields(raw, _ACTION_FIELDS, ("target",), place)
+        raise OverlayError(f"{location}: an action must be a mapping")
+    _check_fields(raw, _ACTION_FIELDS, ("target",), location)
     if not raw["target"].startswith("$"):
-        raise OverlayError(f"{place}: the target {raw['target']!r} must begin with $")
+        raise OverlayError(f"{location}: the target {raw['target']!r} must begin with $")
     if "update" in raw and "copy" in raw:
         raise OverlayError(
-            f"{place}: it has both `update` and `copy`; one of them would be ignored"
+            f"{location}: it has both `update` and `copy`; one of them would be ignored"
         )
-    return Action(place, raw["target"], raw)
+    return Action(location, raw["target"], raw)
 
 
-def _check_fields(data: Any, known: dict[str, Any], needed: tuple[str, ...], place: str) -> None:
+def _check_fields(data: Any, known: dict[str, Any], needed: tuple[str, ...], location: str) -> None:
     if not is_object(data):
-        raise OverlayError(f"{place} must be a mapping")
+        raise OverlayError(f"{location} must be a mapping")
     for name in needed:
         if name not in data:
-            raise OverlayError(f"{place}: `{name}` is missing")
+            raise OverlayError(f"{location}: `{name}` is missing")
     for name, value in data.items():
         if name not in known and not name.startswith("x-"):
-            raise OverlayError(f"{place}: `{name}` is not a field of an overlay")
+            raise OverlayError(f"{location}: `{name}` is not a field of an overlay")
         if name in known and not isinstance(value, known[name]):
-            raise OverlayError(f"{place}: `{name}` must be a {_TYPE_NAMES[known[name]]}")
+            raise OverlayError(f"{location}: `{name}` must be a {_TYPE_NAMES[known[name]]}")
 
 
 _TYPE_NAMES = {str: "text", dict: "mapping", list: "list", bool: "true or false"}
@@ -208,18 +208,18 @@ def _update_value(document: JsonObject, action: Action) -> Any:
     return node_at(document, found[0])
 
 
-def _merge(old: Any, new: Any, place: str, parts: NodePath) -> Any:
+def _merge(old: Any, new: Any, location: str, parts: NodePath) -> Any:
     if is_object(old) and is_object(new):
         merged = dict(old)
         for key, value in new.items():
             inside = key in merged
-            merged[key] = _merge(merged[key], value, place, (*parts, key)) if inside else value
+            merged[key] = _merge(merged[key], value, location, (*parts, key)) if inside else value
         return merged
     if is_array(old):
         return [*old, *(new if is_array(new) else [new])]
     if is_object(old) or is_object(new) or is_array(new):
         at = pointer_to(parts)
-        raise OverlayError(f"{place}: {at} is {_kind(old)}, and the update has {_kind(new)}")
+        raise OverlayError(f"{location}: {at} is {_kind(old)}, and the update has {_kind(new)}")
     return new
 
 
@@ -229,10 +229,10 @@ def _kind(value: Any) -> str:
     return "a list" if is_array(value) else "a scalar"
 
 
-def _remove(document: JsonObject, places: list[NodePath], action: Action) -> JsonObject:
+def _remove(document: JsonObject, paths: list[NodePath], action: Action) -> JsonObject:
     # In reverse order: nested nodes before their parents, and later entries of a list before
     # earlier ones, so that the remaining paths stay valid.
-    for parts in reversed(places):
+    for parts in reversed(paths):
         if not parts:
             raise OverlayError(f"{action.location}: the whole document can't be removed")
         parent = node_at(document, parts[:-1])

@@ -42,10 +42,10 @@ def fit_update(document: JsonObject, schema: JsonObject, update: JsonObject) -> 
         if not json_equal(schema[key], update[key])
         and not _is_stricter(document, schema, key, update[key])
     }
-    kept = {key: value for key, value in update.items() if key not in left_out}
-    rests = {key: text for key, text in update.get(CITES, {}).items() if key not in left_out}
-    kept.pop(CITES, None)
-    return {**kept, CITES: rests} if rests else kept
+    fitting = {key: value for key, value in update.items() if key not in left_out}
+    citations = {key: text for key, text in update.get(CITES, {}).items() if key not in left_out}
+    fitting.pop(CITES, None)
+    return {**fitting, CITES: citations} if citations else fitting
 
 
 def _is_stricter(document: JsonObject, schema: JsonObject, key: str, value: Any) -> bool:
@@ -59,10 +59,10 @@ def only_restricts(schema: JsonObject, update: JsonObject) -> bool:
     new = update.keys() - schema.keys()
     rest = update.keys() & schema.keys()
     known = all(key in _RESTRICTING or key.startswith("x-") for key in new - _CONDITIONAL)
-    whole = not new & _CONDITIONAL or not schema.keys() & _CONDITIONAL
+    conditionals_fit = not new & _CONDITIONAL or not schema.keys() & _CONDITIONAL
     return (
         known
-        and whole
+        and conditionals_fit
         and all(key == CITES or json_equal(schema[key], update[key]) for key in rest)
     )
 
@@ -76,11 +76,11 @@ class RequestExamples:
     @classmethod
     def of(cls, document: JsonObject) -> RequestExamples:
         """Collect the examples of a merged spec's submissions."""
-        shown = cls()
+        collected = cls()
         for reference, value in _examples(document):
             for name in reachable_names(document, {"$ref": reference}):
-                shown._by_schema.setdefault(name, []).append((reference, value))
-        return shown
+                collected._by_schema.setdefault(name, []).append((reference, value))
+        return collected
 
     def reason_against(
         self, before: JsonObject, after: JsonObject, name: str, old: JsonObject, new: JsonObject
@@ -116,5 +116,5 @@ def _values(schema: JsonObject) -> list[Any]:
 
 
 def _is_valid(document: JsonObject, schema: JsonObject, value: Any) -> bool:
-    whole = ValueSet(inline_references(document, schema, ()))
-    return whole.is_recursive or validator_for(whole.schema).is_valid(value)
+    values = ValueSet(inline_references(document, schema, ()))
+    return values.is_recursive or validator_for(values.schema).is_valid(value)

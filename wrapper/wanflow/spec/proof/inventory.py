@@ -124,11 +124,11 @@ class OperationCount:
         for model in operation.models or (None,):
             actual = {server_url(s) for s in servers if model in s.get(SERVER_MODELS, [model])}
             own = {server_url(server) for server in operation.node["servers"]}
-            whose = f"of {operation.source.name}" if model is None else f"of {model}"
+            owner = f"of {operation.source.name}" if model is None else f"of {model}"
             for url in sorted(own - actual):
-                yield f"{self.name}: the server {url} {whose} is lost"
+                yield f"{self.name}: the server {url} {owner} is lost"
             if model is not None and (unexpected := sorted(actual - own)) and own:
-                yield f"{self.name}: the server {unexpected[0]} is not one {whose}"
+                yield f"{self.name}: the server {unexpected[0]} is not one {owner}"
 
     def _parameters(self) -> Iterator[str]:
         expected = {
@@ -137,8 +137,8 @@ class OperationCount:
             for parameter in operation.node.get("parameters", ())
         }
         actual = {(p["in"], p["name"]): p for p in self.node.get("parameters", ())}
-        for place, name in sorted(set(expected) ^ set(actual)):
-            yield f"{self.name}: the {place} parameter {name} is lost, or in no source"
+        for location, name in sorted(set(expected) ^ set(actual)):
+            yield f"{self.name}: the {location} parameter {name} is lost, or in no source"
         for key in set(expected) & set(actual):
             if canonical_key(expected[key]) != canonical_key(actual[key]):
                 yield f"{self.name}: the {key[0]} parameter {key[1]} changed"

@@ -127,13 +127,13 @@ def _variant_failures(
         if reference is None:
             yield f"{name}: the model {model} of {operation.source.name} has no variant"
     for reference in sorted({one for one in references.values() if one}):
-        theirs = [model for model, one in references.items() if one == reference]
+        models = [model for model, one in references.items() if one == reference]
         variant, source = (
             with_model_enum(submission.variant(reference)),
-            source_value_set(operation, theirs),
+            source_value_set(operation, models),
         )
-        whose = f"{name}: the variant of {', '.join(theirs)} ({reference})"
-        yield from explain_difference(variant, source, whose, operation.source.name)
+        label = f"{name}: the variant of {', '.join(models)} ({reference})"
+        yield from explain_difference(variant, source, label, operation.source.name)
 
 
 def _union_failures(submission: MergedSubmission, name: str) -> Iterator[str]:
@@ -142,11 +142,11 @@ def _union_failures(submission: MergedSubmission, name: str) -> Iterator[str]:
     for key in sorted(schema.keys() - _UNION_KEYWORDS - ANNOTATIONS):
         yield f"{name}: `{key}` is beside the variants"
     remaining = {one: submission.variant(one) for one in set(submission.mapping.values())}
-    for word in ("oneOf", "anyOf"):
-        for index, member in enumerate(schema.get(word, ())):
+    for keyword in ("oneOf", "anyOf"):
+        for index, member in enumerate(schema.get(keyword, ())):
             found = _matching_variant(member, value_set_of(submission.document, member), remaining)
             if found is None:
-                yield f"{name}: {word}/{index} is not the variant of a model, or is a duplicate"
+                yield f"{name}: {keyword}/{index} is not the variant of a model, or is a duplicate"
             else:
                 del remaining[found]
     for reference in sorted(remaining):
@@ -159,12 +159,12 @@ def _matching_variant(
     """Return the variant that a member of the union is: by reference, equality or proof."""
     if member.get("$ref") in variants and len(member) == 1:
         return str(member["$ref"])
-    words = canonical_key(whole.schema)
-    by_words = (ref for ref, other in variants.items() if canonical_key(other.schema) == words)
-    by_proof = (
+    key = canonical_key(whole.schema)
+    equal = (ref for ref, other in variants.items() if canonical_key(other.schema) == key)
+    proved = (
         ref for ref, other in variants.items() if not list(explain_difference(whole, other, "", ""))
     )
-    return next(by_words, None) or next(by_proof, None)
+    return next(equal, None) or next(proved, None)
 
 
 def source_value_set(operation: SourceOperation, models: Iterable[str] | None = None) -> ValueSet:
@@ -201,9 +201,9 @@ def _has_model_property(schema: Any) -> bool:
 def _with_models(schema: JsonObject, models: list[Any]) -> JsonObject:
     """Bind an object schema to models: `model` becomes an enum of those that it accepts."""
     rule = ValueSet(schema["properties"]["model"])
-    taken = [model for model in models if rule.accepts(model)]
+    accepted = [model for model in models if rule.accepts(model)]
     required = list(dict.fromkeys([*schema.get("required", ()), "model"]))
-    properties = {**schema["properties"], "model": {"enum": taken}}
+    properties = {**schema["properties"], "model": {"enum": accepted}}
     return {**schema, "required": required, "properties": properties}
 
 

@@ -51,8 +51,8 @@ class UnappliedAction:
     id: ClassVar[str] = "WF211"
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.action} is not applied: {self.reason}"
+        prefix = f"{self.where}: " if self.where else ""
+        return f"{prefix}{self.action} is not applied: {self.reason}"
 
 
 @frozen
@@ -93,32 +93,32 @@ class _OverlayRun:
     def apply(self, action: Action) -> None:
         """Apply an action at each node that it selects."""
         before = self.document
-        places = [
+        paths = [
             parts
             for parts in select(before, action.target, action.location)
             if conditions_hold(before, action, parts)
         ]
         if action.raw.get("remove") or LOOSENS in action.raw:
-            self._apply_everywhere(action, places)
+            self._apply_everywhere(action, paths)
         else:
-            for parts in places:
+            for parts in paths:
                 self._apply_at(action, parts)
         if self.document is before:
             self.unused.append(action.location)
 
-    def _apply_everywhere(self, action: Action, places: list[NodePath]) -> None:
+    def _apply_everywhere(self, action: Action, paths: list[NodePath]) -> None:
         """Apply an action that removes something or is marked as loosening, at all nodes."""
-        if not places:
+        if not paths:
             return
-        changed = apply_action(self.document, action, places)
+        changed = apply_action(self.document, action, paths)
         loosened = next(_loosened(self.document, changed), None)
         if loosened is None and LOOSENS in action.raw:
             self._record_unapplied(
-                action, places[0], "it is marked as loosening, but loosens nothing"
+                action, paths[0], "it is marked as loosening, but loosens nothing"
             )
         elif loosened is not None and LOOSENS not in action.raw:
             self._record_unapplied(
-                action, places[0], f"it loosens {loosened}; give the reason in {LOOSENS}"
+                action, paths[0], f"it loosens {loosened}; give the reason in {LOOSENS}"
             )
         else:
             self.document = changed
@@ -129,9 +129,9 @@ class _OverlayRun:
         if _is_schema(parts) and is_object(node) and "update" in action.raw:
             require_citations(action)
             action = choose_citations(action, node)
-            why = missing_citation(node, action, str(parts[2]), self.sources)
-            if why is not None:
-                self._record_unapplied(action, parts, why)
+            reason = missing_citation(node, action, str(parts[2]), self.sources)
+            if reason is not None:
+                self._record_unapplied(action, parts, reason)
                 return
             update = fit_update(self.document, node, action.raw["update"])
             if action.raw["update"].keys() & RULES and not update.keys() & RULES:
@@ -140,8 +140,8 @@ class _OverlayRun:
             action = evolve(action, raw={**action.raw, "update": update})
         try:
             changed = apply_at(self.document, action, parts)
-        except OverlayError as fault:
-            self._record_unapplied(action, parts, str(fault).removeprefix(f"{action.location}: "))
+        except OverlayError as error:
+            self._record_unapplied(action, parts, str(error).removeprefix(f"{action.location}: "))
             return
         if not json_equal(node, node_at(changed, parts)):
             self._accept(action, parts, changed)
@@ -149,32 +149,32 @@ class _OverlayRun:
     def _accept(self, action: Action, parts: NodePath, changed: JsonObject) -> None:
         """Accept a changed spec if it only restricts and rejects no example."""
         old, new = node_at(self.document, parts), node_at(changed, parts)
-        why: str | None = None
+        reason: str | None = None
         if _is_schema(parts) and is_object(old) and is_object(new):
-            why = self.examples.reason_against(self.document, changed, str(parts[2]), old, new)
+            reason = self.examples.reason_against(self.document, changed, str(parts[2]), old, new)
         update: Any = action.raw.get("update")
         proved = _is_schema(parts) and is_object(old) and is_object(update)
-        if why is None and not (
+        if reason is None and not (
             proved and _is_unconditional(parts) and only_restricts(old, update)
         ):
             loosened = next(_loosened(self.document, changed), None)
-            why = (
+            reason = (
                 None if loosened is None else f"it loosens {loosened}; give the reason in {LOOSENS}"
             )
-        if why is None:
+        if reason is None:
             self.document = changed
         else:
-            self._record_unapplied(action, parts, why)
+            self._record_unapplied(action, parts, reason)
 
-    def _record_unapplied(self, action: Action, parts: NodePath, why: str) -> None:
+    def _record_unapplied(self, action: Action, parts: NodePath, reason: str) -> None:
         node = node_at(self.document, parts)
         names = self.sources.of_schema(str(parts[2])) if _is_schema(parts) else []
         for name in names:
             where = self.sources.where(name, node if is_object(node) else {})
-            self.unapplied.append(UnappliedAction(name, where, action.location, why))
+            self.unapplied.append(UnappliedAction(name, where, action.location, reason))
         if not names:
             self.unapplied.append(
-                UnappliedAction("", f"#{pointer_to(parts)}", action.location, why)
+                UnappliedAction("", f"#{pointer_to(parts)}", action.location, reason)
             )
 
 

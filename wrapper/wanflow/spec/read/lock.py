@@ -38,8 +38,8 @@ class LockEntry:
     def to_dict(self) -> JsonObject:
         """Return the entry as JSON data, without empty fields."""
         known = {"etag": self.etag, "last-modified": self.last_modified}
-        said = {key: value for key, value in known.items() if value}
-        return {"sha256": self.sha256, "origin": self.origin, **said}
+        fields = {key: value for key, value in known.items() if value}
+        return {"sha256": self.sha256, "origin": self.origin, **fields}
 
 
 def read_lock(path: Path) -> dict[str, LockEntry]:
@@ -61,9 +61,9 @@ def lock_findings(
 ) -> Iterator[Finding]:
     """Yield a finding for each source spec that differs from the lock file."""
     remedy = "if that is intended, import it again with `wanflow spec import`"
-    left = dict(entries)
+    remaining = dict(entries)
     for source in sources:
-        entry = left.pop(source.name, None)
+        entry = remaining.pop(source.name, None)
         if entry is None:
             yield Finding(_FILE, "", f"{source.name} was never imported", remedy, id="WF507")
         elif entry.sha256 != source.sha256:
@@ -74,5 +74,5 @@ def lock_findings(
                 remedy,
                 id="WF507",
             )
-    for name in left:
+    for name in remaining:
         yield Finding(_FILE, f"/{name}", f"{name} has no file", "remove its entry", id="WF507")

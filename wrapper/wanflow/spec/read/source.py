@@ -31,8 +31,8 @@ _ANY_MEDIA = frozenset({"*/*", "application/*"})
 def upgrade_3_0(document: JsonObject) -> JsonObject:
     """Return a document upgraded to OpenAPI 3.1."""
     older = str(document["openapi"]).startswith("3.0")
-    whole: JsonObject = _upgrade_node(document, (), older=older)
-    return {**whole, "openapi": "3.1.0"} if older else whole
+    upgraded: JsonObject = _upgrade_node(document, (), older=older)
+    return {**upgraded, "openapi": "3.1.0"} if older else upgraded
 
 
 def upgraded_pointer(pointer: str) -> str:
@@ -77,8 +77,8 @@ def _upgrade_schema(node: Any, *, older: bool) -> Any:
     if not is_object(node):
         return node
     change = partial(_upgrade_schema, older=older)
-    whole = {key: map_subschemas(key, value, change) for key, value in node.items()}
-    return _upgrade_nullable(_upgrade_bounds(whole), older=older)
+    upgraded = {key: map_subschemas(key, value, change) for key, value in node.items()}
+    return _upgrade_nullable(_upgrade_bounds(upgraded), older=older)
 
 
 def _upgrade_bounds(node: JsonObject) -> JsonObject:
@@ -119,9 +119,9 @@ def _allow_null_in_enum(node: JsonObject) -> JsonObject:
 
 def _allow_null(node: JsonObject) -> JsonObject:
     """Allow null in a schema without a type, by an additional branch."""
-    for word in _BRANCHES:
-        if is_array(node.get(word)):
-            node[word] = [*node[word], {"type": "null"}]
+    for keyword in _BRANCHES:
+        if is_array(node.get(keyword)):
+            node[keyword] = [*node[keyword], {"type": "null"}]
             return _allow_null_in_enum(node)
     if "$ref" in node or "allOf" in node:
         notes = {key: value for key, value in node.items() if key in _ANNOTATIONS}
@@ -169,9 +169,9 @@ def source_from_text(text: str, name: str, file: str = "") -> SourceSpec:
     Raises:
         InvalidDocument: the text isn't valid YAML or not OpenAPI 3.
     """
-    shown = file or f"{name}.yaml"
-    read = read_yaml(text, shown)
-    require_openapi(read.data, shown)
+    display_name = file or f"{name}.yaml"
+    read = read_yaml(text, display_name)
+    require_openapi(read.data, display_name)
     lines = upgraded_lines(read.lines)
     return SourceSpec(name, upgrade_3_0(read.data), text, lines, read.ambiguous, file)
 
@@ -191,28 +191,28 @@ def require_openapi(data: Any, name: str) -> None:
         raise InvalidDocument(f"{name} is not an OpenAPI document: its root is not a mapping")
     version = data.get("openapi")
     if not isinstance(version, str) or not version.startswith("3."):
-        said = f"openapi: {version!r}" if "openapi" in data else "no `openapi` key"
-        raise InvalidDocument(f"{name} is not an OpenAPI 3 document: it has {said}")
+        found = f"openapi: {version!r}" if "openapi" in data else "no `openapi` key"
+        raise InvalidDocument(f"{name} is not an OpenAPI 3 document: it has {found}")
     for key in ("info", "paths"):
         if not is_object(data.get(key)):
             raise InvalidDocument(f"{name} is not a complete OpenAPI document: `{key}` is missing")
 
 
-def read_sources(folder: Path) -> list[SourceSpec]:
+def read_sources(directory: Path) -> list[SourceSpec]:
     """Read every source spec of a directory, sorted by name.
 
     Raises:
         InvalidDocument: one can't be read, there is none, or there are other files.
     """
-    for path in sorted(folder.iterdir()):
+    for path in sorted(directory.iterdir()):
         if path.suffix != ".yaml" and not path.name.startswith("."):
             raise InvalidDocument(
                 f"{path.name} is not a *.yaml file; move it elsewhere and use `wanflow spec import`"
             )
-    files = sorted(folder.glob("*.yaml"))
+    files = sorted(directory.glob("*.yaml"))
     if not files:
         raise InvalidDocument(
-            f"{folder} contains no *.yaml document; add one with `wanflow spec import FILE`"
+            f"{directory} contains no *.yaml document; add one with `wanflow spec import FILE`"
         )
     return [source_from_text(_read_text(path), path.stem) for path in files]
 

@@ -133,9 +133,9 @@ def read_yaml(text: str, name: str) -> YamlDocument:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        said = ", ".join(part for part in (error.context, error.problem) if part)
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
         tab = "; indent with spaces, not tabs" if "\t" in _line(text, line) else ""
-        raise InvalidDocument(f"{name}, line {line}: {' '.join(said.split())}{tab}") from error
+        raise InvalidDocument(f"{name}, line {line}: {' '.join(problem.split())}{tab}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidDocument(f"{name}: not valid YAML ({' '.join(str(error).split())})") from error
     reader = _NodeReader(name)
@@ -153,8 +153,8 @@ def _require_bounded(text: str, name: str) -> None:
     count = 0
     for event in yaml.parse(text, _Loader):
         if isinstance(event, _END_EVENTS):
-            anchor, begun = opened.pop()
-            sizes[anchor] = count - begun
+            anchor, start = opened.pop()
+            sizes[anchor] = count - start
         elif isinstance(event, yaml.AliasEvent):
             count += sizes.get(event.anchor, 1)
         elif isinstance(event, (*_START_EVENTS, yaml.ScalarEvent)):

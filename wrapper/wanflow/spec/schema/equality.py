@@ -59,9 +59,9 @@ def examples_of(schema: JsonObject) -> list[Any]:
 
 def equal(schemas: list[JsonObject], ignored: Iterable[str]) -> bool:
     """Return whether schemas are equal, without some keywords and annotations."""
-    left_out = set(ignored)
-    rests = {canonical_key({k: v for k, v in s.items() if k not in left_out}) for s in schemas}
-    return len(rests) == 1
+    excluded = set(ignored)
+    keys = {canonical_key({k: v for k, v in s.items() if k not in excluded}) for s in schemas}
+    return len(keys) == 1
 
 
 def equal_at(schemas: list[JsonObject], key: str) -> bool:

@@ -62,8 +62,8 @@ class SourceOperation:
 
 def describe_pair(one: SourceOperation, other: SourceOperation) -> str:
     """Return the locations of two operations for messages."""
-    places = [operation.source.where(operation.pointer) for operation in (one, other)]
-    return " and ".join(places)
+    locations = [operation.source.where(operation.pointer) for operation in (one, other)]
+    return " and ".join(locations)
 
 
 def source_operations(source: SourceSpec) -> list[SourceOperation]:
@@ -89,11 +89,11 @@ def source_operations(source: SourceSpec) -> list[SourceOperation]:
 
 def _operations(source: SourceSpec) -> Iterator[tuple[str, str, JsonObject]]:
     for path, item in source.document["paths"].items():
-        whole = _resolve(source, item, f"/paths/{escape_key(path)}")
-        shared = whole.get("parameters", [])
-        for method, node in whole.items():
+        resolved = _resolve(source, item, f"/paths/{escape_key(path)}")
+        shared = resolved.get("parameters", [])
+        for method, node in resolved.items():
             if method in METHODS:
-                yield path, method, _with_inherited(source, whole, shared, node)
+                yield path, method, _with_inherited(source, resolved, shared, node)
 
 
 def _with_inherited(
@@ -102,12 +102,12 @@ def _with_inherited(
     document = source.document
     own = {(_resolve(source, p, "")["name"], _resolve(source, p, "")["in"]) for p in _params(node)}
     inherited = [p for p in shared if (_resolve(source, p, "")["name"], p.get("in")) not in own]
-    whole = {**node}
+    resolved = {**node}
     if inherited or "parameters" in node:
-        whole["parameters"] = [*inherited, *_params(node)]
+        resolved["parameters"] = [*inherited, *_params(node)]
     servers = node.get("servers", item.get("servers", document.get("servers", [])))
     return {
-        **whole,
+        **resolved,
         "servers": servers,
         "security": node.get("security", document.get("security", [])),
     }
@@ -122,20 +122,24 @@ def _read_operation(
     source: SourceSpec, path: str, method: str, node: JsonObject
 ) -> SourceOperation:
     at = f"/paths/{escape_key(path)}/{method}"
-    whole = _inline_refs(source, node, at)
-    body = whole.get("requestBody")
+    resolved = _inline_refs(source, node, at)
+    body = resolved.get("requestBody")
     if body is None:
-        return SourceOperation(source, method, path, whole)
+        return SourceOperation(source, method, path, resolved)
     if list(body.get("content", {})) != [JSON_MEDIA]:
-        takes = ", ".join(body.get("content", {})) or "nothing"
+        media_types = ", ".join(body.get("content", {})) or "nothing"
         raise InvalidDocument(
-            f"{source.where(at)}: the body must be only {JSON_MEDIA}, not {takes}"
+            f"{source.where(at)}: the body must be only {JSON_MEDIA}, not {media_types}"
         )
     if "schema" not in body["content"][JSON_MEDIA]:
         raise InvalidDocument(f"{source.where(at)}: the body has no schema")
-    models = _models_of(source, whole, at)
+    models = _models_of(source, resolved, at)
     return SourceOperation(
-        source, method, path, _with_model_in_examples(whole, models) if models else whole, models
+        source,
+        method,
+        path,
+        _with_model_in_examples(resolved, models) if models else resolved,
+        models,
     )
 
 
@@ -181,21 +185,21 @@ def _models_of(source: SourceSpec, node: JsonObject, at: str) -> tuple[str, ...]
 
 def _with_all_properties(source: SourceSpec, schema: JsonObject) -> JsonObject:
     """Return a schema with the properties of its `allOf`, `oneOf` and `anyOf` parts added."""
-    whole = resolve_ref(source.document, schema)
-    properties: JsonObject = dict(whole.get("properties", {}))
-    for word in ("allOf", "oneOf", "anyOf"):
-        for part in whole.get(word, ()):
+    resolved = resolve_ref(source.document, schema)
+    properties: JsonObject = dict(resolved.get("properties", {}))
+    for keyword in ("allOf", "oneOf", "anyOf"):
+        for part in resolved.get(keyword, ()):
             properties = {**_with_all_properties(source, part).get("properties", {}), **properties}
-    return {**whole, "properties": properties} if properties else whole
+    return {**resolved, "properties": properties} if properties else resolved
 
 
 def model_values(rule: JsonObject) -> list[Any]:
     """List the models in the schema of a `model` property: enum, const, default or examples."""
     if "enum" in rule:
         return list(rule["enum"])
-    for word in ("const", "default", "example"):
-        if word in rule:
-            return [rule[word]]
+    for keyword in ("const", "default", "example"):
+        if keyword in rule:
+            return [rule[keyword]]
     return list(rule.get("examples", ()))
 
 

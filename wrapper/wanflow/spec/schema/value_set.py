@@ -70,16 +70,16 @@ class _SampleGenerator:
             yield schema["const"]
         elif "enum" in schema:
             yield from schema["enum"]
-        elif branching := next((word for word in _BRANCHES if word in schema), None):
-            for branch in schema[branching]:
-                joined = _with_branch(schema, branch, branching)
+        elif union_keyword := next((keyword for keyword in _BRANCHES if keyword in schema), None):
+            for branch in schema[union_keyword]:
+                joined = _with_branch(schema, branch, union_keyword)
                 yield from islice(self.values(joined, depth + 1), _MAX_BRANCH_SAMPLES)
         else:
-            for kind in _types_of(schema):
-                yield from self._of_kind(kind, schema, depth)
+            for type_ in _types_of(schema):
+                yield from self._of_kind(type_, schema, depth)
 
-    def _of_kind(self, kind: str, schema: Any, depth: int) -> Iterator[Any]:
-        match kind:
+    def _of_kind(self, type_: str, schema: Any, depth: int) -> Iterator[Any]:
+        match type_:
             case "string":
                 yield from _strings(schema)
             case "integer" | "number":
@@ -120,8 +120,8 @@ class _SampleGenerator:
                 yield {**plain, one: first, other: second}
 
     def _choices(self, name: str, schema: Any, depth: int) -> list[Any]:
-        shown = [value for value in self._examples.get(name, ()) if _is_valid(schema, value)]
-        return [*shown, *islice(self.values(schema, depth + 1), 12)]
+        examples = [value for value in self._examples.get(name, ()) if _is_valid(schema, value)]
+        return [*examples, *islice(self.values(schema, depth + 1), 12)]
 
 
 def _is_valid(schema: Any, value: Any) -> bool:
@@ -131,11 +131,11 @@ def _is_valid(schema: Any, value: Any) -> bool:
         return False
 
 
-def _with_branch(schema: Any, branch: Any, word: str) -> Any:
+def _with_branch(schema: Any, branch: Any, keyword: str) -> Any:
     """Merge a branch of a schema with the keywords beside it; the branch takes precedence."""
     if not is_object(branch):
         return branch
-    rest = {key: value for key, value in schema.items() if key != word}
+    rest = {key: value for key, value in schema.items() if key != keyword}
     joined = {**rest, **branch}
     if "properties" in rest and "properties" in branch:
         joined["properties"] = {**rest["properties"], **branch["properties"]}
@@ -145,10 +145,10 @@ def _with_branch(schema: Any, branch: Any, word: str) -> Any:
 
 
 def _types_of(schema: Any) -> list[str]:
-    named = schema.get("type")
-    if named is None:
-        named = "object" if "properties" in schema or "required" in schema else list(_TYPES)
-    return [named] if isinstance(named, str) else [str(kind) for kind in named]
+    types = schema.get("type")
+    if types is None:
+        types = "object" if "properties" in schema or "required" in schema else list(_TYPES)
+    return [types] if isinstance(types, str) else [str(type_) for type_ in types]
 
 
 def _strings(schema: Any) -> Iterator[str]:
