@@ -1,4 +1,4 @@
-"""Models that nobody has seen before: imported, regenerated, used; and no wrapper file changed."""
+"""New models are imported, regenerated and used without changes to the wrapper."""
 
 from __future__ import annotations
 
@@ -241,8 +241,8 @@ def script(checkout: Checkout, *words: str) -> str:
     return done.stdout
 
 
-def test_an_invented_family_is_taken_up(regenerated: tuple[Checkout, str], tmp_path: Path):
-    """Its models are submitted, waited for and downloaded; what breaks their rules is refused."""
+def test_new_models_can_be_used(regenerated: tuple[Checkout, str], tmp_path: Path):
+    """They are submitted, waited for and downloaded; invalid requests are rejected."""
     checkout, said = regenerated
     assert "4 models added (nova-fast, nova-pro, still-default, still-example)" in said
     assert find_drift(checkout) == []
@@ -252,8 +252,8 @@ def test_an_invented_family_is_taken_up(regenerated: tuple[Checkout, str], tmp_p
     assert all(sizes and min(sizes) > 100 for sizes in done.values())
 
 
-def test_an_invented_family_is_listed_and_typed(regenerated: tuple[Checkout, str], tmp_path: Path):
-    """The command knows the new models, and so does a type checker."""
+def test_new_models_are_listed_and_typed(regenerated: tuple[Checkout, str], tmp_path: Path):
+    """The command lists the new models, and type checkers know them."""
     checkout, _ = regenerated
     listed = script(checkout, "-m", "wanflow", "models")
     assert all(name in listed for name in ("nova-fast", "nova-pro", "still-default"))
@@ -269,8 +269,8 @@ def test_an_invented_family_is_listed_and_typed(regenerated: tuple[Checkout, str
     assert lines_with_errors(CHECKERS["mypy"], file, checkout.generated) == {4, 5}
 
 
-def test_what_was_ambiguous_and_broken_was_mended(regenerated: tuple[Checkout, str]):
-    """The unquoted ratio is a text; no example of the merged document breaks its schema."""
+def test_ambiguous_scalars_and_broken_examples_are_fixed(regenerated: tuple[Checkout, str]):
+    """The unquoted ratio is a string; no example of the merged spec violates its schema."""
     checkout, _ = regenerated
     kept = (checkout.sources / "nova.yaml").read_text()
     assert "default: '16:9'" in kept

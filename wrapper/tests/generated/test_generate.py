@@ -1,4 +1,4 @@
-"""The client is what the spec and the pinned tools make, wherever it is made."""
+"""The client is generated reproducibly from the spec with the pinned tools."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def run(*words: str, root: Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_committed_client_is_what_would_be_made(project: Checkout):
-    """Nothing has drifted in this checkout."""
+def test_the_committed_client_is_up_to_date(project: Checkout):
+    """This checkout has no drift."""
     assert find_drift(project) == []
 
 
-def test_making_the_client_twice_changes_nothing(checkout: Checkout):
-    """From an empty folder, the same bytes; and then nothing is left to change."""
+def test_generating_twice_changes_nothing(checkout: Checkout):
+    """The same bytes in an empty directory; and then nothing is left to change."""
     before = contents(checkout.client)
     shutil.rmtree(checkout.client)
     assert len(regenerate_client(checkout)) == len(before) > 30
@@ -57,8 +57,8 @@ def test_making_the_client_twice_changes_nothing(checkout: Checkout):
     assert regenerate_client(checkout) == []
 
 
-def test_nothing_around_the_checkout_changes_the_client(checkout: Checkout, monkeypatch):
-    """Settings of other projects above, and of the user in the environment, don't matter."""
+def test_the_environment_does_not_change_the_client(checkout: Checkout, monkeypatch):
+    """Settings in parent directories and in the environment have no effect."""
     before = contents(checkout.client)
     above = checkout.root.parent
     (above / "pyproject.toml").write_text("[tool.ruff]\nline-length = 40\nindent-width = 2\n")
@@ -74,7 +74,7 @@ def test_nothing_around_the_checkout_changes_the_client(checkout: Checkout, monk
     assert contents(checkout.client) == before
 
 
-def test_the_client_says_what_it_was_made_of(checkout: Checkout):
+def test_the_client_has_its_provenance(checkout: Checkout):
     """PROVENANCE: the spec's digest and the tools' versions, no date and no path."""
     text = (checkout.client / "PROVENANCE").read_text()
     digest = hashlib.sha256(checkout.spec.read_bytes()).hexdigest()
@@ -84,8 +84,8 @@ def test_the_client_says_what_it_was_made_of(checkout: Checkout):
     ]
 
 
-def test_the_client_carries_the_spec_and_its_types(checkout: Checkout):
-    """openapi.json is specs/openapi.yaml, and py.typed is there."""
+def test_the_client_includes_the_spec_and_type_marker(checkout: Checkout):
+    """openapi.json equals specs/openapi.yaml, and py.typed exists."""
     packed = json.loads((checkout.client / "openapi.json").read_text())
     assert packed == read_yaml(checkout.spec.read_text(), "spec").data
     assert (checkout.client / "py.typed").is_file()
@@ -104,7 +104,7 @@ DRIFTS: dict[str, Any] = {
 
 @pytest.mark.parametrize(("file", "text"), DRIFTS.values(), ids=DRIFTS)
 def test_drift_is_found_and_named(checkout: Checkout, file: str, text: str | None):
-    """Whatever isn't what would be made is listed, and the command fails."""
+    """Every file that differs is listed, and the command fails."""
     path = checkout.root / file
     if text is None:
         path.unlink()
@@ -117,7 +117,7 @@ def test_drift_is_found_and_named(checkout: Checkout, file: str, text: str | Non
 
 
 def test_regenerating_twice_changes_nothing(checkout: Checkout):
-    """The second time there is nothing to do, and nothing is noted again."""
+    """The second time nothing changes, and nothing is recorded again."""
     (checkout.client / "client.py").write_text("")
     assert regenerate(checkout).files == ["generated/wanflow_client/client.py"]
     assert regenerate(checkout).files == []
@@ -128,7 +128,7 @@ SAID = "Only supports values `5` and `10`, representing `5 seconds` and `10 seco
 
 
 def test_a_regeneration_imports_no_generator(checkout: Checkout):
-    """The generator is a process of its own: imported as well, it would take as long again."""
+    """The generator is a separate process: importing it as well would double the time."""
     code = (
         "import sys; from pathlib import Path; from wanflow.spec.project import Checkout; "
         "from wanflow.spec.regenerate import regenerate; regenerate(Checkout(Path(sys.argv[1]))); "
@@ -153,7 +153,7 @@ def tightened(checkout: Checkout) -> None:
 
 
 def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Checkout):
-    """What changed, whom it breaks, the version that follows; the changelog has it once."""
+    """What changed, what breaks, the next version; the changelog has it once."""
     tightened(checkout)
     done = regenerate(checkout)
     assert done.summary.changed == ("wan2.5-text-to-video",)
@@ -170,8 +170,8 @@ def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Checkout):
     assert checkout.changelog.read_text() == changelog
 
 
-def test_a_later_revision_of_a_document_is_taken_up(checkout: Checkout, tmp_path: Path):
-    """A property added, a length changed, an enum widened: told, noted, and in the client."""
+def test_a_revision_of_a_source_is_regenerated(checkout: Checkout, tmp_path: Path):
+    """A new property, a changed length, a wider enum: reported, recorded, and in the client."""
     name = "wan2.6-image-to-video"
     text = (checkout.sources / f"{name}.yaml").read_text()
     newer = text.replace("maxLength: 1500", "maxLength: 1600").replace(
@@ -215,7 +215,7 @@ BROKEN: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("breaks", BROKEN.values(), ids=BROKEN)
-def test_a_failure_leaves_everything_as_it_was(checkout: Checkout, breaks):
+def test_a_failure_changes_nothing(checkout: Checkout, breaks):
     """Spec, report, client and changelog are replaced together or not at all."""
     breaks(checkout)
     before = contents(checkout.root)
@@ -229,12 +229,12 @@ def test_a_failure_leaves_everything_as_it_was(checkout: Checkout, breaks):
 
 @pytest.mark.parametrize(("name", "version"), [("ruff", "0.1.0"), ("no-such-generator", "1.0")])
 def test_another_version_of_a_tool_is_an_error(name: str, version: str):
-    """The tools are those that made the committed client; the error says how to get them."""
+    """The versions are pinned; the error says how to install them."""
     with pytest.raises(ToolError, match=rf"{name} is .*pip install 'wanflow\[spec\]'"):
         check_tools({name: version})
 
 
-def test_outside_a_checkout_the_command_says_so(tmp_path: Path):
+def test_outside_a_checkout_the_command_fails(tmp_path: Path):
     """One sentence, no traceback."""
     code, output = run("build", root=tmp_path)
     assert code == InvalidDocument.exit_code
@@ -244,8 +244,8 @@ def test_outside_a_checkout_the_command_says_so(tmp_path: Path):
 HOSTILE = '"""\nimport os\nos.system("pwned")\n# \\"""" {pwned()} ${pwned} \\N{BULLET} \'\'\' \\'
 
 
-def test_a_document_puts_no_code_into_the_client(checkout: Checkout, tmp_path: Path):
-    """Quotes, escapes and braces in a document's texts stay texts."""
+def test_a_source_injects_no_code_into_the_client(checkout: Checkout, tmp_path: Path):
+    """Quotes, escapes and braces in texts of a source stay text."""
     rule = {"type": "string", "description": HOSTILE, "default": HOSTILE, "example": HOSTILE}
     data = document(request("nova-1", **{"a(b)": rule, "mood": {**rule, "enum": [HOSTILE]}}))
     data["info"]["title"] = data["info"]["description"] = HOSTILE
@@ -276,8 +276,8 @@ ODD: dict[str, Any] = {
 }
 
 
-def test_a_client_is_made_whatever_a_document_says(checkout: Checkout, tmp_path: Path):
-    """What the generator can't take is left out for it: no rule and no title stops it."""
+def test_a_client_is_generated_for_any_schema(checkout: Checkout, tmp_path: Path):
+    """What the generator doesn't support is removed for it."""
     rules = {f"x{number}": rule for number, rule in enumerate(ODD.values())}
     documents = {
         name: document({**request(f"nova-{name}", **rules), "title": "VideoGenerationRequest"})
@@ -297,7 +297,7 @@ def test_a_client_is_made_whatever_a_document_says(checkout: Checkout, tmp_path:
 
 
 def test_the_generated_package_imports(project: Checkout, tmp_path: Path):
-    """Every generated module imports, with nothing of ours and no warning."""
+    """Every generated module can be imported, without the wrapper and without warnings."""
     shutil.copytree(project.client, tmp_path / "wanflow_client")
     modules = [
         ".".join(path.relative_to(tmp_path).with_suffix("").parts)
@@ -310,7 +310,7 @@ def test_the_generated_package_imports(project: Checkout, tmp_path: Path):
 
 
 def test_dates_need_no_dependency(checkout: Checkout, tmp_path: Path):
-    """A document with `date-time` makes a client that parses it with the standard library."""
+    """A client for `date-time` parses it with the standard library."""
     when = {"type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}}
     built = build_from([source("nova", document(request("nova-1"), answer=when))], [])
     made = generate(built.document, built.text, settings_of(checkout), tmp_path)
@@ -325,8 +325,8 @@ def test_dates_need_no_dependency(checkout: Checkout, tmp_path: Path):
     assert not any("dateutil" in str(name) for name in imported)
 
 
-def test_the_overlays_are_there(project: Checkout):
-    """The committed overlays are read in their order."""
+def test_the_overlays_are_read_in_order(project: Checkout):
+    """The committed overlays are read in the order of their names."""
     names = [overlay.name for overlay in read_overlays(project.overlays)]
     assert names == sorted(names)
     assert len(names) >= 7

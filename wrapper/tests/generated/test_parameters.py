@@ -1,4 +1,4 @@
-"""A type checker knows each model's parameters, and refuses another model's."""
+"""Type checkers know each model's parameters, and reject those of other models."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ CHECKERS = {
 
 @pytest.mark.parametrize("checker", CHECKERS.values(), ids=CHECKERS)
 def test_each_model_has_its_own_parameters(project: Checkout, tmp_path: Path, checker: list[str]):
-    """What fits a model passes, and each line that doesn't is an error of its own."""
+    """Valid calls pass the type checker, and each invalid line is an error."""
     file = tmp_path / "sample.py"
     file.write_text(FACE + RIGHT + WRONG)
     first = (FACE + RIGHT).count("\n") + 1
@@ -140,7 +140,7 @@ def test_each_model_has_its_own_parameters(project: Checkout, tmp_path: Path, ch
 
 @pytest.mark.parametrize("face", [Client, AsyncClient])
 def test_the_generated_signatures_are_those_of_the_clients(face):
-    """What `submit` and `run` take beside a model's parameters is what the types say."""
+    """The options of `submit` and `run` in the types are those of the methods."""
     for method, options in ((face.submit, SUBMIT_OPTIONS), (face.run, RUN_OPTIONS)):
         taken = inspect.signature(method).parameters.values()
         named = [one.name for one in taken if one.kind is inspect.Parameter.KEYWORD_ONLY]
@@ -148,7 +148,7 @@ def test_the_generated_signatures_are_those_of_the_clients(face):
 
 
 def test_parameters_of_any_shape_have_types(project: Checkout, tmp_path: Path):
-    """Nested, required, closed, nullable, alternative, unnameable: each is a type that checks."""
+    """Nested, required, closed, nullable, alternative, invalid as names: each has a type."""
     text = {"type": "string"}
     submit = {"$ref": "#/components/schemas/Submit"}
     shapes = {

@@ -89,8 +89,8 @@ def families(draw: st.DrawFn) -> list[SourceSpec]:
 
 @given(families())
 @settings(max_examples=60)
-def test_the_merge_of_any_documents_is_proved(sources: list[SourceSpec]):
-    """Nothing is lost, nothing made up, and each request takes what its source takes."""
+def test_the_merge_of_any_sources_is_proved(sources: list[SourceSpec]):
+    """Nothing is lost or added, and each request accepts what its source accepts."""
     made = merge(sources)
     prove_requests(made.document, made.operations)
     prove_inventory(made.document, made.operations, made.schema_names)
@@ -98,8 +98,8 @@ def test_the_merge_of_any_documents_is_proved(sources: list[SourceSpec]):
 
 @given(families(), st.randoms())
 @settings(max_examples=25)
-def test_the_order_of_any_documents_is_no_matter(sources: list[SourceSpec], random):
-    """Shuffled, they make the same document and the same report."""
+def test_the_order_of_any_sources_does_not_matter(sources: list[SourceSpec], random):
+    """Shuffled sources give the same spec and the same report."""
     shuffled = list(sources)
     random.shuffle(shuffled)
     one, other = merge(sources), merge(shuffled)
@@ -109,8 +109,8 @@ def test_the_order_of_any_documents_is_no_matter(sources: list[SourceSpec], rand
 
 @given(families())
 @settings(max_examples=25)
-def test_any_document_is_no_different_from_itself(sources: list[SourceSpec]):
-    """A merge compared with itself shows no change; with a document more, it breaks no request."""
+def test_any_spec_equals_itself(sources: list[SourceSpec]):
+    """A spec compared with itself has no changes; an additional source breaks no request."""
     fewer, more = merge(sources[:-1]).document, merge(sources).document
     assert compare(more, more).changes == ()
     worst = [str(one) for one in compare(fewer, more).changes if "used to pass" in one.what]

@@ -42,10 +42,10 @@ TEXTS = {
 
 @pytest.mark.parametrize(("kind", "text"), TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("form", ["file", "page"])
-def test_a_text_beyond_all_bounds_is_refused_in_a_moment(
+def test_a_text_beyond_the_limits_is_rejected_quickly(
     tmp_path: Path, kind: str, text: str, form: str
 ) -> None:
-    """Nesting, aliases and size are bounded before anything recursive sees them."""
+    """Nesting, aliases and size are limited before anything recursive reads them."""
     whole = HEAD + text if kind == "yaml" else text
     path = tmp_path / f"nova.{kind}"
     if form == "page":
@@ -59,8 +59,8 @@ def test_a_text_beyond_all_bounds_is_refused_in_a_moment(
     assert "\n" not in str(caught.value)
 
 
-def test_the_process_survives_it(tmp_path: Path) -> None:
-    """The command ends with its own exit code, and no signal."""
+def test_the_process_survives_deep_nesting(tmp_path: Path) -> None:
+    """The command ends with its own exit code, not with a signal."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)
     (tmp_path / "nova.yaml").write_text(HEAD + TEXTS["brackets"][1])
     command = [sys.executable, "-m", "wanflow", "spec", "--root", str(tmp_path), "import"]
@@ -71,8 +71,8 @@ def test_the_process_survives_it(tmp_path: Path) -> None:
     assert done.stderr.startswith("wanflow spec: nova.yaml, line 4: has more nodes")
 
 
-def test_a_file_without_an_end_is_never_read_whole(tmp_path: Path) -> None:
-    """A file larger than any document is read no further than the bound."""
+def test_an_endless_file_is_not_read_completely(tmp_path: Path) -> None:
+    """A file larger than the limit is read only up to the limit."""
     path = tmp_path / "nova.yaml"
     with path.open("wb") as file:
         file.truncate(200_000_000_000)
@@ -80,7 +80,7 @@ def test_a_file_without_an_end_is_never_read_whole(tmp_path: Path) -> None:
         read_received(path)
 
 
-def test_a_real_document_is_far_within_the_bounds() -> None:
+def test_a_large_document_is_within_the_limits() -> None:
     """Two thousand properties, twenty levels deep, are read."""
     deep: dict[str, object] = {"type": "string"}
     for _ in range(20):

@@ -41,8 +41,8 @@ LEFTOVERS: dict[str, tuple[Json, Any]] = {
 
 @pytest.mark.parametrize("name", ["word", "value", "example", "default", "examples", "schema"])
 @pytest.mark.parametrize(("rule", "value"), LEFTOVERS.values(), ids=LEFTOVERS)
-def test_nullable_admits_null_and_nothing_else_more(name: str, rule: Json, value: Any) -> None:
-    """Beside a type, a list, a constant, a reference or branches, whatever the property's name."""
+def test_nullable_accepts_null_and_nothing_else(name: str, rule: Json, value: Any) -> None:
+    """Beside a type, an enum, a constant, a reference or branches, for any property name."""
     data = document(request("nova-1", **{name: rule}), Word={"type": "string"})
     schemas = build_from([source("nova", data)], []).document["components"]
     whole = {"$ref": "#/components/schemas/Nova1Request", "components": schemas}
@@ -53,22 +53,22 @@ def test_nullable_admits_null_and_nothing_else_more(name: str, rule: Json, value
     assert not judge.is_valid({"model": "nova-1", name: {"other": 1}})
 
 
-def test_nullable_false_says_nothing() -> None:
-    """It is the same as not to say it."""
+def test_nullable_false_has_no_effect() -> None:
+    """It is equal to leaving it out."""
     data = document(request("nova-1", word={"type": "string", "nullable": False}))
     schemas = build_from([source("nova", data)], []).document["components"]["schemas"]
     assert schemas["Nova1Request"]["properties"]["word"] == {"type": "string"}
 
 
-def test_a_property_may_be_called_nullable() -> None:
-    """A name of a parameter is no word of the dialect."""
+def test_a_property_may_have_the_name_nullable() -> None:
+    """The name of a parameter is not a keyword."""
     data = document(request("nova-1", nullable={"type": "boolean"}, exclusiveMinimum=True))
     schemas = build_from([source("nova", data)], []).document["components"]["schemas"]
     assert schemas["Nova1Request"]["properties"]["nullable"] == {"type": "boolean"}
 
 
-def test_an_unknown_word_is_named_at_the_pages_own_line(tmp_path: Path) -> None:
-    """Of a page, the line is the page's; never one of a file that we made."""
+def test_an_unknown_keyword_is_reported_at_the_line_in_the_page(tmp_path: Path) -> None:
+    """The line is that of the page, not of a file that we generate."""
     text = write_yaml(document(request("nova-1", word={"type": "string", "nulable": True})))
     page = f"# Nova\n\n\n````yaml nova.json post {VIDEOS}\n{text}````\n"
     at = next(n for n, line in enumerate(page.split("\n"), 1) if "nulable" in line)
@@ -89,8 +89,8 @@ def test_an_unknown_word_is_named_at_the_pages_own_line(tmp_path: Path) -> None:
         *("Application/JSON", "*/*", "application/*", "application/json"),
     ],
 )
-def test_json_by_any_of_its_names_is_json(kind: str, tmp_path: Path) -> None:
-    """In requests and answers alike; and a message about it still finds its line."""
+def test_json_with_parameters_or_wildcards_is_json(kind: str, tmp_path: Path) -> None:
+    """In requests and responses; and messages about it have the right line."""
     data = document(request("nova-1", word={"type": "string", "default": 5}))
     node = data["paths"][VIDEOS]["post"]
     for holder in (node["requestBody"], *node["responses"].values()):
@@ -106,8 +106,8 @@ def test_json_by_any_of_its_names_is_json(kind: str, tmp_path: Path) -> None:
     assert received.lines[place] > 1
 
 
-def test_two_names_of_json_in_one_place_stay_two() -> None:
-    """What each of them says may differ, so neither is dropped unseen."""
+def test_two_json_media_types_in_one_body_stay_two() -> None:
+    """Their schemas may differ, so neither is dropped."""
     data = document(request("nova-1"))
     content = data["paths"][VIDEOS]["post"]["requestBody"]["content"]
     content["application/json; charset=utf-8"] = {"schema": {"type": "object"}}

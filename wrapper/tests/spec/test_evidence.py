@@ -1,4 +1,4 @@
-"""A rule holds where its whole reason is, and when the reason changes, that is said everywhere."""
+"""A constraint is added where its complete citation is; a changed citation is reported."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def with_ours(
     return {**schema["properties"], "warnings": [str(one) for one in made.warnings]}
 
 
-def test_a_rule_needs_its_type_and_its_place(ours: list[Overlay]):
-    """The sentence alone isn't the reason: the list must be required, the length a number."""
+def test_a_constraint_needs_its_type_and_required(ours: list[Overlay]):
+    """The sentence alone isn't enough: the list must be required, the duration a number."""
     assert with_ours(ours, images=LINKS)["images"] == LINKS
     assert with_ours(ours, required=("model", "images"), images=LINKS)["images"]["minItems"] == 1
     words = {"type": "string", "description": DURATION}
@@ -99,10 +99,10 @@ HOSTS = "(127.0.0.1, 10.x.x.x, 172.16-31.x.x, 192.168.x.x, etc.)"
         ),
     ],
 )
-def test_where_a_callback_may_go_is_a_rule_in_each_of_the_familys_wordings(
+def test_every_known_wording_of_a_callback_restriction_becomes_a_constraint(
     ours: list[Overlay], sentence: str, rule: Json
 ):
-    """Each restriction stands for itself, and the document's own words are cited."""
+    """Each restriction is separate, and the wording of the source is cited."""
     done = with_ours(ours, hook=callback(sentence))
     (keyword,) = rule
     rests = [{"keyword": keyword, "sentence": sentence}]
@@ -124,16 +124,16 @@ def test_where_a_callback_may_go_is_a_rule_in_each_of_the_familys_wordings(
         ({"minimum": 11}, {"minimum": 11}),
     ],
 )
-def test_a_documents_own_word_goes_before_an_overlays(ours: list[Overlay], own: Json, left: Json):
-    """Its enumeration, example, default and bounds stay; that the rule isn't applied is said."""
+def test_the_source_takes_precedence_over_an_overlay(ours: list[Overlay], own: Json, left: Json):
+    """Its enum, example, default and bounds stay; a warning says that the action isn't applied."""
     rule = {"type": "integer", "description": DURATION, **own}
     done = with_ours(ours, duration=rule)
     assert done["duration"] == {"type": "integer", "description": DURATION, **left}
     assert any("10-duration.yaml, action 1 is not applied" in line for line in done["warnings"])
 
 
-def test_an_example_request_goes_before_an_overlay(ours: list[Overlay]):
-    """A request that the document shows is one that it takes."""
+def test_an_example_request_takes_precedence_over_an_overlay(ours: list[Overlay]):
+    """A request that the source has as an example must stay valid."""
     rule = {"type": "integer", "description": DURATION}
     shown = {"model": "nova-1", "duration": 4}
     made = build_from(
@@ -162,8 +162,8 @@ GROWN = {
 
 
 @pytest.mark.parametrize(("before", "after"), GROWN.values(), ids=GROWN)
-def test_an_enumeration_rests_on_its_whole_list(ours: list[Overlay], before: str, after: str):
-    """Entry by entry; a longer, shorter, reordered or reworded list is another."""
+def test_an_enum_cites_its_complete_list(ours: list[Overlay], before: str, after: str):
+    """A longer, shorter, reordered or reworded list is a different one."""
     held = with_ours(ours, quality={"type": "string", "description": before})
     assert held["quality"]["enum"] == ["480p", "720p", "1080p"]
     done = with_ours(ours, quality={"type": "string", "description": after})
@@ -175,16 +175,16 @@ ENTRIES = st.lists(st.sampled_from(["480p", "720p", "1080p", "4k", "2k"]), min_s
 
 
 @given(ENTRIES, ENTRIES)
-def test_only_the_same_list_is_evidence(one: list[str], other: list[str]):
-    """Of any two lists, one stands in the other's text only when they are equal."""
+def test_only_the_same_list_is_a_citation(one: list[str], other: list[str]):
+    """Of any two lists, one is found in the other's text only if they are equal."""
     lines = [[f"`{name}`: Quality {name}" for name in names] for names in (one, other)]
     text = "Quality\n\n" + "\n".join(f"- {line}" for line in lines[1]) + "\n\nSee below."
     assert contains_citation(text, " - ".join(lines[0]), "enum") == (one == other)
 
 
 @given(st.sampled_from([DURATION, IMAGES]), st.randoms())
-def test_only_the_same_words_are_evidence(sentence: str, chance: random.Random):
-    """Wrapped anywhere it is the same sentence; with a word more, less or moved it isn't."""
+def test_only_the_same_sentence_is_a_citation(sentence: str, chance: random.Random):
+    """It may be wrapped anywhere; with a word added, removed or moved it is another."""
     words = sentence.split()
     wrapped = "".join(word + chance.choice([" ", "\n", "  "]) for word in words)
     assert contains_citation(f"How long\n- {wrapped}\n- Other", sentence, "enum")
@@ -198,8 +198,8 @@ def test_only_the_same_words_are_evidence(sentence: str, chance: random.Random):
         assert not contains_citation(f"- {' '.join(changed)}", sentence, "enum")
 
 
-def test_no_rule_cites_a_sentence_that_its_document_does_not_carry(built: BuildResult):
-    """Of every rule of the committed documents, the sentence is in the model's own document."""
+def test_every_cited_sentence_is_in_its_source(built: BuildResult):
+    """For every constraint of the committed spec, the sentence is in the model's own source."""
     texts = {
         call.source.name: collapse_whitespace(call.source.text.replace("\n", " "))
         for call in built.merge_result.operations
@@ -248,10 +248,10 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("old", "new", "parameter"), CHANGES.values(), ids=CHANGES)
-def test_a_rule_whose_reason_changed_is_dropped_loudly(
+def test_a_constraint_whose_citation_changed_is_dropped_and_reported(
     checkout: Checkout, tmp_path: Path, old: str, new: str, parameter: str
 ):
-    """`import`, `diff`, `regenerate` and the changelog say which rule, and none says "nothing"."""
+    """`import`, `diff`, `regenerate` and the changelog name it."""
     before = str(tmp_path / "before.yaml")
     shutil.copy(checkout.spec, before)
     name = "wan2.5-text-to-video"
@@ -311,10 +311,10 @@ SENTENCES: dict[str, tuple[Json, str, Json]] = {
 
 
 @pytest.mark.parametrize(("rule", "sentence", "wanted"), SENTENCES.values(), ids=SENTENCES)
-def test_the_action_that_an_import_proposes_works_when_pasted(
+def test_the_action_that_an_import_proposes_can_be_pasted(
     tmp_path: Path, rule: Json, sentence: str, wanted: Json
 ):
-    """What stands below the warning is an action; under `actions:` it is applied, to no warning."""
+    """Below the warning is an action; under `actions:` it is applied without a warning."""
     data = document(request("nova-1", x={**rule, "description": f"What it is\n\n{sentence}"}))
     root = tmp_path / "checkout"
     (root / "specs" / "sources").mkdir(parents=True)
@@ -337,8 +337,8 @@ def test_the_action_that_an_import_proposes_works_when_pasted(
     assert run(Checkout(root), "import", str(tmp_path / "nova.yaml")) == (0, "nova: as it was\n")
 
 
-def test_a_users_documents_without_ours_are_no_fault(tmp_path: Path, project: Checkout):
-    """Our overlays and left sentences beside documents that they aren't about: nothing fails."""
+def test_our_overlays_do_not_fail_on_other_sources(tmp_path: Path, project: Checkout):
+    """Our overlays and accepted sentences with sources that they aren't about: nothing fails."""
     root = tmp_path / "checkout"
     shutil.copytree(project.root / "specs", root / "specs")
     shutil.rmtree(root / "specs" / "sources")

@@ -1,4 +1,4 @@
-"""Whatever a merge could get wrong, a proof notices; whatever changes nothing, none does."""
+"""The proofs find every error of a merge, and accept every equivalent rewrite."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ FAULTS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_fault_of_the_merge_is_caught(built: BuildResult, fault: Change):
-    """Each fault planted into the merged document fails a proof."""
+def test_an_error_of_the_merge_is_found(built: BuildResult, fault: Change):
+    """Each error injected into the merged spec fails a proof."""
     document = copy.deepcopy(built.merge_result.document)
     prove(built.merge_result, document)
     fault(document)
@@ -151,13 +151,13 @@ def test_a_fault_of_the_merge_is_caught(built: BuildResult, fault: Change):
         prove(built.merge_result, document)
 
 
-def test_the_faults_are_many():
-    """There are at least twenty of them."""
+def test_there_are_many_injected_errors():
+    """There are at least twenty."""
     assert len(FAULTS) >= 20
 
 
 def test_a_failed_proof_shows_a_body(built: BuildResult):
-    """A request that is taken now, and wasn't by its source, is shown and not only claimed."""
+    """A request that is accepted now and wasn't by its source is shown."""
     document = copy.deepcopy(built.merge_result.document)
     rule(document, W26, "prompt").update(maxLength=1501)
     with pytest.raises(
@@ -167,7 +167,7 @@ def test_a_failed_proof_shows_a_body(built: BuildResult):
 
 
 def test_every_loosened_parameter_is_shown_by_a_body(built: BuildResult):
-    """For every parameter of every model: without its rules, the proof shows a body that passes."""
+    """For every parameter of every model: without its constraints, the proof shows a body."""
     shown = 0
     for name in (T2V, I2V, W26, "Wan25TextToImageRequest", "Wan25ImageToImageRequest"):
         for parameter in schema(built.merge_result.document, name)["properties"]:
@@ -221,8 +221,8 @@ NEUTRAL: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("rewrite", NEUTRAL.values(), ids=NEUTRAL)
-def test_a_rewrite_that_changes_nothing_passes(built: BuildResult, rewrite: Change):
-    """What only looks different is proved to be the same."""
+def test_an_equivalent_rewrite_passes(built: BuildResult, rewrite: Change):
+    """Schemas that are only written differently are proved equal."""
     document = copy.deepcopy(built.merge_result.document)
     rewrite(document)
     prove(built.merge_result, document)
@@ -327,7 +327,7 @@ CHECKED: dict[str, tuple[Change, str, str]] = {
 
 
 @pytest.mark.parametrize(("fault", "problem", "place"), CHECKED.values(), ids=CHECKED)
-def test_a_fault_of_the_finished_document_is_a_finding(built: BuildResult, fault, problem, place):
+def test_an_error_in_the_final_spec_is_a_finding(built: BuildResult, fault, problem, place):
     """Each finding names the file, the JSON pointer, the problem and a remedy."""
     document = copy.deepcopy(built.document)
     fault(document)
@@ -339,15 +339,15 @@ def test_a_fault_of_the_finished_document_is_a_finding(built: BuildResult, fault
     assert re.match(r"specs/openapi\.yaml(:\d+)? #/", str(found[0]))
 
 
-def test_the_finished_document_has_no_findings(built: BuildResult):
-    """The committed spec passes every check, and there was something to check."""
+def test_the_final_spec_has_no_findings(built: BuildResult):
+    """The committed spec passes every check, and there is something to check."""
     findings = check_merged(built.text, built.document, "specs/openapi.yaml")
     raise_findings(findings)
     assert len(built.document["components"]["schemas"]) > 10
 
 
 def test_an_unquoted_ratio_is_a_finding(built: BuildResult):
-    """A text that some loader reads as a number is found with its line."""
+    """A string that some loader reads as a number is reported with its line."""
     text = built.text.replace("default: '16:9'", "default: 16:9")
     assert text != built.text
     (finding,) = check_merged(text, built.document, "specs/openapi.yaml")

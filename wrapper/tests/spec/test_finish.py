@@ -57,7 +57,7 @@ def asked(document_: Json) -> Json:
 
 
 def test_the_union_of_requests_has_a_name():
-    """After the operation's path, so that generators name it so; the models are found behind it."""
+    """It is derived from the path; generators use it, and the models are found in it."""
     made = two()
     assert asked(made)["schema"] == {"$ref": "#/components/schemas/VideoGenerationRequest"}
     union = made["components"]["schemas"]["VideoGenerationRequest"]
@@ -74,13 +74,13 @@ def test_the_union_of_requests_has_a_name():
         ("", {}, "Request"),
     ],
 )
-def test_the_name_is_of_the_operation_and_free(operation: str, taken: Json, name: str):
-    """A schema of that name keeps it."""
+def test_the_name_of_a_union_is_derived_and_unique(operation: str, taken: Json, name: str):
+    """An existing schema keeps its name."""
     assert union_name(operation, taken) == name
 
 
-def test_the_named_union_means_what_was_proved(built: BuildResult):
-    """Written back into its operation, it is the union that the proofs were about."""
+def test_the_named_union_equals_the_proved_one(built: BuildResult):
+    """Moved back into its operation, it is the union that was proved."""
     before = built.merge_result.document
     for path, item in inline_unions(built.document)["paths"].items():
         for method, node in item.items():
@@ -100,8 +100,8 @@ def test_the_named_union_means_what_was_proved(built: BuildResult):
                 assert value_set_of(before, old).covers(value_set_of(named, new))
 
 
-def test_no_response_of_a_failure_has_the_name_of_a_request():
-    """A tool that plays a request's example takes the response of that name for the right one."""
+def test_no_error_example_has_the_name_of_a_request_example():
+    """A tool would take it for the expected response of the request."""
     made = two()
     requests = set(asked(made)["examples"])
     assert requests == {"nova-1", "nova-2"}
@@ -111,8 +111,8 @@ def test_no_response_of_a_failure_has_the_name_of_a_request():
         assert status == "200" or not requests & set(shown)
 
 
-def test_each_request_example_has_its_response():
-    """Made of what the response's own schema shows, and of the request's model."""
+def test_each_request_example_has_a_response_example():
+    """Made of the example values in the response's schema, and of the request's model."""
     shown = media(two(), "200")["examples"]
     assert shown["nova-2"]["value"] == {
         "id": "task-1",
@@ -123,8 +123,8 @@ def test_each_request_example_has_its_response():
     assert set(shown) == {"nova-1", "nova-2"}
 
 
-def test_a_response_that_no_example_fits_gets_none():
-    """Where the schema shows no value for what it requires, nothing is made up."""
+def test_a_response_without_example_values_gets_no_example():
+    """If the schema has no value for a required property, nothing is made up."""
     answer = copy.deepcopy(ANSWER)
     answer["required"] = ["kind"]
     whole = document(request("nova-1"), answer=answer, example={"model": "nova-1"})
@@ -142,20 +142,20 @@ def test_a_response_that_no_example_fits_gets_none():
         ("", "LicenseRef-unnamed"),
     ],
 )
-def test_a_licence_has_an_identifier(name: str, identifier: str):
-    """SPDX's where it has one, else a reference of its own, which SPDX allows."""
+def test_a_license_has_an_identifier(name: str, identifier: str):
+    """That of SPDX if there is one, else a `LicenseRef-`, which SPDX allows."""
     assert license_identifier(name) == identifier
     made = two(license={"name": name})
     assert made["info"]["license"] == {"name": name, "identifier": identifier}
 
 
-def test_a_licence_with_an_address_keeps_it():
-    """`url` and `identifier` exclude one another."""
+def test_a_license_with_a_url_keeps_it():
+    """`url` and `identifier` exclude each other."""
     licence = {"name": "MIT", "url": "https://example.com"}
     assert two(license=licence)["info"]["license"] == licence
 
 
-def test_the_sentences_are_a_list(built: BuildResult):
+def test_the_citations_are_a_list(built: BuildResult):
     """A mapping with the key `default` would be a schema with a default to some tools."""
     cited = [
         schema["x-wanflow-rests-on"]

@@ -30,13 +30,13 @@ LOADERS = {
 
 @pytest.mark.parametrize("loader", LOADERS.values(), ids=LOADERS)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_document_is_one_to_every_loader(path: Path, loader):
-    """Sources and merged document are the same data, whoever reads them."""
+def test_every_loader_reads_the_same_data(path: Path, loader):
+    """Sources and merged spec are the same data for every loader."""
     assert loader(path) == read_yaml(path.read_text(), path.name).data
 
 
 def test_there_are_documents_to_read():
-    """Six sources and the merged one."""
+    """Six sources and the merged spec."""
     assert len(FILES) >= 7
 
 
@@ -45,7 +45,7 @@ def test_there_are_documents_to_read():
     [("yaml", "build"), ("jsonpath", "build"), ("openapi_spec_validator", "check")],
 )
 def test_without_the_extra_a_command_says_what_to_install(module: str, command: str):
-    """The base install has the command, and one sentence that names what it lacks."""
+    """The base install has the command; one sentence names the missing extra."""
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
         f"from wanflow.cli.spec import spec\nspec([{command!r}])"

@@ -1,4 +1,4 @@
-"""However many models there are and however little they share, their merge is proved."""
+"""The merge of any number of different models is proved."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def many(count: int, seed: int, paths: tuple[str, ...] = (VIDEOS,)) -> dict[str,
 
 
 @pytest.mark.parametrize("count", [12, 63])
-def test_dozens_of_unlike_models_in_one_path_are_proved(count: int):
-    """One variant each, every reply and example kept; and the finished document has no findings."""
+def test_dozens_of_different_models_in_one_path_are_proved(count: int):
+    """One variant per model, all responses and examples kept, and no findings."""
     documents = many(count, seed=3)
     made = proved(merged(**documents))
     media = post(made)["requestBody"]["content"]["application/json"]
@@ -117,8 +117,8 @@ def test_dozens_of_unlike_models_in_one_path_are_proved(count: int):
 
 @given(st.integers(2, 16), st.integers(0, 2**32))
 @settings(max_examples=25)
-def test_any_dozen_of_unlike_models_is_proved(count: int, seed: int):
-    """Whatever their parameters are, on one path or on three."""
+def test_any_different_models_are_proved(count: int, seed: int):
+    """With any parameters, on one path or on three."""
     paths = (VIDEOS, "/v1/images/generations", "/v1/audios/generations")
     proved(merged(**many(count, seed)))
     proved(merged(**many(count, seed, paths)))
@@ -129,7 +129,7 @@ SHARED = many(12, seed=5)
 
 @pytest.mark.parametrize("fault", ["looser", "more"])
 def test_a_fault_in_one_of_many_variants_is_caught(fault: str):
-    """A parameter more or a looser one, in any of a dozen variants, fails the proof by its name."""
+    """An added or a looser parameter in one of a dozen variants fails the proof and is named."""
     made = proved(merged(**SHARED))
     mapping = post(made)["requestBody"]["content"]["application/json"]["schema"]["discriminator"]
     names = {reference.rpartition("/")[2] for reference in mapping["mapping"].values()}
@@ -145,8 +145,8 @@ def test_a_fault_in_one_of_many_variants_is_caught(fault: str):
             prove_requests(document, made.operations)
 
 
-def test_what_is_not_decided_is_not_called_different():
-    """Of two schemas that can't be compared, the error names both and says that it isn't known."""
+def test_undecided_is_not_reported_as_different():
+    """If two schemas can't be compared, the error names both and says that it is unknown."""
     tree = {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Tree"}}}
     tree["properties"]["size"] = {"type": "integer", "minimum": 0}
     use = {"tree": {"$ref": "#/components/schemas/Tree"}}
@@ -160,8 +160,8 @@ def test_what_is_not_decided_is_not_called_different():
         prove_requests(bad, made.operations)
 
 
-def test_replies_of_dozens_of_documents_are_proved():
-    """Every document answers and fails otherwise: one answer, one error, each part as told."""
+def test_responses_of_dozens_of_sources_are_proved():
+    """All sources have different responses and errors: one response, one error, every part kept."""
     chance = random.Random(8)
     documents = {}
     for number in range(40):

@@ -1,4 +1,4 @@
-"""One path and one method is one operation, and every source finds itself in it."""
+"""Operations with the same path and method are merged, and nothing of a source is lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def proved(**documents: dict) -> object:
 
 
 def test_requests_become_variants_with_a_discriminator():
-    """The same path and method: one operation, its request one of the sources', told by `model`."""
+    """Same path and method: one operation, whose request is a union discriminated by `model`."""
     made = proved(a=document(request("nova-1")), b=document(request("nova-2", prompt=TEXT)))
     schema = post(made)["requestBody"]["content"]["application/json"]["schema"]
     assert [member["$ref"].rpartition("/")[2] for member in schema["oneOf"]] == [
@@ -52,8 +52,8 @@ def test_requests_become_variants_with_a_discriminator():
     }
 
 
-def test_the_order_of_the_sources_changes_nothing():
-    """Any order of the documents makes the same document and the same report."""
+def test_the_order_of_the_sources_does_not_matter():
+    """Any order of the sources gives the same spec and the same report."""
     sources = [
         source("a", document(request("nova-1", prompt=TEXT), answer={**ANSWER, "title": "One"})),
         source("b", document(request("nova-2"), answer={**ANSWER, "title": "Two"})),
@@ -66,7 +66,7 @@ def test_the_order_of_the_sources_changes_nothing():
 
 
 def test_two_requests_of_one_name_are_renamed_and_never_merged():
-    """Two `VideoGenerationRequest`s stay two, under the names of their models."""
+    """Two `VideoGenerationRequest`s stay two, with the names of their models."""
     made = proved(
         a=document(request("nova-1", prompt=TEXT)), b=document(request("nova-2", prompt=TEXT))
     )
@@ -76,8 +76,8 @@ def test_two_requests_of_one_name_are_renamed_and_never_merged():
     assert renamed == {"/components/schemas/Nova1Request", "/components/schemas/Nova2Request"}
 
 
-def test_a_later_document_renames_no_earlier_request():
-    """A request is called after its model from the start: another document doesn't change that."""
+def test_a_new_source_renames_no_existing_request():
+    """A request is always named after its model, so another source doesn't change it."""
     first = document(request("nova-1", prompt=TEXT))
     alone = proved(a=first)
     beside = proved(a=first, b=document(request("nova-2")))
@@ -86,7 +86,7 @@ def test_a_later_document_renames_no_earlier_request():
 
 
 def test_schemas_that_differ_in_annotations_are_one():
-    """Description, example, title and order make no other schema; each example is kept."""
+    """Description, example, title and order don't make a schema different; each example is kept."""
     one = {
         "type": "object",
         "title": "One",
@@ -112,8 +112,8 @@ def test_schemas_that_differ_in_annotations_are_one():
     ]
 
 
-def test_a_thin_answer_and_a_full_one_are_one():
-    """Properties of either are there; required is what both require."""
+def test_a_short_and_a_full_response_are_merged():
+    """Properties of either are included; required is what both require."""
     thin = {"type": "object", "required": ["id"], "properties": {"id": TEXT}}
     full = {
         "type": "object",
@@ -129,7 +129,7 @@ def test_a_thin_answer_and_a_full_one_are_one():
     assert any("`status` is required only by some" in d.text for d in made.decisions)
 
 
-def test_a_code_that_is_a_number_here_and_a_word_there_is_either():
+def test_a_code_that_is_an_integer_or_a_string_is_either():
     """`code` as integer and as string becomes both."""
     word = {
         "type": "object",
@@ -158,8 +158,8 @@ def test_a_code_that_is_a_number_here_and_a_word_there_is_either():
     ],
     ids=["enums", "a list and any text", "overlapping bounds", "lengths", "types"],
 )
-def test_what_one_schema_can_say_exactly_is_one_schema(one, two, together):
-    """Enums are united, bounds and types widened, where that is exactly the union."""
+def test_an_exact_union_is_one_schema(one, two, together):
+    """Enums are united, bounds and types widened, if that is exactly the union."""
     answers = [{"type": "object", "properties": {"x": part}} for part in (one, two)]
     made = proved(
         a=document(request("nova-1"), answer=answers[0]),
@@ -180,8 +180,8 @@ def test_what_one_schema_can_say_exactly_is_one_schema(one, two, together):
     ],
     ids=["a gap", "patterns", "format and length", "bounded types", "text and object"],
 )
-def test_what_no_schema_says_exactly_stays_side_by_side(one, two):
-    """Where one schema would let through what neither does, both stay, as alternatives."""
+def test_an_inexact_union_stays_an_any_of(one, two):
+    """If one schema would accept what neither does, both stay as alternatives."""
     answers = [{"type": "object", "properties": {"x": part}} for part in (one, two)]
     made = proved(
         a=document(request("nova-1"), answer=answers[0]),
@@ -191,8 +191,8 @@ def test_what_no_schema_says_exactly_stays_side_by_side(one, two):
     assert sorted(map(str, kept["anyOf"])) == sorted(map(str, (one, two)))
 
 
-def test_schemas_that_cannot_be_one_are_kept_apart():
-    """A closed object and an open one of one name: two names, and either where they are used."""
+def test_schemas_that_cannot_be_merged_are_kept_apart():
+    """A closed and an open object of one name: two names, and an anyOf where they are used."""
     closed = {"type": "object", "properties": {"n": TEXT}, "additionalProperties": False}
     opened = {"type": "object", "properties": {"n": TEXT}}
     answer = {"type": "object", "properties": {"usage": {"$ref": "#/components/schemas/Usage"}}}
@@ -208,8 +208,8 @@ def test_schemas_that_cannot_be_one_are_kept_apart():
     assert any(d.kind is DecisionKind.KEPT_APART for d in made.decisions)
 
 
-def test_parts_of_requests_are_one_only_when_they_say_the_same():
-    """Two requests' `Options` of one name aren't united: each would take what the other does."""
+def test_parts_of_requests_are_merged_only_if_equal():
+    """A union of two requests' `Options` would let each accept what only the other does."""
     use = {"options": {"$ref": "#/components/schemas/Options"}}
     one = {"type": "object", "properties": {"fast": {"type": "boolean"}}}
     two = {"type": "object", "properties": {"slow": {"type": "boolean"}}}
@@ -223,7 +223,7 @@ def test_parts_of_requests_are_one_only_when_they_say_the_same():
 
 
 def test_every_example_is_kept_under_its_model():
-    """Examples are filed by model; where all sources agree, there is one, called default."""
+    """Examples are named by model; if all sources agree, there is one, called default."""
     answers = []
     for model in ("nova-1", "nova-2"):
         data = document(request(model, prompt=TEXT), example={"model": model, "prompt": "hi"})
@@ -248,8 +248,8 @@ def test_every_example_is_kept_under_its_model():
     }
 
 
-def test_one_document_may_have_several_models():
-    """An enum of several values is one variant, and each value leads to it."""
+def test_one_source_may_have_several_models():
+    """An enum of several values is one variant, and each value maps to it."""
     made = proved(pair=document(request("nova-fast", "nova-pro")), b=document(request("nova-2")))
     mapping = post(made)["requestBody"]["content"]["application/json"]["schema"]["discriminator"]
     assert mapping["mapping"]["nova-fast"] == mapping["mapping"]["nova-pro"]
@@ -266,7 +266,7 @@ def test_one_document_may_have_several_models():
     ],
     ids=["default", "property's example", "request's example", "const"],
 )
-def test_a_model_named_by_less_than_an_enum_is_found(rule, example):
+def test_a_model_without_an_enum_is_found(rule, example):
     """A default, an example or a constant names the model; the variant is bound to it."""
     schema = {"type": "object", "properties": {"model": rule, "seed": {"type": "integer"}}}
     made = proved(a=document(schema, example=example), b=document(request("nova-2", prompt=TEXT)))
@@ -276,8 +276,8 @@ def test_a_model_named_by_less_than_an_enum_is_found(rule, example):
     assert any(d.kind is DecisionKind.PINNED for d in made.decisions)
 
 
-def test_a_model_that_nothing_names_is_refused():
-    """A request with a `model` and no word of which is an error that says where."""
+def test_a_model_without_a_value_is_rejected():
+    """A request with a `model` but no value for it is an error with its location."""
     schema = {"type": "object", "properties": {"model": TEXT}}
     with pytest.raises(
         InvalidDocument, match=r"a\.yaml:\d+#/paths/~1v1~1videos~1generations/post.*without a value"
@@ -285,8 +285,8 @@ def test_a_model_that_nothing_names_is_refused():
         merged(a=document(schema))
 
 
-def test_other_statuses_are_united():
-    """A status that one document has, the operation has."""
+def test_statuses_are_united():
+    """The operation has every status that a source has."""
     made = proved(
         a=document(request("nova-1"), statuses=("400", "402", "413")),
         b=document(request("nova-2"), statuses=("401", "503")),
@@ -295,7 +295,7 @@ def test_other_statuses_are_united():
 
 
 def test_another_server_stays_with_its_operation():
-    """An operation that lives elsewhere says so; the others keep the common server."""
+    """An operation on another server keeps it; the others use the common server."""
     other = document(request("nova-2"), path="/v1/audios/generations")
     other["servers"] = [{"url": "https://audio.example.com"}]
     made = proved(a=document(request("nova-1")), b=other, c=document(request("nova-3")))
@@ -303,8 +303,8 @@ def test_another_server_stays_with_its_operation():
     assert post(made, "/v1/audios/generations")["servers"] == [{"url": "https://audio.example.com"}]
 
 
-def test_inline_schemas_and_references_to_other_parts_are_followed():
-    """A request written in place, and responses kept under components, come out the same."""
+def test_inline_schemas_and_references_to_components_are_resolved():
+    """An inline request, and responses under components, give the same result."""
     plain = document(request("nova-1", prompt=TEXT))
     spread = document(request("nova-2", prompt=TEXT))
     node = spread["paths"][VIDEOS]["post"]
@@ -317,8 +317,8 @@ def test_inline_schemas_and_references_to_other_parts_are_followed():
     assert schemas(made)["Nova2Request"]["properties"]["prompt"] == TEXT
 
 
-def test_answers_of_one_operation_are_one_whatever_they_are_called():
-    """An answer written in place, or under another name, is merged with the others' answer."""
+def test_responses_of_one_operation_are_merged_under_any_name():
+    """An inline response, or one with another name, is merged with the others."""
     named = document(request("nova-1"))
     other = document(request("nova-2", prompt=TEXT))
     inline = document(request("nova-3"))
@@ -336,8 +336,8 @@ def test_answers_of_one_operation_are_one_whatever_they_are_called():
     assert "TaskResponse" not in schemas(made)
 
 
-def test_fifty_documents_are_merged_like_two():
-    """One variant each, one answer, one error; and the proofs hold."""
+def test_fifty_sources_are_merged_like_two():
+    """One variant each, one response, one error; and the proofs succeed."""
     documents = {f"doc-{n:02}": document(request(f"nova-{n:02}")) for n in range(50)}
     made = proved(**documents)
     schema = post(made)["requestBody"]["content"]["application/json"]["schema"]
@@ -345,8 +345,8 @@ def test_fifty_documents_are_merged_like_two():
     assert len(schemas(made)) == 52
 
 
-def test_a_parameter_keeps_every_example_and_the_text_of_most():
-    """Two documents' words for one parameter: one is chosen and noted, and no example is lost."""
+def test_a_parameter_keeps_every_example_and_the_most_common_text():
+    """Of different descriptions one is chosen and recorded; no example is lost."""
     documents = {}
     for name, text in (("a", "One"), ("b", "Two"), ("c", "Two")):
         data = document(request(f"nova-{name}"))
@@ -394,13 +394,13 @@ RULES: dict[str, dict] = {
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_whatever_a_parameter_says_its_merge_is_proved(rule):
-    """Rules that a proof could stumble over are merged and proved like any other."""
+def test_the_merge_of_any_kind_of_parameter_is_proved(rule):
+    """Unusual keywords are merged and proved like any other."""
     proved(a=document(request("nova-1", x=rule)), b=document(request("nova-2", x=rule)))
 
 
-def test_a_request_put_together_is_written_out():
-    """An `allOf` of plain objects becomes the one object that it is; a choice is refused."""
+def test_an_all_of_request_is_flattened():
+    """An `allOf` of plain objects becomes one object; a union is rejected."""
     whole = {"allOf": [{"$ref": "#/components/schemas/Base"}, {"properties": {"seed": TEXT}}]}
     made = proved(a=document(whole, Base=request("nova-1", prompt=TEXT)))
     assert list(schemas(made)["Nova1Request"]["properties"]) == ["model", "prompt", "seed"]
@@ -410,8 +410,8 @@ def test_a_request_put_together_is_written_out():
         merged(a=document({"allOf": [{**request("nova-1"), "additionalProperties": False}]}))
 
 
-def test_an_answer_may_refer_to_itself():
-    """A tree of answers is merged, and is proved to be its like."""
+def test_a_response_may_refer_to_itself():
+    """A recursive response is merged, and proved equal to an identical one."""
     tree = {
         "type": "object",
         "properties": {"next": {"$ref": "#/components/schemas/VideoGenerationResponse"}},
@@ -422,16 +422,16 @@ def test_an_answer_may_refer_to_itself():
     assert schemas(made)["VideoGenerationResponse"] == tree
 
 
-def test_what_would_be_lost_is_refused():
-    """Webhooks aren't merged, so a document with some is refused and not robbed of them."""
+def test_webhooks_are_rejected():
+    """Webhooks aren't merged, so a source with webhooks is rejected instead of losing them."""
     data = document(request("nova-1"))
     data["webhooks"] = {"done": {"post": {"responses": {"200": {"description": "ok"}}}}}
     with pytest.raises(InvalidDocument, match="webhooks are not supported"):
         merged(a=data)
 
 
-def test_a_body_that_is_no_json_is_refused():
-    """The line knows JSON bodies; another kind is an error that says where."""
+def test_a_body_that_is_not_json_is_rejected():
+    """Only JSON bodies are supported; another type is an error with its location."""
     data = document(request("nova-1"))
     node = data["paths"][VIDEOS]["post"]["requestBody"]
     node["content"] = {"multipart/form-data": node["content"]["application/json"]}
@@ -463,8 +463,8 @@ CONTRADICTIONS["clashing schemes"][1]["components"]["securitySchemes"]["bearerAu
 
 
 @pytest.mark.parametrize("documents", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
-def test_a_contradiction_names_both_documents_and_where(documents):
-    """What can't both be true is an error with two files and two JSON pointers."""
+def test_a_conflict_names_both_sources_and_locations(documents):
+    """Contradicting sources are an error with two files and two JSON pointers."""
     with pytest.raises(Conflict) as caught:
         merged(first=documents[0], second=documents[1])
     assert "first.yaml" in str(caught.value)
@@ -472,8 +472,8 @@ def test_a_contradiction_names_both_documents_and_where(documents):
     assert str(caught.value).count("#/") >= 2
 
 
-def test_the_six_documents_make_three_operations(built):
-    """Three video requests, two image requests and the task query."""
+def test_the_six_sources_make_three_operations(built):
+    """Three video requests, two image requests and the status operation."""
     paths = built.document["paths"]
     assert list(paths) == ["/v1/images/generations", "/v1/tasks/{task_id}", VIDEOS]
     for path, count in ((VIDEOS, 3), ("/v1/images/generations", 2)):
@@ -487,15 +487,15 @@ def test_the_six_documents_make_three_operations(built):
     assert "402" in paths["/v1/tasks/{task_id}"]["get"]["responses"]
 
 
-def test_the_report_lists_what_was_decided(built):
-    """A text that was chosen, and whose was left, is in the report; nothing is said twice."""
+def test_the_report_lists_the_decisions(built):
+    """A chosen text and the source of the other are in the report; no line is duplicated."""
     lines = [line for line in built.report.splitlines() if line.startswith("- ")]
     assert len(lines) == len(set(lines)) > 5
     assert any("“Task type”" in line and "wan2.6-image-to-video" in line for line in lines)
 
 
-def test_one_models_deprecation_is_not_the_others():
-    """Of several models on one path, only the one whose operation is deprecated says so."""
+def test_one_models_deprecation_does_not_affect_the_others():
+    """Of several models on one path, only the one whose operation is deprecated is marked."""
     old, new = document(request("a")), document(request("b"))
     old["paths"][VIDEOS]["post"].update({"deprecated": True, "x-sunset": "2030-01-01"})
     made = merged(old=old, new=new)

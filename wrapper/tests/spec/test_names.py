@@ -105,8 +105,8 @@ def reached(project: Checkout) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_names_that_come_to_one_in_python_are_all_usable(tmp_path: Path) -> None:
-    """By class, keyword, mapping, option and type; plain, as a list of values, and as an object."""
+def test_parameters_with_equal_python_names_are_all_usable(tmp_path: Path) -> None:
+    """By class, keyword, mapping, option and type; as a scalar, an enum and an object."""
     documents: list[Json] = []
     for number, names in enumerate(ALIKE.values()):
         inner = {"type": "object", "properties": {name: {"enum": ["a", name]} for name in names}}
@@ -116,14 +116,14 @@ def test_names_that_come_to_one_in_python_are_all_usable(tmp_path: Path) -> None
     taken(checkout(tmp_path), *documents)
 
 
-def test_models_that_come_to_one_name_are_all_usable(tmp_path: Path) -> None:
+def test_models_with_equal_class_names_are_all_usable(tmp_path: Path) -> None:
     """`wan25-x`, `wan2.5-x` and `wan-2-5-x` are three models with three classes."""
     names = ["wan25-x", "wan2.5-x", "wan-2-5-x", "WAN25-X", "2", "模型", "类", "gpt-4o-image"]
     taken(checkout(tmp_path), *(document(request(name, a=TEXT)) for name in names))
 
 
-def test_operations_and_schemas_that_come_to_one_name_are_all_usable(tmp_path: Path) -> None:
-    """Two paths that read alike, and schemas called as classes, modules or builtins are."""
+def test_operations_and_schemas_with_equal_names_are_all_usable(tmp_path: Path) -> None:
+    """Two similar paths, and schemas with the names of classes, modules or builtins."""
     nasty = ["Any", "Unset", "Client", "Response", "Usage", "usage", "us-age", "TypeVar", "None"]
     nasty += ["Nova1RequestModel", "Nova1Request", "Nova2Request", "T", "list", "types", "UsageA"]
     inner = {"type": "object", "properties": {"a": {"type": "string", "enum": ["x", "y"]}}}
@@ -138,8 +138,8 @@ def test_operations_and_schemas_that_come_to_one_name_are_all_usable(tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["task'id", 'task"id', "任务", "class"])
-def test_a_path_parameter_may_be_called_anything(tmp_path: Path, name: str) -> None:
-    """Its name is never sent, so the client has one of its own for it."""
+def test_a_path_parameter_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """Its name is never sent, so the client uses another one."""
     data = read_sources(ROOT / "specs" / "sources")
     (tasks,) = (source.document for source in data if source.name == QUERY.stem)
     text = json.dumps(tasks).replace("{task_id}", json.dumps("{" + name + "}")[1:-1])
@@ -147,15 +147,15 @@ def test_a_path_parameter_may_be_called_anything(tmp_path: Path, name: str) -> N
     taken(checkout(tmp_path), json.loads(text), document(request("nova-1")))
 
 
-def test_values_that_come_to_one_name_are_all_kept(tmp_path: Path) -> None:
-    """A list of values has no names in code, so none is lost."""
+def test_enum_values_with_equal_names_are_all_kept(tmp_path: Path) -> None:
+    """Enum values have no names in code, so none is lost."""
     lists = [["a-b", "a_b", "A B"], ["", " "], ['"', "'", "\\"], [1, 2], [1, "1"], [True, None]]
     rules = {f"mode{number}": {"enum": values} for number, values in enumerate(lists)}
     taken(checkout(tmp_path), document(request("nova-1", **rules)))
 
 
 def test_the_public_classes_are_known_without_generating() -> None:
-    """What is compared is exactly what the generator made."""
+    """The classes that are compared are exactly those that the generator makes."""
     assert set(public_classes(load_packaged())) == set(
         import_module("wanflow_client.models").__all__
     )
@@ -167,8 +167,8 @@ def as_the_generator_names(name: str) -> None:
     assert pascal_case(name) == strings.pascal_case(name)
 
 
-def test_names_that_python_has_are_given_as_the_generator_gives_them() -> None:
-    """Builtins, keywords, and what is alike in Python, in small letters and in capitals."""
+def test_reserved_names_equal_those_of_the_generator() -> None:
+    """Builtins, keywords and similar names, in lower and upper case."""
     alike = {name for names in ALIKE.values() for name in names}
     for name in {*dir(builtins), *kwlist, *softkwlist, *alike}:
         as_the_generator_names(name)
@@ -178,13 +178,13 @@ def test_names_that_python_has_are_given_as_the_generator_gives_them() -> None:
 
 @settings(max_examples=500, deadline=None)
 @given(st.text() | st.text(st.sampled_from("aBcD12_-. \\/")))
-def test_any_name_is_given_as_the_generator_gives_it(name: str) -> None:
-    """Its rules are written here too: importing it takes as long as a third of a regeneration."""
+def test_any_name_equals_that_of_the_generator(name: str) -> None:
+    """The generator's rules are repeated here, since importing it is slow."""
     as_the_generator_names(name)
 
 
-def test_a_public_class_that_goes_is_breaking() -> None:
-    """Whoever imports it fails: that of a schema, of a property, and one that another renames."""
+def test_a_removed_public_class_is_a_breaking_change() -> None:
+    """Imports fail: the class of a schema, of a property, and one renamed because of another."""
     mode = {"type": "string", "enum": ["a", "b"]}
 
     def merged_of(*models: str, **rules: Json) -> Json:
@@ -201,15 +201,15 @@ def test_a_public_class_that_goes_is_breaking() -> None:
     assert gone(merged_of("nova-1"), merged_of("nova-1", mode=mode)) == set()
 
 
-def test_the_first_keeps_its_name() -> None:
-    """Names are made unique in a stable order: what was there before keeps its own."""
+def test_the_first_of_equal_names_stays() -> None:
+    """Names are made unique in a stable order: existing ones keep theirs."""
     assert unique_name("A", []) == "A"
     assert unique_name("a_b", ["aB"]) == "a_b2"
     assert unique_name("A", ["A", "A2"]) == "A3"
 
 
-def test_the_librarys_own_names_are_those_of_its_signatures() -> None:
-    """What no keyword can set is read from the methods themselves, and documented."""
+def test_reserved_parameters_are_those_of_the_signatures() -> None:
+    """They are read from the methods themselves, and documented."""
     signatures = [inspect.signature(one) for one in (Client.submit, Client.run, Client.preview)]
     names = {
         name
@@ -222,8 +222,8 @@ def test_the_librarys_own_names_are_those_of_its_signatures() -> None:
     assert all(f"`{name}`" in guide for name in RESERVED_PARAMETERS)
 
 
-def test_an_import_warns_of_names_that_the_library_has_itself(tmp_path: Path) -> None:
-    """Each is named with the way to reach it; another name isn't."""
+def test_an_import_warns_of_reserved_parameter_names(tmp_path: Path) -> None:
+    """Each is named with the way to set it; other names aren't."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)
     rules = dict.fromkeys([*RESERVED_PARAMETERS, "ledger"], TEXT)
     (tmp_path / "nova.yaml").write_text(write_yaml(document(request("nova-1", **rules))))
@@ -244,8 +244,8 @@ def _options() -> list[str]:
 OPTIONS = _options()
 
 
-def test_a_parameter_called_like_an_option_of_the_command_has_one_of_its_own() -> None:
-    """For each option of the command line: the model's has another name, and sets the parameter."""
+def test_a_parameter_with_the_name_of_a_command_option_gets_another_option() -> None:
+    """For each option of the command line: the parameter's option has another name and sets it."""
     assert len(OPTIONS) > 5
     shared = {f"--{name.replace('_', '-')}" for name in [*OPTIONS, "help"]}
     parameters = [Parameter((name,), TEXT, required=False) for name in OPTIONS]
@@ -282,10 +282,10 @@ RULES = st.sampled_from(
     properties=st.dictionaries(NAMES, RULES, max_size=12),
     schemas=st.lists(st.from_regex(r"\A[A-Za-z0-9._-]{1,8}\Z"), max_size=4, unique=True),
 )
-def test_what_import_takes_regenerates_and_what_it_refuses_leaves_nothing(
+def test_an_accepted_import_regenerates_and_a_rejected_one_changes_nothing(
     models: list[str], properties: Json, schemas: list[str]
 ) -> None:
-    """Names drawn at random: taken whole and usable, or refused with the folder as it was."""
+    """Random names: imported and usable, or rejected without changes."""
     properties.pop("model", None)
     answer = {
         "type": "object",
@@ -312,8 +312,8 @@ def test_what_import_takes_regenerates_and_what_it_refuses_leaves_nothing(
         reached(project)
 
 
-def test_an_import_that_fails_to_regenerate_leaves_nothing(tmp_path: Path) -> None:
-    """Where the generator gives up, whatever the reason, the import is refused before it writes."""
+def test_an_import_that_fails_to_regenerate_changes_nothing(tmp_path: Path) -> None:
+    """If the generator fails for any reason, the import is rejected before anything is written."""
     project = checkout(tmp_path)
     (project.generated / "config.yaml").write_text("literal_enums: [no boolean]\n")
     (tmp_path / "nova.yaml").write_text(write_yaml(document(request("nova-1"), path=VIDEOS)))

@@ -1,4 +1,4 @@
-"""An overlay does what it says, or it is an error."""
+"""An overlay action has its effect, or it is an error."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ DATA: Json = {"a": {"b": 1, "list": [{"n": 1}, {"n": 2}, {"n": 2}]}, "c": "text"
     ],
 )
 def test_an_action_does_what_the_specification_says(action, expected):
-    """Objects merge, lists grow, scalars are replaced, and what is removed is gone."""
+    """Objects are merged, lists extended, scalars replaced, and removed nodes are gone."""
     after = applied(DATA, action)
     if isinstance(expected, int):
         assert len(after["a"]["list"]) == expected
@@ -91,8 +91,8 @@ def test_an_action_does_what_the_specification_says(action, expected):
         ({"target": "$.a", "copy": "$.a.list[*]"}, "copy must select one node"),
     ],
 )
-def test_an_action_that_does_not_do_what_it_says_is_an_error(action, complaint):
-    """No match, a clash of types, no change: each is an error that names file and action."""
+def test_an_action_without_effect_or_with_wrong_types_is_an_error(action, complaint):
+    """No match, types that don't fit, no change: each error names file and action."""
     with pytest.raises(OverlayError, match=r"^x\.yaml, action 1: ") as caught:
         applied(DATA, action)
     assert complaint in str(caught.value)
@@ -102,7 +102,7 @@ def test_an_action_that_does_not_do_what_it_says_is_an_error(action, complaint):
     st.recursive(st.integers() | st.text(), lambda s: st.dictionaries(st.text(), s), max_leaves=9)
 )
 def test_an_update_is_found_in_the_result(update):
-    """Whatever is merged into an empty object is there afterwards, and nothing else."""
+    """An update of an empty object is the result, and nothing else."""
     if isinstance(update, dict) and update:
         assert applied({"here": {}}, {"target": "$.here", "update": update}) == {"here": update}
 
@@ -117,8 +117,8 @@ SETS_THERE = pytest.mark.skipif(not SETS.is_dir(), reason=NO_SETS)
 
 
 @SETS_THERE
-def test_the_compliance_sets_are_whole():
-    """There are sets to comply with."""
+def test_the_compliance_sets_are_complete():
+    """There are sets to test with."""
     assert len(files("compliant-sets")) >= 8
     assert len(files("tests", "v1.1", "pass")) >= 13
     assert len(files("tests", "v1.1", "fail")) >= 22
@@ -126,8 +126,8 @@ def test_the_compliance_sets_are_whole():
 
 @SETS_THERE
 @pytest.mark.parametrize("folder", files("compliant-sets"), ids=lambda path: path.name)
-def test_the_applier_passes_the_compliance_sets(folder):
-    """Each set's overlay makes of its document what the specification says."""
+def test_the_compliance_sets_pass(folder):
+    """Each set's overlay gives the output of the specification."""
     parts = [
         read_yaml((folder / name).read_text("utf-8"), name).data
         for name in ("openapi.yaml", "overlay.yaml", "output.yaml")
@@ -138,14 +138,14 @@ def test_the_applier_passes_the_compliance_sets(folder):
 @SETS_THERE
 @pytest.mark.parametrize("file", files("tests", "v1.1", "pass"), ids=lambda path: path.stem)
 def test_every_valid_overlay_is_read(file):
-    """An overlay that the specification's schema takes is read."""
+    """An overlay that is valid for the specification's schema is read."""
     assert parse_overlay(read_yaml(file.read_text("utf-8"), file.name).data, file.name).actions
 
 
 @SETS_THERE
 @pytest.mark.parametrize("file", files("tests", "v1.1", "fail"), ids=lambda path: path.stem)
-def test_every_invalid_overlay_is_refused(file):
-    """An overlay that the specification's schema refuses is refused, with the file's name."""
+def test_every_invalid_overlay_is_rejected(file):
+    """An overlay that is invalid by the specification is rejected with the file's name."""
     with pytest.raises(OverlayError, match=f"^{file.stem}"):
         parse_overlay(read_yaml(file.read_text("utf-8"), file.name).data, file.name)
 
@@ -170,8 +170,8 @@ def closed(**more: Any) -> Json:
     return {"target": target, "description": "why", "update": {**update, **more}}
 
 
-def test_a_rule_that_rests_on_a_sentence_is_applied():
-    """White space aside, the sentence is in the source: the rule holds."""
+def test_a_constraint_with_a_citation_is_applied():
+    """The sentence is in the source, ignoring white space: the constraint is added."""
     after = stated(closed()).document
     rule = after["components"]["schemas"]["Nova1Request"]["properties"]["duration"]
     assert rule["enum"] == [5, 10]
@@ -186,8 +186,8 @@ def test_a_rule_that_rests_on_a_sentence_is_applied():
         "It is wrong that it Only supports `5` and `10`",
     ],
 )
-def test_a_document_that_does_not_say_the_whole_sentence_is_left_alone(prose: str):
-    """The rule isn't applied, and that is said with both sentences; nothing fails."""
+def test_a_source_without_the_complete_sentence_is_not_changed(prose: str):
+    """The action isn't applied, and the warning has both sentences; nothing fails."""
     why = left_alone(stated(closed(), prose=prose))
     assert "a.yaml" in why
     assert "/properties/duration: x.yaml, action 1 is not applied" in why
@@ -203,28 +203,28 @@ def test_a_document_that_does_not_say_the_whole_sentence_is_left_alone(prose: st
         {"allOf": [{"minimum": 5}]},
     ],
 )
-def test_a_rule_without_a_sentence_is_an_error(update):
-    """Every rule that an overlay adds carries the sentence that it rests on."""
+def test_a_constraint_without_a_citation_is_an_error(update):
+    """Every constraint that an overlay adds must cite a sentence."""
     action = {"target": "$.components.schemas[*].properties.duration", "description": "why"}
     with pytest.raises(OverlayError, match="cites no sentence"):
         stated({**action, "update": update})
 
 
-def test_an_action_without_a_reason_is_an_error():
-    """Every action says why."""
+def test_an_action_without_a_description_is_an_error():
+    """Every action must give its reason."""
     with pytest.raises(OverlayError, match="must have a description with the reason"):
         stated({k: v for k, v in closed().items() if k != "description"})
 
 
-def test_an_action_that_loosens_is_refused_with_a_body():
-    """What the documents refuse stays refused; the warning shows a body that would pass."""
+def test_an_action_that_loosens_is_not_applied():
+    """What the sources reject stays rejected; the warning shows a body that would be accepted."""
     action = {"target": "$.components.schemas[*].properties.duration.type", "remove": True}
     why = left_alone(stated({**action, "description": "why"}))
     assert re.search(r"loosens nova-1, which now accepts \{.*duration", why)
 
 
-def test_an_action_may_loosen_when_it_says_why():
-    """With its reason in the overlay, it may; and the reason must be needed."""
+def test_an_action_may_loosen_with_a_reason():
+    """With the reason in the overlay it may; without loosening, the reason is an error."""
     action = {"target": "$.components.schemas[*].properties.duration.type", "remove": True}
     excuse = {"description": "why", "x-wanflow-loosens": "the server takes words as well"}
     assert not stated({**action, **excuse}).unapplied
@@ -235,7 +235,7 @@ def test_an_action_may_loosen_when_it_says_why():
 def test_every_action_of_ours_is_needed(
     project: Checkout, sources: list[SourceSpec], built: BuildResult
 ):
-    """Leaving any action of the committed overlays out changes the finished document."""
+    """Removing any action of the committed overlays changes the final spec."""
     overlays = read_overlays(project.overlays)
     assert sum(len(one.actions) for one in overlays) >= 20
     for at, one in enumerate(overlays):
@@ -267,7 +267,7 @@ def test_every_action_of_ours_is_needed(
     ],
 )
 def test_the_prose_is_in_the_schemas(built: BuildResult, name: str, parameter: str, rules: Json):
-    """What only the prose states, the finished schemas state too."""
+    """Constraints that are only in prose are in the final schemas too."""
     rule = built.document["components"]["schemas"][name]["properties"][parameter]
     assert {key: rule.get(key) for key in rules} == rules
     cited = {one["keyword"] for one in rule["x-wanflow-rests-on"]}
@@ -275,7 +275,7 @@ def test_the_prose_is_in_the_schemas(built: BuildResult, name: str, parameter: s
 
 
 def test_every_callback_is_bound_to_https_and_the_public_internet(built: BuildResult):
-    """All models: https only, 2048 characters, no internal address."""
+    """All models: only https, 2048 characters, no internal address."""
     rules = [
         schema["properties"]["callback_url"]
         for name, schema in built.document["components"]["schemas"].items()
@@ -286,7 +286,7 @@ def test_every_callback_is_bound_to_https_and_the_public_internet(built: BuildRe
     assert all(r["x-wanflow-public-url"] is True for r in rules)
 
 
-def test_a_document_without_overlays_builds(sources: list[SourceSpec]):
-    """The overlays add; the merge stands without them, once the examples are whole."""
+def test_sources_without_overlays_build(sources: list[SourceSpec]):
+    """The merge works without overlays, once the examples are fixed."""
     small = [one for one in sources if one.name in ("wan2.5-text-to-video", "task-management")]
     assert build_from([source(one.name, one.document) for one in small], []).document["paths"]

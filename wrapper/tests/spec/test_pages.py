@@ -66,8 +66,8 @@ def read(folder: Path, text: str | bytes) -> LoadedDocument:
     return read_received(path)
 
 
-def test_of_two_fences_the_generation_is_taken(tmp_path: Path) -> None:
-    """The task query below it is left, and both are named with their lines."""
+def test_of_two_fences_the_generation_is_read(tmp_path: Path) -> None:
+    """The status operation below it is skipped; both are named with their lines."""
     query = fenced(write_yaml(QUERY), f"yaml en/tasks/query.json get {TASKS}")
     for text in (fenced(GENERATION, INFO) + "\n" + query, query + "\n" + fenced(GENERATION, INFO)):
         received = read(tmp_path, text)
@@ -81,16 +81,16 @@ def test_of_two_fences_the_generation_is_taken(tmp_path: Path) -> None:
         assert f"left GET {TASKS}" in done
 
 
-def test_a_broken_generation_is_never_replaced_by_the_query(tmp_path: Path) -> None:
-    """What is wrong with the generation is said, though the query could be read."""
+def test_an_invalid_generation_is_not_replaced_by_the_status_operation(tmp_path: Path) -> None:
+    """Its error is reported, although the status operation could be read."""
     query = fenced(write_yaml(QUERY), f"yaml en/tasks/query.json get {TASKS}")
     broken = fenced(GENERATION.replace("openapi:", "openapi"), INFO)
     with pytest.raises(InvalidDocument, match=r"page\.md, line \d"):
         read(tmp_path, broken + query)
 
 
-def test_of_two_submissions_the_one_that_names_a_model_is_taken(tmp_path: Path) -> None:
-    """A page may show how to upload a file as well; two generations are refused by their lines."""
+def test_of_two_submissions_the_one_with_a_model_is_read(tmp_path: Path) -> None:
+    """A page may also show a file upload; two generations are rejected with their lines."""
     upload = document({"type": "object", "properties": {"file": {"type": "string"}}})
     upload["paths"] = {"/v1/files": upload["paths"][VIDEOS]}
     both = fenced(GENERATION, INFO) + fenced(write_yaml(upload), "yaml en/f.json post /v1/files")
@@ -104,13 +104,13 @@ def test_of_two_submissions_the_one_that_names_a_model_is_taken(tmp_path: Path) 
 
 @pytest.mark.parametrize("mark", ["```", "````", "~~~", "`````"])
 @pytest.mark.parametrize("indent", ["", "  ", "      ", "\t"])
-def test_any_fence_and_any_indentation_will_do(tmp_path: Path, mark: str, indent: str) -> None:
-    """Three marks or more, backticks or tildes, inside a list or a tab of the page."""
+def test_any_fence_and_any_indentation_is_read(tmp_path: Path, mark: str, indent: str) -> None:
+    """Three marks or more, backticks or tildes, inside a list or a tab."""
     assert read(tmp_path, fenced(GENERATION, INFO, mark, indent)).source.text == GENERATION
 
 
-def test_json_in_a_fence_names_the_pages_own_lines(tmp_path: Path) -> None:
-    """A document in JSON is refused at the line that it has in the page."""
+def test_an_error_in_json_names_the_line_of_the_page(tmp_path: Path) -> None:
+    """A document in JSON is rejected with its line in the page."""
     text = json.dumps(document(request("nova-1")), indent=1).replace('"info"', '"info" 1')
     whole = "# Nova\n\n" + fenced(text, INFO.replace("yaml", "json"))
     at = next(n for n, line in enumerate(whole.split("\n"), 1) if '"info" 1' in line)
@@ -132,10 +132,10 @@ PLAIN = {
 
 @pytest.mark.parametrize("case", PLAIN)
 @pytest.mark.parametrize("mark", ["```", "````"])
-def test_a_fence_that_announces_nothing_is_known_by_its_content(
+def test_an_undeclared_fence_is_recognized_by_its_content(
     tmp_path: Path, case: str, mark: str
 ) -> None:
-    """Its operation is the document's own, its name the page's; a query beside it is left."""
+    """Its operation is that of the document; a status operation beside it is skipped."""
     text, info = PLAIN[case]
     query = fenced(write_yaml(QUERY), "yaml")
     around = "\n".join(BESIDE.values())
@@ -147,18 +147,18 @@ def test_a_fence_that_announces_nothing_is_known_by_its_content(
 
 @pytest.mark.parametrize("case", PLAIN)
 def test_a_page_may_be_the_document_itself(tmp_path: Path, case: str) -> None:
-    """YAML or JSON under a page's ending, without any fence."""
+    """YAML or JSON in a file with a page's extension, without a fence."""
     assert list(read(tmp_path, PLAIN[case][0]).source.document["paths"]) == [VIDEOS]
 
 
-def test_what_a_fence_announces_goes_before_what_none_does(tmp_path: Path) -> None:
-    """An excerpt beside the document that the page announces changes nothing."""
+def test_a_declared_fence_takes_precedence_over_an_undeclared_one(tmp_path: Path) -> None:
+    """An excerpt beside the declared document changes nothing."""
     excerpt = fenced(GENERATION.replace("nova-1", "nova-2"), "yaml", "```")
     assert read(tmp_path, excerpt + fenced(GENERATION, INFO)).source.text == GENERATION
 
 
-def test_a_document_that_is_shown_in_yaml_and_json_is_one(tmp_path: Path) -> None:
-    """Two plain fences of one content are taken as the first; of two contents, neither."""
+def test_a_document_in_yaml_and_json_is_one(tmp_path: Path) -> None:
+    """Of two undeclared fences with equal content the first is read; otherwise neither."""
     shown = fenced(PLAIN["JSON"][0], "json")
     same = fenced(write_yaml(document(request("nova-1"))), "yaml")
     assert read(tmp_path, same + shown).source.name == "page"
@@ -166,8 +166,8 @@ def test_a_document_that_is_shown_in_yaml_and_json_is_one(tmp_path: Path) -> Non
         read(tmp_path, same + shown.replace("nova-1", "nova-2"))
 
 
-def test_a_plain_fence_that_is_broken_is_refused_at_its_line(tmp_path: Path) -> None:
-    """Though the query below it could be read."""
+def test_an_invalid_undeclared_fence_is_rejected_with_its_line(tmp_path: Path) -> None:
+    """Although the status operation below it could be read."""
     broken = fenced(GENERATION.replace("  title", "\ttitle"), "yaml")
     text = "# Nova\n\n" + broken + fenced(write_yaml(QUERY), "yaml")
     with pytest.raises(InvalidDocument, match=r"page\.md, line 6: "):
@@ -189,8 +189,8 @@ components:
 """
 
 
-def test_a_rendering_of_an_operation_is_no_document(tmp_path: Path) -> None:
-    """Alone it is refused with what to get instead; beside a document it is left."""
+def test_a_rendered_operation_is_not_a_document(tmp_path: Path) -> None:
+    """Alone it is rejected with what to get instead; beside a document it is skipped."""
     line = r"page\.md, line 5: this is a rendering of one operation, not its OpenAPI document"
     with pytest.raises(InvalidDocument, match=line):
         read(tmp_path, "# Nova\n\n" + fenced(RENDERED, INFO))
@@ -206,14 +206,14 @@ def test_a_rendering_of_an_operation_is_no_document(tmp_path: Path) -> None:
     ends=st.sampled_from(["\n", "\r\n", "\r"]),
     mark=st.sampled_from(["", "\ufeff"]),
 )
-def test_what_stands_around_the_document_is_no_matter(
+def test_the_text_around_the_document_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory,
     above: list[str],
     below: list[str],
     ends: str,
     mark: str,
 ) -> None:
-    """Examples, tables, front matter, line ends and a byte order mark change nothing of it."""
+    """Examples, tables, front matter, line endings and a byte order mark change nothing."""
     parts = [*(BESIDE[one] for one in above), fenced(GENERATION, INFO)]
     text = "\n".join([*parts, *(BESIDE[one] for one in below)])
     data = (mark + text.replace("\n", ends)).encode()

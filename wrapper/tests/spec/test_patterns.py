@@ -91,18 +91,18 @@ JUDGED: list[tuple[str, bool, list[str]]] = [
 
 
 @pytest.mark.parametrize(("pattern", "matched", "texts"), JUDGED)
-def test_a_pattern_is_judged_as_ecma_262_does(
+def test_a_pattern_is_validated_as_in_ecma_262(
     pattern: str, matched: bool, texts: list[str]
 ) -> None:
-    """On every text, our validator says what an engine of that dialect says."""
+    """For every text, our validator agrees with an engine of that dialect."""
     validator = validator_for({"pattern": pattern})
     expected = [text for text in TEXTS if (text in texts) == matched]
     assert [text for text in TEXTS if validator.is_valid(text)] == expected
 
 
 @pytest.mark.parametrize("pattern", ["(", "a**", r"\p{Nope}", "(a{1000}){1000}", "(" * 5000])
-def test_what_is_no_pattern_is_a_finding_at_its_line(pattern: str) -> None:
-    """A broken one, or one that asks for too much, is refused in a moment, with its place."""
+def test_an_invalid_pattern_is_a_finding_with_its_line(pattern: str) -> None:
+    """An invalid or too expensive pattern is rejected quickly, with its location."""
     data = document(request("nova-1", word={"type": "string", "pattern": pattern}))
     begun = time.monotonic()
     with pytest.raises(FindingsError, match=r"nova\.yaml:\d+ .*/word/pattern: .* is no pattern"):
@@ -111,8 +111,8 @@ def test_what_is_no_pattern_is_a_finding_at_its_line(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|aa)+$", r"^(?=a)(a+)+$", r"^(a+)+\1$"])
-def test_no_text_makes_a_pattern_run_for_ever(pattern: str) -> None:
-    """An example of a thousand letters in a document, or in a request, is judged in a moment."""
+def test_no_text_makes_a_pattern_run_forever(pattern: str) -> None:
+    """A thousand characters in an example or in a request are validated quickly."""
     long = "a" * 1000 + "!"
     begun = time.monotonic()
     assert not is_unsupported(pattern)
@@ -124,8 +124,8 @@ def test_no_text_makes_a_pattern_run_for_ever(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", [r"^\p{L}+$", r"^(?<y>[a-c])\k<y>$", r"^(?=a)(a+)+$", r"^[^]$"])
-def test_requests_are_judged_so_and_the_documents_own_words_are_shown(pattern: str) -> None:
-    """The rules that client and mock share refuse in bounded time, and quote the document."""
+def test_requests_are_validated_so_and_messages_show_the_original_pattern(pattern: str) -> None:
+    """The validator of client and mock rejects in bounded time, and shows the pattern of the spec."""
     rule = {"type": "string", "pattern": pattern}
     built = build_from([source("nova", document(request("nova-1", word=rule)))], [])
     rules = RequestValidator(Catalog(built.document))

@@ -84,8 +84,8 @@ def submissions(built: BuildResult) -> dict[str, list[SourceOperation]]:
 @pytest.mark.parametrize("path", ["/v1/videos/generations", "/v1/images/generations"])
 @given(data=st.data())
 @settings(max_examples=250)
-def test_the_merged_request_takes_what_some_source_takes(built: BuildResult, path: str, data):
-    """A body is valid for the merged request exactly when it is for one of the sources."""
+def test_the_merged_request_accepts_what_some_source_accepts(built: BuildResult, path: str, data):
+    """A body is valid for the merged request if and only if it is valid for one of the sources."""
     calls = submissions(built)[path]
     assert len(calls) >= 2
     drawn_from = data.draw(st.sampled_from(calls))
@@ -99,8 +99,8 @@ def test_the_merged_request_takes_what_some_source_takes(built: BuildResult, pat
 
 
 @pytest.mark.parametrize("path", ["/v1/videos/generations", "/v1/images/generations"])
-def test_the_bodies_drawn_are_both_valid_and_invalid(built: BuildResult, path: str):
-    """The law above is put to the test: many bodies pass, and many don't."""
+def test_the_generated_bodies_are_both_valid_and_invalid(built: BuildResult, path: str):
+    """The test above is meaningful: many bodies are valid, and many are not."""
     verdicts: list[bool] = []
 
     for call in submissions(built)[path]:
@@ -119,8 +119,8 @@ def test_the_bodies_drawn_are_both_valid_and_invalid(built: BuildResult, path: s
 
 @given(data=st.data())
 @settings(max_examples=250)
-def test_an_overlay_lets_nothing_through_that_a_source_refuses(built: BuildResult, data):
-    """A body that the finished document takes was valid for its source."""
+def test_an_overlay_accepts_nothing_that_a_source_rejects(built: BuildResult, data):
+    """A body that the final spec accepts is valid for its source."""
     calls = [call for group in submissions(built).values() for call in group]
     call = data.draw(st.sampled_from(calls))
     name = call.request["$ref"].rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""Requests, and the key with them, go where a person chose, whatever documents name."""
+"""Requests and the key are sent to the chosen server, whatever servers the sources name."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def chosen(default: str | None, **documents: Json) -> MergeResult:
     return made
 
 
-def test_the_default_server_does_not_move_by_majority():
-    """One document names the chosen server and seven another: the chosen one stays."""
+def test_the_default_server_does_not_change_by_majority():
+    """One source names the chosen server and seven another: the chosen one stays."""
     others = {f"b{n}": at(OTHER, f"far-{n}", path="/v1/audios/generations") for n in range(7)}
     made = chosen(SERVER, a=at(None, "near-1"), **others)
     catalog = Catalog(made.document)
@@ -60,15 +60,15 @@ def test_the_default_server_does_not_move_by_majority():
     assert catalog.models["far-3"].servers == (OTHER,)
 
 
-def test_a_chosen_server_that_no_document_names_is_the_default():
-    """A person's own gateway in front of the documents' one is theirs to choose."""
+def test_a_chosen_server_that_no_source_names_is_the_default():
+    """Users may choose their own gateway."""
     made = chosen("https://mine.example.net", a=at(None, "near-1"))
     assert made.document["servers"] == [{"url": "https://mine.example.net"}]
     assert post(made)["servers"] == [{"url": SERVER}]
 
 
 def test_one_path_on_two_servers_keeps_each_model_on_its_own():
-    """The operation has both servers, each with the models that its documents offer there."""
+    """The operation has both servers, each with the models that are available there."""
     made = chosen(SERVER, a=at(None, "near-1"), b=at(f"{OTHER}/", "far-1"))
     catalog = Catalog(made.document)
     assert catalog.models["near-1"].servers == (SERVER,)
@@ -77,8 +77,8 @@ def test_one_path_on_two_servers_keeps_each_model_on_its_own():
 
 
 @given(st.lists(st.sampled_from([SERVER, OTHER, "https://third.example.com"]), min_size=1))
-def test_however_servers_are_spread_each_model_is_where_its_document_says(servers: list[str]):
-    """The default stays, and a model's servers are its own document's."""
+def test_each_model_keeps_the_servers_of_its_source(servers: list[str]):
+    """The default stays, and a model's servers are those of its source."""
     documents = {f"d{n}": at(server, f"m-{n}") for n, server in enumerate(servers)}
     catalog = Catalog(chosen(SERVER, **documents).document)
     assert catalog.default_server == SERVER
@@ -86,8 +86,8 @@ def test_however_servers_are_spread_each_model_is_where_its_document_says(server
         assert (catalog.models[f"m-{number}"].servers or (SERVER,)) == (server,)
 
 
-def test_without_a_choice_nothing_is_the_default():
-    """Documents that agree name the servers at the top; those that differ, on the operations."""
+def test_without_a_setting_there_is_no_default():
+    """Servers that all sources agree on are at the top; different ones are on the operations."""
     agreed = chosen(None, a=at(None, "near-1"), b=at(None, "near-2"))
     assert list(map(server_url, agreed.document["servers"])) == [SERVER]
     differing = chosen(None, a=at(None, "near-1"), b=at(OTHER, "far-1"))
@@ -98,7 +98,7 @@ def test_without_a_choice_nothing_is_the_default():
 
 @pytest.mark.parametrize("moved", [["near-1", "far-1"], [], ["near-1"]])
 def test_a_model_on_the_wrong_server_is_not_proved(moved: list[str]):
-    """The proof of what arrived holds each model to its server."""
+    """The proof compares the servers of each model."""
     made = chosen(SERVER, a=at(None, "near-1"), b=at(OTHER, "far-1"))
     bad = copy.deepcopy(made.document)
     bad["paths"][VIDEOS]["post"]["servers"][1]["x-wanflow-models"] = moved
@@ -106,8 +106,8 @@ def test_a_model_on_the_wrong_server_is_not_proved(moved: list[str]):
         prove_inventory(bad, made.operations, made.schema_names)
 
 
-def test_a_change_of_the_default_is_breaking():
-    """Even where every operation keeps its servers."""
+def test_a_change_of_the_default_server_is_breaking():
+    """Even if every operation keeps its servers."""
     documents = {"a": at(None, "near-1"), "b": at(OTHER, "far-1")}
     before, after = (chosen(server, **documents).document for server in (SERVER, OTHER))
     found = [one for one in compare(before, after).changes if "default server" in one.what]
@@ -127,8 +127,8 @@ class Elsewhere(Operations):
         return RequestValidator(Catalog(self.made.document))
 
 
-def test_the_key_goes_to_no_host_that_only_a_document_names(monkeypatch: pytest.MonkeyPatch):
-    """A model of another server is refused before anything is sent, until the URL is given."""
+def test_the_key_is_not_sent_to_a_host_that_only_a_source_names(monkeypatch: pytest.MonkeyPatch):
+    """A model on another server is rejected before it is sent, until the URL is configured."""
     monkeypatch.delenv("WANFLOW_BASE_URL", raising=False)
     default = load_config("key", None)
     Elsewhere.made = merged(a=document(request("near-1")), b=at(OTHER, "far-1"))
@@ -151,10 +151,10 @@ def checkout(tmp_path: Path, project: Checkout) -> Checkout:
     return Checkout(tmp_path / "checkout")
 
 
-def test_an_import_of_another_host_leaves_the_default_and_says_so(
+def test_an_import_with_another_host_keeps_the_default_and_warns(
     checkout: Checkout, tmp_path: Path
 ):
-    """Seven documents of another host beside ours: nothing of ours moves."""
+    """Seven sources with another host beside ours: nothing of ours changes."""
     before = str(read_settings(checkout.settings).default_server)
     text = (checkout.sources / "wan2.5-text-to-video.yaml").read_text()
     (tmp_path / "new").mkdir()
@@ -172,10 +172,10 @@ def test_an_import_of_another_host_leaves_the_default_and_says_so(
     assert catalog.models["far3-text-to-video"].servers == (OTHER,)
 
 
-def test_a_revision_on_another_host_is_never_said_to_move_the_default(
+def test_a_revision_with_another_host_does_not_report_a_changed_default(
     checkout: Checkout, tmp_path: Path
 ):
-    """Its operation's server is another, and the key still goes where it went."""
+    """The operation's server changes, but the key is still sent to the same host."""
     before = str(read_settings(checkout.settings).default_server)
     text = (checkout.sources / "wan2.5-text-to-video.yaml").read_text().replace(before, OTHER)
     (tmp_path / "wan2.5-text-to-video.yaml").write_text(text)
@@ -187,8 +187,8 @@ def test_a_revision_on_another_host_is_never_said_to_move_the_default(
     assert "WF107" not in done.output
 
 
-def test_settings_are_one_url_or_nothing(checkout: Checkout):
-    """Any other key, and what is no URL, is refused with the file's name."""
+def test_settings_have_one_url_or_nothing(checkout: Checkout):
+    """Any other key, and an invalid URL, is rejected with the file's name."""
     assert build(checkout).document["servers"][0]["url"]
     for text in ("server: https://x.example\n", "default-server: x.example\n", "- a\n"):
         checkout.settings.write_text(text)

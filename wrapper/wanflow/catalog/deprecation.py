@@ -52,15 +52,15 @@ def deprecation_of(node: Any) -> Deprecation | None:
     """Return the deprecation of a schema, parameter or operation; None if it isn't deprecated."""
     if not is_object(node):
         return None
-    told: Any = node.get("x-deprecated")
-    if not (node.get("deprecated") is True or told or _first_value(node, DATE_KEYS)):
+    extension: Any = node.get("x-deprecated")
+    if not (node.get("deprecated") is True or extension or _first_value(node, DATE_KEYS)):
         return None
-    more: JsonObject = told if is_object(told) else {}
-    sentence = more.get("message") or (told if isinstance(told, str) else "")
+    details: JsonObject = extension if is_object(extension) else {}
+    sentence = details.get("message") or (extension if isinstance(extension, str) else "")
     return Deprecation(
         replacement=_first_value(node, REPLACEMENT_KEYS)
-        or _first_value(more, ("replacement", "replacedBy")),
-        date=_first_value(node, DATE_KEYS) or _first_value(more, ("sunset", "date", "until")),
+        or _first_value(details, ("replacement", "replacedBy")),
+        date=_first_value(node, DATE_KEYS) or _first_value(details, ("sunset", "date", "until")),
         sentence=str(sentence or _deprecation_sentence(node.get("description"))),
     )
 
@@ -69,15 +69,15 @@ def deprecated_values(schema: Any) -> Iterator[tuple[Any, Deprecation]]:
     """Yield the deprecated values of an enum."""
     if not is_object(schema):
         return
-    for word in VALUE_LIST_KEYS:
-        listed: Any = schema.get(word)
-        said = listed if is_object(listed) else dict.fromkeys(listed or (), True)
-        for value, told in said.items():
-            yield value, deprecation_of({"x-deprecated": told}) or Deprecation()
+    for key in VALUE_LIST_KEYS:
+        listed: Any = schema.get(key)
+        details = listed if is_object(listed) else dict.fromkeys(listed or (), True)
+        for value, extension in details.items():
+            yield value, deprecation_of({"x-deprecated": extension}) or Deprecation()
     for branch in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
-        found = deprecation_of(branch)
-        if found is not None and "const" in branch:
-            yield branch["const"], found
+        deprecation = deprecation_of(branch)
+        if deprecation is not None and "const" in branch:
+            yield branch["const"], deprecation
 
 
 def deprecation_warnings(schema: Any, body: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -86,13 +86,13 @@ def deprecation_warnings(schema: Any, body: Mapping[str, Any], prefix: str = "")
     for name, rule in properties.items():
         if name not in body:
             continue
-        told = deprecation_of(rule)
-        if told is not None:
-            yield told.describe(f"the parameter {prefix}{name}")
+        deprecation = deprecation_of(rule)
+        if deprecation is not None:
+            yield deprecation.describe(f"the parameter {prefix}{name}")
         given: Any = body[name]
-        for value, said in deprecated_values(rule):
+        for value, deprecated in deprecated_values(rule):
             if type(value) is type(given) and value == given:
-                yield said.describe(f"the value {given!r} of {prefix}{name}")
+                yield deprecated.describe(f"the value {given!r} of {prefix}{name}")
         if is_object(given):
             yield from deprecation_warnings(rule, given, f"{prefix}{name}.")
 
