@@ -1,4 +1,4 @@
-"""Both colours through one hand: what is blocking in one and awaited in the other, called alike."""
+"""Call the sync and the async client in the same way."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 
-class Sync:
-    """The sync face."""
+class SyncRunner:
+    """Calls methods of sync clients."""
 
     name = "sync"
 
@@ -28,7 +28,7 @@ class Sync:
         self._stack.close()
 
     def client(self, **options: Any) -> Client:
-        """Make a client that is closed with this colour."""
+        """Make a client that is closed with this runner."""
         return self._stack.enter_context(Client(**options))
 
     def do(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -36,12 +36,12 @@ class Sync:
         return method(*args, **kwargs)
 
     def items(self, iterator: Iterator[Any]) -> list[Any]:
-        """Take everything out of an iterator."""
+        """Return all items of an iterator."""
         return list(iterator)
 
 
-class Async:
-    """The async face, under a backend of anyio's; over aiohttp where that is possible and asked."""
+class AsyncRunner:
+    """Calls methods of async clients, in an event loop of anyio's; with aiohttp if it is wanted."""
 
     def __init__(self, backend: str, *, aiohttp: bool = False) -> None:
         self.name = backend
@@ -59,13 +59,13 @@ class Async:
         self._stack.close()
 
     def client(self, **options: Any) -> AsyncClient:
-        """Make a client that is closed with this colour."""
+        """Make a client that is closed with this runner."""
         client = AsyncClient(**options)
         self._stack.callback(self._portal.call, client.close)
         return client
 
     def do(self, method: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-        """Call a method, and wait for what it gives."""
+        """Call a method, and await what it returns."""
 
         async def call() -> Any:
             value = method(*args, **kwargs)
@@ -74,30 +74,30 @@ class Async:
         return self._portal.call(call)
 
     def items(self, iterator: AsyncIterator[Any]) -> list[Any]:
-        """Take everything out of an iterator."""
+        """Return all items of an iterator."""
 
-        async def take() -> list[Any]:
+        async def collect() -> list[Any]:
             return [item async for item in iterator]
 
-        return self._portal.call(take)
+        return self._portal.call(collect)
 
 
 @contextmanager
 def without(name: str) -> Iterator[None]:
-    """Have the import of a module fail, as where what it needs isn't installed."""
-    kept = sys.modules.get(name)  # None too where another colour hides it already
+    """Make the import of a module fail, as if its dependency weren't installed."""
+    before = sys.modules.get(name)  # also None if another runner hides it already
     sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
     finally:
         sys.modules.pop(name, None)
-        if kept is not None:
-            sys.modules[name] = kept
+        if before is not None:
+            sys.modules[name] = before
 
 
-COLOURS: dict[str, Callable[[], Sync | Async]] = {
-    "sync": Sync,
-    "asyncio": lambda: Async("asyncio"),
-    "trio": lambda: Async("trio"),
-    "aiohttp": lambda: Async("asyncio", aiohttp=True),
+RUNNERS: dict[str, Callable[[], SyncRunner | AsyncRunner]] = {
+    "sync": SyncRunner,
+    "asyncio": lambda: AsyncRunner("asyncio"),
+    "trio": lambda: AsyncRunner("trio"),
+    "aiohttp": lambda: AsyncRunner("asyncio", aiohttp=True),
 }

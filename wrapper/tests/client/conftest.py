@@ -1,4 +1,4 @@
-"""Every law of a face holds for each colour."""
+"""Every test of a client runs with the sync and the async one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.client.clients import COLOURS
+from tests.client.clients import RUNNERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-# Not "aiohttp": with the transports of these tests every client goes over httpx.
+# Not "aiohttp": with a transport of the test's own every client uses httpx.
 @pytest.fixture(params=["asyncio", "sync", "trio"])
-def colour(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """One colour after the other."""
-    with COLOURS[request.param]() as colour:
-        yield colour
+def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The sync client, and the async one under asyncio and trio."""
+    with RUNNERS[request.param]() as runner:
+        yield runner

@@ -1,4 +1,4 @@
-"""A clock that leaps over pauses: what a client would sleep has passed at once."""
+"""A clock that skips sleeps: a sleep of any length ends after milliseconds."""
 
 from __future__ import annotations
 
@@ -16,57 +16,57 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MOST = 0.02
-"""Seconds that a pause really takes, so that whoever is to end it can."""
+_LONGEST_SLEEP = 0.02
+"""Real seconds of a sleep at most; another thread can still end it early."""
 
 
-class LeapingClock(SystemClock):
-    """Real time, and on top of it every pause that was leapt over, whoever made it."""
+class FastClock(SystemClock):
+    """Real time plus all skipped sleeps."""
 
     def __init__(self) -> None:
-        self._leapt = 0.0
+        self._skipped = 0.0
         self._lock = threading.Lock()
 
     def now(self) -> TimePoint:
         """Read both clocks."""
         real = super().now()
-        return TimePoint(real.monotonic + self._leapt, real.wall + self._leapt)
+        return TimePoint(real.monotonic + self._skipped, real.wall + self._skipped)
 
     def sleep(self, seconds: float) -> None:
-        """Leap."""
-        super().sleep(self._leap(seconds))
+        """Skip the sleep."""
+        super().sleep(self._skip(seconds))
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Leap, unless the event is set."""
-        return event.is_set() or super().wait(event, self._leap(seconds))
+        """Skip the wait, unless the event is set."""
+        return event.is_set() or super().wait(event, self._skip(seconds))
 
     def receive(self, news: SimpleQueue[T], seconds: float | None) -> T | None:
-        """Leap, unless there is news."""
+        """Skip the wait, unless something is in the queue."""
         if seconds is not None and news.empty():
-            seconds = self._leap(seconds)
+            seconds = self._skip(seconds)
         return super().receive(news, seconds)
 
     def wait_async(self, alarm: Waker, seconds: float | None) -> Awaitable[bool]:
-        """Leap, unless the alarm rings at once."""
-        return super().wait_async(alarm, None if seconds is None else self._leap(seconds))
+        """Skip the wait, unless it is ended immediately."""
+        return super().wait_async(alarm, None if seconds is None else self._skip(seconds))
 
     def sleep_async(self, seconds: float) -> Awaitable[bool]:
-        """Leap."""
-        return super().sleep_async(self._leap(seconds))
+        """Skip the sleep."""
+        return super().sleep_async(self._skip(seconds))
 
-    def _leap(self, seconds: float) -> float:
-        real = min(seconds, _MOST)
+    def _skip(self, seconds: float) -> float:
+        real = min(seconds, _LONGEST_SLEEP)
         with self._lock:
-            self._leapt += seconds - real
+            self._skipped += seconds - real
         return real
 
 
-def leaping(client: Any) -> Any:
+def with_fast_clock(client: Any) -> Any:
     """Give a client such a clock, and return it."""
-    client._driver._hub.clock = LeapingClock()
+    client._driver._hub.clock = FastClock()
     return client
 
 
-def ticks(client: Any) -> float:
-    """Return what a client's clock shows, in seconds."""
+def monotonic(client: Any) -> float:
+    """Return the monotonic time of a client's clock, in seconds."""
     return client._driver._hub.clock.now().monotonic

@@ -1,4 +1,4 @@
-"""Nothing below the drivers touches a disk, and no download does so in an event loop."""
+"""Only drivers do disk I/O, and downloads never block the event loop with it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 LIBRARY = Path(wanflow.__file__).parent
 DECIDING = sorted([*LIBRARY.glob("_core/*.py"), *LIBRARY.glob("_flows/*.py")])
 
-# Functions and methods that ask the file system, by name. `replace` and `open` are left out where
-# they have an owner: texts and pools have them, too.
+# Names of functions and methods of the file system. The methods `replace` and `open` are left out:
+# strings and pools have them, too.
 DISK = {
     *("read_bytes", "read_text", "write_bytes", "write_text", "exists", "is_file", "is_dir"),
     *("is_symlink", "stat", "lstat", "unlink", "mkdir", "rmdir", "touch", "rename", "resolve"),
@@ -53,38 +53,38 @@ def imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (name.name.partition(".")[0] for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # A type that is imported for its name alone asks nothing.
-            asks = [name.name for name in node.names] != ["PathLike"]
-            yield node.module.partition(".")[0] if asks else ""
+            # A type alone does no I/O.
+            does_io = [name.name for name in node.names] != ["PathLike"]
+            yield node.module.partition(".")[0] if does_io else ""
 
 
-def test_what_decides_asks_no_disk() -> None:
-    """Neither the rules nor the flows open, read, or so much as look at a file."""
+def test_core_and_flows_do_no_disk_io() -> None:
+    """Neither opens, reads or checks a file."""
     assert len(DECIDING) > 30
     assert [call for path in DECIDING for call in calls(path)] == []
     found = {path.name: MODULES & set(imports(path)) for path in DECIDING}
     assert {name: modules for name, modules in found.items() if modules} == {}
 
 
-_TOUCHING = (io.FileIO, io.BufferedRandom, io.BufferedWriter, sqlite3.Connection, sqlite3.Cursor)
+_FILE_TYPES = (io.FileIO, io.BufferedRandom, io.BufferedWriter, sqlite3.Connection, sqlite3.Cursor)
 
 
-class Watch:
-    """Notes each call of the file system that the library makes in the thread that is watched."""
+class DiskProfiler:
+    """Records each file system call of the library in the profiled thread."""
 
     def __init__(self) -> None:
-        self.seen: list[str] = []
-        self._asked = {"getpid", "fspath", "urandom", "cpu_count", "register_at_fork"}
+        self.calls: list[str] = []
+        self._harmless = {"getpid", "fspath", "urandom", "cpu_count", "register_at_fork"}
 
     def __call__(self, frame: Any, event: str, called: Any) -> None:
-        if event == "c_call" and self._touches_a_disk(called) and _ours(frame):
-            self.seen.append(f"{called.__qualname__} in {_where(frame)}")
+        if event == "c_call" and self._is_disk_io(called) and _ours(frame):
+            self.calls.append(f"{called.__qualname__} in {_where(frame)}")
 
-    def _touches_a_disk(self, called: Any) -> bool:
+    def _is_disk_io(self, called: Any) -> bool:
         if getattr(called, "__module__", None) in {"posix", "nt"}:
-            return called.__name__ not in self._asked
+            return called.__name__ not in self._harmless
         owner = getattr(called, "__self__", None)
-        return called is open or isinstance(owner, _TOUCHING)
+        return called is open or isinstance(owner, _FILE_TYPES)
 
 
 def _ours(frame: Any) -> bool:
@@ -107,29 +107,29 @@ def _names(frame: Any) -> list[str]:
 
 
 @contextmanager
-def watched() -> Iterator[Watch]:
-    """Watch this thread."""
-    watch, before = Watch(), sys.getprofile()
-    sys.setprofile(watch)
+def disk_profiler() -> Iterator[DiskProfiler]:
+    """Profile this thread."""
+    profiler, before = DiskProfiler(), sys.getprofile()
+    sys.setprofile(profiler)
     try:
-        yield watch
+        yield profiler
     finally:
         sys.setprofile(before)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _documents() -> None:
-    """The documents are read once, with the modules that are imported."""
+def _spec() -> None:
+    """Read the spec once, before the event loop is profiled."""
     assert build_status(packaged_validator().catalog, ID)
 
 
-def test_the_watch_sees_a_disk(tmp_path: Path) -> None:
-    """What a watch doesn't see, no law keeps."""
+def test_the_profiler_notices_disk_io(tmp_path: Path) -> None:
+    """Without this, the tests below could not fail."""
     from wanflow._storage.part_file import check_writable
 
-    with watched() as watch:
+    with disk_profiler() as profiler:
         check_writable(tmp_path)
-    assert any("fsync" in one for one in watch.seen)
+    assert any("fsync" in call for call in profiler.calls)
 
 
 SMALL, LARGE = b"abc" * 99, bytes(range(256)) * 4000
@@ -150,13 +150,13 @@ def rest(content: bytes, start: int) -> Any:
     return says(http(206, content[start:], "Content-Type: video/mp4", TAG, where))
 
 
-ROADS: dict[str, list[Any]] = {
+DOWNLOADS: dict[str, list[Any]] = {
     "a small file": [whole(SMALL)],
     "a large file": [whole(LARGE)],
-    "a broken one": [half(LARGE), whole(LARGE)],
-    "one that stays broken": [half(LARGE)],
+    "an interrupted one": [half(LARGE), whole(LARGE)],
+    "one that is always interrupted": [half(LARGE)],
     "a page": [says(http(200, b"<html>", "Content-Type: text/html"))],
-    "a dead link": [says(http(410, b""))],
+    "an expired link": [says(http(410, b""))],
     "a busy server": [says(http(503, b"", "Retry-After: 0")), whole(SMALL)],
     "one that is too large": [whole(LARGE * 3)],
     "an encoded one": [
@@ -166,29 +166,29 @@ ROADS: dict[str, list[Any]] = {
 
 
 def run(do: Callable[[], Awaitable[object]], backend: str) -> list[str]:
-    """Run a coroutine, and return how it touched the disk in its event loop."""
+    """Run a coroutine, and return the disk I/O in its event loop."""
 
     async def main() -> list[str]:
-        with watched() as watch:
+        with disk_profiler() as profiler:
             await do()
-        return watch.seen
+        return profiler.calls
 
     return anyio.run(main, backend=backend)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("road", ROADS)
-@pytest.mark.parametrize("begun", [False, True], ids=["anew", "gone on with"])
+@pytest.mark.parametrize("case", DOWNLOADS)
+@pytest.mark.parametrize("partial", [False, True], ids=["new", "resumed"])
 @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
-def test_a_download_touches_no_disk_in_the_event_loop(
-    road: str, backend: str, begun: bool, tmp_path: Path
+def test_a_download_does_no_disk_io_in_the_event_loop(
+    case: str, backend: str, partial: bool, tmp_path: Path
 ) -> None:
-    """However it ends, the loop goes on with what else it has to do."""
-    if begun:
+    """However it ends, it doesn't block other tasks of the loop."""
+    if partial:
         (tmp_path / f".{ID}.part").write_bytes(LARGE[:70_000])
         (tmp_path / f".{ID}.part.json").write_text('{"validator": "\\"1\\""}')
 
-    with RudeServer(get=ROADS[road]) as files:
+    with RudeServer(get=DOWNLOADS[case]) as files:
         found = [task("completed", results=[files.url + "/a"])]
         with RudeServer(get=found) as server, Ledger(tmp_path / "l.db") as ledger:
 
@@ -203,10 +203,10 @@ def test_a_download_touches_no_disk_in_the_event_loop(
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
-def test_a_cancelled_download_leaves_its_part_without_holding_the_loop(
+def test_a_cancelled_download_keeps_its_part_without_blocking_the_loop(
     backend: str, tmp_path: Path
 ) -> None:
-    """What came is there to be gone on with."""
+    """The part can be resumed later."""
     gone = threading.Event()
 
     def act(connection: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What the documents are going to remove is a `DeprecationWarning` of the call that uses it."""
+"""A call that uses something deprecated in the spec issues a `DeprecationWarning`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ import sys, warnings
 from wanflow import Client
 from wanflow.ledger import Ledger
 from wanflow.mock import MockServer
-book = Ledger("l.db")
-with MockServer(polls=1) as mock, book, Client(mock.api_key, mock.base_url, ledger=book) as client:
-    with warnings.catch_warnings(record=True) as told:
+ledger = Ledger("l.db")
+with MockServer(polls=1) as mock, Client(mock.api_key, mock.base_url, ledger=ledger) as client:
+    with ledger, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         client.{method}({arguments})
-for one in told:
+for one in caught:
     print(one.category.__name__, one.filename == __file__, one.lineno, one.message)
 """
 ASYNC = """
@@ -39,20 +39,20 @@ from wanflow import AsyncClient
 from wanflow.ledger import Ledger
 from wanflow.mock import MockServer
 async def main(mock):
-    async with AsyncClient(mock.api_key, mock.base_url, ledger=book) as client:
+    async with AsyncClient(mock.api_key, mock.base_url, ledger=ledger) as client:
         await client.{method}({arguments})
-book = Ledger("l.db")
-with MockServer(polls=1) as mock, book, warnings.catch_warnings(record=True) as told:
+ledger = Ledger("l.db")
+with MockServer(polls=1) as mock, ledger, warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     asyncio.run(main(mock))
-for one in told:
+for one in caught:
     print(one.category.__name__, one.filename == __file__, one.lineno, one.message)
 """
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project whose documents deprecate a model and one of its parameters."""
+    """A project whose spec deprecates a model and one of its parameters."""
     package = tmp_path / "generated" / "wanflow_client"
     shutil.copytree(GENERATED, package)
     document = json.loads((package / "openapi.json").read_text())
@@ -65,7 +65,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def said(project: Path, script: str, **environment: str) -> list[str]:
+def output_of(project: Path, script: str, **environment: str) -> list[str]:
     path = project / "script.py"
     path.write_text(script)
     kept = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
@@ -92,12 +92,12 @@ CALLS = {
 
 @pytest.mark.parametrize("script", [SYNC, ASYNC], ids=["sync", "async"])
 @pytest.mark.parametrize("method", CALLS)
-def test_one_call_is_one_warning_at_its_line(project: Path, script: str, method: str) -> None:
-    """It names the model, the date, the replacement, and the parameter in the document's words."""
+def test_one_call_issues_one_warning_at_its_line(project: Path, script: str, method: str) -> None:
+    """It names the model, the date and the replacement, and quotes the spec about the parameter."""
     whole = script.format(method=method, arguments=CALLS[method])
     line = next(n for n, text in enumerate(whole.splitlines(), 1) if f"client.{method}(" in text)
-    told = [one for one in said(project, whole) if one.startswith("DeprecationWarning")]
-    (only,) = told
+    lines = [one for one in output_of(project, whole) if one.startswith("DeprecationWarning")]
+    (only,) = lines
     _, here, at, message = only.split(" ", 3)
     assert (here, int(at)) == ("True", line)
     assert f"the model {MODEL.name} is deprecated" in message
@@ -106,7 +106,7 @@ def test_one_call_is_one_warning_at_its_line(project: Path, script: str, method:
     assert 'the parameter prompt is deprecated (the spec: "Deprecated: write' in message
 
 
-def test_what_is_not_deprecated_is_not_told(project: Path) -> None:
+def test_a_request_without_deprecated_parts_issues_no_warning(project: Path) -> None:
     """Another model's request has no warning."""
     other = next(
         m
@@ -114,7 +114,7 @@ def test_what_is_not_deprecated_is_not_told(project: Path) -> None:
         if m.required == ("prompt",) and m.name != MODEL.name
     )
     script = SYNC.format(method="submit", arguments=f"model={other.name!r}, prompt='a moon'")
-    assert said(project, script) == []
+    assert output_of(project, script) == []
 
 
 def wanflow(project: Path, *words: str) -> tuple[str, str]:
@@ -131,8 +131,8 @@ def wanflow(project: Path, *words: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def test_the_command_line_tells_it(project: Path) -> None:
-    """In the list, in the details, in both helps, and by `check` before anything is paid."""
+def test_the_command_line_shows_deprecations(project: Path) -> None:
+    """In the list, in the details, in both help texts, and by `check`."""
     listed, _ = wanflow(project, "models")
     assert f"{MODEL.name} (deprecated)" in listed
     assert "prompt (deprecated)" in listed
@@ -149,8 +149,10 @@ def test_the_command_line_tells_it(project: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal on Windows")
 @pytest.mark.parametrize(("term", "struck"), [("xterm", True), ("dumb", False)])
-def test_a_terminal_strikes_it_through(project: Path, term: str, struck: bool) -> None:
-    """Where it can; elsewhere a word says the same."""
+def test_a_terminal_shows_deprecated_models_struck_through(
+    project: Path, term: str, struck: bool
+) -> None:
+    """If it can; otherwise a word is added."""
     import pty
 
     primary, secondary = pty.openpty()
@@ -190,16 +192,16 @@ def test_a_terminal_strikes_it_through(project: Path, term: str, struck: bool) -
         ),
     ],
 )
-def test_each_way_to_say_it_is_read(node: Json, sentence: str) -> None:
-    """The word of OpenAPI, the extensions beside it, and a sentence of the description."""
-    told = deprecation_of(node)
-    assert told is not None
-    assert told.describe("it") == sentence
+def test_each_way_to_declare_a_deprecation_is_read(node: Json, sentence: str) -> None:
+    """OpenAPI's keyword, the extensions, and a sentence of the description."""
+    deprecation = deprecation_of(node)
+    assert deprecation is not None
+    assert deprecation.describe("it") == sentence
 
 
 @pytest.mark.parametrize("node", [{}, {"deprecated": False}, {"description": "Deprecated."}, True])
 def test_what_is_not_marked_is_not_deprecated(node: Any) -> None:
-    """A sentence alone is no mark, for it may be about something else."""
+    """A sentence alone doesn't count: it may be about something else."""
     assert deprecation_of(node) is None
 
 
@@ -211,9 +213,9 @@ def test_what_is_not_marked_is_not_deprecated(node: Any) -> None:
         {"oneOf": [{"const": "a", "deprecated": True}, {"const": "b"}]},
     ],
 )
-def test_a_value_is_told_where_it_is_used(rule: Json) -> None:
-    """The deprecated value of an enumeration, inside an object as well, and no other value."""
+def test_a_deprecated_value_is_reported_where_it_is_used(rule: Json) -> None:
+    """A deprecated enum value, also inside an object, and no other value."""
     schema = {"properties": {"part": {"properties": {"kind": rule}}}}
-    (told,) = deprecation_warnings(schema, {"part": {"kind": "a"}})
-    assert told.startswith("the value 'a' of part.kind is deprecated")
+    (sentence,) = deprecation_warnings(schema, {"part": {"kind": "a"}})
+    assert sentence.startswith("the value 'a' of part.kind is deprecated")
     assert list(deprecation_warnings(schema, {"part": {"kind": "b"}})) == []

@@ -1,4 +1,4 @@
-"""Every documented status is an error of its own kind; bad input is refused before it is sent."""
+"""Every documented status has its error class; invalid input is rejected before it is sent."""
 
 from __future__ import annotations
 
@@ -52,36 +52,36 @@ def request_of(operation_id: str) -> dict[str, Any]:
     return {**body, "model": model.name}
 
 
-def test_the_documents_have_errors() -> None:
-    """The table that the next law reads is not empty."""
+def test_the_spec_has_error_examples() -> None:
+    """The next test has cases."""
     assert len(documented()) > 20
 
 
 @pytest.mark.parametrize(("operation_id", "status", "body"), documented())
-def test_a_documented_error_has_its_kind(
-    operation_id: str, status: int, body: dict[str, Any], colour: Any
+def test_a_documented_error_has_its_class(
+    operation_id: str, status: int, body: dict[str, Any], runner: Any
 ) -> None:
-    """The documents' own example of each answer becomes the typed error, with all it says.
+    """The spec's example of each response becomes the typed error, with all fields.
 
-    After a submission, a 500 or 502 is the cause of an error that says what it leaves open.
+    After a submission, a 500 or 502 is the cause of a SubmitUncertain.
     """
-    asked: list[str] = []
+    requests: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.method)
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request.method)
         return httpx.Response(status, json=body, headers={"x-request-id": "r-1"})
 
-    client = colour.client(
+    client = runner.client(
         api_key="k",
         base_url="http://api.example/base",
-        transport=httpx.MockTransport(answer),
+        transport=httpx.MockTransport(respond),
         retry_timeout=0,
     )
     submission = operation_id != CATALOG.status_operation.operation_id
     request = [client.submit, request_of(operation_id)] if submission else [client.task(ID).refresh]
     uncertain = submission and status in {500, 502}
     with pytest.raises(errors.SubmitUncertain if uncertain else KINDS[status]) as caught:
-        colour.do(*request)
+        runner.do(*request)
     error: Any = caught.value
     if uncertain:
         assert (error.status, error.code, error.body) == (status, body["error"].get("code"), body)
@@ -94,14 +94,14 @@ def test_a_documented_error_has_its_kind(
     assert body["error"]["message"] in str(error)
     assert error.body == body
     assert error.task_id == (None if submission else ID)
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize("status", [*range(400, 430), *range(500, 530), 599])
 @pytest.mark.parametrize("code", [7, "quota_exceeded"])
-def test_any_status_has_a_kind(status: int, code: int | str, colour: Any) -> None:
-    """Undocumented statuses and codes of either type are typed errors, too."""
-    client = colour.client(
+def test_any_status_has_an_error_class(status: int, code: int | str, runner: Any) -> None:
+    """Undocumented statuses, and codes that are integers or strings, are typed errors, too."""
+    client = runner.client(
         api_key="k",
         base_url="http://api.example/base",
         transport=httpx.MockTransport(
@@ -109,7 +109,7 @@ def test_any_status_has_a_kind(status: int, code: int | str, colour: Any) -> Non
         ),
     )
     with pytest.raises(errors.APIError) as caught:
-        colour.do(client.task(ID).refresh)
+        runner.do(client.task(ID).refresh)
     assert caught.value.code == code
     assert isinstance(caught.value, KINDS.get(status, errors.APIError))
     assert isinstance(caught.value, errors.ServerError) is (status >= 500)
@@ -134,7 +134,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"model": MODEL.name + "o", "prompt": "x"},
         [MODEL.name + "o", f"did you mean {MODEL.name}?"],
     ),
-    "a model that is no name": ({"model": 7, "prompt": "x"}, ["model is required"]),
+    "a model that is not a string": ({"model": 7, "prompt": "x"}, ["model is required"]),
     "a missing parameter": (
         {name: value for name, value in GOOD.items() if name != "prompt"},
         ["prompt is required"],
@@ -150,61 +150,64 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         GOOD | {"callback_url": "https://127.0.0.1/x"},
         ["callback_url", "127.0.0.1"],
     ),
-    "what JSON can't say": (GOOD | {"prompt": b"x"}, ["prompt can't be written as JSON", "bytes"]),
-    "what JSON can't say, in a list": (
+    "a value that JSON doesn't have": (
+        GOOD | {"prompt": b"x"},
+        ["prompt can't be written as JSON", "bytes"],
+    ),
+    "a value that JSON doesn't have, in a list": (
         GOOD | {"image_urls": ["https://a.example/a.png", b"x"]},
         ["image_urls[1] can't be written as JSON"],
     ),
     "half a character": (GOOD | {"prompt": "\ud800"}, ["prompt can't be written as JSON"]),
-    "a number that JSON can't say": (GOOD | {"duration": float("nan")}, ["duration"]),
+    "a number that JSON doesn't have": (GOOD | {"duration": float("nan")}, ["duration"]),
 }
 
 
 @pytest.mark.parametrize(("request_", "said"), BAD.values(), ids=BAD.keys())
-def test_a_bad_request_is_refused_before_it_is_sent(
-    request_: dict[str, Any], said: list[str], colour: Any
+def test_an_invalid_request_is_rejected_before_it_is_sent(
+    request_: dict[str, Any], said: list[str], runner: Any
 ) -> None:
-    """One InvalidRequest says what was wrong and what is allowed."""
-    client = colour.client(
+    """One InvalidRequest says what is wrong and what is allowed."""
+    client = runner.client(
         api_key="k", base_url="http://api.example", transport=httpx.MockTransport(silent)
     )
     with pytest.raises(errors.InvalidRequest) as caught:
-        colour.do(client.submit, request_)
+        runner.do(client.submit, request_)
     assert all(words in str(caught.value) for words in said), caught.value
     assert isinstance(caught.value, ValueError)
 
 
-def test_what_is_wrong_with_a_value_is_said_once(colour: Any) -> None:
-    """What may stand in its place says what type it has; both rules are among the violations."""
-    client = colour.client(
+def test_two_violations_of_one_value_are_one_line_of_the_message(runner: Any) -> None:
+    """The allowed values imply the type; both constraints are among the violations."""
+    client = runner.client(
         api_key="k", base_url="http://api.example", transport=httpx.MockTransport(silent)
     )
     with pytest.raises(errors.InvalidRequest) as caught:
-        colour.do(client.submit, GOOD | {"duration": "5"})
+        runner.do(client.submit, GOOD | {"duration": "5"})
     assert str(caught.value).count("duration must") == 1
     assert str(caught.value).startswith(f"{MODEL.name}: duration must be one of")
     assert {violation.rule for violation in caught.value.violations} == {"type", "enum"}
 
 
-def test_a_path_where_a_list_is_due_is_said_to_be_one(colour: Any) -> None:
-    """And how the list of it is written."""
-    client = colour.client(
+def test_a_path_instead_of_a_list_is_rejected(runner: Any) -> None:
+    """The message shows how to write the list."""
+    client = runner.client(
         api_key="k", base_url="http://api.example", transport=httpx.MockTransport(silent)
     )
     listed = next(one for one in CATALOG.models.values() if "image_urls" in one.required)
     body = request_of(listed.operation_id) | {"image_urls": Path("a.png")}
     with pytest.raises(errors.InvalidRequest, match="must be a list") as caught:
-        colour.do(client.submit, body)
+        runner.do(client.submit, body)
     assert "image_urls=[Path('a.png')]" in str(caught.value)
 
 
-def test_all_that_is_wrong_is_said_at_once(colour: Any) -> None:
-    """Each broken rule is listed, with pointer, rule, value and the documents' sentence."""
-    client = colour.client(
+def test_every_violation_is_listed(runner: Any) -> None:
+    """Each has the pointer, constraint, value, and the sentence of the spec."""
+    client = runner.client(
         api_key="k", base_url="http://api.example", transport=httpx.MockTransport(silent)
     )
     with pytest.raises(errors.InvalidRequest) as caught:
-        colour.do(client.submit, GOOD | {"duration": 7, "promt": 1, "prompt": 3})
+        runner.do(client.submit, GOOD | {"duration": 7, "promt": 1, "prompt": 3})
     found = {violation.pointer: violation for violation in caught.value.violations}
     assert set(found) >= {"/duration", "/promt", "/prompt"}
     duration = found["/duration"]
@@ -213,7 +216,7 @@ def test_all_that_is_wrong_is_said_at_once(colour: Any) -> None:
     assert duration.citation in str(caught.value)
 
 
-BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
+INVALID_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "no key": ({"base_url": "http://a.example"}, "WANFLOW_API_KEY"),
     "an empty key": ({"api_key": "", "base_url": "http://a.example"}, "there is no API key"),
     "a key with a line break": ({"api_key": "k\n", "base_url": "http://a.example"}, "line break"),
@@ -234,7 +237,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"api_key": "k", "base_url": "http://a.example\\@b.example"},
         "user name",
     ),
-    "a URL whose host is no name": (
+    "a URL with an invalid host": (
         {"api_key": "k", "base_url": "http://a.example\\v1"},
         "its host is no name",
     ),
@@ -244,7 +247,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a URL with port 0": ({"api_key": "k", "base_url": "http://a.example:0"}, "its port"),
     "another scheme": ({"api_key": "k", "base_url": "ftp://a.example"}, "ftp://a.example"),
-    "a URL that is no text": ({"api_key": "k", "base_url": 7}, "not of type int"),
+    "a URL that is not a string": ({"api_key": "k", "base_url": 7}, "not of type int"),
     **{
         f"a URL with {blank!r} inside": (
             {"api_key": "k", "base_url": f"http://a.exa{blank}mple/v1"},
@@ -276,42 +279,42 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("options", "said"), BAD_SETTINGS.values(), ids=BAD_SETTINGS.keys())
-def test_a_client_that_could_not_work_is_not_made(
-    options: dict[str, Any], said: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("options", "said"), INVALID_OPTIONS.values(), ids=INVALID_OPTIONS.keys())
+def test_a_client_with_invalid_options_is_not_created(
+    options: dict[str, Any], said: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One ConfigurationError says what is missing or malformed, and never shows the key."""
     monkeypatch.delenv("WANFLOW_API_KEY", raising=False)
     monkeypatch.delenv("WANFLOW_BASE_URL", raising=False)
     with pytest.raises(errors.ConfigurationError, match=said):
-        colour.client(**options)
+        runner.client(**options)
 
 
 @pytest.mark.parametrize("around", [" {}", "{}\n", "\t{}\r\n", "{}/ "])
 @pytest.mark.parametrize("way", ["argument", "environment"])
-def test_blanks_around_an_address_are_no_part_of_it(
-    around: str, way: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+def test_whitespace_around_the_base_url_is_ignored(
+    around: str, way: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file or a secret of CI often ends with a line break."""
-    asked: list[str] = []
+    requests: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(str(request.url))
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(str(request.url))
         return httpx.Response(200, json={"id": "task-unified-1", "status": "pending"})
 
     given = around.format("http://a.example/v1")
     monkeypatch.setenv("WANFLOW_BASE_URL", given)
     options = {"base_url": given} if way == "argument" else {}
-    client = colour.client(api_key="k", transport=httpx.MockTransport(answer), **options)
-    colour.do(client.submit, GOOD)
-    (url,) = asked
+    client = runner.client(api_key="k", transport=httpx.MockTransport(respond), **options)
+    runner.do(client.submit, GOOD)
+    (url,) = requests
     assert url.startswith("http://a.example/v1/")
 
 
 @pytest.mark.parametrize("task_id", ["", " ", "a b", "..", "a/b", "x" * 300, "a\n", None, 7])
-def test_a_word_that_is_no_task_id_is_refused(task_id: Any, colour: Any) -> None:
-    """An id goes into a path, so it has the letters of one."""
-    client = colour.client(api_key="k", base_url="http://a.example")
+def test_an_invalid_task_id_is_rejected(task_id: Any, runner: Any) -> None:
+    """An id is part of a URL path, so only some characters are allowed."""
+    client = runner.client(api_key="k", base_url="http://a.example")
     with pytest.raises(errors.InvalidRequest, match="task id"):
         client.task(task_id)
 
@@ -319,39 +322,39 @@ def test_a_word_that_is_no_task_id_is_refused(task_id: Any, colour: Any) -> None
 @pytest.mark.parametrize(
     "key", ["", "short", "x" * 97, "kéy-of-sixteen-letters", "a" * 20 + "\n", 7]
 )
-def test_a_word_that_is_no_idempotency_key_is_refused(key: Any, colour: Any) -> None:
-    """It goes into a header, so it is checked before anything is sent, with any body."""
-    client = colour.client(
+def test_an_invalid_idempotency_key_is_rejected(key: Any, runner: Any) -> None:
+    """It is part of a header, so it is validated before anything is sent, with any body."""
+    client = runner.client(
         api_key="k", base_url="http://a.example", transport=httpx.MockTransport(silent)
     )
     for validate in (True, False):
         with pytest.raises(errors.InvalidRequest, match="idempotency_key must have 16 to 96"):
-            colour.do(client.submit, GOOD, idempotency_key=key, validate=validate)
+            runner.do(client.submit, GOOD, idempotency_key=key, validate=validate)
 
 
-def test_an_unreachable_server_is_one_clear_error(colour: Any) -> None:
-    """Nothing listens there: the error is a ConnectionError and says that it can't be reached."""
-    client = colour.client(api_key="k", base_url="http://127.0.0.1:9", retry_timeout=0)
+def test_an_unreachable_server_is_one_clear_error(runner: Any) -> None:
+    """The error is a ConnectionError and says that the server can't be reached."""
+    client = runner.client(api_key="k", base_url="http://127.0.0.1:9", retry_timeout=0)
     with pytest.raises(errors.ConnectionFailed, match="can't be reached"):
-        colour.do(client.submit, GOOD)
+        runner.do(client.submit, GOOD)
     with pytest.raises(ConnectionError):
-        colour.do(client.task(ID).refresh)
+        runner.do(client.task(ID).refresh)
 
 
 @pytest.mark.parametrize("timeout", [-1, float("inf"), float("nan"), None, "10"])
-def test_a_wait_is_always_finite(timeout: Any, colour: Any) -> None:
-    """No timeout is endless, and one that says so is refused."""
-    client = colour.client(
+def test_a_wait_is_always_finite(timeout: Any, runner: Any) -> None:
+    """An infinite timeout is rejected."""
+    client = runner.client(
         api_key="k", base_url="http://a.example", transport=httpx.MockTransport(silent)
     )
     with pytest.raises(errors.ConfigurationError, match="finite"):
-        colour.do(client.task(ID).wait, timeout)
+        runner.do(client.task(ID).wait, timeout)
     with pytest.raises(errors.ConfigurationError, match="finite"):
-        colour.do(client.wait_all, [ID], timeout=timeout)
+        runner.do(client.wait_all, [ID], timeout=timeout)
 
 
-def test_every_way_to_ask_for_the_same_is_the_same() -> None:
-    """Keywords, a dict and a request object lead to one body; unset defaults aren't sent."""
+def test_every_way_to_pass_a_request_sends_the_same_body() -> None:
+    """Keywords, a dict and a request object make the same body; unset defaults aren't sent."""
     import wanflow.models
 
     with Client(api_key="k", base_url="http://a.example") as client:
@@ -365,12 +368,12 @@ def test_every_way_to_ask_for_the_same_is_the_same() -> None:
         assert whole == GOOD
 
 
-def test_what_is_not_found_is_named(colour: Any) -> None:
-    """A refused question says of which task it was."""
-    client = colour.client(
+def test_an_error_of_a_poll_names_the_task(runner: Any) -> None:
+    """Its message has the task id."""
+    client = runner.client(
         api_key="a-key",
         base_url="http://api.example",
         transport=httpx.MockTransport(lambda _: httpx.Response(404, json={"error": {}})),
     )
     with pytest.raises(errors.NotFound, match="404 about task task-unified-1-a"):
-        colour.do(client.task("task-unified-1-a").wait)
+        runner.do(client.task("task-unified-1-a").wait)

@@ -1,4 +1,4 @@
-"""Folders are made for files, and none is left where no file came to be."""
+"""Directories are created for files, and removed again if no file was saved."""
 
 from __future__ import annotations
 
@@ -29,54 +29,56 @@ def mock() -> Iterator[MockServer]:
 
 
 @pytest.fixture(params=["sync", "async"])
-def colour(request: pytest.FixtureRequest) -> str:
+def mode(request: pytest.FixtureRequest) -> str:
     found: str = request.param
     return found
 
 
-def run(mock: MockServer, colour: str, prompt: str, out: Path) -> Any:
-    """Run one request with a client of either colour."""
+def run(mock: MockServer, mode: str, prompt: str, out: Path) -> Any:
+    """Run one request with the sync or the async client."""
 
-    async def later() -> Any:
+    async def run_async() -> Any:
         async with AsyncClient(mock.api_key, mock.base_url) as client:
             return await client.run(model=MODEL, prompt=prompt, output_dir=out)
 
-    if colour == "async":
-        return anyio.run(later)
+    if mode == "async":
+        return anyio.run(run_async)
     with Client(mock.api_key, mock.base_url) as client:
         return client.run(model=MODEL, prompt=prompt, output_dir=out)
 
 
 class TestRun:
-    """`run(out=…)`."""
+    """`run(output_dir=…)`."""
 
-    def test_a_failed_task_leaves_no_folder(
-        self, mock: MockServer, colour: str, tmp_path: Path
+    def test_a_failed_task_leaves_no_directory(
+        self, mock: MockServer, mode: str, tmp_path: Path
     ) -> None:
-        """Neither the one that was asked for nor its parents."""
+        """Neither the output directory nor its parents."""
         with pytest.raises(errors.TaskFailed):
-            run(mock, colour, "x [mock:fail=service_error]", tmp_path / "a" / "b")
+            run(mock, mode, "x [mock:fail=service_error]", tmp_path / "a" / "b")
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_folder_that_was_there_stays(
-        self, mock: MockServer, colour: str, tmp_path: Path
+    def test_an_existing_directory_is_not_removed(
+        self, mock: MockServer, mode: str, tmp_path: Path
     ) -> None:
-        """Whoever made it wants it; what lies there is nobody else's either."""
+        """It belongs to the user."""
         (tmp_path / "a").mkdir()
         with pytest.raises(errors.TaskFailed):
-            run(mock, colour, "x [mock:fail=service_error]", tmp_path / "a")
+            run(mock, mode, "x [mock:fail=service_error]", tmp_path / "a")
         assert (tmp_path / "a").is_dir()
 
-    def test_a_folder_with_files_stays(self, mock: MockServer, colour: str, tmp_path: Path) -> None:
-        """It was made for them."""
-        assert run(mock, colour, "x", tmp_path / "a" / "b").paths[0].parent == tmp_path / "a" / "b"
+    def test_a_directory_with_files_is_not_removed(
+        self, mock: MockServer, mode: str, tmp_path: Path
+    ) -> None:
+        """It was created for them."""
+        assert run(mock, mode, "x", tmp_path / "a" / "b").paths[0].parent == tmp_path / "a" / "b"
 
 
 class TestDownload:
     """`download(folder)`."""
 
-    def test_a_dead_link_leaves_no_folder(self, mock: MockServer, tmp_path: Path) -> None:
-        """A day later the file is gone."""
+    def test_an_expired_link_leaves_no_directory(self, mock: MockServer, tmp_path: Path) -> None:
+        """A day later the file is no longer available."""
         with Client(mock.api_key, mock.base_url) as client:
             result = client.run(model=MODEL, prompt="x")
             mock.clock.advance(90_000)

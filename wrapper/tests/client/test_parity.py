@@ -1,4 +1,4 @@
-"""Laws of the two faces: the same names, signatures, words and doings."""
+"""The sync and the async client have the same methods and do the same."""
 
 from __future__ import annotations
 
@@ -73,21 +73,21 @@ def test_a_change_of_one_client_alone_fails_the_check(copied: Path, name: str) -
 
 
 class FakeClock(SystemClock):
-    """Time that passes by sleeping only, and keeps every sleep."""
+    """A clock that only sleeping moves, and that records every sleep."""
 
     def __init__(self) -> None:
-        self.ticks = 0.0
+        self.monotonic = 0.0
         self.trace: list[object] = []
 
     def now(self) -> TimePoint:
-        return TimePoint(self.ticks, 1_760_000_000.0 + self.ticks)
+        return TimePoint(self.monotonic, 1_760_000_000.0 + self.monotonic)
 
     def draw(self) -> float:
         return 0.5
 
     def sleep(self, seconds: float) -> None:
         self.trace.append(round(seconds, 9))
-        self.ticks += seconds
+        self.monotonic += seconds
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         self.sleep(seconds)
@@ -103,7 +103,7 @@ class FakeClock(SystemClock):
 
 
 ID = "task-unified-1760000000-abcd1234"
-answers = st.one_of(
+responses = st.one_of(
     st.builds(
         lambda status, progress: (200, {"id": ID, "status": status, "progress": progress}),
         st.sampled_from(["pending", "processing", "completed", "failed", "cancelled", "new"]),
@@ -118,30 +118,30 @@ answers = st.one_of(
 
 
 def handler(script: list[Any], trace: list[object]) -> Any:
-    """Answer with each of the script in turn, and with the last for ever."""
-    line = list(script)
+    """Respond with each of the script in turn, then always with the last."""
+    remaining = list(script)
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         trace.append((request.method, request.url.path))
-        status, body = line.pop(0) if len(line) > 1 else line[0]
+        status, body = remaining.pop(0) if len(remaining) > 1 else remaining[0]
         if status:
             return httpx.Response(status, content=json.dumps(body))
         raise (httpx.ConnectError if body == "refused" else httpx.ReadError)(body)
 
-    return answer
+    return respond
 
 
 def outcome_of(value: object) -> object:
-    """What can be compared of a result or of an error."""
+    """The comparable parts of a result or an error."""
     if isinstance(value, WanflowError):
         return type(value).__name__, str(value), value.task_id
     return value
 
 
-def played_sync(script: list[Any]) -> tuple[object, list[object]]:
+def run_sync(script: list[Any]) -> tuple[object, list[object]]:
     clock = FakeClock()
-    line = TransportOptions(transport=httpx.MockTransport(handler(script, clock.trace)))
-    settings = load_config("a-key", "http://api.example/base", transport=line)
+    options = TransportOptions(transport=httpx.MockTransport(handler(script, clock.trace)))
+    settings = load_config("a-key", "http://api.example/base", transport=options)
     driver = SyncDriver(settings, hub=SharedState(clock))
     try:
         outcome: object = driver.run(flow_of(settings))
@@ -150,11 +150,11 @@ def played_sync(script: list[Any]) -> tuple[object, list[object]]:
     return outcome_of(outcome), clock.trace
 
 
-def played_async(script: list[Any]) -> tuple[object, list[object]]:
-    async def play() -> tuple[object, list[object]]:
+def run_async(script: list[Any]) -> tuple[object, list[object]]:
+    async def run() -> tuple[object, list[object]]:
         clock = FakeClock()
-        line = TransportOptions(transport=httpx.MockTransport(handler(script, clock.trace)))
-        settings = load_config("a-key", "http://api.example/base", transport=line)
+        options = TransportOptions(transport=httpx.MockTransport(handler(script, clock.trace)))
+        settings = load_config("a-key", "http://api.example/base", transport=options)
         driver = AsyncDriver(settings, hub=SharedState(clock))
         try:
             outcome: object = await driver.run_concurrent(flow_of(settings))
@@ -162,27 +162,27 @@ def played_async(script: list[Any]) -> tuple[object, list[object]]:
             outcome = error
         return outcome_of(outcome), clock.trace
 
-    return asyncio.run(play())
+    return asyncio.run(run())
 
 
 def flow_of(settings: Any) -> Any:
-    """The whole road of one request, without its files."""
-    work = Operations(settings)
-    example = dict(next(iter(work.catalog.models.values())).example)
+    """Submit one request and wait for it, without a download."""
+    operations = Operations(settings)
+    example = dict(next(iter(operations.catalog.models.values())).example)
     example.setdefault("image_urls", ["https://images.example/a.png"])
-    known = {name: example[name] for name in example if name != "callback_url"}
-    order = work.prepare(known, {}, terms=SubmitOptions(None, False, "0123456789abcdef"))
-    return work.run(order, output_dir=None, timeout=120, on_update=None)
+    body = {name: example[name] for name in example if name != "callback_url"}
+    prepared = operations.prepare(body, {}, terms=SubmitOptions(None, False, "0123456789abcdef"))
+    return operations.run(prepared, output_dir=None, timeout=120, on_update=None)
 
 
-@given(script=st.lists(answers, min_size=1, max_size=12))
-def test_both_colours_do_the_same(script: list[Any]) -> None:
-    """The same answers give the same requests, the same sleeps and the same end."""
-    assert played_sync(script) == played_async(script)
+@given(script=st.lists(responses, min_size=1, max_size=12))
+def test_sync_and_async_do_the_same(script: list[Any]) -> None:
+    """The same responses give the same requests, the same sleeps and the same outcome."""
+    assert run_sync(script) == run_async(script)
 
 
 def test_the_top_level_stays_small() -> None:
-    """At most 30 names, in order, all importable; seldom caught errors are in `wanflow.errors`."""
+    """At most 30 names, in order, all importable; rarely caught errors are in `wanflow.errors`."""
     assert len(wanflow.__all__) <= 30
     assert sorted(wanflow.__all__) == wanflow.__all__
     for name in wanflow.__all__:

@@ -1,4 +1,4 @@
-"""Laws of the key and of errors: what they show, and that they travel."""
+"""The API key is never shown, and errors can be pickled."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ ECHOES = {
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
 @pytest.mark.parametrize("act", ["submit", "wait", "refresh"])
 def test_the_key_is_shown_nowhere(
-    echo: Any, act: str, colour: Any, caplog: pytest.LogCaptureFixture
+    echo: Any, act: str, runner: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not in a repr, a log, an exception, its cause, its traceback or its pickle."""
     caplog.set_level(logging.DEBUG, "wanflow")
-    client = colour.client(
+    client = runner.client(
         api_key=SECRET,
         base_url="http://api.example/base",
         transport=httpx.MockTransport(transport(echo)),
@@ -85,7 +85,7 @@ def test_the_key_is_shown_nowhere(
         "refresh": task.refresh,
     }
     with pytest.raises(errors.WanflowError) as caught:
-        colour.do(acts[act])
+        runner.do(acts[act])
     shown = "".join(traceback.format_exception(caught.value))
     shown += repr(caught.value) + str(vars(caught.value)) + caplog.text
     assert SECRET not in shown
@@ -95,8 +95,8 @@ def test_the_key_is_shown_nowhere(
         assert SECRET not in str(error) + str(vars(error))
 
 
-def test_the_key_is_kept_from_copies() -> None:
-    """Settings show no key, and a key can't be pickled or printed by accident."""
+def test_the_key_is_neither_printed_nor_pickled() -> None:
+    """The repr of a configuration has no key, and a key can't be copied or pickled."""
     settings = load_config(SECRET, "http://api.example")
     assert SECRET not in repr(settings) + repr(settings.key) + str(settings.key)
     with pytest.raises(TypeError):
@@ -106,7 +106,7 @@ def test_the_key_is_kept_from_copies() -> None:
 
 
 def test_a_preview_shows_no_key() -> None:
-    """What would be sent is shown without the header that carries the key."""
+    """A preview has no Authorization header."""
     with Client(api_key=SECRET, base_url="http://api.example") as client:
         model = client.models()[-1]
         body = {**model.example, "image_urls": ["https://a.example/a.png"]}
@@ -122,7 +122,7 @@ plain = st.none() | st.integers() | st.text(max_size=10)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @given(data=st.data())
 def test_every_error_survives_pickle(kind: type[errors.WanflowError], data: st.DataObject) -> None:
-    """Whatever it carries, it is the same error after a journey between processes."""
+    """With any attributes, it is the same error after pickling."""
     named = [
         name
         for name, parameter in inspect.signature(kind).parameters.items()
@@ -139,8 +139,8 @@ def test_every_error_survives_pickle(kind: type[errors.WanflowError], data: st.D
         assert getattr(again, name) == given_[name]
 
 
-def test_errors_with_their_real_cargo_survive_pickle() -> None:
-    """Snapshots and violations travel with their errors."""
+def test_errors_with_snapshots_and_violations_survive_pickle() -> None:
+    """Their attributes are pickled, too."""
     snapshot = parse_snapshot(b'{"id": "t", "status": "failed", "error": {"code": "x"}}')
     for error in (
         task_failed(snapshot),
@@ -151,8 +151,8 @@ def test_errors_with_their_real_cargo_survive_pickle() -> None:
         assert vars(again) == vars(error)
 
 
-def test_the_tree_is_drawn_as_it_is() -> None:
-    """The drawing at the top of `errors` names every error, each under its parent."""
+def test_the_tree_of_errors_in_the_docstring_is_complete() -> None:
+    """It has every error, each under its parent."""
     drawing = errors.__doc__ or ""
     assert len(KINDS) > 15
     depths = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.client.fast_clock import leaping
+from tests.client.fast_clock import with_fast_clock
 from wanflow import errors
 from wanflow._core.acceptance import Acceptance, Classified, classify
 from wanflow._core.effects import Response
@@ -112,7 +112,7 @@ def test_a_batch_means_the_same(do: Sync, ledger: Ledger, model: str, tmp_path: 
     jobs = [{"model": model, "prompt": f"{status} {kind}"} for status, kind in asked]
 
     def work(client: Any) -> Any:
-        return leaping(client).batch(jobs, tmp_path / "out", max_concurrency=200)
+        return with_fast_clock(client).batch(jobs, tmp_path / "out", max_concurrency=200)
 
     options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_timeout": 0}
     report = do(work, **options)

@@ -21,7 +21,7 @@ SELDOM = {
         "wanflow._core.download_rules",
         "wanflow._core.file_formats",
     ),
-    *("wanflow._core.media_rules", "wanflow._flows.prepare", "wanflow._core.recorder"),
+    *("wanflow._core.media_rules", "wanflow._core.recorder"),
     *("wanflow._flows.poll_many", "wanflow._flows.download", "wanflow._flows.upload"),
     *("wanflow.batch", "wanflow.cli", "wanflow.ledger", "wanflow.mock", "wanflow.webhooks"),
     *("difflib", "sqlite3"),

@@ -53,7 +53,7 @@ class TestWhatIsCommitted:
 
     def test_scripts_can_be_run(self, checkout: Path) -> None:
         """The scripts of `.ci` may be executed."""
-        scripts = sorted((checkout / ".ci").iterdir())
+        scripts = [path for path in (checkout / ".ci").iterdir() if path.suffix != ".toml"]
         assert scripts
         assert [script.name for script in scripts if not script.stat().st_mode & 0o111] == []
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from attrs import define, field
 
-from tests.client.fast_clock import leaping
+from tests.client.fast_clock import with_fast_clock
 from wanflow import AsyncClient, Client, errors
 from wanflow.ledger import Ledger
 
@@ -51,7 +51,7 @@ class Soak:
 
     def client(self, kind: Any, ledger: Ledger | None) -> Any:
         """Make a client that leaps over its pauses."""
-        return leaping(kind(self.api_key, self.base_url, ledger=ledger, **_OPTIONS))
+        return with_fast_clock(kind(self.api_key, self.base_url, ledger=ledger, **_OPTIONS))
 
     def order(self, name: str) -> dict[str, Any]:
         """Return one submission, whose prompt and key say who made it."""

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.client.clients import COLOURS
+from tests.client.clients import RUNNERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(params=sorted(COLOURS))
+@pytest.fixture(params=sorted(RUNNERS))
 def colour(request: pytest.FixtureRequest) -> Iterator[Any]:
     """One colour after the other."""
-    with COLOURS[request.param]() as colour:
+    with RUNNERS[request.param]() as colour:
         yield colour
 
 
 @pytest.fixture
 def aiohttp() -> Iterator[Any]:
     """The colour that goes over aiohttp, alone."""
-    with COLOURS["aiohttp"]() as colour:
+    with RUNNERS["aiohttp"]() as colour:
         yield colour

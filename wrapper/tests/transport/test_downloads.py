@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.client.fast_clock import leaping
+from tests.client.fast_clock import with_fast_clock
 from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
 from tests.transport.test_guarantees import KEY
 from wanflow import DownloadFailed, LinkExpired
@@ -64,7 +64,7 @@ def result_of(colour: Any, *urls: str, created: float | None = None) -> Any:
     """A completed task with these links."""
     more = {} if created is None else {"created": int(created)}
     with RudeServer(get=[task("completed", results=list(urls), **more)]) as server:
-        client = leaping(colour.client(api_key=KEY, base_url=server.url, timeout=2))
+        client = with_fast_clock(colour.client(api_key=KEY, base_url=server.url, timeout=2))
         return colour.do(client.task(ID).wait, 10)
 
 

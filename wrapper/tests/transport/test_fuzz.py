@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.client.clients import COLOURS
+from tests.client.clients import RUNNERS
 from tests.transport.misbehaving_server import ID, RudeServer, says
 from tests.transport.test_guarantees import KEY, body
 from wanflow import DownloadFailed, WanflowError
@@ -81,7 +81,7 @@ def answers(draw: st.DrawFn) -> bytes:
 @pytest.fixture(scope="module", params=["sync", "aiohttp"])
 def face(request: pytest.FixtureRequest) -> Iterator[Any]:
     """One event loop for all examples: fuzzing is about answers, so each HTTP library is enough."""
-    with COLOURS[request.param]() as face:
+    with RUNNERS[request.param]() as face:
         yield face
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.client.clients import COLOURS
-from tests.client.fast_clock import leaping, ticks
+from tests.client.clients import RUNNERS
+from tests.client.fast_clock import monotonic, with_fast_clock
 from tests.transport.misbehaving_server import (
     ID,
     INTERIM,
@@ -43,7 +43,9 @@ def body() -> dict[str, Any]:
 
 def quick(colour: Any, server: RudeServer, **options: Any) -> Any:
     """A client that waits for nothing long, and leaps over its pauses."""
-    return leaping(colour.client(api_key=KEY, base_url=server.url, **{"timeout": 1.5} | options))
+    return with_fast_clock(
+        colour.client(api_key=KEY, base_url=server.url, **{"timeout": 1.5} | options)
+    )
 
 
 @pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
@@ -248,11 +250,11 @@ def test_a_429_slows_the_whole_client(colour: Any) -> None:
     busy = answers(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 20")
     with RudeServer(get=[busy, task("completed", id=ID + "x")]) as server:
         client = quick(colour, server)
-        begun = ticks(client)
+        begun = monotonic(client)
         with pytest.raises(errors.WaitTimeout):
             colour.do(client.task(ID).wait, 0)
         colour.do(client.task(ID + "x").wait, 60)
-        assert ticks(client) - begun >= 19
+        assert monotonic(client) - begun >= 19
 
 
 def test_a_connection_is_kept_between_looks(colour: Any) -> None:
@@ -277,7 +279,7 @@ def test_a_connection_outlives_the_pause_between_two_looks() -> None:
 
     No clock of ours makes these pass, so all colours pause together.
     """
-    opened: dict[str, list[Any]] = {name: [] for name in sorted(COLOURS)}
+    opened: dict[str, list[Any]] = {name: [] for name in sorted(RUNNERS)}
 
     def counts(name: str) -> Any:
         def count(connection: Any) -> bool:
@@ -290,14 +292,14 @@ def test_a_connection_outlives_the_pause_between_two_looks() -> None:
     with ExitStack() as stack:
         for name in opened:
             server = stack.enter_context(RudeServer(get=[counts(name)]))
-            colour = stack.enter_context(COLOURS[name]())
+            colour = stack.enter_context(RUNNERS[name]())
             looks.append((colour, quick(colour, server).task(ID)))
             colour.do(looks[-1][1].refresh)
         time.sleep(5.4)
         for colour, looked in looks:
             colour.do(looked.refresh)
-    assert {name: len(peers) for name, peers in opened.items()} == dict.fromkeys(COLOURS, 2)
-    assert {name: len(set(peers)) for name, peers in opened.items()} == dict.fromkeys(COLOURS, 1)
+    assert {name: len(peers) for name, peers in opened.items()} == dict.fromkeys(RUNNERS, 2)
+    assert {name: len(set(peers)) for name, peers in opened.items()} == dict.fromkeys(RUNNERS, 1)
 
 
 def test_a_wait_for_many_says_what_its_last_look_met(colour: Any) -> None:
@@ -331,14 +333,14 @@ def test_a_task_is_not_looked_at_as_soon_as_it_is_submitted(many: bool, colour: 
     took: list[float] = []
 
     def ended(connection: Any) -> bool:
-        took.append(ticks(client) - begun)
+        took.append(monotonic(client) - begun)
         return task("completed")(connection)
 
     info = {"created": int(time.time()), "task_info": {"estimated_time": 2}}
     taken = answers(200, {"id": ID, "status": "pending", **info})
     with RudeServer(post=[taken], get=[ended]) as server:
         client = quick(colour, server)
-        begun = ticks(client)
+        begun = monotonic(client)
         submitted = colour.do(client.submit, body())
         if many:
             colour.do(client.wait_all, [submitted])

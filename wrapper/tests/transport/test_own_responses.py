@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.client.fast_clock import leaping
+from tests.client.fast_clock import with_fast_clock
 from tests.transport.misbehaving_server import ID, RudeServer, answers, http, says, task
 from tests.transport.nasty import PNG
 from tests.transport.test_guarantees import KEY, body
@@ -70,7 +70,7 @@ def test_no_wait_takes_what_is_not_the_end_of_its_task(
         RudeServer(post=[ACCEPTED], get=[*polls, end]) as server,
         Ledger(tmp_path / "ledger.db") as ledger,
     ):
-        client = leaping(colour.client(api_key=KEY, base_url=server.url, ledger=ledger))
+        client = with_fast_clock(colour.client(api_key=KEY, base_url=server.url, ledger=ledger))
         way(colour, client, tmp_path / "out")
         (job,) = ledger.jobs()
     assert job.state is JobState.SAVED
@@ -98,7 +98,7 @@ def test_a_refresh_that_is_answered_about_another_task_raises(colour: Any, tmp_p
 def test_an_old_task_that_nobody_knows_ends_the_wait(colour: Any) -> None:
     """Where nobody knows when it was submitted, a 404 is believed."""
     with RudeServer(get=[MISSING]) as server:
-        client = leaping(colour.client(api_key=KEY, base_url=server.url))
+        client = with_fast_clock(colour.client(api_key=KEY, base_url=server.url))
         with pytest.raises(NotFound):
             colour.do(client.task(ID).wait, 60)
         assert server.count("GET") == 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.client.fast_clock import LeapingClock, leaping
+from tests.client.fast_clock import FastClock, with_fast_clock
 from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
 from tests.transport.test_guarantees import KEY
 from wanflow import DownloadFailed, LinkExpired
@@ -56,7 +56,7 @@ def asked(colour: Any, url: str, kind: str | None = "video", **options: Any) -> 
     more = {} if kind is None else {"type": kind}
     with RudeServer(get=[task("completed", results=[url], **more)]) as server:
         options = {"api_key": KEY, "base_url": server.url, "timeout": 2, **options}
-        client = leaping(colour.client(**options))
+        client = with_fast_clock(colour.client(**options))
         return colour.do(client.task(ID).wait, 10)
 
 
@@ -112,7 +112,7 @@ def test_a_page_where_a_dead_link_led_is_its_end(colour: Any, tmp_path: Path) ->
     old = {"created": int(time.time()) - 90_000}
     with RudeServer(get=[answer(SIGN_IN, "text/html")]) as files:
         with RudeServer(get=[task("completed", results=[files.url + "/a"], **old)]) as server:
-            client = leaping(colour.client(api_key=KEY, base_url=server.url))
+            client = with_fast_clock(colour.client(api_key=KEY, base_url=server.url))
             result = colour.do(client.task(ID).wait, 10)
         with pytest.raises(LinkExpired, match="an HTML page"):
             colour.do(result.download, tmp_path)
@@ -242,16 +242,16 @@ def test_what_is_encoded_badly_is_never_glued(packed: bytes, colour: Any, tmp_pa
     assert names(tmp_path) == [f"{ID}.mp4"]
 
 
-class Noting(LeapingClock):
+class Noting(FastClock):
     """Leaps over pauses, and keeps how long they were."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pauses: list[float] = []
 
-    def _leap(self, seconds: float) -> float:
+    def _skip(self, seconds: float) -> float:
         self.pauses.append(seconds)
-        return super()._leap(seconds)
+        return super()._skip(seconds)
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.client.clients import COLOURS
-from tests.client.fast_clock import leaping
+from tests.client.clients import RUNNERS
+from tests.client.fast_clock import with_fast_clock
 from tests.transport.nasty import Api, Responses, harmless, responses, serving
 from tests.transport.test_guarantees import KEY, body
 from wanflow import WanflowError
@@ -87,7 +87,7 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture(scope="module", params=["sync", "aiohttp"])
 def face(request: pytest.FixtureRequest) -> Iterator[Any]:
-    with COLOURS[request.param]() as face:
+    with RUNNERS[request.param]() as face:
         yield face
 
 
@@ -101,7 +101,9 @@ def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
     log = logging.StreamHandler(io.StringIO())
     logging.getLogger("wanflow").addHandler(log)
     with Ledger(folder / "ledger.db") as ledger:
-        client = leaping(face.client(api_key=KEY, base_url=api.url, retry_timeout=0, ledger=ledger))
+        client = with_fast_clock(
+            face.client(api_key=KEY, base_url=api.url, retry_timeout=0, ledger=ledger)
+        )
         shown = lived(face, client, folder)
         face.do(client.close)
         assert [job.task_id for job in ledger.jobs()] == [said.task_id]
@@ -135,7 +137,7 @@ def test_a_folder_whose_name_is_not_utf_8_works(face: Any, api: Api, tmp_path: P
     accepted = task | {"status": "pending", "results": [], "task_info": {"estimated_time": 0}}
     api.responses = Responses((200, accepted), (200, task), {}, "image/png")
     with Ledger(tmp_path / "ledger.db") as ledger:
-        client = leaping(face.client(api_key=KEY, base_url=api.url, ledger=ledger))
+        client = with_fast_clock(face.client(api_key=KEY, base_url=api.url, ledger=ledger))
         report = face.do(client.batch, [body()], folder)
         face.do(client.close)
         (job,) = ledger.jobs()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.client.fast_clock import leaping
+from tests.client.fast_clock import with_fast_clock
 from tests.transport.misbehaving_server import ID
 from tests.transport.nasty import PNG
 from tests.transport.test_guarantees import KEY, body
@@ -37,7 +37,7 @@ def test_a_task_goes_from_submission_to_file(colour: Any, packed: bool, tmp_path
         return whole(json.dumps({"id": ID, "status": status, "results": [LINK]}).encode())
 
     transport = httpx.MockTransport(answer)
-    client = leaping(
+    client = with_fast_clock(
         colour.client(api_key=KEY, base_url="http://127.0.0.1:9/v", transport=transport)
     )
     result = colour.do(client.run, body(), output_dir=tmp_path, timeout=60)
