@@ -232,7 +232,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a key twice": (
         "a.yaml",
         "openapi: 3.1.0\ninfo: {}\ninfo: {}\n",
-        r"line 3: gives the key 'info'",
+        r"line 3: the key 'info' is a duplicate",
     ),
     "a key twice in JSON": ("a.json", '{"a": 1, "a": 2}', "the key 'a' is there twice"),
     "broken JSON": ("a.json", '{\n"a": }', r"a\.json, line 2"),
@@ -441,7 +441,7 @@ def test_a_stray_file_among_the_sources_is_refused(tmp_path, empty: Checkout):
     """A document that was put there in another form is not passed over."""
     import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
     put(empty.sources, "nova-2.json", json.dumps(small("nova-2")))
-    with pytest.raises(InvalidDocument, match=r"nova-2\.json is no \*\.yaml"):
+    with pytest.raises(InvalidDocument, match=r"nova-2\.json is not a \*\.yaml"):
         read_sources(empty.sources)
 
 
