@@ -85,4 +85,4 @@ def test_a_folder_whose_name_is_not_utf_8_works(
     assert len([one for one in folder.iterdir() if one.suffix in {".png", ".jpg"}]) == 2
     assert wanflow("ledger", "list").code == 0
     shown = wanflow("ledger", "list", "--json")
-    assert {job["folder"] for job in shown.events} == {str(folder)}
+    assert {job["output_dir"] for job in shown.events} == {str(folder)}

@@ -187,5 +187,5 @@ def _job_in(state: JobState) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
     connection.executescript(";".join(MIGRATIONS))
     connection.execute("INSERT INTO place (text) VALUES ('s')")
-    rows.insert(connection, {"server": "s", "state": state, "intended": 0.0})
+    rows.insert(connection, {"server": "s", "state": state, "recorded_at": 0.0})
     return connection

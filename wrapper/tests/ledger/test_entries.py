@@ -222,7 +222,7 @@ def test_a_folder_of_any_name_is_read_back_equal(raw: bytes) -> None:
             ledger.record_files(SERVER, task(1), [file_of(1, path=folder / "1.png")])
         with Ledger(path) as ledger:
             found = ledger.find(key(1))
-            assert (found.folder, found.files[0].path) == (folder, folder / "1.png")
+            assert (found.output_dir, found.files[0].path) == (folder, folder / "1.png")
 
 
 def test_a_ledger_in_a_folder_of_any_name(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_a_folder_that_was_written_before_is_found_again(path: Path) -> None:
             [key(1)],
         )
     with Ledger(path) as ledger:
-        assert ledger.find(key(1)).folder == Path("/files/ü %41")
+        assert ledger.find(key(1)).output_dir == Path("/files/ü %41")
 
 
 def test_threads_that_write_much_are_all_heard(ledger: Ledger) -> None:

@@ -46,7 +46,7 @@ class Sabotaged:
     def __init__(self, ledger: Ledger, at: str = "nothing", times: int = 1) -> None:
         self.real = ledger._store._connection
         self.at, self.times, self.commits = at, times, 0
-        ledger._store._commits.connection = self  # type: ignore[assignment]
+        ledger._store._writer.connection = self  # type: ignore[assignment]
 
     def execute(self, query: str, *values: Any) -> Any:
         self.commits += query == "COMMIT"

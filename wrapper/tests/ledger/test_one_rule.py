@@ -116,10 +116,10 @@ def test_a_batch_means_the_same(do: Sync, ledger: Ledger, model: str, tmp_path: 
 
     options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_timeout": 0}
     report = do(work, **options)
-    assert len(report.outcomes) == len(asked)
-    for (status, kind), outcome in zip(asked, report.outcomes, strict=True):
+    assert len(report.results) == len(asked)
+    for (status, kind), outcome in zip(asked, report.results, strict=True):
         end, state = meant_by(rule_of(status, kind))
-        assert outcome.end is end, (status, kind)
+        assert outcome.status is end, (status, kind)
         assert outcome.task_id == rule_of(status, kind).task_id
         job = ledger.find(outcome.key)
         assert job is not None

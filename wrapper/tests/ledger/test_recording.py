@@ -38,7 +38,7 @@ def test_a_run_is_recorded_from_its_intent_to_its_files(
     assert job.task_id == result.task_id
     assert job.body == {"model": model, "prompt": "a fox"}
     assert job.credits is not None
-    assert job.intended <= job.accepted <= job.ended
+    assert job.recorded_at <= job.accepted <= job.ended
     assert [file.path for file in job.files] == result.paths
     content = result.paths[0].read_bytes()
     assert (job.files[0].size, job.files[0].sha256) == (len(content), sha256(content).hexdigest())

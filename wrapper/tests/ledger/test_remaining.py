@@ -82,7 +82,7 @@ def test_the_command_says_what_is_unsaved_until_when_and_how_to_save_it(
     """The printed command saves them; the list has their expiry and cost beside the task."""
     (name,) = complete(do, model, "a")
     (job,) = ledger.jobs()
-    until = isoformat(job.expires)
+    until = isoformat(job.links_expire_at)
     assert until is not None
     shell = Shell(path, mock, api_key)
     said = shell("resume").stderr

@@ -143,7 +143,7 @@ def test_a_folder_whose_name_is_not_utf_8_works(face: Any, api: Api, tmp_path: P
         (job,) = ledger.jobs()
     assert report.complete
     assert report.trouble == ""
-    assert job.folder == folder
+    assert job.output_dir == folder
     assert job.files[0].path.read_bytes().startswith(b"\x89PNG")
     facts = json.loads((folder / "report.json").read_text("utf-8"))
     assert facts["jobs"][0]["files"][0]["path"] == str(job.files[0].path)

@@ -96,7 +96,7 @@ def _batch_name(output_dir: Path, ledger: Ledger, jobs: Sequence[PlannedJob]) ->
             ledger.attempts(job.name for job in with_names(jobs, batch, ledger) if job.key is None)
         )
 
-    return batch_name(output_dir, ledger.folders, count_known)
+    return batch_name(output_dir, ledger.output_dirs, count_known)
 
 
 def make_options(

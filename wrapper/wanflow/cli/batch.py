@@ -157,7 +157,7 @@ def batch(**options: Any) -> int:
     lines = _read_jobs(options)
     connection = Connection.from_options(options)
     with open_ledger(
-        options["ledger"], make=True, keep_prompts=not options["no_prompts"]
+        options["ledger"], create=True, keep_prompts=not options["no_prompts"]
     ) as ledger:
         job = _BatchRun(options, connection, ledger, _make_progress(as_json=options["as_json"]))
         with handle_stop_signals(job.stop_gracefully, job.exit_now):

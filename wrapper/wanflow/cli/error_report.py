@@ -52,7 +52,7 @@ class CommandContext:
     ) -> None:
         """Keep what a command to resume needs."""
         folder = ["-o", str(output_dir)] if output_dir else []
-        self.options = [*folder, *connection.arguments(), *ledger_options.words()]
+        self.options = [*folder, *connection.arguments(), *ledger_options.to_arguments()]
 
     def resume_by_repeating(self) -> None:
         """Keep that the same command goes on with what an interrupt leaves."""

@@ -101,7 +101,7 @@ def resume(
     """Wait for every unfinished task, and save its files where they were wanted."""
 
     def tell(ending: ResumeResult) -> None:
-        _tell(ending, as_json=as_json)
+        _report_result(ending, as_json=as_json)
 
     CommandContext.current().resume_by_repeating()
     with (
@@ -114,7 +114,7 @@ def resume(
     undone = [ending for ending in endings if ending.error is not None]
     if not as_json:
         click.echo(f"{len(endings)} taken up, {len(undone)} of them not done", err=True)
-    _tell_left(endings.remaining, ledger, as_json=as_json)
+    _report_remaining(endings.remaining, ledger, as_json=as_json)
     return UNDONE if undone else 0
 
 
@@ -140,7 +140,7 @@ def forget(
     with open_ledger(ledger) as book:
         jobs = [_find(book, one) for one in references] if references else book.jobs()
         latest = time.time() - (days or 0.0) * _DAY
-        chosen = [job for job in jobs if job.intended <= latest]
+        chosen = [job for job in jobs if job.recorded_at <= latest]
         if finished:
             chosen = [job for job in chosen if job.finished]
         open_ones = [job for job in chosen if not job.finished]
@@ -173,20 +173,20 @@ def _find(book: Ledger, reference: str) -> Job:
     return found
 
 
-def _tell_left(left: Remaining, ledger: Path | None, *, as_json: bool) -> None:
+def _report_remaining(left: Remaining, ledger: Path | None, *, as_json: bool) -> None:
     if as_json:
         facts = {
             "files": left.files,
-            "expires": isoformat(left.expires),
+            "expires": isoformat(left.links_expire_at),
             "elsewhere": left.other_servers,
         }
         click.echo(json.dumps({"event": "left", **facts}))
         return
-    for line in left.addresses():
+    for line in left.describe_other_servers():
         click.echo(one_line(line), err=True)
     if left.files:
         files = "1 file is" if left.files == 1 else f"{left.files} files are"
-        until = isoformat(left.expires)
+        until = isoformat(left.links_expire_at)
         click.echo(
             f"{files} not saved, and their links die from {until} on; save them with", err=True
         )
@@ -196,7 +196,7 @@ def _tell_left(left: Remaining, ledger: Path | None, *, as_json: bool) -> None:
         )
 
 
-def _tell(ending: ResumeResult, *, as_json: bool) -> None:
+def _report_result(ending: ResumeResult, *, as_json: bool) -> None:
     job, error = ending.job, ending.error
     if as_json:
         event = {
@@ -211,6 +211,6 @@ def _tell(ending: ResumeResult, *, as_json: bool) -> None:
     said = summary(job) if error is None else str(error)
     if isinstance(error, NotFound) and not job.finished:
         said += "; it stays unfinished: perhaps the key is another account's"
-    soon = isoformat(job.expires)
+    soon = isoformat(job.links_expire_at)
     hint = f" (its links live until {soon})" if error is not None and soon else ""
     click.echo(one_line(f"job {job.id}: {job.state}  {said}{hint}"), err=True)

@@ -24,8 +24,8 @@ class LedgerOptions:
     """The ledger of a command: at `path`, None for the usual place; `kept` False goes without."""
 
     path: Path | None = None
-    kept: bool = True
-    prompts: bool = True
+    enabled: bool = True
+    keep_prompts: bool = True
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> LedgerOptions:
@@ -38,10 +38,10 @@ class LedgerOptions:
             raise click.UsageError("--ledger names a ledger, and --no-ledger wants none")
         return cls(values["ledger"], not values["no_ledger"], not values.get("no_prompts", False))
 
-    def words(self) -> list[str]:
+    def to_arguments(self) -> list[str]:
         """Return the options as words of a command line."""
         named = [] if self.path is None else ["--ledger", str(self.path)]
-        return named if self.kept else ["--no-ledger"]
+        return named if self.enabled else ["--no-ledger"]
 
     def open(self) -> AbstractContextManager[Ledger | None]:
         """Open the ledger, which is made if need be; None where none is wanted.
@@ -49,12 +49,12 @@ class LedgerOptions:
         Raises:
             LedgerError: it can't be opened or made.
         """
-        return self._opened() if self.kept else nullcontext()
+        return self._opened() if self.enabled else nullcontext()
 
     @contextmanager
     def _opened(self) -> Generator[Ledger]:
         try:
-            ledger = open_ledger(self.path, make=True, keep_prompts=self.prompts)
+            ledger = open_ledger(self.path, create=True, keep_prompts=self.keep_prompts)
         except LedgerError as error:
             without = "--ledger names another place, --no-ledger goes without a record"
             raise LedgerError(f"{error}; {without}", path=error.path) from None
@@ -62,7 +62,7 @@ class LedgerOptions:
             yield ledger
 
 
-def open_ledger(path: Path | None, *, make: bool = False, keep_prompts: bool = True) -> Ledger:
+def open_ledger(path: Path | None, *, create: bool = False, keep_prompts: bool = True) -> Ledger:
     """Open the ledger that was named, or the usual one.
 
     Raises:
@@ -71,7 +71,7 @@ def open_ledger(path: Path | None, *, make: bool = False, keep_prompts: bool = T
     from wanflow.ledger import Ledger, default_path
 
     named = path or default_path()
-    if not make and not named.exists():
+    if not create and not named.exists():
         raise LedgerError(f"there is no ledger at {named}: nothing was recorded", path=str(named))
     return Ledger(named, keep_prompts=keep_prompts)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x57464C47
 """Marks the file as a ledger ("WFLG")."""
-_OLDEST_SQLITE = (3, 37, 0)
+_MIN_SQLITE = (3, 37, 0)
 
 # Each entry leads from the version of its index to the next one. Published ones never change.
 MIGRATIONS: tuple[str, ...] = (
@@ -80,7 +80,7 @@ def migrate(
         LedgerError: it is another program's, of a newer version, or this SQLite is too old.
         sqlite3.Error: SQLite can't read or write it.
     """
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+    if sqlite3.sqlite_version_info < _MIN_SQLITE:
         raise LedgerError(
             f"a ledger needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}"
         )
@@ -113,9 +113,9 @@ def _rollback(connection: sqlite3.Connection) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> int:
-    mark = _number(connection, "PRAGMA application_id")
-    version = _number(connection, "PRAGMA user_version")
-    tables = _number(connection, "SELECT count(*) FROM sqlite_master")
+    mark = _read_int(connection, "PRAGMA application_id")
+    version = _read_int(connection, "PRAGMA user_version")
+    tables = _read_int(connection, "SELECT count(*) FROM sqlite_master")
     if mark != APPLICATION_ID and (mark or version or tables):
         raise LedgerError(f"ledger {path}: it is another program's database", path=str(path))
     if version > len(migrations):
@@ -127,19 +127,19 @@ def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[st
     return version
 
 
-def _number(connection: sqlite3.Connection, query: str) -> int:
+def _read_int(connection: sqlite3.Connection, query: str) -> int:
     found: int = connection.execute(query).fetchone()[0]
     return found
 
 
 _log = logging.getLogger("wanflow")
-_PATIENCE = 30.0
+_LOCK_TIMEOUT = 30.0
 """Seconds to wait while another process writes."""
-_BESIDE = ("", "-wal", "-shm", "-journal", "-reserve")
+_FILE_SUFFIXES = ("", "-wal", "-shm", "-journal", "-reserve")
 """The ends of the names of a ledger's files."""
-_OPEN = ("", "-wal", "-shm")
+_STABLE_SUFFIXES = ("", "-wal", "-shm")
 """Those that stay the same as long as somebody is connected."""
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def create_file(path: Path) -> None:
@@ -155,8 +155,8 @@ def create_file(path: Path) -> None:
     # is there isn't opened here: to close it would take the locks off it that SQLite has.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    for end in _BESIDE:
-        _tighten(path.with_name(path.name + end))
+    for end in _FILE_SUFFIXES:
+        _restrict_to_owner(path.with_name(path.name + end))
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -167,7 +167,7 @@ def connect(path: Path) -> sqlite3.Connection:
         sqlite3.Error: SQLite can't read or write it.
     """
     connection = sqlite3.connect(
-        path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
     )
     try:
         connection.row_factory = sqlite3.Row
@@ -182,7 +182,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-class Identity:
+class FileIdentity:
     """Which files a ledger is connected to, so that it is noticed when others take their places.
 
     What is written into a file that was deleted or replaced is lost when it is closed.
@@ -191,7 +191,7 @@ class Identity:
     def __init__(self, path: Path) -> None:
         """Keep what the files are now."""
         self._path = path
-        self._files = {end: _identity(path, end) for end in _OPEN}
+        self._files = {end: _identity(path, end) for end in _STABLE_SUFFIXES}
         self._size = _size(path)
 
     def check(self) -> None:
@@ -204,13 +204,13 @@ class Identity:
             found = known if known is None else _identity(self._path, end)
             if found != known:
                 what = "was deleted" if found is None else "was replaced by another file"
-                raise self._changed(end, what)
+                raise self._error(end, what)
         # SQLite never shortens it; what copies another file into it, or nothing, does.
         size, self._size = self._size, _size(self._path)
         if self._size < size:
-            raise self._changed("", "was written by another program")
+            raise self._error("", "was written by another program")
 
-    def _changed(self, end: str, what: str) -> LedgerError:
+    def _error(self, end: str, what: str) -> LedgerError:
         return LedgerError(
             f"ledger {self._path}: its file {self._path.name}{end} {what} while it was in use, so "
             "nothing more is begun. Stop what deletes, restores or synchronises it, and run the "
@@ -234,12 +234,12 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _tighten(path: Path) -> None:
+def _restrict_to_owner(path: Path) -> None:
     """Take the rights of others off a file, as far as that is ours to do."""
     try:
         mode = path.stat().st_mode
-        if mode & _OTHERS:
-            path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+        if mode & _GROUP_AND_OTHERS:
+            path.chmod(stat.S_IMODE(mode) & ~_GROUP_AND_OTHERS)
     except FileNotFoundError:
         return
     except OSError as error:

@@ -12,10 +12,10 @@ from wanflow.ledger.job import JobState
 if TYPE_CHECKING:
     from wanflow._core.recorder import SubmissionIntent
     from wanflow.ledger.job import Job
-    from wanflow.ledger.refs import Store
+    from wanflow.ledger.store import JobStore
 
 
-def resolve_duplicate(store: Store, job: Job, intent: SubmissionIntent) -> Snapshot | None:
+def resolve_duplicate(store: JobStore, job: Job, intent: SubmissionIntent) -> Snapshot | None:
     """Return the task that the job has; None where the submission may be sent, and is an intent.
 
     Raises:
@@ -28,14 +28,14 @@ def resolve_duplicate(store: Store, job: Job, intent: SubmissionIntent) -> Snaps
             f"idempotency key {intent.key} was used for another request before (job {job.id})"
         )
     if job.task_id is not None:
-        return _as_known(job, job.task_id)
-    if store.living(job):
-        raise _taken(job)
+        return _recorded_snapshot(job, job.task_id)
+    if store.is_owned(job):
+        raise _locked_error(job)
     if job.uncertain and not intent.resend:
         raise uncertain_error(job)
     # What was in doubt stays so: a refusal of the second try says nothing of the first.
-    if not store.take(job, JobState.UNCERTAIN if job.uncertain else JobState.INTENT):
-        raise _taken(job)
+    if not store.acquire(job, JobState.UNCERTAIN if job.uncertain else JobState.INTENT):
+        raise _locked_error(job)
     return None
 
 
@@ -57,7 +57,7 @@ def uncertain_error(job: Job) -> SubmitUncertain:
     )
 
 
-def given_twice(job: Job, task_id: str) -> SubmitUncertain:
+def duplicate_task_error(job: Job, task_id: str) -> SubmitUncertain:
     """Make the error for a job whose response named another job's task."""
     return SubmitUncertain(
         f"job {job.id} was sent, and {job.reason or 'the response named the task of another job'}. "
@@ -70,7 +70,7 @@ def given_twice(job: Job, task_id: str) -> SubmitUncertain:
     )
 
 
-def _as_known(job: Job, task_id: str) -> Snapshot:
+def _recorded_snapshot(job: Job, task_id: str) -> Snapshot:
     return Snapshot(
         id=task_id,
         status=job.status or "",
@@ -82,6 +82,6 @@ def _as_known(job: Job, task_id: str) -> Snapshot:
     )
 
 
-def _taken(job: Job) -> JobLocked:
+def _locked_error(job: Job) -> JobLocked:
     who = f"process {job.owner.process}" if job.owner else "another process"
     return JobLocked(f"job {job.id} is in the hands of {who}")

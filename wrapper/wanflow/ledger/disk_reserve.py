@@ -23,7 +23,7 @@ class DiskReserve:
 
     path: Path
     size: int = SIZE
-    _gone: bool = field(default=False)
+    _was_released: bool = field(default=False)
 
     def allocate(self) -> None:
         """Put the file there, if it isn't.
@@ -50,13 +50,13 @@ class DiskReserve:
             self.path.unlink()
         except OSError:
             return False
-        self._gone = True
+        self._was_released = True
         return True
 
     @property
     def released(self) -> bool:
         """Whether the room was given away, so that nothing new should be begun."""
-        return self._gone
+        return self._was_released
 
     def restore(self) -> None:
         """Lay it again after it was given away.
@@ -64,6 +64,6 @@ class DiskReserve:
         Raises:
             OSError: there is still no room.
         """
-        if self._gone:
+        if self._was_released:
             self.allocate()
-            self._gone = False
+            self._was_released = False

@@ -13,7 +13,7 @@ from wanflow.ledger.job import Job, JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-_MOMENTS = ("intended", "accepted", "ended")
+_TIMES = ("recorded_at", "accepted", "ended")
 
 
 def to_dict(job: Job) -> dict[str, Any]:
@@ -32,16 +32,17 @@ def to_dict(job: Job) -> dict[str, Any]:
         "code": job.code,
         "reason": job.reason,
         "credits": job.credits,
-        **{name: isoformat(getattr(job, name)) for name in _MOMENTS},
-        "expires": isoformat(job.expires),
-        "folder": None if job.folder is None else str(job.folder),
+        **{name: isoformat(getattr(job, name)) for name in _TIMES},
+        "expires": isoformat(job.links_expire_at),
+        "output_dir": None if job.output_dir is None else str(job.output_dir),
         "files": [
-            {"path": str(file.path), "size": file.size, "sha256": file.sha256} for file in job.files
+            {"index": file.index, "path": str(file.path), "size": file.size, "sha256": file.sha256}
+            for file in job.files
         ],
         "links": list(job.links),
         "process": job.owner.process if job.owner else None,
         "request": job.body,
-        "abridged": job.redacted,
+        "prompts_removed": job.redacted,
     }
 
 
@@ -81,7 +82,11 @@ def summary(job: Job) -> str:
         case JobState.INTENT | JobState.UNCERTAIN:
             return f"it may have been charged; ask about idempotency key {job.key}"
         case JobState.COMPLETED:
-            return f"not saved; links live until {isoformat(job.expires)}" if job.expires else ""
+            return (
+                f"not saved; links live until {isoformat(job.links_expire_at)}"
+                if job.links_expire_at
+                else ""
+            )
         case JobState.ACCEPTED if job.reason:
             return f"to be tried again: {job.reason}"
         case JobState.ACCEPTED:

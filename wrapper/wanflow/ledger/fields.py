@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.snapshot import Snapshot
 
-_LARGEST = 1e12
+_MAX_CREDITS = 1e12
 
 
 def credits_of(usage: Mapping[str, Any]) -> float | None:
@@ -27,10 +27,10 @@ def credits_of(usage: Mapping[str, Any]) -> float | None:
 def _amount(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value < _LARGEST else None
+    return float(value) if 0 <= value < _MAX_CREDITS else None
 
 
-_LONGEST_REASON = 500
+_MAX_REASON_LENGTH = 500
 
 
 def snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def accepted_of(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
+def accepted_fields(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
     """Return what the task of a submission tells; `reason` where it isn't certain that it is."""
     return {
         "state": JobState.ACCEPTED,
@@ -66,7 +66,7 @@ def absolute(folder: Path | None) -> Path | None:
 
 def truncated(reason: str) -> str:
     """Return as much of a reason as is kept."""
-    return reason[:_LONGEST_REASON]
+    return reason[:_MAX_REASON_LENGTH]
 
 
 def without_prompts(body: Mapping[str, Any]) -> dict[str, Any]:

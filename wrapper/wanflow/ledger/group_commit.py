@@ -21,7 +21,7 @@ from attrs import define, field
 
 from wanflow._core.effects import Outcome
 from wanflow.errors import LedgerError
-from wanflow.ledger.sqlite_errors import is_disk_full, is_of_the_file
+from wanflow.ledger.sqlite_errors import is_disk_full, is_file_error
 
 if TYPE_CHECKING:
     from wanflow.ledger.disk_reserve import DiskReserve
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("wanflow")
-_PAUSE = 0.0002
+_COMMIT_DELAY = 0.0002
 """Seconds that a commit waits for more writes, where several threads write: it pays for itself."""
-_TURN = 0.5
+_WAKEUP_TIMEOUT = 0.5
 """Seconds after which a thread looks for itself whether its write is done; it is told before."""
 Write = Callable[[sqlite3.Connection], T]
 
@@ -43,19 +43,19 @@ class Added(Protocol):
 
 
 @define(eq=False)
-class _Waiting:
+class _Waiter:
     """A thread that waits; `turn` is told when it is done, or is to lead."""
 
-    turn: SimpleQueue[None] = field(factory=SimpleQueue[None], init=False)
+    wakeup: SimpleQueue[None] = field(factory=SimpleQueue[None], init=False)
 
-    def sleep(self) -> None:
+    def wait(self) -> None:
         """Wait for the turn, for a while."""
         with suppress(Empty):
-            self.turn.get(timeout=_TURN)
+            self.wakeup.get(timeout=_WAKEUP_TIMEOUT)
 
 
 @define(eq=False)
-class _PendingWrite(_Waiting, Generic[T]):
+class PendingWrite(_Waiter, Generic[T]):
     """One write that waits for its transaction."""
 
     write: Write[T]
@@ -63,11 +63,11 @@ class _PendingWrite(_Waiting, Generic[T]):
     essential: bool
     awaited: bool = True
     done: bool = False
-    after: _PendingWrite[Any] | None = field(default=None, repr=False)
+    next_waiter: PendingWrite[Any] | None = field(default=None, repr=False)
     result: T | None = None
     error: Exception | None = None
 
-    def end(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         """Say that it can't be done, where it isn't."""
         if not self.done:
             self.done, self.error = True, error
@@ -82,23 +82,23 @@ class GroupCommitWriter:
     """
 
     connection: sqlite3.Connection
-    ballast: DiskReserve
+    disk_reserve: DiskReserve
     # Appending and taking from the left are whole steps for all threads, and so is the setting of
     # the one entry of a dict: who leads.
-    _pending: deque[_PendingWrite[Any]] = field(factory=deque[_PendingWrite[Any]], repr=False)
-    _groups: deque[_Waiting] = field(factory=deque[_Waiting], repr=False)
-    _leader: dict[None, _Waiting] = field(factory=dict[None, _Waiting], repr=False)
-    _taken: list[_PendingWrite[Any]] = field(factory=list["_PendingWrite[Any]"], repr=False)
+    _pending: deque[PendingWrite[Any]] = field(factory=deque[PendingWrite[Any]], repr=False)
+    _groups: deque[_Waiter] = field(factory=deque[_Waiter], repr=False)
+    _leader: dict[None, _Waiter] = field(factory=dict[None, _Waiter], repr=False)
+    _batch: list[PendingWrite[Any]] = field(factory=list["PendingWrite[Any]"], repr=False)
     _durable: bool | None = None
     _last_batch_size: int = 0
     # The thread whose functions share a transaction now, and what broke it.
-    _writer: int | None = None
-    _broken: sqlite3.Error | None = None
+    _transaction_thread: int | None = None
+    _file_error: sqlite3.Error | None = None
 
     @property
     def in_transaction(self) -> bool:
         """Whether the thread that asks is inside `together`."""
-        return self._writer == get_ident()
+        return self._transaction_thread == get_ident()
 
     def transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
         """Call functions that write, all in one durable transaction → what each came to.
@@ -108,57 +108,57 @@ class GroupCommitWriter:
         Raises:
             sqlite3.Error: it could not begin, and no function was called.
         """
-        group = _Waiting()
+        group = _Waiter()
         try:
             self._groups.append(group)
-            while not self._leads(group):
-                group.sleep()
-            return self._share(group, functions)
+            while not self._try_to_lead(group):
+                group.wait()
+            return self._run_transaction(group, functions)
         finally:
             with suppress(ValueError):
                 self._groups.remove(group)
-            self._give_up(group)
+            self._stop_leading(group)
 
-    def _share(
-        self, group: _Waiting, functions: Sequence[Callable[[], Any]]
+    def _run_transaction(
+        self, group: _Waiter, functions: Sequence[Callable[[], Any]]
     ) -> list[Outcome] | None:
         try:
             self._set_synchronous(durable=True)
             self.connection.execute("BEGIN IMMEDIATE")
-            self._writer, self._broken = get_ident(), None
+            self._transaction_thread, self._file_error = get_ident(), None
             with suppress(sqlite3.Error):
                 ends = [self._ended(function) for function in functions]
                 self.connection.execute("COMMIT")
                 return ends
             return None
         finally:
-            self._give_up(group)
+            self._stop_leading(group)
 
     def _ended(self, function: Callable[[], Any]) -> Outcome:
         try:
             ended = Outcome(function())
         except Exception as error:
             ended = Outcome(error=error)
-        if self._broken is not None:
-            raise self._broken
+        if self._file_error is not None:
+            raise self._file_error
         return ended
 
-    def _at_once(self, write: Write[T]) -> T:
+    def _write_in_transaction(self, write: Write[T]) -> T:
         """Write in the transaction that is shared; what can't be done is undone alone."""
         try:
-            return self._alone(write)
+            return self._in_savepoint(write)
         except sqlite3.Error as error:
-            if is_of_the_file(error):
-                self._broken = error
+            if is_file_error(error):
+                self._file_error = error
             raise
 
-    def _alone(self, write: Write[T]) -> T:
+    def _in_savepoint(self, write: Write[T]) -> T:
         """Write in a transaction so that the others of it are kept where this can't be done."""
         self.connection.execute("SAVEPOINT entry")
         try:
             result = write(self.connection)
         except Exception as error:
-            if not is_of_the_file(error):
+            if not is_file_error(error):
                 self.connection.execute("ROLLBACK TO entry")
                 self.connection.execute("RELEASE entry")
             raise
@@ -168,9 +168,9 @@ class GroupCommitWriter:
     def enqueue(self, write: Write[Any]) -> Added | None:
         """Add a write to the next commit, at once; None where it is done already."""
         if self.in_transaction:
-            self._at_once(write)
+            self._write_in_transaction(write)
             return None
-        entry = _PendingWrite(write, durable=False, essential=True, awaited=False)
+        entry = PendingWrite(write, durable=False, essential=True, awaited=False)
         self._pending.append(entry)
         return entry
 
@@ -190,119 +190,119 @@ class GroupCommitWriter:
             Exception: what the write raised itself.
         """
         if self.in_transaction:
-            return self._at_once(write)
-        entry = _PendingWrite(write, durable, essential)
+            return self._write_in_transaction(write)
+        entry = PendingWrite(write, durable, essential)
         try:
             self._pending.append(entry)
-            self._finish(entry)
+            self._wait_until_done(entry)
         except BaseException:
             if essential:
                 # Whether it is on the list isn't known; twice is as once.
                 self._pending.append(entry)
-                self._finish(entry)
+                self._wait_until_done(entry)
             raise
         finally:
-            entry.end(LedgerError("the write to the ledger was interrupted"))
+            entry.fail(LedgerError("the write to the ledger was interrupted"))
             entry.awaited = False
-            self._give_up(entry)
-            _pass_on(entry)
+            self._stop_leading(entry)
+            _wake_next(entry)
         if entry.error is not None:
             raise entry.error
         return cast("T", entry.result)
 
-    def _finish(self, entry: _PendingWrite[Any]) -> None:
+    def _wait_until_done(self, entry: PendingWrite[Any]) -> None:
         while not entry.done:
             self._commit_or_wait(entry)
 
-    def _commit_or_wait(self, entry: _PendingWrite[Any]) -> None:
+    def _commit_or_wait(self, entry: PendingWrite[Any]) -> None:
         """Commit all that is pending, or sleep while another thread does."""
         try:
-            if not self._leads(entry):
-                entry.sleep()
+            if not self._try_to_lead(entry):
+                entry.wait()
             elif not entry.done:
                 self._wait_for_more()
                 self._commit()
         finally:
-            self._give_up(entry)
+            self._stop_leading(entry)
 
-    def _leads(self, waiting: _Waiting) -> bool:
+    def _try_to_lead(self, waiting: _Waiter) -> bool:
         """Lead, where nobody does."""
         return self._leader.setdefault(None, waiting) is waiting
 
-    def _give_up(self, waiting: _Waiting) -> None:
+    def _stop_leading(self, waiting: _Waiter) -> None:
         """Lead no more; nothing is left open. Once more does no harm."""
         if self._leader.get(None) is not waiting:
             return
-        self._writer = None
+        self._transaction_thread = None
         try:
-            self._undo()
+            self._rollback()
         finally:
             del self._leader[None]
             self._wake_next_leader()
 
-    def _undo(self) -> None:
+    def _rollback(self) -> None:
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
     def _wait_for_more(self) -> None:
         """Give those time to come who shared the last commit, or have come: they are many."""
         if max(self._last_batch_size, len(self._pending)) > 1:
-            time.sleep(_PAUSE)
+            time.sleep(_COMMIT_DELAY)
         self._last_batch_size = len(self._pending)
 
     def flush(self) -> None:
         """Commit what was added."""
-        if (self._pending or self._taken) and not self.in_transaction:
+        if (self._pending or self._batch) and not self.in_transaction:
             self.write(lambda _: None)
 
     def _wake_next_leader(self) -> None:
         """Have the first of those lead who came in the meantime."""
-        waiting = (one for one in (*self._taken, *self._pending) if one.awaited and not one.done)
+        waiting = (one for one in (*self._batch, *self._pending) if one.awaited and not one.done)
         first = next(chain(tuple(self._groups), waiting), None)
         if first is not None:
-            first.turn.put(None)
+            first.wakeup.put(None)
 
-    def _take(self) -> list[_PendingWrite[Any]]:
+    def _take_batch(self) -> list[PendingWrite[Any]]:
         """Take what is pending, and what an interrupted leader took: some may be there twice."""
         while self._pending:
-            self._taken.append(self._pending[0])
+            self._batch.append(self._pending[0])
             self._pending.popleft()
-        self._taken = [entry for entry in dict.fromkeys(self._taken) if not entry.done]
-        return self._taken
+        self._batch = [entry for entry in dict.fromkeys(self._batch) if not entry.done]
+        return self._batch
 
     def _commit(self) -> None:
-        taken = self._take()
+        taken = self._take_batch()
         try:
-            self._attempt(taken)
+            self._commit_entries(taken)
         except sqlite3.Error as error:
             essential = [entry for entry in taken if entry.essential]
-            if is_disk_full(error) and essential and self.ballast.release():
-                self._only(essential)
-            _fail(taken, error)
+            if is_disk_full(error) and essential and self.disk_reserve.release():
+                self._commit_essential(essential)
+            _fail_all(taken, error)
         except Exception as error:
-            _fail(taken, error)
-        _wake(taken)
-        self._taken = []
+            _fail_all(taken, error)
+        _wake_first(taken)
+        self._batch = []
 
-    def _only(self, essential: list[_PendingWrite[Any]]) -> None:
+    def _commit_essential(self, essential: list[PendingWrite[Any]]) -> None:
         """Write what is essential into the room that was kept for it."""
         try:
-            self._attempt(essential)
+            self._commit_entries(essential)
         except Exception as error:
-            _fail(essential, error)
+            _fail_all(essential, error)
 
-    def _attempt(self, entries: list[_PendingWrite[Any]]) -> None:
+    def _commit_entries(self, entries: list[PendingWrite[Any]]) -> None:
         self._set_synchronous(durable=any(entry.durable for entry in entries))
         try:
-            self._transact(entries, self._perform)
+            self._transact(entries, self._apply)
         except Exception as error:
-            if is_of_the_file(error):
+            if is_file_error(error):
                 raise
             # One of them can't be done. Apart from each other, it fails alone.
-            self._transact(entries, self._perform_apart)
+            self._transact(entries, self._apply_in_savepoint)
 
     def _transact(
-        self, entries: list[_PendingWrite[Any]], perform: Callable[[_PendingWrite[Any]], None]
+        self, entries: list[PendingWrite[Any]], perform: Callable[[PendingWrite[Any]], None]
     ) -> None:
         committing = False
         try:
@@ -311,13 +311,13 @@ class GroupCommitWriter:
                 perform(entry)
             committing = True
             self.connection.execute("COMMIT")
-            _settle(entries)
+            _mark_done(entries)
         except BaseException as error:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             elif committing and not isinstance(error, Exception):
                 # The interrupt came after the commit.
-                _settle(entries)
+                _mark_done(entries)
             raise
 
     def _set_synchronous(self, *, durable: bool) -> None:
@@ -327,45 +327,45 @@ class GroupCommitWriter:
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
 
-    def _perform(self, entry: _PendingWrite[Any]) -> None:
+    def _apply(self, entry: PendingWrite[Any]) -> None:
         entry.error = None
         entry.result = entry.write(self.connection)
 
-    def _perform_apart(self, entry: _PendingWrite[Any]) -> None:
+    def _apply_in_savepoint(self, entry: PendingWrite[Any]) -> None:
         """Do one write; where it can't be done, the others of its transaction still are."""
         entry.result = entry.error = None
         try:
-            entry.result = self._alone(entry.write)
+            entry.result = self._in_savepoint(entry.write)
         except Exception as error:
-            if is_of_the_file(error):
+            if is_file_error(error):
                 raise
             entry.error = error
             if not entry.awaited:
                 _log.warning("an entry of the ledger could not be written: %s", error)
 
 
-def _settle(entries: list[_PendingWrite[Any]]) -> None:
+def _mark_done(entries: list[PendingWrite[Any]]) -> None:
     for entry in entries:
         entry.done = True
 
 
-def _wake(entries: list[_PendingWrite[Any]]) -> None:
+def _wake_first(entries: list[PendingWrite[Any]]) -> None:
     """Wake the first thread, which wakes the next: woken together, they'd fight to run."""
     waiting = [entry for entry in entries if entry.awaited]
     for entry, after in pairwise(waiting):
-        entry.after = after
+        entry.next_waiter = after
     if waiting:
-        waiting[0].turn.put(None)
+        waiting[0].wakeup.put(None)
 
 
-def _pass_on(entry: _PendingWrite[Any]) -> None:
-    after = entry.after
+def _wake_next(entry: PendingWrite[Any]) -> None:
+    after = entry.next_waiter
     while after is not None and not after.awaited:
-        after = after.after
+        after = after.next_waiter
     if after is not None:
-        after.turn.put(None)
+        after.wakeup.put(None)
 
 
-def _fail(entries: list[_PendingWrite[Any]], error: Exception) -> None:
+def _fail_all(entries: list[PendingWrite[Any]], error: Exception) -> None:
     for entry in entries:
-        entry.end(error)
+        entry.fail(error)

@@ -36,7 +36,7 @@ class JobState(StrEnum):
     """The task or its links were gone before the files were saved."""
 
 
-LINK_LIFE = 24 * 3600.0
+LINK_LIFETIME = 24 * 3600.0
 """Seconds that links live, by the documents; counted from the submission, to be safe."""
 
 FINAL_STATES = frozenset({JobState.REJECTED, JobState.SAVED, JobState.FAILED, JobState.LOST})
@@ -72,14 +72,14 @@ class Job:
     digest: bytes | None = field(repr=False)
     state: JobState
     task_id: str | None
-    folder: Path | None
+    output_dir: Path | None
     status: str | None
     progress: int | None
     code: str | None
     reason: str | None
     links: tuple[str, ...] = field(repr=False)
     credits: float | None
-    intended: float
+    recorded_at: float
     accepted: float | None
     ended: float | None
     created: int | None
@@ -91,20 +91,20 @@ class Job:
     def finished(self) -> bool:
         """Whether nothing is left to do: it is at an end, or nobody asked for its files."""
         return self.state in FINAL_STATES or (
-            self.state is JobState.COMPLETED and self.folder is None
+            self.state is JobState.COMPLETED and self.output_dir is None
         )
 
     @property
-    def expires(self) -> float | None:
+    def links_expire_at(self) -> float | None:
         """The earliest moment at which its links can die; None where they don't matter."""
         if self.created is None or self.state not in {JobState.ACCEPTED, JobState.COMPLETED}:
             return None
-        return self.created + LINK_LIFE
+        return self.created + LINK_LIFETIME
 
     def possibly_expired(self, now: float) -> bool:
         """Whether its server may have forgotten it: its 24 hours are over, or it was never seen."""
         known = self.created if self.accepted is None else self.accepted
-        return known is None or now >= known + LINK_LIFE
+        return known is None or now >= known + LINK_LIFETIME
 
     @property
     def uncertain(self) -> bool:
@@ -128,11 +128,11 @@ class Remaining:
         return sum(len(job.links) for job in self.unsaved)
 
     @property
-    def expires(self) -> float | None:
+    def links_expire_at(self) -> float | None:
         """The earliest moment, in unix seconds, at which a link can die."""
-        return self.unsaved[0].expires if self.unsaved else None
+        return self.unsaved[0].links_expire_at if self.unsaved else None
 
-    def addresses(self) -> Iterator[str]:
+    def describe_other_servers(self) -> Iterator[str]:
         """Say of each other server how many jobs are unfinished there."""
         for server, count in sorted(self.other_servers.items()):
             jobs = "1 unfinished job is" if count == 1 else f"{count} unfinished jobs are"
@@ -143,6 +143,6 @@ def remaining_of(
     completed: Iterable[Job], servers: Iterable[str], server: str, now: float
 ) -> Remaining:
     """Tell what is left, of completed jobs and of the servers of all unfinished ones."""
-    unsaved = [job for job in completed if job.expires is None or now < job.expires]
-    unsaved.sort(key=lambda job: (job.expires is None, job.expires or 0.0))
+    unsaved = [job for job in completed if job.links_expire_at is None or now < job.links_expire_at]
+    unsaved.sort(key=lambda job: (job.links_expire_at is None, job.links_expire_at or 0.0))
     return Remaining(tuple(unsaved), Counter(other for other in servers if other != server))

@@ -34,7 +34,7 @@ else:
     from wanflow._storage.regular_file import lock as _lock
 
 
-def _for_its_owner(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
@@ -47,7 +47,7 @@ class OwnerLock:
 
     ledger: Path
     token: str = field(factory=lambda: uuid.uuid4().hex)
-    _locked: BinaryIO | None = field(default=None, repr=False)
+    _lock_file: BinaryIO | None = field(default=None, repr=False)
 
     def acquire(self) -> None:
         """Take the lock.
@@ -55,32 +55,32 @@ class OwnerLock:
         Raises:
             OSError: its file can't be made, or locked.
         """
-        if self._locked is not None:
+        if self._lock_file is not None:
             return
-        path = self._file(self.token)
-        file = open(path, "ab", 0, opener=_for_its_owner)  # noqa: SIM115 - Path has no opener
+        path = self._lock_path(self.token)
+        file = open(path, "ab", 0, opener=_open_private)  # noqa: SIM115 - Path has no opener
         try:
             if not _lock(file):
                 reason = "files can't be locked there; keep it on another disk"
                 raise OSError(errno.ENOLCK, reason)
-            self._locked = file
+            self._lock_file = file
         finally:
-            if self._locked is not file:
+            if self._lock_file is not file:
                 file.close()
 
     def release(self) -> None:
         """Give the lock up, and remove its file."""
-        if self._locked is not None:
-            self._locked.close()
-            self._locked = None
-            self._file(self.token).unlink(missing_ok=True)
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+            self._lock_path(self.token).unlink(missing_ok=True)
 
     def is_alive(self, token: str) -> bool:
         """Tell whether the holder of a token still has its lock."""
         if token == self.token:
-            return self._locked is not None
+            return self._lock_file is not None
         try:
-            number = os.open(self._file(token), os.O_RDWR)
+            number = os.open(self._lock_path(token), os.O_RDWR)
         except FileNotFoundError:
             return False
         except OSError:
@@ -90,9 +90,9 @@ class OwnerLock:
 
     def remove_stale(self, token: str) -> None:
         """Remove the file of a dead holder."""
-        self._file(token).unlink(missing_ok=True)
+        self._lock_path(token).unlink(missing_ok=True)
 
-    def _file(self, token: str) -> Path:
+    def _lock_path(self, token: str) -> Path:
         return self.ledger.with_name(f"{self.ledger.name}-{token}.alive")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     OnResult: TypeAlias = Callable[["ResumeResult"], object] | None
 
 # States by how soon their links die.
-_ORDER = (JobState.COMPLETED, JobState.ACCEPTED, JobState.INTENT, JobState.UNCERTAIN)
+_RESUME_ORDER = (JobState.COMPLETED, JobState.ACCEPTED, JobState.INTENT, JobState.UNCERTAIN)
 
 
 @frozen
@@ -51,9 +51,9 @@ class ResumeOptions:
     jobs are under way together; `on_ending` is called with each Ending.
     """
 
-    folder: str | PathLike[str] | None
+    output_dir: str | PathLike[str] | None
     timeout: float
-    resubmit: bool
+    resubmit_uncertain: bool
     max_concurrency: int
     on_result: OnResult = field(default=None, repr=False)
 
@@ -95,13 +95,13 @@ def resume_all(means: Means, terms: ResumeOptions) -> Flow[ResumeReport]:
     ledger = means.recording.recorder
     if not isinstance(ledger, Ledger):
         raise errors.ConfigurationError("there is no ledger to resume from: Client(ledger=…)")
-    server, unsaved = means.recording.server, terms.folder is not None
+    server, unsaved = means.recording.server, terms.output_dir is not None
     claim = yield from run_blocking(lambda: ledger.claim(server, unsaved=unsaved))
     waiting = iter(sorted(claim.jobs, key=_expiry_order))
     endings = ResumeReport()
     under_way = 0
     while True:
-        under_way += yield from _begin(
+        under_way += yield from _spawn_next(
             means, ledger, terms, waiting, terms.max_concurrency - under_way
         )
         if not under_way:
@@ -117,7 +117,7 @@ def resume_all(means: Means, terms: ResumeOptions) -> Flow[ResumeReport]:
             yield InvokeCallback(terms.on_result, done.value)
 
 
-def _begin(
+def _spawn_next(
     means: Means, ledger: Ledger, terms: ResumeOptions, waiting: Iterator[Job], free: int
 ) -> Flow[int]:
     begun = 0
@@ -130,7 +130,7 @@ def _begin(
 
 
 def _expiry_order(job: Job) -> tuple[int, float]:
-    return _ORDER.index(job.state), job.created or job.intended
+    return _RESUME_ORDER.index(job.state), job.created or job.recorded_at
 
 
 def _resume(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> Flow[ResumeResult]:
@@ -149,7 +149,7 @@ def _finish_job(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) ->
     task_id = job.task_id
     if task_id is None:
         task_id = (yield from _resubmit(means, ledger, job, terms)).id
-    folder = job.folder or terms.folder
+    folder = job.output_dir or terms.output_dir
     ended = yield from means.wait(task_id, terms.timeout, None, hold=folder is not None)
     if folder is not None:
         yield from means.download(ended, folder)
@@ -161,7 +161,7 @@ def _resubmit(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> F
     Raises:
         SubmitUncertain: that isn't wanted, or not possible, or it went the same way again.
     """
-    if not terms.resubmit or job.redacted or job.body is None or job.key is None:
+    if not terms.resubmit_uncertain or job.redacted or job.body is None or job.key is None:
         raise uncertain_error(job)
     entry = Entry(ledger, job.key, job.server, lambda: ledger.resend(job), hold=True)
     return (yield from means.submit_prepared_body(job.body, entry))

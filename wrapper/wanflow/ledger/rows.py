@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from wanflow._core.recorder import File
 from wanflow.ledger.job import Job, JobState, Owner
 from wanflow.ledger.refs import IdRef, KeyRef, TaskRef
-from wanflow.ledger.task_ids import make_way
+from wanflow.ledger.task_ids import assign_task_id
 from wanflow.ledger.write_buffer import coalesced
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ SELECT = """
     LEFT JOIN place AS folder ON folder.id = job.folder
     LEFT JOIN holder ON holder.id = job.holder
 """
-_PLAIN = (
+_SAME_NAME = (
     *("key", "name", "attempt", "model", "digest", "status", "progress", "code", "reason"),
-    *("credits", "price", "intended", "accepted", "ended", "created"),
+    *("credits", "price", "accepted", "ended", "created"),
 )
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_PLACE = "(SELECT id FROM place WHERE text = ?)"
+_STRING_ID = "(SELECT id FROM place WHERE text = ?)"
 # How a folder is written whose name is no text; no absolute path begins so.
 _AS_URI = "file:"
 
@@ -44,7 +44,7 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _readable(value: object) -> str | None:
+def _valid_unicode(value: object) -> str | None:
     """Write what people read, whatever is in it."""
     return None if value is None else str(value).encode("utf-8", "replace").decode()
 
@@ -57,13 +57,13 @@ def _json(value: object) -> str | None:
     return text if _is_text(text) else json.dumps(value)
 
 
-def place_of(value: object) -> str:
+def path_to_text(value: object) -> str:
     """Write a server, or a folder of whatever name."""
     text = str(value)
     return text if _is_text(text) else Path(text).as_uri()
 
 
-def folder_of(text: str) -> Path:
+def path_from_text(text: str) -> Path:
     """Read a folder as `place_of` writes it."""
     if not text.startswith(_AS_URI):
         return Path(text)
@@ -78,28 +78,33 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _same(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
 # By the name of a field of Job: its column, what is put there, and how the value is written.
 _COLUMNS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
-    **{name: (name, "?", _same) for name in _PLAIN},
-    **{name: (name, "?", _readable) for name in ("status", "code", "reason")},
-    "server": ("server", _PLACE, place_of),
-    "folder": ("folder", _PLACE, lambda folder: None if folder is None else place_of(folder)),
+    **{name: (name, "?", _unchanged) for name in _SAME_NAME},
+    **{name: (name, "?", _valid_unicode) for name in ("status", "code", "reason")},
+    "server": ("server", _STRING_ID, path_to_text),
+    "output_dir": (
+        "folder",
+        _STRING_ID,
+        lambda folder: None if folder is None else path_to_text(folder),
+    ),
     "task_id": ("task", "?", _text),
     "state": ("state", "?", _text),
-    "abridged": ("abridged", "?", int),
+    "redacted": ("abridged", "?", int),
+    "recorded_at": ("intended", "?", _unchanged),
     "body": ("body", "?", _json),
     "links": ("links", "?", lambda links: _json(links or None)),
-    "held": ("holder", "?", _same),
+    "owned": ("holder", "?", _unchanged),
 }
 
 
 def insert(connection: sqlite3.Connection, values: Changes) -> bool:
     """Insert a job; False where its key or its name is taken."""
-    done = connection.execute(_insertion(tuple(values)), _written(values))
+    done = connection.execute(_insert_query(tuple(values)), _sql_values(values))
     return done.rowcount == 1
 
 
@@ -119,28 +124,28 @@ def _update(connection: sqlite3.Connection, which: JobRef, step: Update) -> bool
     where, named = where + state, [*named, *states]
     changes: Changes | None = step.changes
     if "task_id" in step.changes:
-        changes = make_way(connection, where, named, step.changes)
+        changes = assign_task_id(connection, where, named, step.changes)
     if not changes:
         return changes is not None
-    query = _updating(tuple(changes), where)
-    return connection.execute(query, [*_written(changes), *named]).rowcount == 1
+    query = _update_query(tuple(changes), where)
+    return connection.execute(query, [*_sql_values(changes), *named]).rowcount == 1
 
 
 # SQLite prepares a statement once for as long as its text is the same.
 @cache
-def _insertion(names: tuple[str, ...]) -> str:
+def _insert_query(names: tuple[str, ...]) -> str:
     columns = ", ".join(_COLUMNS[name][0] for name in names)
     holders = ", ".join(_COLUMNS[name][1] for name in names)
     return f"INSERT INTO job ({columns}) VALUES ({holders}) ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 @cache
-def _updating(names: tuple[str, ...], where: str) -> str:
+def _update_query(names: tuple[str, ...], where: str) -> str:
     pairs = ", ".join(f"{_COLUMNS[name][0]} = {_COLUMNS[name][1]}" for name in names)
     return f"UPDATE job SET {pairs} WHERE {where}"  # noqa: S608 - names of ours
 
 
-def _written(values: Changes) -> list[Any]:
+def _sql_values(values: Changes) -> list[Any]:
     return [_COLUMNS[name][2](value) for name, value in values.items()]
 
 
@@ -154,7 +159,7 @@ def ref_condition(which: JobRef) -> tuple[str, list[object]]:
         case TaskRef(None, task_id):
             return "job.task = ?", [task_id]
         case TaskRef(server, task_id):
-            return f"job.task = ? AND job.server = {_PLACE}", [task_id, place_of(server)]
+            return f"job.task = ? AND job.server = {_STRING_ID}", [task_id, path_to_text(server)]
 
 
 def state_condition(states: Iterable[JobState] | None) -> tuple[str, list[str]]:
@@ -167,24 +172,25 @@ def state_condition(states: Iterable[JobState] | None) -> tuple[str, list[str]]:
 
 def job_from_row(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
     """Read a job out of a row of SELECT, and its files."""
-    folder = None if row["folder_text"] is None else folder_of(row["folder_text"])
+    folder = None if row["folder_text"] is None else path_from_text(row["folder_text"])
     holder = None if row["token"] is None else Owner(row["token"], row["process"])
     return Job(
         id=row["id"],
         server=row["server_text"],
         task_id=row["task"],
-        folder=folder,
+        output_dir=folder,
         state=JobState(row["state"]),
         redacted=bool(row["abridged"]),
+        recorded_at=row["intended"],
         body=None if row["body"] is None else json.loads(row["body"]),
         links=tuple(json.loads(row["links"] or "[]")),
         owner=holder,
-        files=files_of(connection, row["id"], folder),
-        **{name: row[name] for name in _PLAIN},
+        files=read_files(connection, row["id"], folder),
+        **{name: row[name] for name in _SAME_NAME},
     )
 
 
-def files_of(connection: sqlite3.Connection, job: int, folder: Path | None) -> tuple[File, ...]:
+def read_files(connection: sqlite3.Connection, job: int, folder: Path | None) -> tuple[File, ...]:
     """Read the files of a job."""
     query = "SELECT place, name, size, sha256 FROM file WHERE job = ? ORDER BY place"
     return tuple(
@@ -206,15 +212,15 @@ def replace_files(connection: sqlite3.Connection, which: JobRef, files: Iterable
 
 
 # Written out, so that SQLite sees that its index of open jobs fits.
-_TAKEN_UP = "('intent', 'uncertain', 'accepted', 'completed')"
-_WANTED = "NOT (job.state = 'completed' AND job.folder IS NULL)"
+_UNFINISHED = "('intent', 'uncertain', 'accepted', 'completed')"
+_HAS_WORK_LEFT = "NOT (job.state = 'completed' AND job.folder IS NULL)"
 _SUBMITTED = "coalesce(job.created, job.accepted, job.intended)"
-_FOLDERS = """
+_OUTPUT_DIRS = """
     SELECT text FROM place WHERE id IN (SELECT folder FROM job WHERE name IS NOT NULL)
 """
 _NEVER = float("inf")
 # SQLite takes so many values in one statement, whatever it was built with.
-_AT_ONCE = 500
+_MAX_VALUES = 500
 
 
 def select(connection: sqlite3.Connection, selection: JobFilter) -> list[Job]:
@@ -222,29 +228,29 @@ def select(connection: sqlite3.Connection, selection: JobFilter) -> list[Job]:
     state, words = state_condition(selection.states)
     where, values = f"WHERE 1{state}", list[object](words)
     if selection.unfinished:
-        where = f"{where} AND job.state IN {_TAKEN_UP} AND ({_WANTED} OR {_SUBMITTED} > ?)"
+        where = f"{where} AND job.state IN {_UNFINISHED} AND ({_HAS_WORK_LEFT} OR {_SUBMITTED} > ?)"
         values.append(_NEVER if selection.unsaved_since is None else selection.unsaved_since)
     if selection.server is not None:
-        where, values = f"{where} AND server.text = ?", [*values, place_of(selection.server)]
+        where, values = f"{where} AND server.text = ?", [*values, path_to_text(selection.server)]
     order = "DESC" if selection.newest_first else "ASC"
     limit = -1 if selection.limit is None else selection.limit
     return read(connection, f"{where} ORDER BY job.id {order} LIMIT ?", [*values, limit])
 
 
-def named(connection: sqlite3.Connection, names: Sequence[str]) -> list[Job]:
+def read_named(connection: sqlite3.Connection, names: Sequence[str]) -> list[Job]:
     """Read all attempts at named jobs, the first one at each first."""
     found: list[Job] = []
-    for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
+    for start in range(0, len(names), _MAX_VALUES):
+        some = names[start : start + _MAX_VALUES]
         marks = ", ".join("?" * len(some))
         found += read(connection, f"WHERE job.name IN ({marks}) ORDER BY job.attempt", some)
     return found
 
 
-def folders(connection: sqlite3.Connection) -> list[Path]:
+def read_output_dirs(connection: sqlite3.Connection) -> list[Path]:
     """Read the folders of named jobs."""
-    with closing(connection.execute(_FOLDERS)) as cursor:
-        return [folder_of(text) for (text,) in cursor.fetchall()]
+    with closing(connection.execute(_OUTPUT_DIRS)) as cursor:
+        return [path_from_text(text) for (text,) in cursor.fetchall()]
 
 
 def read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:

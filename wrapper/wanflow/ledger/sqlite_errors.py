@@ -22,7 +22,7 @@ _REASONS = {
     sqlite3.SQLITE_IOERR: "the disk refuses to read or write it",
 }
 # What SQLite says of a statement, or of a value in it.
-_OF_AN_ENTRY = frozenset(
+_STATEMENT_ERRORS = frozenset(
     {
         sqlite3.SQLITE_ERROR,
         sqlite3.SQLITE_CONSTRAINT,
@@ -40,14 +40,14 @@ def is_disk_full(error: BaseException) -> bool:
     return _code(error) == sqlite3.SQLITE_FULL
 
 
-def is_of_the_file(error: BaseException) -> bool:
+def is_file_error(error: BaseException) -> bool:
     """Tell whether an error is of the file or its disk, and not of what was to be written."""
     if not isinstance(error, sqlite3.Error):
         return False
     code = _code(error)
     if code == _NO_CODE:
         return isinstance(error, sqlite3.OperationalError)
-    return code not in _OF_AN_ENTRY
+    return code not in _STATEMENT_ERRORS
 
 
 @contextmanager

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from wanflow.ledger.refs import Changes
 
 # What a wait has written, which stays; the rest is the submission's.
-_WAITED = (
+_WAIT_COLUMNS = (
     *("state", "folder", "status", "progress", "code", "reason", "links", "credits"),
     *("price", "ended", "created", "holder"),
 )
 
 
-def make_way(
+def assign_task_id(
     connection: sqlite3.Connection, where: str, named: list[object], changes: Changes
 ) -> Changes | None:
     """Have the job found by `where` take a task's id → the changes that are left to write.
@@ -40,8 +40,8 @@ def make_way(
     if other is None:
         return changes
     if other["key"] is None:
-        _absorb(connection, other, task_id, changes["accepted"])
-        return {"held": changes["held"]} if changes.get("held") else {}
+        _merge(connection, other, task_id, changes["accepted"])
+        return {"owned": changes["owned"]} if changes.get("owned") else {}
     reason = f"the API responded with task {task_id}, which is that of job {other['id']}"
     connection.execute(
         "UPDATE job SET state = ?, reason = ?, holder = NULL WHERE id = ? AND task IS NULL",
@@ -50,11 +50,11 @@ def make_way(
     return None
 
 
-def _absorb(connection: sqlite3.Connection, other: Any, task_id: str, accepted: float) -> None:
+def _merge(connection: sqlite3.Connection, other: Any, task_id: str, accepted: float) -> None:
     connection.execute("UPDATE file SET job = ? WHERE job = ?", [other["mine"], other["id"]])
     connection.execute("DELETE FROM job WHERE id = ?", [other["id"]])
-    pairs = ", ".join(f"{name} = COALESCE(?, {name})" for name in _WAITED)
+    pairs = ", ".join(f"{name} = COALESCE(?, {name})" for name in _WAIT_COLUMNS)
     connection.execute(
         f"UPDATE job SET task = ?, accepted = ?, {pairs} WHERE id = ?",  # noqa: S608
-        [task_id, accepted, *(other[name] for name in _WAITED), other["mine"]],
+        [task_id, accepted, *(other[name] for name in _WAIT_COLUMNS), other["mine"]],
     )

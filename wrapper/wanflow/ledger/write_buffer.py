@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wanflow.ledger.refs import JobRef
 
 _log = logging.getLogger("wanflow")
-_LATEST = 0.5
+_FLUSH_DELAY = 0.5
 """Seconds after which what is noted is written, if nothing else is before."""
 
 
@@ -52,40 +52,40 @@ class WriteBuffer:
     """What is noted of each job; `flush` is called where nothing else writes it in time."""
 
     flush: Callable[[], None]
-    _steps: dict[JobRef, Updates] = field(factory=dict["JobRef", "Updates"], repr=False)
-    _changing: Lock = field(factory=Lock, repr=False)
+    _updates: dict[JobRef, Updates] = field(factory=dict["JobRef", "Updates"], repr=False)
+    _lock: Lock = field(factory=Lock, repr=False)
     _timer: Timer | None = field(default=None, repr=False)
     _closed: bool = field(default=False, repr=False)
     _failed: bool = field(default=False, repr=False)
 
     def add(self, which: JobRef, step: Update) -> None:
         """Note a change."""
-        with self._changing:
-            before = self._steps.get(which, ())
-            self._steps[which] = _joined(before, step)
-            self._wind()
+        with self._lock:
+            before = self._updates.get(which, ())
+            self._updates[which] = _append(before, step)
+            self._start_timer()
 
     def pop(self, which: JobRef) -> Updates:
         """Return what is noted of one job, which is the caller's to write now."""
-        with self._changing:
-            return self._steps.pop(which, ())
+        with self._lock:
+            return self._updates.pop(which, ())
 
     def put_back(self, which: JobRef, steps: Updates) -> None:
         """Note again what was taken and could not be written."""
-        with self._changing:
-            later = self._steps.get(which, ())
-            self._steps[which] = (*steps, *later)
-            self._wind()
+        with self._lock:
+            later = self._updates.get(which, ())
+            self._updates[which] = (*steps, *later)
+            self._start_timer()
 
     def pop_all(self) -> dict[JobRef, Updates]:
         """Return all that is noted, which is the caller's to write now."""
-        with self._changing:
-            taken, self._steps = self._steps, {}
+        with self._lock:
+            taken, self._updates = self._updates, {}
         return taken
 
     def close(self) -> None:
         """Write what is noted, and nothing by itself any more."""
-        with self._changing:
+        with self._lock:
             self._closed = True
             timer, self._timer = self._timer, None
         if timer is not None:
@@ -93,14 +93,14 @@ class WriteBuffer:
             timer.join()
         self.flush()
 
-    def _wind(self) -> None:
+    def _start_timer(self) -> None:
         if self._timer is None and not self._closed:
-            timer = Timer(_LATEST, self._flush_by_itself)
+            timer = Timer(_FLUSH_DELAY, self._flush_from_timer)
             timer.daemon = True
             timer.start()
             self._timer = timer
 
-    def _flush_by_itself(self) -> None:
+    def _flush_from_timer(self) -> None:
         self._timer = None
         failed, self._failed = self._failed, False
         try:
@@ -111,14 +111,14 @@ class WriteBuffer:
                 _log.warning("the ledger can't be written, which is tried again: %s", error)
 
 
-def _joined(before: Updates, step: Update) -> Updates:
+def _append(before: Updates, step: Update) -> Updates:
     """Add a step; looks one after another become one, however many they are."""
-    if before and before[-1].only == step.only and _leaves(before[-1]):
+    if before and before[-1].only == step.only and _leaves_state_allowed(before[-1]):
         return (*before[:-1], Update({**before[-1].changes, **step.changes}, step.only))
     return (*before, step)
 
 
-def _leaves(step: Update) -> bool:
+def _leaves_state_allowed(step: Update) -> bool:
     """Tell whether a job that a step changed is still in one of the states that it wants."""
     state = step.changes.get("state")
     return state is None or step.only is None or state in step.only
