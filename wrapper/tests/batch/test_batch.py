@@ -119,7 +119,7 @@ def test_keys_that_differ_in_blanks_alone_are_not_both_taken(
     with pytest.raises(InvalidBatch) as caught:
         do(jobs)
     assert [fault.line for fault in caught.value.row_errors] == [2, 3]
-    assert "but for blanks" in str(caught.value)
+    assert "only in blanks" in str(caught.value)
     assert account.submitted == 0
 
 
@@ -173,7 +173,7 @@ def test_one_jobs_end_costs_the_others_nothing(do: Doer, model: str) -> None:
     """A failed task, a refusal and a file that can't be had leave the rest as they are."""
     prompts = ("a", "[mock:fail=content_policy_violation]", "[mock:code=400]", "b")
     report = do([*jobs_of(model, *prompts), *jobs_of(model, "[mock:file-fault=status=404]")])
-    assert ends(report) == ["saved", "failed", "failed", "saved", "open"]
+    assert ends(report) == ["saved", "failed", "failed", "saved", "resumable"]
     assert not report.complete
     assert "content policy" in report.results[1].reason
     assert all(
@@ -208,9 +208,9 @@ def test_the_ceiling_is_never_passed(do: Doer, model: str, account: Account) -> 
     price = do(jobs_of(model, "price")).credits_spent
     report = do(jobs, max_credits=3.5 * price)
     assert ends(report).count("saved") == 3
-    assert ends(report).count("unsent") == 3
+    assert ends(report).count("not_sent") == 3
     assert report.credits_spent <= 3.5 * price
-    assert "ceiling" in report.stop_reason
+    assert "credit limit" in report.stop_reason
     assert do(jobs, max_credits=3.5 * price).credits_spent == report.credits_spent
     assert do(jobs, max_credits=6 * price).complete
     assert account.submitted == 7
@@ -254,7 +254,7 @@ def test_a_file_that_was_not_saved_is_saved_by_the_next_run(
 ) -> None:
     """A download that failed is taken up, and nothing is paid again."""
     with struck(server, account, "status=404", operation="files"):
-        assert ends(do(jobs_of(model, "a"))) == ["open"]
+        assert ends(do(jobs_of(model, "a"))) == ["resumable"]
     assert do(jobs_of(model, "a")).complete
     assert account.submitted == 1
 
@@ -274,11 +274,11 @@ def test_what_another_process_is_at_is_left_to_it(
     """Two processes on one ledger don't do the same job."""
     jobs = [{"model": model, "prompt": "x", "key": "mine"}]
     with struck(server, account, "status=404", operation="files"):
-        assert ends(do(jobs)) == ["open"]
+        assert ends(do(jobs)) == ["resumable"]
     ledger.jobs()  # what is noted is written
     with Ledger(ledger.path) as other:
         assert other.acquire(other.find_by_name("mine")[-1])
-        assert ends(do(jobs)) == ["taken"]
+        assert ends(do(jobs)) == ["locked"]
     assert do(jobs).complete
     assert account.submitted == 1
 
@@ -291,7 +291,7 @@ def test_a_stopped_batch_sends_nothing_more_and_can_go_on(
     jobs = jobs_of(model, *"abcdef")
     report = do(jobs, max_concurrency=1, stop=stop, on_result=lambda _: stop.set())
     assert ends(report).count("saved") == 1
-    assert ends(report).count("unsent") == 5
+    assert ends(report).count("not_sent") == 5
     assert report.stop_reason
     assert account.submitted == 1
     assert do(jobs).complete
@@ -303,7 +303,7 @@ def test_a_stopped_batch_leaves_nothing_running(do: Doer, model: str, account: A
     jobs = jobs_of(model, "quick", "slow [mock:progression=polls=3]")
     stop = StopSignal()
     report = do(jobs, stop=stop, on_result=lambda _: stop.set())
-    assert sorted(ends(report)) == ["open", "saved"]
+    assert sorted(ends(report)) == ["resumable", "saved"]
     assert not [one for one in threading.enumerate() if one.name == "wanflow"]
     assert do(jobs).complete
     assert account.submitted == 2
@@ -313,7 +313,7 @@ def test_an_account_without_credits_stops_the_batch(do: Doer, model: str, accoun
     """Where no job would fare better, the rest is not sent."""
     account.limits = evolve(account.limits, credits=0.0)
     report = do(jobs_of(model, *"abcd"), max_concurrency=1)
-    assert set(ends(report)) == {"unsent"}
+    assert set(ends(report)) == {"not_sent"}
     assert "402" in report.stop_reason
 
 
@@ -349,7 +349,7 @@ def test_the_sheet_links_to_every_file_and_has_a_name(
     files = [
         evolve(outcome.files[0], path=tmp_path / f"a b.{kind}") for kind in ("png", "mp4", "x")
     ]
-    page = render_sheet(evolve(report, outcomes=(evolve(outcome, files=tuple(files)),)))
+    page = render_sheet(evolve(report, results=(evolve(outcome, files=tuple(files)),)))
     for kind in ("png", "mp4", "x"):
         assert page.count(f'<a href="a%20b.{kind}">') == 1
     assert f"<h1>{tmp_path.name}</h1>" in page

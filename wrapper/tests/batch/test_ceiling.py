@@ -341,7 +341,7 @@ def test_the_next_run_knows_the_price_of_what_was_given_back(
     assert job.price
     report = do([failing, {"model": model, "prompt": "b"}], max_credits=job.price / 2)
     assert account.submitted == 1
-    assert "ceiling" in report.stop_reason
+    assert "credit limit" in report.stop_reason
 
 
 def test_twenty_sizes_stay_below_a_ceiling(do: Doer, model: str, account: Account) -> None:
@@ -350,7 +350,7 @@ def test_twenty_sizes_stay_below_a_ceiling(do: Doer, model: str, account: Accoun
     report = do(jobs, max_credits=3.0)
     dearest = max(one.credits or 0.0 for one in report.results)
     assert report.credits_spent <= 3.0 + dearest
-    assert "ceiling" in report.stop_reason
+    assert "credit limit" in report.stop_reason
     assert report.credits_spent == account.spent
     again = do(jobs, max_credits=3.0)
     assert again.credits_spent == report.credits_spent == account.spent

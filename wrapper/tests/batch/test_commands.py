@@ -172,15 +172,15 @@ def test_one_ctrl_c_begins_nothing_more_and_says_how_to_go_on(
     """What runs is recorded, the command to resume is printed, and the report is written."""
     shell = Shell(slow, api_key, tmp_path)
     write(tmp_path, model, *(str(number) for number in range(40)))
-    with shell.start("jobs.jsonl", "-o", "out", "--in-flight", "3") as process:
+    with shell.start("jobs.jsonl", "-o", "out", "--max-concurrency", "3") as process:
         while "3 running" not in (line := process.stderr.readline()):
             assert line, "it ended too early"
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=_PATIENCE)
     assert process.returncode == 130
-    assert "wanflow batch jobs.jsonl -o out --in-flight 3" in err
+    assert "wanflow batch jobs.jsonl -o out --max-concurrency 3" in err
     facts = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert (facts["counts"]["open"], facts["counts"]["unsent"]) == (3, 37)
+    assert (facts["counts"]["resumable"], facts["counts"]["not_sent"]) == (3, 37)
     assert slow.accounts.for_key(api_key).submitted == 3
 
 

@@ -246,5 +246,5 @@ def test_a_ceiling_holds_for_one_process_at_a_time(
 
     assert do(jobs, max_credits=100, on_result=once).complete
     (error,) = refused
-    assert "under a ceiling by another process" in str(error)
+    assert "with a credit limit" in str(error)
     assert account.submitted == 3

@@ -132,7 +132,7 @@ def test_a_stop_ends_the_pause_before_a_submission_is_sent_again(
     begun = time.monotonic()
     report = do(jobs, stop=stop, on_progress=on_progress)
     assert time.monotonic() - begun < 15
-    assert report.counts == {"unsent": IN_FLIGHT}
+    assert report.counts == {"not_sent": IN_FLIGHT}
     assert report.stop_reason
     assert report.credits_spent == account.submitted == 0
     assert not any(job.uncertain for job in ledger.jobs())
@@ -229,7 +229,7 @@ def test_a_second_ctrl_c_leaves_and_says_what_is_uncertain(
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=_PATIENCE)
-    assert f"{IN_FLIGHT} submissions were under way" in err
+    assert f"{IN_FLIGHT} submissions in flight" in err
     with Ledger(shell.folder / "ledger.db") as ledger:
         jobs = ledger.jobs()
     assert {job.state for job in jobs} <= {JobState.INTENT, JobState.UNCERTAIN}
@@ -260,7 +260,7 @@ def test_one_signal_finishes_what_was_sent(
     assert "what was sent is finished" in err
     all_are_recorded(shell.folder / "ledger.db")
     report = json.loads((shell.folder / "out" / "report.json").read_text())
-    assert report["counts"]["open"] + report["counts"]["saved"] == IN_FLIGHT
+    assert report["counts"]["resumable"] + report["counts"]["saved"] == IN_FLIGHT
 
 
 def test_a_second_ctrl_c_at_the_command_says_what_is_uncertain(
@@ -378,7 +378,7 @@ def test_a_closed_terminal_finishes_what_was_sent(
         os.close(mine)  # which hangs up
         assert process.wait(_PATIENCE) == 128 + signal.SIGHUP
     all_are_recorded(shell.folder / "ledger.db")
-    assert json.loads((shell.folder / "out" / "report.json").read_text())["stopped"]
+    assert json.loads((shell.folder / "out" / "report.json").read_text())["stop_reason"]
 
 
 # The terminal becomes the program's own, so that it is told when that is closed.

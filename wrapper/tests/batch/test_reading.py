@@ -73,7 +73,7 @@ def test_templates_are_made_of_columns() -> None:
     text = ['{"animal": "fox", "place": "snow", "n": 2}', '{"animal": "owl"}']
     first, second = lines(read_jsonl(text, form))
     assert first.body == {"model": PICTURE.name, "n": 2, "prompt": "a fox in snow"}
-    assert second.errors == ("a template needs place, which the line doesn't have",)
+    assert second.errors == ("a template needs place, which is missing",)
 
 
 @given(st.text(), st.text())
@@ -95,7 +95,7 @@ def test_no_text_breaks_the_reading(rows: list[str]) -> None:
 def test_a_member_that_is_there_twice_is_a_fault() -> None:
     """Of two of a name, nobody knows which is meant, and one would be dropped unsaid."""
     (found,) = read_jsonl(['{"prompt": "a", "prompt": "b"}'], FORM)
-    assert "'prompt' is there twice" in str(found)
+    assert "'prompt' appears twice" in str(found)
 
 
 ODD_BREAKS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"
@@ -129,13 +129,13 @@ def test_a_number_of_endless_digits_is_a_fault() -> None:
 def test_a_member_inside_that_is_there_twice_is_a_fault(text: str) -> None:
     """However deep it is."""
     (found,) = lines(read_jsonl(text, FORM))
-    assert "'b' is there twice" in str(found)
+    assert "'b' appears twice" in str(found)
 
 
 def test_a_json_array_is_told_from_lines() -> None:
     """The sentence says how to make lines of it."""
     (found,) = lines(read_jsonl('[\n{"prompt": "a"},\n{"prompt": "b"}\n]\n', FORM))
-    assert "one JSON array" in str(found)
+    assert "a JSON array" in str(found)
     assert "jq" in str(found)
 
 
@@ -178,7 +178,7 @@ def test_a_separator_that_cannot_be_told_is_asked_for() -> None:
 def test_a_column_that_is_there_twice_is_a_fault(text: str) -> None:
     """One of the two would be dropped, and the other be paid for."""
     (fault,) = lines(read_csv(text, FORM))
-    assert fault == RowError(1, "column 'prompt' is there twice")
+    assert fault == RowError(1, "column 'prompt' appears twice")
 
 
 def test_a_cell_in_a_column_without_a_name_is_a_fault() -> None:

@@ -38,7 +38,7 @@ def terminal(api_key: str, model: str, tmp_path: Path) -> Callable[[MockServer, 
             "WANFLOW_BASE_URL": server.base_url,
             "WANFLOW_LEDGER": str(tmp_path / "ledger.db"),
         }
-        words = ["batch", "jobs.jsonl", "-o", "out", "--in-flight", "3"]
+        words = ["batch", "jobs.jsonl", "-o", "out", "--max-concurrency", "3"]
         return Terminal([sys.executable, "-m", "wanflow", *words], tmp_path, environment)
 
     return begin
@@ -65,7 +65,7 @@ def test_ctrl_c_at_the_keys_is_told_above_the_screen(
         shown.press(_CTRL_C)
         assert shown.end() == 130
         assert "stopping: nothing more is sent" in shown.seen
-        assert "wanflow batch jobs.jsonl -o out --in-flight 3" in shown.seen
+        assert "wanflow batch jobs.jsonl -o out --max-concurrency 3" in shown.seen
         assert "Unclosed" not in shown.seen
         assert "Traceback" not in shown.seen
 

@@ -22,7 +22,14 @@ WORDS = TEXT | st.sampled_from(
         *(VIDEO, "--prompt", "--prompt", "--duration", "5", "--n", "--size", "1280x720"),
         *("--image-url", "https://h.example/a.png", "--model-params", '{"a":[]}', "--request"),
         *("-", "--extra", "a=1", "--json", "--no-validate", "-o", "out", "--timeout", "3", "--"),
-        *("--model-params.shot-type", "--prompt-extend", "--help", "--base-url", "-h", "--out=x"),
+        *(
+            "--model-params.shot-type",
+            "--prompt-extend",
+            "--help",
+            "--base-url",
+            "-h",
+            "--output-dir=x",
+        ),
     ]
 )
 HEADS = [

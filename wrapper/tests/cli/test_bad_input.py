@@ -38,7 +38,7 @@ SLIPS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (("run", VIDEO), 2, ("prompt is required",)),
     (("run", VIDEO, *PROMPT, "--duration", "x"), 2, ("duration must be one of 5, 10", '"x"')),
     (("run", VIDEO, *PROMPT, "--duration", "7"), 2, ("duration must be one of 5, 10", "7")),
-    (("run", VIDEO, *PROMPT, "--size", "1x1"), 2, ("--size is no option", VIDEO, IMAGE)),
+    (("run", VIDEO, *PROMPT, "--size", "1x1"), 2, ("--size is not an option", VIDEO, IMAGE)),
     (("run", VIDEO, *PROMPT, "--durration", "5"), 2, ("--durration", "--duration")),
     (("run", VIDEO, *PROMPT, "5"), 2, ("unexpected extra argument", "5")),
     (("run", VIDEO, "--prompt"), 2, ("--prompt", "requires an argument")),
@@ -48,7 +48,7 @@ SLIPS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (
         ("run", FROM_IMAGE, *PROMPT, "--image-url", "a.png"),
         2,
-        ("image_urls[0]", "uri", "put the file"),
+        ("image_urls[0]", "uri", "upload the file"),
     ),
     (
         ("run", FROM_IMAGE, *PROMPT, *URL, "--image-urls", f"{URL[1]},{URL[1]}"),
@@ -63,10 +63,10 @@ SLIPS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (("run", VIDEO, *PROMPT, "--timeout", "nan"), 2, ("--timeout", "seconds")),
     (("run", VIDEO, *PROMPT, "--timeout", "-1"), 2, ("--timeout", "seconds")),
     (("run", VIDEO, "--request", "absent.json"), 2, ("absent.json", "No such file")),
-    (("run", VIDEO, *PROMPT, "-o", "/dev/null/x"), 2, ("--out", "/dev/null")),
+    (("run", VIDEO, *PROMPT, "-o", "/dev/null/x"), 2, ("--output-dir", "/dev/null")),
     (("status",), 2, ("ID",)),
     (("status", " "), 2, ("task id",)),
-    (("download", "task-unified-1-a"), 2, ("--out",)),
+    (("download", "task-unified-1-a"), 2, ("--output-dir",)),
     (("wait", "task-unified-1-aaaaaaaa"), 12, ("404", "not found")),
     (("run", VIDEO, *PROMPT, "--base-url", "host/path"), 3, ("'host/path'", "https://")),
     (("run", VIDEO, *PROMPT, "--base-url", "ftp://host"), 3, ("ftp://host", "http")),
@@ -154,7 +154,7 @@ class TestSurroundings:
         (tmp_path / "taken").write_text("")
         done = wanflow("run", VIDEO, *PROMPT, "-o", str(tmp_path / "taken"))
         assert done.code == 2
-        assert "no folder" in done.err
+        assert "not a directory" in done.err
         assert "task-" not in done.err
 
     @pytest.mark.parametrize("text", ["{", "[]", "3", '"x"', "\x00", "[" * 100_000])
@@ -195,7 +195,7 @@ class TestNotEndedYet:
         words = ("run", VIDEO, *PROMPT, "--timeout", "0", "-o", "my out", "--json")
         done = wanflow(*words, given=slow)
         assert done.code == 8
-        assert "has not ended yet (last seen processing), and goes on" in done.err
+        assert "is still running (status: processing)" in done.err
         event = done.events[-1]
         assert event["resume"] == f"wanflow wait {event['task_id']} -o 'my out'"
         assert f"\n  {event['resume']}\n" in done.err

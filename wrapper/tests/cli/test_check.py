@@ -36,9 +36,9 @@ def test_a_good_request_passes(wanflow: Callable[..., Ended]) -> None:
     """The model is told, in words or as one event, and nothing else is needed."""
     words = ("check", VIDEO, "--prompt", "A cat", "--duration", "5")
     done = wanflow(*words, given=NOWHERE)
-    assert (done.code, done.out) == (0, f"{VIDEO}: no rule is broken\n")
+    assert (done.code, done.out) == (0, f"{VIDEO}: valid\n")
     (event,) = wanflow(*words, "--json", given=NOWHERE).events
-    assert event == {"event": "checked", "model": VIDEO, "advice": []}
+    assert event == {"event": "checked", "model": VIDEO, "warnings": []}
 
 
 def test_every_broken_rule_is_told(wanflow: Callable[..., Ended]) -> None:

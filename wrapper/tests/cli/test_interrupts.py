@@ -86,7 +86,7 @@ def test_a_job_that_is_ended_prints_it_too(
     assert running.stderr is not None
     running.stderr.readline()
     _, err = interrupted(running, signal.SIGTERM)
-    assert err.splitlines()[-2].startswith("wanflow: terminated; the task goes on")
+    assert err.splitlines()[-2].startswith("wanflow: terminated; the task is still running")
     assert err.splitlines()[-1] == f"  wanflow wait {task_id} -o out"
 
 
@@ -98,7 +98,14 @@ def test_a_resume_of_many_tasks_prints_itself(
     words = ("--ledger", "my ledger.db")
     for prompt in ("A cat", "A dog"):
         process("submit", VIDEO, "--prompt", prompt, *words).communicate(timeout=20)
-    resume = ["ledger", "resume", "--out", "my out", *words, *(["--json"] if as_json else [])]
+    resume = [
+        "ledger",
+        "resume",
+        "--output-dir",
+        "my out",
+        *words,
+        *(["--json"] if as_json else []),
+    ]
     running = process(*resume, "--timeout", "60")
     with Ledger(tmp_path / words[1]) as ledger:
         while not all(map(ledger.is_owned, ledger.jobs())):

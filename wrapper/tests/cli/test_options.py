@@ -16,7 +16,7 @@ from wanflow.cli.model_options import ModelOptions, parameters_of
 from wanflow.cli.text import first_sentence, one_line, printable
 from wanflow.cli.values import parse_value, to_text, types_of
 
-TAKEN = {"-h", "--help", "--json", "--out", "-o"}
+TAKEN = {"-h", "--help", "--json", "--output-dir", "-o"}
 NAMES = st.text(min_size=1, max_size=12) | st.sampled_from(
     ["json", "out", "help", "image_urls", "image_url", "IMAGE-URLS", "a.b", "--", "名前", "\x1b[2J"]
 )

@@ -85,7 +85,7 @@ def _batch(disk: Path, elsewhere: Path, model: str) -> None:
             str(lines),
             "-o",
             str(out),
-            "--in-flight",
+            "--max-concurrency",
             "1",
         ]
         account = mock.accounts.for_key(mock.api_key)

@@ -38,7 +38,7 @@ def test_a_batch_killed_at_random_pays_nothing_twice(
         "WANFLOW_LEDGER": orders.ledger,
     }
     words = [sys.executable, "-m", "wanflow", "batch", str(tmp_path / "jobs.jsonl")]
-    words += ["-o", orders.out, "--in-flight", "4"]
+    words += ["-o", orders.out, "--max-concurrency", "4"]
     words += ["--resubmit-uncertain"] if orders.honoured else []
     chance = random.Random(rounds)
     for _ in range(rounds):
@@ -56,11 +56,11 @@ def test_a_batch_killed_at_random_pays_nothing_twice(
     assert len(facts["jobs"]) == len(prompts)
     for job in facts["jobs"]:
         prompt = job["request"]["prompt"]
-        if job["end"] == "uncertain":
+        if job["status"] == "uncertain":
             assert not orders.honoured, "the server honours keys, and a job is uncertain"
             assert charges[prompt] <= 1
             continue
-        assert job["end"] == "saved", job
+        assert job["status"] == "saved", job
         assert charges[prompt] == 1, job
         for file in job["files"]:
             assert sha256(Path(file["path"]).read_bytes()).hexdigest() == file["sha256"]

@@ -88,14 +88,14 @@ def test_the_command_says_what_is_unsaved_until_when_and_how_to_save_it(
     said = shell("resume").stderr
     assert "1 file is not saved" in said
     assert until in said
-    assert f"wanflow ledger resume --out out --ledger {path}" in said
+    assert f"wanflow ledger resume --output-dir out --ledger {path}" in said
     (row,) = shell("list").stdout.splitlines()
     assert name in row
     assert f"{job.credits:g} credits" in row
     assert f"links live until {until}" in row
     event = json.loads(shell("resume", "--json").stdout)
     assert (event["event"], event["files"], event["expires"]) == ("left", 1, until)
-    assert "1 taken up" in shell("resume", "--out", str(tmp_path / "out")).stderr
+    assert "1 taken up" in shell("resume", "--output-dir", str(tmp_path / "out")).stderr
     assert states(ledger) == ["saved"]
 
 
@@ -120,7 +120,9 @@ def test_another_key_loses_nothing(
     """A 404 within a task's 24 hours leaves it unfinished, and the right key finds it again."""
     names = [do(lambda client: client.submit(model=model, prompt="x")).id for _ in range(2)]
     age(path, 120)  # younger ones are asked about for a minute
-    said = Shell(path, mock, uuid4().hex)("resume", "--out", str(tmp_path / "out"), code=15).stderr
+    said = Shell(path, mock, uuid4().hex)(
+        "resume", "--output-dir", str(tmp_path / "out"), code=15
+    ).stderr
     assert said.count("it stays unfinished") == 2
     assert states(ledger) == ["accepted", "accepted"]
     assert all(job.reason and not job.finished for job in ledger.jobs())

@@ -214,7 +214,7 @@ class TestInstalledRoad:
         """`wanflow run` against `wanflow mock` leaves a real file of the model's kind."""
         models = packaged_catalog().models.values()
         model = next(m for m in models if m.kind == kind and m.required == ("prompt",))
-        asked = ["run", model.name, "--prompt", "a lake", "--out", str(tmp_path)]
+        asked = ["run", model.name, "--prompt", "a lake", "--output-dir", str(tmp_path)]
         done = mock.home.run("wanflow", *asked, **mock.environment)
         assert done.returncode == 0, done.stdout + done.stderr
         (file,) = tmp_path.iterdir()

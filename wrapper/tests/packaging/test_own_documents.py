@@ -174,7 +174,9 @@ def test_a_model_of_the_folder_runs(
     team: Team, mock: dict[str, str], tmp_path: Path, model: str
 ) -> None:
     """`wanflow run` against `wanflow mock`, both of the folder, leaves a file."""
-    done = team.run("run", model, "--prompt", "a moon", "--out", str(tmp_path / "out"), **mock)
+    done = team.run(
+        "run", model, "--prompt", "a moon", "--output-dir", str(tmp_path / "out"), **mock
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (file,) = (tmp_path / "out").iterdir()
     assert file.stat().st_size
@@ -184,7 +186,7 @@ def test_a_batch_runs(team: Team, mock: dict[str, str], tmp_path: Path) -> None:
     """`wanflow batch` takes jobs for the folder's models."""
     jobs = tmp_path / "jobs.jsonl"
     jobs.write_text("".join(json.dumps({"model": m, "prompt": "a"}) + "\n" for m in MODELS))
-    done = team.run("batch", str(jobs), "--out", str(tmp_path / "out"), **mock)
+    done = team.run("batch", str(jobs), "--output-dir", str(tmp_path / "out"), **mock)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

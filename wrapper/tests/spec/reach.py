@@ -67,7 +67,7 @@ def by_the_command_line(catalog: Catalog, model: Model, body: Json) -> None:
     """Each parameter has an option of its own, which sets it and nothing else."""
     parameters = parameters_of(catalog.document, model)
     form = ModelOptions.from_parameters(
-        parameters, {"--help", "--json", "--out", "--model", "--timeout"}
+        parameters, {"--help", "--json", "--output-dir", "--model", "--timeout"}
     )
     flags = [flag for option in form.options for flag in option.opts]
     assert len(flags) == len(set(flags))

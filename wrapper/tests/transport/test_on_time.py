@@ -68,7 +68,7 @@ def test_a_batch_ends_when_the_time_of_its_waits_is_up(
             begun = time.monotonic()
             report = colour.do(client.batch, [body()], tmp_path / "out", timeout=TIMEOUT)
             took = time.monotonic() - begun
-            assert report.counts == {"open": 1}
+            assert report.counts == {"resumable": 1}
             assert TIMEOUT * 0.9 < took < TIMEOUT + LATE
         assert server.count("POST") == 1
         assert server.count("GET") == 2

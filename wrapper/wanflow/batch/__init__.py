@@ -1,4 +1,4 @@
-"""Many jobs at once: all checked before the first is sent, each paid for once, files saved."""
+"""Batches: all jobs are checked before the first is sent, each is charged once."""
 
 from __future__ import annotations
 

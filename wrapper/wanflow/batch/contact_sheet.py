@@ -1,4 +1,4 @@
-"""The contact sheet: one page that shows what a batch made, with prompts, costs and links."""
+"""The contact sheet: a page that shows the files of a batch, with prompts, costs and links."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".webm", ".mov", ".ogv"})
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".svg"})
-# Nothing but the files beside the page is loaded, and no script runs, whatever a prompt says.
+# The page loads only the files beside it and runs no scripts, whatever a prompt contains.
 _POLICY = (
     "default-src 'none'; img-src 'self' file:; media-src 'self' file:; style-src 'unsafe-inline'"
 )
@@ -35,38 +35,36 @@ figcaption small { opacity: .75 } .failed, .uncertain { color: #b3261e } p { mar
 
 
 def write_sheet(report: Report) -> Path:
-    """Write the sheet as `index.html` beside the files, and return its path."""
+    """Write the sheet to `index.html` in the output directory, and return its path."""
     path = report.output_dir / "index.html"
     write_text(path, render_sheet(report))
     return path
 
 
 def render_sheet(report: Report) -> str:
-    """Return the page."""
-    counts = ", ".join(f"{count} {end}" for end, count in report.counts.items())
-    head = f"{counts}; {report.credits_spent:g} credits"
+    """Return the page as HTML."""
     name = escape(report.output_dir.resolve().name or str(report.output_dir))
-    figures = "\n".join(_figure(report, outcome) for outcome in report.results)
+    figures = "\n".join(_figure(report, result) for result in report.results)
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{name}</title>\n<style>{_STYLE}</style>\n"
-        f"<h1>{name}</h1>\n<p>{escape(head)}</p>\n"
+        f"<h1>{name}</h1>\n<p>{escape(report.summary)}</p>\n"
         f"<main>\n{figures}\n</main>\n</html>\n"
     )
 
 
 def _figure(report: Report, result: JobResult) -> str:
-    shown = "".join(_media(report.output_dir, file.path) for file in result.files)
+    media = "".join(_media(report.output_dir, file.path) for file in result.files)
     prompt = str(result.job.body.get("prompt", ""))
     title = result.job.key or f"line {result.job.line}"
     cost = "" if result.credits is None else f"{result.credits:g} credits"
     facts = " · ".join(filter(None, (result.job.model, cost, result.task_id)))
-    why = "" if not result.reason else f'<p class="{result.status}">{escape(result.reason)}</p>'
+    reason = "" if not result.reason else f'<p class="{result.status}">{escape(result.reason)}</p>'
     return (
-        f"<figure>{shown}<figcaption><b>{escape(title)}</b> "
-        f'<span class="{result.status}">{result.status}</span><p>{escape(prompt)}</p>{why}'
+        f"<figure>{media}<figcaption><b>{escape(title)}</b> "
+        f'<span class="{result.status}">{result.status.label}</span><p>{escape(prompt)}</p>{reason}'
         f"<small>{escape(facts)}</small></figcaption></figure>"
     )
 
@@ -76,9 +74,9 @@ def _media(output_dir: Path, path: Path) -> str:
     link = escape(quote(os.fsencode(relative)), quote=True)
     suffix = path.suffix.lower()
     name = escape(path.name)
-    named = f'<p class="file"><a href="{link}">{name}</a></p>'
+    caption = f'<p class="file"><a href="{link}">{name}</a></p>'
     if suffix in _VIDEO_SUFFIXES:
-        return f'<video controls preload="none" src="{link}"></video>{named}'
+        return f'<video controls preload="none" src="{link}"></video>{caption}'
     if suffix in _IMAGE_SUFFIXES:
         return f'<a href="{link}"><img loading="lazy" alt="{name}" src="{link}"></a>'
-    return named
+    return caption

@@ -1,4 +1,4 @@
-"""What the next job will cost, by what its like have cost, and whether the ceiling allows it."""
+"""The credit limit of a batch: estimates the cost of the next job from jobs of its price class."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Decision(Enum):
 
     GO = "go"
     WAIT = "wait until the price of the one job of unknown price is reported"
-    STOP = "it would pass the ceiling"
+    STOP = "the credit limit is reached"
     UNKNOWN_PRICE = (
-        "the price of a job is not known, because its submission is uncertain or the API reports "
-        "no price of its kind, so the ceiling can't be kept for other jobs of unknown price"
+        "the price of a job is unknown, because its submission is uncertain or the API reports no "
+        "price, so further jobs of unknown price could exceed the credit limit"
     )
 
 
 @define
 class _Cost:
-    """What one submission costs: `credits` None as long as the API reported none."""
+    """The cost of one submission. `credits` is None until the API reports it."""
 
     price_class: str
     credits: float | None = None
@@ -43,27 +43,27 @@ class _Cost:
 
 @define
 class _Prices:
-    """Prices of one kind, or of all: those that count now, and the dearest that was ever seen."""
+    """Prices of one class, or of all: the current ones, and the highest price ever reported."""
 
     current: Counter[float] = field(factory=Counter[float])
     highest: float | None = None
 
     @property
     def estimate(self) -> float | None:
-        """The dearest price that counts now."""
+        """The highest current price."""
         return max(self.current, default=None)
 
     def add(self, price: float) -> None:
-        """Take in a price."""
+        """Add a price."""
         self.current[price] += 1
         self.raise_highest(price)
 
     def raise_highest(self, price: float) -> None:
-        """Take in a price that counts for the ceiling alone."""
+        """Add a price that counts only for the limit."""
         self.highest = price if self.highest is None else max(self.highest, price)
 
     def remove(self, price: float) -> None:
-        """Let a price not count any more."""
+        """Remove a price from the current ones."""
         self.current[price] -= 1
         if not self.current[price]:
             del self.current[price]
@@ -71,7 +71,7 @@ class _Prices:
 
 @frozen
 class _Commitments:
-    """What the ceiling has to allow for: all that is counted, and the jobs of unknown price."""
+    """The credits that are spent or may be, and the jobs of unknown price."""
 
     committed: float
     unknown: Mapping[str, _Cost]
@@ -79,13 +79,13 @@ class _Commitments:
 
 @define
 class CostLimit:
-    """Credits of a batch: `ceiling` None is no end of them.
+    """The credits of a batch. `max_credits` is None for no limit.
 
-    Each submission that was or may have been accepted is counted, by its key: as what the API
-    reported, else as the dearest of its kind, else as the dearest of all. So a job whose submission
-    is uncertain counts as what it may have cost, in this run and in the next one. A failed task
-    counts as what the API says that it used, else as its reservation. It is no example for the
-    price of others: what was given back is not what the next one costs.
+    Each submission that was or may have been accepted counts, by its key, with the reported price;
+    without one, with the highest price of its class, or else of all. So an uncertain submission
+    counts with its possible cost, in this run and in later ones. A failed task counts with the
+    credits that the API says it used, else with its reservation; it is not used to estimate other
+    jobs, because part of its price may have been refunded.
     """
 
     max_credits: float | None = None
@@ -93,30 +93,30 @@ class CostLimit:
     _unpriced: dict[str, _Cost] = field(factory=dict[str, _Cost])
     _prices: dict[str, _Prices] = field(factory=dict[str, _Prices])
     _all_prices: _Prices = field(factory=_Prices)
-    # Exact, so that the sum is the same in whatever order the prices came.
+    # Exact, so that the sum doesn't depend on the order of the prices.
     _reported: Fraction = Fraction(0)
     _commitments: _Commitments | None = None
 
     @property
     def spent(self) -> float:
-        """What accepted jobs cost, and uncertain ones may have cost."""
-        kinds = (cost.price_class for cost in self._unpriced.values() if not cost.sending)
-        guessed = sum(Fraction(self._estimate(kind)) for kind in kinds)
-        return float(self._reported + guessed)
+        """The cost of accepted jobs, and the possible cost of uncertain ones."""
+        classes = (cost.price_class for cost in self._unpriced.values() if not cost.sending)
+        estimated = sum(Fraction(self._estimate(one)) for one in classes)
+        return float(self._reported + estimated)
 
     def decide(self, price_class: str, key: str = "") -> Decision:
-        """Decide whether a job of a kind may be sent; `key` is that of the submission.
+        """Decide whether a job of a price class may be sent; `key` is that of the submission.
 
-        It must fit below the ceiling beside all that is counted. One of unknown price must do so
-        with the dearest price that was ever seen, and no other of unknown price may be counted
-        yet: so the ceiling is passed by the price of one such job at most.
+        Its price and all counted costs must stay within the limit. A job of unknown price is
+        taken to cost the highest price ever reported, and only one such job may count at a time:
+        so the limit is exceeded by the price of one job of unknown price at most.
         """
         if self.max_credits is None:
             return Decision.GO
-        standing = self._current_commitments()
+        commitments = self._current_commitments()
         price = self._highest_price(price_class)
         if price is None:
-            others = [cost for name, cost in standing.unknown.items() if name != key]
+            others = [cost for name, cost in commitments.unknown.items() if name != key]
             if others:
                 return (
                     Decision.WAIT
@@ -124,14 +124,14 @@ class CostLimit:
                     else Decision.UNKNOWN_PRICE
                 )
             price = max(self._all_prices.highest or 0.0, 2 * _ROUNDING)
-        fits = price <= self.max_credits - standing.committed + _ROUNDING
+        fits = price <= self.max_credits - commitments.committed + _ROUNDING
         return Decision.GO if fits else Decision.STOP
 
     def reserve(self, key: str, price_class: str) -> None:
         """Count a job that is about to be sent."""
-        again = key in self._costs
+        is_resend = key in self._costs
         self.release(key)
-        self._costs[key] = self._unpriced[key] = _Cost(price_class, sending=not again)
+        self._costs[key] = self._unpriced[key] = _Cost(price_class, sending=not is_resend)
 
     def restore(
         self,
@@ -143,17 +143,17 @@ class CostLimit:
         failed: bool = False,
         price: float | None = None,
     ) -> None:
-        """Count a job that an earlier run submitted; `price` is what it cost before it failed."""
+        """Count a job that an earlier run submitted; `price` is its cost before it failed."""
         self._costs[key] = self._unpriced[key] = _Cost(
             price_class, in_flight=in_flight, failed=failed
         )
         self.record(key, credits)
         if price is not None:
-            for seen in (self._prices_of(price_class), self._all_prices):
-                seen.raise_highest(price)
+            for prices in (self._prices_of(price_class), self._all_prices):
+                prices.raise_highest(price)
 
     def record(self, key: str, credits: float | None) -> None:  # noqa: A002
-        """Take in what the API says that an accepted job costs; None where it doesn't say."""
+        """Record the price of an accepted job as the API reports it, None if it doesn't."""
         cost = self._costs[key]
         cost.sending, self._commitments = False, None
         if credits is None or credits == cost.credits:
@@ -166,7 +166,7 @@ class CostLimit:
             self._all_prices.add(credits)
 
     def settle(self, key: str, *, failed: bool = False) -> None:
-        """Take in that a job is no longer under way: it ended, was left, or is uncertain."""
+        """Record that a job is no longer in flight: it is done, was left, or is uncertain."""
         cost = self._costs[key]
         cost.sending, cost.in_flight, self._commitments = False, False, None
         if failed:
@@ -174,7 +174,7 @@ class CostLimit:
             cost.failed = True
 
     def release(self, key: str) -> None:
-        """Count a job no more that was not accepted."""
+        """Stop counting a job that was not accepted."""
         cost = self._costs.pop(key, None)
         self._commitments = None
         if cost is not None:
@@ -192,13 +192,13 @@ class CostLimit:
 
     def _current_commitments(self) -> _Commitments:
         if self._commitments is None:
-            known = {
+            prices = {
                 key: self._highest_price(one.price_class) for key, one in self._unpriced.items()
             }
-            unknown = {key: self._unpriced[key] for key, price in known.items() if price is None}
-            dearest = self._all_prices.highest or 0.0
-            guessed = sum(dearest if price is None else price for price in known.values())
-            self._commitments = _Commitments(float(self._reported) + guessed, unknown)
+            unknown = {key: self._unpriced[key] for key, price in prices.items() if price is None}
+            highest = self._all_prices.highest or 0.0
+            estimated = sum(highest if price is None else price for price in prices.values())
+            self._commitments = _Commitments(float(self._reported) + estimated, unknown)
         return self._commitments
 
     def _prices_of(self, price_class: str) -> _Prices:
@@ -208,16 +208,16 @@ class CostLimit:
         return self._prices_of(price_class).highest
 
     def _estimate(self, price_class: str) -> float:
-        found = self._prices_of(price_class).estimate
-        return (self._all_prices.estimate or 0.0) if found is None else found
+        estimate = self._prices_of(price_class).estimate
+        return (self._all_prices.estimate or 0.0) if estimate is None else estimate
 
 
 def price_class(catalog: Catalog, body: Mapping[str, Any]) -> str:
-    """Return what the price of a request hangs on: all but its texts and links."""
+    """Return what determines the price of a request: all of it but texts and URLs."""
     model = catalog.models.get(str(body.get("model")))
     schemas: Mapping[str, Any] = {} if model is None else model.parameters
-    told = {name: _without_texts(value, schemas.get(name)) for name, value in body.items()}
-    return json.dumps(told, sort_keys=True, default=str)
+    facts = {name: _without_texts(value, schemas.get(name)) for name, value in body.items()}
+    return json.dumps(facts, sort_keys=True, default=str)
 
 
 def _without_texts(value: Any, schema: Any) -> Any:
@@ -232,11 +232,11 @@ def _without_texts(value: Any, schema: Any) -> Any:
 
 
 def _is_free_text(text: str, schema: Any) -> bool:
-    """Tell a text that says what is wanted from a word that says how much of it."""
-    known = cast("dict[str, Any]", schema) if isinstance(schema, dict) else {}
-    longest: Any = known.get("maxLength", 0)
+    """Whether a string is free text or a URL, not a setting."""
+    rules = cast("dict[str, Any]", schema) if isinstance(schema, dict) else {}
+    max_length: Any = rules.get("maxLength", 0)
     return (
         len(text) > _FREE_TEXT_LENGTH
-        or known.get("format") == "uri"
-        or bool(longest > _FREE_TEXT_LENGTH)
+        or rules.get("format") == "uri"
+        or bool(max_length > _FREE_TEXT_LENGTH)
     )

@@ -1,4 +1,4 @@
-"""Tables as programs write them: CSV by the comma, the semicolon or the tab, under a head."""
+"""CSV with a header, separated by commas, semicolons or tabs."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ if TYPE_CHECKING:
     Row = tuple[int, dict[str, str]]
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-# Excel's own way of naming the separator.
+# Excel's line that names the separator.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?(?:\n|$)', re.IGNORECASE)
 
 
 class CsvReader(Protocol):
-    """The records of a table, and the number of the line that the last one ended with."""
+    """A csv.reader: yields records, and knows the line number of the last one."""
 
     @property
     def line_num(self) -> int:
-        """The number, from 1."""
+        """The line number, from 1."""
         ...
 
     def __iter__(self) -> Iterator[list[str]]:
-        """Go on with the records that are left."""
+        """Return the remaining records."""
         ...
 
 
 def read_rows(text: str, known_columns: Container[str]) -> Iterator[Row | RowError]:
-    """Read the rows of a table → their numbers and their cells by column, without empty ones.
+    """Yield the rows of a table: line number, and non-empty cells by column.
 
-    The separator is the one that a first line `sep=;` names, else the one that the head has. Rows
-    without any text are passed over. `known` are names of columns, which decide where the head
-    could be read in several ways.
+    The separator is the one named by a first line `sep=;`, else the one used in the header. Empty
+    rows are skipped. `known_columns` decides if the header can be split in several ways.
     """
     named = _SEPARATOR_LINE.match(text)
     skipped = 1 if named else 0
@@ -49,41 +48,40 @@ def read_rows(text: str, known_columns: Container[str]) -> Iterator[Row | RowErr
         return
     reader = _reader(body, separator)
     try:
-        head = _read_header(reader)
-        fault = _header_error(head)
-        if fault:
-            yield RowError(reader.line_num + skipped, fault)
+        header = _read_header(reader)
+        error = _header_error(header)
+        if error:
+            yield RowError(reader.line_num + skipped, error)
             return
         for cells in reader:
-            number = reader.line_num + skipped
             if any(cell.strip() for cell in cells):
-                yield _parse_row(number, head, cells)
-    except csv.Error as error:
-        yield RowError(reader.line_num + skipped, f"it is not CSV: {error}")
+                yield _parse_row(reader.line_num + skipped, header, cells)
+    except csv.Error as problem:
+        yield RowError(reader.line_num + skipped, f"not valid CSV: {problem}")
 
 
 def _parse_row(line: int, header: list[str], cells: list[str]) -> Row | RowError:
     if len(cells) != len(header):
-        return RowError(line, f"it has {len(cells)} cells, and the head has {len(header)}")
-    for place, (name, cell) in enumerate(zip(header, cells, strict=True), 1):
+        return RowError(line, f"{len(cells)} cells, but the header has {len(header)}")
+    for position, (name, cell) in enumerate(zip(header, cells, strict=True), 1):
         if not name and cell.strip():
-            return RowError(line, f"cell {place} is in a column without a name")
+            return RowError(line, f"cell {position} is in a column without a name")
     return line, {name: cell for name, cell in zip(header, cells, strict=True) if name and cell}
 
 
 def _detect_separator(text: str, known_columns: Container[str]) -> str | RowError:
-    """Return the separator of a table, or the fault where the head doesn't tell it."""
-    heads = {separator: _header_with(text, separator) for separator in _SEPARATORS}
-    several = [separator for separator, head in heads.items() if len(head) > 1]
+    """Return the separator of a table, or an error if the header is ambiguous."""
+    headers = {separator: _header_with(text, separator) for separator in _SEPARATORS}
+    several = [separator for separator, header in headers.items() if len(header) > 1]
     if len(several) <= 1:
         return several[0] if several else ","
     fitting = [
-        one for one in several if all(not name or name in known_columns for name in heads[one])
+        one for one in several if all(not name or name in known_columns for name in headers[one])
     ]
     if len(fitting) == 1:
         return fitting[0]
     names = " or the ".join(_SEPARATORS[separator] for separator in several)
-    return RowError(1, f"its cells may be separated by the {names}: add a first line such as sep=;")
+    return RowError(1, f"the separator may be the {names}: add a first line such as sep=;")
 
 
 def _header_with(text: str, separator: str) -> list[str]:
@@ -102,10 +100,10 @@ def _read_header(reader: CsvReader) -> list[str]:
 
 
 def _header_error(header: list[str]) -> str | None:
-    twice = [name for name, count in Counter(filter(None, header)).items() if count > 1]
-    return f"column {twice[0]!r} is there twice" if twice else None
+    repeated = [name for name, count in Counter(filter(None, header)).items() if count > 1]
+    return f"column {repeated[0]!r} appears twice" if repeated else None
 
 
 def _reader(text: str, separator: str) -> CsvReader:
-    # Lines end at what ends lines in a file; no other character does that in a cell.
+    # newline="": the csv module itself recognizes the line ends.
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

@@ -1,4 +1,4 @@
-"""A batch on its way: which job takes which step next, until nothing is left to do."""
+"""The engine of a batch: decides which job takes which step next, until all are done."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from wanflow.batch.steps import Steps
     from wanflow.ledger import Job
 
-SUBMIT, RESUME, FINISH, DOWNLOAD = "submit", "take up", "close", "save"
+SUBMIT, RESUME, FINISH, DOWNLOAD = "submit", "resume", "finish", "download"
 STOP_CHECK_INTERVAL = 0.25
-"""Seconds after which it is looked whether the batch was asked to stop."""
+"""Seconds between checks of the stop signal."""
 _RUNNING = frozenset({JobState.INTENT, JobState.UNCERTAIN, JobState.ACCEPTED})
-# These say that no other job would fare better.
+# With these errors, all other jobs would fail too.
 FATAL_ERRORS = (errors.AuthenticationFailed, errors.InsufficientCredits)
 
 
 @define(eq=False)
 class Engine:
-    """The jobs of one batch, by the step that they are at or wait for."""
+    """The jobs of one batch, by the step that they are in or wait for."""
 
     steps: Steps
     costs: CostLimit
@@ -59,7 +59,7 @@ class Engine:
     )
 
     def run(self, jobs: Iterable[PlannedJob]) -> Flow[None]:
-        """Do every job; each leaves an outcome, whatever becomes of the others.
+        """Run every job; each gets a result, even if others fail.
 
         Raises:
             LedgerError: the ledger can't be read.
@@ -79,62 +79,64 @@ class Engine:
             yield from self._abort(error)
             raise
         finally:
-            watched = self.poller.stop()
+            polled = self.poller.stop()
         if self.steps.options.stop.is_set:
             self.stop_reason = self.stop_reason or "the batch was stopped"
-        for item in [*watched, *self.queue.remaining()]:
+        for item in [*polled, *self.queue.remaining()]:
             yield from self.results.add_unsaved(
                 item, JobStatus.RESUMABLE if item.task_id else JobStatus.NOT_SENT, self.stop_reason
             )
         yield from self._report_progress()
 
     def _abort(self, error: BaseException) -> Flow[None]:
-        """Finish what was sent, and say what is uncertain, by an error and in the log."""
-        flying = {step: tuple(items) for step, items in self._in_flight.items()}
+        """Finish the steps in flight, and note uncertain submissions in the error and the log."""
+        in_flight = {step: tuple(items) for step, items in self._in_flight.items()}
         try:
             yield Finish()
         except BaseException as second:
-            self.steps.note_uncertain(second, flying[SUBMIT])
+            self.steps.note_uncertain(second, in_flight[SUBMIT])
             raise
-        self.steps.note_uncertain(error, flying[SUBMIT])
+        self.steps.note_uncertain(error, in_flight[SUBMIT])
         for item in [
-            *flying[RESUME],
-            *flying[FINISH],
-            *flying[DOWNLOAD],
+            *in_flight[RESUME],
+            *in_flight[FINISH],
+            *in_flight[DOWNLOAD],
             *self.queue.pending_downloads,
         ]:
             self.steps.release(item)
 
     def _load_jobs(self, jobs: list[PlannedJob]) -> Flow[None]:
-        """Queue what is left to do of the jobs, and tell the prices of what was done before."""
+        """Queue what is left to do, and restore the costs of earlier submissions."""
         self.total = len(jobs)
-        for kind, found, attempts in (yield from load_states(self.steps, jobs)):
-            self._restore_costs(kind, attempts, going_on=isinstance(found, JobRun))
-            if isinstance(found, JobResult):
-                yield from self.results.add(found)
-            elif found.task_id is not None:
-                self.queue.to_resume.append(found)
+        for price_class, state, attempts in (yield from load_states(self.steps, jobs)):
+            self._restore_costs(price_class, attempts, in_flight=isinstance(state, JobRun))
+            if isinstance(state, JobResult):
+                yield from self.results.add(state)
+            elif state.task_id is not None:
+                self.queue.to_resume.append(state)
             else:
-                self.queue.add_submission(found)
+                self.queue.add_submission(state)
 
-    def _restore_costs(self, kind: str, attempts: Sequence[Job], *, going_on: bool) -> None:
+    def _restore_costs(self, price_class: str, attempts: Sequence[Job], *, in_flight: bool) -> None:
         for job in attempts:
             if job.task_id is not None or job.uncertain:
                 self.costs.restore(
                     str(job.key),
-                    kind,
+                    price_class,
                     _known_price(job.credits, done=job.state not in _RUNNING),
-                    in_flight=going_on and job.state is JobState.ACCEPTED,
+                    in_flight=in_flight and job.state is JobState.ACCEPTED,
                     failed=job.state is JobState.FAILED,
                     price=job.price,
                 )
 
     def _start_steps(self) -> Flow[None]:
-        """Start all steps that may be taken now, those whose links die first before the others."""
-        terms, steps = self.steps.options, self.steps
-        for item in self.queue.pop_downloads(terms.max_downloads - len(self._in_flight[DOWNLOAD])):
+        """Start all steps that may start now; downloads whose links expire first come first."""
+        options, steps = self.steps.options, self.steps
+        for item in self.queue.pop_downloads(
+            options.max_downloads - len(self._in_flight[DOWNLOAD])
+        ):
             yield self._spawn(DOWNLOAD, item, steps.download(item))
-        if terms.stop.is_set:
+        if options.stop.is_set:
             return
         while self.queue.to_resume and self._has_capacity():
             item = self.queue.to_resume.popleft()
@@ -145,31 +147,31 @@ class Engine:
         )
 
     def _start_submissions(self) -> Flow[None]:
-        terms, steps = self.steps.options, self.steps
-        ticks = (yield from read_clock()).monotonic
+        options, steps = self.steps.options, self.steps
+        now = (yield from read_clock()).monotonic
         while (
             not self.stop_reason
-            and len(self._in_flight[SUBMIT]) < terms.max_submissions
+            and len(self._in_flight[SUBMIT]) < options.max_submissions
             and self._has_capacity()
         ):
-            chosen = self.queue.pop_submission(self.costs, ticks)
-            if chosen is None:
+            item = self.queue.pop_submission(self.costs, now)
+            if item is None:
                 return
-            self.costs.reserve(chosen.key, chosen.price_class)
-            yield self._spawn(SUBMIT, chosen, steps.submit(chosen))
+            self.costs.reserve(item.key, item.price_class)
+            yield self._spawn(SUBMIT, item, steps.submit(item))
 
     def _spawn(self, step: str, item: JobRun, flow: Flow[object]) -> Spawn:
         self._in_flight[step].add(item)
-        many = item.snapshot is not None and len(item.snapshot.urls) > 1
-        return Spawn((step, item), flow, spawns=many)
+        has_many_files = item.snapshot is not None and len(item.snapshot.urls) > 1
+        return Spawn((step, item), flow, spawns=has_many_files)
 
     def _has_capacity(self) -> bool:
-        flying = sum(len(items) for items in self._in_flight.values())
-        under_way = flying + len(self.poller) + self.queue.download_count
-        return under_way < self.steps.options.max_concurrency
+        steps = sum(len(items) for items in self._in_flight.values())
+        in_flight = steps + len(self.poller) + self.queue.download_count
+        return in_flight < self.steps.options.max_concurrency
 
     def _is_finished(self) -> bool:
-        """Tell whether nothing is left that could still be begun, or should be waited for."""
+        """Whether no step is in flight, and none can start."""
         if any(self._in_flight.values()) or self.queue.download_count:
             return False
         if self.steps.options.stop.is_set:
@@ -179,28 +181,28 @@ class Engine:
         return bool(self.stop_reason) or (self.queue.next_due is None and self._all_submitted())
 
     def _all_submitted(self) -> bool:
-        """Tell whether the ceiling lets no job through any more, or none is left; and say why."""
-        verdicts = self.queue.decisions(self.costs)
-        if Decision.GO in verdicts:
+        """Whether no job is left or the credit limit allows none; set the stop reason."""
+        decisions = self.queue.decisions(self.costs)
+        if Decision.GO in decisions:
             return False
-        if verdicts:
+        if decisions:
             self.stop_reason = (
-                Decision.STOP.value if Decision.STOP in verdicts else Decision.UNKNOWN_PRICE.value
+                Decision.STOP.value if Decision.STOP in decisions else Decision.UNKNOWN_PRICE.value
             )
         return True
 
     def _wait_time(self) -> Flow[float]:
-        ticks, due = (yield from read_clock()).monotonic, self.queue.next_due
-        turns = self.poller.time_until_next(ticks), None if due is None else due - ticks
-        return max(0.0, min((STOP_CHECK_INTERVAL, *(turn for turn in turns if turn is not None))))
+        now, due = (yield from read_clock()).monotonic, self.queue.next_due
+        times = self.poller.time_until_next(now), None if due is None else due - now
+        return max(0.0, min((STOP_CHECK_INTERVAL, *(time for time in times if time is not None))))
 
     def _handle_event(self, event: Finished | Notified | None) -> Flow[None]:
         if isinstance(event, Finished) and isinstance(event.key, tuple):
             yield from self._handle_finished(event)
             return
-        found = yield from self.poller.handle_event(event)
-        if found is not None:
-            item, outcome = found
+        polled = yield from self.poller.handle_event(event)
+        if polled is not None:
+            item, outcome = polled
             if isinstance(outcome, Snapshot) and self.steps.record_done(item, outcome):
                 self._on_done(item, outcome)
             else:
@@ -214,11 +216,11 @@ class Engine:
         match step, done.error, done.value:
             case "submit", None, Snapshot() as accepted:
                 yield from self._on_accepted(item, accepted)
-            case "take up", None, _:
+            case "resume", None, _:
                 yield from self.poller.add(item, None)
-            case "close", None, Snapshot() as ended:
+            case "finish", None, Snapshot() as ended:
                 self._on_done(item, ended)
-            case "save", None, files:
+            case "download", None, files:
                 yield from self.results.add_saved(item, files)
             case "submit", error, _:
                 yield from self._on_not_accepted(item, error)
@@ -232,7 +234,7 @@ class Engine:
         if self.stop_reason or self.steps.options.stop.is_set:
             self.steps.release(item)
             yield from self.results.add_unsaved(
-                item, JobStatus.RESUMABLE, "the batch was stopped; the task goes on"
+                item, JobStatus.RESUMABLE, "the batch was stopped; the task is still running"
             )
         else:
             yield from self.poller.add(item, accepted)
@@ -243,10 +245,10 @@ class Engine:
         self.queue.add_download(item, done.created or 0.0)
 
     def _settle_cost(self, item: JobRun, done: Snapshot | None, *, failed: bool = False) -> None:
-        """Take in what a job cost that is no longer under way."""
-        told = None if done is None else credits_of(done.usage)
-        item.credits = item.credits if told is None else told
-        # What a failed task used is no example for the price of others.
+        """Record the cost of a job that is no longer in flight."""
+        reported = None if done is None else credits_of(done.usage)
+        item.credits = item.credits if reported is None else reported
+        # The price of a failed task is not used to estimate others.
         self.costs.settle(item.key, failed=failed)
         self.costs.record(item.key, _known_price(item.credits, done=done is not None))
 
@@ -255,7 +257,7 @@ class Engine:
         item.task_id = yield from run_blocking(lambda: self.steps.own_task(item, error))
         match error:
             case errors.WanflowError() if item.task_id is not None:
-                # Its task is known, though only the record failed, or the response was no success.
+                # The task is known: only recording it failed, or the response was not a success.
                 self.costs.settle(item.key)
                 yield from self.results.add_unsaved(item, JobStatus.RESUMABLE, reason)
             case errors.LedgerError() | errors.InvalidRequest():
@@ -266,54 +268,54 @@ class Engine:
                 yield from self.results.add_unsaved(item, JobStatus.UNCERTAIN, reason)
             case _:
                 self._release_cost(item)
-                hopeless = isinstance(error, FATAL_ERRORS)
-                self.stop_reason = self.stop_reason or (reason if hopeless else "")
+                is_fatal = isinstance(error, FATAL_ERRORS)
+                self.stop_reason = self.stop_reason or (reason if is_fatal else "")
                 stopped = self.steps.options.stop.is_set and is_retryable(error)
-                end = JobStatus.NOT_SENT if hopeless or stopped else JobStatus.FAILED
-                yield from self.results.add_unsaved(item, end, reason)
+                status = JobStatus.NOT_SENT if is_fatal or stopped else JobStatus.FAILED
+                yield from self.results.add_unsaved(item, status, reason)
 
     def _release_cost(self, item: JobRun) -> None:
-        """Count a job no more, unless it may have been accepted when it was sent before."""
+        """Stop counting a job, unless it may have been accepted when it was sent before."""
         (self.costs.settle if item.resend else self.costs.release)(item.key)
 
     def _on_failed(self, item: JobRun, error: BaseException | None) -> Flow[None]:
-        """Take in a wait or a save that ended with an error."""
+        """Handle an error of a wait or a download."""
         if not isinstance(error, errors.TaskFailed):
             self._settle_cost(item, None)
         else:
             self._settle_cost(item, error.snapshot, failed=True)
-            pause = retry_delay(error.code, item.attempt, self.steps.options.retries)
-            if pause is not None and not self.stop_reason:
-                due = (yield from read_clock()).monotonic + pause
-                again = JobRun(item.job, item.price_class, new_key(), item.attempt + 1)
-                self.queue.add_resubmission(again, due)
-                self.results.add_error(f"{error}; submitted again in {pause:g} s")
+            delay = retry_delay(error.code, item.attempt, self.steps.options.retries)
+            if delay is not None and not self.stop_reason:
+                due = (yield from read_clock()).monotonic + delay
+                retry = JobRun(item.job, item.price_class, new_key(), item.attempt + 1)
+                self.queue.add_resubmission(retry, due)
+                self.results.add_error(f"{error}; resubmitting in {delay:g} s")
                 return
-        end = status_for(error)
+        status = status_for(error)
         if isinstance(error, errors.NotFound) and (
             yield from run_blocking(lambda: self.steps.still_expected(item))
         ):
-            end = JobStatus.RESUMABLE
+            status = JobStatus.RESUMABLE
         code = error.code if isinstance(error, errors.TaskFailed) else None
-        yield from self.results.add_unsaved(item, end, str(error), code)
+        yield from self.results.add_unsaved(item, status, str(error), code)
 
     def _report_progress(self) -> Flow[None]:
         if self.steps.options.on_progress is not None:
             yield InvokeCallback(self.steps.options.on_progress, self.progress())
 
     def progress(self) -> BatchProgress:
-        """Return how the batch stands."""
-        flying = {step: len(items) for step, items in self._in_flight.items()}
-        saving = flying[DOWNLOAD] + self.queue.download_count
-        running = flying[RESUME] + len(self.poller) + flying[FINISH]
-        under_way = flying[SUBMIT] + running + saving
+        """Return the progress of the batch."""
+        in_flight = {step: len(items) for step, items in self._in_flight.items()}
+        saving = in_flight[DOWNLOAD] + self.queue.download_count
+        running = in_flight[RESUME] + len(self.poller) + in_flight[FINISH]
+        active = in_flight[SUBMIT] + running + saving
         return BatchProgress(
             total=self.total,
             saved=self.results.counts[JobStatus.SAVED],
             failed=self.results.counts[JobStatus.FAILED],
             uncertain=self.results.counts[JobStatus.UNCERTAIN],
-            waiting=self.total - len(self.results.job_results) - under_way,
-            submitting=flying[SUBMIT],
+            waiting=self.total - len(self.results.job_results) - active,
+            submitting=in_flight[SUBMIT],
             running=running,
             saving=saving,
             credits=round(self.costs.spent, 2),
@@ -322,17 +324,17 @@ class Engine:
 
 
 def _known_price(credits: float | None, *, done: bool) -> float | None:  # noqa: A002 - the API's word
-    """Return what a job is known to cost: nothing reserved for it doesn't say that it is free."""
+    """Return the known price of a job: until it is done, 0 credits mean that it is unknown."""
     return credits if done else credits or None
 
 
 def make_engine(steps: Steps) -> Engine:
-    """Make the engine of a batch that has not begun."""
-    terms, prices = steps.options, CostLimit(steps.options.max_credits)
+    """Make the engine of a new batch."""
+    options, costs = steps.options, CostLimit(steps.options.max_credits)
 
-    def seen(item: JobRun, snapshot: Snapshot) -> None:
-        told = credits_of(snapshot.usage)
-        item.credits = item.credits if told is None else told
-        prices.record(item.key, _known_price(item.credits, done=False))
+    def on_poll(item: JobRun, snapshot: Snapshot) -> None:
+        reported = credits_of(snapshot.usage)
+        item.credits = item.credits if reported is None else reported
+        costs.record(item.key, _known_price(item.credits, done=False))
 
-    return Engine(steps, prices, Results(terms.on_result), BatchPoller(steps, seen))
+    return Engine(steps, costs, Results(options.on_result), BatchPoller(steps, on_poll))

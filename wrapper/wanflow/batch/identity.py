@@ -1,7 +1,7 @@
-"""What makes a batch the same batch: a name that is kept in its folder, and moves with it.
+"""The identity of a batch: a name in a file of its output directory, which moves with it.
 
-Jobs without keys of their own belong to the batch of their folder, however its path is spelled. A
-new batch is named after where its folder is, so that one whose folder was deleted is still known.
+Jobs without keys belong to the batch of their directory, whatever path leads to it. A new batch
+is named after its directory's path, so that it is recognized if the directory was deleted.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
 NAME_FILE = ".wanflow-batch"
-_COMMENT = "# The name of the batch in this folder. Where the folder goes, the batch goes.\n"
+_COMMENT = "# The name of the batch in this directory. It moves with the directory.\n"
 _MAX_SIZE = 65_536
 
 
 def batch_name(
     directory: Path, former_paths: Callable[[], Iterable[Path]], count_known: Callable[[bytes], int]
 ) -> bytes:
-    """Return the name of a folder's batch; one that has none is given one, durably.
+    """Return the name of the batch in a directory; create it durably if there is none.
 
-    `places` are other paths at which the folder may have been named, and `known` says how many
-    jobs of a name are known: earlier versions named a batch after the path as it was spelled.
+    Earlier versions named a batch after the path as it was given: `former_paths` are paths that
+    the ledger knows, and `count_known` returns the number of recorded jobs of a name.
 
     Raises:
         ConfigurationError: the name can't be read or written.
@@ -50,8 +50,8 @@ def batch_name(
 def _choose_name(
     directory: Path, former_paths: Iterable[Path], count_known: Callable[[bytes], int]
 ) -> bytes:
-    """Choose the name under which most jobs are known; without any, the folder's real path."""
-    same = [place for place in former_paths if _is_same(place, directory)]
+    """Return the name with the most recorded jobs, by default the directory's real path."""
+    same = [path for path in former_paths if _is_same(path, directory)]
     names = dict.fromkeys(
         os.fsencode(one) for one in (directory.resolve(), directory.absolute(), *same)
     )
@@ -66,28 +66,28 @@ def _is_same(path: Path, directory: Path) -> bool:
 
 
 def _read(path: Path) -> bytes:
-    """Read a name.
+    """Read the name.
 
     Raises:
-        OSError: there is none, or the system refuses.
-        ConfigurationError: the file is not whole.
+        OSError: the file doesn't exist or can't be read.
+        ConfigurationError: the file is damaged.
     """
     content = regular_file.read(path, _MAX_SIZE)
     lines = [line for line in content.splitlines() if not line.startswith(b"#")]
     if not content.endswith(b"\n") or len(lines) != 1 or not lines[0]:
         raise ConfigurationError(
-            f"{path} doesn't hold the name of a batch, so it can't be said what was paid for "
-            "already; nothing was sent. Restore the file, or use another folder"
+            f"{path} doesn't contain the name of a batch, so jobs that were already charged can't "
+            "be recognized; nothing was sent. Restore the file, or use another directory"
         )
     return unquote_to_bytes(lines[0])
 
 
 def _create(path: Path, name: bytes) -> None:
-    """Write a name so that it is there whole, on the disk, and only where there is none yet."""
+    """Write the name atomically and durably, unless the file exists."""
     text = f"{_COMMENT}{quote_from_bytes(name, safe='/ ~:')}\n".encode()
-    number, part = tempfile.mkstemp(prefix=f"{NAME_FILE}~", dir=path.parent)
+    descriptor, part = tempfile.mkstemp(prefix=f"{NAME_FILE}~", dir=path.parent)
     try:
-        _write(number, text)
+        _write(descriptor, text)
         try:
             os.link(part, path)
         except FileExistsError:
@@ -109,12 +109,12 @@ def _write(descriptor: int, text: bytes) -> None:
 
 @contextmanager
 def exclusive(output_dir: Path, *, required: bool) -> Generator[None]:
-    """Let no other process do the batch of a folder so, where that is wanted.
+    """Lock the batch of a directory against other processes, if `required`.
 
-    Each would spend up to the ceiling: neither counts what the other sends.
+    Two processes would each spend up to the credit limit, without counting the other's jobs.
 
     Raises:
-        ConfigurationError: another one does.
+        ConfigurationError: another process has the lock.
     """
     if not required:
         yield
@@ -122,8 +122,8 @@ def exclusive(output_dir: Path, *, required: bool) -> Generator[None]:
     with os.fdopen(regular_file.opened(output_dir / NAME_FILE, os.O_RDONLY), "rb") as file:
         if not _lock(file.fileno()):
             raise ConfigurationError(
-                f"the batch in {output_dir} is being done under a ceiling by another process; "
-                "a ceiling holds for one at a time. Nothing was sent"
+                f"another process runs the batch in {output_dir} with a credit limit, "
+                "which allows only one process at a time; nothing was sent"
             )
         yield
 

@@ -1,4 +1,4 @@
-"""Batches as files: JSON lines, or CSV with a head, and templates that make texts of columns."""
+"""Batch files: JSON Lines or CSV with a header, and templates that build texts from columns."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ if TYPE_CHECKING:
     from wanflow.catalog.catalog import Catalog
 
 KEY = "key"
-"""The column, or member of a line, that holds the user's own key for the job."""
+"""The column, or member, with the user's key for the job."""
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _MAX_KEY_LENGTH = 200
 _WHITESPACE = " \t\r\n"
-"""What JSON takes for white space."""
+"""The white space of JSON."""
 
 
 @frozen
 class RowParser:
-    """How lines become requests.
+    """Turns lines into requests.
 
-    `model` is for lines that name none; `templates` are parameters made of a line's columns,
-    written as `{column}`. A column that a template uses is a parameter only if the model has one
-    of that name.
+    `model` is for lines that name none. `templates` are parameters built from columns, written as
+    `{column}`. A column that a template uses is a parameter only if the model has one of its name.
     """
 
     catalog: Catalog
@@ -47,23 +46,23 @@ class RowParser:
 
 
 def decode_text(content: bytes) -> str:
-    """Decode a file of jobs: UTF-8, or UTF-16 with its mark, as Excel writes "Unicode text".
+    """Decode a batch file: UTF-8, or UTF-16 with a byte order mark (Excel's "Unicode text").
 
     Raises:
         ValueError: it is neither.
     """
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return content.decode("utf-16" if wide else "utf-8-sig")
+        return content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        name = "UTF-16" if wide else "UTF-8"
-        raise ValueError(f"is not {name} text: {error.reason}; save it as UTF-8") from None
+        name = "UTF-16" if is_utf16 else "UTF-8"
+        raise ValueError(f"is not valid {name}: {error.reason}; save it as UTF-8") from None
 
 
 def read_jsonl(text: str | Iterable[str], parser: RowParser) -> Iterator[JobSpec | RowError]:
-    """Read JSON objects, one a line, of a text or of its lines; empty lines are passed over."""
+    """Yield the jobs of JSON Lines, given as a text or as lines; empty lines are skipped."""
     if isinstance(text, str) and _is_json_array(text):
-        yield RowError(1, "the file is one JSON array; wanted is one object a line (jq -c '.[]')")
+        yield RowError(1, "the file is a JSON array; write one object per line (jq -c '.[]')")
         return
     for number, line in enumerate(text.split("\n") if isinstance(text, str) else text, 1):
         if not line.strip(_WHITESPACE):
@@ -71,16 +70,16 @@ def read_jsonl(text: str | Iterable[str], parser: RowParser) -> Iterator[JobSpec
         try:
             found = _parse_json(line)
         except (ValueError, RecursionError) as error:
-            yield RowError(number, f"it is not JSON: {error}")
+            yield RowError(number, f"not valid JSON: {error}")
             continue
         if isinstance(found, dict):
             yield make_job(number, cast("dict[str, Any]", found), parser)
         else:
-            yield RowError(number, "it is no JSON object")
+            yield RowError(number, "not a JSON object")
 
 
 def _is_json_array(text: str) -> bool:
-    """Tell whether a file is a list of objects instead of lines."""
+    """Whether a text is a JSON array of objects."""
     if not text.lstrip(_WHITESPACE).startswith("["):
         return False
     try:
@@ -91,11 +90,11 @@ def _is_json_array(text: str) -> bool:
 
 
 def _parse_json(text: str) -> Any:
-    """Read JSON as its standard has it.
+    """Parse standard JSON.
 
     Raises:
-        ValueError: it isn't, or nobody knows which of two members of a name is meant.
-        RecursionError: it nests too deeply.
+        ValueError: the text isn't JSON, or an object has two members of one name.
+        RecursionError: it is nested too deeply.
     """
     return json.loads(
         text,
@@ -106,25 +105,29 @@ def _parse_json(text: str) -> Any:
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members; of two of a name, nobody knows which is meant."""
+    """Return an object of its members.
+
+    Raises:
+        ValueError: a name appears twice.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
-        twice = next(name for name in found if sum(name == other for other, _ in pairs) > 1)
-        raise ValueError(f"{twice!r} is there twice")
+        name = next(one for one in found if sum(one == other for other, _ in pairs) > 1)
+        raise ValueError(f"{name!r} appears twice")
     return found
 
 
-def _reject_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON number")
+def _reject_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
 
 
-def _parse_finite(word: str) -> float:
-    number = float(word)
-    return number if math.isfinite(number) else _reject_constant(word)
+def _parse_finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _reject_constant(text)
 
 
 def read_csv(text: str | Iterable[str], parser: RowParser) -> Iterator[JobSpec | RowError]:
-    """Read rows under a head; a cell is read as its parameter's type, an empty one isn't set."""
+    """Yield the jobs of a CSV text. Cells get their parameters' types; empty ones are unset."""
     models = parser.catalog.models.values()
     known = {name for model in models for name in model.parameters}
     for row in read_rows("".join(text), {*known, *parser.columns, KEY, "model"}):
@@ -132,25 +135,25 @@ def read_csv(text: str | Iterable[str], parser: RowParser) -> Iterator[JobSpec |
 
 
 def make_job(line: int, members: Mapping[str, Any], parser: RowParser) -> JobSpec:
-    """Make a line of members that have the types of the parameters."""
+    """Return a job from a line's members, which have the types of the parameters."""
     body = {name: value for name, value in members.items() if name != KEY and value is not None}
     if parser.model is not None:
         body.setdefault("model", parser.model)
     known = _parameters(parser, body)
-    made = {name: _fill_template(template, members) for name, template in parser.templates.items()}
+    built = {name: _fill_template(template, members) for name, template in parser.templates.items()}
     kept = {
         name: value for name, value in body.items() if not _is_template_column(name, parser, known)
     }
     key = members.get(KEY)
-    faults = tuple(_job_errors(members, parser))
-    return JobSpec(line, {**kept, **made}, key if isinstance(key, str) else None, faults)
+    errors = tuple(_job_errors(members, parser))
+    return JobSpec(line, {**kept, **built}, key if isinstance(key, str) else None, errors)
 
 
 def _job_errors(members: Mapping[str, Any], parser: RowParser) -> Iterator[str]:
-    """Find what is wrong with a line beside its request."""
+    """Yield the problems of a line that don't concern its request."""
     for column in sorted(parser.columns):
         if members.get(column) is None:
-            yield f"a template needs {column}, which the line doesn't have"
+            yield f"a template needs {column}, which is missing"
     key = members.get(KEY)
     if key is not None and not _is_key(key):
         yield f"key must be a text of 1 to {_MAX_KEY_LENGTH} printable characters"
@@ -163,22 +166,22 @@ def _job_of_row(line: int, cells: Mapping[str, str], parser: RowParser) -> JobSp
 
 
 def _parse_cell(cell: str, schema: Mapping[str, Any] | None) -> Any:
-    """Read a cell as its parameter's type; one that can't be stays a text, and fails the check."""
+    """Convert a cell to its parameter's type; if that fails, it stays a text, which is invalid."""
     types = _schema_types(schema or {})
-    word = cell.strip()
+    text = cell.strip()
     if not types or "string" in types:
         return cell
-    if "boolean" in types and word.lower() in {"true", "false"}:
-        return word.lower() == "true"
+    if "boolean" in types and text.lower() in {"true", "false"}:
+        return text.lower() == "true"
     try:
-        value = _parse_json(word)
+        value = _parse_json(text)
     except (ValueError, RecursionError):
         value = cell
-    return [cell] if "array" in types and not word.startswith("[") else value
+    return [cell] if "array" in types and not text.startswith("[") else value
 
 
 def _schema_types(schema: Mapping[str, Any]) -> set[str]:
-    """Return the types that a schema names, in whichever of its branches."""
+    """Return the types that a schema names, its branches included."""
     named = schema.get("type", [])
     found = {named} if isinstance(named, str) else set(named)
     for keyword in ("anyOf", "oneOf", "allOf"):
@@ -198,11 +201,11 @@ def _is_template_column(name: str, parser: RowParser, known: Mapping[str, Any]) 
 
 
 def _fill_template(template: str, columns: Mapping[str, Any]) -> str:
-    """Put columns into a template; nothing of a column is taken for a template again.
+    """Replace the placeholders of a template; placeholders inside values stay as they are.
 
-    A column that isn't there stays as it is written: the line has a fault, and goes nowhere.
+    A missing column keeps its placeholder: the line is invalid and isn't sent.
     """
-    return _PLACEHOLDER.sub(lambda place: str(columns.get(place[1], place[0])), template)
+    return _PLACEHOLDER.sub(lambda match: str(columns.get(match[1], match[0])), template)
 
 
 def _is_key(key: object) -> bool:

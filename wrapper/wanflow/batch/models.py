@@ -1,4 +1,4 @@
-"""All lines are checked before the first is sent, and each becomes a named job."""
+"""The values of a batch; and its plan: check every line, and name each job."""
 
 from __future__ import annotations
 
@@ -25,25 +25,29 @@ if TYPE_CHECKING:
 
 
 class JobStatus(StrEnum):
-    """What became of a job in this run of the batch."""
+    """The status of a job at the end of a run."""
 
     SAVED = "saved"
     FAILED = "failed"
     UNCERTAIN = "uncertain"
-    RESUMABLE = "open"
-    """Its task goes on, or its files are still to be saved; the next run takes it up."""
-    NOT_SENT = "unsent"
-    """It was not sent: the batch was stopped, or the ceiling reached."""
-    LOCKED = "taken"
-    """Another process that shares the ledger is at it."""
+    RESUMABLE = "resumable"
+    """Its task is still running, or its files are not saved yet: the next run resumes it."""
+    NOT_SENT = "not_sent"
+    """It was not sent: the batch was stopped, or the credit limit was reached."""
+    LOCKED = "locked"
+    """Another process that shares the ledger works on it."""
+
+    @property
+    def label(self) -> str:
+        """The status in words."""
+        return "to resume" if self is JobStatus.RESUMABLE else self.value.replace("_", " ")
 
 
 @define(eq=False)
 class JobRun:
-    """A job under way. `job` is what the ledger had of it when this run began.
+    """A job in progress. `recorded` is what the ledger had of it when this run started.
 
-    `credits` is what it said it would cost; `resend` allows a submission in doubt to be sent
-    again.
+    `credits` is its reported cost; `resend` allows an uncertain submission to be sent again.
     """
 
     job: PlannedJob
@@ -59,10 +63,11 @@ class JobRun:
 
 @frozen
 class JobResult:
-    """What became of a job: its end in this run, why, and its files.
+    """The result of a job: its status, the reason, and its files.
 
-    `credits` are those of its last submission, `attempts` counts its submissions in all runs;
-    `earlier` where it had been done before this run. `code` is that of a failed task.
+    `credits` is the cost of its last submission, `attempts` its number of submissions in all
+    runs. `from_earlier_run` is true if it was done before this run. `code` is the error code of
+    a failed task.
     """
 
     job: PlannedJob
@@ -81,7 +86,7 @@ class JobResult:
 class JobSpec:
     """One line of a batch: its number (from 1), the request, and the user's key for the job.
 
-    `faults` is what was wrong with it before it became a request, which is checked all the same.
+    `errors` are the problems found while reading the line; the request is checked in any case.
     """
 
     line: int
@@ -92,7 +97,7 @@ class JobSpec:
 
 @frozen
 class RowError:
-    """What is wrong with one line."""
+    """A problem with one line."""
 
     line: int
     message: str
@@ -102,7 +107,7 @@ class RowError:
 
 
 class InvalidBatch(InvalidRequest):
-    """Lines of the batch are wrong, and nothing was sent; `faults` has all of them, by line."""
+    """Some lines are invalid, and nothing was sent; `row_errors` has all problems, by line."""
 
     def __init__(self, message: str, *, row_errors: tuple[RowError, ...] = ()) -> None:
         super().__init__(message)
@@ -110,12 +115,12 @@ class InvalidBatch(InvalidRequest):
 
 
 def invalid_batch(row_errors: list[RowError]) -> InvalidBatch:
-    """Make the error that lists all faults."""
-    ordered = tuple(sorted(row_errors, key=lambda fault: fault.line))
-    lines = len({fault.line for fault in ordered})
-    text = "\n".join(f"  {fault}" for fault in ordered)
+    """Return the error that lists all problems."""
+    ordered = tuple(sorted(row_errors, key=lambda error: error.line))
+    lines = len({error.line for error in ordered})
+    text = "\n".join(f"  {error}" for error in ordered)
     return InvalidBatch(
-        f"{lines} of the batch's lines are wrong, and nothing was sent:\n{text}", row_errors=ordered
+        f"{lines} lines of the batch are invalid, and nothing was sent:\n{text}", row_errors=ordered
     )
 
 
@@ -126,7 +131,7 @@ DEFAULT_DOWNLOADS = 16
 
 @frozen
 class BatchProgress:
-    """How a batch stands: jobs by what is being done with them, credits, and the latest trouble."""
+    """The progress of a batch: numbers of jobs by state, credits, and the latest errors."""
 
     total: int
     saved: int = 0
@@ -141,36 +146,36 @@ class BatchProgress:
 
     @property
     def done(self) -> int:
-        """How many jobs are at an end."""
+        """The number of jobs that are done."""
         return self.saved + self.failed + self.uncertain
 
 
 class StopSignal:
-    """Asks a batch to begin nothing more; any thread may, and a signal handler."""
+    """Asks a batch to start nothing more. Threads and signal handlers may set it."""
 
     def __init__(self) -> None:
-        # An event has a lock, which would be waited for in the handler of a signal.
+        # threading.Event has a lock, on which a signal handler could block.
         self._is_set = False
 
     def set(self) -> None:
-        """Ask for it."""
+        """Request the stop."""
         self._is_set = True
 
     @property
     def is_set(self) -> bool:
-        """Whether it was asked for."""
+        """Whether a stop was requested."""
         return self._is_set
 
 
 @frozen
 class BatchOptions:
-    """How a batch is done.
+    """The options of a batch.
 
-    Files go to `folder`. `max_credits` is a ceiling for all runs of the batch together, None for
-    no end. A failed task is submitted again up to `retries` times where its code says that it can
-    help; a submission in doubt only where `resubmit_uncertain`. `in_flight` jobs are under way at
-    once, `submissions` of them being sent and `saves` being saved. `timeout` is in seconds for
-    each wait.
+    Files are saved to `output_dir`. `max_credits` limits the cost of all runs of the batch
+    together, None for no limit. A failed task is resubmitted up to `retries` times if its code is
+    retryable; an uncertain submission is resent only with `resubmit_uncertain`. At most
+    `max_concurrency` jobs are in flight, with at most `max_submissions` being sent and
+    `max_downloads` being saved. `timeout` limits each wait, in seconds.
     """
 
     output_dir: Path
@@ -188,9 +193,9 @@ class BatchOptions:
 
 @frozen
 class PlannedJob:
-    """A job of the batch: `name` is the same for the same job in every run, empty until `named`.
+    """A validated job. `name` identifies the job in every run, empty until `with_names` sets it.
 
-    `deprecated` lists what of it the spec will remove.
+    `deprecated` lists the parts of it that the spec deprecates.
     """
 
     line: int
@@ -205,38 +210,38 @@ class PlannedJob:
 def plan(
     operations: Operations, ledger: Ledger, lines: Iterable[JobSpec | RowError]
 ) -> list[PlannedJob]:
-    """Check every line, and return the jobs, those of equal keys once.
+    """Check every line, and return the jobs; lines with equal keys are one job.
 
     Raises:
-        InvalidBatch: something is wrong with a line; all that is wrong is listed.
+        InvalidBatch: some lines are invalid; the error lists all problems.
     """
-    faults: list[RowError] = []
+    errors: list[RowError] = []
     jobs: dict[str | int, PlannedJob] = {}
     for line in lines:
         found = line if isinstance(line, RowError) else _plan_job(operations, line)
-        faults.extend(_row_errors(found, jobs, ledger))
+        errors.extend(_row_errors(found, jobs, ledger))
         if isinstance(found, PlannedJob):
             jobs.setdefault(found.line if found.key is None else found.key.strip(), found)
-    if faults:
-        raise invalid_batch(faults)
+    if errors:
+        raise invalid_batch(errors)
     return list(jobs.values())
 
 
 def with_names(jobs: Iterable[PlannedJob], batch: bytes, ledger: Ledger) -> list[PlannedJob]:
     """Name the jobs that have no keys.
 
-    Each is named after its batch, its request and how many like it come before: the same lines in
-    the same batch are the same jobs, in whatever order their members are written. Earlier versions
-    told orders apart, and a name of theirs that is known stays.
+    A name is made of the batch, the request, and the number of equal requests before it: equal
+    lines of one batch are the same jobs in each run, whatever the order of their members. Earlier
+    versions depended on that order; their names stay if the ledger has them.
     """
-    chosen = list(jobs)
-    now = _job_names(chosen, batch, _with_sorted_members)
-    before = _job_names(chosen, batch, bytes)
-    known = ledger.attempts(before)
-    names = (old if known.get(old) else new for old, new in zip(before, now, strict=True))
+    jobs = list(jobs)
+    new_names = _job_names(jobs, batch, _with_sorted_members)
+    old_names = _job_names(jobs, batch, bytes)
+    known = ledger.attempts(old_names)
+    names = (old if known.get(old) else new for old, new in zip(old_names, new_names, strict=True))
     return [
         evolve(job, name=name) if job.key is None else job
-        for job, name in zip(chosen, names, strict=True)
+        for job, name in zip(jobs, names, strict=True)
     ]
 
 
@@ -253,28 +258,28 @@ def _job_names(
 
 
 def _with_sorted_members(content: bytes) -> bytes:
-    """Write a request with its members in the order of their names."""
+    """Return a JSON object with its members sorted by name."""
     return json.dumps(json.loads(content), sort_keys=True).encode()
 
 
 def _plan_job(operations: Operations, line: JobSpec) -> PlannedJob | list[RowError]:
-    said, order = list(line.errors), None
+    messages, request = list(line.errors), None
     try:
-        order = operations.prepare(line.body, {})
+        request = operations.prepare(line.body, {})
     except InvalidRequest as error:
-        said += [violation.message for violation in error.violations] or [str(error)]
-    if said or order is None:
-        # A line is the request and nothing beside it.
-        return [RowError(line.line, message.removesuffix(EXTRA_HINT)) for message in said]
-    content = order.request.content or b""
+        messages += [violation.message for violation in error.violations] or [str(error)]
+    if messages or request is None:
+        # A line can't have `extra`, so don't suggest it.
+        return [RowError(line.line, message.removesuffix(EXTRA_HINT)) for message in messages]
+    content = request.request.content or b""
     return PlannedJob(
         line.line,
         line.key or "",
-        order.model,
-        order.body,
+        request.model,
+        request.body,
         content,
         line.key,
-        order.deprecated,
+        request.deprecated,
     )
 
 
@@ -295,18 +300,21 @@ def _row_errors(
 def _conflicts(
     job: PlannedJob, jobs: Mapping[str | int, PlannedJob], ledger: Ledger
 ) -> Iterator[RowError]:
-    """Find another request under the same key, in this batch or in the ledger."""
-    twin = None if job.key is None else jobs.get(job.key.strip())
-    if twin is not None and twin.key != job.key:
+    """Find another request with the same key, in this batch or in the ledger."""
+    duplicate = None if job.key is None else jobs.get(job.key.strip())
+    if duplicate is not None and duplicate.key != job.key:
         yield RowError(
-            job.line, f"key {job.key!r} is {twin.key!r} of line {twin.line} but for blanks"
+            job.line,
+            f"key {job.key!r} and {duplicate.key!r} of line {duplicate.line} differ only in blanks",
         )
-    elif twin is not None and twin.content != job.content:
-        yield RowError(job.line, f"key {job.key!r} is that of another request on line {twin.line}")
-    if twin is None and job.key is not None:
-        for before in ledger.find_by_name(job.name):
-            if before.digest != request_digest(before.key or "", job.content):
-                text = f"key {job.key!r} was used for another request before (job {before.id})"
+    elif duplicate is not None and duplicate.content != job.content:
+        yield RowError(
+            job.line, f"key {job.key!r} is used for another request on line {duplicate.line}"
+        )
+    if duplicate is None and job.key is not None:
+        for recorded in ledger.find_by_name(job.name):
+            if recorded.digest != request_digest(recorded.key or "", job.content):
+                text = f"key {job.key!r} was already used for another request (job {recorded.id})"
                 yield RowError(job.line, text)
                 return
 

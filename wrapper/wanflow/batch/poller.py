@@ -1,6 +1,6 @@
-"""The running tasks of a batch: one crowd of all, which gains tasks while it is waited for.
+"""Polls the running tasks of a batch with one queue, to which tasks are added at any time.
 
-A wait of its own for each of ten thousand tasks would cost most of the time and the memory.
+Separate waits for ten thousand tasks would take most of the time and memory.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from wanflow.batch.steps import Steps
 
 MAX_POLLS = 16
-"""Looks under way at once; more would not make a loopback server faster."""
+"""Concurrent polls; more would not be faster even with a local server."""
 POLLS_WHEN_BUSY = 4
-"""Looks under way at once while there is something to submit or to save, which comes first."""
+"""Concurrent polls while there are jobs to submit or to save, which come first."""
 
 
 @define(eq=False)
 class BatchPoller:
-    """Who is waited for. An item is in it from its submission until its task's end is known."""
+    """The jobs with running tasks, from their submission until the task is known to be done."""
 
     steps: Steps
     on_poll: Callable[[JobRun, Snapshot], None] = lambda _, __: None
-    """Is given each item with what was seen of its task."""
+    """Called with a job and the snapshot of each poll."""
     items: dict[int, JobRun] = field(factory=dict[int, "JobRun"])
     _queue: PollQueue | None = None
     _count: int = 0
@@ -47,63 +47,63 @@ class BatchPoller:
         return len(self.items)
 
     def add(self, item: JobRun, known: Snapshot | None) -> Flow[None]:
-        """Wait for an item's task, of which the snapshot is known."""
+        """Add a job; `known` is the last snapshot of its task."""
         assert item.task_id is not None
-        question = self.steps.operations.poll_target(item.task_id, known)
+        target = self.steps.operations.poll_target(item.task_id, known)
         if self._queue is None:
-            self._queue = poll_many.PollQueue(question.budget)
+            self._queue = poll_many.PollQueue(target.budget)
         self._count += 1
         self.items[self._count] = item
-        instant, chance = (yield from read_clock()), (yield from random_float())
-        self._queue.add(self._count, question, instant, self.steps.options.timeout, chance)
+        now, random = (yield from read_clock()), (yield from random_float())
+        self._queue.add(self._count, target, now, self.steps.options.timeout, random)
 
     def start_due_polls(self, *, busy: bool) -> Flow[None]:
-        """Begin the looks that are due, few where there is something better to do."""
+        """Start the polls that are due, only a few of them if the batch is busy."""
         if self._queue is not None and self.items:
-            ticks = (yield from read_clock()).monotonic
+            now = (yield from read_clock()).monotonic
             yield from poll_many.start_due_polls(
-                self._queue, ticks, POLLS_WHEN_BUSY if busy else MAX_POLLS
+                self._queue, now, POLLS_WHEN_BUSY if busy else MAX_POLLS
             )
 
     def time_until_next(self, now: float) -> float | None:
-        """Return the seconds until a look can be begun, None where none is expected."""
+        """Return the seconds until the next poll, None if there is none to wait for."""
         if self._queue is None or self._queue.in_flight >= POLLS_WHEN_BUSY:
             return None
         return poll_many.time_until_next(self._queue, now)
 
     @property
     def turn(self) -> Turn | None:
-        """The place that is kept for the next look."""
+        """The turn that the rate limiter reserved for the next poll."""
         return None if self._queue is None else self._queue.turn
 
     def handle_event(
         self, event: Finished | Notified | None
     ) -> Flow[tuple[JobRun, PollOutcome] | None]:
-        """Take in what happened → the item whose wait ended by it, and how."""
+        """Handle an event; return the job whose wait it ended, with the outcome."""
         if self._queue is None:
             return None
-        ticks = (yield from read_clock()).monotonic
-        one = self._entry_of(event)
-        ended = yield from poll_many.handle_event(self._queue, event, ticks, None)
-        if ended:
-            return self.items.pop(ended[0][0].index), ended[0][1]
-        if one is not None:
-            if one.seen is not None:
-                self.steps.record_poll(one.seen)
-                self.on_poll(self.items[one.index], one.seen)
-            if ticks >= one.deadline:
-                return self._time_out(one)
+        now = (yield from read_clock()).monotonic
+        entry = self._entry_of(event)
+        finished = yield from poll_many.handle_event(self._queue, event, now, None)
+        if finished:
+            return self.items.pop(finished[0][0].index), finished[0][1]
+        if entry is not None:
+            if entry.seen is not None:
+                self.steps.record_poll(entry.seen)
+                self.on_poll(self.items[entry.index], entry.seen)
+            if now >= entry.deadline:
+                return self._time_out(entry)
         return None
 
     def stop(self) -> list[JobRun]:
-        """Wait for nobody any more → who was waited for; their tasks go on."""
-        left, self.items = list(self.items.values()), {}
+        """Stop polling; return the jobs that were polled. Their tasks are still running."""
+        jobs, self.items = list(self.items.values()), {}
         if self._queue is not None:
             self._queue.rest()
         self._queue = None
-        for item in left:
+        for item in jobs:
             self.steps.release(item)
-        return left
+        return jobs
 
     def _entry_of(self, event: Finished | Notified | None) -> PollEntry | None:
         key = getattr(event, "key", None)

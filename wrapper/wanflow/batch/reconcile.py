@@ -1,4 +1,4 @@
-"""What the ledger knows of a batch's jobs already, and what is left to do for each."""
+"""Compares the jobs of a batch with the ledger: what is left to do for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wanflow.batch.steps import Steps
     from wanflow.ledger import Job, Ledger
 
-# Seconds, by the provider's table of error codes; the middle where it gives a range.
+# Seconds, from the provider's table of error codes; the middle of a range.
 _RETRY_DELAYS = {
     "service_error": 45.0,
     "resource_exhausted": 150.0,
@@ -33,42 +33,47 @@ _RETRY_ONCE = frozenset({"unknown_error"})
 
 
 def retry_delay(code: str | None, attempt: int, retries: int) -> float | None:
-    """Return the seconds to wait before a failed task is submitted again; None: it is not.
+    """Return the seconds to wait before a failed task is resubmitted, None if it isn't.
 
     Args:
-        code: the business code that it failed with.
-        attempt: the submission that failed, from 1.
-        retries: how many more submissions a job may have than the first.
+        code: the error code of the task.
+        attempt: the number of the failed submission, from 1.
+        retries: the number of resubmissions that a job may have.
     """
-    advice = HINTS.get(code or "", HINTS["unknown_error"])
+    hint = HINTS.get(code or "", HINTS["unknown_error"])
     allowed = min(retries, 1) if code in _RETRY_ONCE or code not in HINTS else retries
-    if not advice.retryable or attempt > allowed:
+    if not hint.retryable or attempt > allowed:
         return None
     return _RETRY_DELAYS.get(code or "", 0.0)
 
 
 def useful_retries(code: str | None, attempts: int) -> int:
-    """Return how many retries would have a failed task submitted again; 0 where none would."""
-    helps = code is not None and retry_delay(code, attempts, attempts) is not None
-    return attempts if helps else 0
+    """Return the `retries` that would resubmit a failed task; 0 if none would."""
+    retryable = code is not None and retry_delay(code, attempts, attempts) is not None
+    return attempts if retryable else 0
 
 
 def load_states(
     steps: Steps, jobs: Sequence[PlannedJob]
 ) -> Flow[list[tuple[str, JobRun | JobResult, Sequence[Job]]]]:
-    """Find out what the ledger knows of jobs → the kind, what is left to do, and the attempts."""
-    ledger, terms, catalog = steps.ledger, steps.options, steps.operations.catalog
-    known = yield from run_blocking(lambda: ledger.attempts(planned.name for planned in jobs))
+    """Return for each job its price class, its state or result, and its recorded attempts."""
+    ledger, options, catalog = steps.ledger, steps.options, steps.operations.catalog
+    known = yield from run_blocking(lambda: ledger.attempts(job.name for job in jobs))
 
-    def one(planned: PlannedJob) -> tuple[str, JobRun | JobResult, Sequence[Job]]:
-        kind, attempts = price_class(catalog, planned.body), known.get(planned.name, ())
-        resend, retries = terms.resubmit_uncertain, terms.retries
-        here = [_with_current_paths(job, terms.output_dir) for job in attempts[-1:]]
-        latest = [*attempts[:-1], *here]
-        left = reconcile(ledger, planned, kind, latest, retries=retries, resend=resend)
-        return kind, left, attempts
+    def load(job: PlannedJob) -> tuple[str, JobRun | JobResult, Sequence[Job]]:
+        kind, attempts = price_class(catalog, job.body), known.get(job.name, ())
+        last = [_with_current_paths(one, options.output_dir) for one in attempts[-1:]]
+        state = reconcile(
+            ledger,
+            job,
+            kind,
+            [*attempts[:-1], *last],
+            retries=options.retries,
+            resend=options.resubmit_uncertain,
+        )
+        return kind, state, attempts
 
-    return (yield from run_blocking(lambda: [one(planned) for planned in jobs]))
+    return (yield from run_blocking(lambda: [load(job) for job in jobs]))
 
 
 def reconcile(
@@ -80,23 +85,23 @@ def reconcile(
     retries: int,
     resend: bool,
 ) -> JobRun | JobResult:
-    """Return a job as what is left to do after some attempts, or as what became of it."""
+    """Return what is left to do of a job after the recorded attempts, or its result."""
     if not attempts:
         return JobRun(job, price_class, new_key())
     last = attempts[-1]
     item = JobRun(job, price_class, last.key or new_key(), last.attempt, last, task_id=last.task_id)
-    again = retry_delay(last.code, last.attempt, retries) is not None
-    if last.state is JobState.FAILED and again:
+    retryable = retry_delay(last.code, last.attempt, retries) is not None
+    if last.state is JobState.FAILED and retryable:
         return JobRun(job, price_class, new_key(), last.attempt + 1)
-    end = _final_status(ledger, last, resend=resend)
-    if end is not None:
-        return _job_result(item, end, last)
+    status = _final_status(ledger, last, resend=resend)
+    if status is not None:
+        return _job_result(item, status, last)
     item.resend, item.credits = last.uncertain, last.credits
     return item
 
 
 def _final_status(ledger: Ledger, recorded: Job, *, resend: bool) -> JobStatus | None:
-    """Return what became of a job, None where something is left to do."""
+    """Return the final status of a recorded job, None if something is left to do."""
     match recorded.state:
         case JobState.SAVED if all(_is_whole(file.path, file.size) for file in recorded.files):
             return JobStatus.SAVED
@@ -111,12 +116,12 @@ def _final_status(ledger: Ledger, recorded: Job, *, resend: bool) -> JobStatus |
 
 
 def new_key() -> str:
-    """Draw an idempotency key."""
+    """Make an idempotency key."""
     return uuid.uuid4().hex
 
 
 def _with_current_paths(recorded: Job, output_dir: Path) -> Job:
-    """Return a job with its files where they are: in the batch's folder, if that was moved."""
+    """Return a recorded job with its files in the output directory, if that was moved."""
     files = tuple(
         evolve(file, path=moved) if _is_whole(moved, file.size) else file
         for file in recorded.files

@@ -1,4 +1,4 @@
-"""What a batch came to: as a value, as JSON, as a table, and the pages beside the files."""
+"""The report of a batch: as a value, as JSON, as a table, and `report.json`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @frozen
 class Report:
-    """The outcomes of a batch in the order of its lines.
+    """The results of a batch, in the order of its lines.
 
-    `stopped` says why jobs were left unsent, empty where none was; `spent` are the credits of all
-    runs of the batch so far, `seconds` those that this run took. `trouble` says why the pages
-    beside the files could not be written, empty where they were.
+    `stop_reason` says why jobs were not sent, empty if all were. `credits_spent` counts all runs
+    of the batch; `seconds` is the duration of this run. `write_error` says why the report and the
+    contact sheet could not be written, empty if they were.
     """
 
     output_dir: Path
@@ -37,53 +37,58 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether every job is done and its files are saved."""
-        return all(outcome.status is JobStatus.SAVED for outcome in self.results)
+        return all(result.status is JobStatus.SAVED for result in self.results)
 
     @property
     def resumable(self) -> bool:
-        """Whether another run has something left to do."""
+        """Whether another run can finish some jobs."""
         return not {JobStatus.RESUMABLE, JobStatus.NOT_SENT, JobStatus.LOCKED}.isdisjoint(
             self.counts
         )
 
     @property
     def counts(self) -> Counter[JobStatus]:
-        """How many jobs came to which end."""
-        return Counter(outcome.status for outcome in self.results)
+        """The number of jobs by status."""
+        return Counter(result.status for result in self.results)
+
+    @property
+    def summary(self) -> str:
+        """The counts and the credits in one line."""
+        counts = [f"{count} {status.label}" for status, count in self.counts.items()]
+        return f"{', '.join(counts)}; {self.credits_spent:g} credits"
 
     @property
     def retries(self) -> int:
-        """How many retries would have failed tasks submitted again where that may help; 0: none."""
-        failed = [outcome for outcome in self.results if outcome.status is JobStatus.FAILED]
+        """The `retries` that would resubmit failed tasks with a retryable code; 0 for none."""
+        failed = [result for result in self.results if result.status is JobStatus.FAILED]
         return max((useful_retries(one.code, one.attempts) for one in failed), default=0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON can hold it."""
+        """Return the report as JSON-compatible values."""
         return {
-            "folder": str(self.output_dir),
+            "output_dir": str(self.output_dir),
             "complete": self.complete,
-            "stopped": self.stop_reason,
-            "spent": self.credits_spent,
+            "stop_reason": self.stop_reason,
+            "credits_spent": self.credits_spent,
             "seconds": round(self.seconds, 3),
-            "counts": {str(end): self.counts[end] for end in JobStatus},
-            "jobs": [to_dict(outcome) for outcome in self.results],
+            "counts": {str(status): self.counts[status] for status in JobStatus},
+            "jobs": [to_dict(result) for result in self.results],
         }
 
     def rows(self) -> Iterator[tuple[str, ...]]:
-        """Return what was sent and is not done as rows: line, end, key or task, and why."""
-        for outcome in self.results:
-            if outcome.status not in {JobStatus.SAVED, JobStatus.NOT_SENT}:
-                planned = outcome.job
-                where = planned.key or outcome.task_id or ""
-                yield str(planned.line), str(outcome.status), where, outcome.reason
+        """Yield the jobs that were sent and are not saved: line, status, key or task, reason."""
+        for result in self.results:
+            if result.status not in {JobStatus.SAVED, JobStatus.NOT_SENT}:
+                name = result.job.key or result.task_id or ""
+                yield str(result.job.line), result.status.label, name, result.reason
 
 
 def to_dict(result: JobResult) -> dict[str, Any]:
-    """Return an outcome as JSON can hold it."""
+    """Return a job's result as JSON-compatible values."""
     return {
         "line": result.job.line,
         "key": result.job.key,
-        "end": str(result.status),
+        "status": str(result.status),
         "reason": result.reason,
         "code": result.code,
         "model": result.job.model,
@@ -91,7 +96,7 @@ def to_dict(result: JobResult) -> dict[str, Any]:
         "idempotency_key": result.key,
         "credits": result.credits,
         "attempts": result.attempts,
-        "earlier": result.from_earlier_run,
+        "from_earlier_run": result.from_earlier_run,
         "files": [
             {"path": str(file.path), "size": file.size, "sha256": file.sha256}
             for file in result.files
@@ -101,10 +106,10 @@ def to_dict(result: JobResult) -> dict[str, Any]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or as it was.
+    """Replace a file atomically.
 
     Raises:
-        LedgerError: the disk refuses it.
+        LedgerError: the file can't be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +119,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_pages(report: Report, *pages: Callable[[Report], Path]) -> Report:
-    """Write pages; where the disk refuses them, the report itself is still there and says so."""
+    """Write pages; if that fails, return the report with a `write_error`."""
     try:
         for write in pages:
             write(report)
@@ -124,7 +129,7 @@ def write_pages(report: Report, *pages: Callable[[Report], Path]) -> Report:
 
 
 def write_report(report: Report) -> Path:
-    """Write the report as `report.json` beside the files, and return its path."""
+    """Write `report.json` to the output directory, and return its path."""
     path = report.output_dir / "report.json"
     write_text(path, json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
     return path

@@ -1,4 +1,4 @@
-"""What became of the jobs of a batch so far."""
+"""The results of a batch so far."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _MAX_RECENT_ERRORS = 5
 
 @define(eq=False)
 class Results:
-    """The outcomes in the order in which they came, how many of each end, and the latest troubles.
+    """The results in order of completion, their counts by status, and the latest errors.
 
-    `on_outcome` is told of each.
+    `on_result` is called with each.
     """
 
     on_result: OnJobResult = None
@@ -32,7 +32,7 @@ class Results:
     recent_errors: deque[str] = field(factory=lambda: deque[str](maxlen=_MAX_RECENT_ERRORS))
 
     def add(self, result: JobResult) -> Flow[None]:
-        """Take in an outcome."""
+        """Add a result."""
         self.job_results.append(result)
         self.counts[result.status] += 1
         if result.status in {JobStatus.FAILED, JobStatus.UNCERTAIN} and not result.from_earlier_run:
@@ -41,18 +41,17 @@ class Results:
             yield InvokeCallback(self.on_result, result)
 
     def add_error(self, text: str) -> None:
-        """Take note of something that went wrong."""
+        """Add an error message."""
         self.recent_errors.append(text)
 
     def add_saved(self, item: JobRun, files: tuple[File, ...]) -> Flow[None]:
-        """Take in a job whose files are on the disk."""
-        made = _job_result(item, JobStatus.SAVED, files=files)
-        return self.add(made)
+        """Add a job whose files are saved."""
+        return self.add(_job_result(item, JobStatus.SAVED, files=files))
 
     def add_unsaved(
         self, item: JobRun, status: JobStatus, reason: str, code: str | None = None
     ) -> Flow[None]:
-        """Take in a job that ended otherwise, or is left."""
+        """Add a job that failed, is uncertain, or remains."""
         return self.add(_job_result(item, status, reason, code))
 
 
@@ -77,7 +76,7 @@ def _job_result(
 
 
 def status_for(error: BaseException | None) -> JobStatus:
-    """Return what an error makes of a job."""
+    """Return the status of a job that ended with an error."""
     match error:
         case errors.JobLocked():
             return JobStatus.LOCKED

@@ -1,4 +1,4 @@
-"""The steps of a job, each a flow of its own: submit or take up, close its wait, save."""
+"""The steps of a job, each a flow: submit or resume, finish the wait, download."""
 
 from __future__ import annotations
 
@@ -25,66 +25,64 @@ if TYPE_CHECKING:
 
 
 def uncertain_note(submissions: Sequence[tuple[int, str]]) -> str:
-    """Say which submissions, by line and idempotency key, may have been accepted."""
+    """Return a note that lists uncertain submissions by line and idempotency key."""
     names = ", ".join(f"line {line} (idempotency key {key})" for line, key in submissions)
     return (
-        f"{len(submissions)} submissions were under way, and may have been accepted and charged: "
-        f"{names}. They are not sent again, unless resubmit_uncertain asks for it"
+        f"{len(submissions)} submissions in flight may have been accepted and charged: {names}. "
+        "They are resent only with resubmit_uncertain"
     )
 
 
 @frozen
 class Steps:
-    """The steps of one batch's jobs."""
+    """The steps of the jobs of one batch."""
 
     operations: Operations
     ledger: Ledger
     options: BatchOptions
 
     def submit(self, item: JobRun) -> Flow[Snapshot]:
-        """Write the intent down, and submit."""
-        planned = item.job
+        """Record the intent, and submit."""
+        job = item.job
         intent = SubmissionIntent(
             self.operations.recording.server,
             item.key,
-            planned.model,
-            planned.body,
-            planned.content,
+            job.model,
+            job.body,
+            job.content,
             self.options.output_dir,
-            planned.name,
+            job.name,
             item.attempt,
             item.resend,
         )
         entry = entry_of(self.ledger, intent, hold=True)
-        accepted = yield from self.operations.submit_prepared_body(
-            planned.body, entry, self._stopped
-        )
+        accepted = yield from self.operations.submit_prepared_body(job.body, entry, self._stopped)
         yield from self._acquire_task(accepted.id)
         return accepted
 
     def resume(self, item: JobRun) -> Flow[None]:
-        """Take a job that an earlier run left, whose task is known.
+        """Resume a job of an earlier run whose task is known.
 
         Raises:
-            JobTaken: another process is at it.
+            JobLocked: another process works on it.
         """
         job = item.recorded
         if job is not None and not (
             yield from run_blocking(lambda: self.ledger.acquire(job), self._transaction)
         ):
-            raise JobLocked(f"job {job.id} is in the hands of another process")
+            raise JobLocked(f"job {job.id} is locked by another process")
         assert item.task_id is not None
         yield from self._acquire_task(item.task_id)
 
     def record_poll(self, snapshot: Snapshot) -> None:
-        """Note a look at a task that goes on."""
+        """Record a poll of a running task."""
         self.ledger.record_poll(self._server, snapshot)
 
     def finish(self, item: JobRun, outcome: PollOutcome) -> Flow[Snapshot]:
-        """Write down how a wait ended → the completed task.
+        """Record the outcome of a wait, and return the completed task.
 
         Raises:
-            WanflowError: the outcome, where it is none.
+            WanflowError: the outcome, if it is an error.
         """
         assert item.task_id is not None
         try:
@@ -97,7 +95,7 @@ class Steps:
         raise outcome
 
     def record_done(self, item: JobRun, done: Snapshot) -> bool:
-        """Note at once that a task completed; False where that takes a moment."""
+        """Record a completed task; return False if that could block."""
         assert item.task_id is not None
         if not self.ledger.is_cached(self._server, item.task_id):
             return False
@@ -105,18 +103,18 @@ class Steps:
         return True
 
     def release(self, item: JobRun) -> None:
-        """Note that nobody here waits for an item's task any more."""
+        """Record that this process no longer waits for a job's task."""
         if item.task_id is not None:
             self.ledger.release_task(self._server, item.task_id)
 
     def still_expected(self, item: JobRun) -> bool:
-        """Tell whether the ledger still counts on a task that its server didn't know."""
+        """Whether the ledger still expects a task that the server didn't find."""
         assert item.task_id is not None
         job = self.ledger.find(item.task_id)
         return job is not None and not job.finished
 
     def own_task(self, item: JobRun, error: BaseException | None) -> str | None:
-        """Return the task that an error names, unless it is that of another job."""
+        """Return the task id of an error, None if it belongs to another job."""
         task_id: str | None = getattr(error, "task_id", None)
         if isinstance(error, SubmitUncertain) and task_id is not None:
             with suppress(LedgerError):
@@ -125,20 +123,20 @@ class Steps:
         return task_id
 
     def note_uncertain(self, error: BaseException, items: Iterable[JobRun]) -> None:
-        """Say of an error which of some submissions may have been accepted, if any."""
+        """Add a note to an error that lists those of the submissions that are uncertain."""
         with suppress(LedgerError):
             found = [(item, self.ledger.find(item.key)) for item in items]
-            open_ones = [item for item, job in found if job is not None and job.uncertain]
-            if open_ones:
-                text = uncertain_note([(one.job.line, one.key) for one in open_ones])
+            uncertain = [item for item, job in found if job is not None and job.uncertain]
+            if uncertain:
+                text = uncertain_note([(one.job.line, one.key) for one in uncertain])
                 error.add_note(text)
                 log.warning("%s", text)
 
     def download(self, item: JobRun) -> Flow[tuple[File, ...]]:
-        """Save the files, and return what the ledger has of them."""
+        """Save the files, and return their records."""
         assert item.snapshot is not None
-        parcel = self.operations.download_job(item.snapshot, self.options.output_dir)
-        files = yield from record_and_download(self.ledger, self._server, parcel)
+        job = self.operations.download_job(item.snapshot, self.options.output_dir)
+        files = yield from record_and_download(self.ledger, self._server, job)
         return tuple(evolve(file, path=file.path.absolute()) for file in files)
 
     def _stopped(self) -> bool:

@@ -1,4 +1,4 @@
-"""`wanflow batch`: many jobs from a file, each paid for once."""
+"""`wanflow batch`: run many jobs from a file, each charged once."""
 
 from __future__ import annotations
 
@@ -47,18 +47,20 @@ _MAX_CREDITS = "--max-credits"
 
 
 def print_summary(report: Report, *, interrupt: int | None, as_json: bool) -> int:
-    """Tell what a batch came to, and return the exit code; `interrupt` is what stopped it."""
+    """Print the result of a batch, and return the exit code.
+
+    `interrupt` is the number of the signal that stopped it, None if none did.
+    """
     if as_json:
         facts = {name: fact for name, fact in report.to_dict().items() if name != "jobs"}
         click.echo(json.dumps({"event": "report", **facts}))
     rows = list(report.rows())
-    for line, end, where, reason in rows[:_MAX_ROWS]:
-        to_stderr(f"line {line:>5}  {end:9}  {one_line(f'{where}  {reason}')}")
+    for line, status, name, reason in rows[:_MAX_ROWS]:
+        to_stderr(f"line {line:>5}  {status:9}  {one_line(f'{name}  {reason}')}")
     if len(rows) > _MAX_ROWS:
-        to_stderr(f"… and {len(rows) - _MAX_ROWS} more in the report")
-    counts = ", ".join(f"{count} {end}" for end, count in report.counts.items())
-    why = f"; {report.stop_reason}" if report.stop_reason else ""
-    to_stderr(printable(f"{counts}; {report.credits_spent:g} credits{why}"))
+        to_stderr(f"… and {len(rows) - _MAX_ROWS} more; see the report")
+    reason = f"; {report.stop_reason}" if report.stop_reason else ""
+    to_stderr(printable(f"{report.summary}{reason}"))
     pages = f"{report.output_dir / 'report.json'}  {report.output_dir / 'index.html'}"
     to_stderr(printable(report.write_error or pages))
     for line in _hints(report):
@@ -69,36 +71,36 @@ def print_summary(report: Report, *, interrupt: int | None, as_json: bool) -> in
 
 
 def _hints(report: Report) -> Iterator[str]:
-    """Say which command goes on, with what has to be changed in it to get further."""
+    """Return the commands that continue the batch."""
     if report.stop_reason == Decision.STOP.value:
         command = resume_command(_MAX_CREDITS, "MORE")
-        yield f"this resumes what isn't done, with a higher limit:\n  {command}"
+        yield f"to resume with a higher limit:\n  {command}"
     elif report.resumable:
-        yield f"this resumes what isn't done:\n  {resume_command()}"
+        yield f"to resume:\n  {resume_command()}"
     if report.retries:
         more = resume_command("--retries", str(report.retries))
-        yield f"this submits failed tasks again, at their price, where that may help:\n  {more}"
+        yield f"to resubmit failed tasks where a retry may help (each is charged):\n  {more}"
 
 
 def resume_command(option: str | None = None, value: str = "") -> str:
-    """Return the command that was given, an option of it with another value."""
-    words = list(sys.argv[1:])
+    """Return this command line again, with an option set to another value."""
+    arguments = list(sys.argv[1:])
     if option is not None:
-        words = [word for word in words if not word.startswith(f"{option}=")]
-        while option in words:
-            del words[words.index(option) : words.index(option) + 2]
-        words += [option, value]
-    return printable(shlex.join(["wanflow", *words]))
+        arguments = [one for one in arguments if not one.startswith(f"{option}=")]
+        while option in arguments:
+            del arguments[arguments.index(option) : arguments.index(option) + 2]
+        arguments += [option, value]
+    return printable(shlex.join(["wanflow", *arguments]))
 
 
 _READERS = {"jsonl": read_jsonl, "csv": read_csv}
 
 
-def _parse_template(word: str) -> tuple[str, str]:
-    name, equals, text = word.partition("=")
+def _parse_template(text: str) -> tuple[str, str]:
+    name, equals, template = text.partition("=")
     if not name or not equals:
-        raise ValueError(f"{word!r} is not of the form NAME=TEMPLATE")
-    return name, text
+        raise ValueError(f"{text!r} must have the form NAME=TEMPLATE")
+    return name, template
 
 
 def _options() -> list[click.Parameter]:
@@ -106,39 +108,44 @@ def _options() -> list[click.Parameter]:
         click.Argument(["file"], metavar="FILE"),
         output_dir_option(required=True),
         click.Option(
-            ["--format"], type=click.Choice([*_READERS]), help="What FILE is; else by its ending."
+            ["--format"],
+            type=click.Choice([*_READERS]),
+            help="Input format; by default taken from the file name.",
         ),
-        click.Option(["--model"], metavar="MODEL", help="The model of lines that name none."),
+        click.Option(["--model"], metavar="MODEL", help="Model for lines that don't name one."),
         click.Option(
             ["--set", "templates"],
             multiple=True,
             type=ParsedValue(_parse_template),
             metavar="NAME=TEMPLATE",
-            help='A parameter made of a line\'s columns: --set prompt="a {animal} in {place}".',
+            help='Parameter built from columns of the line: --set prompt="a {animal} in {place}".',
         ),
         click.Option(
             ["--max-credits"],
             type=click.FloatRange(0),
-            help="Stop before the batch, all its runs together, has cost more.",
+            help="Credit limit for all runs of the batch together.",
         ),
         click.Option(
             ["--retries"],
             type=click.IntRange(0),
             default=0,
             show_default=True,
-            help="Submit a failed task so often again, at its price, where its code says it helps.",
+            help="Resubmit a failed task up to N times where its error code is retryable; "
+            "each is charged.",
+            metavar="N",
         ),
         click.Option(
-            ["--in-flight"],
+            ["--max-concurrency"],
             type=click.IntRange(1),
             default=DEFAULT_MAX_CONCURRENCY,
             show_default=True,
-            help="Jobs under way at once.",
+            help="Jobs in flight at once.",
         ),
         click.Option(
             ["--resubmit-uncertain"],
             is_flag=True,
-            help="Send submissions again whose answer was lost, with the same idempotency key.",
+            help="Resend a submission whose response was lost, with the same idempotency key; "
+            "may be charged twice.",
         ),
         prompts_option(),
         timeout_option(),
@@ -149,26 +156,26 @@ def _options() -> list[click.Parameter]:
 
 @click.command(params=_options())
 def batch(**options: Any) -> int:
-    """Do the jobs of FILE (JSON lines, or CSV with a head; - is stdin), each paid for once.
+    """Run the jobs in FILE (JSON Lines, or CSV with a header; - is stdin), each charged once.
 
-    A line is a model's parameters, with "model" and, if you like, a "key" of your own: the same
-    key again is the same job. The same command again takes up what isn't done.
+    A line has the parameters of a model, "model" and, optionally, a "key": lines with the same
+    key are the same job. Run the same command again to resume unfinished jobs.
     """
-    lines = _read_jobs(options)
+    jobs = _read_jobs(options)
     connection = Connection.from_options(options)
     with open_ledger(
         options["ledger"], create=True, keep_prompts=not options["no_prompts"]
     ) as ledger:
-        job = _BatchRun(options, connection, ledger, _make_progress(as_json=options["as_json"]))
-        with handle_stop_signals(job.stop_gracefully, job.exit_now):
-            with job.progress, log_to_display(job.progress, logging.WARNING):
-                report = anyio.run(job.run, lines)
-            return print_summary(report, interrupt=job.interrupt, as_json=options["as_json"])
+        run = _BatchRun(options, connection, ledger, _make_progress(as_json=options["as_json"]))
+        with handle_stop_signals(run.stop_gracefully, run.exit_now):
+            with run.progress, log_to_display(run.progress, logging.WARNING):
+                report = anyio.run(run.run, jobs)
+            return print_summary(report, interrupt=run.interrupt, as_json=options["as_json"])
 
 
 @define
 class _BatchRun:
-    """One run of a batch, from the command line; `interrupt` is the signal that stopped it."""
+    """One run of `wanflow batch`. `interrupt` is the signal that stopped it."""
 
     options: Mapping[str, Any]
     connection: Connection
@@ -180,12 +187,12 @@ class _BatchRun:
     _exiting: bool = False
 
     def stop_gracefully(self, number: int) -> None:
-        """Begin nothing more: the first Ctrl-C, the end of the terminal, or a shutdown."""
+        """Start nothing more: on the first Ctrl-C, SIGTERM or SIGHUP."""
         self.interrupt = number
         self.stop.set()
 
     def exit_now(self, number: int) -> None:
-        """Leave where things are: the second Ctrl-C; what is uncertain by that is said."""
+        """Exit immediately, on the second Ctrl-C; print which submissions are uncertain."""
         if self._exiting:
             return
         self._exiting = True
@@ -194,52 +201,52 @@ class _BatchRun:
         finally:
             os._exit(128 + number)
 
-    def _show_progress(self, tally: BatchProgress) -> None:
-        """Show how the batch stands, and once that it stops; a signal handler may not print."""
+    def _show_progress(self, progress: BatchProgress) -> None:
+        """Show the progress, and once that the batch stops: a signal handler must not print."""
         if self.stop.is_set and not self._stop_noted:
             self._stop_noted = True
             self.progress.note(
-                "stopping: nothing more is sent, and what was sent is finished; "
-                "Ctrl-C again leaves at once"
+                "stopping: nothing more is sent; waiting for submissions and downloads in flight "
+                "(press Ctrl-C again to exit immediately)"
             )
-        self.progress.show(tally)
+        self.progress.show(progress)
 
-    async def run(self, lines: Iterable[JobSpec | RowError]) -> Report:
-        """Do the batch.
+    async def run(self, jobs: Iterable[JobSpec | RowError]) -> Report:
+        """Run the batch.
 
         Raises:
-            WanflowError: it could not be begun, or not be written down.
+            WanflowError: the batch could not start, or the ledger can't be written.
         """
         options = self.options
         key, base_url = self.connection.key(), self.connection.base_url
         async with AsyncClient(key, base_url, ledger=self.ledger) as client:
             return await client.batch(
-                lines,
-                options["out"],
+                jobs,
+                options["output_dir"],
                 timeout=options["timeout"],
                 max_credits=options["max_credits"],
                 retries=options["retries"],
                 resubmit_uncertain=options["resubmit_uncertain"],
-                max_concurrency=options["in_flight"],
+                max_concurrency=options["max_concurrency"],
                 stop=self.stop,
                 on_progress=self._show_progress,
                 on_result=self._print_json if options["as_json"] else self._print_paths,
             )
 
-    def _print_json(self, outcome: JobResult) -> None:
-        click.echo(json.dumps({"event": "job", **to_dict(outcome)}))
+    def _print_json(self, result: JobResult) -> None:
+        click.echo(json.dumps({"event": "job", **to_dict(result)}))
 
-    def _print_paths(self, outcome: JobResult) -> None:
-        folder = Path(self.options["out"])
-        for file in outcome.files:
-            inside = file.path.parent == folder.absolute()
-            self.progress.path(folder / file.path.name if inside else file.path)
+    def _print_paths(self, result: JobResult) -> None:
+        output_dir = Path(self.options["output_dir"])
+        for file in result.files:
+            inside = file.path.parent == output_dir.absolute()
+            self.progress.path(output_dir / file.path.name if inside else file.path)
 
 
 def _read_jobs(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
     name = options["file"]
-    kind = options["format"] or ("csv" if name.lower().endswith((".csv", ".tsv")) else "jsonl")
-    form = RowParser(packaged_catalog(), options["model"], dict(options["templates"]))
+    format_ = options["format"] or ("csv" if name.lower().endswith((".csv", ".tsv")) else "jsonl")
+    parser = RowParser(packaged_catalog(), options["model"], dict(options["templates"]))
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         text = decode_text(content)
@@ -247,10 +254,10 @@ def _read_jobs(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
         raise InvalidRequest(f"{name} can't be read: {error.strerror}") from None
     except ValueError as error:
         raise InvalidRequest(f"{name} {error}") from None
-    lines = list(_READERS[kind](text, form))
-    if not lines:
-        raise InvalidRequest(f"{name} has no jobs")
-    return lines
+    jobs = list(_READERS[format_](text, parser))
+    if not jobs:
+        raise InvalidRequest(f"{name} contains no jobs")
+    return jobs
 
 
 def _make_progress(*, as_json: bool) -> Progress:

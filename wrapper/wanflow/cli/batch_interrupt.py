@@ -1,8 +1,8 @@
-"""What a command that is left says last; nothing that the interrupted thread holds can keep it.
+"""The message of a batch that exits immediately.
 
-A signal interrupts the main thread anywhere, also while it holds the lock of the screen, of stderr
-or of the ledger. So each step has a thread and a time of its own, and the text is written to the
-descriptor.
+A signal can interrupt the main thread while it holds the lock of the display, of stderr or of the
+ledger. So each step here runs in a thread with a timeout, and the text is written directly to the
+file descriptor.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _DISPLAY_TIMEOUT = 1.0
 _LEDGER_TIMEOUT = 1.0
 _REOPEN_TIMEOUT = 3.0
 _WRITE_TIMEOUT = 2.0
-"""Seconds that each step may take."""
+"""Timeouts of the steps, in seconds."""
 
 
 def print_exit_message(progress: Progress, ledger: Ledger, command: str) -> None:
-    """Write which submissions may have been accepted, and the command that goes on."""
-    ended = call_with_timeout(lambda: _close_display(progress), _DISPLAY_TIMEOUT)
+    """Write which submissions are uncertain, and the command to resume."""
+    closed = call_with_timeout(lambda: _close_display(progress), _DISPLAY_TIMEOUT)
     text = "".join(f"{line}\n" for line in _message_lines(ledger, command))
-    call_with_timeout(lambda: _write(text if ended else progress.reset + text), _WRITE_TIMEOUT)
+    call_with_timeout(lambda: _write(text if closed else progress.reset + text), _WRITE_TIMEOUT)
 
 
 def call_with_timeout(function: Callable[[], T], timeout: float) -> T | None:
-    """Call a function in a thread; None where it fails, or takes longer than some seconds."""
+    """Call a function in a thread; return None if it fails or times out."""
     values: list[T] = []
     done = allocate_lock()
     done.acquire()
@@ -48,7 +48,7 @@ def call_with_timeout(function: Callable[[], T], timeout: float) -> T | None:
             values.append(function())
         done.release()
 
-    # `threading` has locks of its own, which the interrupted thread may hold.
+    # `threading` has internal locks, which the interrupted thread may hold.
     start_new_thread(run, ())
     done.acquire(timeout=timeout)
     return values[0] if values else None
@@ -62,19 +62,16 @@ def _close_display(progress: Progress) -> bool:
 def _message_lines(ledger: Ledger, command: str) -> Iterator[str]:
     keys = call_with_timeout(lambda: _uncertain_keys(ledger), _LEDGER_TIMEOUT)
     if keys is None:
-        # A second ledger of the same file has locks of its own.
+        # A new Ledger of the same file has its own locks.
         keys = call_with_timeout(lambda: _uncertain_keys(Ledger(ledger.path)), _REOPEN_TIMEOUT)
     if keys is None:
         yield (
-            "submissions may have been under way, and accepted and charged: the ledger can't be "
-            "read now; `wanflow ledger list` names them later"
+            "some submissions may have been accepted and charged. The ledger can't be read now; "
+            "run `wanflow ledger list` later to see them"
         )
     for key in keys or ():
-        yield (
-            "a submission was under way, and may have been accepted and charged "
-            f"(idempotency key {key})"
-        )
-    yield f"stopped; this takes it up again:\n  {command}"
+        yield (f"a submission in flight may have been accepted and charged (idempotency key {key})")
+    yield f"stopped. To resume:\n  {command}"
 
 
 def _uncertain_keys(ledger: Ledger) -> list[str | None]:

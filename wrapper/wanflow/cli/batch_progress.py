@@ -1,4 +1,4 @@
-"""How a batch is shown: one live screen on a terminal, a line now and then elsewhere."""
+"""The progress display of a batch: live on a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 
@@ -18,67 +18,70 @@ if TYPE_CHECKING:
     from wanflow.batch.models import BatchProgress
 
 _RATE_WINDOW = 60.0
-"""Seconds over which the rate is measured."""
+"""Seconds over which the throughput is measured."""
 _LINE_INTERVAL = 5.0
 _MINUTE = 60.0
 _MAX_ERROR_LENGTH = 160
 
 
 class Throughput:
-    """Jobs done a second, over the last minute."""
+    """Jobs done per second, over the last minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._samples: deque[tuple[float, int]] = deque()
 
     def record(self, done: int) -> None:
-        """Take in how many are done now."""
-        moment = self._clock()
-        self._samples.append((moment, done))
-        while len(self._samples) > 2 and moment - self._samples[0][0] > _RATE_WINDOW:  # noqa: PLR2004
+        """Record the number of jobs that are done now."""
+        now = self._clock()
+        self._samples.append((now, done))
+        while len(self._samples) > 2 and now - self._samples[0][0] > _RATE_WINDOW:  # noqa: PLR2004
             self._samples.popleft()
 
     @property
     def rate(self) -> float:
-        """Jobs a second, 0 while nothing is known."""
+        """Jobs per second, 0 if unknown."""
         if not self._samples:
             return 0.0
         (first, before), (last, after) = self._samples[0], self._samples[-1]
         return (after - before) / (last - first) if last > first else 0.0
 
     def time_for(self, jobs: int) -> float | None:
-        """Return the seconds that some jobs will take, None while nothing is known."""
+        """Return the seconds that a number of jobs will take, None if unknown."""
         return jobs / self.rate if self.rate > 0 else None
 
 
 class Progress(Protocol):
-    """Is told how a batch stands; `reset` is written where it can't be ended before other text."""
+    """Displays the progress of a batch.
+
+    `reset` is written before other text if the display can't be closed.
+    """
 
     reset: str
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start the display."""
         ...
 
     def __exit__(self, *_: object) -> None:
-        """Show the last of it."""
+        """Show the last state and close the display."""
         ...
 
     def show(self, progress: BatchProgress) -> None:
-        """Show how the batch stands."""
+        """Show the progress."""
         ...
 
     def note(self, text: str) -> None:
-        """Say something beside it."""
+        """Print a line in addition to the progress."""
         ...
 
     def path(self, path: Path) -> None:
-        """Print where a file is, for whoever reads stdout."""
+        """Print the path of a file to stdout."""
         ...
 
 
 class LineProgress:
-    """Writes a line to stderr every few seconds, where something has changed."""
+    """Writes a line to stderr every few seconds, if something has changed."""
 
     reset = "\n"
 
@@ -100,7 +103,7 @@ class LineProgress:
             self._write_line(self._last)
 
     def show(self, progress: BatchProgress) -> None:
-        """Write the line, if it is time for one."""
+        """Write a line if one is due."""
         self._last = progress
         self._throughput.record(progress.done)
         if self._clock() >= self._next_line_at:
@@ -111,7 +114,7 @@ class LineProgress:
         self._write(text)
 
     def path(self, path: Path) -> None:
-        """Print a line."""
+        """Print the path."""
         click.echo(os.fsencode(path))
 
     def _write_line(self, progress: BatchProgress) -> None:
@@ -122,19 +125,18 @@ class LineProgress:
 
 
 class LiveProgress:
-    """Keeps one screen up to date: totals, rate, credits, time left, and the latest troubles."""
+    """Redraws a display with totals, throughput, credits, remaining time and latest errors."""
 
-    # A line below it, and the cursor, which it hides.
+    # A new line, and the cursor, which the display hides.
     reset = "\n\x1b[?25h"
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        # It is asked for what to draw as soon as there is a live display.
         self._throughput = Throughput()
         self._last: BatchProgress | None = None
-        self._apart = not sys.stdout.isatty()
+        self._stdout_is_separate = not sys.stdout.isatty()
         console = Console(stderr=True, markup=False, highlight=False)
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
@@ -146,17 +148,17 @@ class LiveProgress:
         self._live.stop()
 
     def show(self, progress: BatchProgress) -> None:
-        """Take in how the batch stands; the screen shows it when it is drawn next."""
+        """Store the progress for the next redraw."""
         self._last = progress
         self._throughput.record(progress.done)
 
     def note(self, text: str) -> None:
-        """Write a line above the screen."""
+        """Print a line above the display."""
         self._live.console.print(text)
 
     def path(self, path: Path) -> None:
-        """Print a line, unless it would run into the screen: the report has it, too."""
-        if self._apart:
+        """Print the path, unless stdout is the terminal of the display (it is in the report)."""
+        if self._stdout_is_separate:
             click.echo(os.fsencode(path))
 
     def _render(self) -> Any:
@@ -165,20 +167,20 @@ class LiveProgress:
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
-        tally = self._last
-        if tally is None:
-            return Text("checking every line …")
+        progress = self._last
+        if progress is None:
+            return Text("checking all lines …")
         return Group(
-            # A bar ends no line of its own.
-            Padding(ProgressBar(total=max(1, tally.total), completed=tally.done), 0),
-            Text(progress_text(tally, self._throughput)),
-            *(Text(f"! {_shortened(trouble)}", style="yellow") for trouble in tally.recent_errors),
+            # A bar alone doesn't end its line.
+            Padding(ProgressBar(total=max(1, progress.total), completed=progress.done), 0),
+            Text(progress_text(progress, self._throughput)),
+            *(Text(f"! {_shortened(text)}", style="yellow") for text in progress.recent_errors),
         )
 
 
 def progress_text(progress: BatchProgress, throughput: Throughput) -> str:
-    """Say how a batch stands in one line."""
-    left = throughput.time_for(progress.total - progress.done)
+    """Return the progress in one line."""
+    remaining = throughput.time_for(progress.total - progress.done)
     parts = [
         f"{progress.done}/{progress.total} done",
         *_nonzero(failed=progress.failed, uncertain=progress.uncertain),
@@ -186,8 +188,8 @@ def progress_text(progress: BatchProgress, throughput: Throughput) -> str:
         f"{progress.credits:g} credits",
         f"{throughput.rate * _MINUTE:.0f}/min",
         *(
-            [f"{duration(left)} left"]
-            if left is not None and progress.done < progress.total
+            [f"{duration(remaining)} left"]
+            if remaining is not None and progress.done < progress.total
             else []
         ),
     ]
@@ -195,13 +197,13 @@ def progress_text(progress: BatchProgress, throughput: Throughput) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as people say it."""
+    """Format a duration."""
     whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
+    minutes, whole = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    return f"{minutes} min {whole:02} s" if minutes else f"{whole} s"
 
 
 def _nonzero(**counts: int) -> list[str]:
@@ -214,6 +216,6 @@ def _shortened(text: str) -> str:
 
 
 def to_stderr(text: str) -> None:
-    """Write a line to stderr, if anybody is there to read it."""
+    """Write a line to stderr; ignore it if stderr is closed."""
     with suppress(OSError):
         click.echo(text, err=True)

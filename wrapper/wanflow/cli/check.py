@@ -36,11 +36,11 @@ def validate(request: RunRequest) -> None:
     """
     model, said = _judged(request.body)
     if request.options["as_json"]:
-        click.echo(json.dumps({"event": "checked", "model": model, "advice": said}))
+        click.echo(json.dumps({"event": "checked", "model": model, "warnings": said}))
         return
     for line in said:
         click.echo(one_line(line), err=True)
-    click.echo(f"{one_line(model)}: no rule is broken")
+    click.echo(f"{one_line(model)}: valid")
 
 
 def _judged(body: dict[str, Any]) -> tuple[str, list[str]]:

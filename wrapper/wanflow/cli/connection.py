@@ -1,4 +1,4 @@
-"""Which API a command talks to, and as whom."""
+"""The API that a command uses, and its key."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _MAX_KEY_LENGTH = 8192
 
 @frozen
 class Connection:
-    """Where the API is and which file holds the key, None where the environment says so."""
+    """The base URL and the key file; None for the environment variables."""
 
     base_url: str | None = None
     key_file: Path | None = None
 
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> Connection:
-        """Take the values of the options."""
+        """Make one of the values of the options."""
         return cls(values["base_url"], values["api_key_file"])
 
     def client(self, key: str | None = None, ledger: Recorder | None = None) -> wanflow.Client:
-        """Make a client, with the key that the user has named or with `key`.
+        """Make a client with `key`, by default the user's key.
 
         Raises:
-            ConfigurationError: there is no key, or the key or the URL is malformed.
+            ConfigurationError: there is no key, or the key or the URL is invalid.
         """
         return wanflow.Client(key or self.key(), self.base_url, ledger=ledger)
 
     def key(self) -> str:
-        """Return the key.
+        """Return the user's API key.
 
         Raises:
             ConfigurationError: there is none, or its file can't be read.
@@ -50,15 +50,13 @@ class Connection:
             return _read_key(self.key_file)
         key = environ.get(KEY_VARIABLE, "")
         if not key:
-            raise ConfigurationError(
-                f"there is no API key: set {KEY_VARIABLE}, or name its file with --api-key-file"
-            )
+            raise ConfigurationError(f"no API key: set {KEY_VARIABLE}, or use --api-key-file")
         return key
 
     def arguments(self) -> list[str]:
-        """Return the options as words of a command line."""
-        named = {"--base-url": self.base_url, "--api-key-file": self.key_file}
-        return [word for name, value in named.items() if value for word in (name, str(value))]
+        """Return the options as command-line arguments."""
+        options = {"--base-url": self.base_url, "--api-key-file": self.key_file}
+        return [one for name, value in options.items() if value for one in (name, str(value))]
 
 
 def _read_key(path: Path) -> str:
@@ -66,7 +64,7 @@ def _read_key(path: Path) -> str:
         with path.open(encoding="utf-8") as file:
             key = file.read(_MAX_KEY_LENGTH).strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+        reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8 text"
         raise ConfigurationError(f"the key file {path} can't be read: {reason}") from None
     if not key:
         raise ConfigurationError(f"the key file {path} is empty")

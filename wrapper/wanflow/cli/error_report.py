@@ -1,4 +1,4 @@
-"""How an error is told: a sentence on stderr, an event on stdout with `--json`, an exit code."""
+"""Reports errors: a sentence on stderr, an event on stdout with `--json`, an exit code."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from wanflow.cli.connection import Connection
     from wanflow.cli.ledger_options import LedgerOptions
 
-# After these, waiting for the task again leads nowhere.
+# After these errors, waiting for the task again is useless.
 _FINAL = (errors.TaskFailed, errors.NotFound, errors.LinkExpired)
-_UPLOAD_HINT = "; put the file where a URL leads to it, and give that URL"
+_UPLOAD_HINT = "; upload the file and pass its URL"
 _ERROR_ATTRIBUTES = (
     *("task_id", "status", "code", "type", "param", "fallback_suggestion", "request_id"),
     *("retry_after", "idempotency_key", "reason", "url", "hint", "retryable"),
@@ -32,10 +32,10 @@ _ERROR_ATTRIBUTES = (
 
 @define
 class CommandContext:
-    """What is known of a command when it ends: how to speak, and how its task is taken up again.
+    """The context of the running command: its output format, and how to resume its task.
 
-    `options` are those that a command to resume needs, as words of a command line. A command of
-    many tasks is resumed by itself, `again`.
+    `options` are the arguments that a command to resume the task needs. A command for many tasks
+    is resumed by running `repeat_command`, which is the same command again.
     """
 
     as_json: bool = False
@@ -44,22 +44,22 @@ class CommandContext:
 
     @classmethod
     def current(cls) -> CommandContext:
-        """Return the situation of the command that runs."""
+        """Return the context of the running command."""
         return click.get_current_context().find_object(cls) or cls()
 
     def set_resume_options(
         self, output_dir: Path | None, connection: Connection, ledger_options: LedgerOptions
     ) -> None:
-        """Keep what a command to resume needs."""
-        folder = ["-o", str(output_dir)] if output_dir else []
-        self.options = [*folder, *connection.arguments(), *ledger_options.to_arguments()]
+        """Set the options for the command that resumes the task."""
+        output = ["-o", str(output_dir)] if output_dir else []
+        self.options = [*output, *connection.arguments(), *ledger_options.to_arguments()]
 
     def resume_by_repeating(self) -> None:
-        """Keep that the same command goes on with what an interrupt leaves."""
+        """Record that running the same command again resumes the tasks."""
         self.repeat_command = printable(shlex.join(["wanflow", *sys.argv[1:]]))
 
     def resume_command(self, error: BaseException) -> str | None:
-        """Return the command that takes the task of an error up again, where that makes sense."""
+        """Return the command that resumes the task of an error, None if there is none."""
         if self.repeat_command is not None:
             return self.repeat_command if isinstance(error, KeyboardInterrupt) else None
         task_id = getattr(error, "task_id", None)
@@ -70,29 +70,29 @@ class CommandContext:
 
 
 def report_error(error: BaseException, context: CommandContext) -> int:
-    """Tell an error and return the exit code of its kind."""
+    """Report an error, and return its exit code."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return exit_code_for(error).code
     resume = context.resume_command(error)
-    sentence = _message(error)
+    message = _message(error)
     if context.repeat_command is not None and resume is not None:
-        sentence = f"{exit_code_for(error).kind}; the tasks go on, and this takes them up again:"
+        message = f"{exit_code_for(error).kind}; the tasks are still running. To resume:"
     if resume is not None:
-        sentence = f"{sentence}\n  {resume}"
-    click.echo(f"wanflow: {sentence}", err=True)
+        message = f"{message}\n  {resume}"
+    click.echo(f"wanflow: {message}", err=True)
     if context.as_json:
         click.echo(json.dumps(_event(error, resume)))
     return exit_code_for(error).code
 
 
 def _event(error: BaseException, resume: str | None) -> dict[str, Any]:
-    end = exit_code_for(error)
+    exit_code = exit_code_for(error)
     facts = {name: getattr(error, name, None) for name in _ERROR_ATTRIBUTES}
     return {
         "event": "error",
-        "kind": end.kind,
-        "exit_code": end.code,
+        "kind": exit_code.kind,
+        "exit_code": exit_code.code,
         "message": _message(error),
         **{name: fact for name, fact in facts.items() if isinstance(fact, str | int | float)},
         **({"resume": resume} if resume else {}),
@@ -106,12 +106,12 @@ def _violations(error: BaseException) -> dict[str, Any]:
     return {
         "violations": [
             {
-                "pointer": broken.pointer,
-                "rule": broken.rule,
-                "message": broken.message,
-                **({"sentence": broken.citation} if broken.citation else {}),
+                "pointer": violation.pointer,
+                "rule": violation.rule,
+                "message": violation.message,
+                **({"citation": violation.citation} if violation.citation else {}),
             }
-            for broken in error.violations
+            for violation in error.violations
         ]
     }
 
@@ -120,10 +120,10 @@ def _message(error: BaseException) -> str:
     match error:
         case click.UsageError():
             return _usage_message(error)
-        case errors.WaitTimeout(snapshot=seen, last_error=fault):
-            state = f"last seen {seen.status or 'without a status'}" if seen else "never seen"
-            state += f"; the last look: {fault}" if fault else ""
-            return one_line(f"task {error.task_id} has not ended yet ({state}), and goes on")
+        case errors.WaitTimeout(snapshot=snapshot, last_error=last_error):
+            status = snapshot.status if snapshot else "unknown"
+            reason = f"; last error: {last_error}" if last_error else ""
+            return one_line(f"task {error.task_id} is still running (status: {status}{reason})")
         case KeyboardInterrupt():
             return _interrupt_message(error)
         case errors.InvalidRequest():
@@ -145,6 +145,6 @@ def _usage_message(error: click.UsageError) -> str:
 
 def _interrupt_message(error: BaseException) -> str:
     if getattr(error, "task_id", None) is not None:
-        return f"{exit_code_for(error).kind}; the task goes on, and this takes it up again:"
+        return f"{exit_code_for(error).kind}; the task is still running. To resume:"
     notes = getattr(error, "__notes__", [])
     return one_line("; ".join([exit_code_for(error).kind, *notes]))

@@ -1,4 +1,4 @@
-"""The exit codes, each with the kinds of errors that end with it: the one place they are told."""
+"""The exit codes with their errors, and the handling of signals."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 _TERMINATION_SIGNALS = tuple(number for number in (signal.SIGTERM, _HANGUP) if number is not None)
 _STOP_SIGNALS = (signal.SIGINT, *_TERMINATION_SIGNALS)
 _DUPLICATE_WINDOW = 1.0
-"""Seconds within which one stop may arrive twice: `timeout` and shells send it so."""
+"""Seconds in which the same stop may arrive twice, as `timeout` and some shells send it."""
 _OUTPUTS = (1, 2)
 
 
 class SigtermReceived(KeyboardInterrupt):
-    """SIGTERM came: from `timeout`, a job's end, or a shutdown."""
+    """SIGTERM was received."""
 
 
 class SighupReceived(KeyboardInterrupt):
-    """SIGHUP came: the terminal was closed, or its connection dropped."""
+    """SIGHUP was received: the terminal was closed."""
 
 
 @contextmanager
 def raise_on_sigterm() -> Generator[None]:
-    """Raise Terminated on SIGTERM and HungUp on SIGHUP, unless somebody has other plans."""
+    """Raise SigtermReceived or SighupReceived on these signals, unless they have a handler."""
     ours = [number for number in _TERMINATION_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
     with _installed(ours, _StopHandler(_raise_received, _raise_received)):
         yield
@@ -45,9 +45,9 @@ def raise_on_sigterm() -> Generator[None]:
 
 @contextmanager
 def handle_stop_signals(stop: SignalAction, exit_now: SignalAction) -> Generator[None]:
-    """Call `stop` when the first interrupt comes, and `leave` when a person insists.
+    """Call `stop` on the first stop signal, and `exit_now` on a second one.
 
-    Signals that are ignored, as those of a command under `nohup`, stay so.
+    Ignored signals, as under `nohup`, stay ignored.
     """
     ours = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     with _installed(ours, _StopHandler(stop, exit_now)):
@@ -60,7 +60,7 @@ def _raise_received(number: int) -> None:
 
 @define
 class _StopHandler:
-    """Tells a second request to stop from the first one that arrives twice."""
+    """Tells a second stop request from the same one that arrives twice."""
 
     stop: SignalAction
     exit_now: SignalAction
@@ -70,21 +70,21 @@ class _StopHandler:
     def __call__(self, number: int, _: object) -> None:
         if number == _HANGUP:
             _redirect_to_null([one for one in self._terminals if not os.isatty(one)])
-        moment = time.monotonic()
+        now = time.monotonic()
         if self.first_at is None:
-            self.first_at = moment
+            self.first_at = now
             self.stop(number)
         elif number == signal.SIGINT or (
-            number != _HANGUP and moment - self.first_at > _DUPLICATE_WINDOW
+            number != _HANGUP and now - self.first_at > _DUPLICATE_WINDOW
         ):
             self.exit_now(number)
 
 
 def _redirect_to_null(outputs: Iterable[int]) -> None:
-    """Have what is written to a terminal that is gone go nowhere, instead of failing."""
+    """Discard what is written to a closed terminal, so that writing doesn't fail."""
     null = os.open(os.devnull, os.O_WRONLY)
-    for one in outputs:
-        os.dup2(null, one)
+    for descriptor in outputs:
+        os.dup2(null, descriptor)
     os.close(null)
 
 
@@ -102,7 +102,7 @@ def _installed(numbers: Iterable[signal.Signals], handler: _StopHandler) -> Gene
 
 @frozen
 class ExitCode:
-    """An exit code, its name in JSON, what it means, and what ends with it."""
+    """An exit code: its name in JSON, its meaning, and its errors."""
 
     code: int
     kind: str
@@ -110,32 +110,32 @@ class ExitCode:
     causes: tuple[type[BaseException], ...] = ()
 
 
-UNEXPECTED = ExitCode(1, "unexpected", "something that should not happen, or a broken pipe")
+UNEXPECTED = ExitCode(1, "unexpected", "unexpected error, or broken pipe")
 
-# The first that fits is taken.
+# The first that matches is used.
 EXIT_CODES = (
     ExitCode(
         2,
         "invalid_request",
-        "the command or the request is wrong: a rule is broken, or the API says 400 or 413",
+        "the command or the request is invalid (or the API says 400 or 413)",
         (click.UsageError, errors.InvalidRequest, errors.BadRequest, errors.RequestTooLarge),
     ),
     ExitCode(
         3,
         "configuration",
-        "a key, a URL or an installed part is missing or malformed",
+        "an API key, a URL or an installed package is missing or invalid",
         (errors.ConfigurationError, SpecMissing, click.ClickException),
     ),
     ExitCode(
         4,
-        "refused",
-        "the API refuses the key or the account (401, 403)",
+        "access_denied",
+        "the API rejects the key or the account (401, 403)",
         (errors.AuthenticationFailed, errors.PermissionDenied),
     ),
-    ExitCode(5, "no_credits", "too few credits (402)", (errors.InsufficientCredits,)),
+    ExitCode(5, "no_credits", "not enough credits (402)", (errors.InsufficientCredits,)),
     ExitCode(6, "rate_limited", "too many requests (429)", (errors.RateLimited,)),
-    ExitCode(7, "task_failed", "the task ended without a result", (errors.TaskFailed,)),
-    ExitCode(8, "wait_timeout", "the task has not ended yet; it goes on", (errors.WaitTimeout,)),
+    ExitCode(7, "task_failed", "the task failed", (errors.TaskFailed,)),
+    ExitCode(8, "wait_timeout", "timed out; the task is still running", (errors.WaitTimeout,)),
     ExitCode(9, "unreachable", "the API can't be reached", (errors.ConnectionFailed,)),
     ExitCode(
         10,
@@ -146,12 +146,14 @@ EXIT_CODES = (
     ExitCode(
         11,
         "download_failed",
-        "a file can't be fetched or saved, or its link has expired",
+        "a file can't be downloaded or saved, or its link has expired",
         (errors.DownloadFailed,),
     ),
-    ExitCode(12, "not_found", "no such task or model, or it has expired (404)", (errors.NotFound,)),
     ExitCode(
-        13, "api_trouble", "the API failed (5xx), or its answer is unreadable", (errors.APIError,)
+        12, "not_found", "the task or model doesn't exist, or has expired (404)", (errors.NotFound,)
+    ),
+    ExitCode(
+        13, "api_error", "the API failed (5xx), or its response is unreadable", (errors.APIError,)
     ),
     ExitCode(
         14,
@@ -159,21 +161,21 @@ EXIT_CODES = (
         "the ledger can't be used, or another process works on the job",
         (errors.LedgerError,),
     ),
-    ExitCode(15, "unfinished", "some jobs of a batch or of the ledger have not ended well"),
-    ExitCode(129, "hung_up", "SIGHUP: the terminal was closed", (SighupReceived,)),
+    ExitCode(15, "unfinished", "some jobs of a batch or of the ledger failed or are unfinished"),
+    ExitCode(129, "hangup", "SIGHUP: the terminal was closed", (SighupReceived,)),
     ExitCode(143, "terminated", "SIGTERM", (SigtermReceived,)),
     ExitCode(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )
 
 
 def exit_code_for(error: BaseException) -> ExitCode:
-    """Return how a command ends with an error."""
-    return next((end for end in EXIT_CODES if isinstance(error, end.causes)), UNEXPECTED)
+    """Return the exit code for an error."""
+    return next((one for one in EXIT_CODES if isinstance(error, one.causes)), UNEXPECTED)
 
 
 def _rows() -> list[tuple[str, str]]:
-    ends = sorted((UNEXPECTED, *EXIT_CODES), key=lambda end: end.code)
-    return [("0", "done"), *((str(end.code), end.meaning) for end in ends)]
+    codes = sorted((UNEXPECTED, *EXIT_CODES), key=lambda one: one.code)
+    return [("0", "success"), *((str(one.code), one.meaning) for one in codes)]
 
 
 EPILOG = (
@@ -182,8 +184,8 @@ EPILOG = (
         "Environment",
         [
             (KEY_VARIABLE, "the API key"),
-            (URL_VARIABLE, "where the API is; the documents' server by default"),
-            (LEDGER_VARIABLE, "the file that records what was paid for; in your data folder else"),
+            (URL_VARIABLE, "base URL of the API (default: the server of the spec)"),
+            (LEDGER_VARIABLE, "ledger file (default: in your data directory)"),
         ],
     ),
     (

@@ -92,7 +92,7 @@ def show(ledger: Path | None, reference: str, as_json: bool) -> None:
 )
 def resume(
     ledger: Path | None,
-    out: Path | None,
+    output_dir: Path | None,
     timeout: float,
     resubmit_uncertain: bool,
     as_json: bool,
@@ -109,7 +109,7 @@ def resume(
         Connection.from_options(options).client(ledger=book) as client,
     ):
         endings = client.resume_all(
-            out, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_result=tell
+            output_dir, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_result=tell
         )
     undone = [ending for ending in endings if ending.error is not None]
     if not as_json:
@@ -192,7 +192,8 @@ def _report_remaining(left: Remaining, ledger: Path | None, *, as_json: bool) ->
         )
         named = [] if ledger is None else ["--ledger", str(ledger)]
         click.echo(
-            f"  {shlex.join(['wanflow', 'ledger', 'resume', '--out', 'out', *named])}", err=True
+            f"  {shlex.join(['wanflow', 'ledger', 'resume', '--output-dir', 'out', *named])}",
+            err=True,
         )
 
 

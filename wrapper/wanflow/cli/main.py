@@ -1,4 +1,4 @@
-"""The commands of `wanflow`, each imported when it is called, and how any of them ends."""
+"""The `wanflow` program: its commands, imported when called, and its exit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @frozen
 class CommandSpec:
-    """Where a command is defined, what it does, and the extra without which it can't."""
+    """Where a command is defined, its one-line summary, and the extra that it needs."""
 
     target: str
     summary: str
@@ -31,7 +31,7 @@ class CommandSpec:
         """Import the command.
 
         Raises:
-            click.ClickException: a package that it needs isn't installed.
+            click.ClickException: a package that the command needs isn't installed.
         """
         module, _, attribute = self.target.partition(":")
         try:
@@ -46,30 +46,32 @@ class CommandSpec:
 
 
 COMMANDS = {
-    "run": CommandSpec("wanflow.cli.run:run", "Submit, wait, and save what was made."),
-    "submit": CommandSpec("wanflow.cli.run:submit", "Submit, and print the task's id."),
-    "status": CommandSpec("wanflow.cli.tasks:status", "Look at a task once."),
-    "wait": CommandSpec("wanflow.cli.tasks:wait", "Wait for a task, and save what it made."),
-    "download": CommandSpec("wanflow.cli.tasks:download", "Save what an ended task made."),
-    "models": CommandSpec(
-        "wanflow.cli.models:models", "List the models, or one with all it takes."
-    ),
-    "check": CommandSpec("wanflow.cli.check:check", "Check a request without sending it."),
+    "run": CommandSpec("wanflow.cli.run:run", "Submit a request, wait, and save the files."),
+    "submit": CommandSpec("wanflow.cli.run:submit", "Submit a request and print the task's id."),
+    "status": CommandSpec("wanflow.cli.tasks:status", "Show a task's status."),
+    "wait": CommandSpec("wanflow.cli.tasks:wait", "Wait for a task and save its files."),
+    "download": CommandSpec("wanflow.cli.tasks:download", "Save the files of a finished task."),
+    "models": CommandSpec("wanflow.cli.models:models", "List the models, or show one in detail."),
+    "check": CommandSpec("wanflow.cli.check:check", "Validate a request without sending it."),
     "listen": CommandSpec(
-        "wanflow.cli.listen:listen", "Wait for callbacks, and check them.", "webhooks"
+        "wanflow.cli.listen:listen", "Receive callbacks and verify them with the API.", "webhooks"
     ),
-    "batch": CommandSpec("wanflow.cli.batch:batch", "Do many jobs from a file, each paid once."),
-    "ledger": CommandSpec("wanflow.cli.ledger:group", "Look at what was paid for, and resume."),
-    "mock": CommandSpec("wanflow.cli.mock:mock", "Serve a gateway that costs nothing.", "mock"),
-    "spec": CommandSpec("wanflow.cli.spec:spec", "Import, merge and check documents.", "spec"),
+    "batch": CommandSpec(
+        "wanflow.cli.batch:batch", "Run many jobs from a file, each charged once."
+    ),
+    "ledger": CommandSpec(
+        "wanflow.cli.ledger:group", "List recorded jobs and resume unfinished ones."
+    ),
+    "mock": CommandSpec("wanflow.cli.mock:mock", "Run a mock server.", "mock"),
+    "spec": CommandSpec("wanflow.cli.spec:spec", "Import, merge and check API specs.", "spec"),
 }
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by a table, and ends each error with a sentence."""
+    """A group that imports a command when it is called, and reports errors in one sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names, in the order of use."""
+        """Return the command names."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -80,25 +82,29 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command, or say which there are."""
+        """Find a command.
+
+        Raises:
+            click.UsageError: there is none of this name; the message lists the commands.
+        """
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"{name!r} is none of the commands {', '.join(COMMANDS)}")
+            ctx.fail(f"No such command {name!r}. Commands: {', '.join(COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list of commands without importing any."""
+        """Write the command list without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the exit codes and the environment, line by line."""
+        """Write the exit codes, the environment variables and the shell completion."""
         for title, rows in EPILOG:
             with formatter.section(title):
                 formatter.write_dl(list(rows))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offer the commands without importing any, and the options."""
+        """Complete commands, without importing them, and options."""
         commands = [
             CompletionItem(name, help=entry.summary)
             for name, entry in COMMANDS.items()
@@ -111,13 +117,13 @@ class LazyGroup(click.Group):
         args: Sequence[str] | None = None,
         prog_name: str | None = None,
         complete_var: str | None = None,
-        standalone_mode: bool = True,  # noqa: ARG002 - it always ends the process
+        standalone_mode: bool = True,  # noqa: ARG002 - this always exits
         **extra: Any,
     ) -> NoReturn:
-        """Run a command line and exit: 0, or the code of the error's kind."""
+        """Run a command line and exit with its code (0, or that of the error)."""
         arguments = sys.argv[1:] if args is None else list(args)
         _escape_unencodable(sys.stdout)
-        situation = CommandContext(as_json="--json" in arguments)
+        context = CommandContext(as_json="--json" in arguments)
         try:
             with raise_on_sigterm():
                 outcome = super().main(
@@ -125,17 +131,17 @@ class LazyGroup(click.Group):
                     prog_name,
                     complete_var,
                     standalone_mode=False,
-                    **{**extra, "obj": situation},
+                    **{**extra, "obj": context},
                 )
         except click.Abort as abort:
-            sys.exit(report_error(abort.__cause__ or KeyboardInterrupt(), situation))
+            sys.exit(report_error(abort.__cause__ or KeyboardInterrupt(), context))
         except Exception as error:
-            sys.exit(report_error(error, situation))
+            sys.exit(report_error(error, context))
         sys.exit(outcome if isinstance(outcome, int) else 0)
 
 
 def _escape_unencodable(stream: TextIO) -> None:
-    """Have characters that the stream's encoding lacks escaped instead of refused."""
+    """Escape characters that the stream can't encode, instead of failing."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
 
@@ -151,8 +157,8 @@ def main(ctx: click.Context) -> None:
     """Generate images and videos: submit, wait, download.
 
     \b
-      wanflow models                     what there is
-      wanflow run MODEL --help           what a model takes
+      wanflow models                     list the models
+      wanflow run MODEL --help           show the parameters of a model
       wanflow run MODEL --prompt "…" -o out/
     """
     if ctx.invoked_subcommand is None:

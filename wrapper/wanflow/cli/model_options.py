@@ -1,4 +1,4 @@
-"""The options of a model, made from its schema: their names, what they take, what they say."""
+"""The command-line options of a model, built from its schema."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @frozen
 class ModelOptions:
-    """The options of a model beside those that every model has, by the key of their values."""
+    """The options for a model's parameters, by click's parameter name."""
 
     entries: Mapping[str, tuple[Parameter, click.Option]]
 
     @classmethod
     def from_parameters(cls, parameters: list[Parameter], reserved: Iterable[str]) -> ModelOptions:
-        """Make an option for each parameter, under a name that isn't `taken`.
+        """Make an option for each parameter, with a name that isn't `reserved`.
 
-        A name is taken by the command's own options, or where two parameters differ only in
-        what an option's name can't show; the later one gets a prefix and a number then.
+        A name may already be used by the command, or by a parameter whose name differs only in
+        characters that option names don't have: then it gets a prefix, and a number if needed.
         """
         used = set(reserved)
         entries: dict[str, tuple[Parameter, click.Option]] = {}
@@ -53,7 +53,7 @@ class ModelOptions:
         return [option for _, option in self.entries.values()]
 
     def body(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Make the request's fields of the options that were given."""
+        """Return the request fields of the given options."""
         body: dict[str, Any] = {}
         for key, (parameter, _) in self.entries.items():
             value = values.get(key)
@@ -66,10 +66,10 @@ class ModelOptions:
 
 
 class _DeprecatedOption(click.Option):
-    """An option of a deprecated parameter."""
+    """An option for a deprecated parameter."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Strike its names through."""
+        """Return the help with the names struck through."""
         record = super().get_help_record(ctx)
         return None if record is None else (strike_through(record[0]), record[1])
 
@@ -104,14 +104,14 @@ def _set_field(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     node[last] = value
 
 
-# Deeper objects are given as JSON.
+# Objects at deeper levels are given as JSON.
 _MAX_DEPTH = 3
 _MAX_CHOICES = 12
 
 
 @frozen
 class Parameter:
-    """A parameter of a model, or a field of one: `path` leads to it in the request."""
+    """A parameter of a model, or a field of one; `path` is its location in the request."""
 
     path: tuple[str, ...]
     schema: JsonObject = field(repr=False)
@@ -119,23 +119,23 @@ class Parameter:
 
     @property
     def name(self) -> str:
-        """The name, its parents' before it."""
+        """The name, after those of its parents."""
         return ".".join(self.path)
 
     @property
     def is_array(self) -> bool:
-        """Whether it takes a list, so that its option may be given several times."""
+        """Whether it is a list, so that its option is repeatable."""
         return "array" in types_of(self.schema)
 
     @property
     def items(self) -> JsonObject:
-        """The schema of what one option takes: a list's entries, else the parameter itself."""
-        found = self.schema.get("items")
-        return found if self.is_array and is_object(found) else self.schema
+        """The schema of one option value: that of a list's items, else of the parameter."""
+        items = self.schema.get("items")
+        return items if self.is_array and is_object(items) else self.schema
 
     @property
     def choices(self) -> list[str]:
-        """The values it is confined to, as words; empty where it is free."""
+        """The allowed values as text; empty if any value is allowed."""
         if types_of(self.items) == {"boolean"}:
             return ["true", "false"]
         return [to_text(choice) for choice in allowed_values(self.items)]
@@ -147,13 +147,13 @@ class Parameter:
 
     @property
     def singular(self) -> str | None:
-        """Another name for the option of a list, which is given once for each entry."""
+        """Another name for the option of a list, which is given once per item."""
         plural = self.is_array and re.search(r"[a-z]s$", self.flag)
         return self.flag[:-1] if plural else None
 
     @property
     def metavar(self) -> str:
-        """What it takes, in a word: `[5|10]`, `INTEGER 1..4`, `URL`."""
+        """The kind of its values: `[5|10]`, `INTEGER 1..4`, `URL`."""
         if self.choices and len(self.choices) <= _MAX_CHOICES:
             return f"[{'|'.join(one_line(choice) for choice in self.choices)}]"
         names = sorted(types_of(self.items))
@@ -165,44 +165,44 @@ class Parameter:
 
     @property
     def deprecated(self) -> bool:
-        """Whether it is going to be removed."""
+        """Whether it is deprecated."""
         return deprecation_of(self.schema) is not None
 
     @property
     def help(self) -> str:
-        """The first sentence of the description, and what the schema adds to it."""
+        """The first sentence of the description, and the constraints of the schema."""
         marks = [*_bounds(self.schema), *(["required"] if self.required else [])]
-        told = deprecation_of(self.schema)
-        if told is not None:
-            marks.append(one_line(told.describe("it")))
-        for value, said in deprecated_values(self.schema):
-            marks.append(one_line(said.describe(to_text(value))))
+        deprecation = deprecation_of(self.schema)
+        if deprecation is not None:
+            marks.append(one_line(deprecation.describe("it")))
+        for value, deprecation in deprecated_values(self.schema):
+            marks.append(one_line(deprecation.describe(to_text(value))))
         if "default" in self.schema:
             marks.append(f"default: {one_line(to_text(self.schema['default']))}")
         sentence = first_sentence(str(self.schema.get("description", "")))
         return f"{sentence}  [{'; '.join(marks)}]" if marks else sentence
 
     def parse(self, text: str) -> Any:
-        """Read one word; of a list, that is a list of one entry, or a whole list in JSON.
+        """Parse an option value; for a list, that is one item or a whole list in JSON.
 
         Raises:
-            ValueError: it begins as JSON where JSON is wanted, and isn't.
+            ValueError: it looks like JSON where JSON is allowed, but isn't.
         """
         if not self.is_array:
             return parse_value(text, self.schema)
         if self.items.get("format") == "uri" and _MULTIPLE_URLS.match(text):
             raise ValueError(
                 f"{text!r} looks like several URLs: give the option once for each "
-                "(or a JSON list, for one that has a comma in it)"
+                "(or a JSON list, for a URL that contains a comma)"
             )
         if text.lstrip().startswith("[") and "array" not in types_of(self.items):
-            found = parse_value(text, self.schema)
-            return found if is_array(found) else [found]
+            value = parse_value(text, self.schema)
+            return value if is_array(value) else [value]
         return [parse_value(text, self.items)]
 
 
 def parameters_of(document: JsonObject, model: Model) -> list[Parameter]:
-    """List what a model takes, each parameter before its fields."""
+    """Return the parameters of a model, each before its fields."""
     return list(_walk(document, model.schema, (), required=True))
 
 
@@ -221,7 +221,7 @@ def _walk(
 
 
 def _resolve(document: JsonObject, node: JsonObject, depth: int = _MAX_DEPTH) -> JsonObject:
-    """Return a schema with its references followed, those of its entries and branches as well."""
+    """Return a schema with the references in it, its items and its branches resolved."""
     found = resolve_ref(document, node)
     if depth == 0:
         return found

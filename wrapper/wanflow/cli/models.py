@@ -1,4 +1,4 @@
-"""`wanflow models`: what there is, and what each model takes."""
+"""`wanflow models`: list the models, or show the parameters of one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _model_names() -> list[str]:
     ]
 )
 def models(model: str | None, as_json: bool) -> None:
-    """List the models, or tell all about one."""
+    """List the models, or show one in detail."""
     catalog = packaged_catalog()
     chosen = list(catalog.models.values()) if model is None else [find_model(catalog, model)]
     if as_json:
@@ -75,7 +75,9 @@ def _print_table(models: list[Model]) -> None:
         click.echo(
             _wrapped(head, " ".join(_display_parameter(model, one) for one in model.parameters))
         )
-    click.echo("\nWhat is in brackets may be left out; wanflow models MODEL tells more.", err=True)
+    click.echo(
+        "\n[Brackets] mark optional parameters; see wanflow models MODEL for details.", err=True
+    )
 
 
 def _display_parameter(model: Model, name: str) -> str:
@@ -84,7 +86,7 @@ def _display_parameter(model: Model, name: str) -> str:
 
 
 def _wrapped(head: str, words: str) -> str:
-    """Break a line between words where a terminal ends, for a person; a pipe gets it whole."""
+    """Wrap a line to the terminal's width; don't wrap if stdout isn't a terminal."""
     if not sys.stdout.isatty():
         return head + words
     indent = " " * len(click.unstyle(head))

@@ -1,4 +1,4 @@
-"""The options that several commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from wanflow.cli.values import ParsedValue
 
 
 def connection_options() -> list[click.Parameter]:
-    """Make the options that say which API to talk to, and `--json`."""
+    """Make `--base-url`, `--api-key-file` and `--json`."""
     return [
-        click.Option(["--base-url"], metavar="URL", help=f"Where the API is; else {URL_VARIABLE}."),
+        click.Option(
+            ["--base-url"], metavar="URL", help=f"Base URL of the API (default: {URL_VARIABLE})."
+        ),
         click.Option(
             ["--api-key-file"],
             type=click.Path(path_type=Path, dir_okay=False),
-            help=f"A file that holds the key; else {KEY_VARIABLE}.",
+            help=f"File that contains the API key (default: {KEY_VARIABLE}).",
         ),
         json_option(),
     ]
@@ -27,19 +29,19 @@ def connection_options() -> list[click.Parameter]:
 def json_option() -> click.Option:
     """Make `--json`."""
     return click.Option(
-        ["--json", "as_json"], is_flag=True, help="Print JSON, one object a line, for programs."
+        ["--json", "as_json"], is_flag=True, help="Print JSON, one object per line."
     )
 
 
 def output_dir_option(*, required: bool = False) -> click.Option:
-    """Make `--out`."""
-    without = "" if required else "; without it, their links are printed"
+    """Make `--output-dir`."""
+    default = "" if required else "; by default, their URLs are printed"
     return click.Option(
-        ["-o", "--out"],
+        ["-o", "--output-dir"],
         type=ParsedValue(_parse_output_dir),
-        metavar="FOLDER",
+        metavar="DIR",
         required=required,
-        help=f"The folder for the files{without}.",
+        help=f"Directory for the files{default}.",
     )
 
 
@@ -50,26 +52,26 @@ def timeout_option() -> click.Option:
         type=ParsedValue(_parse_seconds),
         default=DEFAULT_WAIT_TIMEOUT,
         metavar="SECONDS",
-        help=f"How long to wait at most; {DEFAULT_WAIT_TIMEOUT:g} by default.",
+        help=f"Maximum time to wait, in seconds (default: {DEFAULT_WAIT_TIMEOUT:g}).",
     )
 
 
-def _parse_output_dir(word: str) -> Path:
-    """Read a folder's name, and see that it can be written before anything is paid for."""
-    folder = Path(word)
-    standing = next((place for place in (folder, *folder.parents) if place.exists()), folder)
-    if not standing.is_dir():
-        raise ValueError(f"{standing} is no folder")
-    if not os.access(standing, os.W_OK | os.X_OK):
-        raise ValueError(f"{standing} can't be written")
-    return folder
+def _parse_output_dir(text: str) -> Path:
+    """Parse a path, and check that it is writable before anything is charged."""
+    path = Path(text)
+    existing = next((one for one in (path, *path.parents) if one.exists()), path)
+    if not existing.is_dir():
+        raise ValueError(f"{existing} is not a directory")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ValueError(f"{existing} is not writable")
+    return path
 
 
-def _parse_seconds(word: str) -> float:
+def _parse_seconds(text: str) -> float:
     try:
-        seconds = float(word)
+        seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{word!r} is no number of seconds")
+        raise ValueError(f"{text!r} is not a valid number of seconds")
     return seconds

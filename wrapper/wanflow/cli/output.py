@@ -1,4 +1,4 @@
-"""What a command says while it works and when it is done: for people, or as lines of JSON."""
+"""The output of a command: text, or lines of JSON."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
 
 
 class Output(Protocol):
-    """Is told what happens. Results go to stdout, all else to stderr."""
+    """Prints events. Results go to stdout, everything else to stderr."""
 
     def showing_progress(self) -> AbstractContextManager[None]:
-        """Show what is under way while the block runs."""
+        """Show progress while the block runs."""
         ...
 
     def update(self, snapshot: Snapshot) -> None:
-        """Tell how a task stands."""
+        """Report a task's status while waiting."""
         ...
 
     def submitted(self, task: Task) -> None:
-        """Tell the id of a task that nobody will wait for here."""
+        """Report a submitted task that the command doesn't wait for."""
         ...
 
     def status(self, snapshot: Snapshot) -> None:
-        """Tell all about a task that was looked at once."""
+        """Report the status of a task that was polled once."""
         ...
 
     def done(self, result: Result, paths: list[Path]) -> None:
-        """Tell the files that were saved, or the links where none were."""
+        """Report the saved files, or the URLs if none were saved."""
         ...
 
 
 class TextOutput:
-    """For people: progress on stderr; ids, paths and links on stdout, one a line."""
+    """Text: progress on stderr; ids, paths and URLs on stdout, one per line."""
 
     def __init__(self) -> None:
         self._display = make_display()
 
     @contextmanager
     def showing_progress(self) -> Generator[None]:
-        """Keep the display on the screen."""
+        """Show the display, and the log in it."""
         with ExitStack() as stack:
             stack.enter_context(self._display)
             stack.enter_context(log_to_display(self._display))
@@ -67,7 +67,7 @@ class TextOutput:
         click.echo(one_line(task.id))
 
     def status(self, snapshot: Snapshot) -> None:
-        """Print the status, why it failed, and the links."""
+        """Print the status, the failure, and the URLs."""
         click.echo(f"{one_line(snapshot.id)}  {status_text(snapshot)}")
         if snapshot.failure is not None:
             click.echo(one_line(f"{snapshot.failure.code}: {snapshot.failure.message}"))
@@ -75,30 +75,30 @@ class TextOutput:
             click.echo(one_line(url))
 
     def done(self, result: Result, paths: list[Path]) -> None:
-        """Print the paths as they are, or the links."""
+        """Print the paths, or the URLs."""
         for path in paths:
             click.echo(os.fsencode(path))
         if paths:
             return
         for url in result.urls:
             click.echo(one_line(url))
-        self._display.note("links live for 24 hours; wanflow download saves what they lead to")
+        self._display.note("these URLs expire after 24 hours; save the files with wanflow download")
 
 
 class JsonOutput:
-    """For programs: one object a line on stdout."""
+    """JSON: one object per line on stdout."""
 
     def __init__(self, *, submits: bool) -> None:
         self._is_new_task = submits
 
     @contextmanager
     def showing_progress(self) -> Generator[None]:
-        """Write what the library logs to stderr."""
+        """Write the library's log to stderr."""
         with log_to_display(LineDisplay()):
             yield
 
     def update(self, snapshot: Snapshot) -> None:
-        """Emit `submitted` for a new task, then `update`, and `completed` with the links."""
+        """Emit `submitted` for a new task, then `update`, and `completed` with the URLs."""
         event = (
             "submitted" if self._is_new_task else "completed" if snapshot.succeeded else "update"
         )
@@ -122,7 +122,7 @@ class JsonOutput:
 
 
 def make_output(*, as_json: bool, submits: bool = False) -> Output:
-    """Return the events that the user asked for; `submits` where the task is yet to be made."""
+    """Return the output in the chosen format; `submits` if the command creates a task."""
     return JsonOutput(submits=submits) if as_json else TextOutput()
 
 
@@ -131,7 +131,7 @@ def _emit(event: str, facts: dict[str, Any]) -> None:
 
 
 def _snapshot_as_dict(snapshot: Snapshot) -> dict[str, Any]:
-    """Return what is known of a task; what isn't known is left out."""
+    """Return a snapshot as a dict, without unknown values."""
     failure = snapshot.failure
     facts: dict[str, Any] = {
         "task_id": snapshot.id,

@@ -1,4 +1,4 @@
-"""How tasks under way are shown on stderr: live on a terminal, line by line elsewhere."""
+"""The progress display of tasks on stderr: live bars on a terminal, else lines."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
 
 class NoteWriter(Protocol):
-    """Takes sentences to be shown."""
+    """Prints notes."""
 
     def note(self, text: str) -> None:
-        """Say something beside what else is shown."""
+        """Print a line in addition to the display."""
         ...
 
 
 class Display(NoteWriter, Protocol):
-    """Shows any number of tasks, from any thread, between its start and its end."""
+    """Displays the progress of tasks; can be used from any thread while it is open."""
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the display."""
         ...
 
     def __exit__(self, *_: object) -> None:
-        """Leave the screen as a record of what was last seen."""
+        """Close the display; its last state stays on the screen."""
         ...
 
     def show(self, name: str, snapshot: Snapshot) -> None:
-        """Show how a task stands, under a name that stays its own."""
+        """Show the status of a task under a name."""
         ...
 
 
 class LineDisplay:
-    """Writes a line whenever a task's status or progress has changed."""
+    """Writes a line when a task's status or progress has changed."""
 
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
@@ -57,7 +57,7 @@ class LineDisplay:
         pass
 
     def show(self, name: str, snapshot: Snapshot) -> None:
-        """Write the line, unless it is the last one again."""
+        """Write the status, if it has changed."""
         line = f"{name}  {status_text(snapshot)}"
         if self._last.get(name) != line:
             self._last[name] = line
@@ -69,7 +69,7 @@ class LineDisplay:
 
 
 class LiveDisplay:
-    """A bar for each task, redrawn in place; needs a terminal, and the package rich."""
+    """A progress bar per task; needs a terminal and the package rich."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -81,12 +81,12 @@ class LiveDisplay:
             TimeElapsedColumn,
         )
 
-        # No markup and no highlighting: names and words come from elsewhere.
+        # No markup and no highlighting: the texts come from the API.
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[standing]}", markup=False),
+            TextColumn("{task.fields[status]}", markup=False),
             TimeElapsedColumn(),
             console=Console(stderr=True, markup=False, highlight=False),
             redirect_stdout=False,
@@ -101,35 +101,35 @@ class LiveDisplay:
         self._progress.stop()
 
     def show(self, name: str, snapshot: Snapshot) -> None:
-        """Draw the task's bar as far as the task is."""
-        words = status_text(snapshot)
+        """Update the task's bar."""
+        text = status_text(snapshot)
         if name not in self._bars:
-            self._bars[name] = self._progress.add_task(one_line(name), standing=words)
+            self._bars[name] = self._progress.add_task(one_line(name), status=text)
         done = 100 if snapshot.done else snapshot.progress or 0
-        self._progress.update(self._bars[name], completed=done, standing=words)
+        self._progress.update(self._bars[name], completed=done, status=text)
 
     def note(self, text: str) -> None:
-        """Write a line above the bars."""
+        """Print a line above the bars."""
         self._progress.console.print(one_line(text))
 
 
 def make_display() -> Display:
-    """Return the display that suits stderr."""
+    """Return the display for this stderr."""
     lively = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return LiveDisplay() if lively and find_spec("rich") else LineDisplay()
 
 
 def status_text(snapshot: Snapshot) -> str:
-    """Say how a task stands: its status, and its progress where that says more."""
-    word = one_line(snapshot.status) or "no status"
+    """Return a task's status, with its progress while it is running."""
+    status = one_line(snapshot.status) or "no status"
     if snapshot.done or snapshot.progress is None:
-        return word
-    return f"{word} {snapshot.progress} %"
+        return status
+    return f"{status} {snapshot.progress} %"
 
 
 @contextmanager
 def log_to_display(display: NoteWriter, level: int = logging.INFO) -> Generator[None]:
-    """Show what the library logs as notes, but for what the command itself says."""
+    """Show the library's log messages as notes, except those that the command itself reports."""
     logger = logging.getLogger("wanflow")
     handler = _NoteHandler(display, level)
     before = (logger.level, logger.propagate)

@@ -1,4 +1,4 @@
-"""`wanflow run` and `wanflow submit`: a command for each model, with the options of its schema."""
+"""`wanflow run` and `wanflow submit`: one command per model, with options from its schema."""
 
 from __future__ import annotations
 
@@ -32,30 +32,36 @@ if TYPE_CHECKING:
     from wanflow.catalog.catalog import Catalog, Model
 
 
-def preview(body: dict[str, Any], connection: Connection, *, as_json: bool, **terms: Any) -> None:
-    """Print the request of a submission, without the key; no key is needed.
+def preview(
+    body: dict[str, Any], connection: Connection, *, as_json: bool, **arguments: Any
+) -> None:
+    """Print the request without sending it; the API key isn't needed or shown.
 
     Raises:
-        InvalidRequest: it breaks a rule.
+        InvalidRequest: the request is invalid.
         ConfigurationError: the URL is malformed.
     """
     with connection.client(key="not-sent") as client:
-        request = client.preview(body, **terms)
+        request = client.preview(body, **arguments)
     if as_json:
-        facts = {"method": request.method, "url": request.url, "headers": dict(request.headers)}
-        told = {**facts, "body": dict(request.body), "advice": list(request.advice)}
-        click.echo(json.dumps({"event": "dry_run", **told}))
+        facts: dict[str, Any] = {
+            "method": request.method,
+            "url": request.url,
+            "headers": dict(request.headers),
+        }
+        facts |= {"body": dict(request.body), "warnings": list(request.advice)}
+        click.echo(json.dumps({"event": "dry_run", **facts}))
         return
-    for advice in request.advice:
-        click.echo(one_line(advice), err=True)
+    for warning in request.advice:
+        click.echo(one_line(warning), err=True)
     headers = [f"{name}: {value}" for name, value in request.headers.items()]
     lines = [f"{request.method} {request.url}", *headers, "", request.content.decode()]
     click.echo(printable("\n".join(lines)))
 
 
 def unknown_option(error: click.NoSuchOption, catalog: Catalog, model: Model) -> click.NoSuchOption:
-    """Return the error again, naming the models that take the option."""
-    takers = [
+    """Return the error with the names of the models that have the option."""
+    owners = [
         other.name
         for other in catalog.models.values()
         if any(
@@ -63,22 +69,22 @@ def unknown_option(error: click.NoSuchOption, catalog: Catalog, model: Model) ->
             for parameter in parameters_of(catalog.document, other)
         )
     ]
-    if not takers:
+    if not owners:
         return error
-    message = f"{error.option_name} is no option of {model.name}, but of {', '.join(takers)}"
+    message = f"{error.option_name} is not an option of {model.name}, only of {', '.join(owners)}"
     return click.NoSuchOption(error.option_name, one_line(message), ctx=error.ctx)
 
 
 @frozen
 class RunRequest:
-    """What a user asked for: the request, and the options that every model has."""
+    """The user's request, and the options that every model has."""
 
     body: dict[str, Any]
     options: Mapping[str, Any]
 
     @property
     def submit_arguments(self) -> dict[str, Any]:
-        """The arguments of `submit` beside the request."""
+        """The keyword arguments of `Client.submit`."""
         return {
             "extra": dict(self.options["extra"]),
             "validate": not self.options["no_validate"],
@@ -87,7 +93,7 @@ class RunRequest:
 
 
 class ModelGroup(click.Group):
-    """Has a command for each model of the documents; all of them do `work`."""
+    """A group with a command for each model of the spec; each calls `action`."""
 
     def __init__(
         self,
@@ -145,12 +151,14 @@ class ModelGroup(click.Group):
         if ctx.invoked_subcommand is not None:
             return
         if values["request"] is None:
-            ctx.fail(f"Name a model ({', '.join(self.catalog.models)}), or a file with --request")
+            ctx.fail(
+                f"Name a model ({', '.join(self.catalog.models)}), or a request file with --request"
+            )
         self._action(RunRequest(_read_request(values["request"]), values))
 
 
 class ModelCommand(click.Command):
-    """Does the work of its group for one model."""
+    """Calls the action of its group for one model."""
 
     def __init__(
         self,
@@ -162,9 +170,9 @@ class ModelCommand(click.Command):
         self._catalog = catalog
         self._model = model
         self._action = action
-        taken = {"-h", "--help", *(flag for option in shared_options for flag in option.opts)}
+        reserved = {"-h", "--help", *(flag for option in shared_options for flag in option.opts)}
         self._model_options = ModelOptions.from_parameters(
-            parameters_of(catalog.document, model), taken
+            parameters_of(catalog.document, model), reserved
         )
         super().__init__(
             model.name,
@@ -175,7 +183,11 @@ class ModelCommand(click.Command):
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, and tell of an option that isn't the model's whose it is."""
+        """Parse the arguments; for an unknown option, name the models that have it.
+
+        Raises:
+            click.NoSuchOption: the model has no such option.
+        """
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -186,13 +198,13 @@ class ModelCommand(click.Command):
         options = _merged_options(ctx)
         base = {} if options["request"] is None else _read_request(options["request"])
         if base.get("model", self._model.name) != self._model.name:
-            ctx.fail(f"The request is for the model {base['model']}, not for {self._model.name}")
+            ctx.fail(f"The request names the model {base['model']}, not {self._model.name}")
         body = {**base, "model": self._model.name, **self._model_options.body(values)}
         self._action(RunRequest(body, options))
 
 
 def display_name(model: Model) -> str:
-    """Write a model's name for a list, struck through where it is deprecated."""
+    """Return a model's name for display, struck through if it is deprecated."""
     return (
         one_line(model.name) if model.deprecation is None else strike_through(one_line(model.name))
     )
@@ -203,15 +215,15 @@ def _deprecation_note(model: Model) -> list[str]:
 
 
 def execute(request: RunRequest, *, waits: bool) -> None:
-    """Submit what was wished for, and wait for it and save it where `waits`."""
+    """Submit a request; with `waits`, also wait for the task and save its files."""
     options = request.options
     connection = Connection.from_options(options)
     if options["dry_run"]:
         preview(request.body, connection, as_json=options["as_json"], **request.submit_arguments)
         return
-    out = options.get("out")
+    output_dir = options.get("output_dir")
     record = LedgerOptions.of(options)
-    CommandContext.current().set_resume_options(out, connection, record)
+    CommandContext.current().set_resume_options(output_dir, connection, record)
     events = make_output(as_json=options["as_json"], submits=True)
     with record.open() as ledger, connection.client(ledger=ledger) as client:
         if not waits:
@@ -222,7 +234,7 @@ def execute(request: RunRequest, *, waits: bool) -> None:
         with events.showing_progress():
             result = client.run(
                 request.body,
-                output_dir=out,
+                output_dir=output_dir,
                 timeout=options["timeout"],
                 on_update=events.update,
                 **request.submit_arguments,
@@ -231,7 +243,7 @@ def execute(request: RunRequest, *, waits: bool) -> None:
 
 
 def _merged_options(ctx: click.Context) -> dict[str, Any]:
-    """Return the options as given after the model's name, else before it."""
+    """Return the options; those given after the model's name override those before it."""
     before = ctx.parent.params if ctx.parent is not None else {}
     default = ParameterSource.DEFAULT
     given = {k: v for k, v in ctx.params.items() if ctx.get_parameter_source(k) is not default}
@@ -247,15 +259,15 @@ def _read_request(name: str) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidRequest(f"the request {name} is not JSON: {error}") from None
     if not is_object(body):
-        raise InvalidRequest(f"the request {name} is no JSON object")
+        raise InvalidRequest(f"the request {name} is not a JSON object")
     return body
 
 
 def _parse_extra(text: str) -> tuple[str, Any]:
-    name, equals, text = text.partition("=")
+    name, equals, value = text.partition("=")
     if not name or not equals:
-        raise ValueError(f"{text!r} is not of the form NAME=JSON")
-    return name, parse_json(text)
+        raise ValueError(f"{text!r} must have the form NAME=JSON")
+    return name, parse_json(value)
 
 
 def _options(*, waits: bool) -> list[click.Parameter]:
@@ -263,22 +275,23 @@ def _options(*, waits: bool) -> list[click.Parameter]:
     return [
         *([output_dir_option(), timeout_option()] if waits else []),
         click.Option(
-            ["--request"], metavar="FILE", help="A JSON file with the whole request; - is stdin."
+            ["--request"], metavar="FILE", help="JSON file with the whole request (- for stdin)."
         ),
         click.Option(
             ["--extra"],
             type=ParsedValue(_parse_extra),
             multiple=True,
             metavar="NAME=JSON",
-            help="What the documents don't know, texts in quotes; may be repeated.",
+            help="Extra request field not in the spec, as JSON; repeatable.",
         ),
-        click.Option(["--no-validate"], is_flag=True, help="Send without checking the rules."),
+        click.Option(["--no-validate"], is_flag=True, help="Send without validating the request."),
         click.Option(
             ["--resubmit-uncertain"],
             is_flag=True,
-            help="Send again, with the same key, what may have been accepted; may pay twice.",
+            help="Resend a submission whose response was lost, with the same idempotency key; "
+            "may be charged twice.",
         ),
-        click.Option(["--dry-run"], is_flag=True, help="Print the request and send nothing."),
+        click.Option(["--dry-run"], is_flag=True, help="Print the request without sending it."),
         *record_options(submits=True),
         *connection_options(),
     ]
@@ -288,13 +301,13 @@ run = ModelGroup(
     partial(execute, waits=True),
     _options(waits=True),
     name="run",
-    help="Submit to a model, wait, and save what was made.\n\n"
-    "wanflow run MODEL --help lists what the model takes.",
+    help="Submit a request, wait, and save the files.\n\n"
+    "wanflow run MODEL --help lists the parameters of the model.",
 )
 submit = ModelGroup(
     partial(execute, waits=False),
     _options(waits=False),
     name="submit",
-    help="Submit to a model, and print the task's id.\n\n"
-    "wanflow submit MODEL --help lists what the model takes.",
+    help="Submit a request and print the task's id.\n\n"
+    "wanflow submit MODEL --help lists the parameters of the model.",
 )

@@ -1,4 +1,4 @@
-"""`wanflow status`, `wait` and `download`: a task taken up by its id."""
+"""`wanflow status`, `wait` and `download`: resume a task by its id."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wanflow import Client, Task
 
-# Errors of the moment, and a task that may be too new to be known: the wait decides about them.
+# Transient errors, and a task that may be too new to be known: the wait retries these.
 _TRANSIENT = (RateLimited, ServerError, UnexpectedResponse, NotFound)
 
 
@@ -34,7 +34,7 @@ def _task_id() -> click.Argument:
 
 @click.command(params=[_task_id(), *record_options(), *connection_options()])
 def status(task_id: str, as_json: bool, **options: Any) -> None:
-    """Look at a task once, and print how it stands."""
+    """Show a task's status."""
     with _client(options, None) as client:
         task = client.task(task_id).refresh()
     if task.snapshot is not None:
@@ -42,40 +42,42 @@ def status(task_id: str, as_json: bool, **options: Any) -> None:
 
 
 @click.command(params=[_task_id(), *_output_options(), timeout_option(), *connection_options()])
-def wait(task_id: str, out: Path | None, timeout: float, as_json: bool, **options: Any) -> None:
-    """Wait until a task has ended, and save what it made."""
+def wait(
+    task_id: str, output_dir: Path | None, timeout: float, as_json: bool, **options: Any
+) -> None:
+    """Wait for a task and save its files."""
     events = make_output(as_json=as_json)
-    with _client(options, out) as client, events.showing_progress():
+    with _client(options, output_dir) as client, events.showing_progress():
         task = client.task(task_id)
         _check_reachable(task)
         result = task.wait(timeout, on_update=events.update)
-        paths = [] if out is None else result.download(out)
+        paths = [] if output_dir is None else result.download(output_dir)
     events.done(result, paths)
 
 
 @click.command(params=[_task_id(), *_output_options(needed=True), *connection_options()])
-def download(task_id: str, out: Path, as_json: bool, **options: Any) -> None:
-    """Save what a task made that has ended already."""
+def download(task_id: str, output_dir: Path, as_json: bool, **options: Any) -> None:
+    """Save the files of a finished task."""
     events = make_output(as_json=as_json)
-    with _client(options, out) as client, events.showing_progress():
+    with _client(options, output_dir) as client, events.showing_progress():
         task = client.task(task_id).refresh()
         if task.snapshot is not None and not task.snapshot.done:
             raise WaitTimeout("", snapshot=task.snapshot, task_id=task_id)
         result = task.result()
-        paths = result.download(out)
+        paths = result.download(output_dir)
     events.done(result, paths)
 
 
 @contextmanager
-def _client(options: dict[str, Any], out: Path | None) -> Generator[Client]:
-    """Make a client that records, and keep how the task would be taken up again."""
+def _client(options: dict[str, Any], output_dir: Path | None) -> Generator[Client]:
+    """Make a client with a ledger, and set the command that would resume the task."""
     connection, record = Connection.from_options(options), LedgerOptions.of(options)
-    CommandContext.current().set_resume_options(out, connection, record)
+    CommandContext.current().set_resume_options(output_dir, connection, record)
     with record.open() as ledger, connection.client(ledger=ledger) as client:
         yield client
 
 
 def _check_reachable(task: Task) -> None:
-    """Look once, so that a server that isn't there is told of at once and not waited for."""
+    """Poll once, so that an unreachable server is reported immediately."""
     with suppress(*_TRANSIENT):
         task.refresh()

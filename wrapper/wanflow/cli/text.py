@@ -1,4 +1,4 @@
-"""Text of the documents, made fit for a terminal: no control characters, no markup."""
+"""Formats texts of the spec for a terminal: no control characters, no markup."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MARKUP = re.compile(r"[`*]+")
 
 
 def strike_through(text: str) -> str:
-    """Strike through what is deprecated; where no terminal can, a word says so."""
+    """Strike a deprecated name through; where that isn't supported, append "(deprecated)"."""
     if sys.stdout.isatty() and _supports_styles():
         return click.style(text, strikethrough=True)
     return f"{text} (deprecated)"

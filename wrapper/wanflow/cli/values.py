@@ -1,4 +1,4 @@
-"""Words of a command line, read as the JSON values that a schema wants."""
+"""Parses command-line arguments as JSON values, by a schema."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,2})?"
 
 
 def types_of(schema: JsonObject) -> set[str]:
-    """Return the names of the types that a schema speaks of; empty where it says none."""
-    named = schema.get("type", [])
-    found = {named} if isinstance(named, str) else set(named)
+    """Return the type names of a schema and its branches; empty if it has none."""
+    declared = schema.get("type", [])
+    types = {declared} if isinstance(declared, str) else set(declared)
     for keyword in BRANCHES:
         for branch in schema.get(keyword, []):
             if is_object(branch):
-                found |= types_of(branch)
-    return found or {_type_of(choice) for choice in allowed_values(schema)}
+                types |= types_of(branch)
+    return types or {_type_of(choice) for choice in allowed_values(schema)}
 
 
 def allowed_values(schema: JsonObject) -> list[Any]:
-    """Return the values that a schema confines its instances to; empty where it doesn't."""
+    """Return the values that a schema allows; empty if it doesn't list them."""
     if "const" in schema:
         return [schema["const"]]
     values: list[Any] = schema.get("enum", [])
@@ -41,17 +41,17 @@ def allowed_values(schema: JsonObject) -> list[Any]:
 
 
 def to_text(value: Any) -> str:
-    """Write a JSON value as a user would on a command line."""
+    """Return a JSON value as a user would write it on a command line."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def parse_value(text: str, schema: JsonObject) -> Any:
-    """Read a word as its schema wants it; one that doesn't fit stays as it is.
+    """Parse a text as its schema requires; one that doesn't match stays a text.
 
-    The rules then say of it what is wrong, in one list with all else that is.
+    The validation of the request then reports it, together with all other problems.
 
     Raises:
-        ValueError: it begins as JSON where JSON is wanted, and isn't.
+        ValueError: it looks like JSON where JSON is allowed, but isn't.
     """
     for choice in allowed_values(schema):
         if text == to_text(choice):
@@ -69,15 +69,15 @@ def parse_value(text: str, schema: JsonObject) -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """Read JSON.
+    """Parse JSON.
 
     Raises:
-        ValueError: it isn't JSON.
+        ValueError: the text isn't JSON.
     """
     try:
         return decode_as_is(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is not JSON: {error}") from None
+        raise ValueError(f"{text!r} is not valid JSON: {error}") from None
 
 
 def _parse_structure(text: str, types: set[str]) -> Any:
@@ -96,7 +96,7 @@ def _type_of(value: Any) -> str:
     return next((name for kind, name in _NAMES.items() if isinstance(value, kind)), "null")
 
 
-# bool first: it is an int, too.
+# bool comes before int, its base class.
 _NAMES = {
     bool: "boolean",
     int: "integer",
@@ -112,13 +112,13 @@ if TYPE_CHECKING:
 
     _ParamType = click.ParamType[Any]
 else:
-    _ParamType = click.ParamType  # generic to type checkers only, in the older releases
+    _ParamType = click.ParamType  # older releases are generic only to type checkers
 
 
 class ParsedValue(_ParamType):
-    """Words that `read` makes values of, and of which the shell is offered `choices`.
+    """A parameter type made of two functions: `parse`, and `choices` for shell completion.
 
-    Both are functions; `read` raises ValueError with a sentence where a word can't be read.
+    `parse` raises ValueError with a message if a text is invalid.
     """
 
     name = "value"
@@ -132,7 +132,7 @@ class ParsedValue(_ParamType):
         self._choices = choices
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read a word."""
+        """Parse a text."""
         try:
             return self._parse(value)
         except ValueError as error:
@@ -144,6 +144,6 @@ class ParsedValue(_ParamType):
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem]:
-        """Offer the choices."""
-        offered = (one_line(choice) for choice in self._choices())
-        return [CompletionItem(choice) for choice in offered if choice.startswith(incomplete)]
+        """Return the choices that complete a text."""
+        choices = (one_line(choice) for choice in self._choices())
+        return [CompletionItem(choice) for choice in choices if choice.startswith(incomplete)]
