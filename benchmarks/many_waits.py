@@ -154,7 +154,7 @@ class Simulation:
             return seconds
         play.waker = waker
         self.sleeps += 1
-        waker.sleeper(lambda: self._later(0.0, play, None))
+        waker.on_wake(lambda: self._later(0.0, play, None))
         return 0.0 if waker.woken else seconds
 
     def _perform(self, play: Play, effect: Effect) -> tuple[float | None, Any]:  # noqa: C901, PLR0911
@@ -231,7 +231,7 @@ def _task(task_id: str, status: str) -> Response:
 def budget(rate: float | None = None) -> PollRateLimiter:
     """Make the budget that a client has, with a `rate=` or without."""
     if rate is None:
-        return PollRateLimiter(DEFAULT_POLL_RATE, CONNECTIONS, most=HIGHEST_RATE)
+        return PollRateLimiter(DEFAULT_POLL_RATE, CONNECTIONS, max_rate=HIGHEST_RATE)
     return PollRateLimiter(rate, CONNECTIONS)
 
 
@@ -249,7 +249,7 @@ def lag(
     questions = [PollTarget(name, Request("GET", name), limiter) for name in server.ends]
     if together:
         limits: dict[str, Any] = {"timeout": 3600, "max_concurrent_polls": _IN_FLIGHT}
-        simulation.begin(poll_many(questions, **limits, on_update=None, ended=_nothing))
+        simulation.begin(poll_many(questions, **limits, on_update=None, on_outcome=_nothing))
     else:
         for question in questions:
             simulation.begin(poll_until_done(question, timeout=3600, on_update=None))

@@ -81,7 +81,7 @@ def by_rule(drawn: list[SimulatedTask], seed: int = 0) -> Score:
     polls, lag = 0, 0.0
     for task in drawn:
         track = PollSchedule(0.0, estimate=task.estimate)
-        at = track.first(0.0, chance.random())
+        at = track.first_delay(0.0, chance.random())
         polls += 1
         while at < task.seconds:
             track = track.updated(

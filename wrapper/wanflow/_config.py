@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
-from wanflow._core.url_rules import why_not_fetchable
+from wanflow._core.url_rules import url_problem
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _base_url(given: object) -> str:
         raise ConfigurationError(
             f"base URL of host {host!r} has a user name, a query or a fragment; {wanted}"
         )
-    reason = why_not_fetchable(text)
+    reason = url_problem(text)
     if reason is not None:
         raise ConfigurationError(f"base URL {text!r} can't be used: {reason}; {wanted}")
     return text.rstrip("/")

@@ -131,7 +131,9 @@ class AsyncTask(BaseTask[AsyncDriver]):
             WaitTimeout: the task isn't done after `timeout` seconds. It keeps running.
             APIError: the API rejected the status request (400, 401, 402, 403, 404).
         """
-        snapshots = self._driver.stream(self._operations.watch(self._id, timeout, self._snapshot))
+        snapshots = self._driver.stream(
+            self._operations.iter_updates(self._id, timeout, self._snapshot)
+        )
         try:
             async for snapshot in snapshots:
                 self._snapshot = snapshot
@@ -247,7 +249,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
             snapshot = await self._driver.run(self._operations.submit(prepared))
             return AsyncTask(self._operations, self._driver, snapshot.id, snapshot)
         except BaseException as error:
-            prepared.receipt.put_on(error)
+            prepared.state.annotate(error)
             raise
 
     @typed_run
@@ -279,7 +281,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
             snapshot, paths = await self._driver.run_concurrent(flow)
             return AsyncResult(self._operations, self._driver, snapshot, paths)
         except BaseException as error:
-            prepared.receipt.put_on(error)
+            prepared.state.annotate(error)
             raise
 
     def task(self, task_id: str) -> AsyncTask:

@@ -128,7 +128,9 @@ class Task(BaseTask[SyncDriver]):
             WaitTimeout: the task isn't done after `timeout` seconds. It keeps running.
             APIError: the API rejected the status request (400, 401, 402, 403, 404).
         """
-        snapshots = self._driver.stream(self._operations.watch(self._id, timeout, self._snapshot))
+        snapshots = self._driver.stream(
+            self._operations.iter_updates(self._id, timeout, self._snapshot)
+        )
         try:
             for snapshot in snapshots:
                 self._snapshot = snapshot
@@ -244,7 +246,7 @@ class Client(BaseClient[SyncDriver]):
             snapshot = self._driver.run(self._operations.submit(prepared))
             return Task(self._operations, self._driver, snapshot.id, snapshot)
         except BaseException as error:
-            prepared.receipt.put_on(error)
+            prepared.state.annotate(error)
             raise
 
     @typed_run
@@ -276,7 +278,7 @@ class Client(BaseClient[SyncDriver]):
             snapshot, paths = self._driver.run_concurrent(flow)
             return Result(self._operations, self._driver, snapshot, paths)
         except BaseException as error:
-            prepared.receipt.put_on(error)
+            prepared.state.annotate(error)
             raise
 
     def task(self, task_id: str) -> Task:

@@ -91,7 +91,7 @@ class FakeApi:
 
     def poll(self, one: PollEntry) -> Finished:
         """Say how a task stands: it goes on, completed, or failed and gave some of it back."""
-        task_id = one.question.task_id
+        task_id = one.target.task_id
         kind, key = self.kinds[task_id], task_id.removeprefix("task-")
         price = self.prices[kind]
         match self.random.choice(["going on", "completed", "completed", "failed"]):

@@ -171,7 +171,7 @@ def flow_of(settings: Any) -> Any:
     example = dict(next(iter(operations.catalog.models.values())).example)
     example.setdefault("image_urls", ["https://images.example/a.png"])
     body = {name: example[name] for name in example if name != "callback_url"}
-    prepared = operations.prepare(body, {}, terms=SubmitOptions(None, False, "0123456789abcdef"))
+    prepared = operations.prepare(body, {}, options=SubmitOptions(None, False, "0123456789abcdef"))
     return operations.run(prepared, output_dir=None, timeout=120, on_update=None)
 
 

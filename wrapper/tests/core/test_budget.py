@@ -30,7 +30,7 @@ SLACK = 0.08
 def poll(limiter: PollRateLimiter, ticks: float, wanted: float | None = None) -> float:
     """Take a place in the queue and wait for the turn → when it came."""
     turn = Turn(ticks if wanted is None else wanted)
-    while (delay := limiter.ask(turn, ticks)) is not None:
+    while (delay := limiter.try_acquire(turn, ticks)) is not None:
         assert delay > 0
         ticks += delay
     return ticks
@@ -71,7 +71,7 @@ def test_the_rate_grows_only_while_polls_are_late(
 
     It is never above its upper bound, nor below a poll in twenty seconds.
     """
-    limiter, ticks = PollRateLimiter(DEFAULT_POLL_RATE, most=most), 0.0
+    limiter, ticks = PollRateLimiter(DEFAULT_POLL_RATE, max_rate=most), 0.0
     for late in lateness:
         ticks += 2
         before = limiter.rate
@@ -88,7 +88,7 @@ def test_the_rate_grows_only_while_polls_are_late(
 
 def test_a_429_is_followed_by_half_the_rate_and_half_the_increase() -> None:
     """Polls that were sent before it, and are refused with it, take nothing more."""
-    limiter = PollRateLimiter(DEFAULT_POLL_RATE, most=HIGHEST_RATE)
+    limiter = PollRateLimiter(DEFAULT_POLL_RATE, max_rate=HIGHEST_RATE)
     limiter.on_rate_limited(10, None)
     limiter.on_rate_limited(10.5, None)
     assert limiter.rate == DEFAULT_POLL_RATE / 2
@@ -115,7 +115,7 @@ def test_no_pause_is_longer_than_the_longest(asked: float | None) -> None:
     limiter.on_rate_limited(0, asked)
     assert poll(limiter, 0) <= LONGEST_PAUSE + SLACK
     wants = (asked or 0) > LONGEST_PAUSE
-    assert [limiter.warns(asked), limiter.warns(asked)] == [wants, False]
+    assert [limiter.should_warn(asked), limiter.should_warn(asked)] == [wants, False]
 
 
 class Cancelled(BaseException):
@@ -142,7 +142,7 @@ def waits(limiter: PollRateLimiter, count: int, *, together: bool) -> Iterator[F
                 timeout=600,
                 max_concurrent_polls=16,
                 on_update=None,
-                ended=lambda _, __: iter(()),
+                on_outcome=lambda _, __: iter(()),
             )
         else:
             yield poll_until_done(asked, timeout=600, on_update=None)
@@ -168,8 +168,8 @@ def test_a_cancelled_wait_keeps_no_place(rate: float, after: float, together: bo
     simulation.run()
     assert isinstance(ended.script.result, Snapshot)
     assert simulation.ticks - begun <= LATENCY + 1 / rate + SLACK
-    assert limiter._unused == set()
-    assert limiter._flying == 0
+    assert limiter._granted == set()
+    assert limiter._in_flight == 0
 
 
 def test_a_wait_that_is_closed_keeps_no_place() -> None:
@@ -181,9 +181,9 @@ def test_a_wait_that_is_closed_keeps_no_place() -> None:
         flow = poll_until_done(question(1, limiter), timeout=600, on_update=None)
         play_some(flow, simulation, steps)
         flow.close()
-        assert limiter._first_turn() is None
-        assert limiter._unused == set()
-        assert limiter._flying == 0
+        assert limiter._first_waiting() is None
+        assert limiter._granted == set()
+        assert limiter._in_flight == 0
 
 
 def test_each_poll_is_woken_once() -> None:
@@ -201,10 +201,10 @@ def test_a_first_that_sleeps_on_holds_up_nobody_for_long() -> None:
     """Where an event loop is busy with something else, others wake up soon after their turns."""
     limiter = PollRateLimiter(2.0)
     first, second = Turn(0.0), Turn(0.0)
-    assert limiter.ask(first, 0.0) is None
-    assert limiter.ask(second, 0.0) == 0.5
+    assert limiter.try_acquire(first, 0.0) is None
+    assert limiter.try_acquire(second, 0.0) == 0.5
     assert poll(limiter, 0.0) <= 1.0 + 1.0 + 0.5
-    assert limiter.ask(second, 3.0) is None
+    assert limiter.try_acquire(second, 3.0) is None
 
 
 def test_what_waits_in_a_forked_parent_is_not_waited_for() -> None:
@@ -212,10 +212,10 @@ def test_what_waits_in_a_forked_parent_is_not_waited_for() -> None:
     limiter = PollRateLimiter(2.0, 3)
     kept = [Turn(0.0) for _ in range(10)]
     for turn in kept:
-        limiter.ask(turn, 0.0)
+        limiter.try_acquire(turn, 0.0)
     limiter.start_poll()
     limiter.renew()
-    assert limiter.ask(kept[-1], 0.5) is None
+    assert limiter.try_acquire(kept[-1], 0.5) is None
     assert poll(limiter, 0.5) == 1.0
 
 

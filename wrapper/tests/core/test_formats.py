@@ -12,7 +12,7 @@ from wanflow._core.file_formats import (
     UNKNOWN,
     extension,
     known_extensions,
-    why_no_result,
+    result_problem,
 )
 
 REST = bytes(range(256)) * 9
@@ -63,7 +63,7 @@ def test_a_format_is_told_by_its_first_bytes(name: str) -> None:
     assert extension(content, "", "http://h/a.html") == end
     assert extension(content, "application/octet-stream", "http://h/a") == end
     for kind in KINDS:
-        wrong = why_no_result(content, "application/octet-stream", frozenset({kind}))
+        wrong = result_problem(content, "application/octet-stream", frozenset({kind}))
         # What is weak contradicts nothing: it may be an unknown file that begins so by chance.
         assert (wrong is None) == (kind in kinds or name in WEAK), kind
 
@@ -111,9 +111,9 @@ def test_every_name_ends_as_the_table_has_it(begin: bytes, label: str, suffix: s
 def test_what_is_refused_is_known_to_be_something_else(begin: bytes, kind: str) -> None:
     """Bytes of no known beginning are a result of any kind."""
     unknown = b"\x00\x01" + begin
-    assert why_no_result(unknown, "application/octet-stream", frozenset({kind})) is None
-    assert why_no_result(unknown, "", frozenset()) is None
-    assert why_no_result(unknown, f"{kind}/x-new", frozenset({kind})) is None
+    assert result_problem(unknown, "application/octet-stream", frozenset({kind})) is None
+    assert result_problem(unknown, "", frozenset()) is None
+    assert result_problem(unknown, f"{kind}/x-new", frozenset({kind})) is None
 
 
 @pytest.mark.parametrize(
@@ -132,14 +132,14 @@ def test_what_is_refused_is_known_to_be_something_else(begin: bytes, kind: str) 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_page_is_a_page(page: bytes, kind: str) -> None:
     """However it begins, it is no result of any kind."""
-    assert why_no_result(page, "video/mp4", frozenset({kind})) == "an HTML page"
+    assert result_problem(page, "video/mp4", frozenset({kind})) == "an HTML page"
 
 
 @pytest.mark.parametrize("text", [b'{"a": 1}', b" [1, 2]", b"{}", b"[]", b'["x"]', b"[{"])
 def test_json_is_json(text: bytes) -> None:
     """It is an error where a medium is wanted, and a result where text is."""
     for kinds in (IMAGE, VIDEO, AUDIO, frozenset()):
-        assert why_no_result(text, "image/png", kinds) == "JSON"
-    assert why_no_result(text, "text/plain", frozenset({"text"})) is None
+        assert result_problem(text, "image/png", kinds) == "JSON"
+    assert result_problem(text, "text/plain", frozenset({"text"})) is None
     assert extension(text, "text/plain", "http://h/a") == ".txt"
     assert extension(text, "video/mp4", "http://h/a") == ".json"

@@ -45,7 +45,7 @@ def test_a_pause_is_never_long_and_never_nothing(
 ) -> None:
     """Whatever was told of a task, it is looked at again after half a second to half a minute."""
     instant = TimePoint(begun, 1_760_000_000.0)
-    track = PollSchedule(begun, estimate=estimate).submitted(instant, submitted)
+    track = PollSchedule(begun, estimate=estimate).with_submission_time(instant, submitted)
     for seconds, found in history:
         instant = TimePoint(instant.monotonic + seconds, instant.wall + seconds)
         track = track.updated(instant, found)
@@ -55,7 +55,7 @@ def test_a_pause_is_never_long_and_never_nothing(
 @given(wanted=st.floats(0, 1e6), asked=st.none() | st.floats(0, 1e9), left=st.floats(0, 1e6))
 def test_a_pause_ends_at_the_deadline(wanted: float, asked: float | None, left: float) -> None:
     """What the server asks for is kept, and the deadline before it."""
-    found = poll_schedule.pause(wanted, asked, left)
+    found = poll_schedule.delay_within(wanted, asked, left)
     assert 0 <= found <= left
     assert found == left or found >= max(wanted, asked or 0)
 
@@ -84,7 +84,7 @@ def test_straight_progress_foretells_the_end(
         done = max(0, int(100 * (ticks - start) / (seconds - start)))
         snapshot = Snapshot("t", "processing", progress=done // step * step)
         track = track.updated(TimePoint(ticks, 0.0), snapshot)
-        sure = track._pause(ticks).sure
+        sure = track._pause(ticks).fixed
         assert ticks + sure <= seconds + 0.01 * seconds
         ticks += track.next_delay(ticks, chance)
 
@@ -94,9 +94,9 @@ def test_the_first_look_comes_soon_and_knows_the_estimate(
     estimate: float, age: float, chance: float
 ) -> None:
     """A task is first looked at half a minute after its submission at the latest, or at once."""
-    first = PollSchedule(0.0, estimate=estimate).first(age, chance)
+    first = PollSchedule(0.0, estimate=estimate).first_delay(age, chance)
     assert 0 <= first <= max(0.0, 30 - age)
-    assert PollSchedule(0.0, estimate=0.0).first(age, chance) == 0
+    assert PollSchedule(0.0, estimate=0.0).first_delay(age, chance) == 0
 
 
 @pytest.mark.parametrize("progress", [None, 0, 40, 100, 10**6])

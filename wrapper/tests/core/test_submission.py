@@ -13,7 +13,7 @@ from wanflow._config import DEFAULT_RETRY_WINDOW
 from wanflow._core.effects import Request, Response, SendRequest, Sleep, TransportError
 from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._core.snapshot import Snapshot
-from wanflow._core.submission_state import Receipt
+from wanflow._core.submission_state import SubmissionState
 from wanflow._flows.prepare import PreparedRequest
 from wanflow._flows.submit import submit
 
@@ -56,7 +56,7 @@ def play(
 ) -> Snapshot | errors.WanflowError:
     """Submit, and return what came of it, whichever way it came."""
     try:
-        fresh = evolve(order, receipt=Receipt(order.idempotency_key))
+        fresh = evolve(order, receipt=SubmissionState(order.idempotency_key))
         return stage.play(submit(fresh, retry_timeout=retry_timeout, budget=PollRateLimiter(10)))
     except errors.WanflowError as error:
         return error

@@ -360,9 +360,9 @@ def test_an_unknown_task_is_tolerated_within_a_minute_of_its_submission(age: flo
     known = BIRTH - age
     for asked in (
         PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), known),
-        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), accepted=known),
-        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), BIRTH - 1e5, accepted=known),
-        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), recall=lambda: known),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), submitted_at=known),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), BIRTH - 1e5, submitted_at=known),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), read_submitted_at=lambda: known),
     ):
         stage = Stage(in_turn([MISSING, task("completed")]), latency=0.001)
         assert stage.play(poll_until_done(asked, timeout=900, on_update=None)).succeeded
@@ -377,7 +377,7 @@ def test_an_unknown_task_of_another_age_ends_the_wait(submitted: float | None) -
     """A wrong id is told soon, not after the timeout."""
     for asked in (
         PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), submitted),
-        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), recall=lambda: submitted),
+        PollTarget(TASK_ID, REQUEST, PollRateLimiter(FREE), read_submitted_at=lambda: submitted),
     ):
         stage = Stage(in_turn([MISSING, task("completed")]))
         with pytest.raises(errors.NotFound):
@@ -497,4 +497,4 @@ def test_a_date_to_retry_after_is_read_by_the_servers_clock(
     headers: dict[str, str], unix: float, seconds: float | None
 ) -> None:
     """The response says what time it is there; this machine's clock stands in where it doesn't."""
-    assert retry_after(reply(429, {}, **headers), unix=unix) == seconds
+    assert retry_after(reply(429, {}, **headers), now=unix) == seconds

@@ -15,7 +15,7 @@ from tests.transport.test_guarantees import KEY
 from wanflow import DownloadFailed, LinkExpired
 from wanflow._core.download_rules import Redirect, Rejected, classify, file_stem
 from wanflow._core.effects import Response
-from wanflow._core.url_rules import why_not_fetchable
+from wanflow._core.url_rules import url_problem
 
 if TYPE_CHECKING:
     import socket
@@ -271,7 +271,7 @@ def test_more_redirects_than_five_are_a_loop(colour: Any, tmp_path: Path) -> Non
         with pytest.raises(DownloadFailed, match="redirects"):
             colour.do(result_of(colour, files.url + "/a").download, tmp_path)
         assert files.count("GET") == 6
-    assert why_not_fetchable("http://a.example/") is None
+    assert url_problem("http://a.example/") is None
 
 
 LEADS = {

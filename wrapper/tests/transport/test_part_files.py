@@ -63,7 +63,7 @@ def test_a_small_file_is_nowhere_until_it_is_whole(tmp_path: Path) -> None:
     again = PartFile(folder, "a", LIMIT)
     assert again.exists
     again.resume()
-    assert (again.have, again.validator) == (len(SMALL), '"1"')
+    assert (again.size, again.validator) == (len(SMALL), '"1"')
     again.discard()
     assert list(folder.iterdir()) == []
 

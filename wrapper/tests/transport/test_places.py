@@ -161,7 +161,7 @@ def test_what_is_left_is_left_without_notes_where_there_can_be_none(
         part.suspend()
         again = PartFile(out, "a", 10_000_000)
         again.resume()
-    assert (again.have, again.validator) in {(0, None), (len(LARGE), '"1"')}
+    assert (again.size, again.validator) in {(0, None), (len(LARGE), '"1"')}
     again.close()
 
 
@@ -245,7 +245,7 @@ def test_a_part_is_locked_by_its_own_process_alone(out: Path) -> None:
         part.suspend()
         again = PartFile(out, "a", 10_000_000)
         again.resume()
-        assert again.have == len(LARGE)
+        assert again.size == len(LARGE)
         again.discard()
     finally:
         os.write(write, b"x")

@@ -18,7 +18,7 @@ from tests.client.fast_clock import with_fast_clock
 from tests.transport.nasty import Api, Responses, harmless, responses, serving
 from tests.transport.test_guarantees import KEY, body
 from wanflow import WanflowError
-from wanflow._core.snapshot import decode_as_is, decode_json
+from wanflow._core.snapshot import decode_json, decode_user_json
 from wanflow._text import one_line, printable
 from wanflow.ledger import Ledger
 
@@ -54,7 +54,7 @@ pieces = st.sampled_from(
 def test_every_text_of_a_response_can_be_encoded(texts: list[str]) -> None:
     """Halves of surrogate pairs become U+FFFD, in keys and values; all else stays what it was."""
     raw = "{" + ",".join(f'"{n}{text}":["{text}"]' for n, text in enumerate(texts)) + "}"
-    found, as_is = decode_json(raw.encode()), decode_as_is(raw)
+    found, as_is = decode_json(raw.encode()), decode_user_json(raw)
     assert encodable(found)
     whole = json.dumps(as_is, ensure_ascii=False).encode("utf-16", "surrogatepass")
     assert json.dumps(found, ensure_ascii=False) == whole.decode("utf-16", "replace")

@@ -12,7 +12,7 @@ T = TypeVar("T")
 _ID = re.compile(r"[A-Za-z0-9._~:-]{1,256}", re.ASCII)
 # As the newer client of the same family sends them; a header could carry little else.
 _KEY = re.compile(r"[A-Za-z0-9._-]{16,96}", re.ASCII)
-_SHOWN = 60
+_MAX_SHOWN = 60
 
 
 def validate_task_id(task_id: object) -> str:
@@ -22,7 +22,7 @@ def validate_task_id(task_id: object) -> str:
         InvalidRequest: it can't be one.
     """
     if not isinstance(task_id, str) or not _ID.fullmatch(task_id) or not task_id.strip("."):
-        shown = repr(task_id)[:_SHOWN]
+        shown = repr(task_id)[:_MAX_SHOWN]
         raise InvalidRequest(f"a task id is a word such as task-unified-… (got {shown})")
     return task_id
 
@@ -34,7 +34,7 @@ def validate_idempotency_key(key: object) -> str:
         InvalidRequest: it can't be one.
     """
     if not isinstance(key, str) or not _KEY.fullmatch(key):
-        shown = repr(key)[:_SHOWN]
+        shown = repr(key)[:_MAX_SHOWN]
         raise InvalidRequest(
             f"idempotency_key must have 16 to 96 characters of A-Z a-z 0-9 . _ - (got {shown})"
         )
@@ -48,7 +48,7 @@ def validate_ledger(recorder: T) -> T:
         ConfigurationError: it is nothing of the kind, such as the path of one.
     """
     if recorder is not None and not hasattr(recorder, "record_intent"):
-        shown = repr(recorder)[:_SHOWN]
+        shown = repr(recorder)[:_MAX_SHOWN]
         raise ConfigurationError(f"ledger is a wanflow.Ledger, as Ledger('jobs.db') (got {shown})")
     return recorder
 

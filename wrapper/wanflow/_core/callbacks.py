@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class CallbackSource(Protocol):
     """Receives callbacks, such as `wanflow.webhooks.Receiver`. Any thread may call it."""
 
-    def subscribe(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
+    def subscribe(self, callback: Callable[[str], object]) -> AbstractContextManager[None]:
         """Have `told` called with the id of each task that was called about, inside the block.
 
         It means that a look is worth while, and no more. Tasks that were called about before are

@@ -57,7 +57,7 @@ class TimePoint:
 class Sink(Protocol):
     """Where a streamed body goes."""
 
-    def start(self, reply: Response) -> bool:
+    def start(self, response: Response) -> bool:
         """Take the status and headers; True where the body is wanted."""
         ...
 
@@ -70,7 +70,7 @@ class Sink(Protocol):
         ...
 
 
-class CalledOff(Exception):
+class SendCancelled(Exception):
     """A request was called off before a byte of it was written, and isn't sent."""
 
 
@@ -86,7 +86,7 @@ class SendTracker:
     received: Response | None = None
     """What came of a response that broke off."""
     # One entry, made once: setting the default of a key is one whole step for all threads.
-    _fate: dict[str, bool] = field(factory=dict[str, bool], init=False, repr=False)
+    _decision: dict[str, bool] = field(factory=dict[str, bool], init=False, repr=False)
 
     def begin(self) -> None:
         """Take note that a byte may be written from now on.
@@ -94,18 +94,18 @@ class SendTracker:
         Raises:
             CalledOff: it may not.
         """
-        if not self._fate.setdefault("sent", True):
-            raise CalledOff("the request was called off")
+        if not self._decision.setdefault("sent", True):
+            raise SendCancelled("the request was called off")
         self.maybe_sent = True
 
-    def call_off(self) -> bool:
+    def cancel(self) -> bool:
         """Have nothing be sent → whether that was in time."""
-        return not self._fate.setdefault("sent", False)
+        return not self._decision.setdefault("sent", False)
 
     @property
-    def called_off(self) -> bool:
+    def cancelled(self) -> bool:
         """Whether it was called off in time."""
-        return self._fate.get("sent") is False
+        return self._decision.get("sent") is False
 
 
 @frozen
@@ -141,7 +141,7 @@ class WakeHandle:
         if call is not None:
             call()
 
-    def sleeper(self, call: Callable[[], object]) -> Self:
+    def on_wake(self, call: Callable[[], object]) -> Self:
         """Return a block in which `wake` calls this. Entered, it says whether it came before."""
         self._call = call
         return self
@@ -214,7 +214,7 @@ class StreamDownload:
     url: str
     headers: Mapping[str, str]
     sink: Sink
-    seconds: float
+    timeout: float
     on_chunk: Callable[[], Any] | None = None
 
 
@@ -228,7 +228,7 @@ class Shield:
     """
 
     flow: Flow[Any]
-    leave: Callable[[], bool]
+    on_interrupt: Callable[[], bool]
 
 
 @frozen
@@ -312,9 +312,9 @@ def send(
     return cast("Response", (yield SendRequest(request, timeout, before, tracker)))
 
 
-def shield(flow: Flow[T], leave: Callable[[], bool]) -> Flow[T]:
+def shield(flow: Flow[T], on_interrupt: Callable[[], bool]) -> Flow[T]:
     """Yield Shield, and say what comes back."""
-    return cast("T", (yield Shield(flow, leave)))
+    return cast("T", (yield Shield(flow, on_interrupt)))
 
 
 def read_clock() -> Flow[TimePoint]:

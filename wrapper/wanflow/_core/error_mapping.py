@@ -12,13 +12,13 @@ from wanflow._core.snapshot import decode_json
 if TYPE_CHECKING:
     from wanflow._core.effects import Response
 
-_SHOWN = 300
+_MAX_SHOWN = 300
 # No answer asks for more seconds than a number of so many digits says.
-_LONGEST = 1e9
+_MAX_RETRY_AFTER = 1e9
 # The documents put the seconds into `fallback_suggestion`: "retry after 60 seconds".
 _SUGGESTED = re.compile(r"\bafter\s+([0-9]{1,6})\s*s", re.IGNORECASE | re.ASCII)
 
-_KINDS: dict[int, type[errors.APIError]] = {
+_ERROR_TYPES: dict[int, type[errors.APIError]] = {
     400: errors.BadRequest,
     401: errors.AuthenticationFailed,
     402: errors.InsufficientCredits,
@@ -29,7 +29,7 @@ _KINDS: dict[int, type[errors.APIError]] = {
 }
 
 
-def api_error(reply: Response, *, unix: float, task_id: str | None = None) -> errors.APIError:
+def api_error(response: Response, *, now: float, task_id: str | None = None) -> errors.APIError:
     """Make the error for an answer, of the type for its status.
 
     Args:
@@ -37,51 +37,51 @@ def api_error(reply: Response, *, unix: float, task_id: str | None = None) -> er
         unix: the time now, in seconds UTC, to read a Retry-After that is a date.
         task_id: the task that was asked for.
     """
-    body = _body(reply)
-    told = _told(body)
-    suggestion = _word(told.get("fallback_suggestion"))
-    code = told.get("code")
-    return _kind(reply.status)(
-        _message(reply, told, task_id),
-        status=reply.status,
+    body = _body(response)
+    fields = _error_fields(body)
+    suggestion = _text(fields.get("fallback_suggestion"))
+    code = fields.get("code")
+    return _error_type(response.status)(
+        _message(response, fields, task_id),
+        status=response.status,
         code=code if isinstance(code, int | str) else None,
-        type=_word(told.get("type")),
-        param=_word(told.get("param")),
+        type=_text(fields.get("type")),
+        param=_text(fields.get("param")),
         fallback_suggestion=suggestion,
-        request_id=reply.headers.get("x-request-id"),
-        retry_after=retry_after(reply, suggestion, unix=unix),
+        request_id=response.headers.get("x-request-id"),
+        retry_after=retry_after(response, suggestion, now=now),
         body=body,
         task_id=task_id,
     )
 
 
 def unreadable_response(
-    reply: Response, reason: str, *, task_id: str | None = None
+    response: Response, reason: str, *, task_id: str | None = None
 ) -> errors.UnexpectedResponse:
     """Make the error for a success whose body can't be read."""
     return errors.UnexpectedResponse(
-        f"the API answered {reply.status}{_about(task_id)}, but {reason}: "
-        f"{_excerpt(reply.content)!r}",
-        status=reply.status,
-        request_id=reply.headers.get("x-request-id"),
-        body=_excerpt(reply.content),
+        f"the API answered {response.status}{_task_phrase(task_id)}, but {reason}: "
+        f"{_excerpt(response.content)!r}",
+        status=response.status,
+        request_id=response.headers.get("x-request-id"),
+        body=_excerpt(response.content),
         task_id=task_id,
     )
 
 
-def retry_after(reply: Response, suggestion: str | None = None, *, unix: float) -> float | None:
+def retry_after(response: Response, suggestion: str | None = None, *, now: float) -> float | None:
     """Read how many seconds an answer asks to wait: its header, else its suggestion, else None.
 
     A date is read against the date of the answer itself: `unix`, the time of this machine, stands
     in where it has none.
     """
-    header = reply.headers.get("retry-after", "").strip()
+    header = response.headers.get("retry-after", "").strip()
     if header.isascii() and header.isdigit():
-        return min(float(header), _LONGEST)
+        return min(float(header), _MAX_RETRY_AFTER)
     until = _date(header)
     if until is not None:
-        sent = _date(reply.headers.get("date", ""))
-        return max(0.0, until - (unix if sent is None else sent))
+        sent = _date(response.headers.get("date", ""))
+        return max(0.0, until - (now if sent is None else sent))
     found = _SUGGESTED.search(suggestion or "")
     return float(found[1]) if found else None
 
@@ -91,53 +91,53 @@ def _date(header: str) -> float | None:
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - it costs 7 ms to import
 
     try:
-        moment = parsedate_to_datetime(header)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        date = parsedate_to_datetime(header)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
 
 
-def _kind(status: int) -> type[errors.APIError]:
+def _error_type(status: int) -> type[errors.APIError]:
     if status >= 500:  # noqa: PLR2004 - every 5xx, documented or not
         return errors.ServerError
-    return _KINDS.get(status, errors.APIError if status >= 400 else errors.UnexpectedResponse)  # noqa: PLR2004
+    return _ERROR_TYPES.get(status, errors.APIError if status >= 400 else errors.UnexpectedResponse)  # noqa: PLR2004
 
 
-def _message(reply: Response, told: dict[str, Any], task_id: str | None) -> str:
-    kind = _word(told.get("type"))
-    text = _word(told.get("message")) or _excerpt(reply.content) or "no message"
-    param = _word(told.get("param"))
-    suggestion = _word(told.get("fallback_suggestion"))
+def _message(response: Response, fields: dict[str, Any], task_id: str | None) -> str:
+    kind = _text(fields.get("type"))
+    text = _text(fields.get("message")) or _excerpt(response.content) or "no message"
+    param = _text(fields.get("param"))
+    suggestion = _text(fields.get("fallback_suggestion"))
     parts = (
-        f"the API answered {reply.status}",
+        f"the API answered {response.status}",
         f" {kind}" if kind else "",
-        _about(task_id),
-        f": {text[:_SHOWN]}",
+        _task_phrase(task_id),
+        f": {text[:_MAX_SHOWN]}",
         f" (param {param})" if param else "",
-        f"; it suggests: {suggestion[:_SHOWN]}" if suggestion else "",
+        f"; it suggests: {suggestion[:_MAX_SHOWN]}" if suggestion else "",
     )
     return "".join(parts)
 
 
-def _about(task_id: str | None) -> str:
+def _task_phrase(task_id: str | None) -> str:
     return "" if task_id is None else f" about task {task_id}"
 
 
-def _body(reply: Response) -> Any:
+def _body(response: Response) -> Any:
     try:
-        return decode_json(reply.content)
+        return decode_json(response.content)
     except ValueError:
-        return _excerpt(reply.content)
+        return _excerpt(response.content)
 
 
-def _told(body: Any) -> dict[str, Any]:
-    told: Any = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
-    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+def _error_fields(body: Any) -> dict[str, Any]:
+    fields: Any = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
+    return cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
 
 
-def _word(value: Any) -> str | None:
+def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
 def _excerpt(content: bytes) -> str:
-    return content[:_SHOWN].decode("utf-8", "replace").strip()
+    return content[:_MAX_SHOWN].decode("utf-8", "replace").strip()

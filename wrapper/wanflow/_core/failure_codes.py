@@ -21,7 +21,7 @@ class FailureHint:
 
 
 _CHANGE = FailureHint("change the request; the same one fails again", retryable=False)
-_AGAIN = FailureHint("a new submission may succeed", retryable=True)
+_RESUBMIT = FailureHint("a new submission may succeed", retryable=True)
 
 # Source: the provider's table of error codes for failed tasks.
 HINTS: dict[str, FailureHint] = {
@@ -29,8 +29,8 @@ HINTS: dict[str, FailureHint] = {
     "invalid_parameters": _CHANGE,
     "image_processing_error": _CHANGE,
     "image_dimension_mismatch": _CHANGE,
-    "generation_failed_no_content": _AGAIN,
-    "generation_timeout": _AGAIN,
+    "generation_failed_no_content": _RESUBMIT,
+    "generation_timeout": _RESUBMIT,
     "service_error": FailureHint("submit again after 30 to 60 seconds", retryable=True),
     "resource_exhausted": FailureHint("submit again after 1 to 5 minutes", retryable=True),
     "quota_exceeded": FailureHint(
@@ -53,12 +53,12 @@ def task_failed(snapshot: Snapshot) -> errors.TaskFailed:
     failure = snapshot.failure
     code = failure.code if failure else "unknown_error"
     message = failure.message if failure else snapshot.status
-    advice = HINTS.get(code, HINTS["unknown_error"])
+    hint = HINTS.get(code, HINTS["unknown_error"])
     return errors.TaskFailed(
-        f"task {snapshot.id} failed with {code}: {message}; {advice.text}",
+        f"task {snapshot.id} failed with {code}: {message}; {hint.text}",
         code=code,
-        hint=advice.text,
-        retryable=advice.retryable,
+        hint=hint.text,
+        retryable=hint.retryable,
         snapshot=snapshot,
         task_id=snapshot.id,
     )

@@ -166,10 +166,10 @@ FORMATS = (
 UNKNOWN = ".bin"
 """How the name of a file ends that nothing is known of."""
 
-_BY_TYPE = {name: one for one in FORMATS for name in one.types}
-_BY_SUFFIX = {end: one for one in FORMATS for end in (one.extension, *one.suffixes)}
+_BY_TYPE = {name: format_ for format_ in FORMATS for name in format_.types}
+_BY_SUFFIX = {end: format_ for format_ in FORMATS for end in (format_.extension, *format_.suffixes)}
 _SVG = _BY_TYPE["image/svg+xml"]
-_UNTOLD = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+_GENERIC_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 
 # What may stand before the root of a document: its declaration, doctype and comments.
@@ -184,26 +184,34 @@ _HTML_ROOTS = re.compile(
 _JSON = re.compile(r"""\s*(?:\{\s*["}]|\[\s*(?:[\[{"\]\d-]|true|false|null))""")
 # Bytes that are in no text.
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
-_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
 
 
-def why_no_result(beginning: bytes, content_type: str, kinds: frozenset[str]) -> str | None:
+def result_problem(beginning: bytes, content_type: str, kinds: frozenset[str]) -> str | None:
     """Say why a file is no result of some kinds (none: of any medium); None where it may be one.
 
     The first bytes tell more than the label: a server that labels a video as HTML sent a video.
     """
     if not beginning:
         return "an empty file"
-    document = document_of(beginning)
-    found = None if document else sniffed(beginning, kinds)
-    media_type = _plain(content_type)
+    document = detect_document(beginning)
+    found = None if document else detect_format(beginning, kinds)
+    media_type = _media_type(content_type)
     if document is not None:
-        return _why_no_document(document, kinds)
+        return _document_problem(document, kinds)
     if found is not None:
-        return None if _fits(found.kinds, kinds) else f"a file of the kind {_named(found.kinds)}"
+        return (
+            None
+            if _matches(found.kinds, kinds)
+            else f"a file of the kind {_kinds_text(found.kinds)}"
+        )
     if _is_plain_text(beginning, media_type, kinds):
         return "a text"
-    return _why_no_type(beginning, media_type, kinds)
+    return _media_type_problem(beginning, media_type, kinds)
 
 
 def extension(beginning: bytes, content_type: str, url: str) -> str:
@@ -211,35 +219,37 @@ def extension(beginning: bytes, content_type: str, url: str) -> str:
 
     It is always one of the table's, whatever the link says.
     """
-    document = document_of(beginning)
+    document = detect_document(beginning)
     if document is not None:
         return _extension_of(document, content_type)
-    labelled = _BY_TYPE.get(_plain(content_type))
+    labelled = _BY_TYPE.get(_media_type(content_type))
     if labelled is not None and labelled.kinds == TEXT and _BINARY.search(beginning):
         labelled = None
-    found = sniffed(beginning, frozenset() if labelled is None else labelled.kinds)
+    found = detect_format(beginning, frozenset() if labelled is None else labelled.kinds)
     if found is not None:
         # Ogg and MP4 hold either medium, and the label says which.
-        alike = labelled is not None and labelled.signature is None and found.extension == ".ogg"
-        return labelled.extension if labelled is not None and alike else found.extension
+        ambiguous = (
+            labelled is not None and labelled.signature is None and found.extension == ".ogg"
+        )
+        return labelled.extension if labelled is not None and ambiguous else found.extension
     if labelled is not None:
         return labelled.extension
     named = _BY_SUFFIX.get(PurePosixPath(urlsplit(url).path).suffix.lower())
     return UNKNOWN if named is None else named.extension
 
 
-def sniffed(beginning: bytes, kinds: frozenset[str]) -> Format | None:
+def detect_format(beginning: bytes, kinds: frozenset[str]) -> Format | None:
     """Tell a format by its signature; a weak one only where it fits what is wanted."""
-    for one in FORMATS:
-        if one.signature is None or (one.weak and not _fits(one.kinds, kinds)):
+    for format_ in FORMATS:
+        if format_.signature is None or (format_.weak and not _matches(format_.kinds, kinds)):
             continue
         # Compiled, and kept by `re`, when the first file comes: importing this shall cost nothing.
-        if re.match(one.signature, beginning):
-            return one
+        if re.match(format_.signature, beginning):
+            return format_
     return None
 
 
-def document_of(beginning: bytes) -> str | None:
+def detect_document(beginning: bytes) -> str | None:
     """Tell a document by its first characters: `html`, `json`, `svg` or `xml`."""
     text = _text_of(beginning)
     if text is None:
@@ -255,37 +265,39 @@ def document_of(beginning: bytes) -> str | None:
 
 
 def _root_of(text: str) -> str | None:
-    place = 0
-    while found := _BEFORE.match(text, place):
-        place = found.end()
-    root = _ROOT.match(text, place)
+    position = 0
+    while found := _BEFORE.match(text, position):
+        position = found.end()
+    root = _ROOT.match(text, position)
     return None if root is None else root[1]
 
 
 def _text_of(beginning: bytes) -> str | None:
-    for mark, encoding in _MARKS:
+    for mark, encoding in _BYTE_ORDER_MARKS:
         if beginning.startswith(mark):
             return beginning[len(mark) :].decode(encoding, "replace")
     return None if _BINARY.search(beginning) else beginning.decode("utf-8", "replace")
 
 
-def _why_no_document(document: str, kinds: frozenset[str]) -> str | None:
+def _document_problem(document: str, kinds: frozenset[str]) -> str | None:
     if document == "svg":
-        return None if _fits(_SVG.kinds, kinds) else "an SVG image"
+        return None if _matches(_SVG.kinds, kinds) else "an SVG image"
     if document != "html" and "text" in kinds:
         return None
     return {"html": "an HTML page", "json": "JSON", "xml": "XML"}[document]
 
 
-def _why_no_type(beginning: bytes, media_type: str, kinds: frozenset[str]) -> str | None:
+def _media_type_problem(beginning: bytes, media_type: str, kinds: frozenset[str]) -> str | None:
     """Say why a label contradicts what is wanted, where no signature is known."""
     if media_type in _HTML_TYPES:
         return "an HTML page"
     known = _BY_TYPE.get(media_type)
-    told = known.kinds if known is not None else frozenset({media_type.partition("/")[0]}) & KINDS
-    if not told or _fits(told, kinds):
+    labelled_kinds = (
+        known.kinds if known is not None else frozenset({media_type.partition("/")[0]}) & KINDS
+    )
+    if not labelled_kinds or _matches(labelled_kinds, kinds):
         return None
-    if told == TEXT and _BINARY.search(beginning):
+    if labelled_kinds == TEXT and _BINARY.search(beginning):
         return None  # a server that doesn't know a format may call it plain text
     return f"a file of the type {media_type}"
 
@@ -297,8 +309,8 @@ def _is_plain_text(beginning: bytes, media_type: str, kinds: frozenset[str]) -> 
     """
     known = _BY_TYPE.get(media_type)
     labelled = known is not None and known.signature is not None
-    told = labelled or (bool(kinds) and media_type in _UNTOLD)
-    if not told or "text" in kinds or _text_of(beginning) is None:
+    labelled_kinds = labelled or (bool(kinds) and media_type in _GENERIC_TYPES)
+    if not labelled_kinds or "text" in kinds or _text_of(beginning) is None:
         return False
     try:
         # What was cut off inside a letter is text all the same.
@@ -309,26 +321,26 @@ def _is_plain_text(beginning: bytes, media_type: str, kinds: frozenset[str]) -> 
 
 
 def _extension_of(document: str, content_type: str) -> str:
-    labelled = _BY_TYPE.get(_plain(content_type))
+    labelled = _BY_TYPE.get(_media_type(content_type))
     if labelled is not None and labelled.kinds == TEXT:
         return labelled.extension
     return {"svg": ".svg", "json": ".json", "xml": ".xml"}.get(document, ".txt")
 
 
-def _fits(some: frozenset[str], wanted: frozenset[str]) -> bool:
+def _matches(kinds: frozenset[str], wanted: frozenset[str]) -> bool:
     """Tell whether kinds may be those wanted; where none is named, any medium is."""
-    return not some.isdisjoint(wanted or KINDS - TEXT)
+    return not kinds.isdisjoint(wanted or KINDS - TEXT)
 
 
-def _named(kinds: frozenset[str]) -> str:
+def _kinds_text(kinds: frozenset[str]) -> str:
     return " or ".join(sorted(kinds))
 
 
-def _plain(content_type: str) -> str:
+def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
 def known_extensions() -> Iterator[str]:
     """Give each extension that a saved file can have."""
     yield UNKNOWN
-    yield from (one.extension for one in FORMATS)
+    yield from (format_.extension for format_ in FORMATS)

@@ -51,35 +51,37 @@ def _read(content: bytes) -> ImageHeader:
 
 
 def _png(content: bytes) -> ImageHeader:
-    width, height, _, colour = struct.unpack_from(">IIBB", content, 16)
+    width, height, _, color_type = struct.unpack_from(">IIBB", content, 16)
     # Colour types 4 and 6 have an alpha channel; a tRNS chunk makes any other transparent.
-    return ImageHeader("png", width, height, alpha=colour in {4, 6} or _png_has(content, b"tRNS"))
+    return ImageHeader(
+        "png", width, height, alpha=color_type in {4, 6} or _png_has(content, b"tRNS")
+    )
 
 
 def _png_has(content: bytes, wanted: bytes) -> bool:
-    place = 8
-    while place + 8 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, place)
+    offset = 8
+    while offset + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, offset)
         if kind == wanted:
             return True
         if kind in {b"IDAT", b"IEND"}:
             return False
-        place += length + 12
+        offset += length + 12
     return False
 
 
 def _jpeg(content: bytes) -> ImageHeader:
-    place = 2
+    offset = 2
     while True:
-        marker, kind, length = struct.unpack_from(">BBH", content, place)
+        marker, kind, length = struct.unpack_from(">BBH", content, offset)
         if marker != 0xFF:  # noqa: PLR2004
             raise NotAnImage("the JPEG is broken")
         # Start of frame: C0 to CF but for tables (C4), extensions (C8) and arithmetic coding (CC).
         if 0xC0 <= kind <= 0xCF and kind not in {0xC4, 0xC8, 0xCC}:  # noqa: PLR2004
-            height, width = struct.unpack_from(">HH", content, place + 5)
+            height, width = struct.unpack_from(">HH", content, offset + 5)
             return ImageHeader("jpg", width, height, alpha=False)
         # A byte of fill before a marker is one FF more.
-        place += 1 if kind == 0xFF else length + 2  # noqa: PLR2004
+        offset += 1 if kind == 0xFF else length + 2  # noqa: PLR2004
 
 
 def _bmp(content: bytes) -> ImageHeader:

@@ -47,16 +47,16 @@ def with_links(
     body: Mapping[str, Any], files: tuple[LocalFile, ...], link_of: Callable[[Path], str]
 ) -> dict[str, Any]:
     """Return a body with a link in place of each local file."""
-    changed = dict(body)
+    result = dict(body)
     for file in files:
         link = link_of(file.path)
         if file.index is None:
-            changed[file.parameter] = link
+            result[file.parameter] = link
         else:
-            entries = list(changed[file.parameter])
+            entries = list(result[file.parameter])
             entries[file.index] = link
-            changed[file.parameter] = entries
-    return changed
+            result[file.parameter] = entries
+    return result
 
 
 def url_values(rule: JsonObject, value: Any) -> Iterator[tuple[int | None, Any]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
 
-_SAME = {"jpeg": "jpg"}
+_SYNONYMS = {"jpeg": "jpg"}
 
 
 def file_rules(model: Model, keyword: str) -> dict[str, JsonObject]:
@@ -27,24 +27,24 @@ def image_violations(rule: JsonObject, parameter: str, content: bytes) -> Iterat
     """List what an image file breaks of a parameter's rules."""
     wanted = rule[IMAGE_FILE]
 
-    def broken(what: str, message: str, value: Any) -> Violation:
+    def violation(what: str, message: str, value: Any) -> Violation:
         return _violation(rule, IMAGE_FILE, parameter, what, message, value)
 
     yield from _size(rule, IMAGE_FILE, parameter, content)
     try:
-        picture = read_image_header(content)
+        header = read_image_header(content)
     except NotAnImage as error:
-        yield broken("formats", f"must be a readable image: {error}", None)
+        yield violation("formats", f"must be a readable image: {error}", None)
         return
-    if not _allowed(picture.format, wanted.get("formats")):
+    if not _allowed(header.format, wanted.get("formats")):
         formats = ", ".join(wanted["formats"])
-        yield broken("formats", f"must be one of {formats} (got {picture.format})", picture.format)
-    if picture.alpha and wanted.get("alpha") is False:
-        yield broken("alpha", "must have no alpha channel, not even an opaque one", True)
-    sides = f"{picture.width}x{picture.height}"
+        yield violation("formats", f"must be one of {formats} (got {header.format})", header.format)
+    if header.alpha and wanted.get("alpha") is False:
+        yield violation("alpha", "must have no alpha channel, not even an opaque one", True)
+    sides = f"{header.width}x{header.height}"
     low, high = wanted.get("minimumSide", 0), wanted.get("maximumSide", float("inf"))
-    if not (low <= picture.width <= high and low <= picture.height <= high):
-        yield broken("sides", f"must have sides of {low} to {high} pixels (got {sides})", sides)
+    if not (low <= header.width <= high and low <= header.height <= high):
+        yield violation("sides", f"must have sides of {low} to {high} pixels (got {sides})", sides)
 
 
 def audio_violations(rule: JsonObject, parameter: str, content: bytes) -> Iterator[Violation]:
@@ -65,7 +65,7 @@ def audio_violations(rule: JsonObject, parameter: str, content: bytes) -> Iterat
         yield _violation(rule, AUDIO_FILE, parameter, "seconds", message, seconds)
 
 
-def audio_advice(parameter: str, content: bytes, duration: object) -> str | None:
+def audio_warning(parameter: str, content: bytes, duration: object) -> str | None:
     """Say that audio is longer or shorter than the video it is for, in seconds."""
     try:
         seconds = mp3_seconds(content)
@@ -96,7 +96,7 @@ def _size(rule: JsonObject, keyword: str, parameter: str, content: bytes) -> Ite
 
 
 def _allowed(found: str, formats: list[str] | None) -> bool:
-    return formats is None or found in {_SAME.get(name, name) for name in formats}
+    return formats is None or found in {_SYNONYMS.get(name, name) for name in formats}
 
 
 def _violation(

@@ -21,16 +21,16 @@ def mp3_seconds(content: bytes) -> float:
     Raises:
         NoSound: it has no run of frames.
     """
-    place, seconds, frames = _after_tag(content), 0.0, 0
-    while place + 4 <= len(content):
-        found = _frame(int.from_bytes(content[place : place + 4], "big"))
-        if found is None:
+    offset, seconds, frames = _after_tag(content), 0.0, 0
+    while offset + 4 <= len(content):
+        frame = _frame(int.from_bytes(content[offset : offset + 4], "big"))
+        if frame is None:
             if frames >= _FEWEST_FRAMES:
                 break
-            place, seconds, frames = place + 1, 0.0, 0
+            offset, seconds, frames = offset + 1, 0.0, 0
             continue
-        length, plays = found
-        place, seconds, frames = place + length, seconds + plays, frames + 1
+        length, plays = frame
+        offset, seconds, frames = offset + length, seconds + plays, frames + 1
     if frames < _FEWEST_FRAMES:
         raise NotAnMp3("it is no MP3")
     return seconds

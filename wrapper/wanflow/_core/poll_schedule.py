@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 
 # What a second of lateness is worth, in looks. Like the other figures here it was chosen on the
 # models of benchmarks/pacing; RESULTS.md has what came of it.
-_WORTH = 2.7
+_POLLS_PER_SECOND_OF_LAG = 2.7
 # Seconds.
 _HORIZON = 55.0
-_SHORTEST = 0.5
+_MIN_DELAY = 0.5
 # No forecast is believed for longer: a task may end before its time.
-_LONGEST = 30.0
+_MAX_DELAY = 30.0
 # An estimate stands for the end from so much before it to so much after it, as shares of it, and
 # is right about half the time.
-_BEFORE = 0.03
-_AFTER = 0.06
-_RIGHT = 0.48
+_WINDOW_BEFORE = 0.03
+_WINDOW_AFTER = 0.06
+_ESTIMATE_RELIABILITY = 0.48
 # Before the window of an estimate the horizon is so many times as far: an end is less likely
 # then, and least in the second half, where one that is far too long has been found out.
-_EARLY = 2.7
-_LATER = 9.0
+_FIRST_HALF_FACTOR = 2.7
+_SECOND_HALF_FACTOR = 9.0
 # Progress isn't quite straight, and foretells the end only to this share of the task's age.
-_SLACK = 0.004
+_TOLERANCE = 0.004
 # How far a line through the last two rises only is believed.
-_BENT = 0.5
+_RECENT_LINE_SHARE = 0.5
 # How much of a pause is drawn, so that twins don't look together.
-_SPREAD = 0.2
+_JITTER_SHARE = 0.2
 # Links and tasks live for a day.
-_OLDEST = 86_400.0
+_MAX_AGE = 86_400.0
 # However surely callbacks come, a task is looked at so often, in seconds.
-_SLOWEST = 30.0
+_MAX_SLOWED_DELAY = 30.0
 
 
 @frozen
@@ -69,12 +69,12 @@ class ProgressStep:
 class Delay:
     """A pause in seconds: `sure` of it pass before anything can happen, and then the rest."""
 
-    sure: float
-    rest: float
+    fixed: float
+    variable: float
 
-    def with_jitter(self, chance: float) -> float:
+    def with_jitter(self, jitter: float) -> float:
         """Return its length; `chance` in [0, 1) spreads those of twins."""
-        return self.sure + self.rest * (1 - _SPREAD / 2 + _SPREAD * chance)
+        return self.fixed + self.variable * (1 - _JITTER_SHARE / 2 + _JITTER_SHARE * jitter)
 
 
 @frozen
@@ -87,80 +87,114 @@ class PollSchedule:
     since the last one that taught something.
     """
 
-    begun: float
+    submitted_at: float
     estimate: float | None = None
     polled: float | None = None
-    rises: tuple[ProgressStep, ...] = ()
-    step: int = 0
-    faults: int = 0
+    progress_steps: tuple[ProgressStep, ...] = ()
+    granularity: int = 0
+    failed_polls: int = 0
 
-    def submitted(self, instant: TimePoint, created: float | None) -> PollSchedule:
+    def with_submission_time(self, time_point: TimePoint, created: float | None) -> PollSchedule:
         """Return what is known once the API's clock has said when, in unix seconds."""
-        age = inf if created is None else instant.wall - created
+        age = inf if created is None else time_point.wall - created
         # A clock that is wrong makes a task older than any, or not born yet.
-        begun = instant.monotonic - age
-        return evolve(self, begun=begun) if 0 <= age <= _OLDEST and begun < self.begun else self
+        submitted_at = time_point.monotonic - age
+        return (
+            evolve(self, submitted_at=submitted_at)
+            if 0 <= age <= _MAX_AGE and submitted_at < self.submitted_at
+            else self
+        )
 
-    def first(self, ticks: float, chance: float) -> float:
+    def first_delay(self, now: float, jitter: float) -> float:
         """Return the seconds until the first look at a task that was seen when it was submitted."""
-        whole = 0.0 if self.estimate == 0 else self._pause(self.begun).with_jitter(chance)
-        return max(0.0, min(_LONGEST, whole) - (ticks - self.begun))
+        delay = 0.0 if self.estimate == 0 else self._delay(self.submitted_at).with_jitter(jitter)
+        return max(0.0, min(_MAX_DELAY, delay) - (now - self.submitted_at))
 
-    def updated(self, instant: TimePoint, found: Snapshot | None) -> PollSchedule:
+    def updated(self, time_point: TimePoint, snapshot: Snapshot | None) -> PollSchedule:
         """Return what is known after a look, None where it taught nothing."""
-        if found is None:
-            return evolve(self, faults=self.faults + 1)
-        begun, rises, step = self.submitted(instant, found.created).begun, self.rises, self.step
-        percent = min(found.progress or 0, 99)
-        if percent > (rises[-1].percent if rises else 0):
-            early = begun if self.polled is None else self.polled
-            rises = (*rises[:1], *rises[1:][-1:], ProgressStep(early, instant.monotonic, percent))
-            step = gcd(step, percent)
-        estimate = found.estimated_time or self.estimate
-        return PollSchedule(begun, estimate, instant.monotonic, rises, step)
+        if snapshot is None:
+            return evolve(self, failed_polls=self.failed_polls + 1)
+        submitted_at, progress_steps, granularity = (
+            self.with_submission_time(time_point, snapshot.created).submitted_at,
+            self.progress_steps,
+            self.granularity,
+        )
+        percent = min(snapshot.progress or 0, 99)
+        if percent > (progress_steps[-1].percent if progress_steps else 0):
+            early = submitted_at if self.polled is None else self.polled
+            progress_steps = (
+                *progress_steps[:1],
+                *progress_steps[1:][-1:],
+                ProgressStep(early, time_point.monotonic, percent),
+            )
+            granularity = gcd(granularity, percent)
+        estimate = snapshot.estimated_time or self.estimate
+        return PollSchedule(
+            submitted_at, estimate, time_point.monotonic, progress_steps, granularity
+        )
 
-    def next_delay(self, ticks: float, chance: float) -> float:
+    def next_delay(self, now: float, jitter: float) -> float:
         """Return the seconds until the next look; `chance` in [0, 1) spreads those of twins."""
-        wanted = min(_LONGEST, self._pause(ticks).with_jitter(chance))
-        if self.faults:
-            wanted = min(wanted, backoff(self.faults - 1, chance))
-        return max(_SHORTEST, wanted)
+        interval = min(_MAX_DELAY, self._delay(now).with_jitter(jitter))
+        if self.failed_polls:
+            interval = min(interval, backoff(self.failed_polls - 1, jitter))
+        return max(_MIN_DELAY, interval)
 
-    def _pause(self, ticks: float) -> Delay:
-        return self._by_progress(ticks) or self._by_estimate(ticks) or Delay(0, _best(_HORIZON))
+    def _delay(self, now: float) -> Delay:
+        return (
+            self._by_progress(now)
+            or self._by_estimate(now)
+            or Delay(0, _optimal_interval(_HORIZON))
+        )
 
-    def _by_progress(self, ticks: float) -> Delay | None:
+    def _by_progress(self, now: float) -> Delay | None:
         """Return the pause where progress foretells an end that is still to come."""
-        if not self.rises or self.polled is None:
+        if not self.progress_steps or self.polled is None:
             return None
-        early, late = _window(self.rises, self.step, self.polled, self.begun)
-        believed = 1.0
-        if early > late and len(self.rises) > 2:  # noqa: PLR2004
-            early, late = _window(self.rises[1:], self.step, self.polled, None)
-            believed = _BENT
-        slack = _SLACK * (ticks - self.begun)
-        if early > late or ticks >= late + slack:
+        early, late = _end_window(
+            self.progress_steps, self.granularity, self.polled, self.submitted_at
+        )
+        share = 1.0
+        if early > late and len(self.progress_steps) > 2:  # noqa: PLR2004
+            early, late = _end_window(self.progress_steps[1:], self.granularity, self.polled, None)
+            share = _RECENT_LINE_SHARE
+        tolerance = _TOLERANCE * (now - self.submitted_at)
+        if early > late or now >= late + tolerance:
             return None
-        early = max(early, ticks)
-        return Delay((early - ticks) * believed, _best(late + slack - early) * believed)
+        early = max(early, now)
+        return Delay((early - now) * share, _optimal_interval(late + tolerance - early) * share)
 
-    def _by_estimate(self, ticks: float) -> Delay | None:
+    def _by_estimate(self, now: float) -> Delay | None:
         """Return the pause where the API's estimate is still to come, or just now."""
-        age = ticks - self.begun
-        if self.estimate is None or age >= self.estimate * (1 + _AFTER):
+        age = now - self.submitted_at
+        if self.estimate is None or age >= self.estimate * (1 + _WINDOW_AFTER):
             return None
-        start = max(self.estimate * (1 - _BEFORE), age)
-        there = Delay(start - age, _best((self.estimate * (1 + _AFTER) - start) / _RIGHT))
-        sooner = _best(_HORIZON * (_EARLY if age < self.estimate / 2 else _LATER))
-        return there if there.sure + there.rest < sooner else Delay(0, sooner)
+        start = max(self.estimate * (1 - _WINDOW_BEFORE), age)
+        until_window = Delay(
+            start - age,
+            _optimal_interval(
+                (self.estimate * (1 + _WINDOW_AFTER) - start) / _ESTIMATE_RELIABILITY
+            ),
+        )
+        before_window = _optimal_interval(
+            _HORIZON * (_FIRST_HALF_FACTOR if age < self.estimate / 2 else _SECOND_HALF_FACTOR)
+        )
+        return (
+            until_window
+            if until_window.fixed + until_window.variable < before_window
+            else Delay(0, before_window)
+        )
 
 
-def _best(horizon: float) -> float:
-    return sqrt(2 * horizon / _WORTH)
+def _optimal_interval(horizon: float) -> float:
+    return sqrt(2 * horizon / _POLLS_PER_SECOND_OF_LAG)
 
 
-def _window(
-    rises: tuple[ProgressStep, ...], step: int, looked: float, begun: float | None
+def _end_window(
+    progress_steps: tuple[ProgressStep, ...],
+    granularity: int,
+    polled: float,
+    submitted_at: float | None,
 ) -> tuple[float, float]:
     """Return when a straight line through the rises is at 100 % at the earliest and the latest.
 
@@ -168,12 +202,12 @@ def _window(
     Any two of these, one of each kind, bound the line; the narrowest bounds are the answer. The
     earliest is after the latest where no straight line fits.
     """
-    reached = [(rise.percent, rise.late) for rise in rises]
-    missing = [(rise.percent, rise.early) for rise in rises]
-    missing += [(rise.percent + step, rise.late) for rise in rises]
-    missing += [(rises[-1].percent + step, looked)]
-    if begun is not None:
-        missing.append((0, begun))
+    reached = [(rise.percent, rise.late) for rise in progress_steps]
+    missing = [(rise.percent, rise.early) for rise in progress_steps]
+    missing += [(rise.percent + granularity, rise.late) for rise in progress_steps]
+    missing += [(progress_steps[-1].percent + granularity, polled)]
+    if submitted_at is not None:
+        missing.append((0, submitted_at))
     earliest, latest = -inf, inf
     for percent, by in reached:
         for other, after in missing:
@@ -186,12 +220,12 @@ def _window(
     return earliest, latest
 
 
-def slowed(wanted: float, factor: float) -> float:
+def slowed(interval: float, factor: float) -> float:
     """Return an interval that callbacks allow to be longer, up to half a minute."""
-    return max(wanted, min(wanted * factor, _SLOWEST))
+    return max(interval, min(interval * factor, _MAX_SLOWED_DELAY))
 
 
-def pause(wanted: float, asked: float | None, left: float) -> float:
+def delay_within(interval: float, retry_after: float | None, time_left: float) -> float:
     """Return the seconds to sleep: what the server asked for if that is longer, never past the end.
 
     Args:
@@ -199,4 +233,4 @@ def pause(wanted: float, asked: float | None, left: float) -> float:
         asked: the server's Retry-After.
         left: seconds until the deadline.
     """
-    return max(0.0, min(max(wanted, asked or 0.0), left))
+    return max(0.0, min(max(interval, retry_after or 0.0), time_left))

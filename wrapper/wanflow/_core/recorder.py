@@ -81,7 +81,7 @@ class Recorder(Protocol):
         """
         ...
 
-    def accepted_later(self, key: str, snapshot: Snapshot) -> None:
+    def record_accepted_later(self, key: str, snapshot: Snapshot) -> None:
         """Note, at once, the task of a submission that `accepted` couldn't keep.
 
         It is written as soon as that is possible, when the recorder is closed at the latest.
@@ -96,7 +96,7 @@ class Recorder(Protocol):
         """Note, at once, that a submission's answer was lost."""
         ...
 
-    def unsent(self, key: str, reason: str) -> None:
+    def record_unsent(self, key: str, reason: str) -> None:
         """Note, at once, that nothing of a submission was sent, or that it was rejected."""
         ...
 

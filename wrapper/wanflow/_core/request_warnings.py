@@ -25,10 +25,10 @@ def warnings_for(model: Model, body: Mapping[str, Any]) -> list[str]:
 
 def deprecated(model: Model, body: Mapping[str, Any]) -> list[str]:
     """List what of a request the documents are going to remove: model, parameters and values."""
-    told = (
+    model_warnings = (
         [] if model.deprecation is None else [model.deprecation.describe(f"the model {model.name}")]
     )
-    return [*told, *deprecation_warnings(model.schema, body)]
+    return [*model_warnings, *deprecation_warnings(model.schema, body)]
 
 
 def unknown_fields(model: Model, body: Mapping[str, Any]) -> list[str]:
@@ -41,16 +41,16 @@ def unknown_fields(model: Model, body: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _unknown(rule: Mapping[str, Any], part: Mapping[str, Any], place: str) -> Iterator[str]:
+def _unknown(rule: Mapping[str, Any], part: Mapping[str, Any], path: str) -> Iterator[str]:
     known: Mapping[str, Any] = rule.get("properties", {})
     for name, value in part.items():
         inner: Any = known.get(name)
         if is_object(inner) and is_object(value):
-            yield from _unknown(inner, value, f"{place}.{name}")
+            yield from _unknown(inner, value, f"{path}.{name}")
         elif known and name not in known:
             near = nearest(name, known)
             hint = f"did you mean {near}?" if near else f"they name {', '.join(known)}"
-            yield f"{place}.{name} is in none of the documents, and may have no effect; {hint}"
+            yield f"{path}.{name} is in none of the documents, and may have no effect; {hint}"
 
 
 def _of_object(
@@ -72,8 +72,8 @@ def _value(model: Model, body: Mapping[str, Any], name: str) -> Any:
 
 
 def _sentence(name: str, other: str, wanted: Any, rule: Mapping[str, Any]) -> str:
-    rests = citation_of(rule, EFFECTIVE_WHEN)
-    quote = f' (the documents: "{rests}")' if rests else ""
+    citation = citation_of(rule, EFFECTIVE_WHEN)
+    quote = f' (the documents: "{citation}")' if citation else ""
     return f"{name} has no effect unless {other} is {json.dumps(wanted)}{quote}"
 
 
@@ -83,13 +83,13 @@ def _of_links(model: Model, body: Mapping[str, Any]) -> Iterator[str]:
         if name not in body or not (IMAGE_FILE in rule or AUDIO_FILE in rule):
             continue
         for index, link in url_values(rule, body[name]):
-            reason = _why_not_fetched(link)
-            if reason:
-                place = name if index is None else f"{name}[{index}]"
-                yield f"{place} is fetched by the API's own servers, and {reason} (got {link!r})"
+            problem = _fetch_problem(link)
+            if problem:
+                path = name if index is None else f"{name}[{index}]"
+                yield f"{path} is fetched by the API's own servers, and {problem} (got {link!r})"
 
 
-def _why_not_fetched(link: object) -> str | None:
+def _fetch_problem(link: object) -> str | None:
     scheme, found, _ = link.partition("://") if isinstance(link, str) else ("", "", "")
     if not found:
         return None

@@ -10,14 +10,14 @@ MAX_RETRY_DELAY = 8.0
 UNREACHABLE_WINDOW = 10.0
 
 
-def backoff(attempt: int, chance: float) -> float:
+def backoff(attempt: int, jitter: float) -> float:
     """Return the seconds before try number `attempt` + 1 where the server names none.
 
     Half of the pause is fixed and half drawn (`chance` in [0, 1)), so that many clients that
     failed together don't come back together.
     """
     ceiling = min(MAX_RETRY_DELAY, INITIAL_RETRY_DELAY * 2.0 ** min(attempt, 10))
-    return ceiling / 2 + ceiling / 2 * chance
+    return ceiling / 2 + ceiling / 2 * jitter
 
 
 def retry_window(retry_timeout: float, *, reached: bool) -> float:
@@ -28,6 +28,6 @@ def retry_window(retry_timeout: float, *, reached: bool) -> float:
     return retry_timeout if reached else min(retry_timeout, UNREACHABLE_WINDOW)
 
 
-def fits_window(pause: float, *, elapsed: float, budget: float) -> bool:
+def fits_window(pause: float, *, elapsed: float, window: float) -> bool:
     """Tell whether a pause ends inside the budget, all in seconds."""
-    return elapsed + pause <= budget
+    return elapsed + pause <= window

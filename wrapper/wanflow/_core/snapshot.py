@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 COMPLETED = "completed"
 # The documents: "Generated video links are valid for 24 hours, please save them promptly".
-_LINK_LIFE = 24 * 3600.0
+LINK_LIFETIME = 24 * 3600.0
 # "cancelled" is in the documents' prose and not in their enum; both spellings are an end.
 _CANCELLED = frozenset({"cancelled", "canceled"})
 # The documents have none of these, and servers of the family send them; other clients read them so.
@@ -24,7 +24,7 @@ _ERRORS = frozenset({"error", "errored"})
 _FAILED = frozenset({"failed"}) | _CANCELLED | _ERRORS
 _RUNNING = frozenset({"pending", "processing"})
 _DOCUMENTED = (_RUNNING | _FAILED | {COMPLETED}) - _ERRORS
-_WHOLE = 100
+_FULL_PROGRESS = 100
 # An entry of results names its link so. The image beside a video or a sound is its cover.
 _LINK_NAMES = ("video_url", "audio_url", "url", "image_url")
 
@@ -63,7 +63,7 @@ class Snapshot:
     def succeeded(self) -> bool:
         """Whether the task ended with results."""
         if self.status in _DONE:
-            return bool(self.urls) or (self.progress or 0) >= _WHOLE
+            return bool(self.urls) or (self.progress or 0) >= _FULL_PROGRESS
         return self.status == COMPLETED
 
     @property
@@ -74,7 +74,7 @@ class Snapshot:
     @property
     def links_expire_at(self) -> float | None:
         """The earliest moment, in unix seconds, at which its links can die."""
-        return None if self.created is None else self.created + _LINK_LIFE
+        return None if self.created is None else self.created + LINK_LIFETIME
 
     @property
     def has_known_status(self) -> bool:
@@ -90,11 +90,11 @@ def decode_json(content: bytes) -> Any:
     """
     encoding = "utf-8" if content.startswith(b'{"') else json.detect_encoding(content)
     text = content.decode(encoding, "replace")
-    cut = "\\u" in text and _SURROGATE.search(text)
-    return decode_as_is(_ESCAPE.sub(_whole_pair, text) if cut else text)
+    has_surrogate = "\\u" in text and _SURROGATE.search(text)
+    return decode_user_json(_ESCAPE.sub(_whole_pair, text) if has_surrogate else text)
 
 
-def decode_as_is(text: str | bytes) -> Any:
+def decode_user_json(text: str | bytes) -> Any:
     """Decode JSON that is no response, such as a file of the user's.
 
     Raises:
@@ -134,10 +134,10 @@ def parse_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
         raise ValueError("its body is no JSON object")  # noqa: TRY004 - one kind for the caller
     raw = cast("dict[str, Any]", body)
     fields = _with_inner(raw)
-    said = named_task(raw)
-    if task_id is not None and said is not None and said != task_id.strip():
-        raise ValueError(f"its body is about task {said!r}")
-    name = task_id or said
+    named_id = find_task_id(raw)
+    if task_id is not None and named_id is not None and named_id != task_id.strip():
+        raise ValueError(f"its body is about task {named_id!r}")
+    name = task_id or named_id
     if name is None:
         raise ValueError("its body has no task id")
     status = (_text(fields, "status") or "").strip().lower()
@@ -156,17 +156,17 @@ def parse_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
     )
 
 
-def named_task(body: Any) -> str | None:
+def find_task_id(body: Any) -> str | None:
     """Read the id of the task that a body is about, from where the gateway and proxies put it."""
     outer = _entry(body)
     plain = _id(outer.get("id"))
     if plain is not None:
         return plain
     inner = outer.get("data")
-    places = ((outer, "id", "task_id"), (_entry(inner), "id", "task_id"))
-    for place, *names in (*places, (_entry(next(iter(_list(inner)), None)), "task_id", "id")):
+    sources = ((outer, "id", "task_id"), (_entry(inner), "id", "task_id"))
+    for source, *names in (*sources, (_entry(next(iter(_list(inner)), None)), "task_id", "id")):
         for name in names:
-            found = _id(place.get(name))
+            found = _id(source.get(name))
             if found is not None:
                 return found
     return None
@@ -200,9 +200,9 @@ def _failure(raw: dict[str, Any], status: str) -> TaskFailure | None:
 
 def _links(raw: dict[str, Any]) -> tuple[str, ...]:
     inner = _object(raw, "data")
-    for place in (raw, inner) if inner else (raw,):
+    for source in (raw, inner) if inner else (raw,):
         for name in ("results", "result_data"):
-            entries = place.get(name)
+            entries = source.get(name)
             found = tuple(filter(None, map(_link, _list(entries)))) if entries else ()
             if found:
                 return found
@@ -226,7 +226,7 @@ def _number(raw: dict[str, Any], name: str) -> float | None:
     value = raw.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if 0 <= value < _LARGEST else None
+    return value if 0 <= value < _MAX_NUMBER else None
 
 
 def _integer(raw: dict[str, Any], name: str) -> int | None:
@@ -248,4 +248,4 @@ def _list(value: Any) -> list[Any]:
 
 
 # Beyond this a number is noise: 2**53 is the last integer that every JSON reader agrees on.
-_LARGEST = 2**53
+_MAX_NUMBER = 2**53

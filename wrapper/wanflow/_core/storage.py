@@ -22,16 +22,16 @@ class Part(Protocol):
     total: int | None
     validator: str | None
     content_type: str
-    verdict: ResponseKind | None
-    reply: Response | None
+    response_kind: ResponseKind | None
+    response: Response | None
 
     @property
-    def have(self) -> int:
+    def size(self) -> int:
         """How many bytes came."""
         ...
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether all that the server announced is here."""
         ...
 
@@ -45,7 +45,7 @@ class Part(Protocol):
         """All of it, where it was never on the disk but whole."""
         ...
 
-    def start(self, reply: Response) -> bool:
+    def start(self, response: Response) -> bool:
         """Take an answer's head; True where its body is wanted."""
         ...
 
@@ -85,7 +85,7 @@ class Part(Protocol):
 class Storage(Protocol):
     """Where files are saved. Everything but `part_file` blocks."""
 
-    def part_file(self, folder: Path, stem: str, limit: int) -> Part:
+    def part_file(self, directory: Path, stem: str, limit: int) -> Part:
         """Make the sink of a file, which is in memory as long as it is small."""
         ...
 
@@ -93,14 +93,14 @@ class Storage(Protocol):
         """Read a file of the user's; None where it has more bytes than that."""
         ...
 
-    def file_info(self, place: int, path: Path, content: bytes | None = None) -> File:
+    def file_info(self, index: int, path: Path, content: bytes | None = None) -> File:
         """Say what a record keeps of a file, of which the content is known or read."""
         ...
 
-    def check_writable(self, folder: Path) -> tuple[Path, ...]:
+    def check_writable(self, directory: Path) -> tuple[Path, ...]:
         """Make a folder if need be, and write a small file there, of no name → the folders made."""
         ...
 
-    def remove_empty(self, made: tuple[Path, ...]) -> None:
+    def remove_empty(self, created: tuple[Path, ...]) -> None:
         """Take folders away that are still empty."""
         ...

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @define(eq=False)
-class Receipt:
+class SubmissionState:
     """The idempotency key of a submission, its task once there is one, and what is open.
 
     `tracker` is that of a try whose outcome isn't known yet; `uncertain` tells whether an earlier
@@ -25,7 +25,7 @@ class Receipt:
     tracker: SendTracker | None = None
     uncertain: bool = False
 
-    def put_on(self, error: BaseException) -> None:
+    def annotate(self, error: BaseException) -> None:
         """Give an exception the key and the task's id, and say what may have become of it."""
         if isinstance(error, GeneratorExit):
             return
@@ -34,17 +34,17 @@ class Receipt:
             error.task_id = self.task_id  # type: ignore[attr-defined]
         if isinstance(error, WanflowError):
             return
-        noted = getattr(error, "idempotency_key", None) is not None
+        annotated = getattr(error, "idempotency_key", None) is not None
         error.idempotency_key = self.key  # type: ignore[attr-defined]
         if self.task_id is not None:
             if known is None:
                 error.add_note(f"client.task({self.task_id!r}) takes the task up again")
-        elif self._open and not noted:
+        elif self._may_be_accepted and not annotated:
             error.add_note(
                 "a submission was under way, and may have been accepted and charged: check the "
                 f"account's usage before you submit again (idempotency key {self.key})"
             )
 
     @property
-    def _open(self) -> bool:
+    def _may_be_accepted(self) -> bool:
         return self.uncertain or (self.tracker is not None and self.tracker.maybe_sent)

@@ -16,7 +16,7 @@ _LONGEST_HOST = 253
 _NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
 
 
-def why_not_fetchable(url: str) -> str | None:
+def url_problem(url: str) -> str | None:
     """Say why a link can't be fetched at all; None when it can."""
     try:
         parts = urlsplit(url)
@@ -25,10 +25,10 @@ def why_not_fetchable(url: str) -> str | None:
         return "it is no URL"
     if parts.scheme not in {"http", "https"}:
         return f"its scheme is {parts.scheme!r}, and only http and https can be fetched"
-    return _why_no_address(parts, host) if host else "it names no host"
+    return _address_problem(parts, host) if host else "it names no host"
 
 
-def _why_no_address(parts: SplitResult, host: str) -> str | None:
+def _address_problem(parts: SplitResult, host: str) -> str | None:
     if _NO_HOST.search(host) or len(host) > _LONGEST_HOST:
         return "its host is no name"
     if _NUMBER.fullmatch(host) and not _is_address(host):

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.validator import RequestValidator
 
-_DEEPEST = 64
+_MAX_DEPTH = 64
 
 
 def json_violations(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Violation]:
     """List what of a value JSON has no words for."""
-    reason = _why_not(value, len(path))
+    reason = _json_problem(value, len(path))
     if reason is not None:
         message = f"{name_of(path)} can't be written as JSON: {reason}"
         yield Violation(pointer_to(path), "type", message, repr(value))
@@ -31,7 +31,7 @@ def json_violations(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Vi
         yield from json_violations(entry, (*path, part))
 
 
-def _why_not(value: Any, depth: int) -> str | None:
+def _json_problem(value: Any, depth: int) -> str | None:
     match value:
         case str():
             return None if _encodes(value) else "it has half of a surrogate pair"
@@ -40,15 +40,15 @@ def _why_not(value: Any, depth: int) -> str | None:
         case None | bool() | int():
             return None
         case list() | tuple() | dict():
-            return "it is nested too deeply" if depth >= _DEEPEST else _why_no_names(value)
+            return "it is nested too deeply" if depth >= _MAX_DEPTH else _name_problem(value)
         case _:
             return f"it is of type {type(value).__name__}"
 
 
-def _why_no_names(value: Any) -> str | None:
+def _name_problem(value: Any) -> str | None:
     names: list[Any] = list(value) if is_object(value) else []
-    strange = [name for name in names if not (isinstance(name, str) and _encodes(name))]
-    return f"it has the name {strange[0]!r}" if strange else None
+    invalid = [name for name in names if not (isinstance(name, str) and _encodes(name))]
+    return f"it has the name {invalid[0]!r}" if invalid else None
 
 
 def _entries(value: Any) -> Iterator[tuple[str | int, Any]]:
@@ -77,10 +77,10 @@ def validate_request(rules: RequestValidator, model: Model, body: Mapping[str, A
     Raises:
         InvalidRequest: it lists everything that is wrong, and nothing was sent.
     """
-    strays = unknown_parameters(rules.catalog, model, body)
+    unknown = unknown_parameters(rules.catalog, model, body)
     # What JSON can't say, a schema can't judge.
-    unsaid = list(_paths_instead_of_lists(model, body)) or list(json_violations(body))
-    raise_violations(model.name, strays + (unsaid or rules.violations(model, body)))
+    not_json = list(_paths_instead_of_lists(model, body)) or list(json_violations(body))
+    raise_violations(model.name, unknown + (not_json or rules.violations(model, body)))
 
 
 def _paths_instead_of_lists(model: Model, body: Mapping[str, Any]) -> Iterator[Violation]:
@@ -99,7 +99,7 @@ def raise_violations(model: str, found: list[Violation]) -> None:
     """
     if not found:
         return
-    lines = [_line(violation) for violation in found if not _said_better(violation, found)]
+    lines = [_line(violation) for violation in found if not _is_redundant(violation, found)]
     if len(lines) == 1:
         text = f"{model}: {lines[0]}"
     else:
@@ -108,7 +108,7 @@ def raise_violations(model: str, found: list[Violation]) -> None:
     raise InvalidRequest(text, violations=tuple(found))
 
 
-def _said_better(violation: Violation, found: list[Violation]) -> bool:
+def _is_redundant(violation: Violation, found: list[Violation]) -> bool:
     """Tell whether what may stand in its place is listed, which says what type it has."""
     return violation.rule == "type" and any(
         other.pointer == violation.pointer and other.rule == "enum" for other in found
@@ -116,8 +116,8 @@ def _said_better(violation: Violation, found: list[Violation]) -> bool:
 
 
 def _line(violation: Violation) -> str:
-    rests = f' (the documents: "{violation.citation}")' if violation.citation else ""
-    return violation.message + rests + (UPLOADER_HINT if _is_path(violation) else "")
+    citation = f' (the documents: "{violation.citation}")' if violation.citation else ""
+    return violation.message + citation + (UPLOADER_HINT if _is_path(violation) else "")
 
 
 def _is_path(violation: Violation) -> bool:

@@ -14,8 +14,8 @@ from wanflow import errors
 from wanflow._core import error_mapping
 from wanflow._core.acceptance import Acceptance, accepted_task, classify, is_rejection
 from wanflow._core.effects import (
-    CalledOff,
     RunBlocking,
+    SendCancelled,
     SendTracker,
     TransportError,
     read_clock,
@@ -24,7 +24,7 @@ from wanflow._core.effects import (
     shield,
 )
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.uncertain import named_or_open, unanswered
+from wanflow._flows.uncertain import no_response, unproven_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ _INSIDE, _OUTSIDE = "inside", "outside"
 
 
 @frozen
-class Entry:
+class SubmissionRecord:
     """How one submission is written down.
 
     `begin` keeps the intent, or returns the task that it already has; `hold` where its wait
@@ -48,10 +48,10 @@ class Entry:
     recorder: Recorder
     key: str
     server: str
-    begin: Callable[[], Snapshot | None]
-    hold: bool = False
+    record_intent: Callable[[], Snapshot | None]
+    own: bool = False
 
-    def keep(self, outcome: Outcome) -> Flow[None]:
+    def record_outcome(self, outcome: Outcome) -> Flow[None]:
         """Write down what came of a try.
 
         Raises:
@@ -59,7 +59,7 @@ class Entry:
         """
         match outcome:
             case Snapshot():
-                yield from self._accepted(outcome, hold=self.hold)
+                yield from self._accepted(outcome, hold=self.own)
             case errors.SubmitUncertain(task_id=str() as task_id):
                 yield from self._accepted(Snapshot(task_id, ""), hold=False, reason=outcome.reason)
             case errors.SubmitUncertain():
@@ -67,19 +67,19 @@ class Entry:
             case _:
                 yield from self._rejected(str(outcome))
 
-    def broken_off(self, outcome: Outcome | None, reason: str, *, sent: bool) -> None:
+    def record_interrupted(self, outcome: Outcome | None, reason: str, *, sent: bool) -> None:
         """Note what was broken off before it was written down; an outcome may not be known yet."""
         match outcome:
             case Snapshot(id=task_id) | errors.SubmitUncertain(task_id=str() as task_id):
-                self.recorder.accepted_later(self.key, Snapshot(task_id, ""))
+                self.recorder.record_accepted_later(self.key, Snapshot(task_id, ""))
             case errors.WanflowError() if is_rejection(outcome):
-                self.recorder.unsent(self.key, str(outcome))
+                self.recorder.record_unsent(self.key, str(outcome))
             case _ if sent:
                 self.recorder.record_uncertain(self.key, reason)
             case _:
-                self.recorder.unsent(self.key, f"not sent: {reason}")
+                self.recorder.record_unsent(self.key, f"not sent: {reason}")
 
-    def let_go(self, task_id: str | None) -> None:
+    def release(self, task_id: str | None) -> None:
         """Note that nobody here waits for the task."""
         if task_id is not None:
             self.recorder.release_task(self.server, task_id)
@@ -92,7 +92,7 @@ class Entry:
                 recorder.run_in_transaction,
             )
         except errors.LedgerError:
-            recorder.accepted_later(key, snapshot)
+            recorder.record_accepted_later(key, snapshot)
             raise
 
     def _rejected(self, reason: str) -> Flow[None]:
@@ -103,7 +103,7 @@ class Entry:
             )
         except errors.LedgerError:
             # What the API said is worth more to the user; the note is written when it can be.
-            recorder.unsent(key, reason)
+            recorder.record_unsent(key, reason)
 
 
 @define(eq=False)
@@ -114,32 +114,32 @@ class Attempt:
     became of it is decided once, by an entry in `_teller`.
     """
 
-    order: PreparedRequest
-    entry: Entry | None
+    prepared: PreparedRequest
+    record: SubmissionRecord | None
     tracker: SendTracker = field(factory=SendTracker)
     known: Snapshot | None = None
     recording: bool = False
-    begun: bool = False
+    intent_recorded: bool = False
     _teller: dict[str, str] = field(factory=dict[str, str])
 
-    def make(self) -> Flow[Outcome]:
+    def run(self) -> Flow[Outcome]:
         """Send once → the task, or the error that stands for what came instead.
 
         Raises what the entry's `begin` does, and LedgerError where a task can't be written down.
         """
-        self.order.receipt.tracker = self.tracker
+        self.prepared.state.tracker = self.tracker
         try:
             outcome = yield from shield(self._recorded(), self._leave)
         except BaseException as error:
             if self._teller.get("by") == _OUTSIDE:
                 self._broken_off(error)
             raise
-        self.order.receipt.tracker = None
+        self.prepared.state.tracker = None
         return outcome
 
     def _leave(self) -> bool:
         """Call it off → whether what is left of it needn't be waited for."""
-        off = self.tracker.call_off()
+        off = self.tracker.cancel()
         return off and not self.recording and self._tells(_OUTSIDE)
 
     def _tells(self, who: str) -> bool:
@@ -149,8 +149,8 @@ class Attempt:
         outcome = None
         try:
             outcome = yield from self._exchange()
-            if self.entry is not None and self.begun and self._tells(_INSIDE):
-                yield from self.entry.keep(outcome)
+            if self.record is not None and self.intent_recorded and self._tells(_INSIDE):
+                yield from self.record.record_outcome(outcome)
         except BaseException as error:
             if self._tells(_INSIDE):
                 self._broken_off(error, outcome)
@@ -158,19 +158,19 @@ class Attempt:
         return outcome
 
     def _broken_off(self, error: BaseException, outcome: Outcome | None = None) -> None:
-        if self.entry is None or not self.begun:
+        if self.record is None or not self.intent_recorded:
             return
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        self.entry.broken_off(outcome, reason, sent=self.tracker.maybe_sent)
+        self.record.record_interrupted(outcome, reason, sent=self.tracker.maybe_sent)
 
     def _exchange(self) -> Flow[Outcome]:
-        entry, request = self.entry, self.order.request
+        entry, request = self.record, self.prepared.request
         before = (
             None if entry is None else RunBlocking(self._begin, entry.recorder.run_in_transaction)
         )
         try:
             reply = yield from send(request, before=before, tracker=self.tracker)
-        except CalledOff as off:
+        except SendCancelled as off:
             return self.known or errors.ConnectionFailed(str(off))
         except TransportError as fault:
             if fault.maybe_sent:
@@ -184,35 +184,35 @@ class Attempt:
         Raises:
             CalledOff: there is nothing to send.
         """
-        assert self.entry is not None
-        self.begun, self.recording = False, True
+        assert self.record is not None
+        self.intent_recorded, self.recording = False, True
         try:
             self._stop_where_called_off()
-            self.known = self.entry.begin()
+            self.known = self.record.record_intent()
             if self.known is not None:
-                raise CalledOff("it was accepted before")
-            self.begun = True
+                raise SendCancelled("it was accepted before")
+            self.intent_recorded = True
             self._stop_where_called_off()
         finally:
             self.recording = False
 
     def _stop_where_called_off(self) -> None:
-        if self.tracker.called_off:
-            raise CalledOff("not sent: the submission was called off")
+        if self.tracker.cancelled:
+            raise SendCancelled("not sent: the submission was called off")
 
     def _read_part(self, fault: TransportError) -> Flow[Outcome]:
         """Read what came of a response that broke off: a response, if it names a task."""
         part = self.tracker.received
-        if part is None or not classify(part, self.order.request.content or b"").task_id:
-            return unanswered(self.order, fault, part)
+        if part is None or not classify(part, self.prepared.request.content or b"").task_id:
+            return no_response(self.prepared, fault, part)
         return (yield from self._read(part))
 
     def _read(self, reply: Response) -> Flow[Outcome]:
-        found = classify(reply, self.order.request.content or b"")
-        self.order.receipt.task_id = found.task_id
+        found = classify(reply, self.prepared.request.content or b"")
+        self.prepared.state.task_id = found.task_id
         if found.acceptance is Acceptance.ACCEPTED and found.task_id is not None:
             return accepted_task(reply, found.task_id)
-        error = error_mapping.api_error(reply, unix=(yield from read_clock()).wall)
+        error = error_mapping.api_error(reply, now=(yield from read_clock()).wall)
         if found.acceptance is Acceptance.UNCERTAIN:
-            return named_or_open(self.order, reply, error, found.task_id)
+            return unproven_response(self.prepared, reply, error, found.task_id)
         return error

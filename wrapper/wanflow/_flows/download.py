@@ -31,9 +31,9 @@ from wanflow._core.effects import (
     wait_next,
 )
 from wanflow._core.error_mapping import retry_after
-from wanflow._core.file_formats import KINDS, extension, why_no_result
+from wanflow._core.file_formats import KINDS, extension, result_problem
 from wanflow._core.retry_policy import backoff
-from wanflow._core.url_rules import why_not_fetchable
+from wanflow._core.url_rules import url_problem
 from wanflow._flows.error_context import task_context
 from wanflow._log import RETURNED, log
 
@@ -53,7 +53,7 @@ OnSaved: TypeAlias = "Callable[[int, Path, bytes | None], T]"
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds that one file may take."""
-DEFAULT_LIMIT = 2 * 1024**3
+DEFAULT_MAX_BYTES = 2 * 1024**3
 """Bytes that one file may have."""
 
 MAX_ATTEMPTS = 5
@@ -72,11 +72,11 @@ class DownloadJob:
     """
 
     task_id: str
-    links: tuple[str, ...]
-    folder: Path
+    urls: tuple[str, ...]
+    output_dir: Path
     max_bytes: int
     timeout: float
-    expires: float | None
+    expires_at: float | None
     storage: Storage
     kinds: frozenset[str] = frozenset()
     on_progress: OnProgress = None
@@ -102,9 +102,9 @@ def download(parcel: DownloadJob, kept: OnSaved[T]) -> Flow[list[T]]:
         DownloadFailed: there is no link, or a file can't be fetched or saved.
     """
     with task_context(parcel.task_id):
-        if not parcel.links:
+        if not parcel.urls:
             raise errors.DownloadFailed(f"task {parcel.task_id} has no links to download")
-        if len(parcel.links) == 1:
+        if len(parcel.urls) == 1:
             return [(yield from _save(parcel, 0, kept))[1]]
         return (yield from _save_all(parcel, kept))
 
@@ -115,7 +115,7 @@ def keep_path(_: int, path: Path, __: bytes | None) -> Path:
 
 
 def _save_all(parcel: DownloadJob, kept: OnSaved[T]) -> Flow[list[T]]:
-    left = list(range(len(parcel.links)))[::-1]
+    left = list(range(len(parcel.urls)))[::-1]
     flying = 0
     files: dict[int, tuple[Path, T]] = {}
     failures: list[BaseException] = []
@@ -144,12 +144,12 @@ def _with_saved(error: BaseException, saved: list[Path]) -> BaseException:
 
 
 def _save(parcel: DownloadJob, index: int, kept: OnSaved[T]) -> Flow[tuple[Path, T]]:
-    url = parcel.links[index]
-    reason = why_not_fetchable(url)
+    url = parcel.urls[index]
+    reason = url_problem(url)
     if reason is not None:
         raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
-    name = file_stem(parcel.task_id, index, len(parcel.links))
-    part = parcel.storage.part_file(parcel.folder, name, parcel.max_bytes)
+    name = file_stem(parcel.task_id, index, len(parcel.urls))
+    part = parcel.storage.part_file(parcel.output_dir, name, parcel.max_bytes)
 
     def keep() -> tuple[Path, T]:
         path = part.commit(extension(part.beginning, part.content_type, part.url))
@@ -163,7 +163,7 @@ def _save(parcel: DownloadJob, index: int, kept: OnSaved[T]) -> Flow[tuple[Path,
         raise  # nothing more can be asked for
     except BaseException as error:
         log.warning("%s not saved: %s", _name(parcel, index), type(error).__name__, extra=RETURNED)
-        lost = isinstance(error, errors.LinkExpired) or part.have > parcel.max_bytes
+        lost = isinstance(error, errors.LinkExpired) or part.size > parcel.max_bytes
         yield from run_blocking(part.discard if lost else part.suspend)
         raise
     finally:
@@ -174,29 +174,29 @@ def _save(parcel: DownloadJob, index: int, kept: OnSaved[T]) -> Flow[tuple[Path,
 
 def _name(parcel: DownloadJob, index: int) -> str:
     """Name a file in the log, where its link, which needs no key, has no place."""
-    return f"task {parcel.task_id}: result {index + 1} of {len(parcel.links)}"
+    return f"task {parcel.task_id}: result {index + 1} of {len(parcel.urls)}"
 
 
 def _download_with_retries(parcel: DownloadJob, index: int, part: Part) -> Flow[None]:
     """Fetch into the part file until it is whole, from where it stands after each fault."""
-    url = part.url = parcel.links[index]
+    url = part.url = parcel.urls[index]
     deadline = (yield from read_clock()).monotonic + parcel.timeout
     failures = redirects = 0
     while True:
-        before = part.have
+        before = part.size
         left = deadline - (yield from read_clock()).monotonic
         trouble = yield from _fetch(parcel, index, part, left)
-        match part.verdict:
+        match part.response_kind:
             case Redirect(target):
                 part.url, redirects = target, _one_more(redirects, url)
                 continue
-            case Rejected(reason, status, again=False):
+            case Rejected(reason, status, retryable=False):
                 raise _refused(parcel, url, reason, status, (yield from read_clock()).wall)
-            case Content() if trouble is None and part.whole:
+            case Content() if trouble is None and part.complete:
                 return
             case StalePart():
                 part.start_over()
-            case Content() if part.have > before:
+            case Content() if part.size > before:
                 failures = 0
             case _:
                 pass
@@ -215,8 +215,8 @@ def _pause(part: Part, failures: int) -> Flow[float | None]:
     """
     pause = backoff(failures, (yield from random_float()))
     asked = None
-    if isinstance(part.verdict, Rejected) and part.reply is not None:
-        asked = retry_after(part.reply, unix=(yield from read_clock()).wall)
+    if isinstance(part.response_kind, Rejected) and part.response is not None:
+        asked = retry_after(part.response, now=(yield from read_clock()).wall)
     if asked is None:
         return None if failures >= MAX_ATTEMPTS else pause
     # A server that asks for no time isn't asked again and again without a pause.
@@ -225,9 +225,9 @@ def _pause(part: Part, failures: int) -> Flow[float | None]:
 
 def _fetch(parcel: DownloadJob, index: int, part: Part, left: float) -> Flow[str | None]:
     """Fetch once → what broke it off, None where nothing did."""
-    part.verdict = part.reply = None
+    part.response_kind = part.response = None
     try:
-        headers = request_headers(part.have, part.validator)
+        headers = request_headers(part.size, part.validator)
         yield StreamDownload(part.url, headers, part, left, _progress_callback(parcel, index, part))
     except TransportError as fault:
         return fault.reason
@@ -237,21 +237,21 @@ def _fetch(parcel: DownloadJob, index: int, part: Part, left: float) -> Flow[str
 
 def _refuse_no_result(parcel: DownloadJob, part: Part) -> None:
     """Forget what came whole and is no result."""
-    if not (isinstance(part.verdict, Content) and part.whole):
+    if not (isinstance(part.response_kind, Content) and part.complete):
         return
-    found = why_no_result(part.beginning, part.content_type, parcel.kinds)
+    found = result_problem(part.beginning, part.content_type, parcel.kinds)
     if found is not None:
         part.start_over()
-        part.verdict = NoResult(f"its server sent {found}{_instead(parcel.kinds)}")
+        part.response_kind = NoResult(f"its server sent {found}{_instead(parcel.kinds)}")
 
 
 def _progress_callback(parcel: DownloadJob, index: int, part: Part) -> Callable[[], Any] | None:
     on_progress = parcel.on_progress
     if on_progress is None:
         return None
-    count = len(parcel.links)
+    count = len(parcel.urls)
     return lambda: on_progress(
-        DownloadProgress(parcel.task_id, index, count, part.have, part.total)
+        DownloadProgress(parcel.task_id, index, count, part.size, part.total)
     )
 
 
@@ -265,8 +265,8 @@ def _one_more(redirects: int, url: str) -> int:
 def _given_up(
     parcel: DownloadJob, part: Part, url: str, trouble: str | None, unix: float
 ) -> errors.DownloadFailed:
-    status = None if part.reply is None else part.reply.status
-    match part.verdict:
+    status = None if part.response is None else part.response.status
+    match part.response_kind:
         case NoResult(reason) if _past(parcel, unix):
             # Servers show pages where a link once led.
             return _expired(url, reason, status)
@@ -275,7 +275,7 @@ def _given_up(
         case StalePart():
             reason = "its server sends no part of it that fits the others"
         case _:
-            reason = trouble or f"the server sent {part.have} of {part.total} bytes"
+            reason = trouble or f"the server sent {part.size} of {part.total} bytes"
     return errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url, status=status)
 
 
@@ -298,4 +298,4 @@ def _expired(url: str, reason: str, status: int | None) -> errors.LinkExpired:
 
 
 def _past(parcel: DownloadJob, unix: float) -> bool:
-    return parcel.expires is not None and unix >= parcel.expires
+    return parcel.expires_at is not None and unix >= parcel.expires_at

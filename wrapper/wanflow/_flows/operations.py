@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._core.storage import Storage
-    from wanflow._flows.attempt import Entry
+    from wanflow._flows.attempt import SubmissionRecord
     from wanflow._flows.download import DownloadJob, OnProgress
     from wanflow._flows.poll import OnUpdate, PollTarget
     from wanflow._flows.poll_many import OnOutcome, PollOutcome
@@ -67,12 +67,12 @@ class Operations:
         return Operations(settings, self.recording.recorder, self._budget, self._strange)
 
     @property
-    def connections(self) -> int:
+    def max_connections(self) -> int:
         """Requests to the API that may be under way at once."""
         return self._settings.transport.max_connections
 
     @property
-    def rules(self) -> RequestValidator:
+    def validator(self) -> RequestValidator:
         """The rules of the documents, read when first needed."""
         from wanflow.catalog.validator import packaged_validator  # noqa: PLC0415 - it costs 20 ms to import
 
@@ -81,23 +81,23 @@ class Operations:
     @property
     def catalog(self) -> Catalog:
         """The models and operations of the documents."""
-        return self.rules.catalog
+        return self.validator.catalog
 
     def prepare(
         self,
         request: object | None,
         parameters: Mapping[str, Any],
         model: str | None = None,
-        terms: SubmitOptions = _DEFAULT_TERMS,
+        options: SubmitOptions = _DEFAULT_TERMS,
     ) -> PreparedRequest:
         """Check a request and make it ready to be sent."""
-        given = terms.idempotency_key
+        given = options.idempotency_key
         key = uuid.uuid4().hex if given is None else validate_idempotency_key(given)
         if self._settings.resubmit_uncertain:
-            terms = evolve(terms, resubmit_uncertain=True)
+            options = evolve(options, resubmit_uncertain=True)
         uploads = self._settings.uploader is not None
-        wish = RequestArguments(request, model, parameters, terms, key, uploads)
-        order = prepare_request(self.rules, wish)
+        wish = RequestArguments(request, model, parameters, options, key, uploads)
+        order = prepare_request(self.validator, wish)
         self._require_server(order.model)
         return order
 
@@ -129,10 +129,13 @@ class Operations:
         return self._submit(order)
 
     def submit_prepared_body(
-        self, body: Mapping[str, Any], entry: Entry, stopped: Callable[[], bool] | None = None
+        self,
+        body: Mapping[str, Any],
+        entry: SubmissionRecord,
+        stopped: Callable[[], bool] | None = None,
     ) -> Flow[Snapshot]:
         """Submit a body that was checked before, until stopped, and write it down by an entry."""
-        order = self.prepare(body, {}, terms=SubmitOptions(None, False, entry.key))
+        order = self.prepare(body, {}, options=SubmitOptions(None, False, entry.key))
         return self._submission(order, entry, stopped)
 
     def poll(self, task_id: str) -> Flow[Snapshot]:
@@ -147,7 +150,7 @@ class Operations:
         on_update: OnUpdate,
         known: Snapshot | None = None,
         *,
-        hold: bool = False,
+        own: bool = False,
     ) -> Flow[Snapshot]:
         """Look until the end; `hold` where the files are saved at once."""
         question, seconds = self.poll_target(task_id, known), validate_timeout(timeout)
@@ -155,10 +158,10 @@ class Operations:
             task_id,
             on_update,
             lambda told: poll.poll_until_done(question, timeout=seconds, on_update=told),
-            hold=hold,
+            own=own,
         )
 
-    def watch(self, task_id: str, timeout: float, known: Snapshot | None) -> Flow[None]:
+    def iter_updates(self, task_id: str, timeout: float, known: Snapshot | None) -> Flow[None]:
         """Look until the end, and emit each look."""
         seconds = validate_timeout(timeout)
         return poll.iter_snapshots(lambda told: self.wait(task_id, seconds, told, known))
@@ -183,8 +186,8 @@ class Operations:
                 timeout=seconds,
                 max_concurrent_polls=at_once,
                 on_update=told,
-                ended=ended,
-                stretch=stretch,
+                on_outcome=ended,
+                poll_factor=stretch,
             )
 
         names = [question.task_id for question in questions]
@@ -226,14 +229,14 @@ class Operations:
             storage=_storage(),
             on_update=on_update,
             wait=lambda accepted: self.wait(
-                accepted.id, seconds, on_update, accepted, hold=folder is not None
+                accepted.id, seconds, on_update, accepted, own=folder is not None
             ),
             save=None if folder is None else lambda ended: self.download(ended, folder),
         )
         try:
             return (yield from flow)
         except BaseException:
-            self.recording.let_go(order.receipt.task_id)
+            self.recording.release(order.state.task_id)
             raise
 
     def download(
@@ -262,11 +265,11 @@ class Operations:
 
         return downloading.DownloadJob(
             task_id=snapshot.id,
-            links=snapshot.urls,
-            folder=Path(folder),
-            max_bytes=downloading.DEFAULT_LIMIT if max_bytes is None else max_bytes,
+            urls=snapshot.urls,
+            output_dir=Path(folder),
+            max_bytes=downloading.DEFAULT_MAX_BYTES if max_bytes is None else max_bytes,
             timeout=downloading.DEFAULT_TIMEOUT if timeout is None else validate_timeout(timeout),
-            expires=snapshot.links_expire_at,
+            expires_at=snapshot.links_expire_at,
             storage=_storage(),
             kinds=downloading.kinds_of(snapshot, self.catalog.models.get(snapshot.model or "")),
             on_progress=on_progress,
@@ -279,11 +282,11 @@ class Operations:
             task_id,
             request_builder.build_status(self.catalog, task_id),
             self._budget,
-            submitted=None if fresh is None else fresh.created or fresh.submitted,
+            created_at=None if fresh is None else fresh.created or fresh.submitted,
             estimate=None if known is None else known.estimated_time,
-            accepted=None if fresh is None else fresh.submitted,
+            submitted_at=None if fresh is None else fresh.submitted,
             unknown_statuses=self._strange,
-            recall=self.recording.recall(task_id),
+            read_submitted_at=self.recording.submitted_at_reader(task_id),
         )
 
     def _submit(
@@ -293,7 +296,7 @@ class Operations:
         ready = (yield from self._upload(order)) if order.local_files else order
         _warn(ready.warnings, RequestWarning)
         _warn(["; ".join(ready.deprecated)] if ready.deprecated else [], DeprecationWarning)
-        entry = self.recording.entry(ready, folder, hold=hold)
+        entry = self.recording.submission_record(ready, folder, hold=hold)
         return (yield from self._submission(ready, entry))
 
     def _upload(self, order: PreparedRequest) -> Flow[PreparedRequest]:
@@ -303,7 +306,10 @@ class Operations:
         return upload(order, self._settings.uploader, self.catalog, _storage())
 
     def _submission(
-        self, order: PreparedRequest, entry: Entry | None, stopped: Callable[[], bool] | None = None
+        self,
+        order: PreparedRequest,
+        entry: SubmissionRecord | None,
+        stopped: Callable[[], bool] | None = None,
     ) -> Flow[Snapshot]:
         retry_timeout, budget = self._settings.retry_timeout, self._budget
         return submission.submit(
@@ -321,7 +327,7 @@ def _budget(settings: ClientConfig) -> PollRateLimiter:
     """Make the budget of a client: one that grows where the user named no rate."""
     connections = settings.transport.max_connections
     if settings.max_polls_per_second is None:
-        budget = PollRateLimiter(DEFAULT_POLL_RATE, connections, most=HIGHEST_RATE)
+        budget = PollRateLimiter(DEFAULT_POLL_RATE, connections, max_rate=HIGHEST_RATE)
     else:
         budget = PollRateLimiter(settings.max_polls_per_second, connections)
     renew_in_children(budget)

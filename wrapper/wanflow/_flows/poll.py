@@ -23,7 +23,7 @@ from wanflow._core.effects import (
 from wanflow._core.failure_codes import task_failed
 from wanflow._core.flow import FlowRun
 from wanflow._core.poll_schedule import PollSchedule
-from wanflow._core.rate_limiter import LONGEST_PAUSE, Turn, bounded
+from wanflow._core.rate_limiter import LONGEST_PAUSE, Turn, bounded_pause
 from wanflow._core.snapshot import Snapshot, parse_snapshot
 from wanflow._flows.error_context import task_context
 from wanflow._log import RETURNED, log
@@ -49,7 +49,7 @@ _ASKED_AGAIN = 3
 
 
 @define
-class Polled:
+class PollHistory:
     """What the polls of one wait have found: the last state, and how often links were missing."""
 
     state: tuple[str, int | None] | None = None
@@ -67,25 +67,25 @@ class PollTarget:
 
     task_id: str
     request: Request
-    budget: PollRateLimiter
-    submitted: float | None = None
+    limiter: PollRateLimiter
+    created_at: float | None = None
     estimate: float | None = None
     unknown_statuses: set[str] = field(factory=set[str], repr=False)
     """Status words that the documents don't have, and that were told of already."""
-    accepted: float | None = None
-    recall: Callable[[], float | None] | None = field(default=None, repr=False)
-    polled: Polled = field(factory=Polled, repr=False)
+    submitted_at: float | None = None
+    read_submitted_at: Callable[[], float | None] | None = field(default=None, repr=False)
+    history: PollHistory = field(factory=PollHistory, repr=False)
 
     def schedule(self, instant: TimePoint) -> PollSchedule:
         """Begin to follow the task."""
-        return PollSchedule(instant.monotonic, estimate=self.estimate).submitted(
-            instant, self.submitted
+        return PollSchedule(instant.monotonic, estimate=self.estimate).with_submission_time(
+            instant, self.created_at
         )
 
-    def first(self, instant: TimePoint, track: PollSchedule, chance: float) -> float:
+    def first_delay(self, instant: TimePoint, track: PollSchedule, chance: float) -> float:
         """Return the seconds until the first look: none where nobody knows how old the task is."""
-        known = self.submitted is not None and track.begun < instant.monotonic
-        return track.first(instant.monotonic, chance) if known else 0.0
+        known = self.created_at is not None and track.submitted_at < instant.monotonic
+        return track.first_delay(instant.monotonic, chance) if known else 0.0
 
 
 @frozen
@@ -95,14 +95,18 @@ class PollResult:
     `bare` is a completed task whose links may still come.
     """
 
-    found: Snapshot | None
-    asked: float | None = None
-    fault: str | None = None
-    bare: Snapshot | None = None
+    snapshot: Snapshot | None
+    retry_after: float | None = None
+    error: str | None = None
+    without_links: Snapshot | None = None
 
-    def at(self, ticks: float, deadline: float) -> PollResult:
+    def at_time(self, ticks: float, deadline: float) -> PollResult:
         """Return the look as it counts: after the deadline, no links will come any more."""
-        return self if self.bare is None or ticks < deadline else PollResult(self.bare)
+        return (
+            self
+            if self.without_links is None or ticks < deadline
+            else PollResult(self.without_links)
+        )
 
 
 def fetch_status(request: Request, task_id: str, timeout: float | None = None) -> Flow[Snapshot]:
@@ -119,7 +123,7 @@ def fetch_status(request: Request, task_id: str, timeout: float | None = None) -
         raise errors.ConnectionFailed(message, task_id=task_id) from fault
     if reply.status != 200:  # noqa: PLR2004
         unix = (yield from read_clock()).wall
-        raise error_mapping.api_error(reply, unix=unix, task_id=task_id)
+        raise error_mapping.api_error(reply, now=unix, task_id=task_id)
     try:
         return parse_snapshot(reply.content, task_id)
     except ValueError as error:
@@ -140,15 +144,15 @@ def poll_until_done(question: PollTarget, *, timeout: float, on_update: OnUpdate
         start = yield from read_clock()
         deadline, track = start.monotonic + timeout, question.schedule(start)
         seen: Snapshot | None = None
-        first = question.first(start, track, (yield from random_float()))
+        first = question.first_delay(start, track, (yield from random_float()))
         if first > 0:
             yield from sleep(min(first, timeout), question.task_id)
         while True:
-            left = deadline - (yield from _acquire_slot(question.budget, deadline))
+            left = deadline - (yield from _acquire_slot(question.limiter, deadline))
             last = yield from poll_once(question, left)
             instant = yield from read_clock()
-            last = last.at(instant.monotonic, deadline)
-            found = last.found
+            last = last.at_time(instant.monotonic, deadline)
+            found = last.snapshot
             if found is not None:
                 yield from notify_update(question, on_update, found)
                 instant = instant if on_update is None else (yield from read_clock())
@@ -157,9 +161,11 @@ def poll_until_done(question: PollTarget, *, timeout: float, on_update: OnUpdate
                 return require_success(found)
             left = deadline - instant.monotonic
             if left <= 0:
-                raise given_up(question.task_id, timeout, seen, last.fault)
+                raise wait_timed_out(question.task_id, timeout, seen, last.error)
             wanted = track.next_delay(instant.monotonic, (yield from random_float()))
-            yield from sleep(poll_schedule.pause(wanted, last.asked, left), question.task_id)
+            yield from sleep(
+                poll_schedule.delay_within(wanted, last.retry_after, left), question.task_id
+            )
 
 
 def iter_snapshots(flow_of: Callable[[OnUpdate], Flow[Snapshot]]) -> Flow[None]:
@@ -203,7 +209,7 @@ def poll_once(question: PollTarget, left: float) -> Flow[PollResult]:
     Raises:
         APIError: the API refused the question itself (400 to 404).
     """
-    budget = question.budget
+    budget = question.limiter
     budget.start_poll()
     try:
         found = yield from fetch_status(
@@ -219,8 +225,8 @@ def poll_once(question: PollTarget, left: float) -> Flow[PollResult]:
     finally:
         budget.finish_poll()
     yield from with_lock(budget.on_success)
-    if found.succeeded and not found.urls and question.polled.without_links < _ASKED_AGAIN:
-        question.polled.without_links += 1
+    if found.succeeded and not found.urls and question.history.without_links < _ASKED_AGAIN:
+        question.history.without_links += 1
         log.debug("task %s: %s without links; asked again", found.id, found.status)
         return PollResult(None, None, f"task {found.id} is {found.status}, without links", found)
     return PollResult(found)
@@ -231,9 +237,9 @@ def _lags(question: PollTarget, error: errors.APIError) -> Flow[bool]:
     if error.status != _NOT_FOUND:
         return False
     unix = (yield from read_clock()).wall
-    times = [question.accepted, question.submitted]
-    if question.accepted is None and question.recall is not None:
-        times.append((yield from run_blocking(question.recall)))
+    times = [question.submitted_at, question.created_at]
+    if question.submitted_at is None and question.read_submitted_at is not None:
+        times.append((yield from run_blocking(question.read_submitted_at)))
     return any(time is not None and abs(unix - time) < _LAG for time in times)
 
 
@@ -243,12 +249,12 @@ def _pause(budget: PollRateLimiter, error: errors.APIError) -> Flow[float | None
     if asked is None:
         log.warning("%s; the wait goes on", error)
     else:
-        log.warning("%s; the wait goes on after %g s", error, bounded(asked))
+        log.warning("%s; the wait goes on after %g s", error, bounded_pause(asked))
     if error.status == _TOO_MANY:
         yield from slow_down(budget, asked)
     else:
         yield from _warn(budget, asked)
-    return None if asked is None else bounded(asked)
+    return None if asked is None else bounded_pause(asked)
 
 
 def slow_down(budget: PollRateLimiter, asked: float | None) -> Flow[None]:
@@ -259,7 +265,7 @@ def slow_down(budget: PollRateLimiter, asked: float | None) -> Flow[None]:
 
 
 def _warn(budget: PollRateLimiter, asked: float | None) -> Flow[None]:
-    if (yield from with_lock(partial(budget.warns, asked))):
+    if (yield from with_lock(partial(budget.should_warn, asked))):
         log.warning(
             "the API asks for a pause of %g s (Retry-After); polling goes on after %g s, which is "
             "the longest pause that is kept",
@@ -277,13 +283,13 @@ def _acquire_slot(budget: PollRateLimiter, deadline: float) -> Flow[float]:
     turn = Turn(ticks)
     try:
         while ticks < deadline:
-            delay = yield from with_lock(partial(budget.ask, turn, ticks))
+            delay = yield from with_lock(partial(budget.try_acquire, turn, ticks))
             if delay is None:
                 break
             yield from sleep(min(delay, deadline - ticks), waker=turn)
             ticks = (yield from read_clock()).monotonic
     finally:
-        budget.leave(turn)
+        budget.cancel(turn)
     return ticks
 
 
@@ -300,10 +306,10 @@ def notify_update(question: PollTarget, on_update: OnUpdate, found: Snapshot) ->
     elif found.succeeded:
         links = len(found.urls)
         log.info("task %s completed with %d links", found.id, links, extra=RETURNED)
-    elif state != question.polled.state:
+    elif state != question.history.state:
         progress = "" if found.progress is None else f", {found.progress} %"
         log.debug("task %s: %s%s", found.id, found.status or "no status", progress)
-    question.polled.state = state
+    question.history.state = state
     if on_update is not None:
         yield InvokeCallback(on_update, found)
 
@@ -326,7 +332,7 @@ def require_success(snapshot: Snapshot) -> Snapshot:
     raise task_failed(snapshot)
 
 
-def given_up(
+def wait_timed_out(
     task_id: str, timeout: float, seen: Snapshot | None, fault: str | None
 ) -> errors.WaitTimeout:
     """Log that a wait's time is up, and make the error for it."""

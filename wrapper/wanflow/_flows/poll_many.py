@@ -24,7 +24,7 @@ from wanflow._core.effects import (
 from wanflow._core.failure_codes import task_failed
 from wanflow._core.rate_limiter import Turn
 from wanflow._flows.error_context import task_context, tasks_context
-from wanflow._flows.poll import given_up, notify_update, poll_once
+from wanflow._flows.poll import notify_update, poll_once, wait_timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,12 +48,12 @@ class PollEntry:
     """
 
     index: int
-    question: PollTarget
-    track: PollSchedule
+    target: PollTarget
+    poll_schedule: PollSchedule
     deadline: float
     due: float | None = None
-    seen: Snapshot | None = None
-    fault: str | None = None
+    last_snapshot: Snapshot | None = None
+    last_error: str | None = None
 
 
 @define(eq=False)
@@ -63,21 +63,21 @@ class PollQueue:
     An entry of the heap whose moment isn't its task's `due` any more is stale.
     """
 
-    budget: PollRateLimiter
-    stretch: PollFactor = no_slowdown
+    limiter: PollRateLimiter
+    poll_factor: PollFactor = no_slowdown
     waiting: dict[str, list[PollEntry]] = field(factory=dict[str, "list[PollEntry]"])
     heap: list[tuple[float, int, PollEntry]] = field(factory=list["tuple[float, int, PollEntry]"])
     in_flight: int = 0
     turn: Turn | None = None
 
     def add(
-        self, index: int, question: PollTarget, instant: TimePoint, timeout: float, chance: float
+        self, index: int, target: PollTarget, instant: TimePoint, timeout: float, chance: float
     ) -> PollEntry:
         """Take a task in, to be looked at for `timeout` seconds at most."""
-        track = question.schedule(instant)
-        one = PollEntry(index, question, track, instant.monotonic + timeout)
-        self.waiting.setdefault(question.task_id, []).append(one)
-        self.schedule(one, instant.monotonic + question.first(instant, track, chance))
+        track = target.schedule(instant)
+        one = PollEntry(index, target, track, instant.monotonic + timeout)
+        self.waiting.setdefault(target.task_id, []).append(one)
+        self.schedule(one, instant.monotonic + target.first_delay(instant, track, chance))
         return one
 
     def schedule(self, one: PollEntry, due: float) -> None:
@@ -91,37 +91,37 @@ class PollQueue:
             heapq.heappop(self.heap)
         return self.heap[0][0] if self.heap else None
 
-    def may_begin(self, ticks: float, due: float) -> Flow[bool]:
+    def try_start(self, ticks: float, due: float) -> Flow[bool]:
         """Tell whether the budget lets a look begin that is due; if not, keep a place for it."""
         if self.turn is None:
             self.turn = Turn(due)
-        if (yield from with_lock(partial(self.budget.ask, self.turn, ticks))) is not None:
+        if (yield from with_lock(partial(self.limiter.try_acquire, self.turn, ticks))) is not None:
             return False
         self.turn = None
         return True
 
-    def rest(self) -> None:
+    def release_turn(self) -> None:
         """Keep no place for a look."""
-        self.budget.leave(self.turn)
+        self.limiter.cancel(self.turn)
         self.turn = None
 
     def remove(self, one: PollEntry) -> None:
         """Take an ended task out."""
         one.due = None
-        twins = self.waiting[one.question.task_id]
+        twins = self.waiting[one.target.task_id]
         twins.remove(one)
         if not twins:
-            del self.waiting[one.question.task_id]
+            del self.waiting[one.target.task_id]
 
 
 def poll_many(
-    questions: Sequence[PollTarget],
+    targets: Sequence[PollTarget],
     *,
     timeout: float,
     max_concurrent_polls: int,
     on_update: OnUpdate,
-    ended: OnOutcome,
-    stretch: PollFactor = no_slowdown,
+    on_outcome: OnOutcome,
+    poll_factor: PollFactor = no_slowdown,
 ) -> Flow[None]:
     """Look at tasks until all have ended, at most `timeout` seconds, `at_once` looks at a time.
 
@@ -130,20 +130,20 @@ def poll_many(
     snapshot, or the error for it (TaskFailed, WaitTimeout, a refused question). No look is
     under way while it runs.
     """
-    if not questions:
+    if not targets:
         return
     start = yield from read_clock()
-    crowd = PollQueue(questions[0].budget, stretch)
-    for index, question in enumerate(questions):
+    crowd = PollQueue(targets[0].limiter, poll_factor)
+    for index, question in enumerate(targets):
         crowd.add(index, question, start, timeout, (yield from random_float()))
     with tasks_context(crowd.waiting):
         last = start.monotonic + timeout
         try:
             yield from _until_all_ended(
-                crowd, last, timeout, max_concurrent_polls, on_update, ended
+                crowd, last, timeout, max_concurrent_polls, on_update, on_outcome
             )
         finally:
-            crowd.rest()
+            crowd.release_turn()
 
 
 def _until_all_ended(
@@ -185,14 +185,14 @@ def start_due_polls(crowd: PollQueue, ticks: float, at_once: int) -> Flow[None]:
     while crowd.in_flight < at_once:
         due = crowd.next_due()
         if due is None or due > ticks:
-            crowd.rest()
+            crowd.release_turn()
             return
         one = crowd.heap[0][2]
-        if ticks < one.deadline and not (yield from crowd.may_begin(ticks, due)):
+        if ticks < one.deadline and not (yield from crowd.try_start(ticks, due)):
             return
         heapq.heappop(crowd.heap)
         one.due = None
-        yield Spawn(one, poll_once(one.question, one.deadline - ticks))
+        yield Spawn(one, poll_once(one.target, one.deadline - ticks))
         crowd.in_flight += 1
 
 
@@ -203,7 +203,7 @@ def handle_event(
     match event:
         case Finished(PollEntry() as one, value, error):
             crowd.in_flight -= 1
-            with task_context(one.question.task_id):
+            with task_context(one.target.task_id):
                 return (yield from _looked(crowd, one, value, error, on_update))
         case Notified(topic):
             for one in crowd.waiting.get(topic, ()):
@@ -219,7 +219,7 @@ def time_until_next(crowd: PollQueue, ticks: float) -> float | None:
     due = crowd.next_due()
     if due is None:
         return None
-    delay = 0.0 if crowd.turn is None else crowd.budget.delay(crowd.turn, ticks)
+    delay = 0.0 if crowd.turn is None else crowd.limiter.delay(crowd.turn, ticks)
     return max(due - ticks, delay, 0.0)
 
 
@@ -246,20 +246,20 @@ def _looked(
         raise error
     assert value is not None
     instant = yield from read_clock()
-    value = value.at(instant.monotonic, one.deadline)
-    found, one.fault = value.found, value.fault
-    ticks, one.track = instant.monotonic, one.track.updated(instant, found)
+    value = value.at_time(instant.monotonic, one.deadline)
+    found, one.last_error = value.snapshot, value.error
+    ticks, one.poll_schedule = instant.monotonic, one.poll_schedule.updated(instant, found)
     if found is not None:
-        yield from notify_update(one.question, on_update, found)
-        one.seen = found
+        yield from notify_update(one.target, on_update, found)
+        one.last_snapshot = found
         if found.done:
             crowd.remove(one)
             return [(one, found if found.succeeded else task_failed(found))]
     left = one.deadline - ticks
     if left > 0:  # else this poll was the last
-        wanted = one.track.next_delay(ticks, (yield from random_float()))
-        wanted = poll_schedule.slowed(wanted, crowd.stretch(one.question.task_id))
-        crowd.schedule(one, ticks + poll_schedule.pause(wanted, value.asked, left))
+        wanted = one.poll_schedule.next_delay(ticks, (yield from random_float()))
+        wanted = poll_schedule.slowed(wanted, crowd.poll_factor(one.target.task_id))
+        crowd.schedule(one, ticks + poll_schedule.delay_within(wanted, value.retry_after, left))
     return []
 
 
@@ -267,4 +267,7 @@ def _given_up(crowd: PollQueue, timeout: float) -> list[tuple[PollEntry, PollOut
     left = [one for twins in crowd.waiting.values() for one in twins]
     for one in left:
         crowd.remove(one)
-    return [(one, given_up(one.question.task_id, timeout, one.seen, one.fault)) for one in left]
+    return [
+        (one, wait_timed_out(one.target.task_id, timeout, one.last_snapshot, one.last_error))
+        for one in left
+    ]

@@ -10,7 +10,7 @@ from attrs import Factory, field, frozen
 from wanflow._core.local_files import LocalFile, local_files, with_links
 from wanflow._core.model_lookup import find_model
 from wanflow._core.request_warnings import deprecated, unknown_fields, warnings_for
-from wanflow._core.submission_state import Receipt
+from wanflow._core.submission_state import SubmissionState
 from wanflow._core.validation import validate_request
 from wanflow._flows import request_builder
 from wanflow.errors import InvalidRequest
@@ -54,8 +54,8 @@ class PreparedRequest:
     deprecated: tuple[str, ...] = ()
     validated: bool = True
     resubmit_uncertain: bool = False
-    receipt: Receipt = field(
-        default=Factory(lambda order: Receipt(order.idempotency_key), takes_self=True),
+    state: SubmissionState = field(
+        default=Factory(lambda order: SubmissionState(order.idempotency_key), takes_self=True),
         eq=False,
         repr=False,
     )

@@ -10,7 +10,7 @@ from attrs import frozen
 from wanflow import errors
 from wanflow._core.effects import run_blocking
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.attempt import Entry
+from wanflow._flows.attempt import SubmissionRecord
 from wanflow._flows.error_context import task_context
 
 if TYPE_CHECKING:
@@ -47,15 +47,15 @@ class RecordedFlows:
             self.server, key, order.model, order.body, content, folder, resend=resend
         )
 
-    def entry(
+    def submission_record(
         self, order: PreparedRequest, folder: Path | None = None, *, hold: bool
-    ) -> Entry | None:
+    ) -> SubmissionRecord | None:
         """Return how a submission is written down; `hold` where its wait follows at once."""
         if self.recorder is None:
             return None
-        return entry_of(self.recorder, self.intent(order, folder), hold=hold)
+        return record_for(self.recorder, self.intent(order, folder), own=hold)
 
-    def let_go(self, task_id: str | None) -> None:
+    def release(self, task_id: str | None) -> None:
         """Note that nobody here works on a task any more."""
         if self.recorder is not None and task_id is not None:
             self.recorder.release_task(self.server, task_id)
@@ -66,13 +66,13 @@ class RecordedFlows:
         on_update: OnUpdate,
         flow_of: Callable[[OnUpdate], Flow[Snapshot]],
         *,
-        hold: bool = False,
+        own: bool = False,
     ) -> Flow[Snapshot]:
         """Record a wait and its end; `hold` where its files are saved at once."""
         if self.recorder is None:
             return flow_of(on_update)
         flow = flow_of(self._seen(on_update))
-        return _wait(self.recorder, self.server, task_id, flow, hold=hold)
+        return _wait(self.recorder, self.server, task_id, flow, hold=own)
 
     def poll_many(
         self,
@@ -92,7 +92,7 @@ class RecordedFlows:
 
         return _wait_many(recorder, server, task_ids, flow_of(self._seen(on_update), record))
 
-    def recall(self, task_id: str) -> Callable[[], float | None] | None:
+    def submitted_at_reader(self, task_id: str) -> Callable[[], float | None] | None:
         """Return what reads when a task was submitted, in unix seconds; it may block."""
         if self.recorder is None:
             return None
@@ -122,10 +122,10 @@ class RecordedFlows:
         return see
 
 
-def entry_of(recorder: Recorder, intent: SubmissionIntent, *, hold: bool) -> Entry:
+def record_for(recorder: Recorder, intent: SubmissionIntent, *, own: bool) -> SubmissionRecord:
     """Return how a submission with an intent is written down."""
     begin = partial(recorder.record_intent, intent)
-    return Entry(recorder, intent.key, intent.server, begin, hold=hold)
+    return SubmissionRecord(recorder, intent.key, intent.server, begin, own=own)
 
 
 def _look(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
@@ -146,7 +146,7 @@ def _wait(
 ) -> Flow[Snapshot]:
     with task_context(task_id):
         try:
-            yield from hold_task(recorder, server, task_id)
+            yield from acquire_task(recorder, server, task_id)
             ended = yield from flow
             ready = ended.failure is None and recorder.is_cached(server, task_id)
             yield from _record(
@@ -161,7 +161,7 @@ def _wait(
     return ended
 
 
-def hold_task(recorder: Recorder, server: str, task_id: str) -> Flow[None]:
+def acquire_task(recorder: Recorder, server: str, task_id: str) -> Flow[None]:
     """Write down that this process waits for a task."""
     ready = recorder.is_cached(server, task_id)
     return _record(recorder, lambda: recorder.acquire_task(server, task_id), immediately=ready)
@@ -203,7 +203,7 @@ def record_and_download(recorder: Recorder, server: str, parcel: DownloadJob) ->
     """Save files, and write down where they are wanted before, and after what they are."""
     from wanflow._flows.download import download  # noqa: PLC0415 - only where files are saved
 
-    task_id, folder = parcel.task_id, parcel.folder
+    task_id, folder = parcel.task_id, parcel.output_dir
     with task_context(task_id):
         ready = recorder.is_cached(server, task_id, folder)
         yield from _record(

@@ -12,7 +12,7 @@ from wanflow._core.effects import random_float, read_clock, sleep
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Attempt
 from wanflow._flows.poll import slow_down
-from wanflow._flows.uncertain import given_up
+from wanflow._flows.uncertain import attempts_exhausted
 from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Flow
     from wanflow._core.rate_limiter import PollRateLimiter
-    from wanflow._flows.attempt import Entry
+    from wanflow._flows.attempt import SubmissionRecord
     from wanflow._flows.prepare import PreparedRequest
 
 _GLANCE = 0.25
@@ -62,7 +62,7 @@ class _Attempts:
         self.reached = self.reached or not isinstance(outcome, errors.ConnectionFailed)
         if isinstance(outcome, errors.SubmitUncertain):
             self.uncertain = outcome
-            self.order.receipt.uncertain = True
+            self.order.state.uncertain = True
 
     @property
     def retryable(self) -> bool:
@@ -81,12 +81,12 @@ class _Attempts:
         uncertain = self.uncertain
         if uncertain is None or uncertain.task_id or not self.order.resubmit_uncertain:
             return self.last
-        return given_up(self.order, self.count, uncertain, self.last)
+        return attempts_exhausted(self.order, self.count, uncertain, self.last)
 
 
 def submit(
     order: PreparedRequest,
-    entry: Entry | None = None,
+    entry: SubmissionRecord | None = None,
     *,
     retry_timeout: float,
     budget: PollRateLimiter,
@@ -107,24 +107,27 @@ def submit(
         LedgerError: it can't be written down, or another process is at it (JobTaken).
         InvalidRequest: the key was used for another request.
     """
-    receipt = order.receipt
+    receipt = order.state
     try:
         return (yield from _submit(order, entry, _Patience(retry_timeout, stopped), budget))
     except BaseException as error:
-        receipt.put_on(error)
+        receipt.annotate(error)
         if entry is not None:
-            entry.let_go(receipt.task_id)
+            entry.release(receipt.task_id)
         raise
 
 
 def _submit(
-    order: PreparedRequest, entry: Entry | None, patience: _Patience, budget: PollRateLimiter
+    order: PreparedRequest,
+    entry: SubmissionRecord | None,
+    patience: _Patience,
+    budget: PollRateLimiter,
 ) -> Flow[Snapshot]:
     start = yield from read_clock()
     tries = _Attempts(order)
     while True:
         attempt = Attempt(order, entry)
-        outcome = yield from attempt.make()
+        outcome = yield from attempt.run()
         if isinstance(outcome, Snapshot):
             if attempt.known is not None:
                 return outcome
@@ -138,7 +141,7 @@ def _submit(
         if isinstance(outcome, errors.RateLimited):
             yield from slow_down(budget, outcome.retry_after)
         seconds = retry_policy.retry_window(patience.seconds, reached=tries.reached)
-        if not retry_policy.fits_window(pause, elapsed=ticks - start.monotonic, budget=seconds):
+        if not retry_policy.fits_window(pause, elapsed=ticks - start.monotonic, window=seconds):
             raise _logged(order, tries.error)
         log.warning("%s (%s); sent again in %.1f s", _state(outcome), outcome, pause)
         if (yield from patience.ends_within(pause)):

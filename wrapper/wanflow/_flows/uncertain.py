@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _KEPT = 16 * 1024
 
 
-def unanswered(
+def no_response(
     order: PreparedRequest, fault: TransportError, part: Response | None = None
 ) -> errors.SubmitUncertain:
     """Make the error for a submission that was sent, and no whole response came but a part."""
@@ -30,7 +30,7 @@ def unanswered(
     return error
 
 
-def named_or_open(
+def unproven_response(
     order: PreparedRequest, reply: Response, cause: errors.APIError, task_id: str | None
 ) -> errors.SubmitUncertain:
     """Make the error for a response that doesn't prove that nothing was accepted."""
@@ -75,7 +75,7 @@ def _advice(order: PreparedRequest) -> str:
     )
 
 
-def given_up(
+def attempts_exhausted(
     order: PreparedRequest, count: int, uncertain: errors.SubmitUncertain, last: errors.WanflowError
 ) -> errors.SubmitUncertain:
     """Make the error for a submission that was sent again in vain after it was uncertain."""

@@ -8,8 +8,8 @@ from attrs import evolve
 
 from wanflow._core.effects import InvokeCallback, run_blocking
 from wanflow._core.local_files import with_links
-from wanflow._core.media_rules import audio_advice, violations_of_file
-from wanflow._core.url_rules import why_not_fetchable
+from wanflow._core.media_rules import audio_warning, violations_of_file
+from wanflow._core.url_rules import url_problem
 from wanflow._core.validation import raise_violations
 from wanflow._flows import request_builder
 from wanflow.catalog.keywords import AUDIO_FILE
@@ -62,7 +62,7 @@ def _checked(order: PreparedRequest, storage: Storage) -> Flow[PreparedRequest]:
         content = yield from run_blocking(lambda file=file: _read(file, storage))  # type: ignore[misc]
         found += violations_of_file(file.rule, file.parameter, content)
         if AUDIO_FILE in file.rule:
-            said = audio_advice(file.parameter, content, order.body.get("duration"))
+            said = audio_warning(file.parameter, content, order.body.get("duration"))
             advice += [said] if said else []
     raise_violations(order.model, found)
     return evolve(order, warnings=tuple(advice))
@@ -82,7 +82,7 @@ def _read(file: LocalFile, storage: Storage) -> bytes:
 
 
 def _link(file: LocalFile, link: Any) -> str:
-    reason = why_not_fetchable(link) if isinstance(link, str) else "it is no text"
+    reason = url_problem(link) if isinstance(link, str) else "it is no text"
     if reason is not None:
         raise InvalidRequest(f"the uploader gave {link!r} for {file.path}: {reason}")
     return str(link)

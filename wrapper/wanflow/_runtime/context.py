@@ -87,7 +87,7 @@ class SharedState:
         """
         if sleep.topic is None:
             assert sleep.waker is not None, "nothing ends this sleep early"
-            return sleep.waker.sleeper(call)
+            return sleep.waker.on_wake(call)
         return self.bells.waiter(sleep.topic, lambda _: call())
 
     def onward(self, script: FlowRun[Any]) -> Effect | None:

@@ -29,7 +29,7 @@ N = TypeVar("N")
 
 def woken_by(waker: WakeHandle | None, call: Callable[[], object]) -> AbstractContextManager[bool]:
     """Return a block in which a waker calls this, where there is one."""
-    return nullcontext(False) if waker is None else waker.sleeper(call)
+    return nullcontext(False) if waker is None else waker.on_wake(call)
 
 
 class FlowCancelled(BaseException):

@@ -55,8 +55,8 @@ class PartFile:
         self.validator: str | None = None
         self.total: int | None = None
         self.content_type = ""
-        self.verdict: ResponseKind | None = None
-        self.reply: Response | None = None
+        self.response_kind: ResponseKind | None = None
+        self.response: Response | None = None
         self.url = ""
         self._folder = folder
         self._stem = stem
@@ -73,7 +73,7 @@ class PartFile:
         self._kept_as: Path | None = None
 
     @property
-    def have(self) -> int:
+    def size(self) -> int:
         """How many bytes came."""
         return self._written + len(self._gathered)
 
@@ -83,9 +83,9 @@ class PartFile:
         return os.path.lexists(self._path)
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether all that the server announced is here."""
-        return self._decoder.ended and (self.total is None or self.have == self.total)
+        return self._decoder.finished and (self.total is None or self.size == self.total)
 
     @property
     def beginning(self) -> bytes:
@@ -121,7 +121,7 @@ class PartFile:
 
     @property
     def _encoded(self) -> bool:
-        return isinstance(self.verdict, Content) and bool(self.verdict.codings)
+        return isinstance(self.response_kind, Content) and bool(self.response_kind.codings)
 
     def start(self, reply: Response) -> bool:
         """Take an answer's head; True where its body belongs into this file.
@@ -129,17 +129,17 @@ class PartFile:
         Raises:
             DownloadFailed: the file would be larger than the limit.
         """
-        self.reply = reply
-        self.verdict = classify(self.url, reply, self.have, self.validator)
-        if not isinstance(self.verdict, Content):
+        self.response = reply
+        self.response_kind = classify(self.url, reply, self.size, self.validator)
+        if not isinstance(self.response_kind, Content):
             return False
-        self.total = self.verdict.total
+        self.total = self.response_kind.total
         self._check_limit(self.total or 0)
         self.content_type = reply.headers.get("content-type", "")
-        if self.verdict.start == 0:
+        if self.response_kind.start == 0:
             self.start_over()
-            self.validator = None if self.verdict.codings else validator(reply)
-            self._decoder = Decoder(self.verdict.codings)
+            self.validator = None if self.response_kind.codings else validator(reply)
+            self._decoder = Decoder(self.response_kind.codings)
         return True
 
     def write(self, chunk: bytes) -> None:
@@ -150,7 +150,7 @@ class PartFile:
             Fault: they can't be decoded.
         """
         for piece in self._decoded(chunk):
-            self._check_limit(self.have + len(piece))
+            self._check_limit(self.size + len(piece))
             if len(self._beginning) < BEGINNING:
                 self._beginning += piece[: BEGINNING - len(self._beginning)]
             self._gathered += piece
@@ -184,7 +184,7 @@ class PartFile:
         if self._kept_as is not None and not self.exists:
             self.close()  # what broke it off came when it had its name already
             return
-        if not (self.have and self.validator):
+        if not (self.size and self.validator):
             self.discard()
             return
         with contextlib.suppress(OSError):
@@ -268,7 +268,7 @@ class PartFile:
 
     @property
     def _worth_noting(self) -> bool:
-        return self.have >= _WORTH_NOTING
+        return self.size >= _WORTH_NOTING
 
     def _open(self) -> BinaryIO:
         opened, self._made = open_in(self._folder, lambda: _open_part(self._folder, self._path))

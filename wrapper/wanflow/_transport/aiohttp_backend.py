@@ -88,8 +88,8 @@ class AiohttpBackend:
 
     async def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
         """Stream a link into its sink."""
-        seconds = min(settings.timeout, fetch.seconds)
-        with anyio.fail_after(fetch.seconds):
+        seconds = min(settings.timeout, fetch.timeout)
+        with anyio.fail_after(fetch.timeout):
             async with self._session.get(
                 URL(_normalized_url(fetch.url), encoded=True),
                 headers=fetch.headers,

@@ -53,7 +53,7 @@ class SyncRoad:
     def fetch(self, fetch: StreamDownload, settings: ClientConfig) -> None:
         """Stream a link into its sink within the fetch's own time."""
         arguments = common.download_kwargs(fetch, settings)
-        with deadline(fetch.seconds), self._http.stream(**arguments) as response:
+        with deadline(fetch.timeout), self._http.stream(**arguments) as response:
             if fetch.sink.start(
                 common.response_head(response.status_code, common.raw_headers(response))
             ):
@@ -123,7 +123,7 @@ class HttpxBackend:
 
     async def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
         """Stream a link into its sink."""
-        with anyio.fail_after(fetch.seconds):
+        with anyio.fail_after(fetch.timeout):
             async with self._http.stream(**common.download_kwargs(fetch, settings)) as response:
                 head = common.response_head(response.status_code, common.raw_headers(response))
                 await common.copy_to_sink(head, common.achunks(response), fetch)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from wanflow._core.content_coding import decoded, salvaged
+from wanflow._core.content_coding import decode_body, decode_prefix
 from wanflow._core.effects import Response, TransportError
 from wanflow._event_loop import run_in_thread
 
@@ -145,7 +145,7 @@ def download_kwargs(fetch: StreamDownload, settings: ClientConfig) -> dict[str, 
         "method": "GET",
         "url": fetch.url,
         "headers": dict(fetch.headers),
-        "timeout": timeouts(min(settings.timeout, fetch.seconds), settings),
+        "timeout": timeouts(min(settings.timeout, fetch.timeout), settings),
     }
 
 
@@ -226,14 +226,14 @@ class Received:
             Fault: its body can't be decoded.
         """
         try:
-            return self._with(decoded(self._content, self._coding, _MAX_BODY))
+            return self._with(decode_body(self._content, self._coding, _MAX_BODY))
         except ValueError as error:
             reason = f"the answer can't be decoded: {error}"
         raise TransportError(reason, maybe_sent=True)
 
     def part(self) -> Response:
         """Return what came of an answer that broke off."""
-        return self._with(salvaged(self._content, self._coding))
+        return self._with(decode_prefix(self._content, self._coding))
 
     @property
     def _content(self) -> bytes:

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from wanflow._core.effects import random_float, read_clock
 from wanflow._flows import poll_many
-from wanflow._flows.poll import given_up
+from wanflow._flows.poll import wait_timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ class BatchPoller:
         """Stop polling; return the jobs that were polled. Their tasks are still running."""
         jobs, self.items = list(self.items.values()), {}
         if self._queue is not None:
-            self._queue.rest()
+            self._queue.release_turn()
         self._queue = None
         for item in jobs:
             self.steps.release(item)
@@ -113,5 +113,5 @@ class BatchPoller:
         assert self._queue is not None
         self._queue.remove(entry)
         timeout = self.steps.options.timeout
-        error = given_up(entry.question.task_id, timeout, entry.seen, entry.fault)
+        error = wait_timed_out(entry.target.task_id, timeout, entry.last_snapshot, entry.last_error)
         return self.items.pop(entry.index), error

@@ -65,7 +65,7 @@ def run_batch(
         lambda: with_names(planned, _batch_name(options.output_dir, ledger, planned), ledger)
     )
     # More submissions than connections would only wait for a connection.
-    max_submissions = min(options.max_submissions, operations.connections)
+    max_submissions = min(options.max_submissions, operations.max_connections)
     engine = make_engine(
         Steps(operations, ledger, evolve(options, max_submissions=max_submissions))
     )

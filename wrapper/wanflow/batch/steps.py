@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from wanflow._core.effects import run_blocking
 from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.recording import entry_of, hold_task, record_and_download, record_end
+from wanflow._flows.recording import acquire_task, record_and_download, record_end, record_for
 from wanflow._log import log
 from wanflow.errors import JobLocked, LedgerError, SubmitUncertain
 
@@ -143,7 +143,7 @@ class Steps:
         return self.options.stop.is_set
 
     def _acquire_task(self, task_id: str) -> Flow[None]:
-        return hold_task(self.ledger, self._server, task_id)
+        return acquire_task(self.ledger, self._server, task_id)
 
     @property
     def _server(self) -> str:

@@ -13,7 +13,7 @@ from attrs import frozen
 from click.core import ParameterSource
 
 from wanflow._core.model_lookup import find_model
-from wanflow._core.snapshot import decode_as_is
+from wanflow._core.snapshot import decode_user_json
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.document import is_object
 from wanflow.cli.connection import Connection
@@ -253,7 +253,7 @@ def _merged_options(ctx: click.Context) -> dict[str, Any]:
 def _read_request(name: str) -> dict[str, Any]:
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        body = decode_as_is(content)
+        body = decode_user_json(content)
     except OSError as error:
         raise InvalidRequest(f"the request {name} can't be read: {error.strerror}") from None
     except ValueError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from wanflow._core.snapshot import decode_as_is
+from wanflow._core.snapshot import decode_user_json
 from wanflow.catalog.document import is_object
 from wanflow.cli.text import one_line
 
@@ -75,7 +75,7 @@ def parse_json(text: str) -> Any:
         ValueError: the text isn't JSON.
     """
     try:
-        return decode_as_is(text)
+        return decode_user_json(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is not valid JSON: {error}") from None
 

@@ -224,7 +224,7 @@ class Ledger:
         if intent is not None:
             self._store.adopt(TaskRef(intent.server, task_id), time.time())
 
-    def accepted_later(self, key: str, snapshot: Snapshot) -> None:
+    def record_accepted_later(self, key: str, snapshot: Snapshot) -> None:
         """Note the task of a submission that couldn't be kept."""
         self._submissions.pop(key, None)
         changes = {**accepted_fields(snapshot, None), "owned": False}
@@ -237,7 +237,7 @@ class Ledger:
         if not self._store.change(KeyRef(key), changes, only=_INTENT, durable=True):
             self._store.update_later(KeyRef(key), {"owned": False})
 
-    def unsent(self, key: str, reason: str) -> None:
+    def record_unsent(self, key: str, reason: str) -> None:
         """Note that nothing of a submission was sent, or that it was rejected."""
         self._submissions.pop(key, None)
         changes = {"state": JobState.REJECTED, "reason": truncated(reason)}

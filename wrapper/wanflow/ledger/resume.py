@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from wanflow import errors
 from wanflow._core.effects import Finished, InvokeCallback, Spawn, run_blocking, wait_next
-from wanflow._flows.attempt import Entry
+from wanflow._flows.attempt import SubmissionRecord
 from wanflow.ledger.deduplication import uncertain_error
 from wanflow.ledger.job import Job, JobState, Remaining
 from wanflow.ledger.ledger import Ledger
@@ -69,7 +69,7 @@ class Means(Protocol):
         timeout: float,
         on_update: Callable[[Snapshot], object] | None,
         *,
-        hold: bool,
+        own: bool,
     ) -> Flow[Snapshot]:
         """Look at a task until its end."""
         ...
@@ -79,7 +79,10 @@ class Means(Protocol):
         ...
 
     def submit_prepared_body(
-        self, body: Mapping[str, Any], entry: Entry, stopped: Callable[[], bool] | None = None
+        self,
+        body: Mapping[str, Any],
+        entry: SubmissionRecord,
+        stopped: Callable[[], bool] | None = None,
     ) -> Flow[Snapshot]:
         """Submit a body that was checked before, until stopped, and write it down by an entry."""
         ...
@@ -163,5 +166,5 @@ def _resubmit(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> F
     """
     if not terms.resubmit_uncertain or job.redacted or job.body is None or job.key is None:
         raise uncertain_error(job)
-    entry = Entry(ledger, job.key, job.server, lambda: ledger.resend(job), hold=True)
+    entry = SubmissionRecord(ledger, job.key, job.server, lambda: ledger.resend(job), own=True)
     return (yield from means.submit_prepared_body(job.body, entry))
