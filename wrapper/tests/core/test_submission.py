@@ -56,7 +56,7 @@ def play(
 ) -> Snapshot | errors.WanflowError:
     """Submit, and return what came of it, whichever way it came."""
     try:
-        fresh = evolve(order, receipt=SubmissionState(order.idempotency_key))
+        fresh = evolve(order, state=SubmissionState(order.idempotency_key))
         return stage.play(submit(fresh, retry_timeout=retry_timeout, budget=PollRateLimiter(10)))
     except errors.WanflowError as error:
         return error
