@@ -85,22 +85,22 @@ class Part(Protocol):
 class Storage(Protocol):
     """Where files are saved. Everything but `part_file` blocks."""
 
-    def part_file(self, directory: Path, stem: str, limit: int) -> Part:
+    def part_file(self, directory: Path, stem: str, limit: int, /) -> Part:
         """Make the sink of a file, which is in memory as long as it is small."""
         ...
 
-    def read_file(self, path: Path, largest: int) -> bytes | None:
+    def read_file(self, path: Path, largest: int, /) -> bytes | None:
         """Read a file of the user's; None where it has more bytes than that."""
         ...
 
-    def file_info(self, index: int, path: Path, content: bytes | None = None) -> File:
+    def file_info(self, index: int, path: Path, content: bytes | None = None, /) -> File:
         """Say what a record keeps of a file, of which the content is known or read."""
         ...
 
-    def check_writable(self, directory: Path) -> tuple[Path, ...]:
+    def check_writable(self, directory: Path, /) -> tuple[Path, ...]:
         """Make a folder if need be, and write a small file there, of no name → the folders made."""
         ...
 
-    def remove_empty(self, created: tuple[Path, ...]) -> None:
+    def remove_empty(self, created: tuple[Path, ...], /) -> None:
         """Take folders away that are still empty."""
         ...

@@ -327,14 +327,14 @@ def read_file(path: Path, largest: int) -> bytes | None:
     return None if path.stat().st_size > largest else path.read_bytes()
 
 
-def file_info(place: int, path: Path, content: bytes | None = None) -> File:
+def file_info(index: int, path: Path, content: bytes | None = None) -> File:
     """Say what a record keeps of a file, of which the content is known or read.
 
     Raises:
         DownloadFailed: it can't be read.
     """
     if content is not None:
-        return File(place, path, len(content), sha256(content).hexdigest())
+        return File(index, path, len(content), sha256(content).hexdigest())
     digest, size = sha256(), 0
     try:
         with path.open("rb", buffering=0) as file:
@@ -343,7 +343,7 @@ def file_info(place: int, path: Path, content: bytes | None = None) -> File:
                 size += len(chunk)
     except OSError as error:
         raise DownloadFailed(f"{path} can't be read: {error.strerror or error}") from error
-    return File(place, path, size, digest.hexdigest())
+    return File(index, path, size, digest.hexdigest())
 
 
 def check_writable(folder: Path) -> tuple[Path, ...]:
