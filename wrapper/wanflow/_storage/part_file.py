@@ -123,22 +123,22 @@ class PartFile:
     def _encoded(self) -> bool:
         return isinstance(self.response_kind, Content) and bool(self.response_kind.codings)
 
-    def start(self, reply: Response) -> bool:
+    def start(self, response: Response) -> bool:
         """Take an answer's head; True where its body belongs into this file.
 
         Raises:
             DownloadFailed: the file would be larger than the limit.
         """
-        self.response = reply
-        self.response_kind = classify(self.url, reply, self.size, self.validator)
+        self.response = response
+        self.response_kind = classify(self.url, response, self.size, self.validator)
         if not isinstance(self.response_kind, Content):
             return False
         self.total = self.response_kind.total
         self._check_limit(self.total or 0)
-        self.content_type = reply.headers.get("content-type", "")
+        self.content_type = response.headers.get("content-type", "")
         if self.response_kind.start == 0:
             self.start_over()
-            self.validator = None if self.response_kind.codings else validator(reply)
+            self.validator = None if self.response_kind.codings else validator(response)
             self._decoder = Decoder(self.response_kind.codings)
         return True
 
