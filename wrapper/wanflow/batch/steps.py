@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from wanflow._core.effects import run_blocking
 from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.recording import acquire_task, record_and_download, record_end, record_for
+from wanflow._flows.recording import acquire_task, record_and_download, record_end
 from wanflow._log import log
 from wanflow.errors import JobLocked, LedgerError, SubmitUncertain
 
