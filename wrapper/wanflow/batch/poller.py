@@ -51,7 +51,7 @@ class BatchPoller:
         assert item.task_id is not None
         target = self.steps.operations.poll_target(item.task_id, known)
         if self._queue is None:
-            self._queue = poll_many.PollQueue(target.budget)
+            self._queue = poll_many.PollQueue(target.limiter)
         self._count += 1
         self.items[self._count] = item
         now, random = (yield from read_clock()), (yield from random_float())
@@ -88,9 +88,9 @@ class BatchPoller:
         if finished:
             return self.items.pop(finished[0][0].index), finished[0][1]
         if entry is not None:
-            if entry.seen is not None:
-                self.steps.record_poll(entry.seen)
-                self.on_poll(self.items[entry.index], entry.seen)
+            if entry.last_snapshot is not None:
+                self.steps.record_poll(entry.last_snapshot)
+                self.on_poll(self.items[entry.index], entry.last_snapshot)
             if now >= entry.deadline:
                 return self._time_out(entry)
         return None

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from wanflow._core.effects import run_blocking
 from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
-from wanflow._flows.recording import acquire_task, record_and_download, record_end
+from wanflow._flows.recording import acquire_task, record_and_download, record_end, record_for
 from wanflow._log import log
 from wanflow.errors import JobLocked, LedgerError, SubmitUncertain
 
@@ -55,7 +55,7 @@ class Steps:
             item.attempt,
             item.resend,
         )
-        entry = entry_of(self.ledger, intent, hold=True)
+        entry = record_for(self.ledger, intent, own=True)
         accepted = yield from self.operations.submit_prepared_body(job.body, entry, self._stopped)
         yield from self._acquire_task(accepted.id)
         return accepted

@@ -153,7 +153,7 @@ def _finish_job(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) ->
     if task_id is None:
         task_id = (yield from _resubmit(means, ledger, job, terms)).id
     folder = job.output_dir or terms.output_dir
-    ended = yield from means.wait(task_id, terms.timeout, None, hold=folder is not None)
+    ended = yield from means.wait(task_id, terms.timeout, None, own=folder is not None)
     if folder is not None:
         yield from means.download(ended, folder)
 
