@@ -17,7 +17,7 @@ demo: set-up ## generate with every model against the bundled mock; files land i
 	@$(PY) -m wanflow.demo
 
 test: check ## check, then the tests: what CI runs
-	@$(PY) -m pytest -n 3 --dist worksteal -m "not full"
+	@$(PY) -m pytest -n 3 --dist worksteal -m "not slow"
 
 check: set-up ## formatting, lint, types, import directions, drift, public names
 	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint surface

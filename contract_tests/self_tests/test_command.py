@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_pytests_own_options_work(tmp_path) -> None:
     """Chosen by -k and spread by -n, then only what failed, by --lf, up to the first one, by -x."""
 
@@ -31,10 +31,10 @@ def test_pytests_own_options_work(tmp_path) -> None:
         return done.returncode, {word: int(number) for number, word in counts}
 
     with FreeSeconds(*KEYS) as server:
-        code, found = suite("-n", "2", "-k", "charged_for_more or equal_requests")
+        code, found = suite("-n", "2", "-k", "larger_request_costs or equal_requests")
         assert code == 1
         assert found["failed"] == 3, "each model that makes films"
         assert found["passed"] > 5
-        code, again = suite("--lf", "-x", "-k", "charged_for_more or equal_requests")
+        code, again = suite("--lf", "-x", "-k", "larger_request_costs or equal_requests")
     assert code == 1
     assert again == {"failed": 1}

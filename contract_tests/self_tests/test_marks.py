@@ -14,7 +14,7 @@ from self_tests.reference_server.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
-OF_CONTROLS = "it takes the mock's controls"
+OF_CONTROLS = "it needs the mock's controls"
 # One small law of each file, and such as take the controls.
 FEW = "equal_requests or costs_nothing or works_for_a_day or own_account or documented_error_is"
 
@@ -39,22 +39,22 @@ def chosen(marks: str) -> set[str]:
     return {line for line in done.stdout.splitlines() if "::" in line}
 
 
-def test_each_law_that_asks_a_server_has_one_of_the_marks() -> None:
+def test_each_test_that_uses_a_server_has_one_of_the_marks() -> None:
     """Laws of both kinds are there, and none is of both."""
-    live, controls = chosen("live"), chosen("controls")
+    live, controls = chosen("published_api"), chosen("mock_controls")
     assert len(live) > 1000
     assert len(controls) > 50
     assert not live & controls
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("marks", ["live", "controls"])
-def test_a_server_without_controls_is_held_to_the_live_laws_only(marks) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("marks", ["published_api", "mock_controls"])
+def test_a_server_without_controls_runs_the_published_api_tests_only(marks) -> None:
     """There, no law marked live is skipped for want of controls, and all others are."""
     with Server(*KEYS) as server:
         aimed = ["--base-url", server.origin + server.base, "--spend-limit", "9999"]
         done = suite(*aimed, "-m", f"fast and {marks}", "-k", FEW)
     assert done.returncode == 0, done.stdout
     passed = re.search(r"(\d+) passed", done.stdout)
-    assert (OF_CONTROLS in done.stdout) == (marks == "controls")
-    assert bool(passed) == (marks == "live"), done.stdout
+    assert (OF_CONTROLS in done.stdout) == (marks == "mock_controls")
+    assert bool(passed) == (marks == "published_api"), done.stdout

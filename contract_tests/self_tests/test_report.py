@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from self_tests.reference_server.faults import NoDoor, TooStrict
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.checks.expectation import packaged_judge
+from self_tests.reference_server.faults import KeysNotChecked, TooStrict
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import packaged_oracle
 from wanflow_contract.support.coverage import keywords_of, sides
 from wanflow_contract.support.exchange import Exchange
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = ("The-key-that-pays-0001", "The-key-of-another-0002")
-MODELS = packaged_promises().catalog.models
+MODELS = packaged_contract().catalog.models
 
 
 def suite(server: Server | None, folder: Path, *options: str) -> str:
@@ -72,13 +72,13 @@ def strict(tmp_path_factory) -> Iterator[tuple[str, Path]]:
         yield suite(server, folder, "-k", "prompt or costs_nothing"), folder
 
 
-@pytest.mark.full
-def test_a_finding_has_its_law_its_sentence_and_a_command_that_shows_it(strict) -> None:
+@pytest.mark.slow
+def test_a_finding_has_its_check_its_sentence_and_a_command_that_reproduces_it(strict) -> None:
     """The verdict is first; the command of a finding, pasted, is answered as the finding says."""
     _, folder = strict
     page = (folder / "report.html").read_text()
-    assert re.search(r"<body>\s*<h1 class=.bad.>[^<]* breaks 1 law<", page)
-    assert "A request that keeps the documents&#x27; rules is taken." in page
+    assert re.search(r"<body>\s*<h1 class=.bad.>[^<]* fails 1 check<", page)
+    assert "A request that the documents allow is accepted." in page
     shown = [unescape(one) for one in re.findall(r"<pre>(curl .*?)</pre>", page, re.DOTALL)]
     assert shown
     with TooStrict(*KEYS) as server:
@@ -87,23 +87,23 @@ def test_a_finding_has_its_law_its_sentence_and_a_command_that_shows_it(strict) 
             assert "The prompt is too long" in replayed(here)
 
 
-@pytest.mark.full
-def test_a_run_without_controls_says_what_wasnt_reached_and_what_it_spent(strict) -> None:
+@pytest.mark.slow
+def test_a_run_without_controls_reports_what_was_not_tested_and_what_it_spent(strict) -> None:
     """Beside the findings: what there is no way to see there, answers, keywords, boundaries."""
     said, folder = strict
     page = (folder / "report.html").read_text()
-    assert "it takes the mock&#x27;s controls" in page
-    assert "has no controls for tests" in page
+    assert "it needs the mock&#x27;s controls" in page
+    assert "has no test controls" in page
     assert re.search(r"[0-9.]+ credits spent", page)
-    assert re.search(r"^never seen \(.*getTaskDetail 429", said, re.MULTILINE)
-    for title in ("Documented answers", "Keywords of the requests", "Boundaries"):
+    assert re.search(r"^never received \(.*getTaskDetail 429", said, re.MULTILINE)
+    for title in ("Documented responses", "Request keywords", "Boundaries"):
         assert f"<h2>{title}</h2><table" in page
     assert re.search(r"prompt<td>maxLength<td>\d+<td>\d+", page)
     assert re.search(r"getTaskDetail<td>429<td>never", page)
     assert not re.search(r"(src|href)=", page), "the page needs nothing else"
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_junit_has_each_test_and_its_finding(strict) -> None:
     """JUnit's file names what failed, with the law and the command."""
     _, folder = strict
@@ -112,25 +112,25 @@ def test_junit_has_each_test_and_its_finding(strict) -> None:
     assert failed
     assert len(list(root.iter("testcase"))) > len(failed)
     text = failed[0].find("failure").text
-    assert "[takes] A request that keeps the documents' rules is taken." in text
+    assert "[accepts] A request that the documents allow is accepted." in text
     assert "curl -sS -i -X POST" in text
 
 
-@pytest.mark.full
-def test_nearly_the_key_is_the_key(tmp_path) -> None:
+@pytest.mark.slow
+def test_similar_keys_are_redacted_like_the_key(tmp_path) -> None:
     """Tries with a key that lacks a sign, or is spelled otherwise, are told without it."""
-    with NoDoor(*KEYS) as server:
+    with KeysNotChecked(*KEYS) as server:
         said = suite(server, tmp_path, "-k", "without_a_valid_key and getTaskDetail")
     page = (tmp_path / "report.html").read_text()
     written = "\n".join([said, page, (tmp_path / "junit.xml").read_text()])
-    assert "[guarded]" in said
+    assert "[key-required]" in said
     for key in KEYS:
         assert key[:-1].lower() not in written.lower()
     assert "${API_KEY%?}" in said
 
 
-@pytest.mark.full
-def test_a_documented_answer_that_is_never_seen_fails_a_run(tmp_path) -> None:
+@pytest.mark.slow
+def test_a_documented_response_that_is_never_received_fails_a_run(tmp_path) -> None:
     """A whole run on a mock fails where an answer isn't reached; a chosen part of one doesn't."""
     few = [
         "--deselect",
@@ -139,8 +139,8 @@ def test_a_documented_answer_that_is_never_seen_fails_a_run(tmp_path) -> None:
         "*test_[c-z]*.py",
     ]
     said = suite(None, tmp_path, *few)
-    assert "FAILED: a documented answer that was never seen" in said
-    assert re.search(r"^never seen: .*getTaskDetail 429", said, re.MULTILINE)
+    assert "FAILED: a documented response was never received" in said
+    assert re.search(r"^never received: .*getTaskDetail 429", said, re.MULTILINE)
     said = suite(None, tmp_path, *few, "-k", "own_account")
     assert "FAILED" not in said
 
@@ -185,7 +185,7 @@ class TestCommand:
         assert len(command) < 6000, "a command that can be pasted"
 
     @pytest.mark.parametrize("way", ["{}a", "{}b", "x{}", "swapped", "short"])
-    def test_it_makes_wrong_keys_of_the_right_one(self, way) -> None:
+    def test_wrong_keys_are_derived_from_the_right_one(self, way) -> None:
         """A key that was sent in another form is made of the variable by the shell."""
         key = KEYS[0]
         forms = {"swapped": key.swapcase(), "short": key[:-1]}
@@ -197,17 +197,17 @@ class TestCommand:
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_a_keyword_counts_on_the_side_that_was_tried(name) -> None:
+def test_a_keyword_is_counted_as_valid_or_invalid(name) -> None:
     """A wrong request counts for what it breaks alone, a right one for all that it keeps."""
-    model, judge = MODELS[name], packaged_judge()
+    model, oracle = MODELS[name], packaged_oracle()
 
     def tried(body: dict) -> set[str]:
-        return set(sides(model, body, judge.verdict(model.operation_id, body)))
+        return set(sides(model, body, oracle.expectation(model.operation_id, body)))
 
     long = {**model.example, "prompt": "a" * 5000}
-    assert tried(long) == {f"{name} prompt maxLength broken"}
+    assert tried(long) == {f"{name} prompt maxLength invalid"}
     kept = tried(dict(model.example))
-    assert f"{name} prompt maxLength kept" in kept
+    assert f"{name} prompt maxLength valid" in kept
     assert kept == {
-        f"{name} {one} {word} kept" for one, word in keywords_of(model) if one in model.example
+        f"{name} {one} {word} valid" for one, word in keywords_of(model) if one in model.example
     }

@@ -1,4 +1,4 @@
-"""Pytest's options for the contract suite, and what every test of this repository shares."""
+"""Pytest options of the contract suite, and settings for every test of this repository."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ settings.register_profile(
 )
 settings.load_profile("wanflow")
 
-LAWS = Path(__file__).parent
+SUITE = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,23 +29,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     def add_given(name: str, **more: Any) -> None:
         variable = f"WANFLOW_CONTRACT_{name.strip('-').replace('-', '_').upper()}"
         default = os.environ.get(variable, "").strip() or None
-        help_ = f"{more.pop('help')}; else by {variable}"
+        help_ = f"{more.pop('help')}; default: {variable}"
         add(name, default=default, help=help_, **more)
 
-    add_given("--base-url", help="the server to test; the bundled mock by default")
-    add_given("--api-key", help="its key")
-    add_given("--api-key2", help="the key of another account, for who may see what")
+    add_given("--base-url", help="base URL of the server to test; without it, the bundled mock")
+    add_given("--api-key", help="API key of the server")
+    add_given("--api-key2", help="API key of a second account, to test isolation of accounts")
     add_given(
-        "--spend-limit", type=_credits, help="credits that may be spent; needed but for a mock"
+        "--spend-limit",
+        type=_credits,
+        help="credits that may be spent; required unless the server is a mock",
     )
-    add_given("--seed", type=int, help="what chance begins with; the same seed, the same requests")
-    add("--rate", type=float, default=0, help="requests a second at most; 5 but for a mock")
-    add("--dry-run", action="store_true", help="send to the mock, list what would be sent")
-    add("--known-idempotent", action="store_true", help="the server honours idempotency keys")
-    add("--callback-url", help="a public URL that leads to --callback-port on this machine")
-    add("--callback-port", type=int, help="where callbacks come in on this machine")
-    add("--contract-report", help="folder to write report.html and junit.xml into")
-    add("--no-replay", action="store_true", help="don't repeat what failed to see if it does again")
+    add_given("--seed", type=int, help="random seed; the same seed gives the same requests")
+    add(
+        "--rate",
+        type=float,
+        default=0,
+        help="maximum requests per second; 5 by default, unlimited for a mock",
+    )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="send all requests to the mock, and list what would be sent",
+    )
+    add(
+        "--known-idempotent",
+        action="store_true",
+        help="the server is known to honour idempotency keys",
+    )
+    add("--callback-url", help="public URL that forwards to --callback-port on this machine")
+    add("--callback-port", type=int, help="local port that receives callbacks")
+    add("--contract-report", help="directory for report.html and junit.xml")
+    add("--no-replay", action="store_true", help="don't run a failed test a second time")
 
 
 def _credits(text: str) -> float:
@@ -57,7 +72,7 @@ def _credits(text: str) -> float:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the findings, and hand the seed on to Hypothesis."""
+    """Register the reporting plugin, and pass the seed to Hypothesis."""
     folder = config.getoption("--contract-report")
     if folder and not config.option.xmlpath:
         config.option.xmlpath = str(Path(folder) / "junit.xml")
@@ -69,16 +84,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what tests this repository where another server is to be tested."""
+    """Deselect all other tests of this repository if another server is tested."""
     if not config.getoption("--base-url"):
         return
-    others = [item for item in items if LAWS not in item.path.parents]
+    others = [item for item in items if SUITE not in item.path.parents]
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if LAWS in item.path.parents]
+    items[:] = [item for item in items if SUITE in item.path.parents]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _data_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the ledgers of commands that name none out of the user's own data folder."""
+    """Keep the default ledger out of the user's own data directory."""
     folder = str(tmp_path_factory.mktemp("data"))
     os.environ.update(XDG_DATA_HOME=folder, LOCALAPPDATA=folder)

@@ -1,4 +1,4 @@
-"""Keys: without a valid one nothing is answered, and each account sees its own tasks only."""
+"""API keys: requests without a valid key are rejected, and accounts see only their own tasks."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 
 from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.support.api_under_test import GUARDED, PRIVATE
-from wanflow_contract.support.target_options import Aim
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.run_state import KEY_REQUIRED, PRIVATE
+from wanflow_contract.support.target_options import TargetOptions
 
-PROMISES = packaged_promises()
-OPERATIONS = sorted(PROMISES.operations)
+CONTRACT = packaged_contract()
+OPERATIONS = sorted(CONTRACT.operations)
 
 
-def keyless(key: str) -> dict[str, dict[str, str]]:
-    """Ways of asking without showing the key as the document has it."""
+def requests_without_key(key: str) -> dict[str, dict[str, str]]:
+    """Return headers that don't show the key as documented."""
     basic = base64.b64encode(f"{key}:".encode()).decode()
     swapped = key[:-1] + ("a" if key[-1] != "a" else "b")
     return {
@@ -42,77 +42,79 @@ def keyless(key: str) -> dict[str, dict[str, str]]:
     }
 
 
-WAYS = sorted(keyless("some-key"))
-IN_ADDRESSES = ("api_key", "key", "access_token", "token", "apikey", "authorization")
-OF_ANOTHER_KEY = {"another key", "a shorter key", "a longer key", "another case"}
+WITHOUT_KEY = sorted(requests_without_key("some-key"))
+QUERY_NAMES = ("api_key", "key", "access_token", "token", "apikey", "authorization")
+WRONG_KEYS = {"another key", "a shorter key", "a longer key", "another case"}
 
 
 def request_of(target, operation_id: str) -> tuple[str, str, dict[str, str], bytes | None]:
-    """A request that is right in all but its key.
+    """Return a request that is valid except for its key.
 
-    Where it would cost to be taken by mistake, it is wrong in its parameters, too.
+    If it would cost credits when accepted by mistake, its parameters are invalid, too.
     """
-    if operation_id == PROMISES.query.id:
-        if not target.lives and target.purse.roomy:
+    if operation_id == CONTRACT.status_operation.id:
+        if not target.tasks and target.budget.ample:
             target.submit(cheapest(next(iter(target.models.values()))))
-        known = next(iter(target.lives), "task-unified-1756817821-4x3rx6ny")
-        return "GET", target.address(known), {}, None
+        known = next(iter(target.tasks), "task-unified-1756817821-4x3rx6ny")
+        return "GET", target.task_path(known), {}, None
     model = next(one for one in target.models.values() if one.operation_id == operation_id)
-    body = cheapest(model) if target.purse.roomy else {"model": model.name}
+    body = cheapest(model) if target.budget.ample else {"model": model.name}
     return "POST", model.path, {"Content-Type": "application/json"}, json.dumps(body).encode()
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-@pytest.mark.parametrize("way", WAYS)
-def test_nothing_is_answered_without_a_valid_key(target, operation_id, way) -> None:
-    """Each operation answers 401 to whoever shows no valid key, however that is done."""
+@pytest.mark.parametrize("way", WITHOUT_KEY)
+def test_every_operation_rejects_a_request_without_a_valid_key(target, operation_id, way) -> None:
+    """Each operation responds with 401 to a request without a valid key, of whatever form."""
     key = target.keys[target.account]
-    if way in OF_ANOTHER_KEY and target.any_key:
-        pytest.skip("this mock lets any key in, each as an account of its own")
+    if way in WRONG_KEYS and target.accepts_any_key:
+        pytest.skip("this mock accepts any key, each as its own account")
     if way == "another case" and key.swapcase() == key:
         pytest.skip("the key has no letters")
     method, path, headers, content = request_of(target, operation_id)
-    exchange = target.exchange(method, path, {**headers, **keyless(key)[way]}, content)
-    right = {401} if target.purse.roomy or method == "GET" else {400, 401}
-    GUARDED.holds(exchange.status in right, f"{exchange.status} with {way}", exchange)
+    exchange = target.exchange(method, path, {**headers, **requests_without_key(key)[way]}, content)
+    right = {401} if target.budget.ample or method == "GET" else {400, 401}
+    KEY_REQUIRED.require(exchange.status in right, f"{exchange.status} with {way}", exchange)
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("name", IN_ADDRESSES)
+@pytest.mark.parametrize("name", QUERY_NAMES)
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-def test_a_key_in_the_address_opens_nothing(target, operation_id, name) -> None:
-    """A key in the query of the URL, where logs would keep it, is no key."""
+def test_a_key_in_the_query_is_not_accepted(target, operation_id, name) -> None:
+    """A key in the query of the URL, where logs would show it, is not accepted."""
     key = target.keys[target.account]
     method, path, headers, content = request_of(target, operation_id)
-    exchange = target.wire.send(method, f"{path}?{name}={key}", headers, content)
-    # Whoever refuses a query that it doesn't know may say that first.
-    GUARDED.holds(exchange.status in {400, 401}, f"{exchange.status} with {name}", exchange)
+    exchange = target.client.send(method, f"{path}?{name}={key}", headers, content)
+    # A server may reject the unknown query parameter first.
+    KEY_REQUIRED.require(exchange.status in {400, 401}, f"{exchange.status} with {name}", exchange)
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("way", sorted(OF_ANOTHER_KEY))
-def test_a_mock_with_one_key_lets_no_other_in(way) -> None:
-    """The bundled mock, given one key, refuses those that are like it."""
+@pytest.mark.parametrize("way", sorted(WRONG_KEYS))
+def test_a_mock_with_one_key_rejects_all_others(way) -> None:
+    """A bundled mock with one key rejects similar keys."""
     with MockServer(api_key="Some-key-1") as server:
-        aim = Aim(base_url=server.base_url, api_key="Some-key-1")
-        with aim.target() as target:
-            assert not target.any_key
+        target_options = TargetOptions(base_url=server.base_url, api_key="Some-key-1")
+        with target_options.target() as target:
+            assert not target.accepts_any_key
             for operation_id in OPERATIONS:
-                test_nothing_is_answered_without_a_valid_key(target, operation_id, way)
+                test_every_operation_rejects_a_request_without_a_valid_key(
+                    target, operation_id, way
+                )
 
 
 @pytest.mark.fast
-def test_a_task_is_seen_by_its_own_account_only(target) -> None:
-    """Another account asks for a task in each of its states, and is told of none."""
+def test_a_task_is_visible_to_its_own_account_only(target) -> None:
+    """Another account queries a task in each of its states, and never finds it."""
     if "two" not in target.keys:
         pytest.skip("a second account is needed: --api-key2")
     for model in target.models.values():
-        life = target.submit(dict(model.example))
-        target.ask(life.id, "two")
-        target.look(life)
-        target.ask(life.id, "two")
-        target.wait(life)
-        exchange = target.ask(life.id, "two")
-        PRIVATE.holds(exchange.status in {403, 404}, "", exchange)
-        target.look(life)
+        history = target.submit(dict(model.example))
+        target.get_task(history.id, "two")
+        target.poll(history)
+        target.get_task(history.id, "two")
+        target.wait(history)
+        exchange = target.get_task(history.id, "two")
+        PRIVATE.require(exchange.status in {403, 404}, "", exchange)
+        target.poll(history)

@@ -1,4 +1,4 @@
-"""Money: what a request costs follows from the request, as far as the documents say."""
+"""Billing: what a request costs follows from the request, as far as the documents say."""
 
 from __future__ import annotations
 
@@ -10,32 +10,41 @@ from uuid import uuid4
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Law
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.checks.invalid_requests import wrong_of
+from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.invalid_requests import invalid_requests_of
 
-MODELS = list(packaged_promises().catalog.models.values())
+MODELS = list(packaged_contract().catalog.models.values())
 
-PRECHARGE = Law("pre-charge", "A request is charged in advance by what the documents say it is.")
-QUALITY = Law("quality-price", "What the documents call a lower price is a lower one.")
-FREE = Law("refused-free", "A refused submission charges nothing.")
-SAME = Law("same-price", "Equal requests cost the same, and a default costs what it stands for.")
-SEVERAL = Law("no-surcharge", "Several pictures of one request cost no more than of several.")
-WORDS = Law("unpriced", "What the documents put no price on costs nothing: words, a callback.")
-BOOKED = Law("booked-once", "A submission is booked once, by what its receipt says; a look isn't.")
+PRECHARGE = Check(
+    "pre-charge", "A request is charged in advance by the parameter that the documents name."
+)
+QUALITY = Check("quality-price", "An option documented as cheaper costs less.")
+REJECTED_FREE = Check("rejected-free", "A rejected submission costs nothing.")
+SAME = Check(
+    "same-price",
+    "Equal requests cost the same, and an omitted parameter costs the same as its default.",
+)
+NO_SURCHARGE = Check(
+    "no-surcharge", "Several images in one request cost no more than in several requests."
+)
+NO_CHARGE = Check("no-charge", "The length of a prompt and a callback URL cost nothing.")
+CHARGED_ONCE = Check(
+    "charged-once", "A submission is charged once, as its receipt says; polls cost nothing."
+)
 
 _CHARGED = re.compile(r"pre-charged? based on the (?:value of )?`(\w+)`(?: value)?", re.IGNORECASE)
 _OPTION = re.compile(r"`([^`]+)`: ([^\n]*?(lower|standard|higher) price)", re.IGNORECASE)
 _CENT, _SLIGHTLY = 0.011, 0.1
 _ORDER = ("lower", "standard", "higher")
-CHARGED = [
+CHARGED_FIELDS = [
     (model.name, name, found[0])
     for model in MODELS
     for name, rule in model.parameters.items()
     if (found := _CHARGED.search(rule.get("description", "")))
     and ("enum" in rule or {"minimum", "maximum"} <= rule.keys())
 ]
-PRICED = [
+PRICED_OPTIONS = [
     (model.name, name, options)
     for model in MODELS
     for name, rule in model.parameters.items()
@@ -50,22 +59,22 @@ DEFAULTS = [
 
 
 def price(target, body: dict[str, Any]):
-    """What a request reserves, None where the server doesn't say; and its exchange."""
-    life = target.submit(body)
-    usage = life.receipt.get("usage")
-    return (usage.get("credits_reserved") if isinstance(usage, dict) else None), life.first
+    """Return what a request reserves (None if the server doesn't say) and its exchange."""
+    history = target.submit(body)
+    usage = history.receipt.get("usage")
+    return (usage.get("credits_reserved") if isinstance(usage, dict) else None), history.first
 
 
 def counts(rule: dict[str, Any]) -> list[int]:
-    """Some values of a counted parameter, from the smallest to the largest."""
+    """Return some values of a count parameter in ascending order."""
     numbers = sorted(one for one in rule.get("enum", ()) if isinstance(one, int))
     return numbers or sorted({*range(rule["minimum"], rule["maximum"])[:7], rule["maximum"]})
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize(("name", "field", "sentence"), CHARGED)
-def test_more_is_charged_for_more(target, name, field, sentence) -> None:
-    """What a request is pre-charged by raises its price."""
+@pytest.mark.parametrize(("name", "field", "sentence"), CHARGED_FIELDS)
+def test_a_larger_request_costs_more(target, name, field, sentence) -> None:
+    """A larger value of the parameter that is charged raises the price."""
     model = target.models[name]
     body = cheapest(model)
     seen = [(one, *price(target, {**body, field: one})) for one in counts(model.parameters[field])]
@@ -74,58 +83,60 @@ def test_more_is_charged_for_more(target, name, field, sentence) -> None:
     for (less, low, first), (more, high, second) in pairwise(seen):
         detail = f"{low} for {field} {less}, {high} for {more}"
         least = low * (1 + _SLIGHTLY * (more - less) / less)
-        PRECHARGE.holds(least < high, detail, first, second, rests_on=sentence)
+        PRECHARGE.require(least < high, detail, first, second, cites=sentence)
     if "maximum" in model.parameters[field]:
         (one, base, first), *others = seen
         for more, cost, exchange in others:
             detail, fair = f"{base} for {one}, {cost} for {more}", base * more / one
-            SEVERAL.holds(cost <= fair + _rounding(more, base, cost), detail, first, exchange)
+            NO_SURCHARGE.require(
+                cost <= fair + _rounding(more, base, cost), detail, first, exchange
+            )
 
 
 def _rounding(count: int, *prices: float) -> float:
-    """The most that rounding adds to the difference of some prices of so many units."""
+    """Return the maximum difference that rounding adds to prices of so many units."""
     unit = 1.0 if all(price == int(price) for price in prices) else 0.01
     return unit * (count + 1) / 2
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize(("name", "field", "options"), PRICED)
+@pytest.mark.parametrize(("name", "field", "options"), PRICED_OPTIONS)
 def test_prices_rise_with_quality(target, name, field, options) -> None:
-    """A lower price is below the standard price, and that below a higher one."""
+    """A lower price is below the standard price, and that is below a higher price."""
     body = cheapest(target.models[name])
     ranked = sorted(options, key=lambda option: _ORDER.index(option[2].lower()))
     seen = [(price(target, {**body, field: value}), sentence) for value, sentence, _ in ranked]
     for ((low, first), _), ((high, second), sentence) in pairwise(seen):
         if low is not None and high is not None:
             free = low == high == 0
-            QUALITY.holds(low < high or free, f"{low} and {high}", first, second, rests_on=sentence)
+            QUALITY.require(low < high or free, f"{low} and {high}", first, second, cites=sentence)
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_equal_requests_cost_the_same(target, model) -> None:
-    """The same request costs the same a moment later, by the same rule."""
+    """The same request costs the same when it is repeated."""
     body = cheapest(model)
     (one, first), (two, second) = price(target, body), price(target, body)
-    SAME.holds(one == two, f"{one}, then {two}", first, second)
+    SAME.require(one == two, f"{one}, then {two}", first, second)
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize(("name", "field", "default"), DEFAULTS)
-def test_a_default_costs_what_it_stands_for(target, name, field, default) -> None:
-    """Leaving a parameter out costs what its default costs."""
+def test_an_omitted_parameter_costs_the_same_as_its_default(target, name, field, default) -> None:
+    """Omitting a parameter costs the same as giving its default."""
     body = {key: one for key, one in cheapest(target.models[name]).items() if key != field}
     (left_out, first), (written, second) = (
         price(target, body),
         price(target, {**body, field: default}),
     )
-    SAME.holds(left_out == written, f"{left_out} and {written}", first, second)
+    SAME.require(left_out == written, f"{left_out} and {written}", first, second)
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_words_cost_nothing(target, model) -> None:
-    """What is asked for in more words, or to be told of, costs the same."""
+def test_text_length_and_callbacks_cost_nothing(target, model) -> None:
+    """A longer prompt and a callback URL cost nothing."""
     body = cheapest(model)
     (plain, first), told = price(target, body), {"callback_url": "https://example.com/hook"}
     usage = first.json().get("usage") or {}
@@ -133,47 +144,49 @@ def test_words_cost_nothing(target, model) -> None:
     for more in (told, wordy if usage.get("billing_rule") != "per_token" else {}):
         if more.keys() <= model.parameters.keys():
             cost, second = price(target, {**body, **more})
-            WORDS.holds(cost == plain, f"{plain}, and {cost} with {[*more]}", first, second)
+            NO_CHARGE.require(cost == plain, f"{plain}, and {cost} with {[*more]}", first, second)
 
 
 @pytest.mark.fast
-@pytest.mark.controls
+@pytest.mark.mock_controls
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_a_refused_request_costs_nothing(target, model) -> None:
-    """What is reserved and spent stays as it is when requests are refused."""
-    before = target.account_terms()
-    seen = [target.post(model, body) for body, _ in wrong_of(model)]
-    after = target.account_terms()
+def test_a_rejected_request_costs_nothing(target, model) -> None:
+    """Rejected requests change neither the reserved nor the spent credits."""
+    before = target.account_status()
+    seen = [target.post(model, body) for body, _ in invalid_requests_of(model)]
+    after = target.account_status()
     names = ("reserved", "spent", "submitted")
     same = all(before.get(name) == after.get(name) for name in names)
-    FREE.holds(same, f"{before}, then {after}", *seen[-3:])
+    REJECTED_FREE.require(same, f"{before}, then {after}", *seen[-3:])
 
 
 @pytest.mark.fast
-@pytest.mark.controls
+@pytest.mark.mock_controls
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_a_submission_is_booked_once(target, model) -> None:
-    """An account's credits fall by what the receipt says, and not again by a replay or looks."""
-    before = booked(target)
+def test_a_submission_is_charged_once(target, model) -> None:
+    """An account is charged once as the receipt says, and not again for a replay or polls."""
+    before = credits_used(target)
     key = {"Idempotency-Key": f"booked-{uuid4().hex}"}
-    life = target.submit(cheapest(model), **key)
-    exchange, usage = life.first, life.receipt.get("usage") or {}
+    history = target.submit(cheapest(model), **key)
+    exchange, usage = history.first, history.receipt.get("usage") or {}
     for _ in range(2 if target.idempotent else 0):
-        exchange = target.post(model, life.asked, headers=key)
+        exchange = target.post(model, history.request, headers=key)
     for _ in range(6):
-        target.look(life)
-    spent, told = booked(target) - before, usage.get("credits_reserved")
-    BOOKED.holds(abs(spent - told) < _CENT, f"{spent} for {told}", life.first, exchange, life.last)
+        target.poll(history)
+    spent, told = credits_used(target) - before, usage.get("credits_reserved")
+    CHARGED_ONCE.require(
+        abs(spent - told) < _CENT, f"{spent} for {told}", history.first, exchange, history.last
+    )
 
 
-def booked(target) -> float:
-    """What the suite's account has reserved and spent, its tasks being over."""
-    terms = target.account_terms()
+def credits_used(target) -> float:
+    """Return what the suite's account has reserved and spent."""
+    terms = target.account_status()
     return float(terms["reserved"] + terms["spent"])
 
 
-def test_the_documents_say_what_is_charged_in_advance() -> None:
-    """Were the sentences reworded, the laws on prices would rest on nothing."""
-    assert CHARGED
-    assert PRICED
+def test_the_documents_state_what_is_charged() -> None:
+    """If the sentences were reworded, the price tests would test nothing."""
+    assert CHARGED_FIELDS
+    assert PRICED_OPTIONS
     assert DEFAULTS

@@ -1,4 +1,4 @@
-"""Callbacks: one for each end, the same word as the query's, and again only after a failure."""
+"""Callbacks: one for each ended task, equal to the task query, and retried only after a failure."""
 
 from __future__ import annotations
 
@@ -9,73 +9,73 @@ from uuid import uuid4
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Law
-from wanflow_contract.checks.documented_responses import packaged_promises
+from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.run_state import LEAK
 from wanflow_contract.checks.task_history import ENDED
-from wanflow_contract.support.api_under_test import LEAK
-from wanflow_contract.support.exchange import SHORTEST
+from wanflow_contract.support.exchange import MIN_KEY_LENGTH
 from wanflow_contract.support.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wanflow_contract.checks.task_history import Life
-    from wanflow_contract.support.api_under_test import Target
+    from wanflow_contract.checks.task_history import TaskHistory
+    from wanflow_contract.support.api_under_test import ApiUnderTest
     from wanflow_contract.support.receiver import Delivery
 
 MODELS = [
     name
-    for name, model in packaged_promises().catalog.models.items()
+    for name, model in packaged_contract().catalog.models.items()
     if "callback_url" in model.parameters
 ]
 SOON, NOT = 5.0, 0.3
 
-CALLED = Law(
+DELIVERED = Check(
     "callback",
-    "The end of a task is told to its callback URL, as that was given.",
+    "The end of a task is reported to its callback URL, unchanged.",
     "Triggered when task is completed, failed, or cancelled",
 )
-ENDS_ONLY = Law(
+ENDS_ONLY = Check(
     "callback-end",
-    "A callback comes when the task has ended, and not before.",
+    "A callback is sent when the task has ended, not before.",
     "Triggered when task is completed, failed, or cancelled",
 )
-WORD = Law(
-    "callback-word",
-    "A callback says what the task query says.",
+SAME_AS_QUERY = Check(
+    "callback-body",
+    "A callback has the same body as the task query.",
     "Callback response format is consistent with the task query API response",
 )
-ONCE = Law(
+ONCE = Check(
     "callback-once",
-    "A callback that was received is not sent again.",
+    "A callback that was accepted is not sent again.",
     "2xx status codes are considered successful, other status codes trigger retries",
 )
-AGAIN = Law(
-    "callback-again",
-    "A callback that failed is sent again, up to three times.",
+RETRIED = Check(
+    "callback-retried",
+    "A callback that failed is retried, up to three times.",
     "Up to `3` retries after failure (retries at `1`/`2`/`4` seconds after failure)",
 )
 
 
 @pytest.fixture(scope="module")
 def receiver(pytestconfig: pytest.Config) -> Iterator[Receiver]:
-    """Where callbacks are sent."""
+    """A receiver of callbacks."""
     port = pytestconfig.getoption("--callback-port")
     with Receiver(port or 0, pytestconfig.getoption("--callback-url")) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def caller(callback_target, receiver) -> Target:
+def calling_target(callback_target, receiver) -> ApiUnderTest:
     """A target that sends callbacks to the receiver."""
     name = MODELS[0] if MODELS else pytest.skip("no model takes a callback URL")
     target, model = callback_target, callback_target.models[name]
-    if not receiver.url.startswith("https:") and not target.steered:
+    if not receiver.url.startswith("https:") and not target.has_mock_controls:
         pytest.skip("the suite has no public address: --callback-url and --callback-port")
     body = {**cheapest(model), "callback_url": receiver.address("knock")}
     sent = {**target.authorization(), "Content-Type": "application/json"}
-    answer = target.buy("POST", model.path, sent, _encoded(body))
-    CALLED.holds(answer.status == 200 or not target.calls_here, "refused now", answer)
+    answer = target.submit_paid("POST", model.path, sent, _encoded(body))
+    DELIVERED.require(answer.status == 200 or not target.calls_loopback, "rejected now", answer)
     if answer.status != 200:
         pytest.skip("the target doesn't send callbacks to the suite's own address")
     return target
@@ -85,8 +85,10 @@ def _encoded(body: Any) -> bytes:
     return json.dumps(body).encode()
 
 
-def called(target: Target, receiver: Receiver, name: str, *answers: int, **more: Any):
-    """Submit a task with a callback URL of its own; return it and the URL's name."""
+def submit_with_callback(
+    target: ApiUnderTest, receiver: Receiver, name: str, *answers: int, **more: Any
+):
+    """Submit a task with its own callback URL; return its history and the URL's name."""
     hook = f"hook-{uuid4().hex}?token={uuid4().hex}&to=a%20b%2Fc"
     body = {
         **cheapest(target.models[name]),
@@ -94,96 +96,106 @@ def called(target: Target, receiver: Receiver, name: str, *answers: int, **more:
         "callback_url": receiver.address(hook, *answers),
     }
     sent = {**target.authorization(), "Content-Type": "application/json"}
-    exchange = target.buy("POST", target.models[name].path, sent, _encoded(body))
-    assert exchange.status == 200, exchange.told()
-    return target.adopt(body, target.account, exchange.json(), exchange), hook
+    exchange = target.submit_paid("POST", target.models[name].path, sent, _encoded(body))
+    assert exchange.status == 200, exchange.format()
+    return target.track(body, target.account, exchange.json(), exchange), hook
 
 
-def came(receiver: Receiver, life: Life, hook: str) -> Delivery:
-    """The callback of a task that has ended."""
+def wait_for_callback(receiver: Receiver, history: TaskHistory, hook: str) -> Delivery:
+    """Return the callback of a task that has ended."""
     found = receiver.next(hook, SOON)
-    CALLED.holds(found, f"none within {SOON:.0f} s of the end", life.first, life.last)
+    DELIVERED.require(found, f"none within {SOON:.0f} s of the end", history.first, history.last)
     assert found is not None
     return found
 
 
-def agrees(target: Target, life: Life, delivery: Delivery) -> None:
-    """Hold a callback's body against what the query says."""
+def check_body(target: ApiUnderTest, history: TaskHistory, delivery: Delivery) -> None:
+    """Check that a callback's body equals the response to the task query."""
     said = json.dumps([delivery.headers, delivery.body])
-    shown = any(key in said for key in target.keys.values() if len(key) >= SHORTEST)
-    LEAK.holds(not shown, "a key is in a callback", life.last)
-    told, body = life.state, delivery.body
-    WORD.holds(isinstance(body, dict), f"the body is {body!r}", life.last)
+    shown = any(key in said for key in target.keys.values() if len(key) >= MIN_KEY_LENGTH)
+    LEAK.require(not shown, "a key is in a callback", history.last)
+    told, body = history.state, delivery.body
+    SAME_AS_QUERY.require(isinstance(body, dict), f"the body is {body!r}", history.last)
     kind = delivery.headers.get("content-type", "")
-    WORD.holds(kind.startswith("application/json"), f"Content-Type {kind!r}", life.last)
+    SAME_AS_QUERY.require(
+        kind.startswith("application/json"), f"Content-Type {kind!r}", history.last
+    )
     for name in ("id", "model", "object", "created", "type", "status", "progress", "error"):
-        WORD.holds(body.get(name) == told.get(name), f"{name} is {body.get(name)!r}", life.last)
+        SAME_AS_QUERY.require(
+            body.get(name) == told.get(name), f"{name} is {body.get(name)!r}", history.last
+        )
     links = body.get("results") or []
-    WORD.holds(len(links) == len(life.links), f"{len(links)} results", life.last)
-    target.own(life, links, life.last)
+    SAME_AS_QUERY.require(len(links) == len(history.links), f"{len(links)} results", history.last)
+    target.register(history, links, history.last)
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("name", MODELS)
-def test_the_end_of_a_task_is_told(caller, receiver, name) -> None:
-    """A completed task is told once, at its end, in the words of the query."""
-    life, hook = called(caller, receiver, name)
-    while not caller.look(life).ended:
+def test_a_completed_task_is_reported_once(calling_target, receiver, name) -> None:
+    """A completed task is reported once, at its end, with the body of the task query."""
+    history, hook = submit_with_callback(calling_target, receiver, name)
+    while not calling_target.poll(history).ended:
         early = receiver.next(hook, 0.02)
         if early is not None:
-            caller.look(life)
-            ENDS_ONLY.holds(life.ended, f"told while {life.status}", life.first, life.last)
+            calling_target.poll(history)
+            ENDS_ONLY.require(
+                history.ended, f"reported while {history.status}", history.first, history.last
+            )
             break
     else:
-        agrees(caller, life, came(receiver, life, hook))
+        check_body(calling_target, history, wait_for_callback(receiver, history, hook))
         again = receiver.next(hook, NOT)
-        ONCE.holds(again is None, "told again", life.last)
+        ONCE.require(again is None, "reported again", history.last)
 
 
 @pytest.mark.fast
-@pytest.mark.controls
-def test_a_failure_is_told(caller, receiver) -> None:
-    """A failed task is told with its reason."""
-    life, hook = called(caller, receiver, MODELS[0], prompt="a cat [mock:fail=service_error]")
-    caller.wait(life)
-    agrees(caller, life, came(receiver, life, hook))
+@pytest.mark.mock_controls
+def test_a_failed_task_is_reported(calling_target, receiver) -> None:
+    """A failed task is reported with its error."""
+    history, hook = submit_with_callback(
+        calling_target, receiver, MODELS[0], prompt="a cat [mock:fail=service_error]"
+    )
+    calling_target.wait(history)
+    check_body(calling_target, history, wait_for_callback(receiver, history, hook))
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("status", [500, 404, 302])
-def test_what_failed_is_sent_again(caller, receiver, status) -> None:
-    """Anything but 2xx brings the callback again; 2xx is the last."""
-    life, hook = called(caller, receiver, MODELS[0], status, 204)
-    caller.wait(life)
-    came(receiver, life, hook)
-    AGAIN.holds(receiver.next(hook, NOT) is None, "again at once, not after 1 s", life.last)
-    caller.pass_time(1.5)
+def test_a_failed_delivery_is_retried(calling_target, receiver, status) -> None:
+    """Any status but 2xx causes a retry; after 2xx there is none."""
+    history, hook = submit_with_callback(calling_target, receiver, MODELS[0], status, 204)
+    calling_target.wait(history)
+    wait_for_callback(receiver, history, hook)
+    RETRIED.require(
+        receiver.next(hook, NOT) is None, "retried immediately, not after 1 s", history.last
+    )
+    calling_target.advance_time(1.5)
     again = receiver.next(hook, SOON)
-    AGAIN.holds(again, f"not again after {status}", life.last)
+    RETRIED.require(again, f"not retried after {status}", history.last)
     assert again is not None
-    agrees(caller, life, again)
-    caller.pass_time(10)
-    ONCE.holds(receiver.next(hook, NOT) is None, "again after a 204", life.last)
+    check_body(calling_target, history, again)
+    calling_target.advance_time(10)
+    ONCE.require(receiver.next(hook, NOT) is None, "sent again after a 204", history.last)
 
 
 @pytest.mark.fast
-def test_after_three_more_it_is_given_up(caller, receiver) -> None:
+def test_a_delivery_is_retried_three_times(calling_target, receiver) -> None:
     """A receiver that never accepts gets a callback four times in all."""
-    life, hook = called(caller, receiver, MODELS[0], *[503] * 20)
-    caller.wait(life)
+    history, hook = submit_with_callback(calling_target, receiver, MODELS[0], *[503] * 20)
+    calling_target.wait(history)
     count = 0
     for seconds in (1.5, 2.5, 4.5, 10, 20):
         found = receiver.next(hook, SOON if count < 4 else NOT)
         count += found is not None
-        AGAIN.holds(found is not None or count >= 4, f"{count} times", life.last)
-        caller.pass_time(seconds)
-    AGAIN.holds(count == 4 and receiver.next(hook, NOT) is None, f"{count} times", life.last)
+        RETRIED.require(found is not None or count >= 4, f"{count} times", history.last)
+        calling_target.advance_time(seconds)
+    RETRIED.require(count == 4 and receiver.next(hook, NOT) is None, f"{count} times", history.last)
 
 
 @pytest.mark.fast
-def test_a_callback_is_to_be_believed(caller, receiver) -> None:
-    """Whoever asks at once when told finds the task ended."""
-    life, hook = called(caller, receiver, MODELS[0])
-    caller.wait(life)
-    came(receiver, life, hook)
-    ENDS_ONLY.holds(caller.look(life).status in ENDED, life.status, life.last)
+def test_a_task_has_ended_when_its_callback_arrives(calling_target, receiver) -> None:
+    """A poll directly after the callback finds the task ended."""
+    history, hook = submit_with_callback(calling_target, receiver, MODELS[0])
+    calling_target.wait(history)
+    wait_for_callback(receiver, history, hook)
+    ENDS_ONLY.require(calling_target.poll(history).status in ENDED, history.status, history.last)

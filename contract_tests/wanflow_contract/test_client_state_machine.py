@@ -1,4 +1,4 @@
-"""The client's word on many tasks is the server's word: a state machine over both colours."""
+"""The client reports the same as the server about many tasks: a Hypothesis state machine."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hypothesis.stateful import (
 import wanflow
 from wanflow import errors
 from wanflow_contract.checks.task_history import BUSINESS_CODES, COMPLETED, FAILED
-from wanflow_contract.support.client_drivers import COLOURS, PATIENCE, Face
+from wanflow_contract.support.client_drivers import CLIENT_KINDS, SHORT_TIMEOUTS, ClientDriver
 
 if TYPE_CHECKING:
-    from wanflow_contract.checks.task_history import Life
-    from wanflow_contract.support.api_under_test import Target
+    from wanflow_contract.checks.task_history import TaskHistory
+    from wanflow_contract.support.api_under_test import ApiUnderTest
 
 FAST = settings(
     max_examples=10,
@@ -33,10 +33,10 @@ FAST = settings(
 FULL = settings(FAST, max_examples=150, stateful_step_count=30)
 
 
-def machine_of(target: Target, faces: dict[str, Face]) -> Any:
-    """Return a machine that acts by clients, and asks the target itself what became of it."""
+def machine_of(target: ApiUnderTest, drivers: dict[str, ClientDriver]) -> Any:
+    """Return a machine that acts through clients and compares with the target."""
     names = sorted(target.models)
-    accounts = sorted(faces)
+    accounts = sorted(drivers)
     endings = [None, *sorted(BUSINESS_CODES)]
 
     class Clients(RuleBasedStateMachine):
@@ -48,77 +48,77 @@ def machine_of(target: Target, faces: dict[str, Face]) -> Any:
             account=st.sampled_from(accounts),
             ending=st.sampled_from(endings),
         )
-        def submit(self, name: str, account: str, ending: str | None) -> tuple[Any, Life]:
+        def submit(self, name: str, account: str, ending: str | None) -> tuple[Any, TaskHistory]:
             request = dict(target.models[name].example)
             if ending is not None:
                 request["prompt"] = f"a cat [mock:fail={ending}]"
-            task = faces[account].do(lambda client: client.submit(request))
-            life = target.adopt(request, account, task.snapshot.raw)
-            return task, life
+            task = drivers[account].do(lambda client: client.submit(request))
+            history = target.track(request, account, task.snapshot.raw)
+            return task, history
 
         @rule(pair=tasks)
-        def refresh(self, pair: tuple[Any, Life]) -> None:
-            task, life = pair
-            faces[life.key].do(lambda _client: task.refresh())
-            target.look(life)
-            assert task.id == life.id
-            assert task.model == life.model.name
+        def refresh(self, pair: tuple[Any, TaskHistory]) -> None:
+            task, history = pair
+            drivers[history.account].do(lambda _client: task.refresh())
+            target.poll(history)
+            assert task.id == history.id
+            assert task.model == history.model.name
 
         @rule(pair=tasks)
-        def wait(self, pair: tuple[Any, Life]) -> None:
-            task, life = pair
-            target.wait(life)
-            if life.status == COMPLETED:
-                result = faces[life.key].do(lambda _client: task.wait(timeout=5))
-                assert result.urls == life.links
-                assert result.task_id == life.id
+        def wait(self, pair: tuple[Any, TaskHistory]) -> None:
+            task, history = pair
+            target.wait(history)
+            if history.status == COMPLETED:
+                result = drivers[history.account].do(lambda _client: task.wait(timeout=5))
+                assert result.urls == history.links
+                assert result.task_id == history.id
             else:
-                assert life.status == FAILED
+                assert history.status == FAILED
                 with pytest.raises(wanflow.TaskFailed) as caught:
-                    faces[life.key].do(lambda _client: task.wait(timeout=5))
-                assert caught.value.code == life.state["error"]["code"]
-                assert caught.value.task_id == life.id
+                    drivers[history.account].do(lambda _client: task.wait(timeout=5))
+                assert caught.value.code == history.state["error"]["code"]
+                assert caught.value.task_id == history.id
 
         @rule(pair=tasks, account=st.sampled_from(accounts))
-        def resume(self, pair: tuple[Any, Life], account: str) -> None:
-            """A task is taken up by its id alone, with its own key and no other."""
-            _task, life = pair
-            if account == life.key:
-                found = faces[account].do(lambda client: client.task(life.id).refresh())
-                assert found.status == target.look(life).status or life.ended
+        def resume(self, pair: tuple[Any, TaskHistory], account: str) -> None:
+            """A task is resumed by its id, with its own key only."""
+            _task, history = pair
+            if account == history.account:
+                found = drivers[account].do(lambda client: client.task(history.id).refresh())
+                assert found.status == target.poll(history).status or history.ended
                 return
             with pytest.raises((wanflow.NotFound, errors.PermissionDenied)):
-                faces[account].do(lambda client: client.task(life.id).refresh())
+                drivers[account].do(lambda client: client.task(history.id).refresh())
 
     return Clients
 
 
-def run(target: Target, colour: str, chosen: settings) -> None:
+def run(target: ApiUnderTest, client_kind: str, chosen: settings) -> None:
     """Run the machine with a client for each account."""
-    if not target.purse.free:
-        pytest.skip("it takes many tasks, failed ones too")
-    faces = {
-        name: Face(colour, api_key=key, base_url=target.base_url, **PATIENCE)
+    if not target.budget.unlimited:
+        pytest.skip("it needs an unlimited budget")
+    drivers = {
+        name: ClientDriver(client_kind, api_key=key, base_url=target.base_url, **SHORT_TIMEOUTS)
         for name, key in target.keys.items()
     }
     try:
-        run_state_machine_as_test(machine_of(target, faces), settings=chosen)
+        run_state_machine_as_test(machine_of(target, drivers), settings=chosen)
     finally:
-        for face in faces.values():
-            face.close()
+        for driver in drivers.values():
+            driver.close()
 
 
 @pytest.mark.fast
-@pytest.mark.controls
-@pytest.mark.parametrize("colour", COLOURS)
-def test_the_client_tells_what_the_server_tells(target, colour) -> None:
-    """Whatever is done through clients, they say of each task what the server says."""
-    run(target, colour, FAST)
+@pytest.mark.mock_controls
+@pytest.mark.parametrize("client_kind", CLIENT_KINDS)
+def test_the_client_reports_what_the_server_reports(target, client_kind) -> None:
+    """After any sequence of actions, clients report of each task what the server reports."""
+    run(target, client_kind, FAST)
 
 
-@pytest.mark.full
-@pytest.mark.controls
-@pytest.mark.parametrize("colour", COLOURS)
-def test_the_client_tells_what_the_server_tells_for_long(target, colour) -> None:
+@pytest.mark.slow
+@pytest.mark.mock_controls
+@pytest.mark.parametrize("client_kind", CLIENT_KINDS)
+def test_the_client_reports_what_the_server_reports_in_long_runs(target, client_kind) -> None:
     """The same, longer."""
-    run(target, colour, FULL)
+    run(target, client_kind, FULL)

@@ -1,4 +1,4 @@
-"""Conformance: whatever is sent, in every operation, the answer is one that the document has."""
+"""Conformance: every response to any request of any operation is documented."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.generation.stateful import run_state_machine_as_test
 
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.support.budget import PurseEmpty
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.support.budget import BudgetExceeded
 from wanflow_contract.support.cases import as_response, is_query, make_schema, send
 
 if TYPE_CHECKING:
-    from wanflow_contract.support.api_under_test import Target
+    from wanflow_contract.support.api_under_test import ApiUnderTest
 
 SCHEMA = make_schema()
 FAST = settings(
@@ -26,30 +26,30 @@ FAST = settings(
 FULL = settings(FAST, max_examples=1000)
 
 
-def chance(target: Target, case: Any) -> None:
-    """Send a case unless it might cost what a run can't spare."""
-    with suppress(PurseEmpty):
+def send_generated(target: ApiUnderTest, case: Any) -> None:
+    """Send a generated case unless the budget doesn't allow it."""
+    with suppress(BudgetExceeded):
         send(target, case)
 
 
 @pytest.mark.fast
 @SCHEMA.parametrize()
 @FAST
-def test_every_answer_is_one_that_the_document_has(case, target) -> None:
-    """Examples, boundaries and chance, right and wrong: every answer keeps the laws of answers."""
-    chance(target, case)
+def test_every_response_is_documented(case, target) -> None:
+    """Every response to examples, boundary values and random requests passes the checks."""
+    send_generated(target, case)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @SCHEMA.parametrize()
 @FULL
-def test_every_answer_to_a_thousand_requests_is_one_that_the_document_has(case, target) -> None:
+def test_every_response_to_a_thousand_requests_is_documented(case, target) -> None:
     """The same with many more requests."""
-    chance(target, case)
+    send_generated(target, case)
 
 
-def machine_of(target: Target) -> tuple[Any, list[str]]:
-    """Return a machine that follows the document's links, and the ids that it has followed."""
+def machine_of(target: ApiUnderTest) -> tuple[Any, list[str]]:
+    """Return a machine that follows the spec's links, and the list of paths it followed."""
     followed: list[str] = []
     base: Any = SCHEMA.as_state_machine()
 
@@ -61,23 +61,23 @@ def machine_of(target: Target) -> tuple[Any, list[str]]:
             return as_response(exchange)
 
         def after_call(self, response: Any, case: Any) -> None:
-            """Keep no records: the suite's own journal does."""
+            """Record nothing; the suite has its own journal."""
 
         def validate_response(self, response: Any, case: Any, **_kwargs: Any) -> None:
-            """Leave it to the laws, which have judged the answer by now."""
+            """Do nothing; the response is already checked."""
 
     return Linked, followed
 
 
-def test_the_document_links_each_submission_to_the_task_query() -> None:
-    """Without links nothing stateful would be tested, and nobody would notice."""
-    submissions = [one for one in packaged_promises().operations.values() if one.submits]
+def test_the_spec_links_each_submission_to_the_task_query() -> None:
+    """Without links the stateful test would test nothing."""
+    submissions = [one for one in packaged_contract().operations.values() if one.is_submission]
     assert SCHEMA.statistic.transitions.total >= len(submissions) > 0
 
 
 @pytest.mark.fast
-def test_what_a_submission_links_to_is_there(target) -> None:
-    """Following a link from a submission leads to its task, in every state that it has."""
+def test_links_of_a_submission_lead_to_its_task(target) -> None:
+    """Following a link from a submission leads to its task, in every state."""
     machine, followed = machine_of(target)
     chosen = settings(
         max_examples=25,

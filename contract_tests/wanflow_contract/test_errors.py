@@ -1,4 +1,4 @@
-"""Every documented error: reached as itself, and known to both clients by its type."""
+"""Every documented error: the server returns it as documented, and clients raise its exception."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ import pytest
 
 import wanflow
 from wanflow import errors
-from wanflow_contract.checks.check import Law
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.checks.invalid_requests import wrong_of
-from wanflow_contract.checks.response_checks import judge_answer
-from wanflow_contract.support.api_under_test import PARAM
-from wanflow_contract.support.client_drivers import COLOURS, play, steering
+from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.invalid_requests import invalid_requests_of
+from wanflow_contract.checks.response_checks import check_response
+from wanflow_contract.checks.run_state import PARAM
+from wanflow_contract.support.client_drivers import (
+    CLIENT_KINDS,
+    call_client,
+    fault_header_transport,
+)
 
-PROMISES = packaged_promises()
-ERRORS = [one for one in PROMISES.statuses() if one[1] >= 400]
+CONTRACT = packaged_contract()
+ERRORS = [one for one in CONTRACT.statuses() if one[1] >= 400]
 EXAMPLES = [
     (name, status, example)
     for name, status in ERRORS
-    for example in PROMISES.operations[name].answers[status].examples
+    for example in CONTRACT.operations[name].responses[status].examples
 ]
-ON_WISH = Law("on-wish", "A mock answers with the documented status that it is asked for.")
+FORCED_STATUS = Check(
+    "forced-status", "A mock responds with the documented status that it is asked for."
+)
 TASK_ID = "task-unified-1756817821-4x3rx6ny"
-PATHS = sorted({model.path for model in PROMISES.catalog.models.values()})
+PATHS = sorted({model.path for model in CONTRACT.catalog.models.values()})
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*[0-9-][A-Za-z0-9._-]*")
 TYPES = {
     400: errors.BadRequest,
@@ -42,9 +48,9 @@ assert ERRORS, "the document lists no errors"
 assert len(EXAMPLES) >= len(ERRORS), "an error of the document has no example"
 
 
-SUGGESTED = Law(
+SUGGESTED = Check(
     "suggested",
-    "A model that is suggested in place of an unknown one is there.",
+    "A model that is suggested in place of an unknown one exists.",
     "a model that exists in `fallback_suggestion`",
 )
 
@@ -52,8 +58,8 @@ SUGGESTED = Law(
 @pytest.mark.fast
 @pytest.mark.parametrize("unknown", ["no-such-model", "wan0.1-no-such-model"])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_suggested_model_is_there(target, path, unknown) -> None:
-    """A suggestion that reads as a model's name names one of the documents, or of the server."""
+def test_a_suggested_model_exists(target, path, unknown) -> None:
+    """A suggestion that looks like a model's name is a model of the documents or the server."""
     headers = {**target.authorization(), "Content-Type": "application/json"}
     body = json.dumps({"model": unknown, "prompt": "a cat"}).encode()
     exchange = target.exchange("POST", path, headers, body)
@@ -61,52 +67,52 @@ def test_a_suggested_model_is_there(target, path, unknown) -> None:
     name = error.get("fallback_suggestion")
     if not isinstance(name, str) or not NAME.fullmatch(name) or name in target.models:
         return
-    # Asked for by its name alone, a model that is there misses its parameters.
+    # Requested by its name alone, an existing model is rejected for its missing parameters.
     asked = json.dumps({"model": name}).encode()
     seen = [target.exchange("POST", one, headers, asked) for one in PATHS]
     there = any(one.status == 400 for one in seen) or exchange.status == 400
-    SUGGESTED.holds(there, f"{name!r} isn't there", exchange, *seen)
+    SUGGESTED.require(there, f"{name!r} doesn't exist", exchange, *seen)
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("model", PROMISES.catalog.models.values(), ids=lambda model: model.name)
-def test_the_model_is_not_always_at_fault(target, model) -> None:
-    """A server that names what is wrong names more than the model, where the model is right."""
+@pytest.mark.parametrize("model", CONTRACT.catalog.models.values(), ids=lambda model: model.name)
+def test_errors_name_other_parameters_than_the_model(target, model) -> None:
+    """A server that names invalid parameters doesn't always name the model."""
     seen = [
         target.post(model, body)
-        for body, verdict in wrong_of(model)
-        if len(verdict.parameters) == 1 and "model" not in verdict.parameters
+        for body, expectation in invalid_requests_of(model)
+        if len(expectation.parameters) == 1 and "model" not in expectation.parameters
     ]
     errors = [exchange.json().get("error") or {} for exchange in seen if exchange.status == 400]
     named = [error["param"] for error in errors if isinstance(error.get("param"), str)]
     blamed = {name for name in named if name}
-    PARAM.holds(len(named) < _SEVERAL or blamed != {"model"}, "always the model", *seen[:3])
+    PARAM.require(len(named) < _SEVERAL or blamed != {"model"}, "always the model", *seen[:3])
 
 
 def type_of(status: int) -> type[wanflow.APIError]:
     return wanflow.ServerError if status >= 500 else TYPES.get(status, wanflow.APIError)
 
 
-def sample(operation_id: str) -> dict:
+def example_request(operation_id: str) -> dict:
     """A valid request of an operation's first model."""
-    found = (one for one in PROMISES.catalog.models.values() if one.operation_id == operation_id)
+    found = (one for one in CONTRACT.catalog.models.values() if one.operation_id == operation_id)
     return dict(next(found).example)
 
 
-def provoked(operation_id: str, colour: str, **settings) -> wanflow.APIError:
-    """Use an operation through the client and return the API's error that it raises.
+def raised_error(operation_id: str, client_kind: str, **settings) -> wanflow.APIError:
+    """Use an operation through the client and return the API error that it raises.
 
     After a submission, an error that doesn't prove that nothing was accepted is the cause of
-    another, which says so.
+    `SubmitUncertain`.
     """
 
     def work(client):
-        if operation_id == PROMISES.query.id:
+        if operation_id == CONTRACT.status_operation.id:
             return client.task(TASK_ID).refresh()
-        return client.submit(sample(operation_id))
+        return client.submit(example_request(operation_id))
 
     with pytest.raises((wanflow.APIError, wanflow.SubmitUncertain)) as caught:
-        play(colour, work, retry_timeout=0, **settings)
+        call_client(client_kind, work, retry_timeout=0, **settings)
     error = caught.value
     if not isinstance(error, wanflow.SubmitUncertain):
         return error
@@ -116,34 +122,36 @@ def provoked(operation_id: str, colour: str, **settings) -> wanflow.APIError:
     return cause
 
 
-def ask(target, operation_id: str, **headers: str):
-    """Use an operation rightly, with headers beside."""
-    if operation_id == PROMISES.query.id:
-        return target.ask(TASK_ID, **headers)
-    body = sample(operation_id)
+def send_valid_request(target, operation_id: str, **headers: str):
+    """Send a valid request of an operation with extra headers."""
+    if operation_id == CONTRACT.status_operation.id:
+        return target.get_task(TASK_ID, **headers)
+    body = example_request(operation_id)
     return target.post(target.models[body["model"]], body, headers=headers)
 
 
 @pytest.mark.fast
-@pytest.mark.controls
+@pytest.mark.mock_controls
 @pytest.mark.parametrize(("operation_id", "status"), ERRORS)
 def test_each_documented_error_is_as_documented(target, operation_id, status) -> None:
-    """Each documented error has the schema, the code and the type that the document shows."""
-    exchange = ask(target, operation_id, Prefer=f"code={status}")
-    ON_WISH.holds(exchange.status == status, f"{exchange.status}, not {status}", exchange)
-    judge_answer(PROMISES.operations[operation_id], exchange)
+    """Each documented error has the documented schema, code and type."""
+    exchange = send_valid_request(target, operation_id, Prefer=f"code={status}")
+    FORCED_STATUS.require(exchange.status == status, f"{exchange.status}, not {status}", exchange)
+    check_response(CONTRACT.operations[operation_id], exchange)
 
 
 @pytest.mark.fast
-@pytest.mark.controls
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.mock_controls
+@pytest.mark.parametrize("client_kind", CLIENT_KINDS)
 @pytest.mark.parametrize(("operation_id", "status"), ERRORS)
-def test_each_documented_error_of_a_server_is_a_type(target, operation_id, status, colour) -> None:
-    """The client raises each documented error of a server as the type that says who must act."""
-    transport = steering(colour, {"Prefer": f"code={status}"})
+def test_each_documented_error_of_a_server_has_its_exception(
+    target, operation_id, status, client_kind
+) -> None:
+    """The client raises each documented error of a server as its exception."""
+    transport = fault_header_transport(client_kind, {"Prefer": f"code={status}"})
     key = target.keys[target.account]
-    error = provoked(
-        operation_id, colour, api_key=key, base_url=target.base_url, transport=transport
+    error = raised_error(
+        operation_id, client_kind, api_key=key, base_url=target.base_url, transport=transport
     )
     assert type(error) is type_of(status)
     assert error.status == status
@@ -151,17 +159,19 @@ def test_each_documented_error_of_a_server_is_a_type(target, operation_id, statu
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("client_kind", CLIENT_KINDS)
 @pytest.mark.parametrize(("operation_id", "status", "example"), EXAMPLES)
-def test_each_example_of_an_error_is_a_type(operation_id, status, example, colour) -> None:
-    """The client reads each error that the document shows, an integer code or a word."""
+def test_each_example_of_an_error_has_its_exception(
+    operation_id, status, example, client_kind
+) -> None:
+    """The client raises each documented example of an error, with an integer or string code."""
 
     def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(status, json=example)
 
-    error = provoked(
+    error = raised_error(
         operation_id,
-        colour,
+        client_kind,
         api_key="key-of-a-test",
         base_url="http://api.example/apiv1",
         transport=httpx.MockTransport(answer),

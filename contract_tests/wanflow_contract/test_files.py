@@ -1,4 +1,4 @@
-"""Results: each link of a completed task leads to a file of the right kind, number and size."""
+"""Results: the files of a completed task have the requested kind, number and size."""
 
 from __future__ import annotations
 
@@ -9,230 +9,246 @@ import httpx
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.checks.expectation import Word, packaged_judge
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.checks.files import (
     AS_DEFAULT,
     DAY,
-    FILM,
     FRAME,
+    GENERATED,
     LINK,
-    MADE,
     PART,
     SIZE,
+    VIDEO,
     WHOLE,
-    film_seconds,
-    film_size,
     is_whole,
     kind_of,
     media_of,
     png_size,
+    video_seconds,
+    video_size,
 )
 from wanflow_contract.checks.task_history import COMPLETED
 
-MODELS = sorted(packaged_promises().catalog.models)
-COUNTED = [
+MODELS = sorted(packaged_contract().catalog.models)
+COUNT_CASES = [
     (name, count)
-    for name, model in packaged_promises().catalog.models.items()
+    for name, model in packaged_contract().catalog.models.items()
     for count in range(1, model.parameters.get("n", {}).get("maximum", 0) + 1)
 ]
-SIZED = [
+SIZE_CASES = [
     (name, size)
-    for name, model in packaged_promises().catalog.models.items()
+    for name, model in packaged_contract().catalog.models.items()
     if "size" in model.parameters
     for size in ("768x768", "1280x1280", "1024x768", "1440x720")
 ]
-# Small ones: what takes long is to make them.
-FILMED = [
+# Small ones, because generating them is slow.
+VIDEO_CASES = [
     (name, field, value)
-    for name, model in packaged_promises().catalog.models.items()
+    for name, model in packaged_contract().catalog.models.items()
     for field in ("duration", "aspect_ratio")
     for value in model.parameters.get(field, {}).get("enum", ())
 ]
 DEFAULTS = [
     (name, field, rule["default"])
-    for name, model in packaged_promises().catalog.models.items()
+    for name, model in packaged_contract().catalog.models.items()
     for field, rule in model.parameters.items()
     if isinstance(rule.get("default"), str)
 ]
-# Qualities that are named by the height of a frame.
-RANKED = [
+# Models whose qualities are named by the height of a frame.
+QUALITY_MODELS = [
     name
-    for name, model in packaged_promises().catalog.models.items()
+    for name, model in packaged_contract().catalog.models.items()
     if all(
         re.fullmatch(r"[0-9]+p", one)
         for one in model.parameters.get("quality", {}).get("enum", ["-"])
     )
 ]
 _NEARLY_A_DAY = 23.9 * 3600
-_AWRY = 0.06
-_HOPS = 5
-_ONWARD = frozenset({301, 302, 303, 307, 308})
-_TRIES = 5
+_RATIO_TOLERANCE = 0.06
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_TRIES = 5
 
 
-def lines_of(quality: str) -> int:
-    """The number of lines that a quality is named by."""
+def quality_height(quality: str) -> int:
+    """Return the height that a quality is named by."""
     return int(quality.rstrip("p"))
 
 
-def followed(target, life, link: str, **headers: str):
-    """The answer of what a link leads to, where it sends one on."""
-    for _ in range(_HOPS):
+def fetch_link(target, history, link: str, **headers: str):
+    """Return the response of a result URL, following redirects."""
+    for _ in range(_MAX_REDIRECTS):
         try:
-            exchange = target.wire.send("GET", link, headers)
+            exchange = target.client.send("GET", link, headers)
         except httpx.HTTPError as error:
-            LINK.broken(f"{type(error).__name__} at {link}", life.last)
+            LINK.fail(f"{type(error).__name__} at {link}", history.last)
         onward = exchange.header("location")
-        if exchange.status not in _ONWARD or onward is None:
+        if exchange.status not in _REDIRECTS or onward is None:
             break
         link = urljoin(exchange.url, onward)
     return exchange
 
 
-def fetched(target, life) -> list[bytes]:
-    """The files of a completed task; those of another store than the web are left alone."""
+def fetch_files(target, history) -> list[bytes]:
+    """Return the files of a completed task; URLs that aren't http or https are skipped."""
     contents = []
-    for link in life.links:
+    for link in history.links:
         if urlsplit(link).scheme not in {"http", "https"}:
             continue
-        exchange = followed(target, life, link)
-        LINK.holds(exchange.status == 200, f"{exchange.status}", life.last, exchange)
+        exchange = fetch_link(target, history, link)
+        LINK.require(exchange.status == 200, f"{exchange.status}", history.last, exchange)
         kind = kind_of(exchange.content)
-        LINK.holds(kind == life.model.kind, f"a file of kind {kind}", life.last, exchange)
+        LINK.require(kind == history.model.kind, f"a file of kind {kind}", history.last, exchange)
         told = exchange.header("content-type") or ""
-        right = told.startswith((life.model.kind + "/", "application/octet-stream"))
-        LINK.holds(right, f"Content-Type {told!r}", life.last, exchange)
-        _judge_file(told, life, exchange)
+        right = told.startswith((history.model.kind + "/", "application/octet-stream"))
+        LINK.require(right, f"Content-Type {told!r}", history.last, exchange)
+        _check_file(told, history, exchange)
         contents.append(exchange.content)
     return contents
 
 
-def _judge_file(told: str, life, exchange) -> None:
-    """Hold a file to its own word, and to what is said of it."""
+def _check_file(told: str, history, exchange) -> None:
+    """Check a file against its content type, and that it is complete."""
     content, kind = exchange.content, media_of(exchange.content)
     said = told.partition(";")[0].strip().lower().replace("/jpg", "/jpeg")
     right = kind is None or said in {kind, "application/octet-stream", "image/x-ms-bmp"}
-    LINK.holds(right, f"{kind} is called {told!r}", life.last, exchange)
-    WHOLE.holds(is_whole(content), f"{len(content)} bytes are not all", life.last, exchange)
+    LINK.require(right, f"{kind} is labelled {told!r}", history.last, exchange)
+    WHOLE.require(
+        is_whole(content), f"{len(content)} bytes are not the complete file", history.last, exchange
+    )
 
 
-def finished(target, body):
-    """A task that completed, its files being the only thing that is looked for."""
+def completed_task(target, body):
+    """Return a completed task; other states are checked elsewhere."""
     tried = []
-    for _ in range(_TRIES if target.purse.roomy else 1):
+    for _ in range(_MAX_TRIES if target.budget.ample else 1):
         tried.append(target.wait(target.submit(body)))
         if tried[-1].status == COMPLETED:
             return tried[-1]
-    if target.purse.roomy:
-        MADE.broken(f"{len(tried)} tries failed", *(life.last for life in tried))
+    if target.budget.ample:
+        GENERATED.fail(f"{len(tried)} attempts failed", *(history.last for history in tried))
     pytest.skip(f"the task ended as {tried[-1].status}")
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("name", MODELS)
-def test_each_link_serves_a_file_of_the_right_kind(target, name) -> None:
-    """An image model's links serve images, a video model's serve videos."""
-    life = finished(target, cheapest(target.models[name]))
-    first = fetched(target, life)
-    WHOLE.holds(fetched(target, life) == first, "other bytes the second time", life.last)
-    target.look(life)
-    WHOLE.holds(fetched(target, life) == first, "other bytes after another look", life.last)
-    assert life.links
+def test_each_result_url_serves_a_file_of_the_right_kind(target, name) -> None:
+    """Result URLs of an image model serve images, those of a video model serve videos."""
+    history = completed_task(target, cheapest(target.models[name]))
+    first = fetch_files(target, history)
+    WHOLE.require(
+        fetch_files(target, history) == first, "other bytes on the second download", history.last
+    )
+    target.poll(history)
+    WHOLE.require(
+        fetch_files(target, history) == first, "other bytes after another poll", history.last
+    )
+    assert history.links
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("name", MODELS)
-def test_a_part_of_a_file_is_that_part_of_the_whole(target, name) -> None:
-    """Asked for some bytes, a store may send all (200), or just those, and says which (206)."""
-    life = finished(target, cheapest(target.models[name]))
-    for link, whole in zip(life.links, fetched(target, life), strict=False):
+def test_a_range_request_returns_that_part_of_the_file(target, name) -> None:
+    """A range request returns the whole file (200) or exactly that range (206)."""
+    history = completed_task(target, cheapest(target.models[name]))
+    for link, whole in zip(history.links, fetch_files(target, history), strict=False):
         for first, last in ((0, 99), (7, len(whole) // 2), (len(whole) - 50, len(whole) - 1)):
-            exchange = followed(target, life, link, Range=f"bytes={first}-{last}")
+            exchange = fetch_link(target, history, link, Range=f"bytes={first}-{last}")
             wanted = whole[first : last + 1] if exchange.status == 206 else whole
-            PART.holds(exchange.status in {200, 206}, f"{exchange.status}", life.last, exchange)
-            PART.holds(exchange.content == wanted, "other bytes", life.last, exchange)
+            PART.require(
+                exchange.status in {200, 206}, f"{exchange.status}", history.last, exchange
+            )
+            PART.require(exchange.content == wanted, "other bytes", history.last, exchange)
             told, right = exchange.header("content-range"), f"bytes {first}-{last}/{len(whole)}"
-            PART.holds(exchange.status == 200 or told == right, f"{told}", life.last, exchange)
+            PART.require(exchange.status == 200 or told == right, f"{told}", history.last, exchange)
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("name", RANKED)
-def test_a_film_of_a_higher_quality_has_more_of_a_picture(target, name) -> None:
-    """A film's frame is near as high as its quality's name says, and larger than a lower one's."""
+@pytest.mark.parametrize("name", QUALITY_MODELS)
+def test_a_video_of_higher_quality_has_a_larger_frame(target, name) -> None:
+    """A video is about as high as its quality's name says; a higher quality is larger."""
     before = (0.0, None)
-    for quality in sorted(target.models[name].parameters["quality"]["enum"], key=lines_of):
-        life = finished(target, {**cheapest(target.models[name]), "quality": quality})
-        for size in filter(None, map(film_size, fetched(target, life))):
-            short, detail = min(size) / lines_of(quality), f"{size[0]:g}x{size[1]:g} for {quality}"
-            FRAME.holds(0.85 <= short <= 1.5, detail, life.first, life.last)
-            seen = [one for one in (before[1], life.first, life.last) if one]
-            FRAME.holds(size[0] * size[1] > before[0], detail, *seen)
-            before = (size[0] * size[1], life.first)
+    for quality in sorted(target.models[name].parameters["quality"]["enum"], key=quality_height):
+        history = completed_task(target, {**cheapest(target.models[name]), "quality": quality})
+        for size in filter(None, map(video_size, fetch_files(target, history))):
+            short, detail = (
+                min(size) / quality_height(quality),
+                f"{size[0]:g}x{size[1]:g} for {quality}",
+            )
+            FRAME.require(0.85 <= short <= 1.5, detail, history.first, history.last)
+            seen = [one for one in (before[1], history.first, history.last) if one]
+            FRAME.require(size[0] * size[1] > before[0], detail, *seen)
+            before = (size[0] * size[1], history.first)
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize(("name", "count"), COUNTED)
-def test_as_many_files_as_asked_for(target, name, count) -> None:
-    """A request for n pictures makes n files, each of its own."""
-    life = finished(target, {**cheapest(target.models[name]), "n": count})
-    assert len(life.links) == count
-    fetched(target, life)
+@pytest.mark.parametrize(("name", "count"), COUNT_CASES)
+def test_there_are_as_many_files_as_requested(target, name, count) -> None:
+    """A request for n images produces n distinct files."""
+    history = completed_task(target, {**cheapest(target.models[name]), "n": count})
+    assert len(history.links) == count
+    fetch_files(target, history)
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize(("name", "size"), SIZED)
-def test_a_picture_has_its_size(target, name, size) -> None:
-    """A picture is as wide and as high as was asked."""
-    life = finished(target, {**cheapest(target.models[name]), "size": size})
-    for content in fetched(target, life):
+@pytest.mark.parametrize(("name", "size"), SIZE_CASES)
+def test_an_image_has_the_requested_size(target, name, size) -> None:
+    """An image has the requested width and height."""
+    history = completed_task(target, {**cheapest(target.models[name]), "size": size})
+    for content in fetch_files(target, history):
         found = png_size(content)
         seen = None if found is None else f"{found[0]}x{found[1]}"
-        SIZE.holds(seen in {None, size}, f"{seen} for {size}", life.first, life.last)
+        SIZE.require(seen in {None, size}, f"{seen} for {size}", history.first, history.last)
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize(("name", "field", "value"), FILMED)
-def test_a_film_is_as_asked(target, name, field, value) -> None:
-    """A film lasts as long, and is as wide for its height, as was asked."""
+@pytest.mark.parametrize(("name", "field", "value"), VIDEO_CASES)
+def test_a_video_has_the_requested_duration_and_shape(target, name, field, value) -> None:
+    """A video has the requested duration and aspect ratio."""
     body = {**cheapest(target.models[name]), field: value}
-    if packaged_judge().verdict(target.models[name].operation_id, body).word is Word.REFUSED:
-        del body["quality"]  # the lowest one doesn't go with the value; its default does
-    life = finished(target, body)
-    for content in fetched(target, life):
-        seconds, size = film_seconds(content), film_size(content)
+    if (
+        packaged_oracle().expectation(target.models[name].operation_id, body).expected
+        is Expected.REJECT
+    ):
+        del body["quality"]  # the lowest quality may not allow this value; the default does
+    history = completed_task(target, body)
+    for content in fetch_files(target, history):
+        seconds, size = video_seconds(content), video_size(content)
         if field == "duration" and seconds is not None:
             near = abs(seconds - value) <= 0.5 + value / 10
-            FILM.holds(near, f"{seconds:g} s for {value}", life.first, life.last)
+            VIDEO.require(near, f"{seconds:g} s for {value}", history.first, history.last)
         if field == "aspect_ratio" and size is not None:
             wide, high = (int(one) for one in value.split(":"))
-            near = abs(size[0] / size[1] * high / wide - 1) < _AWRY
-            FILM.holds(near, f"{size} for {value}", life.first, life.last)
+            near = abs(size[0] / size[1] * high / wide - 1) < _RATIO_TOLERANCE
+            VIDEO.require(near, f"{size} for {value}", history.first, history.last)
 
 
 def _measured(content: bytes) -> tuple[object, ...]:
-    return media_of(content), png_size(content), film_size(content), film_seconds(content)
+    return media_of(content), png_size(content), video_size(content), video_seconds(content)
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize(("name", "field", "default"), DEFAULTS)
-def test_a_default_makes_what_it_stands_for(target, name, field, default) -> None:
-    """Leaving a parameter out makes what writing its default makes: as many, large and long."""
+def test_an_omitted_parameter_has_the_effect_of_its_default(target, name, field, default) -> None:
+    """Omitting a parameter gives files like those with its default."""
     body = {**cheapest(target.models[name])}
     body.pop(field, None)
-    one, other = finished(target, body), finished(target, {**body, field: default})
-    seen = [[_measured(content) for content in fetched(target, life)] for life in (one, other)]
+    one, other = completed_task(target, body), completed_task(target, {**body, field: default})
+    seen = [
+        [_measured(content) for content in fetch_files(target, history)] for history in (one, other)
+    ]
     detail = f"{seen[0]} without {field}, {seen[1]} for {default}"
-    AS_DEFAULT.holds(seen[0] == seen[1], detail, one.first, one.last, other.first, other.last)
+    AS_DEFAULT.require(seen[0] == seen[1], detail, one.first, one.last, other.first, other.last)
 
 
 @pytest.mark.fast
-@pytest.mark.controls
-def test_a_link_works_for_a_day(target) -> None:
-    """A link is followed shortly before its 24 hours are over."""
-    life = finished(target, cheapest(target.models[MODELS[0]]))
-    target.pass_time(_NEARLY_A_DAY)
-    for link in life.links:
+@pytest.mark.mock_controls
+def test_a_result_url_works_for_a_day(target) -> None:
+    """A result URL still works shortly before 24 hours are over."""
+    history = completed_task(target, cheapest(target.models[MODELS[0]]))
+    target.advance_time(_NEARLY_A_DAY)
+    for link in history.links:
         if urlsplit(link).scheme in {"http", "https"}:
-            exchange = followed(target, life, link)
-            DAY.holds(exchange.status == 200, f"{exchange.status}", life.last, exchange)
+            exchange = fetch_link(target, history, link)
+            DAY.require(exchange.status == 200, f"{exchange.status}", history.last, exchange)

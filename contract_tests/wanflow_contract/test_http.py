@@ -1,4 +1,4 @@
-"""The frame of the requests: methods, paths, media types and bodies that are none."""
+"""HTTP: methods, paths, media types, and bodies that aren't valid requests."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import json
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Law
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.support.api_under_test import NO_FAULT, UNKNOWN
+from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.run_state import NO_SERVER_ERROR, UNKNOWN
 
-PROMISES = packaged_promises()
-OPERATIONS = sorted(PROMISES.operations)
-SUBMISSIONS = [name for name in OPERATIONS if PROMISES.operations[name].submits]
+CONTRACT = packaged_contract()
+OPERATIONS = sorted(CONTRACT.operations)
+SUBMISSIONS = [name for name in OPERATIONS if CONTRACT.operations[name].is_submission]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 assert SUBMISSIONS, "the document has no submissions"
 
-METHOD = Law("method", "What an operation isn't documented for is not done.")
-NO_BODY = Law("no-body", "What is no JSON object is refused with 400.")
-NOWHERE = Law("nowhere", "A path that isn't documented is answered with a 4xx.")
-MEDIA = Law("media", "A body is taken as application/json, whatever parameters that has.")
+METHOD = Check("method", "An undocumented method of an operation is rejected.")
+NO_BODY = Check("no-body", "A body that is not a JSON object is rejected with 400.")
+UNDOCUMENTED_PATH = Check("undocumented-path", "A path that isn't documented is answered with 4xx.")
+MEDIA_TYPE = Check(
+    "media-type", "A body of type application/json is accepted, with any parameters of the type."
+)
 
 BODIES = {
     "nothing": b"",
@@ -54,25 +56,25 @@ def model_of(target, operation_id: str):
 
 
 def path_of(target, operation_id: str) -> str:
-    if operation_id == PROMISES.query.id:
-        return target.address("task-unified-1756817821-4x3rx6ny")
-    return PROMISES.operations[operation_id].operation.path
+    if operation_id == CONTRACT.status_operation.id:
+        return target.task_path("task-unified-1756817821-4x3rx6ny")
+    return CONTRACT.operations[operation_id].operation.path
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-def test_other_methods_do_nothing(target, operation_id, method) -> None:
-    """A method that the document doesn't have is refused, with a right body and without one."""
-    if method == PROMISES.operations[operation_id].operation.method.upper():
+def test_undocumented_methods_are_rejected(target, operation_id, method) -> None:
+    """An undocumented method is rejected, with a valid body and without one."""
+    if method == CONTRACT.operations[operation_id].operation.method.upper():
         return
     headers = {**target.authorization(), "Content-Type": "application/json"}
     path, contents = path_of(target, operation_id), [None]
-    if operation_id in SUBMISSIONS and method != "GET" and target.purse.roomy:
+    if operation_id in SUBMISSIONS and method != "GET" and target.budget.ample:
         contents.append(json.dumps(cheapest(model_of(target, operation_id))).encode())
     for content in contents:
         exchange = target.exchange(method, path, headers, content)
-        METHOD.holds(_is_refused(exchange), f"{exchange.status}", exchange)
+        METHOD.require(_is_refused(exchange), f"{exchange.status}", exchange)
 
 
 def _is_refused(exchange) -> bool:
@@ -82,11 +84,11 @@ def _is_refused(exchange) -> bool:
 @pytest.mark.fast
 @pytest.mark.parametrize("body", sorted(BODIES))
 @pytest.mark.parametrize("operation_id", SUBMISSIONS)
-def test_what_is_no_object_is_refused(target, operation_id, body) -> None:
-    """Broken, foreign and enormous bodies are refused with what is wrong, and never break it."""
+def test_a_body_that_is_not_an_object_is_rejected(target, operation_id, body) -> None:
+    """Malformed, foreign and very large bodies are rejected, and never cause a server error."""
     headers = {**target.authorization(), "Content-Type": "application/json"}
     exchange = target.exchange("POST", path_of(target, operation_id), headers, BODIES[body])
-    NO_BODY.holds(exchange.status in {400, 404, 413}, f"{exchange.status}", exchange)
+    NO_BODY.require(exchange.status in {400, 404, 413}, f"{exchange.status}", exchange)
 
 
 @pytest.mark.fast
@@ -100,11 +102,11 @@ def test_what_is_no_object_is_refused(target, operation_id, body) -> None:
     ],
 )
 @pytest.mark.parametrize("operation_id", SUBMISSIONS)
-def test_json_is_taken_by_each_of_its_names(target, operation_id, kind) -> None:
-    """A media type is the same in capitals and with a charset."""
+def test_every_form_of_the_json_media_type_is_accepted(target, operation_id, kind) -> None:
+    """The media type may be in capitals and have a charset."""
     model = model_of(target, operation_id)
     exchange = target.post(model, cheapest(model), headers={"Content-Type": kind})
-    MEDIA.holds(exchange.status == 200, f"{exchange.status} for {kind}", exchange)
+    MEDIA_TYPE.require(exchange.status == 200, f"{exchange.status} for {kind}", exchange)
 
 
 @pytest.mark.fast
@@ -112,13 +114,13 @@ def test_json_is_taken_by_each_of_its_names(target, operation_id, kind) -> None:
     "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/xml"]
 )
 @pytest.mark.parametrize("operation_id", SUBMISSIONS)
-def test_other_media_are_refused(target, operation_id, kind) -> None:
-    """A form or XML is no request of this API."""
+def test_other_media_types_are_rejected(target, operation_id, kind) -> None:
+    """A form or XML is rejected."""
     body = cheapest(model_of(target, operation_id))
     content = "&".join(f"{name}={value}" for name, value in body.items()).encode()
     headers = {**target.authorization(), "Content-Type": kind}
     exchange = target.exchange("POST", path_of(target, operation_id), headers, content)
-    MEDIA.holds(400 <= exchange.status < 500, f"{exchange.status} for {kind}", exchange)
+    MEDIA_TYPE.require(400 <= exchange.status < 500, f"{exchange.status} for {kind}", exchange)
 
 
 @pytest.mark.fast
@@ -140,11 +142,11 @@ def test_other_media_are_refused(target, operation_id, kind) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_elsewhere_is_nothing(target, method, path) -> None:
-    """What isn't documented is not there, however it is spelled."""
+def test_undocumented_paths_are_rejected(target, method, path) -> None:
+    """A path that isn't documented doesn't exist, in any spelling."""
     headers = {**target.authorization(), "Content-Type": "application/json"}
     exchange = target.exchange(method, path, headers, b"{}" if method == "POST" else None)
-    NOWHERE.holds(300 <= exchange.status < 500, f"{exchange.status}", exchange)
+    UNDOCUMENTED_PATH.require(300 <= exchange.status < 500, f"{exchange.status}", exchange)
 
 
 @pytest.mark.fast
@@ -167,12 +169,12 @@ def test_elsewhere_is_nothing(target, method, path) -> None:
     ],
 )
 def test_an_unknown_id_is_400_or_404(target, task_id) -> None:
-    """An id that was never given out names nothing, whatever it looks like."""
-    target.ask(task_id)
+    """An id that was never issued is not found, whatever it looks like."""
+    target.get_task(task_id)
 
 
-def near(task_id: str) -> dict[str, str]:
-    """Ways of nearly writing an id, which are not it."""
+def misspelled_ids(task_id: str) -> dict[str, str]:
+    """Return strings that are similar to a task id."""
     _, _, tail = task_id.rpartition("-")
     return {
         "in capitals": task_id.upper(),
@@ -187,42 +189,42 @@ def near(task_id: str) -> dict[str, str]:
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("way", sorted(near("task-unified-1-a")))
-def test_what_is_nearly_an_id_names_nothing(target, way) -> None:
-    """A task is found by its id as it was given, and by nothing like it."""
+@pytest.mark.parametrize("way", sorted(misspelled_ids("task-unified-1-a")))
+def test_a_misspelled_id_names_no_task(target, way) -> None:
+    """A task is found by its exact id only."""
     model = next(iter(target.models.values()))
-    life = next(iter(target.lives.values()), None) or target.submit(cheapest(model))
-    exchange = target.ask(near(life.id)[way])
-    UNKNOWN.holds(exchange.status in {400, 404}, f"{exchange.status}", exchange)
+    history = next(iter(target.tasks.values()), None) or target.submit(cheapest(model))
+    exchange = target.get_task(misspelled_ids(history.id)[way])
+    UNKNOWN.require(exchange.status in {400, 404}, f"{exchange.status}", exchange)
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("method", [one for one in METHODS if one != "GET"])
-def test_other_methods_do_nothing_to_a_task(target, method) -> None:
-    """A task is read by GET; nothing else is done to it, and it is there afterwards."""
-    life = target.submit(cheapest(next(iter(target.models.values()))))
+def test_undocumented_methods_do_not_change_a_task(target, method) -> None:
+    """Methods other than GET are rejected, and the task is still there afterwards."""
+    history = target.submit(cheapest(next(iter(target.models.values()))))
     headers = {**target.authorization(), "Content-Type": "application/json"}
     content = None if method == "DELETE" else b"{}"
-    exchange = target.exchange(method, target.address(life.id), headers, content)
-    METHOD.holds(_is_refused(exchange), f"{exchange.status}", exchange)
-    target.look(life)
+    exchange = target.exchange(method, target.task_path(history.id), headers, content)
+    METHOD.require(_is_refused(exchange), f"{exchange.status}", exchange)
+    target.poll(history)
 
 
 @pytest.mark.fast
-def test_an_id_of_nobody_that_looks_right_is_404(target) -> None:
-    """Where an id has the right form, it is not found rather than malformed."""
+def test_a_well_formed_unknown_id_is_not_found(target) -> None:
+    """A well-formed unknown id is not found."""
     model = next(iter(target.models.values()))
-    life = target.submit(cheapest(model))
-    last = "a" if life.id[-1] != "a" else "b"
-    exchange = target.ask(life.id[:-1] + last)
-    if exchange.path.rpartition("/")[2] not in target.lives:
-        NO_FAULT.holds(exchange.status in {400, 404}, f"{exchange.status}", exchange)
+    history = target.submit(cheapest(model))
+    last = "a" if history.id[-1] != "a" else "b"
+    exchange = target.get_task(history.id[:-1] + last)
+    if exchange.path.rpartition("/")[2] not in target.tasks:
+        NO_SERVER_ERROR.require(exchange.status in {400, 404}, f"{exchange.status}", exchange)
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("operation_id", SUBMISSIONS)
-def test_header_names_have_no_case(target, operation_id) -> None:
-    """Headers are the same in any case, and those that nobody knows are let be."""
+def test_header_names_are_case_insensitive(target, operation_id) -> None:
+    """Header names are case-insensitive, and unknown headers are ignored."""
     model = model_of(target, operation_id)
     headers = {
         "AUTHORIZATION": target.authorization()["Authorization"],
@@ -233,4 +235,4 @@ def test_header_names_have_no_case(target, operation_id) -> None:
     }
     content = json.dumps(cheapest(model)).encode()
     exchange = target.exchange("POST", model.path, headers, content)
-    MEDIA.holds(exchange.status == 200, f"{exchange.status}", exchange)
+    MEDIA_TYPE.require(exchange.status == 200, f"{exchange.status}", exchange)

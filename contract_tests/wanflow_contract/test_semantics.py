@@ -1,4 +1,4 @@
-"""Semantics: on both sides of each rule, what is right is taken and the rest is refused."""
+"""Semantics: valid requests are accepted and invalid ones rejected, for each constraint."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wanflow_contract.checks.boundaries import Probe, cheapest, probes_of
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.checks.expectation import Word, packaged_judge
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expected, packaged_oracle
 
 if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
 
-MODELS = list(packaged_promises().catalog.models.values())
+MODELS = list(packaged_contract().catalog.models.values())
 assert MODELS, "the document has no models"
 
 
 def table() -> list[tuple[Model, Probe]]:
-    """Every probe of every model, each name once."""
+    """Return every boundary request of every model, each name once."""
     found = {(model.name, str(one)): (model, one) for model in MODELS for one in probes_of(model)}
     return list(found.values())
 
@@ -31,30 +31,30 @@ TABLE = table()
 @pytest.mark.parametrize(
     ("model", "probe"), TABLE, ids=[f"{model.name}-{probe}"[:80] for model, probe in TABLE]
 )
-def test_what_is_right_is_taken_and_what_is_wrong_is_refused(target, model, probe) -> None:
-    """A request on the right side of a rule is taken, one on the wrong side is refused."""
+def test_valid_requests_are_accepted_and_invalid_ones_rejected(target, model, probe) -> None:
+    """A request that satisfies a constraint is accepted; one that violates it is rejected."""
     target.post(model, probe.body)
-    word = packaged_judge().verdict(model.operation_id, probe.body).word
+    word = packaged_oracle().expectation(model.operation_id, probe.body).expected
     target.boundaries[f"{model.name} {probe.field or 'whole'}: {word.value}"] += 1
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_each_field_has_requests_on_both_sides(model) -> None:
-    """The table of a model has what must be taken and what must be refused, for each field."""
+def test_each_field_has_valid_and_invalid_requests(model) -> None:
+    """Each field of a model has requests that must be accepted and that must be rejected."""
     words = Counter(
-        (probe.field, packaged_judge().verdict(model.operation_id, probe.body).word)
+        (probe.field, packaged_oracle().expectation(model.operation_id, probe.body).expected)
         for probe in probes_of(model)
     )
     for name in model.parameters:
-        assert words[name, Word.TAKEN], name
-        assert words[name, Word.REFUSED], name
+        assert words[name, Expected.ACCEPT], name
+        assert words[name, Expected.REJECT], name
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_a_model_is_submitted_where_its_document_says(target, model) -> None:
-    """A request sent to the operation of other models is refused there."""
+def test_a_model_is_rejected_at_the_operation_of_others(target, model) -> None:
+    """A request sent to the operation of other models is rejected."""
     for other in MODELS:
         if other.path != model.path:
             target.post(other, cheapest(model))

@@ -1,10 +1,16 @@
-"""Faults in what a proxy lets through: requests that it changes, refuses, or answers itself."""
+"""Faults in requests: the proxy changes them, rejects them, or responds itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from self_tests.holdout_faults.proxy import Answer, Ask, Fault, Memory, refusal
+from self_tests.holdout_faults.proxy import (
+    Fault,
+    ProxiedRequest,
+    ProxiedResponse,
+    ProxyState,
+    error_response,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,26 +18,28 @@ if TYPE_CHECKING:
 FAULTS: list[Fault] = []
 
 
-def _bent(name: str, says: str, bend: Callable[[dict[str, Any]], object]) -> None:
-    """Enter a fault that bends the body of a submission before it is forwarded."""
+def _alter_request(name: str, description: str, alter: Callable[[dict[str, Any]], object]) -> None:
+    """Register a fault that changes the body of a submission before it is forwarded."""
 
-    def before(ask: Ask, _memory: Memory) -> None:
-        body = ask.body
-        if ask.submits and body:
-            bend(body)
-            ask.say(body) if body != ask.body else None
+    def before(request: ProxiedRequest, _state: ProxyState) -> None:
+        body = request.body
+        if request.is_submission and body:
+            alter(body)
+            request.set_body(body) if body != request.body else None
 
-    FAULTS.append(Fault(name, says, before))
+    FAULTS.append(Fault(name, description, before))
 
 
-def _barred(name: str, says: str, barred: Callable[[Ask, Memory], bool], param: str) -> None:
-    """Enter a fault that refuses some submissions that are right."""
+def _reject_if(
+    name: str, description: str, condition: Callable[[ProxiedRequest, ProxyState], bool], param: str
+) -> None:
+    """Register a fault that rejects some valid submissions."""
 
-    def before(ask: Ask, memory: Memory) -> Answer | None:
-        wrong = ask.submits and barred(ask, memory)
-        return refusal(400, "invalid_request_error", param=param) if wrong else None
+    def before(request: ProxiedRequest, state: ProxyState) -> ProxiedResponse | None:
+        wrong = request.is_submission and condition(request, state)
+        return error_response(400, "invalid_request_error", param=param) if wrong else None
 
-    FAULTS.append(Fault(name, says, before))
+    FAULTS.append(Fault(name, description, before))
 
 
 def _if(name: str, was: Any, becomes: Any) -> Callable[[dict[str, Any]], object]:
@@ -39,11 +47,11 @@ def _if(name: str, was: Any, becomes: Any) -> Callable[[dict[str, Any]], object]
 
 
 def _mapped(name: str, kind: type, change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
-    def bend(body: dict[str, Any]) -> None:
+    def alter(body: dict[str, Any]) -> None:
         if isinstance(body.get(name), kind) and not isinstance(body.get(name), bool):
             body[name] = change(body[name])
 
-    return bend
+    return alter
 
 
 def _coerced(body: dict[str, Any]) -> None:
@@ -118,232 +126,244 @@ def _small_square(body: dict[str, Any]) -> None:
         body["aspect_ratio"] = "1:1"
 
 
-_bent("n-dropped", "`n` is not forwarded.", lambda body: body.pop("n", None))
-_bent("four-is-three", "Four pictures are asked for as three.", _if("n", 4, 3))
-_bent("five-is-four", "Five pictures are taken, and are four.", _if("n", 5, 4))
-_bent("none-is-one", "No picture at all is taken as one.", _if("n", 0, 1))
-_bent("ten-is-five", "Ten seconds are forwarded as five.", _if("duration", 10, 5))
-_bent("six-is-five", "Six seconds are taken as five.", _if("duration", 6, 5))
-_bent("fifteen-is-ten", "Fifteen seconds are taken as ten.", _if("duration", 15, 10))
-_bent("quality-dropped", "`quality` is not forwarded.", lambda body: body.pop("quality", None))
-_bent("shape-dropped", "`aspect_ratio` is not kept.", lambda body: body.pop("aspect_ratio", None))
-_bent("portrait-lost", "A portrait is made as a landscape.", _if("aspect_ratio", "9:16", "16:9"))
-_bent("size-dropped", "`size` is not forwarded.", lambda body: body.pop("size", None))
-_bent("size-swapped", "Width and height change places.", _swapped_size)
-_bent(
+_alter_request("n-dropped", "`n` is not forwarded.", lambda body: body.pop("n", None))
+_alter_request("four-is-three", "Four pictures are asked for as three.", _if("n", 4, 3))
+_alter_request("five-is-four", "Five pictures are taken, and are four.", _if("n", 5, 4))
+_alter_request("none-is-one", "No picture at all is taken as one.", _if("n", 0, 1))
+_alter_request("ten-is-five", "Ten seconds are forwarded as five.", _if("duration", 10, 5))
+_alter_request("six-is-five", "Six seconds are taken as five.", _if("duration", 6, 5))
+_alter_request("fifteen-is-ten", "Fifteen seconds are taken as ten.", _if("duration", 15, 10))
+_alter_request(
+    "quality-dropped", "`quality` is not forwarded.", lambda body: body.pop("quality", None)
+)
+_alter_request(
+    "shape-dropped", "`aspect_ratio` is not kept.", lambda body: body.pop("aspect_ratio", None)
+)
+_alter_request(
+    "portrait-lost", "A portrait is made as a landscape.", _if("aspect_ratio", "9:16", "16:9")
+)
+_alter_request("size-dropped", "`size` is not forwarded.", lambda body: body.pop("size", None))
+_alter_request("size-swapped", "Width and height change places.", _swapped_size)
+_alter_request(
     "too-small-taken",
     "Pictures a little too small are taken.",
     lambda body: _pixels(body, 589000, 589823, "768x768"),
 )
-_bent(
+_alter_request(
     "too-large-taken",
     "Pictures a little too large are taken.",
     lambda body: _pixels(body, 2073601, 2080000, "1440x1440"),
 )
-_bent("too-wide-taken", "Pictures of any ratio are taken.", _ratio)
-_bent("digits-coerced", "Digits in quotes are taken as numbers.", _coerced)
-_bent("numbers-as-prompt", "A number is taken as a prompt.", _texts)
-_bent("nulls-dropped", "What is null is taken as absent.", _nulls)
-_bent(
+_alter_request("too-wide-taken", "Pictures of any ratio are taken.", _ratio)
+_alter_request("digits-coerced", "Digits in quotes are taken as numbers.", _coerced)
+_alter_request("numbers-as-prompt", "A number is taken as a prompt.", _texts)
+_alter_request("nulls-dropped", "What is null is taken as absent.", _nulls)
+_alter_request(
     "prompt-cut", "Prompts that are too long are cut.", _mapped("prompt", str, lambda t: t[:1500])
 )
-_bent("url-as-list", "One URL is taken as a list of URLs.", _listed)
-_bent("images-cut", "More images than allowed are taken, and dropped.", _first_image)
-_bent("quality-cleaned", "Words for quality are taken in any case.", _no_blanks)
-_bent(
+_alter_request("url-as-list", "One URL is taken as a list of URLs.", _listed)
+_alter_request("images-cut", "More images than allowed are taken, and dropped.", _first_image)
+_alter_request("quality-cleaned", "Words for quality are taken in any case.", _no_blanks)
+_alter_request(
     "model-cleaned",
     "A model's name is taken in any case.",
     _mapped("model", str, lambda name: name.lower().strip()),
 )
-_bent(
+_alter_request(
     "http-upgraded",
     "Callback URLs without TLS are taken.",
     _mapped("callback_url", str, lambda url: url.replace("http://", "https://")),
 )
-_bent("inside-allowed", "Some internal addresses are taken for callbacks.", _public)
-_bent("inside-six-allowed", "Internal IPv6 addresses are taken for callbacks.", _six)
-_bent("long-callback-cut", "Callback URLs that are too long are cut.", _long)
-_bent("combination-mended", "A quality takes a shape that it doesn't have.", _small_square)
-_bent(
+_alter_request("inside-allowed", "Some internal addresses are taken for callbacks.", _public)
+_alter_request("inside-six-allowed", "Internal IPv6 addresses are taken for callbacks.", _six)
+_alter_request("long-callback-cut", "Callback URLs that are too long are cut.", _long)
+_alter_request("combination-mended", "A quality takes a shape that it doesn't have.", _small_square)
+_alter_request(
     "flags-coerced",
     "A text is taken as yes or no.",
     lambda body: body.get("prompt_extend") == "true" and body.update(prompt_extend=True),
 )
-_bent("fraction-cut", "Fractions of seconds are cut off.", _mapped("duration", float, int))
+_alter_request("fraction-cut", "Fractions of seconds are cut off.", _mapped("duration", float, int))
 
-_barred(
+_reject_if(
     "no-astral",
     "Prompts with emoji are refused.",
-    lambda ask, _: any(ord(char) > 0xFFFF for char in str(ask.body.get("prompt"))),
+    lambda request, _: any(ord(char) > 0xFFFF for char in str(request.body.get("prompt"))),
     "prompt",
 )
-_barred(
+_reject_if(
     "no-lines",
     "Prompts of more than a line are refused.",
-    lambda ask, _: "\n" in str(ask.body.get("prompt")),
+    lambda request, _: "\n" in str(request.body.get("prompt")),
     "prompt",
 )
-_barred(
+_reject_if(
     "last-character",
     "A prompt of the full length is refused.",
-    lambda ask, _: len(str(ask.body.get("prompt"))) in {1500, 2000},
+    lambda request, _: len(str(request.body.get("prompt"))) in {1500, 2000},
     "prompt",
 )
-_barred(
+_reject_if(
     "no-portrait",
     "One shape is refused at one quality.",
-    lambda ask, _: (ask.body.get("quality"), ask.body.get("aspect_ratio")) == ("1080p", "3:4"),
+    lambda request, _: (
+        (request.body.get("quality"), request.body.get("aspect_ratio")) == ("1080p", "3:4")
+    ),
     "aspect_ratio",
 )
-_barred(
+_reject_if(
     "extension-needed",
     "`prompt_extend` has to be given.",
-    lambda ask, _: (
-        "text-to-image" in str(ask.body.get("model")) and "prompt_extend" not in ask.body
+    lambda request, _: (
+        "text-to-image" in str(request.body.get("model")) and "prompt_extend" not in request.body
     ),
     "prompt_extend",
 )
-_barred(
+_reject_if(
     "no-two-images",
     "Two images are refused.",
-    lambda ask, _: len(ask.body.get("image_urls") or []) == 2,
+    lambda request, _: len(request.body.get("image_urls") or []) == 2,
     "image_urls",
 )
-_barred(
+_reject_if(
     "no-charset",
     "A media type with a charset is refused.",
-    lambda ask, _: ";" in ask.headers.get("content-type", ""),
+    lambda request, _: ";" in request.headers.get("content-type", ""),
     "body",
 )
-_barred(
+_reject_if(
     "tired",
     "Every hundredth submission is refused.",
-    lambda ask, memory: memory.count % 100 == 99,
+    lambda request, state: state.count % 100 == 99,
     "model",
 )
-_barred(
+_reject_if(
     "largest-refused",
     "The largest square is refused.",
-    lambda ask, _: ask.body.get("size") == "1440x1440",
+    lambda request, _: request.body.get("size") == "1440x1440",
     "size",
 )
-_barred(
+_reject_if(
     "flattest-refused",
     "A ratio of exactly 4 is refused.",
-    lambda ask, _: any(ask.body.get("size") == f"{4 * high}x{high}" for high in range(300, 800)),
+    lambda request, _: any(
+        request.body.get("size") == f"{4 * high}x{high}" for high in range(300, 800)
+    ),
     "size",
 )
-_barred(
+_reject_if(
     "port-refused",
     "A callback URL with a port is refused.",
-    lambda ask, _: ":8443" in str(ask.body.get("callback_url")),
+    lambda request, _: ":8443" in str(request.body.get("callback_url")),
     "callback_url",
 )
 
 
-def _rerouted(ask: Ask, _memory: Memory) -> None:
-    if ask.submits:
-        kind = "images" if "image" in str(ask.body.get("model"))[-5:] else "videos"
-        ask.path = f"/v1/{kind}/generations"
+def _rerouted(request: ProxiedRequest, _state: ProxyState) -> None:
+    if request.is_submission:
+        kind = "images" if "image" in str(request.body.get("model"))[-5:] else "videos"
+        request.path = f"/v1/{kind}/generations"
 
 
-def _as_post(ask: Ask, _memory: Memory) -> None:
-    if ask.method in {"PUT", "PATCH"}:
-        ask.method = "POST"
+def _as_post(request: ProxiedRequest, _state: ProxyState) -> None:
+    if request.method in {"PUT", "PATCH"}:
+        request.method = "POST"
 
 
-def _as_get(ask: Ask, _memory: Memory) -> None:
-    if ask.method in {"POST", "PUT"} and ask.path.startswith("/v1/tasks/"):
-        ask.method = "GET"
+def _as_get(request: ProxiedRequest, _state: ProxyState) -> None:
+    if request.method in {"POST", "PUT"} and request.path.startswith("/v1/tasks/"):
+        request.method = "GET"
 
 
-def _deleted(ask: Ask, memory: Memory) -> Answer | None:
-    if ask.method == "DELETE" and ask.path.rpartition("/")[2] in memory.owner:
-        return Answer(200, [("content-type", "application/json")], b'{"deleted": true}')
+def _deleted(request: ProxiedRequest, state: ProxyState) -> ProxiedResponse | None:
+    if request.method == "DELETE" and request.path.rpartition("/")[2] in state.owner:
+        return ProxiedResponse(200, [("content-type", "application/json")], b'{"deleted": true}')
     return None
 
 
-def _as_owner(ask: Ask, memory: Memory) -> None:
-    if ask.looks:
-        ask.headers["authorization"] = memory.owner.get(ask.path.rpartition("/")[2], ask.key)
+def _as_owner(request: ProxiedRequest, state: ProxyState) -> None:
+    if request.is_poll:
+        request.headers["authorization"] = state.owner.get(
+            request.path.rpartition("/")[2], request.key
+        )
 
 
-def _as_owner_once_looked(ask: Ask, memory: Memory) -> None:
-    if ask.looks and memory.looked[ask.path] >= 2:
-        _as_owner(ask, memory)
+def _as_owner_once_looked(request: ProxiedRequest, state: ProxyState) -> None:
+    if request.is_poll and state.polls[request.path] >= 2:
+        _as_owner(request, state)
 
 
-def _as_first(ask: Ask, memory: Memory) -> None:
-    if ask.submits or ask.looks:
-        first = memory.notes.setdefault("key", ask.key or None)
-        if first and len(ask.key) > 20:
-            ask.headers["authorization"] = first
+def _as_first(request: ProxiedRequest, state: ProxyState) -> None:
+    if request.is_submission or request.is_poll:
+        first = state.notes.setdefault("key", request.key or None)
+        if first and len(request.key) > 20:
+            request.headers["authorization"] = first
 
 
-def _by_prefix(ask: Ask, memory: Memory) -> None:
-    for known in set(memory.owner.values()):
-        if known[:-1] == ask.key or known == ask.key[:-1]:
-            ask.headers["authorization"] = known
+def _by_prefix(request: ProxiedRequest, state: ProxyState) -> None:
+    for known in set(state.owner.values()):
+        if known[:-1] == request.key or known == request.key[:-1]:
+            request.headers["authorization"] = known
 
 
-def _by_query(ask: Ask, _memory: Memory) -> None:
-    path, _, query = ask.path.partition("?")
+def _by_query(request: ProxiedRequest, _state: ProxyState) -> None:
+    path, _, query = request.path.partition("?")
     for part in query.split("&"):
         if part.startswith("api_key="):
-            ask.path, ask.headers["authorization"] = path, f"Bearer {part[8:]}"
+            request.path, request.headers["authorization"] = path, f"Bearer {part[8:]}"
 
 
-def _any_scheme(ask: Ask, _memory: Memory) -> None:
-    scheme, _, key = ask.key.partition(" ")
+def _any_scheme(request: ProxiedRequest, _state: ProxyState) -> None:
+    scheme, _, key = request.key.partition(" ")
     if key and scheme == "Token":
-        ask.headers["authorization"] = f"Bearer {key}"
+        request.headers["authorization"] = f"Bearer {key}"
 
 
-def _capital_ids(ask: Ask, _memory: Memory) -> None:
-    if ask.looks:
-        ask.path = ask.path.lower()
+def _capital_ids(request: ProxiedRequest, _state: ProxyState) -> None:
+    if request.is_poll:
+        request.path = request.path.lower()
 
 
-def _short_ids(ask: Ask, memory: Memory) -> None:
-    tail = ask.path.rpartition("/")[2]
-    if ask.looks and tail:
-        known = next((one for one in memory.owner if one.endswith(tail)), tail)
-        ask.path = f"/v1/tasks/{known}"
+def _short_ids(request: ProxiedRequest, state: ProxyState) -> None:
+    tail = request.path.rpartition("/")[2]
+    if request.is_poll and tail:
+        known = next((one for one in state.owner if one.endswith(tail)), tail)
+        request.path = f"/v1/tasks/{known}"
 
 
-def _without_key(ask: Ask, _memory: Memory) -> None:
-    ask.headers.pop("idempotency-key", None)
+def _without_key(request: ProxiedRequest, _state: ProxyState) -> None:
+    request.headers.pop("idempotency-key", None)
 
 
-def _short_key(ask: Ask, _memory: Memory) -> None:
-    key = ask.headers.get("idempotency-key")
+def _short_key(request: ProxiedRequest, _state: ProxyState) -> None:
+    key = request.headers.get("idempotency-key")
     if key and len(key) > 32:
-        ask.headers["idempotency-key"] = key[:32]
+        request.headers["idempotency-key"] = key[:32]
 
 
-def _lower_key(ask: Ask, _memory: Memory) -> None:
-    if "idempotency-key" in ask.headers:
-        ask.headers["idempotency-key"] = ask.headers["idempotency-key"].lower()
+def _lower_key(request: ProxiedRequest, _state: ProxyState) -> None:
+    if "idempotency-key" in request.headers:
+        request.headers["idempotency-key"] = request.headers["idempotency-key"].lower()
 
 
-def _key_of_body(ask: Ask, _memory: Memory) -> None:
-    if ask.submits and "idempotency-key" not in ask.headers:
-        ask.headers["idempotency-key"] = f"body-{abs(hash(ask.content)):020d}"
+def _key_of_body(request: ProxiedRequest, _state: ProxyState) -> None:
+    if request.is_submission and "idempotency-key" not in request.headers:
+        request.headers["idempotency-key"] = f"body-{abs(hash(request.content)):020d}"
 
 
-def _twice(ask: Ask, memory: Memory) -> None:
+def _twice(request: ProxiedRequest, state: ProxyState) -> None:
     """Keep the key for a while, and use the last one again."""
-    if ask.submits and memory.count % 25 == 24 and "idem" in memory.notes:
-        ask.headers["idempotency-key"] = memory.notes["idem"]
-    if ask.submits and "idempotency-key" in ask.headers:
-        memory.notes["idem"] = ask.headers["idempotency-key"]
+    if request.is_submission and state.count % 25 == 24 and "idem" in state.notes:
+        request.headers["idempotency-key"] = state.notes["idem"]
+    if request.is_submission and "idempotency-key" in request.headers:
+        state.notes["idem"] = request.headers["idempotency-key"]
 
 
-def _no_callback(ask: Ask, _memory: Memory) -> None:
-    body = ask.body
-    if ask.submits and str(body.get("callback_url")).startswith("http://127"):
+def _no_callback(request: ProxiedRequest, _state: ProxyState) -> None:
+    body = request.body
+    if request.is_submission and str(body.get("callback_url")).startswith("http://127"):
         body.pop("callback_url")
-        ask.say(body)
+        request.set_body(body)
 
 
 FAULTS += [
@@ -366,5 +386,7 @@ FAULTS += [
     Fault("key-lowered", "Idempotency keys count in any case.", _lower_key),
     Fault("equal-bodies", "Equal requests are one, without any key.", _key_of_body),
     Fault("key-kept", "Now and then the last idempotency key is used again.", _twice),
-    Fault("callback-dropped", "The callback URL is not forwarded.", _no_callback, steered=True),
+    Fault(
+        "callback-dropped", "The callback URL is not forwarded.", _no_callback, needs_controls=True
+    ),
 ]

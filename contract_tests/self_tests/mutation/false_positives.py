@@ -1,7 +1,6 @@
-"""`python -m self_tests.mutation.false_positives`: many seeds, no finding.
+"""`python -m self_tests.mutation.false_positives`: run the suite on the unmodified mock.
 
-Each seed is a run of the suite in a process of its own, as anybody would start it. Writes
-false_positives.md.
+Each seed is a run in its own process. Writes false_positives.md.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 @frozen
 class Run:
-    """What became of a run: how many requests it sent, and which tests failed."""
+    """The outcome of a run: how many requests it sent, and which tests failed."""
 
     seed: int
     marks: str
@@ -61,17 +60,17 @@ def run(marks: str, seed: int) -> Run:
     return Run(seed, marks, done.returncode, int(sent[1]) if sent else 0, seconds, failed)
 
 
-def page(runs: Sequence[Run]) -> str:
-    """Write the page."""
+def render(runs: Sequence[Run]) -> str:
+    """Return the page."""
     lines = [
-        "# The mock as it is",
+        "# False positives",
         "",
-        "Made by `make clean-seeds`. Each row is a run of the suite on the bundled mock, which has",
-        "no fault: whatever it finds is a false alarm, or a fault that nobody put there.",
+        "Made by `make clean-seeds`. Each row is a run on the unmodified mock: a finding",
+        "is a false alarm, or a real fault of the mock.",
         "",
         f"{sum(one.clean for one in runs)} of {len(runs)} runs found nothing.",
         "",
-        "| laws | seed | requests | seconds | findings |",
+        "| tests | seed | requests | seconds | findings |",
         "|---|---|---|---|---|",
     ]
     for one in runs:
@@ -81,20 +80,20 @@ def page(runs: Sequence[Run]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; return 1 where a run found something."""
+    """Run; return 1 if a run has findings."""
     parser = argparse.ArgumentParser(
         prog="self_tests.mutation.false_positives", description=__doc__
     )
-    parser.add_argument("--seeds", type=int, default=20, help="runs of the fast laws")
-    parser.add_argument("--full", type=int, default=2, help="runs of the full laws, which are long")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
+    parser.add_argument("--seeds", type=int, default=20, help="runs of the fast tests")
+    parser.add_argument("--slow", type=int, default=2, help="runs of the slow tests")
+    parser.add_argument("--jobs", type=int, default=2, help="concurrent runs")
     chosen = parser.parse_args(arguments)
     with ThreadPoolExecutor(chosen.jobs) as pool:
         runs = [
             *pool.map(partial(run, "fast"), range(1, chosen.seeds + 1)),
-            *pool.map(partial(run, "full"), range(1, chosen.full + 1)),
+            *pool.map(partial(run, "slow"), range(1, chosen.slow + 1)),
         ]
-    PAGE.write_text(page(runs))
+    PAGE.write_text(render(runs))
     for one in runs:
         if not one.clean:
             sys.stdout.write(f"{one.marks}, seed {one.seed}: {one.failed or one.code}\n")

@@ -1,4 +1,4 @@
-"""A layer around the mock that changes what goes in and out, one fault at a time."""
+"""A layer around the mock that changes requests and responses, with one fault."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @define
-class Call:
-    """A request on its way in; `headers` have lower-case names, `path` is without the base."""
+class MutableRequest:
+    """A request that a fault may change; lower-case header names, `path` without the base."""
 
     method: str
     path: str
@@ -27,23 +27,23 @@ class Call:
     query: str = ""
 
     @property
-    def submits(self) -> bool:
-        """Whether it goes to where tasks are submitted."""
+    def is_submission(self) -> bool:
+        """Whether it submits a task."""
         return self.method == "POST" and self.path.endswith("/generations")
 
     @property
-    def queries(self) -> bool:
-        """Whether it asks for a task."""
+    def is_query(self) -> bool:
+        """Whether it queries a task."""
         return self.method == "GET" and self.path.startswith("/v1/tasks/")
 
     @property
     def task_id(self) -> str:
-        """The id that is asked for."""
+        """The queried task id."""
         return self.path.rpartition("/")[2]
 
     @property
     def body(self) -> dict[str, Any]:
-        """The decoded body, empty where it is no JSON object."""
+        """The decoded body, empty if it isn't a JSON object."""
         try:
             body = json.loads(self.content)
         except (ValueError, RecursionError):
@@ -52,8 +52,8 @@ class Call:
 
 
 @define
-class Reply:
-    """An answer on its way out."""
+class MutableResponse:
+    """A response that a fault may change."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -62,22 +62,22 @@ class Reply:
 
     @property
     def body(self) -> Any:
-        """The decoded body, None where it isn't JSON."""
+        """The decoded body, None if it isn't JSON."""
         try:
             return json.loads(self.content)
         except ValueError:
             return None
 
-    def say(self, body: Any) -> None:
+    def set_body(self, body: Any) -> None:
         """Replace the body."""
-        self.write(json.dumps(body).encode())
+        self.set_content(json.dumps(body).encode())
 
-    def write(self, content: bytes) -> None:
-        """Replace the bytes of the body, and the length with them."""
+    def set_content(self, content: bytes) -> None:
+        """Replace the bytes of the body, and the content length."""
         self.content = content
-        self.set("content-length", str(len(content)))
+        self.set_header("content-length", str(len(content)))
 
-    def set(self, name: str, value: str | None) -> None:
+    def set_header(self, name: str, value: str | None) -> None:
         """Replace a header; None removes it."""
         kept = [one for one in self.headers if one[0].lower() != name]
         self.headers = kept if value is None else [*kept, (name, value)]
@@ -85,7 +85,7 @@ class Reply:
 
 @define(eq=False)
 class Layer:
-    """The mock's application with a fault around it; counts requests and where the fault struck."""
+    """The mock's application with a fault around it; counts requests and triggered faults."""
 
     app: Any
     base: str
@@ -100,45 +100,45 @@ class Layer:
         return getattr(self.app, name)
 
     async def respond(self, request: Request) -> Response:
-        """Carry one exchange through the fault; the mock's own side is left alone."""
+        """Handle one exchange with the fault; the admin API is left unchanged."""
         if request.path.startswith("/_mock"):
             return await self.app.respond(request)
         self.requests += 1
-        reply = await self.mutant.act(self._call(request), self)
+        response = await self.mutant.act(self._call(request), self)
         raw = [
             (name.encode("latin-1"), value.encode("latin-1"))
-            for name, value in reply.headers
+            for name, value in response.headers
             if name.lower() != "content-length"
         ]
-        length = next((value for name, value in reply.headers if name == "content-length"), None)
+        length = next((value for name, value in response.headers if name == "content-length"), None)
         return Response(
-            reply.status,
-            reply.content,
+            response.status,
+            response.content,
             tuple(raw),
             None if length is None else int(length),
-            reply.fault,
+            response.fault,
         )
 
-    async def forward(self, call: Call) -> Reply:
-        """Have the mock answer a call."""
+    async def forward(self, call: MutableRequest) -> MutableResponse:
+        """Forward a request to the mock."""
         raw = {name.encode(): value.encode("latin-1") for name, value in call.headers.items()}
         path = (self.base if not call.path.startswith("/media") else "") + call.path
         answer: Response = await self.app.respond(Request(call.method, path, raw, call.content))
         headers = [(n.decode(), v.decode("latin-1")) for n, v in answer.header_list()]
-        return Reply(answer.status, headers, answer.body, answer.fault)
+        return MutableResponse(answer.status, headers, answer.body, answer.fault)
 
-    def _call(self, request: Request) -> Call:
+    def _call(self, request: Request) -> MutableRequest:
         headers = {
             name.decode().lower(): value.decode("latin-1")
             for name, value in request.headers.items()
         }
         path = request.path.removeprefix(self.base)
         query = request.query.decode("latin-1")
-        return Call(request.method, path, headers, request.body_bytes or b"", query)
+        return MutableRequest(request.method, path, headers, request.body_bytes or b"", query)
 
 
 class MutatedServer(MockServer):
-    """The mock with a fault around it, or with a document that has one."""
+    """The mock with a fault around it, or with a faulty spec."""
 
     def __init__(self, mutant: Mutant, **options: Any) -> None:
         document = mutant.document()

@@ -1,4 +1,4 @@
-"""Mutants made from the document: each keyword relaxed, tightened, removed, moved."""
+"""Mutants generated from the spec: each keyword relaxed, tightened, removed or moved."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from self_tests.mutation.mutant import KINDS, MUTANTS, Mutant, after, enter, queries, submits
+from self_tests.mutation.mutant import KINDS, MUTANTS, Mutant, after, queries, register, submits
 from wanflow.catalog.catalog import Catalog, packaged_catalog
 from wanflow.catalog.document import is_object, load_packaged, resolve_ref
 from wanflow.catalog.keywords import PIXEL_SIZE, PUBLIC_URL
@@ -16,7 +16,7 @@ from wanflow.catalog.validator import RequestValidator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from self_tests.mutation.fault_layer import Call, Reply
+    from self_tests.mutation.fault_layer import MutableRequest, MutableResponse
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
 
@@ -35,17 +35,17 @@ _OTHER: dict[str, Any] = {
 
 
 def make() -> None:
-    """Enter every mechanical mutant that a request or an answer can show."""
+    """Register every generated mutant that a request or a response can show."""
     for model in packaged_catalog().models.values():
-        for name, kind, says, edit in _of_model(model):
+        for name, kind, description, edit in _of_model(model):
             document = _edited(model, edit)
-            probe = _shown(model, document)
+            probe = _revealing_request(model, document)
             if probe is not None and name not in MUTANTS:
-                enter(
+                register(
                     Mutant(
                         name,
                         kind,
-                        says,
+                        description,
                         "probe",
                         submits,
                         edit=partial(deepcopy, document),
@@ -53,24 +53,34 @@ def make() -> None:
                     )
                 )
     for operation_id, where in (("createVideoGeneration", submits), ("getTaskDetail", queries)):
-        _of_answers(operation_id, where)
+        _register_response_faults(operation_id, where)
 
 
 def _of_model(model: Model) -> Iterator[tuple[str, str, str, Edit]]:
     for field, rule in model.parameters.items():
-        for word, kind, says, edit in (*_of_rule(rule), *_of_texts(rule)):
+        for word, kind, description, edit in (*_of_rule(rule), *_of_texts(rule)):
             title = f"{model.name}-{field}-{word}"
-            yield title, kind, f"{model.name}: {field} {says}", partial(_on_field, field, edit)
+            yield (
+                title,
+                kind,
+                f"{model.name}: {field} {description}",
+                partial(_on_field, field, edit),
+            )
     for field in ("model", *model.required):
-        says = f"{model.name}: {field} isn't required"
-        yield f"{model.name}-{field}-optional", MISSING, says, partial(_optional, field)
+        description = f"{model.name}: {field} isn't required"
+        yield f"{model.name}-{field}-optional", MISSING, description, partial(_optional, field)
     for field in model.parameters:
         if field not in model.required:
-            says = f"{model.name}: {field} is required"
-            yield f"{model.name}-{field}-required", STRICT, says, partial(_required, field)
+            description = f"{model.name}: {field} is required"
+            yield f"{model.name}-{field}-required", STRICT, description, partial(_required, field)
     if "then" in model.schema:
-        says = f"{model.name}: the rule that joins fields isn't there"
-        yield f"{model.name}-joined-removed", MISSING, says, lambda schema: schema.pop("then")
+        description = f"{model.name}: the rule that joins fields isn't there"
+        yield (
+            f"{model.name}-joined-removed",
+            MISSING,
+            description,
+            lambda schema: schema.pop("then"),
+        )
     yield from _moved(model)
 
 
@@ -109,11 +119,16 @@ def _of_texts(rule: JsonObject) -> Iterator[tuple[str, str, str, Edit]]:
 
 
 def _moved(model: Model) -> Iterator[tuple[str, str, str, Edit]]:
-    """Yield mutants in which two fields have changed their rules."""
+    """Yield mutants in which the constraints of two fields are exchanged."""
     chosen = [name for name, rule in model.parameters.items() if "enum" in rule]
     for first, second in pairwise(chosen):
-        says = f"{model.name}: the rules of {first} and {second} are exchanged"
-        yield f"{model.name}-{first}-{second}-moved", MISSING, says, partial(_swap, first, second)
+        description = f"{model.name}: the rules of {first} and {second} are exchanged"
+        yield (
+            f"{model.name}-{first}-{second}-moved",
+            MISSING,
+            description,
+            partial(_swap, first, second),
+        )
 
 
 def _on_field(field: str, edit: Edit, schema: JsonObject) -> None:
@@ -151,8 +166,8 @@ def _edited(model: Model, edit: Edit) -> JsonObject:
     return document
 
 
-def _shown(model: Model, document: JsonObject) -> JsonObject | None:
-    """Return a request that the faulty rules judge otherwise, None where there seems to be none."""
+def _revealing_request(model: Model, document: JsonObject) -> JsonObject | None:
+    """Return a request whose validity differs with the faulty spec, None if there is none."""
     from wanflow_contract.checks.boundaries import probes_of
 
     true, false = RequestValidator(packaged_catalog()), RequestValidator(Catalog(document))
@@ -165,7 +180,7 @@ def _shown(model: Model, document: JsonObject) -> JsonObject | None:
     return None
 
 
-def _of_answers(operation_id: str, where: Any) -> None:
+def _register_response_faults(operation_id: str, where: Any) -> None:
     document = load_packaged()
     operation = next(
         one for one in packaged_catalog().operations if one.operation_id == operation_id
@@ -174,9 +189,9 @@ def _of_answers(operation_id: str, where: Any) -> None:
     for path, rule in _leaves(document, resolve_ref(document, schema), ()):
         for word, value in _wrong(rule):
             title = f"{operation_id}-{'.'.join(path)}-{word}"
-            says = f"{operation_id}: {'.'.join(path)} is {value!r}"
+            description = f"{operation_id}: {'.'.join(path)} is {value!r}"
             script = "failed" if path[0] == "error" else "road"
-            after("schema", says, where, script, title)(partial(_replace, path, value))
+            after("schema", description, where, script, title)(partial(_replace, path, value))
 
 
 def _leaves(
@@ -200,14 +215,18 @@ def _wrong(rule: JsonObject) -> Iterator[tuple[str, Any]]:
 
 
 def _replace(
-    path: tuple[str, ...], value: Any, _call: Call, reply: Reply, _state: dict[str, Any]
+    path: tuple[str, ...],
+    value: Any,
+    _call: MutableRequest,
+    response: MutableResponse,
+    _state: dict[str, Any],
 ) -> None:
-    body = reply.body
-    if reply.status != 200 or not is_object(body):
+    body = response.body
+    if response.status != 200 or not is_object(body):
         return
     node = body
     for name in path[:-1]:
         node = node.get(name, {})
     if is_object(node) and path[-1] in node:
         node[path[-1]] = value
-        reply.say(body)
+        response.set_body(body)

@@ -1,78 +1,82 @@
-"""Mutants written by hand: callbacks that don't come, come too often, or say something else."""
+"""Mutants written by hand: callbacks that are missing, too many, or wrong."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from self_tests.mutation.mutant import Mutant, enter
+from self_tests.mutation.mutant import Mutant, register
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Tell = Callable[[Any], None]
+    Deliver = Callable[[Any], None]
 
 _CALLS = {"loopback_callbacks": True}
 
 
-def _told(name: str, says: str, retell: Callable[[Tell, Any], None]) -> None:
-    """Enter a mutant whose gateway tells ends in another way; `retell` gets the right one."""
+def _register_delivery(
+    name: str, description: str, deliver_wrongly: Callable[[Deliver, Any], None]
+) -> None:
+    """Register a mutant whose gateway reports ended tasks through `deliver_wrongly`."""
 
     def tamper(server: Any) -> None:
         right = server.gateway.on_done
 
-        def tell(task: Any) -> None:
+        def deliver(task: Any) -> None:
             server.layer.reached += 1
             server.layer.triggered += 1
-            retell(right, task)
+            deliver_wrongly(right, task)
 
-        server.gateway.on_done = tell
+        server.gateway.on_done = deliver
 
-    enter(Mutant(name, "callbacks", says, "callback", tamper=tamper, options=_CALLS))
+    register(Mutant(name, "callbacks", description, "callback", tamper=tamper, options=_CALLS))
 
 
-def _twice(right: Tell, task: Any) -> None:
+def _twice(right: Deliver, task: Any) -> None:
     right(task)
     right(task)
 
 
-def _failures_only(right: Tell, task: Any) -> None:
+def _failures_only(right: Deliver, task: Any) -> None:
     if task.failure is not None:
         right(task)
 
 
-def _successes_only(right: Tell, task: Any) -> None:
+def _successes_only(right: Deliver, task: Any) -> None:
     if task.failure is None:
         right(task)
 
 
-_told("callback-never", "No callback comes.", lambda _right, _task: None)
-_told("callback-twice", "Each callback comes twice.", _twice)
-_told("callback-of-failures", "Only failures are told.", _failures_only)
-_told("callback-of-successes", "Only completed tasks are told.", _successes_only)
+_register_delivery("callback-never", "No callback comes.", lambda _right, _task: None)
+_register_delivery("callback-twice", "Each callback comes twice.", _twice)
+_register_delivery("callback-of-failures", "Only failed tasks are reported.", _failures_only)
+_register_delivery("callback-of-successes", "Only completed tasks are reported.", _successes_only)
 
 
-class _Liar:
-    """A gateway that words the ends of tasks in another way."""
+class _AlteredGateway:
+    """A gateway that alters the bodies of callbacks."""
 
-    def __init__(self, gateway: Any, reword: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        self._gateway, self._reword = gateway, reword
+    def __init__(
+        self, gateway: Any, alter_body: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> None:
+        self._gateway, self._alter_body = gateway, alter_body
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._gateway, name)
 
     def status_response(self, task: Any) -> dict[str, Any]:
-        """Return the right answer, reworded."""
-        return self._reword(dict(self._gateway.status_response(task)))
+        """Return the correct body, altered."""
+        return self._alter_body(dict(self._gateway.status_response(task)))
 
 
-def _courier(
+def _register_sender(
     name: str,
-    says: str,
+    description: str,
     *,
-    reword: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    alter_body: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     tries: int = 99,
 ) -> None:
-    """Enter a mutant whose courier words ends otherwise, or tries another number of times."""
+    """Register a mutant that alters the bodies, or makes another number of attempts."""
 
     def tamper(server: Any) -> None:
         right = server.app.courier
@@ -82,34 +86,40 @@ def _courier(
                 if number <= tries:
                     super()._try(task, number)
 
-        gateway = server.gateway if reword is None else _Liar(server.gateway, reword)
+        gateway = (
+            server.gateway if alter_body is None else _AlteredGateway(server.gateway, alter_body)
+        )
         wrong = Courier(gateway, right.door)
 
-        def tell(task: Any) -> None:
+        def deliver(task: Any) -> None:
             server.layer.reached += 1
             server.layer.triggered += 1
             wrong.schedule(task)
 
-        server.gateway.on_done = tell
+        server.gateway.on_done = deliver
 
-    enter(Mutant(name, "callbacks", says, "callback", tamper=tamper, options=_CALLS))
+    register(Mutant(name, "callbacks", description, "callback", tamper=tamper, options=_CALLS))
 
 
 def _without_results(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "results": []}
 
 
-_courier("callback-tried-once", "A callback that failed isn't sent again.", tries=1)
-_courier("callback-tried-thrice", "A callback is sent again only twice.", tries=3)
-_courier(
+_register_sender("callback-tried-once", "A callback that failed isn't sent again.", tries=1)
+_register_sender("callback-tried-thrice", "A callback is sent again only twice.", tries=3)
+_register_sender(
     "callback-in-progress",
     "Callbacks say processing.",
-    reword=lambda body: {**body, "status": "processing"},
+    alter_body=lambda body: {**body, "status": "processing"},
 )
-_courier("callback-without-results", "Callbacks have no results.", reword=_without_results)
-_courier(
+_register_sender(
+    "callback-without-results", "Callbacks have no results.", alter_body=_without_results
+)
+_register_sender(
     "callback-of-another",
     "Callbacks have another id.",
-    reword=lambda body: {**body, "id": body["id"][::-1]},
+    alter_body=lambda body: {**body, "id": body["id"][::-1]},
 )
-_courier("callback-wrapped", "Callbacks are wrapped in `task`.", reword=lambda body: {"task": body})
+_register_sender(
+    "callback-wrapped", "Callbacks are wrapped in `task`.", alter_body=lambda body: {"task": body}
+)

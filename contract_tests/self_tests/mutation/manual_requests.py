@@ -1,6 +1,6 @@
-"""Mutants written by hand: wrong only in dealings that few requests have: words, cookies, replays.
+"""Mutants written by hand: faults that only a few kinds of requests reveal.
 
-Each has a script of its own where the others' don't show it.
+They have their own scripts where the common ones don't show them.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from self_tests.mutation.fault_layer import Reply
-from self_tests.mutation.kill_proof import KEY, SCRIPTS, Stage, an_image
-from self_tests.mutation.mutant import Mutant, before, enter, submits
+from self_tests.mutation.fault_layer import MutableResponse
+from self_tests.mutation.kill_proof import KEY, SCRIPTS, ScriptRunner, image_model
+from self_tests.mutation.mutant import Mutant, before, register, submits
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.support.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from self_tests.mutation.fault_layer import Call
+    from self_tests.mutation.fault_layer import MutableRequest
 
     State = dict[str, Any]
 
@@ -26,18 +26,20 @@ _KEY = "witness-key-00000003"
 _LONG = "a cat on a mat " * 30
 
 
-def _priced(name: str, says: str, probe: dict[str, Any], factor: Callable[[Any], float]) -> None:
-    """Enter a mutant that charges a factor more for some requests, which the probe is one of."""
+def _priced(
+    name: str, description: str, probe: dict[str, Any], factor: Callable[[Any], float]
+) -> None:
+    """Register a mutant that charges a factor more for some requests, such as the probe."""
 
-    def spoil(call: Call, reply: Reply, _state: State) -> None:
-        body = reply.body
-        if reply.status == 200 and "usage" in body:
+    def alter(call: MutableRequest, response: MutableResponse, _state: State) -> None:
+        body = response.body
+        if response.status == 200 and "usage" in body:
             was = body["usage"]["credits_reserved"]
             body["usage"]["credits_reserved"] = round(was * factor(call.body), 2)
-            reply.say(body)
+            response.set_body(body)
 
-    shown = {**cheapest(an_image()), **probe}
-    enter(Mutant(name, "billing", says, "submit", submits, after=spoil, probe=shown))
+    shown = {**cheapest(image_model()), **probe}
+    register(Mutant(name, "billing", description, "submit", submits, after=alter, probe=shown))
 
 
 _priced(
@@ -54,34 +56,36 @@ _priced(
 )
 
 
-def _failed(call: Call, reply: Reply, state: State) -> None:
-    body = reply.body
-    if call.submits and reply.status == 200 and call.body.get("n") == 3:
+def _failed(call: MutableRequest, response: MutableResponse, state: State) -> None:
+    body = response.body
+    if call.is_submission and response.status == 200 and call.body.get("n") == 3:
         state[body["id"]] = True
-    if call.queries and call.task_id in state and body.get("status") == "completed":
+    if call.is_query and call.task_id in state and body.get("status") == "completed":
         error = {"code": "service_error", "message": "Sorry", "type": "task_error"}
         del body["results"]
-        reply.say({**body, "status": "failed", "progress": 0, "error": error})
+        response.set_body({**body, "status": "failed", "progress": 0, "error": error})
 
 
-enter(Mutant("three-fail", "life cycle", "Three pictures always fail.", "several", after=_failed))
+register(
+    Mutant("three-fail", "life cycle", "Three pictures always fail.", "several", after=_failed)
+)
 
 
-def _key_until_its_end(call: Call, reply: Reply, state: State) -> None:
+def _key_until_its_end(call: MutableRequest, response: MutableResponse, state: State) -> None:
     key = call.headers.get("idempotency-key")
-    if call.submits and key and reply.status == 200:
-        state[reply.body["id"]] = key
-    if call.task_id in state and reply.body.get("status") == "completed":
+    if call.is_submission and key and response.status == 200:
+        state[response.body["id"]] = key
+    if call.task_id in state and response.body.get("status") == "completed":
         state.setdefault("over", set()).add(state[call.task_id])
 
 
-def _as_new(call: Call, state: State) -> Reply | None:
-    if call.submits and call.headers.get("idempotency-key") in state.get("over", ()):
+def _as_new(call: MutableRequest, state: State) -> MutableResponse | None:
+    if call.is_submission and call.headers.get("idempotency-key") in state.get("over", ()):
         del call.headers["idempotency-key"]
     return None
 
 
-enter(
+register(
     Mutant(
         "key-until-its-end",
         "idempotency",
@@ -94,7 +98,7 @@ enter(
 
 
 @before("auth", "A key in a cookie is taken as well.", lambda _call: True, "cookie")
-def cookie_key(call: Call, _state: State) -> Reply | None:
+def cookie_key(call: MutableRequest, _state: State) -> MutableResponse | None:
     found = re.search(r"token=([^;]+)", call.headers.get("cookie", ""))
     if found and "authorization" not in call.headers:
         call.headers["authorization"] = f"Bearer {found[1]}"
@@ -102,25 +106,25 @@ def cookie_key(call: Call, _state: State) -> Reply | None:
 
 
 @before("validation too strict", "Text that isn't escaped is refused.", submits, "spoken")
-def escapes_only(call: Call, _state: State) -> Reply | None:
+def escapes_only(call: MutableRequest, _state: State) -> MutableResponse | None:
     error = b'{"error": {"code": 400, "message": "No", "type": "invalid_request_error"}}'
-    refusal = Reply(400, [("content-type", "application/json")], error)
+    refusal = MutableResponse(400, [("content-type", "application/json")], error)
     return refusal if any(one > 0x7F for one in call.content) and call.body else None
 
 
 @before("status", "PUT and PATCH submit as well.", lambda _call: True, "put")
-def other_methods_submit(call: Call, _state: State) -> Reply | None:
+def other_methods_submit(call: MutableRequest, _state: State) -> MutableResponse | None:
     if call.method in {"PUT", "PATCH"} and call.body:
         call.method = "POST"
     return None
 
 
-def _query_lost(call: Call, _state: State) -> Reply | None:
+def _query_lost(call: MutableRequest, _state: State) -> MutableResponse | None:
     call.content = re.sub(rb"(/hook[^\"?]*)\?[^\"]*", rb"\1", call.content)
     return None
 
 
-enter(
+register(
     Mutant(
         "callback-query-lost",
         "callbacks",
@@ -133,34 +137,34 @@ enter(
 )
 
 
-def _late_replay(stage: Stage) -> None:
-    made = stage.post(Idempotency_Key=_KEY)
+def _late_replay(runner: ScriptRunner) -> None:
+    made = runner.post(Idempotency_Key=_KEY)
     for _ in range(3):
-        stage.get(str(made.get("id")))
-    stage.post(Idempotency_Key=_KEY)
+        runner.get(str(made.get("id")))
+    runner.post(Idempotency_Key=_KEY)
 
 
-def _spoken(stage: Stage) -> None:
-    content = json.dumps({**cheapest(an_image()), "prompt": "猫"}, ensure_ascii=False)
+def _spoken(runner: ScriptRunner) -> None:
+    content = json.dumps({**cheapest(image_model()), "prompt": "猫"}, ensure_ascii=False)
     sent = {"Content-Type": "application/json"}
-    stage.send("POST", an_image().path, KEY, content=content.encode(), headers=sent)
+    runner.send("POST", image_model().path, KEY, content=content.encode(), headers=sent)
 
 
-def _callback_query(stage: Stage) -> None:
+def _callback_query(runner: ScriptRunner) -> None:
     with Receiver() as receiver:
         hook = "hook?token=1"
-        made = stage.post({**cheapest(an_image()), "callback_url": receiver.address(hook)})
+        made = runner.post({**cheapest(image_model()), "callback_url": receiver.address(hook)})
         for _ in range(2):
-            stage.get(str(made.get("id")))
-        stage.told.append(f"told: {receiver.next(hook, 1.0) is not None}")
+            runner.get(str(made.get("id")))
+        runner.log.append(f"told: {receiver.next(hook, 1.0) is not None}")
 
 
 SCRIPTS |= {
     "late-replay": _late_replay,
-    "cookie": lambda stage: stage.send(
+    "cookie": lambda runner: runner.send(
         "GET", "/v1/tasks/task-unified-1-none", headers={"Cookie": f"token={KEY}"}
     ),
     "spoken": _spoken,
-    "put": lambda stage: stage.send("PUT", an_image().path, KEY, json=cheapest(an_image())),
+    "put": lambda runner: runner.send("PUT", image_model().path, KEY, json=cheapest(image_model())),
     "callback-query": _callback_query,
 }

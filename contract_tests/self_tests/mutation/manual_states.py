@@ -1,4 +1,4 @@
-"""Mutants written by hand: accounts, identity, the life cycle, money, links, keys and time."""
+"""Mutants written by hand: accounts, identity, the life cycle, billing, links, keys and timing."""
 
 from __future__ import annotations
 
@@ -6,55 +6,55 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from self_tests.mutation.mutant import Mutant, after, before, enter, files, queries, submits
+from self_tests.mutation.mutant import Mutant, after, before, files, queries, register, submits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from self_tests.mutation.fault_layer import Call, Reply
+    from self_tests.mutation.fault_layer import MutableRequest, MutableResponse
 
     State = dict[str, Any]
 
 
-def _tell(
-    kind: str, name: str, says: str, script: str, where: Any = queries, **changes: Any
+def _set_fields(
+    kind: str, name: str, description: str, script: str, where: Any = queries, **changes: Any
 ) -> None:
-    """Enter a mutant that tells other values where the answer is good; functions are called."""
+    """Register a mutant that changes fields of a successful response; functions are called."""
 
-    @after(kind, says, where, script, name)
-    def spoil(_call: Call, reply: Reply, _state: State) -> None:
-        body = reply.body
-        if reply.status != 200 or not isinstance(body, dict) or "status" not in body:
+    @after(kind, description, where, script, name)
+    def alter(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+        body = response.body
+        if response.status != 200 or not isinstance(body, dict) or "status" not in body:
             return
         told = {key: one(body) if callable(one) else one for key, one in changes.items()}
-        reply.say({key: one for key, one in {**body, **told}.items() if one is not None})
+        response.set_body({key: one for key, one in {**body, **told}.items() if one is not None})
 
 
-def _when(status: str, field: str, value: Any) -> Callable[[Any], Any]:
-    """Tell a value for a field while a task has a status."""
+def _while_status(status: str, field: str, value: Any) -> Callable[[Any], Any]:
+    """Return a function that changes a field while a task has a status."""
     return lambda body: value if body["status"] == status else body.get(field)
 
 
-def _counted(call: Call, state: State) -> int:
-    """Count the looks at a task."""
+def _count_polls(call: MutableRequest, state: State) -> int:
+    """Count the polls of a task."""
     looks: dict[str, int] = state.setdefault("polls", {})
     looks[call.task_id] = looks.get(call.task_id, 0) + 1
     return looks[call.task_id]
 
 
-def _owned(call: Call, state: State) -> Reply | None:
-    owner = state.get(call.task_id) if call.queries else None
+def _owned(call: MutableRequest, state: State) -> MutableResponse | None:
+    owner = state.get(call.task_id) if call.is_query else None
     if owner and call.headers.get("authorization", "").startswith("Bearer "):
         call.headers["authorization"] = owner
     return None
 
 
-def _remembered(call: Call, reply: Reply, state: State) -> None:
-    if call.submits and reply.status == 200:
-        state[reply.body["id"]] = call.headers["authorization"]
+def _remembered(call: MutableRequest, response: MutableResponse, state: State) -> None:
+    if call.is_submission and response.status == 200:
+        state[response.body["id"]] = call.headers["authorization"]
 
 
-enter(
+register(
     Mutant(
         "any-account-sees",
         "auth",
@@ -69,7 +69,7 @@ enter(
 @before(
     "auth", "Whoever shows no key is let in with the last one's.", lambda _call: True, "keyless"
 )
-def no_key_needed(call: Call, state: State) -> Reply | None:
+def no_key_needed(call: MutableRequest, state: State) -> MutableResponse | None:
     shown = call.headers.get("authorization", "")
     if shown.startswith("Bearer ") and len(shown) > 20:
         state["last"] = shown
@@ -79,12 +79,12 @@ def no_key_needed(call: Call, state: State) -> Reply | None:
 
 
 @before("auth", "Queries need no key.", queries, "keyless-look")
-def queries_need_no_key(call: Call, state: State) -> Reply | None:
+def queries_need_no_key(call: MutableRequest, state: State) -> MutableResponse | None:
     return no_key_needed(call, state)
 
 
 @before("auth", "Any scheme will do.", lambda _call: True, "scheme")
-def any_scheme(call: Call, _state: State) -> Reply | None:
+def any_scheme(call: MutableRequest, _state: State) -> MutableResponse | None:
     scheme, _, token = call.headers.get("authorization", "").partition(" ")
     if scheme == "Token":
         call.headers["authorization"] = f"Bearer {token}"
@@ -92,7 +92,7 @@ def any_scheme(call: Call, _state: State) -> Reply | None:
 
 
 @before("auth", "The scheme may be left out.", lambda _call: True, "bare")
-def no_scheme(call: Call, _state: State) -> Reply | None:
+def no_scheme(call: MutableRequest, _state: State) -> MutableResponse | None:
     shown = call.headers.get("authorization", "")
     if shown and " " not in shown:
         call.headers["authorization"] = f"Bearer {shown}"
@@ -100,27 +100,27 @@ def no_scheme(call: Call, _state: State) -> Reply | None:
 
 
 @before("auth", "A key in X-API-Key is taken as well.", lambda _call: True, "x-api-key")
-def another_header(call: Call, _state: State) -> Reply | None:
+def another_header(call: MutableRequest, _state: State) -> MutableResponse | None:
     if "authorization" not in call.headers and "x-api-key" in call.headers:
         call.headers["authorization"] = f"Bearer {call.headers['x-api-key']}"
     return None
 
 
 @before("auth", "A key in the address is taken as well.", lambda _call: True, "query-key")
-def key_in_the_address(call: Call, _state: State) -> Reply | None:
+def key_in_the_address(call: MutableRequest, _state: State) -> MutableResponse | None:
     if "authorization" not in call.headers and "key=" in call.query:
         call.headers["authorization"] = "Bearer " + call.query.rpartition("key=")[2]
     return None
 
 
-_tell(
+_set_fields(
     "identity",
     "another-id",
     "A look shows the id in capitals.",
     "look",
     id=lambda body: body["id"].upper(),
 )
-_tell(
+_set_fields(
     "identity",
     "foreign-id",
     "Ids don't begin with task-unified-.",
@@ -128,14 +128,14 @@ _tell(
     submits,
     id=lambda body: body["id"].replace("task-unified-", "task-"),
 )
-_tell(
+_set_fields(
     "identity",
     "model-forgotten",
     "A look names another model.",
     "look",
     model=lambda body: body["model"][:-1],
 )
-_tell(
+_set_fields(
     "identity",
     "receipt-of-another-model",
     "A receipt names another model.",
@@ -143,14 +143,14 @@ _tell(
     submits,
     model=lambda body: body["model"] + "-turbo",
 )
-_tell(
+_set_fields(
     "identity",
     "created-moves",
     "The time of creation is that of the look.",
     "look-late",
     created=lambda body: body["created"] + int(time.monotonic() * 1000) % 7 + 1,
 )
-_tell(
+_set_fields(
     "identity",
     "created-in-milliseconds",
     "The time of creation is in milliseconds.",
@@ -158,7 +158,7 @@ _tell(
     lambda call: submits(call) or queries(call),
     created=lambda body: body["created"] * 1000,
 )
-_tell(
+_set_fields(
     "identity",
     "created-elsewhere",
     "The time of creation is eight hours off.",
@@ -166,96 +166,98 @@ _tell(
     lambda call: submits(call) or queries(call),
     created=lambda body: body["created"] + 28800,
 )
-_tell(
+_set_fields(
     "identity",
     "kind-of-another",
     "Each task is an audio task.",
     "look",
     object="audio.generation.task",
 )
-_tell("identity", "type-of-another", "Each task has the type text.", "submit", submits, type="text")
+_set_fields(
+    "identity", "type-of-another", "Each task has the type text.", "submit", submits, type="text"
+)
 
 
 @after("identity", "All tasks of one second have one id.", submits, "twice")
-def one_id_a_second(_call: Call, reply: Reply, state: State) -> None:
-    body = reply.body
-    if reply.status == 200:
-        reply.say({**body, "id": state.setdefault(str(body["created"]), body["id"])})
+def one_id_a_second(_call: MutableRequest, response: MutableResponse, state: State) -> None:
+    body = response.body
+    if response.status == 200:
+        response.set_body({**body, "id": state.setdefault(str(body["created"]), body["id"])})
 
 
-_tell(
+_set_fields(
     "life cycle",
     "done-at-99",
     "A completed task stands at 99.",
     "road",
-    progress=_when("completed", "progress", 99),
+    progress=_while_status("completed", "progress", 99),
 )
-_tell(
+_set_fields(
     "life cycle",
     "hundred-too-early",
     "A task at work stands at 100.",
     "road",
-    progress=_when("processing", "progress", 100),
+    progress=_while_status("processing", "progress", 100),
 )
-_tell(
+_set_fields(
     "life cycle",
     "done-without-results",
     "A completed task has no results.",
     "road",
-    results=_when("completed", "results", None),
+    results=_while_status("completed", "results", None),
 )
-_tell(
+_set_fields(
     "life cycle",
     "done-with-empty-results",
     "A completed task has a list of no results.",
     "road",
-    results=_when("completed", "results", []),
+    results=_while_status("completed", "results", []),
 )
-_tell(
+_set_fields(
     "life cycle",
     "results-too-early",
     "A task at work has results.",
     "road",
-    results=_when("processing", "results", ["https://example.com/early.png"]),
+    results=_while_status("processing", "results", ["https://example.com/early.png"]),
 )
-_tell(
+_set_fields(
     "life cycle",
     "failed-without-error",
     "A failed task doesn't say why.",
     "failed",
-    error=_when("failed", "error", None),
+    error=_while_status("failed", "error", None),
 )
-_tell(
+_set_fields(
     "life cycle",
     "failed-with-unknown-code",
     "A failed task has a code nobody knows.",
     "failed",
-    error=_when("failed", "error", {"code": "oops", "message": "a", "type": "task_error"}),
+    error=_while_status("failed", "error", {"code": "oops", "message": "a", "type": "task_error"}),
 )
-_tell(
+_set_fields(
     "life cycle",
     "failed-with-results",
     "A failed task has results.",
     "failed",
-    results=_when("failed", "results", ["https://example.com/a.png"]),
+    results=_while_status("failed", "results", ["https://example.com/a.png"]),
 )
-_tell(
+_set_fields(
     "life cycle",
     "done-with-error",
     "A completed task has an error.",
     "road",
-    error=_when(
+    error=_while_status(
         "completed", "error", {"code": "service_error", "message": "a", "type": "task_error"}
     ),
 )
-_tell(
+_set_fields(
     "life cycle",
     "cancelled",
     "A failed task is called cancelled.",
     "failed",
     status=lambda body: "cancelled" if body["status"] == "failed" else body["status"],
 )
-_tell(
+_set_fields(
     "life cycle",
     "failed-for-ever-pending",
     "A failed task is pending for ever.",
@@ -263,73 +265,75 @@ _tell(
     status=lambda body: "pending" if body["status"] == "failed" else body["status"],
     error=None,
 )
-_tell(
+_set_fields(
     "life cycle",
     "never-done",
     "A task is never done.",
     "road",
     status=lambda body: "processing" if body["status"] == "completed" else body["status"],
-    progress=_when("completed", "progress", 99),
+    progress=_while_status("completed", "progress", 99),
     results=None,
 )
 
 
 @after("life cycle", "A task is pending again at each third look.", queries, "road")
-def pending_again(call: Call, reply: Reply, state: State) -> None:
-    if reply.status == 200 and _counted(call, state) % 3 == 0:
-        reply.say({**reply.body, "status": "pending", "progress": 0, "results": []})
+def pending_again(call: MutableRequest, response: MutableResponse, state: State) -> None:
+    if response.status == 200 and _count_polls(call, state) % 3 == 0:
+        response.set_body({**response.body, "status": "pending", "progress": 0, "results": []})
 
 
 @after("life cycle", "A completed task has failed at the fourth look.", queries, "road")
-def failed_after_all(call: Call, reply: Reply, state: State) -> None:
-    if reply.status == 200 and _counted(call, state) >= 4:
+def failed_after_all(call: MutableRequest, response: MutableResponse, state: State) -> None:
+    if response.status == 200 and _count_polls(call, state) >= 4:
         error = {"code": "service_error", "message": "a", "type": "task_error"}
-        body = {**reply.body, "status": "failed", "progress": 0, "error": error}
+        body = {**response.body, "status": "failed", "progress": 0, "error": error}
         body.pop("results", None)
-        reply.say(body)
+        response.set_body(body)
 
 
 @after("life cycle", "Progress falls while a task is at work.", queries, "slow")
-def progress_falls(call: Call, reply: Reply, state: State) -> None:
-    if reply.status == 200 and reply.body["status"] == "processing":
-        reply.say({**reply.body, "progress": max(1, 90 - 20 * _counted(call, state))})
+def progress_falls(call: MutableRequest, response: MutableResponse, state: State) -> None:
+    if response.status == 200 and response.body["status"] == "processing":
+        response.set_body(
+            {**response.body, "progress": max(1, 90 - 20 * _count_polls(call, state))}
+        )
 
 
 @after("life cycle", "A new task isn't found at the first look.", queries, "look")
-def not_found_at_first(call: Call, reply: Reply, state: State) -> None:
-    if reply.status == 200 and _counted(call, state) == 1:
+def not_found_at_first(call: MutableRequest, response: MutableResponse, state: State) -> None:
+    if response.status == 200 and _count_polls(call, state) == 1:
         error = {"code": 404, "message": "Task not found", "type": "not_found_error"}
-        reply.status = 404
-        reply.say({"error": error})
+        response.status = 404
+        response.set_body({"error": error})
 
 
 @after("life cycle", "A completed task is gone once it was seen.", queries, "road")
-def gone_once_seen(call: Call, reply: Reply, state: State) -> None:
-    if reply.status != 200 or reply.body["status"] != "completed":
+def gone_once_seen(call: MutableRequest, response: MutableResponse, state: State) -> None:
+    if response.status != 200 or response.body["status"] != "completed":
         return
     if call.task_id in state:
-        reply.status = 404
+        response.status = 404
         error = {"code": 404, "message": "Task not found", "type": "not_found_error"}
-        reply.say({"error": error})
+        response.set_body({"error": error})
     state[call.task_id] = True
 
 
 @after("life cycle", "A result is lost at the second look at a completed task.", queries, "several")
-def result_lost(call: Call, reply: Reply, state: State) -> None:
-    if reply.status == 200 and reply.body["status"] == "completed":
+def result_lost(call: MutableRequest, response: MutableResponse, state: State) -> None:
+    if response.status == 200 and response.body["status"] == "completed":
         if call.task_id in state:
-            reply.say({**reply.body, "results": reply.body["results"][1:]})
+            response.set_body({**response.body, "results": response.body["results"][1:]})
         state[call.task_id] = True
 
 
-_tell(
+_set_fields(
     "links",
     "one-result-only",
     "There is one result, however many were asked for.",
     "several",
     results=lambda body: body["results"][:1] if body.get("results") else None,
 )
-_tell(
+_set_fields(
     "links",
     "one-result-too-many",
     "There is one result more than asked for.",
@@ -338,7 +342,7 @@ _tell(
         [*body["results"], body["results"][0] + "?again"] if body.get("results") else None
     ),
 )
-_tell(
+_set_fields(
     "links",
     "one-link-for-all",
     "All results are the first.",
@@ -347,7 +351,7 @@ _tell(
         body["results"][:1] * len(body["results"]) if body.get("results") else None
     ),
 )
-_tell(
+_set_fields(
     "links",
     "relative-links",
     "Links are paths.",
@@ -357,36 +361,38 @@ _tell(
 
 
 @after("links", "Links lead to a page that says sorry.", files, "file")
-def sorry(_call: Call, reply: Reply, _state: State) -> None:
-    reply.set("content-type", "text/html")
-    reply.write(b"<h1>Sorry</h1>")
+def sorry(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+    response.set_header("content-type", "text/html")
+    response.set_content(b"<h1>Sorry</h1>")
 
 
 @after("links", "Links lead nowhere.", files, "file")
-def dead_links(_call: Call, reply: Reply, _state: State) -> None:
-    reply.status = 404
+def dead_links(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+    response.status = 404
 
 
 @after("links", "Files are empty.", files, "file")
-def empty_files(_call: Call, reply: Reply, _state: State) -> None:
-    reply.write(b"")
+def empty_files(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+    response.set_content(b"")
 
 
 @after("links", "Films are pictures.", files, "film")
-def films_are_pictures(call: Call, reply: Reply, _state: State) -> None:
+def films_are_pictures(call: MutableRequest, response: MutableResponse, _state: State) -> None:
     if call.path.endswith(".mp4"):
-        reply.set("content-type", "image/png")
-        reply.write(b"\x89PNG\r\n\x1a\n" + bytes(64))
+        response.set_header("content-type", "image/png")
+        response.set_content(b"\x89PNG\r\n\x1a\n" + bytes(64))
 
 
 @after("links", "Pictures are half as wide.", files, "file")
-def half_pictures(_call: Call, reply: Reply, _state: State) -> None:
-    if reply.content.startswith(b"\x89PNG"):
-        width = int.from_bytes(reply.content[16:20], "big") // 2
-        reply.write(reply.content[:16] + width.to_bytes(4, "big") + reply.content[20:])
+def half_pictures(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+    if response.content.startswith(b"\x89PNG"):
+        width = int.from_bytes(response.content[16:20], "big") // 2
+        response.set_content(
+            response.content[:16] + width.to_bytes(4, "big") + response.content[20:]
+        )
 
 
-def _usage(name: str, says: str, script: str, **changes: Any) -> None:
+def _usage(name: str, description: str, script: str, **changes: Any) -> None:
     def told(body: Any) -> Any:
         usage = body.get("usage") or {}
         return {
@@ -394,7 +400,7 @@ def _usage(name: str, says: str, script: str, **changes: Any) -> None:
             **{key: one(body) if callable(one) else one for key, one in changes.items()},
         }
 
-    _tell("billing", name, says, script, submits, usage=told)
+    _set_fields("billing", name, description, script, submits, usage=told)
 
 
 _usage("negative-credits", "Credits are negative.", "submit", credits_reserved=-1)
@@ -420,37 +426,37 @@ _usage(
 
 
 @before("idempotency", "Idempotency keys are ignored.", submits, "replay")
-def key_ignored(call: Call, _state: State) -> Reply | None:
+def key_ignored(call: MutableRequest, _state: State) -> MutableResponse | None:
     call.headers.pop("idempotency-key", None)
     return None
 
 
 @after("idempotency", "A replay isn't told as one.", submits, "replay")
-def replay_untold(_call: Call, reply: Reply, _state: State) -> None:
-    reply.set("idempotency-replayed", None)
+def replay_untold(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+    response.set_header("idempotency-replayed", None)
 
 
 @after("idempotency", "Every answer is told as a replay.", submits, "submit")
-def replay_told_always(_call: Call, reply: Reply, _state: State) -> None:
-    if reply.status == 200:
-        reply.set("idempotency-replayed", "true")
+def replay_told_always(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+    if response.status == 200:
+        response.set_header("idempotency-replayed", "true")
 
 
 @before("idempotency", "All keys are one key.", submits, "two-keys")
-def one_key_for_all(call: Call, _state: State) -> Reply | None:
+def one_key_for_all(call: MutableRequest, _state: State) -> MutableResponse | None:
     if "idempotency-key" in call.headers:
         call.headers["idempotency-key"] = "one-key-for-all-of-them"
     return None
 
 
 @before("idempotency", "Equal requests are one task, key or no key.", submits, "twice")
-def equal_is_same(call: Call, _state: State) -> Reply | None:
+def equal_is_same(call: MutableRequest, _state: State) -> MutableResponse | None:
     call.headers.setdefault("idempotency-key", f"equal-request-{zlib.crc32(call.content):08x}")
     return None
 
 
 @before("idempotency", "A used key hides another request.", submits, "misused-key")
-def key_hides_request(call: Call, state: State) -> Reply | None:
+def key_hides_request(call: MutableRequest, state: State) -> MutableResponse | None:
     key = call.headers.get("idempotency-key")
     if key:
         call.content = state.setdefault(key, call.content)
@@ -458,7 +464,7 @@ def key_hides_request(call: Call, state: State) -> Reply | None:
 
 
 @before("timing", "Queries take half a minute.", queries, "look-slow")
-def slow_queries(call: Call, state: State) -> Reply | None:
-    if _counted(call, state) == 2:
+def slow_queries(call: MutableRequest, state: State) -> MutableResponse | None:
+    if _count_polls(call, state) == 2:
         time.sleep(30)
     return None

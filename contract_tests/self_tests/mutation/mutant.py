@@ -1,4 +1,4 @@
-"""A mutant: a right server with one fault, and the shortest exchange that shows it."""
+"""A mutant: the mock with one fault, and the script that shows it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from self_tests.mutation.fault_layer import MutatedServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from self_tests.mutation.fault_layer import Call, Layer, Reply
+    from self_tests.mutation.fault_layer import Layer, MutableRequest, MutableResponse
     from wanflow.catalog.document import JsonObject
 
-    Where = Callable[[Call], bool]
-    Before = Callable[[Call, dict[str, Any]], Reply | None]
-    After = Callable[[Call, Reply, dict[str, Any]], None]
+    Where = Callable[[MutableRequest], bool]
+    Before = Callable[[MutableRequest, dict[str, Any]], MutableResponse | None]
+    After = Callable[[MutableRequest, MutableResponse, dict[str, Any]], None]
 
 KINDS = (
     "status",
@@ -44,16 +44,15 @@ _LATE = 1.0
 
 @frozen
 class Mutant:
-    """A fault by name; `kind` is its class, `script` the witness's, `says` what is wrong.
+    """A fault by name; `kind` is its class, `description` what is wrong, `script` what shows it.
 
-    `before` may answer a call itself or change it; `after` changes the answer; `edit` returns a
-    document that the server is built from instead; `tamper` changes the server that was built,
-    with `options`.
+    `before` may change a request or respond to it itself; `after` changes the response; `edit`
+    returns a changed spec for the server; `tamper` changes the server, which has `options`.
     """
 
     name: str
     kind: str
-    says: str
+    description: str
     script: str
     where: Where = field(repr=False, default=lambda _call: True)
     before: Before | None = field(repr=False, default=None)
@@ -64,39 +63,39 @@ class Mutant:
     options: Mapping[str, Any] = field(repr=False, factory=dict)
 
     def document(self) -> JsonObject | None:
-        """Return the document with the fault in it, None where the fault is in the layer."""
+        """Return the spec with the fault, None if the fault is in the layer."""
         return None if self.edit is None else self.edit()
 
     @contextmanager
     def opened(self, **options: Any) -> Iterator[MutatedServer]:
-        """Serve the mock with the fault, from `with` to its end."""
+        """Serve the mock with the fault, as a context manager."""
         with MutatedServer(self, **{"polls": 2, **self.options, **options}) as server:
             if self.tamper is not None:
                 self.tamper(server)
             yield server
 
-    async def act(self, call: Call, layer: Layer) -> Reply:
-        """Answer a call, wrongly where the fault is."""
+    async def act(self, call: MutableRequest, layer: Layer) -> MutableResponse:
+        """Handle a request, with the fault where it applies."""
         if not self.where(call):
             return await layer.forward(call)
         layer.reached += 1
         begun = time.monotonic()
         sent = (call.method, call.path, call.content, dict(call.headers))
-        reply = None if self.before is None else self.before(call, layer.state)
+        response = None if self.before is None else self.before(call, layer.state)
         late = time.monotonic() - begun > _LATE
         now = (call.method, call.path, call.content, call.headers)
-        changed = late or reply is not None or sent != now
-        if reply is None:
-            reply = await layer.forward(call)
-        was = (reply.status, reply.content, tuple(reply.headers))
+        changed = late or response is not None or sent != now
+        if response is None:
+            response = await layer.forward(call)
+        was = (response.status, response.content, tuple(response.headers))
         if self.after is not None:
-            self.after(call, reply, layer.state)
-        changed = changed or was != (reply.status, reply.content, tuple(reply.headers))
+            self.after(call, response, layer.state)
+        changed = changed or was != (response.status, response.content, tuple(response.headers))
         layer.triggered += changed
-        return reply
+        return response
 
 
-def enter(mutant: Mutant) -> None:
+def register(mutant: Mutant) -> None:
     """Add a mutant to the set.
 
     Raises:
@@ -107,40 +106,40 @@ def enter(mutant: Mutant) -> None:
     MUTANTS[mutant.name] = mutant
 
 
-def submits(call: Call) -> bool:
+def submits(call: MutableRequest) -> bool:
     """Choose submissions."""
-    return call.submits
+    return call.is_submission
 
 
-def queries(call: Call) -> bool:
+def queries(call: MutableRequest) -> bool:
     """Choose task queries."""
-    return call.queries
+    return call.is_query
 
 
-def files(call: Call) -> bool:
+def files(call: MutableRequest) -> bool:
     """Choose the files of results."""
     return call.path.startswith("/media")
 
 
 def after(
-    kind: str, says: str, where: Where, script: str, name: str | None = None
+    kind: str, description: str, where: Where, script: str, name: str | None = None
 ) -> Callable[[After], After]:
-    """Enter a function that spoils answers."""
+    """Register a function that changes responses."""
 
-    def decorate(spoil: After) -> After:
-        title = name or spoil.__name__.strip("_").replace("_", "-")
-        enter(Mutant(title, kind, says, script, where, after=spoil))
-        return spoil
+    def decorate(alter: After) -> After:
+        title = name or alter.__name__.strip("_").replace("_", "-")
+        register(Mutant(title, kind, description, script, where, after=alter))
+        return alter
 
     return decorate
 
 
-def before(kind: str, says: str, where: Where, script: str) -> Callable[[Before], Before]:
-    """Enter a function that changes calls, or answers them itself."""
+def before(kind: str, description: str, where: Where, script: str) -> Callable[[Before], Before]:
+    """Register a function that changes requests, or responds to them itself."""
 
-    def decorate(spoil: Before) -> Before:
-        title = spoil.__name__.strip("_").replace("_", "-")
-        enter(Mutant(title, kind, says, script, where, before=spoil))
-        return spoil
+    def decorate(alter: Before) -> Before:
+        title = alter.__name__.strip("_").replace("_", "-")
+        register(Mutant(title, kind, description, script, where, before=alter))
+        return alter
 
     return decorate

@@ -1,4 +1,4 @@
-"""`mutants.md`: what each mutant did, who killed it, and how sure the rate is."""
+"""`mutants.md`: what each mutant does, which check killed it, and the kill rate."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def rate(killed: int, of: int) -> str:
     return f"{killed} of {of} ({100 * low:.0f}-{100 * high:.0f} %)"
 
 
-def page(
+def render(
     outcomes: Mapping[int, Sequence[Outcome]],
     mutants: Mapping[str, Mutant],
-    unseen: Sequence[str],
-    plain: Mapping[str, bool],
+    unproven: Sequence[str],
+    baseline: Mapping[str, bool],
     version: int,
     minutes: float,
 ) -> str:
-    """Write the page; `outcomes` by seed, `plain` tells whom plain Schemathesis killed."""
+    """Return the page; `outcomes` by seed, `baseline` has the mutants that Schemathesis killed."""
     first = next(iter(outcomes.values()))
     lines = [
         "# Mutants",
         "",
         f"Made by one `make mutants` of {minutes:.0f} minutes from version {version} of the set;",
-        "edit that, not this. Each row is the mock with one fault, tested through its published",
-        "interface by the laws marked `fast`, up to the first finding. A fault counts only if its",
-        "witness, a short exchange, shows it. The first seed tries the laws in their own order:",
-        "times and requests to the kill are its. With the others, the test that killed a mutant",
-        "before is run first, and the rest only where it doesn't kill again.",
+        "don't edit it. Each row is the mock with one fault, tested through its published",
+        "interface by the tests marked `fast`, up to the first finding. A fault counts only if a",
+        "short script shows it. Times and requests are those of the first seed, which runs the",
+        "tests in their own order. With the other seeds, the test that killed a mutant before runs",
+        "first, and the rest only if it doesn't kill again.",
         "",
-        *_summary(outcomes, plain),
+        *_summary(outcomes, baseline),
         "",
         "## Survivors",
         "",
@@ -60,7 +60,7 @@ def page(
         "",
         "## By class",
         "",
-        *_classes(first, plain),
+        *_classes(first, baseline),
         "",
         "## Faults",
         "",
@@ -68,12 +68,14 @@ def page(
         "|---|---|---|---|---|---|---|---|",
         *(_row(one, mutants[one.name]) for one in first),
     ]
-    if unseen:
-        lines += ["", "Not counted, for no witness shows them: " + ", ".join(unseen) + "."]
+    if unproven:
+        lines += ["", "Not counted, because no script shows them: " + ", ".join(unproven) + "."]
     return "\n".join(lines) + "\n"
 
 
-def _summary(outcomes: Mapping[int, Sequence[Outcome]], plain: Mapping[str, bool]) -> Iterable[str]:
+def _summary(
+    outcomes: Mapping[int, Sequence[Outcome]], baseline: Mapping[str, bool]
+) -> Iterable[str]:
     yield "| seed | killed | median seconds to the kill | of them CPU | median requests |"
     yield "|---|---|---|---|---|"
     for number, (seed, found) in enumerate(outcomes.items()):
@@ -83,15 +85,15 @@ def _summary(outcomes: Mapping[int, Sequence[Outcome]], plain: Mapping[str, bool
         cpu = median(one.cpu for one in killed) if killed else 0
         took = f"{seconds:.2f} | {cpu:.2f} | {requests:.0f}" if number == 0 else "| |"
         yield f"| {seed} | {rate(len(killed), len(found))} | {took} |"
-    if plain:
+    if baseline:
         yield ""
-        yield f"Plain `schemathesis run`, default settings, in the same run: {_plainly(plain)}."
-        yield "It was given a sample of every class, drawn by order, and takes about 8 s for each."
-        yield "What it reports on the whole mock, too, doesn't count."
+        yield f"`schemathesis run` with default settings, same run: {_baseline_rate(baseline)}."
+        yield "It ran on a sample of every class, and takes about 8 s for each."
+        yield "What it also reports on the unmodified mock doesn't count."
 
 
-def _plainly(plain: Mapping[str, bool]) -> str:
-    return rate(sum(plain.values()), len(plain))
+def _baseline_rate(baseline: Mapping[str, bool]) -> str:
+    return rate(sum(baseline.values()), len(baseline))
 
 
 def _survivors(
@@ -102,23 +104,23 @@ def _survivors(
         for one in found:
             if not one.killer:
                 seeds[one.name].append(seed)
-    return [f"- `{name}`: {mutants[name].says} (seeds {at})" for name, at in seeds.items()]
+    return [f"- `{name}`: {mutants[name].description} (seeds {at})" for name, at in seeds.items()]
 
 
-def _classes(found: Sequence[Outcome], plain: Mapping[str, bool]) -> Iterable[str]:
-    yield "| class | killed | plain Schemathesis |"
+def _classes(found: Sequence[Outcome], baseline: Mapping[str, bool]) -> Iterable[str]:
+    yield "| class | killed | Schemathesis alone |"
     yield "|---|---|---|"
     for kind in dict.fromkeys(one.kind for one in found):
         ours = [one for one in found if one.kind == kind]
-        theirs = [plain[one.name] for one in ours if one.name in plain]
+        theirs = [baseline[one.name] for one in ours if one.name in baseline]
         other = rate(sum(theirs), len(theirs)) if theirs else "not run"
         yield f"| {kind} | {rate(sum(bool(one.killer) for one in ours), len(ours))} | {other} |"
 
 
 def _row(one: Outcome, mutant: Mutant) -> str:
-    says = mutant.says.replace("|", "\\|")
+    description = mutant.description.replace("|", "\\|")
     killer = f"`{one.killer}`" if one.killer else "**survived**"
     return (
-        f"| `{one.name}` | {says} | {one.kind} | {one.reached} | {one.triggered} "
+        f"| `{one.name}` | {description} | {one.kind} | {one.reached} | {one.triggered} "
         f"| {killer} | {one.requests} | {one.seconds:.2f} |"
     )

@@ -1,4 +1,4 @@
-"""Trials: the suite, collected once, against each mutant in a process of its own."""
+"""Run the suite, collected once, against each mutant in its own process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 from _pytest.main import pytest_runtestloop as run_collected
 from attrs import asdict, frozen
 
-from wanflow_contract.checks.check import LawBroken
-from wanflow_contract.support.http_client import trusted
+from wanflow_contract.checks.check import CheckFailed
+from wanflow_contract.support.http_client import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,14 +29,14 @@ KEYS = {
     "WANFLOW_CONTRACT_API_KEY2": "mutant-key-of-the-second",
 }
 
-# What each child would import again: servers and clients open without it.
+# Imported before forking, so that no child imports them again.
 _NEEDED = ("httpcore", "h11", "wanflow.mock.http.server", "wanflow.client")
-# What is tried is imported by now, for a trial to begin at once.
+# The modules under test are imported already.
 _IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
 
 
 class Subject(Protocol):
-    """What is tried: `opened()` serves it; `layer` counts requests, and where a fault struck."""
+    """What is tested: `opened()` serves it; its `layer` counts requests and triggered faults."""
 
     @property
     def name(self) -> str: ...
@@ -47,9 +47,9 @@ class Subject(Protocol):
 
 @frozen
 class Outcome:
-    """What became of a mutant: who killed it ('' for a survivor), after how much.
+    """The outcome of a mutant: the check that killed it ('' for a survivor), and the effort.
 
-    `test` is the id of the test that did.
+    `test` is the id of the test that killed it.
     """
 
     name: str
@@ -63,8 +63,8 @@ class Outcome:
     cpu: float = 0.0
 
 
-class Notes:
-    """A plugin of pytest that notes the first finding, and when it was made."""
+class FirstFailure:
+    """A pytest plugin that records the first finding and when it was made."""
 
     def __init__(self, layer: Any) -> None:
         self._layer, self._begun, self._used = layer, time.monotonic(), time.process_time()
@@ -72,15 +72,15 @@ class Notes:
         self.killer, self.test, self.requests, self.seconds = "", "", 0, 0.0
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
-        """Note what failed first."""
+        """Record the first failure."""
         if call.excinfo is None or self.killer or call.excinfo.errisinstance(pytest.skip.Exception):
             return
-        self.killer = _law(call.excinfo.value) or f"({type(call.excinfo.value).__name__})"
+        self.killer = _failed_check(call.excinfo.value) or f"({type(call.excinfo.value).__name__})"
         self.test = item.nodeid
         self._count()
 
     def finish(self) -> None:
-        """Note how much a survivor took."""
+        """Record the effort for a survivor."""
         if not self.killer:
             self._count()
 
@@ -90,11 +90,11 @@ class Notes:
         self.cpu = round(time.process_time() - self._used, 2)
 
 
-class Trials:
-    """A plugin of pytest that runs what was collected once for each mutant, in children.
+class TrialRunner:
+    """A pytest plugin that runs the collected tests for each mutant in a child process.
 
-    `into` is the folder that each child writes its outcome to; `first` has the ids of the tests
-    that are run before all others, by the name of the mutant.
+    Each child writes its outcome into the directory `into`; `first` has the id of the test to run
+    first, by the name of the mutant.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Trials:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Fork a child for each mutant, a few at a time; none of the tests runs here."""
+        """Fork a child for each mutant, a few at a time; no test runs in this process."""
         for number, mutant in enumerate(self._mutants):
             if len(self._running) >= self._jobs:
                 self._running.discard(os.wait()[0])
@@ -130,29 +130,29 @@ class Trials:
 
 
 def _trial(session: pytest.Session, mutant: Subject) -> Outcome:
-    """Run what was collected against a mutant, up to the first finding."""
+    """Run the collected tests against a mutant, up to the first finding."""
     with mutant.opened() as server:
         layer = server.layer
-        notes = Notes(layer)
+        first_failure = FirstFailure(layer)
         session.config.option.base_url = server.base_url
-        session.config.pluginmanager.register(notes)
+        session.config.pluginmanager.register(first_failure)
         with contextlib.suppress(session.Failed, session.Interrupted):
             run_collected(session)
-        notes.finish()
+        first_failure.finish()
     return Outcome(
         mutant.name,
         mutant.kind,
-        notes.killer,
+        first_failure.killer,
         layer.reached,
         layer.triggered,
-        notes.requests,
-        notes.seconds,
-        notes.test,
-        notes.cpu,
+        first_failure.requests,
+        first_failure.seconds,
+        first_failure.test,
+        first_failure.cpu,
     )
 
 
-def tried(
+def run_trials(
     mutants: Sequence[Subject],
     seed: int,
     jobs: int,
@@ -160,39 +160,39 @@ def tried(
     first: Mapping[str, str] | None = None,
     more: Sequence[str] = (),
 ) -> list[Outcome]:
-    """Try mutants and return their outcomes in the same order.
+    """Test mutants and return their outcomes in the same order.
 
     Args:
-        mutants: what to try.
-        seed: what chance begins with.
-        jobs: how many to try at a time.
-        marks: which laws.
+        mutants: the mutants.
+        seed: the random seed.
+        jobs: how many to test concurrently.
+        marks: which tests, as a mark expression.
         first: the id of the test to run first, by mutant.
         more: further options of the suite.
 
     Raises:
-        RuntimeError: a trial came to no outcome.
+        RuntimeError: a mutant has no outcome.
     """
     os.environ.update(KEYS)
     for name in _NEEDED:
         import_module(name)
-    trusted()
+    tls_context()
     laws, elsewhere = str(ROOT / "contract_tests/wanflow_contract"), "http://mutant.invalid"
     aimed = ["--base-url", elsewhere, "--known-idempotent", "--no-replay", "--seed", str(seed)]
     options = ["-x", "-q", "-m", marks, "-p", "no:cacheprovider", "--tb=no", "-W", _IMPORTED]
     with tempfile.TemporaryDirectory() as folder:
-        trials = Trials(mutants, jobs, Path(folder), first or {})
-        with contextlib.redirect_stdout(io.StringIO()) as told:
+        trials = TrialRunner(mutants, jobs, Path(folder), first or {})
+        with contextlib.redirect_stdout(io.StringIO()) as output:
             pytest.main([laws, *aimed, *options, *more], plugins=[trials])
         paths = [Path(folder) / f"{number}.json" for number in range(len(mutants))]
         missing = [one.name for one, path in zip(mutants, paths, strict=True) if not path.exists()]
         if missing:
-            raise RuntimeError(f"no outcome of {missing}: {told.getvalue()[-2000:]}")
+            raise RuntimeError(f"no outcome of {missing}: {output.getvalue()[-2000:]}")
         return [Outcome(**json.loads(path.read_text())) for path in paths]
 
 
-def _law(error: BaseException) -> str:
-    if isinstance(error, LawBroken):
-        return error.law.name
+def _failed_check(error: BaseException) -> str:
+    if isinstance(error, CheckFailed):
+        return error.check.name
     inner = [*getattr(error, "exceptions", ()), error.__cause__, error.__context__]
-    return next((found for one in inner if one is not None and (found := _law(one))), "")
+    return next((found for one in inner if one is not None and (found := _failed_check(one))), "")

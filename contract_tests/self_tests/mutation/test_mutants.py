@@ -1,4 +1,4 @@
-"""The set of mutants is large, mixed and visible; the whole mock is never taken for one."""
+"""The set of mutants is large, varied and provable; the unmodified mock has no findings."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from self_tests.mutation import (
     manual_states,
 )
 from self_tests.mutation.false_positives import Run, run
-from self_tests.mutation.false_positives import page as clean_page
-from self_tests.mutation.kill_proof import SCRIPTS, shows
+from self_tests.mutation.false_positives import render as render_false_positives
+from self_tests.mutation.kill_proof import SCRIPTS, shows_fault
 from self_tests.mutation.mutant import KINDS, MUTANTS, Mutant
-from self_tests.mutation.report import page, wilson
-from self_tests.mutation.runner import Outcome, tried
+from self_tests.mutation.report import render, wilson
+from self_tests.mutation.runner import Outcome, run_trials
 
-BY_HAND = dict(MUTANTS)
+MANUAL = dict(MUTANTS)
 assert all((manual_responses, manual_callbacks, manual_requests, manual_states))
-WHOLE = Mutant("whole", "status", "Nothing is wrong.", "submit")
+UNMODIFIED = Mutant("whole", "status", "Nothing is wrong.", "submit")
 FAULTS = ("submit-200-201", "any-account-sees", "result-lost", "callback-twice")
 
 
 def test_the_set_is_large_and_of_every_class() -> None:
     """There are at least 80 mutants, some of every class."""
-    assert len(BY_HAND) >= 80
-    assert set(Counter(one.kind for one in BY_HAND.values())) | {
+    assert len(MANUAL) >= 80
+    assert set(Counter(one.kind for one in MANUAL.values())) | {
         "validation missing",
         "validation too strict",
     } == set(KINDS)
-    assert {one.script for one in BY_HAND.values()} <= SCRIPTS.keys()
+    assert {one.script for one in MANUAL.values()} <= SCRIPTS.keys()
 
 
-def test_each_schema_gives_mutants() -> None:
-    """The mechanical ones are of every model, missing and too strict."""
+def test_each_schema_generates_mutants() -> None:
+    """Generated mutants exist for missing and for too strict validation."""
     if not any(one.kind == KINDS[4] for one in MUTANTS.values()):
         generated.make()
-    made = [one for name, one in MUTANTS.items() if name not in BY_HAND]
+    made = [one for name, one in MUTANTS.items() if name not in MANUAL]
     kinds = Counter(one.kind for one in made)
     assert min(kinds[kind] for kind in (KINDS[1], KINDS[4], KINDS[5])) >= 20
     assert all(one.probe for one in made if one.edit)
 
 
-def test_a_witness_shows_a_fault_and_nothing_else() -> None:
-    """A fault is shown by its witness; where there is none, nothing is."""
-    assert shows(BY_HAND[FAULTS[0]])
-    assert shows(WHOLE) is None
+def test_a_kill_proof_shows_a_fault_and_nothing_else() -> None:
+    """A fault is shown by its script; without a fault, nothing is shown."""
+    assert shows_fault(MANUAL[FAULTS[0]])
+    assert shows_fault(UNMODIFIED) is None
 
 
-def test_an_interval_holds_its_rate() -> None:
-    """Wilson's interval holds the rate, and narrows with numbers."""
+def test_an_interval_contains_its_rate() -> None:
+    """Wilson's interval contains the rate, and narrows with larger numbers."""
     low, high = wilson(80, 80)
     assert 0.94 < low < 0.96
     assert high == pytest.approx(1.0)
@@ -63,45 +63,47 @@ def test_an_interval_holds_its_rate() -> None:
 
 
 def test_survivors_are_named() -> None:
-    """The page names who survived, and says so of nobody else."""
+    """The page lists exactly the survivors."""
     dead, alive = (
-        Outcome(name, BY_HAND[name].kind, killer, 1, 1, 1, 0.1)
+        Outcome(name, MANUAL[name].kind, killer, 1, 1, 1, 0.1)
         for name, killer in ((FAULTS[0], "documented-status"), (FAULTS[1], ""))
     )
-    text = page({1: [dead, alive]}, BY_HAND, [], {}, 1, 1.0)
+    text = render({1: [dead, alive]}, MANUAL, [], {}, 1, 1.0)
     survivors = text.partition("## Survivors")[2].partition("##")[0]
     assert FAULTS[1] in survivors
     assert FAULTS[0] not in survivors
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
-def test_faults_are_killed_by_a_law(name) -> None:
-    """Faults of several classes are found, each by a law."""
-    (outcome,) = tried([BY_HAND[name]], seed=1, jobs=1)
+def test_mutants_are_killed_by_a_check(name) -> None:
+    """Mutants of several classes are killed, each by a check."""
+    (outcome,) = run_trials([MANUAL[name]], seed=1, jobs=1)
     assert outcome.triggered
     assert outcome.killer
     assert not outcome.killer.startswith("(")
 
 
 class TestCleanRuns:
-    """Runs on the mock as it is."""
+    """Runs on the unmodified mock."""
 
     def test_a_run_that_sent_nothing_is_not_clean(self) -> None:
-        """A run counts as clean only where it asked something and found nothing."""
+        """A run is clean only if it sent requests and has no findings."""
         assert Run(1, "fast", 0, 3000, 1.0, ()).clean
         assert not Run(1, "fast", 0, 0, 1.0, ()).clean
         assert not Run(1, "fast", 1, 3000, 1.0, ("test_a",)).clean
 
     def test_a_false_alarm_is_named(self) -> None:
         """The page names the tests that failed."""
-        text = clean_page([Run(1, "fast", 0, 30, 1.0, ()), Run(2, "fast", 1, 30, 1.0, ("test_a",))])
+        text = render_false_positives(
+            [Run(1, "fast", 0, 30, 1.0, ()), Run(2, "fast", 1, 30, 1.0, ("test_a",))]
+        )
         assert "1 of 2 runs found nothing" in text
         assert "`test_a`" in text
 
-    @pytest.mark.full
-    def test_the_whole_mock_is_not_accused(self) -> None:
-        """A run of the suite, in a process of its own, finds nothing on the mock."""
+    @pytest.mark.slow
+    def test_the_unmodified_mock_has_no_findings(self) -> None:
+        """A run of the suite in its own process has no findings on the mock."""
         found = run("fast", 7)
         assert found.clean, found
         assert found.requests > 1000

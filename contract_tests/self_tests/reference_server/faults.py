@@ -1,29 +1,29 @@
-"""The second server, broken on purpose: each flaw is one that somebody could build in unawares."""
+"""Faults of the reference server that a developer could introduce by mistake."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from self_tests.reference_server.server import Refused, Server
+from self_tests.reference_server.server import Rejected, Server
 
 
-class NoDoor(Server):
+class KeysNotChecked(Server):
     """Keys are not checked."""
 
     def account(self, header: str | None) -> str:
         return header or ""
 
 
-class OpenRooms(Server):
+class AnyAccountSees(Server):
     """Any account sees any task."""
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
         known = self.tasks.get(task_id)
-        return super().look(known["key"] if known else key, task_id)
+        return super().poll(known["key"] if known else key, task_id)
 
 
-class NoRules(Server):
+class NotValidated(Server):
     """Requests are not validated."""
 
     def validate(self, reference: str, body: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ class TooStrict(Server):
     def validate(self, reference: str, body: dict[str, Any]) -> None:
         super().validate(reference, body)
         if len(str(body.get("prompt", "")).encode()) > 2000:
-            raise Refused(400, "The prompt is too long", "prompt")
+            raise Rejected(400, "The prompt is too long", "prompt")
 
 
 class OneTask(Server):
@@ -51,8 +51,8 @@ class OneTask(Server):
 class Backwards(Server):
     """A completed task is pending again every other time."""
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
-        seen = super().look(key, task_id)
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
         if seen["status"] == "completed" and next(self.numbers) % 2:
             return {**seen, "status": "pending", "progress": 0, "results": []}
         return seen
@@ -61,20 +61,20 @@ class Backwards(Server):
 class OneResult(Server):
     """There is one result, however many were asked for."""
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
-        seen = super().look(key, task_id)
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
         return {**seen, "results": seen["results"][:1]} if "results" in seen else seen
 
 
 class DeadLinks(Server):
-    """Links lead to a page that says sorry."""
+    """Result URLs serve an HTML page."""
 
     def file(self, path: str) -> tuple[str, bytes]:
         return "text/html", b"<h1>Sorry</h1>"
 
 
 class FreeSeconds(Server):
-    """Ten seconds cost what five do."""
+    """Ten seconds cost as much as five."""
 
     def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         return super().usage(kind, {**body, "duration": 5})
@@ -83,15 +83,15 @@ class FreeSeconds(Server):
 class TextNumbers(Server):
     """Numbers are written as texts."""
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
-        seen = super().look(key, task_id)
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
         return {**seen, "created": json.dumps(seen["created"])}
 
 
-FLAWS = (
-    NoDoor,
-    OpenRooms,
-    NoRules,
+FAULTS = (
+    KeysNotChecked,
+    AnyAccountSees,
+    NotValidated,
     TooStrict,
     OneTask,
     Backwards,

@@ -1,8 +1,8 @@
-"""A second, independent server of the API, to test the suite by: small, plain, and right.
+"""A second, independent, correct server of the API, to test the suite with.
 
-It shares no code with the mock, has no control routes, reads the document by itself, and takes the
-other way wherever the documents leave a choice: 400 for an unknown model, words for error codes,
-no `processing`, more fields than documented, thin receipts, no idempotency.
+It shares no code with the mock, has no control routes, and reads the spec itself. Where the
+documents leave a choice, it differs from the mock: 400 for an unknown model, strings as error
+codes, no `processing`, undocumented extra fields, short receipts, no idempotency.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ERRORS = {
     413: ("request_too_large", "request_too_large_error"),
 }
 URL = re.compile(r"[a-z][a-z0-9+.-]*:\S+$", re.IGNORECASE)
-LIFE = 0.03
+TASK_SECONDS = 0.03
 
 
 def union(operation: dict[str, Any]) -> dict[str, Any]:
@@ -44,12 +44,12 @@ def union(operation: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-class Refused(Exception):
-    """An answer that is no success: status, message, parameter."""
+class Rejected(Exception):
+    """An error response: status, message, parameter."""
 
 
 class Server(ThreadingHTTPServer):
-    """The server, in a thread of its own from `with` to its end. `keys` are those let in."""
+    """The server, in its own thread, as a context manager. `keys` are the accepted API keys."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -78,17 +78,17 @@ class Server(ThreadingHTTPServer):
         """Return the key of a request."""
         scheme, _, key = (header or "").partition(" ")
         if scheme.lower() != "bearer" or key.strip() not in self.keys:
-            raise Refused(401, "Who are you?")
+            raise Rejected(401, "Who are you?")
         return key.strip()
 
     def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
         """Make a task."""
         if not isinstance(body, dict):
-            raise Refused(400, "Send an object")
+            raise Rejected(400, "Send an object")
         mapping = self.posts[path]["discriminator"]["mapping"]
         name = body.get("model")
         if not isinstance(name, str) or name not in mapping:
-            raise Refused(400, "No such model", "model")
+            raise Rejected(400, "No such model", "model")
         self.validate(mapping[name], body)
         number = next(self.numbers)
         kind = "image" if "image" in path else "video"
@@ -99,24 +99,24 @@ class Server(ThreadingHTTPServer):
         return {**task, "status": "pending", "usage": self.usage(kind, body), "queue": "short"}
 
     def validate(self, reference: str, body: dict[str, Any]) -> None:
-        """Refuse a body that breaks its schema, or the rules that JSON Schema has no word for."""
+        """Reject a body that violates its schema, or a constraint beyond JSON Schema."""
         schema = {"$ref": reference, "components": DOCUMENT["components"]}
         for error in Draft202012Validator(schema).iter_errors(body):
-            raise Refused(400, error.message, str(next(iter(error.absolute_path), "")) or None)
+            raise Rejected(400, error.message, str(next(iter(error.absolute_path), "")) or None)
         rules = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
         for field, value in body.items():
             self.measure(field, value, rules.get(field, {}))
 
     def measure(self, field: str, value: Any, rule: dict[str, Any]) -> None:
-        """Refuse a size or an address that is out of bounds."""
+        """Reject an invalid size or URL."""
         if "x-wanflow-pixel-size" in rule and not fits(value, rule["x-wanflow-pixel-size"]):
-            raise Refused(400, "The size is out of bounds", field)
+            raise Rejected(400, "The size is out of bounds", field)
         if "x-wanflow-public-url" in rule and not is_public(value):
-            raise Refused(400, "The address is not public", field)
+            raise Rejected(400, "The address is not public", field)
         addressed = "uri" in (rule.get("format"), rule.get("items", {}).get("format"))
         some = value if isinstance(value, list) else [value]
         if addressed and not all(map(URL.match, some)):
-            raise Refused(400, "That is no URL", field)
+            raise Rejected(400, "That is no URL", field)
 
     def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return what a request costs."""
@@ -125,17 +125,17 @@ class Server(ThreadingHTTPServer):
         rule = "per_second" if kind == "video" else "per_call"
         return {"credits_reserved": units * 0.3, "billing_rule": rule}
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
-        """Return a task as it stands."""
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        """Return a task's status."""
         known = self.tasks.get(task_id)
         if known is None or known["key"] != key:
-            raise Refused(404, "Unknown or expired")
-        if time.monotonic() - known["at"] < LIFE:
+            raise Rejected(404, "Unknown or expired")
+        if time.monotonic() - known["at"] < TASK_SECONDS:
             return {**known["task"], "status": "pending", "progress": 0}
         ending = "mp4" if known["task"]["object"].startswith("video") else "png"
         number = int(known["asked"].get("n", 1)) if ending == "png" else 1
         links = [f"{self.origin}/files/{task_id}/{i}.{ending}" for i in range(number)]
-        more = {"duration": LIFE, "result_data": [{"url": link} for link in links]}
+        more = {"duration": TASK_SECONDS, "result_data": [{"url": link} for link in links]}
         return {**known["task"], "status": "completed", "progress": 100, "results": links, **more}
 
     def file(self, path: str) -> tuple[str, bytes]:
@@ -155,14 +155,14 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """Answer a request of any method."""
+        """Handle a request of any method."""
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.path = self.path.partition("?")[0]
         tasks = f"{self.server.base}/v1/tasks/"
         if self.command == "GET" and self.path.startswith("/files/"):
             self.reply(200, *self.server.file(self.path))
         elif self.command == "GET" and self.path.startswith(tasks):
-            self.answer(lambda: self.server.look(self.key(), self.path.removeprefix(tasks)))
+            self.answer(lambda: self.server.poll(self.key(), self.path.removeprefix(tasks)))
         else:
             self.answer(lambda: self.submit(content))
 
@@ -171,16 +171,16 @@ class Handler(BaseHTTPRequestHandler):
     def submit(self, content: bytes) -> dict[str, Any]:
         """Submit what was posted."""
         if self.path not in self.server.posts:
-            raise Refused(404, "Nothing is here")
+            raise Rejected(404, "Nothing is here")
         if self.command != "POST":
-            raise Refused(405, "Post it")
+            raise Rejected(405, "Post it")
         key = self.key()
         try:
             body = json.loads(content)
         except (ValueError, RecursionError):
-            raise Refused(400, "Send JSON") from None
+            raise Rejected(400, "Send JSON") from None
         if self.headers.get_content_type() != "application/json":
-            raise Refused(415, "Send JSON")
+            raise Rejected(415, "Send JSON")
         return self.server.submit(self.path, key, body)
 
     def key(self) -> str:
@@ -188,10 +188,10 @@ class Handler(BaseHTTPRequestHandler):
         return self.server.account(self.headers.get("Authorization"))
 
     def answer(self, work: Any) -> None:
-        """Send what some work returns, or why it was refused."""
+        """Send what a function returns, or the error that it raises."""
         try:
             status, body = 200, work()
-        except Refused as refused:
+        except Rejected as refused:
             status, message, *param = refused.args
             code, kind = ERRORS.get(status, (str(status), "request_error"))
             error = {"code": code, "message": message, "type": kind}
@@ -199,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(status, "application/json; charset=utf-8", json.dumps(body).encode())
 
     def reply(self, status: int, kind: str, content: bytes) -> None:
-        """Send an answer."""
+        """Send a response."""
         self.send_response(status)
         self.send_header("CONTENT-TYPE", kind)
         self.send_header("CONTENT-LENGTH", str(len(content)))
@@ -211,14 +211,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def fits(size: str, rule: dict[str, float]) -> bool:
-    """Tell whether a size is within bounds."""
+    """Return whether a size is allowed."""
     width, height = (int(side) for side in size.split("x"))
     pixels = rule["minimumPixels"] <= width * height <= rule["maximumPixels"]
     return pixels and rule["minimumRatio"] <= width / height <= rule["maximumRatio"]
 
 
 def is_public(url: str) -> bool:
-    """Tell whether a URL leads to the public internet."""
+    """Return whether a URL leads to the public internet."""
     host = urlsplit(url).hostname or "localhost"
     try:
         host = socket.inet_ntoa(socket.inet_aton(host)) if ":" not in host else host
@@ -228,7 +228,7 @@ def is_public(url: str) -> bool:
 
 
 def png(width: int, height: int) -> bytes:
-    """Draw a black picture."""
+    """Return a black image."""
     content = BytesIO()
     Image.new("1", (width, height)).save(content, "PNG")
     return content.getvalue()

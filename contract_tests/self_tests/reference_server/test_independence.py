@@ -1,4 +1,4 @@
-"""The second server is another make: it has nothing of ours in it, and none of the mock's doors."""
+"""The reference server is independent: no code of wanflow, no control routes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from self_tests.reference_server.server import Server
 from wanflow.mock import MockServer
 from wanflow.mock.admin import api
-from wanflow_contract.support.target_options import controls_of
+from wanflow_contract.support.target_options import mock_controls
 
 HERE = Path(__file__).parent
-MADE = ("server", "variants", "faults")
+MODULES = ("server", "variants", "faults")
 LIBRARIES = {"jsonschema", "PIL"}
-DOORS = re.findall(r'\("([A-Z]+)", "(/_mock/[^"]+)"\)', inspect.getsource(api))
-assert len(DOORS) >= 15, "the mock's controls are written otherwise"
+CONTROL_ROUTES = re.findall(r'\("([A-Z]+)", "(/_mock/[^"]+)"\)', inspect.getsource(api))
+assert len(CONTROL_ROUTES) >= 15, "the mock's control routes are written differently"
 
 
 def imported(name: str) -> set[str]:
@@ -35,22 +35,22 @@ def imported(name: str) -> set[str]:
                 found.add(module)
             case ast.ImportFrom():
                 raise AssertionError("a relative import")
-    return found - {f"self_tests.reference_server.{one}" for one in MADE}
+    return found - {f"self_tests.reference_server.{one}" for one in MODULES}
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_it_is_made_of_other_things(name) -> None:
-    """Its files import Python's own modules and two libraries that the mock doesn't validate by."""
+@pytest.mark.parametrize("name", MODULES)
+def test_it_imports_only_independent_modules(name) -> None:
+    """Its files import the standard library and two libraries that the mock doesn't use."""
     modules = imported(name)
     assert modules
     roots = {module.partition(".")[0] for module in modules}
     assert roots <= set(sys.stdlib_module_names) | LIBRARIES
-    assert "importlib" not in modules, "what is imported by a name made up can't be seen"
+    assert "importlib" not in modules, "dynamic imports can't be checked"
 
 
-def test_nothing_of_ours_comes_with_it() -> None:
-    """Imported alone, it brings no module of wanflow, and of the suite no more than itself."""
-    lines = (f"import self_tests.reference_server.{name}" for name in MADE)
+def test_importing_it_loads_no_module_of_wanflow() -> None:
+    """Importing it loads no module of wanflow, and none of the suite except itself."""
+    lines = (f"import self_tests.reference_server.{name}" for name in MODULES)
     script = "\n".join((*lines, "import sys", "print(*sys.modules)"))
     command = [sys.executable, "-c", script]
     told = subprocess.run(command, cwd=HERE.parents[1], check=True, capture_output=True, text=True)
@@ -61,27 +61,27 @@ def test_nothing_of_ours_comes_with_it() -> None:
     ours = {name for name in loaded if name.startswith("self_tests.")}
     assert ours == {
         "self_tests.reference_server",
-        *(f"self_tests.reference_server.{one}" for one in MADE),
+        *(f"self_tests.reference_server.{one}" for one in MODULES),
     }
 
 
 @pytest.mark.parametrize("under", ["", "/apiv1"], ids=["at the root", "under the base"])
 def test_it_has_no_control_routes(under: str) -> None:
-    """Each of the mock's controls is 404 there, with a key and without, and the suite sees none."""
+    """Each control route of the mock is 404 there, with a key and without."""
     shown = {"Authorization": "Bearer first-key-0001"}
     with Server("first-key-0001") as server, httpx.Client(trust_env=False) as client:
         assert server.base == "/apiv1"
-        for method, path in DOORS:
+        for method, path in CONTROL_ROUTES:
             for headers in ({}, shown):
                 url = server.origin + under + path
                 answer = client.request(method, url, headers=headers, json={})
                 assert answer.status_code == 404, (method, path)
-        assert controls_of(server.origin + server.base) is None
+        assert mock_controls(server.origin + server.base) is None
 
 
-def test_the_mock_has_each_of_the_doors_that_are_tried() -> None:
-    """None of them is 404 there: what is refused next door is really something."""
+def test_the_mock_has_each_of_the_tested_control_routes() -> None:
+    """None of them is 404 on the mock, so the test above tests real routes."""
     with MockServer() as mock, httpx.Client(trust_env=False) as client:
-        for method, path in DOORS:
+        for method, path in CONTROL_ROUTES:
             assert client.request(method, mock.url + path, json={}).status_code != 404, path
-        assert controls_of(mock.base_url) is not None
+        assert mock_controls(mock.base_url) is not None

@@ -1,4 +1,4 @@
-"""The suite passes a right server that it wasn't made for, and fails it when it is broken."""
+"""The suite passes a correct independent server, and fails it with a fault."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from self_tests.reference_server.faults import FLAWS
+from self_tests.reference_server.faults import FAULTS
 from self_tests.reference_server.server import Server
-from self_tests.reference_server.variants import CHOICES
+from self_tests.reference_server.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[3]
 KEYS = ("first-key-0001", "second-key-0002")
 
 
 def suite(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the fast laws against a server, as anybody would."""
+    """Run the fast tests against a server."""
     keys = dict(zip(("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"), KEYS, strict=True))
     command = [sys.executable, "-m", "pytest", "contract_tests", "-q", "-m", "fast"]
     aimed = ["--base-url", server.origin + server.base, "--spend-limit", "1000000"]
@@ -34,29 +34,29 @@ def suite(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.full  # a whole run of the suite: more than a minute
-def test_a_right_server_of_another_make_passes() -> None:
-    """The suite finds nothing wrong with a server that takes the other way at every choice."""
+@pytest.mark.slow  # a whole run of the suite: more than a minute
+def test_a_correct_independent_server_passes() -> None:
+    """A correct server that makes other choices than the mock has no findings."""
     with Server(*KEYS) as server:
         done = suite(server)
     assert done.returncode == 0, done.stdout
     assert not any(key in done.stdout + done.stderr for key in KEYS)
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("choice", CHOICES)
-def test_every_choice_that_the_documents_leave_passes(choice) -> None:
-    """Thin answers, other stores, failures, refusals of what is unknown: all of them are right."""
-    with choice(*KEYS) as server:
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_that_the_documents_allow_passes(variant) -> None:
+    """Short responses, other URLs, failures, strict validation: all of them are correct."""
+    with variant(*KEYS) as server:
         done = suite(server)
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("flaw", FLAWS)
-def test_a_broken_server_fails(flaw) -> None:
-    """The same server, broken in one way, fails by a law."""
-    with flaw(*KEYS) as server:
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_server_fails(fault) -> None:
+    """The same server with one fault fails a check."""
+    with fault(*KEYS) as server:
         done = suite(server, "-x")
     assert done.returncode == 1, done.stdout
     assert re.search(r"^\[[a-z-]+\] [A-Z].*\.$", done.stdout, re.MULTILINE), done.stdout

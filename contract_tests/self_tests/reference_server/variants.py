@@ -1,33 +1,33 @@
-"""The second server at other choices that the documents leave: each is right, too."""
+"""Variants of the reference server that the documents allow, too."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from self_tests.reference_server.server import DOCUMENT, Refused, Server
+from self_tests.reference_server.server import DOCUMENT, Rejected, Server
 
 
 class Thin(Server):
-    """Receipts have the four fields that every document has, answers no more than they need."""
+    """Receipts have only the four fields of every document, and status responses only a few."""
 
     def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
         made = super().submit(path, key, body)
         return {name: made[name] for name in ("created", "id", "model", "status")}
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
-        seen = super().look(key, task_id)
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
         kept = ("created", "id", "model", "status", "results")
         return {name: value for name, value in seen.items() if name in kept}
 
 
 class Gradual(Server):
-    """Tasks are at work for a while, with progress, and take a second."""
+    """Tasks are processing for a while, with progress."""
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
-        # The age comes first: what is asked for afterwards may only be further on.
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        # Read the age first: the status read afterwards can only be further on.
         age = time.monotonic() - self.tasks[task_id]["at"] if task_id in self.tasks else 0
-        seen = super().look(key, task_id)
+        seen = super().poll(key, task_id)
         if age >= 0.2:
             return seen
         told = {"status": "processing" if age >= 0.05 else "pending", "progress": int(age * 400)}
@@ -35,7 +35,7 @@ class Gradual(Server):
 
 
 class Immediate(Server):
-    """A task is at work, or done, as soon as it is submitted."""
+    """A task is processing when it is submitted, and completed at the first poll."""
 
     def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
         made = super().submit(path, key, body)
@@ -44,10 +44,10 @@ class Immediate(Server):
 
 
 class Failing(Server):
-    """Every tenth task fails, and then says little of itself."""
+    """Every tenth task fails, with few fields."""
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
-        seen = super().look(key, task_id)
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
         if seen["status"] != "completed" or not task_id.endswith("3"):
             return seen
         error = {"code": "service_error", "message": "Sorry", "type": "task_error"}
@@ -56,10 +56,10 @@ class Failing(Server):
 
 
 class OtherStore(Server):
-    """Results lie in a store that isn't of the web."""
+    """Result URLs are not http or https."""
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
-        seen = super().look(key, task_id)
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
         if "results" in seen:
             links = [f"gs://bucket/{task_id}/{i}" for i, _ in enumerate(seen["results"])]
             seen |= {"results": links, "result_data": [{"url": link} for link in links]}
@@ -69,14 +69,14 @@ class OtherStore(Server):
 class Forbidding(Server):
     """Another account's task is 403, not 404."""
 
-    def look(self, key: str, task_id: str) -> dict[str, Any]:
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
         if task_id in self.tasks and self.tasks[task_id]["key"] != key:
-            raise Refused(403, "It isn't yours")
-        return super().look(key, task_id)
+            raise Rejected(403, "It isn't yours")
+        return super().poll(key, task_id)
 
 
 class Unmetered(Server):
-    """Nothing is said of money, and more of the queue."""
+    """Receipts have no usage, but information about the queue."""
 
     def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
         made = super().submit(path, key, body)
@@ -85,15 +85,15 @@ class Unmetered(Server):
 
 
 class Pedantic(Server):
-    """Fields that the documents don't know are refused, as are empty prompts."""
+    """Undocumented fields and empty prompts are rejected."""
 
     def validate(self, reference: str, body: dict[str, Any]) -> None:
         super().validate(reference, body)
         known = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
         for name in body.keys() - known.keys():
-            raise Refused(400, f"There is no {name}", name)
+            raise Rejected(400, f"There is no {name}", name)
         if not str(body.get("prompt", "a")).strip():
-            raise Refused(400, "Say something", "prompt")
+            raise Rejected(400, "Say something", "prompt")
 
 
 class Numbered(Server):
@@ -103,20 +103,20 @@ class Numbered(Server):
         mapping = self.posts[path]["discriminator"]["mapping"]
         name = body.get("model") if isinstance(body, dict) else None
         if isinstance(name, str) and name not in mapping:
-            raise Refused(404, "No such model", "model")
+            raise Rejected(404, "No such model", "model")
         return super().submit(path, key, body)
 
 
 class Bounded(Server):
-    """What is very large is 413, in the words of the sibling documents, before it is read."""
+    """Very large bodies are answered with 413, as in the sibling documents."""
 
     def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
         if len(str(body)) > 100_000:
-            raise Refused(413, "That is too much")
+            raise Rejected(413, "That is too much")
         return super().submit(path, key, body)
 
 
-CHOICES = (
+VARIANTS = (
     Bounded,
     Thin,
     Gradual,

@@ -1,7 +1,7 @@
-"""Tables of requests at the edges of each rule, made from the schemas: model x field x boundary.
+"""Requests at the boundaries of each constraint, generated from the schemas of all models.
 
-Nothing here knows a model or a field: a new document gets its table by being there. Whether a
-request has to be taken or refused is the verdict's matter, not the table's.
+Nothing here names a model or a field: a new document gets its requests automatically. Whether a
+request must be accepted or rejected is decided in `expectation`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from attrs import frozen
 
 from wanflow.catalog.keywords import IMAGE_FILE, PIXEL_SIZE, PUBLIC_URL
 from wanflow_contract.checks.sizes import corners, sizes
-from wanflow_contract.support.callback_urls import INSIDE_URLS, PUBLIC_URLS, WRONG_SCHEMES
+from wanflow_contract.support.callback_urls import INTERNAL_URLS, PUBLIC_URLS, WRONG_SCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wanflow.catalog.document import JsonObject
 
 ABSENT = object()
-"""Stands for a parameter that is left out."""
+"""A parameter that is left out."""
 
 _OF_ANOTHER_TYPE: dict[str, Any] = {
     "text": "5",
@@ -49,7 +49,7 @@ _LETTERS = {"ascii": "a", "accented": "é", "astral": "\U0001f3b9"}
 
 @frozen
 class Probe:
-    """A request at an edge: what it is called, the field it is about, and its body."""
+    """A request at a boundary: its name, the field that it tests, and its body."""
 
     name: str
     field: str
@@ -60,7 +60,7 @@ class Probe:
 
 
 def probes_of(model: Model) -> Iterator[Probe]:
-    """Yield the whole table of a model."""
+    """Yield all boundary requests of a model."""
     base = cheapest(model)
     yield Probe("cheapest", "", base)
     yield Probe("example", "", dict(model.example))
@@ -77,7 +77,7 @@ def probes_of(model: Model) -> Iterator[Probe]:
 
 
 def cheapest(model: Model) -> JsonObject:
-    """Return the valid request of a model that should cost least: short, small, one of it."""
+    """Return the valid request of a model that should cost least: short, small, one result."""
     body = {name: model.example[name] for name in ("model", *model.required)}
     for name, rule in model.parameters.items():
         numbers = [one for one in rule.get("enum", ()) if isinstance(one, int)]
@@ -86,12 +86,12 @@ def cheapest(model: Model) -> JsonObject:
         elif rule.get("type") == "integer" and "minimum" in rule:
             body[name] = rule["minimum"]
         elif name == "quality" and "enum" in rule:
-            body[name] = min(rule["enum"], key=_lines)
+            body[name] = min(rule["enum"], key=_height)
     return body
 
 
 def edges_of(rule: JsonObject) -> Iterator[tuple[str, Any]]:
-    """Yield the values on both sides of each rule of a parameter, each with a name."""
+    """Yield values on both sides of each constraint of a parameter, each with a name."""
     yield from _types(rule)
     if "enum" in rule:
         yield from _choices(rule["enum"])
@@ -127,7 +127,7 @@ def _choices(choices: list[Any]) -> Iterator[tuple[str, Any]]:
             yield f"{choice}-and-more", f"{choice}0"
             yield f"{choice}-in-another-case", choice.swapcase()
     numbers = sorted(one for one in choices if isinstance(one, int))
-    yield from _far_out(numbers)
+    yield from _overflowing(numbers)
     around = {edge for one in numbers for edge in (one - 1, one + 1)} | {0, -1}
     between = {(a + b) // 2 for a, b in pairwise(numbers)}
     beyond = {2 * numbers[-1], numbers[-1] + 5} if numbers else set[int]()
@@ -135,19 +135,19 @@ def _choices(choices: list[Any]) -> Iterator[tuple[str, Any]]:
         yield f"{number}", number
     if any(isinstance(one, str) for one in choices):
         yield from (("none-of-them", "none-of-them"), ("an-empty-text", ""))
-        yield from _lines_between(choices)
+        yield from _similar_values(choices)
 
 
-def _far_out(numbers: list[int]) -> Iterator[tuple[str, Any]]:
-    """Yield numbers that are right once 32 or 64 bits are all that is kept of them."""
+def _overflowing(numbers: list[int]) -> Iterator[tuple[str, Any]]:
+    """Yield numbers that would be valid if they were truncated to 32 or 64 bits."""
     for number in numbers[:1]:
         for bits in (31, 32, 63, 64):
             yield from ((f"{away}", away) for away in (number + 2**bits, number - 2**bits))
         yield "1e300", 1e300
 
 
-def _lines_between(choices: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield like words with other numbers: 360p beside 480p, 21:9 beside 16:9."""
+def _similar_values(choices: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield similar values with other numbers: 360p beside 480p, 21:9 beside 16:9."""
     for word in ("240p", "360p", "480p", "540p", "720p", "1080p", "1440p", "2160p", "4k"):
         if any(str(choice).endswith("p") for choice in choices):
             yield f"word-{word}", word
@@ -162,7 +162,7 @@ def _bounds(rule: JsonObject) -> Iterator[tuple[str, Any]]:
             for away in (0, 1, 2, 10):
                 yield f"{word}{step * away:+d}", rule[word] + step * away
     if "minimum" in rule and "maximum" in rule:
-        yield from _far_out([rule["minimum"]])
+        yield from _overflowing([rule["minimum"]])
         for number in range(rule["minimum"], min(rule["maximum"], rule["minimum"] + 16) + 1):
             yield f"{number}", number
 
@@ -186,7 +186,7 @@ def _lengths(rule: JsonObject) -> Iterator[tuple[str, Any]]:
 
 
 def _texts(rule: JsonObject) -> Iterator[tuple[str, str]]:
-    """Yield texts that look like something else, and lengths that are ends elsewhere."""
+    """Yield texts that look like other types, and lengths that are limits in other systems."""
     for text in ("5", "true", "null", "{}", "[1]", "  a cat  ", "A", "e\u0301" * 9, "https://a.b"):
         yield f"text-{text}", text
     for length in (128, 255, 256, 257, 500, 512, 1000, 1023, 1024, 1025):
@@ -215,7 +215,7 @@ _NO_URLS = {"no-url": "no url", "empty": "", "a-path": "/image.png", "a-host": "
 
 
 def _files_of(formats: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield URLs of files in each format, and such as don't tell the format by their end."""
+    """Yield URLs of files in each format, and some without a file name extension."""
     for name in formats:
         yield f"a-{name}", f"https://example.com/a/file.{name}"
         yield f"a-{name}-in-capitals", f"https://example.com/FILE.{name.upper()}"
@@ -231,7 +231,11 @@ def _another(item: Any, index: int) -> Any:
 
 
 def _urls(rule: JsonObject) -> Iterator[tuple[str, Any]]:
-    for name, urls in (("public", PUBLIC_URLS), ("inside", INSIDE_URLS), ("scheme", WRONG_SCHEMES)):
+    for name, urls in (
+        ("public", PUBLIC_URLS),
+        ("inside", INTERNAL_URLS),
+        ("scheme", WRONG_SCHEMES),
+    ):
         yield from ((f"{name}-{url}", url) for url in urls)
     if "maxLength" in rule:
         stem = "https://example.com/"
@@ -240,7 +244,7 @@ def _urls(rule: JsonObject) -> Iterator[tuple[str, Any]]:
 
 
 def _crossed(model: Model, base: JsonObject) -> Iterator[Probe]:
-    """Yield each pair of choices of two fields: rules that join fields show there."""
+    """Yield each pair of values of two fields, for constraints that involve both."""
     chosen = [(name, choices_of(rule)) for name, rule in model.parameters.items()]
     for at, (first, ours) in enumerate(chosen):
         for second, theirs in chosen[at + 1 :]:
@@ -251,7 +255,7 @@ def _crossed(model: Model, base: JsonObject) -> Iterator[Probe]:
 
 
 def choices_of(rule: JsonObject) -> list[Any]:
-    """Return right values of a parameter that are far from each other: all of an enum, ends."""
+    """Return valid values of a parameter that are far apart: all of an enum, or the limits."""
     if "enum" in rule:
         return list(rule["enum"])
     if PIXEL_SIZE in rule:
@@ -291,6 +295,6 @@ def _with(base: JsonObject, name: str, value: Any) -> JsonObject:
     return {**base, name: value}
 
 
-def _lines(word: Any) -> int:
+def _height(word: Any) -> int:
     digits = "".join(char for char in str(word) if char.isdigit())
     return int(digits or 0)

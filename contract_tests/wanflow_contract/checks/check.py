@@ -1,4 +1,4 @@
-"""A law: a sentence that every right server keeps, and where the documents say so."""
+"""A check: a sentence that is true of every correct server, and the documents' source for it."""
 
 from __future__ import annotations
 
@@ -10,70 +10,70 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from wanflow_contract.support.exchange import Exchange
 
-KNOWN: dict[str, Law] = {}
-"""Every law that a module has laid down, by name."""
-NOTED: deque[LawBroken] = deque(maxlen=1)
-"""The latest breach, for where whatever repeats a test can't make it happen again."""
+REGISTRY: dict[str, Check] = {}
+"""Every defined check, by name."""
+LAST_FAILURE: deque[CheckFailed] = deque(maxlen=1)
+"""The latest failure, for a test whose failure can't be reproduced."""
 
 
 @frozen
-class Law:
-    """A law by its short name; `rests_on` is the sentence of the documents that it rests on."""
+class Check:
+    """A check with a short name; `cites` is the sentence of the documents that it is based on."""
 
     name: str
     sentence: str
-    rests_on: str = field(default="", repr=False)
+    cites: str = field(default="", repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Enter the law among the known ones.
+        """Register the check.
 
         Raises:
-            ValueError: another law has the name.
+            ValueError: another check has the name.
         """
-        if self.name in KNOWN:
-            raise ValueError(f"two laws are called {self.name}")
-        KNOWN[self.name] = self
+        if self.name in REGISTRY:
+            raise ValueError(f"two checks are named {self.name}")
+        REGISTRY[self.name] = self
 
-    def broken(self, detail: str, *exchanges: Exchange, rests_on: str = "") -> NoReturn:
-        """Report a breach.
+    def fail(self, detail: str, *exchanges: Exchange, cites: str = "") -> NoReturn:
+        """Fail the check.
 
         Args:
-            detail: what was seen, as against what should have been.
-            exchanges: the requests that show it, in their order.
-            rests_on: the sentence of the documents for this very case.
+            detail: what was observed, and what was expected.
+            exchanges: the requests that show the failure, in order.
+            cites: the sentence of the documents for this case; by default the check's own.
 
         Raises:
-            LawBroken: always.
+            CheckFailed: always.
         """
-        breach = LawBroken(self, detail, exchanges, rests_on or self.rests_on)
-        NOTED.append(breach)
-        raise breach
+        failure = CheckFailed(self, detail, exchanges, cites or self.cites)
+        LAST_FAILURE.append(failure)
+        raise failure
 
-    def holds(self, kept: object, detail: str, *exchanges: Exchange, rests_on: str = "") -> None:
-        """Report a breach unless the law is kept.
+    def require(self, kept: object, detail: str, *exchanges: Exchange, cites: str = "") -> None:
+        """Fail the check unless the condition is true.
 
         Raises:
-            LawBroken: it isn't.
+            CheckFailed: the condition is false.
         """
         if not kept:
-            self.broken(detail, *exchanges, rests_on=rests_on)
+            self.fail(detail, *exchanges, cites=cites)
 
 
-class LawBroken(AssertionError):
-    """A server broke a law; the message reads as a finding, the exchanges reproduce it."""
+class CheckFailed(AssertionError):
+    """A check failed; the message describes the finding, the exchanges reproduce it."""
 
     def __init__(
-        self, law: Law, detail: str, exchanges: tuple[Exchange, ...], rests_on: str
+        self, check: Check, detail: str, exchanges: tuple[Exchange, ...], cites: str
     ) -> None:
-        super().__init__(law, detail, exchanges, rests_on)
-        self.law = law
+        super().__init__(check, detail, exchanges, cites)
+        self.check = check
         self.detail = detail
         self.exchanges = exchanges
-        self.rests_on = rests_on
+        self.cites = cites
 
     def __str__(self) -> str:
-        lines = [f"[{self.law.name}] {self.law.sentence}", f"  seen: {self.detail}"]
-        if self.rests_on:
-            lines.append(f"  rests on: {self.rests_on}")
-        lines += [f"  {line}" for one in self.exchanges for line in one.told().splitlines()]
+        lines = [f"[{self.check.name}] {self.check.sentence}", f"  observed: {self.detail}"]
+        if self.cites:
+            lines.append(f"  source: {self.cites}")
+        lines += [f"  {line}" for one in self.exchanges for line in one.format().splitlines()]
         return "\n".join(lines)

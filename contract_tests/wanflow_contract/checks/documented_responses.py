@@ -1,4 +1,4 @@
-"""What the document promises of each operation's answers, compiled once."""
+"""The documented responses of each operation, compiled once."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @frozen
-class Promise:
-    """One documented answer of an operation: its status, media types, schema and examples."""
+class DocumentedResponse:
+    """One documented response of an operation: its status, media types, schema and examples."""
 
     status: int
     media: tuple[str, ...]
@@ -37,8 +37,8 @@ class Promise:
 
 
 @frozen(slots=False)
-class Promised:
-    """An operation with all of its documented answers."""
+class OperationContract:
+    """An operation with all of its documented responses."""
 
     operation: Operation
     document: JsonObject = field(repr=False)
@@ -49,68 +49,72 @@ class Promised:
         return self.operation.operation_id
 
     @cached_property
-    def answers(self) -> Mapping[int, Promise]:
-        """The documented answers by status."""
+    def responses(self) -> Mapping[int, DocumentedResponse]:
+        """The documented responses by status."""
         found = (
-            _promise(self.document, int(status), resolve_ref(self.document, raw))
+            _documented_response(self.document, int(status), resolve_ref(self.document, raw))
             for status, raw in self.operation.node["responses"].items()
             if status.isdigit()
         )
         return {one.status: one for one in found}
 
     @property
-    def submits(self) -> bool:
-        """Whether the operation takes a request for a model."""
+    def is_submission(self) -> bool:
+        """Whether the operation submits a task."""
         return "requestBody" in self.operation.node
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What the operation's path looks like once its parameters are filled in."""
+        """A pattern of the operation's path with its parameters filled in."""
         parts = re.split(r"\{[^}]+\}", self.operation.path)
         return re.compile("([^/?#]+)".join(re.escape(part) for part in parts))
 
 
 @frozen(slots=False)
-class Promises:
-    """All operations of a document, by id."""
+class Contract:
+    """All operations of a spec."""
 
     catalog: Catalog
 
     @cached_property
-    def operations(self) -> Mapping[str, Promised]:
+    def operations(self) -> Mapping[str, OperationContract]:
         """Each operation by its id."""
         document = self.catalog.document
-        return {one.operation_id: Promised(one, document) for one in self.catalog.operations}
+        return {
+            one.operation_id: OperationContract(one, document) for one in self.catalog.operations
+        }
 
     @property
-    def query(self) -> Promised:
-        """The operation that reads a task."""
+    def status_operation(self) -> OperationContract:
+        """The operation that returns a task's status."""
         return self.operations[self.catalog.status_operation.operation_id]
 
-    def at(self, path: str) -> Promised | None:
-        """Return the operation whose path a request's path is, whatever the method."""
+    def operation_at(self, path: str) -> OperationContract | None:
+        """Return the operation that a path belongs to, for any method."""
         found = (one for one in self.operations.values() if one.pattern.fullmatch(path))
         return next(found, None)
 
     def statuses(self) -> Iterator[tuple[str, int]]:
-        """Yield every documented answer as operation id and status."""
-        for name, promised in self.operations.items():
-            for status in promised.answers:
+        """Yield every documented response as operation id and status."""
+        for name, contract in self.operations.items():
+            for status in contract.responses:
                 yield name, status
 
 
 @cache
-def packaged_promises() -> Promises:
-    """Return the promises of the document that this installation carries."""
-    return Promises(packaged_catalog())
+def packaged_contract() -> Contract:
+    """Return the contract of the packaged spec."""
+    return Contract(packaged_catalog())
 
 
-def _promise(document: JsonObject, status: int, response: JsonObject) -> Promise:
+def _documented_response(
+    document: JsonObject, status: int, response: JsonObject
+) -> DocumentedResponse:
     content = response.get("content", {})
     media = content.get("application/json", {})
     shown = [resolve_ref(document, one).get("value") for one in media.get("examples", {}).values()]
     shown.append(media.get("example"))
-    return Promise(
+    return DocumentedResponse(
         status=status,
         media=tuple(content),
         validator=_validator(document, media["schema"]) if "schema" in media else None,

@@ -1,4 +1,4 @@
-"""The documents' word on a request body: to be taken, to be refused, or either is right."""
+"""What the documents expect of a request body: accepted, rejected, or either."""
 
 from __future__ import annotations
 
@@ -20,87 +20,87 @@ if TYPE_CHECKING:
     from wanflow.catalog.violation import Violation
 
 
-class Word(Enum):
-    """The documents' word on a body."""
+class Expected(Enum):
+    """What a correct server does with a request."""
 
-    TAKEN = "must be taken"
-    REFUSED = "must be refused"
-    OPEN = "may be taken or refused"
+    ACCEPT = "must be accepted"
+    REJECT = "must be rejected"
+    EITHER = "may be accepted or rejected"
 
 
 @frozen
-class Verdict:
-    """The word on a body, the parameters at fault, and the sentence that it rests on.
+class Expectation:
+    """What is expected for a body, why, and for which parameters.
 
-    `unknown_model` tells that the model itself is at fault: 400 and 404 are both right then;
-    `too_long` that something is longer than it may be, for which sibling documents have 413;
-    `broken` has each parameter at fault with the schema's keyword.
+    `citation` is the sentence of the documents. With `unknown_model`, 400 and 404 are both correct;
+    with `too_long` also 413, which sibling documents use. `violated` has each invalid parameter
+    with the keyword of its schema that it violates.
     """
 
-    word: Word
+    expected: Expected
     reason: str = ""
     parameters: frozenset[str] = frozenset()
-    sentence: str = ""
+    citation: str = ""
     unknown_model: bool = False
     too_long: bool = False
-    broken: frozenset[tuple[str, str]] = frozenset()
+    violated: frozenset[tuple[str, str]] = frozenset()
 
 
 @frozen
-class Judge:
-    """Judges bodies by the schemas of one operation's models."""
+class RequestOracle:
+    """Decides by the schemas what is expected for a request body."""
 
     rules: RequestValidator
 
-    def verdict(self, operation_id: str, body: Any) -> Verdict:
-        """Judge a decoded body."""
+    def expectation(self, operation_id: str, body: Any) -> Expectation:
+        """Return what is expected for a decoded body sent to an operation."""
         if not isinstance(body, dict):
-            return Verdict(Word.REFUSED, "the body is no JSON object")
+            return Expectation(Expected.REJECT, "the body is not a JSON object")
         name = body.get("model")
         model = self.rules.catalog.models.get(name) if isinstance(name, str) else None
         if model is None or model.operation_id != operation_id:
             at = frozenset({"model"})
-            reason = f"the model {name!r} is none of {operation_id}"
-            return Verdict(Word.REFUSED, reason, at, unknown_model=True)
+            reason = f"{name!r} is not a model of {operation_id}"
+            return Expectation(Expected.REJECT, reason, at, unknown_model=True)
         return self._of_model(model, body)
 
-    def _of_model(self, model: Model, body: dict[str, Any]) -> Verdict:
+    def _of_model(self, model: Model, body: dict[str, Any]) -> Expectation:
         violations = self.rules.violations(model, body)
-        hard = [one for one in violations if not _open_to_reading(one)]
+        hard = [one for one in violations if not _is_debatable(one)]
         if hard:
-            return Verdict(
-                Word.REFUSED,
+            return Expectation(
+                Expected.REJECT,
                 "; ".join(one.message for one in hard),
                 frozenset(one.parameter for one in violations),
                 next((one.citation for one in hard if one.citation), ""),
                 too_long=any(one.rule in {"maxLength", "maxItems"} for one in hard),
-                broken=frozenset((one.parameter, one.rule) for one in hard),
+                violated=frozenset((one.parameter, one.rule) for one in hard),
             )
-        reason = _doubt(violations, model, body)
-        return Verdict(Word.OPEN, reason) if reason else Verdict(Word.TAKEN)
+        reason = _open_reason(violations, model, body)
+        return Expectation(Expected.EITHER, reason) if reason else Expectation(Expected.ACCEPT)
 
 
 @cache
-def packaged_judge() -> Judge:
-    """Return the judge by the rules that this installation carries."""
-    return Judge(packaged_validator())
+def packaged_oracle() -> RequestOracle:
+    """Return the oracle of the packaged spec."""
+    return RequestOracle(packaged_validator())
 
 
 _PLAIN_URL = re.compile(
     r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/%-]*)?(\?[A-Za-z0-9=&._-]*)?"
 )
-_PLAINLY_INSIDE = re.compile(
+_CLEARLY_INTERNAL = re.compile(
     r"https://([A-Za-z0-9.:-]+@)?(localhost|\[[0-9a-f:.]+\]|[0-9.]+|0x[0-9a-f]+)(:[0-9]+)?(/[A-Za-z0-9/_-]*)?",
     re.IGNORECASE,
 )
 _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
-def _open_to_reading(violation: Violation) -> bool:
-    """Tell whether right servers are known to disagree on a breach.
+def _is_debatable(violation: Violation) -> bool:
+    """Return whether correct servers are known to disagree about a violation.
 
-    On spellings of a URI that has a scheme; on a line break at the end, which some engines of
-    regular expressions let a pattern end before; on hosts that aren't plainly inside.
+    They disagree about unusual URIs that have a scheme, about a line break at the end, which some
+    regular expression engines ignore, and about hosts that aren't clearly internal.
     """
     value = violation.value
     if not isinstance(value, str):
@@ -111,39 +111,39 @@ def _open_to_reading(violation: Violation) -> bool:
         case "pattern":
             return value.endswith("\n")
         case keywords.PUBLIC_URL:
-            return _PLAINLY_INSIDE.fullmatch(value) is None
+            return _CLEARLY_INTERNAL.fullmatch(value) is None
         case _:
             return False
 
 
-def _doubt(violations: list[Violation], model: Model, body: dict[str, Any]) -> str:
-    """Say why a right server might refuse a body that breaks no rule for certain, else ''."""
+def _open_reason(violations: list[Violation], model: Model, body: dict[str, Any]) -> str:
+    """Return why a correct server might reject a body without a clear violation, else ''."""
     if violations:
         return "validators disagree on the format"
     extra = body.keys() - {"model", *model.parameters}
     if extra:
-        return f"the documents don't speak of {min(extra, key=repr)!r}"
-    return next(_oddities(body), "")
+        return f"the documents don't mention {min(extra, key=repr)!r}"
+    return next(_ambiguities(body), "")
 
 
-def _oddities(value: Any) -> Iterator[str]:
-    """Yield what JSON allows and servers differ on: odd texts, numbers and URLs."""
+def _ambiguities(value: Any) -> Iterator[str]:
+    """Yield what JSON allows but servers treat differently: unusual texts, numbers and URLs."""
     match value:
         case str():
-            yield from _odd_text(value)
+            yield from _ambiguous_text(value)
         case float():
-            yield f"{value!r} is an integer only to JSON Schema" if math.isfinite(value) else "NaN"
+            yield f"{value!r} is an integer only for JSON Schema" if math.isfinite(value) else "NaN"
         case dict() | list() if not value:
             yield "an object or a list is empty"
         case dict():
-            yield from _oddities([*value, *value.values()])
+            yield from _ambiguities([*value, *value.values()])
         case list():
-            yield from (found for inner in value for found in _oddities(inner))
+            yield from (found for inner in value for found in _ambiguities(inner))
         case _:
             return
 
 
-def _odd_text(text: str) -> Iterator[str]:
+def _ambiguous_text(text: str) -> Iterator[str]:
     if not text.strip():
         yield "a text is empty or blank"
     if any(
@@ -151,6 +151,6 @@ def _odd_text(text: str) -> Iterator[str]:
     ):
         yield "a text has control characters"
     if any(0xD800 <= ord(char) < 0xE000 or (ord(char) & 0xFFFE) == 0xFFFE for char in text):
-        yield "a text has what is no character"
+        yield "a text has a code point that is not a character"
     if "://" in text and not _PLAIN_URL.fullmatch(text):
-        yield "a URL is spelled in an unusual way"
+        yield "a URL has an unusual form"

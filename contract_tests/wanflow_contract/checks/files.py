@@ -1,4 +1,4 @@
-"""What a link leads to, told by its first bytes: pictures and films, and a picture's size."""
+"""Media files: their type by the first bytes, the size of images, and size and length of videos."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from wanflow_contract.checks.check import Law
+from wanflow_contract.checks.check import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LINK = Law(
+LINK = Check(
     "link",
-    "Each link of a completed task serves a file of the kind that was made.",
+    "Each result URL of a completed task serves a file of the requested kind.",
     "Links to what the task made, given once it is completed and valid for 24 hours",
 )
-SIZE = Law("size", "A picture has the size that was asked for.")
-FILM = Law(
-    "film",
-    "A film has the duration and the shape that were asked for.",
+SIZE = Check("size", "An image has the requested size.")
+VIDEO = Check(
+    "video",
+    "A video has the requested duration and aspect ratio.",
     "duration of the generated video (seconds); video aspect ratio",
 )
-WHOLE = Law("whole-file", "A link serves the whole file, each time that it is followed.")
-FRAME = Law("frame", "The better a film's quality, the larger its frame.", "quality: 480p, 720p")
-PART = Law("part", "A part of a file, asked for by its bytes, is that part of the whole.")
-MADE = Law("made", "What is asked for rightly is made, at the latest when it is tried again.")
-AS_DEFAULT = Law("as-default", "What is left out is made as its default says.")
-DAY = Law("a-day", "A link works for 24 hours.", "valid for 24 hours")
+WHOLE = Check("whole-file", "A result URL serves the same complete file each time.")
+FRAME = Check("frame", "A video of higher quality has a larger frame.", "quality: 480p, 720p")
+PART = Check("part", "A range request returns that part of the file.")
+GENERATED = Check("generated", "A valid request succeeds, at the latest after some retries.")
+AS_DEFAULT = Check("as-default", "An omitted parameter has the effect of its default.")
+DAY = Check("link-lifetime", "A result URL works for 24 hours.", "valid for 24 hours")
 
-_PICTURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
+_IMAGE_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
 
 
 def kind_of(content: bytes) -> str | None:
-    """Return image, video, audio, or None for what is none of them."""
-    if any(content.startswith(mark) for mark in _PICTURES):
+    """Return image, video or audio, None for any other file."""
+    if any(content.startswith(mark) for mark in _IMAGE_SIGNATURES):
         return "image"
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image"
@@ -55,13 +55,15 @@ def png_size(content: bytes) -> tuple[int, int] | None:
 
 
 def media_of(content: bytes) -> str | None:
-    """Return the media type that a picture's first bytes tell, None for what has several."""
-    found = next((kind for mark, kind in _PICTURES.items() if content.startswith(mark)), None)
+    """Return the media type of an image by its first bytes, None if they don't determine it."""
+    found = next(
+        (kind for mark, kind in _IMAGE_SIGNATURES.items() if content.startswith(mark)), None
+    )
     return f"image/{found}" if found else None
 
 
 def is_whole(content: bytes) -> bool:
-    """Tell whether a file goes on to its end, as far as its kind tells."""
+    """Return whether a file is complete, as far as its format shows."""
     if content.startswith(b"\x89PNG"):
         return b"IEND" in content[-12:]
     if content.startswith(b"\xff\xd8\xff"):
@@ -74,7 +76,7 @@ def is_whole(content: bytes) -> bool:
 
 @frozen
 class Box:
-    """A box of an MP4: its kind, and where its content begins and ends."""
+    """A box of an MP4: its type, and where its content starts and ends."""
 
     kind: bytes
     begin: int
@@ -102,8 +104,8 @@ def _within(content: bytes, *path: bytes) -> Iterator[bytes]:
     yield from (content[box.begin : box.end] for box in found)
 
 
-def film_seconds(content: bytes) -> float | None:
-    """Return how long an MP4 is by its own word, None where it doesn't say."""
+def video_seconds(content: bytes) -> float | None:
+    """Return the duration in an MP4's header in seconds, None if it has none."""
     for told in _within(content, b"moov", b"mvhd"):
         wide = told[:1] == b"\x01"
         scale, length = struct.unpack_from(">IQ" if wide else ">II", told, 20 if wide else 12)
@@ -111,8 +113,8 @@ def film_seconds(content: bytes) -> float | None:
     return None
 
 
-def film_size(content: bytes) -> tuple[float, float] | None:
-    """Return width and height of an MP4's first track of pictures, None where it has none."""
+def video_size(content: bytes) -> tuple[float, float] | None:
+    """Return width and height of an MP4's first video track, None if it has none."""
     for told in _within(content, b"moov", b"trak", b"tkhd"):
         width, height = struct.unpack(">II", told[-8:])
         if width and height:

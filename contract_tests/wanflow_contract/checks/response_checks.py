@@ -1,4 +1,4 @@
-"""The laws of every single answer, whatever was asked: media type, schema, the shape of errors."""
+"""Checks of a single response to any request: media type, schema, the form of errors."""
 
 from __future__ import annotations
 
@@ -7,135 +7,139 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from wanflow_contract.checks.check import Law
+from wanflow_contract.checks.check import Check
 
 if TYPE_CHECKING:
-    from wanflow_contract.checks.documented_responses import Promise, Promised
+    from wanflow_contract.checks.documented_responses import DocumentedResponse, OperationContract
     from wanflow_contract.support.exchange import Exchange
 
-DOCUMENTED = Law(
+DOCUMENTED = Check(
     "documented-status",
-    "An answer has a status that the document lists for its operation.",
+    "A response has a status that is documented for its operation.",
 )
-JSON = Law("json", "An answer of the API is JSON, in UTF-8, and says so.")
-SCHEMA = Law("schema", "A body is valid against the schema that the document has for its status.")
-SHAPE = Law(
+JSON = Check("json", "A response of the API is JSON in UTF-8, and is labelled so.")
+SCHEMA = Check("schema", "A response body is valid against the schema for its status.")
+SHAPE = Check(
     "error-shape",
-    "An error says what is wrong: a code, a message for a person, and a type.",
+    "An error has a code, a human-readable message and a type.",
     "the error examples of every operation",
 )
-CODE = Law(
+CODE = Check(
     "error-code",
-    "An error's code is its status, or the word of later revisions for that status.",
+    "An error's code is its status, or the string that later revisions use for that status.",
     "the error examples of every operation",
 )
-TYPE = Law(
+TYPE = Check(
     "error-type",
-    "An error's type is the one that the document shows for its status.",
+    "An error's type is the one documented for its status.",
     "the error examples of every operation",
 )
-NO_TASK = Law("error-only", "A refusal carries no task.")
-NO_ERROR = Law("success-only", "A success carries no error of the request.")
-RETRY = Law(
+NO_TASK = Check("error-only", "An error response contains no task.")
+NO_ERROR = Check("success-only", "A successful response contains no request error.")
+RETRY = Check(
     "retry-after",
-    "What an answer says of when to come back is a number of seconds or a date, and said once.",
+    "Retry-After is a number of seconds or a date, and is sent once.",
     "Retry-After (seconds or HTTP date); `fallback_suggestion`: retry after 60 seconds",
 )
-LENGTH = Law("content-length", "The announced length is the length of the body.")
+LENGTH = Check("content-length", "Content-Length is the length of the body.")
 
-# What HTTP itself lets any server say, and what sibling documents add for submissions.
-ALWAYS_RIGHT = frozenset({402, 405, 406, 408, 411, 413, 414, 415, 417, 431, 501, 505})
+# Statuses that HTTP allows any server, and those that sibling documents add for submissions.
+ALWAYS_ALLOWED = frozenset({402, 405, 406, 408, 411, 413, 414, 415, 417, 431, 501, 505})
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 _CHARSET = re.compile(r";\s*charset=\"?([^\s;\"]+)", re.IGNORECASE)
 _YEAR = 366 * 86400.0
 _SECONDS = re.compile(r"retry after ([0-9]+) second", re.IGNORECASE)
 
 
-def judge_answer(promised: Promised, exchange: Exchange) -> Any:
-    """Hold an answer of an operation against the laws of every answer; return its decoded body.
+def check_response(contract: OperationContract, exchange: Exchange) -> Any:
+    """Check a response of an operation, and return its decoded body.
 
     Raises:
-        LawBroken: it breaks one.
+        CheckFailed: a check fails.
     """
-    promise = promised.answers.get(exchange.status)
-    if promise is None:
-        listed = ", ".join(str(status) for status in promised.answers)
-        known = exchange.status in ALWAYS_RIGHT
-        DOCUMENTED.holds(known, f"{exchange.status}; {promised.id} lists {listed}", exchange)
+    documented = contract.responses.get(exchange.status)
+    if documented is None:
+        listed = ", ".join(str(status) for status in contract.responses)
+        known = exchange.status in ALWAYS_ALLOWED
+        DOCUMENTED.require(known, f"{exchange.status}; {contract.id} lists {listed}", exchange)
         return _decoded(exchange) if _is_json(exchange) else None
     body = decoded(exchange)
-    _judge_schema(promise, body, exchange)
+    _check_schema(documented, body, exchange)
     if exchange.status < 400:
-        NO_ERROR.holds("error" not in body or "id" in body, "a 2xx with an error", exchange)
+        NO_ERROR.require("error" not in body or "id" in body, "a 2xx with an error", exchange)
     else:
-        judge_error(promise, body, exchange)
+        check_error(documented, body, exchange)
     return body
 
 
 def decoded(exchange: Exchange) -> Any:
-    """Return the body of an answer that has to be JSON.
+    """Return the body of a response that must be JSON.
 
     Raises:
-        LawBroken: it isn't, or doesn't say so, or has another length than it says.
+        CheckFailed: it isn't JSON, isn't labelled so, or has another length than announced.
     """
     kinds = [value for name, value in exchange.headers if name.lower() == "content-type"]
-    JSON.holds(
+    JSON.require(
         len(kinds) == 1 and _JSON_TYPE.fullmatch(kinds[0]), f"Content-Type: {kinds}", exchange
     )
     charset = _CHARSET.search(kinds[0])
     unicode = charset is None or charset[1].lower() in {"utf-8", "utf8"}
-    JSON.holds(unicode, f"Content-Type: {kinds[0]}", exchange)
+    JSON.require(unicode, f"Content-Type: {kinds[0]}", exchange)
     length = exchange.header("content-length")
     plain = exchange.header("content-encoding") is None
     if length is not None and plain and exchange.method != "HEAD":
-        LENGTH.holds(length == str(len(exchange.content)), f"announced {length}", exchange)
+        LENGTH.require(length == str(len(exchange.content)), f"announced {length}", exchange)
     return _decoded(exchange)
 
 
-def judge_error(promise: Promise, body: Any, exchange: Exchange) -> None:
-    """Hold the body of a documented refusal against the laws of errors.
+def check_error(documented: DocumentedResponse, body: Any, exchange: Exchange) -> None:
+    """Check the body of a documented error response.
 
     Raises:
-        LawBroken: it breaks one.
+        CheckFailed: a check fails.
     """
     error = body.get("error") if isinstance(body, dict) else None
-    SHAPE.holds(isinstance(error, dict), "there is no object `error`", exchange)
+    SHAPE.require(isinstance(error, dict), "there is no object `error`", exchange)
     assert isinstance(error, dict)
     for name in ("message", "type"):
         said = error.get(name)
-        SHAPE.holds(isinstance(said, str) and said.strip(), f"error.{name} is {said!r}", exchange)
-    _judge_code(promise, error.get("code"), exchange)
-    types = {str(shown.get("type")) for shown in promise.errors}
+        SHAPE.require(isinstance(said, str) and said.strip(), f"error.{name} is {said!r}", exchange)
+    _check_code(documented, error.get("code"), exchange)
+    types = {str(shown.get("type")) for shown in documented.errors}
     if types:
-        TYPE.holds(error["type"] in types, f"{error['type']!r}, not {sorted(types)}", exchange)
-    NO_TASK.holds(not {"id", "status", "results"} & body.keys(), f"it has {sorted(body)}", exchange)
-    _judge_retry(error, exchange)
+        TYPE.require(error["type"] in types, f"{error['type']!r}, not {sorted(types)}", exchange)
+    NO_TASK.require(
+        not {"id", "status", "results"} & body.keys(), f"it has {sorted(body)}", exchange
+    )
+    _check_retry(error, exchange)
 
 
-def _judge_code(promise: Promise, code: Any, exchange: Exchange) -> None:
+def _check_code(documented: DocumentedResponse, code: Any, exchange: Exchange) -> None:
     if isinstance(code, int) and not isinstance(code, bool):
-        CODE.holds(code == exchange.status, f"code {code} with {exchange.status}", exchange)
+        CODE.require(code == exchange.status, f"code {code} with {exchange.status}", exchange)
         return
-    SHAPE.holds(isinstance(code, str) and code.strip(), f"error.code is {code!r}", exchange)
+    SHAPE.require(isinstance(code, str) and code.strip(), f"error.code is {code!r}", exchange)
     assert isinstance(code, str)
     if code.isdigit():
-        CODE.holds(code == str(exchange.status), f"code {code!r}", exchange)
-    foreign = _WORDS.get(code)
-    CODE.holds(foreign in {None, exchange.status}, f"code {code!r} belongs to {foreign}", exchange)
+        CODE.require(code == str(exchange.status), f"code {code!r}", exchange)
+    foreign = _CODES.get(code)
+    CODE.require(
+        foreign in {None, exchange.status}, f"code {code!r} is for status {foreign}", exchange
+    )
 
 
-def _judge_retry(error: dict[str, Any], exchange: Exchange) -> None:
+def _check_retry(error: dict[str, Any], exchange: Exchange) -> None:
     given = [value for name, value in exchange.headers if name.lower() == "retry-after"]
-    RETRY.holds(len(given) <= 1, f"Retry-After: {given}", exchange)
+    RETRY.require(len(given) <= 1, f"Retry-After: {given}", exchange)
     if not given:
         return
     header = given[0]
     if not re.fullmatch(r"[0-9]{1,7}", header):
-        RETRY.holds(_is_near(header), f"Retry-After: {header}", exchange)
+        RETRY.require(_is_near(header), f"Retry-After: {header}", exchange)
         return
     found = _SECONDS.search(str(error.get("fallback_suggestion", "")))
     if found:
-        RETRY.holds(
+        RETRY.require(
             int(header) <= int(found[1]) or not int(found[1]),
             f"Retry-After: {header}, and {found[0]!r}",
             exchange,
@@ -143,20 +147,20 @@ def _judge_retry(error: dict[str, Any], exchange: Exchange) -> None:
 
 
 def _is_near(date: str) -> bool:
-    """Tell whether a text is an HTTP date within a year of now: clocks may differ, not by that."""
+    """Return whether a text is an HTTP date within a year of now; clocks don't differ by more."""
     try:
         return abs(parsedate_to_datetime(date).timestamp() - time.time()) < _YEAR
     except ValueError:
         return False
 
 
-def _judge_schema(promise: Promise, body: Any, exchange: Exchange) -> None:
-    SCHEMA.holds(isinstance(body, dict), f"the body is {type(body).__name__}", exchange)
-    if promise.validator is None:
+def _check_schema(documented: DocumentedResponse, body: Any, exchange: Exchange) -> None:
+    SCHEMA.require(isinstance(body, dict), f"the body is {type(body).__name__}", exchange)
+    if documented.validator is None:
         return
-    for error in promise.validator.iter_errors(body):
+    for error in documented.validator.iter_errors(body):
         place = "/".join(str(part) for part in error.instance_path) or "the body"
-        SCHEMA.broken(f"{place}: {error.message}", exchange)
+        SCHEMA.fail(f"{place}: {error.message}", exchange)
 
 
 def _is_json(exchange: Exchange) -> bool:
@@ -169,11 +173,11 @@ def _decoded(exchange: Exchange) -> Any:
     try:
         return exchange.json()
     except (ValueError, RecursionError) as error:
-        JSON.broken(f"the body can't be decoded: {error}", exchange)
+        JSON.fail(f"the body can't be decoded: {error}", exchange)
 
 
-# The words that later revisions use for `code`, from the facts on the task query.
-_WORDS = {
+# The strings that later revisions use for `code`, from the documentation of the task query.
+_CODES = {
     "invalid_task_id": 400,
     "unauthorized": 401,
     "quota_exceeded": 402,

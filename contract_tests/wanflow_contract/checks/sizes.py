@@ -1,4 +1,4 @@
-"""Sizes at the edges of what a pixel rule allows, and words that are nearly sizes."""
+"""Image sizes at the limits of a pixel-size rule, and malformed sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def sizes(rule: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """Yield sizes on both sides of each bound: pixels in all, and width to height."""
+    """Yield sizes on both sides of each limit: the number of pixels, and the aspect ratio."""
     low, high = int(rule["minimumPixels"]), int(rule["maximumPixels"])
     for bound in (low, high):
         side = isqrt(bound)
@@ -19,13 +19,13 @@ def sizes(rule: Mapping[str, float]) -> Iterator[tuple[str, str]]:
             yield _named(side, side + more)
     yield _named(isqrt(low) // 2, isqrt(low) // 2)
     yield _named(isqrt(high) * 2, isqrt(high) * 2)
-    yield from (_named(*one) for one in _ORDINARY if _fits(rule, *one))
+    yield from (_named(*one) for one in _ORDINARY if _is_within(rule, *one))
     yield from _ratios(rule, (low + high) // 2)
     side = isqrt((low + high) // 2)
     yield from ((f"spelled-{index}", text) for index, text in enumerate(_misspelled(side)))
 
 
-def _fits(rule: Mapping[str, float], width: int, height: int) -> bool:
+def _is_within(rule: Mapping[str, float], width: int, height: int) -> bool:
     pixels = rule["minimumPixels"] <= width * height <= rule["maximumPixels"]
     return pixels and rule["minimumRatio"] <= width / height <= rule["maximumRatio"]
 
@@ -34,11 +34,11 @@ _ORDINARY = (
     *((1024, 1024), (1280, 720), (720, 1280), (1600, 900), (1104, 1472), (1001, 997)),
     *((800, 1200), (1440, 810), (1920, 1080), (999, 1000), (2048, 512), (640, 1920)),
 )
-"""Sizes that people ask for, and some that are no multiple of anything."""
+"""Common sizes, and some whose sides have no large common factor."""
 
 
 def corners(rule: Mapping[str, float]) -> list[str]:
-    """Return right sizes far from each other: the least and the most pixels, wide and high."""
+    """Return valid sizes that are far apart: fewest and most pixels, widest and tallest."""
     low, high = (isqrt(int(rule[name])) for name in ("minimumPixels", "maximumPixels"))
     short = low + 16
     long = min(short * int(rule["maximumRatio"]), high * high // short)
@@ -46,7 +46,7 @@ def corners(rule: Mapping[str, float]) -> list[str]:
 
 
 def _ratios(rule: Mapping[str, float], pixels: int) -> Iterator[tuple[str, str]]:
-    """Yield sizes at the widest and the narrowest, all within the bounds of pixels."""
+    """Yield sizes at both limits of the aspect ratio, all with an allowed number of pixels."""
     for ratio in (rule["minimumRatio"], rule["maximumRatio"]):
         height = isqrt(int(pixels / ratio)) // 4 * 4
         width = height * ratio

@@ -1,4 +1,4 @@
-"""The server under test, asked through the published API; every answer is held to the laws."""
+"""The server under test, used through its published API; every response is checked."""
 
 from __future__ import annotations
 
@@ -10,84 +10,67 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow_contract.checks.check import Law, LawBroken
-from wanflow_contract.checks.documented_responses import Promised, Promises, packaged_promises
-from wanflow_contract.checks.expectation import Verdict, Word, packaged_judge
-from wanflow_contract.checks.response_checks import judge_answer
-from wanflow_contract.checks.run_state import (
-    FOUND,
-    GUARDED,
-    LEAK,
-    NEW,
-    NO_FAULT,
-    PARAM,
-    PRIVATE,
-    TAKES,
-    UNKNOWN,
-    Record,
+from wanflow_contract.checks.check import Check, CheckFailed
+from wanflow_contract.checks.documented_responses import (
+    Contract,
+    OperationContract,
+    packaged_contract,
 )
-from wanflow_contract.checks.task_history import Life, born
+from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
+from wanflow_contract.checks.response_checks import check_response
+from wanflow_contract.checks.run_state import ACCEPTS, RunState
+from wanflow_contract.checks.task_history import TaskHistory, start
 from wanflow_contract.support.coverage import sides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wanflow.catalog.catalog import Model
-    from wanflow_contract.support.budget import Purse
+    from wanflow_contract.support.budget import SpendBudget
     from wanflow_contract.support.exchange import Exchange
-    from wanflow_contract.support.http_client import Wire
+    from wanflow_contract.support.http_client import RateLimitedClient
 
-__all__ = [
-    "FOUND",
-    "GUARDED",
-    "LEAK",
-    "NEW",
-    "NO_FAULT",
-    "PARAM",
-    "PRIVATE",
-    "UNKNOWN",
-    "Target",
-]
-
-SETTLES = Law("settles", "A task comes to an end.")
+ENDS = Check("ends", "Every task ends.")
 
 
 @define(eq=False, repr=False)
-class Target:
-    """A server under test, and all tasks that were made on it in this run.
+class ApiUnderTest:
+    """A server under test, and all tasks that this run submitted to it.
 
-    `keys` are API keys by the name of their account, the first one the suite's own; `steered`
-    tells that the server has the mock's controls, `any_key` that each key is an account to it,
-    `idempotent` that it is known to honour idempotency keys, `calls_here` that it calls back to
-    this machine; `pause` and `longest` are in seconds.
+    `keys` are API keys by account name, the first one the suite's own. With `has_mock_controls` the
+    server is a mock with controls; with `accepts_any_key` each key is an account; `idempotent`
+    says that it is known to honour idempotency keys, `calls_loopback` that it sends callbacks to
+    this machine. `poll_interval` and `timeout` are in seconds.
     """
 
-    wire: Wire
+    client: RateLimitedClient
     keys: Mapping[str, str] = field(repr=False)
-    purse: Purse
-    steered: bool = False
-    any_key: bool = False
+    budget: SpendBudget
+    has_mock_controls: bool = False
+    accepts_any_key: bool = False
     idempotent: bool = False
-    calls_here: bool = False
-    pause: float = 0.0
-    longest: float = 900.0
-    promises: Promises = field(factory=packaged_promises)
-    record: Record = field(init=False, repr=False)
+    calls_loopback: bool = False
+    poll_interval: float = 0.0
+    timeout: float = 900.0
+    contract: Contract = field(factory=packaged_contract)
+    run_state: RunState = field(init=False, repr=False)
     boundaries: Counter[str] = field(factory=Counter, repr=False)
     keywords: Counter[str] = field(factory=Counter, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Open the record of what is seen of the server."""
-        self.record = Record(self.models, self.keys, self.steered, self.any_key, self._clock)
+        """Create the run state."""
+        self.run_state = RunState(
+            self.models, self.keys, self.has_mock_controls, self.accepts_any_key, self._clock
+        )
 
     def __repr__(self) -> str:
-        """Return a short text: what tries many requests shows it with each one that fails."""
+        """Return a short text, because Hypothesis prints it with each failing example."""
         return f"<Target {self.base_url}>"
 
     @property
     def base_url(self) -> str:
-        """The URL that the paths of the document are appended to."""
-        return self.wire.base_url
+        """The URL that the spec's paths are appended to."""
+        return self.client.base_url
 
     @property
     def account(self) -> str:
@@ -96,16 +79,16 @@ class Target:
 
     @property
     def models(self) -> Mapping[str, Model]:
-        """The models of the document."""
-        return self.promises.catalog.models
+        """The models of the spec."""
+        return self.contract.catalog.models
 
     @property
-    def lives(self) -> dict[str, Life]:
+    def tasks(self) -> dict[str, TaskHistory]:
         """All tasks of this run, by their ids."""
-        return self.record.lives
+        return self.run_state.tasks
 
     def authorization(self, account: str | None = None) -> dict[str, str]:
-        """Return the header that shows an account's key."""
+        """Return the Authorization header of an account."""
         return {"Authorization": f"Bearer {self.keys[account or self.account]}"}
 
     def post(
@@ -115,119 +98,121 @@ class Target:
         account: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Exchange:
-        """Send a body to where a model is submitted, with the key of an account; judge the answer.
+        """Send a body to a model's operation with the key of an account, and check the response.
 
         Raises:
-            LawBroken: the answer breaks a law.
-            PurseEmpty: the submission might cost more than may be spent.
+            CheckFailed: a check of the response fails.
+            BudgetExceeded: the submission might exceed the budget.
         """
         content = json.dumps(body).encode()
         sent = {**self.authorization(account), "Content-Type": "application/json"}
         return self.exchange("POST", model.path, {**sent, **(headers or {})}, content)
 
-    def submit(self, body: dict[str, Any], account: str | None = None, **headers: str) -> Life:
-        """Submit a request that the documents allow, and return its task.
+    def submit(
+        self, body: dict[str, Any], account: str | None = None, **headers: str
+    ) -> TaskHistory:
+        """Submit a valid request, and return its task.
 
         Raises:
-            LawBroken: it isn't taken, or the answer breaks a law.
+            CheckFailed: it isn't accepted, or a check of the response fails.
         """
         model = self.models[body["model"]]
         exchange = self.post(model, body, account, headers)
-        TAKES.holds(exchange.status == 200, f"answered with {exchange.status}", exchange)
-        return self.lives[exchange.json()["id"]]
+        ACCEPTS.require(exchange.status == 200, f"answered with {exchange.status}", exchange)
+        return self.tasks[exchange.json()["id"]]
 
-    def pass_time(self, seconds: float) -> None:
-        """Let time pass: on the clock of a steered server, which costs none, else by waiting."""
-        if not self.steered:
+    def advance_time(self, seconds: float) -> None:
+        """Advance a mock's clock, or sleep if the server has no controls."""
+        if not self.has_mock_controls:
             time.sleep(seconds)
             return
         headers = {"Content-Type": "application/json"}
         content = json.dumps({"seconds": seconds}).encode()
-        self.wire.send("POST", self.control("clock/advance"), headers, content)
+        self.client.send("POST", self.control_url("clock/advance"), headers, content)
 
     def _clock(self) -> float:
-        """Return the time of a steered server, which may be ahead."""
-        told = self.wire.send("GET", self.control("clock"))
+        """Return a mock's time, which may be ahead; else this machine's."""
+        told = self.client.send("GET", self.control_url("clock"))
         return float(told.json()["now"]) if told.status == 200 else time.time()
 
-    def account_terms(self) -> dict[str, Any]:
-        """Return what a steered server says of the suite's own account."""
-        shown = self.wire.send("GET", self.control("account"), self.authorization())
+    def account_status(self) -> dict[str, Any]:
+        """Return a mock's status of the suite's own account."""
+        shown = self.client.send("GET", self.control_url("account"), self.authorization())
         found = shown.json() if shown.status == 200 else {}
         return dict(found)
 
-    def control(self, name: str) -> str:
-        """Return the URL of one of the controls of a steered server."""
+    def control_url(self, name: str) -> str:
+        """Return the URL of one of a mock's controls."""
         return f"{self.base_url[: self.base_url.index('/', 8)]}/_mock/{name}"
 
-    def adopt(
+    def track(
         self,
         asked: dict[str, Any],
         account: str,
         receipt: dict[str, Any],
         exchange: Exchange | None = None,
-    ) -> Life:
-        """Take in a task that was submitted otherwise, with one of the keys.
+    ) -> TaskHistory:
+        """Track a task that was submitted in another way, with one of the keys.
 
-        Without the exchange of its submission it is looked at, to have one.
+        Without the exchange of its submission, the task is polled to have one.
 
         Raises:
-            LawBroken: its receipt, or what is seen of it, breaks a law.
+            CheckFailed: its receipt or the response to the poll is wrong.
         """
         headers = self.authorization(account)
-        seen = exchange or self.wire.send("GET", self.address(receipt["id"]), headers)
-        life = born(self.models[asked["model"]], asked, account, receipt, seen)
-        self.lives[life.id] = life
+        seen = exchange or self.client.send("GET", self.task_path(receipt["id"]), headers)
+        history = start(self.models[asked["model"]], asked, account, receipt, seen)
+        self.tasks[history.id] = history
         if exchange is None:
-            life.see(judge_answer(self.promises.query, seen), seen)
-        return life
+            history.observe(check_response(self.contract.status_operation, seen), seen)
+        return history
 
-    def own(self, life: Life, links: list[str], exchange: Exchange) -> None:
-        """Hold links to be those of one task alone.
+    def register(self, history: TaskHistory, links: list[str], exchange: Exchange) -> None:
+        """Check that result URLs belong to one task only.
 
         Raises:
-            LawBroken: another task had one of them.
+            CheckFailed: another task has one of them.
         """
-        self.record.own(life, links, exchange)
+        self.run_state.register(history, links, exchange)
 
-    def address(self, task_id: str) -> str:
+    def task_path(self, task_id: str) -> str:
         """Return the path of a task."""
-        path = self.promises.query.operation.path
+        path = self.contract.status_operation.operation.path
         return f"{path[: path.index('{')]}{task_id}{path[path.index('}') + 1 :]}"
 
-    def look(self, life: Life) -> Life:
-        """Look at a task with its own key.
+    def poll(self, history: TaskHistory) -> TaskHistory:
+        """Poll a task with its own key.
 
         Raises:
-            LawBroken: the answer breaks a law.
+            CheckFailed: a check of the response fails.
         """
-        self.ask(life.id, life.key)
-        return life
+        self.get_task(history.id, history.account)
+        return history
 
-    def ask(self, task_id: str, account: str | None = None, **headers: str) -> Exchange:
-        """Ask for a task by its id."""
+    def get_task(self, task_id: str, account: str | None = None, **headers: str) -> Exchange:
+        """Query a task by its id, and check the response."""
         sent = {**self.authorization(account), **headers}
-        return self.exchange("GET", self.address(task_id), sent)
+        return self.exchange("GET", self.task_path(task_id), sent)
 
-    def wait(self, life: Life) -> Life:
-        """Look at a task until it has ended.
+    def wait(self, history: TaskHistory) -> TaskHistory:
+        """Poll a task until it has ended.
 
         Raises:
-            LawBroken: it doesn't end in time, or an answer breaks a law.
+            CheckFailed: it doesn't end in time, or a check of a response fails.
         """
-        until, pause = time.monotonic() + self.longest, self.pause
-        while not self.look(life).ended:
-            SETTLES.holds(
+        until, pause = time.monotonic() + self.timeout, self.poll_interval
+        while not self.poll(history).ended:
+            ENDS.require(
                 time.monotonic() < until,
-                f"still {life.status} after {self.longest:.0f} s and {life.looks} looks",
-                life.first,
-                life.last,
+                f"still {history.status} after {self.timeout:.0f} s and {history.polls} polls",
+                history.first,
+                history.last,
             )
-            if self.steered and life.looks > _PATIENT:
-                self.pass_time(2)
+            if self.has_mock_controls and history.polls > _POLLS_BEFORE_ADVANCE:
+                self.advance_time(2)
             time.sleep(pause)
             pause = min(max(pause * 1.5, 0.02), 5.0)
-        return life
+        return history
 
     def exchange(
         self,
@@ -236,88 +221,96 @@ class Target:
         headers: Mapping[str, str],
         content: bytes | None = None,
     ) -> Exchange:
-        """Send a request as it is, and judge its answer by what the documents say of it.
+        """Send a request unchanged, and check the response against the documents.
 
         Raises:
-            LawBroken: no answer came, or it breaks a law.
-            PurseEmpty: it might cost more than may be spent.
+            CheckFailed: there is no response, or a check of it fails.
+            BudgetExceeded: it might exceed the budget.
         """
-        verdict = self.verdict(method, path, headers, content)
-        exchange = self._bought(verdict, method, path, headers, content)
-        self.record.judge(self.promises.at(path), verdict, exchange)
+        expectation = self.expectation(method, path, headers, content)
+        exchange = self._send_paid(expectation, method, path, headers, content)
+        self.run_state.check(self.contract.operation_at(path), expectation, exchange)
         return exchange
 
-    def buy(
+    def submit_paid(
         self,
         method: str,
         path: str,
         headers: Mapping[str, str],
         content: bytes | None = None,
     ) -> Exchange:
-        """Send a request where it can be paid, and book what it cost; judge nothing."""
-        verdict = self.verdict(method, path, headers, content)
-        return self._bought(verdict, method, path, headers, content)
+        """Send a request within the budget and record its cost, without checking the response."""
+        expectation = self.expectation(method, path, headers, content)
+        return self._send_paid(expectation, method, path, headers, content)
 
-    def _bought(
+    def _send_paid(
         self,
-        verdict: Verdict | None,
+        expectation: Expectation | None,
         method: str,
         path: str,
         headers: Mapping[str, str],
         content: bytes | None,
     ) -> Exchange:
-        held = self.purse.permit(verdict, content)
+        reserved = self.budget.reserve(expectation, content)
         try:
-            exchange = self.wire.send(method, path, headers, content)
-        except LawBroken:  # no answer: it may have been taken
-            self.purse.pay(held, held)
+            exchange = self.client.send(method, path, headers, content)
+        except CheckFailed:  # no response: it may have been accepted
+            self.budget.settle(reserved, reserved)
             raise
-        promised = self.promises.at(path)
-        if promised is not None:
-            self.wire.statuses[promised.id, exchange.status] += 1
-        self.purse.enter(exchange, verdict, held)
-        self._note(verdict, exchange)
+        contract = self.contract.operation_at(path)
+        if contract is not None:
+            self.client.statuses[contract.id, exchange.status] += 1
+        self.budget.record(exchange, expectation, reserved)
+        self._count_keywords(expectation, exchange)
         return exchange
 
-    def _note(self, verdict: Verdict | None, exchange: Exchange) -> None:
-        body = exchange.asked() if verdict is not None else None
+    def _count_keywords(self, expectation: Expectation | None, exchange: Exchange) -> None:
+        body = exchange.request_body() if expectation is not None else None
         model = self.models.get(str(body.get("model"))) if isinstance(body, dict) else None
-        if model is not None and verdict is not None:
-            self.keywords.update(sides(model, body, verdict))
+        if model is not None and expectation is not None:
+            self.keywords.update(sides(model, body, expectation))
         elif isinstance(body, dict) and "model" not in body:
-            # Which model was meant isn't said; each of the path's was.
+            # No model is named: count it for each model of the path.
             meant = (one for one in self.models.values() if one.path == exchange.path)
-            self.keywords.update(f"{one.name} model required broken" for one in meant)
+            self.keywords.update(f"{one.name} model required invalid" for one in meant)
 
-    def verdict(
+    def expectation(
         self, method: str, path: str, headers: Mapping[str, str], content: bytes | None
-    ) -> Verdict | None:
-        """Judge what is about to be sent; None for what is no submission."""
-        verdict = _verdict(self.promises.at(path), method, headers, content)
-        if self.calls_here and content is not None and _THIS_MACHINE.search(content):
-            return verdict and Verdict(Word.OPEN, "this mock calls back to this machine")
-        return verdict
+    ) -> Expectation | None:
+        """Return what is expected of a request, None if it isn't a submission."""
+        expectation = _expectation_of(self.contract.operation_at(path), method, headers, content)
+        if self.calls_loopback and content is not None and _THIS_MACHINE.search(content):
+            return expectation and Expectation(
+                Expected.EITHER, "this mock allows callbacks to this machine"
+            )
+        return expectation
 
 
 _THIS_MACHINE = re.compile(
     rb'"callback_url": ?"\w*:?(//)?(localhost|0x[0-9a-f]+|[0-9]+|127[0-9.]+|\[[0-9a-f:.]+\])[:/]'
 )
-# A mock that goes by the clock is hurried on, one that goes by looks has ended by now.
-_PATIENT = 3
+# After so many polls, a task that progresses by time gets its clock advanced.
+_POLLS_BEFORE_ADVANCE = 3
 
 
-def _verdict(
-    promised: Promised | None, method: str, headers: Mapping[str, str], content: bytes | None
-) -> Verdict | None:
-    """Judge what is about to be sent; None for what is no submission."""
-    if promised is None or not promised.submits or method != "POST":
+def _expectation_of(
+    contract: OperationContract | None,
+    method: str,
+    headers: Mapping[str, str],
+    content: bytes | None,
+) -> Expectation | None:
+    """Return what is expected of a request, None if it isn't a submission."""
+    if contract is None or not contract.is_submission or method != "POST":
         return None
     try:
         body = json.loads(content or b"")
     except (ValueError, RecursionError):
-        return Verdict(Word.REFUSED, "the body isn't JSON")
-    verdict = packaged_judge().verdict(promised.id, body)
+        return Expectation(Expected.REJECT, "the body isn't JSON")
+    expectation = packaged_oracle().expectation(contract.id, body)
     kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
-    if verdict.word is Word.TAKEN and kind.partition(";")[0].strip().lower() != "application/json":
-        return Verdict(Word.OPEN, f"the content type is {kind!r}")
-    return verdict
+    if (
+        expectation.expected is Expected.ACCEPT
+        and kind.partition(";")[0].strip().lower() != "application/json"
+    ):
+        return Expectation(Expected.EITHER, f"the content type is {kind!r}")
+    return expectation

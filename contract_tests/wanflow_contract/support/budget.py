@@ -1,4 +1,4 @@
-"""What a run may spend: each submission is estimated before it is sent, refused at the limit."""
+"""The spend budget: each submission's cost is estimated, and nothing is sent beyond the limit."""
 
 from __future__ import annotations
 
@@ -10,125 +10,133 @@ from attrs import define, field
 
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.document import load_packaged
-from wanflow_contract.checks.expectation import Verdict, Word
-from wanflow_contract.support.shared_budget import Till
+from wanflow_contract.checks.expectation import Expectation, Expected
+from wanflow_contract.support.shared_budget import SharedBudget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wanflow_contract.support.exchange import Exchange
 
-FREE = float("inf")
-_DEAR = 5.0
-ROOMY = 2000.0
-"""Credits from which on chance may spend, too."""
+UNLIMITED = float("inf")
+_FALLBACK_PRICE = 5.0
+AMPLE = 2000.0
+"""Credits from which on generated requests may be submitted, too."""
 
 
-class PurseEmpty(Exception):
-    """A submission is not sent: it might cost more than may still be spent."""
+class BudgetExceeded(Exception):
+    """A submission is not sent: it might cost more than is left."""
 
 
 @define(eq=False)
-class Purse:
-    """Credits that may be spent, what was spent, and the highest price seen of each model.
+class SpendBudget:
+    """The credits that may be spent, those that were spent, and the highest price of each class.
 
-    A dry purse books estimates, for nothing is bought. `own` is what this process spent, the till
-    has what all of a run did. A server that takes what it should refuse is `lax`: from then on
-    that, too, is sent only where it can be paid.
+    A dry run records estimates, since nothing is charged. `spent_here` is what this process spent;
+    the shared budget has what all processes did. Once a server accepts an invalid request
+    (`accepts_invalid`), invalid requests, too, are sent only within the budget.
 
-    Prices are kept by model and choices, as quality, per unit: a second of video, or an image.
-    `limit` is FREE where nothing costs anything.
+    Prices are kept by price class (model and values such as quality) and per unit: a second of
+    video, or an image. `limit` is UNLIMITED where nothing is charged.
     """
 
-    limit: float = FREE
-    till: Till = field(factory=Till)
-    own: float = 0.0
+    limit: float = UNLIMITED
+    shared_budget: SharedBudget = field(factory=SharedBudget)
+    spent_here: float = 0.0
     submissions: int = 0
-    refused: int = 0
-    unseen: float = field(init=False)
-    dry: bool = False
-    lax: bool = False
+    not_sent: int = 0
+    default_price: float = field(init=False)
+    dry_run: bool = False
+    accepts_invalid: bool = False
     _prices: dict[tuple[str, ...], float] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        """Read what the document shows of prices."""
-        self.unseen = _shown_price()
+        """Read the documented prices."""
+        self.default_price = _highest_documented_price()
 
     @property
-    def free(self) -> bool:
-        """Whether spending has no end."""
-        return self.limit == FREE
+    def unlimited(self) -> bool:
+        """Whether there is no limit."""
+        return self.limit == UNLIMITED
 
     @property
-    def roomy(self) -> bool:
-        """Whether there is enough for chance to spend from, too."""
-        return self.free or self.limit - self.till.spent >= ROOMY
+    def ample(self) -> bool:
+        """Whether there is enough left for generated requests."""
+        return self.unlimited or self.limit - self.shared_budget.spent >= AMPLE
 
     def estimate(self, body: Mapping[str, Any]) -> float:
-        """Return what a request may cost at most, in credits, by what the like of it cost.
+        """Return the maximum cost of a request in credits, by the prices of its price class so far.
 
-        What has another quality, or another choice that a document lists, may be dearer: it is
-        taken to cost what is shown, or twice the dearest that was seen of the model.
+        For a price class that has no price yet, it is the highest documented price, or twice the
+        highest price of the model so far.
         """
-        price = self._prices.get(_kind(body))
+        price = self._prices.get(_price_class(body))
         if price is None:
             of_model = [one for kind, one in self._prices.items() if kind[0] == body.get("model")]
-            price = max(self.unseen, 2 * max(of_model, default=0.0))
+            price = max(self.default_price, 2 * max(of_model, default=0.0))
         return price * _units(body)
 
-    def permit(self, verdict: Verdict | None, content: bytes | None) -> float:
-        """Allow a request to be sent, and return the credits that are held for it.
+    def reserve(self, expectation: Expectation | None, content: bytes | None) -> float:
+        """Reserve the estimated cost of a request, and return it.
 
         Raises:
-            PurseEmpty: it might be taken, and its estimate is more than what is left.
+            BudgetExceeded: it might be accepted, and its estimate is more than what is left.
         """
-        if self.free or verdict is None or (verdict.word is Word.REFUSED and not self.lax):
+        if (
+            self.unlimited
+            or expectation is None
+            or (expectation.expected is Expected.REJECT and not self.accepts_invalid)
+        ):
             return 0.0
         cost = self.estimate(_body(content))
-        if not self.till.hold(cost, self.limit):
-            self.refused += 1
-            raise PurseEmpty(
+        if not self.shared_budget.reserve(cost, self.limit):
+            self.not_sent += 1
+            raise BudgetExceeded(
                 f"this submission may cost {cost:g} credits; "
-                f"{self.till.spent:g} of {self.limit:g} are spent"
+                f"{self.shared_budget.spent:g} of {self.limit:g} are spent"
             )
         return cost
 
-    def enter(self, exchange: Exchange, verdict: Verdict | None, held: float = 0.0) -> None:
-        """Book what an answer says that its submission costs, and let go of what was held."""
-        if verdict is None or exchange.status != 200 or exchange.header("idempotency-replayed"):
-            self.pay(0.0, held)
+    def record(
+        self, exchange: Exchange, expectation: Expectation | None, reserved: float = 0.0
+    ) -> None:
+        """Record the cost that a response reports, and release the reservation."""
+        if expectation is None or exchange.status != 200 or exchange.header("idempotency-replayed"):
+            self.settle(0.0, reserved)
             return
-        self.lax = self.lax or verdict.word is Word.REFUSED
-        self.book(_body(exchange.sent), exchange.decoded(), held)
+        self.accepts_invalid = self.accepts_invalid or expectation.expected is Expected.REJECT
+        self.record_cost(_body(exchange.sent), exchange.decoded(), reserved)
 
-    def book(self, body: Mapping[str, Any], receipt: Any, held: float = 0.0) -> None:
-        """Book what a receipt says that a task costs, else its estimate."""
+    def record_cost(self, body: Mapping[str, Any], receipt: Any, reserved: float = 0.0) -> None:
+        """Record the cost that a receipt reports, or else the estimate."""
         self.submissions += 1
-        told = None if self.dry else _reserved(receipt)
-        cost = self.estimate(body) if told is None else told
-        self.pay(cost, held)
-        if told is not None:
-            kind = _kind(body)
-            self._prices[kind] = max(self._prices.get(kind, 0.0), told / _units(body))
+        reported = None if self.dry_run else _reserved(receipt)
+        cost = self.estimate(body) if reported is None else reported
+        self.settle(cost, reserved)
+        if reported is not None:
+            kind = _price_class(body)
+            self._prices[kind] = max(self._prices.get(kind, 0.0), reported / _units(body))
 
-    def pay(self, cost: float, held: float) -> None:
-        """Book a cost: what was held for it, where no answer came that could tell."""
-        self.own = round(self.own + cost, 4)
-        self.till.settle(held, cost)
+    def settle(self, cost: float, reserved: float) -> None:
+        """Record a cost in place of what was reserved for it."""
+        self.spent_here = round(self.spent_here + cost, 4)
+        self.shared_budget.settle(reserved, cost)
 
 
-def _shown_price() -> float:
-    """Return the highest price that the document shows for a task: the most that is likely."""
+def _highest_documented_price() -> float:
+    """Return the highest documented price of a task."""
     schemas = load_packaged().get("components", {}).get("schemas", {}).values()
     rules = [one.get("properties", {}).get("credits_reserved", {}) for one in schemas]
     shown = [value for rule in rules for value in (rule.get("example"), *rule.get("examples", ()))]
-    return max((float(one) for one in shown if isinstance(one, int | float)), default=_DEAR)
+    return max(
+        (float(one) for one in shown if isinstance(one, int | float)), default=_FALLBACK_PRICE
+    )
 
 
 def _reserved(receipt: Any) -> float | None:
     usage = receipt.get("usage") if isinstance(receipt, dict) else None
-    told = usage.get("credits_reserved") if isinstance(usage, dict) else None
-    return float(told) if isinstance(told, int | float) else None
+    reported = usage.get("credits_reserved") if isinstance(usage, dict) else None
+    return float(reported) if isinstance(reported, int | float) else None
 
 
 def _body(content: bytes | None) -> dict[str, Any]:
@@ -141,7 +149,7 @@ def _body(content: bytes | None) -> dict[str, Any]:
 
 @cache
 def _choices() -> frozenset[str]:
-    """Return the parameters for which a document lists words to choose from."""
+    """Return the parameters whose values are a list of strings."""
     models = packaged_catalog().models.values()
     rules = [one for model in models for one in model.parameters.items()]
     return frozenset(
@@ -151,8 +159,8 @@ def _choices() -> frozenset[str]:
     )
 
 
-def _kind(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a price goes by beside the units: the model, and each choice that was made."""
+def _price_class(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the price class of a request: its model, and the values chosen from lists."""
     chosen = (f"{name}={body[name]}" for name in sorted(_choices() & body.keys()))
     return str(body.get("model")), *chosen
 

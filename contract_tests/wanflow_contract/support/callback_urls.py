@@ -1,6 +1,6 @@
-"""URLs for callbacks: public ones, ones that lead inside, and ones of a wrong scheme.
+"""Callback URLs: public ones, internal ones, and ones with a wrong scheme.
 
-Spelled out here rather than computed, so that they can disagree with the code under test.
+They are listed rather than computed, to be independent of the code under test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PUBLIC_URLS = (
     "https://192.167.1.1/hook",
     "https://10.example.com/hook",
 )
-INSIDE_URLS = (
+INTERNAL_URLS = (
     "https://127.0.0.1/hook",
     "https://127.0.0.1:8443/hook",
     "https://127.9.9.9/hook",

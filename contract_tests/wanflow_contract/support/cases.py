@@ -1,4 +1,4 @@
-"""Schemathesis' cases, sent through the suite's own wire and held to the suite's own laws."""
+"""Send Schemathesis cases through the suite's own client, and check the responses."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import schemathesis
 from schemathesis.core.transport import Response
 
 from wanflow.catalog.document import load_packaged
-from wanflow_contract.checks.expectation import Word
-from wanflow_contract.support.budget import PurseEmpty
+from wanflow_contract.checks.expectation import Expected
+from wanflow_contract.support.budget import BudgetExceeded
 
 if TYPE_CHECKING:
-    from wanflow_contract.support.api_under_test import Target
+    from wanflow_contract.support.api_under_test import ApiUnderTest
     from wanflow_contract.support.exchange import Exchange
 
 
 def make_schema() -> Any:
-    """Return the document as Schemathesis has it; keys are tested elsewhere."""
+    """Return the spec as a Schemathesis schema; API keys are tested elsewhere."""
     schema = schemathesis.openapi.from_dict(load_packaged())
     schema.config.generation.update(with_security_parameters=False)
     return schema
 
 
-def send(target: Target, case: Any) -> Exchange:
-    """Send a case with the suite's key; what could be taken only where there is enough to spend.
+def send(target: ApiUnderTest, case: Any) -> Exchange:
+    """Send a case with the suite's key; one that may be accepted only if the budget is ample.
 
     Raises:
-        LawBroken: the answer breaks a law.
-        PurseEmpty: the case might be taken, and would cost.
+        CheckFailed: a check of the response fails.
+        BudgetExceeded: the case might be accepted and charged.
     """
     wanted = case.as_transport_kwargs(base_url=target.base_url, headers=target.authorization())
     names = ("method", "url", "headers", "params", "data", "json", "files", "cookies")
@@ -43,15 +43,19 @@ def send(target: Target, case: Any) -> Exchange:
     headers = {name: _text(value) for name, value in ready.headers.items()}
     headers.pop("Content-Length", None)
     method = ready.method or case.method
-    verdict = target.verdict(method, path, headers, content)
-    if not target.purse.roomy and verdict is not None and verdict.word is not Word.REFUSED:
-        target.purse.refused += 1
-        raise PurseEmpty("chance doesn't spend from a small purse")
+    expectation = target.expectation(method, path, headers, content)
+    if (
+        not target.budget.ample
+        and expectation is not None
+        and expectation.expected is not Expected.REJECT
+    ):
+        target.budget.not_sent += 1
+        raise BudgetExceeded("generated requests are not submitted with a small spend limit")
     return target.exchange(method, path, headers, content)
 
 
 def as_response(exchange: Exchange) -> Response:
-    """Return an exchange in the form in which Schemathesis looks for links."""
+    """Return an exchange as the response in which Schemathesis finds links."""
     plain = [one for one in exchange.headers if one[0].lower() != "content-encoding"]
     request = httpx.Request(
         exchange.method, exchange.url, headers=list(exchange.request_headers), content=exchange.sent
@@ -63,10 +67,10 @@ def as_response(exchange: Exchange) -> Response:
     return Response.from_any(response)
 
 
-def is_query(target: Target, exchange: Exchange) -> bool:
-    """Tell whether an exchange is a look at a task that this run made."""
+def is_query(target: ApiUnderTest, exchange: Exchange) -> bool:
+    """Return whether an exchange is a poll of a task of this run."""
     last = urlsplit(exchange.url).path.rpartition("/")[2]
-    return exchange.method == "GET" and last in target.lives
+    return exchange.method == "GET" and last in target.tasks
 
 
 def _text(value: str | bytes) -> str:

@@ -1,4 +1,4 @@
-"""The client in both of its colours, driven by one synchronous test."""
+"""Client and AsyncClient behind one synchronous interface for tests."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from wanflow import AsyncClient, Client
-from wanflow_contract.support.http_client import trusted
+from wanflow_contract.support.http_client import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-COLOURS = ("sync", "async")
-PATIENCE = {"timeout": 10.0, "retry_timeout": 5.0}
-"""What keeps a client from waiting for long where a server is broken."""
+CLIENT_KINDS = ("sync", "async")
+SHORT_TIMEOUTS = {"timeout": 10.0, "retry_timeout": 5.0}
+"""Timeouts that keep a client from waiting for a broken server."""
 
 
-class Steering(httpx.BaseTransport):
-    """A transport that adds headers to each request on its way."""
+class FaultHeaderTransport(httpx.BaseTransport):
+    """A transport that adds headers to each request."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
-        self._inner = httpx.HTTPTransport(trust_env=False, verify=trusted())
+        self._inner = httpx.HTTPTransport(trust_env=False, verify=tls_context())
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.headers.update(self._headers)
@@ -33,12 +33,12 @@ class Steering(httpx.BaseTransport):
         self._inner.close()
 
 
-class AsyncSteering(httpx.AsyncBaseTransport):
-    """The same in the other colour."""
+class AsyncFaultHeaderTransport(httpx.AsyncBaseTransport):
+    """The same for AsyncClient."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
-        self._inner = httpx.AsyncHTTPTransport(trust_env=False, verify=trusted())
+        self._inner = httpx.AsyncHTTPTransport(trust_env=False, verify=tls_context())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.headers.update(self._headers)
@@ -48,21 +48,25 @@ class AsyncSteering(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def steering(colour: str, headers: Mapping[str, str]) -> Any:
-    """Return a transport of a colour that adds headers."""
-    return Steering(headers) if colour == "sync" else AsyncSteering(headers)
+def fault_header_transport(client_kind: str, headers: Mapping[str, str]) -> Any:
+    """Return a transport for a kind of client that adds headers."""
+    return (
+        FaultHeaderTransport(headers)
+        if client_kind == "sync"
+        else AsyncFaultHeaderTransport(headers)
+    )
 
 
-class Face:
-    """A client of a colour, used from synchronous code: `face.do(lambda client: …)`."""
+class ClientDriver:
+    """A sync or async client used from synchronous code: `driver.do(lambda client: …)`."""
 
-    def __init__(self, colour: str, **settings: Any) -> None:
-        kind = AsyncClient if colour == "async" else Client
+    def __init__(self, client_kind: str, **settings: Any) -> None:
+        kind = AsyncClient if client_kind == "async" else Client
         self.client: Any = kind(**settings)
-        self._runner = asyncio.Runner() if colour == "async" else None
+        self._runner = asyncio.Runner() if client_kind == "async" else None
 
     def do(self, work: Callable[[Any], Any]) -> Any:
-        """Do some work with the client and return its value, awaited where it has to be."""
+        """Call a function with the client and return its value, awaited for an async client."""
         if self._runner is None:
             return work(self.client)
         return self._runner.run(_awaited(work, self.client))
@@ -86,7 +90,7 @@ async def _awaited(work: Callable[[Any], Awaitable[Any]], client: Any) -> Any:
     return await work(client)
 
 
-def play(colour: str, work: Callable[[Any], Any], **settings: Any) -> Any:
-    """Open a client of a colour, do some work with it, and return its value."""
-    with Face(colour, **settings) as face:
-        return face.do(work)
+def call_client(client_kind: str, work: Callable[[Any], Any], **settings: Any) -> Any:
+    """Open a client, call a function with it, and return the value."""
+    with ClientDriver(client_kind, **settings) as driver:
+        return driver.do(work)

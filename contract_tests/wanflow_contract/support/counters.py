@@ -1,4 +1,4 @@
-"""What a run covered and spent, in numbers that processes can add up."""
+"""Counters of what a run covered and spent; processes add them up."""
 
 from __future__ import annotations
 
@@ -7,95 +7,104 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow_contract.checks.documented_responses import packaged_promises
+from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.support.coverage import tried
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wanflow_contract.support.api_under_test import Target
+    from wanflow_contract.support.api_under_test import ApiUnderTest
 
 _COUNTERS = ("statuses", "keywords", "boundaries", "endings")
 
 
 @define
-class Tally:
-    """Answers by operation and status, verdicts by model and field, requests, credits."""
+class Counters:
+    """Responses by operation and status, expectations by model and field, requests, credits."""
 
     base_url: str = ""
-    steered: bool = False
+    has_mock_controls: bool = False
     requests: int = 0
     tasks: int = 0
     spent: float = 0.0
     paid: bool = False
-    dry: bool = False
-    listing: list[str] = field(factory=list)
+    dry_run: bool = False
+    request_list: list[str] = field(factory=list)
     statuses: Counter[str] = field(factory=Counter[str])
     keywords: Counter[str] = field(factory=Counter[str])
     boundaries: Counter[str] = field(factory=Counter[str])
     endings: Counter[str] = field(factory=Counter[str])
 
-    def take(self, target: Target) -> None:
-        """Take in what a target was asked."""
-        self.base_url, self.steered = target.base_url, target.steered
-        self.requests += target.wire.sent
-        self.dry = target.wire.dry
-        self.listing += target.wire.listing
-        self.tasks += target.purse.submissions
-        self.spent += target.purse.own
-        self.paid = not target.purse.free
-        for (operation, status), number in target.wire.statuses.items():
+    def collect(self, target: ApiUnderTest) -> None:
+        """Add the counts of a target."""
+        self.base_url, self.has_mock_controls = target.base_url, target.has_mock_controls
+        self.requests += target.client.sent
+        self.dry_run = target.client.dry_run
+        self.request_list += target.client.request_list
+        self.tasks += target.budget.submissions
+        self.spent += target.budget.spent_here
+        self.paid = not target.budget.unlimited
+        for (operation, status), number in target.client.statuses.items():
             self.statuses[f"{operation} {status}"] += number
         self.keywords.update(target.keywords)
         self.boundaries.update(target.boundaries)
-        self.endings.update(f"{one.model.name} {one.status}" for one in target.lives.values())
+        self.endings.update(f"{one.model.name} {one.status}" for one in target.tasks.values())
 
-    def add(self, told: Mapping[str, Any]) -> None:
-        """Add what another process covered."""
-        self.base_url = self.base_url or told["base_url"]
-        self.steered = self.steered or told["steered"]
-        self.paid = self.paid or told["paid"]
-        self.requests += told["requests"]
-        self.dry = self.dry or told["dry"]
-        self.listing += told["listing"]
-        self.tasks += told["tasks"]
-        self.spent += told["spent"]
+    def merge(self, other: Mapping[str, Any]) -> None:
+        """Add the counters of another process."""
+        self.base_url = self.base_url or other["base_url"]
+        self.has_mock_controls = self.has_mock_controls or other["has_mock_controls"]
+        self.paid = self.paid or other["paid"]
+        self.requests += other["requests"]
+        self.dry_run = self.dry_run or other["dry_run"]
+        self.request_list += other["request_list"]
+        self.tasks += other["tasks"]
+        self.spent += other["spent"]
         for name in _COUNTERS:
-            getattr(self, name).update(told[name])
+            getattr(self, name).update(other[name])
 
-    def plain(self) -> dict[str, Any]:
-        """Return the tally as JSON data."""
-        names = ("base_url", "steered", "paid", "requests", "tasks", "spent", "dry", "listing")
+    def to_json(self) -> dict[str, Any]:
+        """Return the counters as JSON data."""
+        names = (
+            "base_url",
+            "has_mock_controls",
+            "paid",
+            "requests",
+            "tasks",
+            "spent",
+            "dry_run",
+            "request_list",
+        )
         counters = {
             name: dict(getattr(self, name))
             for name in ("statuses", "keywords", "boundaries", "endings")
         }
         return {**{name: getattr(self, name) for name in names}, **counters}
 
-    def answers(self) -> list[tuple[str, int, int]]:
-        """Return each documented answer with how often it was seen."""
+    def responses(self) -> list[tuple[str, int, int]]:
+        """Return each documented response with how often it was received."""
         return [
             (name, status, self.statuses[f"{name} {status}"])
-            for name, status in packaged_promises().statuses()
+            for name, status in packaged_contract().statuses()
         ]
 
     def tried(self) -> list[tuple[str, str, int, int]]:
-        """Return each keyword of a request with how often it was kept and broken."""
-        return tried(packaged_promises().catalog.models, self.keywords)
+        """Return each keyword of the requests with how often it was satisfied and violated."""
+        return tried(packaged_contract().catalog.models, self.keywords)
 
-    def never(self) -> list[str]:
-        """Return the documented answers that were never seen."""
-        return [f"{name} {status}" for name, status, number in self.answers() if not number]
+    def never_seen(self) -> list[str]:
+        """Return the documented responses that were never received."""
+        return [f"{name} {status}" for name, status, number in self.responses() if not number]
 
-    def line(self) -> str:
-        """Return the last line of a run."""
-        seen = len(self.answers()) - len(self.never())
+    def summary(self) -> str:
+        """Return the summary line of a run."""
+        seen = len(self.responses()) - len(self.never_seen())
         both = sum(kept > 0 and broken > 0 for _, _, kept, broken in self.tried())
-        what = "would be sent" if self.dry else "sent"
-        spent = f"{self.spent:g} credits {'would be spent at most' if self.dry else 'spent'}"
+        what = "would be sent" if self.dry_run else "sent"
+        spent = f"{self.spent:g} credits {'would be spent at most' if self.dry_run else 'spent'}"
         money = spent if self.paid else "nothing is charged"
         return (
             f"contract: {self.requests} requests {what}, {self.tasks} tasks, {money}; "
-            f"{seen} of {len(self.answers())} documented answers seen, "
-            f"{both} of {len(self.tried())} keywords of requests tried on both sides"
+            f"{seen} of {len(self.responses())} documented responses received, "
+            f"{both} of {len(self.tried())} request keywords tested with valid and invalid values"
         )

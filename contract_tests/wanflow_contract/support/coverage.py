@@ -1,11 +1,11 @@
-"""Which keywords of the request schemas a run has tried, and on which of their sides."""
+"""Which keywords of the request schemas a run tested, with valid and with invalid values."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.keywords import PIXEL_SIZE, PUBLIC_URL
-from wanflow_contract.checks.expectation import Verdict, Word
+from wanflow_contract.checks.expectation import Expectation, Expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
 
-_JUDGED = frozenset(
+_CHECKED = frozenset(
     {
         *("type", "enum", "const", "pattern", "format", "minLength", "maxLength"),
         *("minItems", "maxItems", "uniqueItems", "minimum", "maximum", "multipleOf"),
@@ -21,34 +21,34 @@ _JUDGED = frozenset(
         *(PIXEL_SIZE, PUBLIC_URL),
     }
 )
-KEPT, BROKEN = "kept", "broken"
+VALID, INVALID = "valid", "invalid"
 
 
 def keywords_of(model: Model) -> list[tuple[str, str]]:
-    """Return each parameter of a model with each keyword that a request can break, in order."""
+    """Return each parameter of a model with each keyword that a request can violate, in order."""
     found = [("model", "required"), *((name, "required") for name in model.required)]
     for name, rule in model.parameters.items():
-        found += [(name, word) for word in _words(rule)]
+        found += [(name, word) for word in _keywords_of_rule(rule)]
     return list(dict.fromkeys(found))
 
 
-def _words(rule: JsonObject) -> Iterator[str]:
-    yield from (word for word in rule if word in _JUDGED)
+def _keywords_of_rule(rule: JsonObject) -> Iterator[str]:
+    yield from (word for word in rule if word in _CHECKED)
     if rule.get("required"):
         yield "required"
     inside = [rule["items"]] if "items" in rule else []
     for inner in (*inside, *rule.get("properties", {}).values()):
-        yield from _words(inner)
+        yield from _keywords_of_rule(inner)
 
 
-def sides(model: Model, body: Mapping[str, Any], verdict: Verdict) -> Iterator[str]:
-    """Yield what a request tries: each keyword that it breaks, or all that it keeps."""
-    if verdict.word is Word.REFUSED:
-        broken = verdict.broken
-        yield from (_name(model.name, name, word, BROKEN) for name, word in broken)
-    elif verdict.word is Word.TAKEN:
+def sides(model: Model, body: Mapping[str, Any], expectation: Expectation) -> Iterator[str]:
+    """Yield what a request tests: each keyword that it violates, or all that it satisfies."""
+    if expectation.expected is Expected.REJECT:
+        broken = expectation.violated
+        yield from (_name(model.name, name, word, INVALID) for name, word in broken)
+    elif expectation.expected is Expected.ACCEPT:
         given = [(name, word) for name, word in keywords_of(model) if name in body]
-        yield from (_name(model.name, name, word, KEPT) for name, word in given)
+        yield from (_name(model.name, name, word, VALID) for name, word in given)
 
 
 def _name(model: str, parameter: str, keyword: str, side: str) -> str:
@@ -58,13 +58,13 @@ def _name(model: str, parameter: str, keyword: str, side: str) -> str:
 def tried(
     models: Mapping[str, Model], counts: Mapping[str, int]
 ) -> list[tuple[str, str, int, int]]:
-    """Return each model's parameter and keyword, with how often it was kept and broken."""
+    """Return each model's parameters and keywords with the counts of valid and invalid values."""
     return [
         (
             f"{name} {parameter}",
             word,
-            counts.get(_name(name, parameter, word, KEPT), 0),
-            counts.get(_name(name, parameter, word, BROKEN), 0),
+            counts.get(_name(name, parameter, word, VALID), 0),
+            counts.get(_name(name, parameter, word, INVALID), 0),
         )
         for name, model in models.items()
         for parameter, word in keywords_of(model)

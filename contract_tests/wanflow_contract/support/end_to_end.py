@@ -1,4 +1,4 @@
-"""The client's whole road with a model: submitted, waited for, saved, and booked."""
+"""End-to-end runs of the client: submit, wait and download, with the cost recorded."""
 
 from __future__ import annotations
 
@@ -11,47 +11,49 @@ import pytest
 
 import wanflow
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.expectation import packaged_judge
+from wanflow_contract.checks.expectation import packaged_oracle
 from wanflow_contract.checks.files import kind_of
-from wanflow_contract.support.client_drivers import PATIENCE, Face
+from wanflow_contract.support.client_drivers import SHORT_TIMEOUTS, ClientDriver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
-    from wanflow_contract.support.api_under_test import Target
+    from wanflow_contract.support.api_under_test import ApiUnderTest
 
-_AT_ONCE = 10
+_CONCURRENCY = 10
 
 
-class Journeys:
-    """The roads that are to be gone; call it with a model's name and a colour for the outcome.
+class EndToEndRuns:
+    """The end-to-end runs of a session; call it with a model's name and a kind of client.
 
-    Nearly all of their time goes by between looks. So they are gone at once, but for a server
-    that is to be spared: there one at a time, when it is asked for.
+    Runs spend nearly all of their time waiting, so they run concurrently. Against a server with a
+    rate limit, each one runs when its test asks for it.
     """
 
-    def __init__(self, target: Target, folder: Path, chosen: Iterable[Mapping[str, str]]) -> None:
+    def __init__(
+        self, target: ApiUnderTest, folder: Path, chosen: Iterable[Mapping[str, str]]
+    ) -> None:
         self._target, self._folder = target, folder
-        self._pool = ThreadPoolExecutor(_AT_ONCE)
-        self._begun: dict[tuple[str, str], Future[None]] = {}
-        for one in chosen if not target.wire.rate else ():
-            self._begin(one["name"], one["colour"])
+        self._pool = ThreadPoolExecutor(_CONCURRENCY)
+        self._runs: dict[tuple[str, str], Future[None]] = {}
+        for one in chosen if not target.client.rate else ():
+            self._start(one["name"], one["client_kind"])
 
-    def __call__(self, name: str, colour: str) -> None:
-        """Wait for one, and raise what it came to; called again, it is gone again."""
+    def __call__(self, name: str, client_kind: str) -> None:
+        """Wait for a run and raise its error; when called again, run it again."""
         try:
-            self._begin(name, colour).result()
+            self._start(name, client_kind).result()
         finally:
-            del self._begun[name, colour]
+            del self._runs[name, client_kind]
 
-    def _begin(self, name: str, colour: str) -> Future[None]:
-        if (name, colour) not in self._begun:
-            folder = self._folder / f"{name}-{colour}"
-            work = self._pool.submit(journey, self._target, name, colour, folder)
-            self._begun[name, colour] = work
-        return self._begun[name, colour]
+    def _start(self, name: str, client_kind: str) -> Future[None]:
+        if (name, client_kind) not in self._runs:
+            folder = self._folder / f"{name}-{client_kind}"
+            work = self._pool.submit(run_end_to_end, self._target, name, client_kind, folder)
+            self._runs[name, client_kind] = work
+        return self._runs[name, client_kind]
 
     def __enter__(self) -> Self:
         return self
@@ -60,41 +62,44 @@ class Journeys:
         self._pool.shutdown(cancel_futures=True)
 
 
-def journey(target: Target, name: str, colour: str, folder: Path) -> None:
-    """Go the road of a model in a colour."""
+def run_end_to_end(target: ApiUnderTest, name: str, client_kind: str, folder: Path) -> None:
+    """Submit, wait and download with one model and one kind of client."""
     model = target.models[name]
     body = cheapest(model)
-    settings: dict[str, Any] = {"api_key": target.keys[target.account], **PATIENCE}
-    with Face(colour, base_url=target.base_url, **settings) as face:
-        task = _bought(target, face, body)
+    settings: dict[str, Any] = {"api_key": target.keys[target.account], **SHORT_TIMEOUTS}
+    with ClientDriver(client_kind, base_url=target.base_url, **settings) as driver:
+        task = _submit_and_record(target, driver, body)
         try:
-            result = face.do(
+            result = driver.do(
                 lambda _client: task.wait(
-                    timeout=target.longest, on_update=lambda _seen: target.wire.wait_turn()
+                    timeout=target.timeout,
+                    on_update=lambda _seen: target.client.wait_for_rate_limit(),
                 )
             )
         except wanflow.TaskFailed as failed:
             pytest.skip(f"the task failed by itself: {failed.code}")
         assert len(result.urls) == body.get("n", 1)
         if any(urlsplit(url).scheme not in {"http", "https"} for url in result.urls):
-            pytest.skip("the results are in a store that isn't of the web")
-        target.wire.wait_turn()
-        paths = face.do(lambda _client: result.download(folder))
+            pytest.skip("the result URLs are not http or https")
+        target.client.wait_for_rate_limit()
+        paths = driver.do(lambda _client: result.download(folder))
     assert len(paths) == len(result.urls)
-    if target.steered:
+    if target.has_mock_controls:
         assert {kind_of(path.read_bytes()) for path in paths} == {model.kind}
 
 
-def _bought(target: Target, face: Face, body: dict[str, Any]) -> Any:
-    """Submit by the client, and book it."""
+def _submit_and_record(target: ApiUnderTest, driver: ClientDriver, body: dict[str, Any]) -> Any:
+    """Submit through the client, and record the cost."""
     model, content = target.models[body["model"]], json.dumps(body).encode()
-    held = target.purse.permit(packaged_judge().verdict(model.operation_id, body), content)
-    target.wire.wait_turn()
-    target.wire.note("POST", model.path, content)
+    reserved = target.budget.reserve(
+        packaged_oracle().expectation(model.operation_id, body), content
+    )
+    target.client.wait_for_rate_limit()
+    target.client.record_request("POST", model.path, content)
     try:
-        task = face.do(lambda client: client.submit(body))
+        task = driver.do(lambda client: client.submit(body))
     except BaseException:
-        target.purse.pay(held, held)
+        target.budget.settle(reserved, reserved)
         raise
-    target.purse.book(body, task.snapshot.raw, held)
+    target.budget.record_cost(body, task.snapshot.raw, reserved)
     return task

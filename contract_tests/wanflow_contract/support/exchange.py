@@ -1,4 +1,4 @@
-"""One request and its answer, as they went over the wire, with the key blotted out when shown."""
+"""One request and its response as sent and received; API keys are redacted when it is printed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any, NoReturn
 
 from attrs import field, frozen
 
-SHOWN = 1500
-SHORTEST = 8
-"""Shorter keys than this are words that any text may have."""
+MAX_BODY_SHOWN = 1500
+MIN_KEY_LENGTH = 8
+"""Shorter keys are not searched for: any text may contain them by chance."""
 _OWN_KEYS = ("API_KEY", "API_KEY2")
 _INLINE = 2500
-"""A longer body is written into a command packed."""
-_DULL = frozenset({"host", "user-agent", "accept", "accept-encoding", "connection"})
+"""A longer body is compressed when it is written into a command."""
+_OMITTED_HEADERS = frozenset({"host", "user-agent", "accept", "accept-encoding", "connection"})
 
 Headers = tuple[tuple[str, str], ...]
 
 
 @frozen
 class Exchange:
-    """A request and its answer; `secrets` are the keys that are never shown."""
+    """A request and its response; `secrets` are the API keys, which are never printed."""
 
     method: str
     url: str
@@ -38,103 +38,103 @@ class Exchange:
     secrets: tuple[str, ...] = field(repr=False, default=())
 
     def header(self, name: str) -> str | None:
-        """Return a header of the answer, whatever its case; the first of several."""
+        """Return a response header, ignoring case; the first of several."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
     def sent_header(self, name: str) -> str | None:
-        """Return a header of the request, whatever its case."""
+        """Return a request header, ignoring case."""
         return next((value for key, value in self.request_headers if key.lower() == name), None)
 
     def json(self) -> Any:
-        """Return the decoded body of the answer.
+        """Return the decoded response body.
 
         Raises:
-            ValueError: it isn't JSON in UTF-8, or gives a name twice.
+            ValueError: it isn't JSON in UTF-8, or an object has a name twice.
         """
         return json.loads(
             self.content.decode("utf-8"),
-            parse_constant=_no_constant,
-            object_pairs_hook=_of_single_names,
+            parse_constant=_reject_constant,
+            object_pairs_hook=_unique_keys,
         )
 
     def decoded(self) -> Any:
-        """Return the decoded body of the answer, None where it isn't JSON."""
+        """Return the decoded response body, None if it isn't JSON."""
         try:
             return self.json()
         except (ValueError, RecursionError):
             return None
 
-    def asked(self) -> Any:
-        """Return the decoded body of the request, None where it isn't JSON."""
+    def request_body(self) -> Any:
+        """Return the decoded request body, None if it isn't JSON."""
         try:
             return json.loads(self.sent)
         except (ValueError, RecursionError):
             return None
 
-    def blotted(self, text: str) -> str:
-        """Return a text in which each key is replaced by what the shell makes it of."""
+    def redacted(self, text: str) -> str:
+        """Replace each API key in a text by the shell expression that produces it."""
         for name, secret in zip(_OWN_KEYS, self.secrets, strict=False):
             text = text.replace(f"Bearer {secret}", f"Bearer ${{{name}}}")
-            for guise, shell in guises(secret, name).items():
-                text = text.replace(guise, shell)
+            for variant, shell in key_variants(secret, name).items():
+                text = text.replace(variant, shell)
         return text
 
     def curl(self) -> str:
-        """Return the command that sends the request again, its key in a variable of the shell."""
+        """Return a curl command that repeats the request; the key is read from a shell variable."""
         parts = ["curl", "-sS", "-i", "-X", self.method]
         given = {name.lower() for name, _ in self.request_headers}
         for name, value in self.request_headers:
-            if name.lower() not in _DULL | {"content-length"}:
-                parts += ["-H", f"{name}: {self.blotted(value)}" if value else f"{name};"]
+            if name.lower() not in _OMITTED_HEADERS | {"content-length"}:
+                parts += ["-H", f"{name}: {self.redacted(value)}" if value else f"{name};"]
         if self.sent and "content-type" not in given:
-            parts += ["-H", "content-type:"]  # curl would say that it is a form
+            parts += ["-H", "content-type:"]  # otherwise curl sends the type of a form
         if set("[]{}") & set(self.url):
             parts.append("--globoff")
         if "/." in self.path:
             parts.append("--path-as-is")
-        quoted = [_quoted(part) for part in parts]
-        return " ".join([*quoted, *self._data(), _quoted(self.blotted(self.url))])
+        quoted = [_shell_quote(part) for part in parts]
+        return " ".join([*quoted, *self._body_arguments(), _shell_quote(self.redacted(self.url))])
 
-    def _data(self) -> list[str]:
-        """Return how a command sends the body: as text, or packed where that is long or is none."""
+    def _body_arguments(self) -> list[str]:
+        """Return curl's arguments for the body: as text, or compressed if it is long or binary."""
         if not self.sent:
             return []
-        text = self.blotted(self.sent.decode("utf-8", "replace"))
+        text = self.redacted(self.sent.decode("utf-8", "replace"))
         if len(self.sent) <= _INLINE and text.isprintable() and "\ufffd" not in text:
-            return ["--data-raw", _quoted(text)]
-        content = text.encode() if self.blotted(text) != text else self.sent
+            return ["--data-raw", _shell_quote(text)]
+        content = text.encode() if self.redacted(text) != text else self.sent
         packed = b64encode(gzip.compress(content, mtime=0)).decode()
         return ["--data-binary", f"@<(base64 -d <<<{packed} | gunzip)"]
 
-    def answer(self) -> str:
-        """Return the answer as text: status, headers and the beginning of the body."""
+    def response_text(self) -> str:
+        """Return the response as text: status, headers and the start of the body."""
         lines = [str(self.status), *(f"{name}: {value}" for name, value in self.headers), ""]
-        body = self.content[:SHOWN].decode("utf-8", "replace")
-        return self.blotted("\n".join([*lines, body]))
+        body = self.content[:MAX_BODY_SHOWN].decode("utf-8", "replace")
+        return self.redacted("\n".join([*lines, body]))
 
-    def told(self) -> str:
-        """Return the exchange in two lines: the command, and what came back."""
+    def format(self) -> str:
+        """Return the exchange in two lines: the curl command, and the response."""
         body = self.content[:300].decode("utf-8", "replace")
-        return f"{self.curl()}\n-> {self.status} {self.blotted(body)}"
+        return f"{self.curl()}\n-> {self.status} {self.redacted(body)}"
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not valid JSON")
 
 
-def _of_single_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("an object has a name twice")
     return found
 
 
-def guises(secret: str, name: str) -> dict[str, str]:
-    """Return the forms of a key that a run sends, each with how the shell makes it of a variable.
+def key_variants(secret: str, name: str) -> dict[str, str]:
+    """Return the forms of a key that a run sends, each with the shell expression that produces it.
 
-    A key is a key when all but its last sign is there, or when it is spelled otherwise.
+    A key without its last character, or with its case swapped, must not be printed either.
     """
-    if len(secret) < SHORTEST:
+    if len(secret) < MIN_KEY_LENGTH:
         return {}
     basic = b64encode(f"{secret}:".encode()).decode()
     found = {secret: f"${{{name}}}", secret[:-1]: f"${{{name}%?}}"}
@@ -149,8 +149,8 @@ _SHELL = re.compile(
 )
 
 
-def _quoted(part: str) -> str:
-    # A variable has to stay outside of single quotes to be filled in by the shell.
+def _shell_quote(part: str) -> str:
+    # The shell expands no variables inside single quotes.
     if not _SHELL.search(part):
         return shlex.quote(part)
     pieces = _SHELL.split(part)

@@ -1,4 +1,4 @@
-"""Findings: what a test's failure says of the server, told once and without keys."""
+"""Findings: the failed checks of a run, each reported once and without API keys."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, field, frozen
 
-from wanflow_contract.checks.check import LawBroken
-from wanflow_contract.support.exchange import guises
+from wanflow_contract.checks.check import CheckFailed
+from wanflow_contract.support.exchange import key_variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,64 +15,64 @@ if TYPE_CHECKING:
 
 @frozen
 class Finding:
-    """A breach of a law: what was seen, what it rests on, and the exchanges that show it.
+    """A failed check: what was observed, what the check cites, and the exchanges that show it.
 
-    `curl` and `answers` go together; `again` tells whether it was there at a second try.
+    `curl` and `answers` correspond by index; `reproduced` is False if a second run passed.
     """
 
     test: str
-    law: str
+    check: str
     sentence: str
     detail: str
-    rests_on: str
+    cites: str
     curl: list[str] = field(factory=list)
     answers: list[str] = field(factory=list)
-    again: bool = True
+    reproduced: bool = True
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the finding as JSON data."""
         return asdict(self)
 
     def text(self) -> str:
         """Return the finding for a terminal."""
-        lines = [f"[{self.law}] {self.sentence}", f"  seen: {self.detail}"]
-        if self.rests_on:
-            lines.append(f"  rests on: {self.rests_on}")
-        if not self.again:
-            lines.append("  not seen again when the test was repeated at once")
+        lines = [f"[{self.check}] {self.sentence}", f"  observed: {self.detail}"]
+        if self.cites:
+            lines.append(f"  source: {self.cites}")
+        if not self.reproduced:
+            lines.append("  not reproduced when the test was repeated")
         for curl, answer in zip(self.curl, self.answers, strict=True):
             body = answer.partition("\n\n")[2]
             lines += [f"  {curl}", f"  -> {answer.partition(chr(10))[0]} {body[:300]}"]
         return "\n".join(lines)
 
 
-def finding_of(test: str, error: LawBroken, *, again: bool = True) -> Finding:
-    """Tell what a breach is."""
+def make_finding(test: str, error: CheckFailed, *, reproduced: bool = True) -> Finding:
+    """Return the finding of a failed check."""
     return Finding(
         test,
-        error.law.name,
-        error.law.sentence,
+        error.check.name,
+        error.check.sentence,
         error.detail,
-        error.rests_on,
+        error.cites,
         [one.curl() for one in error.exchanges],
-        [one.answer() for one in error.exchanges],
-        again,
+        [one.response_text() for one in error.exchanges],
+        reproduced,
     )
 
 
-def breaches(error: BaseException) -> list[LawBroken]:
-    """Return the breaches in an exception, each law once: those in groups and causes, too."""
-    found: dict[str, LawBroken] = {}
+def find_failures(error: BaseException) -> list[CheckFailed]:
+    """Return the failed checks in an exception, its group and its causes; each check once."""
+    found: dict[str, CheckFailed] = {}
     for one in _breaches(error, set()):
-        found.setdefault(one.law.name, one)
+        found.setdefault(one.check.name, one)
     return list(found.values())
 
 
-def _breaches(error: BaseException, seen: set[int]) -> Iterator[LawBroken]:
+def _breaches(error: BaseException, seen: set[int]) -> Iterator[CheckFailed]:
     if id(error) in seen:
         return
     seen.add(id(error))
-    if isinstance(error, LawBroken):
+    if isinstance(error, CheckFailed):
         yield error
     inner = (*getattr(error, "exceptions", ()), error.__cause__, error.__context__)
     for one in inner:
@@ -80,9 +80,9 @@ def _breaches(error: BaseException, seen: set[int]) -> Iterator[LawBroken]:
             yield from _breaches(one, seen)
 
 
-def blotted(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without the keys in it, in whatever form."""
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with every form of the API keys replaced."""
     for secret in secrets:
-        for guise in guises(secret, ""):
-            text = text.replace(guise, "[key]")
+        for variant in key_variants(secret, ""):
+            text = text.replace(variant, "[key]")
     return text

@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: the verdict first, then findings and coverage."""
+"""The report as one self-contained page: the summary, the findings, and the coverage."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import wanflow
-from wanflow_contract.checks.documented_responses import packaged_promises
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wanflow_contract.support.counters import Tally
+    from wanflow_contract.support.counters import Counters
     from wanflow_contract.support.findings import Finding
 
-# What differs between submissions that were too dear.
+# The numbers that differ between messages about the budget.
 _COST = re.compile(r"[0-9.e+]+ credits(?=; )|[0-9.]+(?= of [0-9.e+]+ are spent)")
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -33,20 +34,20 @@ pre { overflow-x: auto; padding: .7rem; white-space: pre-wrap; overflow-wrap: an
 """
 
 
-def page(
-    tally: Tally,
+def render(
+    counters: Counters,
     findings: Sequence[Finding],
     outcomes: Mapping[str, int],
     skipped: Mapping[str, int],
 ) -> str:
-    """Write the page."""
+    """Return the page."""
     parts = [
-        *_verdict(tally, findings, outcomes),
+        *_summary(counters, findings, outcomes),
         *_findings(findings),
-        *_answers(tally),
-        *_keywords(tally),
-        *_boundaries(tally),
-        *_table("Ends of tasks", "model and status", tally.endings),
+        *_responses(counters),
+        *_keywords(counters),
+        *_boundaries(counters),
+        *_table("Final states of tasks", "model and status", counters.endings),
         *_skipped(skipped),
     ]
     return (
@@ -58,45 +59,45 @@ def page(
     )
 
 
-def _verdict(
-    tally: Tally, findings: Sequence[Finding], outcomes: Mapping[str, int]
+def _summary(
+    counters: Counters, findings: Sequence[Finding], outcomes: Mapping[str, int]
 ) -> Iterator[str]:
-    laws = len({one.law for one in findings})
+    checks = len({one.check for one in findings})
     good = not findings and not outcomes.get("failed")
-    far = "" if tally.steered else ", as far as was tested"
+    far = "" if counters.has_mock_controls else ", as far as it was tested"
     word = (
-        f"keeps the contract{far}"
+        f"passes the contract tests{far}"
         if good
-        else f"breaks {laws} law{'s' * (laws > 1)}"
-        if laws
-        else "was not judged"
+        else f"fails {checks} check{'s' * (checks > 1)}"
+        if checks
+        else "was not tested"
     )
-    yield f'<h1 class="{"good" if good else "bad"}">{escape(tally.base_url)} {word}</h1>'
+    yield f'<h1 class="{"good" if good else "bad"}">{escape(counters.base_url)} {word}</h1>'
     yield f"<p>{escape(_dated())}</p>"
     counts = ", ".join(f"{number} {name}" for name, number in sorted(outcomes.items()))
-    yield f"<p>Tests: {counts}. {escape(tally.line())}.</p>"
-    if not tally.steered:
+    yield f"<p>Tests: {counts}. {escape(counters.summary())}.</p>"
+    if not counters.has_mock_controls:
         yield (
-            "<p>The server has no controls for tests, so that failures of its own, rate limits "
-            "and failed tasks were seen only if they happened by themselves.</p>"
+            "<p>The server has no test controls, so server errors, rate limits and failed tasks "
+            "were tested only if they happened by themselves.</p>"
         )
 
 
 def _dated() -> str:
-    """Say when this was, and by which suite and which documents."""
-    info = packaged_promises().catalog.document["info"]
+    """Return the time of the run, and the versions of the suite and the spec."""
+    info = packaged_contract().catalog.document["info"]
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"{now}; wanflow {wanflow.__version__}; {info['title']}, version {info['version']}."
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
-    by_law = defaultdict[str, list["Finding"]](list)
+    by_check = defaultdict[str, list["Finding"]](list)
     for one in findings:
-        by_law[one.law].append(one)
-    for law, found in by_law.items():
-        yield f"<h2>{escape(found[0].sentence)} <small>({escape(law)})</small></h2>"
-        if found[0].rests_on:
-            yield f"<blockquote>{escape(found[0].rests_on)}</blockquote>"
+        by_check[one.check].append(one)
+    for check, found in by_check.items():
+        yield f"<h2>{escape(found[0].sentence)} <small>({escape(check)})</small></h2>"
+        if found[0].cites:
+            yield f"<blockquote>{escape(found[0].cites)}</blockquote>"
         for one in found[:5]:
             yield from _finding(one)
         if len(found) > 5:
@@ -105,36 +106,36 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _finding(one: Finding) -> Iterator[str]:
-    flaky = "" if one.again else " It was not seen again when the test was repeated."
-    yield f"<h3>{escape(one.test)}</h3><p>Seen: {escape(one.detail)}.{flaky}</p>"
+    flaky = "" if one.reproduced else " It was not reproduced when the test was repeated."
+    yield f"<h3>{escape(one.test)}</h3><p>Observed: {escape(one.detail)}.{flaky}</p>"
     for curl, answer in zip(one.curl, one.answers, strict=True):
         yield f"<pre>{escape(curl)}</pre><pre>{escape(answer)}</pre>"
 
 
-def _answers(tally: Tally) -> Iterator[str]:
-    yield "<h2>Documented answers</h2><table><tr><th>operation<th>status<th>seen</tr>"
-    for operation, status, number in tally.answers():
+def _responses(counters: Counters) -> Iterator[str]:
+    yield "<h2>Documented responses</h2><table><tr><th>operation<th>status<th>received</tr>"
+    for operation, status, number in counters.responses():
         kind = "" if number else ' class="none"'
         yield f"<tr{kind}><td>{escape(operation)}<td>{status}<td>{number or 'never'}</tr>"
     yield "</table>"
 
 
-def _keywords(tally: Tally) -> Iterator[str]:
-    yield "<h2>Keywords of the requests</h2><table><tr><th>model and field<th>keyword"
-    yield "<th>kept<th>broken</tr>"
-    for field, keyword, kept, broken in tally.tried():
+def _keywords(counters: Counters) -> Iterator[str]:
+    yield "<h2>Request keywords</h2><table><tr><th>model and field<th>keyword"
+    yield "<th>valid<th>invalid</tr>"
+    for field, keyword, kept, broken in counters.tried():
         kind = "" if kept and broken else ' class="none"'
         cells = (escape(field), escape(keyword), kept or "never", broken or "never")
         yield f"<tr{kind}>" + "".join(f"<td>{one}" for one in cells) + "</tr>"
     yield "</table>"
 
 
-def _boundaries(tally: Tally) -> Iterator[str]:
+def _boundaries(counters: Counters) -> Iterator[str]:
     rows = defaultdict[str, dict[str, int]](dict)
-    for name, number in tally.boundaries.items():
+    for name, number in counters.boundaries.items():
         field, _, word = name.rpartition(": ")
         rows[field][word] = number
-    words = ("must be taken", "must be refused", "may be taken or refused")
+    words = tuple(one.value for one in Expected)
     yield "<h2>Boundaries</h2><table><tr><th>model and field"
     yield "".join(f"<th>{word}" for word in words) + "</tr>"
     for field in sorted(rows):

@@ -1,4 +1,4 @@
-"""Send requests to a target, not faster than allowed, and keep what came back."""
+"""An HTTP client with a rate limit that records what it sends and receives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 from attrs import define, field
 
-from wanflow_contract.checks.check import Law
+from wanflow_contract.checks.check import Check
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
 
 
 @cache
-def trusted() -> ssl.SSLContext:
-    """Return what certificates are checked by, read once: that takes longer than a request."""
+def tls_context() -> ssl.SSLContext:
+    """Return the TLS context; it is created once, because that takes longer than a request."""
     return httpx.create_ssl_context(trust_env=False)
 
 
-ANSWERS = Law("answers", "Every request is answered, in time and by HTTP's rules.")
-PATIENCE = 30.0
-_KEPT = 2000
-_LISTED = 200
+RESPONDS = Check("responds", "Every request gets a valid HTTP response in time.")
+TIMEOUT = 30.0
+_JOURNAL_SIZE = 2000
+_MAX_BODY_LISTED = 200
 
 
 @define(eq=False)
-class Wire:
-    """A connection to a target.
+class RateLimitedClient:
+    """A client for one target.
 
-    `rate` is in requests a second, 0 for no limit; `patience` is in seconds; `secrets` are
-    the keys that no text may show.
+    `rate` is in requests per second, 0 for no limit; `timeout` is in seconds; `secrets` are the
+    API keys that must not be printed.
     """
 
     base_url: str
     secrets: tuple[str, ...] = field(repr=False, default=())
     rate: float = 0.0
-    dry: bool = False
-    patience: float = PATIENCE
+    dry_run: bool = False
+    timeout: float = TIMEOUT
     sent: int = 0
-    listing: list[str] = field(factory=list, repr=False)
+    request_list: list[str] = field(factory=list, repr=False)
     statuses: Counter[tuple[str, int]] = field(factory=Counter, repr=False)
-    journal: deque[Exchange] = field(factory=lambda: deque(maxlen=_KEPT), repr=False)
+    journal: deque[Exchange] = field(factory=lambda: deque(maxlen=_JOURNAL_SIZE), repr=False)
     _client: httpx.Client = field(init=False, repr=False)
-    _next: float = 0.0
-    _turn: Lock = field(factory=Lock, repr=False)
+    _next_send: float = 0.0
+    _rate_lock: Lock = field(factory=Lock, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Open the client; proxies and other settings of the environment are left alone."""
+        """Open the client; proxies and other settings of the environment are ignored."""
         limits = httpx.Limits(keepalive_expiry=3.0)
         self._client = httpx.Client(
-            trust_env=False, timeout=self.patience, limits=limits, verify=trusted()
+            trust_env=False, timeout=self.timeout, limits=limits, verify=tls_context()
         )
 
     def send(
@@ -66,19 +66,19 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
     ) -> Exchange:
-        """Send one request and return it with its answer; redirects are not followed.
+        """Send one request and return it with its response; redirects are not followed.
 
         Args:
             method: the method.
-            path: what follows the base URL, beginning with a slash, or a whole URL.
+            path: the path after the base URL, with a leading slash, or a full URL.
             headers: headers of the request.
             content: its body.
 
         Raises:
-            LawBroken: no answer came, or one that isn't HTTP.
+            CheckFailed: there is no response, or it isn't valid HTTP.
         """
-        self.wait_turn()
-        self.note(method, path, content)
+        self.wait_for_rate_limit()
+        self.record_request(method, path, content)
         url = path if "://" in path else self.base_url + path
         request = self._client.build_request(method, url, headers=headers, content=content)
         begun = time.monotonic()
@@ -86,36 +86,38 @@ class Wire:
             response = self._client.send(request)
         except httpx.HTTPError as error:
             if path is url and isinstance(error, httpx.ConnectError):
-                raise  # another host, which a link leads to
-            self._lost(request, path, error, time.monotonic() - begun)
-        return self._keep(request, response, path, time.monotonic() - begun)
+                raise  # another host, of a result URL
+            self._fail_without_response(request, path, error, time.monotonic() - begun)
+        return self._record_response(request, response, path, time.monotonic() - begun)
 
-    def note(self, method: str, path: str, content: bytes | None) -> None:
-        """Count a request, and list it where it would be sent only."""
+    def record_request(self, method: str, path: str, content: bytes | None) -> None:
+        """Count a request; in a dry run, also add it to the list."""
         self.sent += 1
-        if self.dry:
-            text = (content or b"")[:_LISTED].decode("utf-8", "replace")
-            self.listing.append(f"{method} {path} {text}")
+        if self.dry_run:
+            text = (content or b"")[:_MAX_BODY_LISTED].decode("utf-8", "replace")
+            self.request_list.append(f"{method} {path} {text}")
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def wait_turn(self) -> None:
-        """Wait until the next request may be sent."""
+    def wait_for_rate_limit(self) -> None:
+        """Wait until the rate limit allows the next request."""
         if self.rate <= 0:
             return
-        with self._turn:
+        with self._rate_lock:
             now = time.monotonic()
-            mine = max(now, self._next)
-            self._next = mine + 1 / self.rate
+            mine = max(now, self._next_send)
+            self._next_send = mine + 1 / self.rate
         time.sleep(mine - now)
 
-    def _lost(self, request: httpx.Request, path: str, error: Exception, seconds: float) -> None:
+    def _fail_without_response(
+        self, request: httpx.Request, path: str, error: Exception, seconds: float
+    ) -> None:
         exchange = self._exchange(request, path, 0, (), b"", seconds)
-        ANSWERS.broken(f"{type(error).__name__} after {seconds:.1f} s: {error}", exchange)
+        RESPONDS.fail(f"{type(error).__name__} after {seconds:.1f} s: {error}", exchange)
 
-    def _keep(
+    def _record_response(
         self, request: httpx.Request, response: httpx.Response, path: str, seconds: float
     ) -> Exchange:
         headers = tuple(response.headers.multi_items())

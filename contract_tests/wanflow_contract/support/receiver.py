@@ -1,4 +1,4 @@
-"""A receiver of callbacks: answers what it is told to, and hands out what came."""
+"""A receiver of callbacks: responds with chosen statuses, and returns what it received."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 @frozen
 class Delivery:
-    """One callback: its path, its headers in lower case, and its decoded body (None: no JSON)."""
+    """One callback: its path, headers with lower-case names, and decoded body (None: not JSON)."""
 
     path: str
     headers: dict[str, str] = field(repr=False)
@@ -21,29 +21,29 @@ class Delivery:
 
 
 class Receiver:
-    """Listens on loopback from `with` to its end; `url` is where callbacks are to be sent.
+    """A server on loopback, used as a context manager; `url` is its address.
 
-    `public` is a URL that leads here from outside, where there is one.
+    `public` is a public URL that forwards to it, if there is one.
     """
 
     def __init__(self, port: int = 0, public: str | None = None) -> None:
-        self._came: dict[str, Queue[Delivery]] = {}
-        self._answers: dict[str, list[int]] = {}
+        self._received: dict[str, Queue[Delivery]] = {}
+        self._statuses: dict[str, list[int]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self.url = public or f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
-    def address(self, name: str, *answers: int) -> str:
-        """Return a URL of its own, which answers with these statuses one by one, then with 200."""
-        self._answers[f"/{name}"] = list(answers)
-        self._came[f"/{name}"] = Queue()
+    def address(self, name: str, *statuses: int) -> str:
+        """Return a new URL that responds with these statuses in turn, then with 200."""
+        self._statuses[f"/{name}"] = list(statuses)
+        self._received[f"/{name}"] = Queue()
         return f"{self.url.rstrip('/')}/{name}"
 
     def next(self, name: str, seconds: float) -> Delivery | None:
-        """Return the next callback for a URL, None where none comes in time."""
+        """Return the next callback to a URL, None if none arrives in time."""
         try:
-            return self._came[f"/{name}"].get(timeout=seconds)
+            return self._received[f"/{name}"].get(timeout=seconds)
         except Empty:
             return None
 
@@ -63,7 +63,7 @@ class Receiver:
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 name = "/" + self.path.rpartition("/")[2]
-                status = receiver.take(name, dict(self.headers.items()), content)
+                status = receiver.receive(name, dict(self.headers.items()), content)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -73,15 +73,15 @@ class Receiver:
 
         return Handler
 
-    def take(self, path: str, headers: dict[str, str], content: bytes) -> int:
-        """Keep a callback and return the status to answer with."""
-        if path not in self._came:
+    def receive(self, path: str, headers: dict[str, str], content: bytes) -> int:
+        """Store a callback and return the status to respond with."""
+        if path not in self._received:
             return 404
         try:
             body = json.loads(content)
         except ValueError:
             body = None
         lower = {name.lower(): value for name, value in headers.items()}
-        self._came[path].put(Delivery(path, lower, body))
-        answers = self._answers[path]
-        return answers.pop(0) if answers else 200
+        self._received[path].put(Delivery(path, lower, body))
+        statuses = self._statuses[path]
+        return statuses.pop(0) if statuses else 200

@@ -1,4 +1,4 @@
-"""The report of a run: a page, a list for CI, and a word at the end of the terminal's output."""
+"""Report a run: a page, annotations for CI, and a summary at the end of the terminal output."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wanflow_contract.support.counters import Tally
-from wanflow_contract.support.findings import Finding, blotted, breaches, finding_of
-from wanflow_contract.support.html_report import page
+from wanflow_contract.support.counters import Counters
+from wanflow_contract.support.findings import Finding, find_failures, make_finding, redacted
+from wanflow_contract.support.html_report import render
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from wanflow_contract.support.api_under_test import Target
+    from wanflow_contract.support.api_under_test import ApiUnderTest
 
 FINDING = "finding"
 LISTING = "would-be-sent.txt"
-_LAWS = "contract_tests/wanflow_contract/"
-# Expressions of marks that leave all documented answers to be seen.
-_ALL = frozenset({"", "fast", "not full", "fast or full"})
+_SUITE = "contract_tests/wanflow_contract/"
+# Mark expressions that select all tests of documented responses.
+_ALL = frozenset({"", "fast", "not slow", "fast or slow"})
 
 
 class Reporting:
-    """A plugin of pytest that keeps the findings of a run and what it covered.
+    """A pytest plugin that collects the findings and the coverage of a run.
 
-    It works in each process of a distributed run; the first one puts everything together.
+    It runs in each process of a distributed run; the first process combines the results.
     """
 
     def __init__(self, config: pytest.Config, folder: Path | None) -> None:
         self._config, self._folder = config, folder
         self._secrets = [config.getoption(name) for name in ("--api-key", "--api-key2")]
-        self.tally = Tally()
+        self.counters = Counters()
         self.findings: list[Finding] = []
         self.outcomes: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
-        self.target: Target | None = None
+        self.target: ApiUnderTest | None = None
         self.incomplete = False
-        self._repeated: set[str] = set()
+        self._replayed_fields: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, Any]:
-        """Tell a breach of a law as a finding, and any failure without the keys."""
+        """Report a failed check as a finding, and remove API keys from any failure."""
         report: Any = yield
-        if not item.nodeid.startswith(_LAWS) or call.excinfo is None or not report.failed:
+        if not item.nodeid.startswith(_SUITE) or call.excinfo is None or not report.failed:
             return report
-        found = breaches(call.excinfo.value)
-        told = [finding_of(item.name, one, again=self._again(item)) for one in found]
+        found = find_failures(call.excinfo.value)
+        told = [make_finding(item.name, one, reproduced=self._fails_again(item)) for one in found]
         for one in told:
-            report.user_properties.append((FINDING, one.plain()))
+            report.user_properties.append((FINDING, one.to_json()))
         text = "\n\n".join(one.text() for one in told) or str(report.longrepr)
-        report.longrepr = blotted(text, self._keys())
-        report.sections = [(name, blotted(one, self._keys())) for name, one in report.sections]
+        report.longrepr = redacted(text, self._keys())
+        report.sections = [(name, redacted(one, self._keys())) for name, one in report.sections]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count what became of each law's test."""
-        if not report.nodeid.startswith(_LAWS):
+        """Count the outcome of each test, and collect findings."""
+        if not report.nodeid.startswith(_SUITE):
             return
         if report.when == "call" or report.outcome != "passed":
             self.outcomes[report.outcome] += 1
@@ -73,61 +73,63 @@ class Reporting:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand on what this process covered, or write the page in the first one."""
+        """Pass on this process's counters; in the first process, write the report."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
-            output["contract"] = self.tally.plain()
+            output["contract"] = self.counters.to_json()
             return
-        if self._is_whole() and self.tally.steered and self.tally.never():
+        if self._is_whole() and self.counters.has_mock_controls and self.counters.never_seen():
             self.incomplete = True
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if self._folder is not None and self.outcomes.total():
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / "report.html"
-            if self.tally.dry:
-                listed = "\n".join(self.tally.listing) + "\n"
-                (self._folder / LISTING).write_text(blotted(listed, self._keys()), "utf-8")
-            text = page(self.tally, self.findings, self.outcomes, self.skipped)
+            if self.counters.dry_run:
+                listed = "\n".join(self.counters.request_list) + "\n"
+                (self._folder / LISTING).write_text(redacted(listed, self._keys()), "utf-8")
+            text = render(self.counters, self.findings, self.outcomes, self.skipped)
             path.write_text(text, "utf-8", errors="backslashreplace")
 
     def _is_whole(self) -> bool:
-        """Tell whether a run had all laws of answers to try, and tried them."""
+        """Return whether a run included all tests of documented responses."""
         option = self._config.option
         chosen = option.keyword or getattr(option, "lf", False) or option.markexpr not in _ALL
         folders = all(Path(one).is_dir() for one in self._config.args)
-        return not chosen and folders and bool(self.tally.requests) and not self.outcomes["failed"]
+        return (
+            not chosen and folders and bool(self.counters.requests) and not self.outcomes["failed"]
+        )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take in what another process covered."""
+        """Add the counters of another process."""
         told = getattr(node, "workeroutput", {}).get("contract")
         if told:
-            self.tally.add(told)
+            self.counters.merge(told)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """End with what was spent, and annotate in GitHub's way where that is read."""
+        """Print the summary, and GitHub annotations in GitHub Actions."""
         if not self.outcomes.total():
             return
         write = terminalreporter.write_line
-        write(self.tally.line())
-        if self.tally.never():
-            why = "" if self.tally.steered else " (most take the mock's controls)"
-            write(f"never seen{why}: {', '.join(self.tally.never())}")
+        write(self.counters.summary())
+        if self.counters.never_seen():
+            why = "" if self.counters.has_mock_controls else " (most need the mock's controls)"
+            write(f"never received{why}: {', '.join(self.counters.never_seen())}")
         if self.incomplete:
-            write("FAILED: a documented answer that was never seen was not tested")
+            write("FAILED: a documented response was never received, so it was not tested")
         if self._folder is not None:
-            if self.tally.dry:
+            if self.counters.dry_run:
                 write(f"what would be sent: {self._folder / LISTING}")
             write(f"contract report: {self._folder / 'report.html'}")
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for one in self.findings:
-                write(f"::error title={_escaped(one.law)}::{_escaped(one.text())}")
+                write(f"::error title={_escaped(one.check)}::{_escaped(one.text())}")
 
-    def _again(self, item: pytest.Item) -> bool:
-        """Run a failed test once more, and tell whether it fails again."""
-        if item.nodeid in self._repeated or self._config.getoption("--no-replay"):
+    def _fails_again(self, item: pytest.Item) -> bool:
+        """Run a failed test again, and return whether it fails again."""
+        if item.nodeid in self._replayed_fields or self._config.getoption("--no-replay"):
             return True
-        self._repeated.add(item.nodeid)
+        self._replayed_fields.add(item.nodeid)
         try:
             item.runtest()
         except pytest.skip.Exception:

@@ -1,4 +1,4 @@
-"""A till that all processes of a run pay from: what is spent, and what is held."""
+"""A budget that all processes of a run share: credits spent and credits reserved."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ if TYPE_CHECKING:
 
 _WAIT = 30.0
 _TABLE = """
-    CREATE TABLE IF NOT EXISTS till (one INTEGER PRIMARY KEY CHECK (one = 1), spent REAL, held REAL)
+    CREATE TABLE IF NOT EXISTS budget
+    (one INTEGER PRIMARY KEY CHECK (one = 1), spent REAL, reserved REAL)
 """
 _PRECISION = 4
 
 
-class Till:
-    """Credits that were spent, and those that are held until an answer says what it cost.
+class SharedBudget:
+    """Credits that were spent, and those reserved until a response reports the cost.
 
-    With a path it is shared by all processes that open it, else it is one process's own.
+    With a path it is shared by all processes that open it, otherwise it belongs to one process.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -28,29 +29,31 @@ class Till:
             path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
         )
         self._rows.execute(_TABLE)
-        self._rows.execute("INSERT OR IGNORE INTO till VALUES (1, 0, 0)")
+        self._rows.execute("INSERT OR IGNORE INTO budget VALUES (1, 0, 0)")
 
     @property
     def spent(self) -> float:
-        """What was spent by all."""
+        """What all processes have spent."""
         with self._lock:
-            (spent,) = self._rows.execute("SELECT spent FROM till").fetchone()
+            (spent,) = self._rows.execute("SELECT spent FROM budget").fetchone()
         return round(float(spent), _PRECISION)
 
-    def hold(self, cost: float, limit: float) -> bool:
-        """Hold what a request may cost; False where that, with all else, would pass the limit."""
+    def reserve(self, cost: float, limit: float) -> bool:
+        """Reserve the cost of a request; return False if the total would exceed the limit."""
         with self._lock:
             done = self._rows.execute(
-                "UPDATE till SET held = held + :cost WHERE spent + held + :cost <= :limit",
+                "UPDATE budget SET reserved = reserved + :cost"
+                " WHERE spent + reserved + :cost <= :limit",
                 {"cost": cost, "limit": limit},
             )
             return done.rowcount == 1
 
-    def settle(self, held: float, cost: float) -> None:
-        """Enter what a request cost in place of what was held for it."""
+    def settle(self, reserved: float, cost: float) -> None:
+        """Record what a request cost in place of what was reserved for it."""
         with self._lock:
             self._rows.execute(
-                "UPDATE till SET held = max(0, held - ?), spent = spent + ?", (held, cost)
+                "UPDATE budget SET reserved = max(0, reserved - ?), spent = spent + ?",
+                (reserved, cost),
             )
 
     def close(self) -> None:

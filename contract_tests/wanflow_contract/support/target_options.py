@@ -1,4 +1,4 @@
-"""Find out what the suite is aimed at: the bundled mock, another one, or a server that charges."""
+"""Open the server under test: the bundled mock, another mock, or a server that charges."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import httpx
 from attrs import frozen
 
 from wanflow.mock import MockServer
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.support.api_under_test import Target
-from wanflow_contract.support.budget import FREE, Purse
-from wanflow_contract.support.http_client import Wire, trusted
-from wanflow_contract.support.shared_budget import Till
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.support.api_under_test import ApiUnderTest
+from wanflow_contract.support.budget import UNLIMITED, SpendBudget
+from wanflow_contract.support.http_client import RateLimitedClient, tls_context
+from wanflow_contract.support.shared_budget import SharedBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +25,15 @@ _RATE = 5.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class AimMissing(Exception):
-    """What is needed to test another server isn't there; the message says what."""
+class TargetUnavailable(Exception):
+    """The server can't be tested; the message says what is missing."""
 
 
 @frozen
-class Aim:
-    """What a run was told: `base_url` None is the bundled mock; `rate` is in requests a second.
+class TargetOptions:
+    """The options of a run; `base_url` None is the bundled mock, `rate` is in requests per second.
 
-    A run of several processes shares the till at `till`, and the rate: each has its part.
+    The processes of a run share the budget at the path `shared_budget`, and divide the rate.
     """
 
     base_url: str | None = None
@@ -41,104 +41,110 @@ class Aim:
     api_key2: str | None = None
     spend_limit: float | None = None
     rate: float = 0.0
-    dry: bool = False
+    dry_run: bool = False
     idempotent: bool = False
-    till: Path | None = None
+    shared_budget: Path | None = None
     processes: int = 1
 
     @contextmanager
-    def target(self, **options: Any) -> Iterator[Target]:
-        """Open the target; the options are for the bundled mock.
+    def target(self, **options: Any) -> Iterator[ApiUnderTest]:
+        """Open the server under test; the options are for the bundled mock.
 
         Raises:
-            AimMissing: there is no key for the server, or nobody answers there.
+            TargetUnavailable: there is no API key, or the server doesn't respond.
         """
         if self.bundled:
             with MockServer(polls=2, **options) as server:
-                yield from _opened(self._bundled(server))
+                yield from _closing(self._bundled(server))
         else:
-            yield from _opened(self._elsewhere(str(self.base_url).rstrip("/")))
+            yield from _closing(self._elsewhere(str(self.base_url).rstrip("/")))
 
     @property
     def bundled(self) -> bool:
         """Whether requests go to the bundled mock."""
-        return self.base_url is None or self.dry
+        return self.base_url is None or self.dry_run
 
-    def _bundled(self, server: MockServer) -> Target:
+    def _bundled(self, server: MockServer) -> ApiUnderTest:
         keys = {"one": f"one-{uuid4().hex}", "two": f"two-{uuid4().hex}"}
-        wire = Wire(server.base_url, tuple(keys.values()), dry=self.dry)
-        free = self.base_url is None and self.spend_limit is None
-        limit = FREE if free else self.spend_limit or 0.0
-        return Target(
-            wire,
+        client = RateLimitedClient(server.base_url, tuple(keys.values()), dry_run=self.dry_run)
+        unlimited = self.base_url is None and self.spend_limit is None
+        limit = UNLIMITED if unlimited else self.spend_limit or 0.0
+        return ApiUnderTest(
+            client,
             keys,
-            Purse(limit, Till(self.till), dry=self.dry),
-            steered=not self.dry,
-            any_key=True,
-            idempotent=not self.dry,
-            longest=20.0,
+            SpendBudget(limit, SharedBudget(self.shared_budget), dry_run=self.dry_run),
+            has_mock_controls=not self.dry_run,
+            accepts_any_key=True,
+            idempotent=not self.dry_run,
+            timeout=20.0,
         )
 
-    def _elsewhere(self, base_url: str) -> Target:
+    def _elsewhere(self, base_url: str) -> ApiUnderTest:
         if not self.api_key:
-            raise AimMissing(
-                "a key is needed: set WANFLOW_CONTRACT_API_KEY (make contract API_KEY=…)"
+            raise TargetUnavailable(
+                "an API key is needed: set WANFLOW_CONTRACT_API_KEY (make contract API_KEY=…)"
             )
         given = {"one": self.api_key, "two": self.api_key2}
         keys = {name: key for name, key in given.items() if key}
-        controls = controls_of(base_url)
-        steered = controls is not None
-        any_key = steered and _lets_any_key_in(base_url)
-        if any_key:
+        controls = mock_controls(base_url)
+        has_mock_controls = controls is not None
+        accepts_any_key = has_mock_controls and _accepts_any_key(base_url)
+        if accepts_any_key:
             keys.setdefault("two", f"two-{uuid4().hex}")
-        limit = self.spend_limit if self.spend_limit is not None else (FREE if steered else 0.0)
-        near = httpx.URL(base_url).host in _LOOPBACK
-        rate = self.rate or (0.0 if steered or near else _RATE)
+        limit = (
+            self.spend_limit
+            if self.spend_limit is not None
+            else (UNLIMITED if has_mock_controls else 0.0)
+        )
+        local = httpx.URL(base_url).host in _LOOPBACK
+        rate = self.rate or (0.0 if has_mock_controls or local else _RATE)
         rate /= self.processes
-        wire = Wire(base_url, tuple(keys.values()), rate, patience=10.0 if near else 30.0)
-        return Target(
-            wire,
+        client = RateLimitedClient(
+            base_url, tuple(keys.values()), rate, timeout=10.0 if local else 30.0
+        )
+        return ApiUnderTest(
+            client,
             keys,
-            Purse(limit, Till(self.till)),
-            steered=steered,
-            any_key=any_key,
+            SpendBudget(limit, SharedBudget(self.shared_budget)),
+            has_mock_controls=has_mock_controls,
+            accepts_any_key=accepts_any_key,
             idempotent=self.idempotent or bool((controls or {}).get("idempotency")),
-            calls_here=steered and _calls_here(base_url, self.api_key),
-            pause=0.02,
-            longest=20.0 if steered else 120.0 if near else 900.0,
+            calls_loopback=has_mock_controls and _calls_loopback(base_url, self.api_key),
+            poll_interval=0.02,
+            timeout=20.0 if has_mock_controls else 120.0 if local else 900.0,
         )
 
 
-def controls_of(base_url: str) -> dict[str, Any] | None:
-    """Return what a mock says of its health; None for a server without the mock's controls.
+def mock_controls(base_url: str) -> dict[str, Any] | None:
+    """Return a mock's health status, None for a server without the mock's controls.
 
     Raises:
-        AimMissing: nobody answers there.
+        TargetUnavailable: the server doesn't respond.
     """
     try:
         url = httpx.URL(base_url).join(_HEALTH)
-        answer = httpx.get(url, trust_env=False, timeout=10, verify=trusted())
+        answer = httpx.get(url, trust_env=False, timeout=10, verify=tls_context())
         said = answer.json() if answer.status_code == 200 else None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise AimMissing(f"{base_url} is no base URL: {error}") from error
+        raise TargetUnavailable(f"{base_url} is not a valid base URL: {error}") from error
     except httpx.HTTPError as error:
-        raise AimMissing(f"{base_url} doesn't answer: {error}") from error
+        raise TargetUnavailable(f"{base_url} doesn't respond: {error}") from error
     except ValueError:
         return None
     return said if isinstance(said, dict) and said.get("status") == "ok" else None
 
 
-def _lets_any_key_in(base_url: str) -> bool:
-    """Ask a mock's own side, so that a fault of the API's side isn't taken for its way."""
+def _accepts_any_key(base_url: str) -> bool:
+    """Ask a mock's admin API, so that a fault of its public API doesn't decide this."""
     headers = {"Authorization": f"Bearer stranger-{uuid4().hex}"}
     url = httpx.URL(base_url).join("/_mock/account")
-    answer = httpx.get(url, headers=headers, trust_env=False, timeout=10, verify=trusted())
+    answer = httpx.get(url, headers=headers, trust_env=False, timeout=10, verify=tls_context())
     return answer.status_code == 200
 
 
-def _calls_here(base_url: str, api_key: str) -> bool:
-    """Tell whether a mock takes callback URLs of this machine, which is a choice of its own."""
-    models = packaged_promises().catalog.models.values()
+def _calls_loopback(base_url: str, api_key: str) -> bool:
+    """Return whether a mock accepts callback URLs of this machine, which is optional."""
+    models = packaged_contract().catalog.models.values()
     model = next((one for one in models if "callback_url" in one.parameters), None)
     if model is None:
         return False
@@ -147,16 +153,16 @@ def _calls_here(base_url: str, api_key: str) -> bool:
     url = base_url + model.path
     try:
         answer = httpx.post(
-            url, json=body, headers=headers, trust_env=False, timeout=10, verify=trusted()
+            url, json=body, headers=headers, trust_env=False, timeout=10, verify=tls_context()
         )
-    except httpx.HTTPError:  # which the laws are to say, and a set-up that fails couldn't
+    except httpx.HTTPError:  # the checks report it; the set-up must not fail
         return False
     return answer.is_success
 
 
-def _opened(target: Target) -> Iterator[Target]:
+def _closing(target: ApiUnderTest) -> Iterator[ApiUnderTest]:
     try:
         yield target
     finally:
-        target.wire.close()
-        target.purse.till.close()
+        target.client.close()
+        target.budget.shared_budget.close()

@@ -42,7 +42,7 @@ def finish(server: MockServer, orders: Orders) -> int:
 
 
 @pytest.mark.parametrize(
-    "honoured", [False, pytest.param(True, marks=pytest.mark.full)], indirect=True
+    "honoured", [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True
 )
 def test_a_kill_at_any_named_point_loses_nothing(server: MockServer, orders: Orders) -> None:
     """Killed at each point between two writes, and taken up by the next process each time."""

@@ -33,7 +33,7 @@ MODEL = next(
 )
 BODY = json.dumps({"model": MODEL.name, "prompt": "a moon"})
 
-pytestmark = [pytest.mark.full]
+pytestmark = [pytest.mark.slow]
 node = pytest.mark.skipif(
     not (shutil.which("node") and shutil.which("npm")),
     reason="NOT CHECKED: openapi-typescript, orval: there is no Node (apt-get install nodejs npm)",

@@ -23,7 +23,7 @@ CATALOG = packaged_catalog()
 PRISM = os.environ.get("WANFLOW_PRISM") or shutil.which("prism")
 
 pytestmark = [
-    pytest.mark.full,
+    pytest.mark.slow,
     pytest.mark.skipif(
         PRISM is None,
         reason="needs Prism (npm install -g @stoplight/prism-cli@5.14.2, or WANFLOW_PRISM=path)",

@@ -154,7 +154,7 @@ class Runner:
                 self.do("bash", "-eo", "pipefail", "-c", step["run"], **environment)
 
 
-@pytest.mark.full  # a clone sets itself up
+@pytest.mark.slow  # a clone sets itself up
 def test_a_changed_document_opens_a_pull_request(tmp_path) -> None:
     """What changed is regenerated on a branch, and the report of it is the request's text."""
     if not (ROOT / ".git").exists() or not shutil.which("git"):

@@ -17,7 +17,7 @@ from wanflow.mock import MockServer
 HOOKS = Path(__file__).with_name("hooks.py")
 KEY = "schemathesis-key"
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("seed", range(1, 21))

@@ -14,16 +14,16 @@ import pytest
 
 from self_tests.reference_server.server import Server
 from wanflow_contract.checks.boundaries import cheapest, probes_of
-from wanflow_contract.checks.documented_responses import packaged_promises
-from wanflow_contract.checks.expectation import Verdict, Word, packaged_judge
-from wanflow_contract.support.budget import Purse, PurseEmpty
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
+from wanflow_contract.support.budget import BudgetExceeded, SpendBudget
 from wanflow_contract.support.exchange import Exchange
-from wanflow_contract.support.shared_budget import Till
+from wanflow_contract.support.shared_budget import SharedBudget
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY, KEY2 = "the-key-that-pays-0001", "the-key-of-another-0002"
-PICKED = "files or billing or idempotency or state_machine or plain"
-MODELS = packaged_promises().catalog.models
+PICKED = "files or billing or idempotency or state_machine or not_encoded"
+MODELS = packaged_contract().catalog.models
 
 
 class Counting(Server):
@@ -77,7 +77,7 @@ def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedPr
     )
 
 
-def test_without_a_limit_nothing_is_bought(tmp_path) -> None:
+def test_without_a_limit_nothing_is_submitted(tmp_path) -> None:
     """Against a server that isn't the mock, no valid submission is sent without a limit."""
     with Counting(KEY) as server:
         done = suite(server, tmp_path, "-k", PICKED)
@@ -87,7 +87,7 @@ def test_without_a_limit_nothing_is_bought(tmp_path) -> None:
     assert "0 credits spent" in done.stdout
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", ["0", "3"])
 def test_no_more_is_spent_than_the_limit(tmp_path, processes) -> None:
     """All laws, in one process or in several, stop at the limit, and end with what was spent."""
@@ -101,13 +101,13 @@ def test_no_more_is_spent_than_the_limit(tmp_path, processes) -> None:
     assert "60 are spent" in done.stdout, "it says what wasn't sent"
 
 
-@pytest.mark.full
-def test_chance_buys_from_a_large_purse_only(tmp_path) -> None:
+@pytest.mark.slow
+def test_generated_requests_are_submitted_with_a_large_budget_only(tmp_path) -> None:
     """What chance makes and could be taken is sent only where a lot may be spent."""
     bought = {}
     for limit in ("1999", "100000"):
         with Counting(KEY) as server:
-            chosen = ("-k", "every_answer_is_one_that", "--spend-limit", limit)
+            chosen = ("-k", "every_response_is_documented", "--spend-limit", limit)
             done = suite(server, tmp_path, *chosen)
         assert done.returncode == 0, done.stdout
         assert server.requests > 30, "what must be refused is sent in any case"
@@ -116,12 +116,12 @@ def test_chance_buys_from_a_large_purse_only(tmp_path) -> None:
     assert bought["100000"] > 0
 
 
-@pytest.mark.full
-def test_requests_keep_to_the_rate(tmp_path) -> None:
+@pytest.mark.slow
+def test_requests_stay_within_the_rate_limit(tmp_path) -> None:
     """No second has more requests than were allowed, however many processes send them."""
     rate = 8
     with Counting(KEY) as server:
-        chosen = ("-k", "equal_requests or default_costs", "--rate", str(rate))
+        chosen = ("-k", "equal_requests or as_its_default", "--rate", str(rate))
         done = suite(server, tmp_path, *chosen, "--spend-limit", "9999", "-n", "2")
     assert done.returncode == 0, done.stdout
     assert len(server.times) > 2 * rate
@@ -130,8 +130,8 @@ def test_requests_keep_to_the_rate(tmp_path) -> None:
         assert within <= rate + 2, "one for each process, which may have waited"
 
 
-@pytest.mark.full
-def test_what_finds_most_for_least_comes_first(tmp_path) -> None:
+@pytest.mark.slow
+def test_the_cheapest_tests_come_first_with_a_small_budget(tmp_path) -> None:
     """With little to spend, lives and files are seen before the tables, which cost most."""
 
     def order(limit: str) -> list[str]:
@@ -146,23 +146,23 @@ def test_what_finds_most_for_least_comes_first(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_nothing_that_a_table_has_is_cheaper_than_the_cheapest(name) -> None:
+def test_no_boundary_request_costs_less_than_the_cheapest(name) -> None:
     """The body that stands for a model is valid, and no valid one of its table costs less."""
-    model, judge = MODELS[name], packaged_judge()
+    model, oracle = MODELS[name], packaged_oracle()
     with Server(KEY) as server:
         path, body = server.base + model.path, cheapest(model)
 
         def price(asked: dict) -> float:
             return server.submit(path, KEY, asked)["usage"]["credits_reserved"]
 
-        assert judge.verdict(model.operation_id, body).word is Word.TAKEN
+        assert oracle.expectation(model.operation_id, body).expected is Expected.ACCEPT
         for probe in probes_of(model):
-            if judge.verdict(model.operation_id, probe.body).word is Word.TAKEN:
+            if oracle.expectation(model.operation_id, probe.body).expected is Expected.ACCEPT:
                 assert price(body) <= price(probe.body), probe
 
 
-@pytest.mark.full
-def test_a_dry_run_sends_nothing_and_lists_all(tmp_path) -> None:
+@pytest.mark.slow
+def test_a_dry_run_sends_nothing_and_lists_all_requests(tmp_path) -> None:
     """A dry run leaves the server alone and writes down what it would have been sent."""
     with Counting(KEY) as server:
         done = suite(server, tmp_path, "-k", PICKED, "--spend-limit", "60", "--dry-run")
@@ -178,8 +178,8 @@ def test_the_key_is_in_nothing_that_is_written(tmp_path) -> None:
     """Neither the terminal nor the report nor JUnit's file has the key, findings or not."""
 
     class Echo(Counting):
-        def look(self, key, task_id):
-            return {**super().look(key, task_id), "queue": key, "progress": 7}
+        def poll(self, key, task_id):
+            return {**super().poll(key, task_id), "queue": key, "progress": 7}
 
     with Echo(KEY) as server:
         done = suite(server, tmp_path, "-k", PICKED, "--spend-limit", "60")
@@ -193,7 +193,7 @@ def test_the_key_is_in_nothing_that_is_written(tmp_path) -> None:
 class TestPurse:
     """What may be spent."""
 
-    taken = Verdict(Word.TAKEN)
+    taken = Expectation(Expected.ACCEPT)
 
     def body(self, **more: object) -> bytes:
         return json.dumps({**cheapest(next(iter(MODELS.values()))), **more}).encode()
@@ -201,65 +201,67 @@ class TestPurse:
     def answer(self, asked: bytes, receipt: dict) -> Exchange:
         return Exchange("POST", "", "", (), asked, 200, (), json.dumps(receipt).encode())
 
-    def test_an_empty_purse_refuses_what_could_be_taken(self) -> None:
+    def test_an_empty_budget_blocks_requests_that_may_be_accepted(self) -> None:
         """What is right, or may be, is not sent without credits; what is wrong is."""
-        purse = Purse(0.0)
-        for word in (Word.TAKEN, Word.OPEN):
-            with pytest.raises(PurseEmpty):
-                purse.permit(Verdict(word), self.body())
-        purse.permit(Verdict(Word.REFUSED), self.body())
-        purse.permit(None, None)
+        budget = SpendBudget(0.0)
+        for word in (Expected.ACCEPT, Expected.EITHER):
+            with pytest.raises(BudgetExceeded):
+                budget.reserve(Expectation(word), self.body())
+        budget.reserve(Expectation(Expected.REJECT), self.body())
+        budget.reserve(None, None)
 
-    def test_a_server_that_takes_what_is_wrong_isnt_sent_that_for_nothing(self) -> None:
+    def test_invalid_requests_need_budget_once_a_server_accepts_one(self) -> None:
         """Where a wrong request was taken and charged, others are bought like right ones."""
-        purse, wrong = Purse(0.0), Verdict(Word.REFUSED)
-        purse.enter(self.answer(self.body(), {"usage": {"credits_reserved": 3}}), wrong)
-        with pytest.raises(PurseEmpty, match="3 of 0 are spent"):
-            purse.permit(wrong, self.body())
+        budget, wrong = SpendBudget(0.0), Expectation(Expected.REJECT)
+        budget.record(self.answer(self.body(), {"usage": {"credits_reserved": 3}}), wrong)
+        with pytest.raises(BudgetExceeded, match="3 of 0 are spent"):
+            budget.reserve(wrong, self.body())
 
-    def test_a_first_estimate_is_the_dearest_price_that_the_document_shows(self) -> None:
+    def test_the_first_estimate_is_the_highest_documented_price(self) -> None:
         """Before a price was seen, a task is taken to cost what the dearest example costs."""
-        assert Purse(1.0).estimate({"model": "unseen", "duration": 10}) >= 10
+        assert SpendBudget(1.0).estimate({"model": "unseen", "duration": 10}) >= 10
 
-    def test_a_choice_that_wasnt_seen_may_be_dearer(self) -> None:
+    def test_an_unknown_price_class_is_estimated_higher(self) -> None:
         """What the cheapest quality costs says nothing of another one."""
-        purse, body = Purse(1000.0), {"model": "a", "duration": 5, "quality": "480p"}
-        purse.book(body, {"usage": {"credits_reserved": 50}})
-        assert purse.estimate(body) == 50
-        assert purse.estimate({**body, "quality": "1080p"}) >= 100
+        budget, body = SpendBudget(1000.0), {"model": "a", "duration": 5, "quality": "480p"}
+        budget.record_cost(body, {"usage": {"credits_reserved": 50}})
+        assert budget.estimate(body) == 50
+        assert budget.estimate({**body, "quality": "1080p"}) >= 100
 
-    def test_where_no_price_is_told_an_estimate_stays_an_estimate(self) -> None:
+    def test_estimates_do_not_grow_where_no_price_is_reported(self) -> None:
         """What was estimated is no price that was seen: estimates don't grow by themselves."""
-        purse, body = Purse(1e6), {"model": "a", "duration": 5, "quality": "480p"}
-        first = purse.estimate(body)
+        budget, body = SpendBudget(1e6), {"model": "a", "duration": 5, "quality": "480p"}
+        first = budget.estimate(body)
         for quality in ("480p", "720p", "1080p"):
-            purse.book({**body, "quality": quality}, {})
-            assert purse.estimate({**body, "quality": quality}) == first
+            budget.record_cost({**body, "quality": quality}, {})
+            assert budget.estimate({**body, "quality": quality}) == first
 
-    def test_a_limit_is_never_passed_by_an_estimate(self) -> None:
+    def test_an_estimate_never_exceeds_the_limit(self) -> None:
         """A submission is refused when its estimate is more than what is left."""
-        purse = Purse(100.0)
-        purse.pay(99.0, 0.0)
-        with pytest.raises(PurseEmpty, match="99 of 100 are spent"):
-            purse.permit(self.taken, self.body())
+        budget = SpendBudget(100.0)
+        budget.settle(99.0, 0.0)
+        with pytest.raises(BudgetExceeded, match="99 of 100 are spent"):
+            budget.reserve(self.taken, self.body())
 
-    def test_what_is_under_way_is_held(self) -> None:
+    def test_a_submission_in_flight_is_reserved(self) -> None:
         """Before its answer is there, a submission counts by its estimate, for every process."""
-        cost = Purse(0.0).estimate(json.loads(self.body()))
-        purse = Purse(1.5 * cost)
-        held = purse.permit(self.taken, self.body())
-        with pytest.raises(PurseEmpty):
-            purse.permit(self.taken, self.body())
-        purse.enter(self.answer(self.body(), {"usage": {"credits_reserved": 0}}), self.taken, held)
-        assert purse.permit(self.taken, self.body()) == 0
+        cost = SpendBudget(0.0).estimate(json.loads(self.body()))
+        budget = SpendBudget(1.5 * cost)
+        reserved = budget.reserve(self.taken, self.body())
+        with pytest.raises(BudgetExceeded):
+            budget.reserve(self.taken, self.body())
+        budget.record(
+            self.answer(self.body(), {"usage": {"credits_reserved": 0}}), self.taken, reserved
+        )
+        assert budget.reserve(self.taken, self.body()) == 0
 
-    def test_a_till_is_shared(self, tmp_path) -> None:
+    def test_a_shared_budget_is_shared(self, tmp_path) -> None:
         """Two processes that open a till hold and spend from the same credits."""
-        one, two = Till(tmp_path / "till"), Till(tmp_path / "till")
-        assert one.hold(6, 10)
-        assert not two.hold(6, 10)
+        one, two = SharedBudget(tmp_path / "till"), SharedBudget(tmp_path / "till")
+        assert one.reserve(6, 10)
+        assert not two.reserve(6, 10)
         one.settle(6, 2.5)
         assert two.spent == 2.5
-        assert two.hold(7.5, 10)
+        assert two.reserve(7.5, 10)
         one.close()
         two.close()
