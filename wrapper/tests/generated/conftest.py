@@ -1,4 +1,4 @@
-"""Scratch copies of the checkout, for whatever writes."""
+"""Copies of the checkout, for tests that write."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def project() -> Checkout:
 
 @pytest.fixture
 def checkout(tmp_path: Path, project: Checkout) -> Checkout:
-    """A copy of its own for each test."""
-    return copied(project, tmp_path / "check out")
+    """A separate copy for each test."""
+    return copy_checkout(project, tmp_path / "check out")
 
 
-def copied(project: Checkout, root: Path) -> Checkout:
+def copy_checkout(project: Checkout, root: Path) -> Checkout:
     """Copy what the pipeline reads and writes: specs, generated, changelog, pyproject."""
     for name in ("specs", "generated"):
         shutil.copytree(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from tests.generated.conftest import copied
+from tests.generated.conftest import copy_checkout
 from tests.generated.test_parameters import CHECKERS, lines_with_errors
 
 from wanflow.cli.spec import spec
@@ -214,7 +214,7 @@ def run(*words: str, root: Path) -> str:
 @pytest.fixture(scope="module")
 def regenerated(tmp_path_factory: pytest.TempPathFactory, project: Checkout) -> tuple[Checkout, str]:
     """A scratch copy that took the new documents in, and what regenerating it said."""
-    checkout = copied(project, tmp_path_factory.mktemp("family") / "checkout")
+    checkout = copy_checkout(project, tmp_path_factory.mktemp("family") / "checkout")
     folder = tmp_path_factory.mktemp("new")
     page = f"# Nova\n\n````yaml /en/nova.json POST /v1/videos/generations\n{NOVA}````\n"
     (folder / "nova page.md").write_text(page)

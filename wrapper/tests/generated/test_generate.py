@@ -124,7 +124,7 @@ def test_regenerating_twice_changes_nothing(checkout: Checkout):
     assert find_drift(checkout) == []
 
 
-SAID = "Only supports values `5` and `10`, representing `5 seconds` and `10 seconds` respectively"
+SENTENCE = "Only supports values `5` and `10`, representing `5 seconds` and `10 seconds` respectively"
 
 
 def test_a_regeneration_imports_no_generator(checkout: Checkout):
@@ -141,12 +141,12 @@ def test_a_regeneration_imports_no_generator(checkout: Checkout):
     assert {"openapi_python_client", "httpx", "jinja2", "trio"} & loaded == set()
 
 
-def tightened(checkout: Checkout) -> None:
+def add_restricting_overlay(checkout: Checkout) -> None:
     """Put in an overlay that breaks somebody."""
     action = {
         "target": "$.components.schemas.Wan25TextToVideoRequest.properties.duration",
         "description": "why",
-        "update": {"maximum": 5, "x-wanflow-rests-on": {"maximum": SAID}},
+        "update": {"maximum": 5, "x-wanflow-rests-on": {"maximum": SENTENCE}},
     }
     data = {"overlay": "1.1.0", "info": {"title": "t", "version": "1"}, "actions": [action]}
     (checkout.overlays / "90-x.yaml").write_text(write_yaml(data))
@@ -154,7 +154,7 @@ def tightened(checkout: Checkout) -> None:
 
 def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Checkout):
     """What changed, what breaks, the next version; the changelog has it once."""
-    tightened(checkout)
+    add_restricting_overlay(checkout)
     done = regenerate(checkout)
     assert done.summary.changed == ("wan2.5-text-to-video",)
     assert "breaking" in done.for_people()
@@ -198,16 +198,16 @@ BROKEN: dict[str, Any] = {
         write_yaml({"overlay": "2.0.0", "info": {"title": "t", "version": "1"}, "actions": [{}]})
     ),
     "settings that the generator refuses": lambda c: (
-        tightened(c),
+        add_restricting_overlay(c),
         (c.generated / "config.yaml").write_text("literal_enums: [1]\n"),
     ),
     "settings that the formatter refuses": lambda c: (
-        tightened(c),
+        add_restricting_overlay(c),
         (c.generated / "ruff.toml").write_text("line-length = 'wide'\n"),
     ),
-    "settings that are gone": lambda c: (tightened(c), (c.generated / "ruff.toml").unlink()),
+    "settings that are gone": lambda c: (add_restricting_overlay(c), (c.generated / "ruff.toml").unlink()),
     "a changelog that can't be written": lambda c: (
-        tightened(c),
+        add_restricting_overlay(c),
         c.changelog.unlink(),
         c.changelog.mkdir(),
     ),
@@ -262,7 +262,7 @@ def test_a_source_injects_no_code_into_the_client(checkout: Checkout, tmp_path: 
         assert "system" not in called, path.name
 
 
-ODD: dict[str, Any] = {
+UNUSUAL: dict[str, Any] = {
     **RULES,
     "a list of texts and numbers": {"enum": ["film", 3]},
     "a list of fractions": {"type": "number", "enum": [0.5, 1.0]},
@@ -278,7 +278,7 @@ ODD: dict[str, Any] = {
 
 def test_a_client_is_generated_for_any_schema(checkout: Checkout, tmp_path: Path):
     """What the generator doesn't support is removed for it."""
-    rules = {f"x{number}": rule for number, rule in enumerate(ODD.values())}
+    rules = {f"x{number}": rule for number, rule in enumerate(UNUSUAL.values())}
     documents = {
         name: document({**request(f"nova-{name}", **rules), "title": "VideoGenerationRequest"})
         for name in "ab"
@@ -312,7 +312,7 @@ def test_the_generated_package_imports(project: Checkout, tmp_path: Path):
 def test_dates_need_no_dependency(checkout: Checkout, tmp_path: Path):
     """A client for `date-time` parses it with the standard library."""
     when = {"type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}}
-    built = build_from([source("nova", document(request("nova-1"), answer=when))], [])
+    built = build_from([source("nova", document(request("nova-1"), response=when))], [])
     made = generate(built.document, built.text, settings_of(checkout), tmp_path)
     module = made / "models" / "video_generation_response.py"
     imported = {

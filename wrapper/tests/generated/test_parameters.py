@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wanflow.spec.project import Checkout
 
-FACE = """\
+CLASSES = """\
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class AsyncClient:
 client = Client()
 later = AsyncClient()
 """
-RIGHT = """\
+VALID = """\
 several = [Path("a.png")]
 task: Task = client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=several)
 task = client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=["u", Path("a.png")])
@@ -70,7 +70,7 @@ client.submit(
 async def work() -> Task:
     return await later.submit(model="wan2.5-text-to-video", prompt="x")
 """
-WRONG = """\
+INVALID = """\
 client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=Path("a.png"))
 client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=[3])
 client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=["u"], callback_url=Path("a"))
@@ -130,9 +130,9 @@ CHECKERS = {
 def test_each_model_has_its_own_parameters(project: Checkout, tmp_path: Path, checker: list[str]):
     """Valid calls pass the type checker, and each invalid line is an error."""
     file = tmp_path / "sample.py"
-    file.write_text(FACE + RIGHT + WRONG)
-    first = (FACE + RIGHT).count("\n") + 1
-    wrong = set(range(first, first + WRONG.count("\n")))
+    file.write_text(CLASSES + VALID + INVALID)
+    first = (CLASSES + VALID).count("\n") + 1
+    wrong = set(range(first, first + INVALID.count("\n")))
     found = lines_with_errors(checker, file, project.generated)
     assert found == wrong
     assert len(wrong) > 15

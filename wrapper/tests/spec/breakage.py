@@ -1,4 +1,4 @@
-"""Ways in which a good document goes bad on its way: cut, bent, mistyped, bombed."""
+"""Damage a valid document: truncated, changed, mistyped, or with exhausting YAML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-OTHER = (
+OTHER_VALUES = (
     *(
         None,
         True,
@@ -40,41 +40,41 @@ RAW = (b"\x00", b"\xff", b"\t", b"\xef\xbb\xbf", b"\r", b"&a *a ", b"<<: *a\n", 
 LINES = ("---", "...", "%YAML 1.1", "\tx: 1", "x: &a [*a]", "? [a]", "- b", "openapi: 3.1.0", "'")
 
 
-def places(node: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where each node of some data is: the keys and indexes that lead to it."""
+def node_paths(node: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of each node of JSON data."""
     children = node.items() if isinstance(node, dict) else enumerate(node)
     for key, value in children:
         yield (*at, key)
         if isinstance(value, dict | list):
-            yield from places(value, (*at, key))
+            yield from node_paths(value, (*at, key))
 
 
-def holder(data: Any, at: tuple[Any, ...]) -> Any:
+def parent_of(data: Any, at: tuple[Any, ...]) -> Any:
     for key in at[:-1]:
         data = data[key]
     return data
 
 
 @st.composite
-def bent(draw: st.DrawFn, _text: str, data: Json) -> tuple[str, bytes]:
-    """A document of which one node or two are gone, renamed, of another type, or elsewhere."""
+def with_broken_nodes(draw: st.DrawFn, _text: str, data: Json) -> tuple[str, bytes]:
+    """A document with one or two nodes removed, renamed, moved, or of another type."""
     bad = json.loads(json.dumps(data))
     for _ in range(draw(st.integers(1, 2))):
-        bend(draw, bad, draw(st.sampled_from(list(places(bad)))))
+        break_node(draw, bad, draw(st.sampled_from(list(node_paths(bad)))))
     plain = json.dumps(bad)
     if "\\ud800" in plain or draw(st.booleans()):
         return draw(st.sampled_from(("nova.json", "nova.yaml"))), plain.encode()
     return "nova.yaml", write_yaml(bad).encode()
 
 
-def bend(draw: st.DrawFn, bad: Json, at: tuple[Any, ...]) -> None:
-    inside = holder(bad, at)
+def break_node(draw: st.DrawFn, bad: Json, at: tuple[Any, ...]) -> None:
+    inside = parent_of(bad, at)
     change = draw(st.sampled_from(("drop", "other", "rename", "moved", "deep", "loop")))
     value, key = inside.pop(at[-1]), at[-1]
     if change == "moved":
-        inside = holder(bad, draw(st.sampled_from(list(places(bad)))))
+        inside = parent_of(bad, draw(st.sampled_from(list(node_paths(bad)))))
     elif change == "other":
-        value = draw(st.sampled_from(OTHER))
+        value = draw(st.sampled_from(OTHER_VALUES))
     elif change == "rename":
         key = draw(st.sampled_from(KEYS))
     elif change == "deep":
@@ -87,8 +87,8 @@ def bend(draw: st.DrawFn, bad: Json, at: tuple[Any, ...]) -> None:
 
 
 @st.composite
-def torn(draw: st.DrawFn, text: str, _data: Json) -> tuple[str, bytes]:
-    """A document whose text is cut, or has bytes or a line that don't belong there."""
+def with_broken_text(draw: st.DrawFn, text: str, _data: Json) -> tuple[str, bytes]:
+    """A document whose text is truncated, or has unexpected bytes or lines."""
     raw = text.encode()
     at = draw(st.integers(0, len(raw)))
     lines = text.splitlines()

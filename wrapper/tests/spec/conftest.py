@@ -1,4 +1,4 @@
-"""The checkout that these tests are part of, and its documents, read once."""
+"""The checkout of these tests and its specs, read once."""
 
 from __future__ import annotations
 

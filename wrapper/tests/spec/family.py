@@ -1,4 +1,4 @@
-"""Small documents in the manner of the family, made to order."""
+"""Build small source specs for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 VIDEOS = "/v1/videos/generations"
 SERVER = "https://api.example.com/apiv1"
 
-ANSWER: Json = {
+RESPONSE: Json = {
     "type": "object",
     "properties": {"id": {"type": "string"}, "status": {"type": "string"}},
 }
@@ -42,19 +42,19 @@ def document(
     *,
     path: str = VIDEOS,
     name: str = "VideoGenerationRequest",
-    answer: Json = ANSWER,
+    response: Json = RESPONSE,
     error: Json = ERROR,
     statuses: tuple[str, ...] = ("400",),
     example: Json | None = None,
     **schemas: Json,
 ) -> Json:
-    """A whole document with one submission."""
+    """A complete document with one submission."""
     failure = {"$ref": "#/components/schemas/ErrorResponse"}
     media: Json = {"schema": {"$ref": f"#/components/schemas/{name}"}}
     if example is not None:
         media["examples"] = {"shown": {"value": example}}
-    responses = {status: answered(failure) for status in statuses}
-    responses["200"] = answered({"$ref": "#/components/schemas/VideoGenerationResponse"})
+    responses = {status: json_response(failure) for status in statuses}
+    responses["200"] = json_response({"$ref": "#/components/schemas/VideoGenerationResponse"})
     return {
         "openapi": "3.1.0",
         "info": {"title": "A model", "version": "1.0.0"},
@@ -72,7 +72,7 @@ def document(
         "components": {
             "schemas": {
                 name: schema,
-                "VideoGenerationResponse": answer,
+                "VideoGenerationResponse": response,
                 "ErrorResponse": error,
                 **schemas,
             },
@@ -81,18 +81,18 @@ def document(
     }
 
 
-def answered(schema: Json, **media: Any) -> Json:
+def json_response(schema: Json, **media: Any) -> Json:
     """A response whose body has a schema."""
     return {"description": "so", "content": {"application/json": {"schema": schema, **media}}}
 
 
 def source(name: str, data: Json) -> SourceSpec:
-    """A document under a name."""
+    """A source spec with a name."""
     return source_from_text(write_yaml(data), name)
 
 
 def merged(**documents: Json) -> MergeResult:
-    """Merge documents given by name, their usual server being the chosen one."""
+    """Merge documents, with their server as the default."""
     return merge([source(name, data) for name, data in documents.items()], SERVER)
 
 

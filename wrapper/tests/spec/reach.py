@@ -1,4 +1,4 @@
-"""Reach every parameter of every model of a generated client, in each way there is; a program.
+"""Use every parameter of every model of a generated client in every way (a script).
 
 `python reach.py FOLDER`, where FOLDER/generated holds the client.
 """
@@ -31,7 +31,7 @@ OWN = {
 
 
 def value_for(rule: Json) -> Any:
-    """A value that a rule takes: one of its list, or one of its type."""
+    """A valid value of a schema: from its enum, or of its type."""
     if "enum" in rule:
         return rule["enum"][0]
     kinds = {"integer": 1, "boolean": True, "array": [], "object": {}, "number": 1.5}
@@ -45,7 +45,7 @@ def whole(model: Model) -> Json:
 
 
 def by_the_generated_class(model: Model, body: Json) -> None:
-    """The class takes what the wire has, and gives back the same."""
+    """The generated class keeps the body unchanged."""
     folded = model.schema_name.lower()
     models = import_module("wanflow_client.models")
     (made,) = (getattr(models, name) for name in models.__all__ if name.lower() == folded)
@@ -53,7 +53,7 @@ def by_the_generated_class(model: Model, body: Json) -> None:
 
 
 def by_the_client(client: Client, model: Model, body: Json) -> None:
-    """As one mapping, and as keywords where the method has no keyword of that name."""
+    """As one mapping, and as keywords if the method has no argument of that name."""
     assert json.loads(client.preview(body).content or b"") == body
     given = {name: value for name, value in body.items() if name not in OWN or name == "model"}
     sent = json.loads(client.preview(**given, validate=False).content or b"")
@@ -64,7 +64,7 @@ def by_the_client(client: Client, model: Model, body: Json) -> None:
 
 
 def by_the_command_line(catalog: Catalog, model: Model, body: Json) -> None:
-    """Each parameter has an option of its own, which sets it and nothing else."""
+    """Each parameter has its own option, which sets only it."""
     parameters = parameters_of(catalog.document, model)
     form = ModelOptions.from_parameters(
         parameters, {"--help", "--json", "--output-dir", "--model", "--timeout"}
@@ -95,7 +95,7 @@ def module_taken() -> set[str]:
 
 
 def main() -> None:
-    """Try all of them."""
+    """Use all of them."""
     catalog = packaged_catalog()
     assert Path(wanflow_client.__file__).is_relative_to(sys.argv[1]), wanflow_client.__file__
     with Client("key", "http://127.0.0.1:9") as client:

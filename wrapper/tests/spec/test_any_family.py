@@ -1,4 +1,4 @@
-"""Whatever documents are drawn, their merge is proved, whole and the same in any order."""
+"""The merge of any generated sources is proved, complete and independent of their order."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def families(draw: st.DrawFn) -> list[SourceSpec]:
             f"doc-{number}",
             document(
                 request(f"nova-{number}", **draw(st.dictionaries(st.sampled_from(NAMES), SCHEMAS))),
-                answer=draw(objects(SCHEMAS)),
+                response=draw(objects(SCHEMAS)),
                 error=draw(objects(SCHEMAS)),
                 statuses=draw(STATUSES),
                 Usage=draw(objects(scalars())),

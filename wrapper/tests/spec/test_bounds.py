@@ -1,4 +1,4 @@
-"""A text made to exhaust whoever reads it is refused in a moment, in one line."""
+"""A text made to exhaust its reader is rejected quickly, with one line."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.spec.breakage import bent, torn
+from tests.spec.breakage import with_broken_nodes, with_broken_text
 from wanflow.cli.spec import spec
 from wanflow.spec.errors import SpecError
 from wanflow.spec.project import Checkout
@@ -35,7 +35,7 @@ def received(path: Path) -> tuple[str, Any]:
 @st.composite
 def broken(draw: st.DrawFn) -> tuple[str, bytes]:
     text, data = received(draw(st.sampled_from(SOURCES)))
-    name, raw = draw(draw(st.sampled_from((bent, torn)))(text, data))
+    name, raw = draw(draw(st.sampled_from((with_broken_nodes, with_broken_text)))(text, data))
     if name.endswith(".json") or draw(st.integers(0, 3)):
         return name, raw
     operation = next(iter(data["paths"]))

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.spec.family import ERROR, VIDEOS, answered, document, request, source
+from tests.spec.family import ERROR, VIDEOS, document, json_response, request, source
 from wanflow.catalog.document import load_packaged
 from wanflow.mock import MockServer
 from wanflow.spec.build import build_from
@@ -28,7 +28,7 @@ def showing(data: Json, *codes: int | str) -> Json:
     """The document with an example of its 400 for each code."""
     shown = {f"no_{i}": {"value": {"error": {"code": c}}} for i, c in enumerate(codes)}
     failure = {"$ref": "#/components/schemas/ErrorResponse"}
-    data["paths"][VIDEOS]["post"]["responses"]["400"] = answered(failure, examples=shown)
+    data["paths"][VIDEOS]["post"]["responses"]["400"] = json_response(failure, examples=shown)
     return data
 
 

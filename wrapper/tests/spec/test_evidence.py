@@ -42,29 +42,31 @@ LINKS: Json = {"type": "array", "items": {"type": "string", "format": "uri"}, "d
 
 
 @pytest.fixture(scope="module")
-def ours(project: Checkout) -> list[Overlay]:
+def overlays(project: Checkout) -> list[Overlay]:
     return read_overlays(project.overlays)
 
 
-def with_ours(
-    ours: list[Overlay], *, required: tuple[str, ...] = ("model",), **rules: Json
+def with_overlays(
+    overlays: list[Overlay], *, required: tuple[str, ...] = ("model",), **rules: Json
 ) -> Json:
     """The properties of one small document, as our overlays leave it; and what they warn of."""
     made = build_from(
-        [source("nova", document(request("nova-1", required=required, **rules)))], ours
+        [source("nova", document(request("nova-1", required=required, **rules)))], overlays
     )
     schema: Json = made.document["components"]["schemas"]["Nova1Request"]
     return {**schema["properties"], "warnings": [str(one) for one in made.warnings]}
 
 
-def test_a_constraint_needs_its_type_and_required(ours: list[Overlay]):
+def test_a_constraint_needs_its_type_and_required(overlays: list[Overlay]):
     """The sentence alone isn't enough: the list must be required, the duration a number."""
-    assert with_ours(ours, images=LINKS)["images"] == LINKS
-    assert with_ours(ours, required=("model", "images"), images=LINKS)["images"]["minItems"] == 1
+    assert with_overlays(overlays, images=LINKS)["images"] == LINKS
+    assert (
+        with_overlays(overlays, required=("model", "images"), images=LINKS)["images"]["minItems"] == 1
+    )
     words = {"type": "string", "description": DURATION}
-    assert with_ours(ours, duration=words)["duration"] == words
+    assert with_overlays(overlays, duration=words)["duration"] == words
     number = {"type": "integer", "description": DURATION}
-    assert with_ours(ours, duration=number)["duration"]["enum"] == [5, 10]
+    assert with_overlays(overlays, duration=number)["duration"]["enum"] == [5, 10]
 
 
 def callback(*restrictions: str) -> Json:
@@ -100,17 +102,17 @@ HOSTS = "(127.0.0.1, 10.x.x.x, 172.16-31.x.x, 192.168.x.x, etc.)"
     ],
 )
 def test_every_known_wording_of_a_callback_restriction_becomes_a_constraint(
-    ours: list[Overlay], sentence: str, rule: Json
+    overlays: list[Overlay], sentence: str, rule: Json
 ):
     """Each restriction is separate, and the wording of the source is cited."""
-    done = with_ours(ours, hook=callback(sentence))
+    done = with_overlays(overlays, hook=callback(sentence))
     (keyword,) = rule
     rests = [{"keyword": keyword, "sentence": sentence}]
     own = callback(sentence)
     assert done["hook"] == {**own, **rule, "x-wanflow-rests-on": rests}
     assert done["warnings"] == []
     longer = callback(f"{sentence} and only for members")
-    made = with_ours(ours, hook=longer)
+    made = with_overlays(overlays, hook=longer)
     assert made["hook"] == longer
     assert "is not applied" in " ".join(made["warnings"])
 
@@ -124,20 +126,20 @@ def test_every_known_wording_of_a_callback_restriction_becomes_a_constraint(
         ({"minimum": 11}, {"minimum": 11}),
     ],
 )
-def test_the_source_takes_precedence_over_an_overlay(ours: list[Overlay], own: Json, left: Json):
+def test_the_source_takes_precedence_over_an_overlay(overlays: list[Overlay], own: Json, left: Json):
     """Its enum, example, default and bounds stay; a warning says that the action isn't applied."""
     rule = {"type": "integer", "description": DURATION, **own}
-    done = with_ours(ours, duration=rule)
+    done = with_overlays(overlays, duration=rule)
     assert done["duration"] == {"type": "integer", "description": DURATION, **left}
     assert any("10-duration.yaml, action 1 is not applied" in line for line in done["warnings"])
 
 
-def test_an_example_request_takes_precedence_over_an_overlay(ours: list[Overlay]):
+def test_an_example_request_takes_precedence_over_an_overlay(overlays: list[Overlay]):
     """A request that the source has as an example must stay valid."""
     rule = {"type": "integer", "description": DURATION}
     shown = {"model": "nova-1", "duration": 4}
     made = build_from(
-        [source("nova", document(request("nova-1", duration=rule), example=shown))], ours
+        [source("nova", document(request("nova-1", duration=rule), example=shown))], overlays
     )
     assert (
         "enum"
@@ -162,11 +164,11 @@ GROWN = {
 
 
 @pytest.mark.parametrize(("before", "after"), GROWN.values(), ids=GROWN)
-def test_an_enum_cites_its_complete_list(ours: list[Overlay], before: str, after: str):
+def test_an_enum_cites_its_complete_list(overlays: list[Overlay], before: str, after: str):
     """A longer, shorter, reordered or reworded list is a different one."""
-    held = with_ours(ours, quality={"type": "string", "description": before})
+    held = with_overlays(overlays, quality={"type": "string", "description": before})
     assert held["quality"]["enum"] == ["480p", "720p", "1080p"]
-    done = with_ours(ours, quality={"type": "string", "description": after})
+    done = with_overlays(overlays, quality={"type": "string", "description": after})
     assert "enum" not in done["quality"]
     assert any("is not applied" in line or "reads like a rule" in line for line in done["warnings"])
 

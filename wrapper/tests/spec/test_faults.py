@@ -40,7 +40,7 @@ def request(document: Json, path: str = VIDEOS) -> Json:
 
 
 def union(document: Json) -> Json:
-    """The union of the requests, which has a name in a finished document."""
+    """The union of the requests, a named component in the final spec."""
     return document["components"]["schemas"]["VideoGenerationRequest"]
 
 
@@ -57,7 +57,7 @@ def swap(mapping: dict[str, Any], one: str, other: str) -> None:
 
 
 T2V, I2V, W26 = "Wan25TextToVideoRequest", "Wan25ImageToVideoRequest", "Wan26ImageToVideoRequest"
-FAULTS: dict[str, Change] = {
+INJECTED_ERRORS: dict[str, Change] = {
     "a lost variant": lambda d: request(d)["schema"]["oneOf"].pop(),
     "a lost variant and its model": lambda d: (
         request(d)["schema"]["oneOf"].pop(),
@@ -140,7 +140,7 @@ FAULTS: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("fault", INJECTED_ERRORS.values(), ids=INJECTED_ERRORS)
 def test_an_error_of_the_merge_is_found(built: BuildResult, fault: Change):
     """Each error injected into the merged spec fails a proof."""
     document = copy.deepcopy(built.merge_result.document)
@@ -153,7 +153,7 @@ def test_an_error_of_the_merge_is_found(built: BuildResult, fault: Change):
 
 def test_there_are_many_injected_errors():
     """There are at least twenty."""
-    assert len(FAULTS) >= 20
+    assert len(INJECTED_ERRORS) >= 20
 
 
 def test_a_failed_proof_shows_a_body(built: BuildResult):
@@ -188,7 +188,7 @@ def reordered(node: Any) -> Any:
     return node
 
 
-NEUTRAL: dict[str, Change] = {
+EQUIVALENT: dict[str, Change] = {
     "keys in another order": lambda d: d.update(reordered(d["components"]) and d),
     "variants in another order": lambda d: request(d)["schema"]["oneOf"].reverse(),
     "requirements in another order": lambda d: schema(d, I2V)["required"].reverse(),
@@ -220,7 +220,7 @@ NEUTRAL: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("rewrite", NEUTRAL.values(), ids=NEUTRAL)
+@pytest.mark.parametrize("rewrite", EQUIVALENT.values(), ids=EQUIVALENT)
 def test_an_equivalent_rewrite_passes(built: BuildResult, rewrite: Change):
     """Schemas that are only written differently are proved equal."""
     document = copy.deepcopy(built.merge_result.document)
@@ -228,7 +228,7 @@ def test_an_equivalent_rewrite_passes(built: BuildResult, rewrite: Change):
     prove(built.merge_result, document)
 
 
-CHECKED: dict[str, tuple[Change, str, str]] = {
+CHECK_ERRORS: dict[str, tuple[Change, str, str]] = {
     "a mapping without a member": (
         lambda d: union(d)["oneOf"].pop(0),
         "mapped and no member",
@@ -326,7 +326,7 @@ CHECKED: dict[str, tuple[Change, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("fault", "problem", "place"), CHECKED.values(), ids=CHECKED)
+@pytest.mark.parametrize(("fault", "problem", "place"), CHECK_ERRORS.values(), ids=CHECK_ERRORS)
 def test_an_error_in_the_final_spec_is_a_finding(built: BuildResult, fault, problem, place):
     """Each finding names the file, the JSON pointer, the problem and a remedy."""
     document = copy.deepcopy(built.document)

@@ -1,4 +1,4 @@
-"""What other people's tools ask of the published document, and that it means what was proved."""
+"""The published spec suits other tools, and is equivalent to the proved one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.spec.family import ERROR, VIDEOS, answered, document, request, source
+from tests.spec.family import ERROR, VIDEOS, document, json_response, request, source
 from wanflow.catalog.catalog import Catalog
 from wanflow.catalog.schema_walk import iter_schemas
 from wanflow.spec.build import build_from
@@ -31,16 +31,16 @@ ANSWER: Json = {
 }
 
 
-def two(**info: Any) -> Json:
+def two_models(**info: Any) -> Json:
     """The published document of two models, whose failures are shown under the models' names."""
     received = []
     for model in ("nova-1", "nova-2"):
         example = {"model": model, "prompt": "a"}
         schema = request(model, prompt={"type": "string"})
-        whole = document(schema, answer=ANSWER, example=example)
+        whole = document(schema, response=ANSWER, example=example)
         whole["info"].update(info)
         shown = {"example": {"error": {"code": 404, "message": f"no {model}"}}}
-        whole["paths"][VIDEOS]["post"]["responses"]["404"] = answered(
+        whole["paths"][VIDEOS]["post"]["responses"]["404"] = json_response(
             {"$ref": "#/components/schemas/ErrorResponse"}, **shown
         )
         received.append(source(model, whole))
@@ -48,18 +48,18 @@ def two(**info: Any) -> Json:
     return build_from(received, []).document
 
 
-def media(document_: Json, status: str) -> Json:
+def response_media(document_: Json, status: str) -> Json:
     return document_["paths"][VIDEOS]["post"]["responses"][status]["content"]["application/json"]
 
 
-def asked(document_: Json) -> Json:
+def request_media(document_: Json) -> Json:
     return document_["paths"][VIDEOS]["post"]["requestBody"]["content"]["application/json"]
 
 
 def test_the_union_of_requests_has_a_name():
     """It is derived from the path; generators use it, and the models are found in it."""
-    made = two()
-    assert asked(made)["schema"] == {"$ref": "#/components/schemas/VideoGenerationRequest"}
+    made = two_models()
+    assert request_media(made)["schema"] == {"$ref": "#/components/schemas/VideoGenerationRequest"}
     union = made["components"]["schemas"]["VideoGenerationRequest"]
     assert len(union["oneOf"]) == 2
     assert set(Catalog(made).models) == {"nova-1", "nova-2"}
@@ -102,10 +102,10 @@ def test_the_named_union_equals_the_proved_one(built: BuildResult):
 
 def test_no_error_example_has_the_name_of_a_request_example():
     """A tool would take it for the expected response of the request."""
-    made = two()
-    requests = set(asked(made)["examples"])
+    made = two_models()
+    requests = set(request_media(made)["examples"])
     assert requests == {"nova-1", "nova-2"}
-    assert set(media(made, "404")["examples"]) == {"nova-1-404", "nova-2-404"}
+    assert set(response_media(made, "404")["examples"]) == {"nova-1-404", "nova-2-404"}
     for status, response in made["paths"][VIDEOS]["post"]["responses"].items():
         shown = response.get("content", {}).get("application/json", {}).get("examples", {})
         assert status == "200" or not requests & set(shown)
@@ -113,7 +113,7 @@ def test_no_error_example_has_the_name_of_a_request_example():
 
 def test_each_request_example_has_a_response_example():
     """Made of the example values in the response's schema, and of the request's model."""
-    shown = media(two(), "200")["examples"]
+    shown = response_media(two_models(), "200")["examples"]
     assert shown["nova-2"]["value"] == {
         "id": "task-1",
         "model": "nova-2",
@@ -127,9 +127,9 @@ def test_a_response_without_example_values_gets_no_example():
     """If the schema has no value for a required property, nothing is made up."""
     answer = copy.deepcopy(ANSWER)
     answer["required"] = ["kind"]
-    whole = document(request("nova-1"), answer=answer, example={"model": "nova-1"})
+    whole = document(request("nova-1"), response=answer, example={"model": "nova-1"})
     made = build_from([source("nova-1", whole)], []).document
-    assert "examples" not in media(made, "200")
+    assert "examples" not in response_media(made, "200")
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_a_response_without_example_values_gets_no_example():
 def test_a_license_has_an_identifier(name: str, identifier: str):
     """That of SPDX if there is one, else a `LicenseRef-`, which SPDX allows."""
     assert license_identifier(name) == identifier
-    made = two(license={"name": name})
+    made = two_models(license={"name": name})
     assert made["info"]["license"] == {"name": name, "identifier": identifier}
 
 
 def test_a_license_with_a_url_keeps_it():
     """`url` and `identifier` exclude each other."""
     licence = {"name": "MIT", "url": "https://example.com"}
-    assert two(license=licence)["info"]["license"] == licence
+    assert two_models(license=licence)["info"]["license"] == licence
 
 
 def test_the_citations_are_a_list(built: BuildResult):

@@ -1,4 +1,4 @@
-"""Every loader that the product meets reads the same from the documents."""
+"""All supported loaders read the same data from the specs."""
 
 from __future__ import annotations
 

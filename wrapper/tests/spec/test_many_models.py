@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.spec.family import (
-    ANSWER,
     ERROR,
+    RESPONSE,
     VIDEOS,
-    answered,
     document,
+    json_response,
     merged,
     post,
     request,
@@ -42,62 +42,62 @@ def proved(made: MergeResult) -> MergeResult:
     return made
 
 
-def rule(chance: random.Random) -> Json:
-    """The schema of one parameter, of any kind."""
+def random_schema(rng: random.Random) -> Json:
+    """The schema of a parameter, of a random kind."""
     links = {"type": "string", "format": "uri"}
     kinds: list[Json] = [
-        {"type": "string", "enum": chance.sample(WORDS, chance.randint(2, 4))},
-        {"type": "boolean", "default": chance.choice([True, False])},
-        {"type": "integer", "enum": chance.sample(range(2, 16), 3)},
-        {"type": "integer", "minimum": 1, "maximum": chance.choice([4, 9, 2**32])},
-        {"type": "number", "minimum": 0, "maximum": chance.choice([1, 2.5])},
-        {"type": "array", "maxItems": chance.randint(1, 5), "items": links},
-        {"type": "string", "maxLength": chance.choice([500, 2000])},
-        {"type": "string", "pattern": chance.choice([r"^\d+x\d+$", r"^[a-z]{2}(-[A-Z]{2})?$"])},
+        {"type": "string", "enum": rng.sample(WORDS, rng.randint(2, 4))},
+        {"type": "boolean", "default": rng.choice([True, False])},
+        {"type": "integer", "enum": rng.sample(range(2, 16), 3)},
+        {"type": "integer", "minimum": 1, "maximum": rng.choice([4, 9, 2**32])},
+        {"type": "number", "minimum": 0, "maximum": rng.choice([1, 2.5])},
+        {"type": "array", "maxItems": rng.randint(1, 5), "items": links},
+        {"type": "string", "maxLength": rng.choice([500, 2000])},
+        {"type": "string", "pattern": rng.choice([r"^\d+x\d+$", r"^[a-z]{2}(-[A-Z]{2})?$"])},
         {"oneOf": [links, {"type": "array", "minItems": 1, "items": links}]},
         {"type": "object", "required": ["type"], "properties": {"type": {"enum": ["a", "b"]}}},
         {},
     ]
-    return chance.choice(kinds)
+    return rng.choice(kinds)
 
 
-def unlike(number: int, chance: random.Random, path: str = VIDEOS) -> Json:
-    """A document of a model that shares little with any other, named in any of four ways."""
+def different_document(number: int, rng: random.Random, path: str = VIDEOS) -> Json:
+    """A document of a model different from all others, named in one of four ways."""
     names = [f"maker{number}-clip"]
-    drawn = {name: rule(chance) for name in chance.sample(NAMES, chance.randint(4, len(NAMES)))}
+    drawn = {name: random_schema(rng) for name in rng.sample(NAMES, rng.randint(4, len(NAMES)))}
     example = {"model": names[0], "prompt": f"A cat, {number}"}
-    needed = ("model", "prompt") if chance.random() < 0.7 else ()
-    how = chance.choice(["enum", "several", "default", "example"])
+    needed = ("model", "prompt") if rng.random() < 0.7 else ()
+    how = rng.choice(["enum", "several", "default", "example"])
     if how == "several":
         names.append(f"maker{number}-clip-pro")
-    length = {"type": "string", "maxLength": chance.choice([1000, 2000, 5000])}
+    length = {"type": "string", "maxLength": rng.choice([1000, 2000, 5000])}
     schema = request(*names, required=needed, prompt=length, **drawn)
     if how in {"default", "example"}:
         schema["properties"]["model"] = {"type": "string"}
     if how == "default":
         schema["properties"]["model"]["default"] = names[0]
-    code = {"type": chance.choice(["integer", "string"])}
-    details = {"code": code, "message": {"type": "string"}, chance.choice(WORDS): rule(chance)}
+    code = {"type": rng.choice(["integer", "string"])}
+    details = {"code": code, "message": {"type": "string"}, rng.choice(WORDS): random_schema(rng)}
     error = {"type": "object", "properties": {"error": {"type": "object", "properties": details}}}
-    answer = copy.deepcopy(ANSWER)
-    answer["properties"][chance.choice(NAMES)] = rule(chance)
+    answer = copy.deepcopy(RESPONSE)
+    answer["properties"][rng.choice(NAMES)] = random_schema(rng)
     answer["properties"]["model"] = {"type": "string", "example": names[0]}
     data = document(
         schema,
         path=path,
-        answer=answer,
+        response=answer,
         error=error,
-        statuses=tuple(chance.sample(["400", "401", "402", "413", "429"], 3)),
+        statuses=tuple(rng.sample(["400", "401", "402", "413", "429"], 3)),
         example=example,
     )
     shown = {"error": {"code": 404, "message": f"no {names[0]}"}}
-    data["paths"][path]["post"]["responses"]["404"] = answered(FAILURE, example=shown)
+    data["paths"][path]["post"]["responses"]["404"] = json_response(FAILURE, example=shown)
     return data
 
 
 def many(count: int, seed: int, paths: tuple[str, ...] = (VIDEOS,)) -> dict[str, Json]:
-    chance = random.Random(seed)
-    return {f"maker{n:02}": unlike(n, chance, paths[n % len(paths)]) for n in range(count)}
+    rng = random.Random(seed)
+    return {f"maker{n:02}": different_document(n, rng, paths[n % len(paths)]) for n in range(count)}
 
 
 @pytest.mark.parametrize("count", [12, 63])
@@ -162,17 +162,17 @@ def test_undecided_is_not_reported_as_different():
 
 def test_responses_of_dozens_of_sources_are_proved():
     """All sources have different responses and errors: one response, one error, every part kept."""
-    chance = random.Random(8)
+    rng = random.Random(8)
     documents = {}
     for number in range(40):
-        answer = copy.deepcopy(ANSWER)
-        answer["properties"] |= {name: rule(chance) for name in chance.sample(NAMES, 5)}
+        answer = copy.deepcopy(RESPONSE)
+        answer["properties"] |= {name: random_schema(rng) for name in rng.sample(NAMES, 5)}
         error = copy.deepcopy(ERROR)
         error["properties"]["error"]["properties"] |= {
-            name: rule(chance) for name in chance.sample(WORDS, 3)
+            name: random_schema(rng) for name in rng.sample(WORDS, 3)
         }
         documents[f"doc{number:02}"] = document(
-            request(f"nova-{number}"), answer=answer, error=error
+            request(f"nova-{number}"), response=answer, error=error
         )
     made = proved(merged(**documents))
     assert "VideoGenerationResponse" in schemas(made)

@@ -7,11 +7,11 @@ from itertools import permutations
 import pytest
 
 from tests.spec.family import (
-    ANSWER,
     ERROR,
+    RESPONSE,
     VIDEOS,
-    answered,
     document,
+    json_response,
     merged,
     post,
     request,
@@ -55,8 +55,10 @@ def test_requests_become_variants_with_a_discriminator():
 def test_the_order_of_the_sources_does_not_matter():
     """Any order of the sources gives the same spec and the same report."""
     sources = [
-        source("a", document(request("nova-1", prompt=TEXT), answer={**ANSWER, "title": "One"})),
-        source("b", document(request("nova-2"), answer={**ANSWER, "title": "Two"})),
+        source(
+            "a", document(request("nova-1", prompt=TEXT), response={**RESPONSE, "title": "One"})
+        ),
+        source("b", document(request("nova-2"), response={**RESPONSE, "title": "Two"})),
         source("c", document(request("nova-3"), statuses=("402", "413"))),
     ]
     made = [merge(order) for order in permutations(sources)]
@@ -101,7 +103,7 @@ def test_schemas_that_differ_in_annotations_are_one():
         "type": "object",
     }
     made = proved(
-        a=document(request("nova-1"), answer=one), b=document(request("nova-2"), answer=two)
+        a=document(request("nova-1"), response=one), b=document(request("nova-2"), response=two)
     )
     kept = schemas(made)["VideoGenerationResponse"]
     assert kept["properties"]["id"]["examples"] == ["x", "y"]
@@ -121,7 +123,7 @@ def test_a_short_and_a_full_response_are_merged():
         "properties": {"id": TEXT, "status": {"enum": ["a"], **TEXT}, "usage": {"type": "object"}},
     }
     made = proved(
-        a=document(request("nova-1"), answer=thin), b=document(request("nova-2"), answer=full)
+        a=document(request("nova-1"), response=thin), b=document(request("nova-2"), response=full)
     )
     kept = schemas(made)["VideoGenerationResponse"]
     assert kept["required"] == ["id"]
@@ -162,8 +164,8 @@ def test_an_exact_union_is_one_schema(one, two, together):
     """Enums are united, bounds and types widened, if that is exactly the union."""
     answers = [{"type": "object", "properties": {"x": part}} for part in (one, two)]
     made = proved(
-        a=document(request("nova-1"), answer=answers[0]),
-        b=document(request("nova-2"), answer=answers[1]),
+        a=document(request("nova-1"), response=answers[0]),
+        b=document(request("nova-2"), response=answers[1]),
     )
     assert schemas(made)["VideoGenerationResponse"]["properties"]["x"] == together
     assert any(d.kind is DecisionKind.WIDENED for d in made.decisions)
@@ -184,8 +186,8 @@ def test_an_inexact_union_stays_an_any_of(one, two):
     """If one schema would accept what neither does, both stay as alternatives."""
     answers = [{"type": "object", "properties": {"x": part}} for part in (one, two)]
     made = proved(
-        a=document(request("nova-1"), answer=answers[0]),
-        b=document(request("nova-2"), answer=answers[1]),
+        a=document(request("nova-1"), response=answers[0]),
+        b=document(request("nova-2"), response=answers[1]),
     )
     kept = schemas(made)["VideoGenerationResponse"]["properties"]["x"]
     assert sorted(map(str, kept["anyOf"])) == sorted(map(str, (one, two)))
@@ -197,9 +199,9 @@ def test_schemas_that_cannot_be_merged_are_kept_apart():
     opened = {"type": "object", "properties": {"n": TEXT}}
     answer = {"type": "object", "properties": {"usage": {"$ref": "#/components/schemas/Usage"}}}
     made = proved(
-        a=document(request("nova-1"), answer=answer, Usage=closed),
-        b=document(request("nova-2"), answer=answer, Usage=opened),
-        c=document(request("nova-3"), answer=answer, Usage=opened),
+        a=document(request("nova-1"), response=answer, Usage=closed),
+        b=document(request("nova-2"), response=answer, Usage=opened),
+        c=document(request("nova-3"), response=answer, Usage=opened),
     )
     assert schemas(made)["Usage"] == opened, "the one that most documents have keeps the name"
     assert schemas(made)["UsageA"] == closed
@@ -229,8 +231,8 @@ def test_every_example_is_kept_under_its_model():
         data = document(request(model, prompt=TEXT), example={"model": model, "prompt": "hi"})
         responses = data["paths"][VIDEOS]["post"]["responses"]
         failure = {"$ref": "#/components/schemas/ErrorResponse"}
-        responses["400"] = answered(failure, example={"error": {"code": 400}})
-        responses["404"] = answered(failure, example={"error": {"message": f"not {model}"}})
+        responses["400"] = json_response(failure, example={"error": {"code": 400}})
+        responses["404"] = json_response(failure, example={"error": {"message": f"not {model}"}})
         answers.append(data)
     made = proved(a=answers[0], b=answers[1])
     node = post(made)
@@ -350,8 +352,8 @@ def test_a_parameter_keeps_every_example_and_the_most_common_text():
     documents = {}
     for name, text in (("a", "One"), ("b", "Two"), ("c", "Two")):
         data = document(request(f"nova-{name}"))
-        told = {"name": "trace", "in": "header", "schema": TEXT, "description": text}
-        data["paths"][VIDEOS]["post"]["parameters"] = [{**told, "example": name}]
+        parameter = {"name": "trace", "in": "header", "schema": TEXT, "description": text}
+        data["paths"][VIDEOS]["post"]["parameters"] = [{**parameter, "example": name}]
         documents[name] = data
     made = proved(**documents)
     (parameter,) = post(made)["parameters"]
@@ -362,8 +364,8 @@ def test_a_parameter_keeps_every_example_and_the_most_common_text():
 
 
 RULES: dict[str, dict] = {
-    "a pattern with a look ahead": {"pattern": "^(?!x)a", **TEXT},
-    "a pattern that refers back": {"pattern": r"^(a)\\1$", **TEXT},
+    "a pattern with a lookahead": {"pattern": "^(?!x)a", **TEXT},
+    "a pattern with a backreference": {"pattern": r"^(a)\\1$", **TEXT},
     "an unknown format": {"format": "frobnicate", **TEXT},
     "a step": {"type": "number", "multipleOf": 0.1},
     "a number beyond doubles": {"type": "integer", "maximum": 2**70},
@@ -417,7 +419,7 @@ def test_a_response_may_refer_to_itself():
         "properties": {"next": {"$ref": "#/components/schemas/VideoGenerationResponse"}},
     }
     made = proved(
-        a=document(request("nova-1"), answer=tree), b=document(request("nova-2"), answer=tree)
+        a=document(request("nova-1"), response=tree), b=document(request("nova-2"), response=tree)
     )
     assert schemas(made)["VideoGenerationResponse"] == tree
 

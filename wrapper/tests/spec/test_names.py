@@ -1,4 +1,4 @@
-"""Whatever the names of a document: an import that is taken can be regenerated and used."""
+"""An accepted import can be regenerated and used, whatever names it has."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_operations_and_schemas_with_equal_names_are_all_usable(tmp_path: Path) 
         "type": "object",
         "properties": {name: {"$ref": f"#/components/schemas/{name}"} for name in nasty},
     }
-    one = document(request("nova-1"), answer=answer, **dict.fromkeys(nasty, inner))
+    one = document(request("nova-1"), response=answer, **dict.fromkeys(nasty, inner))
     other = document(request("nova-2"), path="/v2/videos/generations")
     third = document(request("nova-3"), path="/v1/videos-generations")
     taken(checkout(tmp_path), one, other, third)
@@ -297,7 +297,7 @@ def test_an_accepted_import_regenerates_and_a_rejected_one_changes_nothing(
         inbox = Path(name) / "inbox"
         inbox.mkdir()
         for number, model in enumerate(models):
-            data = document(request(model, **properties), answer=answer, **named)
+            data = document(request(model, **properties), response=answer, **named)
             (inbox / f"doc-{number}.yaml").write_text(write_yaml(data))
         before = files(project)
         done = CliRunner().invoke(spec, ["--root", str(project.root), "import", str(inbox)])

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-SETS = Path(__file__).parents[3].parent / "shared" / "overlay-compliance"
-SAID = "Only supports `5` and `10`"
+COMPLIANCE_SETS = Path(__file__).parents[3].parent / "shared" / "overlay-compliance"
+SENTENCE = "Only supports `5` and `10`"
 
 
 def overlay(*actions: Json, version: str = "1.1.0") -> Overlay:
@@ -108,15 +108,15 @@ def test_an_update_is_found_in_the_result(update):
 
 
 def files(*parts: str) -> list[Path]:
-    folder = SETS.joinpath(*parts)
+    folder = COMPLIANCE_SETS.joinpath(*parts)
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 NO_SETS = "the Overlay specification's compliance sets aren't beside the checkout"
-SETS_THERE = pytest.mark.skipif(not SETS.is_dir(), reason=NO_SETS)
+needs_compliance_sets = pytest.mark.skipif(not COMPLIANCE_SETS.is_dir(), reason=NO_SETS)
 
 
-@SETS_THERE
+@needs_compliance_sets
 def test_the_compliance_sets_are_complete():
     """There are sets to test with."""
     assert len(files("compliant-sets")) >= 8
@@ -124,7 +124,7 @@ def test_the_compliance_sets_are_complete():
     assert len(files("tests", "v1.1", "fail")) >= 22
 
 
-@SETS_THERE
+@needs_compliance_sets
 @pytest.mark.parametrize("folder", files("compliant-sets"), ids=lambda path: path.name)
 def test_the_compliance_sets_pass(folder):
     """Each set's overlay gives the output of the specification."""
@@ -135,14 +135,14 @@ def test_the_compliance_sets_pass(folder):
     assert apply_overlay(parts[0], parse_overlay(parts[1], folder.name)) == parts[2]
 
 
-@SETS_THERE
+@needs_compliance_sets
 @pytest.mark.parametrize("file", files("tests", "v1.1", "pass"), ids=lambda path: path.stem)
 def test_every_valid_overlay_is_read(file):
     """An overlay that is valid for the specification's schema is read."""
     assert parse_overlay(read_yaml(file.read_text("utf-8"), file.name).data, file.name).actions
 
 
-@SETS_THERE
+@needs_compliance_sets
 @pytest.mark.parametrize("file", files("tests", "v1.1", "fail"), ids=lambda path: path.stem)
 def test_every_invalid_overlay_is_rejected(file):
     """An overlay that is invalid by the specification is rejected with the file's name."""
@@ -150,29 +150,29 @@ def test_every_invalid_overlay_is_rejected(file):
         parse_overlay(read_yaml(file.read_text("utf-8"), file.name).data, file.name)
 
 
-def stated(*actions: Json, prose: str = "Only supports\n`5` and `10`") -> OverlayResult:
+def overlay_duration(*actions: Json, prose: str = "Only supports\n`5` and `10`") -> OverlayResult:
     """Overlay one small document whose `duration` says something."""
     duration = {"type": "integer", "description": prose}
     made = merged(a=document(request("nova-1", duration=duration)))
     return apply_overlays(made.document, [overlay(*actions)], Sources.of(made))
 
 
-def left_alone(done: OverlayResult) -> str:
+def not_applied(done: OverlayResult) -> str:
     """Why an action changed nothing."""
     assert done.unused
     (one,) = done.unapplied
     return str(one)
 
 
-def closed(**more: Any) -> Json:
-    update = {"enum": [5, 10], "x-wanflow-rests-on": {"enum": SAID}}
+def enum_action(**more: Any) -> Json:
+    update = {"enum": [5, 10], "x-wanflow-rests-on": {"enum": SENTENCE}}
     target = "$.components.schemas[*].properties.duration"
     return {"target": target, "description": "why", "update": {**update, **more}}
 
 
 def test_a_constraint_with_a_citation_is_applied():
     """The sentence is in the source, ignoring white space: the constraint is added."""
-    after = stated(closed()).document
+    after = overlay_duration(enum_action()).document
     rule = after["components"]["schemas"]["Nova1Request"]["properties"]["duration"]
     assert rule["enum"] == [5, 10]
 
@@ -188,7 +188,7 @@ def test_a_constraint_with_a_citation_is_applied():
 )
 def test_a_source_without_the_complete_sentence_is_not_changed(prose: str):
     """The action isn't applied, and the warning has both sentences; nothing fails."""
-    why = left_alone(stated(closed(), prose=prose))
+    why = not_applied(overlay_duration(enum_action(), prose=prose))
     assert "a.yaml" in why
     assert "/properties/duration: x.yaml, action 1 is not applied" in why
     assert "cites “Only supports `5` and `10`”, but the source spec says “" in why
@@ -198,7 +198,7 @@ def test_a_source_without_the_complete_sentence_is_not_changed(prose: str):
     "update",
     [
         {"enum": [5]},
-        {"maximum": 10, "enum": [5], "x-wanflow-rests-on": {"enum": SAID}},
+        {"maximum": 10, "enum": [5], "x-wanflow-rests-on": {"enum": SENTENCE}},
         {"x-wanflow-effective-when": {"prompt": "x"}},
         {"allOf": [{"minimum": 5}]},
     ],
@@ -207,19 +207,19 @@ def test_a_constraint_without_a_citation_is_an_error(update):
     """Every constraint that an overlay adds must cite a sentence."""
     action = {"target": "$.components.schemas[*].properties.duration", "description": "why"}
     with pytest.raises(OverlayError, match="cites no sentence"):
-        stated({**action, "update": update})
+        overlay_duration({**action, "update": update})
 
 
 def test_an_action_without_a_description_is_an_error():
     """Every action must give its reason."""
     with pytest.raises(OverlayError, match="must have a description with the reason"):
-        stated({k: v for k, v in closed().items() if k != "description"})
+        overlay_duration({k: v for k, v in enum_action().items() if k != "description"})
 
 
 def test_an_action_that_loosens_is_not_applied():
     """What the sources reject stays rejected; the warning shows a body that would be accepted."""
     action = {"target": "$.components.schemas[*].properties.duration.type", "remove": True}
-    why = left_alone(stated({**action, "description": "why"}))
+    why = not_applied(overlay_duration({**action, "description": "why"}))
     assert re.search(r"loosens nova-1, which now accepts \{.*duration", why)
 
 
@@ -227,9 +227,9 @@ def test_an_action_may_loosen_with_a_reason():
     """With the reason in the overlay it may; without loosening, the reason is an error."""
     action = {"target": "$.components.schemas[*].properties.duration.type", "remove": True}
     excuse = {"description": "why", "x-wanflow-loosens": "the server takes words as well"}
-    assert not stated({**action, **excuse}).unapplied
+    assert not overlay_duration({**action, **excuse}).unapplied
     idle = {"target": "$.info", "update": {"summary": "s"}, **excuse}
-    assert "it is marked as loosening, but loosens nothing" in left_alone(stated(idle))
+    assert "it is marked as loosening, but loosens nothing" in not_applied(overlay_duration(idle))
 
 
 def test_every_action_of_ours_is_needed(

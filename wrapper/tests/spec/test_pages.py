@@ -1,4 +1,4 @@
-"""A documentation page gives its generation's document, whatever else stands on it."""
+"""The document of the generation is read from a page, whatever else is on it."""
 
 from __future__ import annotations
 

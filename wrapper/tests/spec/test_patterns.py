@@ -1,5 +1,5 @@
 # ruff: noqa: E501, RUF001 - a table, and letters that look like others
-"""Patterns mean what ECMA-262 says, to the validator of requests, documents and answers alike."""
+"""Patterns are regular expressions of ECMA-262 for requests, specs and responses."""
 
 from __future__ import annotations
 

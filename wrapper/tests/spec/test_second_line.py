@@ -1,4 +1,4 @@
-"""The proofs' second opinion: bodies drawn at random, judged by another validator."""
+"""Check the proofs independently: random bodies, and another validator."""
 
 from __future__ import annotations
 

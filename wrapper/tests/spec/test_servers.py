@@ -36,12 +36,12 @@ OTHER = "https://other.example.org/api"
 Json = dict[str, Any]
 
 
-def at(server: str | None, model: str, **more: Any) -> Json:
+def document_at(server: str | None, model: str, **more: Any) -> Json:
     data = document(request(model, prompt={"type": "string"}), **more)
     return {**data, "servers": [{"url": server}]} if server else data
 
 
-def chosen(default: str | None, **documents: Json) -> MergeResult:
+def merge_with_default(default: str | None, **documents: Json) -> MergeResult:
     made = merge([source(name, data) for name, data in documents.items()], default)
     prove_requests(made.document, made.operations)
     prove_inventory(made.document, made.operations, made.schema_names)
@@ -50,8 +50,10 @@ def chosen(default: str | None, **documents: Json) -> MergeResult:
 
 def test_the_default_server_does_not_change_by_majority():
     """One source names the chosen server and seven another: the chosen one stays."""
-    others = {f"b{n}": at(OTHER, f"far-{n}", path="/v1/audios/generations") for n in range(7)}
-    made = chosen(SERVER, a=at(None, "near-1"), **others)
+    others = {
+        f"b{n}": document_at(OTHER, f"far-{n}", path="/v1/audios/generations") for n in range(7)
+    }
+    made = merge_with_default(SERVER, a=document_at(None, "near-1"), **others)
     catalog = Catalog(made.document)
     assert catalog.default_server == catalog.server_url == SERVER
     assert "servers" not in post(made)
@@ -62,14 +64,16 @@ def test_the_default_server_does_not_change_by_majority():
 
 def test_a_chosen_server_that_no_source_names_is_the_default():
     """Users may choose their own gateway."""
-    made = chosen("https://mine.example.net", a=at(None, "near-1"))
+    made = merge_with_default("https://mine.example.net", a=document_at(None, "near-1"))
     assert made.document["servers"] == [{"url": "https://mine.example.net"}]
     assert post(made)["servers"] == [{"url": SERVER}]
 
 
 def test_one_path_on_two_servers_keeps_each_model_on_its_own():
     """The operation has both servers, each with the models that are available there."""
-    made = chosen(SERVER, a=at(None, "near-1"), b=at(f"{OTHER}/", "far-1"))
+    made = merge_with_default(
+        SERVER, a=document_at(None, "near-1"), b=document_at(f"{OTHER}/", "far-1")
+    )
     catalog = Catalog(made.document)
     assert catalog.models["near-1"].servers == (SERVER,)
     assert catalog.models["far-1"].servers == (OTHER,)
@@ -79,8 +83,8 @@ def test_one_path_on_two_servers_keeps_each_model_on_its_own():
 @given(st.lists(st.sampled_from([SERVER, OTHER, "https://third.example.com"]), min_size=1))
 def test_each_model_keeps_the_servers_of_its_source(servers: list[str]):
     """The default stays, and a model's servers are those of its source."""
-    documents = {f"d{n}": at(server, f"m-{n}") for n, server in enumerate(servers)}
-    catalog = Catalog(chosen(SERVER, **documents).document)
+    documents = {f"d{n}": document_at(server, f"m-{n}") for n, server in enumerate(servers)}
+    catalog = Catalog(merge_with_default(SERVER, **documents).document)
     assert catalog.default_server == SERVER
     for number, server in enumerate(servers):
         assert (catalog.models[f"m-{number}"].servers or (SERVER,)) == (server,)
@@ -88,9 +92,11 @@ def test_each_model_keeps_the_servers_of_its_source(servers: list[str]):
 
 def test_without_a_setting_there_is_no_default():
     """Servers that all sources agree on are at the top; different ones are on the operations."""
-    agreed = chosen(None, a=at(None, "near-1"), b=at(None, "near-2"))
+    agreed = merge_with_default(None, a=document_at(None, "near-1"), b=document_at(None, "near-2"))
     assert list(map(server_url, agreed.document["servers"])) == [SERVER]
-    differing = chosen(None, a=at(None, "near-1"), b=at(OTHER, "far-1"))
+    differing = merge_with_default(
+        None, a=document_at(None, "near-1"), b=document_at(OTHER, "far-1")
+    )
     assert "servers" not in differing.document
     for made in (agreed, differing):
         assert Catalog(made.document).default_server is None
@@ -99,7 +105,7 @@ def test_without_a_setting_there_is_no_default():
 @pytest.mark.parametrize("moved", [["near-1", "far-1"], [], ["near-1"]])
 def test_a_model_on_the_wrong_server_is_not_proved(moved: list[str]):
     """The proof compares the servers of each model."""
-    made = chosen(SERVER, a=at(None, "near-1"), b=at(OTHER, "far-1"))
+    made = merge_with_default(SERVER, a=document_at(None, "near-1"), b=document_at(OTHER, "far-1"))
     bad = copy.deepcopy(made.document)
     bad["paths"][VIDEOS]["post"]["servers"][1]["x-wanflow-models"] = moved
     with pytest.raises(ProofFailed, match="the server"):
@@ -108,8 +114,8 @@ def test_a_model_on_the_wrong_server_is_not_proved(moved: list[str]):
 
 def test_a_change_of_the_default_server_is_breaking():
     """Even if every operation keeps its servers."""
-    documents = {"a": at(None, "near-1"), "b": at(OTHER, "far-1")}
-    before, after = (chosen(server, **documents).document for server in (SERVER, OTHER))
+    documents = {"a": document_at(None, "near-1"), "b": document_at(OTHER, "far-1")}
+    before, after = (merge_with_default(server, **documents).document for server in (SERVER, OTHER))
     found = [one for one in compare(before, after).changes if "default server" in one.what]
     assert [one.level for one in found] == [Level.BREAKING]
     assert SERVER in found[0].what
@@ -117,8 +123,8 @@ def test_a_change_of_the_default_server_is_breaking():
     assert compare(before, before).changes == ()
 
 
-class Elsewhere(Operations):
-    """The work of a client whose documents are others than the installed ones."""
+class OtherOperations(Operations):
+    """The operations of a client with another spec than the installed one."""
 
     made: MergeResult
 
@@ -131,18 +137,18 @@ def test_the_key_is_not_sent_to_a_host_that_only_a_source_names(monkeypatch: pyt
     """A model on another server is rejected before it is sent, until the URL is configured."""
     monkeypatch.delenv("WANFLOW_BASE_URL", raising=False)
     default = load_config("key", None)
-    Elsewhere.made = merged(a=document(request("near-1")), b=at(OTHER, "far-1"))
-    Elsewhere.made = chosen(
-        default.base_url, a=at(default.base_url, "near-1"), b=at(OTHER, "far-1")
+    OtherOperations.made = merged(a=document(request("near-1")), b=document_at(OTHER, "far-1"))
+    OtherOperations.made = merge_with_default(
+        default.base_url, a=document_at(default.base_url, "near-1"), b=document_at(OTHER, "far-1")
     )
     asked = {"prompt": "A cat"}
-    assert Elsewhere(default).prepare(None, asked, "near-1").model == "near-1"
+    assert OtherOperations(default).prepare(None, asked, "near-1").model == "near-1"
     with pytest.raises(ConfigurationError, match=rf"far-1 is not at .*{OTHER}.*base_url"):
-        Elsewhere(default).prepare(None, asked, "far-1")
+        OtherOperations(default).prepare(None, asked, "far-1")
     given = load_config("key", OTHER)
-    assert Elsewhere(given).prepare(None, asked, "far-1").model == "far-1"
+    assert OtherOperations(given).prepare(None, asked, "far-1").model == "far-1"
     monkeypatch.setenv("WANFLOW_BASE_URL", "http://127.0.0.1:8700/apiv1")
-    assert Elsewhere(load_config("key", None)).prepare(None, asked, "far-1").model == "far-1"
+    assert OtherOperations(load_config("key", None)).prepare(None, asked, "far-1").model == "far-1"
 
 
 @pytest.fixture

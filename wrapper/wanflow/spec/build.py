@@ -97,8 +97,8 @@ def build_from(
         raise AssertionError("the written document differs when it is read again")
     raise_findings(check_merged(text, document, "specs/openapi.yaml"))
     names = [source.name for source in sources]
-    told = format_report(merged.decisions, names)
-    return BuildResult(document, text, told, merged, prose, mended, done.unapplied)
+    report_text = format_report(merged.decisions, names)
+    return BuildResult(document, text, report_text, merged, prose, mended, done.unapplied)
 
 
 def _overlay_example_fix(broken: tuple[Broken, bool]) -> ExampleFixes:

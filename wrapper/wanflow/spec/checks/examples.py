@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import is_array, is_object, resolve_ref
+from wanflow.catalog.document import escape_key, is_array, is_object, resolve_ref
 from wanflow.catalog.patterns import validator_for
 from wanflow.catalog.schema_walk import iter_schemas
 from wanflow.spec.errors import Finding
-from wanflow.spec.read.yaml import escape_key
 from wanflow.spec.schema.value_set import inline_references
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
+from wanflow.catalog.document import escape_key
 from wanflow.catalog.keywords import (
     AUDIO_FILE,
     CITES,
@@ -24,7 +25,6 @@ from wanflow.catalog.schema_walk import (
     iter_schemas,
 )
 from wanflow.spec.errors import Finding
-from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,10 +7,9 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import JsonObject, is_array, is_object, pointer
+from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object, pointer
 from wanflow.catalog.schema_walk import iter_schemas, map_subschemas
 from wanflow.spec.errors import Finding
-from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

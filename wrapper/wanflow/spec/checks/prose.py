@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object
 from wanflow.catalog.keywords import CITES
 from wanflow.catalog.schema_walk import iter_schemas, iter_subschemas
 from wanflow.spec.checks.proposal import proposed
@@ -19,7 +19,7 @@ from wanflow.spec.overlay.evidence import (
     parse_lists,
     split_sentences,
 )
-from wanflow.spec.read.yaml import escape_key, read_yaml
+from wanflow.spec.read.yaml import read_yaml
 from wanflow.spec.schema.index import requests_of
 from wanflow.spec.schema.operations import reachable_names
 from wanflow.spec.schema.value_set import inline_references

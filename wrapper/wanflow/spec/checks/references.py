@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import JsonObject, is_array, is_object, pointer
+from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object, pointer
 from wanflow.spec.errors import Finding
-from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from wanflow.catalog.document import JsonObject, resolve_ref
+from wanflow.catalog.document import JsonObject, escape_key, resolve_ref
 from wanflow.catalog.schema_walk import iter_schemas
 from wanflow.spec.errors import Finding
 from wanflow.spec.proof.requests import format_body
-from wanflow.spec.read.yaml import escape_key
 from wanflow.spec.schema.index import operations_of
 from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS
 from wanflow.spec.schema.value_set import ValueSet, value_set_of

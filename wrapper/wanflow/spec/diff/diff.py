@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from wanflow.catalog.document import DEFAULT_SERVER, JsonObject, is_object
+from wanflow.catalog.document import DEFAULT_SERVER, JsonObject, escape_key, is_object
 from wanflow.spec.diff import parts
 from wanflow.spec.diff.change import Change, Diff, sorted_changes
 from wanflow.spec.diff.document_changes import document_changes
 from wanflow.spec.diff.dropped_rules import dropped
 from wanflow.spec.diff.schema_changes import answered, beyond_schema, meaning_of, taken
 from wanflow.spec.generate.names import public_classes
-from wanflow.spec.read.yaml import escape_key, json_equal
+from wanflow.spec.read.yaml import json_equal
 from wanflow.spec.schema.value_set import ValueSet
 
 if TYPE_CHECKING:

@@ -18,11 +18,10 @@ from wanflow.catalog.deprecation import (
     VALUE_LIST_KEYS,
     deprecation_of,
 )
-from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object
 from wanflow.catalog.schema_walk import SCHEMA_KEYWORDS, SCHEMA_LIST_KEYWORDS, SCHEMA_MAP_KEYWORDS
 from wanflow.spec.diff.change import Change
 from wanflow.spec.proof.requests import format_body
-from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

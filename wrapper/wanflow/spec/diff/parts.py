@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wanflow.catalog.catalog import METHODS
-from wanflow.catalog.document import JsonObject, is_object, resolve_ref
-from wanflow.spec.read.yaml import escape_key
+from wanflow.catalog.document import JsonObject, escape_key, is_object, resolve_ref
 
 
 def operations_of(document: JsonObject) -> dict[str, JsonObject]:

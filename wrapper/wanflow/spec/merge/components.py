@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
+from wanflow.catalog.document import escape_key
 from wanflow.spec.errors import Conflict
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.merge.naming import to_pascal_case, unique_name
 from wanflow.spec.merge.union import SchemaUnion, SourceSchema
-from wanflow.spec.read.yaml import escape_key
 from wanflow.spec.schema.equality import canonical_key
 from wanflow.spec.schema.operations import referenced_names, rename_references
 

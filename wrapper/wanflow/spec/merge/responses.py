@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from wanflow.catalog.catalog import METHODS
-from wanflow.catalog.document import JsonObject, is_object
+from wanflow.catalog.document import JsonObject, escape_key, is_object
 from wanflow.spec.errors import Conflict
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.merge.naming import operation_id, to_pascal_case
 from wanflow.spec.merge.union import SchemaUnion, SourceSchema
-from wanflow.spec.read.yaml import escape_key, json_equal
+from wanflow.spec.read.yaml import json_equal
 from wanflow.spec.schema.equality import canonical_key
 from wanflow.spec.schema.operations import JSON_MEDIA, SCHEMAS, SourceOperation, describe_pair
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from wanflow.catalog.catalog import METHODS
+from wanflow.catalog.document import escape_key
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.merge.union import SchemaUnion
-from wanflow.spec.read.yaml import escape_key
 from wanflow.spec.schema.equality import canonical_key
 
 if TYPE_CHECKING:

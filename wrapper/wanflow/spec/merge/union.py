@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from wanflow.catalog.document import is_object
+from wanflow.catalog.document import escape_key, is_object
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
-from wanflow.spec.read.yaml import escape_key
 from wanflow.spec.schema.equality import (
     ANNOTATIONS,
     TEXT_KEYWORDS,

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import JsonObject, is_object
+from wanflow.catalog.document import JsonObject, escape_key, is_object
 from wanflow.spec.proof.requests import explain_difference
-from wanflow.spec.read.yaml import escape_key
 from wanflow.spec.schema.equality import canonical_key, examples_of
 from wanflow.spec.schema.operations import rename_references
 from wanflow.spec.schema.value_set import union_of, value_set_of

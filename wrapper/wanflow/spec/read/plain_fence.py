@@ -17,7 +17,7 @@ _METHODS = ("post", "put", "patch", "get", "delete")
 
 
 def detect_format(text: str) -> str | None:
-    """Return `yaml` or `json` for a text that looks like an OpenAPI document; None otherwise."""
+    """Return `yaml` or `json` for a text that seems to be an OpenAPI document; None otherwise."""
     begins = _BEGINNING.match(text)
     if begins is not None and begins["json"]:
         return "json" if _JSON_KEY.search(text) else None

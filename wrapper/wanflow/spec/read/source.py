@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object
 from wanflow.catalog.schema_walk import map_subschemas
 from wanflow.spec.errors import InvalidDocument
-from wanflow.spec.read.yaml import AmbiguousScalar, escape_key, read_yaml
+from wanflow.spec.read.yaml import AmbiguousScalar, read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from attrs import field, frozen
 
-from wanflow.catalog.document import escape_key as escape_key  # noqa: PLC0414 - others have it from here
-from wanflow.catalog.document import is_array, is_object
+from wanflow.catalog.document import escape_key, is_array, is_object
 from wanflow.spec.errors import InvalidDocument
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from wanflow.catalog.catalog import METHODS
-from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
+from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object, resolve_ref
 from wanflow.spec.errors import Conflict, InvalidDocument
-from wanflow.spec.read.yaml import escape_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
