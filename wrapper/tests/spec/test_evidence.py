@@ -61,7 +61,8 @@ def test_a_constraint_needs_its_type_and_required(overlays: list[Overlay]):
     """The sentence alone isn't enough: the list must be required, the duration a number."""
     assert with_overlays(overlays, images=LINKS)["images"] == LINKS
     assert (
-        with_overlays(overlays, required=("model", "images"), images=LINKS)["images"]["minItems"] == 1
+        with_overlays(overlays, required=("model", "images"), images=LINKS)["images"]["minItems"]
+        == 1
     )
     words = {"type": "string", "description": DURATION}
     assert with_overlays(overlays, duration=words)["duration"] == words
@@ -126,7 +127,9 @@ def test_every_known_wording_of_a_callback_restriction_becomes_a_constraint(
         ({"minimum": 11}, {"minimum": 11}),
     ],
 )
-def test_the_source_takes_precedence_over_an_overlay(overlays: list[Overlay], own: Json, left: Json):
+def test_the_source_takes_precedence_over_an_overlay(
+    overlays: list[Overlay], own: Json, left: Json
+):
     """Its enum, example, default and bounds stay; a warning says that the action isn't applied."""
     rule = {"type": "integer", "description": DURATION, **own}
     done = with_overlays(overlays, duration=rule)
