@@ -1,6 +1,6 @@
-# `make` alone lists the targets. Each one sets up .venv by itself, and running it twice changes nothing.
+# `make` alone lists the targets. Each target sets up .venv first. Running one twice changes nothing.
 PY := .venv/bin/python
-# What is given as a value stays one: make doesn't expand it, and recipes have it by environment alone.
+# Values given by the user are never expanded by make; recipes get them by the environment only.
 GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
@@ -48,7 +48,7 @@ generate: set-up ## write generated/wanflow_client, and the sync client from the
 	@$(PY) -m wanflow spec generate
 	@$(PY) .ci/make_sync_client.py
 
-regenerate: set-up ## after a document was added or changed: specs, generate, and what changed
+regenerate: set-up ## after a source spec was added or changed: specs, generate, and a report
 	@$(PY) -m wanflow spec regenerate
 
 watch: set-up ## fetch every source that came from a URL again; import what changed
@@ -58,7 +58,7 @@ drift: set-up ## fail if a committed output differs from what would be generated
 	@$(PY) -m wanflow spec drift
 	@$(PY) .ci/make_sync_client.py --check
 
-# The suite reads them under names of its own, so that no other program's BASE_URL is ever tested.
+# The suite has its own variable names, so that another program's BASE_URL has no effect on it.
 contract: export WANFLOW_CONTRACT_BASE_URL := $(BASE_URL)
 contract: export WANFLOW_CONTRACT_API_KEY := $(API_KEY)
 contract: export WANFLOW_CONTRACT_API_KEY2 := $(API_KEY2)
@@ -95,5 +95,5 @@ lock: set-up ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes n
 	@.venv/bin/uv pip compile pyproject.toml --extra dev --output-file requirements.lock --quiet \
 	    --universal --generate-hashes --custom-compile-command "make lock" $${UPGRADE:+--upgrade}
 
-clean: ## remove .venv, caches and build output; out/ holds what was paid for, and stays
+clean: ## remove .venv, caches and build output; out/ has paid files, and stays
 	@rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

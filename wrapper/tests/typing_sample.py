@@ -1,5 +1,5 @@
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
-"""What a user's type checker sees. Checked, never run: a line that must be refused says so."""
+"""What a user's type checker reports. Checked, never run; invalid lines are marked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sync(client: Client) -> None:
     frames = [Path("first.png")]
     client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=frames)
     client.submit(model="wan2.6-image-to-video", prompt="x", image_urls=["https://a.com/a.png"])
-    chosen = str(task.id)  # a model that is only known at run time goes with the whole request
+    chosen = str(task.id)  # a model name that is known only at run time is part of the request
     assert_type(client.submit({"model": chosen, "prompt": "x"}), Task)
     assert_type(client.wait_all([task, "task-unified-2"]), list[Result | WanflowError])
     for ended in client.as_completed([task]):
@@ -45,7 +45,7 @@ async def asynchronous(client: AsyncClient) -> None:
         assert_type(ended.result(), AsyncResult)
 
 
-def refused(client: Client) -> None:
+def invalid(client: Client) -> None:
     client.submit(model="wan2.5-text-to-video", prompt="x", duration=7)  # pyright: ignore
     client.submit(model="wan2.5-text-to-video")  # pyright: ignore
     client.submit(model="wan2.5-text-to-video", prompt="x", size="1x1")  # pyright: ignore

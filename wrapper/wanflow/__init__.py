@@ -1,14 +1,14 @@
 """Generate images and videos through an asynchronous API: submit, wait, download.
 
-Client and AsyncClient do the work; every error is a WanflowError and says what to do. Those that
-are seldom caught by name, such as BadRequest, are in `wanflow.errors` only.
+Client and AsyncClient send the requests. Every error is a WanflowError. Errors that are rarely
+caught by name, such as BadRequest, are in `wanflow.errors` only.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 
-# Type checkers know this name as true. The real one would cost an import of `typing`.
+# Type checkers treat this name as true. It saves the import of `typing`.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "check_audio": "_media_checks",
     "check_image": "_media_checks",
     "AsyncClient": "async_client",
@@ -95,11 +95,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for, so that `import wanflow` costs nothing."""
+    """Import a public name when it is first used, so that `import wanflow` is fast."""
     if name not in __all__:
         raise AttributeError(f"module 'wanflow' has no attribute {name!r}")
-    home = import_module(f"wanflow.{_HOMES.get(name, 'errors')}")
-    value = globals()[name] = getattr(home, name)
+    module = import_module(f"wanflow.{_MODULES.get(name, 'errors')}")
+    value = globals()[name] = getattr(module, name)
     return value
 
 

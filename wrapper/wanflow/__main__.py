@@ -1,4 +1,4 @@
-"""`python -m wanflow` is `wanflow`."""
+"""Run the command line: `python -m wanflow` is the same as `wanflow`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check local files against the rules of a model before they are put where the API fetches them."""
+"""Check local files against a model's constraints, before they are uploaded for the API."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from wanflow.errors import InvalidRequest
 
 
 def check_image(image: str | PathLike[str] | bytes, model: str) -> None:
-    """Check an image's format, transparency, size and sides against a model's rules.
+    """Check an image's format, transparency, file size and sides against a model's constraints.
 
     Args:
         image: a path, or the file's bytes.
         model: the model's name.
 
     Raises:
-        InvalidRequest: it lists every rule that is broken, or the model takes no images.
+        InvalidRequest: the image violates constraints, which are listed, or can't be read; or the
+            model takes no images.
     """
     _check(image, model, IMAGE_FILE, "images")
 
 
 def check_audio(audio: str | PathLike[str] | bytes, model: str) -> None:
-    """Check an audio file's format, size and length against a model's rules.
+    """Check an audio file's format, file size and duration against a model's constraints.
 
     Args:
         audio: a path, or the file's bytes.
         model: the model's name.
 
     Raises:
-        InvalidRequest: it lists every rule that is broken, or the model takes no audio.
+        InvalidRequest: the file violates constraints, which are listed, or can't be read; or the
+            model takes no audio.
     """
     _check(audio, model, AUDIO_FILE, "audio")
 
@@ -52,10 +54,10 @@ def _check(file: str | PathLike[str] | bytes, name: str, keyword: str, kind: str
 
 def _path(file: object) -> Path:
     if isinstance(file, str) and "://" in file:
-        raise InvalidRequest(f"{file} is a URL: download it first, and check the file")
+        raise InvalidRequest(f"{file} is a URL: download it, and check the file")
     if not isinstance(file, str | PathLike):
         kind = type(file).__name__
-        raise InvalidRequest(f"a file to check is a path or its bytes, not of type {kind}")
+        raise InvalidRequest(f"pass the path of a file or its bytes, not {kind}")
     return Path(cast("str", file))
 
 

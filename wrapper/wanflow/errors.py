@@ -23,7 +23,7 @@ WanflowError
 └── LedgerError               you: the ledger can't be opened, read or written
     └── JobLocked                 nobody: another process works on the job
 
-Every error can be pickled, and holds plain data only.
+Every error can be pickled, and has plain data only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The generated request classes, one for each schema: `wanflow.models.NAME(…)` goes to `submit`."""
+"""The generated request classes, one for each schema: `client.submit(wanflow.models.NAME(…))`."""
 
 from __future__ import annotations
 

@@ -207,12 +207,12 @@ def test_a_cancelled_download_keeps_its_part_without_blocking_the_loop(
     backend: str, tmp_path: Path
 ) -> None:
     """The part can be resumed later."""
-    gone = threading.Event()
+    stopped = threading.Event()
 
     def act(connection: Any) -> bool:
         head = http(200, LARGE, "Content-Type: video/mp4", TAG)[: -len(LARGE)]
         connection.sendall(head + LARGE[: len(LARGE) // 2])
-        gone.wait(20)
+        stopped.wait(20)
         return False
 
     with ExitStack() as stack:
@@ -227,6 +227,6 @@ def test_a_cancelled_download_keeps_its_part_without_blocking_the_loop(
                     await result.download(tmp_path)
 
         assert run(do, backend) == []
-        gone.set()
+        stopped.set()
     assert sorted(one.name for one in tmp_path.iterdir()) == [f".{ID}.part", f".{ID}.part.json"]
     assert (tmp_path / f".{ID}.part").read_bytes() == LARGE[: len(LARGE) // 2]

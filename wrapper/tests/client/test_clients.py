@@ -36,7 +36,7 @@ class Tasks:
             self.polls[name] += 1
             poll = self.polls[name]
         body: dict[str, Any] = {"id": name, "status": "processing", "progress": 99}
-        if name == "gone":
+        if name == "unknown":
             return httpx.Response(404, json={"error": {"code": 404, "message": "no"}})
         if name == "bad":
             body["status"] = "failed"
@@ -59,17 +59,17 @@ def client_of(runner: Any, tasks: Tasks, **options: Any) -> Any:
 def test_wait_all_returns_each_outcome_in_the_order_of_the_tasks(runner: Any, tasks: Tasks) -> None:
     """Results and errors have the positions of their tasks; none affects the others."""
     client = client_of(runner, tasks)
-    names = ["n-2", "bad", "n-1", "gone", "n-1", "never"]
-    seen: list[str] = []
+    names = ["n-2", "bad", "n-1", "unknown", "n-1", "never"]
+    updated: list[str] = []
     ends = runner.do(
-        client.wait_all, names, timeout=1.7, on_update=lambda found: seen.append(found.id)
+        client.wait_all, names, timeout=1.7, on_update=lambda found: updated.append(found.id)
     )
     kinds = [type(end).__name__.removeprefix("Async") for end in ends]
     assert kinds == ["Result", "TaskFailed", "Result", "NotFound", "Result", "WaitTimeout"]
     assert [getattr(end, "task_id", None) for end in ends] == names
     assert ends[0].urls == ["https://f.example/n-2.mp4"]
     assert tasks.polls["never"] >= 2
-    assert {"n-2", "bad", "never"} <= set(seen)
+    assert {"n-2", "bad", "never"} <= set(updated)
 
 
 def test_as_completed_yields_each_task_as_it_ends(runner: Any, tasks: Tasks) -> None:
@@ -126,13 +126,13 @@ def test_a_notified_wait_polls_immediately(many: bool, runner: Any, tasks: Tasks
 
     notifier = threading.Thread(target=notify)
     notifier.start()
-    begun = time.monotonic()
+    start = time.monotonic()
     if many:
         assert runner.do(client.wait_all, ["later"], timeout=30)[0].task_id == "later"
     else:
         assert runner.do(client.task("later").wait, 30).task_id == "later"
     notifier.join()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - start < 3
     assert tasks.polls["later"] == 2
 
 
@@ -177,7 +177,7 @@ def test_an_async_client_is_usable_in_a_new_event_loop(tasks: Tasks) -> None:
 
 
 def test_no_more_requests_than_connections(runner: Any, tasks: Tasks) -> None:
-    """However many tasks are waited for, `max_connections` holds."""
+    """However many tasks there are, at most `max_connections` requests are in flight."""
     slow = Tasks()
 
     def respond(request: httpx.Request) -> httpx.Response:

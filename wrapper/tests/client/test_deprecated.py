@@ -55,24 +55,24 @@ def project(tmp_path: Path) -> Path:
     """A project whose spec deprecates a model and one of its parameters."""
     package = tmp_path / "generated" / "wanflow_client"
     shutil.copytree(GENERATED, package)
-    document = json.loads((package / "openapi.json").read_text())
-    schema = document["components"]["schemas"][MODEL.schema_name]
+    spec = json.loads((package / "openapi.json").read_text())
+    schema = spec["components"]["schemas"][MODEL.schema_name]
     schema.update({"deprecated": True, "x-sunset": "2027-03-01", "x-replaced-by": "nova-9"})
     schema["properties"]["prompt"].update(
         deprecated=True, description="What to make. Deprecated: write `text` instead."
     )
-    (package / "openapi.json").write_text(json.dumps(document))
+    (package / "openapi.json").write_text(json.dumps(spec))
     return tmp_path
 
 
 def output_of(project: Path, script: str, **environment: str) -> list[str]:
     path = project / "script.py"
     path.write_text(script)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
     done = subprocess.run(
         [sys.executable, str(path)],
         cwd=project,
-        env={**kept, "WANFLOW_PROJECT": str(project), **environment},
+        env={**inherited, "WANFLOW_PROJECT": str(project), **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -118,10 +118,10 @@ def test_a_request_without_deprecated_parts_issues_no_warning(project: Path) -> 
 
 
 def wanflow(project: Path, *words: str) -> tuple[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
     done = subprocess.run(
         [sys.executable, "-m", "wanflow", *words],
-        env={**kept, "WANFLOW_PROJECT": str(project), "COLUMNS": "200"},
+        env={**inherited, "WANFLOW_PROJECT": str(project), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -156,10 +156,12 @@ def test_a_terminal_shows_deprecated_models_struck_through(
     import pty
 
     primary, secondary = pty.openpty()
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_") and k != "NO_COLOR"}
+    inherited = {
+        k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_") and k != "NO_COLOR"
+    }
     with subprocess.Popen(
         [sys.executable, "-m", "wanflow", "models"],
-        env={**kept, "WANFLOW_PROJECT": str(project), "TERM": term},
+        env={**inherited, "WANFLOW_PROJECT": str(project), "TERM": term},
         stdout=secondary,
         stderr=subprocess.DEVNULL,
     ) as run:

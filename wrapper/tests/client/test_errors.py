@@ -36,10 +36,10 @@ def documented() -> list[Any]:
         for operation in CATALOG.operations
         for status, node in operation.node["responses"].items()
         if status != "200"
-        for shown, example in resolve_ref(CATALOG.document, node)["content"]["application/json"]
+        for label, example in resolve_ref(CATALOG.document, node)["content"]["application/json"]
         .get("examples", {})
         .items()
-        for name in [f"{operation.operation_id}-{status}-{shown}"]
+        for name in [f"{operation.operation_id}-{status}-{label}"]
     ]
 
 
@@ -163,9 +163,9 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("request_", "said"), BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize(("request_", "message"), BAD.values(), ids=BAD.keys())
 def test_an_invalid_request_is_rejected_before_it_is_sent(
-    request_: dict[str, Any], said: list[str], runner: Any
+    request_: dict[str, Any], message: list[str], runner: Any
 ) -> None:
     """One InvalidRequest says what is wrong and what is allowed."""
     client = runner.client(
@@ -173,7 +173,7 @@ def test_an_invalid_request_is_rejected_before_it_is_sent(
     )
     with pytest.raises(errors.InvalidRequest) as caught:
         runner.do(client.submit, request_)
-    assert all(words in str(caught.value) for words in said), caught.value
+    assert all(words in str(caught.value) for words in message), caught.value
     assert isinstance(caught.value, ValueError)
 
 
@@ -279,14 +279,16 @@ INVALID_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("options", "said"), INVALID_OPTIONS.values(), ids=INVALID_OPTIONS.keys())
+@pytest.mark.parametrize(
+    ("options", "message"), INVALID_OPTIONS.values(), ids=INVALID_OPTIONS.keys()
+)
 def test_a_client_with_invalid_options_is_not_created(
-    options: dict[str, Any], said: str, runner: Any, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], message: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One ConfigurationError says what is missing or malformed, and never shows the key."""
     monkeypatch.delenv("WANFLOW_API_KEY", raising=False)
     monkeypatch.delenv("WANFLOW_BASE_URL", raising=False)
-    with pytest.raises(errors.ConfigurationError, match=said):
+    with pytest.raises(errors.ConfigurationError, match=message):
         runner.client(**options)
 
 

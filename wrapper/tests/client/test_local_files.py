@@ -93,7 +93,7 @@ def test_every_violation_of_an_image_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (image_file("GIF", "P"), "must be one of"),
         (b"x", "readable image"),
@@ -102,9 +102,9 @@ def test_every_violation_of_an_image_is_listed() -> None:
     ],
     ids=["gif", "noise", "nothing", "too many bytes"],
 )
-def test_an_invalid_image_is_rejected(content: bytes, said: str) -> None:
+def test_an_invalid_image_is_rejected(content: bytes, message: str) -> None:
     """By its format and by its size in bytes."""
-    with pytest.raises(InvalidRequest, match=said):
+    with pytest.raises(InvalidRequest, match=message):
         check_image(content, MODEL.name)
 
 
@@ -209,8 +209,8 @@ def test_an_invalid_local_file_is_not_uploaded(runner: Any, tmp_path: Path) -> N
     def never(path: Path) -> str:
         raise AssertionError(path)
 
-    for name, said in (("a.png", "readable image"), ("b.png", "can be read")):
-        with pytest.raises(InvalidRequest, match=said):
+    for name, message in (("a.png", "readable image"), ("b.png", "can be read")):
+        with pytest.raises(InvalidRequest, match=message):
             sent_body(runner, {"uploader": never}, request_with(image_urls=[tmp_path / name]))
     (tmp_path / "a.png").write_bytes(image_file("PNG"))
     with pytest.raises(InvalidRequest, match="the uploader gave 7"):
@@ -243,7 +243,7 @@ def test_a_parameter_without_effect_is_a_warning(runner: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("link", "said"),
+    ("link", "message"),
     [
         ("http://localhost:8000/a.png", "internal host 'localhost'"),
         ("https://10.0.0.7/a.png", "internal address 10.0.0.7"),
@@ -251,10 +251,10 @@ def test_a_parameter_without_effect_is_a_warning(runner: Any) -> None:
         ("ftp://a.example/a.png", "can't read 'ftp' links"),
     ],
 )
-def test_a_url_that_the_api_cannot_fetch_is_a_warning(link: str, said: str, runner: Any) -> None:
+def test_a_url_that_the_api_cannot_fetch_is_a_warning(link: str, message: str, runner: Any) -> None:
     """It is sent, since the spec has no constraint on it."""
-    said = f"image_urls.0. is fetched by the API.*{said}"
-    with pytest.warns(RequestWarning, match=said) as warned:
+    message = f"image_urls.0. is fetched by the API.*{message}"
+    with pytest.warns(RequestWarning, match=message) as warned:
         sent_body(runner, {}, request_with(image_urls=[link]))
     assert "wanflow" not in Path(warned[0].filename).parts[-3:]
     with warnings.catch_warnings():

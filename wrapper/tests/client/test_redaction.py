@@ -29,9 +29,9 @@ KINDS = [
 ]
 
 
-def transport(answer: Any) -> Any:
+def transport(respond: Any) -> Any:
     def handle(request: httpx.Request) -> httpx.Response:
-        value = answer(request)
+        value = respond(request)
         if isinstance(value, Exception):
             raise value
         return value

@@ -1,4 +1,4 @@
-"""What the README and the guide of the library show, runs."""
+"""The examples and claims of the README and of docs/library.md are correct."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIBRARY = re.findall(
 
 
 def test_the_first_example_runs_as_pasted(tmp_path: Path) -> None:
-    """Pasted into an empty folder, it leaves a playable file and needs no account."""
+    """In an empty directory, it saves a valid video file, without an account."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
     done = subprocess.run(
         [sys.executable, "-c", PYTHON[0]],
@@ -43,10 +43,10 @@ def test_the_first_example_runs_as_pasted(tmp_path: Path) -> None:
     assert files[0].name in done.stdout
 
 
-def test_the_example_of_errors_runs_on_both_colours(
+def test_the_example_of_errors_runs_sync_and_async(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its two functions do what they say against the mock."""
+    """Its two functions work against the mock."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     exec(compile(LIBRARY[0], "library.md", "exec"), names)
@@ -66,7 +66,7 @@ def test_the_example_of_errors_runs_on_both_colours(
 
 
 def test_the_example_of_many_tasks_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both tasks are waited for, and resuming finds nothing left to wait for."""
+    """Both tasks are waited for, and resuming finds nothing unfinished."""
     names: dict[str, object] = {}
     exec(compile(LIBRARY[1], "library.md", "exec"), names)
     series = names["series"]
@@ -81,7 +81,7 @@ def test_the_example_of_many_tasks_runs(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_the_example_of_a_test_passes_as_a_test(tmp_path: Path) -> None:
-    """Its test is found by pytest, gets the fixture from the installed plugin, and passes."""
+    """pytest collects it, the installed plugin has its fixture, and it passes."""
     (tmp_path / "test_example.py").write_text(PYTHON[1])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
@@ -95,7 +95,7 @@ def test_the_example_of_a_test_passes_as_a_test(tmp_path: Path) -> None:
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    """Each make target is in the Makefile, and each wanflow command answers --help."""
+    """Each make target is in the Makefile, and each wanflow command has --help."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"`?make ([a-z]+)\b", TEXT))
     assert named
@@ -117,7 +117,7 @@ def test_every_command_of_the_readme_exists() -> None:
 
 
 def test_the_layout_and_the_models_that_the_readme_names_exist() -> None:
-    """Folders stand where it says, and its models are in the documents."""
+    """The directories exist, and the models are in the spec."""
     from wanflow.catalog.catalog import packaged_catalog
 
     for folder in ("specs", "generated", "wrapper", "contract_tests", "benchmarks"):
@@ -132,8 +132,8 @@ EXAMPLE = next(yaml.safe_load(code) for language, code in BLOCKS if language == 
 
 
 @pytest.mark.parametrize("name", ["contract", "mutants", "regenerate"])
-def test_a_workflow_that_the_readme_calls_takes_what_it_is_given(name: str) -> None:
-    """It can be called, has each input and secret of the example, and gets the rights it needs."""
+def test_a_workflow_accepts_the_inputs_of_the_readmes_example(name: str) -> None:
+    """It can be called, has each input and secret, and gets the permissions it needs."""
     job = EXAMPLE["jobs"][name]
     path = job["uses"].partition("/wanflow/")[2].partition("@")[0]
     assert path.endswith(f"/{name}.yml")
@@ -141,13 +141,13 @@ def test_a_workflow_that_the_readme_calls_takes_what_it_is_given(name: str) -> N
     called = flow[True]["workflow_call"] or {}  # YAML 1.1 reads the key `on` as true
     for kind, word in (("inputs", "with"), ("secrets", "secrets")):
         assert set(job.get(word, {})) <= set(called.get(kind, {})), kind
-    # A called workflow has no more rights than its caller's job; to read is every job's.
+    # A called workflow has the permissions of its caller's job; every job may read.
     given = job.get("permissions", {"contents": "read"})
     assert flow["permissions"].items() <= given.items()
 
 
-def test_the_readme_runs_each_workflow_when_it_says() -> None:
-    """Laws run on each pull request, the mutants weekly only, and regeneration after a push."""
+def test_the_readmes_example_runs_each_workflow_as_described() -> None:
+    """The suite on each pull request, the mutants only weekly, and regenerate after a push."""
     when = EXAMPLE[True]
     assert {"pull_request", "push", "schedule"} == set(when)
     ((minute, hour, day, month, weekday),) = (one["cron"].split() for one in when["schedule"])

@@ -1,7 +1,7 @@
-"""Compare what users import with the last tagged version, and say which version must follow.
+"""Compare the public names with the last tagged version, and name the version that must follow.
 
-A name that is gone or takes its arguments otherwise is breaking; a new name is an addition. Before
-1.0.0, what breaks raises the middle number and what is added the last one. `make check` runs this.
+A removed name or changed arguments are breaking; a new name is an addition. Before 1.0.0 a breaking
+change raises the second number of the version and an addition the third. `make check` runs this.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TAGS = "v[0-9]*"
 
 @frozen
 class Surface:
-    """What changed since a tag: the lines about it, and how much it matters."""
+    """The public changes since a tag, as lines, and their level."""
 
     tag: str
     breaking: list[str]
@@ -34,14 +34,14 @@ class Surface:
 
     @property
     def level(self) -> Level:
-        """The worst of the changes."""
+        """The highest level of the changes."""
         if self.breaking:
             return Level.BREAKING
         return Level.ADDITIVE if self.added else Level.NONE
 
 
 def last_tag(root: Path) -> str | None:
-    """Return the newest version tag that the checkout descends from; None where there is none."""
+    """Return the newest version tag among the ancestors of the checkout, None without one."""
     command = ["git", "describe", "--tags", "--abbrev=0", "--match", _TAGS]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -51,7 +51,7 @@ def last_tag(root: Path) -> str | None:
 
 
 def public_modules(path: Path = MODULES) -> list[str]:
-    """Read the list of the modules that are public."""
+    """Read the list of the public modules."""
     lines = path.read_text("utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -66,9 +66,9 @@ def compare(root: Path, tag: str, modules: list[str]) -> Surface:
     for name in modules:
         before, after = _module(old, name), _module(new, name)
         if before is None or after is None:
-            gone = before is not None
-            (breaking if gone else added).append(
-                f"{name}: the module is {'gone' if gone else 'new'}"
+            removed = before is not None
+            (breaking if removed else added).append(
+                f"{name}: the module is {'removed' if removed else 'new'}"
             )
             continue
         broken = griffe.find_breaking_changes(before, after)
@@ -90,21 +90,23 @@ def _names(module: Any) -> set[str]:
 
 
 def _line(module: str, found: Any) -> str:
-    """Say what broke, from where users import it."""
-    said = click.unstyle(found.explain(griffe.ExplanationStyle.ONE_LINE))
-    return f"{module}: {said.partition(': ')[2] or said}"
+    """Describe a breaking change, with the module that users import."""
+    text = click.unstyle(found.explain(griffe.ExplanationStyle.ONE_LINE))
+    return f"{module}: {text.partition(': ')[2] or text}"
 
 
-def judged(root: Path, surface: Surface) -> tuple[int, list[str]]:
-    """Say what changed and which version that asks for; fail where the project's is lower."""
+def assess(root: Path, surface: Surface) -> tuple[int, list[str]]:
+    """Return the exit code and a description; 1 if the project's version is too low."""
     version = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    asked = version_after(surface.tag.removeprefix("v"), surface.level)
+    required = version_after(surface.tag.removeprefix("v"), surface.level)
     lines = [f"breaking  {one}" for one in surface.breaking]
     lines += [f"additive  {one}" for one in surface.added]
     if surface.level is Level.NONE:
-        return 0, [f"surface: what users import is as in {surface.tag}"]
-    lines.append(f"surface: since {surface.tag} this asks for version {asked}; it is {version}")
-    return int(_numbers(version) < _numbers(asked)), lines
+        return 0, [f"surface: the public names are those of {surface.tag}"]
+    lines.append(
+        f"surface: the changes since {surface.tag} need version {required}; it is {version}"
+    )
+    return int(_numbers(version) < _numbers(required)), lines
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -112,12 +114,12 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def main(root: Path = ROOT, modules: Path = MODULES) -> int:
-    """Compare the checkout; return the exit code."""
+    """Compare the checkout, and return the exit code."""
     tag = last_tag(root)
     if tag is None:
         print(f"surface: NOTHING WAS COMPARED: {root} has no tag {_TAGS}")
         return 0
-    code, lines = judged(root, compare(root, tag, public_modules(modules)))
+    code, lines = assess(root, compare(root, tag, public_modules(modules)))
     print("\n".join(lines))
     return code
 

@@ -49,7 +49,7 @@ def imported(path: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def loader(checkout: Path, project: dict[str, Any]) -> Callable[[Path], set[str]]:
-    """Tell what is there whenever a module is loaded: pytest, where pytest loads it as a plugin."""
+    """Return what is always installed when a module is imported: pytest, for its plugins."""
     names = project.get("entry-points", {}).get("pytest11", {}).values()
     plugins = {checkout / "wrapper" / f"{name.replace('.', '/')}.py" for name in names}
     assert all(plugin.is_file() for plugin in plugins)
@@ -57,7 +57,7 @@ def loader(checkout: Path, project: dict[str, Any]) -> Callable[[Path], set[str]
 
 
 class TestDeclared:
-    """What is imported is declared."""
+    """Imports are declared as dependencies."""
 
     @pytest.mark.parametrize(
         ("folder", "extras"),
@@ -75,34 +75,41 @@ class TestDeclared:
         folder: str,
         extras: list[str],
     ) -> None:
-        """Each package that is imported is declared, and not there by another's grace."""
+        """Each imported package is declared, not only a dependency of a dependency."""
         owners = packages_distributions()
         allowed = {canonicalize_name(r.name) for extra in extras for r in declared[extra]}
         modules = sorted((checkout / folder).rglob("*.py"))
         assert modules
-        ours = {"wanflow", "wanflow_client", "contract_tests", "benchmarks"}
-        strangers = {
+        ours = {
+            "wanflow",
+            "wanflow_client",
+            "wanflow_contract",
+            "self_tests",
+            "tests",
+            "benchmarks",
+        }
+        undeclared = {
             f"{path.relative_to(checkout)}: {name}"
             for path in modules
             for name in set(imported(path)) - sys.stdlib_module_names - ours - loader(path)
             if not allowed & {canonicalize_name(owner) for owner in owners.get(name, ())}
         }
-        assert strangers == set()
+        assert undeclared == set()
 
     def test_every_extra_is_part_of_dev(self, declared: dict[str, list[Requirement]]) -> None:
-        """The environment of `make` has all that any extra asks for."""
-        seen, rest = set(), ["dev"]
-        while rest:
-            seen.add(extra := rest.pop())
-            rest += [e for r in declared[extra] if r.name == "wanflow" for e in r.extras]
-        assert seen == set(declared) - {""}
+        """The environment of `make` has the dependencies of every extra."""
+        extras, remaining = set(), ["dev"]
+        while remaining:
+            extras.add(extra := remaining.pop())
+            remaining += [e for r in declared[extra] if r.name == "wanflow" for e in r.extras]
+        assert extras == set(declared) - {""}
 
 
 class TestLock:
-    """The lock says exactly what is installed, and binds to no place."""
+    """The lock pins every package, and names no index."""
 
     def test_every_package_has_hashes(self, lock: str) -> None:
-        """Each pinned package has at least one hash, of sha256."""
+        """Each pinned package has at least one sha256 hash."""
         entries = re.split(r"\n(?=[a-z0-9])", lock.partition("\n#    make lock\n")[2])
         assert len(entries) > 40
         assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
@@ -110,13 +117,13 @@ class TestLock:
     def test_satisfies_what_is_declared(
         self, lock: str, declared: dict[str, list[Requirement]]
     ) -> None:
-        """Each requirement of each extra is locked at a version that it allows."""
+        """Each requirement of each extra is pinned at a version that it allows."""
         pins = [(match[1], match[2]) for match in PIN.finditer(lock)]
-        asked = [r for group in declared.values() for r in group if r.name != "wanflow"]
-        assert asked
+        required = [r for group in declared.values() for r in group if r.name != "wanflow"]
+        assert required
         unmet = {
             str(requirement)
-            for requirement in asked
+            for requirement in required
             if not any(
                 name == canonicalize_name(requirement.name) and pinned in requirement.specifier
                 for name, pinned in pins
@@ -125,7 +132,7 @@ class TestLock:
         assert unmet == set(), "run `make lock`"
 
     def test_environment_is_the_locked_one(self, lock: str) -> None:
-        """What these tests run with is what the lock names."""
+        """These tests run with the versions of the lock."""
         pins = [
             Requirement(f"{m[1]}=={m[2]}" + (f" ; {m[3]}" if m[3] else ""))
             for m in PIN.finditer(lock)
@@ -135,6 +142,6 @@ class TestLock:
         other = {str(p): version(p.name) for p in here if version(p.name) not in p.specifier}
         assert other == {}, "run `make set-up`"
 
-    def test_names_no_place(self, lock: str) -> None:
-        """The lock names no index, host or folder: it works with whatever pip is set to."""
+    def test_names_no_index(self, lock: str) -> None:
+        """The lock names no index, host or directory: it works with any configuration of pip."""
         assert re.findall(r"://|--(?:extra-)?index|--find-links|^-|(?<!\w)/\w", lock, re.M) == []

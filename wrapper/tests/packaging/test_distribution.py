@@ -1,8 +1,8 @@
-"""Laws of the sdist and the wheel, as someone has them who never saw the repository.
+"""The sdist and the wheel work outside of the repository.
 
-The wheel is installed with pip into an empty environment. The distributions that its own metadata
-asks for, and no others, are linked in from the environment of the tests: that takes no network and
-half a second, and an import that nothing declares fails as it would for a user.
+The wheel is installed with pip into an empty environment. The distributions that its metadata
+requires, and no others, are linked into it from the environment of the tests. That needs no
+network, and an import of an undeclared package fails as it would for a user.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ OURS = ("wanflow", "wanflow_client")
 KEY = "key-of-the-installed-mock"
 
 
-def wanted(asked: Iterable[str], extra: str = "") -> Iterator[Requirement]:
-    """Yield the requirements that hold on this machine, with `extra` or without any."""
-    for line in asked:
+def applicable(lines: Iterable[str], extra: str = "") -> Iterator[Requirement]:
+    """Yield the requirements that apply on this machine, with `extra` or without any."""
+    for line in lines:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
             yield requirement
 
 
 def closure(first: Iterable[Requirement]) -> dict[str, Distribution]:
-    """Return what `first` needs, and what that needs in turn, by name."""
+    """Return the transitive requirements of `first`, by name."""
     found: dict[str, Distribution] = {}
-    rest = list(first)
-    while rest:
-        requirement = rest.pop()
+    remaining = list(first)
+    while remaining:
+        requirement = remaining.pop()
         name = canonicalize_name(requirement.name)
         if name in found:
             continue
         found[name] = here = distribution(name)
         for extra in ("", *requirement.extras):
-            rest.extend(wanted(here.requires or (), extra))
+            remaining.extend(applicable(here.requires or (), extra))
     return found
 
 
 class Installed:
-    """An environment with our wheel, what it needs with some extras, and nothing else."""
+    """An environment with the wheel, its requirements with some extras, and nothing else."""
 
     def __init__(self, folder: Path, wheel: Path, *extras: str) -> None:
         venv.create(folder, symlinks=True)
@@ -70,10 +70,12 @@ class Installed:
         subprocess.run([*pip, *plain, str(wheel)], check=True, cwd=folder)
         (self.site,) = folder.glob("lib/python*/site-packages")
         (self.metadata,) = distributions(path=[str(self.site)])
-        self._link(closure(r for e in ("", *extras) for r in wanted(self._asked(), e)).values())
+        self._link(
+            closure(r for e in ("", *extras) for r in applicable(self._requires(), e)).values()
+        )
 
-    def _asked(self) -> list[str]:
-        return self.metadata.requires or pytest.fail("the wheel asks for nothing")
+    def _requires(self) -> list[str]:
+        return self.metadata.requires or pytest.fail("the wheel has no requirements")
 
     def _link(self, dependencies: Iterable[Distribution]) -> None:
         for dependency in dependencies:
@@ -101,7 +103,7 @@ class Installed:
         return subprocess.CompletedProcess(command, run.returncode, out, err)
 
     def python(self, code: str) -> str:
-        """Run `code` with warnings as errors and nothing of the caller's; return what it prints."""
+        """Run `code` in isolated mode with warnings as errors; return its output."""
         done = self.run("python", "-I", "-W", "error", "-c", code)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -116,15 +118,15 @@ class Mock(NamedTuple):
 
 @pytest.fixture(scope="module")
 def bare(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """What `pip install wanflow` gives."""
+    """The result of `pip install wanflow`."""
     return Installed(tmp_path_factory.mktemp("bare"), built.wheel)
 
 
 class TestWheel:
-    """The wheel is the library, and no more."""
+    """The wheel has the library, and nothing else."""
 
     def test_holds_the_two_packages(self, built: Built) -> None:
-        """The wheel holds the two import packages and its metadata."""
+        """It has the two import packages and its metadata."""
         with ZipFile(built.wheel) as wheel:
             tops = {name.split("/")[0] for name in wheel.namelist()}
         info = {top for top in tops if top.endswith(".dist-info")}
@@ -132,7 +134,7 @@ class TestWheel:
         assert len(info) == 1
 
     def test_holds_every_committed_module(self, built: Built, committed: list[str]) -> None:
-        """Each file of the two packages is in the wheel, and each file there is one of them."""
+        """The files of the wheel are the committed files of the two packages."""
         roots = ("wrapper/", "generated/")
         ours = tuple(root + package for root in roots for package in OURS)
         expected = {p.partition("/")[2] for p in committed if p.startswith(ours)}
@@ -141,13 +143,13 @@ class TestWheel:
             assert {n for n in wheel.namelist() if ".dist-info/" not in n} == expected
 
     def test_carries_the_spec(self, built: Built) -> None:
-        """The merged spec travels in the wheel, with every operation."""
+        """The merged spec is in the wheel, with every operation."""
         with ZipFile(built.wheel) as wheel:
             spec = json.loads(wheel.read("wanflow_client/openapi.json"))
         assert len(spec["paths"]) >= 3
 
     def test_is_typed(self, built: Built) -> None:
-        """Both packages tell type checkers that they are typed."""
+        """Both packages have the marker `py.typed`."""
         with ZipFile(built.wheel) as wheel:
             assert {f"{package}/py.typed" for package in OURS} <= set(wheel.namelist())
 
@@ -156,7 +158,7 @@ class TestBareInstall:
     """`pip install wanflow`, without extras, is a working library."""
 
     def test_public_names(self, bare: Installed) -> None:
-        """Every public name can be had, and comes from the installed wheel."""
+        """Every public name can be imported, and comes from the installed wheel."""
         names = "[getattr(wanflow, name) for name in wanflow.__all__]"
         code = f"import wanflow; print(len({names}), wanflow.__file__)"
         count, _, home = bare.python(code).partition(" ")
@@ -164,17 +166,17 @@ class TestBareInstall:
         assert Path(home).is_relative_to(bare.site)
 
     def test_spec_is_found(self, bare: Installed) -> None:
-        """The spec is found without the repository, and names its models."""
+        """The spec is found without the repository, and has its models."""
         code = "from wanflow.catalog.catalog import packaged_catalog as c; print(*c().models)"
         assert len(bare.python(code).split()) >= 5
 
     def test_generated_client_stands_alone(self, bare: Installed) -> None:
-        """The generated client imports without loading anything of the wrapper."""
+        """Importing the generated client imports nothing of `wanflow`."""
         code = "import sys, wanflow_client; print('wanflow' in sys.modules)"
         assert bare.python(code) == "False"
 
     def test_command_line(self, bare: Installed) -> None:
-        """The command is installed, and knows its version."""
+        """The command is installed, and shows its version."""
         done = bare.run("wanflow", "--version")
         assert done.returncode == 0, done.stderr
         assert bare.metadata.version in done.stdout
@@ -183,7 +185,7 @@ class TestBareInstall:
         ("command", "extra"), [(["mock"], "mock"), (["spec", "build"], "spec")]
     )
     def test_absent_extra(self, bare: Installed, command: list[str], extra: str) -> None:
-        """A command whose extra is not installed says in a sentence how to get it."""
+        """A command whose extra is missing says how to install it."""
         done = bare.run("wanflow", *command)
         assert done.returncode != 0
         assert "Traceback" not in done.stderr
@@ -206,34 +208,34 @@ def mock(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moc
         assert complaints == ""
 
 
-class TestInstalledRoad:
-    """What is installed from the wheel is enough for the whole road, far from the repository."""
+class TestInstalledCommands:
+    """The wheel is enough to submit, wait and download, without the repository."""
 
     @pytest.mark.parametrize(("kind", "magic"), [("image", b"\x89PNG"), ("video", b"ftyp")])
     def test_run(self, mock: Mock, tmp_path: Path, kind: str, magic: bytes) -> None:
-        """`wanflow run` against `wanflow mock` leaves a real file of the model's kind."""
+        """`wanflow run` against `wanflow mock` saves a real image or video."""
         models = packaged_catalog().models.values()
         model = next(m for m in models if m.kind == kind and m.required == ("prompt",))
-        asked = ["run", model.name, "--prompt", "a lake", "--output-dir", str(tmp_path)]
-        done = mock.home.run("wanflow", *asked, **mock.environment)
+        command = ["run", model.name, "--prompt", "a lake", "--output-dir", str(tmp_path)]
+        done = mock.home.run("wanflow", *command, **mock.environment)
         assert done.returncode == 0, done.stdout + done.stderr
         (file,) = tmp_path.iterdir()
         assert magic in file.read_bytes()[:16]
 
     def test_wrong_key(self, mock: Mock) -> None:
-        """A key that the mock does not know is one sentence, and an exit code."""
-        stranger = {**mock.environment, "WANFLOW_API_KEY": "wrong-key"}
-        done = mock.home.run("wanflow", "status", "task-unified-1-abc", **stranger)
+        """An unknown key is reported in one sentence, with an exit code."""
+        unknown = {**mock.environment, "WANFLOW_API_KEY": "wrong-key"}
+        done = mock.home.run("wanflow", "status", "task-unified-1-abc", **unknown)
         assert done.returncode != 0
         assert "Traceback" not in done.stderr
         assert "wrong-key" not in done.stdout + done.stderr
 
 
 class TestSdist:
-    """The sdist is the project: all that the repository holds, and nothing that lay about."""
+    """The sdist has the committed files, and nothing else."""
 
     def test_holds_what_is_committed(self, built: Built, committed: list[str]) -> None:
-        """The sdist holds the committed files, without CI's, and beside them its metadata only."""
+        """The workflows are left out, and its metadata is added."""
         with tarfile.open(built.sdist) as sdist:
             inside = {name.partition("/")[2] for name in sdist.getnames()}
         ours = {path for path in committed if not path.startswith(".github/")}

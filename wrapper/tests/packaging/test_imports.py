@@ -1,4 +1,4 @@
-"""What a program imports with a client, and with its first request: no more than it uses."""
+"""Importing a client, or sending its first request, imports only the modules that it needs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-# Slow to import, and of no use before a client is made.
+# Slow to import, and not needed before a client is created.
 SLOW = {
     *("aiohttp", "asyncio", "click", "concurrent.futures", "httpcore", "httpx", "jsonschema_rs"),
     *("csv", "difflib", "email", "hashlib", "http.client", "multiprocessing", "shutil", "socket"),
     *("sqlite3", "ssl", "subprocess", "tempfile", "urllib.request", "xml", "zlib"),
 }
-# For those who save files, upload some, wait for many tasks, keep a ledger, or mistype a name.
-SELDOM = {
+# For downloads, uploads, many tasks, a ledger, or a misspelt name.
+RARELY_NEEDED = {
     *(
         "wanflow._storage.part_file",
         "wanflow._storage.regular_file",
@@ -26,66 +26,66 @@ SELDOM = {
     *("wanflow.batch", "wanflow.cli", "wanflow.ledger", "wanflow.mock", "wanflow.webhooks"),
     *("difflib", "sqlite3"),
 }
-# The modules of ours behind a client, and the classes that attrs makes in them: half of the time
-# that the import takes is spent on these classes. A few more of either go unnoticed.
+# Upper bounds of the modules that a client imports, and of the attrs classes in them: half of the
+# import time is spent on these classes. A few more of either don't matter.
 MODULES, CLASSES = 60, 55
 
 CLIENTS = pytest.mark.parametrize("name", ["Client", "AsyncClient"])
-MADE = """
-made = [
+COUNT = """
+classes = [
     one for name in ours for one in vars(sys.modules[name]).values()
     if isinstance(one, type) and one.__module__ == name and "__attrs_attrs__" in vars(one)
 ]
 """
 SUBMIT = """
-client = wanflow.Client("a-key", "https://api.test", transport=httpx.MockTransport(answer))
+client = wanflow.Client("a-key", "https://api.test", transport=httpx.MockTransport(respond))
 assert client.submit(model="wan2.5-text-to-video", prompt="a cat").id == "task-1"
 """
 ASUBMIT = """
 async def submitted():
-    transport = httpx.MockTransport(answer)
+    transport = httpx.MockTransport(respond)
     async with wanflow.AsyncClient("a-key", "https://api.test", transport=transport) as client:
         return await client.submit(model="wan2.5-text-to-video", prompt="a cat")
 
 import asyncio
 assert asyncio.run(submitted()).id == "task-1"
 """
-ANSWER = """
+SETUP = """
 import httpx
 import wanflow
 
-def answer(request):
+def respond(request):
     return httpx.Response(200, json={"id": "task-1", "status": "pending", "created": 1})
 """
 
 
-def loaded(program: str) -> set[str]:
-    """Return what a program of its own has imported in the end."""
+def imported(program: str) -> set[str]:
+    """Return the modules that a program has imported when it ends."""
     code = f"import sys\n{program}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 
-def test_the_package_alone_loads_nothing() -> None:
-    """`import wanflow` costs next to nothing: each name is imported when it is asked for."""
-    found = loaded("import wanflow")
+def test_the_package_alone_imports_nothing() -> None:
+    """Each name of `wanflow` is imported when it is first used."""
+    found = imported("import wanflow")
     assert {name for name in found if name.startswith("wanflow")} == {"wanflow"}
     assert {"attrs", "re", "typing", *SLOW} & found == set()
 
 
 @CLIENTS
-def test_a_clients_name_loads_nothing_slow(name: str) -> None:
-    """No HTTP, no validator, no event loop, no files, no ledger."""
-    found = loaded(f"from wanflow import {name}")
+def test_importing_a_client_imports_nothing_slow(name: str) -> None:
+    """No HTTP library, validator, event loop or ledger."""
+    found = imported(f"from wanflow import {name}")
     assert "wanflow._flows.operations" in found
-    assert (SLOW | SELDOM) & found == set()
+    assert (SLOW | RARELY_NEEDED) & found == set()
 
 
 @CLIENTS
-def test_a_clients_name_loads_few_modules_and_makes_few_classes(name: str) -> None:
-    """What is added to them is a choice: it goes where it is needed, or these bounds are raised."""
+def test_importing_a_client_imports_few_modules_and_creates_few_classes(name: str) -> None:
+    """Import what is added where it is needed, or raise these bounds on purpose."""
     program = f"from wanflow import {name}\nours = [m for m in sys.modules if m[:7] == 'wanflow']"
-    code = f"import sys\n{program}{MADE}print(len(ours), len(made))"
+    code = f"import sys\n{program}{COUNT}print(len(ours), len(classes))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules, classes = map(int, done.stdout.split())
     assert 20 < modules <= MODULES
@@ -93,8 +93,8 @@ def test_a_clients_name_loads_few_modules_and_makes_few_classes(name: str) -> No
 
 
 @pytest.mark.parametrize("submit", [SUBMIT, ASUBMIT], ids=["sync", "async"])
-def test_a_submission_loads_nothing_that_it_does_not_use(submit: str) -> None:
-    """What the import of a client leaves out isn't loaded by the first request instead."""
-    found = loaded(ANSWER + submit)
+def test_a_submission_imports_nothing_that_it_does_not_need(submit: str) -> None:
+    """The first request doesn't import what importing the client left out."""
+    found = imported(SETUP + submit)
     assert {"wanflow._flows.submit", "jsonschema_rs"} <= found
-    assert SELDOM & found == set()
+    assert RARELY_NEEDED & found == set()

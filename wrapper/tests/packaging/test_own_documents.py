@@ -1,4 +1,4 @@
-"""A team's own documents, from the wheel alone and in a folder of their own."""
+"""A project with its own source specs works with the wheel alone, in its own directory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = "key-of-a-team"
 
 
 def own_document(model: str, **changes: Any) -> str:
-    """A document of a family that nobody has."""
+    """A source spec of an invented model."""
     prompt = {"type": "string", "maxLength": 100, **changes}
     shown = {"model": model, "prompt": "a moon"}
     schema = request(model, required=("model", "prompt"), prompt=prompt)
@@ -36,43 +36,43 @@ def own_document(model: str, **changes: Any) -> str:
 
 
 class Team:
-    """An environment with the wheel, and a folder of documents beside it."""
+    """An environment with the wheel, and a project directory."""
 
     def __init__(self, installed: Installed, folder: Path) -> None:
         self.installed, self.folder = installed, folder
 
     def spec(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the pipeline in the folder."""
+        """Run a command of the pipeline in the project."""
         done = self.installed.run("wanflow", "spec", "--root", str(self.folder), *words)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command with the folder as its project."""
+        """Run a command with this project."""
         return self.installed.run("wanflow", *words, **{**self.environment, **environment})
 
     def python(self, code: str, **environment: str) -> str:
-        """Run Python with the folder as its project; return the last line of what it says."""
+        """Run Python with this project; return the last line of its output."""
         done = self.installed.run("python", "-c", code, **{**self.environment, **environment})
         return (done.stdout + done.stderr).strip().splitlines()[-1]
 
     @property
     def environment(self) -> dict[str, str]:
-        """The one setting, and a key."""
+        """The variables that choose the project and the key."""
         return {"WANFLOW_PROJECT": str(self.folder), "WANFLOW_API_KEY": KEY}
 
 
 @pytest.fixture(scope="module")
 def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     installed = Installed(tmp_path_factory.mktemp("own"), built.wheel, "spec", "mock", "media")
-    # A program and no module: it isn't in what was linked.
+    # It is a program, not a module, so it wasn't linked.
     (installed.bin / "ruff").symlink_to(Path(sys.executable).parent / "ruff")
     return installed
 
 
 @pytest.fixture(scope="module")
 def team(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Team:
-    """A folder in which two documents were imported and a client was made, with no server."""
+    """A project with two imported source specs and a generated client, without a server."""
     folder = tmp_path_factory.mktemp("team")
     done = installed.run("wanflow", "spec", "init", str(folder))
     assert done.returncode == 0, done.stderr
@@ -86,8 +86,8 @@ def team(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Team
     return team
 
 
-def test_init_makes_the_folder_once(installed: Installed, tmp_path: Path) -> None:
-    """Sources, overlays, settings, the generator's settings and CI; a second time it refuses."""
+def test_init_creates_a_project_once(installed: Installed, tmp_path: Path) -> None:
+    """Sources, overlays, settings, the generator's settings and CI; a second call is rejected."""
     words = ("wanflow", "spec", "init", str(tmp_path / "new"), "--server", CHOSEN)
     assert installed.run(*words).returncode == 0
     made = {p.relative_to(tmp_path / "new").as_posix() for p in (tmp_path / "new").rglob("*")}
@@ -103,8 +103,8 @@ def test_init_makes_the_folder_once(installed: Installed, tmp_path: Path) -> Non
     assert not (tmp_path / "b").exists()
 
 
-def test_the_models_are_those_of_the_folder(team: Team) -> None:
-    """The command line and the library know the folder's models, and no others."""
+def test_the_models_are_those_of_the_project(team: Team) -> None:
+    """The command line and the library have the project's models, and no others."""
     done = team.run("models", "--json")
     assert [json.loads(line)["model"] for line in done.stdout.splitlines()] == list(MODELS)
     done = team.run("check", MODELS[0], "--prompt", "x" * 101)
@@ -114,15 +114,15 @@ def test_the_models_are_those_of_the_folder(team: Team) -> None:
     assert "Nova2SunRequest" in team.python(code)
 
 
-def test_without_the_setting_they_are_the_packages_own(team: Team) -> None:
-    """The folder changes nothing for a process that doesn't name it."""
+def test_without_the_variable_the_models_are_those_of_the_package(team: Team) -> None:
+    """The project has no effect on a process that doesn't choose it."""
     done = team.installed.run("wanflow", "models", "--json")
     assert done.returncode == 0
     assert not any(model in done.stdout for model in MODELS)
 
 
-def test_the_key_goes_to_no_server_that_only_a_document_names(team: Team) -> None:
-    """Nobody chose the documents' server, so there is none; a setting or a variable chooses."""
+def test_the_key_is_not_sent_to_a_server_that_only_a_source_spec_names(team: Team) -> None:
+    """There is no default server until the settings or a variable choose one."""
     settings = team.folder / "specs/settings.yaml"
     assert "api.example.com" in (team.folder / "specs/openapi.yaml").read_text()
     code = "import wanflow; print(wanflow.Client().base_url)"
@@ -139,8 +139,8 @@ def test_the_key_goes_to_no_server_that_only_a_document_names(team: Team) -> Non
         assert team.spec("regenerate").returncode == 0
 
 
-def test_a_folder_without_a_client_is_told(team: Team, tmp_path: Path) -> None:
-    """One sentence that names the variable, the folder, and what to do."""
+def test_a_project_without_a_client_is_reported(team: Team, tmp_path: Path) -> None:
+    """One sentence names the variable, the directory, and what to do."""
     done = team.run("models", WANFLOW_PROJECT=str(tmp_path))
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
@@ -148,15 +148,15 @@ def test_a_folder_without_a_client_is_told(team: Team, tmp_path: Path) -> None:
     assert "wanflow spec regenerate" in done.stderr
 
 
-def test_another_package_that_was_imported_before_is_told(team: Team) -> None:
-    """Classes of two clients are never mixed in one process."""
+def test_a_generated_client_that_was_imported_before_is_an_error(team: Team) -> None:
+    """Classes of two generated clients are never mixed in one process."""
     code = "import wanflow_client, wanflow.models as m; m.Nova2SunRequest"
     assert "ConfigurationError" in team.python(code)
 
 
 @pytest.fixture(scope="module")
 def mock(team: Team) -> Iterator[dict[str, str]]:
-    """`wanflow mock` of the folder's documents."""
+    """`wanflow mock` of this project."""
     words = ("wanflow", "mock", "--port", "0", "--polls", "1", "--api-key", KEY)
     with team.installed.start(*words, **team.environment) as server:
         assert server.stdout is not None
@@ -170,10 +170,10 @@ def mock(team: Team) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_model_of_the_folder_runs(
+def test_a_model_of_the_project_runs(
     team: Team, mock: dict[str, str], tmp_path: Path, model: str
 ) -> None:
-    """`wanflow run` against `wanflow mock`, both of the folder, leaves a file."""
+    """`wanflow run` against `wanflow mock`, both of the project, saves a file."""
     done = team.run(
         "run", model, "--prompt", "a moon", "--output-dir", str(tmp_path / "out"), **mock
     )
@@ -183,15 +183,15 @@ def test_a_model_of_the_folder_runs(
 
 
 def test_a_batch_runs(team: Team, mock: dict[str, str], tmp_path: Path) -> None:
-    """`wanflow batch` takes jobs for the folder's models."""
+    """`wanflow batch` accepts jobs for the project's models."""
     jobs = tmp_path / "jobs.jsonl"
     jobs.write_text("".join(json.dumps({"model": m, "prompt": "a"}) + "\n" for m in MODELS))
     done = team.run("batch", str(jobs), "--output-dir", str(tmp_path / "out"), **mock)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_newer_document_is_told_and_taken(team: Team, tmp_path: Path) -> None:
-    """Import, diff of two plain files, regenerate: no Git, no pyproject.toml and no Makefile."""
+def test_a_newer_source_spec_is_reported_and_imported(team: Team, tmp_path: Path) -> None:
+    """Import, diff of two files, regenerate: without Git, pyproject.toml and Makefile."""
     old = tmp_path / "old.yaml"
     old.write_text((team.folder / "specs/openapi.yaml").read_text())
     newer = tmp_path / f"{MODELS[0]}.yaml"
@@ -209,12 +209,12 @@ def test_a_newer_document_is_told_and_taken(team: Team, tmp_path: Path) -> None:
         "import wanflow; c = wanflow.Client('k', 'http://127.0.0.1:9')\n"
         f"c.submit(model='{MODELS[0]}', prompt='a')"
     )
-    said = team.python(code)
-    assert said.startswith("DeprecationWarning: the parameter prompt is deprecated")
+    output = team.python(code)
+    assert output.startswith("DeprecationWarning: the parameter prompt is deprecated")
 
 
-def test_the_templates_are_the_projects_own(checkout: Path) -> None:
-    """What `init` writes for the generator is what this project's client is made with."""
+def test_the_templates_are_the_settings_of_this_project(checkout: Path) -> None:
+    """`init` writes the generator's settings that this project's client is generated with."""
     for name in ("config.yaml", "ruff.toml"):
         template = checkout / "wrapper/wanflow/spec/templates" / name
         assert template.read_bytes() == (checkout / "generated" / name).read_bytes()

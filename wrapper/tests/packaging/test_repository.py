@@ -1,4 +1,4 @@
-"""Laws of what is committed: it names no machine, and says the same thing once."""
+"""The committed files have no machine name and no secret, and there is one version."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import wanflow
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Written so that this file does not hold what it looks for.
-PLACES = re.compile(
+# Written so that this file doesn't match itself.
+MACHINES = re.compile(
     r"(?<![\w.*-])/(?:[h]ome|[r]oot|[U]sers|[w]ork)/\w"
     r"|py[p]i\.(?:org|python)|python[h]osted|registry\.[n]pm"
 )
@@ -24,35 +24,35 @@ KEYS = re.compile(r"\bsk-[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{20,}|-----BEGI
 
 @pytest.fixture(scope="module")
 def texts(checkout: Path, committed: list[str]) -> dict[str, str]:
-    """Committed text files by path, without the documents, which are other people's words."""
+    """Committed text files by path, without the source specs, which are received."""
     own = [path for path in committed if not path.startswith("specs/sources/")]
     return {path: (checkout / path).read_text(errors="replace") for path in own}
 
 
 class TestWhatIsCommitted:
-    """The repository could have been made anywhere."""
+    """The repository depends on no machine."""
 
-    def test_no_place(self, texts: dict[str, str]) -> None:
-        """No file names somebody's folder or a package index's host."""
-        found = {path: PLACES.findall(text) for path, text in texts.items()}
+    def test_no_machine(self, texts: dict[str, str]) -> None:
+        """No file names a home directory or the host of a package index."""
+        found = {path: MACHINES.findall(text) for path, text in texts.items()}
         assert {path: hits for path, hits in found.items() if hits} == {}
 
     @pytest.mark.parametrize("parts", [("", "home", "x", "y"), ("see ", "work", "y")])
-    def test_no_place_would_be_noticed(self, parts: tuple[str, ...]) -> None:
-        """The law above can fail."""
-        assert PLACES.search("/".join(parts))
+    def test_a_machine_would_be_noticed(self, parts: tuple[str, ...]) -> None:
+        """The test above can fail."""
+        assert MACHINES.search("/".join(parts))
 
     def test_no_secret(self, texts: dict[str, str]) -> None:
-        """No file holds what looks like a key."""
+        """No file has what could be a key."""
         assert [path for path, text in texts.items() if KEYS.search(text)] == []
 
     def test_no_output(self, committed: list[str]) -> None:
-        """Nothing that a target leaves in the folder, and no cache, is committed."""
+        """No output of a make target, and no cache, is committed."""
         output = re.compile(r"(^|/)(out|dist|build|__pycache__|\.venv|\.[a-z_]+_cache)/|\.pyc$")
         assert [path for path in committed if output.search(path)] == []
 
     def test_scripts_can_be_run(self, checkout: Path) -> None:
-        """The scripts of `.ci` may be executed."""
+        """The scripts of `.ci` are executable."""
         scripts = [path for path in (checkout / ".ci").iterdir() if path.suffix != ".toml"]
         assert scripts
         assert [script.name for script in scripts if not script.stat().st_mode & 0o111] == []
@@ -62,11 +62,11 @@ class TestVersion:
     """There is one version."""
 
     def test_strings_agree(self, checkout: Path) -> None:
-        """pyproject.toml, the package and its metadata name the same version."""
+        """pyproject.toml, the package and its metadata have the same version."""
         declared = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]["version"]
         assert {declared, wanflow.__version__, version("wanflow")} == {declared}
 
     def test_changelog_begins_with_it(self, checkout: Path) -> None:
-        """The changelog's first entry is this version, or what is not yet released."""
+        """The changelog's first entry is this version or Unreleased."""
         entries = re.findall(r"^## \[?([^\]\s]+)", (checkout / "CHANGELOG.md").read_text(), re.M)
         assert entries[0] in {"Unreleased", wanflow.__version__}

@@ -1,7 +1,7 @@
-"""Laws of `.ci/setup`: one sentence where something is missing, and never a half-made environment.
+"""`.ci/setup` names what is missing in one sentence, and never leaves an incomplete environment.
 
-They set up a stand-in project of one empty package, in a folder with spaces in its path, with a
-PATH of their own, so that they need no network and may lack a Python.
+The tests set up a small project with one empty package, in a directory with a space in its path and
+with their own PATH: they need no network, and can leave out Python.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOOLS = ("sh", "cat", "cmp", "cp", "dirname", "grep", "mkdir", "mv", "tail", "un
 
 
 class Machine:
-    """A checkout of the stand-in project on a machine whose PATH is known."""
+    """A checkout of the small project, with its own PATH."""
 
     def __init__(self, checkout: Path, folder: Path) -> None:
         self.project = folder / "a checkout"
@@ -37,7 +37,7 @@ class Machine:
         self.lock("dep")
 
     def lock(self, name: str) -> None:
-        """Have the lock name one package, which lies ready as a wheel."""
+        """Write a lock with one package, and the wheel of it."""
         self.locked = name
         self.wheels.mkdir(exist_ok=True)
         backend = runpy.run_path(str(self.project / "backend.py"))
@@ -59,7 +59,7 @@ class Machine:
         script.chmod(0o755)
 
     def start(self, **environment: str) -> subprocess.Popen[str]:
-        """Start the set-up in a process group of its own; pip finds packages in a folder only."""
+        """Start the set-up in its own process group; pip finds packages in one directory only."""
         quiet = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT": "60"}
         index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.wheels.as_uri()}
         return subprocess.Popen(
@@ -73,14 +73,14 @@ class Machine:
         )
 
     def set_up(self, **environment: str) -> tuple[int, str]:
-        """Run the set-up; return its exit code and what it said, which is on stderr only."""
+        """Run the set-up; return its exit code and its stderr. Nothing is on stdout."""
         run = self.start(**environment)
-        out, said = run.communicate(timeout=120)
+        out, err = run.communicate(timeout=120)
         assert out == ""
-        return run.returncode, said
+        return run.returncode, err
 
     def has(self, module: str) -> bool:
-        """Tell whether the environment can import `module`."""
+        """Return whether the environment can import `module`."""
         command = [str(self.project / ".venv/bin/python"), "-c", f"import {module}"]
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
@@ -92,12 +92,12 @@ def machine(checkout: Path, tmp_path: Path) -> Machine:
 
 
 @pytest.fixture(scope="module")
-def settled(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """A machine on which the set-up has run once; tests leave it set up."""
-    machine = Machine(checkout, tmp_path_factory.mktemp("settled"))
+def ready(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """A machine on which the set-up has run once; tests restore this state."""
+    machine = Machine(checkout, tmp_path_factory.mktemp("ready"))
     machine.python("python3")
-    code, said = machine.set_up()
-    assert code == 0, said
+    code, output = machine.set_up()
+    assert code == 0, output
     return machine
 
 
@@ -106,147 +106,147 @@ BARE = "sys.modules['ensurepip'] = None"
 
 
 class TestMissing:
-    """What is missing is said in one sentence, with what to do about it."""
+    """One sentence says what is missing and what to do."""
 
-    def refusal(self, machine: Machine, **environment: str) -> str:
-        code, said = machine.set_up(**environment)
+    def error_of(self, machine: Machine, **environment: str) -> str:
+        code, output = machine.set_up(**environment)
         assert code == 1
-        assert said.startswith("set-up: ")
-        assert said.count("\n") == 1
+        assert output.startswith("set-up: ")
+        assert output.count("\n") == 1
         assert not (machine.project / ".venv").exists()
-        return said
+        return output
 
     def test_no_python(self, machine: Machine) -> None:
-        """Without any Python it says which is needed and what to install."""
-        said = self.refusal(machine)
-        assert "Python 3.11 or newer is needed, and there is none" in said
-        assert "apt install python3 python3-venv" in said
+        """Without Python the error says which version is needed and what to install."""
+        output = self.error_of(machine)
+        assert "Python 3.11 or newer is needed, and there is none" in output
+        assert "apt install python3 python3-venv" in output
 
     def test_old_python(self, machine: Machine) -> None:
-        """With an old Python only, it names that one and its version."""
+        """If there is only an old Python, the error names its version."""
         machine.python("python3", before=OLD)
-        said = self.refusal(machine)
-        assert "Python 3.11 or newer is needed, and python3 is Python 3.9;" in said
+        output = self.error_of(machine)
+        assert "Python 3.11 or newer is needed, and python3 is Python 3.9;" in output
 
     def test_no_venv(self, machine: Machine) -> None:
-        """With a Python that lacks venv, as Debian ships it, it names the package to install."""
+        """If Python has no venv, as on Debian, the error names the package to install."""
         machine.python("python3", before=BARE)
         version = "{}.{}".format(*sys.version_info)
-        assert f"apt install python{version}-venv" in self.refusal(machine)
+        assert f"apt install python{version}-venv" in self.error_of(machine)
 
     def test_python_asked_for_is_not_replaced(self, machine: Machine) -> None:
-        """A PYTHON that is named is used or refused; no other is taken in its place."""
+        """The given PYTHON is used or is an error; no other is used instead."""
         machine.python("python3")
         machine.python("ancient", before=OLD)
-        assert "ancient is Python 3.9" in self.refusal(machine, PYTHON="ancient")
-        assert "PYTHON=/no/such" in self.refusal(machine, PYTHON="/no/such")
+        assert "ancient is Python 3.9" in self.error_of(machine, PYTHON="ancient")
+        assert "PYTHON=/no/such" in self.error_of(machine, PYTHON="/no/such")
 
     def test_broken_launcher(self, machine: Machine) -> None:
-        """A launcher that is there and does not run is passed over like none at all."""
+        """A Python that doesn't start is ignored."""
         launcher = machine.bin / "python3"
         launcher.write_text("#!/bin/sh\necho no such version >&2\nexit 127\n")
         launcher.chmod(0o755)
-        assert "there is none" in self.refusal(machine)
+        assert "there is none" in self.error_of(machine)
 
 
 class TestEnvironment:
-    """The environment is what the lock says, whole or not there."""
+    """The environment is complete and as locked, or doesn't exist."""
 
-    def test_lock_and_project_are_installed(self, settled: Machine) -> None:
-        """The lock's packages and the project itself can be imported."""
-        assert settled.has(settled.locked)
-        assert settled.has("standin")
+    def test_lock_and_project_are_installed(self, ready: Machine) -> None:
+        """The locked packages and the project can be imported."""
+        assert ready.has(ready.locked)
+        assert ready.has("standin")
 
-    def test_second_time_starts_nothing(self, settled: Machine) -> None:
-        """When nothing has changed it needs neither Python nor network, and says nothing."""
-        (settled.bin / "python3").rename(settled.bin / "away")
+    def test_second_time_starts_nothing(self, ready: Machine) -> None:
+        """If nothing has changed, it needs neither Python nor network, and prints nothing."""
+        (ready.bin / "python3").rename(ready.bin / "away")
         try:
-            assert settled.set_up() == (0, "")
+            assert ready.set_up() == (0, "")
         finally:
-            (settled.bin / "away").rename(settled.bin / "python3")
+            (ready.bin / "away").rename(ready.bin / "python3")
 
-    def test_moved_folder_is_noticed(self, settled: Machine) -> None:
-        """An environment in a folder that was moved is not taken for a whole one."""
-        home = settled.project
-        settled.project = home.rename(home.with_name("elsewhere"))
+    def test_moved_folder_is_noticed(self, ready: Machine) -> None:
+        """After a move of the directory the environment is created again."""
+        home = ready.project
+        ready.project = home.rename(home.with_name("elsewhere"))
         try:
-            (settled.bin / "python3").rename(settled.bin / "away")
-            assert "there is none" in settled.set_up()[1]  # it wants to make the environment anew
+            (ready.bin / "python3").rename(ready.bin / "away")
+            assert "there is none" in ready.set_up()[1]  # it tries to create the environment again
         finally:
-            (settled.bin / "away").rename(settled.bin / "python3")
-            settled.project = settled.project.rename(home)
+            (ready.bin / "away").rename(ready.bin / "python3")
+            ready.project = ready.project.rename(home)
 
-    def test_other_python_is_noticed(self, settled: Machine) -> None:
-        """An environment of one Python is not taken for that of another that is asked for."""
-        assert settled.set_up() == (0, "")
-        code, said = settled.set_up(PYTHON="/no/such")
-        assert (code, "does not run" in said) == (1, True)
+    def test_other_python_is_noticed(self, ready: Machine) -> None:
+        """With another PYTHON the environment is created again."""
+        assert ready.set_up() == (0, "")
+        code, output = ready.set_up(PYTHON="/no/such")
+        assert (code, "does not run" in output) == (1, True)
 
-    def test_changed_project_is_installed_again(self, settled: Machine) -> None:
-        """A change of pyproject.toml installs the project again, and nothing else."""
-        pyproject = settled.project / "pyproject.toml"
+    def test_changed_project_is_installed_again(self, ready: Machine) -> None:
+        """A change of pyproject.toml only installs the project again."""
+        pyproject = ready.project / "pyproject.toml"
         pyproject.write_text(pyproject.read_text() + "# changed\n")
-        assert settled.set_up() == (0, "set-up: done\n")
-        assert settled.set_up() == (0, "")
+        assert ready.set_up() == (0, "set-up: done\n")
+        assert ready.set_up() == (0, "")
 
-    def test_changed_lock_makes_it_anew(self, settled: Machine) -> None:
-        """A changed lock leaves nothing of the old one behind."""
-        old, new = settled.locked, f"{settled.locked}x"
-        settled.lock(new)
-        assert settled.set_up()[0] == 0
-        assert settled.has(new)
-        assert not settled.has(old)
+    def test_changed_lock_creates_it_again(self, ready: Machine) -> None:
+        """Packages of the old lock are gone."""
+        old, new = ready.locked, f"{ready.locked}x"
+        ready.lock(new)
+        assert ready.set_up()[0] == 0
+        assert ready.has(new)
+        assert not ready.has(old)
 
-    def test_two_at_once(self, machine: Machine) -> None:
-        """Of two that run at once one makes the environment, and both find it whole."""
+    def test_two_concurrently(self, machine: Machine) -> None:
+        """If two run concurrently, one creates the environment, and it is complete for both."""
         machine.python("python3", before=OLD)
         machine.python("python3.12", before=BARE)
-        machine.python("python3.11")  # passes over those that will not do
+        machine.python("python3.11")  # the two others are ignored
         runs = [machine.start(), machine.start()]
-        said = "".join(run.communicate(timeout=120)[1] for run in runs)
+        output = "".join(run.communicate(timeout=120)[1] for run in runs)
         assert [run.returncode for run in runs] == [0, 0]
-        assert (said.count("making .venv"), said.count("done")) == (1, 1)
+        assert (output.count("making .venv"), output.count("done")) == (1, 1)
         assert machine.has("standin")
 
 
-class TestTrouble:
-    """An index that is away, or a process that is killed, leaves nothing to clean up."""
+class TestFailure:
+    """After an unreachable index or a killed process, the next run succeeds."""
 
     def test_unreachable_index(self, machine: Machine) -> None:
-        """An index that cannot be reached is named as the trouble."""
+        """The error says that the index can't be reached."""
         machine.python("python3")
         with socket.create_server(("127.0.0.1", 0)) as closed:
             url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         away = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": url}
-        code, said = machine.set_up(**away)
+        code, output = machine.set_up(**away)
         assert code == 1
-        assert said.splitlines()[1].startswith("set-up: the package index cannot be reached")
-        assert len(said.splitlines()) == 2
+        assert output.splitlines()[1].startswith("set-up: the package index cannot be reached")
+        assert len(output.splitlines()) == 2
 
-    def test_killed_half_way(self, machine: Machine) -> None:
-        """What was killed during the install is made anew by the next run."""
+    def test_killed_during_the_install(self, machine: Machine) -> None:
+        """The next run creates the environment again."""
         machine.python("python3")
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
             run = machine.start(PIP_NO_INDEX="0", PIP_FIND_LINKS="", PIP_INDEX_URL=url)
             silent.settimeout(60)
-            caller, _ = silent.accept()  # pip has begun, and waits for an answer
+            caller, _ = silent.accept()  # pip has started, and waits for a response
             os.killpg(run.pid, signal.SIGKILL)
             run.communicate()
             caller.close()
         leftover = machine.project / ".venv/leftover"
         leftover.touch()
-        code, said = machine.set_up()
-        assert (code, "making .venv" in said) == (0, True)
+        code, output = machine.set_up()
+        assert (code, "making .venv" in output) == (0, True)
         assert machine.has("standin")
         assert not leftover.exists()
 
     def test_missing_hash(self, machine: Machine) -> None:
-        """A package that the lock gives no hash is not installed; pip's own words are shown."""
+        """A package without a hash in the lock is not installed; pip's output is shown."""
         machine.python("python3")
         (machine.project / "requirements.lock").write_text(f"{machine.locked}==1\n")
-        code, said = machine.set_up()
+        code, output = machine.set_up()
         assert code == 1
-        assert "hash" in said
-        assert "set-up: pip failed; all that it said is in .venv/set-up.log" in said
+        assert "hash" in output
+        assert "set-up: pip failed; its output is in .venv/set-up.log" in output
         assert (machine.project / ".venv/set-up.log").stat().st_size

@@ -1,4 +1,4 @@
-"""What users import is compared with the last tag, and a version that is too low is told."""
+"""The public names are compared with the last tag, and a version that is too low is an error."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def make(name: str) -> Thing:
 
 
 def hidden() -> None:
-    """Isn't listed."""
+    """Not listed."""
 '''
 
 
 class Repository:
-    """A repository with a package, its version, and maybe a tag."""
+    """A git repository with a package and its version."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -61,7 +61,7 @@ class Repository:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", "x")
 
-    def judge(self) -> int:
+    def compare(self) -> int:
         return main(self.root, self.modules)
 
 
@@ -79,75 +79,75 @@ def tagged(repository: Repository) -> Repository:
 def test_without_a_tag_it_says_that_nothing_was_compared(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Loudly, and it passes; another kind of tag is no version."""
+    """It succeeds, with a warning. A tag that isn't a version doesn't count."""
     repository.git("tag", "nightly")
-    assert repository.judge() == 0
+    assert repository.compare() == 0
     assert "NOTHING WAS COMPARED" in capsys.readouterr().out
 
 
-def test_what_is_no_repository_passes_too(
+def test_without_a_repository_nothing_is_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As an unpacked sdist is."""
+    """For example in an unpacked sdist."""
     assert main(tmp_path, MODULES) == 0
     assert "NOTHING WAS COMPARED" in capsys.readouterr().out
 
 
 BREAKING = {
-    "a name gone": (BEFORE.replace("def make(", "def made("), "make"),
-    "an argument gone": (BEFORE.replace(", much: int = 1", ""), "much"),
+    "a name removed": (BEFORE.replace("def make(", "def made("), "make"),
+    "an argument removed": (BEFORE.replace(", much: int = 1", ""), "much"),
     "an argument required": (BEFORE.replace("(name: str)", "(name: str, size: int)"), "size"),
-    "a method gone": (BEFORE.replace("def use(", "def apply("), "use"),
+    "a method removed": (BEFORE.replace("def use(", "def apply("), "use"),
     "another default": (BEFORE.replace("= 1", "= 2"), "much"),
 }
 
 
 @pytest.mark.parametrize(("text", "what"), BREAKING.values(), ids=BREAKING)
-def test_what_breaks_asks_for_the_middle_number(
+def test_a_breaking_change_needs_the_second_number(
     tagged: Repository, capsys: pytest.CaptureFixture[str], text: str, what: str
 ) -> None:
-    """Under 0.x; with the version as it was it fails, with the next it passes."""
+    """Before 1.0.0. It fails with the old version, and passes with the next."""
     tagged.write(text)
-    assert tagged.judge() == 1
-    said = capsys.readouterr().out
-    assert "breaking  wanflow: " in said
-    assert what in said
-    assert "asks for version 0.2.0; it is 0.1.0" in said
+    assert tagged.compare() == 1
+    output = capsys.readouterr().out
+    assert "breaking  wanflow: " in output
+    assert what in output
+    assert "need version 0.2.0; it is 0.1.0" in output
     tagged.write(text, "0.2.0")
-    assert tagged.judge() == 0
+    assert tagged.compare() == 0
 
 
-def test_what_is_added_asks_for_the_last_number(
+def test_an_addition_needs_the_third_number(
     tagged: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A new public name is a line, and the version follows."""
+    """A new public name is reported."""
     text = BEFORE.replace('"make"]', '"make", "hidden"]')
     tagged.write(text)
-    assert tagged.judge() == 1
+    assert tagged.compare() == 1
     assert "additive  wanflow.hidden: new" in capsys.readouterr().out
     tagged.write(text, "0.1.1")
-    assert tagged.judge() == 0
+    assert tagged.compare() == 0
 
 
-def test_from_1_0_0_on_the_first_number_is_asked_for(
+def test_from_1_0_0_on_a_breaking_change_needs_the_first_number(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As Semantic Versioning has it."""
+    """As in Semantic Versioning."""
     repository.git("tag", "v1.2.3")
     repository.write(BEFORE.replace("def make(", "def made("), "1.3.0")
-    assert repository.judge() == 1
-    assert "asks for version 2.0.0" in capsys.readouterr().out
+    assert repository.compare() == 1
+    assert "need version 2.0.0" in capsys.readouterr().out
 
 
-def test_what_is_private_may_change(tagged: Repository, capsys: pytest.CaptureFixture[str]) -> None:
-    """A module that isn't listed, and a name that `__all__` leaves out."""
+def test_private_names_may_change(tagged: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """A module that isn't listed, or a name that isn't in `__all__`."""
     tagged.write(BEFORE.replace("def hidden", "def hid"), private="x = 1\n")
-    assert tagged.judge() == 0
-    assert "as in v0.1.0" in capsys.readouterr().out
+    assert tagged.compare() == 0
+    assert "are those of v0.1.0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("module", public_modules())
-def test_the_list_names_modules_that_are_there(module: str) -> None:
-    """Each can be imported, and says by `__all__` or its names what is public."""
+def test_the_listed_modules_exist(module: str) -> None:
+    """Each can be imported."""
     assert importlib.import_module(module)
     assert (ROOT / "wrapper" / "wanflow").is_dir()

@@ -1,4 +1,4 @@
-"""Laws of the Makefile: the one door for newcomers and CI."""
+"""The Makefile, which contributors and CI use in the same way."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULE = re.compile(r"^([a-z-]+):(?! export)(.*)\n((?:\t.*\n)*)", re.MULTILINE)
 
 
 class Rule:
-    """One target: its name, what it needs first, what `make` says of it, and its recipe."""
+    """One target: its name, its prerequisites, its summary and its recipe."""
 
     def __init__(self, name: str, head: str, recipe: str) -> None:
         self.name = name
@@ -36,7 +36,7 @@ class Rule:
 def rules(checkout: Path) -> dict[str, Rule]:
     text = (checkout / "Makefile").read_text()
     found = {match[1]: Rule(*match.groups()) for match in RULE.finditer(text)}
-    assert set(PROMISED) <= set(found), "these laws read the Makefile wrongly, or targets are gone"
+    assert set(PROMISED) <= set(found), "these tests misread the Makefile, or targets were removed"
     return found
 
 
@@ -47,19 +47,19 @@ def make(checkout: Path, *arguments: str) -> str:
 
 
 class TestMakefile:
-    """`make` alone is the manual."""
+    """`make` alone lists the targets."""
 
     def test_make_alone_lists_every_target_once(
         self, checkout: Path, rules: dict[str, Rule]
     ) -> None:
-        """`make` alone lists every target, once, with a line on what it does."""
+        """Each has one line that says what it does."""
         lines = make(checkout).splitlines()
         listed = [line.split()[1] for line in lines]
         assert sorted(listed) == sorted(rules)
         assert all(len(line.split()) > 3 for line in lines)
 
     def test_listing_fits_a_terminal(self, checkout: Path) -> None:
-        """The listing is no wider than a terminal of a hundred columns."""
+        """The list is at most 100 columns wide."""
         assert max(map(len, make(checkout).splitlines())) <= 100
 
     def test_recipes_are_short(self, rules: dict[str, Rule]) -> None:
@@ -67,10 +67,10 @@ class TestMakefile:
         assert {name for name, rule in rules.items() if len(rule.recipe) > 5} == set()
 
     def test_every_target_sets_itself_up(self, rules: dict[str, Rule]) -> None:
-        """Every target that runs something of .venv rests on the set-up."""
+        """Every target that uses .venv depends on set-up."""
 
-        def rests(name: str) -> bool:
-            return name == "set-up" or any(rests(need) for need in rules[name].needs)
+        def depends(name: str) -> bool:
+            return name == "set-up" or any(depends(need) for need in rules[name].needs)
 
         users = [
             name
@@ -78,10 +78,10 @@ class TestMakefile:
             if any("$(PY)" in line or ".venv/bin" in line for line in rule.recipe)
         ]
         assert len(users) >= len(PROMISED)
-        assert [name for name in users if not rests(name)] == []
+        assert [name for name in users if not depends(name)] == []
 
     def test_test_includes_check_and_drift(self, checkout: Path) -> None:
-        """`make test` includes every check, drift among them, and ends with the tests."""
+        """`make test` includes every check, and ends with the tests."""
         plan = make(checkout, "--dry-run", "test").splitlines()
         for part in ("setup", "drift", "ruff check", "ruff format --check", "mypy", "pyright"):
             assert any(part in line for line in plan), part
@@ -89,7 +89,7 @@ class TestMakefile:
         assert "pytest" in plan[-1]
 
     def test_phony(self, checkout: Path, rules: dict[str, Rule]) -> None:
-        """A file that happens to be named like a target does not keep it from running."""
+        """A file with the name of a target doesn't keep it from running."""
         text = (checkout / "Makefile").read_text()
         phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
         assert phony is not None
@@ -113,7 +113,7 @@ GIVEN = (
     *("BASE_URL", "API_KEY", "API_KEY2", "SPEND_LIMIT", "SEED"),
     *("SEEDS", "JOBS", "ROUNDS", "ARGS", "UPGRADE", "PYTHON"),
 )
-# What each target hands on, in the environment of what it runs.
+# The variables that each target passes to its commands.
 TARGETS = {
     "contract": GIVEN,
     "mutants": ("SEEDS", "JOBS", "ARGS"),
@@ -126,48 +126,48 @@ by_value = pytest.mark.parametrize("value", HOSTILE)
 
 
 class TestValues:
-    """What `make` is given is a value: it is neither expanded, nor run, nor changed."""
+    """Variables given to `make` are passed on unchanged, and never expanded or executed."""
 
     @by_way
     @by_value
     @pytest.mark.parametrize("target", TARGETS)
-    def test_it_arrives_as_it_was_given(
+    def test_values_are_passed_on_unchanged(
         self, checkout: Path, tmp_path: Path, target: str, value: str, way: str
     ) -> None:
-        """Quotes, dollars and whatever else a shell or make would read are letters."""
+        """Characters that are special in a shell or in make have no effect."""
         if way == "command line" and "\n" in value:
-            pytest.skip("make takes no line break on its command line")
+            pytest.skip("make accepts no line break on its command line")
         names = [name for name in GIVEN if name in TARGETS[target]]
-        seen = self.seen(checkout, tmp_path, target, dict.fromkeys(names, value), way)
-        asked = [name for name in TARGETS[target] if name in seen]
-        assert {name: seen[name] for name in TARGETS[target]} == dict.fromkeys(asked, value)
+        recorded = self.environment_of(checkout, tmp_path, target, dict.fromkeys(names, value), way)
+        given = [name for name in TARGETS[target] if name in recorded]
+        assert {name: recorded[name] for name in TARGETS[target]} == dict.fromkeys(given, value)
         assert not (tmp_path / "pwned").exists()
         assert not (checkout / "pwned").exists()
 
     @by_way
-    def test_the_suite_has_them_by_its_own_names(
+    def test_the_suite_gets_them_as_its_own_variables(
         self, checkout: Path, tmp_path: Path, way: str
     ) -> None:
-        """BASE_URL of another program never aims the suite, which reads WANFLOW_CONTRACT_…"""
+        """The suite reads WANFLOW_CONTRACT_…, so another program's BASE_URL has no effect on it."""
         names = ("BASE_URL", "API_KEY", "API_KEY2", "SPEND_LIMIT", "SEED")
         given = {name: f"$(shell touch pwned)$'{name}'" for name in names}
-        seen = self.seen(checkout, tmp_path, "contract", given, way)
+        recorded = self.environment_of(checkout, tmp_path, "contract", given, way)
         for name in names:
-            assert seen[f"WANFLOW_CONTRACT_{name}"] == given[name]
+            assert recorded[f"WANFLOW_CONTRACT_{name}"] == given[name]
 
-    def test_what_is_not_given_is_empty(self, checkout: Path, tmp_path: Path) -> None:
-        """Then the bundled mock is tested, with a seed of chance's own."""
-        seen = self.seen(checkout, tmp_path, "contract", {}, "environment")
-        assert {seen[f"WANFLOW_CONTRACT_{name}"] for name in ("BASE_URL", "API_KEY")} == {""}
+    def test_variables_that_are_not_given_are_empty(self, checkout: Path, tmp_path: Path) -> None:
+        """Then the bundled mock is tested, with a random seed."""
+        recorded = self.environment_of(checkout, tmp_path, "contract", {}, "environment")
+        assert {recorded[f"WANFLOW_CONTRACT_{name}"] for name in ("BASE_URL", "API_KEY")} == {""}
 
     def test_no_value_is_on_a_command_line(self, checkout: Path) -> None:
-        """Every process could read it there."""
-        told = [f"{name}=sk-secret" for name in GIVEN]
+        """Other processes can read command lines."""
+        values = [f"{name}=sk-secret" for name in GIVEN]
         for target in TARGETS:
-            assert "sk-secret" not in make(checkout, "--dry-run", target, *told)
+            assert "sk-secret" not in make(checkout, "--dry-run", target, *values)
 
     def test_arguments_are_words(self, checkout: Path) -> None:
-        """ARGS is cut at blanks, quotes hold a word together, and no shell reads it."""
+        """ARGS is split at spaces, except inside quotes, and no shell reads it."""
         words = ["-k", "a and b", "$HOME", ";", "*"]
         command = [sys.executable, ".ci/with-args", sys.executable, "-c", SHOW]
         text = "-k 'a and b' $HOME ';' *"
@@ -181,8 +181,8 @@ class TestValues:
         )
         assert json.loads(done.stdout) == words
 
-    def test_arguments_that_are_no_words_get_a_sentence(self, checkout: Path) -> None:
-        """A quote without an end is told, and nothing is run."""
+    def test_arguments_that_cannot_be_split_are_an_error(self, checkout: Path) -> None:
+        """An unclosed quote is reported, and nothing is run."""
         command = [sys.executable, ".ci/with-args", sys.executable, "-c", "print('run')"]
         environment = {**os.environ, "ARGS": "'a"}
         done = subprocess.run(
@@ -190,15 +190,15 @@ class TestValues:
         )
         assert done.returncode != 0
         assert done.stdout == ""
-        assert "ARGS can't be read" in done.stderr
+        assert "ARGS can't be split" in done.stderr
 
     @staticmethod
-    def seen(
+    def environment_of(
         checkout: Path, folder: Path, target: str, given: dict[str, str], way: str
     ) -> dict[str, str]:
-        """Run a target with a Python that writes down its environment, and return that."""
+        """Run a target with a Python that records its environment, and return it."""
         spy = folder / "spy"
-        spy.write_text(f"#!{sys.executable}\n{WRITE.format(str(folder / 'seen.json'))}")
+        spy.write_text(f"#!{sys.executable}\n{WRITE.format(str(folder / 'environment.json'))}")
         spy.chmod(0o700)
         clean = {name: text for name, text in os.environ.items() if name not in GIVEN}
         command = ["make", "-f", checkout / "Makefile", "-o", "set-up", target, f"PY={spy}"]
@@ -212,8 +212,8 @@ class TestValues:
             check=True,
             capture_output=True,
         )
-        seen: dict[str, str] = json.loads((folder / "seen.json").read_text())
-        return seen
+        recorded: dict[str, str] = json.loads((folder / "environment.json").read_text())
+        return recorded
 
 
 SHOW = "import json, sys; print(json.dumps(sys.argv[1:]))"
@@ -225,20 +225,20 @@ with open({!r}, "w") as file:
 
 
 class TestSuite:
-    """The suite reads what it is aimed at from the environment."""
+    """The suite reads the server to test from the environment."""
 
     @pytest.mark.parametrize(
         ("variable", "value"),
         [("SEED", "x"), ("SPEND_LIMIT", "much"), ("SPEND_LIMIT", "nan"), ("SPEND_LIMIT", "-1")],
     )
-    def test_what_is_no_number_is_refused(self, checkout: Path, variable: str, value: str) -> None:
-        """It says which option is wrong, and tests nothing."""
+    def test_an_invalid_number_is_rejected(self, checkout: Path, variable: str, value: str) -> None:
+        """The error names the option, and nothing is tested."""
         done = self.pytest(checkout, variable, value)
         assert done.returncode == 4
         assert f"--{variable.lower().replace('_', '-')}" in done.stderr
 
-    def test_an_address_is_aimed_at(self, checkout: Path) -> None:
-        """The address of the environment is that of the option, without blanks around it."""
+    def test_whitespace_around_the_base_url_is_ignored(self, checkout: Path) -> None:
+        """As with the option."""
         done = self.pytest(checkout, "BASE_URL", " http://127.0.0.1:9/x'y \n")
         assert "a key is needed" in done.stdout + done.stderr
 
@@ -256,16 +256,16 @@ class TestSuite:
 
 
 class TestCI:
-    """CI does what a newcomer does."""
+    """CI runs the make targets."""
 
     def test_run_is_make_test(self, checkout: Path) -> None:
-        """`.ci/run` calls `make test`, from wherever it is started, and nothing else."""
+        """`.ci/run` only calls `make test`, from any working directory."""
         script = (checkout / ".ci/run").read_text().splitlines()
         commands = [line for line in script if line and not line.startswith("#")]
         assert commands == ['cd "$(dirname "$0")/.." && exec make --no-print-directory test']
 
     def test_workflows_call_make_only(self, checkout: Path) -> None:
-        """Each command of the workflow is a make target, or a look at git."""
+        """Each command of the workflow is a make target, or checks `git status`."""
         steps = self.steps(checkout)
         commands = [step["run"] for step in steps if "run" in step]
         assert commands
@@ -273,13 +273,13 @@ class TestCI:
         assert "make test" in commands
 
     def test_workflow_needs_no_secret(self, checkout: Path) -> None:
-        """The workflow may read the code, and is given no secret."""
+        """The workflow may read the code, and gets no secret."""
         text = (checkout / ".github/workflows/ci.yml").read_text()
         assert YAML(typ="safe").load(text)["permissions"] == {"contents": "read"}
         assert "secrets." not in text
 
     def test_actions_are_pinned(self, checkout: Path) -> None:
-        """Each action is GitHub's own, at a major version."""
+        """Each action is one of GitHub's, at a major version."""
         used = [step["uses"] for step in self.steps(checkout) if "uses" in step]
         assert used
         assert [name for name in used if not re.fullmatch(r"actions/[a-z-]+@v\d+", name)] == []

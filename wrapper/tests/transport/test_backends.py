@@ -44,7 +44,7 @@ def test_each_colour_takes_its_road(colour: Any) -> None:
         client = quick(colour, server)
         colour.do(client.task(ID).refresh)
         if colour.name != "sync":
-            assert road_of(client) == colour.road
+            assert road_of(client) == colour.backend
 
 
 @pytest.mark.parametrize("given", ["transport", "proxy"])

@@ -295,7 +295,7 @@ def test_no_submission_goes_out_on_a_connection_that_has_ended(colour: Any) -> N
     with RudeServer(post=[answers_and_idles]) as server:
         client = client_of(colour, server.url, timeout=10, retry_timeout=10)
         # httpx gives asyncio's loop one more turn after the look, in which it may be busy.
-        slow = colour.name == "asyncio" and colour.road == "HttpxBackend"
+        slow = colour.name == "asyncio" and colour.backend == "HttpxBackend"
         busy = (0, 0) if slow else range(TURNS)
         for times, turns in enumerate(busy, 1):
             if colour.name == "sync":
