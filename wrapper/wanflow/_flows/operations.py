@@ -121,7 +121,7 @@ class Operations:
             headers=dict(request.headers),
             body=order.body,
             content=request.content or b"",
-            advice=(*order.warnings, *order.deprecated),
+            warnings=(*order.warnings, *order.deprecated),
         )
 
     def submit(self, order: PreparedRequest) -> Flow[Snapshot]:

@@ -25,7 +25,7 @@ class Preview:
     """A request that was not sent.
 
     `headers` are all but those that the transport adds and the one with the key; `body` is the
-    JSON that `content` encodes; `advice` lists what is allowed and yet won't do what it seems to.
+    JSON that `content` encodes; `warnings` lists what is valid but has no effect.
     """
 
     method: str
@@ -33,14 +33,14 @@ class Preview:
     headers: Mapping[str, str]
     body: Mapping[str, Any]
     content: bytes
-    advice: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @frozen
 class PreparedRequest:
     """A submission, ready to be sent once its local files, if it has any, are uploaded.
 
-    `advice` lists what of it will have no effect, `deprecated` what the documents will remove;
+    `warnings` lists what of it has no effect, `deprecated` what the documents will remove;
     `checked` whether files are to be checked, too; `resubmit_uncertain` whether it may be sent
     again where it may have been accepted; `receipt` what is known of it.
     """

@@ -49,10 +49,10 @@ def preview(
             "url": request.url,
             "headers": dict(request.headers),
         }
-        facts |= {"body": dict(request.body), "warnings": list(request.advice)}
+        facts |= {"body": dict(request.body), "warnings": list(request.warnings)}
         click.echo(json.dumps({"event": "dry_run", **facts}))
         return
-    for warning in request.advice:
+    for warning in request.warnings:
         click.echo(one_line(warning), err=True)
     headers = [f"{name}: {value}" for name, value in request.headers.items()]
     lines = [f"{request.method} {request.url}", *headers, "", request.content.decode()]
