@@ -102,7 +102,7 @@ def prepare_request(rules: RequestValidator, wish: RequestArguments) -> Prepared
     model = find_model(rules.catalog, body.get("model"))
     files = local_files(model, body, paths_only=not (terms.validate and wish.uploads))
     if terms.validate:
-        validate_request(rules, model, with_links(body, files, _any_link))
+        validate_request(rules, model, with_links(body, files, placeholder_url))
     unknown = unknown_fields(model, body)
     body = {**with_links(body, files, str), **(terms.extra or {})}
     return PreparedRequest(
@@ -118,7 +118,8 @@ def prepare_request(rules: RequestValidator, wish: RequestArguments) -> Prepared
     )
 
 
-def _any_link(_: object) -> str:
+def placeholder_url(_: object) -> str:
+    """Return a URL that stands for a file that isn't uploaded yet."""
     return "https://files.example/uploaded"
 
 

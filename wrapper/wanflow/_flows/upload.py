@@ -8,11 +8,10 @@ from attrs import evolve
 
 from wanflow._core.effects import InvokeCallback, run_blocking
 from wanflow._core.local_files import with_links
-from wanflow._core.media_rules import audio_warning, violations_of_file
 from wanflow._core.url_rules import url_problem
 from wanflow._core.validation import raise_violations
 from wanflow._flows import request_builder
-from wanflow.catalog.keywords import AUDIO_FILE
+from wanflow._flows.file_checks import check_files
 from wanflow.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -24,12 +23,8 @@ if TYPE_CHECKING:
     from wanflow._core.storage import Storage
     from wanflow._flows.prepare import PreparedRequest
     from wanflow.catalog.catalog import Catalog
-    from wanflow.catalog.violation import Violation
 
     Uploader: TypeAlias = Callable[[Path], Any] | None
-
-# Far more than any file that the documents allow.
-_LARGEST = 256 * 1024 * 1024
 
 
 def upload(
@@ -56,29 +51,10 @@ def upload(
 
 
 def _checked(order: PreparedRequest, storage: Storage) -> Flow[PreparedRequest]:
-    found: list[Violation] = []
-    advice = list(order.warnings)
-    for file in order.local_files:
-        content = yield from run_blocking(lambda file=file: _read(file, storage))  # type: ignore[misc]
-        found += violations_of_file(file.rule, file.parameter, content)
-        if AUDIO_FILE in file.rule:
-            said = audio_warning(file.parameter, content, order.body.get("duration"))
-            advice += [said] if said else []
-    raise_violations(order.model, found)
-    return evolve(order, warnings=tuple(advice))
-
-
-def _read(file: LocalFile, storage: Storage) -> bytes:
-    try:
-        content = storage.read_file(file.path, _LARGEST)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InvalidRequest(
-            f"{file.parameter}: {file.path} is no URL, and no file that can be read: {reason}"
-        ) from None
-    if content is None:
-        raise InvalidRequest(f"{file.parameter}: {file.path} is larger than {_LARGEST} bytes")
-    return content
+    files, duration = order.local_files, order.body.get("duration")
+    violations, warnings = yield from run_blocking(lambda: check_files(files, duration, storage))
+    raise_violations(order.model, violations)
+    return evolve(order, warnings=(*order.warnings, *warnings))
 
 
 def _link(file: LocalFile, link: Any) -> str:
