@@ -7,7 +7,6 @@ import logging
 import os
 import shlex
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from wanflow.cli.exit_codes import handle_stop_signals
 from wanflow.cli.ledger import UNDONE
 from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
 from wanflow.cli.options import connection_options, output_dir_option, timeout_option
-from wanflow.cli.progress import log_to_display
+from wanflow.cli.progress import log_to_display, supports_live_display
 from wanflow.cli.text import one_line, printable
 from wanflow.cli.values import ParsedValue
 from wanflow.errors import InvalidRequest
@@ -261,5 +260,5 @@ def _read_jobs(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
 
 
 def _make_progress(*, as_json: bool) -> Progress:
-    lively = not as_json and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return LiveProgress() if lively and find_spec("rich") else LineProgress(to_stderr)
+    live = not as_json and supports_live_display()
+    return LiveProgress() if live else LineProgress(to_stderr)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
+from wanflow.cli.progress import NoteDisplay, stderr_console
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -51,7 +53,7 @@ class Throughput:
         return jobs / self.rate if self.rate > 0 else None
 
 
-class Progress(Protocol):
+class Progress(NoteDisplay, Protocol):
     """Displays the progress of a batch.
 
     `reset` is written before other text if the display can't be closed.
@@ -59,20 +61,8 @@ class Progress(Protocol):
 
     reset: str
 
-    def __enter__(self) -> Self:
-        """Start the display."""
-        ...
-
-    def __exit__(self, *_: object) -> None:
-        """Show the last state and close the display."""
-        ...
-
     def show(self, progress: BatchProgress) -> None:
         """Show the progress."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Print a line in addition to the progress."""
         ...
 
     def path(self, path: Path) -> None:
@@ -131,14 +121,14 @@ class LiveProgress:
     reset = "\n\x1b[?25h"
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.live import Live
 
         self._throughput = Throughput()
         self._last: BatchProgress | None = None
         self._stdout_is_separate = not sys.stdout.isatty()
-        console = Console(stderr=True, markup=False, highlight=False)
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
+        self._live = Live(
+            console=stderr_console(), refresh_per_second=4, get_renderable=self._render
+        )
 
     def __enter__(self) -> Self:
         self._live.start()

@@ -17,19 +17,13 @@ from wanflow.cli.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from rich.console import Console
+
     from wanflow import Snapshot
 
 
-class NoteWriter(Protocol):
-    """Prints notes."""
-
-    def note(self, text: str) -> None:
-        """Print a line in addition to the display."""
-        ...
-
-
-class Display(NoteWriter, Protocol):
-    """Displays the progress of tasks; can be used from any thread while it is open."""
+class NoteDisplay(Protocol):
+    """A display that is open in a `with` block, and prints notes."""
 
     def __enter__(self) -> Self:
         """Start the display."""
@@ -38,6 +32,14 @@ class Display(NoteWriter, Protocol):
     def __exit__(self, *_: object) -> None:
         """Close the display; its last state stays on the screen."""
         ...
+
+    def note(self, text: str) -> None:
+        """Print a line in addition to the display."""
+        ...
+
+
+class Display(NoteDisplay, Protocol):
+    """Displays the progress of tasks; can be used from any thread while it is open."""
 
     def show(self, name: str, snapshot: Snapshot) -> None:
         """Show the status of a task under a name."""
@@ -72,7 +74,6 @@ class LiveDisplay:
     """A progress bar per task; needs a terminal and the package rich."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             Progress,
@@ -81,14 +82,13 @@ class LiveDisplay:
             TimeElapsedColumn,
         )
 
-        # No markup and no highlighting: the texts come from the API.
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[status]}", markup=False),
             TimeElapsedColumn(),
-            console=Console(stderr=True, markup=False, highlight=False),
+            console=stderr_console(),
             redirect_stdout=False,
         )
         self._bars: dict[str, Any] = {}
@@ -115,8 +115,21 @@ class LiveDisplay:
 
 def make_display() -> Display:
     """Return the display for this stderr."""
-    lively = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return LiveDisplay() if lively and find_spec("rich") else LineDisplay()
+    return LiveDisplay() if supports_live_display() else LineDisplay()
+
+
+def supports_live_display() -> bool:
+    """Whether stderr is a terminal that can be redrawn, and rich is installed."""
+    is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return is_terminal and find_spec("rich") is not None
+
+
+def stderr_console() -> Console:
+    """Return a rich console for stderr."""
+    from rich.console import Console
+
+    # No markup and no highlighting: the texts come from the API.
+    return Console(stderr=True, markup=False, highlight=False)
 
 
 def status_text(snapshot: Snapshot) -> str:
@@ -128,7 +141,7 @@ def status_text(snapshot: Snapshot) -> str:
 
 
 @contextmanager
-def log_to_display(display: NoteWriter, level: int = logging.INFO) -> Generator[None]:
+def log_to_display(display: NoteDisplay, level: int = logging.INFO) -> Generator[None]:
     """Show the library's log messages as notes, except those that the command itself reports."""
     logger = logging.getLogger("wanflow")
     handler = _NoteHandler(display, level)
@@ -144,7 +157,7 @@ def log_to_display(display: NoteWriter, level: int = logging.INFO) -> Generator[
 
 
 class _NoteHandler(logging.Handler):
-    def __init__(self, display: NoteWriter, level: int) -> None:
+    def __init__(self, display: NoteDisplay, level: int) -> None:
         super().__init__(level)
         self._display = display
 
