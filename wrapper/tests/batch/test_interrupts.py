@@ -257,7 +257,7 @@ def test_one_signal_finishes_what_was_sent(
         _, err = process.communicate(timeout=_PATIENCE)
     assert process.returncode == 128 + number, err
     assert "Traceback" not in err
-    assert "what was sent is finished" in err
+    assert "nothing more is sent" in err
     all_are_recorded(shell.folder / "ledger.db")
     report = json.loads((shell.folder / "out" / "report.json").read_text())
     assert report["counts"]["resumable"] + report["counts"]["saved"] == IN_FLIGHT

@@ -113,7 +113,7 @@ def test_a_resume_of_many_tasks_prints_itself(
             time.sleep(0.05)
     out, err = interrupted(running)
     *_, said, command = err.splitlines()
-    assert said == "wanflow: interrupted; the tasks go on, and this takes them up again:"
+    assert said == "wanflow: interrupted; the tasks are still running. To resume:"
     assert command == f"  wanflow {shlex.join([*resume, '--timeout', '60'])}"
     if as_json:
         assert json.loads(out.splitlines()[-1])["resume"] == command.strip()

@@ -94,7 +94,7 @@ def test_the_command_says_what_is_unsaved_until_when_and_how_to_save_it(
     assert f"{job.credits:g} credits" in row
     assert f"links live until {until}" in row
     event = json.loads(shell("resume", "--json").stdout)
-    assert (event["event"], event["files"], event["expires"]) == ("left", 1, until)
+    assert (event["event"], event["files"], event["expires"]) == ("remaining", 1, until)
     assert "1 taken up" in shell("resume", "--output-dir", str(tmp_path / "out")).stderr
     assert states(ledger) == ["saved"]
 

@@ -178,9 +178,9 @@ def _report_remaining(left: Remaining, ledger: Path | None, *, as_json: bool) ->
         facts = {
             "files": left.files,
             "expires": isoformat(left.links_expire_at),
-            "elsewhere": left.other_servers,
+            "other_servers": left.other_servers,
         }
-        click.echo(json.dumps({"event": "left", **facts}))
+        click.echo(json.dumps({"event": "remaining", **facts}))
         return
     for line in left.describe_other_servers():
         click.echo(one_line(line), err=True)
