@@ -10,12 +10,12 @@ from . import models
 
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
-MadeT_co = TypeVar("MadeT_co", covariant=True)
-WatcherT = TypeVar("WatcherT", contravariant=True)
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+OnUpdateT = TypeVar("OnUpdateT", contravariant=True)
 
 
 class Several(Protocol[ItemT_co]):
-    """A list, a tuple or the like, and not one text, whose items are texts too."""
+    """A sequence such as a list or a tuple, but not a string, whose items are strings too."""
 
     def __contains__(self, value: object, /) -> bool: ...
 
@@ -122,7 +122,7 @@ class Wan26ImageToVideoParametersModelParams(TypedDict, total=False):
     "Specifies the shot type for the generated video, i.e., whether the video consists of a single continuous shot or multiple switching shots"
 
 
-class Submit(Protocol[MadeT_co]):
+class Submit(Protocol[ResultT_co]):
     """Submit a request, and return its task."""
 
     @overload
@@ -135,7 +135,7 @@ class Submit(Protocol[MadeT_co]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -147,7 +147,7 @@ class Submit(Protocol[MadeT_co]):
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25ImageToImageParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -159,7 +159,7 @@ class Submit(Protocol[MadeT_co]):
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25ImageToVideoParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -171,7 +171,7 @@ class Submit(Protocol[MadeT_co]):
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25TextToImageParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -183,7 +183,7 @@ class Submit(Protocol[MadeT_co]):
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25TextToVideoParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -195,10 +195,10 @@ class Submit(Protocol[MadeT_co]):
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan26ImageToVideoParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
 
-class Run(Protocol[MadeT_co, WatcherT]):
+class Run(Protocol[ResultT_co, OnUpdateT]):
     """Run a request, and return its result."""
 
     @overload
@@ -209,12 +209,12 @@ class Run(Protocol[MadeT_co, WatcherT]):
         *,
         output_dir: str | PathLike[str] | None = ...,
         timeout: float = ...,
-        on_update: WatcherT = ...,
+        on_update: OnUpdateT = ...,
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -223,13 +223,13 @@ class Run(Protocol[MadeT_co, WatcherT]):
         model: Literal["wan2.5-image-to-image"],
         output_dir: str | PathLike[str] | None = ...,
         timeout: float = ...,
-        on_update: WatcherT = ...,
+        on_update: OnUpdateT = ...,
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25ImageToImageParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -238,13 +238,13 @@ class Run(Protocol[MadeT_co, WatcherT]):
         model: Literal["wan2.5-image-to-video"],
         output_dir: str | PathLike[str] | None = ...,
         timeout: float = ...,
-        on_update: WatcherT = ...,
+        on_update: OnUpdateT = ...,
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25ImageToVideoParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -253,13 +253,13 @@ class Run(Protocol[MadeT_co, WatcherT]):
         model: Literal["wan2.5-text-to-image"],
         output_dir: str | PathLike[str] | None = ...,
         timeout: float = ...,
-        on_update: WatcherT = ...,
+        on_update: OnUpdateT = ...,
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25TextToImageParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -268,13 +268,13 @@ class Run(Protocol[MadeT_co, WatcherT]):
         model: Literal["wan2.5-text-to-video"],
         output_dir: str | PathLike[str] | None = ...,
         timeout: float = ...,
-        on_update: WatcherT = ...,
+        on_update: OnUpdateT = ...,
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan25TextToVideoParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -283,10 +283,10 @@ class Run(Protocol[MadeT_co, WatcherT]):
         model: Literal["wan2.6-image-to-video"],
         output_dir: str | PathLike[str] | None = ...,
         timeout: float = ...,
-        on_update: WatcherT = ...,
+        on_update: OnUpdateT = ...,
         extra: Mapping[str, Any] | None = ...,
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
         **parameters: Unpack[Wan26ImageToVideoParameters],
-    ) -> MadeT_co: ...
+    ) -> ResultT_co: ...

@@ -161,7 +161,7 @@ SUBMIT_OPTIONS = {
 RUN_OPTIONS = {
     "output_dir": "str | PathLike[str] | None",
     "timeout": "float",
-    "on_update": "WatcherT",
+    "on_update": "OnUpdateT",
     **SUBMIT_OPTIONS,
 }
 RESERVED_PARAMETERS = frozenset({*RUN_OPTIONS, "request", "self"})
@@ -180,12 +180,12 @@ from . import models
 
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
-MadeT_co = TypeVar("MadeT_co", covariant=True)
-WatcherT = TypeVar("WatcherT", contravariant=True)
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+OnUpdateT = TypeVar("OnUpdateT", contravariant=True)
 
 
 class Several(Protocol[ItemT_co]):
-    """A list, a tuple or the like, and not one text, whose items are texts too."""
+    """A sequence such as a list or a tuple, but not a string, whose items are strings too."""
 
     def __contains__(self, value: object, /) -> bool: ...
 
@@ -222,10 +222,14 @@ def parameters_module(document: JsonObject) -> str:
         f"Request: TypeAlias = {_class_union(f'models.{class_name(name)}' for name in variants)}\n",
         *annotations.classes.values(),
         _protocol(
-            "Submit", "MadeT_co", "Submit a request, and return its task.", variants, classes
+            "Submit", "ResultT_co", "Submit a request, and return its task.", variants, classes
         ),
         _protocol(
-            "Run", "MadeT_co, WatcherT", "Run a request, and return its result.", variants, classes
+            "Run",
+            "ResultT_co, OnUpdateT",
+            "Run a request, and return its result.",
+            variants,
+            classes,
         ),
     ]
     return "\n\n".join(parts)
@@ -268,6 +272,6 @@ def _protocol(
 def _overload(first: str, shared: str, last: str) -> list[str]:
     return [
         "    @overload",
-        f"    def __call__(self, {first}, {shared}{last}) -> MadeT_co: ...",
+        f"    def __call__(self, {first}, {shared}{last}) -> ResultT_co: ...",
         "",
     ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wanflow.catalog.document import JsonObject
     from wanflow.spec.read.source import SourceSpec
 
-_HEADER = "# Digest and origin of each document in sources/; written by `wanflow spec import`.\n"
+_HEADER = "# Digest and origin of each source spec in sources/; written by `wanflow spec import`.\n"
 _FILE = "specs/sources.lock"
 
 
