@@ -144,6 +144,6 @@ class MutatedServer(MockServer):
         document = mutant.document()
         more: dict[str, Any] = {} if document is None else {"document": document}
         super().__init__(**options, **more)
-        base = self.gateway.contract.base
+        base = self.gateway.api.base
         self.layer: Any = Layer(self.app, base, mutant)
         self.app = self.layer  # it stands in for the application

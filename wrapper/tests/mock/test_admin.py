@@ -80,7 +80,7 @@ class TestJournal:
     def test_it_is_bounded(self) -> None:
         """Only the latest entries are kept; the counts are of all."""
         with MockServer() as server:
-            server.app.journal = Journal(most=5)
+            server.app.journal = Journal(max_entries=5)
             for _ in range(12):
                 httpx.get(f"{server.url}/nothing", trust_env=False)
             assert len(server.journal) == 5

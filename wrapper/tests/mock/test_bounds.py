@@ -84,13 +84,13 @@ class TestFiles:
             with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
                 (link,) = http.get(f"/v1/tasks/{submit(http)['id']}").json()["results"]
                 assert http.get(link).status_code == 200
-                gallery = server.app.gallery
+                gallery = server.app.file_cache
                 server.clock.advance(URL_LIFETIME - 1)
                 http.get(f"{server.url}/_mock/health")
-                assert gallery._held > 0
+                assert gallery._total_bytes > 0
                 server.clock.advance(1)
                 http.get(f"{server.url}/_mock/health")
-                assert (gallery._held, len(gallery._kept)) == (0, 0)
+                assert (gallery._total_bytes, len(gallery._files)) == (0, 0)
                 assert http.get(link).status_code == 410
 
     def test_the_oldest_go_when_there_are_too_many(self, door, http) -> None:
@@ -118,7 +118,7 @@ class TestAccounts:
 
     def test_the_longest_silent_goes_first(self) -> None:
         """When there are too many, it isn't the oldest that goes but the one out of use."""
-        accounts = AccountStore(most=2)
+        accounts = AccountStore(max_accounts=2)
         first, second = accounts.for_key("first"), accounts.for_key("second")
         assert accounts.for_key("first") is first
         accounts.for_key("third")
@@ -129,5 +129,10 @@ class TestAccounts:
 def test_all_live_by_the_clock_of_the_mock() -> None:
     """Journal, accounts and files ask the one clock that can be moved."""
     mock = Mock("http://127.0.0.1:1", clock=VirtualClock())
-    assert mock.journal.clock is mock.accounts.clock is mock.app.gallery.agenda.clock is mock.clock
+    assert (
+        mock.journal.clock
+        is mock.accounts.clock
+        is mock.app.file_cache.scheduler.clock
+        is mock.clock
+    )
     assert Journal().clock.runs

@@ -348,7 +348,7 @@ class TestDoor:
                 return ["10.0.0.1"]
 
             courier = CallbackSender(gateway, SsrfGuard(resolve=resolve))
-            submission = gateway.contract.submissions[0]
+            submission = gateway.api.submit_endpoints[0]
             model = next(iter(submission.models.values()))
             body = {**model.example, "callback_url": "https://rebound.example.com/"}
             account = server.accounts.for_key("k")
@@ -359,7 +359,7 @@ class TestDoor:
                 while not courier.attempts:  # noqa: ASYNC110 - nothing tells of an attempt
                     await asyncio.sleep(0)
             gateway.clock.advance(100)
-            gateway.agenda.run_due()
+            gateway.scheduler.run_due()
             await asyncio.sleep(0)
             return courier
 

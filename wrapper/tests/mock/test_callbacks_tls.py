@@ -89,9 +89,9 @@ def send(server: MockServer, url: str) -> Any:
     answer = httpx.post(path, json=body, headers=headers, trust_env=False)
     assert answer.status_code == 200, answer.text
     end = time.monotonic() + 10
-    while not server.app.courier.attempts and time.monotonic() < end:
+    while not server.app.callback_sender.attempts and time.monotonic() < end:
         time.sleep(0.005)
-    return server.app.courier.attempts[0]
+    return server.app.callback_sender.attempts[0]
 
 
 def out_there(server: MockServer, receiver: Receiver) -> list[str]:
@@ -105,7 +105,7 @@ def out_there(server: MockServer, receiver: Receiver) -> list[str]:
         visited.append(f"{address}:{port}")
         return await door_module._connect("127.0.0.1", receiver.port, name)
 
-    server.app.courier.door = SsrfGuard(resolve=resolve, connect=connect)
+    server.app.callback_sender.ssrf_guard = SsrfGuard(resolve=resolve, connect=connect)
     return visited
 
 
@@ -161,7 +161,7 @@ def test_without_the_flag_a_name_that_leads_here_is_never_told(receiver) -> None
         async def resolve(host: str, port: int) -> list[str]:
             return ["127.0.0.1"]
 
-        server.app.courier.door = SsrfGuard(resolve=resolve)
+        server.app.callback_sender.ssrf_guard = SsrfGuard(resolve=resolve)
         attempt = send(server, f"https://{NAME}:{receiver.port}/hook")
     assert "internal address" in attempt.problem
     assert receiver.names == []

@@ -159,13 +159,13 @@ class TestEnd:
         server = Server(mock.app, lambda: None)
         closed = []
         for idle in (True, False):
-            connection = Connection(server._house)
+            connection = Connection(server._state)
             connection.idle = idle
             connection.close_gracefully = lambda idle=idle: closed.append(idle)  # type: ignore[method-assign]
-            server._house.connections.add(connection)
+            server._state.connections.add(connection)
         server._close_idle()
         assert closed == [True]
-        assert all(connection.idle for connection in server._house.connections)
+        assert all(connection.idle for connection in server._state.connections)
 
 
 class TestBounds:

@@ -80,11 +80,11 @@ class Caller:
         return Seen(raw, "whole", time.monotonic() - began)
 
     def post(self, prompt: str = "a cat", **headers: str) -> Seen:
-        path = self.server.gateway.contract.base + MODEL.path
+        path = self.server.gateway.api.base + MODEL.path
         return self("POST", path, {**MODEL.example, "prompt": prompt}, **headers)
 
     def get(self, task: str, **headers: str) -> Seen:
-        return self("GET", f"{self.server.gateway.contract.base}/v1/tasks/{task}", **headers)
+        return self("GET", f"{self.server.gateway.api.base}/v1/tasks/{task}", **headers)
 
     def task(self, prompt: str = "a cat") -> str:
         found: str = json.loads(self.post(prompt).body)["id"]

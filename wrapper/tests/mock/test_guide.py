@@ -77,7 +77,7 @@ def test_the_command_prints_it() -> None:
     for name, kind in FAULT_KINDS.items():
         line = next(line for line in listed.splitlines() if line.startswith(f"{syntax(name)} "))
         assert kind.effect in line
-        assert kind.takes is None or kind.takes.words in line
+        assert kind.value_format is None or kind.value_format.description in line
     usage = CliRunner().invoke(command, ["--help"]).output
     assert all(word in usage for word in ("--guide", "--faults", "/_mock/", "[mock:fault=reset]"))
 
@@ -92,11 +92,11 @@ def test_python_s_own_help_shows_what_is_public() -> None:
 @pytest.mark.parametrize("name", FAULT_KINDS)
 def test_a_value_that_a_fault_does_not_take_is_told_in_words(name) -> None:
     """What to write is in the message, and no pattern."""
-    takes = FAULT_KINDS[name].takes
+    takes = FAULT_KINDS[name].value_format
     wrong = f"{name}=#" if takes is None else name
     with pytest.raises(ValueError, match=f"write {syntax(name)}") as caught:
         parse_faults(wrong)
     assert "[0-9]" not in str(caught.value)
     if takes is not None:
-        example = takes.words.rpartition(" ")[2]
+        example = takes.description.rpartition(" ")[2]
         assert str(parse_faults(f"{name}={example}")) == f"{name}={example}"

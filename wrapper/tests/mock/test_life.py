@@ -152,7 +152,7 @@ def test_written_once_or_anew_an_answer_is_the_same(catalog, name, failure) -> N
     """What is filled into a stencil says what is built for the task itself."""
     server = MockServer(clock=VirtualClock(), progression="polls=2", seed=3)
     gateway, account = server.gateway, server.accounts.for_key("k")
-    endpoint = next(one for one in gateway.contract.submissions if name in one.models)
+    endpoint = next(one for one in gateway.api.submit_endpoints if name in one.models)
     wishes = Directives(failure=failure)
     for _ in range(2):
         gateway.clock.advance(1)

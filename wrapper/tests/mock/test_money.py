@@ -107,7 +107,7 @@ class TestCredits:
     def test_a_server_may_start_with_terms(self) -> None:
         """Every account of a server begins with its terms."""
         terms = AccountLimits(credits=0, rate=RateLimit(2, 60))
-        with MockServer(terms=terms) as server:
+        with MockServer(limits=terms) as server:
             headers = {"Authorization": "Bearer k"}
             with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
                 assert [submit(http).status_code for _ in range(3)] == [402, 402, 429]

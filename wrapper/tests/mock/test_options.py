@@ -10,7 +10,7 @@ import pytest
 
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import AccountLimits, Mock, MockServer, MockTransport, RateLimit, VirtualClock
-from wanflow.mock.options import _RULES, OF_A_SOCKET, Options
+from wanflow.mock.options import _RULES, SOCKET_OPTIONS, Options
 
 MODEL = next(iter(packaged_catalog().models.values()))
 DOORS: list[Any] = [MockServer, MockTransport, lambda **options: Mock("http://x", **options)]
@@ -38,7 +38,7 @@ class TestNames:
         """Every option is named."""
         with pytest.raises(TypeError, match="no option 'banana'") as caught:
             MockServer(banana=2)  # type: ignore[call-arg] # what is tested
-        for name in (*Options.__annotations__, *OF_A_SOCKET):
+        for name in (*Options.__annotations__, *SOCKET_OPTIONS):
             assert re.search(rf"\b{name}\b", str(caught.value))
 
     def test_a_socket_s_options_are_for_a_socket(self) -> None:
@@ -50,7 +50,7 @@ class TestNames:
 
     def test_each_has_its_rule(self) -> None:
         """None can be added without saying what it must be."""
-        assert _RULES.keys() == {*Options.__annotations__, *OF_A_SOCKET}
+        assert _RULES.keys() == {*Options.__annotations__, *SOCKET_OPTIONS}
 
 
 @pytest.mark.parametrize(
@@ -98,5 +98,5 @@ class TestMoney:
     def test_what_they_say_comes_before_the_terms(self) -> None:
         """The rest of the terms stays."""
         terms = AccountLimits(credits=1, forbidden_models=frozenset({MODEL.name}))
-        mock = MockTransport(terms=terms, credits=2)
+        mock = MockTransport(limits=terms, credits=2)
         assert mock.accounts.for_key("k").limits == AccountLimits(2, None, frozenset({MODEL.name}))

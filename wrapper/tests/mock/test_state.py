@@ -106,7 +106,7 @@ def test_no_key_is_in_the_file(path) -> None:
 def test_the_file_is_bounded(path) -> None:
     """It keeps as many tasks as the mock does."""
     with MockServer(state=path) as server, client_of(server) as http:
-        server.gateway.tasks.most = 3
+        server.gateway.tasks.max_tasks = 3
         ids = [submit(http).json()["id"] for _ in range(6)]
     with MockServer(state=path) as server, client_of(server) as http:
         found = [http.get(f"/v1/tasks/{task}").status_code for task in ids]

@@ -85,7 +85,7 @@ class Bench:
 
     def __attrs_post_init__(self) -> None:
         self.api = Api(self.time)
-        self.desk = VerificationQueue(rate=self.rate, workers=1)
+        self.desk = VerificationQueue(checks_per_second=self.rate, workers=1)
 
     def claim(self, *claims: CallbackPayload) -> None:
         """Admit claims and let the workers work until there is nothing to ask."""

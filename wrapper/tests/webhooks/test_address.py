@@ -50,7 +50,7 @@ class TestUrls:
             except InvalidRequest:
                 break
         assert len(longest) >= 2045
-        assert receiver.ticket(longest.rpartition("/")[2]).job.startswith("jjj")
+        assert receiver.read_token(longest.rpartition("/")[2]).job.startswith("jjj")
 
     def test_a_job_has_a_name(self) -> None:
         """None is refused."""

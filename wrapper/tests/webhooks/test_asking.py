@@ -11,8 +11,8 @@ from tests.webhooks.conftest import Bench, Time, claim_of, error, seen
 from wanflow.webhooks import CallbackPayload, InMemoryStore, TaskDone
 from wanflow.webhooks.errors import CallbackRejected
 from wanflow.webhooks.verification_queue import (
-    IDS_PER_JOB,
-    PAUSES,
+    MAX_TASKS_PER_JOB,
+    RETRY_DELAYS,
     REJECTED_TTL,
     RetryLater,
     VerificationQueue,
@@ -78,7 +78,7 @@ class TestOnce:
         assert bench.store.add(claim_of(ID).key)
         bench.claim(claim_of(ID))
         assert bench.ends == []
-        assert bench.desk.open == 0
+        assert bench.desk.pending == 0
 
     def test_two_jobs_have_two_ends(self, bench: Bench) -> None:
         """Whoever claims a task under a wrong job first can't take its end from the right one."""
@@ -124,7 +124,7 @@ class TestOnce:
         bench.desk.put(claim_of(ID), bench.time.now)
         anyio.run(bench.work_until, when, backend=backend)
         assert bench.ends == []
-        assert bench.desk.open == 1
+        assert bench.desk.pending == 1
         assert not bench.store.seen(claim_of(ID).key)
         bench.time.sleep(60)
         bench.work()
@@ -191,17 +191,17 @@ class TestFlood:
 
     def test_one_url_buys_few_questions(self, bench: Bench) -> None:
         """Ten thousand made-up tasks under one URL are four questions, and 429 for the rest."""
-        for n in range(IDS_PER_JOB):
+        for n in range(MAX_TASKS_PER_JOB):
             bench.claim(claim_of(f"task-{n}"))
-        for n in range(IDS_PER_JOB, 10_000):
+        for n in range(MAX_TASKS_PER_JOB, 10_000):
             with pytest.raises(CallbackRejected) as refused:
                 bench.claim(claim_of(f"task-{n}"))
             assert refused.value.status == 429
-        assert len(bench.api.asked) == IDS_PER_JOB
+        assert len(bench.api.asked) == MAX_TASKS_PER_JOB
 
     def test_a_full_desk_takes_nothing_in(self) -> None:
         """More open claims than its size, and it answers 503 until there is room."""
-        desk = VerificationQueue(size=10)
+        desk = VerificationQueue(max_pending=10)
         for n in range(10):
             assert desk.put(claim_of(job=str(n)), 0)
         with pytest.raises(CallbackRejected) as refused:
@@ -244,12 +244,12 @@ class TestWorkers:
     @given(st.lists(st.sampled_from(["admit", "hire", "next", "settle", "again"]), max_size=60))
     def test_what_is_open_can_be_reached(self, steps: list[str]) -> None:
         """In any order of events: each open claim is queued or in somebody's hands, once."""
-        desk, clock, held, admitted = VerificationQueue(workers=2, size=5), Time(), [], 0
+        desk, clock, held, admitted = VerificationQueue(workers=2, max_pending=5), Time(), [], 0
         workers = 0
         for step in steps:
             clock.sleep(1)
             match step:
-                case "admit" if desk.open < 5:
+                case "admit" if desk.pending < 5:
                     assert desk.put(claim_of(f"t{admitted}", f"j{admitted}"), clock.now)
                     admitted += 1
                 case "hire":
@@ -265,17 +265,17 @@ class TestWorkers:
                 case _:
                     pass
             assert workers <= 2
-            assert desk.open >= len(held)
+            assert desk.pending >= len(held)
         left = _drain(desk, clock)
         assert not set(left) & {claim.key for claim in held}
-        assert len(left) == len(set(left)) == desk.open - len(held)
+        assert len(left) == len(set(left)) == desk.pending - len(held)
 
 
 def _drain(desk: VerificationQueue, clock: Time) -> list[str]:
     """Take every queued claim from a desk, whoever is taken on for it."""
     left = []
-    while desk.start_worker() or desk.open:
-        clock.sleep(sum(PAUSES))
+    while desk.start_worker() or desk.pending:
+        clock.sleep(sum(RETRY_DELAYS))
         got = desk.get(clock.now)
         if got is None:
             return left
@@ -317,4 +317,4 @@ class TestAnyHistory:
         assert len(handled) == len(set(handled))
         assert all(set(scripts[task_id]) & {"completed", "failed"} for task_id in handled)
         assert len(bench.api.asked) <= len(arrivals) * len(SCHEDULE)
-        assert bench.desk.open == 0
+        assert bench.desk.pending == 0

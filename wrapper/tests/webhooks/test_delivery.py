@@ -56,7 +56,7 @@ class Site:
     def attempts(self, number: int) -> list[int]:
         """The statuses of the mock's tries to call, when there are so many."""
         until = time.monotonic() + PATIENCE
-        courier = self.mock.app.courier
+        courier = self.mock.app.callback_sender
         while len(courier.attempts) < number and time.monotonic() < until:
             threading.Event().wait(0.01)
         return [attempt.status for attempt in courier.attempts]

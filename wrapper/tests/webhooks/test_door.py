@@ -17,7 +17,7 @@ from tests.webhooks.conftest import Api, Time, body_of, seen
 from wanflow import AsyncClient, Client
 from wanflow.errors import ConfigurationError
 from wanflow.webhooks import Receiver, TaskDone
-from wanflow.webhooks.events import LARGEST_BODY
+from wanflow.webhooks.events import MAX_BODY_BYTES
 from wanflow.webhooks.receiver import Clock
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class House:
         self.client = Client("key", "http://api.invalid", transport=transport)
         options.setdefault("client", self.client)
         options.setdefault("on_task_done", self.ends.append)
-        options.setdefault("clock", Clock(unix=lambda: 1.75e9, ticks=self.time.ticks))
+        options.setdefault("clock", Clock(wall=lambda: 1.75e9, monotonic=self.time.ticks))
         self.receiver = Receiver(SECRET, BASE, **options)
         self.url = self.receiver.url("job")
 
@@ -69,10 +69,10 @@ class House:
     def settled(self) -> None:
         """Wait until nothing is to be asked any more."""
         until = time.monotonic() + 5
-        while self.receiver._desk.open and time.monotonic() < until:
+        while self.receiver._desk.pending and time.monotonic() < until:
             self.time.sleep(1)
             time.sleep(0.005)
-        assert not self.receiver._desk.open
+        assert not self.receiver._desk.pending
 
     def close(self) -> None:
         self.receiver.close()
@@ -178,7 +178,7 @@ HOSTILE_BODIES: dict[str, tuple[bytes, int]] = {
     "deep objects": (b'{"a":' * 10_000, 400),
     "a huge number": (b'{"id": ' + b"9" * 50_000 + b"}", 400),
     "another's task": (body_of("task-unified-2"), 403),
-    "a byte too much": (body_of().ljust(LARGEST_BODY + 1), 413),
+    "a byte too much": (body_of().ljust(MAX_BODY_BYTES + 1), 413),
     "megabytes": (body_of(results=["https://x/" + "a" * 3_000_000]), 413),
 }
 HOSTILE_TYPES = [
@@ -276,7 +276,7 @@ class TestHostileInput:
 
         answer = anyio.run(called, asgi, receive)
         assert answer["status"] == 413
-        assert pieces == LARGEST_BODY // 4096 + 1
+        assert pieces == MAX_BODY_BYTES // 4096 + 1
         assert (b"connection", b"close") in answer["headers"]
 
     def test_a_caller_who_leaves_is_let_go(self, asgi: House) -> None:

@@ -190,7 +190,7 @@ class TestSecrets:
         url = line(process)["callback_url"]
         base = url.rpartition("/")[0]
         token = url.rpartition("/")[2]
-        assert Receiver(newest, base, allow_local=True).ticket(token).job == "one"
+        assert Receiver(newest, base, allow_local=True).read_token(token).job == "one"
         older = Receiver(path.read_text().split()[1], base, allow_local=True).url("old job")
         shell.submit(older)
         assert line(process)["job"] == "old job"
@@ -207,7 +207,7 @@ class TestSecrets:
         line(process)
         url = line(process)["callback_url"]
         receiver = Receiver(secret, url.rpartition("/")[0], allow_local=True)
-        assert receiver.ticket(url.rpartition("/")[2]).job == "one"
+        assert receiver.read_token(url.rpartition("/")[2]).job == "one"
 
 
 class TestBadInput:

@@ -44,7 +44,9 @@ class Station:
         )
         self.receiver.link_task("job", ID)
         self.path = "/callbacks/" + self.receiver.url("job").rpartition("/")[2]
-        self.listener = CallbackServer(self.receiver.app, patience=PATIENCE, most=MOST)
+        self.listener = CallbackServer(
+            self.receiver.app, connection_timeout=PATIENCE, max_connections=MOST
+        )
 
     def _take(self, end: TaskDone) -> None:
         self.ends.append(end)

@@ -52,7 +52,7 @@ class TestSealing:
     def test_whatever_is_sealed_is_read_again(self, ticket: TokenData) -> None:
         """Any job and kind survive, and the token needs no escape in a URL."""
         token = UrlSigner(NEW).sign(ticket)
-        assert UrlSigner(NEW).verify(token, unix=NOW) == ticket
+        assert UrlSigner(NEW).verify(token, now=NOW) == ticket
         assert set(token) <= set(
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
         )
@@ -60,16 +60,16 @@ class TestSealing:
     def test_a_token_expires_on_the_second(self) -> None:
         """It is good before its moment, and not from then on."""
         token = UrlSigner(NEW).sign(TokenData("job", "task", NOW))
-        assert UrlSigner(NEW).verify(token, unix=NOW - 0.001).expires == NOW
+        assert UrlSigner(NEW).verify(token, now=NOW - 0.001).expires == NOW
         for moment in (NOW, NOW + 0.5, NOW + 10**9):
             with pytest.raises(CallbackRejected) as refused:
-                UrlSigner(NEW).verify(token, unix=moment)
+                UrlSigner(NEW).verify(token, now=moment)
             assert refused.value.status == 410
 
     def test_a_token_without_a_moment_never_expires(self) -> None:
         """None is for ever."""
         token = UrlSigner(NEW).sign(TokenData("job", "task"))
-        assert UrlSigner(NEW).verify(token, unix=1e15) == TokenData("job", "task")
+        assert UrlSigner(NEW).verify(token, now=1e15) == TokenData("job", "task")
 
     def test_half_a_letter_is_no_name(self) -> None:
         """A lone surrogate can't be written, and that is said."""
@@ -85,10 +85,10 @@ class TestForgery:
         """One letter changed, added, lost or moved, and it is refused; there is one spelling."""
         ticket, token, changed = change
         if changed == token:
-            assert UrlSigner(NEW).verify(changed, unix=NOW) == ticket
+            assert UrlSigner(NEW).verify(changed, now=NOW) == ticket
         else:
             with pytest.raises(CallbackRejected):
-                UrlSigner(NEW).verify(changed, unix=NOW)
+                UrlSigner(NEW).verify(changed, now=NOW)
 
     def test_every_single_letter_counts(self) -> None:
         """Each place of one token, with each letter that a token can have."""
@@ -99,7 +99,7 @@ class TestForgery:
         for place, letter in enumerate(token):
             for other in alphabet.replace(letter, ""):
                 with pytest.raises(CallbackRejected):
-                    sealer.verify(token[:place] + other + token[place + 1 :], unix=NOW)
+                    sealer.verify(token[:place] + other + token[place + 1 :], now=NOW)
                 tried += 1
         assert tried == len(token) * (len(alphabet) - 1)
 
@@ -110,13 +110,13 @@ class TestForgery:
         payload, signature = sealer.sign(one).split(".")[0], sealer.sign(other).split(".")[1]
         if one != other:
             with pytest.raises(CallbackRejected):
-                sealer.verify(f"{payload}.{signature}", unix=NOW)
+                sealer.verify(f"{payload}.{signature}", now=NOW)
 
     @given(st.text(max_size=200) | st.text("ABCabc019-_.", max_size=4000))
     def test_whatever_else_is_refused(self, text: str) -> None:
         """Any text at all is refused in one way, and nothing else is raised."""
         with pytest.raises(CallbackRejected) as refused:
-            UrlSigner([NEW, OLD]).verify(text, unix=NOW)
+            UrlSigner([NEW, OLD]).verify(text, now=NOW)
         assert refused.value.status == 404
 
     def test_what_is_longer_than_a_url_is_not_even_looked_at(self) -> None:
@@ -124,7 +124,7 @@ class TestForgery:
         token = UrlSigner(NEW).sign(TokenData("j" * 2000, "task"))
         assert len(token) > 2048
         with pytest.raises(CallbackRejected):
-            UrlSigner(NEW).verify(token, unix=NOW)
+            UrlSigner(NEW).verify(token, now=NOW)
 
     def test_the_secret_signs_nothing_else(self) -> None:
         """A signature over the bare payload, as another program might make, is refused."""
@@ -132,7 +132,7 @@ class TestForgery:
         digest = hmac.digest(NEW.encode(), payload.encode(), "sha256")
         with pytest.raises(CallbackRejected):
             UrlSigner(NEW).verify(
-                f"{payload}.{urlsafe_b64encode(digest).decode().rstrip('=')}", unix=NOW
+                f"{payload}.{urlsafe_b64encode(digest).decode().rstrip('=')}", now=NOW
             )
 
 
@@ -143,9 +143,9 @@ class TestRotation:
     def test_old_urls_outlive_the_change_of_secrets(self, ticket: TokenData) -> None:
         """A token of the old secret is good until the old secret is taken away."""
         token = UrlSigner(OLD).sign(ticket)
-        assert UrlSigner([NEW, OLD]).verify(token, unix=NOW) == ticket
+        assert UrlSigner([NEW, OLD]).verify(token, now=NOW) == ticket
         with pytest.raises(CallbackRejected):
-            UrlSigner(NEW).verify(token, unix=NOW)
+            UrlSigner(NEW).verify(token, now=NOW)
 
     @given(TICKETS)
     def test_the_newest_signs(self, ticket: TokenData) -> None:
@@ -156,9 +156,9 @@ class TestRotation:
     def test_another_secret_opens_nothing(self) -> None:
         """Neither bytes nor text of another."""
         token = UrlSigner(NEW).sign(TokenData("job", "task"))
-        assert UrlSigner(NEW.encode()).verify(token, unix=NOW) == TokenData("job", "task")
+        assert UrlSigner(NEW.encode()).verify(token, now=NOW) == TokenData("job", "task")
         with pytest.raises(CallbackRejected):
-            UrlSigner(OTHER).verify(token, unix=NOW)
+            UrlSigner(OTHER).verify(token, now=NOW)
 
 
 class TestSecrets:

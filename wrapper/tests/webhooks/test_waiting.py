@@ -176,7 +176,7 @@ class TestWaits:
     def test_a_claim_isnt_believed(self, way: Way) -> None:
         """Whoever knows a URL can make a wait look, and no more: the API says whether it is so."""
         moment = Time()
-        clock = Clock(ticks=moment.ticks)
+        clock = Clock(monotonic=moment.ticks)
         calls = Sure("a secret of sixteen", "http://127.0.0.1:9/cb", allow_local=True, clock=clock)
         (task_id,) = way.submit(1, calls.url)
         token = calls.url("job 0").rpartition("/")[2]

@@ -15,7 +15,7 @@ from wanflow.mock.clock import Clock, RealClock, VirtualClock
 from wanflow.mock.errors import UnsupportedSpec
 from wanflow.mock.files.media import available
 from wanflow.mock.gateway.fault import FAULT_KINDS, syntax
-from wanflow.mock.gateway.limits import rate_of
+from wanflow.mock.gateway.limits import parse_rate
 from wanflow.mock.server import MockServer, MockUnavailable
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def _told(tell: Callable[[], str]) -> Callable[[click.Context, click.Parameter, 
 
 
 def _faults() -> str:
-    rows = [(syntax(name), kind.effect, kind.takes) for name, kind in FAULT_KINDS.items()]
+    rows = [(syntax(name), kind.effect, kind.value_format) for name, kind in FAULT_KINDS.items()]
     return "".join(
-        f"{written:<20} {effect}{f'; {takes.sign} is {takes.words}' if takes else ''}\n"
+        f"{written:<20} {effect}{f'; {takes.placeholder} is {takes.description}' if takes else ''}\n"
         for written, effect, takes in rows
     )
 
@@ -91,7 +91,7 @@ def _shows(name: str, text: str, tell: Callable[[], str]) -> Callable[[F], F]:
 )
 @click.option("--virtual-clock", is_flag=True, help="Let time pass by POST /_mock/clock/advance.")
 @click.option("--credits", type=click.FloatRange(0), help="Credits of each account.")
-@click.option("--rate", type=Written("REQUESTS/SECONDS", rate_of), help="Rate of each account.")
+@click.option("--rate", type=Written("REQUESTS/SECONDS", parse_rate), help="Rate of each account.")
 @click.option("--no-idempotency", is_flag=True, help="Ignore Idempotency-Key.")
 @click.option("--scenario", type=click.Path(exists=True, dir_okay=False), help="JSON to play.")
 @click.option("--state", type=click.Path(dir_okay=False), help="SQLite file to keep tasks in.")

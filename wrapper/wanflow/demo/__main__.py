@@ -13,8 +13,8 @@ from wanflow.cli.error_report import CommandContext, report_error
 from wanflow.cli.progress import make_display
 from wanflow.cli.text import printable
 from wanflow.demo.requests import demo_requests
-from wanflow.demo.run import ASYNC, SYNC, DemoTask, play, table
-from wanflow.demo.targets import Mock, half_named, named_in_environment
+from wanflow.demo.run import ASYNC, SYNC, DemoTask, run_tasks, table
+from wanflow.demo.targets import Mock, missing_variable_notice, gateway_from_environment
 from wanflow.mock import MockServer, MockUnavailable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def demo(out: Path, yes: bool) -> None:
 
     Runs against the bundled mock, unless the environment names a gateway and a key.
     """
-    gateway = named_in_environment()
+    gateway = gateway_from_environment()
     try:
         if gateway is None:
             _on_the_mock(out)
@@ -52,7 +52,7 @@ def demo(out: Path, yes: bool) -> None:
 
 
 def _on_the_mock(out: Path) -> None:
-    missing = half_named()
+    missing = missing_variable_notice()
     if missing:
         click.echo(missing, err=True)
     try:
@@ -95,7 +95,7 @@ def _perform(place: Target, out: Path) -> None:
     ]
     try:
         with display:
-            play(records, place, out)
+            run_tasks(records, place, out)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         if place.charges:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SYNC, ASYNC = "sync", "async"
 
 
-def play(records: list[DemoTask], place: Target, out: Path) -> None:
+def run_tasks(records: list[DemoTask], place: Target, out: Path) -> None:
     """Do every task at once, and return when all have ended.
 
     The threads end with the process, so that Ctrl-C needs to wait for nothing.
@@ -34,7 +34,7 @@ def play(records: list[DemoTask], place: Target, out: Path) -> None:
         threads = [
             Thread(target=_generate, args=(client, record, out), daemon=True)
             for record in records
-            if record.colour == SYNC
+            if record.client_kind == SYNC
         ]
         threads.append(Thread(target=_play_async, args=(records, place, out), daemon=True))
         for thread in threads:
@@ -45,28 +45,28 @@ def play(records: list[DemoTask], place: Target, out: Path) -> None:
 
 def _generate(client: Client, record: DemoTask, out: Path) -> None:
     try:
-        task = client.submit(record.wish.body)
-        record.submitted(task)
-        result = task.wait(on_update=record.seen)
-        record.saved(result.download(out))
+        task = client.submit(record.request.body)
+        record.record_submission(task)
+        result = task.wait(on_update=record.record_snapshot)
+        record.record_files(result.download(out))
     except WanflowError as error:
-        record.failed(error)
+        record.record_error(error)
 
 
 async def _generate_async(client: AsyncClient, record: DemoTask, out: Path) -> None:
     try:
-        task = await client.submit(record.wish.body)
-        record.submitted(task)
-        result = await task.wait(on_update=record.seen)
-        record.saved(await result.download(out))
+        task = await client.submit(record.request.body)
+        record.record_submission(task)
+        result = await task.wait(on_update=record.record_snapshot)
+        record.record_files(await result.download(out))
     except WanflowError as error:
-        record.failed(error)
+        record.record_error(error)
 
 
 def _play_async(records: list[DemoTask], place: Target, out: Path) -> None:
     async def play_all() -> None:
         async with place.async_client() as client:
-            mine = [record for record in records if record.colour == ASYNC]
+            mine = [record for record in records if record.client_kind == ASYNC]
             await asyncio.gather(*(_generate_async(client, record, out) for record in mine))
 
     asyncio.run(play_all())
@@ -88,14 +88,14 @@ def table(records: list[DemoTask]) -> str:
 
 def _row(record: DemoTask) -> tuple[str, ...]:
     price = "not said" if record.credits is None else str(record.credits)
-    cells = (record.wish.model, record.task_id or "-", record.status)
+    cells = (record.request.model, record.task_id or "-", record.status)
     return (*map(one_line, cells), f"{record.seconds:.1f}", one_line(price))
 
 
 def _below(record: DemoTask) -> Iterator[str]:
-    asked = ", ".join(f"{name} {value}" for name, value in record.wish.asked.items())
+    asked = ", ".join(f"{name} {value}" for name, value in record.request.asked.items())
     what = one_line(asked) if asked else "nothing but its prompt"
-    yield f"  asked for {what}, on the {record.colour} client"
+    yield f"  asked for {what}, on the {record.client_kind} client"
     for path in record.files:
         yield f"  {one_line(str(path))}"
     if record.error is not None:
@@ -106,8 +106,8 @@ def _below(record: DemoTask) -> Iterator[str]:
 class DemoTask:
     """One task, from its submission to its files. `colour` names the client that does it."""
 
-    wish: DemoRequest
-    colour: str
+    request: DemoRequest
+    client_kind: str
     display: Display
     started: float = field(factory=monotonic)
     ended: float | None = None
@@ -122,26 +122,26 @@ class DemoTask:
         """The seconds from the submission to the end, or until now."""
         return (self.ended or monotonic()) - self.started
 
-    def submitted(self, task: Task | AsyncTask) -> None:
+    def record_submission(self, task: Task | AsyncTask) -> None:
         """Keep the id, and what the answer said of the price."""
         self.started = monotonic()
         self.task_id = task.id
         if task.snapshot is not None:
             self.credits = task.snapshot.usage.get("credits_reserved")
-            self.seen(task.snapshot)
+            self.record_snapshot(task.snapshot)
 
-    def seen(self, snapshot: Snapshot) -> None:
+    def record_snapshot(self, snapshot: Snapshot) -> None:
         """Keep and show how the task stands."""
         self.status = one_line(snapshot.status)
         if snapshot.done:
             self.ended = monotonic()
-        self.display.show(f"{one_line(self.wish.model)} ({self.colour})", snapshot)
+        self.display.show(f"{one_line(self.request.model)} ({self.client_kind})", snapshot)
 
-    def saved(self, paths: list[Path]) -> None:
+    def record_files(self, paths: list[Path]) -> None:
         """Keep the files."""
         self.files = paths
 
-    def failed(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Keep and tell what went wrong."""
         self.error = error
-        self.display.note(f"{self.wish.model}: {error}")
+        self.display.note(f"{self.request.model}: {error}")

@@ -71,12 +71,12 @@ class Gateway:
         return urlsplit(self.client().base_url).netloc
 
 
-def named_in_environment() -> Gateway | None:
+def gateway_from_environment() -> Gateway | None:
     """Return the gateway, None where the environment doesn't name one and a key for it."""
     return Gateway() if environ.get(KEY_VARIABLE) and environ.get(URL_VARIABLE) else None
 
 
-def half_named() -> str | None:
+def missing_variable_notice() -> str | None:
     """Say which half of a gateway's name is missing from the environment, None where none is."""
     missing = [name for name in (KEY_VARIABLE, URL_VARIABLE) if not environ.get(name)]
     if len(missing) != 1:

@@ -47,29 +47,33 @@ class MockApp:
     idempotency: bool = True
     loopback_callbacks: bool = False
     state: StateFile | None = None
-    gallery: FileCache = field(init=False, repr=False)
+    file_cache: FileCache = field(init=False, repr=False)
     journal: Journal = field(init=False)
-    courier: CallbackSender = field(init=False, repr=False)
+    callback_sender: CallbackSender = field(init=False, repr=False)
     faults: FaultRules = field(init=False)
-    api: OperationHandler = field(init=False, repr=False)
-    shelf: FileHandler = field(init=False, repr=False)
+    operation_handler: OperationHandler = field(init=False, repr=False)
+    file_handler: FileHandler = field(init=False, repr=False)
     admin: AdminApi = field(init=False, repr=False)
     _loop: Any = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Set up what serves each part."""
-        contract = self.gateway.contract
-        self.gallery = FileCache(self.gateway.agenda)
+        contract = self.gateway.api
+        self.file_cache = FileCache(self.gateway.scheduler)
         self.journal = Journal(clock=self.gateway.clock)
-        self.courier = CallbackSender(self.gateway, SsrfGuard(self.loopback_callbacks))
-        self.gateway.on_done = self.courier.schedule
+        self.callback_sender = CallbackSender(self.gateway, SsrfGuard(self.loopback_callbacks))
+        self.gateway.on_done = self.callback_sender.schedule
         if self.loopback_callbacks:
-            self.gateway.ignore_violation = _names_this_machine
-        endpoints = (*contract.submissions, contract.query)
+            self.gateway.ignore_violation = _is_loopback_callback
+        endpoints = (*contract.submit_endpoints, contract.status_endpoint)
         self.faults = FaultRules((*(one.operation.operation_id for one in endpoints), FILES))
-        self.api = OperationHandler(self.gateway, self.accounts, self.faults, self.idempotency)
-        self.shelf = FileHandler(self.gateway, self.gallery, self.faults)
-        self.admin = AdminApi(self.gateway, self.accounts, self.faults, self.journal, self.courier)
+        self.operation_handler = OperationHandler(
+            self.gateway, self.accounts, self.faults, self.idempotency
+        )
+        self.file_handler = FileHandler(self.gateway, self.file_cache, self.faults)
+        self.admin = AdminApi(
+            self.gateway, self.accounts, self.faults, self.journal, self.callback_sender
+        )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request of an ASGI server; anything that isn't HTTP is left alone."""
@@ -84,7 +88,7 @@ class MockApp:
         """Answer one request, as a fault wants it where there is one, and note it."""
         began = perf_counter()
         exchange = RequestContext(request)
-        answer = await self._carry(exchange)
+        answer = await self._handle_with_faults(exchange)
         if not request.path.startswith("/_mock"):
             self.journal.record(exchange, answer.status, perf_counter() - began)
         return answer
@@ -95,21 +99,21 @@ class MockApp:
             self._loop = asyncio.get_running_loop()
             if self.state is not None:
                 self.state.attach(self._loop)
-            self.gateway.agenda.attach(self._loop)
+            self.gateway.scheduler.attach(self._loop)
 
     def detach(self) -> None:
         """Leave the event loop that has been served in."""
         if self.state is not None:
             self.state.detach()
-        self.courier.close()
-        self.gallery.close()
-        self.gateway.agenda.detach()
+        self.callback_sender.close()
+        self.file_cache.close()
+        self.gateway.scheduler.detach()
         self._loop = None
 
-    async def _carry(self, exchange: RequestContext) -> Response:
+    async def _handle_with_faults(self, exchange: RequestContext) -> Response:
         """Answer, or do worse."""
         try:
-            answer = await self._answer(exchange)
+            answer = await self._handle(exchange)
         except ConnectionFault as struck:
             if struck.fault.name != "html":
                 return no_response(struck.fault)
@@ -121,34 +125,34 @@ class MockApp:
             answer = corrupt(answer, on_answer)
         return evolve(answer, fault=exchange.faults.at(Stage.SOCKET))
 
-    async def _answer(self, exchange: RequestContext) -> Response:
+    async def _handle(self, exchange: RequestContext) -> Response:
         try:
-            return await self._serve(exchange)
+            return await self._dispatch(exchange)
         except HTTPError as refusal:
-            exchange.refusal = refusal.with_traceback(None)  # it holds the exchange in turn
+            exchange.error = refusal.with_traceback(None)  # it holds the exchange in turn
         except ConnectionFault:
             raise
         except Exception:
             traceback.print_exc(file=sys.stderr)  # a bug of the mock: the last resort
-            exchange.refusal = HTTPError(500)
-        return self._refused(exchange, exchange.refusal)
+            exchange.error = HTTPError(500)
+        return self._error_response(exchange, exchange.error)
 
-    async def _serve(self, exchange: RequestContext) -> Response:
+    async def _dispatch(self, exchange: RequestContext) -> Response:
         request = exchange.request
-        found = self.api.endpoint(request.path)
+        found = self.operation_handler.endpoint(request.path)
         if found is None and "%" in request.path:
-            found = self.api.endpoint(request.decoded)
+            found = self.operation_handler.endpoint(request.decoded)
         if found is not None:
             exchange.endpoint = found[0]
             exchange.operation = found[0].operation.operation_id
-            return await self.api.handle(exchange, *found)
-        answer = await self.shelf.answer(exchange) or self.admin.answer(request)
+            return await self.operation_handler.handle(exchange, *found)
+        answer = await self.file_handler.handle(exchange) or self.admin.handle(request)
         if answer is None:
             raise HTTPError(404, "there is nothing at this path")
         return answer
 
-    def _refused(self, exchange: RequestContext, refusal: HTTPError) -> Response:
-        endpoint = exchange.endpoint or self.gateway.contract.query
+    def _error_response(self, exchange: RequestContext, refusal: HTTPError) -> Response:
+        endpoint = exchange.endpoint or self.gateway.api.status_endpoint
         text = endpoint.errors.text(refusal)
         if text is not None:
             return text_response(refusal.status, *text, refusal.headers)
@@ -162,7 +166,7 @@ class MockApp:
         return json_response(refusal.status, body, headers)
 
 
-def _names_this_machine(violation: Violation) -> bool:
+def _is_loopback_callback(violation: Violation) -> bool:
     """Tell whether a rule is broken only by a callback URL of this machine."""
     value = violation.value
     return violation.parameter == "callback_url" and isinstance(value, str) and is_loopback(value)

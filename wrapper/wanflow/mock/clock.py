@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_FARTHEST = 1e10
+_MAX_ADVANCE = 1e10
 
 
 class Clock(Protocol):
@@ -40,7 +40,7 @@ class Clock(Protocol):
 
 
 @define(eq=False)
-class _Movable:
+class _MovableClock:
     """What clocks have in common: how far they were moved, and who wants to know."""
 
     _moved: float = field(default=0.0, init=False)
@@ -52,8 +52,8 @@ class _Movable:
         Raises:
             ValueError: the clock would go back, or nowhere that a number can say.
         """
-        if not 0 <= seconds <= _FARTHEST:
-            raise ValueError(f"a clock advances by 0 to {_FARTHEST:.0f} seconds, not {seconds}")
+        if not 0 <= seconds <= _MAX_ADVANCE:
+            raise ValueError(f"a clock advances by 0 to {_MAX_ADVANCE:.0f} seconds, not {seconds}")
         self._moved += seconds
         for call in tuple(self._calls):
             call()
@@ -69,7 +69,7 @@ class _Movable:
 
 
 @define(eq=False)
-class RealClock(_Movable):
+class RealClock(_MovableClock):
     """The machine's clock, ahead by whatever it was moved."""
 
     runs = True
@@ -80,7 +80,7 @@ class RealClock(_Movable):
 
 
 @define(eq=False)
-class VirtualClock(_Movable):
+class VirtualClock(_MovableClock):
     """A clock that stands still until somebody moves it, so that minutes cost nothing."""
 
     start: float = 1_750_000_000.0

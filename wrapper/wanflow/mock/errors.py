@@ -19,7 +19,7 @@ class HTTPError(Exception):
         param: str | None = None,
         model: str | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
-        note: str = "",
+        log_note: str = "",
     ) -> None:
         super().__init__(status, message)
         self.status = status
@@ -27,7 +27,7 @@ class HTTPError(Exception):
         self.param = param
         self.model = model
         self.headers = headers
-        self.note = note
+        self.log_note = log_note
 
 
 class UnsupportedSpec(Exception):

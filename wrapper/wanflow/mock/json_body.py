@@ -33,13 +33,13 @@ def parse_json_body(headers: Mapping[bytes, bytes], body: bytes) -> JsonObject:
         raise HTTPError(400, "the body must be sent with Content-Type: application/json")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise HTTPError(400, "the body must be sent without a Content-Encoding")
-    parsed = _loads(body)
+    parsed = _decode(body)
     if not isinstance(parsed, dict):
         raise HTTPError(400, "the body must be a JSON object")
     return cast("JsonObject", parsed)
 
 
-def _loads(body: bytes) -> Any:
+def _decode(body: bytes) -> Any:
     try:
         return _DECODER.decode(body.decode())
     except UnicodeDecodeError as error:

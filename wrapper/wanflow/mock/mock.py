@@ -16,7 +16,7 @@ from wanflow.mock.gateway.lifecycle import AfterPolls, AfterSeconds, Immediate, 
 from wanflow.mock.gateway.limits import parse_limits
 from wanflow.mock.gateway.self_check import check_responses
 from wanflow.mock.gateway.state_file import StateFile
-from wanflow.mock.options import Options, check, terms_in
+from wanflow.mock.options import Options, check, account_limits
 
 if TYPE_CHECKING:
     from wanflow.mock.admin.journal import Journal
@@ -37,12 +37,12 @@ def load_scenario(mock: Mock, path: str | Path) -> None:
         ValueError: the file can't be read, or something in it makes no sense.
     """
     try:
-        _play(mock, _object("it", json.loads(Path(path).read_bytes())))
+        _apply_scenario(mock, _object("it", json.loads(Path(path).read_bytes())))
     except (OSError, ValueError) as error:
         raise ValueError(f"the scenario {path} can't be played: {error}") from error
 
 
-def _play(mock: Mock, scenario: dict[str, Any]) -> None:
+def _apply_scenario(mock: Mock, scenario: dict[str, Any]) -> None:
     unknown = scenario.keys() - set(_PARTS)
     if unknown:
         raise ValueError(f"it has {', '.join(_PARTS)}, but no {', '.join(sorted(unknown))}")
@@ -58,7 +58,7 @@ def _play(mock: Mock, scenario: dict[str, Any]) -> None:
         mock.faults.from_json(_object("each of faults", rule))
     if "terms" in scenario:
         terms = _object("terms", scenario["terms"])
-        mock.accounts.terms = parse_limits(mock.accounts.terms, terms)
+        mock.accounts.limits = parse_limits(mock.accounts.limits, terms)
 
 
 def _object(what: str, value: object) -> dict[str, Any]:
@@ -87,12 +87,12 @@ class Mock:
             origin,
             options.get("seed", 0),
             options.get("clock") or RealClock(),
-            _pace(options),
+            _progression(options),
         )
         check_responses(self.gateway)
         self.app = MockApp(
             self.gateway,
-            AccountStore(key, terms_in(options), self.gateway.clock),
+            AccountStore(key, account_limits(options), self.gateway.clock),
             idempotency=options.get("idempotency", True),
             loopback_callbacks=options.get("loopback_callbacks", False),
         )
@@ -112,7 +112,7 @@ class Mock:
     @property
     def base_url(self) -> str:
         """What a client takes as its base URL: the document's server path on this host."""
-        return self.url + self.gateway.contract.base
+        return self.url + self.gateway.api.base
 
     @property
     def clock(self) -> Clock:
@@ -135,7 +135,7 @@ class Mock:
         return self.app.accounts
 
 
-def _pace(options: Options) -> Progression:
+def _progression(options: Options) -> Progression:
     polls, seconds, progression = (options.get(way) for way in ("polls", "seconds", "progression"))
     if sum(way is not None for way in (polls, seconds, progression)) > 1:
         raise ValueError("a task ends by polls, by seconds or by a progression: give one of them")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from attrs import evolve, frozen
 
 from wanflow.mock.gateway.accounts import is_key
-from wanflow.mock.gateway.limits import AccountLimits, RateLimit, rate_of
+from wanflow.mock.gateway.limits import AccountLimits, RateLimit, parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
     clock: Clock | None
     credits: float | None
     rate: RateLimit | str | None
-    terms: AccountLimits | None
+    limits: AccountLimits | None
     idempotency: bool
     loopback_callbacks: bool
     scenario: str | Path | None
@@ -61,8 +61,8 @@ class Options(TypedDict, total=False):
 class _Rule:
     """What an option must be, in words and as a test; None is a value where `optional`."""
 
-    words: str
-    fits: Callable[[Any], bool]
+    description: str
+    is_valid: Callable[[Any], bool]
     optional: bool = True
 
 
@@ -83,7 +83,7 @@ def _has(*names: str) -> Callable[[Any], bool]:
     return lambda value: not isinstance(value, type) and all(hasattr(value, one) for one in names)
 
 
-def _is_pace(value: Any) -> bool:
+def _is_progression(value: Any) -> bool:
     return isinstance(value, str) or _has("phase", "due")(value)
 
 
@@ -91,7 +91,7 @@ def _is_key(value: Any) -> bool:
     return isinstance(value, str) and is_key(value)
 
 
-OF_A_SOCKET = ("host", "port")
+SOCKET_OPTIONS = ("host", "port")
 _PORTS = 65536
 _NUMBER = _Rule("a number of at least 0", _number)
 _FLAG = _Rule("True or False", _of(bool), optional=False)
@@ -101,7 +101,7 @@ _RULES = {
     "seed": _Rule("a whole number", _whole, optional=False),
     "polls": _Rule("a whole number of at least 0", lambda value: _whole(value) and value >= 0),
     "seconds": _NUMBER,
-    "progression": _Rule("a pace, or one written as seconds=60,queue=20", _is_pace),
+    "progression": _Rule("a pace, or one written as seconds=60,queue=20", _is_progression),
     "clock": _Rule("a clock, such as VirtualClock()", _has("now", "advance")),
     "credits": _NUMBER,
     "rate": _Rule("a Rate, or one written as 5/60", _of(RateLimit, str)),
@@ -132,9 +132,9 @@ def check(options: Mapping[str, Any], of: str, *more: str) -> None:
         if name not in known:
             raise TypeError(f"{of} has no option {name!r}; {_nearest(name, known)}")
         rule = _RULES[name]
-        if not (rule.optional and value is None) and not rule.fits(value):
+        if not (rule.optional and value is None) and not rule.is_valid(value):
             told = "" if name == "api_key" else f", not {value!r:.100}"
-            raise ValueError(f"{name} must be {rule.words}{told}")
+            raise ValueError(f"{name} must be {rule.description}{told}")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -142,7 +142,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"the nearest is {near[0]!r}" if near else f"there are {', '.join(sorted(known))}"
 
 
-def terms_in(options: Options) -> AccountLimits:
+def account_limits(options: Options) -> AccountLimits:
     """Return what each account may do.
 
     Raises:
@@ -153,5 +153,5 @@ def terms_in(options: Options) -> AccountLimits:
     if credits is not None:
         terms = evolve(terms, credits=float(credits))
     if rate is not None:
-        terms = evolve(terms, rate=rate_of(rate) if isinstance(rate, str) else rate)
+        terms = evolve(terms, rate=parse_rate(rate) if isinstance(rate, str) else rate)
     return terms

@@ -7,14 +7,14 @@ import threading
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from wanflow.mock.mock import Mock
-from wanflow.mock.options import OF_A_SOCKET, Options, check
+from wanflow.mock.options import SOCKET_OPTIONS, Options, check
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from wanflow.mock.http.server import Server
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what every address includes
 _NOWHERE = "http://mock.invalid"
 
@@ -39,12 +39,12 @@ class MockServer(Mock):
         MockUnavailable: the `mock` extra is missing, or the port is taken.
     """
 
-    _more_options = OF_A_SOCKET
+    _more_options = SOCKET_OPTIONS
 
     def __init__(
         self, *, host: str = "127.0.0.1", port: int = 0, **options: Unpack[Options]
     ) -> None:
-        check({"host": host, "port": port}, "MockServer", *OF_A_SOCKET)
+        check({"host": host, "port": port}, "MockServer", *SOCKET_OPTIONS)
         super().__init__(_NOWHERE, **options)
         self.host = host
         self._wanted = (host, port)
@@ -82,7 +82,7 @@ class MockServer(Mock):
             target=serving.run, args=arguments, name="wanflow-mock", daemon=True
         )
         self._thread.start()
-        if not server.ready(_PATIENCE):
+        if not server.ready(_TIMEOUT):
             self.__exit__(None, None, None)
             raise MockUnavailable("the mock didn't start; its thread ended early")
         return self
@@ -96,7 +96,7 @@ class MockServer(Mock):
         """Stop listening, end open requests, and wait for the thread."""
         if self._server is not None and self._thread is not None:
             self._server.stop()
-            self._thread.join(_PATIENCE)
+            self._thread.join(_TIMEOUT)
         if self._socket is not None:
             self._socket.close()
         self.app.detach()

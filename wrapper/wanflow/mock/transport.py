@@ -82,7 +82,7 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.app.attach()
         answer = await self.app.respond(_request(request, content))
         if answer.fault is not None and answer.fault.name != "drip":
-            raise _seen(answer.fault, request)
+            raise _httpx_error(answer.fault, request)
         body = b"" if request.method == "HEAD" else answer.body
         return httpx.Response(answer.status, headers=answer.header_list(), content=body)
 
@@ -94,7 +94,7 @@ def _request(request: httpx.Request, content: bytes) -> Request:
     return Request(request.method, path, headers, fitting)
 
 
-def _seen(fault: Fault, request: httpx.Request) -> httpx.TransportError:
+def _httpx_error(fault: Fault, request: httpx.Request) -> httpx.TransportError:
     name: str = fault.name
     kinds: dict[str, Any] = {
         "empty": httpx.RemoteProtocolError,

@@ -10,7 +10,7 @@ import anyio.to_thread
 from attrs import field, frozen
 
 from wanflow.webhooks.errors import CallbackRejected
-from wanflow.webhooks.events import LARGEST_BODY, CallbackPayload, parse_payload
+from wanflow.webhooks.events import MAX_BODY_BYTES, CallbackPayload, parse_payload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -56,7 +56,11 @@ def check_head(head: RequestHead) -> None:
     if head.headers.get("content-encoding", "identity").lower() != "identity":
         raise CallbackRejected("a callback is not compressed", status=415)
     length = head.headers.get("content-length", "0")
-    if not length.isdecimal() or len(length) > len(str(LARGEST_BODY)) or int(length) > LARGEST_BODY:
+    if (
+        not length.isdecimal()
+        or len(length) > len(str(MAX_BODY_BYTES))
+        or int(length) > MAX_BODY_BYTES
+    ):
         raise CallbackRejected("the body is too large", status=413)
 
 
@@ -104,8 +108,8 @@ class CallbackApp:
         blocks: whether taking a claim in may block.
     """
 
-    def __init__(self, door: Door, worker: Worker | None, *, blocks: bool) -> None:
-        self._door = door
+    def __init__(self, receiver: Door, worker: Worker | None, *, blocks: bool) -> None:
+        self._door = receiver
         self._hands = worker
         self._blocks = blocks
         self._readers = 0
@@ -171,7 +175,7 @@ async def _read(receive: Receive) -> bytes:
         if message["type"] != "http.request":
             raise CallbackRejected("the caller has gone", status=400)
         body += message.get("body", b"")
-        if len(body) > LARGEST_BODY:
+        if len(body) > MAX_BODY_BYTES:
             raise CallbackRejected("the body is too large", status=413)
         if not message.get("more_body", False):
             return bytes(body)

@@ -33,7 +33,7 @@ class TaskDone:
 
 
 # The answer to a task query has one or two kilobytes.
-LARGEST_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 # An id becomes part of the path of a question, so it is a plain word or nothing.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 
@@ -56,13 +56,13 @@ class CallbackPayload:
         return f"{self.task_id} {self.job}"
 
 
-def parse_payload(ticket: TokenData, content: bytes) -> CallbackPayload:
+def parse_payload(token: TokenData, content: bytes) -> CallbackPayload:
     """Read the body of a callback.
 
     Raises:
         Refused: it is too large (413), no JSON object (400), or names no task (422).
     """
-    if len(content) > LARGEST_BODY:
+    if len(content) > MAX_BODY_BYTES:
         raise CallbackRejected("the body is too large", status=413)
     try:
         body = decode_json(content)
@@ -74,4 +74,4 @@ def parse_payload(ticket: TokenData, content: bytes) -> CallbackPayload:
     task_id = fields.get("id")
     if not isinstance(task_id, str) or not _ID.fullmatch(task_id):
         raise CallbackRejected("the body names no task", status=422)
-    return CallbackPayload(ticket.job, ticket.kind, task_id, fields)
+    return CallbackPayload(token.job, token.kind, task_id, fields)

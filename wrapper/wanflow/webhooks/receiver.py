@@ -12,7 +12,7 @@ from wanflow.errors import ConfigurationError, InvalidRequest
 from wanflow.webhooks import asgi
 from wanflow.webhooks.asgi import CallbackApp
 from wanflow.webhooks.errors import CallbackRejected
-from wanflow.webhooks.events import LARGEST_BODY, CallbackPayload, parse_payload
+from wanflow.webhooks.events import MAX_BODY_BYTES, CallbackPayload, parse_payload
 from wanflow.webhooks.notifier import WaitNotifier
 from wanflow.webhooks.ownership import TaskOwnership
 from wanflow.webhooks.store import DAY, InMemoryStore, Store
@@ -39,8 +39,8 @@ _REPEATED = 200
 class Clock:
     """`unix` in seconds UTC; `ticks` in seconds of a clock that only goes forward."""
 
-    unix: Callable[[], float] = time.time
-    ticks: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Receiver:
@@ -84,16 +84,16 @@ class Receiver:
         self._base = validate_public_url(public_url, allow_local=allow_local)
         self._lifetime = lifetime
         self._clock = clock or Clock()
-        self._store = store or InMemoryStore(clock=self._clock.ticks)
+        self._store = store or InMemoryStore(clock=self._clock.monotonic)
         self._bonds = TaskOwnership(is_job_of)
         self._announcer = WaitNotifier()
-        self._desk = VerificationQueue(rate=max_checks_per_second)
+        self._desk = VerificationQueue(checks_per_second=max_checks_per_second)
         self._hands: Worker | None = None
         if (client is None) != (on_task_done is None):
             raise ConfigurationError("on_end needs a client to ask with, and a client an on_end")
         if client is not None and on_task_done is not None:
             self._hands = make_worker(
-                client, WorkerContext(self._desk, self._store, on_task_done, self._clock.ticks)
+                client, WorkerContext(self._desk, self._store, on_task_done, self._clock.monotonic)
             )
         blocks = self._bonds.may_block or not isinstance(self._store, InMemoryStore)
         self.app = CallbackApp(self, self._hands, blocks=blocks)
@@ -101,7 +101,7 @@ class Receiver:
     @property
     def max_body_bytes(self) -> int:
         """The bytes that the body of a callback may have."""
-        return LARGEST_BODY
+        return MAX_BODY_BYTES
 
     def url(self, job: str, kind: str = "task") -> str:
         """Make the callback URL of a job, to be submitted as `callback_url`.
@@ -117,7 +117,7 @@ class Receiver:
         """
         if not job:
             raise InvalidRequest("a callback URL needs the name of a job")
-        expires = None if self._lifetime is None else int(self._clock.unix() + self._lifetime)
+        expires = None if self._lifetime is None else int(self._clock.wall() + self._lifetime)
         return callback_url(self._base, self._sealer.sign(TokenData(job, kind, expires)))
 
     def link_task(self, job: str, task_id: str) -> None:
@@ -125,7 +125,7 @@ class Receiver:
 
         A callback that comes earlier is answered with 503, and comes again a second later.
         """
-        self._bonds.link(job, task_id, self._clock.ticks())
+        self._bonds.link(job, task_id, self._clock.monotonic())
 
     def verify(self, token: str, body: bytes) -> CallbackPayload:
         """Read a callback: the last segment of its path, and its body. Nothing is asked.
@@ -135,17 +135,17 @@ class Receiver:
         Raises:
             Refused: the token is none of ours or has expired, or the body is no callback's.
         """
-        return parse_payload(self.ticket(token), body)
+        return parse_payload(self.read_token(token), body)
 
-    def ticket(self, token: str) -> TokenData:
+    def read_token(self, token: str) -> TokenData:
         """Read a token alone.
 
         Raises:
             Refused: it is none of ours, or has expired.
         """
-        return self._sealer.verify(token, unix=self._clock.unix())
+        return self._sealer.verify(token, now=self._clock.wall())
 
-    def accept(self, claim: CallbackPayload) -> int:
+    def accept(self, payload: CallbackPayload) -> int:
         """Take a claim in, and return the status to answer with: 202, or 200 for a repeated one.
 
         Whoever waits for the task is told to look. The question to the API, if one is due, is
@@ -154,14 +154,14 @@ class Receiver:
         Raises:
             Refused: the task isn't the job's, or too much is to be asked already.
         """
-        now = self._clock.ticks()
+        now = self._clock.monotonic()
         if self._hands is None:
-            return _ACCEPTED if self._announcer.notify(claim.task_id, now) else _REPEATED
-        self._bonds.check(claim, now)
-        if self._taken(claim):
+            return _ACCEPTED if self._announcer.notify(payload.task_id, now) else _REPEATED
+        self._bonds.check(payload, now)
+        if self._taken(payload):
             return _REPEATED
-        self._announcer.notify(claim.task_id, now)
-        return _ACCEPTED if self._desk.put(claim, now) else _REPEATED
+        self._announcer.notify(payload.task_id, now)
+        return _ACCEPTED if self._desk.put(payload, now) else _REPEATED
 
     def handle_request(self, token: str, content_type: str | None, body: bytes) -> int:
         """Receive a callback in a framework that blocks, and return the status to answer with.
@@ -185,17 +185,17 @@ class Receiver:
             self._hands.start()
         return status
 
-    def subscribe(self, told: Callable[[str], object]) -> AbstractContextManager[None]:
+    def subscribe(self, subscriber: Callable[[str], object]) -> AbstractContextManager[None]:
         """Have `told` called, by any thread, with the id of each task that a callback tells of.
 
         It means "look now" and no more; the same task is told of ever less often, and what was
         told within the last hour at once.
         """
-        return self._announcer.subscribe(told)
+        return self._announcer.subscribe(subscriber)
 
     def record_end(self, task_id: str) -> None:
         """Say that a wait has seen a task end, by which callbacks are found to come or not."""
-        self._announcer.record_end(task_id, self._clock.ticks())
+        self._announcer.record_end(task_id, self._clock.monotonic())
 
     def poll_factor(self, task_id: str) -> float:
         """Return by what the polling of a task may be slowed: 1 to 8, while callbacks come in time.
@@ -203,7 +203,7 @@ class Receiver:
         It is 1 before any has come, after one that should have come hasn't, and for a task that
         was called about already.
         """
-        return self._announcer.poll_factor(task_id, self._clock.ticks())
+        return self._announcer.poll_factor(task_id, self._clock.monotonic())
 
     def close(self) -> None:
         """Ask nothing any more; waits that listen poll as if there were no receiver."""

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 # A callback is one short request, answered within a second. Whoever holds on longer, sending
 # nothing or a byte at a time, is cut off, and their place is free again.
-CONNECTION_SECONDS = 10.0
-MOST_CONNECTIONS = 512
+CONNECTION_TIMEOUT = 10.0
+MAX_CONNECTIONS = 512
 # What isn't body, between a request's first byte and its answer: heads, trailers, framing. The
 # server itself would read a head without end, and keep it.
-MOST_BESIDES = 65_536
+MAX_OVERHEAD_BYTES = 65_536
 _JOIN_SECONDS = 10.0
 
 # Without a handler, warnings about what isn't HTTP would end up on stderr.
@@ -43,7 +43,7 @@ class _BoundedHeaders(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._besides += len(data)
         super().data_received(data)
-        if self._besides > MOST_BESIDES:
+        if self._besides > MAX_OVERHEAD_BYTES:
             self.transport.abort()
 
     def on_body(self, body: bytes) -> None:
@@ -102,12 +102,14 @@ class CallbackServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        patience: float = CONNECTION_SECONDS,
-        most: int = MOST_CONNECTIONS,
+        connection_timeout: float = CONNECTION_TIMEOUT,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self.host = host
         self._wanted = port
-        self._server = uvicorn.Server(_config(app, _short_connections(patience, most)))
+        self._server = uvicorn.Server(
+            _config(app, _short_connections(connection_timeout, max_connections))
+        )
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
 

@@ -18,9 +18,9 @@ DAY = 86_400.0
 class TTLCache(Generic[V]):
     """Values by name, the oldest given up for the newest, each for `seconds` after it was put."""
 
-    def __init__(self, size: int, seconds: float) -> None:
-        self._size = size
-        self._seconds = seconds
+    def __init__(self, max_size: int, ttl: float) -> None:
+        self._size = max_size
+        self._seconds = ttl
         self._values: OrderedDict[str, tuple[float, V]] = OrderedDict()
 
     def put(self, name: str, value: V, now: float) -> None:
@@ -89,12 +89,12 @@ class InMemoryStore:
 
     def __init__(
         self,
-        size: int = 100_000,
-        seconds: float = 8 * DAY,
+        max_size: int = 100_000,
+        ttl: float = 8 * DAY,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._shelf: TTLCache[bool] = TTLCache(size, seconds)
+        self._shelf: TTLCache[bool] = TTLCache(max_size, ttl)
         self._clock = clock
         self._lock = threading.Lock()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # The documents: "URL length must not exceed 2048 characters".
-LONGEST = 2048
+MAX_URL_LENGTH = 2048
 
 
 def validate_public_url(url: str, *, allow_local: bool) -> str:
@@ -45,10 +45,10 @@ def callback_url(base: str, token: str) -> str:
         InvalidRequest: the whole is longer than the API allows.
     """
     url = f"{base}/{token}"
-    if len(url) > LONGEST:
+    if len(url) > MAX_URL_LENGTH:
         raise InvalidRequest(
             f"the job's name is too long: its callback URL would have {len(url)} characters, "
-            f"and the API takes {LONGEST}"
+            f"and the API takes {MAX_URL_LENGTH}"
         )
     return url
 
@@ -67,7 +67,7 @@ def _why_not(url: str, *, allow_local: bool) -> str | None:
     return public_url_problem(url)
 
 
-SHORTEST_SECRET = 16
+MIN_SECRET_BYTES = 16
 _MOST_SECRETS = 8
 # Signed with every token, so that a secret that signs other things too can't be made to sign these.
 _DOMAIN = b"wanflow callback 1\n"
@@ -96,8 +96,8 @@ class UrlSigner:
         self._keys = [one.encode() if isinstance(one, str) else bytes(one) for one in given]
         if not 0 < len(self._keys) <= _MOST_SECRETS:
             raise ConfigurationError(f"wanted are 1 to {_MOST_SECRETS} callback secrets")
-        if any(len(key) < SHORTEST_SECRET for key in self._keys):
-            raise ConfigurationError(f"a callback secret has {SHORTEST_SECRET} bytes or more")
+        if any(len(key) < MIN_SECRET_BYTES for key in self._keys):
+            raise ConfigurationError(f"a callback secret has {MIN_SECRET_BYTES} bytes or more")
 
     def __repr__(self) -> str:
         return f"Sealer({len(self._keys)} secrets)"
@@ -105,21 +105,21 @@ class UrlSigner:
     def __reduce__(self) -> str:
         raise TypeError("secrets are not pickled")
 
-    def sign(self, ticket: TokenData) -> str:
+    def sign(self, data: TokenData) -> str:
         """Make a token, of letters, digits, `-`, `_` and one dot.
 
         Raises:
             InvalidRequest: the job or kind can't be written as UTF-8.
         """
-        fields = [ticket.job, ticket.kind, ticket.expires]
+        fields = [data.job, data.kind, data.expires]
         text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
         try:
             payload = _encode(text.encode())
         except UnicodeEncodeError:
-            raise InvalidRequest(f"a job is a text of Unicode (got {ticket.job!r})") from None
+            raise InvalidRequest(f"a job is a text of Unicode (got {data.job!r})") from None
         return f"{payload}.{_sign(self._keys[0], payload)}"
 
-    def verify(self, token: str, *, unix: float) -> TokenData:
+    def verify(self, token: str, *, now: float) -> TokenData:
         """Read a token that is one of ours and hasn't expired.
 
         The signature covers the payload as spelled and is compared as spelled, so that a token
@@ -129,10 +129,14 @@ class UrlSigner:
             Refused: it isn't, or it has.
         """
         payload, _, signature = token.partition(".")
-        if len(token) > LONGEST or not token.isascii() or not self._signed(payload, signature):
+        if (
+            len(token) > MAX_URL_LENGTH
+            or not token.isascii()
+            or not self._signed(payload, signature)
+        ):
             raise CallbackRejected("the URL is none of ours")
         ticket = _read(payload)
-        if ticket.expires is not None and unix >= ticket.expires:
+        if ticket.expires is not None and now >= ticket.expires:
             raise CallbackRejected("the URL has expired", status=410)
         return ticket
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 # Pauses before the second and later questions about one claim, in seconds: the API may tell of an
 # end a moment after it called, and may be away for half a minute.
-PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
+RETRY_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0)
 # For so long a claim that came to nothing isn't asked about again, and ids are counted.
 REJECTED_TTL = 60.0
 # A job has one task; and a few more where it was submitted again after a failure.
-IDS_PER_JOB = 4
+MAX_TASKS_PER_JOB = 4
 # What a server asks for with Retry-After is kept to, up to this; polling covers what is later.
-LONGEST_PAUSE = 60.0
+MAX_RETRY_AFTER = 60.0
 
 
 @frozen
@@ -39,7 +39,7 @@ class Rejected:
 class RetryLater:
     """The answer isn't there yet. `asked` is the pause that the API asked for, in seconds."""
 
-    asked: float = 0.0
+    retry_after: float = 0.0
 
 
 Outcome: TypeAlias = Verified | Rejected | RetryLater
@@ -54,9 +54,11 @@ class VerificationQueue:
         hands: workers that may ask at once.
     """
 
-    def __init__(self, *, size: int = 1000, rate: float = 20.0, workers: int = 4) -> None:
-        self._size = size
-        self._gap = 1.0 / rate
+    def __init__(
+        self, *, max_pending: int = 1000, checks_per_second: float = 20.0, workers: int = 4
+    ) -> None:
+        self._size = max_pending
+        self._gap = 1.0 / checks_per_second
         self._hands = workers
         self._busy = 0
         self._free_at = float("-inf")
@@ -64,8 +66,8 @@ class VerificationQueue:
         self._tries: dict[str, int] = {}
         self._queue: list[tuple[float, int, CallbackPayload]] = []
         self._entered = 0
-        self._cooling: TTLCache[bool] = TTLCache(10 * size, REJECTED_TTL)
-        self._ids: TTLCache[frozenset[str]] = TTLCache(10 * size, REJECTED_TTL)
+        self._cooling: TTLCache[bool] = TTLCache(10 * max_pending, REJECTED_TTL)
+        self._ids: TTLCache[frozenset[str]] = TTLCache(10 * max_pending, REJECTED_TTL)
         self._lock = threading.Lock()
 
     def put(self, claim: CallbackPayload, now: float) -> bool:
@@ -80,7 +82,7 @@ class VerificationQueue:
             if self._closed or len(self._tries) >= self._size:
                 raise CallbackRejected("too much is to be asked already", status=503)
             ids = (self._ids.get(claim.job, now) or frozenset()) | {claim.task_id}
-            if len(ids) > IDS_PER_JOB:
+            if len(ids) > MAX_TASKS_PER_JOB:
                 raise CallbackRejected("too many tasks are claimed for one job", status=429)
             self._ids.put(claim.job, ids, now)
             self._tries[claim.key] = 0
@@ -110,10 +112,10 @@ class VerificationQueue:
         """Take back a claim with what the question came to."""
         with self._lock:
             tries = self._tries[claim.key]
-            if isinstance(outcome, RetryLater) and tries < len(PAUSES):
+            if isinstance(outcome, RetryLater) and tries < len(RETRY_DELAYS):
                 self._tries[claim.key] = tries + 1
-                asked = min(outcome.asked, LONGEST_PAUSE)
-                self._push(now + max(PAUSES[tries], asked), claim)
+                asked = min(outcome.retry_after, MAX_RETRY_AFTER)
+                self._push(now + max(RETRY_DELAYS[tries], asked), claim)
                 return
             del self._tries[claim.key]
             if not isinstance(outcome, Verified):
@@ -135,7 +137,7 @@ class VerificationQueue:
             self._closed = True
 
     @property
-    def open(self) -> int:
+    def pending(self) -> int:
         """How many claims are being asked about, or will be."""
         return len(self._tries)
 

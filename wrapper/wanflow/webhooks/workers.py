@@ -46,23 +46,23 @@ class Verification:
 
     def __init__(self, claim: CallbackPayload, store: Store) -> None:
         self.outcome: Outcome = RetryLater()
-        self.end: TaskDone | None = None
+        self.event: TaskDone | None = None
         self._claim = claim
         self._store = store
         self._ours = False
 
-    def see(self, snapshot: Snapshot | None) -> None:
+    def set_snapshot(self, snapshot: Snapshot | None) -> None:
         """Take the API's answer about the claim's task."""
         if snapshot is not None and snapshot.done:
-            self.end = TaskDone(self._claim.job, self._claim.kind, snapshot)
+            self.event = TaskDone(self._claim.job, self._claim.kind, snapshot)
 
-    def take(self) -> TaskDone | None:
+    def claim_event(self) -> TaskDone | None:
         """Return the end, once in all its life; this may block."""
-        if self.end is None:
+        if self.event is None:
             return None
         self._ours = self._store.add(self._claim.key)
         self.outcome = Verified()
-        return self.end if self._ours else None
+        return self.event if self._ours else None
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +84,7 @@ class Verification:
 
     def _after(self, error: Exception) -> Outcome:
         task_id = self._claim.task_id
-        if self.end is not None or not isinstance(error, errors.WanflowError):
+        if self.event is not None or not isinstance(error, errors.WanflowError):
             _log.error("the end of task %s could not be handled", task_id, exc_info=error)
             return RetryLater()
         _log.warning("a callback told of task %s, and the API doesn't: %s", task_id, error)
@@ -114,23 +114,23 @@ class Worker(Protocol):
 class WorkerContext:
     """What workers of either colour are given. The times of the desk are in `ticks`."""
 
-    desk: VerificationQueue
+    queue: VerificationQueue
     store: Store
     on_task_done: Callable[[TaskDone], object]
-    ticks: Callable[[], float]
+    monotonic: Callable[[], float]
 
 
 @frozen(eq=False)
 class ThreadWorker:
     """Asks with a Client, in threads that come with the first claim and go with the last."""
 
-    duty: WorkerContext
+    context: WorkerContext
     client: Client
     sleep: Callable[[float], None] = time.sleep
 
     def start(self) -> None:
         """Start a thread if the desk wants one."""
-        if self.duty.desk.start_worker():
+        if self.context.queue.start_worker():
             threading.Thread(target=self.work, name="wanflow-callbacks", daemon=True).start()
 
     async def run_pending(self) -> None:
@@ -138,7 +138,7 @@ class ThreadWorker:
 
     def work(self) -> None:
         """Ask until there is nothing left to ask."""
-        while (step := self.duty.desk.get(self.duty.ticks())) is not None:
+        while (step := self.context.queue.get(self.context.monotonic())) is not None:
             if isinstance(step, CallbackPayload):
                 self._settle(step)
             else:
@@ -148,16 +148,16 @@ class ThreadWorker:
         try:
             outcome = self._ask(claim)
         except BaseException:
-            self.duty.desk.abandon(claim, self.duty.ticks())
+            self.context.queue.abandon(claim, self.context.monotonic())
             raise
-        self.duty.desk.done(claim, outcome, self.duty.ticks())
+        self.context.queue.done(claim, outcome, self.context.monotonic())
 
     def _ask(self, claim: CallbackPayload) -> Outcome:
-        with Verification(claim, self.duty.store) as case:
-            case.see(self.client.task(claim.task_id).refresh().snapshot)
-            end = case.take()
+        with Verification(claim, self.context.store) as case:
+            case.set_snapshot(self.client.task(claim.task_id).refresh().snapshot)
+            end = case.claim_event()
             if end is not None:
-                self.duty.on_task_done(end)
+                self.context.on_task_done(end)
         return case.outcome
 
 
@@ -168,7 +168,7 @@ class AsyncWorker:
     So it needs no task group, no lifespan and no loop of its own: a claim comes with a request.
     """
 
-    duty: WorkerContext
+    context: WorkerContext
     client: AsyncClient
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
@@ -177,9 +177,9 @@ class AsyncWorker:
 
     async def run_pending(self) -> None:
         """Ask until there is nothing left to ask, unless others are already at it."""
-        if not self.duty.desk.start_worker():
+        if not self.context.queue.start_worker():
             return
-        while (step := self.duty.desk.get(self.duty.ticks())) is not None:
+        while (step := self.context.queue.get(self.context.monotonic())) is not None:
             if isinstance(step, CallbackPayload):
                 await self._settle(step)
             else:
@@ -189,23 +189,23 @@ class AsyncWorker:
         try:
             await self.sleep(seconds)
         except BaseException:
-            self.duty.desk.stop_worker()
+            self.context.queue.stop_worker()
             raise
 
     async def _settle(self, claim: CallbackPayload) -> None:
         try:
             outcome = await self._ask(claim)
         except BaseException:
-            self.duty.desk.abandon(claim, self.duty.ticks())
+            self.context.queue.abandon(claim, self.context.monotonic())
             raise
-        self.duty.desk.done(claim, outcome, self.duty.ticks())
+        self.context.queue.done(claim, outcome, self.context.monotonic())
 
     async def _ask(self, claim: CallbackPayload) -> Outcome:
-        with Verification(claim, self.duty.store) as case:
-            case.see((await self.client.task(claim.task_id).refresh()).snapshot)
-            end = await anyio.to_thread.run_sync(case.take)
+        with Verification(claim, self.context.store) as case:
+            case.set_snapshot((await self.client.task(claim.task_id).refresh()).snapshot)
+            end = await anyio.to_thread.run_sync(case.claim_event)
             if end is not None:
-                handled = self.duty.on_task_done(end)
+                handled = self.context.on_task_done(end)
                 if inspect.isawaitable(handled):
                     await handled
         return case.outcome

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from wanflow.mock.admin.metrics import exposition
+from wanflow.mock.admin.metrics import prometheus_text
 from wanflow.mock.admin.web_ui import assets, check_host, redirect_to_index
 from wanflow.mock.errors import HTTPError
 from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules) -> JsonObject:
     """Say how the mock is set up; a key that it was given is not among it."""
     kinds = {
-        name: {"takes": "" if kind.takes is None else kind.takes.words, "effect": kind.effect}
+        name: {
+            "takes": "" if kind.value_format is None else kind.value_format.description,
+            "effect": kind.effect,
+        }
         for name, kind in FAULT_KINDS.items()
     }
     return {
-        "base_path": gateway.contract.base,
+        "base_path": gateway.api.base,
         "any_key": accounts.api_key is None,
         "example_key": DEFAULT_KEY,
         "progression": _pace(gateway.progression),
@@ -50,9 +53,9 @@ def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules
 
 def document_of(gateway: Gateway) -> JsonObject:
     """Return the document that is served, with this mock as its server."""
-    contract = gateway.contract
+    contract = gateway.api
     servers = [{"url": gateway.origin + contract.base}]
-    return {**contract.rules.catalog.document, "servers": servers}
+    return {**contract.validator.catalog.document, "servers": servers}
 
 
 def rule_json(rule: FaultRule) -> JsonObject:
@@ -76,7 +79,7 @@ def account_json(account: Account) -> JsonObject:
     return {
         "name": account.name,
         "credits": account.limits.credits,
-        "left": account.left(),
+        "left": account.remaining(),
         "reserved": account.reserved,
         "spent": account.spent,
         "rate": None if rate is None else f"{rate.requests}/{rate.seconds:g}",
@@ -122,7 +125,7 @@ class AdminApi:
     accounts: AccountStore
     faults: FaultRules
     journal: Journal
-    courier: CallbackSender
+    callback_sender: CallbackSender
     _handlers: Mapping[tuple[str, str], Handler] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -145,7 +148,7 @@ class AdminApi:
             ("GET", "/_mock/metrics"): self._metrics,
         }
 
-    def answer(self, request: Request) -> Response | None:
+    def handle(self, request: Request) -> Response | None:
         """Answer a request for the mock itself; None where the path is none of its own.
 
         Raises:
@@ -265,8 +268,8 @@ class AdminApi:
         """Return the documented operation that a request for nothing may have meant."""
         if entry.operation:
             return ""
-        contract = self.gateway.contract
-        known = {one.path: one for one in (*contract.submissions, contract.query)}
+        contract = self.gateway.api
+        known = {one.path: one for one in (*contract.submit_endpoints, contract.status_endpoint)}
         names = get_close_matches(entry.path, known, n=1, cutoff=0.5)
         return f"{known[names[0]].method} {names[0]}" if names else ""
 
@@ -275,10 +278,12 @@ class AdminApi:
         return json_response(200, {"entries": []})
 
     def _callbacks(self, _request: Request) -> Response:
-        return json_response(200, {"attempts": [one._asdict() for one in self.courier.attempts]})
+        return json_response(
+            200, {"attempts": [one._asdict() for one in self.callback_sender.attempts]}
+        )
 
     def _metrics(self, _request: Request) -> Response:
-        text = exposition(self.gateway, self.journal)
+        text = prometheus_text(self.gateway, self.journal)
         return Response(200, text.encode(), (_TEXT,))
 
 

@@ -37,7 +37,7 @@ class LoggedRequest(NamedTuple):
     account: str
     task_id: str
     faults: str
-    verdict: str
+    error: str
     parameter: str
     body: str
 
@@ -49,27 +49,27 @@ class Journal:
     What is noted of an exchange is worded when somebody reads it; headers are not among it.
     """
 
-    most: int = 1000
+    max_entries: int = 1000
     lifetime: float = DAY
     clock: Clock = field(factory=RealClock, repr=False)
     counts: Counter[tuple[str, int]] = field(factory=Counter[tuple[str, int]], repr=False)
     seconds: defaultdict[str, float] = field(factory=lambda: defaultdict(float), repr=False)
-    _written: int = 0
+    _count: int = 0
     _latest: deque[tuple[Any, ...]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Bound the list."""
-        self._latest = deque(maxlen=self.most)
+        self._latest = deque(maxlen=self.max_entries)
 
     def record(self, exchange: RequestContext, status: int, seconds: float) -> None:
         """Note an exchange that has ended."""
         operation, request = exchange.operation or "", exchange.request
-        self._written += 1
+        self._count += 1
         self.counts[operation, status] += 1
         self.seconds[operation] += seconds
         self._latest.append(
             (
-                self._written,
+                self._count,
                 self.clock.now(),
                 request.method,
                 request.path[:_MOST_PATH],
@@ -79,7 +79,7 @@ class Journal:
                 exchange.account,
                 exchange.task_id,
                 exchange.faults,
-                exchange.refusal,
+                exchange.error,
                 exchange.body[:_MOST_BODY],
             )
         )

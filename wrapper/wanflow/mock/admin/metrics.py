@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.gateway import Gateway
 
 
-def exposition(gateway: Gateway, journal: Journal) -> str:
+def prometheus_text(gateway: Gateway, journal: Journal) -> str:
     """Write the counts of requests, their seconds, and the tasks by status."""
     now = gateway.clock.now()
     gateway.tasks.forget(now)

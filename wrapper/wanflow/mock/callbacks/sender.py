@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.tasks import Task
 
 TIMEOUT = 10.0
-PAUSES = (1.0, 2.0, 4.0)
+RETRY_DELAYS = (1.0, 2.0, 4.0)
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
 _KEPT = 1000
 
@@ -44,7 +44,7 @@ class CallbackSender:
     """
 
     gateway: Gateway
-    door: SsrfGuard = field(factory=SsrfGuard)
+    ssrf_guard: SsrfGuard = field(factory=SsrfGuard)
     timeout: float = TIMEOUT
     attempts: deque[DeliveryAttempt] = field(factory=lambda: deque(maxlen=_KEPT), repr=False)
     _running: set[asyncio.Task[None]] = field(factory=set[asyncio.Task[None]], repr=False)
@@ -78,16 +78,16 @@ class CallbackSender:
             problem = f"{type(error).__name__}: {error}"[:200]
         now = self.gateway.clock.now()
         self.attempts.append(DeliveryAttempt(task.id, number, now, status, problem))
-        if problem and not final and number <= len(PAUSES):
-            self.gateway.agenda.call_at(
-                now + PAUSES[number - 1], lambda: self._try(task, number + 1)
+        if problem and not final and number <= len(RETRY_DELAYS):
+            self.gateway.scheduler.call_at(
+                now + RETRY_DELAYS[number - 1], lambda: self._try(task, number + 1)
             )
 
     async def _post(self, task: Task) -> int:
         body = json.dumps(self.gateway.status_response(task)).encode()
-        way, (reader, writer) = await self.door.connect_to(task.callback_url or "")
+        way, (reader, writer) = await self.ssrf_guard.connect_to(task.callback_url or "")
         head = (
-            f"POST {way.target} HTTP/1.1\r\nHost: {way.authority}\r\n"
+            f"POST {way.path} HTTP/1.1\r\nHost: {way.authority}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             "User-Agent: wanflow-mock\r\nConnection: close\r\n\r\n"
         )

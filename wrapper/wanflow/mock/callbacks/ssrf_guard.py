@@ -44,7 +44,7 @@ class Target:
     host: str
     port: int
     tls: bool
-    target: str
+    path: str
 
     @property
     def authority(self) -> str:
@@ -75,7 +75,7 @@ async def _connect(address: str, port: int, tls_host: str | None) -> Streams:
 class SsrfGuard:
     """Opens connections to public hosts, and to this machine where `loopback` allows that."""
 
-    loopback: bool = False
+    allow_loopback: bool = False
     resolve: Resolve = field(default=_resolve, repr=False)
     connect: Connect = field(default=_connect, repr=False)
 
@@ -85,11 +85,11 @@ class SsrfGuard:
         Raises:
             Closed: it isn't one of https, or its host could never be public.
         """
-        reason = None if self._may_loop(url) else public_url_problem(url)
+        reason = None if self._is_allowed_loopback(url) else public_url_problem(url)
         parts = urlsplit(url)
         if reason is not None or parts.hostname is None:
             raise UrlBlocked(f"the URL {reason}")
-        if parts.scheme != "https" and not self._may_loop(url):
+        if parts.scheme != "https" and not self._is_allowed_loopback(url):
             raise UrlBlocked("the URL must be one of https")
         tls = parts.scheme == "https"
         target = quote(parts.path or "/", safe=_SAFE)
@@ -109,7 +109,7 @@ class SsrfGuard:
         if not addresses:
             raise UrlBlocked(f"{way.host} has no address")
         for address in addresses:
-            if not self._public(address, url):
+            if not self._is_allowed_address(address, url):
                 raise UrlBlocked(f"{way.host} has the internal address {address}")
         return way, await self._connect_any(addresses, way)
 
@@ -121,12 +121,12 @@ class SsrfGuard:
                 return await self.connect(address, way.port, way.host if way.tls else None)
         return await self.connect(last, way.port, way.host if way.tls else None)
 
-    def _may_loop(self, url: str) -> bool:
-        return self.loopback and is_loopback(url)
+    def _is_allowed_loopback(self, url: str) -> bool:
+        return self.allow_loopback and is_loopback(url)
 
-    def _public(self, text: str, url: str) -> bool:
+    def _is_allowed_address(self, text: str, url: str) -> bool:
         try:
             address = ipaddress.ip_address(text)
         except ValueError:  # a zone id, or nothing that was ever an address
             return False
-        return address.is_loopback if self._may_loop(url) else is_public_address(address)
+        return address.is_loopback if self._is_allowed_loopback(url) else is_public_address(address)

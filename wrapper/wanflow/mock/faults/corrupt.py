@@ -42,7 +42,7 @@ def _changed(body: JsonObject, fault: Fault) -> JsonObject:
         case "unknown-enum":
             return {**body, "status": _UNHEARD_OF}
         case "backwards":
-            return _before(body)
+            return _regressed(body)
         case _:
             changed: JsonObject = _without(body, fault.value.split("."), null=fault.name == "null")
             return changed
@@ -63,7 +63,7 @@ def _without(body: Any, path: list[str], *, null: bool) -> Any:
     return fields
 
 
-def _before(body: JsonObject) -> JsonObject:
+def _regressed(body: JsonObject) -> JsonObject:
     """Return a task as it could have been a while ago."""
     ended = body.get("status") in {COMPLETED, FAILED}
     kept = {name: value for name, value in body.items() if name not in {"results", "error"}}

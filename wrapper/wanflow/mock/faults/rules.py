@@ -36,14 +36,14 @@ class FaultRule:
     calls: int = 0
     hits: int = 0
 
-    def matches(self, operation: str, account: Account | None, chance: Random) -> bool:
+    def matches(self, operation: str, account: Account | None, random: Random) -> bool:
         """Count a call if it matches, and tell whether this one goes wrong."""
         if self.operation not in {None, operation} or self.account not in {None, account}:
             return False
         self.calls += 1
         if self.calls < self.nth or (self.count is not None and self.hits >= self.count):
             return False
-        if self.probability < 1 and chance.random() >= self.probability:
+        if self.probability < 1 and random.random() >= self.probability:
             return False
         self.hits += 1
         return True
@@ -55,8 +55,8 @@ class FaultRules:
 
     operations: tuple[str, ...] = ()
     _rules: tuple[FaultRule, ...] = ()
-    _made: int = 0
-    _chance: Random = field(factory=lambda: Random(0), repr=False)  # noqa: S311 - play, not secrets
+    _last_id: int = 0
+    _random: Random = field(factory=lambda: Random(0), repr=False)  # noqa: S311 - play, not secrets
 
     def add(
         self,
@@ -78,12 +78,12 @@ class FaultRules:
             raise ValueError(f"there is no operation {operation!r}; there are {known}")
         try:
             rule = FaultRule(
-                self._made + 1, parse_faults(fault), operation, probability, nth, count, account
+                self._last_id + 1, parse_faults(fault), operation, probability, nth, count, account
             )
         except TypeError as error:
             _, attribute, _, value = error.args  # as attrs has it
             raise ValueError(f"{attribute.name} can't be {value!r:.100}") from error
-        self._made += 1
+        self._last_id += 1
         self._rules = (*self._rules, rule)
         return rule
 
@@ -117,13 +117,13 @@ class FaultRules:
     def pick(self, operation: str, account: Account | None) -> FaultSet:
         """Return what goes wrong with a call, by the first rule that strikes."""
         for rule in self._rules:
-            if rule.matches(operation, account, self._chance):
+            if rule.matches(operation, account, self._random):
                 return rule.faults
         return NO_FAULTS
 
     def jitter(self, most: float) -> float:
         """Return a pause of up to `most` seconds, by the same chance as the rules'."""
-        return self._chance.uniform(0, most)
+        return self._random.uniform(0, most)
 
     def __iter__(self) -> Any:
         return iter(self._rules)

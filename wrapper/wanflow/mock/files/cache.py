@@ -41,13 +41,13 @@ class FileCache:
     None is kept longer than the links to it live.
     """
 
-    agenda: Scheduler = field(repr=False)
-    most: int = 128 * _MIB
-    _kept: OrderedDict[tuple[str, int], File] = field(
+    scheduler: Scheduler = field(repr=False)
+    max_bytes: int = 128 * _MIB
+    _files: OrderedDict[tuple[str, int], File] = field(
         factory=OrderedDict[tuple[str, int], File], repr=False
     )
-    _held: int = 0
-    _making: dict[tuple[str, int], asyncio.Future[File]] = field(
+    _total_bytes: int = 0
+    _pending: dict[tuple[str, int], asyncio.Future[File]] = field(
         factory=dict[tuple[str, int], asyncio.Future[File]], repr=False
     )
     _workers: ThreadPoolExecutor | None = field(default=None, repr=False)
@@ -55,17 +55,17 @@ class FileCache:
     async def file(self, task: Task, index: int) -> File:
         """Return one of a task's files, waiting for it where it is being made."""
         key = (task.id, index)
-        kept = self._kept.get(key)
+        kept = self._files.get(key)
         if kept is not None:
-            self._kept.move_to_end(key)
+            self._files.move_to_end(key)
             return kept
-        making = self._making.get(key)
+        making = self._pending.get(key)
         if making is None:
             loop = asyncio.get_running_loop()
             if self._workers is None:
                 self._workers = ThreadPoolExecutor(1, "wanflow-mock-media")
             making = loop.run_in_executor(self._workers, _make, task, index)
-            self._making[key] = making
+            self._pending[key] = making
             making.add_done_callback(lambda done: self._store(key, done, task.urls_expire_at()))
         return await asyncio.shield(making)
 
@@ -76,19 +76,19 @@ class FileCache:
             self._workers = None
 
     def _store(self, key: tuple[str, int], done: asyncio.Future[File], until: float) -> None:
-        self._making.pop(key, None)
+        self._pending.pop(key, None)
         if done.cancelled() or done.exception() is not None:
             return
-        file = self._kept[key] = done.result()
-        self._held += len(file.content)
-        self.agenda.call_at(until, lambda: self._drop(key))
-        while self._held > self.most and len(self._kept) > 1:
-            self._drop(next(iter(self._kept)))
+        file = self._files[key] = done.result()
+        self._total_bytes += len(file.content)
+        self.scheduler.call_at(until, lambda: self._drop(key))
+        while self._total_bytes > self.max_bytes and len(self._files) > 1:
+            self._drop(next(iter(self._files)))
 
     def _drop(self, key: tuple[str, int]) -> None:
-        file = self._kept.pop(key, None)
+        file = self._files.pop(key, None)
         if file is not None:
-            self._held -= len(file.content)
+            self._total_bytes -= len(file.content)
 
 
 def _make(task: Task, index: int) -> File:
@@ -98,7 +98,7 @@ def _make(task: Task, index: int) -> File:
 
 
 def _render(task: Task, index: int) -> bytes:
-    order, real = task.order, media.available()
+    order, real = task.output, media.available()
     if order.kind == "text":
         return f"{task.model}\n{task.id}, index {index}\n\n{task.prompt}\n".encode()
     if order.kind == "audio":

@@ -43,12 +43,12 @@ class Account:
     reserved: float = 0.0
     spent: float = 0.0
     submitted: int = 0
-    seen: float = field(default=float("-inf"), repr=False)
-    replays: IdempotencyCache = field(factory=IdempotencyCache, repr=False)
+    last_request_at: float = field(default=float("-inf"), repr=False)
+    idempotency_cache: IdempotencyCache = field(factory=IdempotencyCache, repr=False)
     _window: float = field(default=float("-inf"), repr=False)
-    _asked: int = field(default=0, repr=False)
+    _requests: int = field(default=0, repr=False)
 
-    def left(self) -> float | None:
+    def remaining(self) -> float | None:
         """Return the credits that can still be reserved, None for no end of them."""
         limit = self.limits.credits
         return None if limit is None else round(limit - self.spent - self.reserved, 2)
@@ -63,11 +63,11 @@ class Account:
         if rate is None:
             return
         if now >= self._window + rate.seconds:
-            self._window, self._asked = now, 0
-        if self._asked >= rate.requests:
+            self._window, self._requests = now, 0
+        if self._requests >= rate.requests:
             wait = max(1, -int(-(self._window + rate.seconds - now) // 1))
             raise HTTPError(429, headers=((b"retry-after", b"%d" % wait),))
-        self._asked += 1
+        self._requests += 1
 
     def check_model(self, model: str) -> None:
         """Let the account use a model.
@@ -84,7 +84,7 @@ class Account:
         Raises:
             Refusal: 402, there are not enough.
         """
-        left = self.left()
+        left = self.remaining()
         if left is not None and credits > left:
             raise HTTPError(402, f"the task takes {credits:g} credits and {left:g} are left")
         self.reserved = round(self.reserved + credits, 2)
@@ -105,11 +105,11 @@ class AccountStore:
     """
 
     api_key: str | None = field(default=None, repr=False)
-    terms: AccountLimits = field(factory=AccountLimits)
+    limits: AccountLimits = field(factory=AccountLimits)
     clock: Clock = field(factory=RealClock, repr=False)
-    most: int = 10_000
+    max_accounts: int = 10_000
     lifetime: float = FOUR_WEEKS
-    _known: OrderedDict[bytes, Account] = field(factory=OrderedDict[bytes, Account], repr=False)
+    _accounts: OrderedDict[bytes, Account] = field(factory=OrderedDict[bytes, Account], repr=False)
 
     def authenticate(self, headers: Mapping[bytes, bytes]) -> Account:
         """Return the account of a request's bearer token.
@@ -121,12 +121,12 @@ class AccountStore:
         if found is None:
             raise HTTPError(401, headers=_CHALLENGE)
         digest = sha256(found[1]).digest()
-        account = self._known.get(digest)
+        account = self._accounts.get(digest)
         now = self.clock.now()
-        if account is None or account.seen + self.lifetime < now:
-            account = self._open(digest, found[1], now)
-        account.seen = now
-        self._known.move_to_end(digest)
+        if account is None or account.last_request_at + self.lifetime < now:
+            account = self._create(digest, found[1], now)
+        account.last_request_at = now
+        self._accounts.move_to_end(digest)
         return account
 
     def for_key(self, api_key: str) -> Account:
@@ -144,29 +144,32 @@ class AccountStore:
 
     def anonymous(self) -> Account:
         """Return the account of whoever needs no key."""
-        account = self._known.setdefault(b"", Account("anyone", self.terms))
-        account.seen = self.clock.now()
-        self._known.move_to_end(b"")
+        account = self._accounts.setdefault(b"", Account("anyone", self.limits))
+        account.last_request_at = self.clock.now()
+        self._accounts.move_to_end(b"")
         return account
 
     def digests(self) -> dict[Account, str]:
         """Return each account's digest of its key, which it is known by."""
-        return {account: digest.hex() for digest, account in tuple(self._known.items())}
+        return {account: digest.hex() for digest, account in tuple(self._accounts.items())}
 
     def restore(self, digest: str, account: Account) -> None:
         """Know an account again by the digest of its key."""
-        account.seen = self.clock.now()
-        self._known[bytes.fromhex(digest)] = account
+        account.last_request_at = self.clock.now()
+        self._accounts[bytes.fromhex(digest)] = account
 
     def __iter__(self) -> Iterator[Account]:
-        return iter(tuple(self._known.values()))
+        return iter(tuple(self._accounts.values()))
 
-    def _open(self, digest: bytes, key: bytes, now: float) -> Account:
+    def _create(self, digest: bytes, key: bytes, now: float) -> Account:
         if self.api_key is not None and not compare_digest(key, self.api_key.encode()):
             raise HTTPError(401, headers=_CHALLENGE)
-        while self._known and next(iter(self._known.values())).seen + self.lifetime < now:
-            self._known.popitem(last=False)
-        if len(self._known) >= self.most:
-            self._known.popitem(last=False)
-        account = self._known[digest] = Account(digest.hex()[:16], self.terms)
+        while (
+            self._accounts
+            and next(iter(self._accounts.values())).last_request_at + self.lifetime < now
+        ):
+            self._accounts.popitem(last=False)
+        if len(self._accounts) >= self.max_accounts:
+            self._accounts.popitem(last=False)
+        account = self._accounts[digest] = Account(digest.hex()[:16], self.limits)
         return account

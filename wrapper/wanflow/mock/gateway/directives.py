@@ -36,9 +36,9 @@ class Directives:
 
     code: int | None = None
     failure: str | None = None
-    fault: FaultSet = NO_FAULTS
-    query: FaultSet = NO_FAULTS
-    file: FaultSet = NO_FAULTS
+    faults: FaultSet = NO_FAULTS
+    status_faults: FaultSet = NO_FAULTS
+    download_faults: FaultSet = NO_FAULTS
     progression: Progression | None = None
 
 

@@ -38,7 +38,7 @@ class Endpoint:
     path: str
     requires_auth: bool
     success: int
-    answer: ResponseTemplate = field(repr=False)
+    template: ResponseTemplate = field(repr=False)
     errors: ErrorResponses = field(repr=False)
     schemas: Mapping[int, jsonschema_rs.Validator] = field(repr=False)
 
@@ -78,9 +78,9 @@ class Api:
     """A document's endpoints; `base` is the path of its server, without a closing slash."""
 
     base: str
-    submissions: tuple[SubmitEndpoint, ...]
-    query: StatusEndpoint
-    rules: RequestValidator = field(repr=False)
+    submit_endpoints: tuple[SubmitEndpoint, ...]
+    status_endpoint: StatusEndpoint
+    validator: RequestValidator = field(repr=False)
 
 
 def load(document: JsonObject) -> Api:

@@ -48,7 +48,7 @@ class ErrorResponses:
     examples: Mapping[int, Mapping[str, JsonObject]]
     fallback: ResponseTemplate
     models: frozenset[str]
-    shapes: Mapping[int, ResponseTemplate]
+    templates: Mapping[int, ResponseTemplate]
     texts: Mapping[int, tuple[str, str | None]]
     schemas: Mapping[int, jsonschema_rs.Validator] = field(repr=False)
 
@@ -90,7 +90,7 @@ class ErrorResponses:
 
     def _made_up(self, refusal: HTTPError) -> JsonObject:
         kind = _TYPES.get(refusal.status, _TYPES[refusal.status // 500 * 100 + 400])
-        return self.shapes.get(refusal.status, self.fallback).build(
+        return self.templates.get(refusal.status, self.fallback).build(
             {
                 "error.code": refusal.status,
                 "error.message": refusal.message or _unsaid(refusal.status),

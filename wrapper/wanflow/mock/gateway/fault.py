@@ -21,9 +21,9 @@ class Stage(Enum):
 class ValueFormat:
     """A fault's value: what stands for it, how it is written, and what it is in words."""
 
-    sign: str
+    placeholder: str
     pattern: str
-    words: str
+    description: str
 
 
 @frozen
@@ -32,7 +32,7 @@ class FaultKind:
 
     stage: Stage
     effect: str
-    takes: ValueFormat | None = None
+    value_format: ValueFormat | None = None
 
 
 _SECONDS = ValueFormat("S", r"[0-9]{1,4}(\.[0-9]{1,3})?", "seconds, such as 0.2")
@@ -68,7 +68,7 @@ FAULT_KINDS = {
         Stage.SOCKET, "send the body in 20 pieces, with such a pause between", _SECONDS
     ),
 }
-LONGEST = 300
+MAX_LENGTH = 300
 
 
 @frozen
@@ -114,8 +114,8 @@ def parse_faults(text: str) -> FaultSet:
     Raises:
         ValueError: a name is unknown, or a value isn't what its fault takes.
     """
-    if len(text) > LONGEST:
-        raise ValueError(f"faults are written in at most {LONGEST} characters")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"faults are written in at most {MAX_LENGTH} characters")
     return FaultSet(tuple(_fault(part.strip()) for part in text.split(",")))
 
 
@@ -124,16 +124,16 @@ def _fault(text: str) -> Fault:
     kind = FAULT_KINDS.get(name)
     if kind is None:
         raise ValueError(f"there is no fault {name!r}; there are {', '.join(FAULT_KINDS)}")
-    takes = kind.takes
+    takes = kind.value_format
     if takes is None and value:
         raise ValueError(f"the fault {name} takes no value; write {name}, not {text!r}")
     if takes is not None and not re.fullmatch(takes.pattern, value, re.ASCII):
-        where = f"where {takes.sign} is {takes.words}"
+        where = f"where {takes.placeholder} is {takes.description}"
         raise ValueError(f"of the fault {name} write {syntax(name)}, {where}; not {text!r}")
     return Fault(name, value)
 
 
 def syntax(name: str) -> str:
     """Return how a fault is written, such as `latency=S`."""
-    takes = FAULT_KINDS[name].takes
-    return name if takes is None else f"{name}={takes.sign}"
+    takes = FAULT_KINDS[name].value_format
+    return name if takes is None else f"{name}={takes.placeholder}"

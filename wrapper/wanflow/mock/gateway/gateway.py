@@ -38,7 +38,7 @@ class Gateway:
     whenever a task is.
     """
 
-    contract: Api
+    api: Api
     origin: str
     seed: int = 0
     clock: Clock = field(factory=RealClock)
@@ -47,19 +47,19 @@ class Gateway:
     ignore_violation: Callable[[Violation], bool] | None = None
     on_done: Callable[[Task], None] | None = None
     on_change: Callable[[Task], None] | None = None
-    agenda: Scheduler = field(init=False, repr=False)
-    _stencils: ResponseTemplates = field(factory=ResponseTemplates, init=False, repr=False)
-    _menus: Mapping[str, ModelDefaults] = field(init=False, repr=False)
-    _terms: Mapping[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
+    scheduler: Scheduler = field(init=False, repr=False)
+    _templates: ResponseTemplates = field(factory=ResponseTemplates, init=False, repr=False)
+    _defaults: Mapping[str, ModelDefaults] = field(init=False, repr=False)
+    _billing: Mapping[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Read every model's parameters once."""
-        found = (model for one in self.contract.submissions for model in one.models.values())
-        self._menus = {model.name: defaults_of(model) for model in found}
-        self.agenda = Scheduler(self.clock)
-        self._terms = {
+        found = (model for one in self.api.submit_endpoints for model in one.models.values())
+        self._defaults = {model.name: defaults_of(model) for model in found}
+        self.scheduler = Scheduler(self.clock)
+        self._billing = {
             (one.path, model.kind): _terms(one, model.kind)
-            for one in self.contract.submissions
+            for one in self.api.submit_endpoints
             for model in one.models.values()
         }
 
@@ -72,7 +72,7 @@ class Gateway:
         """
         model = _model(endpoint, body)
         account.check_model(model.name)
-        violations = self.contract.rules.violations(model, body)
+        violations = self.api.validator.violations(model, body)
         if violations and self.ignore_violation is not None:
             violations = [one for one in violations if not self.ignore_violation(one)]
         if violations:
@@ -85,14 +85,14 @@ class Gateway:
         account: Account,
         model: Model,
         body: JsonObject,
-        wishes: Directives = NO_DIRECTIVES,
+        directives: Directives = NO_DIRECTIVES,
     ) -> Task:
         """Make a task of an accepted request.
 
         Raises:
             Refusal: 402, the account has too few credits left.
         """
-        order = self._menus[model.name].order(body)
+        order = self._defaults[model.name].output_spec(body)
         price = credits_of(order)
         account.reserve(price)
         task = self.make_task(
@@ -102,13 +102,13 @@ class Gateway:
             price,
             prompt=str(body.get("prompt", ""))[:_LONGEST_PROMPT],
             callback_url=body.get("callback_url"),
-            failure=wishes.failure,
-            progression=wishes.progression,
-            query=wishes.query,
-            file=wishes.file,
+            failure=directives.failure,
+            progression=directives.progression,
+            query=directives.status_faults,
+            file=directives.download_faults,
         )
         self.tasks.add(task)
-        due = task.progression.due()
+        due = task.progression.ends_after()
         if due is not None:
             self._when_due(task, task.created + due)
         if self.on_change is not None:
@@ -118,9 +118,9 @@ class Gateway:
     def resume(self, task: Task) -> None:
         """Remember a task of an earlier run; if it should have ended meanwhile, it ends now."""
         self.tasks.add(task)
-        due = task.progression.due()
+        due = task.progression.ends_after()
         if due is not None and task.ended is None:
-            self.agenda.call_at(task.created + due, lambda: self.settle(task))
+            self.scheduler.call_at(task.created + due, lambda: self.settle(task))
 
     def get(self, account: Account, name: str) -> Task | None:
         """Return an account's task, None for one that is unknown or another's."""
@@ -141,11 +141,11 @@ class Gateway:
     def encoded_status_response(self, task: Task) -> bytes:
         """Return what the task query says of a task now, encoded."""
         phase = task.phase(self.clock.now())
-        key = (self.origin, task.model, task.order, task.failure, phase)
-        return self._stencils.render(key, task, lambda blank: self._detail(blank, phase))
+        key = (self.origin, task.model, task.output, task.failure, phase)
+        return self._templates.render(key, task, lambda blank: self._detail(blank, phase))
 
     def _detail(self, task: Task, phase: Phase) -> JsonObject:
-        return self.contract.query.answer.build(response_values(task, phase, self.origin))
+        return self.api.status_endpoint.template.build(response_values(task, phase, self.origin))
 
     def settle(self, task: Task) -> None:
         """Bill a task that has come to its end, or give back what it reserved."""
@@ -160,7 +160,7 @@ class Gateway:
         self,
         account: Account,
         model: str,
-        order: OutputSpec,
+        output: OutputSpec,
         price: float = 0.0,
         *,
         progression: Progression | None = None,
@@ -178,11 +178,11 @@ class Gateway:
             created=created,
             model=model,
             account=account,
-            order=order,
+            output=output,
             progression=progression,
             seed=self.seed,
             credits=price,
-            estimate=progression.estimate(nominal_seconds(order)),
+            estimate=progression.estimate(nominal_seconds(output)),
             **more,
         )
 
@@ -193,28 +193,30 @@ class Gateway:
     def encoded_submit_response(self, endpoint: SubmitEndpoint, task: Task) -> bytes:
         """Return the answer to the submission that made a task, encoded."""
         phase = task.phase(task.created)
-        key = (self.origin, task.model, task.order, task.failure, phase, task.estimate)
-        return self._stencils.render(key, task, lambda blank: self._receipt(endpoint, blank, phase))
+        key = (self.origin, task.model, task.output, task.failure, phase, task.estimate)
+        return self._templates.render(
+            key, task, lambda blank: self._receipt(endpoint, blank, phase)
+        )
 
     def _receipt(self, endpoint: SubmitEndpoint, task: Task, phase: Phase) -> JsonObject:
         values = response_values(task, phase, self.origin)
         values["task_info.estimated_time"] = task.estimate
         values["usage.credits_reserved"] = task.credits
-        values |= self._terms[endpoint.path, task.order.kind]
+        values |= self._billing[endpoint.path, task.output.kind]
         # A document may list fewer words for a task that was just accepted than the task query.
-        values["status"] = endpoint.answer.choose("status", phase.name)
-        return endpoint.answer.build(values)
+        values["status"] = endpoint.template.choose("status", phase.name)
+        return endpoint.template.build(values)
 
     def _when_due(self, task: Task, when: float) -> None:
         if when <= self.clock.now():
             self.settle(task)
         else:
-            self.agenda.call_at(when, lambda: self.settle(task))
+            self.scheduler.call_at(when, lambda: self.settle(task))
 
 
 def _terms(endpoint: SubmitEndpoint, kind: str) -> dict[str, Any]:
     """Return what every task of a kind is told of its price, in the words of the document."""
-    choose = endpoint.answer.choose
+    choose = endpoint.template.choose
     return {
         "usage.billing_rule": choose("usage.billing_rule", *billing_rules(kind)),
         "usage.user_group": choose("usage.user_group", "default"),
@@ -230,5 +232,5 @@ def _model(endpoint: SubmitEndpoint, body: JsonObject) -> Model:
     model = endpoint.models.get(name)
     if model is None:
         near = get_close_matches(name[:100], endpoint.models, n=1, cutoff=0)
-        raise HTTPError(404, note=f"no model {name[:100]!r}; the nearest is {near[0]}")
+        raise HTTPError(404, log_note=f"no model {name[:100]!r}; the nearest is {near[0]}")
     return model

@@ -24,7 +24,7 @@ class CachedResponse:
     """An answer given before, and a digest of the request that it was given to."""
 
     digest: bytes
-    answer: JsonObject
+    response: JsonObject
 
 
 @define
@@ -50,7 +50,7 @@ class IdempotencyCache:
             return None
         if found.digest != _digest(body):
             raise HTTPError(400, "Idempotency-Key was used before, with another request")
-        return found.answer
+        return found.response
 
     def put(self, key: bytes, body: JsonObject, answer: JsonObject) -> None:
         """Remember an answer."""
@@ -61,7 +61,7 @@ class IdempotencyCache:
     def records(self) -> list[list[Any]]:
         """Return the answers as JSON that can be kept."""
         kept = self._by_key.items()
-        return [[key.decode(), replay.digest.hex(), replay.answer] for key, replay in kept]
+        return [[key.decode(), replay.digest.hex(), replay.response] for key, replay in kept]
 
     def restore(self, records: list[list[Any]]) -> None:
         """Remember answers that were kept."""

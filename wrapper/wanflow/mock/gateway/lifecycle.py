@@ -36,7 +36,7 @@ class Progression(Protocol):
         """Return the phase after a number of looks and of seconds."""
         ...
 
-    def last(self) -> int:
+    def last_progress(self) -> int:
         """Return the progress just before the end, which a failed task keeps."""
         ...
 
@@ -44,7 +44,7 @@ class Progression(Protocol):
         """Return the seconds to announce for a task that nominally takes `nominal`."""
         ...
 
-    def due(self) -> float | None:
+    def ends_after(self) -> float | None:
         """Return the seconds after which a task ends by itself; None: it doesn't."""
         ...
 
@@ -57,7 +57,7 @@ class Immediate:
         """Return the end."""
         return _END
 
-    def last(self) -> int:
+    def last_progress(self) -> int:
         """Return 0: nothing was seen before the end."""
         return 0
 
@@ -65,7 +65,7 @@ class Immediate:
         """Return 0 seconds."""
         return 0
 
-    def due(self) -> float | None:
+    def ends_after(self) -> float | None:
         """Return 0: it is over as it begins."""
         return 0.0
 
@@ -82,7 +82,7 @@ class AfterPolls:
             return _END
         return Phase(PROCESSING, 100 * polls // self.n) if polls else _START
 
-    def last(self) -> int:
+    def last_progress(self) -> int:
         """Return the progress at the query before the last."""
         return 100 * (self.n - 1) // self.n
 
@@ -90,7 +90,7 @@ class AfterPolls:
         """Return 0 seconds: looks take no time."""
         return 0
 
-    def due(self) -> float | None:
+    def ends_after(self) -> float | None:
         """Return None: time alone ends nothing here."""
         return None
 
@@ -118,7 +118,7 @@ class AfterSeconds:
             return _START
         return Phase(PROCESSING, self._shaped(int(100 * (elapsed - queue) / (self.total - queue))))
 
-    def last(self) -> int:
+    def last_progress(self) -> int:
         """Return the highest progress short of the end."""
         return self._shaped(99)
 
@@ -129,7 +129,7 @@ class AfterSeconds:
         total = nominal if self.total == float("inf") else self.total
         return -int(-(total if self.announced == "true" else total / 3) // 1)
 
-    def due(self) -> float | None:
+    def ends_after(self) -> float | None:
         """Return the total; None where it is infinite."""
         return None if self.total == float("inf") else self.total
 
@@ -148,7 +148,7 @@ class AfterSeconds:
                 return min(percent, _STUCK_AT)
 
 
-FORMS = (
+SYNTAX = (
     "immediately, never, polls=N, or seconds=S with queue=S, estimate=true|wrong|absent "
     "and progress=smooth|stepwise|stuck"
 )
@@ -164,7 +164,7 @@ def parse_progression(text: str) -> Progression:
     try:
         return _pace(words)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{text!r} is not a progression; write {FORMS}") from error
+        raise ValueError(f"{text!r} is not a progression; write {SYNTAX}") from error
 
 
 def format_progression(progression: Progression) -> str:

@@ -31,7 +31,7 @@ class AccountLimits:
     forbidden_models: frozenset[str] = frozenset()
 
 
-def rate_of(text: str) -> RateLimit:
+def parse_rate(text: str) -> RateLimit:
     """Read a rate written as `5/60`: 5 requests in 60 seconds.
 
     Raises:
@@ -57,7 +57,7 @@ def parse_limits(before: AccountLimits, raw: Mapping[str, Any]) -> AccountLimits
             case "credits", int() | float() if value >= 0 and not isinstance(value, bool):
                 changes[name] = float(value)
             case "rate", str():
-                changes[name] = rate_of(value)
+                changes[name] = parse_rate(value)
             case "forbidden", [*names] if all(isinstance(one, str) for one in names):
                 changes["forbidden_models"] = frozenset(cast("list[str]", names))
             case _:

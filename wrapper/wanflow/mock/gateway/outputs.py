@@ -40,21 +40,21 @@ class ModelDefaults:
     model: Model
     defaults: Mapping[str, Any]
     sound: bool
-    _known: dict[tuple[Any, ...], OutputSpec] = field(
+    _cache: dict[tuple[Any, ...], OutputSpec] = field(
         factory=dict[tuple[Any, ...], OutputSpec], repr=False
     )
 
-    def order(self, body: Mapping[str, Any]) -> OutputSpec:
+    def output_spec(self, body: Mapping[str, Any]) -> OutputSpec:
         """Read a valid request of the model."""
         asked = tuple([body.get(name) for name in _MEANT])
         try:
-            order = self._known.get(asked)
+            order = self._cache.get(asked)
         except TypeError:  # a list or an object, in a document that has one there
             return self._read(body)
         if order is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            order = self._known[asked] = self._read(body)
+            if len(self._cache) >= _MOST_KNOWN:
+                self._cache.clear()
+            order = self._cache[asked] = self._read(body)
         return order
 
     def _read(self, body: Mapping[str, Any]) -> OutputSpec:

@@ -23,19 +23,19 @@ _MOST = 2000
 class ResponseTemplates:
     """Encoded answers with gaps, by what they depend on beside the gaps; `_MOST` are kept."""
 
-    _cut: dict[Hashable, bytes] = field(factory=dict["Hashable", bytes], repr=False)
+    _templates: dict[Hashable, bytes] = field(factory=dict["Hashable", bytes], repr=False)
 
     def render(self, key: Hashable, task: Task, build: Callable[[Task], JsonObject]) -> bytes:
         """Encode what `build` says of a task; tasks of the same key differ in id and time alone."""
-        stencil = self._cut.get(key)
+        stencil = self._templates.get(key)
         if stencil is None:
-            if len(self._cut) >= _MOST:
-                self._cut.clear()
-            stencil = self._cut[key] = _cut(task, build)
+            if len(self._templates) >= _MOST:
+                self._templates.clear()
+            stencil = self._templates[key] = _make_template(task, build)
         return stencil % {b"id": task.id.encode(), b"created": int(task.created)}
 
 
-def _cut(task: Task, build: Callable[[Task], JsonObject]) -> bytes:
+def _make_template(task: Task, build: Callable[[Task], JsonObject]) -> bytes:
     ended = None if task.ended is None else task.ended - task.created + _CREATED
     blank = evolve(task, id=_ID, created=float(_CREATED), ended=ended)
     encoded = encode(build(blank)).replace(b"%", b"%%")

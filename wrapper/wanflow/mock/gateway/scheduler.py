@@ -22,7 +22,7 @@ class Scheduler:
 
     clock: Clock
     _entries: list[Entry] = field(factory=list, repr=False)  # pyright: ignore[reportUnknownVariableType]
-    _written: int = 0
+    _sequence: int = 0
     _loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
     _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
@@ -43,9 +43,9 @@ class Scheduler:
 
     def call_at(self, when: float, action: Callable[[], None]) -> None:
         """Put an action down for a moment of the clock."""
-        self._written += 1
-        heapq.heappush(self._entries, (when, self._written, action))
-        if self._entries[0][1] == self._written:
+        self._sequence += 1
+        heapq.heappush(self._entries, (when, self._sequence, action))
+        if self._entries[0][1] == self._sequence:
             self._set_timer()
 
     def run_due(self) -> None:

@@ -40,13 +40,17 @@ def check_responses(gateway: Gateway) -> None:
 
 
 def _templates(gateway: Gateway) -> Iterator[tuple[Endpoint, int, JsonObject]]:
-    contract = gateway.contract
-    for submission in contract.submissions:
+    contract = gateway.api
+    for submission in contract.submit_endpoints:
         for model in submission.models.values():
             for task in _tasks(gateway, model):
                 yield submission, submission.success, gateway.submit_response(submission, task)
-                yield contract.query, contract.query.success, gateway.status_response(task)
-    for endpoint in (*contract.submissions, contract.query):
+                yield (
+                    contract.status_endpoint,
+                    contract.status_endpoint.success,
+                    gateway.status_response(task),
+                )
+    for endpoint in (*contract.submit_endpoints, contract.status_endpoint):
         yield from _errors(endpoint)
 
 
@@ -62,7 +66,7 @@ def _tasks(gateway: Gateway, model: Model) -> Iterator[Task]:
             (AfterPolls(2), 2),
             (Immediate(), 0),
         ):
-            order = defaults_of(model).order({})
+            order = defaults_of(model).output_spec({})
             task = gateway.make_task(
                 Account("proof"), model.name, order, failure=failure, progression=pace
             )

@@ -47,16 +47,16 @@ _PLAIN = (
 def task_to_json(task: Task) -> JsonObject:
     """Return what makes a task again; its account is for the caller to keep."""
     plain = {name: getattr(task, name) for name in _PLAIN}
-    faults = {"query": str(task.query), "file": str(task.file)}
+    faults = {"query": str(task.status_faults), "file": str(task.download_faults)}
     return {
         **plain,
         **faults,
-        "order": asdict(task.order),
+        "order": asdict(task.output),
         "progression": format_progression(task.progression),
     }
 
 
-def task_from(record: JsonObject, account: Account) -> Task:
+def task_from_json(record: JsonObject, account: Account) -> Task:
     """Make a task again.
 
     Raises:
@@ -64,10 +64,10 @@ def task_from(record: JsonObject, account: Account) -> Task:
     """
     return Task(
         account=account,
-        order=OutputSpec(**record["order"]),
+        output=OutputSpec(**record["order"]),
         progression=parse_progression(record["progression"]),
-        query=_faults(record["query"]),
-        file=_faults(record["file"]),
+        status_faults=_faults(record["query"]),
+        download_faults=_faults(record["file"]),
         **{name: record[name] for name in _PLAIN},
     )
 
@@ -83,11 +83,11 @@ def account_to_json(account: Account) -> JsonObject:
         "reserved": account.reserved,
         "spent": account.spent,
         "submitted": account.submitted,
-        "replays": account.replays.records(),
+        "replays": account.idempotency_cache.records(),
     }
 
 
-def account_from(record: JsonObject) -> Account:
+def account_from_json(record: JsonObject) -> Account:
     """Make an account again.
 
     Raises:
@@ -99,7 +99,7 @@ def account_from(record: JsonObject) -> Account:
     )
     numbers = {name: record[name] for name in ("reserved", "spent", "submitted")}
     account = Account(record["name"], terms, **numbers)
-    account.replays.restore(record["replays"])
+    account.idempotency_cache.restore(record["replays"])
     return account
 
 
@@ -135,7 +135,7 @@ class StateFile:
     gateway: Gateway = field(repr=False)
     accounts: AccountStore = field(repr=False)
     problem: str = ""
-    _changed: set[Task] = field(factory=set["Task"], repr=False)
+    _dirty: set[Task] = field(factory=set["Task"], repr=False)
     _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
 
@@ -162,21 +162,21 @@ class StateFile:
 
     def mark_dirty(self, task: Task) -> None:
         """Write a task and its account when it is time to."""
-        self._changed.add(task)
+        self._dirty.add(task)
         if self._timer is None and self._loop is not None:
             self._timer = self._loop.call_later(_DELAY, self.save)
 
     def save(self) -> None:
         """Write what has changed; what can't be written now is kept for the next time."""
         self._timer = None
-        changed, self._changed = self._changed, set()
+        changed, self._dirty = self._dirty, set()
         try:
             with closing(sqlite3.connect(self.path)) as db, db:
                 self._write(db, changed)
             self.problem = ""
         except sqlite3.Error as error:
             self.problem = str(error)
-            self._changed |= changed
+            self._dirty |= changed
             print(f"wanflow mock: {self.path} can't be written: {error}", file=sys.stderr)  # noqa: T201
 
     def _write(self, db: sqlite3.Connection, changed: set[Task]) -> None:
@@ -196,7 +196,7 @@ class StateFile:
             "DELETE FROM tasks WHERE created < ? OR account NOT IN "
             "(SELECT digest FROM accounts) OR id NOT IN "
             "(SELECT id FROM tasks ORDER BY created DESC LIMIT ?)",
-            (now - self.gateway.tasks.lifetime, self.gateway.tasks.most),
+            (now - self.gateway.tasks.lifetime, self.gateway.tasks.max_tasks),
         )
 
     def _prepare(self, db: sqlite3.Connection) -> None:
@@ -211,11 +211,11 @@ class StateFile:
             self.gateway.clock.advance(max(0.0, now - self.gateway.clock.now()))
         known: dict[str, Account] = {}
         for digest, record in db.execute("SELECT digest, record FROM accounts"):
-            known[digest] = account_from(json.loads(record))
+            known[digest] = account_from_json(json.loads(record))
             self.accounts.restore(digest, known[digest])
         rows = db.execute("SELECT account, record FROM tasks ORDER BY created, id").fetchall()
         for digest, record in rows:
-            self.gateway.resume(task_from(json.loads(record), known[digest]))
+            self.gateway.resume(task_from_json(json.loads(record), known[digest]))
 
 
 def _row(task: Task, digest: str) -> tuple[str, str, float, str]:

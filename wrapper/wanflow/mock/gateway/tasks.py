@@ -38,7 +38,7 @@ class Task:
     created: float
     model: str
     account: Account = field(repr=False)
-    order: OutputSpec
+    output: OutputSpec
     progression: Progression
     seed: int
     prompt: str = field(repr=False, default="")
@@ -46,8 +46,8 @@ class Task:
     credits: float = 0.0
     estimate: int | None = 0
     callback_url: str | None = field(repr=False, default=None)
-    query: FaultSet = NO_FAULTS
-    file: FaultSet = NO_FAULTS
+    status_faults: FaultSet = NO_FAULTS
+    download_faults: FaultSet = NO_FAULTS
     polls: int = 0
     ended: float | None = None
 
@@ -57,18 +57,22 @@ class Task:
             phase = self._phase(now)
             if phase.name != ENDED:
                 return phase
-        return Phase(FAILED, self.progression.last()) if self.failure else Phase(COMPLETED, 100)
+        return (
+            Phase(FAILED, self.progression.last_progress())
+            if self.failure
+            else Phase(COMPLETED, 100)
+        )
 
     def end(self, now: float) -> bool:
         """Note the moment of the end; False if it isn't there yet, or was noted before."""
         if self.ended is not None or self._phase(now).name != ENDED:
             return False
-        due = self.progression.due()
+        due = self.progression.ends_after()
         self.ended = now if due is None else self.created + due
         return True
 
     def _phase(self, now: float) -> Phase:
-        due = self.progression.due()
+        due = self.progression.ends_after()
         if due is not None and now >= self.created + due:  # as sums, so that no rounding is felt
             return Phase(ENDED, 100)
         return self.progression.phase(self.polls, now - self.created)
@@ -84,13 +88,13 @@ class Task:
     @property
     def extension(self) -> str:
         """The ending of its files' names."""
-        return EXTENSIONS[self.order.kind]
+        return EXTENSIONS[self.output.kind]
 
     def urls(self, origin: str) -> list[str]:
         """Return where its results are served."""
         return [
             f"{origin}/media/{self.id}/{index}.{self.extension}"
-            for index in range(self.order.count)
+            for index in range(self.output.count)
         ]
 
 
@@ -102,7 +106,7 @@ def task_id(created: float, *seeds: object) -> str:
 
 def response_values(task: Task, phase: Phase, origin: str) -> dict[str, Any]:
     """Return what can be said of a task, by the keys of a composition."""
-    kind = task.order.kind
+    kind = task.output.kind
     values: dict[str, Any] = {
         "created": int(task.created),
         "id": task.id,
@@ -129,7 +133,7 @@ WEEK = 7 * 24 * 3600.0
 class TaskStore:
     """Tasks by id; those beyond `most`, or older than `lifetime` in seconds, are forgotten."""
 
-    most: int = 50_000
+    max_tasks: int = 50_000
     lifetime: float = WEEK
     _by_id: dict[str, Task] = field(factory=dict[str, Task], repr=False)
     _order: deque[str] = field(factory=deque[str], repr=False)
@@ -138,14 +142,14 @@ class TaskStore:
         """Remember a task, and forget what is too old or too much by then."""
         self._by_id[task.id] = task
         self._order.append(task.id)
-        if len(self._order) > self.most:
-            self._drop()
+        if len(self._order) > self.max_tasks:
+            self._remove_oldest()
         self.forget(task.created)
 
     def forget(self, now: float) -> None:
         """Forget what is too old."""
         while self._order and self._by_id[self._order[0]].created + self.lifetime < now:
-            self._drop()
+            self._remove_oldest()
 
     def get(self, task_id: str, now: float) -> Task | None:
         """Return the task with an id, None for an unknown or forgotten one."""
@@ -161,5 +165,5 @@ class TaskStore:
     def __iter__(self) -> Iterator[Task]:
         return iter(tuple(self._by_id.values()))
 
-    def _drop(self) -> None:
+    def _remove_oldest(self) -> None:
         del self._by_id[self._order.popleft()]

@@ -46,14 +46,14 @@ class OperationHandler:
 
     def __attrs_post_init__(self) -> None:
         """Lay out the paths."""
-        self._submissions = {one.path: one for one in self.gateway.contract.submissions}
+        self._submissions = {one.path: one for one in self.gateway.api.submit_endpoints}
 
     def endpoint(self, path: str, decoded: str | None = None) -> tuple[Endpoint, str] | None:
         """Return what is at a raw path, and the id in it; None where nothing is."""
         submission = self._submissions.get(path)
         if submission is not None:
             return submission, ""
-        query = self.gateway.contract.query
+        query = self.gateway.api.status_endpoint
         prefix, suffix = query.prefix, query.suffix
         if path.startswith(prefix) and path.endswith(suffix):
             name = path[len(prefix) : len(path) - len(suffix)]
@@ -90,11 +90,11 @@ class OperationHandler:
         body = parse_json_body(headers, exchange.body)
         wishes = parse_directives(body)
         apply_prefer_header(endpoint, wishes.code)
-        self._choose(exchange, wishes.fault)
+        self._set_faults(exchange, wishes.faults)
         await inject(exchange.faults, self.rules)
         model = self.gateway.validate(endpoint, account, body)
         key = headers.get(b"idempotency-key") if self.idempotency else None
-        seen = account.replays.get(key, body) if key is not None else None
+        seen = account.idempotency_cache.get(key, body) if key is not None else None
         if seen is not None:
             exchange.task_id = seen.get("id")
             return json_response(endpoint.success, seen, _REPLAYED)
@@ -104,7 +104,7 @@ class OperationHandler:
         task = self.gateway.submit(account, model, body, wishes)
         exchange.task_id = task.id
         if key is not None:
-            account.replays.put(key, body, self.gateway.submit_response(endpoint, task))
+            account.idempotency_cache.put(key, body, self.gateway.submit_response(endpoint, task))
         return encoded_response(
             endpoint.success, self.gateway.encoded_submit_response(endpoint, task)
         )
@@ -116,7 +116,7 @@ class OperationHandler:
         assert exchange.account is not None
         exchange.task_id = name
         task = self.gateway.get(exchange.account, name)
-        self._choose(exchange, task.query if task is not None else NO_FAULTS)
+        self._set_faults(exchange, task.status_faults if task is not None else NO_FAULTS)
         await inject(exchange.faults, self.rules)
         if task is None:
             if endpoint.ids.is_valid(name):
@@ -125,7 +125,7 @@ class OperationHandler:
         self.gateway.poll(task)
         return encoded_response(endpoint.success, self.gateway.encoded_status_response(task))
 
-    def _choose(self, exchange: RequestContext, worded: FaultSet) -> None:
+    def _set_faults(self, exchange: RequestContext, worded: FaultSet) -> None:
         """Settle what goes wrong: as the headers, then the words, then the rules have it."""
         if not exchange.faults.all:
             exchange.faults = worded

@@ -26,4 +26,4 @@ class RequestContext:
     task_id: str | None = None
     faults: FaultSet = NO_FAULTS
     body: bytes = field(default=b"", repr=False)
-    refusal: HTTPError | None = field(default=None, repr=False)
+    error: HTTPError | None = field(default=None, repr=False)

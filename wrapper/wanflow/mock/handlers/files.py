@@ -83,10 +83,10 @@ class FileHandler:
     """
 
     gateway: Gateway
-    gallery: FileCache
+    file_cache: FileCache
     rules: FaultRules
 
-    async def answer(self, exchange: RequestContext) -> Response | None:
+    async def handle(self, exchange: RequestContext) -> Response | None:
         """Answer a request for a file; None where the path is no file's.
 
         Raises:
@@ -103,18 +103,18 @@ class FileHandler:
         if not preview:
             exchange.faults = self._faults(request, task)
             await inject(exchange.faults, self.rules)
-        file = await self.gallery.file(task, int(index))
+        file = await self.file_cache.file(task, int(index))
         return file_response(file, request.headers, head=request.method == "HEAD")
 
     def _faults(self, request: Request, task: Task) -> FaultSet:
         wanted = header_faults(request.headers)
-        found = wanted if wanted.all else task.file
+        found = wanted if wanted.all else task.download_faults
         return found if found.all else self.rules.pick(FILES, task.account)
 
     def _task(self, name: str, index: int, extension: str) -> Task:
         now = self.gateway.clock.now()
         task = self.gateway.tasks.get(name, now)
-        if task is None or index >= task.order.count or extension != task.extension:
+        if task is None or index >= task.output.count or extension != task.extension:
             raise HTTPError(404, "there is no such file")
         if task.phase(now).name != COMPLETED:
             raise HTTPError(404, "the file's task is not completed")

@@ -68,7 +68,7 @@ class ServerState:
     app: Application
     date: bytes = b""
     connections: set[Connection] = field(factory=set["Connection"])
-    starts: dict[tuple[int, tuple[Header, ...]], bytes] = field(
+    head_cache: dict[tuple[int, tuple[Header, ...]], bytes] = field(
         factory=dict[tuple[int, "tuple[Header, ...]"], bytes]
     )
 
@@ -78,102 +78,104 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, house: ServerState) -> None:
+    def __init__(self, state: ServerState) -> None:
         self.idle = False
         self.task: asyncio.Task[None] | None = None
-        self._house = house
-        self._respond = house.app.respond
-        self._ear = RequestParser(self._on_request, self._send_continue)
+        self._state = state
+        self._respond = state.app.respond
+        self._parser = RequestParser(self._on_request, self._send_continue)
         self._waiting: deque[Request | InvalidHttp] = deque()
-        self._full = False
-        self._last = False
-        self._gone = False
-        self._lost: asyncio.Future[None] | None = None
+        self._write_paused = False
+        self._closing = False
+        self._disconnected = False
+        self._closed: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take part in the server."""
         self.transport = cast("asyncio.Transport", transport)
-        self._house.connections.add(self)
+        self._state.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how is no matter
         """Leave the server."""
-        self._house.connections.discard(self)
+        self._state.connections.discard(self)
         self._waiting.clear()
-        self._leave()
+        self._on_disconnect()
 
     def eof_received(self) -> bool:
         """Let requests be answered of a client that has nothing more to say."""
-        self._leave()
+        self._on_disconnect()
         return self._is_busy()
 
     def pause_writing(self) -> None:
         """Answer nothing more until the client has taken what there is."""
-        self._full = True
-        self._regulate()
+        self._write_paused = True
+        self._update_reading()
 
     def resume_writing(self) -> None:
         """Go on answering."""
-        self._full = False
-        self._next()
+        self._write_paused = False
+        self._handle_waiting()
 
     def data_received(self, data: bytes) -> None:
         """Read requests, and answer those that can be answered at once."""
         self.idle = False
-        if self._last:
+        if self._closing:
             return
         try:
-            self._ear.feed(data)
+            self._parser.feed(data)
         except InvalidHttp as nothing:
             self._on_request(nothing)
 
     async def wait_closed(self) -> None:
         """Wait until the client is gone."""
-        if self._lost is None:
-            self._lost = asyncio.get_running_loop().create_future()
-            if self._gone:
-                self._lost.set_result(None)
-        await self._lost
+        if self._closed is None:
+            self._closed = asyncio.get_running_loop().create_future()
+            if self._disconnected:
+                self._closed.set_result(None)
+        await self._closed
 
     def head(self, answer: Response, extra: int = 0) -> bytes:
         """Write an answer's head; Content-Length says `extra` bytes more than there are."""
-        start = self._house.starts.get((answer.status, answer.headers)) or self._start(answer)
+        start = self._state.head_cache.get((answer.status, answer.headers)) or self._head_start(
+            answer
+        )
         if answer.status == _NO_CONTENT:
-            return b"%b%b\r\n" % (start, self._house.date)
+            return b"%b%b\r\n" % (start, self._state.date)
         length = (len(answer.body) if answer.length is None else answer.length) + extra
-        return b"%b%bcontent-length: %d\r\n\r\n" % (start, self._house.date, max(0, length))
+        return b"%b%bcontent-length: %d\r\n\r\n" % (start, self._state.date, max(0, length))
 
     def close_gracefully(self) -> None:
         """Take no more requests, and close when those at hand are answered."""
-        self._last = True
+        self._closing = True
         if not self._is_busy():
             self.transport.close()
 
     def _is_busy(self) -> bool:
-        return self.task is not None or bool(self._waiting) or self._full
+        return self.task is not None or bool(self._waiting) or self._write_paused
 
-    def _leave(self) -> None:
-        self._last = self._gone = True
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(None)
+    def _on_disconnect(self) -> None:
+        self._closing = self._disconnected = True
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
 
     def _send_continue(self) -> None:
         if not self._is_busy():
             self.transport.write(_CONTINUE)
 
     def _on_request(self, request: Request | InvalidHttp) -> None:
-        if self._last:
+        if self._closing:
             return
         if isinstance(request, InvalidHttp) or request.close_after:
-            self._last = True
-        if self.task is None and not self._waiting and not self._full:
-            self._answer(request)
+            self._closing = True
+        if self.task is None and not self._waiting and not self._write_paused:
+            self._handle(request)
         else:
             self._waiting.append(request)
-            self._regulate()
+            self._update_reading()
 
-    def _answer(self, request: Request | InvalidHttp) -> None:
+    def _handle(self, request: Request | InvalidHttp) -> None:
         if isinstance(request, InvalidHttp):
-            self._refuse(request)
+            self._reject(request)
             return
         begun = self._respond(request)
         try:
@@ -183,7 +185,7 @@ class Connection(asyncio.Protocol):
             if answer.fault is None:
                 self._send(request, answer)
                 return
-            work = self._break(request, answer, answer.fault)
+            work = self._send_broken(request, answer, answer.fault)
         else:
             work = self._wait(request, begun, wanted)
         self.task = asyncio.get_running_loop().create_task(work)
@@ -192,11 +194,11 @@ class Connection(asyncio.Protocol):
     async def _wait(self, request: Request, begun: Any, wanted: Any) -> None:
         answer: Response = await resume_coroutine(begun, wanted)
         if answer.fault is not None:
-            await self._break(request, answer, answer.fault)
+            await self._send_broken(request, answer, answer.fault)
         elif not self.transport.is_closing():  # its client may have lost patience
             self._send(request, answer)
 
-    async def _break(self, request: Request, answer: Response, fault: Fault) -> None:
+    async def _send_broken(self, request: Request, answer: Response, fault: Fault) -> None:
         if request.method == "HEAD":
             length = len(answer.body) if answer.length is None else answer.length
             answer = evolve(answer, body=b"", length=length)
@@ -206,21 +208,23 @@ class Connection(asyncio.Protocol):
         self.task = None
         if not task.cancelled():
             task.result()
-        self._next()
+        self._handle_waiting()
 
-    def _next(self) -> None:
+    def _handle_waiting(self) -> None:
         """Answer what has waited for its turn."""
-        while self._waiting and not (self.task or self._full or self.transport.is_closing()):
-            self._answer(self._waiting.popleft())
-        self._regulate()
-        if self._last and not self._is_busy():
+        while self._waiting and not (
+            self.task or self._write_paused or self.transport.is_closing()
+        ):
+            self._handle(self._waiting.popleft())
+        self._update_reading()
+        if self._closing and not self._is_busy():
             self.transport.close()
 
-    def _regulate(self) -> None:
+    def _update_reading(self) -> None:
         """Read on only if what was read is being answered."""
         if self.transport.is_closing():
             return
-        if self._full or len(self._waiting) > _MOST_WAITING:
+        if self._write_paused or len(self._waiting) > _MOST_WAITING:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
@@ -234,16 +238,16 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.write(head + body)
 
-    def _start(self, answer: Response) -> bytes:
+    def _head_start(self, answer: Response) -> bytes:
         lines = [b"HTTP/1.1 %d %b" % (answer.status, _REASONS.get(answer.status, b""))]
         lines += (name + b": " + value for name, value in answer.headers)
         start = b"\r\n".join(lines) + b"\r\n"
-        if len(self._house.starts) >= _MOST_STARTS:
-            self._house.starts.clear()
-        self._house.starts[answer.status, answer.headers] = start
+        if len(self._state.head_cache) >= _MOST_STARTS:
+            self._state.head_cache.clear()
+        self._state.head_cache[answer.status, answer.headers] = start
         return start
 
-    def _refuse(self, nothing: InvalidHttp) -> None:
+    def _reject(self, nothing: InvalidHttp) -> None:
         error = {"code": nothing.status, "message": str(nothing), "type": "invalid_request_error"}
         answer = json_response(nothing.status, {"error": error})
         self.transport.write(self.head(answer)[:-2] + _CLOSE + answer.body)

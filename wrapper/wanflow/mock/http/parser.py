@@ -31,17 +31,19 @@ class RequestParser:
     `go_on` is called where a client waits to be asked for its body.
     """
 
-    def __init__(self, tell: Callable[[Request], None], go_on: Callable[[], None]) -> None:
-        self._tell = tell
-        self._go_on = go_on
+    def __init__(
+        self, on_request: Callable[[Request], None], on_continue: Callable[[], None]
+    ) -> None:
+        self._on_request = on_request
+        self._on_continue = on_continue
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._pieces: list[bytes] = []
         self._length = 0
         self._in_head = True
-        self._told = self._unread = False
-        self._turns, self._head_length = 0, 0
+        self._delivered = self._body_unread = False
+        self._boundaries, self._head_length = 0, 0
 
     def feed(self, data: bytes) -> None:
         """Read what came.
@@ -49,7 +51,7 @@ class RequestParser:
         Raises:
             NotHttp: it isn't HTTP/1.1, or a head that doesn't end.
         """
-        turns, rest = self._turns, data
+        turns, rest = self._boundaries, data
         while rest:
             try:
                 self._parser.feed_data(rest)
@@ -61,7 +63,7 @@ class RequestParser:
                 raise InvalidHttp(400, "this is not HTTP/1.1") from error
             else:
                 break
-        self._check_header_size(len(data), anew=turns != self._turns)
+        self._check_header_size(len(data), anew=turns != self._boundaries)
 
     def _ignore_upgrade(self) -> bytes:
         """Leave an offer of another protocol alone, as HTTP allows, and go on with this one.
@@ -72,7 +74,7 @@ class RequestParser:
         method = self._parser.get_method()
         version = self._parser.get_http_version().encode()
         self._parser = httptools.HttpRequestParser(self)
-        if not self._unread:
+        if not self._body_unread:
             return b""
         last = b"close" in self._headers.get(b"connection", b"").lower()
         kept = {name: value for name, value in self._headers.items() if name not in _OFFER}
@@ -86,7 +88,7 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """Forget the request before."""
         self._url, self._headers, self._pieces = b"", {}, []
-        self._length, self._told, self._unread = 0, False, False
+        self._length, self._delivered, self._body_unread = 0, False, False
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
@@ -100,39 +102,39 @@ class RequestParser:
     def on_headers_complete(self) -> None:
         """Have the body sent, if that is waited for."""
         self._in_head = False
-        self._turns += 1
+        self._boundaries += 1
         announced = self._headers.get(b"content-length")
         if b"upgrade" in self._headers and self._parser.should_upgrade():
             body = announced or self._headers.get(b"transfer-encoding")
-            self._unread = body is not None
+            self._body_unread = body is not None
         elif announced is not None and int(announced) > MAX_BODY_SIZE:
-            self._request(None)
+            self._deliver(None)
         elif (
             self._headers.get(b"expect", b"").lower() == b"100-continue"
             and self._parser.get_http_version() != "1.0"
         ):
-            self._go_on()
+            self._on_continue()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; what comes of one that is too large is passed over."""
-        if self._told:
+        if self._delivered:
             return
         self._length += len(body)
         if self._length > MAX_BODY_SIZE:
             self._pieces.clear()
-            self._request(None)
+            self._deliver(None)
         else:
             self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         """Tell of the request."""
         self._in_head = True
-        self._turns += 1
-        if not (self._told or self._unread):
-            self._request(b"".join(self._pieces))
+        self._boundaries += 1
+        if not (self._delivered or self._body_unread):
+            self._deliver(b"".join(self._pieces))
 
-    def _request(self, content: bytes | None) -> None:
-        self._told = True
+    def _deliver(self, content: bytes | None) -> None:
+        self._delivered = True
         path = raw_path(self._url)
         if path is None:
             raise InvalidHttp(400, "the request has no path")
@@ -140,7 +142,7 @@ class RequestParser:
         method = _METHODS.get(raw) or raw.decode("latin-1")
         last = not self._parser.should_keep_alive() or self._parser.get_http_version() == "1.0"
         query = self._url.partition(b"?")[2]
-        self._tell(Request(method, path, self._headers, content, query, last))
+        self._on_request(Request(method, path, self._headers, content, query, last))
 
     def _check_header_size(self, more: int, *, anew: bool) -> None:
         self._head_length = self._head_length + more if self._in_head and not anew else 0

@@ -21,62 +21,62 @@ class Server:
     """Serves an application on a bound socket until it is told to stop."""
 
     def __init__(self, app: Application, attach: Callable[[], None]) -> None:
-        self.settled = threading.Event()
+        self.stopped_or_ready = threading.Event()
         self.started = False
-        self._house = ServerState(app)
+        self._state = ServerState(app)
         self._attach = attach
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told = asyncio.Event()
+        self._stop = asyncio.Event()
 
     async def serve(self, bound: socket.socket) -> None:
         """Listen, tell that it is ready, and end when told to."""
         loop = self._loop = asyncio.get_running_loop()
-        self._house.date = _date()
-        listener = await loop.create_server(lambda: Connection(self._house), sock=bound)
+        self._state.date = _date()
+        listener = await loop.create_server(lambda: Connection(self._state), sock=bound)
         self._attach()
         self.started = True
-        self.settled.set()
+        self.stopped_or_ready.set()
         try:
             await self._housekeeping()
         finally:
             listener.close()
-            await self._end()
+            await self._shut_down()
 
     def stop(self) -> None:
         """Have the server end; any thread may ask."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._told.set)
+            self._loop.call_soon_threadsafe(self._stop.set)
 
     def ready(self, seconds: float) -> bool:
         """Wait until it serves; False when it ended instead."""
-        return self.settled.wait(seconds) and self.started
+        return self.stopped_or_ready.wait(seconds) and self.started
 
     async def _housekeeping(self) -> None:
         """Keep the Date header right, and close what has been silent for long."""
         seconds = 0
-        while not self._told.is_set():
+        while not self._stop.is_set():
             try:
-                await asyncio.wait_for(self._told.wait(), 1)
+                await asyncio.wait_for(self._stop.wait(), 1)
             except TimeoutError:
                 seconds += 1
-                self._house.date = _date()
+                self._state.date = _date()
                 if seconds % _LONGEST_SILENCE == 0:
                     self._close_idle()
 
     def _close_idle(self) -> None:
-        for connection in tuple(self._house.connections):
+        for connection in tuple(self._state.connections):
             if connection.idle and connection.task is None:
                 connection.close_gracefully()
             connection.idle = True
 
-    async def _end(self) -> None:
+    async def _shut_down(self) -> None:
         """Give requests half a second to be answered, and cut off the rest."""
-        for connection in tuple(self._house.connections):
+        for connection in tuple(self._state.connections):
             connection.close_gracefully()
         running = self._running()
         if running:
             await asyncio.wait(running, timeout=_GRACE)
-        for connection in tuple(self._house.connections):
+        for connection in tuple(self._state.connections):
             connection.transport.abort()
         for task in self._running():
             task.cancel()
@@ -84,7 +84,7 @@ class Server:
         await asyncio.sleep(0)
 
     def _running(self) -> list[asyncio.Task[None]]:
-        return [one.task for one in self._house.connections if one.task is not None]
+        return [one.task for one in self._state.connections if one.task is not None]
 
 
 def run(server: Server, bound: socket.socket) -> None:
@@ -93,7 +93,7 @@ def run(server: Server, bound: socket.socket) -> None:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(server.serve(bound))
     finally:
-        server.settled.set()
+        server.stopped_or_ready.set()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
