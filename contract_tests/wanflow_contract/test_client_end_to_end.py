@@ -19,12 +19,12 @@ MODELS = sorted(CONTRACT.catalog.models)
 STATUS_OPERATION = CONTRACT.status_operation.id
 TOLERATED = (
     *("status=500", "status=502", "status=520", "html", "empty", "reset"),
-    *("truncated", "garbled", "unknown-enum", "missing=status", "null=status"),
+    *("truncated", "garbled", "unknown-status", "missing=status", "null=status"),
     *("reset-after-headers", "reset-in-body", "wrong-length=100", "latency=0.2"),
 )
 # Half of the body arrives, and the id is in it.
 WITH_ID = {"truncated", "reset-in-body"}
-UNCERTAIN = ("lost-answer", "truncated", "html", "empty", "reset-after-headers", "reset-in-body")
+UNCERTAIN = ("lost-response", "truncated", "html", "empty", "reset-after-headers", "reset-in-body")
 
 
 @pytest.fixture(scope="module")

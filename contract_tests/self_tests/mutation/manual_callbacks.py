@@ -79,7 +79,7 @@ def _register_sender(
     """Register a mutant that alters the bodies, or makes another number of attempts."""
 
     def tamper(server: Any) -> None:
-        right = server.app.courier
+        right = server.app.callback_sender
 
         class Courier(type(right)):  # type: ignore[misc]
             def _try(self, task: Any, number: int) -> None:
@@ -89,7 +89,7 @@ def _register_sender(
         gateway = (
             server.gateway if alter_body is None else _AlteredGateway(server.gateway, alter_body)
         )
-        wrong = Courier(gateway, right.door)
+        wrong = Courier(gateway, right.ssrf_guard)
 
         def deliver(task: Any) -> None:
             server.layer.reached += 1

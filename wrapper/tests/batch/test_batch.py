@@ -172,7 +172,7 @@ def test_what_is_no_job_is_a_fault_of_its_line(do: Doer, model: str) -> None:
 def test_one_jobs_end_costs_the_others_nothing(do: Doer, model: str) -> None:
     """A failed task, a refusal and a file that can't be had leave the rest as they are."""
     prompts = ("a", "[mock:fail=content_policy_violation]", "[mock:code=400]", "b")
-    report = do([*jobs_of(model, *prompts), *jobs_of(model, "[mock:file-fault=status=404]")])
+    report = do([*jobs_of(model, *prompts), *jobs_of(model, "[mock:download-fault=status=404]")])
     assert ends(report) == ["saved", "failed", "failed", "saved", "resumable"]
     assert not report.complete
     assert "content policy" in report.results[1].reason
@@ -230,7 +230,7 @@ def test_a_submission_in_doubt_is_told_and_not_sent_again(
     do: Doer, model: str, account: Account, server: MockServer
 ) -> None:
     """A lost answer leaves one uncertain job, in this run and in the next."""
-    with struck(server, account, "lost-answer", count=1):
+    with struck(server, account, "lost-response", count=1):
         report = do(jobs_of(model, "a", "b"))
     assert sorted(ends(report)) == ["saved", "uncertain"]
     assert sorted(ends(do(jobs_of(model, "a", "b")))) == ["saved", "uncertain"]
@@ -243,7 +243,7 @@ def test_a_doubt_is_sent_again_where_that_is_asked_for(
     do: Doer, model: str, account: Account, server: MockServer
 ) -> None:
     """Whoever asks for it has it submitted once more."""
-    with struck(server, account, "lost-answer", count=1):
+    with struck(server, account, "lost-response", count=1):
         do(jobs_of(model, "a"))
     assert do(jobs_of(model, "a"), resubmit_uncertain=True).complete
     assert account.submitted == 2

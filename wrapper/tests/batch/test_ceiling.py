@@ -296,7 +296,7 @@ def test_the_next_run_and_the_report_and_the_ledger_say_the_same(
     """A submission that is uncertain counts as what it may have cost, in each of them."""
     jobs = [{"model": model, "prompt": prompt} for prompt in "abcd"]
     do(jobs[:1])
-    rule = server.faults.add("lost-answer", account=account, count=1)
+    rule = server.faults.add("lost-response", account=account, count=1)
     first = do(jobs)
     server.faults.remove(rule.id)
     again = do(jobs)

@@ -46,7 +46,7 @@ def task_id(path: Path, mock: MockServer, api_key: str, model: str) -> str:
     """A ledger with an accepted task, one in doubt, and one that was refused."""
     with Ledger(path) as ledger, Client(api_key, mock.base_url, ledger=ledger) as client:
         task = client.submit(model=model, prompt="=a fox")
-        rule = mock.faults.add("lost-answer", count=1, account=mock.accounts.for_key(api_key))
+        rule = mock.faults.add("lost-response", count=1, account=mock.accounts.for_key(api_key))
         for prompt in ("x", "[mock:code=400]"):
             with pytest.raises(errors.WanflowError):
                 client.submit(model=model, prompt=prompt)

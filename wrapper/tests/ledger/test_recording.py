@@ -66,7 +66,7 @@ def test_a_refusal_is_recorded_as_one(do: Sync, ledger: Ledger, model: str) -> N
     assert job.finished
 
 
-@pytest.mark.parametrize("fault", ["lost-answer", "status=500", "status=502", "missing=id"])
+@pytest.mark.parametrize("fault", ["lost-response", "status=500", "status=502", "missing=id"])
 def test_a_lost_answer_is_recorded_as_a_doubt(
     do: Sync, ledger: Ledger, model: str, fault: str
 ) -> None:
@@ -144,7 +144,7 @@ def test_a_job_in_doubt_is_not_sent_again(
     do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
 ) -> None:
     """A key whose answer was lost is not sent again, and the error has what it takes to ask."""
-    order = {"model": model, "prompt": "[mock:fault=lost-answer]", "idempotency_key": OWN_KEY}
+    order = {"model": model, "prompt": "[mock:fault=lost-response]", "idempotency_key": OWN_KEY}
     with pytest.raises(errors.SubmitUncertain):
         do(lambda client: client.submit(**order))
     before = submitted()
@@ -158,7 +158,7 @@ def test_a_job_in_doubt_is_sent_again_where_that_is_asked_for(
     do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
 ) -> None:
     """`resubmit_uncertain` sends what an earlier call left in doubt, and it stays one job."""
-    order = {"model": model, "prompt": "[mock:fault=lost-answer]", "idempotency_key": OWN_KEY}
+    order = {"model": model, "prompt": "[mock:fault=lost-response]", "idempotency_key": OWN_KEY}
     with pytest.raises(errors.SubmitUncertain):
         do(lambda client: client.submit(**order))
     with pytest.raises(errors.SubmitUncertain, match="was sent once with"):

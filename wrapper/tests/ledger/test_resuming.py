@@ -47,7 +47,7 @@ def test_a_doubt_is_told_and_not_sent_again(
 ) -> None:
     """A submission whose answer was lost stays as it is, and shows what it takes to ask."""
     with pytest.raises(errors.SubmitUncertain):
-        do(lambda client: client.submit(model=model, prompt="[mock:fault=lost-answer]"))
+        do(lambda client: client.submit(model=model, prompt="[mock:fault=lost-response]"))
     before = submitted()
     (ending,) = do(lambda client: client.resume_all())
     assert isinstance(ending.error, errors.SubmitUncertain)
@@ -60,7 +60,7 @@ def test_a_doubt_is_sent_again_where_that_is_asked_for_and_charged_once_where_ke
     ledger: Ledger, model: str, tmp_path: Path, mock: MockServer, api_key: str
 ) -> None:
     """With the same key, a server that honours keys finds the task that it had made."""
-    rule = mock.faults.add("lost-answer", count=1, account=mock.accounts.for_key(api_key))
+    rule = mock.faults.add("lost-response", count=1, account=mock.accounts.for_key(api_key))
     try:
         with Client(api_key, mock.base_url, ledger=ledger) as client:
             with pytest.raises(errors.SubmitUncertain):
@@ -79,7 +79,7 @@ def test_a_refusal_of_the_second_try_leaves_the_doubt(
     """That a second try is refused says nothing of the first, which may have been charged."""
     account = mock.accounts.for_key(api_key)
     rules = [
-        mock.faults.add("lost-answer", count=1, account=account),
+        mock.faults.add("lost-response", count=1, account=account),
         mock.faults.add("status=403", count=1, account=account),
     ]
     try:
@@ -98,7 +98,7 @@ def test_a_doubt_without_its_prompt_stays_one(
     path: Path, model: str, mock: MockServer, api_key: str
 ) -> None:
     """What was recorded without its prompt can't be sent again."""
-    rule = mock.faults.add("lost-answer", count=1, account=mock.accounts.for_key(api_key))
+    rule = mock.faults.add("lost-response", count=1, account=mock.accounts.for_key(api_key))
     try:
         with (
             Ledger(path, keep_prompts=False) as ledger,
@@ -116,7 +116,7 @@ def test_one_job_that_fails_costs_the_others_nothing(
     do: Sync, ledger: Ledger, model: str, tmp_path: Path
 ) -> None:
     """Each job has an ending of its own, and all of them are told as they come."""
-    prompts = ["x", "[mock:fail=generation_timeout]", "[mock:file-fault=status=404]", "y"]
+    prompts = ["x", "[mock:fail=generation_timeout]", "[mock:download-fault=status=404]", "y"]
     for prompt in prompts:
         do(lambda client, prompt=prompt: client.submit(model=model, prompt=prompt))
     told: list[Any] = []

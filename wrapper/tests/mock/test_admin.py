@@ -40,7 +40,7 @@ class TestJournal:
         )
         assert json.loads(first["body"]) == MODEL.example
         assert (second["path"].rsplit("/")[-1], second["task_id"]) == (task, task)
-        assert first["verdict"] == second["verdict"] == ""
+        assert first["error"] == second["error"] == ""
         assert first["number"] < second["number"]
 
     def test_a_refusal_has_its_verdict(self, http, mock) -> None:
@@ -48,19 +48,19 @@ class TestJournal:
         submit(http, prompt=3)
         (entry,) = entries(http, mock)
         assert (entry["status"], entry["parameter"]) == (400, "prompt")
-        assert entry["verdict"].startswith("prompt must be a string")
+        assert entry["error"].startswith("prompt must be a string")
 
     def test_a_near_miss_is_told(self, http, mock) -> None:
         """A model that is almost one of them, and a path that is almost one, are recognised."""
         submit(http, model=MODEL.name.upper())
         (entry,) = entries(http, mock)
         assert entry["status"] == 404
-        assert entry["verdict"].startswith(f"no model {MODEL.name.upper()!r}; the nearest is ")
+        assert entry["error"].startswith(f"no model {MODEL.name.upper()!r}; did you mean ")
         http.post(MODEL.path + "s", json={})
         with httpx.Client(trust_env=False) as plain:
             all_entries = plain.get(f"{mock.url}/_mock/journal").json()["entries"]
-        assert all_entries[-1]["near"].startswith("POST ")
-        assert all_entries[-1]["near"].endswith(MODEL.path)
+        assert all_entries[-1]["near_miss"].startswith("POST ")
+        assert all_entries[-1]["near_miss"].endswith(MODEL.path)
 
     def test_a_fault_is_noted(self, http, mock) -> None:
         """An exchange that went wrong on purpose says how."""
@@ -178,7 +178,7 @@ class TestScenario:
             {
                 "progression": "polls=1",
                 "faults": [{"fault": "status=503", "operation": MODEL.operation_id, "count": 1}],
-                "terms": {"forbidden": [MODEL.name], "credits": 5},
+                "limits": {"forbidden": [MODEL.name], "credits": 5},
             },
         )
         with MockServer(scenario=path) as server:
@@ -198,37 +198,37 @@ class TestScenario:
             {"progression": 3},
             {"faults": [{}]},
             {"faults": [3]},
-            {"terms": {"credits": "x"}},
+            {"limits": {"credits": "x"}},
             {"more": 1},
-            {"terms": []},
+            {"limits": []},
         ],
         ids=range(10),
     )
     def test_one_that_makes_no_sense_is_told(self, tmp_path, scenario) -> None:
         """The mock doesn't start, and says what is wrong with which file."""
         path = self.write(tmp_path, scenario)
-        with pytest.raises(ValueError, match=r"scenario\.json can't be played"):
+        with pytest.raises(ValueError, match=r"scenario\.json can't be used"):
             MockServer(scenario=path)
 
     @pytest.mark.parametrize(
         ("scenario", "told"),
         [
-            ([], "it must be a JSON object"),
-            ({"progression": 5}, "progression must be a text, not 5"),
+            ([], "the file must be a JSON object"),
+            ({"progression": 5}, "progression must be a string, not 5"),
             ({"faults": {"fault": "reset"}}, "faults must be a list of objects"),
-            ({"faults": [5]}, "each of faults must be a JSON object"),
+            ({"faults": [5]}, "each fault must be a JSON object"),
             ({"faults": [{"fault": "reset", "nth": "2"}]}, "nth can't be '2'"),
-            ({"terms": []}, "terms must be a JSON object"),
+            ({"limits": []}, "limits must be a JSON object"),
         ],
     )
     def test_a_part_of_a_wrong_kind_is_told_by_name(self, tmp_path, scenario, told) -> None:
         """In words of the file, not of the program."""
-        with pytest.raises(ValueError, match=f"can't be played: {re.escape(told)}$"):
+        with pytest.raises(ValueError, match=f"can't be used: {re.escape(told)}$"):
             MockServer(scenario=self.write(tmp_path, scenario))
 
     def test_a_missing_file_is_told(self, tmp_path) -> None:
         """A file that isn't there is an error like any other."""
-        with pytest.raises(ValueError, match="can't be played"):
+        with pytest.raises(ValueError, match="can't be used"):
             MockServer(scenario=tmp_path / "nowhere.json")
 
 

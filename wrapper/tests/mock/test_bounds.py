@@ -95,10 +95,10 @@ class TestFiles:
 
     def test_the_oldest_go_when_there_are_too_many(self, door, http) -> None:
         """Never much more than the bound is held, and what went is made again, the same."""
-        door.app.gallery.most = 1
+        door.app.file_cache.max_bytes = 1
         links = [http.get(f"/v1/tasks/{submit(http)['id']}").json()["results"][0] for _ in "abc"]
         files = [http.get(link).content for link in links]
-        assert len(door.app.gallery._kept) == 1
+        assert len(door.app.file_cache._files) == 1
         assert [http.get(link).content for link in links] == files
 
 

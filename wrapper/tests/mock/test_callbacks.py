@@ -186,7 +186,7 @@ class TestDelivery:
         receiver.answers = [302]
         submit(http, receiver.url)
         server.clock.advance(60)
-        assert attempts(http, server, 1)[0]["problem"] == "answered 302"
+        assert attempts(http, server, 1)[0]["problem"] == "responded with 302"
 
     def test_nobody_listening_is_a_failure(self, server, http) -> None:
         """A closed port is noted and tried again."""
@@ -196,8 +196,8 @@ class TestDelivery:
 
     def test_silence_is_a_failure_after_10_seconds(self, server, http) -> None:
         """A receiver that says nothing is given up; here after less, to save time."""
-        assert server.app.courier.timeout == 10
-        server.app.courier.timeout = 0.1
+        assert server.app.callback_sender.timeout == 10
+        server.app.callback_sender.timeout = 0.1
         with socket_that_says_nothing() as url:
             submit(http, url)
             server.clock.advance(60)

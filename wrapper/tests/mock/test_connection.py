@@ -329,7 +329,7 @@ class TestHeadstart:
 AT_ONCE = struct.pack("ii", 1, 0)
 SLOW_FAULTS = (
     "latency=0.1", "latency=0.1,drip=0.01", "latency=0.1,reset", "drip=0.01", "reset-in-body",
-    "reset-after-headers", "stall-in-body", "wrong-length=5", "empty", "lost-answer", "stall",
+    "reset-after-headers", "stall-in-body", "wrong-length=5", "empty", "lost-response", "stall",
 )  # fmt: skip
 
 

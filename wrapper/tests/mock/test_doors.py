@@ -101,7 +101,7 @@ class TestTransport:
             ("reset", httpx.ReadError),
             ("empty", httpx.RemoteProtocolError),
             ("stall", httpx.ReadTimeout),
-            ("lost-answer", httpx.ReadError),
+            ("lost-response", httpx.ReadError),
             ("reset-after-headers", httpx.ReadError),
             ("reset-in-body", httpx.ReadError),
             ("stall-in-body", httpx.ReadTimeout),
@@ -211,12 +211,12 @@ class TestFixture:
     @pytest.mark.parametrize(
         ("marked", "told"),
         [
-            ("poll=1", "MockServer has no option 'poll'; the nearest is 'polls'"),
-            ("'polls=1'", "options are given by name, such as polls=1; not 'polls=1'"),
+            ("poll=1", "MockServer has no option 'poll'; did you mean 'polls'?"),
+            ("'polls=1'", "give options by name, such as polls=1, not 'polls=1'"),
             ("polls='one'", "polls must be a whole number of at least 0, not 'one'"),
             (
                 "polls=1, seconds=1",
-                "a task ends by polls, by seconds or by a progression: give one of them",
+                "give only one of polls, seconds and progression",
             ),
         ],
     )

@@ -149,10 +149,10 @@ class TestInstead:
         assert seen.headers[b"content-type"].startswith(b"text/html")
         assert seen.body.startswith(b"<!doctype html>")
 
-    def test_lost_task(self, call) -> None:
+    def test_task_not_found(self, call) -> None:
         """A task that exists is not found."""
         task = call.task()
-        assert call.get(task, X_Mock_Fault="lost-task").status == 404
+        assert call.get(task, X_Mock_Fault="task-not-found").status == 404
         assert call.get(task).status == 200
 
 
@@ -200,10 +200,10 @@ class TestAnswer:
         with pytest.raises(json.JSONDecodeError):
             json.loads(seen.body)
 
-    def test_unknown_enum(self, call) -> None:
+    def test_unknown_status(self, call) -> None:
         """The status is a word that the document doesn't have."""
         task = call.task()
-        body = json.loads(call.get(task, X_Mock_Fault="unknown-enum").body)
+        body = json.loads(call.get(task, X_Mock_Fault="unknown-status").body)
         assert body["status"] not in {"pending", "processing", "completed", "failed"}
 
     @pytest.mark.parametrize("field", ["id", "status", "task_info", "task_info.can_cancel"])
@@ -219,12 +219,12 @@ class TestAnswer:
         body = json.loads(call.post(X_Mock_Fault="null=id").body)
         assert body["id"] is None
 
-    def test_backwards(self, call) -> None:
+    def test_regress(self, call) -> None:
         """A completed task is said to be processing, a processing one pending."""
         task = call.task()
         call.get(task)
         before = json.loads(call.get(task).body)
-        back = json.loads(call.get(task, X_Mock_Fault="backwards").body)
+        back = json.loads(call.get(task, X_Mock_Fault="regress").body)
         assert (before["status"], back["status"]) == ("completed", "processing")
         assert back["progress"] < before["progress"]
         assert "results" not in back
@@ -234,9 +234,9 @@ class TestAnswer:
 class TestWire:
     """Faults on the way of an answer: the gateway has done its work."""
 
-    def test_lost_answer(self, call) -> None:
+    def test_lost_response(self, call) -> None:
         """The task was submitted, and its client never hears of it."""
-        seen = call.post(X_Mock_Fault="lost-answer")
+        seen = call.post(X_Mock_Fault="lost-response")
         assert (seen.raw, seen.end) == (b"", "reset")
         assert call.tasks() == 1
 
@@ -296,9 +296,9 @@ def test_a_magic_word_does_what_a_header_does(call) -> None:
 
 def test_a_magic_word_has_a_task_go_wrong_later(call) -> None:
     """A word in the prompt can be about the task's queries, or its files."""
-    task = call.task("a cat [mock:task-fault=status=503]")
+    task = call.task("a cat [mock:status-fault=status=503]")
     assert call.get(task).status == 503
-    task = call.task("a cat [mock:file-fault=reset-in-body] [mock:progression=immediately]")
+    task = call.task("a cat [mock:download-fault=reset-in-body] [mock:progression=immediately]")
     seen = call("GET", f"/media/{task}/0.png")
     assert (seen.status, seen.end) == (200, "reset")
     assert seen.headers[b"content-type"] == b"image/png"
@@ -355,7 +355,7 @@ class TestRules:
         second = self.add(mock, api_key, fault="status=502")
         call.post()
         listed = httpx.get(url, headers=headers, trust_env=False).json()["faults"]
-        assert [(one["id"], one["struck"]) for one in listed] == [
+        assert [(one["id"], one["hits"]) for one in listed] == [
             (first["id"], 1),
             (second["id"], 0),
         ]
@@ -408,6 +408,6 @@ def test_a_fault_that_is_none_is_told(call, text) -> None:
 
 def test_the_server_lives_on(mock, call) -> None:
     """After all that went wrong, the next request is answered."""
-    for name in ("reset", "empty", "reset-in-body", "wrong-length=5", "lost-answer"):
+    for name in ("reset", "empty", "reset-in-body", "wrong-length=5", "lost-response"):
         call.post(X_Mock_Fault=name)
     assert call.post().status == 200

@@ -59,7 +59,7 @@ def test_its_scenario_is_played(tmp_path) -> None:
     example = re.search(r"^```json\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
     assert example is not None
     scenario = json.loads(example[1])
-    assert scenario.keys() == {"progression", "faults", "terms"}
+    assert scenario.keys() == {"progression", "faults", "limits"}
     file = tmp_path / "scenario.json"
     file.write_text(example[1])
     mock = MockTransport(scenario=file)
@@ -67,7 +67,7 @@ def test_its_scenario_is_played(tmp_path) -> None:
         rule["fault"] for rule in scenario["faults"]
     ]
     assert mock.gateway.progression == parse_progression(scenario["progression"])
-    assert mock.accounts.for_key("k").limits.credits == scenario["terms"]["credits"]
+    assert mock.accounts.for_key("k").limits.credits == scenario["limits"]["credits"]
 
 
 def test_the_command_prints_it() -> None:

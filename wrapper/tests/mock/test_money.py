@@ -64,7 +64,7 @@ class TestCredits:
         task = submit(http).json()["id"]
         http.get(f"/v1/tasks/{task}")
         assert (account()["reserved"], account()["spent"]) == (cost, cost)
-        assert account()["left"] == pytest.approx(1000 - 2 * cost)
+        assert account()["remaining"] == pytest.approx(1000 - 2 * cost)
 
     def test_failed_tasks_are_given_back(self, server, http, account) -> None:
         """A task that fails costs nothing."""
@@ -223,7 +223,7 @@ class TestIdempotency:
     def test_a_lost_answer_is_found_again(self, http) -> None:
         """With a key, a submission whose answer was lost isn't paid twice."""
         with pytest.raises(httpx.TransportError):
-            submit(http, **{"Idempotency-Key": KEY, "X-Mock-Fault": "lost-answer"})
+            submit(http, **{"Idempotency-Key": KEY, "X-Mock-Fault": "lost-response"})
         answer = submit(http, **{"Idempotency-Key": KEY})
         assert answer.headers["idempotency-replayed"] == "true"
 

@@ -31,7 +31,7 @@ class TestNames:
     @pytest.mark.parametrize("door", DOORS)
     def test_a_slip_is_told_with_the_nearest(self, door) -> None:
         """Both names are in the message."""
-        with pytest.raises(TypeError, match="has no option 'poll'; the nearest is 'polls'"):
+        with pytest.raises(TypeError, match="has no option 'poll'; did you mean 'polls'"):
             door(poll=1)
 
     def test_what_is_near_nothing_is_told_with_all(self) -> None:
@@ -43,7 +43,7 @@ class TestNames:
 
     def test_a_socket_s_options_are_for_a_socket(self) -> None:
         """A server takes a port, and says so of `prot`; a transport takes none."""
-        with pytest.raises(TypeError, match="nearest is 'port'"):
+        with pytest.raises(TypeError, match="did you mean 'port'"):
             MockServer(prot=0)  # type: ignore[call-arg] # what is tested
         with pytest.raises(TypeError, match="MockTransport has no option 'port'"):
             MockTransport(port=0)  # type: ignore[call-arg] # what is tested
@@ -59,7 +59,7 @@ class TestNames:
         ("polls", "one"), ("polls", True), ("polls", -1), ("polls", 1.5),
         ("seconds", -1), ("seconds", float("nan")), ("seconds", "5"),
         ("progression", 5), ("progression", "sometimes"), ("clock", VirtualClock), ("clock", 0),
-        ("credits", -1), ("credits", "many"), ("rate", 5), ("rate", "fast"), ("terms", {}),
+        ("credits", -1), ("credits", "many"), ("rate", 5), ("rate", "fast"), ("limits", {}),
         ("idempotency", None), ("loopback_callbacks", "no"), ("seed", None), ("seed", "x"),
         ("scenario", 1), ("state", b"x"), ("document", "openapi.yaml"),
         ("host", None), ("port", 65536), ("port", "80"),

@@ -101,7 +101,7 @@ def test_every_documented_error_is_valid(proxied, name) -> None:
 def test_prism_would_notice(proxied) -> None:
     """An answer that breaks the document is a violation: the judge is awake."""
     model = next(iter(CATALOG.models.values()))
-    headers = {"X-Mock-Fault": "unknown-enum"}
+    headers = {"X-Mock-Fault": "unknown-status"}
     answer = proxied.post(model.path, json=dict(model.example), headers=headers)
     with pytest.raises(AssertionError):
         judged(answer)

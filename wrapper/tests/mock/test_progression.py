@@ -49,7 +49,7 @@ def test_a_task_only_goes_forward(progression, steps) -> None:
         assert RANK[now.name] >= RANK[before.name]
         assert now.progress >= before.progress
         assert (now.progress == 100) == (now.name == ENDED)
-        assert now.name == ENDED or now.progress <= progression.last()
+        assert now.name == ENDED or now.progress <= progression.last_progress()
         before = now
 
 
@@ -62,7 +62,7 @@ def test_a_progression_is_written_and_read_again(progression) -> None:
 @given(progression=progressions)
 def test_what_is_due_is_the_end(progression) -> None:
     """At the time that a progression is due it has ended, and not before."""
-    due = progression.due()
+    due = progression.ends_after()
     if due is not None:
         assert progression.phase(0, due).name == ENDED
         assert due == 0 or progression.phase(0, due * 0.99).name != ENDED

@@ -83,7 +83,7 @@ def test_a_port_in_use_is_told() -> None:
 
 def test_polls_and_seconds_exclude_each_other() -> None:
     """A task has one way to its end."""
-    with pytest.raises(ValueError, match="give one of them"):
+    with pytest.raises(ValueError, match="give only one of"):
         MockServer(polls=1, seconds=1)
 
 
@@ -109,7 +109,7 @@ CANCEL = {"operationId": "cancel", "responses": {}}
         ((*SCHEMAS, "TaskDetailResponse", "properties", "results"), NUMBERS, "getTaskDetail"),
         (("paths", "/v1/tasks/{task_id}", "delete"), CANCEL, "cancel is neither"),
         (("paths", "/v1/tasks/{task_id}"), {}, "can't be read"),
-        (("components", "securitySchemes", "bearerAuth"), {"type": "apiKey"}, "bearer only"),
+        (("components", "securitySchemes", "bearerAuth"), {"type": "apiKey"}, "only supports bearer"),
         ((*SCHEMAS, "Usage"), {"$ref": "#/components/schemas/Nothing"}, "Nothing"),
     ],
     ids=range(7),
@@ -248,7 +248,12 @@ def test_a_receipt_that_knows_fewer_words_is_served() -> None:
     ("content", "kind", "shown", "reworded"),
     [
         ({"text/plain": {"example": "nope"}}, "text/plain", "nope", "prompt is required"),
-        ({"text/plain": {}}, "text/plain", "The mock answers 400", "prompt is required"),
+        (
+            {"text/plain": {}},
+            "text/plain",
+            "The mock responds with status 400",
+            "prompt is required",
+        ),
         (
             {"text/html": {"examples": {"a": {"value": "<p>nope"}}}},
             "text/html",

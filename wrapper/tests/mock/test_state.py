@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -14,6 +15,7 @@ import pytest
 
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer, VirtualClock
+from wanflow.mock.gateway.lifecycle import AfterPolls
 from wanflow.mock.gateway.state_file import InvalidStateFile
 
 CATALOG = packaged_catalog()
@@ -37,7 +39,7 @@ def path(tmp_path):
 
 
 def test_a_task_goes_on_where_it_was(path) -> None:
-    """Looks counted before the restart count after it; the links move to the new port."""
+    """Polls counted before the restart count after it; the links move to the new port."""
     with MockServer(state=path, polls=3) as server, client_of(server) as http:
         task = submit(http).json()["id"]
         before = http.get(f"/v1/tasks/{task}").json()
@@ -50,7 +52,7 @@ def test_a_task_goes_on_where_it_was(path) -> None:
 
 
 def test_an_account_is_what_it_was(path) -> None:
-    """Terms, credits and answers that may be replayed are kept."""
+    """Limits, credits and responses that may be replayed are kept."""
     with MockServer(state=path) as server, client_of(server) as http:
         url = f"{server.url}/_mock/account"
         http.patch(url, json={"credits": 50, "forbidden": ["x"], "rate": "100/60"})
@@ -83,6 +85,38 @@ def test_a_task_that_was_due_meanwhile_is_over(path) -> None:
         account = http.get(f"{server.url}/_mock/account").json()
         assert (account["reserved"], account["spent"]) == (0, receipt["usage"]["credits_reserved"])
         assert http.get(f"/v1/tasks/{receipt['id']}").json()["status"] == "completed"
+
+
+def test_a_file_of_the_first_version_is_read(path) -> None:
+    """Records with the names of version 1 become tasks with the same state."""
+    prompt = "a cat [mock:status-fault=regress] [mock:progression=polls=3]"
+    with MockServer(state=path) as server, client_of(server) as http:
+        task = submit(http, prompt).json()["id"]
+        before = [http.get(f"/v1/tasks/{task}").json() for _ in range(2)]
+    names = {
+        "polls": "looks",
+        "progression": "pace",
+        "output": "order",
+        "status_faults": "query",
+        "download_faults": "file",
+    }
+    with sqlite3.connect(path) as db:
+        (record,) = db.execute("SELECT record FROM tasks").fetchone()
+        old = {names.get(name, name): value for name, value in json.loads(record).items()}
+        old |= {"pace": "looks=3", "query": "backwards,latency=0", "file": "lost-answer"}
+        db.execute("UPDATE tasks SET record = ?", (json.dumps(old),))
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with MockServer(state=path) as server, client_of(server) as http:
+        (found,) = server.gateway.tasks
+        assert (found.polls, found.progression) == (2, AfterPolls(3))
+        assert str(found.status_faults) == "regress,latency=0"
+        assert str(found.download_faults) == "lost-response"
+        assert http.get(f"/v1/tasks/{task}").json()["status"] == "processing"
+    assert {one["status"] for one in before} == {"pending"}
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    db.close()
 
 
 def test_the_clock_does_not_go_back(path) -> None:

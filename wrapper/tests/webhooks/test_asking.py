@@ -12,8 +12,8 @@ from wanflow.webhooks import CallbackPayload, InMemoryStore, TaskDone
 from wanflow.webhooks.errors import CallbackRejected
 from wanflow.webhooks.verification_queue import (
     MAX_TASKS_PER_JOB,
-    RETRY_DELAYS,
     REJECTED_TTL,
+    RETRY_DELAYS,
     RetryLater,
     VerificationQueue,
     Verified,

@@ -69,10 +69,10 @@ class House:
     def settled(self) -> None:
         """Wait until nothing is to be asked any more."""
         until = time.monotonic() + 5
-        while self.receiver._desk.pending and time.monotonic() < until:
+        while self.receiver._queue.pending and time.monotonic() < until:
             self.time.sleep(1)
             time.sleep(0.005)
-        assert not self.receiver._desk.pending
+        assert not self.receiver._queue.pending
 
     def close(self) -> None:
         self.receiver.close()

@@ -1,4 +1,4 @@
-"""`wanflow listen`: wait for callbacks, and print the ends that the API confirms."""
+"""`wanflow listen`: receive callbacks, and print the tasks that the API confirms to be done."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SECRETS_VARIABLE = "WANFLOW_CALLBACK_SECRETS"
 _TASK_FAILED = 7
-_LONGEST_SECRETS = 65_536
+_MAX_SECRETS_SIZE = 65_536
 
 
 def _options() -> list[click.Parameter]:
@@ -35,27 +35,29 @@ def _options() -> list[click.Parameter]:
             ["--public-url"],
             required=True,
             metavar="URL",
-            help="Where the API reaches this: https, and led here by your proxy or tunnel.",
+            help="Public https URL of this receiver, at your proxy or tunnel.",
         ),
-        click.Option(["--host"], default="127.0.0.1", show_default=True, help="Address to bind."),
+        click.Option(
+            ["--host"], default="127.0.0.1", show_default=True, help="Address to listen on."
+        ),
         click.Option(
             ["--port"],
             type=click.IntRange(0, 65535),
             default=8710,
             show_default=True,
-            help="Port to bind; 0 takes a free one.",
+            help="Port to listen on; 0 chooses a free one.",
         ),
         click.Option(
             ["--secret-file"],
             type=click.Path(path_type=Path, dir_okay=False),
-            help=f"Secrets that sign the URLs, one a line, newest first; else {SECRETS_VARIABLE}, "
-            "else one that is drawn for this run.",
+            help="Secrets that sign the URLs, one a line, newest first; "
+            f"default: {SECRETS_VARIABLE}, or a random one for this run.",
         ),
         click.Option(
             ["--local"],
             is_flag=True,
-            help="Let the URL be http, or internal: for a mock that has --loopback-callbacks; "
-            "such a URL is submitted with --no-validate.",
+            help="Allow an http or internal URL, for a mock with --loopback-callbacks; "
+            "submit such a URL with --no-validate.",
         ),
         *connection_options(),
     ]
@@ -63,65 +65,64 @@ def _options() -> list[click.Parameter]:
 
 @click.command(params=_options())
 def listen(jobs: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Listen for callbacks, and print each end that the API confirms.
+    """Receive callbacks and verify them with the API.
 
-    Each JOB is a name of your own: its callback URL is printed, to be submitted as
-    --callback-url, and the command is done when each has ended. Without any it goes on until it
-    is stopped.
+    Each JOB is a name of your choice: submit the printed URL as --callback-url. The command exits
+    when the tasks of all jobs are done; without a JOB, it runs until it is stopped.
     """
-    # With nothing left to wait for, being stopped is how it ends.
+    # Without jobs, Ctrl+C is the normal way to end.
     with suppress(*(() if jobs else (KeyboardInterrupt,))):
         if _listen(jobs, _Output(as_json), options):
             click.get_current_context().exit(_TASK_FAILED)
 
 
-def _listen(jobs: tuple[str, ...], voice: _Output, options: dict[str, Any]) -> bool:
-    """Listen until each job has ended → whether a job's task has failed."""
-    ends: Queue[TaskDone] = Queue()
+def _listen(jobs: tuple[str, ...], output: _Output, options: dict[str, Any]) -> bool:
+    """Listen until each job's task is done; return whether one of them failed."""
+    events: Queue[TaskDone] = Queue()
     with Connection.from_options(options).client() as client:
         receiver = Receiver(
             _secrets(options["secret_file"]),
             options["public_url"],
             client=client,
-            on_task_done=ends.put,
+            on_task_done=events.put,
             is_job_of=lambda _job, _task_id: True,
             allow_local=options["local"],
         )
         urls = {job: receiver.url(job) for job in jobs}
-        with CallbackServer(receiver.app, host=options["host"], port=options["port"]) as listener:
-            voice.listening(listener)
+        with CallbackServer(receiver.app, host=options["host"], port=options["port"]) as server:
+            output.listening(server)
             for job, url in urls.items():
-                voice.url(job, url)
+                output.url(job, url)
             if urls and options["local"]:
-                voice.local()
-            failed = _collect(ends, set(jobs), voice)
+                output.local()
+            failed = _collect(events, set(jobs), output)
         receiver.close()
     return failed
 
 
-def _collect(ends: Queue[TaskDone], jobs: set[str], voice: _Output) -> bool:
+def _collect(events: Queue[TaskDone], jobs: set[str], output: _Output) -> bool:
     failed = False
     waiting = set(jobs)
     while waiting or not jobs:
-        end = ends.get()
-        voice.end(end)
-        failed |= end.job in waiting and not end.snapshot.succeeded
-        waiting.discard(end.job)
+        event = events.get()
+        output.event(event)
+        failed |= event.job in waiting and not event.snapshot.succeeded
+        waiting.discard(event.job)
     return failed
 
 
 @frozen
 class _Output:
-    """Ends go to stdout; what people need to know besides goes to stderr."""
+    """Writes events to stdout; other information for people to stderr."""
 
     as_json: bool
 
-    def listening(self, listener: CallbackServer) -> None:
-        where = f"{listener.host}:{listener.port}"
+    def listening(self, server: CallbackServer) -> None:
+        address = f"{server.host}:{server.port}"
         if self.as_json:
-            _emit("listening", host=listener.host, port=listener.port)
+            _emit("listening", host=server.host, port=server.port)
         else:
-            click.echo(f"listening on {where}; stop with Ctrl+C", err=True)
+            click.echo(f"listening on {address}; stop with Ctrl+C", err=True)
 
     def url(self, job: str, url: str) -> None:
         if self.as_json:
@@ -131,20 +132,20 @@ class _Output:
 
     def local(self) -> None:
         if not self.as_json:
-            told = "a URL that isn't public https: submit with --no-validate, to a mock that has"
-            click.echo(f"{told} --loopback-callbacks", err=True)
+            text = "not a public https URL: submit it with --no-validate, to a mock with"
+            click.echo(f"{text} --loopback-callbacks", err=True)
 
-    def end(self, end: TaskDone) -> None:
-        seen = end.snapshot
-        failure = seen.failure
+    def event(self, event: TaskDone) -> None:
+        snapshot = event.snapshot
+        failure = snapshot.failure
         if self.as_json:
             error = {"code": failure.code, "message": failure.message} if failure else None
-            facts = {"task_id": seen.id, "status": seen.status, "urls": list(seen.urls)}
-            _emit("ended", job=end.job, **facts, **({"error": error} if error else {}))
+            facts = {"task_id": snapshot.id, "status": snapshot.status, "urls": list(snapshot.urls)}
+            _emit("ended", job=event.job, **facts, **({"error": error} if error else {}))
             return
-        told = f": {failure.code}: {failure.message}" if failure else ""
-        click.echo(one_line(f"{end.job} {seen.id} {seen.status}{told}"))
-        for url in seen.urls:
+        reason = f": {failure.code}: {failure.message}" if failure else ""
+        click.echo(one_line(f"{event.job} {snapshot.id} {snapshot.status}{reason}"))
+        for url in snapshot.urls:
             click.echo(one_line(url))
 
 
@@ -161,7 +162,7 @@ def _secrets(path: Path | None) -> list[str]:
 def _read(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
-            return file.read(_LONGEST_SECRETS)
+            return file.read(_MAX_SECRETS_SIZE)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigurationError(f"the secret file {path} can't be read: {reason}") from None

@@ -1,4 +1,4 @@
-"""`wanflow mock`: the mock in a terminal, until it is told to stop."""
+"""`wanflow mock`: run a mock server until Ctrl+C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -24,31 +24,33 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., object]")
 
-_A_WHILE = 1.0  # Ctrl+C can't interrupt a wait on Windows
+_MAX_WAIT = 1.0  # Ctrl+C can't interrupt a longer wait on Windows
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-class Written(click.ParamType[Any]):
-    """An option that is written in a small language of its own."""
+class ParsedValue(click.ParamType[Any]):
+    """An option with its own text form."""
 
     def __init__(self, name: str, read: Callable[[str], Any]) -> None:
         self.name = name
         self._read = read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the text; what is no text was read before."""
+        """Parse a string; other values were parsed before."""
         try:
             return self._read(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-def _told(tell: Callable[[], str]) -> Callable[[click.Context, click.Parameter, bool], None]:
-    """Return what prints a text and ends, where an option asks for it."""
+def _printer(
+    make_text: Callable[[], str],
+) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """Return an option callback that prints a text and exits."""
 
     def show(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
         if wanted:
-            click.echo(tell(), nl=False)
+            click.echo(make_text(), nl=False)
             context.exit()
 
     return show
@@ -57,8 +59,8 @@ def _told(tell: Callable[[], str]) -> Callable[[click.Context, click.Parameter, 
 def _faults() -> str:
     rows = [(syntax(name), kind.effect, kind.value_format) for name, kind in FAULT_KINDS.items()]
     return "".join(
-        f"{written:<20} {effect}{f'; {takes.placeholder} is {takes.description}' if takes else ''}\n"
-        for written, effect, takes in rows
+        f"{text:<20} {effect}{f'; {form.placeholder} is {form.description}' if form else ''}\n"
+        for text, effect, form in rows
     )
 
 
@@ -66,8 +68,8 @@ def _guide() -> str:
     return files("wanflow.mock").joinpath("README.md").read_text(encoding="utf-8")
 
 
-def _shows(name: str, text: str, tell: Callable[[], str]) -> Callable[[F], F]:
-    show = _told(tell)
+def _print_option(name: str, text: str, make_text: Callable[[], str]) -> Callable[[F], F]:
+    show = _printer(make_text)
     return click.option(
         name, is_flag=True, is_eager=True, expose_value=False, callback=show, help=text
     )
@@ -82,55 +84,63 @@ def _shows(name: str, text: str, tell: Callable[[], str]) -> Callable[[F], F]:
     show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )
-@click.option("--api-key", help="The one key to let in; any key is, where none is given.")
-@click.option("--seed", type=int, default=0, show_default=True, help="What ids are made from.")
-@click.option("--polls", type=click.IntRange(0), help="End a task at this many queries.")
-@click.option("--seconds", type=click.FloatRange(0), help="End a task after this time; 5 if unset.")
+@click.option("--api-key", help="The only accepted key; by default any key is accepted.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for ids and files.")
+@click.option("--polls", type=click.IntRange(0), help="End a task at this number of polls.")
+@click.option("--seconds", type=click.FloatRange(0), help="End a task after this time; default 5.")
 @click.option(
-    "--progression", help="Any way to a task's end, such as seconds=60,queue=10,progress=stuck."
+    "--progression", help="Progression of tasks, such as seconds=60,queue=10,progress=stuck."
 )
-@click.option("--virtual-clock", is_flag=True, help="Let time pass by POST /_mock/clock/advance.")
+@click.option(
+    "--virtual-clock", is_flag=True, help="Advance time only by POST /_mock/clock/advance."
+)
 @click.option("--credits", type=click.FloatRange(0), help="Credits of each account.")
-@click.option("--rate", type=Written("REQUESTS/SECONDS", parse_rate), help="Rate of each account.")
+@click.option(
+    "--rate", type=ParsedValue("REQUESTS/SECONDS", parse_rate), help="Rate limit of each account."
+)
 @click.option("--no-idempotency", is_flag=True, help="Ignore Idempotency-Key.")
-@click.option("--scenario", type=click.Path(exists=True, dir_okay=False), help="JSON to play.")
+@click.option(
+    "--scenario", type=click.Path(exists=True, dir_okay=False), help="Scenario file (JSON)."
+)
 @click.option("--state", type=click.Path(dir_okay=False), help="SQLite file to keep tasks in.")
-@click.option("--loopback-callbacks", is_flag=True, help="Send callbacks to this machine, too.")
-@_shows("--faults", "List the faults that can be ordered, and end.", _faults)
-@_shows("--guide", "Show how to order faults, ends, accounts and time, and end.", _guide)
+@click.option(
+    "--loopback-callbacks", is_flag=True, help="Also allow callback URLs of this machine."
+)
+@_print_option("--faults", "List the available faults and exit.", _faults)
+@_print_option("--guide", "Print the guide to the mock and exit.", _guide)
 def mock(
     *,
     virtual_clock: bool,
     no_idempotency: bool,
     **options: Any,
 ) -> None:
-    """Serve a mock of the gateway, with tasks, files and errors of its own.
+    """Run a mock server.
 
-    Point a client at the base URL that is printed. Nothing costs anything here.
+    Set the base URL of a client to the one that is printed. Nothing costs anything.
 
-    The page at /_mock/ shows what happens, and has switches for clock and faults. Faults can also
-    be ordered by a header (X-Mock-Fault: reset), by words in a prompt ([mock:fault=reset]), by
-    POST /_mock/faults, or in a scenario file: --guide tells how, --faults which there are.
+    The web page at /_mock/ shows tasks and requests, and can set clock and faults. Faults can also
+    be set by a header (X-Mock-Fault: reset), a prompt directive ([mock:fault=reset]),
+    POST /_mock/faults or a scenario file: see --guide and --faults.
     """
-    ways = [name for name in ("polls", "seconds", "progression") if options[name] is not None]
-    if len(ways) > 1:
-        raise click.UsageError(f"Give --{ways[0]} or --{ways[1]}, not both.")
-    if not ways:
+    given = [name for name in ("polls", "seconds", "progression") if options[name] is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"Give --{given[0]} or --{given[1]}, not both.")
+    if not given:
         options["seconds"] = 5.0
     clock: Clock = VirtualClock() if virtual_clock else RealClock()
     options |= {"clock": clock, "idempotency": not no_idempotency}
     try:
-        with _told_to_stop() as stop, MockServer(**options) as server:
+        with _stop_event() as stop, MockServer(**options) as server:
             _announce(server, options)
-            _collect_seldom()
-            while not stop.wait(_A_WHILE):
+            _collect_rarely()
+            while not stop.wait(_MAX_WAIT):
                 pass
     except (MockUnavailable, UnsupportedSpec, ValueError) as error:
         raise click.ClickException(f"{error}.") from error
 
 
 def _announce(server: MockServer, options: dict[str, Any]) -> None:
-    key = "the one that you gave" if options["api_key"] else f"any, such as {server.api_key}"
+    key = "the one of --api-key" if options["api_key"] else f"any, such as {server.api_key}"
     click.echo(f"wanflow mock: {server.base_url}")
     click.echo(f"  API key:   {key}")
     click.echo(f"  page:      {server.url}/_mock/")
@@ -145,18 +155,18 @@ def _announce(server: MockServer, options: dict[str, Any]) -> None:
     click.echo("  stop with Ctrl+C")
 
 
-def _collect_seldom() -> None:
-    """Look for lost cycles seldom: an exchange leaves none, and each search takes milliseconds."""
+def _collect_rarely() -> None:
+    """Collect garbage rarely: requests leave no cycles, and each collection takes milliseconds."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
 
 
 @contextmanager
-def _told_to_stop() -> Generator[threading.Event]:
-    """Return what SIGINT and SIGTERM set, from before the start until all is tidied up.
+def _stop_event() -> Generator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set, until the server has stopped.
 
-    A second one changes nothing. The previous handlers are put back.
+    A second signal has no effect. The previous handlers are restored at the end.
     """
     stop = threading.Event()
 

@@ -14,7 +14,7 @@ from wanflow.cli.progress import make_display
 from wanflow.cli.text import printable
 from wanflow.demo.requests import demo_requests
 from wanflow.demo.run import ASYNC, SYNC, DemoTask, run_tasks, table
-from wanflow.demo.targets import Mock, missing_variable_notice, gateway_from_environment
+from wanflow.demo.targets import Mock, gateway_from_environment, missing_variable_notice
 from wanflow.mock import MockServer, MockUnavailable
 
 if TYPE_CHECKING:

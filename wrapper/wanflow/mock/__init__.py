@@ -1,9 +1,9 @@
-"""The gateway on a laptop: a server made from the merged document alone, for tests and demos.
+"""A mock of the API for tests and demos, made from the merged spec alone.
 
-`MockServer` listens on a port, `MockTransport` is one for httpx without a socket, `Mock(…).app` is
-for any ASGI server. Their options are `wanflow.mock.options.Options`. The README.md beside this
-file lists faults, words in prompts, scenario files and the admin API; `wanflow mock --guide`
-prints it, `wanflow mock --faults` the faults alone.
+`MockServer` listens on a port, `MockTransport` is an httpx transport without a socket, and
+`Mock(…).app` is for any ASGI server. Their options are `wanflow.mock.options.Options`. The
+README.md of this package describes faults, prompt directives, scenario files and the admin API;
+`wanflow mock --guide` prints it, `wanflow mock --faults` lists the faults.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wanflow.mock.server import MockServer, MockUnavailable, PortInUse
     from wanflow.mock.transport import MockTransport
 
-_HOMES = {
+_MODULES = {
     "Mock": "wanflow.mock.mock",
     "MockServer": "wanflow.mock.server",
     "MockTransport": "wanflow.mock.transport",
@@ -46,15 +46,15 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    """Name what is public, so that `help` shows it although it is imported late."""
+    """List the public names, so that `help` shows those not imported yet."""
     return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
-    home = _HOMES.get(name)
-    if home is None:
+    """Import a public name when it is first used."""
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - what makes the import late
 
-    return getattr(import_module(home), name)
+    return getattr(import_module(module), name)

@@ -1,4 +1,4 @@
-"""The mock as an ASGI application: from a request to an answer, or to what a fault makes of it."""
+"""The mock as an ASGI application: from a request to a response, or to an injected fault."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _WAITING = frozenset({429, 503})
 
 @define(eq=False)
 class MockApp:
-    """Serves a gateway: the document's operations, the results' files, and `/_mock`."""
+    """Serves a gateway: the spec's operations, the files of results, and `/_mock`."""
 
     gateway: Gateway
     accounts: AccountStore = field(factory=AccountStore)
@@ -57,15 +57,15 @@ class MockApp:
     _loop: Any = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Set up what serves each part."""
-        contract = self.gateway.api
+        """Create the handlers."""
+        api = self.gateway.api
         self.file_cache = FileCache(self.gateway.scheduler)
         self.journal = Journal(clock=self.gateway.clock)
         self.callback_sender = CallbackSender(self.gateway, SsrfGuard(self.loopback_callbacks))
         self.gateway.on_done = self.callback_sender.schedule
         if self.loopback_callbacks:
             self.gateway.ignore_violation = _is_loopback_callback
-        endpoints = (*contract.submit_endpoints, contract.status_endpoint)
+        endpoints = (*api.submit_endpoints, api.status_endpoint)
         self.faults = FaultRules((*(one.operation.operation_id for one in endpoints), FILES))
         self.operation_handler = OperationHandler(
             self.gateway, self.accounts, self.faults, self.idempotency
@@ -76,7 +76,7 @@ class MockApp:
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request of an ASGI server; anything that isn't HTTP is left alone."""
+        """Handle one request of an ASGI server; scopes other than HTTP are ignored."""
         if scope["type"] != "http":
             return
         self.attach()
@@ -85,16 +85,16 @@ class MockApp:
             await send_response(await self.respond(request), send)
 
     async def respond(self, request: Request) -> Response:
-        """Answer one request, as a fault wants it where there is one, and note it."""
-        began = perf_counter()
-        exchange = RequestContext(request)
-        answer = await self._handle_with_faults(exchange)
+        """Handle one request, with its faults if it has any, and record it."""
+        started = perf_counter()
+        context = RequestContext(request)
+        response = await self._handle_with_faults(context)
         if not request.path.startswith("/_mock"):
-            self.journal.record(exchange, answer.status, perf_counter() - began)
-        return answer
+            self.journal.record(context, response.status, perf_counter() - started)
+        return response
 
     def attach(self) -> None:
-        """Do what is due in the running event loop; the first request does it otherwise."""
+        """Use the running event loop for timers; the first request does it otherwise."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             if self.state is not None:
@@ -102,7 +102,7 @@ class MockApp:
             self.gateway.scheduler.attach(self._loop)
 
     def detach(self) -> None:
-        """Leave the event loop that has been served in."""
+        """Leave the event loop."""
         if self.state is not None:
             self.state.detach()
         self.callback_sender.close()
@@ -110,63 +110,63 @@ class MockApp:
         self.gateway.scheduler.detach()
         self._loop = None
 
-    async def _handle_with_faults(self, exchange: RequestContext) -> Response:
-        """Answer, or do worse."""
+    async def _handle_with_faults(self, context: RequestContext) -> Response:
+        """Handle a request, and apply its faults."""
         try:
-            answer = await self._handle(exchange)
-        except ConnectionFault as struck:
-            if struck.fault.name != "html":
-                return no_response(struck.fault)
-            answer = html_response()
-        if not exchange.faults.all:
-            return answer
-        on_answer = exchange.faults.at(Stage.RESPONSE_BODY)
+            response = await self._handle(context)
+        except ConnectionFault as connection_fault:
+            if connection_fault.fault.name != "html":
+                return no_response(connection_fault.fault)
+            response = html_response()
+        if not context.faults.all:
+            return response
+        on_answer = context.faults.at(Stage.RESPONSE_BODY)
         if on_answer is not None:
-            answer = corrupt(answer, on_answer)
-        return evolve(answer, fault=exchange.faults.at(Stage.SOCKET))
+            response = corrupt(response, on_answer)
+        return evolve(response, fault=context.faults.at(Stage.SOCKET))
 
-    async def _handle(self, exchange: RequestContext) -> Response:
+    async def _handle(self, context: RequestContext) -> Response:
         try:
-            return await self._dispatch(exchange)
-        except HTTPError as refusal:
-            exchange.error = refusal.with_traceback(None)  # it holds the exchange in turn
+            return await self._dispatch(context)
+        except HTTPError as error:
+            context.error = error.with_traceback(None)  # its frames refer to the context
         except ConnectionFault:
             raise
         except Exception:
-            traceback.print_exc(file=sys.stderr)  # a bug of the mock: the last resort
-            exchange.error = HTTPError(500)
-        return self._error_response(exchange, exchange.error)
+            traceback.print_exc(file=sys.stderr)  # a bug of the mock
+            context.error = HTTPError(500)
+        return self._error_response(context, context.error)
 
-    async def _dispatch(self, exchange: RequestContext) -> Response:
-        request = exchange.request
+    async def _dispatch(self, context: RequestContext) -> Response:
+        request = context.request
         found = self.operation_handler.endpoint(request.path)
         if found is None and "%" in request.path:
             found = self.operation_handler.endpoint(request.decoded)
         if found is not None:
-            exchange.endpoint = found[0]
-            exchange.operation = found[0].operation.operation_id
-            return await self.operation_handler.handle(exchange, *found)
-        answer = await self.file_handler.handle(exchange) or self.admin.handle(request)
-        if answer is None:
+            context.endpoint = found[0]
+            context.operation = found[0].operation.operation_id
+            return await self.operation_handler.handle(context, *found)
+        response = await self.file_handler.handle(context) or self.admin.handle(request)
+        if response is None:
             raise HTTPError(404, "there is nothing at this path")
-        return answer
+        return response
 
-    def _error_response(self, exchange: RequestContext, refusal: HTTPError) -> Response:
-        endpoint = exchange.endpoint or self.gateway.api.status_endpoint
-        text = endpoint.errors.text(refusal)
+    def _error_response(self, context: RequestContext, error: HTTPError) -> Response:
+        endpoint = context.endpoint or self.gateway.api.status_endpoint
+        text = endpoint.errors.text(error)
         if text is not None:
-            return text_response(refusal.status, *text, refusal.headers)
-        body = endpoint.errors.body(refusal)
-        headers = list(refusal.headers)
-        waits = refusal.status in _WAITING and not any(h[0] == b"retry-after" for h in headers)
+            return text_response(error.status, *text, error.headers)
+        body = endpoint.errors.body(error)
+        headers = list(error.headers)
+        waits = error.status in _WAITING and not any(h[0] == b"retry-after" for h in headers)
         if waits and (seconds := retry_after(body)):
             headers.append((b"retry-after", seconds))
-        if refusal.status in {204, 304}:
-            return Response(refusal.status, b"", tuple(headers), length=0)
-        return json_response(refusal.status, body, headers)
+        if error.status in {204, 304}:
+            return Response(error.status, b"", tuple(headers), length=0)
+        return json_response(error.status, body, headers)
 
 
 def _is_loopback_callback(violation: Violation) -> bool:
-    """Tell whether a rule is broken only by a callback URL of this machine."""
+    """Return whether a violation is only that a callback URL is a loopback URL."""
     value = violation.value
     return violation.parameter == "callback_url" and isinstance(value, str) and is_loopback(value)

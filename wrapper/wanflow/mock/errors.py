@@ -1,14 +1,13 @@
-"""A request that the mock turns down, before it is known how its operation words that."""
+"""Exceptions of the mock."""
 
 from __future__ import annotations
 
 
 class HTTPError(Exception):
-    """A request can't be served: its status, and what the answer says.
+    """A request is rejected with this status; the operation decides the body.
 
-    `message` None leaves the documented example of the status as it stands; `param` names the
-    parameter at fault; `model` chooses among examples kept by model; `note` is for the journal
-    alone.
+    If `message` is None, the body is the spec's example for the status; `param` names the invalid
+    parameter; `model` selects the example of a model; `log_note` is only shown in the journal.
     """
 
     def __init__(
@@ -31,4 +30,4 @@ class HTTPError(Exception):
 
 
 class UnsupportedSpec(Exception):
-    """The document promises something that the mock can't keep; the message says what."""
+    """The spec has something that the mock can't serve; the message says what."""

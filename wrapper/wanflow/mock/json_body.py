@@ -1,16 +1,10 @@
-"""From the bytes of a request to a JSON object, or to the reason why they are none."""
+"""Parse the JSON of a request body, and encode that of a response."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
 import re
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from wanflow.mock.errors import HTTPError
 
@@ -23,10 +17,10 @@ _JSON = re.compile(rb"application/json\s*(;.*)?", re.IGNORECASE | re.DOTALL)
 
 
 def parse_json_body(headers: Mapping[bytes, bytes], body: bytes) -> JsonObject:
-    """Return the object that a request's body holds.
+    """Return the JSON object in a request's body.
 
     Raises:
-        Refusal: 400, with what is wrong with the content type, the encoding or the JSON.
+        HTTPError: 400, the content type, the encoding or the JSON is wrong.
     """
     kind = headers.get(b"content-type", b"")
     if kind != b"application/json" and not _JSON.fullmatch(kind):
@@ -43,18 +37,18 @@ def _decode(body: bytes) -> Any:
     try:
         return _DECODER.decode(body.decode())
     except UnicodeDecodeError as error:
-        raise HTTPError(400, f"the body must be UTF-8; byte {error.start} isn't") from error
+        raise HTTPError(400, f"the body must be UTF-8; byte {error.start} is invalid") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise HTTPError(400, f"the body must be valid JSON: {error.msg} at {place}") from error
     except (ValueError, RecursionError) as error:
         raise HTTPError(
-            400, "the body must be plain JSON: a number or a nesting is too big"
+            400, "the body must be plain JSON: a number is too large or the nesting too deep"
         ) from error
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{name} is no JSON value", "", 0)
+    raise json.JSONDecodeError(f"{name} is not a JSON value", "", 0)
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
@@ -64,5 +58,5 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
-    """Write JSON in plain ASCII, so that no text of a request can break it."""
+    """Encode JSON as plain ASCII."""
     return _ENCODER.encode(body).encode()

@@ -1,4 +1,4 @@
-"""The mock without a door: an application, and the handles to everything that it does."""
+"""The mock without a server: its ASGI application, clock, faults, journal and accounts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wanflow.mock.gateway.lifecycle import AfterPolls, AfterSeconds, Immediate, 
 from wanflow.mock.gateway.limits import parse_limits
 from wanflow.mock.gateway.self_check import check_responses
 from wanflow.mock.gateway.state_file import StateFile
-from wanflow.mock.options import Options, check, account_limits
+from wanflow.mock.options import Options, account_limits, check
 
 if TYPE_CHECKING:
     from wanflow.mock.admin.journal import Journal
@@ -24,41 +24,41 @@ if TYPE_CHECKING:
     from wanflow.mock.faults.rules import FaultRules
     from wanflow.mock.gateway.lifecycle import Progression
 
-_PARTS = ("progression", "faults", "terms")
+_PARTS = ("progression", "faults", "limits")
 
 
 def load_scenario(mock: Mock, path: str | Path) -> None:
-    """Have a mock behave as a file says, before its first request.
+    """Set up a mock as a scenario file says.
 
-    The file is a JSON object: `progression` is a text (`seconds=60`), `faults` a list of rules as
-    POST /_mock/faults takes them, `terms` what each account may do, as PATCH /_mock/account has it.
+    The file is a JSON object: `progression` is a string (`seconds=60`), `faults` a list of rules
+    as in POST /_mock/faults, `limits` those of each account as in PATCH /_mock/account.
 
     Raises:
-        ValueError: the file can't be read, or something in it makes no sense.
+        ValueError: the file can't be read, or has an invalid value.
     """
     try:
-        _apply_scenario(mock, _object("it", json.loads(Path(path).read_bytes())))
+        _apply_scenario(mock, _object("the file", json.loads(Path(path).read_bytes())))
     except (OSError, ValueError) as error:
-        raise ValueError(f"the scenario {path} can't be played: {error}") from error
+        raise ValueError(f"the scenario file {path} can't be used: {error}") from error
 
 
 def _apply_scenario(mock: Mock, scenario: dict[str, Any]) -> None:
     unknown = scenario.keys() - set(_PARTS)
     if unknown:
-        raise ValueError(f"it has {', '.join(_PARTS)}, but no {', '.join(sorted(unknown))}")
+        raise ValueError(f"unknown {', '.join(sorted(unknown))}; allowed are {', '.join(_PARTS)}")
     if "progression" in scenario:
         pace = scenario["progression"]
         if not isinstance(pace, str):
-            raise ValueError(f"progression must be a text, not {pace!r}")
+            raise ValueError(f"progression must be a string, not {pace!r}")
         mock.gateway.progression = parse_progression(pace)
     faults = scenario.get("faults", [])
     if not isinstance(faults, list):
         raise ValueError("faults must be a list of objects")  # noqa: TRY004 - of a file
     for rule in cast("list[object]", faults):
-        mock.faults.from_json(_object("each of faults", rule))
-    if "terms" in scenario:
-        terms = _object("terms", scenario["terms"])
-        mock.accounts.limits = parse_limits(mock.accounts.limits, terms)
+        mock.faults.from_json(_object("each fault", rule))
+    if "limits" in scenario:
+        limits = _object("limits", scenario["limits"])
+        mock.accounts.limits = parse_limits(mock.accounts.limits, limits)
 
 
 def _object(what: str, value: object) -> dict[str, Any]:
@@ -68,12 +68,12 @@ def _object(what: str, value: object) -> dict[str, Any]:
 
 
 class Mock:
-    """A mock gateway that somebody else gives a door; `origin` is what its links begin with.
+    """A mock for any ASGI server; `origin` is the scheme, host and port of its URLs.
 
     Raises:
-        UnservableSpec: the document promises something that the mock can't keep.
-        TypeError: there is no such option.
-        ValueError: an option makes no sense.
+        UnsupportedSpec: the spec has something that the mock can't serve.
+        TypeError: an option is unknown.
+        ValueError: an option has an invalid value.
     """
 
     _more_options: ClassVar[tuple[str, ...]] = ()
@@ -111,34 +111,36 @@ class Mock:
 
     @property
     def base_url(self) -> str:
-        """What a client takes as its base URL: the document's server path on this host."""
+        """The base URL for clients: this host with the path of the spec's server."""
         return self.url + self.gateway.api.base
 
     @property
     def clock(self) -> Clock:
-        """The time that tasks live by: `clock.advance(60)` lets a minute pass."""
+        """The clock of tasks: `clock.advance(60)` advances it by a minute."""
         return self.gateway.clock
 
     @property
     def faults(self) -> FaultRules:
-        """What goes wrong: `faults.add("status=503", operation=…, nth=2, count=1)`."""
+        """Rules for injected faults: `faults.add("status=503", operation=…, nth=2, count=1)`."""
         return self.app.faults
 
     @property
     def journal(self) -> Journal:
-        """The latest exchanges."""
+        """The latest requests."""
         return self.app.journal
 
     @property
     def accounts(self) -> AccountStore:
-        """Who has asked: `accounts.of(key)` has credits, rate and models of its own."""
+        """The accounts: `accounts.for_key(key)` has its own credits, rate and models."""
         return self.app.accounts
 
 
 def _progression(options: Options) -> Progression:
-    polls, seconds, progression = (options.get(way) for way in ("polls", "seconds", "progression"))
-    if sum(way is not None for way in (polls, seconds, progression)) > 1:
-        raise ValueError("a task ends by polls, by seconds or by a progression: give one of them")
+    polls, seconds, progression = (
+        options.get(name) for name in ("polls", "seconds", "progression")
+    )
+    if sum(one is not None for one in (polls, seconds, progression)) > 1:
+        raise ValueError("give only one of polls, seconds and progression")
     match polls, seconds, progression:
         case _, _, str(text):
             return parse_progression(text)
@@ -147,4 +149,4 @@ def _progression(options: Options) -> Progression:
         case _, int(total) | float(total), _:
             return AfterSeconds(total)
         case _:
-            return options.get("progression") or AfterPolls()  # type: ignore[return-value] # a text is above
+            return options.get("progression") or AfterPolls()  # type: ignore[return-value] # a str is matched above

@@ -1,4 +1,4 @@
-"""What a mock can be told, and whether what it is told makes sense."""
+"""The options of a mock, and their validation."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 
 class Options(TypedDict, total=False):
-    """What every mock can be told, behind whatever door.
+    """The options of every mock.
 
-    api_key: the one key that is let in; None lets any key in, each as an account of its own.
-    seed: what ids and files are made from; the same seed gives the same ones.
-    looks: a task ends at this many queries (the default: 2); 0 ends it at once.
+    api_key: the only accepted key; None accepts any key, each with its own account.
+    seed: the seed for ids and files; the same seed gives the same ones.
+    polls: a task ends at this number of polls (default 2); 0 ends it immediately.
     seconds: a task ends after this many seconds of the clock.
-    pace: any other way to a task's end, as a `Pace` or written (`seconds=60,queue=20`).
-    clock: the time that tasks live by; the machine's if None.
-    credits: what each account may spend; no end of them if None.
-    rate: what each account may ask for, as a `Rate` or written (`5/60`); no limit if None.
-    terms: both in one, and the models that an account may not use.
+    progression: any other `Progression`, or its text form (`seconds=60,queue=20`).
+    clock: the clock of tasks; the system's if None.
+    credits: the credits of each account; unlimited if None.
+    rate: the rate of each account, as a `RateLimit` or as text (`5/60`); unlimited if None.
+    limits: credits, rate and forbidden models of each account, as `AccountLimits`.
     idempotency: whether an `Idempotency-Key` is honoured; real deployments may not.
-    loopback_callbacks: whether callbacks to this machine are taken and delivered, in http too;
-        otherwise a callback goes to public hosts in https, or nowhere.
-    scenario: a file to play before the first request, as `wanflow.mock.mock` has it.
-    state: a SQLite file that tasks and accounts are kept in over restarts.
-    document: a merged document; the one that this installation carries if None.
+    loopback_callbacks: whether callback URLs of this machine are accepted, also with http;
+        otherwise only https URLs of public hosts are.
+    scenario: a scenario file, see `wanflow.mock.mock.load_scenario`.
+    state: a SQLite file that keeps tasks and accounts over restarts.
+    document: a merged spec; the one of this installation if None.
     """
 
     api_key: str | None
@@ -59,7 +59,7 @@ class Options(TypedDict, total=False):
 
 @frozen
 class _Rule:
-    """What an option must be, in words and as a test; None is a value where `optional`."""
+    """What an option must be, as text and as a function; None is allowed if `optional`."""
 
     description: str
     is_valid: Callable[[Any], bool]
@@ -79,12 +79,12 @@ def _whole(value: Any) -> bool:
 
 
 def _has(*names: str) -> Callable[[Any], bool]:
-    """Tell whether something has such methods, and isn't a class whose instances do."""
+    """Check for an object that has these methods, and isn't a class."""
     return lambda value: not isinstance(value, type) and all(hasattr(value, one) for one in names)
 
 
 def _is_progression(value: Any) -> bool:
-    return isinstance(value, str) or _has("phase", "due")(value)
+    return isinstance(value, str) or _has("phase", "ends_after")(value)
 
 
 def _is_key(value: Any) -> bool:
@@ -97,21 +97,21 @@ _NUMBER = _Rule("a number of at least 0", _number)
 _FLAG = _Rule("True or False", _of(bool), optional=False)
 _FILE = _Rule("a path", _of(str, PathLike))
 _RULES = {
-    "api_key": _Rule("a text of letters, digits and ._~+/-", _is_key),
+    "api_key": _Rule("a string of letters, digits and ._~+/-", _is_key),
     "seed": _Rule("a whole number", _whole, optional=False),
     "polls": _Rule("a whole number of at least 0", lambda value: _whole(value) and value >= 0),
     "seconds": _NUMBER,
-    "progression": _Rule("a pace, or one written as seconds=60,queue=20", _is_progression),
+    "progression": _Rule("a progression, or a text such as seconds=60,queue=20", _is_progression),
     "clock": _Rule("a clock, such as VirtualClock()", _has("now", "advance")),
     "credits": _NUMBER,
-    "rate": _Rule("a Rate, or one written as 5/60", _of(RateLimit, str)),
-    "terms": _Rule("Terms(…)", _of(AccountLimits)),
+    "rate": _Rule("a RateLimit, or a text such as 5/60", _of(RateLimit, str)),
+    "limits": _Rule("AccountLimits(…)", _of(AccountLimits)),
     "idempotency": _FLAG,
     "loopback_callbacks": _FLAG,
     "scenario": _FILE,
     "state": _FILE,
-    "document": _Rule("a document, as a mapping", _of(Mapping)),
-    "host": _Rule("an address, as a text", _of(str), optional=False),
+    "document": _Rule("a spec, as a mapping", _of(Mapping)),
+    "host": _Rule("an address, as a string", _of(str), optional=False),
     "port": _Rule(
         "a whole number from 0 to 65535",
         lambda value: _whole(value) and value in range(_PORTS),
@@ -121,37 +121,37 @@ _RULES = {
 
 
 def check(options: Mapping[str, Any], of: str, *more: str) -> None:
-    """Have every option be one that `of` has, those of all mocks and `more`, with a fit value.
+    """Check that `of` has each option (those of every mock, and `more`), and that values are valid.
 
     Raises:
-        TypeError: there is no such option; the message names the nearest.
-        ValueError: an option has a value that makes no sense.
+        TypeError: an option is unknown; the message suggests the closest.
+        ValueError: an option has an invalid value.
     """
     known = {*Options.__annotations__, *more}
     for name, value in options.items():
         if name not in known:
-            raise TypeError(f"{of} has no option {name!r}; {_nearest(name, known)}")
+            raise TypeError(f"{of} has no option {name!r}; {_suggestion(name, known)}")
         rule = _RULES[name]
         if not (rule.optional and value is None) and not rule.is_valid(value):
-            told = "" if name == "api_key" else f", not {value!r:.100}"
-            raise ValueError(f"{name} must be {rule.description}{told}")
+            given = "" if name == "api_key" else f", not {value!r:.100}"
+            raise ValueError(f"{name} must be {rule.description}{given}")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def _suggestion(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f"the nearest is {near[0]!r}" if near else f"there are {', '.join(sorted(known))}"
+    return f"did you mean {near[0]!r}?" if near else f"options are {', '.join(sorted(known))}"
 
 
 def account_limits(options: Options) -> AccountLimits:
-    """Return what each account may do.
+    """Return the limits of each account.
 
     Raises:
-        ValueError: a rate is written wrong.
+        ValueError: a rate has an invalid text form.
     """
-    terms = options.get("terms") or AccountLimits()
+    limits = options.get("limits") or AccountLimits()
     credits, rate = options.get("credits"), options.get("rate")  # noqa: A001 - the word of the API
     if credits is not None:
-        terms = evolve(terms, credits=float(credits))
+        limits = evolve(limits, credits=float(credits))
     if rate is not None:
-        terms = evolve(terms, rate=parse_rate(rate) if isinstance(rate, str) else rate)
-    return terms
+        limits = evolve(limits, rate=parse_rate(rate) if isinstance(rate, str) else rate)
+    return limits

@@ -1,4 +1,4 @@
-"""The mock on a socket: bound before it starts, ready when entered, gone when left."""
+"""The mock as an HTTP server: ready when entered, stopped when left."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from wanflow.mock.http.server import Server
 
 _TIMEOUT = 10.0
-_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what every address includes
-_NOWHERE = "http://mock.invalid"
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what every address includes
+_NO_ORIGIN = "http://mock.invalid"
 
 
 class MockUnavailable(Exception):
-    """The mock can't run here; the message says what is missing."""
+    """The mock can't run here; the message says why."""
 
 
 class PortInUse(MockUnavailable):
-    """Something else listens on the port that was asked for."""
+    """Another process listens on the port."""
 
 
 class MockServer(Mock):
-    """A mock gateway on a loopback port, in a thread of its own, from `with` to its end.
+    """A mock on a loopback port, in its own thread, while its `with` block runs.
 
-    `port` 0 takes a free one; the options are those of `wanflow.mock.options.Options`.
+    `port` 0 chooses a free one; the options are those of `wanflow.mock.options.Options`.
 
     Raises:
-        UnservableSpec: the document promises something that the mock can't keep.
-        TypeError: there is no such option.
-        ValueError: an option makes no sense.
-        MockUnavailable: the `mock` extra is missing, or the port is taken.
+        UnsupportedSpec: the spec has something that the mock can't serve.
+        TypeError: an option is unknown.
+        ValueError: an option has an invalid value.
+        MockUnavailable: the `mock` extra is missing, or the port is in use.
     """
 
     _more_options = SOCKET_OPTIONS
@@ -45,36 +45,36 @@ class MockServer(Mock):
         self, *, host: str = "127.0.0.1", port: int = 0, **options: Unpack[Options]
     ) -> None:
         check({"host": host, "port": port}, "MockServer", *SOCKET_OPTIONS)
-        super().__init__(_NOWHERE, **options)
+        super().__init__(_NO_ORIGIN, **options)
         self.host = host
-        self._wanted = (host, port)
+        self._address = (host, port)
         self._socket: socket.socket | None = None
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
-        """The port that is listened on.
+        """The port that the server listens on.
 
         Raises:
             MockUnavailable: the server isn't running.
         """
         if self._socket is None:
-            raise MockUnavailable("the mock isn't running; enter it with `with`")
+            raise MockUnavailable("the mock isn't running; use it in a `with` block")
         port: int = self._socket.getsockname()[1]
         return port
 
     @property
     def url(self) -> str:
         """Scheme, host and port, without a closing slash."""
-        host = _HERE.get(self.host, self.host)
+        host = _LOOPBACK_OF.get(self.host, self.host)
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}"
 
     def __enter__(self) -> Self:
-        """Start; the first request may be sent as soon as this returns."""
-        serving = _import_serving()
-        self._socket = _bind(*self._wanted)
+        """Start the server; it accepts requests when this returns."""
+        serving = _import_server()
+        self._socket = _bind(*self._address)
         self.gateway.origin = self.url
         server = self._server = serving.Server(self.app, self.app.attach)
         arguments = (server, self._socket)
@@ -84,7 +84,7 @@ class MockServer(Mock):
         self._thread.start()
         if not server.ready(_TIMEOUT):
             self.__exit__(None, None, None)
-            raise MockUnavailable("the mock didn't start; its thread ended early")
+            raise MockUnavailable("the mock didn't start: its thread ended")
         return self
 
     def __exit__(
@@ -103,7 +103,7 @@ class MockServer(Mock):
         self._socket = self._server = self._thread = None
 
 
-def _import_serving() -> Any:
+def _import_server() -> Any:
     try:
         from wanflow.mock.http import server as serving  # noqa: PLC0415 - needs the extra
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The mock inside a process: a transport for httpx, sync and async, without any socket."""
+"""The mock as a transport for httpx, sync and async, without a socket."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
     """`httpx.Client(transport=MockTransport(), …)`, and the same for `AsyncClient`.
 
     Requests to any host reach the mock; `base_url` is the one to use. The options are those of
-    `wanflow.mock.options.Options`. Faults of the wire come as the exceptions of httpx that a socket
-    would bring about, those that would last for ever at once.
+    `wanflow.mock.options.Options`. Faults of the socket raise the httpx exceptions that a
+    socket would cause; those that would last forever raise immediately.
     """
 
     def __init__(self, **options: Unpack[Options]) -> None:
@@ -33,12 +33,12 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._thread = LoopThread()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request of a sync client."""
+        """Handle a request of a sync client."""
         content = request.read()
         return self._thread.submit(self._exchange(request, content)).result()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request of an async client."""
+        """Handle a request of an async client."""
         content = await request.aread()
         future = self._thread.submit(self._exchange(request, content))
         return await asyncio.wrap_future(future)
@@ -53,7 +53,7 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
         await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:
-        """Do nothing: the first request starts what is needed."""
+        """Do nothing: the first request starts the thread."""
         return self
 
     def __exit__(
@@ -66,7 +66,7 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.close()
 
     async def __aenter__(self) -> Self:
-        """Do nothing: the first request starts what is needed."""
+        """Do nothing: the first request starts the thread."""
         return self
 
     async def __aexit__(
@@ -80,11 +80,11 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def _exchange(self, request: httpx.Request, content: bytes) -> httpx.Response:
         self.app.attach()
-        answer = await self.app.respond(_request(request, content))
-        if answer.fault is not None and answer.fault.name != "drip":
-            raise _httpx_error(answer.fault, request)
-        body = b"" if request.method == "HEAD" else answer.body
-        return httpx.Response(answer.status, headers=answer.header_list(), content=body)
+        response = await self.app.respond(_request(request, content))
+        if response.fault is not None and response.fault.name != "drip":
+            raise _httpx_error(response.fault, request)
+        body = b"" if request.method == "HEAD" else response.body
+        return httpx.Response(response.status, headers=response.header_list(), content=body)
 
 
 def _request(request: httpx.Request, content: bytes) -> Request:

@@ -1,7 +1,7 @@
-"""Callbacks: URLs that only we can have made, and ends that the API itself has confirmed.
+"""Callbacks: signed URLs, and finished tasks that the API has confirmed.
 
-The API signs nothing, so whoever knows a callback URL can call it with anything. A Receiver seals
-each URL, takes what arrives for a claim, and asks the API before it believes one.
+The API doesn't sign callbacks, so anyone who knows a callback URL can send any body to it. A
+Receiver signs each URL, and asks the API for the task's status before it reports one as done.
 """
 
 from __future__ import annotations

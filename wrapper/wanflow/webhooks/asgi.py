@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -15,7 +15,7 @@ from wanflow.webhooks.events import MAX_BODY_BYTES, CallbackPayload, parse_paylo
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
-    from wanflow.webhooks.url_tokens import TokenData
+    from wanflow.webhooks.receiver import Receiver
     from wanflow.webhooks.workers import Worker
 
 _JSON = "application/json"
@@ -32,7 +32,7 @@ class RequestHead:
 
     @classmethod
     def of(cls, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> RequestHead:
-        """Make one of what ASGI hands over; of a header that comes twice, the first counts."""
+        """Make one from ASGI's values; of a header that is sent twice, the first counts."""
         pairs = [
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers
         ]
@@ -45,16 +45,17 @@ class RequestHead:
 
 
 def check_head(head: RequestHead) -> None:
-    """Let a head pass that a callback could have.
+    """Check that a request could be a callback, by its method and headers.
 
     Raises:
-        Refused: it isn't a POST (405), not of JSON (415), or announces too much (413).
+        CallbackRejected: it isn't a POST (405) or not JSON (415), or its Content-Length is too
+            large (413).
     """
     if head.method != "POST":
-        raise CallbackRejected("a callback is a POST", status=405)
+        raise CallbackRejected("a callback must be a POST request", status=405)
     check_type(head.headers.get("content-type"))
     if head.headers.get("content-encoding", "identity").lower() != "identity":
-        raise CallbackRejected("a callback is not compressed", status=415)
+        raise CallbackRejected("a callback must not be compressed", status=415)
     length = head.headers.get("content-length", "0")
     if (
         not length.isdecimal()
@@ -65,58 +66,46 @@ def check_head(head: RequestHead) -> None:
 
 
 def check_type(content_type: str | None) -> None:
-    """Let JSON pass.
+    """Check that a content type is JSON.
 
     Raises:
-        Refused: it is of another type (415).
+        CallbackRejected: it is another type (415).
     """
     kind, _, parameter = (content_type or "").lower().partition(";")
     if kind.strip() != _JSON or parameter.strip() not in _CHARSETS:
-        raise CallbackRejected("a callback is of application/json", status=415)
+        raise CallbackRejected("a callback must have the content type application/json", status=415)
 
 
-# A callback is a kilobyte or two, and is here at once or isn't one.
-_BODY_SECONDS = 0.5
-# Whose task it is, and whether it was taken, is looked up within this, or the caller comes again.
-_ADMIT_SECONDS = 0.4
-# Bodies that are read at once.
-_READERS = 64
-# Look-ups that may hang at once, each with a thread.
-_LOOKUPS = 8
-
-
-class Door(Protocol):
-    """What the application needs of a receiver."""
-
-    def ticket(self, token: str) -> TokenData:
-        """Read a token."""
-        ...
-
-    def accept(self, claim: CallbackPayload) -> int:
-        """Take a claim in."""
-        ...
+# A callback has one or two kilobytes, so an honest one is received within milliseconds.
+_BODY_TIMEOUT = 0.5
+# Time for `is_job_of` and the store; if they take longer, the sender must repeat the callback.
+_ACCEPT_TIMEOUT = 0.4
+# Bodies that are read concurrently.
+_MAX_READERS = 64
+# Concurrent calls of `is_job_of` and the store, each in a thread.
+_MAX_ACCEPTS = 8
 
 
 class CallbackApp:
-    """Answers within a second, and asks the API only after it has.
+    """Responds within a second, and asks the API only after that.
 
     The token is the last segment of the path, wherever the application is mounted.
 
     Args:
-        door: what is behind it.
-        hands: who asks the API.
-        blocks: whether taking a claim in may block.
+        receiver: verifies tokens and accepts callbacks.
+        worker: asks the API; None if nothing does.
+        blocks: whether `receiver.accept` may block.
     """
 
-    def __init__(self, receiver: Door, worker: Worker | None, *, blocks: bool) -> None:
-        self._door = receiver
-        self._hands = worker
+    def __init__(self, receiver: Receiver, worker: Worker | None, *, blocks: bool) -> None:
+        self._receiver = receiver
+        self._worker = worker
         self._blocks = blocks
         self._readers = 0
-        self._lookups = threading.Semaphore(_LOOKUPS)
+        self._accepts = threading.Semaphore(_MAX_ACCEPTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection's request, as ASGI 3 has it."""
+        """Serve one request, as ASGI 3 specifies."""
         match scope["type"]:
             case "http":
                 await self._serve(scope, receive, send)
@@ -128,44 +117,44 @@ class CallbackApp:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             status = await self._receive(scope, receive)
-        except CallbackRejected as no:
-            status = no.status
+        except CallbackRejected as error:
+            status = error.status
         await _respond(send, scope, status)
-        if self._hands is not None:
-            self._hands.start()
-            await self._hands.run_pending()
+        if self._worker is not None:
+            self._worker.start()
+            await self._worker.run_pending()
 
     async def _receive(self, scope: Scope, receive: Receive) -> int:
         head = RequestHead.of(scope["method"], scope["path"], scope["headers"])
-        ticket = self._door.ticket(head.token)
+        token = self._receiver.read_token(head.token)
         check_head(head)
         body = await self._body(receive)
-        claim = parse_payload(ticket, body)
+        payload = parse_payload(token, body)
         if not self._blocks:
-            return self._door.accept(claim)
-        with anyio.move_on_after(_ADMIT_SECONDS):
-            return await anyio.to_thread.run_sync(self._look_up, claim, abandon_on_cancel=True)
-        raise CallbackRejected("it took too long to find out whose task this is", status=503)
+            return self._receiver.accept(payload)
+        with anyio.move_on_after(_ACCEPT_TIMEOUT):
+            return await anyio.to_thread.run_sync(self._accept, payload, abandon_on_cancel=True)
+        raise CallbackRejected("timed out while checking which job the task belongs to", status=503)
 
-    def _look_up(self, claim: CallbackPayload) -> int:
-        """Take a claim in, in a thread that nobody may be waiting for any more."""
-        if not self._lookups.acquire(blocking=False):
-            raise CallbackRejected("too many look-ups hang", status=503)
+    def _accept(self, payload: CallbackPayload) -> int:
+        """Accept a callback, in a thread that may outlive its request."""
+        if not self._accepts.acquire(blocking=False):
+            raise CallbackRejected("too many callbacks are being checked", status=503)
         try:
-            return self._door.accept(claim)
+            return self._receiver.accept(payload)
         finally:
-            self._lookups.release()
+            self._accepts.release()
 
     async def _body(self, receive: Receive) -> bytes:
-        if self._readers >= _READERS:
-            raise CallbackRejected("too many callbacks come at once", status=503)
+        if self._readers >= _MAX_READERS:
+            raise CallbackRejected("too many callbacks are being received", status=503)
         self._readers += 1
         try:
-            with anyio.move_on_after(_BODY_SECONDS):
+            with anyio.move_on_after(_BODY_TIMEOUT):
                 return await _read(receive)
         finally:
             self._readers -= 1
-        raise CallbackRejected("the body came too slowly", status=408)
+        raise CallbackRejected("the body was sent too slowly", status=408)
 
 
 async def _read(receive: Receive) -> bytes:
@@ -173,7 +162,7 @@ async def _read(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise CallbackRejected("the caller has gone", status=400)
+            raise CallbackRejected("the client has disconnected", status=400)
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             raise CallbackRejected("the body is too large", status=413)
@@ -186,7 +175,7 @@ async def _respond(send: Send, scope: Scope, status: int) -> None:
     if status == 405:  # noqa: PLR2004 - the one status that must name the methods
         headers.append((b"allow", b"POST"))
     if not 200 <= status < 300 and scope.get("http_version", "1.1").startswith("1"):  # noqa: PLR2004
-        # A refused body is not read to its end, so nothing can follow it.
+        # The body may not have been read to its end, so the connection can't be used again.
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

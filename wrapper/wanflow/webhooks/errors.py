@@ -1,4 +1,4 @@
-"""What a receiver says no with."""
+"""The exception for rejected callbacks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from wanflow.errors import WanflowError
 
 
 class CallbackRejected(WanflowError):
-    """A callback is turned away, and nothing was asked because of it.
+    """A callback was rejected; no request was sent to the API because of it.
 
     Attributes:
-        status: the HTTP status to answer with. The sender repeats a callback, one, two and four
-            seconds later, on every status outside 2xx.
+        status: the HTTP status to respond with. On a status other than 2xx the sender repeats the
+            callback after one, two and four seconds.
     """
 
     def __init__(self, message: str, *, status: int = 404) -> None:

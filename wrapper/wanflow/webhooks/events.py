@@ -1,4 +1,4 @@
-"""A callback as it came: a claim that a task has ended, by somebody who knows one of our URLs."""
+"""Callback payloads, which are unverified, and events, which the API has confirmed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @frozen
 class TaskDone:
-    """A task that has ended: `snapshot` is the API's answer, `job` and `kind` what the URL was for.
+    """A finished task: `snapshot` is the API's response, `job` and `kind` are those of the URL.
 
-    `snapshot.completed` tells whether there are results, `snapshot.failure` why there are none.
+    `snapshot.succeeded` says whether there are results, `snapshot.failure` why there are none.
     """
 
     job: str
@@ -28,21 +28,21 @@ class TaskDone:
 
     @property
     def task_id(self) -> str:
-        """The id of the task; `client.task(id)` takes it up."""
+        """The id of the task; see `client.task(id)`."""
         return self.snapshot.id
 
 
-# The answer to a task query has one or two kilobytes.
+# A status response has one or two kilobytes.
 MAX_BODY_BYTES = 64 * 1024
-# An id becomes part of the path of a question, so it is a plain word or nothing.
+# An id becomes part of a request's path, so only plain characters are allowed.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
 @frozen
 class CallbackPayload:
-    """What a caller says. `job` and `kind` are what we sealed; the rest is anybody's word.
+    """An unverified callback. Only `job` and `kind` are signed, and can be trusted.
 
-    `body` is the decoded body. Nothing of it is to be believed: ask the API about `task_id`.
+    `body` is the decoded body. Don't trust it: ask the API for the status of `task_id`.
     """
 
     job: str
@@ -52,7 +52,7 @@ class CallbackPayload:
 
     @property
     def key(self) -> str:
-        """What tells one end from another: the job and the task."""
+        """Identifies the event: the task and the job."""
         return f"{self.task_id} {self.job}"
 
 
@@ -60,18 +60,19 @@ def parse_payload(token: TokenData, content: bytes) -> CallbackPayload:
     """Read the body of a callback.
 
     Raises:
-        Refused: it is too large (413), no JSON object (400), or names no task (422).
+        CallbackRejected: it is too large (413), isn't a JSON object (400), or has no valid task
+            id (422).
     """
     if len(content) > MAX_BODY_BYTES:
         raise CallbackRejected("the body is too large", status=413)
     try:
         body = decode_json(content)
     except ValueError:
-        raise CallbackRejected("the body is no JSON", status=400) from None
+        raise CallbackRejected("the body isn't valid JSON", status=400) from None
     if not isinstance(body, dict):
-        raise CallbackRejected("the body is no JSON object", status=400)
+        raise CallbackRejected("the body isn't a JSON object", status=400)
     fields = cast("dict[str, Any]", body)
     task_id = fields.get("id")
     if not isinstance(task_id, str) or not _ID.fullmatch(task_id):
-        raise CallbackRejected("the body names no task", status=422)
+        raise CallbackRejected("the body has no valid task id", status=422)
     return CallbackPayload(token.job, token.kind, task_id, fields)

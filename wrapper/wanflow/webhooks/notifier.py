@@ -1,6 +1,6 @@
-"""Waits that want to be told of callbacks, and how far callbacks can be relied on.
+"""Notifies waits of callbacks, and measures how reliably callbacks arrive.
 
-A ring says no more than "look now": whoever hears it asks the API, so a forged one costs a look.
+A notification only means "poll now": the wait asks the API, so a forged callback costs one poll.
 """
 
 from __future__ import annotations
@@ -17,90 +17,93 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("wanflow")
 
-# The documents: a failed callback is repeated after 1, 2 and 4 seconds, each try taking up to 10.
-_LATEST = 47.0
-_REMEMBERED = 3600.0
-_SIZE = 100_000
-# A client keeps no more of what it hears before it sleeps.
-_LATELY = 4096
-# 2**12 s is longer than a ring is remembered.
-_TIMES = 12
-# Three callbacks that came in time make polling eight times as slow; one that didn't, as it was.
-_LEVELS = 3
+# By the spec, a failed callback is repeated after 1, 2 and 4 seconds, each attempt taking up to 10.
+_MAX_DELAY = 47.0
+_TTL = 3600.0
+_MAX_SIZE = 100_000
+# A client keeps no more notifications than this for later waits.
+_MAX_REPLAYED = 4096
+# 2**12 s is longer than a notification is remembered.
+_MAX_DOUBLINGS = 12
+# Three callbacks in time slow polling by 8; one that is missing restores the normal rate.
+_MAX_CONFIDENCE = 3
 
 
 class WaitNotifier:
-    """Tells waits that a callback has come. Any thread may call it; nothing here waits."""
+    """Notifies waits of callbacks. Any thread may call it; nothing here blocks."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._told: list[Callable[[str], object]] = []
-        self._rung: TTLCache[tuple[int, float]] = TTLCache(_SIZE, _REMEMBERED)
-        self._due: TTLCache[bool] = TTLCache(_SIZE, _LATEST)
-        self._level = 0
+        self._subscribers: list[Callable[[str], object]] = []
+        self._notified: TTLCache[tuple[int, float]] = TTLCache(_MAX_SIZE, _TTL)
+        self._expected: TTLCache[bool] = TTLCache(_MAX_SIZE, _MAX_DELAY)
+        self._confidence = 0
         self._closed = False
 
     @contextmanager
-    def subscribe(self, told: Callable[[str], object]) -> Generator[None]:
-        """Have `told` called with each task that a callback tells of, by whichever thread it is.
+    def subscribe(self, subscriber: Callable[[str], object]) -> Generator[None]:
+        """Call `subscriber` with the task id of each callback, in the thread that received it.
 
-        What was told within the last hour comes at once: a callback may be here before its wait.
+        It is called immediately for callbacks of the last hour: they may precede the wait.
         """
         with self._lock:
-            lately = list(self._rung)[-_LATELY:]
-            self._told.append(told)
+            recent = list(self._notified)[-_MAX_REPLAYED:]
+            self._subscribers.append(subscriber)
         try:
-            for task_id in lately:
-                self._tell(told, task_id)
+            for task_id in recent:
+                self._call(subscriber, task_id)
             yield
         finally:
             with self._lock:
-                self._told.remove(told)
+                self._subscribers.remove(subscriber)
 
     def notify(self, task_id: str, now: float) -> bool:
-        """Tell of a task → whether it was told; the same one again, ever less often."""
-        with self._lock:
-            self._expire(now)
-            times, until = self._rung.get(task_id, now) or (0, now)
-            if until > now:
-                return False
-            self._rung.put(task_id, (times + 1, now + 2.0 ** min(times, _TIMES)), now)
-            if self._due.pop(task_id) is not None:
-                self._level = min(_LEVELS, self._level + 1)
-            listeners = list(self._told)
-        for told in listeners:
-            self._tell(told, task_id)
-        return True
+        """Notify subscribers of a task; return False if it is too early to repeat that task.
 
-    def record_end(self, task_id: str, now: float) -> None:
-        """Take note that a wait has seen a task end, so that a callback was or is due."""
-        with self._lock:
-            self._expire(now)
-            if self._rung.get(task_id, now) is not None:
-                self._level = min(_LEVELS, self._level + 1)
-            else:
-                self._due.put(task_id, True, now)
-
-    def poll_factor(self, task_id: str, now: float) -> float:
-        """Return by what the polling of a task may be slowed: 1 to 8, by how many came in time.
-
-        A task that was called about isn't polled more slowly: its own callback has been.
+        The time between two notifications of one task doubles each time.
         """
         with self._lock:
             self._expire(now)
-            called = self._closed or self._rung.get(task_id, now) is not None
-            return 1.0 if called else 2.0**self._level
+            count, until = self._notified.get(task_id, now) or (0, now)
+            if until > now:
+                return False
+            self._notified.put(task_id, (count + 1, now + 2.0 ** min(count, _MAX_DOUBLINGS)), now)
+            if self._expected.pop(task_id) is not None:
+                self._confidence = min(_MAX_CONFIDENCE, self._confidence + 1)
+            subscribers = list(self._subscribers)
+        for subscriber in subscribers:
+            self._call(subscriber, task_id)
+        return True
+
+    def record_end(self, task_id: str, now: float) -> None:
+        """Record that a wait has seen a task end: its callback has arrived, or is expected."""
+        with self._lock:
+            self._expire(now)
+            if self._notified.get(task_id, now) is not None:
+                self._confidence = min(_MAX_CONFIDENCE, self._confidence + 1)
+            else:
+                self._expected.put(task_id, True, now)
+
+    def poll_factor(self, task_id: str, now: float) -> float:
+        """Return the factor, 1 to 8, by which polling of a task may be slowed.
+
+        It is 1 for a task whose callback has already arrived.
+        """
+        with self._lock:
+            self._expire(now)
+            arrived = self._closed or self._notified.get(task_id, now) is not None
+            return 1.0 if arrived else 2.0**self._confidence
 
     def close(self) -> None:
-        """Slow nothing any more: nobody is there to be called."""
+        """Return 1 from `poll_factor` from now on: no more callbacks are received."""
         self._closed = True
 
     def _expire(self, now: float) -> None:
-        if list(self._due.expired(now)):
-            self._level = 0
+        if list(self._expected.expired(now)):
+            self._confidence = 0
 
-    def _tell(self, told: Callable[[str], object], task_id: str) -> None:
+    def _call(self, subscriber: Callable[[str], object], task_id: str) -> None:
         try:
-            told(task_id)
+            subscriber(task_id)
         except Exception:
-            _log.exception("a wait could not be told of task %s", task_id)
+            _log.exception("a wait could not be notified of task %s", task_id)

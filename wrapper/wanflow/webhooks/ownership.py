@@ -1,4 +1,4 @@
-"""Which task is which job's: what makes the URL of one job worthless for another's task."""
+"""Which task belongs to which job, so that a job's URL can't be used for another task."""
 
 from __future__ import annotations
 
@@ -16,50 +16,51 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("wanflow")
 
-_SIZE = 100_000
+_MAX_SIZE = 100_000
 
 
 class TaskOwnership:
-    """What this process was told with `link_task`, and what `belongs` knows beyond it.
+    """The tasks of `link_task`, and for other jobs what `is_job_of` returns.
 
     Args:
-        belongs: says whether a task (second) is a job's (first), None where that isn't known yet.
+        is_job_of: whether a job (first) has a task (second); None if that isn't known yet.
     """
 
     def __init__(self, is_job_of: Callable[[str, str], bool | None] | None) -> None:
-        self._belongs = is_job_of
-        self._expected: TTLCache[str] = TTLCache(_SIZE, 8 * DAY)
+        self._is_job_of = is_job_of
+        self._tasks: TTLCache[str] = TTLCache(_MAX_SIZE, 8 * DAY)
         self._lock = threading.Lock()
 
     @property
     def may_block(self) -> bool:
-        """Whether somebody outside is asked, which may block."""
-        return self._belongs is not None
+        """Whether `check` may block, because it calls `is_job_of`."""
+        return self._is_job_of is not None
 
     def link(self, job: str, task_id: str, now: float) -> None:
-        """Remember that a task is a job's; a later one takes its place."""
+        """Record a job's task; it replaces an earlier one."""
         with self._lock:
-            self._expected.put(job, task_id, now)
+            self._tasks.put(job, task_id, now)
 
-    def check(self, claim: CallbackPayload, now: float) -> None:
-        """Let a claim about a job's own task pass.
+    def check(self, payload: CallbackPayload, now: float) -> None:
+        """Check that the task belongs to the job.
 
         Raises:
-            Refused: the task is another's (403), or nobody knows yet (503: it comes again).
+            CallbackRejected: the task belongs to another job (403), or the job's task isn't known
+                yet (503: the sender repeats the callback).
         """
         with self._lock:
-            expected = self._expected.get(claim.job, now)
-        ours = self._ask(claim) if expected is None else expected == claim.task_id
-        if ours is None:
+            expected = self._tasks.get(payload.job, now)
+        owned = self._ask(payload) if expected is None else expected == payload.task_id
+        if owned is None:
             raise CallbackRejected("the job's task isn't known yet", status=503)
-        if not ours:
-            raise CallbackRejected("the task isn't the job's", status=403)
+        if not owned:
+            raise CallbackRejected("the task doesn't belong to the job", status=403)
 
-    def _ask(self, claim: CallbackPayload) -> bool | None:
-        if self._belongs is None:
+    def _ask(self, payload: CallbackPayload) -> bool | None:
+        if self._is_job_of is None:
             return None
         try:
-            return self._belongs(claim.job, claim.task_id)
+            return self._is_job_of(payload.job, payload.task_id)
         except Exception:
-            _log.exception("whose task %s is could not be found out", claim.task_id)
+            _log.exception("is_job_of failed for task %s", payload.task_id)
             return None

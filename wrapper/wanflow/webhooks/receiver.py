@@ -1,4 +1,4 @@
-"""The receiver: it makes callback URLs, takes what comes to them, and finds out what is true."""
+"""The receiver: makes callback URLs, accepts callbacks, and verifies them with the API."""
 
 from __future__ import annotations
 
@@ -37,33 +37,34 @@ _REPEATED = 200
 
 @frozen
 class Clock:
-    """`unix` in seconds UTC; `ticks` in seconds of a clock that only goes forward."""
+    """`wall` is Unix time; `monotonic` are seconds of a clock that never goes back."""
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
 
 
 class Receiver:
-    """Receives callbacks, and believes none before it has asked the API itself.
+    """Receives callbacks, and verifies each with the API before it reports a task as done.
 
     Args:
         secrets: at least 16 random bytes, or several such, newest first: the first one signs new
-            URLs, all of them verify, so that a secret is replaced by putting another before it.
+            URLs, all of them verify. To replace a secret, put the new one first.
         public_url: where the API reaches this receiver, such as https://example.org/callbacks.
-        client: whom to ask. With a Client, `on_end` is called in a thread; with an AsyncClient,
-            in the event loop that serves `app`.
-        on_end: called once with each confirmed End; again only if it raised.
-        belongs: whether a task (second) is a job's (first), None where that isn't known yet: a
-            look into your table of jobs. Without it, `link_task` says it.
-        store: which ends were taken; this process's memory by default.
-        lifetime: seconds that a URL is good for, None for ever; a week by default.
-        local: whether `public_url` may be http, or internal. The API refuses such URLs.
-        rate: questions to the API a second, at most, whatever comes in.
+        client: asks the API. With a Client, `on_task_done` is called in a thread; with an
+            AsyncClient, in the event loop that serves `app`.
+        on_task_done: called once with the TaskDone of each task that the API confirms to be
+            done; called again only if it raised.
+        is_job_of: whether a job (first) has a task (second), None if that isn't known yet; it may
+            read your table of jobs. Without it, call `link_task`.
+        store: which events were handled; in this process's memory by default.
+        lifetime: seconds until a URL expires, None for never; a week by default.
+        allow_local: whether `public_url` may be http or internal. The API rejects such URLs.
+        max_checks_per_second: the maximum rate of status requests to the API.
         clock: for tests.
 
     Raises:
-        ConfigurationError: a secret is too short, or the URL isn't public; `client` without
-            `on_end`, or the other way round.
+        ConfigurationError: a secret is too short, the URL isn't public, or only one of `client`
+            and `on_task_done` is given.
     """
 
     def __init__(
@@ -80,142 +81,143 @@ class Receiver:
         max_checks_per_second: float = 20.0,
         clock: Clock | None = None,
     ) -> None:
-        self._sealer = UrlSigner(secrets)
+        self._signer = UrlSigner(secrets)
         self._base = validate_public_url(public_url, allow_local=allow_local)
         self._lifetime = lifetime
         self._clock = clock or Clock()
         self._store = store or InMemoryStore(clock=self._clock.monotonic)
-        self._bonds = TaskOwnership(is_job_of)
-        self._announcer = WaitNotifier()
-        self._desk = VerificationQueue(checks_per_second=max_checks_per_second)
-        self._hands: Worker | None = None
+        self._ownership = TaskOwnership(is_job_of)
+        self._notifier = WaitNotifier()
+        self._queue = VerificationQueue(checks_per_second=max_checks_per_second)
+        self._worker: Worker | None = None
         if (client is None) != (on_task_done is None):
-            raise ConfigurationError("on_end needs a client to ask with, and a client an on_end")
+            raise ConfigurationError("give both client and on_task_done, or neither")
         if client is not None and on_task_done is not None:
-            self._hands = make_worker(
-                client, WorkerContext(self._desk, self._store, on_task_done, self._clock.monotonic)
+            self._worker = make_worker(
+                client, WorkerContext(self._queue, self._store, on_task_done, self._clock.monotonic)
             )
-        blocks = self._bonds.may_block or not isinstance(self._store, InMemoryStore)
-        self.app = CallbackApp(self, self._hands, blocks=blocks)
+        blocks = self._ownership.may_block or not isinstance(self._store, InMemoryStore)
+        self.app = CallbackApp(self, self._worker, blocks=blocks)
 
     @property
     def max_body_bytes(self) -> int:
-        """The bytes that the body of a callback may have."""
+        """The maximum size of a callback's body in bytes."""
         return MAX_BODY_BYTES
 
     def url(self, job: str, kind: str = "task") -> str:
         """Make the callback URL of a job, to be submitted as `callback_url`.
 
-        The URL shows job and kind to whoever sees it, and lets nobody change them.
+        Job and kind can be read from the URL, but not changed.
 
         Args:
             job: your own name for what is submitted; the task's id isn't known yet.
-            kind: a word of your own about it, which comes back with its end.
+            kind: your own label, which is returned with the event.
 
         Raises:
-            InvalidRequest: there is no name, or it makes the URL longer than 2048 characters.
+            InvalidRequest: the name is empty, or makes the URL longer than 2048 characters.
         """
         if not job:
             raise InvalidRequest("a callback URL needs the name of a job")
         expires = None if self._lifetime is None else int(self._clock.wall() + self._lifetime)
-        return callback_url(self._base, self._sealer.sign(TokenData(job, kind, expires)))
+        return callback_url(self._base, self._signer.sign(TokenData(job, kind, expires)))
 
     def link_task(self, job: str, task_id: str) -> None:
-        """Say which task a job has become, as soon as it is submitted.
+        """Record the task of a job; call it right after the submission.
 
-        A callback that comes earlier is answered with 503, and comes again a second later.
+        An earlier callback gets status 503, and the sender repeats it a second later.
         """
-        self._bonds.link(job, task_id, self._clock.monotonic())
+        self._ownership.link(job, task_id, self._clock.monotonic())
 
     def verify(self, token: str, body: bytes) -> CallbackPayload:
-        """Read a callback: the last segment of its path, and its body. Nothing is asked.
+        """Parse a callback: the last segment of its path, and its body. No request is sent.
 
-        What it says is a claim, made by somebody who knows the URL, and no more.
+        The payload is unverified: anyone who knows the URL can send it.
 
         Raises:
-            Refused: the token is none of ours or has expired, or the body is no callback's.
+            CallbackRejected: the token isn't valid or has expired, or the body isn't valid.
         """
         return parse_payload(self.read_token(token), body)
 
     def read_token(self, token: str) -> TokenData:
-        """Read a token alone.
+        """Verify and parse a token.
 
         Raises:
-            Refused: it is none of ours, or has expired.
+            CallbackRejected: it isn't valid, or has expired.
         """
-        return self._sealer.verify(token, now=self._clock.wall())
+        return self._signer.verify(token, now=self._clock.wall())
 
     def accept(self, payload: CallbackPayload) -> int:
-        """Take a claim in, and return the status to answer with: 202, or 200 for a repeated one.
+        """Accept a callback and return the status to respond with: 202, or 200 for a repeated one.
 
-        Whoever waits for the task is told to look. The question to the API, if one is due, is
-        left to the workers.
+        Waits for the task are notified. The workers ask the API, if it is to be asked.
 
         Raises:
-            Refused: the task isn't the job's, or too much is to be asked already.
+            CallbackRejected: the task doesn't belong to the job, or the queue is full.
         """
         now = self._clock.monotonic()
-        if self._hands is None:
-            return _ACCEPTED if self._announcer.notify(payload.task_id, now) else _REPEATED
-        self._bonds.check(payload, now)
-        if self._taken(payload):
+        if self._worker is None:
+            return _ACCEPTED if self._notifier.notify(payload.task_id, now) else _REPEATED
+        self._ownership.check(payload, now)
+        if self._is_handled(payload):
             return _REPEATED
-        self._announcer.notify(payload.task_id, now)
-        return _ACCEPTED if self._desk.put(payload, now) else _REPEATED
+        self._notifier.notify(payload.task_id, now)
+        return _ACCEPTED if self._queue.put(payload, now) else _REPEATED
 
     def handle_request(self, token: str, content_type: str | None, body: bytes) -> int:
-        """Receive a callback in a framework that blocks, and return the status to answer with.
+        """Receive a callback in a sync framework, and return the status to respond with.
 
         Args:
             token: the last segment of the path.
             content_type: that header's value.
-            body: at most `limit` bytes and one more; what is longer is refused.
+            body: at most `max_body_bytes` + 1 bytes; one longer than `max_body_bytes` is rejected.
 
         Raises:
             ConfigurationError: the receiver has an AsyncClient, which needs `app`.
         """
-        if self._hands is not None and not isinstance(self._hands, ThreadWorker):
-            raise ConfigurationError("post() needs a Client; with an AsyncClient, serve `app`")
+        if self._worker is not None and not isinstance(self._worker, ThreadWorker):
+            raise ConfigurationError(
+                "handle_request() needs a Client; with an AsyncClient, serve `app`"
+            )
         try:
             asgi.check_type(content_type)
             status = self.accept(self.verify(token, body))
-        except CallbackRejected as no:
-            return no.status
-        if self._hands is not None:
-            self._hands.start()
+        except CallbackRejected as error:
+            return error.status
+        if self._worker is not None:
+            self._worker.start()
         return status
 
     def subscribe(self, subscriber: Callable[[str], object]) -> AbstractContextManager[None]:
-        """Have `told` called, by any thread, with the id of each task that a callback tells of.
+        """Call `subscriber`, in any thread, with the task id of each callback, within the block.
 
-        It means "look now" and no more; the same task is told of ever less often, and what was
-        told within the last hour at once.
+        It only means "poll now". Repeated callbacks of one task notify less and less often;
+        for callbacks of the last hour it is called immediately.
         """
-        return self._announcer.subscribe(subscriber)
+        return self._notifier.subscribe(subscriber)
 
     def record_end(self, task_id: str) -> None:
-        """Say that a wait has seen a task end, by which callbacks are found to come or not."""
-        self._announcer.record_end(task_id, self._clock.monotonic())
+        """Record that a wait has seen a task end, to measure how reliably callbacks arrive."""
+        self._notifier.record_end(task_id, self._clock.monotonic())
 
     def poll_factor(self, task_id: str) -> float:
-        """Return by what the polling of a task may be slowed: 1 to 8, while callbacks come in time.
+        """Return the factor, 1 to 8, by which polling of a task may be slowed.
 
-        It is 1 before any has come, after one that should have come hasn't, and for a task that
-        was called about already.
+        It is 1 before any callback has arrived, after one is missing, and for a task whose
+        callback has already arrived.
         """
-        return self._announcer.poll_factor(task_id, self._clock.monotonic())
+        return self._notifier.poll_factor(task_id, self._clock.monotonic())
 
     def close(self) -> None:
-        """Ask nothing any more; waits that listen poll as if there were no receiver."""
-        self._desk.close()
-        self._announcer.close()
+        """Stop asking the API; waits poll as if there were no receiver."""
+        self._queue.close()
+        self._notifier.close()
 
-    def _taken(self, claim: CallbackPayload) -> bool:
+    def _is_handled(self, payload: CallbackPayload) -> bool:
         try:
-            return self._store.seen(claim.key)
+            return self._store.seen(payload.key)
         except Exception:
-            _log.exception("whether task %s was taken could not be found out", claim.task_id)
-            raise CallbackRejected("the store of ends can't be read", status=503) from None
+            _log.exception("the store could not be read for task %s", payload.task_id)
+            raise CallbackRejected("the store can't be read", status=503) from None
 
     def __repr__(self) -> str:
         return f"Receiver({self._base!r})"

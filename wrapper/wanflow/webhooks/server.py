@@ -1,4 +1,4 @@
-"""The receiver on a socket of its own, for scripts and the command line. Needs the extra."""
+"""A server for a receiver, for scripts and the command line. Needs the extra `webhooks`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
-        f"a listener needs {missing.name}; run: pip install 'wanflow[webhooks]'", name=missing.name
+        f"CallbackServer needs {missing.name}; run: pip install 'wanflow[webhooks]'",
+        name=missing.name,
     ) from None
 
 if TYPE_CHECKING:
@@ -22,78 +23,78 @@ if TYPE_CHECKING:
 
     from wanflow.webhooks.asgi import CallbackApp
 
-# A callback is one short request, answered within a second. Whoever holds on longer, sending
-# nothing or a byte at a time, is cut off, and their place is free again.
+# A callback is one short request with a response within a second. Longer connections, which send
+# nothing or one byte at a time, are closed.
 CONNECTION_TIMEOUT = 10.0
 MAX_CONNECTIONS = 512
-# What isn't body, between a request's first byte and its answer: heads, trailers, framing. The
-# server itself would read a head without end, and keep it.
+# Bytes of a request that aren't body: headers, trailers, framing. uvicorn itself sets no limit, and
+# keeps them in memory.
 MAX_OVERHEAD_BYTES = 65_536
 _JOIN_SECONDS = 10.0
 
-# Without a handler, warnings about what isn't HTTP would end up on stderr.
+# Without a handler, warnings about invalid HTTP would be printed to stderr.
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
 class _BoundedHeaders(HttpToolsProtocol):
-    """HTTP/1.1 that cuts off a head without end."""
+    """HTTP/1.1 that closes connections with too many bytes of headers."""
 
-    _besides = 0
+    _overhead = 0
 
     def data_received(self, data: bytes) -> None:
-        self._besides += len(data)
+        self._overhead += len(data)
         super().data_received(data)
-        if self._besides > MAX_OVERHEAD_BYTES:
+        if self._overhead > MAX_OVERHEAD_BYTES:
             self.transport.abort()
 
     def on_body(self, body: bytes) -> None:
-        self._besides -= len(body)
+        self._overhead -= len(body)
         super().on_body(body)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self.pipeline:
-            self._besides = 0
+            self._overhead = 0
 
 
-def _short_connections(seconds: float, most: int) -> type[HttpToolsProtocol]:
-    """Make HTTP/1.1 of connections that last so long and no longer.
+def _bounded_connections(seconds: float, most: int) -> type[HttpToolsProtocol]:
+    """Return an HTTP/1.1 protocol that limits the duration and number of connections.
 
-    Where there are too many, the oldest makes room: honest ones are gone in milliseconds.
+    If there are too many, the oldest is closed: honest ones last milliseconds.
     """
-    lasting: dict[asyncio.Transport, None] = {}
+    connections: dict[asyncio.Transport, None] = {}
 
-    class ShortConnection(_BoundedHeaders):
+    class BoundedConnection(_BoundedHeaders):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._end: asyncio.TimerHandle = self.loop.call_later(seconds, transport.abort)
-            lasting[transport] = None
-            if len(lasting) > most:
-                oldest = next(iter(lasting))
-                del lasting[oldest]
+            self._timer: asyncio.TimerHandle = self.loop.call_later(seconds, transport.abort)
+            connections[transport] = None
+            if len(connections) > most:
+                oldest = next(iter(connections))
+                del connections[oldest]
                 oldest.abort()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._end.cancel()
-            lasting.pop(self.transport, None)
+            self._timer.cancel()
+            connections.pop(self.transport, None)
             super().connection_lost(exc)
 
-    return ShortConnection
+    return BoundedConnection
 
 
 class CallbackServer:
-    """Serves a receiver's `app` in a thread of its own, from `with` to its end.
+    """Serves a receiver's `app` in its own thread, while its `with` block runs.
 
-    Put a proxy that speaks TLS before it: the API calls https only.
+    Put a proxy that terminates TLS in front of it: the API calls only https URLs.
 
     Args:
         app: the application.
-        host, port: where to listen; port 0 takes a free one.
-        patience: seconds that a connection may last.
-        most: connections that may be open at once; a new one takes the place of the oldest.
+        host, port: the address to listen on; port 0 chooses a free one.
+        connection_timeout: the maximum duration of a connection in seconds.
+        max_connections: the maximum number of open connections; beyond it, the oldest is closed.
 
     Raises:
-        ConfigurationError: something else listens there, or the host isn't this machine's.
+        ConfigurationError: the address is in use, or isn't an address of this machine.
     """
 
     def __init__(
@@ -108,18 +109,18 @@ class CallbackServer:
         self.host = host
         self._wanted = port
         self._server = uvicorn.Server(
-            _config(app, _short_connections(connection_timeout, max_connections))
+            _config(app, _bounded_connections(connection_timeout, max_connections))
         )
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
 
     @property
     def port(self) -> int:
-        """The port that is listened on, 0 before and after."""
+        """The port, 0 while the server isn't running."""
         return self._socket.getsockname()[1] if self._socket else 0
 
     def __enter__(self) -> Self:
-        """Listen; a connection made from now on is served."""
+        """Listen; connections are accepted from now on."""
         bound = self._socket = _bind(self.host, self._wanted)
         self._thread = threading.Thread(
             target=self._server.run, args=([bound],), name="wanflow-listener", daemon=True
@@ -128,7 +129,7 @@ class CallbackServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Answer what has come, and stop."""
+        """Finish open requests, and stop."""
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)

@@ -1,4 +1,4 @@
-"""What is remembered of callbacks: so much, for so long, and no more."""
+"""Which events were handled, within bounds of number and time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAY = 86_400.0
 
 
 class TTLCache(Generic[V]):
-    """Values by name, the oldest given up for the newest, each for `seconds` after it was put."""
+    """Values by name, each for `ttl` seconds; beyond `max_size` the oldest are removed."""
 
     def __init__(self, max_size: int, ttl: float) -> None:
         self._size = max_size
@@ -24,7 +24,7 @@ class TTLCache(Generic[V]):
         self._values: OrderedDict[str, tuple[float, V]] = OrderedDict()
 
     def put(self, name: str, value: V, now: float) -> None:
-        """Remember a value from now on."""
+        """Store a value under a name."""
         self._values.pop(name, None)
         self._values[name] = (now + self._seconds, value)
         for _ in self.expired(now):
@@ -33,16 +33,16 @@ class TTLCache(Generic[V]):
             self._values.popitem(last=False)
 
     def get(self, name: str, now: float) -> V | None:
-        """Return what is remembered."""
+        """Return the value of a name, None if there is none or it has expired."""
         until, value = self._values.get(name, (now, None))
         return value if until > now else None
 
     def pop(self, name: str) -> V | None:
-        """Forget a value, and return it."""
+        """Remove a value and return it."""
         return self._values.pop(name, (0.0, None))[1]
 
     def expired(self, now: float) -> Iterator[str]:
-        """Forget what is past its time, and yield the names."""
+        """Remove expired values, and yield their names."""
         while self._values:
             name, (until, _) = next(iter(self._values.items()))
             if until > now:
@@ -51,7 +51,7 @@ class TTLCache(Generic[V]):
             yield name
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the names, the oldest first; some may be past their time."""
+        """Yield the names, the oldest first; some may have expired."""
         return iter(self._values)
 
     def __len__(self) -> int:
@@ -60,31 +60,31 @@ class TTLCache(Generic[V]):
 
 @runtime_checkable
 class Store(Protocol):
-    """Which ends were taken. Give a Receiver one that its processes share, where it has several.
+    """Which events were handled. If several processes receive callbacks, give them a shared one.
 
     The methods may block, and may be called by any thread.
     """
 
     def seen(self, key: str) -> bool:
-        """Tell whether `take` was called with this key."""
+        """Return whether a key was added."""
         ...
 
     def add(self, key: str) -> bool:
-        """Remember a key → whether it is new. Of two that take the same key, one is told True."""
+        """Add a key and return whether it is new. Of two concurrent calls, one returns True."""
         ...
 
     def remove(self, key: str) -> None:
-        """Forget a key: the end could not be handled."""
+        """Remove a key: its event could not be handled."""
         ...
 
 
 class InMemoryStore:
-    """The store of one process. It survives neither the process nor its bounds.
+    """A store in memory, for one process and within bounds.
 
     Args:
-        size: how many ends are remembered; some 200 bytes each.
-        seconds: how long each is.
-        clock: seconds of a clock that only goes forward.
+        max_size: the maximum number of keys, of some 200 bytes each.
+        ttl: seconds that each key is kept.
+        clock: seconds of a clock that never goes back.
     """
 
     def __init__(
@@ -94,28 +94,28 @@ class InMemoryStore:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._shelf: TTLCache[bool] = TTLCache(max_size, ttl)
+        self._cache: TTLCache[bool] = TTLCache(max_size, ttl)
         self._clock = clock
         self._lock = threading.Lock()
 
     def seen(self, key: str) -> bool:
-        """Tell whether a key was taken."""
+        """Return whether a key was added."""
         with self._lock:
-            return self._shelf.get(key, self._clock()) is not None
+            return self._cache.get(key, self._clock()) is not None
 
     def add(self, key: str) -> bool:
-        """Remember a key → whether it is new."""
+        """Add a key and return whether it is new."""
         with self._lock:
             now = self._clock()
-            new = self._shelf.get(key, now) is None
+            new = self._cache.get(key, now) is None
             if new:
-                self._shelf.put(key, True, now)
+                self._cache.put(key, True, now)
             return new
 
     def remove(self, key: str) -> None:
-        """Forget a key."""
+        """Remove a key."""
         with self._lock:
-            self._shelf.pop(key)
+            self._cache.pop(key)
 
     def __len__(self) -> int:
-        return len(self._shelf)
+        return len(self._cache)

@@ -1,4 +1,4 @@
-"""Tokens for callback URLs: what the URL is for, readable by anybody and made by nobody else."""
+"""Signed tokens for callback URLs: anyone can read them, only the secret can make them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wanflow.webhooks.errors import CallbackRejected
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The documents: "URL length must not exceed 2048 characters".
+# The spec: "URL length must not exceed 2048 characters".
 MAX_URL_LENGTH = 2048
 
 
@@ -27,14 +27,14 @@ def validate_public_url(url: str, *, allow_local: bool) -> str:
 
     Args:
         url: https, of a public host, without query and fragment.
-        local: whether http and internal hosts will do; the API itself refuses them.
+        allow_local: whether http and internal hosts are allowed; the API rejects them.
 
     Raises:
         ConfigurationError: it isn't such a URL.
     """
-    wrong = _why_not(url, allow_local=allow_local)
-    if wrong is not None:
-        raise ConfigurationError(f"callback URL {url!r} {wrong}")
+    problem = _url_problem(url, allow_local=allow_local)
+    if problem is not None:
+        raise ConfigurationError(f"callback URL {url!r} {problem}")
     return url.rstrip("/")
 
 
@@ -42,18 +42,18 @@ def callback_url(base: str, token: str) -> str:
     """Append a token to a receiver's URL.
 
     Raises:
-        InvalidRequest: the whole is longer than the API allows.
+        InvalidRequest: the URL is longer than the API allows.
     """
     url = f"{base}/{token}"
     if len(url) > MAX_URL_LENGTH:
         raise InvalidRequest(
-            f"the job's name is too long: its callback URL would have {len(url)} characters, "
-            f"and the API takes {MAX_URL_LENGTH}"
+            f"the job's name is too long: the callback URL would have {len(url)} characters, "
+            f"and the API allows {MAX_URL_LENGTH}"
         )
     return url
 
 
-def _why_not(url: str, *, allow_local: bool) -> str | None:
+def _url_problem(url: str, *, allow_local: bool) -> str | None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -68,14 +68,14 @@ def _why_not(url: str, *, allow_local: bool) -> str | None:
 
 
 MIN_SECRET_BYTES = 16
-_MOST_SECRETS = 8
-# Signed with every token, so that a secret that signs other things too can't be made to sign these.
+_MAX_SECRETS = 8
+# Part of every signature, so that a signature made for another purpose isn't valid here.
 _DOMAIN = b"wanflow callback 1\n"
 
 
 @frozen
 class TokenData:
-    """What a token says. `expires` is in unix seconds, None where it never does."""
+    """The content of a token. `expires` is a Unix time, None for never."""
 
     job: str
     kind: str
@@ -83,7 +83,7 @@ class TokenData:
 
 
 class UrlSigner:
-    """Makes and opens tokens: the first secret signs, all of them verify.
+    """Signs and verifies tokens: the first secret signs, all of them verify.
 
     Raises:
         ConfigurationError: there is no secret, too many, or one of fewer than 16 bytes.
@@ -94,13 +94,17 @@ class UrlSigner:
     def __init__(self, secrets: str | bytes | Sequence[str | bytes]) -> None:
         given = [secrets] if isinstance(secrets, str | bytes) else list(secrets)
         self._keys = [one.encode() if isinstance(one, str) else bytes(one) for one in given]
-        if not 0 < len(self._keys) <= _MOST_SECRETS:
-            raise ConfigurationError(f"wanted are 1 to {_MOST_SECRETS} callback secrets")
+        if not 0 < len(self._keys) <= _MAX_SECRETS:
+            raise ConfigurationError(
+                f"give 1 to {_MAX_SECRETS} callback secrets, not {len(self._keys)}"
+            )
         if any(len(key) < MIN_SECRET_BYTES for key in self._keys):
-            raise ConfigurationError(f"a callback secret has {MIN_SECRET_BYTES} bytes or more")
+            raise ConfigurationError(
+                f"a callback secret must have at least {MIN_SECRET_BYTES} bytes"
+            )
 
     def __repr__(self) -> str:
-        return f"Sealer({len(self._keys)} secrets)"
+        return f"UrlSigner({len(self._keys)} secrets)"
 
     def __reduce__(self) -> str:
         raise TypeError("secrets are not pickled")
@@ -116,17 +120,17 @@ class UrlSigner:
         try:
             payload = _encode(text.encode())
         except UnicodeEncodeError:
-            raise InvalidRequest(f"a job is a text of Unicode (got {data.job!r})") from None
+            raise InvalidRequest(f"a job must be valid Unicode text, not {data.job!r}") from None
         return f"{payload}.{_sign(self._keys[0], payload)}"
 
     def verify(self, token: str, *, now: float) -> TokenData:
-        """Read a token that is one of ours and hasn't expired.
+        """Return the content of a valid token.
 
-        The signature covers the payload as spelled and is compared as spelled, so that a token
-        has no second spelling.
+        The signature covers the encoded payload and is compared in its encoded form, so each
+        token has only one valid spelling.
 
         Raises:
-            Refused: it isn't, or it has.
+            CallbackRejected: the signature isn't valid (404), or the token has expired (410).
         """
         payload, _, signature = token.partition(".")
         if (
@@ -134,16 +138,16 @@ class UrlSigner:
             or not token.isascii()
             or not self._signed(payload, signature)
         ):
-            raise CallbackRejected("the URL is none of ours")
-        ticket = _read(payload)
-        if ticket.expires is not None and now >= ticket.expires:
+            raise CallbackRejected("the URL's token isn't valid")
+        data = _read(payload)
+        if data.expires is not None and now >= data.expires:
             raise CallbackRejected("the URL has expired", status=410)
-        return ticket
+        return data
 
     def _signed(self, payload: str, signature: str) -> bool:
-        """Compare with the signature of every secret, in a time that tells nothing."""
-        verdicts = [hmac.compare_digest(_sign(key, payload), signature) for key in self._keys]
-        return any(verdicts)
+        """Compare with the signature of every secret, in constant time."""
+        matches = [hmac.compare_digest(_sign(key, payload), signature) for key in self._keys]
+        return any(matches)
 
 
 def _sign(key: bytes, payload: str) -> str:
@@ -155,12 +159,12 @@ def _encode(content: bytes) -> str:
 
 
 def _read(payload: str) -> TokenData:
-    """Read what one of our secrets has signed; it may still be of another version of ours."""
+    """Parse a payload with a valid signature; another version may have made it."""
     try:
         fields = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         job, kind, expires = cast("list[object]", fields)
     except (ValueError, TypeError, binascii.Error):
-        raise CallbackRejected("the URL is of another version") from None
+        raise CallbackRejected("the URL's token was made by another version") from None
     if isinstance(job, str) and isinstance(kind, str) and isinstance(expires, int | None):
         return TokenData(job, kind, expires)
-    raise CallbackRejected("the URL is of another version")
+    raise CallbackRejected("the URL's token was made by another version")

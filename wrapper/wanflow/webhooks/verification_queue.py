@@ -1,4 +1,4 @@
-"""What is to be asked next: each claim once at a time, so many in all, so many a second."""
+"""Queue of callbacks to verify: each once at a time, with bounds on number and rate."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from wanflow.webhooks.store import TTLCache
 if TYPE_CHECKING:
     from wanflow.webhooks.events import CallbackPayload
 
-# Pauses before the second and later questions about one claim, in seconds: the API may tell of an
-# end a moment after it called, and may be away for half a minute.
+# Seconds before the second and later checks of one callback: the API may report the task as done
+# shortly after the callback, and may be unavailable for half a minute.
 RETRY_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0)
-# For so long a claim that came to nothing isn't asked about again, and ids are counted.
+# Seconds for which a rejected callback isn't checked again, and task ids of a job are counted.
 REJECTED_TTL = 60.0
-# A job has one task; and a few more where it was submitted again after a failure.
+# A job has one task, and a few more if it was submitted again after failures.
 MAX_TASKS_PER_JOB = 4
-# What a server asks for with Retry-After is kept to, up to this; polling covers what is later.
+# Retry-After is respected up to this; polling covers later times.
 MAX_RETRY_AFTER = 60.0
 
 
 @frozen
 class Verified:
-    """The question is answered, and need not be asked again."""
+    """The API has confirmed the task; no further check is needed."""
 
 
 @frozen
 class Rejected:
-    """The question has an answer that asking again won't change, and the claim came to nothing."""
+    """The API has denied the callback, and another check would give the same result."""
 
 
 @frozen
 class RetryLater:
-    """The answer isn't there yet. `asked` is the pause that the API asked for, in seconds."""
+    """Check again later, at least `retry_after` seconds later (the API's Retry-After)."""
 
     retry_after: float = 0.0
 
@@ -46,101 +46,104 @@ Outcome: TypeAlias = Verified | Rejected | RetryLater
 
 
 class VerificationQueue:
-    """Hands out claims to ask about. It acts on nothing and reads no clock; any thread may call it.
+    """Schedules callbacks for verification; no I/O, no clock. Any thread may call it.
 
     Args:
-        size: claims that may be open at once.
-        rate: questions a second, in all.
-        hands: workers that may ask at once.
+        max_pending: the maximum number of callbacks that are queued or being checked.
+        checks_per_second: the maximum rate of checks.
+        workers: the maximum number of workers.
     """
 
     def __init__(
         self, *, max_pending: int = 1000, checks_per_second: float = 20.0, workers: int = 4
     ) -> None:
-        self._size = max_pending
-        self._gap = 1.0 / checks_per_second
-        self._hands = workers
-        self._busy = 0
-        self._free_at = float("-inf")
+        self._max_pending = max_pending
+        self._interval = 1.0 / checks_per_second
+        self._max_workers = workers
+        self._workers = 0
+        self._next_at = float("-inf")
         self._closed = False
         self._tries: dict[str, int] = {}
         self._queue: list[tuple[float, int, CallbackPayload]] = []
-        self._entered = 0
-        self._cooling: TTLCache[bool] = TTLCache(10 * max_pending, REJECTED_TTL)
-        self._ids: TTLCache[frozenset[str]] = TTLCache(10 * max_pending, REJECTED_TTL)
+        self._sequence = 0
+        self._rejected: TTLCache[bool] = TTLCache(10 * max_pending, REJECTED_TTL)
+        self._tasks_of_job: TTLCache[frozenset[str]] = TTLCache(10 * max_pending, REJECTED_TTL)
         self._lock = threading.Lock()
 
-    def put(self, claim: CallbackPayload, now: float) -> bool:
-        """Take a claim in → whether it will be asked about; it isn't where that was just done.
+    def put(self, payload: CallbackPayload, now: float) -> bool:
+        """Queue a callback; return False if it is already queued or was just rejected.
 
         Raises:
-            Refused: there are too many open claims (503), or too many tasks for the job (429).
+            CallbackRejected: the queue is full (503), or the job has too many tasks (429).
         """
         with self._lock:
-            if claim.key in self._tries or self._cooling.get(claim.key, now) is not None:
+            if payload.key in self._tries or self._rejected.get(payload.key, now) is not None:
                 return False
-            if self._closed or len(self._tries) >= self._size:
-                raise CallbackRejected("too much is to be asked already", status=503)
-            ids = (self._ids.get(claim.job, now) or frozenset()) | {claim.task_id}
+            if self._closed or len(self._tries) >= self._max_pending:
+                raise CallbackRejected("too many callbacks are waiting to be verified", status=503)
+            ids = (self._tasks_of_job.get(payload.job, now) or frozenset()) | {payload.task_id}
             if len(ids) > MAX_TASKS_PER_JOB:
-                raise CallbackRejected("too many tasks are claimed for one job", status=429)
-            self._ids.put(claim.job, ids, now)
-            self._tries[claim.key] = 0
-            self._push(now, claim)
+                raise CallbackRejected("too many tasks were named for one job", status=429)
+            self._tasks_of_job.put(payload.job, ids, now)
+            self._tries[payload.key] = 0
+            self._push(now, payload)
             return True
 
     def start_worker(self) -> bool:
-        """Take on a worker → whether one is wanted; `next` tells it when it isn't any more."""
+        """Count a new worker if one is needed, and return whether it is.
+
+        The worker runs until `get` returns None.
+        """
         with self._lock:
-            wanted = self._busy < self._hands and bool(self._queue)
-            self._busy += wanted
+            wanted = self._workers < self._max_workers and bool(self._queue)
+            self._workers += wanted
             return wanted
 
     def get(self, now: float) -> CallbackPayload | float | None:
-        """Hand a worker the next claim, or the seconds until one is due, or None: it may go."""
+        """Return the next callback, or the seconds until one is due, or None: the worker ends."""
         with self._lock:
             if self._closed or not self._queue:
-                self._busy -= 1
+                self._workers -= 1
                 return None
-            due = max(self._queue[0][0], self._free_at)
+            due = max(self._queue[0][0], self._next_at)
             if due > now:
                 return due - now
-            self._free_at = now + self._gap
+            self._next_at = now + self._interval
             return heappop(self._queue)[2]
 
-    def done(self, claim: CallbackPayload, outcome: Outcome, now: float) -> None:
-        """Take back a claim with what the question came to."""
+    def done(self, payload: CallbackPayload, outcome: Outcome, now: float) -> None:
+        """Record the outcome of a check."""
         with self._lock:
-            tries = self._tries[claim.key]
+            tries = self._tries[payload.key]
             if isinstance(outcome, RetryLater) and tries < len(RETRY_DELAYS):
-                self._tries[claim.key] = tries + 1
-                asked = min(outcome.retry_after, MAX_RETRY_AFTER)
-                self._push(now + max(RETRY_DELAYS[tries], asked), claim)
+                self._tries[payload.key] = tries + 1
+                requested = min(outcome.retry_after, MAX_RETRY_AFTER)
+                self._push(now + max(RETRY_DELAYS[tries], requested), payload)
                 return
-            del self._tries[claim.key]
+            del self._tries[payload.key]
             if not isinstance(outcome, Verified):
-                self._cooling.put(claim.key, True, now)
+                self._rejected.put(payload.key, True, now)
 
-    def abandon(self, claim: CallbackPayload, now: float) -> None:
-        """Take back a claim from a worker that was stopped in the middle of it, and let it go."""
-        self.done(claim, RetryLater(), now)
+    def abandon(self, payload: CallbackPayload, now: float) -> None:
+        """Queue a callback again whose worker was interrupted, and uncount the worker."""
+        self.done(payload, RetryLater(), now)
         self.stop_worker()
 
     def stop_worker(self) -> None:
-        """Let a worker go that was stopped."""
+        """Uncount a worker that was interrupted."""
         with self._lock:
-            self._busy -= 1
+            self._workers -= 1
 
     def close(self) -> None:
-        """Hand out nothing any more, and take nothing in."""
+        """Reject new callbacks, and return none from `get`."""
         with self._lock:
             self._closed = True
 
     @property
     def pending(self) -> int:
-        """How many claims are being asked about, or will be."""
+        """How many callbacks are queued or being checked."""
         return len(self._tries)
 
-    def _push(self, due: float, claim: CallbackPayload) -> None:
-        self._entered += 1
-        heappush(self._queue, (due, self._entered, claim))
+    def _push(self, due: float, payload: CallbackPayload) -> None:
+        self._sequence += 1
+        heappush(self._queue, (due, self._sequence, payload))

@@ -1,4 +1,4 @@
-"""Who asks the API: threads for the blocking client, the requests' own tasks for the async one."""
+"""Workers that ask the API: threads for Client, the requests' own tasks for AsyncClient."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("wanflow")
 
-# What these say of the id, the key or the account won't change within a minute.
+# Errors of the id, the key or the account, which won't change within a minute.
 _FINAL = (
     errors.BadRequest,
     errors.AuthenticationFailed,
@@ -39,30 +39,30 @@ _FINAL = (
 
 
 class Verification:
-    """Enter it, ask, `see` the answer, and handle `end` where `take` says that it is to be.
+    """One check: enter it, call `set_snapshot`, and handle the event that `claim_event` returns.
 
-    What is raised inside becomes the `outcome`, but for what stops a thread or a task.
+    Exceptions raised inside set `outcome`; those that stop a thread or a task are raised again.
     """
 
-    def __init__(self, claim: CallbackPayload, store: Store) -> None:
+    def __init__(self, payload: CallbackPayload, store: Store) -> None:
         self.outcome: Outcome = RetryLater()
         self.event: TaskDone | None = None
-        self._claim = claim
+        self._payload = payload
         self._store = store
-        self._ours = False
+        self._claimed = False
 
     def set_snapshot(self, snapshot: Snapshot | None) -> None:
-        """Take the API's answer about the claim's task."""
+        """Set the API's response for the task."""
         if snapshot is not None and snapshot.done:
-            self.event = TaskDone(self._claim.job, self._claim.kind, snapshot)
+            self.event = TaskDone(self._payload.job, self._payload.kind, snapshot)
 
     def claim_event(self) -> TaskDone | None:
-        """Return the end, once in all its life; this may block."""
+        """Return the event if nobody has handled it yet; this may block."""
         if self.event is None:
             return None
-        self._ours = self._store.add(self._claim.key)
+        self._claimed = self._store.add(self._payload.key)
         self.outcome = Verified()
-        return self.event if self._ours else None
+        return self.event if self._claimed else None
 
     def __enter__(self) -> Self:
         return self
@@ -75,44 +75,44 @@ class Verification:
     ) -> bool:
         if error is None:
             return False
-        if self._ours:
-            self._store.remove(self._claim.key)
+        if self._claimed:
+            self._store.remove(self._payload.key)
         if not isinstance(error, Exception):
             return False
         self.outcome = self._after(error)
         return True
 
     def _after(self, error: Exception) -> Outcome:
-        task_id = self._claim.task_id
+        task_id = self._payload.task_id
         if self.event is not None or not isinstance(error, errors.WanflowError):
-            _log.error("the end of task %s could not be handled", task_id, exc_info=error)
+            _log.error("the event of task %s could not be handled", task_id, exc_info=error)
             return RetryLater()
-        _log.warning("a callback told of task %s, and the API doesn't: %s", task_id, error)
+        _log.warning("a callback named task %s, but the API didn't confirm it: %s", task_id, error)
         if isinstance(error, _FINAL):
             return Rejected()
-        asked = error.retry_after if isinstance(error, errors.APIError) else None
-        return RetryLater(asked or 0.0)
+        retry_after = error.retry_after if isinstance(error, errors.APIError) else None
+        return RetryLater(retry_after or 0.0)
 
 
-# A worker that waits for a later claim looks up this often, in case an earlier one has come.
+# A worker that waits for a later callback wakes up this often, to check for an earlier one.
 MAX_SLEEP = 0.1
 
 
 class Worker(Protocol):
-    """Works off a desk."""
+    """Verifies the callbacks of a queue."""
 
     def start(self) -> None:
-        """See to it that the desk is worked off, without waiting for it."""
+        """Start verifying in the background, if needed."""
         ...
 
     async def run_pending(self) -> None:
-        """Work here and now, where there is nobody else to do it."""
+        """Verify in the current task, if nothing else does."""
         ...
 
 
 @frozen(eq=False)
 class WorkerContext:
-    """What workers of either colour are given. The times of the desk are in `ticks`."""
+    """What sync and async workers need. The times of the queue are those of `monotonic`."""
 
     queue: VerificationQueue
     store: Store
@@ -122,50 +122,50 @@ class WorkerContext:
 
 @frozen(eq=False)
 class ThreadWorker:
-    """Asks with a Client, in threads that come with the first claim and go with the last."""
+    """Verifies with a Client, in threads that start and end with the queue's content."""
 
     context: WorkerContext
     client: Client
     sleep: Callable[[float], None] = time.sleep
 
     def start(self) -> None:
-        """Start a thread if the desk wants one."""
+        """Start a thread if the queue needs one."""
         if self.context.queue.start_worker():
             threading.Thread(target=self.work, name="wanflow-callbacks", daemon=True).start()
 
     async def run_pending(self) -> None:
-        """Do nothing: the threads do it."""
+        """Do nothing: the threads verify."""
 
     def work(self) -> None:
-        """Ask until there is nothing left to ask."""
+        """Verify until the queue is empty."""
         while (step := self.context.queue.get(self.context.monotonic())) is not None:
             if isinstance(step, CallbackPayload):
-                self._settle(step)
+                self._verify(step)
             else:
                 self.sleep(min(step, MAX_SLEEP))
 
-    def _settle(self, claim: CallbackPayload) -> None:
+    def _verify(self, payload: CallbackPayload) -> None:
         try:
-            outcome = self._ask(claim)
+            outcome = self._ask(payload)
         except BaseException:
-            self.context.queue.abandon(claim, self.context.monotonic())
+            self.context.queue.abandon(payload, self.context.monotonic())
             raise
-        self.context.queue.done(claim, outcome, self.context.monotonic())
+        self.context.queue.done(payload, outcome, self.context.monotonic())
 
-    def _ask(self, claim: CallbackPayload) -> Outcome:
-        with Verification(claim, self.context.store) as case:
-            case.set_snapshot(self.client.task(claim.task_id).refresh().snapshot)
-            end = case.claim_event()
-            if end is not None:
-                self.context.on_task_done(end)
-        return case.outcome
+    def _ask(self, payload: CallbackPayload) -> Outcome:
+        with Verification(payload, self.context.store) as check:
+            check.set_snapshot(self.client.task(payload.task_id).refresh().snapshot)
+            event = check.claim_event()
+            if event is not None:
+                self.context.on_task_done(event)
+        return check.outcome
 
 
 @frozen(eq=False)
 class AsyncWorker:
-    """Asks with an AsyncClient, after a request was answered, in that request's own task.
+    """Verifies with an AsyncClient, in the task of a request, after its response was sent.
 
-    So it needs no task group, no lifespan and no loop of its own: a claim comes with a request.
+    So it needs no task group, lifespan or event loop of its own.
     """
 
     context: WorkerContext
@@ -173,48 +173,48 @@ class AsyncWorker:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
     def start(self) -> None:
-        """Do nothing: the request lingers."""
+        """Do nothing: `run_pending` verifies."""
 
     async def run_pending(self) -> None:
-        """Ask until there is nothing left to ask, unless others are already at it."""
+        """Verify until the queue is empty, unless enough other requests do."""
         if not self.context.queue.start_worker():
             return
         while (step := self.context.queue.get(self.context.monotonic())) is not None:
             if isinstance(step, CallbackPayload):
-                await self._settle(step)
+                await self._verify(step)
             else:
-                await self._nap(min(step, MAX_SLEEP))
+                await self._sleep(min(step, MAX_SLEEP))
 
-    async def _nap(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float) -> None:
         try:
             await self.sleep(seconds)
         except BaseException:
             self.context.queue.stop_worker()
             raise
 
-    async def _settle(self, claim: CallbackPayload) -> None:
+    async def _verify(self, payload: CallbackPayload) -> None:
         try:
-            outcome = await self._ask(claim)
+            outcome = await self._ask(payload)
         except BaseException:
-            self.context.queue.abandon(claim, self.context.monotonic())
+            self.context.queue.abandon(payload, self.context.monotonic())
             raise
-        self.context.queue.done(claim, outcome, self.context.monotonic())
+        self.context.queue.done(payload, outcome, self.context.monotonic())
 
-    async def _ask(self, claim: CallbackPayload) -> Outcome:
-        with Verification(claim, self.context.store) as case:
-            case.set_snapshot((await self.client.task(claim.task_id).refresh()).snapshot)
-            end = await anyio.to_thread.run_sync(case.claim_event)
-            if end is not None:
-                handled = self.context.on_task_done(end)
+    async def _ask(self, payload: CallbackPayload) -> Outcome:
+        with Verification(payload, self.context.store) as check:
+            check.set_snapshot((await self.client.task(payload.task_id).refresh()).snapshot)
+            event = await anyio.to_thread.run_sync(check.claim_event)
+            if event is not None:
+                handled = self.context.on_task_done(event)
                 if inspect.isawaitable(handled):
                     await handled
-        return case.outcome
+        return check.outcome
 
 
-def make_worker(client: Client | AsyncClient, duty: WorkerContext) -> Worker:
-    """Choose the workers that a client's colour needs."""
+def make_worker(client: Client | AsyncClient, context: WorkerContext) -> Worker:
+    """Return the worker for a sync or async client."""
     from wanflow.async_client import AsyncClient  # noqa: PLC0415 - only where a client was made
 
     if isinstance(client, AsyncClient):
-        return AsyncWorker(duty, client)
-    return ThreadWorker(duty, client)
+        return AsyncWorker(context, client)
+    return ThreadWorker(context, client)

@@ -73,7 +73,7 @@ class TestLife:
         browser.until(f"{ROW}.innerText.includes('completed')")
         browser("document.querySelector('#task-rows img').scrollIntoView()")
         assert browser.until("document.querySelector('#task-rows img').naturalWidth") > 100
-        assert (rule.seen, len(server.journal)) == (0, noted)
+        assert (rule.calls, len(server.journal)) == (0, noted)
         link = server.url + browser("document.querySelector('#task-rows a').pathname")
         assert httpx.get(link, trust_env=False).status_code == 503
 
@@ -86,8 +86,8 @@ class TestLife:
         browser.click("#task-rows button")
         browser.until(f"{ROW}.innerText.includes('completed')")
 
-    def test_a_fault_is_ordered_struck_and_taken_back(self, browser, server) -> None:
-        """The form puts a rule in force; the list shows that it struck, and removes it."""
+    def test_a_fault_is_added_hits_and_is_removed(self, browser, server) -> None:
+        """The form adds a rule; the list shows that it hit, and removes it."""
         browser.choose("#fault-name", "status")
         browser.choose("#fault-value", "503")
         browser.choose("#fault-operation", MODEL.operation_id)
@@ -95,7 +95,7 @@ class TestLife:
         browser.click("#fault-form button")
         browser.until("document.querySelector('#fault-rules').innerText.includes('status=503')")
         assert submit(server).status_code == 503
-        browser.until("document.querySelector('#fault-rules').innerText.includes('struck 1')")
+        browser.until("document.querySelector('#fault-rules').innerText.includes('hit 1')")
         browser.until("document.querySelector('#journal-rows').innerText.includes('status=503')")
         browser.click("#fault-rules button")
         browser.until("document.querySelector('#fault-rules').innerText === ''")
@@ -110,7 +110,7 @@ class TestLife:
         browser.until(f"{ROW}.innerText.includes('links expired')")
 
     def test_a_refusal_is_explained(self, browser, server) -> None:
-        """The journal has the verdict, the parameter and the near miss."""
+        """The journal has the error, the parameter and the near miss."""
         httpx.post(f"{server.url}{MODEL.path}", json={}, trust_env=False)
         httpx.post(
             server.base_url + MODEL.path,
@@ -121,9 +121,7 @@ class TestLife:
         browser.until(
             "document.querySelector('#journal-rows').innerText.includes('prompt must be')"
         )
-        assert f"Did it mean POST {server.gateway.contract.base}" in text_of(
-            browser, "#journal-rows"
-        )
+        assert f"Did it mean POST {server.gateway.api.base}" in text_of(browser, "#journal-rows")
         browser.choose("#journal-filter", "faults")
         browser.until("document.querySelector('#journal-rows').innerText === ''")
 

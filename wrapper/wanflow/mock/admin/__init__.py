@@ -1,1 +1,1 @@
-"""What the mock shows and lets be set: admin API, journal, metrics and web pages."""
+"""Admin API, journal, metrics and web page of the mock."""

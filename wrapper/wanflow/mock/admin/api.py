@@ -1,4 +1,4 @@
-"""`/_mock`: the mock's own side, for tests and tools: clock, faults, accounts, tasks, journal."""
+"""The admin API under `/_mock`: clock, faults, accounts, tasks and journal, for tests and tools."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules) -> JsonObject:
-    """Say how the mock is set up; a key that it was given is not among it."""
+    """Return the mock's configuration, without its API key."""
     kinds = {
         name: {
-            "takes": "" if kind.value_format is None else kind.value_format.description,
+            "value": "" if kind.value_format is None else kind.value_format.description,
             "effect": kind.effect,
         }
         for name, kind in FAULT_KINDS.items()
@@ -45,21 +45,21 @@ def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules
         "base_path": gateway.api.base,
         "any_key": accounts.api_key is None,
         "example_key": DEFAULT_KEY,
-        "progression": _pace(gateway.progression),
+        "progression": _progression(gateway.progression),
         "operations": faults.operations,
         "faults": kinds,
     }
 
 
-def document_of(gateway: Gateway) -> JsonObject:
-    """Return the document that is served, with this mock as its server."""
-    contract = gateway.api
-    servers = [{"url": gateway.origin + contract.base}]
-    return {**contract.validator.catalog.document, "servers": servers}
+def served_spec(gateway: Gateway) -> JsonObject:
+    """Return the served spec, with this mock as its server."""
+    api = gateway.api
+    servers = [{"url": gateway.origin + api.base}]
+    return {**api.validator.catalog.document, "servers": servers}
 
 
 def rule_json(rule: FaultRule) -> JsonObject:
-    """Describe a fault's rule."""
+    """Return a fault rule as JSON."""
     return {
         "id": rule.id,
         "fault": str(rule.faults),
@@ -68,18 +68,18 @@ def rule_json(rule: FaultRule) -> JsonObject:
         "nth": rule.nth,
         "count": rule.count,
         "account": None if rule.account is None else rule.account.name,
-        "seen": rule.calls,
-        "struck": rule.hits,
+        "calls": rule.calls,
+        "hits": rule.hits,
     }
 
 
 def account_json(account: Account) -> JsonObject:
-    """Describe an account."""
+    """Return an account as JSON."""
     rate = account.limits.rate
     return {
         "name": account.name,
         "credits": account.limits.credits,
-        "left": account.remaining(),
+        "remaining": account.remaining(),
         "reserved": account.reserved,
         "spent": account.spent,
         "rate": None if rate is None else f"{rate.requests}/{rate.seconds:g}",
@@ -88,7 +88,7 @@ def account_json(account: Account) -> JsonObject:
 
 
 def task_json(gateway: Gateway, task: Task) -> JsonObject:
-    """Describe a task: what the task query says, and what it doesn't."""
+    """Return a task as JSON: its status response, and more."""
     return {
         **gateway.status_response(task),
         "account": task.account.name,
@@ -99,26 +99,26 @@ def task_json(gateway: Gateway, task: Task) -> JsonObject:
     }
 
 
-def _pace(pace: Progression) -> str:
+def _progression(progression: Progression) -> str:
     try:
-        return format_progression(pace)
+        return format_progression(progression)
     except TypeError:
-        return type(pace).__name__
+        return type(progression).__name__
 
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _RULE = re.compile(r"/_mock/faults/([0-9]{1,9})", re.ASCII)
-_LOOK = re.compile(r"/_mock/tasks/([a-z0-9-]{1,80})/poll", re.ASCII)
-_MOST_SHOWN = 500
+_POLL = re.compile(r"/_mock/tasks/([a-z0-9-]{1,80})/poll", re.ASCII)
+_MAX_SHOWN = 500
 
 
 @define(eq=False)
 class AdminApi:
-    """Shows and changes what the mock does.
+    """Serves the admin API.
 
-    An `Authorization: Bearer …` header narrows faults, accounts, tasks and journal to that key's
-    account; without one they are everybody's. Changes are made in JSON only, so that no page of
-    another origin can make them.
+    With an `Authorization: Bearer …` header, faults, tasks and journal are those of that key's
+    account; without one, those of all. Changes need a JSON content type, so that pages of other
+    origins can't make them.
     """
 
     gateway: Gateway
@@ -129,7 +129,7 @@ class AdminApi:
     _handlers: Mapping[tuple[str, str], Handler] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Lay out the paths."""
+        """Set up the routes."""
         self._handlers = {
             ("GET", "/_mock/health"): self._health,
             ("GET", "/_mock/about"): self._about,
@@ -149,10 +149,10 @@ class AdminApi:
         }
 
     def handle(self, request: Request) -> Response | None:
-        """Answer a request for the mock itself; None where the path is none of its own.
+        """Handle a request for the admin API; return None for other paths.
 
         Raises:
-            Refusal: 400, a value makes no sense; 404 and 405 as usual.
+            HTTPError: 400, a value is invalid; 404 and 405 as usual.
         """
         path = request.path
         if not path.startswith("/_mock"):
@@ -166,15 +166,15 @@ class AdminApi:
         handler = self._handlers.get((method, path))
         if handler is not None:
             return handler(request)
-        look = _LOOK.fullmatch(path)
-        if look is not None:
+        poll = _POLL.fullmatch(path)
+        if poll is not None:
             request.require_method("POST")
-            return self._poll(request, look[1])
+            return self._poll(request, poll[1])
         rule = _RULE.fullmatch(path)
         if rule is not None:
             request.require_method("DELETE")
             if not self.faults.remove(int(rule[1])):
-                raise HTTPError(404, f"there is no rule {rule[1]}")
+                raise HTTPError(404, f"there is no rule with id {rule[1]}")
             return json_response(200, {"removed": int(rule[1])})
         methods = [method for method, known in self._handlers if known == path]
         if methods:
@@ -195,7 +195,7 @@ class AdminApi:
         return json_response(200, describe_config(self.gateway, self.accounts, self.faults))
 
     def _document(self, _request: Request) -> Response:
-        return json_response(200, document_of(self.gateway))
+        return json_response(200, served_spec(self.gateway))
 
     def _poll(self, request: Request, name: str) -> Response:
         _json(request)
@@ -253,7 +253,7 @@ class AdminApi:
         account = self._account(request)
         self.gateway.tasks.forget(self.gateway.clock.now())
         tasks = [task for task in self.gateway.tasks if account in {None, task.account}]
-        shown = [task_json(self.gateway, task) for task in tasks[: -_MOST_SHOWN - 1 : -1]]
+        shown = [task_json(self.gateway, task) for task in tasks[: -_MAX_SHOWN - 1 : -1]]
         return json_response(200, {"tasks": shown})
 
     def _entries(self, request: Request) -> Response:
@@ -261,15 +261,17 @@ class AdminApi:
         entries = [
             entry for entry in self.journal if account is None or entry.account == account.name
         ]
-        shown = [{**one._asdict(), "near": self._near_miss(one)} for one in entries[-_MOST_SHOWN:]]
+        shown = [
+            {**one._asdict(), "near_miss": self._near_miss(one)} for one in entries[-_MAX_SHOWN:]
+        ]
         return json_response(200, {"entries": shown})
 
     def _near_miss(self, entry: LoggedRequest) -> str:
-        """Return the documented operation that a request for nothing may have meant."""
+        """Return the documented operation closest to a request that matched none."""
         if entry.operation:
             return ""
-        contract = self.gateway.api
-        known = {one.path: one for one in (*contract.submit_endpoints, contract.status_endpoint)}
+        api = self.gateway.api
+        known = {one.path: one for one in (*api.submit_endpoints, api.status_endpoint)}
         names = get_close_matches(entry.path, known, n=1, cutoff=0.5)
         return f"{known[names[0]].method} {names[0]}" if names else ""
 

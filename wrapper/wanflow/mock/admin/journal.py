@@ -1,4 +1,4 @@
-"""What was asked and answered lately: a bounded list, and counts of everything since the start."""
+"""The latest requests, in a bounded list, and counts of all requests."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from wanflow.mock.handlers.exchange import RequestContext
 
 DAY = 24 * 3600.0
-_MOST_BODY = 2000
-_MOST_PATH = 300
+_MAX_BODY = 2000
+_MAX_PATH = 300
 
 
 class LoggedRequest(NamedTuple):
-    """One exchange: when by the mock's clock, what was asked, and how it ended.
+    """A request and its outcome; `at` is the time of the mock's clock.
 
-    `verdict` is why it was refused, empty where it wasn't; `body` is the request's, cut short;
-    `status` is 0 where no answer was sent; `account` is a digest of the key; `seconds` are the
-    machine's.
+    `error` is why it was rejected, empty if it wasn't; `body` is the start of the request's body;
+    `status` is 0 if no response was sent; `account` is a digest of the key; `seconds` is the
+    duration in real time.
     """
 
     number: int
@@ -44,9 +44,9 @@ class LoggedRequest(NamedTuple):
 
 @define(eq=False)
 class Journal:
-    """The latest exchanges, `most` of them and for `lifetime` seconds, and a count of all.
+    """The latest requests, at most `max_entries` and for `lifetime` seconds, and counts of all.
 
-    What is noted of an exchange is worded when somebody reads it; headers are not among it.
+    Headers are not recorded. Entries are formatted when they are read.
     """
 
     max_entries: int = 1000
@@ -58,12 +58,12 @@ class Journal:
     _latest: deque[tuple[Any, ...]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Bound the list."""
+        """Create the bounded list."""
         self._latest = deque(maxlen=self.max_entries)
 
-    def record(self, exchange: RequestContext, status: int, seconds: float) -> None:
-        """Note an exchange that has ended."""
-        operation, request = exchange.operation or "", exchange.request
+    def record(self, context: RequestContext, status: int, seconds: float) -> None:
+        """Record a request that has ended."""
+        operation, request = context.operation or "", context.request
         self._count += 1
         self.counts[operation, status] += 1
         self.seconds[operation] += seconds
@@ -72,44 +72,44 @@ class Journal:
                 self._count,
                 self.clock.now(),
                 request.method,
-                request.path[:_MOST_PATH],
+                request.path[:_MAX_PATH],
                 operation,
                 status,
                 seconds,
-                exchange.account,
-                exchange.task_id,
-                exchange.faults,
-                exchange.error,
-                exchange.body[:_MOST_BODY],
+                context.account,
+                context.task_id,
+                context.faults,
+                context.error,
+                context.body[:_MAX_BODY],
             )
         )
 
     def clear(self) -> None:
-        """Forget the entries; the counts go on."""
+        """Remove the entries; the counts are kept."""
         self._latest.clear()
 
     def __iter__(self) -> Iterator[LoggedRequest]:
-        self._forget()
-        return iter([_entry(noted) for noted in tuple(self._latest)])
+        self._remove_expired()
+        return iter([_entry(record) for record in tuple(self._latest)])
 
     def __len__(self) -> int:
-        self._forget()
+        self._remove_expired()
         return len(self._latest)
 
-    def _forget(self) -> None:
+    def _remove_expired(self) -> None:
         oldest = self.clock.now() - self.lifetime
         while self._latest and self._latest[0][1] < oldest:
             self._latest.popleft()
 
 
-def _entry(noted: tuple[Any, ...]) -> LoggedRequest:
-    account, task_id, faults, refusal, body = noted[7:]
-    worded = (
+def _entry(record: tuple[Any, ...]) -> LoggedRequest:
+    account, task_id, faults, error, body = record[7:]
+    formatted = (
         "" if account is None else account.name,
         (task_id or "")[:100],
         str(faults) if faults.all else "",
-        "" if refusal is None else (refusal.note or refusal.message or "")[:300],
-        "" if refusal is None else refusal.param or "",
+        "" if error is None else (error.log_note or error.message or "")[:300],
+        "" if error is None else error.param or "",
         body.decode("utf-8", "replace"),
     )
-    return LoggedRequest._make((*noted[:7], *worded))
+    return LoggedRequest._make((*record[:7], *formatted))

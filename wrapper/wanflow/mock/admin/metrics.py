@@ -1,4 +1,4 @@
-"""The mock's counts in the text that Prometheus reads."""
+"""The mock's metrics in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def prometheus_text(gateway: Gateway, journal: Journal) -> str:
-    """Write the counts of requests, their seconds, and the tasks by status."""
+    """Return the counts and seconds of requests, and the tasks by status."""
     now = gateway.clock.now()
     gateway.tasks.forget(now)
     tasks = Counter(task.phase(now).name for task in gateway.tasks)
@@ -26,7 +26,7 @@ def prometheus_text(gateway: Gateway, journal: Journal) -> str:
             f'wanflow_mock_request_seconds_total{{operation="{operation}"}} {seconds:.6f}'
             for operation, seconds in sorted(journal.seconds.items())
         ),
-        *_head("wanflow_mock_tasks", "gauge", "Tasks that are remembered, by status."),
+        *_head("wanflow_mock_tasks", "gauge", "Stored tasks by status."),
         *(
             f'wanflow_mock_tasks{{status="{name}"}} {count}'
             for name, count in sorted(tasks.items())

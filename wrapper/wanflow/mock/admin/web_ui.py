@@ -1,4 +1,4 @@
-"""The page at `/_mock/`: files of the package, and nothing from anywhere else."""
+"""The web page at `/_mock/`, made of files of this package."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def check_host(request: Request, origin: str) -> None:
-    """Let nobody in by a name that was made to point to this machine (DNS rebinding).
+    """Check the Host header of a loopback mock, against DNS rebinding.
 
     Raises:
-        Refusal: 403, a mock on loopback is called by a name of the network.
+        HTTPError: 403, the mock is on loopback and the Host header isn't.
     """
     if urlsplit(origin).hostname not in _LOOPBACK or b"host" not in request.headers:
         return
     found = _HOST.fullmatch(request.headers[b"host"])
     name = b"" if found is None else found[1] or found[2]
     if name.decode().lower() not in _LOOPBACK:
-        raise HTTPError(403, "/_mock of a mock on loopback is for loopback alone")
+        raise HTTPError(403, "/_mock of a mock on loopback needs a loopback host name")
 
 
 _KINDS = {
@@ -55,7 +55,7 @@ _START = "/_mock/"
 
 @cache
 def assets() -> Mapping[str, Response]:
-    """Return the page's files by the paths that they are served at."""
+    """Return the page's files by path."""
     found: dict[str, Response] = {}
     for file in files(__package__ or "").joinpath("page").iterdir():
         kind = _KINDS.get(file.name.rpartition(".")[2])
@@ -66,5 +66,5 @@ def assets() -> Mapping[str, Response]:
 
 
 def redirect_to_index() -> Response:
-    """Send a visitor of `/_mock` to the page."""
+    """Redirect `/_mock` to the page."""
     return Response(307, b"", ((b"location", _START.encode()),))

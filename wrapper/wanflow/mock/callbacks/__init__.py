@@ -1,1 +1,1 @@
-"""Callbacks: where they may go, and how they are sent."""
+"""Callbacks: the SSRF guard, and the sender."""

@@ -1,4 +1,4 @@
-"""Tell callback URLs of tasks that are over, and try again when nobody listens."""
+"""Sends callbacks for tasks that have ended, with retries."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 TIMEOUT = 10.0
 RETRY_DELAYS = (1.0, 2.0, 4.0)
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
-_KEPT = 1000
+_MAX_ATTEMPTS = 1000
 
 
 class DeliveryAttempt(NamedTuple):
-    """One try to deliver: its number from 1, when by the mock's clock, and what came of it.
+    """One attempt: its number from 1, the time of the mock's clock, and its result.
 
-    `status` is the receiver's, 0 where there was none; `problem` is empty for a delivery.
+    `status` is that of the response, 0 if there was none; `problem` is empty on success.
     """
 
     task_id: str
@@ -37,16 +37,18 @@ class DeliveryAttempt(NamedTuple):
 
 @define(eq=False)
 class CallbackSender:
-    """Delivers the body of the task query to each task's callback URL, if it has one.
+    """Sends the status response of each task to its callback URL, if it has one.
 
-    10 seconds are given to each try, and up to 3 more are made, 1, 2 and 4 seconds of the mock's
-    clock after a failure. Only 2xx is success; redirects are not followed.
+    Each attempt has 10 seconds; after a failure up to 3 more follow, after 1, 2 and 4 seconds of
+    the mock's clock. Only 2xx is success; redirects are not followed.
     """
 
     gateway: Gateway
     ssrf_guard: SsrfGuard = field(factory=SsrfGuard)
     timeout: float = TIMEOUT
-    attempts: deque[DeliveryAttempt] = field(factory=lambda: deque(maxlen=_KEPT), repr=False)
+    attempts: deque[DeliveryAttempt] = field(
+        factory=lambda: deque(maxlen=_MAX_ATTEMPTS), repr=False
+    )
     _running: set[asyncio.Task[None]] = field(factory=set[asyncio.Task[None]], repr=False)
 
     def schedule(self, task: Task) -> None:
@@ -55,7 +57,7 @@ class CallbackSender:
             self._try(task, 1)
 
     def close(self) -> None:
-        """Give up whatever is on its way."""
+        """Give up whatever is on its target."""
         for running in tuple(self._running):
             running.cancel()
 
@@ -69,11 +71,11 @@ class CallbackSender:
         try:
             async with asyncio.timeout(self.timeout):
                 status = await self._post(task)
-            problem = "" if 200 <= status < 300 else f"answered {status}"  # noqa: PLR2004 - success
-        except UrlBlocked as closed:
-            problem, final = str(closed), True
+            problem = "" if 200 <= status < 300 else f"responded with {status}"  # noqa: PLR2004 - success
+        except UrlBlocked as blocked:
+            problem, final = str(blocked), True
         except TimeoutError:
-            problem = f"no answer in {self.timeout:g} seconds"
+            problem = f"no response in {self.timeout:g} seconds"
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             problem = f"{type(error).__name__}: {error}"[:200]
         now = self.gateway.clock.now()
@@ -85,9 +87,9 @@ class CallbackSender:
 
     async def _post(self, task: Task) -> int:
         body = json.dumps(self.gateway.status_response(task)).encode()
-        way, (reader, writer) = await self.ssrf_guard.connect_to(task.callback_url or "")
+        target, (reader, writer) = await self.ssrf_guard.connect_to(task.callback_url or "")
         head = (
-            f"POST {way.path} HTTP/1.1\r\nHost: {way.authority}\r\n"
+            f"POST {target.path} HTTP/1.1\r\nHost: {target.authority}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             "User-Agent: wanflow-mock\r\nConnection: close\r\n\r\n"
         )
@@ -99,5 +101,5 @@ class CallbackSender:
             writer.close()
         found = _STATUS.match(line)
         if found is None:
-            raise ValueError("the answer was not HTTP")
+            raise ValueError("the response was not HTTP")
         return int(found[1])

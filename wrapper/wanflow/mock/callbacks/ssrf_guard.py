@@ -1,7 +1,7 @@
-"""The door to the outside: which addresses a callback may be sent to, and the way there.
+"""SSRF guard: which addresses callbacks may be sent to, and connecting to them.
 
-A name is resolved once; every address that it has must be public; and the connection is made to
-one of those very addresses, so that a name can't change its mind in between.
+A name is resolved once, all its addresses must be public, and the connection is made to one of
+these addresses, so that a second resolution can't change it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _SAFE = "/%:@!$&'()*+,;=~"
 
 
 class UrlBlocked(Exception):
-    """The door stays closed to a URL; the message says why."""
+    """A callback URL is not allowed; the message says why."""
 
 
 @frozen
 class Target:
-    """How to get to a URL: the host to name, its port, TLS or not, and the request's target."""
+    """Where a callback goes: host, port, whether to use TLS, and the path with its query."""
 
     host: str
     port: int
@@ -48,13 +48,13 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """What the Host header says."""
+        """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether a URL plainly names this machine, as a test's own receiver does."""
+    """Return whether a URL names this machine, as a test's receiver does."""
     return _LOOPBACK.fullmatch(url) is not None
 
 
@@ -73,24 +73,24 @@ async def _connect(address: str, port: int, tls_host: str | None) -> Streams:
 
 @define
 class SsrfGuard:
-    """Opens connections to public hosts, and to this machine where `loopback` allows that."""
+    """Connects to public hosts, and to this machine if `allow_loopback`."""
 
     allow_loopback: bool = False
     resolve: Resolve = field(default=_resolve, repr=False)
     connect: Connect = field(default=_connect, repr=False)
 
     def resolve_target(self, url: str) -> Target:
-        """Read a URL.
+        """Parse and check a URL.
 
         Raises:
-            Closed: it isn't one of https, or its host could never be public.
+            UrlBlocked: it isn't https, or its host can't be public.
         """
         reason = None if self._is_allowed_loopback(url) else public_url_problem(url)
         parts = urlsplit(url)
         if reason is not None or parts.hostname is None:
             raise UrlBlocked(f"the URL {reason}")
         if parts.scheme != "https" and not self._is_allowed_loopback(url):
-            raise UrlBlocked("the URL must be one of https")
+            raise UrlBlocked("the URL must begin with https://")
         tls = parts.scheme == "https"
         target = quote(parts.path or "/", safe=_SAFE)
         if parts.query:
@@ -101,25 +101,25 @@ class SsrfGuard:
         """Connect to a URL's host.
 
         Raises:
-            Closed: one of its addresses is none of the public internet.
+            UrlBlocked: one of its addresses isn't public.
             OSError: it can't be resolved or reached.
         """
-        way = self.resolve_target(url)
-        addresses = await self.resolve(way.host, way.port)
+        target = self.resolve_target(url)
+        addresses = await self.resolve(target.host, target.port)
         if not addresses:
-            raise UrlBlocked(f"{way.host} has no address")
+            raise UrlBlocked(f"{target.host} has no address")
         for address in addresses:
             if not self._is_allowed_address(address, url):
-                raise UrlBlocked(f"{way.host} has the internal address {address}")
-        return way, await self._connect_any(addresses, way)
+                raise UrlBlocked(f"{target.host} has the internal address {address}")
+        return target, await self._connect_any(addresses, target)
 
-    async def _connect_any(self, addresses: list[str], way: Target) -> Streams:
-        """Connect to the first of the addresses that lets one in."""
+    async def _connect_any(self, addresses: list[str], target: Target) -> Streams:
+        """Connect to the first address that accepts a connection."""
         *others, last = dict.fromkeys(addresses)
         for address in others:
             with suppress(ConnectionError):
-                return await self.connect(address, way.port, way.host if way.tls else None)
-        return await self.connect(last, way.port, way.host if way.tls else None)
+                return await self.connect(address, target.port, target.host if target.tls else None)
+        return await self.connect(last, target.port, target.host if target.tls else None)
 
     def _is_allowed_loopback(self, url: str) -> bool:
         return self.allow_loopback and is_loopback(url)
@@ -127,6 +127,6 @@ class SsrfGuard:
     def _is_allowed_address(self, text: str, url: str) -> bool:
         try:
             address = ipaddress.ip_address(text)
-        except ValueError:  # a zone id, or nothing that was ever an address
+        except ValueError:  # a zone id, or not an address
             return False
         return address.is_loopback if self._is_allowed_loopback(url) else is_public_address(address)

@@ -1,4 +1,4 @@
-"""Spoil an answer as a fault wants it: its JSON, or the bytes of it."""
+"""Corrupt a response as a fault says: its JSON, or its bytes."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.fault import Fault
 
 _PAGE = b"<!doctype html>\n<title>Welcome</title>\n<h1>It works!</h1>\n"
-_UNHEARD_OF = "hibernating"
+_UNKNOWN_STATUS = "hibernating"
 
 
 def html_response() -> Response:
-    """Return what a proxy or a landing page would answer in the API's place."""
+    """Return an HTML page, as a proxy or captive portal would."""
     return Response(200, _PAGE, ((b"content-type", b"text/html; charset=utf-8"),))
 
 
-def corrupt(answer: Response, fault: Fault) -> Response:
-    """Return an answer with a fault of the answer stage; one that isn't JSON stays as it is."""
-    if (b"content-type", b"application/json") not in answer.headers:
-        return answer
+def corrupt(response: Response, fault: Fault) -> Response:
+    """Apply a fault to a response's body; one that isn't JSON is unchanged."""
+    if (b"content-type", b"application/json") not in response.headers:
+        return response
     match fault.name:
         case "truncated":
-            return evolve(answer, body=answer.body[: len(answer.body) // 2])
+            return evolve(response, body=response.body[: len(response.body) // 2])
         case "garbled":
-            return evolve(answer, body=answer.body.replace(b'"', b"'"))
+            return evolve(response, body=response.body.replace(b'"', b"'"))
         case _:
-            body = _changed(json.loads(answer.body), fault)
-            return evolve(answer, body=json_response(answer.status, body).body)
+            body = _changed(json.loads(response.body), fault)
+            return evolve(response, body=json_response(response.status, body).body)
 
 
 def _changed(body: JsonObject, fault: Fault) -> JsonObject:
     match fault.name:
-        case "unknown-enum":
-            return {**body, "status": _UNHEARD_OF}
-        case "backwards":
+        case "unknown-status":
+            return {**body, "status": _UNKNOWN_STATUS}
+        case "regress":
             return _regressed(body)
         case _:
             changed: JsonObject = _without(body, fault.value.split("."), null=fault.name == "null")
@@ -49,7 +49,7 @@ def _changed(body: JsonObject, fault: Fault) -> JsonObject:
 
 
 def _without(body: Any, path: list[str], *, null: bool) -> Any:
-    """Return an object without the field at a path, or with null there."""
+    """Return an object without the field at a path, or with it set to null."""
     first, *rest = path
     if not isinstance(body, dict) or first not in body:
         return body  # pyright: ignore[reportUnknownVariableType] - any JSON
@@ -64,7 +64,7 @@ def _without(body: Any, path: list[str], *, null: bool) -> Any:
 
 
 def _regressed(body: JsonObject) -> JsonObject:
-    """Return a task as it could have been a while ago."""
+    """Return an earlier state of a task."""
     ended = body.get("status") in {COMPLETED, FAILED}
     kept = {name: value for name, value in body.items() if name not in {"results", "error"}}
     return {**kept, "status": "processing" if ended else "pending", "progress": 40 if ended else 0}

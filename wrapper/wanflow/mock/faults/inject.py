@@ -1,4 +1,4 @@
-"""Let the faults strike that come before an answer: pauses, and what happens in its place."""
+"""Apply the faults that come before a response: delays, and those that replace it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ConnectionFault(Exception):
-    """There is to be no proper answer: `fault` says what there is instead."""
+    """No regular response is sent; `fault` says what happens instead."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
@@ -21,11 +21,11 @@ class ConnectionFault(Exception):
 
 
 async def inject(faults: FaultSet, rules: FaultRules) -> None:
-    """Wait as long as the faults say, then have happen what they want instead of an answer.
+    """Apply delays, then a fault that replaces the response.
 
     Raises:
-        Refusal: a status is wanted, as `status=503` or `lost-task`.
-        Struck: the connection is to be broken, or a page of HTML sent.
+        HTTPError: the fault is a status, such as `status=503` or `task-not-found`.
+        ConnectionFault: the fault breaks the connection, or sends an HTML page.
     """
     if not faults.all:
         return
@@ -38,7 +38,7 @@ async def inject(faults: FaultSet, rules: FaultRules) -> None:
     match fault.name:
         case "status":
             raise HTTPError(int(fault.value))
-        case "lost-task":
+        case "task-not-found":
             raise HTTPError(404)
         case _:
             raise ConnectionFault(fault)

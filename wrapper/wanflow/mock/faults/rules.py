@@ -1,4 +1,4 @@
-"""Standing orders for faults: for an operation, an account, the nth call, by chance, so often."""
+"""Rules for faults: by operation, account, call number, probability and count."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.accounts import Account
 
 FILES = "files"
-"""What the serving of results is called where an operation is asked for."""
+"""The name for downloads of results, used like an operation id."""
 
 
 @define(eq=False)
 class FaultRule:
-    """Faults for some calls: those of an operation and an account (None: of all).
+    """Faults for the calls of an operation and an account (None: all).
 
-    It strikes from the `nth` matching call on, with a probability, at most `count` times.
+    It applies from the `nth` matching call on, with a probability, at most `count` times.
     """
 
     id: int
@@ -37,7 +37,7 @@ class FaultRule:
     hits: int = 0
 
     def matches(self, operation: str, account: Account | None, random: Random) -> bool:
-        """Count a call if it matches, and tell whether this one goes wrong."""
+        """Count a call if it matches, and return whether the faults apply to it."""
         if self.operation not in {None, operation} or self.account not in {None, account}:
             return False
         self.calls += 1
@@ -51,7 +51,7 @@ class FaultRule:
 
 @define(eq=False)
 class FaultRules:
-    """The rules in force, first come first served; `operations` are those that may be named."""
+    """The active rules; the first match applies. `operations` are the valid names."""
 
     operations: tuple[str, ...] = ()
     _rules: tuple[FaultRule, ...] = ()
@@ -68,61 +68,61 @@ class FaultRules:
         count: int | None = None,
         account: Account | None = None,
     ) -> FaultRule:
-        """Put a rule in force, for a fault or several with commas between.
+        """Add a rule for one or more faults, separated by commas.
 
         Raises:
-            ValueError: the fault, the operation or a number is none that the mock knows.
+            ValueError: the fault, the operation or a number is invalid.
         """
         if operation is not None and operation not in self.operations:
             known = ", ".join(self.operations)
-            raise ValueError(f"there is no operation {operation!r}; there are {known}")
+            raise ValueError(f"unknown operation {operation!r}; operations are {known}")
         try:
             rule = FaultRule(
                 self._last_id + 1, parse_faults(fault), operation, probability, nth, count, account
             )
         except TypeError as error:
-            _, attribute, _, value = error.args  # as attrs has it
+            _, attribute, _, value = error.args  # the arguments of attrs' exception
             raise ValueError(f"{attribute.name} can't be {value!r:.100}") from error
         self._last_id += 1
         self._rules = (*self._rules, rule)
         return rule
 
     def from_json(self, raw: Mapping[str, Any], account: Account | None = None) -> FaultRule:
-        """Put a rule in force that is written as a JSON object.
+        """Add a rule from a JSON object.
 
         Raises:
-            ValueError: a field is unknown, missing or has a wrong value.
+            ValueError: a field is unknown, missing or invalid.
         """
         fields = dict(raw)
         faults = fields.pop("fault", None)
         unknown = fields.keys() - {"operation", "probability", "nth", "count"}
         if not isinstance(faults, str) or unknown:
             raise ValueError(
-                "a rule has fault, and maybe operation, probability, nth and count"
-                + (f", but no {', '.join(sorted(unknown))}" if unknown else "")
+                "a rule needs fault, and allows operation, probability, nth and count"
+                + (f"; unknown: {', '.join(sorted(unknown))}" if unknown else "")
             )
         return self.add(faults, **fields, account=account)
 
     def remove(self, rule_id: int) -> bool:
-        """Put a rule out of force; False where there is none of this id."""
-        kept = tuple(rule for rule in self._rules if rule.id != rule_id)
-        found = len(kept) < len(self._rules)
-        self._rules = kept
+        """Remove a rule; return False if there is none with this id."""
+        rules = tuple(rule for rule in self._rules if rule.id != rule_id)
+        found = len(rules) < len(self._rules)
+        self._rules = rules
         return found
 
     def clear(self) -> None:
-        """Put all rules out of force."""
+        """Remove all rules."""
         self._rules = ()
 
     def pick(self, operation: str, account: Account | None) -> FaultSet:
-        """Return what goes wrong with a call, by the first rule that strikes."""
+        """Return the faults of the first rule that applies to a call."""
         for rule in self._rules:
             if rule.matches(operation, account, self._random):
                 return rule.faults
         return NO_FAULTS
 
     def jitter(self, most: float) -> float:
-        """Return a pause of up to `most` seconds, by the same chance as the rules'."""
+        """Return a random delay of up to `most` seconds, from the same generator as the rules."""
         return self._random.uniform(0, most)
 
     def __iter__(self) -> Any:

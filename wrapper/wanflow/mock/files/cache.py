@@ -1,4 +1,4 @@
-"""The files that tasks result in: made when first asked for, once, and kept up to a bound."""
+"""Result files: rendered at the first request, and cached within bounds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONTENT_TYPES = {
 
 @frozen
 class File:
-    """A result's bytes, its content type, and its ETag with the quotes."""
+    """A file's bytes, its content type, and its ETag with quotes."""
 
     content: bytes = field(repr=False)
     content_type: bytes
@@ -36,9 +36,9 @@ class File:
 
 @define
 class FileCache:
-    """Makes files in a thread of its own and keeps the latest, up to `most` bytes in all.
+    """Renders files in its own thread and keeps the latest, at most `max_bytes` in all.
 
-    None is kept longer than the links to it live.
+    A file is removed when its URL expires.
     """
 
     scheduler: Scheduler = field(repr=False)
@@ -50,30 +50,30 @@ class FileCache:
     _pending: dict[tuple[str, int], asyncio.Future[File]] = field(
         factory=dict[tuple[str, int], asyncio.Future[File]], repr=False
     )
-    _workers: ThreadPoolExecutor | None = field(default=None, repr=False)
+    _executor: ThreadPoolExecutor | None = field(default=None, repr=False)
 
     async def file(self, task: Task, index: int) -> File:
-        """Return one of a task's files, waiting for it where it is being made."""
+        """Return one of a task's files, rendering it if needed."""
         key = (task.id, index)
-        kept = self._files.get(key)
-        if kept is not None:
+        cached = self._files.get(key)
+        if cached is not None:
             self._files.move_to_end(key)
-            return kept
-        making = self._pending.get(key)
-        if making is None:
+            return cached
+        pending = self._pending.get(key)
+        if pending is None:
             loop = asyncio.get_running_loop()
-            if self._workers is None:
-                self._workers = ThreadPoolExecutor(1, "wanflow-mock-media")
-            making = loop.run_in_executor(self._workers, _make, task, index)
-            self._pending[key] = making
-            making.add_done_callback(lambda done: self._store(key, done, task.urls_expire_at()))
-        return await asyncio.shield(making)
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(1, "wanflow-mock-media")
+            pending = loop.run_in_executor(self._executor, _make, task, index)
+            self._pending[key] = pending
+            pending.add_done_callback(lambda done: self._store(key, done, task.urls_expire_at()))
+        return await asyncio.shield(pending)
 
     def close(self) -> None:
-        """End the thread; a file that is being made is made to its end."""
-        if self._workers is not None:
-            self._workers.shutdown(wait=True, cancel_futures=True)
-            self._workers = None
+        """End the thread, after the current file."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
 
     def _store(self, key: tuple[str, int], done: asyncio.Future[File], until: float) -> None:
         self._pending.pop(key, None)
@@ -98,28 +98,28 @@ def _make(task: Task, index: int) -> File:
 
 
 def _render(task: Task, index: int) -> bytes:
-    order, real = task.output, media.available()
-    if order.kind == "text":
+    output, real = task.output, media.available()
+    if output.kind == "text":
         return f"{task.model}\n{task.id}, index {index}\n\n{task.prompt}\n".encode()
-    if order.kind == "audio":
-        return media.wav(order.seconds, f"{task.model} {task.prompt}")
-    if order.kind == "image":
-        picture = media.ImageSpec(
-            order.width, order.height, task.prompt, task.model, task.id, index, task.seed
+    if output.kind == "audio":
+        return media.wav(output.seconds, f"{task.model} {task.prompt}")
+    if output.kind == "image":
+        image = media.ImageSpec(
+            output.width, output.height, task.prompt, task.model, task.id, index, task.seed
         )
         return (
-            media.render_png(picture) if real else media.placeholder_png(order.width, order.height)
+            media.render_png(image) if real else media.placeholder_png(output.width, output.height)
         )
-    clip = media.VideoSpec(
-        order.width,
-        order.height,
-        order.seconds,
+    video = media.VideoSpec(
+        output.width,
+        output.height,
+        output.seconds,
         task.prompt,
         task.model,
         task.id,
         index,
         task.seed,
-        order.sound,
-        order.aspect_ratio,
+        output.sound,
+        output.aspect_ratio,
     )
-    return media.render_mp4(clip) if real else media.placeholder_mp4()
+    return media.render_mp4(video) if real else media.placeholder_mp4()

@@ -1,4 +1,4 @@
-"""Who asks: each API key is an account of its own, known by a digest and never by the key."""
+"""Accounts: one for each API key, identified by the digest of the key."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _KEY = rb"[A-Za-z0-9._~+/-]{1,512}=*"
 _TOKEN = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +(" + _KEY + rb")")
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="wanflow mock"'),)
 DEFAULT_KEY = "mock-key"
-"""The key to use where any is let in."""
+"""The key to use if any key is accepted."""
 FOUR_WEEKS = 28 * 24 * 3600.0
 
 
 def is_key(text: str) -> bool:
-    """Tell whether a text can be sent as a key."""
+    """Return whether a text can be sent as a key."""
     return re.fullmatch(_KEY, text.encode()) is not None
 
 
 @define(eq=False)
 class Account:
-    """One API key's side of the mock; `name` is a digest of the key.
+    """The account of one API key; `name` is a digest of the key.
 
     `reserved` are the credits of its unfinished tasks, `spent` those of its completed ones.
     """
@@ -49,7 +49,7 @@ class Account:
     _requests: int = field(default=0, repr=False)
 
     def remaining(self) -> float | None:
-        """Return the credits that can still be reserved, None for no end of them."""
+        """Return the credits that can still be reserved, None if unlimited."""
         limit = self.limits.credits
         return None if limit is None else round(limit - self.spent - self.reserved, 2)
 
@@ -57,7 +57,7 @@ class Account:
         """Count a request.
 
         Raises:
-            Refusal: 429 with Retry-After, the account's rate is passed.
+            HTTPError: 429 with Retry-After, the account's rate is exceeded.
         """
         rate = self.limits.rate
         if rate is None:
@@ -70,27 +70,29 @@ class Account:
         self._requests += 1
 
     def check_model(self, model: str) -> None:
-        """Let the account use a model.
+        """Check that the account may use a model.
 
         Raises:
-            Refusal: 403, it may not.
+            HTTPError: 403, the model is forbidden.
         """
         if model in self.limits.forbidden_models:
             raise HTTPError(403, model=model)
 
-    def reserve(self, credits: float) -> None:  # noqa: A002 - the word of the API
-        """Set credits aside for a task.
+    def reserve(self, credits: float) -> None:  # noqa: A002 - the API's name
+        """Reserve credits for a task.
 
         Raises:
-            Refusal: 402, there are not enough.
+            HTTPError: 402, there are too few.
         """
-        left = self.remaining()
-        if left is not None and credits > left:
-            raise HTTPError(402, f"the task takes {credits:g} credits and {left:g} are left")
+        remaining = self.remaining()
+        if remaining is not None and credits > remaining:
+            raise HTTPError(
+                402, f"the task costs {credits:g} credits, but only {remaining:g} remain"
+            )
         self.reserved = round(self.reserved + credits, 2)
 
-    def settle(self, credits: float, *, billed: bool) -> None:  # noqa: A002 - the word of the API
-        """Bill what was set aside for a task, or give it back."""
+    def settle(self, credits: float, *, billed: bool) -> None:  # noqa: A002 - the API's name
+        """Bill a task's reserved credits, or release them."""
         self.reserved = round(self.reserved - credits, 2)
         if billed:
             self.spent = round(self.spent + credits, 2)
@@ -98,10 +100,10 @@ class Account:
 
 @define
 class AccountStore:
-    """The accounts seen of late; `api_key` None lets any key in, `terms` are for new ones.
+    """The recently used accounts; `api_key` None accepts any key, `limits` are for new accounts.
 
-    One that asks nothing for `lifetime` seconds is forgotten, as are those beyond `most`: the one
-    that has been silent longest goes first.
+    An account without requests for `lifetime` seconds is removed; beyond `max_accounts` the least
+    recently used is removed.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -115,7 +117,7 @@ class AccountStore:
         """Return the account of a request's bearer token.
 
         Raises:
-            Refusal: 401, the token is missing, malformed or wrong.
+            HTTPError: 401, the token is missing, malformed or wrong.
         """
         found = _TOKEN.fullmatch(headers.get(b"authorization", b""))
         if found is None:
@@ -133,28 +135,28 @@ class AccountStore:
         """Return the account of a key.
 
         Raises:
-            ValueError: the key is none that is let in.
+            ValueError: the key isn't accepted.
         """
         try:
             return self.authenticate(
                 {b"authorization": b"Bearer " + api_key.encode("ascii", "replace")}
             )
-        except HTTPError as refusal:
-            raise ValueError("the mock lets no such API key in") from refusal
+        except HTTPError as error:
+            raise ValueError("the mock doesn't accept this API key") from error
 
     def anonymous(self) -> Account:
-        """Return the account of whoever needs no key."""
+        """Return the account for operations that need no key."""
         account = self._accounts.setdefault(b"", Account("anyone", self.limits))
         account.last_request_at = self.clock.now()
         self._accounts.move_to_end(b"")
         return account
 
     def digests(self) -> dict[Account, str]:
-        """Return each account's digest of its key, which it is known by."""
+        """Return the digest of each account's key."""
         return {account: digest.hex() for digest, account in tuple(self._accounts.items())}
 
     def restore(self, digest: str, account: Account) -> None:
-        """Know an account again by the digest of its key."""
+        """Add an account by the digest of its key."""
         account.last_request_at = self.clock.now()
         self._accounts[bytes.fromhex(digest)] = account
 

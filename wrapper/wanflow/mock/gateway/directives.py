@@ -1,11 +1,10 @@
-"""How a request asks for something other than its good answer.
+"""Headers and prompt directives by which a request sets faults and progression.
 
 Headers: `Prefer: code=429` for a documented status, `X-Mock-Fault: reset` for a fault,
-`X-Mock-Progression: polls=5` for the task's progression. Where headers can't be set, directives in
-any text of the request do the
-same: `[mock:code=429]`, `[mock:fault=reset]`, `[mock:progression=polls=5]`; and
-`[mock:fail=service_error]` makes the task fail, `[mock:task-fault=…]` and `[mock:file-fault=…]`
-have its queries and its files go wrong.
+`X-Mock-Progression: polls=5` for the task's progression. Directives in any string of the request do
+the same: `[mock:code=429]`, `[mock:fault=reset]`, `[mock:progression=polls=5]`. In addition,
+`[mock:fail=service_error]` makes the task fail; `[mock:status-fault=…]` and
+`[mock:download-fault=…]` inject faults into its status requests and downloads.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
 
     from wanflow.mock.gateway.lifecycle import Progression
 
-_PREFERENCE = re.compile(rb"(?:^|[,;])\s*code\s*=\s*\"?([0-9]{3})\"?\s*(?=[,;]|$)")
-_WORD = re.compile(r"\[mock:([a-z-]{1,20})=([^\[\]]{1,200})\]", re.ASCII)
+_PREFER = re.compile(rb"(?:^|[,;])\s*code\s*=\s*\"?([0-9]{3})\"?\s*(?=[,;]|$)")
+_DIRECTIVE = re.compile(r"\[mock:([a-z-]{1,20})=([^\[\]]{1,200})\]", re.ASCII)
 _MARK = "[mock:"
 
 
 @frozen
 class Directives:
-    """What the words of a request ask for."""
+    """The directives of a request."""
 
     code: int | None = None
     failure: str | None = None
@@ -46,75 +45,78 @@ NO_DIRECTIVES = Directives()
 
 
 def prefer_code(headers: Mapping[bytes, bytes]) -> int | None:
-    """Return the status that a `Prefer` header asks for, None where it asks for none."""
+    """Return the status in a `Prefer` header, None if there is none."""
     preference = headers.get(b"prefer")
-    found = _PREFERENCE.search(preference) if preference is not None else None
+    found = _PREFER.search(preference) if preference is not None else None
     return int(found[1]) if found else None
 
 
 def header_faults(headers: Mapping[bytes, bytes]) -> FaultSet:
-    """Return the faults that an `X-Mock-Fault` header asks for.
+    """Return the faults in an `X-Mock-Fault` header.
 
     Raises:
-        Refusal: 400, the header names no faults of the mock.
+        HTTPError: 400, the header has an unknown fault.
     """
-    wanted = headers.get(b"x-mock-fault")
-    return NO_FAULTS if wanted is None else _read(parse_faults, wanted.decode("latin-1"))
+    value = headers.get(b"x-mock-fault")
+    return NO_FAULTS if value is None else _parse(parse_faults, value.decode("latin-1"))
 
 
 def header_progression(headers: Mapping[bytes, bytes]) -> Progression | None:
-    """Return the pace that an `X-Mock-Progression` header asks for.
+    """Return the progression in an `X-Mock-Progression` header.
 
     Raises:
-        Refusal: 400, the header names no pace of the mock.
+        HTTPError: 400, the header has an invalid progression.
     """
-    wanted = headers.get(b"x-mock-progression")
-    return None if wanted is None else _read(parse_progression, wanted.decode("latin-1"))
+    value = headers.get(b"x-mock-progression")
+    return None if value is None else _parse(parse_progression, value.decode("latin-1"))
 
 
 def parse_directives(body: Mapping[str, Any]) -> Directives:
-    """Read the magic words in the texts of a request.
+    """Parse the directives in the strings of a request.
 
     Raises:
-        Refusal: 400, a word is unknown or has a value that makes no sense.
+        HTTPError: 400, a directive is unknown or has an invalid value.
     """
     texts = [text for text in body.values() if isinstance(text, str) and _MARK in text]
     if not texts:
         return NO_DIRECTIVES
-    words: dict[str, str] = dict(_WORD.findall(" ".join(texts)))
-    unknown = words.keys() - _WORDS.keys()
+    directives: dict[str, str] = dict(_DIRECTIVE.findall(" ".join(texts)))
+    unknown = directives.keys() - _DIRECTIVES.keys()
     if unknown:
-        known = ", ".join(_WORDS)
-        raise HTTPError(400, f"[mock:{min(unknown)}=…] is no word of the mock; it knows {known}")
+        known = ", ".join(_DIRECTIVES)
+        raise HTTPError(400, f"unknown directive [mock:{min(unknown)}=…]; directives are {known}")
     return Directives(
-        **{_WORDS[word][0]: _read(_WORDS[word][1], text) for word, text in words.items()}
+        **{
+            _DIRECTIVES[name][0]: _parse(_DIRECTIVES[name][1], text)
+            for name, text in directives.items()
+        }
     )
 
 
-def _read(reader: Callable[[str], Any], text: str) -> Any:
+def _parse(parse: Callable[[str], Any], text: str) -> Any:
     try:
-        return reader(text)
+        return parse(text)
     except ValueError as error:
         raise HTTPError(400, f"mock: {error}") from error
 
 
 def _code(text: str) -> int:
     if not re.fullmatch(r"[1-5][0-9]{2}", text, re.ASCII):
-        raise ValueError(f"a code is a status from 100 to 599, not {text!r}")
+        raise ValueError(f"code must be a status from 100 to 599, not {text!r}")
     return int(text)
 
 
 def _failure(text: str) -> str:
     if not is_failure_code(text):
-        raise ValueError(f"fail takes a business code such as service_error, not {text!r}")
+        raise ValueError(f"fail must be an error code such as service_error, not {text!r}")
     return text
 
 
-_WORDS: dict[str, tuple[str, Callable[[str], Any]]] = {
+_DIRECTIVES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "code": ("code", _code),
     "fail": ("failure", _failure),
-    "fault": ("fault", parse_faults),
-    "task-fault": ("query", parse_faults),
-    "file-fault": ("file", parse_faults),
+    "fault": ("faults", parse_faults),
+    "status-fault": ("status_faults", parse_faults),
+    "download-fault": ("download_faults", parse_faults),
     "progression": ("progression", parse_progression),
 }

@@ -1,4 +1,4 @@
-"""What the document has the mock keep: its endpoints, ready to be served."""
+"""The spec's operations as endpoints of the mock."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 class Endpoint:
     """An operation as the mock serves it.
 
-    `path` is the whole path, the server's part included; `success` the status of its good answer,
-    `answer` the plan of that answer, `schemas` what each documented answer must be valid against.
+    `path` includes the server's path; `success` is the status of a successful response, `template`
+    builds its body, `schemas` validate each documented response.
     """
 
     operation: Operation
@@ -44,38 +44,38 @@ class Endpoint:
 
     @property
     def statuses(self) -> frozenset[int]:
-        """The documented statuses, the good one included."""
+        """The documented statuses, including the successful one."""
         return self.errors.statuses | {self.success}
 
 
 @frozen
 class SubmitEndpoint(Endpoint):
-    """An endpoint that takes a request for one of its models and answers with a task."""
+    """An endpoint that submits a request for one of its models and returns a task."""
 
     models: Mapping[str, Model] = field(repr=False, kw_only=True)
 
 
 @frozen
 class StatusEndpoint(Endpoint):
-    """The endpoint that reads a task; `prefix` and `suffix` enclose the id in its path."""
+    """The endpoint for status requests; `prefix` and `suffix` enclose the id in its path."""
 
     parameter: str = field(kw_only=True)
     ids: jsonschema_rs.Validator = field(repr=False, kw_only=True)
 
     @property
     def prefix(self) -> str:
-        """What comes before the task's id."""
+        """The path before the task's id."""
         return self.path.partition("{")[0]
 
     @property
     def suffix(self) -> str:
-        """What comes after the task's id."""
+        """The path after the task's id."""
         return self.path.partition("}")[2]
 
 
 @frozen
 class Api:
-    """A document's endpoints; `base` is the path of its server, without a closing slash."""
+    """A spec's endpoints; `base` is the path of its server, without a trailing slash."""
 
     base: str
     submit_endpoints: tuple[SubmitEndpoint, ...]
@@ -84,34 +84,32 @@ class Api:
 
 
 def load(document: JsonObject) -> Api:
-    """Read a merged document.
+    """Load a merged spec.
 
     Raises:
-        UnservableSpec: the document promises what this mock can't keep; the message says what.
+        UnsupportedSpec: the spec has something that the mock can't serve; the message says what.
     """
     try:
         return _read(document)
     except (LookupError, StopIteration, TypeError, AttributeError, RecursionError) as error:
-        raise UnsupportedSpec(
-            f"the document can't be read: {type(error).__name__}: {error}"
-        ) from error
+        raise UnsupportedSpec(f"the spec can't be read: {type(error).__name__}: {error}") from error
     except (ValueError, jsonschema_rs.ReferencingError) as error:
-        raise UnsupportedSpec(f"a schema of the document can't be compiled: {error}") from error
+        raise UnsupportedSpec(f"a schema of the spec can't be compiled: {error}") from error
 
 
 def _read(document: JsonObject) -> Api:
     catalog = Catalog(document)
-    query = catalog.status_operation
+    status = catalog.status_operation
     base = urlsplit(catalog.server_url).path.rstrip("/")
     submissions = tuple(
         _submission(catalog, operation, base)
         for operation in catalog.operations
-        if operation != query
+        if operation != status
     )
-    contract = Api(base, submissions, _query(catalog, query, base), RequestValidator(catalog))
+    api = Api(base, submissions, _query(catalog, status, base), RequestValidator(catalog))
     if not submissions:
-        raise UnsupportedSpec("the document has no operation that takes a model")
-    return contract
+        raise UnsupportedSpec("the spec has no operation that submits a request for a model")
+    return api
 
 
 def _submission(catalog: Catalog, operation: Operation, base: str) -> SubmitEndpoint:
@@ -119,8 +117,8 @@ def _submission(catalog: Catalog, operation: Operation, base: str) -> SubmitEndp
     models = {model.name: model for model in found if model.operation_id == operation.operation_id}
     if not models or not _PATH.fullmatch(operation.path):
         raise UnsupportedSpec(
-            f"{operation.operation_id} is neither the task query nor takes a model: "
-            "the mock has no behaviour for it"
+            f"{operation.operation_id} is neither the status request nor takes a model: "
+            "the mock can't serve it"
         )
     return SubmitEndpoint(**_endpoint(catalog, operation, base), models=models)
 
@@ -150,7 +148,9 @@ def _endpoint(catalog: Catalog, operation: Operation, base: str) -> dict[str, An
     }
     success = next((status for status in sorted(schemas) if 200 <= status < 300), None)  # noqa: PLR2004
     if success is None:
-        raise UnsupportedSpec(f"{operation.operation_id} has no good answer with a JSON body")
+        raise UnsupportedSpec(
+            f"{operation.operation_id} has no successful response with a JSON body"
+        )
     validators = {status: _validator(document, schema) for status, schema in schemas.items()}
     return {
         "operation": operation,
@@ -158,7 +158,7 @@ def _endpoint(catalog: Catalog, operation: Operation, base: str) -> dict[str, An
         "path": base + operation.path,
         "requires_auth": _requires_auth(document, operation),
         "success": success,
-        "answer": compile_schema(document, schemas[success]),
+        "template": compile_schema(document, schemas[success]),
         "errors": load_errors(document, operation.node, validators),
         "schemas": validators,
     }
@@ -172,7 +172,7 @@ def _requires_auth(document: JsonObject, operation: Operation) -> bool:
         scheme = resolve_ref(document, document["components"]["securitySchemes"][name])
         if (scheme.get("type"), str(scheme.get("scheme")).lower()) != ("http", "bearer"):
             raise UnsupportedSpec(
-                f"{operation.operation_id} wants {name}; the mock knows bearer only"
+                f"{operation.operation_id} requires {name}; the mock only supports bearer"
             )
     return bool(wanted)
 

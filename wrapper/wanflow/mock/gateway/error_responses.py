@@ -1,4 +1,4 @@
-"""The error answers of an operation: the documents' examples, reworded where more is known."""
+"""The error responses of an operation: the spec's examples, with more specific messages."""
 
 from __future__ import annotations
 
@@ -36,13 +36,12 @@ _SECONDS = re.compile(r"retry after ([0-9]+) seconds?", re.IGNORECASE | re.ASCII
 
 @frozen
 class ErrorResponses:
-    """Answers by status: `examples` as the document shows them, by model or `default`.
+    """Error responses by status: `examples` are those of the spec, by model or `default`.
 
-    A model that no example is of has none of another's, whose codes may be of another kind.
-    `models` are those that the operation takes. `shapes` and, for a status that isn't documented,
-    `fallback` build the body of what has no example. `schemas` are by status: what an example
-    says stands where other words would break them. `texts` are the answers that aren't JSON:
-    their media type, and what the document shows.
+    A model without an example doesn't use another model's, whose codes may differ. `models` are
+    those of the operation. `templates` and, for an undocumented status, `fallback` build the body
+    if there is no example. If a specific message isn't valid by `schemas`, the example is used
+    unchanged. `texts` are responses that aren't JSON: their media type and example.
     """
 
     examples: Mapping[int, Mapping[str, JsonObject]]
@@ -57,45 +56,47 @@ class ErrorResponses:
         """The documented statuses."""
         return frozenset({*self.examples, *self.texts})
 
-    def text(self, refusal: HTTPError) -> tuple[str, str] | None:
-        """Word a refusal as text of a media type; None where its answer is JSON."""
-        if refusal.status not in self.texts:
+    def text(self, http_error: HTTPError) -> tuple[str, str] | None:
+        """Return media type and text of an error, None if its response is JSON."""
+        if http_error.status not in self.texts:
             return None
-        media, shown = self.texts[refusal.status]
-        said = refusal.message or _unsaid(refusal.status)
-        plain = refusal.message is not None and media.startswith("text/plain")
-        return media, said if plain or shown is None else shown
+        media, example = self.texts[http_error.status]
+        text = http_error.message or _default_message(http_error.status)
+        plain = http_error.message is not None and media.startswith("text/plain")
+        return media, text if plain or example is None else example
 
-    def body(self, refusal: HTTPError) -> JsonObject:
-        """Word a refusal as the operation would."""
-        shown = self.example(refusal.status, refusal.model)
-        if shown is None:
-            return self._made_up(refusal)
-        if refusal.message is None:
-            return shown
-        told = {"message": refusal.message, "param": refusal.param}
-        error = {**shown["error"], **told} if isinstance(shown.get("error"), dict) else told
+    def body(self, http_error: HTTPError) -> JsonObject:
+        """Return the JSON body of an error."""
+        example = self.example(http_error.status, http_error.model)
+        if example is None:
+            return self._build(http_error)
+        if http_error.message is None:
+            return example
+        details = {"message": http_error.message, "param": http_error.param}
+        error = (
+            {**example["error"], **details} if isinstance(example.get("error"), dict) else details
+        )
         error = {key: value for key, value in error.items() if value is not None}
-        reworded = {**shown, "error": error}
-        schema = self.schemas.get(refusal.status)
-        return reworded if schema is None or schema.is_valid(reworded) else shown
+        reworded = {**example, "error": error}
+        schema = self.schemas.get(http_error.status)
+        return reworded if schema is None or schema.is_valid(reworded) else example
 
     def example(self, status: int, model: str | None = None) -> JsonObject | None:
-        """Return the documented example of a status, the model's own where there is one."""
-        shown = self.examples.get(status)
-        if not shown:
+        """Return the example for a status, that of the model if there is one."""
+        example = self.examples.get(status)
+        if not example:
             return None
-        own = shown.get(model or "default") or shown.get("default")
-        return own if own or model in self.models else next(iter(shown.values()))
+        own = example.get(model or "default") or example.get("default")
+        return own if own or model in self.models else next(iter(example.values()))
 
-    def _made_up(self, refusal: HTTPError) -> JsonObject:
-        kind = _TYPES.get(refusal.status, _TYPES[refusal.status // 500 * 100 + 400])
-        return self.templates.get(refusal.status, self.fallback).build(
+    def _build(self, http_error: HTTPError) -> JsonObject:
+        kind = _TYPES.get(http_error.status, _TYPES[http_error.status // 500 * 100 + 400])
+        return self.templates.get(http_error.status, self.fallback).build(
             {
-                "error.code": refusal.status,
-                "error.message": refusal.message or _unsaid(refusal.status),
+                "error.code": http_error.status,
+                "error.message": http_error.message or _default_message(http_error.status),
                 "error.type": kind,
-                "error.param": refusal.param,
+                "error.param": http_error.param,
             }
         )
 
@@ -103,11 +104,11 @@ class ErrorResponses:
 def load_errors(
     document: JsonObject, node: JsonObject, schemas: Mapping[int, jsonschema_rs.Validator]
 ) -> ErrorResponses:
-    """Read the error answers of an operation's node, whose JSON is valid by `schemas`."""
+    """Load the error responses of an operation's node; `schemas` validate their JSON."""
     examples: dict[int, Mapping[str, JsonObject]] = {}
     shapes: dict[int, ResponseTemplate] = {}
     texts: dict[int, tuple[str, str | None]] = {}
-    together = _together(document, node)
+    models_by_schema = _models_by_schema(document, node)
     for status, raw in node["responses"].items():
         if not status.isdigit() or int(status) < 400:  # noqa: PLR2004 - errors
             continue
@@ -117,15 +118,17 @@ def load_errors(
             continue
         if media.get("schema"):
             shapes[int(status)] = compile_schema(document, media["schema"])
-        shown = _examples(document, media, status)
-        others = {one: body for name, body in shown.items() for one in together.get(name, ())}
-        examples[int(status)] = {**others, **shown}
+        example = _examples(document, media, status)
+        others = {
+            one: body for name, body in example.items() for one in models_by_schema.get(name, ())
+        }
+        examples[int(status)] = {**others, **example}
     fallback = next(iter(shapes.values()), compile_schema(document, {}))
-    return ErrorResponses(examples, fallback, frozenset(together), shapes, texts, schemas)
+    return ErrorResponses(examples, fallback, frozenset(models_by_schema), shapes, texts, schemas)
 
 
-def _together(document: JsonObject, node: JsonObject) -> dict[str, list[str]]:
-    """List for each model those that one document describes with it: their request is one."""
+def _models_by_schema(document: JsonObject, node: JsonObject) -> dict[str, list[str]]:
+    """Return for each model those that share its request schema."""
     media = media_of(document, node.get("requestBody", {})) or {}
     union = resolve_ref(document, media.get("schema", {}))
     mapping: JsonObject = union.get("discriminator", {}).get("mapping", {})
@@ -133,21 +136,21 @@ def _together(document: JsonObject, node: JsonObject) -> dict[str, list[str]]:
 
 
 def _texts(document: JsonObject, response: JsonObject) -> list[tuple[str, str | None]]:
-    """Return the first media type of a response, in a list, and what it shows."""
+    """Return the first media type of a response and its example, in a list."""
     for kind, media in resolve_ref(document, response).get("content", {}).items():
         named = (resolve_ref(document, one) for one in media.get("examples", {}).values())
         values = [media.get("example"), *(one.get("value") for one in named)]
-        shown = next((value for value in values if value is not None), None)
-        return [(kind, shown if isinstance(shown, str | None) else json.dumps(shown))]
+        example = next((value for value in values if value is not None), None)
+        return [(kind, example if isinstance(example, str | None) else json.dumps(example))]
     return []
 
 
-def _unsaid(status: int) -> str:
-    return f"The mock answers {status}"
+def _default_message(status: int) -> str:
+    return f"The mock responds with status {status}"
 
 
 def media_of(document: JsonObject, response: JsonObject) -> JsonObject | None:
-    """Return the JSON media type of a response, None where it has no such body."""
+    """Return the JSON media type of a response, None if it has none."""
     media: JsonObject | None = (
         resolve_ref(document, response).get("content", {}).get("application/json")
     )
@@ -155,17 +158,17 @@ def media_of(document: JsonObject, response: JsonObject) -> JsonObject | None:
 
 
 def retry_after(body: JsonObject) -> bytes | None:
-    """Read the seconds out of a `fallback_suggestion` such as "retry after 60 seconds"."""
+    """Return the seconds in a `fallback_suggestion` such as "retry after 60 seconds"."""
     error: Any = body.get("error")
     found = _SECONDS.search(json.dumps(error))
     return found[1].encode() if found else None
 
 
 def _examples(document: JsonObject, media: JsonObject, status: str) -> dict[str, JsonObject]:
-    shown = {
+    example = {
         name.removesuffix(f"-{status}"): resolve_ref(document, example).get("value")
         for name, example in media.get("examples", {}).items()
     }
     if "example" in media:
-        shown.setdefault("default", media["example"])
-    return {name: body for name, body in shown.items() if isinstance(body, dict)}
+        example.setdefault("default", media["example"])
+    return {name: body for name, body in example.items() if isinstance(body, dict)}

@@ -1,4 +1,4 @@
-"""What a failed task says of itself, by the business codes of the task query."""
+"""Error codes of failed tasks, and their messages."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 
 def is_failure_code(text: str) -> bool:
-    """Tell whether a text is spelled as business codes are; codes still to come are welcome."""
+    """Return whether a text has the form of an error code; unknown codes are allowed."""
     return _CODE.fullmatch(text) is not None
 
 
 def message_of(code: str) -> str:
-    """Return the sentence that goes with a business code."""
+    """Return the message of an error code."""
     return _MESSAGES.get(code, f"The task failed with {code}")

@@ -1,4 +1,4 @@
-"""What can go wrong on purpose, as it is written: `reset`, `status=503`, `latency=0.2,drip=0.1`."""
+"""Faults and their text form: `reset`, `status=503`, `latency=0.2,drip=0.1`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from attrs import frozen
 
 
 class Stage(Enum):
-    """When a fault strikes: as a pause, instead of the work, on the answer, or on its way."""
+    """When a fault applies: a delay, instead of the response, in its body, or on the socket."""
 
-    DELAY = "pause"
-    INSTEAD_OF_RESPONSE = "instead"
-    RESPONSE_BODY = "answer"
-    SOCKET = "wire"
+    DELAY = "delay"
+    INSTEAD_OF_RESPONSE = "instead of response"
+    RESPONSE_BODY = "response body"
+    SOCKET = "socket"
 
 
 @frozen
 class ValueFormat:
-    """A fault's value: what stands for it, how it is written, and what it is in words."""
+    """A fault's value: its placeholder, its pattern and a description."""
 
     placeholder: str
     pattern: str
@@ -28,7 +28,7 @@ class ValueFormat:
 
 @frozen
 class FaultKind:
-    """A fault by its stage, what it does, and the value that it takes, if any."""
+    """A kind of fault: its stage, its effect, and the format of its value, if it has one."""
 
     stage: Stage
     effect: str
@@ -43,44 +43,48 @@ _FIELD = ValueFormat(
 _BYTES = ValueFormat("N", r"-?[1-9][0-9]{0,5}", "a number of bytes, such as 10 or -10")
 
 FAULT_KINDS = {
-    "latency": FaultKind(Stage.DELAY, "answer so many seconds later", _SECONDS),
-    "jitter": FaultKind(Stage.DELAY, "answer up to so many seconds later, by chance", _SECONDS),
+    "latency": FaultKind(Stage.DELAY, "delay the response by S seconds", _SECONDS),
+    "jitter": FaultKind(
+        Stage.DELAY, "delay the response by a random time of up to S seconds", _SECONDS
+    ),
     "status": FaultKind(
-        Stage.INSTEAD_OF_RESPONSE, "answer with this status, documented or not", _STATUS
+        Stage.INSTEAD_OF_RESPONSE, "respond with status NNN, documented or not", _STATUS
     ),
-    "html": FaultKind(Stage.INSTEAD_OF_RESPONSE, "answer 200 with a page of HTML"),
-    "reset": FaultKind(Stage.INSTEAD_OF_RESPONSE, "reset the connection before any work or answer"),
-    "empty": FaultKind(Stage.INSTEAD_OF_RESPONSE, "close the connection without an answer"),
-    "stall": FaultKind(Stage.INSTEAD_OF_RESPONSE, "never answer, and keep the connection open"),
-    "lost-task": FaultKind(Stage.INSTEAD_OF_RESPONSE, "know nothing of the task (404)"),
-    "truncated": FaultKind(Stage.RESPONSE_BODY, "cut the JSON in the middle"),
-    "garbled": FaultKind(Stage.RESPONSE_BODY, "write the JSON with the wrong quotes"),
-    "unknown-enum": FaultKind(Stage.RESPONSE_BODY, "say a status that the document doesn't have"),
-    "missing": FaultKind(Stage.RESPONSE_BODY, "leave this field out", _FIELD),
-    "null": FaultKind(Stage.RESPONSE_BODY, "give this field the value null", _FIELD),
-    "backwards": FaultKind(Stage.RESPONSE_BODY, "tell of the task as it was before"),
-    "lost-answer": FaultKind(Stage.SOCKET, "do the work, then reset instead of answering"),
-    "reset-after-headers": FaultKind(Stage.SOCKET, "reset once the headers are sent"),
-    "reset-in-body": FaultKind(Stage.SOCKET, "reset once half of the body is sent"),
-    "stall-in-body": FaultKind(Stage.SOCKET, "stop for ever once half of the body is sent"),
-    "wrong-length": FaultKind(Stage.SOCKET, "announce so many bytes too many", _BYTES),
-    "drip": FaultKind(
-        Stage.SOCKET, "send the body in 20 pieces, with such a pause between", _SECONDS
+    "html": FaultKind(Stage.INSTEAD_OF_RESPONSE, "respond with status 200 and an HTML page"),
+    "reset": FaultKind(
+        Stage.INSTEAD_OF_RESPONSE, "reset the connection before the request is handled"
     ),
+    "empty": FaultKind(Stage.INSTEAD_OF_RESPONSE, "close the connection without a response"),
+    "stall": FaultKind(Stage.INSTEAD_OF_RESPONSE, "send no response, and keep the connection open"),
+    "task-not-found": FaultKind(
+        Stage.INSTEAD_OF_RESPONSE, "respond that the task is unknown (404)"
+    ),
+    "truncated": FaultKind(Stage.RESPONSE_BODY, "send only the first half of the JSON"),
+    "garbled": FaultKind(Stage.RESPONSE_BODY, "send the JSON with single quotes"),
+    "unknown-status": FaultKind(Stage.RESPONSE_BODY, "send a task status that isn't in the spec"),
+    "missing": FaultKind(Stage.RESPONSE_BODY, "leave out a field", _FIELD),
+    "null": FaultKind(Stage.RESPONSE_BODY, "set a field to null", _FIELD),
+    "regress": FaultKind(Stage.RESPONSE_BODY, "send an earlier state of the task"),
+    "lost-response": FaultKind(Stage.SOCKET, "handle the request, then reset without a response"),
+    "reset-after-headers": FaultKind(Stage.SOCKET, "reset after the headers"),
+    "reset-in-body": FaultKind(Stage.SOCKET, "reset after half of the body"),
+    "stall-in-body": FaultKind(Stage.SOCKET, "send half of the body, then nothing more"),
+    "wrong-length": FaultKind(Stage.SOCKET, "send a Content-Length that is N too large", _BYTES),
+    "drip": FaultKind(Stage.SOCKET, "send the body in 20 chunks, S seconds apart", _SECONDS),
 }
 MAX_LENGTH = 300
 
 
 @frozen
 class Fault:
-    """One thing to go wrong: its name among `KINDS`, and its value, empty for those without."""
+    """One fault: its name in `FAULT_KINDS`, and its value, empty if it takes none."""
 
     name: str
     value: str = ""
 
     @property
     def stage(self) -> Stage:
-        """When it strikes."""
+        """When it applies."""
         return FAULT_KINDS[self.name].stage
 
     def __str__(self) -> str:
@@ -89,7 +93,7 @@ class Fault:
 
 @frozen
 class FaultSet:
-    """What goes wrong with one exchange, in the order of writing."""
+    """The faults of one request, in the order of the text."""
 
     all: tuple[Fault, ...] = ()
 
@@ -98,7 +102,7 @@ class FaultSet:
         return next((fault for fault in self.all if fault.stage is stage), None)
 
     def seconds(self, name: str) -> float:
-        """Return a pause in seconds, 0 where none is wanted."""
+        """Return the sum of the values of a fault, in seconds."""
         return sum(float(fault.value) for fault in self.all if fault.name == name)
 
     def __str__(self) -> str:
@@ -109,13 +113,13 @@ NO_FAULTS = FaultSet()
 
 
 def parse_faults(text: str) -> FaultSet:
-    """Read faults, separated by commas.
+    """Parse faults, separated by commas.
 
     Raises:
-        ValueError: a name is unknown, or a value isn't what its fault takes.
+        ValueError: a name is unknown, or a value is invalid.
     """
     if len(text) > MAX_LENGTH:
-        raise ValueError(f"faults are written in at most {MAX_LENGTH} characters")
+        raise ValueError(f"faults must have at most {MAX_LENGTH} characters")
     return FaultSet(tuple(_fault(part.strip()) for part in text.split(",")))
 
 
@@ -123,17 +127,17 @@ def _fault(text: str) -> Fault:
     name, _, value = text.partition("=")
     kind = FAULT_KINDS.get(name)
     if kind is None:
-        raise ValueError(f"there is no fault {name!r}; there are {', '.join(FAULT_KINDS)}")
-    takes = kind.value_format
-    if takes is None and value:
+        raise ValueError(f"unknown fault {name!r}; faults are {', '.join(FAULT_KINDS)}")
+    value_format = kind.value_format
+    if value_format is None and value:
         raise ValueError(f"the fault {name} takes no value; write {name}, not {text!r}")
-    if takes is not None and not re.fullmatch(takes.pattern, value, re.ASCII):
-        where = f"where {takes.placeholder} is {takes.description}"
-        raise ValueError(f"of the fault {name} write {syntax(name)}, {where}; not {text!r}")
+    if value_format is not None and not re.fullmatch(value_format.pattern, value, re.ASCII):
+        where = f"where {value_format.placeholder} is {value_format.description}"
+        raise ValueError(f"fault {name}: write {syntax(name)}, {where}, not {text!r}")
     return Fault(name, value)
 
 
 def syntax(name: str) -> str:
-    """Return how a fault is written, such as `latency=S`."""
-    takes = FAULT_KINDS[name].value_format
-    return name if takes is None else f"{name}={takes.placeholder}"
+    """Return the text form of a fault, such as `latency=S`."""
+    value_format = FAULT_KINDS[name].value_format
+    return name if value_format is None else f"{name}={value_format.placeholder}"

@@ -1,4 +1,4 @@
-"""What the mock does with a request, without sockets: submit a task, look at one, end it."""
+"""The mocked service, without sockets: submits, polls and ends tasks."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _LONGEST_PROMPT = 500
 
 @define(eq=False)
 class Gateway:
-    """The tasks of all accounts, and the rules of the document that they are made by.
+    """The tasks of all accounts, and the spec that they follow.
 
-    `origin` is scheme, host and port of the links to results; `forgive` picks violations that
-    don't count; `at_end` is called once for each task that is over, after it is billed; `changed`
-    whenever a task is.
+    `origin` is the scheme, host and port of result URLs; violations for which `ignore_violation`
+    returns True are ignored; `on_done` is called once for each task that ends, after it is billed;
+    `on_change` is called whenever a task changes.
     """
 
     api: Api
@@ -53,22 +53,22 @@ class Gateway:
     _billing: Mapping[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Read every model's parameters once."""
+        """Read the parameters of all models."""
         found = (model for one in self.api.submit_endpoints for model in one.models.values())
         self._defaults = {model.name: defaults_of(model) for model in found}
         self.scheduler = Scheduler(self.clock)
         self._billing = {
-            (one.path, model.kind): _terms(one, model.kind)
+            (one.path, model.kind): _billing_fields(one, model.kind)
             for one in self.api.submit_endpoints
             for model in one.models.values()
         }
 
     def validate(self, endpoint: SubmitEndpoint, account: Account, body: JsonObject) -> Model:
-        """Return the model of a request that breaks no rule of it.
+        """Return the model of a valid request.
 
         Raises:
-            Refusal: 404, there is no such model; 403, the account may not use it; 400, a rule is
-                broken: the first one, with its parameter.
+            HTTPError: 404, the model is unknown; 403, the account may not use it; 400, with the
+                first violation and its parameter.
         """
         model = _model(endpoint, body)
         account.check_model(model.name)
@@ -87,25 +87,25 @@ class Gateway:
         body: JsonObject,
         directives: Directives = NO_DIRECTIVES,
     ) -> Task:
-        """Make a task of an accepted request.
+        """Create the task of a valid request.
 
         Raises:
-            Refusal: 402, the account has too few credits left.
+            HTTPError: 402, the account has too few credits.
         """
-        order = self._defaults[model.name].output_spec(body)
-        price = credits_of(order)
+        output = self._defaults[model.name].output_spec(body)
+        price = credits_of(output)
         account.reserve(price)
         task = self.make_task(
             account,
             model.name,
-            order,
+            output,
             price,
             prompt=str(body.get("prompt", ""))[:_LONGEST_PROMPT],
             callback_url=body.get("callback_url"),
             failure=directives.failure,
             progression=directives.progression,
-            query=directives.status_faults,
-            file=directives.download_faults,
+            status_faults=directives.status_faults,
+            download_faults=directives.download_faults,
         )
         self.tasks.add(task)
         due = task.progression.ends_after()
@@ -116,39 +116,39 @@ class Gateway:
         return task
 
     def resume(self, task: Task) -> None:
-        """Remember a task of an earlier run; if it should have ended meanwhile, it ends now."""
+        """Add a task of an earlier run; if it should have ended since, it ends now."""
         self.tasks.add(task)
         due = task.progression.ends_after()
         if due is not None and task.ended is None:
             self.scheduler.call_at(task.created + due, lambda: self.settle(task))
 
     def get(self, account: Account, name: str) -> Task | None:
-        """Return an account's task, None for one that is unknown or another's."""
+        """Return a task, None if it is unknown or belongs to another account."""
         task = self.tasks.get(name, self.clock.now())
         return task if task is not None and task.account is account else None
 
     def poll(self, task: Task) -> None:
-        """Count a look at a task."""
+        """Count a poll of a task."""
         task.polls += 1
         self.settle(task)
         if self.on_change is not None:
             self.on_change(task)
 
     def status_response(self, task: Task) -> JsonObject:
-        """Return what the task query says of a task now."""
-        return self._detail(task, task.phase(self.clock.now()))
+        """Return the current status response of a task."""
+        return self._status_response(task, task.phase(self.clock.now()))
 
     def encoded_status_response(self, task: Task) -> bytes:
-        """Return what the task query says of a task now, encoded."""
+        """Return the current status response of a task, encoded."""
         phase = task.phase(self.clock.now())
         key = (self.origin, task.model, task.output, task.failure, phase)
-        return self._templates.render(key, task, lambda blank: self._detail(blank, phase))
+        return self._templates.render(key, task, lambda blank: self._status_response(blank, phase))
 
-    def _detail(self, task: Task, phase: Phase) -> JsonObject:
+    def _status_response(self, task: Task, phase: Phase) -> JsonObject:
         return self.api.status_endpoint.template.build(response_values(task, phase, self.origin))
 
     def settle(self, task: Task) -> None:
-        """Bill a task that has come to its end, or give back what it reserved."""
+        """Bill a task that has ended, or release its credits."""
         if task.end(self.clock.now()):
             task.account.settle(task.credits, billed=task.failure is None)
             if self.on_change is not None:
@@ -166,7 +166,7 @@ class Gateway:
         progression: Progression | None = None,
         **more: Any,
     ) -> Task:
-        """Make a task of an account, not yet remembered."""
+        """Create a task of an account, without storing it."""
         created = self.clock.now()
         account.submitted += 1
         name = task_id(created, self.seed, account.name, account.submitted)
@@ -187,23 +187,23 @@ class Gateway:
         )
 
     def submit_response(self, endpoint: SubmitEndpoint, task: Task) -> JsonObject:
-        """Return the answer to the submission that made a task."""
-        return self._receipt(endpoint, task, task.phase(task.created))
+        """Return the submit response of a task."""
+        return self._submit_response(endpoint, task, task.phase(task.created))
 
     def encoded_submit_response(self, endpoint: SubmitEndpoint, task: Task) -> bytes:
-        """Return the answer to the submission that made a task, encoded."""
+        """Return the submit response of a task, encoded."""
         phase = task.phase(task.created)
         key = (self.origin, task.model, task.output, task.failure, phase, task.estimate)
         return self._templates.render(
-            key, task, lambda blank: self._receipt(endpoint, blank, phase)
+            key, task, lambda blank: self._submit_response(endpoint, blank, phase)
         )
 
-    def _receipt(self, endpoint: SubmitEndpoint, task: Task, phase: Phase) -> JsonObject:
+    def _submit_response(self, endpoint: SubmitEndpoint, task: Task, phase: Phase) -> JsonObject:
         values = response_values(task, phase, self.origin)
         values["task_info.estimated_time"] = task.estimate
         values["usage.credits_reserved"] = task.credits
         values |= self._billing[endpoint.path, task.output.kind]
-        # A document may list fewer words for a task that was just accepted than the task query.
+        # The spec may allow fewer statuses in a submit response than in a status response.
         values["status"] = endpoint.template.choose("status", phase.name)
         return endpoint.template.build(values)
 
@@ -214,8 +214,8 @@ class Gateway:
             self.scheduler.call_at(when, lambda: self.settle(task))
 
 
-def _terms(endpoint: SubmitEndpoint, kind: str) -> dict[str, Any]:
-    """Return what every task of a kind is told of its price, in the words of the document."""
+def _billing_fields(endpoint: SubmitEndpoint, kind: str) -> dict[str, Any]:
+    """Return the billing fields of a kind of task, with values that the spec allows."""
     choose = endpoint.template.choose
     return {
         "usage.billing_rule": choose("usage.billing_rule", *billing_rules(kind)),
@@ -232,5 +232,5 @@ def _model(endpoint: SubmitEndpoint, body: JsonObject) -> Model:
     model = endpoint.models.get(name)
     if model is None:
         near = get_close_matches(name[:100], endpoint.models, n=1, cutoff=0)
-        raise HTTPError(404, log_note=f"no model {name[:100]!r}; the nearest is {near[0]}")
+        raise HTTPError(404, log_note=f"no model {name[:100]!r}; did you mean {near[0]}?")
     return model

@@ -1,4 +1,4 @@
-"""Submissions that may come again: the answers by `Idempotency-Key`, within one account."""
+"""Responses by `Idempotency-Key`, for the submissions of one account."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from wanflow.catalog.document import JsonObject
 
 _KEY = re.compile(rb"[A-Za-z0-9._-]{16,96}")
-_MOST = 1000
+_MAX_RESPONSES = 1000
 
 
 @frozen
 class CachedResponse:
-    """An answer given before, and a digest of the request that it was given to."""
+    """An earlier response, and a digest of its request."""
 
     digest: bytes
     response: JsonObject
@@ -29,44 +29,47 @@ class CachedResponse:
 
 @define
 class IdempotencyCache:
-    """The latest answers of an account, up to a bound."""
+    """The latest responses of an account, up to a maximum number."""
 
-    _by_key: OrderedDict[bytes, CachedResponse] = field(
+    _responses: OrderedDict[bytes, CachedResponse] = field(
         factory=OrderedDict[bytes, CachedResponse], repr=False
     )
 
     def get(self, key: bytes, body: JsonObject) -> JsonObject | None:
-        """Return the answer that a key was given before, None for a new key.
+        """Return the cached response of a key, None for a new key.
 
         Raises:
-            Refusal: 400, the key is malformed, or came with another request before.
+            HTTPError: 400, the key is invalid, or was used with another request.
         """
         if not _KEY.fullmatch(key):
             raise HTTPError(
                 400, "Idempotency-Key must have 16 to 96 characters of A-Z a-z 0-9 . _ -"
             )
-        found = self._by_key.get(key)
+        found = self._responses.get(key)
         if found is None:
             return None
         if found.digest != _digest(body):
-            raise HTTPError(400, "Idempotency-Key was used before, with another request")
+            raise HTTPError(400, "Idempotency-Key was already used with another request")
         return found.response
 
-    def put(self, key: bytes, body: JsonObject, answer: JsonObject) -> None:
-        """Remember an answer."""
-        self._by_key[key] = CachedResponse(_digest(body), answer)
-        if len(self._by_key) > _MOST:
-            self._by_key.popitem(last=False)
+    def put(self, key: bytes, body: JsonObject, response: JsonObject) -> None:
+        """Store a response."""
+        self._responses[key] = CachedResponse(_digest(body), response)
+        if len(self._responses) > _MAX_RESPONSES:
+            self._responses.popitem(last=False)
 
     def records(self) -> list[list[Any]]:
-        """Return the answers as JSON that can be kept."""
-        kept = self._by_key.items()
-        return [[key.decode(), replay.digest.hex(), replay.response] for key, replay in kept]
+        """Return the responses as JSON."""
+        cached = self._responses.items()
+        return [
+            [key.decode(), cached_response.digest.hex(), cached_response.response]
+            for key, cached_response in cached
+        ]
 
     def restore(self, records: list[list[Any]]) -> None:
-        """Remember answers that were kept."""
-        for key, digest, answer in records:
-            self._by_key[key.encode()] = CachedResponse(bytes.fromhex(digest), answer)
+        """Restore responses from JSON."""
+        for key, digest, response in records:
+            self._responses[key.encode()] = CachedResponse(bytes.fromhex(digest), response)
 
 
 def _digest(body: JsonObject) -> bytes:

@@ -1,4 +1,4 @@
-"""How a task gets from pending to its end: at once, by being looked at, or by time."""
+"""How a task progresses to its end: immediately, after polls, or after seconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEP = 25
 
 @frozen
 class Phase:
-    """Where a task stands: pending, processing or ended, and its progress in percent."""
+    """A task's state: pending, processing or ended, and its progress in percent."""
 
     name: str
     progress: int
@@ -30,68 +30,68 @@ _END = Phase(ENDED, 100)
 
 
 class Progression(Protocol):
-    """Decides a task's phase from what has passed since its submission."""
+    """Decides a task's phase by the polls and seconds since its submission."""
 
     def phase(self, polls: int, elapsed: float) -> Phase:
-        """Return the phase after a number of looks and of seconds."""
+        """Return the phase after a number of polls and seconds."""
         ...
 
     def last_progress(self) -> int:
-        """Return the progress just before the end, which a failed task keeps."""
+        """Return the highest progress before the end, which a failed task keeps."""
         ...
 
     def estimate(self, nominal: int) -> int | None:
-        """Return the seconds to announce for a task that nominally takes `nominal`."""
+        """Return the estimated time to report, in seconds, for a nominal duration."""
         ...
 
     def ends_after(self) -> float | None:
-        """Return the seconds after which a task ends by itself; None: it doesn't."""
+        """Return the seconds after which a task ends without polls, None if it doesn't."""
         ...
 
 
 @frozen
 class Immediate:
-    """A task has ended before its submission is answered."""
+    """A task ends before its submit response."""
 
-    def phase(self, polls: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
+    def phase(self, polls: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Progression
         """Return the end."""
         return _END
 
     def last_progress(self) -> int:
-        """Return 0: nothing was seen before the end."""
+        """Return 0: there is no progress before the end."""
         return 0
 
-    def estimate(self, nominal: int) -> int | None:  # noqa: ARG002 - a Pace
+    def estimate(self, nominal: int) -> int | None:  # noqa: ARG002 - a Progression
         """Return 0 seconds."""
         return 0
 
     def ends_after(self) -> float | None:
-        """Return 0: it is over as it begins."""
+        """Return 0: it ends immediately."""
         return 0.0
 
 
 @frozen
 class AfterPolls:
-    """A task ends at its `n`-th query, and is processing at those before it."""
+    """A task ends at its `n`-th poll, and is processing at earlier ones."""
 
     n: int = field(default=2, validator=ge(1))
 
-    def phase(self, polls: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
-        """Return the phase at a query; the submission itself is look 0."""
+    def phase(self, polls: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Progression
+        """Return the phase at a poll; the submit response is poll 0."""
         if polls >= self.n:
             return _END
         return Phase(PROCESSING, 100 * polls // self.n) if polls else _START
 
     def last_progress(self) -> int:
-        """Return the progress at the query before the last."""
+        """Return the progress at the last poll before the end."""
         return 100 * (self.n - 1) // self.n
 
-    def estimate(self, nominal: int) -> int | None:  # noqa: ARG002 - a Pace
-        """Return 0 seconds: looks take no time."""
+    def estimate(self, nominal: int) -> int | None:  # noqa: ARG002 - a Progression
+        """Return 0 seconds: polls take no time."""
         return 0
 
     def ends_after(self) -> float | None:
-        """Return None: time alone ends nothing here."""
+        """Return None: only polls end a task."""
         return None
 
 
@@ -99,8 +99,8 @@ class AfterPolls:
 class AfterSeconds:
     """A task ends after `total` seconds, the first `queue` of them pending (a fifth if None).
 
-    What it announces may be `true`, `wrong` (a third of the truth) or `absent`; its progress
-    `smooth`, `stepwise` (by quarters) or `stuck` from 40 % to the end. A total of infinity never
+    Its estimate is `true`, `wrong` (a third of the true value) or `absent`; its progress is
+    `smooth`, `stepwise` (by quarters) or `stuck` at 40 % until the end. A total of infinity never
     ends.
     """
 
@@ -109,28 +109,28 @@ class AfterSeconds:
     announced: Estimate = field(default="true", validator=in_(_ESTIMATES))
     progress: Progress = field(default="smooth", validator=in_(_PROGRESS))
 
-    def phase(self, polls: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Pace
+    def phase(self, polls: int, elapsed: float) -> Phase:  # noqa: ARG002 - a Progression
         """Return the phase after some seconds."""
         queue = self._queue()
         if elapsed >= self.total:
             return _END
         if elapsed < queue:
             return _START
-        return Phase(PROCESSING, self._shaped(int(100 * (elapsed - queue) / (self.total - queue))))
+        return Phase(PROCESSING, self._report(int(100 * (elapsed - queue) / (self.total - queue))))
 
     def last_progress(self) -> int:
-        """Return the highest progress short of the end."""
-        return self._shaped(99)
+        """Return the highest progress before the end."""
+        return self._report(99)
 
     def estimate(self, nominal: int) -> int | None:
-        """Return the time to announce, in whole seconds."""
+        """Return the estimated time in whole seconds."""
         if self.announced == "absent":
             return None
         total = nominal if self.total == float("inf") else self.total
         return -int(-(total if self.announced == "true" else total / 3) // 1)
 
     def ends_after(self) -> float | None:
-        """Return the total; None where it is infinite."""
+        """Return the total, None if it is infinite."""
         return None if self.total == float("inf") else self.total
 
     def _queue(self) -> float:
@@ -138,7 +138,7 @@ class AfterSeconds:
             return min(self.queue, self.total)
         return 1.0 if self.total == float("inf") else self.total / 5
 
-    def _shaped(self, percent: int) -> int:
+    def _report(self, percent: int) -> int:
         match self.progress:
             case "smooth":
                 return percent
@@ -155,23 +155,23 @@ SYNTAX = (
 
 
 def parse_progression(text: str) -> Progression:
-    """Read a pace.
+    """Parse the text form of a progression.
 
     Raises:
-        ValueError: the text is none; the message says what would be.
+        ValueError: the text isn't valid; the message lists the valid forms.
     """
     words = dict(_pair(part) for part in text.split(","))
     try:
-        return _pace(words)
+        return _progression(words)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{text!r} is not a progression; write {SYNTAX}") from error
 
 
 def format_progression(progression: Progression) -> str:
-    """Write a pace so that `pace_of` reads it again.
+    """Return the text form of a progression, for `parse_progression`.
 
     Raises:
-        TypeError: the pace is somebody's own kind.
+        TypeError: the progression is of another class.
     """
     match progression:
         case Immediate():
@@ -183,7 +183,7 @@ def format_progression(progression: Progression) -> str:
             estimate, progress = progression.announced, progression.progress
             return f"seconds={progression.total!r}{queue},estimate={estimate},progress={progress}"
         case _:
-            raise TypeError(f"{progression!r} has no written form")
+            raise TypeError(f"{progression!r} has no text form")
 
 
 def _pair(part: str) -> tuple[str, str]:
@@ -191,7 +191,7 @@ def _pair(part: str) -> tuple[str, str]:
     return name, value
 
 
-def _pace(words: dict[str, str]) -> Progression:
+def _progression(words: dict[str, str]) -> Progression:
     match words:
         case {"immediately": "", **rest} if not rest:
             return Immediate()

@@ -1,4 +1,4 @@
-"""What an account may do: how much it can spend, how often it can ask, which models it can't."""
+"""The limits of an account: credits, rate and forbidden models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RATE = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})", re.ASCII)
 
 @frozen
 class RateLimit:
-    """So many requests in so many seconds of the mock's clock, counted from the first of them."""
+    """The requests allowed per window of the mock's clock; the first one starts the window."""
 
     requests: int = field(validator=ge(1))
     seconds: float = field(validator=gt(0))
@@ -24,7 +24,7 @@ class RateLimit:
 
 @frozen
 class AccountLimits:
-    """The terms of an account: `credits` None is no end of them, `rate` None no limit."""
+    """The limits of an account; None is unlimited."""
 
     credits: float | None = None
     rate: RateLimit | None = None
@@ -32,22 +32,22 @@ class AccountLimits:
 
 
 def parse_rate(text: str) -> RateLimit:
-    """Read a rate written as `5/60`: 5 requests in 60 seconds.
+    """Parse a rate such as `5/60`: 5 requests in 60 seconds.
 
     Raises:
-        ValueError: the text is none.
+        ValueError: the text isn't valid.
     """
     found = _RATE.fullmatch(text)
     if found is None:
-        raise ValueError(f"a rate is written as REQUESTS/SECONDS, such as 5/60, not {text!r}")
+        raise ValueError(f"a rate must be REQUESTS/SECONDS, such as 5/60, not {text!r}")
     return RateLimit(int(found[1]), int(found[2]))
 
 
 def parse_limits(before: AccountLimits, raw: Mapping[str, Any]) -> AccountLimits:
-    """Read a change of terms from JSON; what isn't named stays as it was, null lifts a limit.
+    """Apply a change from JSON; omitted limits are unchanged, null removes one.
 
     Raises:
-        ValueError: a name is unknown, or a value makes no sense.
+        ValueError: a name is unknown, or a value is invalid.
     """
     changes: dict[str, Any] = {}
     for name, value in raw.items():
@@ -61,5 +61,7 @@ def parse_limits(before: AccountLimits, raw: Mapping[str, Any]) -> AccountLimits
             case "forbidden", [*names] if all(isinstance(one, str) for one in names):
                 changes["forbidden_models"] = frozenset(cast("list[str]", names))
             case _:
-                raise ValueError(f"an account has credits, rate and forbidden; {name} is wrong")
+                raise ValueError(
+                    f"{name} is unknown or invalid; limits are credits, rate and forbidden"
+                )
     return evolve(before, **changes)

@@ -1,4 +1,4 @@
-"""What a request orders, read from the names and shapes of its fields, never from its model."""
+"""The output that a request asks for, by the names and values of its fields, not by its model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 _SIZE = re.compile(r"([1-9][0-9]{0,5})[x*]([1-9][0-9]{0,5})", re.ASCII)
 _QUALITY, _RATIO, _SECONDS, _SQUARE = "720p", "16:9", 5, (1280, 1280)
 _DEFAULTED = ("size", "quality", "aspect_ratio", "duration")
-_MEANT = (*_DEFAULTED, "n")
-_MOST_KNOWN = 1000
-_MOST_SECONDS, _MOST_RESULTS = 60, 16
+_RELEVANT = (*_DEFAULTED, "n")
+_MAX_CACHED = 1000
+_MAX_SECONDS, _MAX_RESULTS = 60, 16
 
 
 @frozen(cache_hash=True)
 class OutputSpec:
-    """How many files of which shape a task has to make; `seconds` is 0 for what doesn't last."""
+    """The number and format of a task's files; `seconds` is 0 for images and text."""
 
     kind: str
     count: int
@@ -35,7 +35,7 @@ class OutputSpec:
 
 @frozen
 class ModelDefaults:
-    """What a model can be asked for, and what it makes where nothing is asked."""
+    """A model's default parameters, and the output of its requests."""
 
     model: Model
     defaults: Mapping[str, Any]
@@ -45,45 +45,45 @@ class ModelDefaults:
     )
 
     def output_spec(self, body: Mapping[str, Any]) -> OutputSpec:
-        """Read a valid request of the model."""
-        asked = tuple([body.get(name) for name in _MEANT])
+        """Return the output of a valid request of the model."""
+        values = tuple([body.get(name) for name in _RELEVANT])
         try:
-            order = self._cache.get(asked)
-        except TypeError:  # a list or an object, in a document that has one there
+            output = self._cache.get(values)
+        except TypeError:  # a list or an object, if a spec allows one
             return self._read(body)
-        if order is None:
-            if len(self._cache) >= _MOST_KNOWN:
+        if output is None:
+            if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()
-            order = self._cache[asked] = self._read(body)
-        return order
+            output = self._cache[values] = self._read(body)
+        return output
 
     def _read(self, body: Mapping[str, Any]) -> OutputSpec:
-        asked = {**self.defaults, **body}
+        values = {**self.defaults, **body}
         video = self.model.kind == "video"
         lasts = video or self.model.kind == "audio"
-        ratio = str(asked.get("aspect_ratio", _RATIO))
-        width, height = self._frame(asked, ratio, video=video)
+        ratio = str(values.get("aspect_ratio", _RATIO))
+        width, height = self._frame(values, ratio, video=video)
         return OutputSpec(
             kind=self.model.kind,
-            count=1 if lasts else _whole(asked.get("n", 1), most=_MOST_RESULTS),
+            count=1 if lasts else _whole(values.get("n", 1), most=_MAX_RESULTS),
             width=width,
             height=height,
-            seconds=_whole(asked.get("duration", _SECONDS), most=_MOST_SECONDS) if lasts else 0,
+            seconds=_whole(values.get("duration", _SECONDS), most=_MAX_SECONDS) if lasts else 0,
             sound=video and self.sound,
             aspect_ratio=ratio if video else None,
         )
 
-    def _frame(self, asked: Mapping[str, Any], ratio: str, *, video: bool) -> tuple[int, int]:
-        size = _SIZE.fullmatch(str(asked.get("size", "")))
+    def _frame(self, values: Mapping[str, Any], ratio: str, *, video: bool) -> tuple[int, int]:
+        size = _SIZE.fullmatch(str(values.get("size", "")))
         if size:
             return int(size[1]), int(size[2])
-        if not video and not {"quality", "aspect_ratio"} & asked.keys():
+        if not video and not {"quality", "aspect_ratio"} & values.keys():
             return _SQUARE
-        return frame_size(str(asked.get("quality", _QUALITY)), ratio)
+        return frame_size(str(values.get("quality", _QUALITY)), ratio)
 
 
 def defaults_of(model: Model) -> ModelDefaults:
-    """Read a model's parameters; one without a default makes what its example shows."""
+    """Read a model's defaults; a parameter without one uses its example."""
     found = {name: _default(name, rule) for name, rule in model.parameters.items()}
     defaults = {name: value for name, value in found.items() if value is not None}
     return ModelDefaults(model, defaults, any("audio" in name for name in model.parameters))
@@ -107,13 +107,12 @@ _WIDEST = 4.0
 
 
 def frame_size(quality: str | None, aspect_ratio: str | None) -> tuple[int, int]:
-    """Return the (width, height) in pixels of a clip; both are even.
+    """Return the (width, height) in pixels of a video; both are even.
 
-    The number of the quality is the shorter side, the ratio gives the longer one, rounded to the
+    The number in the quality is the shorter side, the ratio gives the longer one, rounded to the
     nearest even number: `480p` and `16:9` are 854 x 480, `1080p` and `9:16` are
     1080 x 1920. A quality without a number counts as 720p, a ratio that can't be read as 16:9; a
-    number outside 64…4320 and a ratio outside 1:4…4:1 count as the nearest inside, so that no word
-    costs much memory.
+    number outside 64…4320 and a ratio outside 1:4…4:1 count as the nearest inside, to limit memory.
     """
     shorter = _shorter_side(quality or "")
     ratio = _ratio(aspect_ratio or "")

@@ -1,4 +1,4 @@
-"""Build answers that have just the fields which the document gives them."""
+"""Build responses with exactly the fields of the spec."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SAMPLES: dict[str, Any] = {
 
 @frozen
 class Field:
-    """One property of an answer: its key (`usage.billing_rule`), or the parts it consists of.
+    """One property of a response: its key (`usage.billing_rule`), or its nested fields.
 
-    `fallback` is what the property is when nobody has a value for its key; None leaves it out.
+    `fallback` is used if there is no value for the key; None leaves the property out.
     """
 
     name: str
@@ -37,17 +37,17 @@ class Field:
 
 @frozen
 class ResponseTemplate:
-    """The plan of an answer, made once from its schema and filled for each request."""
+    """A template for a response, compiled from its schema."""
 
     parts: tuple[Field, ...]
     choices: Mapping[str, tuple[Any, ...]]
 
     def build(self, values: Mapping[str, Any]) -> JsonObject:
-        """Fill the plan with values by key; those without a place in the schema are left out."""
+        """Fill in values by key; those that the schema lacks are left out."""
         return _build(self.parts, values)
 
     def choose(self, key: str, *preferred: Any) -> Any:
-        """Return the first preferred value that the schema allows, or the first it lists."""
+        """Return the first preferred value that the schema allows, or its first value."""
         allowed = self.choices.get(key)
         if not allowed:
             return preferred[0]
@@ -55,7 +55,7 @@ class ResponseTemplate:
 
 
 def compile_schema(document: JsonObject, schema: JsonObject) -> ResponseTemplate:
-    """Read a schema's properties, through references and combinations, into a plan."""
+    """Compile a schema with its references and combinations."""
     choices: dict[str, tuple[Any, ...]] = {}
     return ResponseTemplate(_parts(document, schema, "", choices), choices)
 
@@ -88,7 +88,7 @@ def _parts(
 
 
 def flattened(document: JsonObject, schema: JsonObject) -> tuple[dict[str, JsonObject], set[str]]:
-    """Return a schema's properties and required names, `allOf` and a first choice included."""
+    """Return a schema's properties and required names, including `allOf` and the first choice."""
     schema = resolve_ref(document, schema)
     properties: dict[str, JsonObject] = {}
     required: set[str] = set()

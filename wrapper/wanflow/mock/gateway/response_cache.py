@@ -1,4 +1,4 @@
-"""Answers that differ only in a task's id and time, written once and filled in from then on."""
+"""Encoded responses that differ only in a task's id and time, cached as templates."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 _ID = "task-unified-stencil"
 _CREATED = 8_765_432_109_876
-_MOST = 2000
+_MAX_TEMPLATES = 2000
 
 
 @define
 class ResponseTemplates:
-    """Encoded answers with gaps, by what they depend on beside the gaps; `_MOST` are kept."""
+    """Encoded responses with placeholders for id and time, at most `_MAX_TEMPLATES`."""
 
     _templates: dict[Hashable, bytes] = field(factory=dict["Hashable", bytes], repr=False)
 
     def render(self, key: Hashable, task: Task, build: Callable[[Task], JsonObject]) -> bytes:
-        """Encode what `build` says of a task; tasks of the same key differ in id and time alone."""
-        stencil = self._templates.get(key)
-        if stencil is None:
-            if len(self._templates) >= _MOST:
+        """Encode the response of `build`; tasks of the same key differ only in id and time."""
+        template = self._templates.get(key)
+        if template is None:
+            if len(self._templates) >= _MAX_TEMPLATES:
                 self._templates.clear()
-            stencil = self._templates[key] = _make_template(task, build)
-        return stencil % {b"id": task.id.encode(), b"created": int(task.created)}
+            template = self._templates[key] = _make_template(task, build)
+        return template % {b"id": task.id.encode(), b"created": int(task.created)}
 
 
 def _make_template(task: Task, build: Callable[[Task], JsonObject]) -> bytes:
     ended = None if task.ended is None else task.ended - task.created + _CREATED
     blank = evolve(task, id=_ID, created=float(_CREATED), ended=ended)
     encoded = encode(build(blank)).replace(b"%", b"%%")
-    gaps = {_ID.encode(): b"%(id)b", str(_CREATED).encode(): b"%(created)d"}
-    for mark, gap in gaps.items():
-        encoded = encoded.replace(mark, gap)
+    placeholders = {_ID.encode(): b"%(id)b", str(_CREATED).encode(): b"%(created)d"}
+    for value, placeholder in placeholders.items():
+        encoded = encoded.replace(value, placeholder)
     return encoded

@@ -1,4 +1,4 @@
-"""What is to be done at its time, on the mock's clock and in the thread of its event loop."""
+"""Calls functions at times of the mock's clock, in the thread of its event loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class Scheduler:
-    """Actions by their time; those of the same moment in the order they were put down."""
+    """Actions ordered by time, then by the order of `call_at`."""
 
     clock: Clock
     _entries: list[Entry] = field(factory=list, repr=False)  # pyright: ignore[reportUnknownVariableType]
@@ -27,29 +27,29 @@ class Scheduler:
     _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Look again whenever the clock is moved."""
+        """Run what is due whenever the clock is advanced."""
         self.clock.on_advance(self._wake)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have the running loop do what is due, now and from now on."""
+        """Run actions in this loop, now and from now on."""
         self._loop = loop
         self.run_due()
 
     def detach(self) -> None:
-        """Leave the loop, which is about to close; what is written stays."""
+        """Use the loop no more; actions are kept."""
         if self._timer is not None:
             self._timer.cancel()
         self._loop = self._timer = None
 
     def call_at(self, when: float, action: Callable[[], None]) -> None:
-        """Put an action down for a moment of the clock."""
+        """Schedule an action at a time of the clock."""
         self._sequence += 1
         heapq.heappush(self._entries, (when, self._sequence, action))
         if self._entries[0][1] == self._sequence:
             self._set_timer()
 
     def run_due(self) -> None:
-        """Do everything whose time has come."""
+        """Run all actions that are due."""
         while self._entries and self._entries[0][0] <= self.clock.now():
             heapq.heappop(self._entries)[2]()
         self._set_timer()

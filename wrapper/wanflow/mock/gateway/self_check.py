@@ -1,4 +1,4 @@
-"""Prove, before anything is served, that every kind of answer is valid against the document."""
+"""Check at the start that every kind of response is valid by the spec."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
 
 
 def check_responses(gateway: Gateway) -> None:
-    """Check a template of every answer that a gateway can give.
+    """Check every kind of response of a gateway.
 
     Raises:
-        UnservableSpec: an answer would break the document's schema; says which, and the rule.
+        UnsupportedSpec: a response would violate the spec's schema; the message says which.
     """
     for endpoint, status, body in _templates(gateway):
         schema = endpoint.schemas.get(status)
         if schema is None:
             continue
         for error in schema.iter_errors(body):
-            place = "/".join(str(part) for part in error.instance_path) or "the body"
+            location = "/".join(str(part) for part in error.instance_path) or "the body"
             raise UnsupportedSpec(
                 f"the mock's {status} of {endpoint.operation.operation_id} would be invalid: "
-                f"{place}: {error.message}"
+                f"{location}: {error.message}"
             )
 
 
 def _templates(gateway: Gateway) -> Iterator[tuple[Endpoint, int, JsonObject]]:
-    contract = gateway.api
-    for submission in contract.submit_endpoints:
+    api = gateway.api
+    for submission in api.submit_endpoints:
         for model in submission.models.values():
             for task in _tasks(gateway, model):
                 yield submission, submission.success, gateway.submit_response(submission, task)
                 yield (
-                    contract.status_endpoint,
-                    contract.status_endpoint.success,
+                    api.status_endpoint,
+                    api.status_endpoint.success,
                     gateway.status_response(task),
                 )
-    for endpoint in (*contract.submit_endpoints, contract.status_endpoint):
+    for endpoint in (*api.submit_endpoints, api.status_endpoint):
         yield from _errors(endpoint)
 
 
@@ -60,17 +60,17 @@ def _tasks(gateway: Gateway, model: Model) -> Iterator[Task]:
             f"{model.name} makes {model.kind}; the mock makes {', '.join(EXTENSIONS)}"
         )
     for failure in (None, "service_error"):
-        for pace, looks in (
+        for progression, polls in (
             (AfterPolls(2), 0),
             (AfterPolls(2), 1),
             (AfterPolls(2), 2),
             (Immediate(), 0),
         ):
-            order = defaults_of(model).output_spec({})
+            output = defaults_of(model).output_spec({})
             task = gateway.make_task(
-                Account("proof"), model.name, order, failure=failure, progression=pace
+                Account("proof"), model.name, output, failure=failure, progression=progression
             )
-            task.polls = looks
+            task.polls = polls
             yield task
 
 

@@ -1,6 +1,6 @@
 """Keep tasks and accounts over restarts, in a SQLite file.
 
-What changed is written half a second later at most, and when the mock ends. API keys are not kept,
+Changes are written at most half a second later, and when the mock ends. API keys are not stored,
 only their digests.
 """
 
@@ -45,35 +45,35 @@ _PLAIN = (
 
 
 def task_to_json(task: Task) -> JsonObject:
-    """Return what makes a task again; its account is for the caller to keep."""
+    """Return a task as JSON, without its account."""
     plain = {name: getattr(task, name) for name in _PLAIN}
-    faults = {"query": str(task.status_faults), "file": str(task.download_faults)}
     return {
         **plain,
-        **faults,
-        "order": asdict(task.output),
+        "output": asdict(task.output),
+        "status_faults": str(task.status_faults),
+        "download_faults": str(task.download_faults),
         "progression": format_progression(task.progression),
     }
 
 
 def task_from_json(record: JsonObject, account: Account) -> Task:
-    """Make a task again.
+    """Restore a task.
 
     Raises:
-        KeyError, TypeError, ValueError: the record is none of this version.
+        KeyError, TypeError, ValueError: the record isn't valid.
     """
     return Task(
         account=account,
-        output=OutputSpec(**record["order"]),
+        output=OutputSpec(**record["output"]),
         progression=parse_progression(record["progression"]),
-        status_faults=_faults(record["query"]),
-        download_faults=_faults(record["file"]),
+        status_faults=_faults(record["status_faults"]),
+        download_faults=_faults(record["download_faults"]),
         **{name: record[name] for name in _PLAIN},
     )
 
 
 def account_to_json(account: Account) -> JsonObject:
-    """Return what makes an account again, the answers that may be replayed included."""
+    """Return an account as JSON, with its cached responses."""
     rate = account.limits.rate
     return {
         "name": account.name,
@@ -88,10 +88,10 @@ def account_to_json(account: Account) -> JsonObject:
 
 
 def account_from_json(record: JsonObject) -> Account:
-    """Make an account again.
+    """Restore an account.
 
     Raises:
-        KeyError, TypeError, ValueError: the record is none of this version.
+        KeyError, TypeError, ValueError: the record isn't valid.
     """
     rate: Any = record["rate"]
     terms = AccountLimits(
@@ -107,7 +107,32 @@ def _faults(text: str) -> FaultSet:
     return parse_faults(text) if text else NO_FAULTS
 
 
-VERSION = 1
+_RENAMED_FIELDS = {
+    "looks": "polls",
+    "pace": "progression",
+    "order": "output",
+    "query": "status_faults",
+    "file": "download_faults",
+}
+_RENAMED_FAULTS = {
+    "lost-answer": "lost-response",
+    "lost-task": "task-not-found",
+    "backwards": "regress",
+    "unknown-enum": "unknown-status",
+}
+
+
+def _upgrade(record: JsonObject) -> JsonObject:
+    """Return a task's record of version 1 or 2 with the names of version 2."""
+    upgraded = {_RENAMED_FIELDS.get(name, name): value for name, value in record.items()}
+    upgraded["progression"] = upgraded["progression"].replace("looks=", "polls=")
+    for name in ("status_faults", "download_faults"):
+        faults = upgraded[name].split(",")
+        upgraded[name] = ",".join(_RENAMED_FAULTS.get(fault, fault) for fault in faults)
+    return upgraded
+
+
+VERSION = 2
 _DELAY = 0.5
 _TABLES = """
     CREATE TABLE IF NOT EXISTS accounts (digest TEXT PRIMARY KEY, record TEXT NOT NULL);
@@ -118,17 +143,17 @@ _TABLES = """
 
 
 class InvalidStateFile(ValueError):
-    """A state file can't be used; the message says why."""
+    """The state file can't be used; the message says why."""
 
 
 @define(eq=False)
 class StateFile:
-    """The file of one mock; two at a time would overwrite each other's tasks.
+    """The file of one mock; two mocks would overwrite each other's tasks.
 
-    `problem` is why the latest attempt to write failed, empty where it didn't.
+    `problem` is why the latest write failed, empty if it succeeded.
 
     Raises:
-        StateUnusable: it is no file of this version of the mock.
+        InvalidStateFile: it isn't a state file, or was written by a later version.
     """
 
     path: Path
@@ -140,7 +165,7 @@ class StateFile:
     _loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
 
     def load(self) -> None:
-        """Have the mock remember what the file says, and be told of changes from then on."""
+        """Restore tasks and accounts from the file, and record changes from now on."""
         try:
             with closing(sqlite3.connect(self.path)) as db:
                 self._prepare(db)
@@ -150,24 +175,24 @@ class StateFile:
         self.gateway.on_change = self.mark_dirty
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Write later, by a timer of the loop."""
+        """Use timers of an event loop to write changes."""
         self._loop = loop
 
     def detach(self) -> None:
-        """Write at once, and leave the loop."""
+        """Write changes now, and use no more timers."""
         if self._timer is not None:
             self._timer.cancel()
         self._loop = self._timer = None
         self.save()
 
     def mark_dirty(self, task: Task) -> None:
-        """Write a task and its account when it is time to."""
+        """Write a task and its account soon."""
         self._dirty.add(task)
         if self._timer is None and self._loop is not None:
             self._timer = self._loop.call_later(_DELAY, self.save)
 
     def save(self) -> None:
-        """Write what has changed; what can't be written now is kept for the next time."""
+        """Write changes; what can't be written is tried again with the next change."""
         self._timer = None
         changed, self._dirty = self._dirty, set()
         try:
@@ -180,7 +205,7 @@ class StateFile:
             print(f"wanflow mock: {self.path} can't be written: {error}", file=sys.stderr)  # noqa: T201
 
     def _write(self, db: sqlite3.Connection, changed: set[Task]) -> None:
-        """Write tasks and all accounts, and forget what the mock has forgotten."""
+        """Write tasks and all accounts, and delete what the mock has removed."""
         digests, now = self.accounts.digests(), self.gateway.clock.now()
         db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?)", (now,))
         db.execute("DELETE FROM accounts")
@@ -201,8 +226,8 @@ class StateFile:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version not in {0, VERSION}:
-            raise ValueError(f"it is of version {version}, not {VERSION}")
+        if version > VERSION:
+            raise ValueError(f"it has version {version}; this mock reads versions up to {VERSION}")
         db.executescript(_TABLES)
         db.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -215,7 +240,7 @@ class StateFile:
             self.accounts.restore(digest, known[digest])
         rows = db.execute("SELECT account, record FROM tasks ORDER BY created, id").fetchall()
         for digest, record in rows:
-            self.gateway.resume(task_from_json(json.loads(record), known[digest]))
+            self.gateway.resume(task_from_json(_upgrade(json.loads(record)), known[digest]))
 
 
 def _row(task: Task, digest: str) -> tuple[str, str, float, str]:

@@ -1,4 +1,4 @@
-"""A task: what was ordered, by whom and when, and what can be said of it at a given moment."""
+"""A task of the mock, its state by time, and the store of tasks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COMPLETED, FAILED = "completed", "failed"
 EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav", "text": "txt"}
-"""The ending of a result's name by what its task makes."""
+"""The file extension by kind of output."""
 URL_LIFETIME = 24 * 3600.0
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 
@@ -29,9 +29,9 @@ _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 class Task:
     """A task of the mock.
 
-    `failure` is the business code that it will end with, None for a task that completes;
-    `polls` counts the queries so far, `ended` is when it was over; `credits` are reserved for it,
-    `estimate` is in seconds; `query` and `file` are what goes wrong when either is asked for.
+    `failure` is the error code that it ends with, None if it completes; `polls` is the number of
+    polls, `ended` the time of its end; `credits` are reserved for it, `estimate` is in seconds;
+    `status_faults` and `download_faults` are injected into its status requests and downloads.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Task:
     ended: float | None = None
 
     def phase(self, now: float) -> Phase:
-        """Return where the task stands, its status as the document spells it."""
+        """Return the phase, with the status as the spec spells it."""
         if self.ended is None:
             phase = self._phase(now)
             if phase.name != ENDED:
@@ -64,34 +64,34 @@ class Task:
         )
 
     def end(self, now: float) -> bool:
-        """Note the moment of the end; False if it isn't there yet, or was noted before."""
+        """Record the time of the end; return False if it hasn't ended, or was recorded before."""
         if self.ended is not None or self._phase(now).name != ENDED:
             return False
-        due = self.progression.ends_after()
-        self.ended = now if due is None else self.created + due
+        ends_after = self.progression.ends_after()
+        self.ended = now if ends_after is None else self.created + ends_after
         return True
 
     def _phase(self, now: float) -> Phase:
-        due = self.progression.ends_after()
-        if due is not None and now >= self.created + due:  # as sums, so that no rounding is felt
+        ends_after = self.progression.ends_after()
+        if ends_after is not None and now >= self.created + ends_after:  # a sum, to avoid rounding
             return Phase(ENDED, 100)
         return self.progression.phase(self.polls, now - self.created)
 
     def expired(self, now: float) -> bool:
-        """Tell whether the links to its results have outlived their 24 hours."""
+        """Return whether the URLs of its results have expired."""
         return now >= self.urls_expire_at()
 
     def urls_expire_at(self) -> float:
-        """Return the moment from which on the links to its results are dead."""
+        """Return when the URLs of its results expire."""
         return float("inf") if self.ended is None else self.ended + URL_LIFETIME
 
     @property
     def extension(self) -> str:
-        """The ending of its files' names."""
+        """The extension of its files."""
         return EXTENSIONS[self.output.kind]
 
     def urls(self, origin: str) -> list[str]:
-        """Return where its results are served."""
+        """Return the URLs of its results."""
         return [
             f"{origin}/media/{self.id}/{index}.{self.extension}"
             for index in range(self.output.count)
@@ -99,13 +99,13 @@ class Task:
 
 
 def task_id(created: float, *seeds: object) -> str:
-    """Return an id; the same seeds at the same second give the same one."""
+    """Return an id; it depends only on the seeds and the second."""
     digest = sha256(repr(seeds).encode()).digest()
     return f"task-unified-{int(created)}-{digest[:8].translate(_LETTERS).decode()}"
 
 
 def response_values(task: Task, phase: Phase, origin: str) -> dict[str, Any]:
-    """Return what can be said of a task, by the keys of a composition."""
+    """Return the values for response templates, by key."""
     kind = task.output.kind
     values: dict[str, Any] = {
         "created": int(task.created),
@@ -131,7 +131,7 @@ WEEK = 7 * 24 * 3600.0
 
 @define
 class TaskStore:
-    """Tasks by id; those beyond `most`, or older than `lifetime` in seconds, are forgotten."""
+    """Tasks by id; those beyond `max_tasks`, or older than `lifetime` seconds, are removed."""
 
     max_tasks: int = 50_000
     lifetime: float = WEEK
@@ -139,7 +139,7 @@ class TaskStore:
     _order: deque[str] = field(factory=deque[str], repr=False)
 
     def add(self, task: Task) -> None:
-        """Remember a task, and forget what is too old or too much by then."""
+        """Add a task, and remove those beyond the bounds."""
         self._by_id[task.id] = task
         self._order.append(task.id)
         if len(self._order) > self.max_tasks:
@@ -147,12 +147,12 @@ class TaskStore:
         self.forget(task.created)
 
     def forget(self, now: float) -> None:
-        """Forget what is too old."""
+        """Remove expired tasks."""
         while self._order and self._by_id[self._order[0]].created + self.lifetime < now:
             self._remove_oldest()
 
     def get(self, task_id: str, now: float) -> Task | None:
-        """Return the task with an id, None for an unknown or forgotten one."""
+        """Return the task with an id, None if it is unknown or expired."""
         task = self._by_id.get(task_id)
         return task if task is not None and now <= task.created + self.lifetime else None
 

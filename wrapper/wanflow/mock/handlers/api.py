@@ -1,4 +1,4 @@
-"""The document's operations: who asks, what goes wrong, and the gateway's answer."""
+"""Handles the spec's operations: authentication, faults, and the gateway's response."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _REPLAYED = ((b"idempotency-replayed", b"true"),)
 
 @define(eq=False)
 class OperationHandler:
-    """Serves the operations of a gateway's document.
+    """Serves the operations of the spec.
 
-    `idempotency` tells whether an `Idempotency-Key` is honoured; real deployments may not.
+    `idempotency` is whether an `Idempotency-Key` is honoured; real deployments may not.
     """
 
     gateway: Gateway
@@ -45,11 +45,11 @@ class OperationHandler:
     _submissions: Mapping[str, SubmitEndpoint] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Lay out the paths."""
+        """Set up the routes."""
         self._submissions = {one.path: one for one in self.gateway.api.submit_endpoints}
 
     def endpoint(self, path: str, decoded: str | None = None) -> tuple[Endpoint, str] | None:
-        """Return what is at a raw path, and the id in it; None where nothing is."""
+        """Return the endpoint at a raw path and the id in it, None if there is none."""
         submission = self._submissions.get(path)
         if submission is not None:
             return submission, ""
@@ -60,13 +60,13 @@ class OperationHandler:
             return (query, name) if name and "/" not in name else None
         return None if decoded in {None, path} else self.endpoint(decoded or "")
 
-    async def handle(self, exchange: RequestContext, endpoint: Endpoint, name: str) -> Response:
-        """Answer a request for an endpoint.
+    async def handle(self, context: RequestContext, endpoint: Endpoint, name: str) -> Response:
+        """Handle a request for an endpoint.
 
         Raises:
-            Refusal: the request is wrong, or a fault wants it refused.
+            HTTPError: the request is invalid, or a fault rejects it.
         """
-        request = exchange.request
+        request = context.request
         request.require_method(endpoint.method)
         headers = request.headers
         account = (
@@ -74,35 +74,35 @@ class OperationHandler:
             if endpoint.requires_auth
             else self.accounts.anonymous()
         )
-        exchange.account = account
-        exchange.faults = header_faults(headers)
+        context.account = account
+        context.faults = header_faults(headers)
         apply_prefer_header(endpoint, prefer_code(headers))
         account.count_request(self.gateway.clock.now())
         if isinstance(endpoint, SubmitEndpoint):
-            return await self._submit(exchange, endpoint)
+            return await self._submit(context, endpoint)
         assert isinstance(endpoint, StatusEndpoint)
-        return await self._get_task(exchange, endpoint, name)
+        return await self._get_task(context, endpoint, name)
 
-    async def _submit(self, exchange: RequestContext, endpoint: SubmitEndpoint) -> Response:
-        headers, account = exchange.request.headers, exchange.account
+    async def _submit(self, context: RequestContext, endpoint: SubmitEndpoint) -> Response:
+        headers, account = context.request.headers, context.account
         assert account is not None
-        exchange.body = exchange.request.body()
-        body = parse_json_body(headers, exchange.body)
-        wishes = parse_directives(body)
-        apply_prefer_header(endpoint, wishes.code)
-        self._set_faults(exchange, wishes.faults)
-        await inject(exchange.faults, self.rules)
+        context.body = context.request.body()
+        body = parse_json_body(headers, context.body)
+        directives = parse_directives(body)
+        apply_prefer_header(endpoint, directives.code)
+        self._set_faults(context, directives.faults)
+        await inject(context.faults, self.rules)
         model = self.gateway.validate(endpoint, account, body)
         key = headers.get(b"idempotency-key") if self.idempotency else None
-        seen = account.idempotency_cache.get(key, body) if key is not None else None
-        if seen is not None:
-            exchange.task_id = seen.get("id")
-            return json_response(endpoint.success, seen, _REPLAYED)
-        pace = header_progression(headers)
-        if pace is not None:
-            wishes = evolve(wishes, progression=pace)
-        task = self.gateway.submit(account, model, body, wishes)
-        exchange.task_id = task.id
+        cached = account.idempotency_cache.get(key, body) if key is not None else None
+        if cached is not None:
+            context.task_id = cached.get("id")
+            return json_response(endpoint.success, cached, _REPLAYED)
+        progression = header_progression(headers)
+        if progression is not None:
+            directives = evolve(directives, progression=progression)
+        task = self.gateway.submit(account, model, body, directives)
+        context.task_id = task.id
         if key is not None:
             account.idempotency_cache.put(key, body, self.gateway.submit_response(endpoint, task))
         return encoded_response(
@@ -110,14 +110,14 @@ class OperationHandler:
         )
 
     async def _get_task(
-        self, exchange: RequestContext, endpoint: StatusEndpoint, raw: str
+        self, context: RequestContext, endpoint: StatusEndpoint, raw: str
     ) -> Response:
         name = unquote(raw)
-        assert exchange.account is not None
-        exchange.task_id = name
-        task = self.gateway.get(exchange.account, name)
-        self._set_faults(exchange, task.status_faults if task is not None else NO_FAULTS)
-        await inject(exchange.faults, self.rules)
+        assert context.account is not None
+        context.task_id = name
+        task = self.gateway.get(context.account, name)
+        self._set_faults(context, task.status_faults if task is not None else NO_FAULTS)
+        await inject(context.faults, self.rules)
         if task is None:
             if endpoint.ids.is_valid(name):
                 raise HTTPError(404)
@@ -125,25 +125,25 @@ class OperationHandler:
         self.gateway.poll(task)
         return encoded_response(endpoint.success, self.gateway.encoded_status_response(task))
 
-    def _set_faults(self, exchange: RequestContext, worded: FaultSet) -> None:
-        """Settle what goes wrong: as the headers, then the words, then the rules have it."""
-        if not exchange.faults.all:
-            exchange.faults = worded
-        if not exchange.faults.all:
-            operation = exchange.operation or ""
-            exchange.faults = self.rules.pick(operation, exchange.account)
+    def _set_faults(self, context: RequestContext, directive_faults: FaultSet) -> None:
+        """Choose the faults: of the headers, else the directives, else the rules."""
+        if not context.faults.all:
+            context.faults = directive_faults
+        if not context.faults.all:
+            operation = context.operation or ""
+            context.faults = self.rules.pick(operation, context.account)
 
 
 def apply_prefer_header(endpoint: Endpoint, code: int | None) -> None:
-    """Answer with the status that somebody prefers.
+    """Respond with the preferred status.
 
     Raises:
-        Refusal: the status, as documented; 400, where the document has no such status.
+        HTTPError: the status, as documented; 400, it isn't documented.
     """
     if code is None or code == endpoint.success:
         return
     if code not in endpoint.statuses:
         known = ", ".join(str(status) for status in sorted(endpoint.statuses))
         name = endpoint.operation.operation_id
-        raise HTTPError(400, f"{code} is no documented status of {name}; {known} are")
+        raise HTTPError(400, f"{code} is not a documented status of {name}; these are {known}")
     raise HTTPError(code, headers=((b"preference-applied", b"code=%d" % code),))

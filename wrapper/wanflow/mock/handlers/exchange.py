@@ -1,4 +1,4 @@
-"""One request on its way to its answer, and what is learned of it meanwhile."""
+"""The state of one request while it is handled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class RequestContext:
-    """A request, the operation that it meets, who asks, about which task, and what goes wrong."""
+    """A request with its operation, account, task, faults and error."""
 
     request: Request
     operation: str | None = None

@@ -1,4 +1,4 @@
-"""The files of finished tasks, at the links that their results are."""
+"""Serves the files of completed tasks."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _RANGE = re.compile(rb"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*")
 
 
 def file_response(file: File, headers: Mapping[bytes, bytes], *, head: bool) -> Response:
-    """Answer a GET or HEAD for a file (RFC 9110: sections 13 and 14).
+    """Return the response to a GET or HEAD for a file (RFC 9110, sections 13 and 14).
 
-    Several ranges at once, and units other than bytes, are answered with the whole file.
+    For several ranges, or units other than bytes, return the whole file.
     """
     size = len(file.content)
     common: tuple[Header, ...] = (
@@ -77,32 +77,32 @@ _PATH = re.compile(r"(/_mock)?/media/([a-z0-9-]+)/(0|[1-9][0-9]?)\.(png|mp4|wav|
 
 @define(eq=False)
 class FileHandler:
-    """Serves a gallery: a link is enough, as with any signed one, until it has expired.
+    """Serves result files without authentication, until their URLs expire.
 
-    Under `/_mock` are the same files for the mock's own page: no fault strikes there.
+    Under `/_mock` are the same files for the web page, without faults.
     """
 
     gateway: Gateway
     file_cache: FileCache
     rules: FaultRules
 
-    async def handle(self, exchange: RequestContext) -> Response | None:
-        """Answer a request for a file; None where the path is no file's.
+    async def handle(self, context: RequestContext) -> Response | None:
+        """Handle a request for a file; return None for other paths.
 
         Raises:
-            Refusal: 404, there is no such file, or not yet; 410, its link has expired.
+            HTTPError: 404, the file doesn't exist, or not yet; 410, its URL has expired.
         """
-        request = exchange.request
+        request = context.request
         found = _PATH.fullmatch(request.decoded)
         if found is None:
             return None
         preview, name, index, extension = found.groups()
-        exchange.operation, exchange.task_id = FILES, name
+        context.operation, context.task_id = FILES, name
         request.require_method("GET", "HEAD")
         task = self._task(name, int(index), extension)
         if not preview:
-            exchange.faults = self._faults(request, task)
-            await inject(exchange.faults, self.rules)
+            context.faults = self._faults(request, task)
+            await inject(context.faults, self.rules)
         file = await self.file_cache.file(task, int(index))
         return file_response(file, request.headers, head=request.method == "HEAD")
 
@@ -120,5 +120,5 @@ class FileHandler:
             raise HTTPError(404, "the file's task is not completed")
         self.gateway.settle(task)
         if task.expired(now):
-            raise HTTPError(410, "the link has expired: it lived for 24 hours")
+            raise HTTPError(410, "the URL has expired: it was valid for 24 hours")
         return task

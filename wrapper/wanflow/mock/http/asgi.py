@@ -46,7 +46,7 @@ async def send_response(answer: Response, send: Send) -> None:
     """Send an answer, slowly where it has that fault.
 
     Raises:
-        BrokenWire: the fault is one that only a socket can have.
+        SocketFaultUnsupported: the fault is one that only a socket can have.
     """
     fault = answer.fault
     if fault is not None and fault.name != "drip":

@@ -39,7 +39,7 @@ async def send_broken_response(line: BrokenConnection, answer: Response, fault: 
     match fault.name:
         case "drip":
             await _drip(line, answer, float(fault.value))
-        case "reset" | "lost-answer":
+        case "reset" | "lost-response":
             await _reset(line)
         case "empty":
             await _close(line)

@@ -49,7 +49,7 @@ class RequestParser:
         """Read what came.
 
         Raises:
-            NotHttp: it isn't HTTP/1.1, or a head that doesn't end.
+            InvalidHttp: it isn't HTTP/1.1, or a head that doesn't end.
         """
         turns, rest = self._boundaries, data
         while rest:

@@ -19,7 +19,7 @@ MAX_BODY_SIZE = 1024 * 1024
 class Request:
     """Method, raw path (percent signs as sent) and headers (names in lower case; the last wins).
 
-    `content` is the whole body, None for one of more than `MOST_BYTES`; `last` is whether the
+    `content` is the whole body, None for one of more than `MAX_BODY_SIZE`; `last` is whether the
     connection ends with it.
     """
 
@@ -39,7 +39,7 @@ class Request:
         """Return the whole body.
 
         Raises:
-            Refusal: 413, it has more than `MOST_BYTES`.
+            HTTPError: 413, it has more than `MAX_BODY_SIZE`.
         """
         if self.body_bytes is None:
             raise HTTPError(413, f"the body must have at most {MAX_BODY_SIZE} bytes")
@@ -49,7 +49,7 @@ class Request:
         """Let only some methods pass.
 
         Raises:
-            Refusal: 405, the method is another.
+            HTTPError: 405, the method is another.
         """
         if self.method not in methods:
             names = ", ".join(methods)

@@ -1,4 +1,4 @@
-// Make elements without ever reading text as markup.
+// Make elements; text is never parsed as markup.
 
 export const find = (id) => document.getElementById(id);
 

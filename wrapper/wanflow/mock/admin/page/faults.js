@@ -1,10 +1,10 @@
-// Faults: a form that puts rules in force, and the list of those that are.
+// Faults: a form that adds rules, and the list of active rules.
 
 import { find, make, write } from "./dom.js";
 import { ask, notice } from "./server.js";
 
 let kinds = {};
-let seen = "";
+let shown = "";
 
 export function setUp(about, refresh) {
   kinds = about.faults;
@@ -13,13 +13,13 @@ export function setUp(about, refresh) {
   find("fault-name").addEventListener("change", explain);
   find("fault-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const rule = await ask("faults", "POST", written());
-    notice(`The fault ${rule.fault} is in force.`);
+    const rule = await ask("faults", "POST", newRule());
+    notice(`The fault ${rule.fault} was added.`);
     await refresh();
   });
   find("faults-clear").addEventListener("click", async () => {
     await ask("faults", "DELETE");
-    notice("No fault is in force.");
+    notice("All faults were removed.");
     await refresh();
   });
   explain();
@@ -28,12 +28,12 @@ export function setUp(about, refresh) {
 export async function show() {
   const { faults } = await ask("faults");
   const now = JSON.stringify(faults);
-  if (now === seen) return;
-  seen = now;
+  if (now === shown) return;
+  shown = now;
   find("fault-rules").replaceChildren(...faults.map((rule) => make("li", {},
     make("code", {}, rule.fault),
     ` for ${rule.operation ?? "any operation"}, from call ${rule.nth}, `
-      + `${rule.count ?? "any number of"} times, struck ${rule.struck} `,
+      + `${rule.count ?? "any number of"} times, hit ${rule.hits} times `,
     make("button", { type: "button", "aria-label": `Remove ${rule.fault}`, onclick: () => ask(`faults/${rule.id}`, "DELETE").then(show) }, "Remove"))));
 }
 
@@ -41,13 +41,13 @@ function explain() {
   const kind = kinds[find("fault-name").value];
   const value = find("fault-value");
   write(find("fault-effect"), kind.effect);
-  value.disabled = kind.takes === "";
-  value.required = kind.takes !== "";
-  value.placeholder = kind.takes;
+  value.disabled = kind.value === "";
+  value.required = kind.value !== "";
+  value.placeholder = kind.value;
   if (value.disabled) value.value = "";
 }
 
-function written() {
+function newRule() {
   const name = find("fault-name").value;
   const value = find("fault-value").value;
   const rule = {

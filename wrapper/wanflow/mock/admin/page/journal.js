@@ -1,13 +1,13 @@
-// The journal of requests, with the verdict on each.
+// The journal of requests, with the reason why each was rejected.
 
 import { find, make } from "./dom.js";
 import { ask } from "./server.js";
 
 const SHOWN = 100;
-let seen = "";
+let shown = "";
 
 export function setUp(refresh) {
-  find("journal-filter").addEventListener("change", () => { seen = ""; refresh(); });
+  find("journal-filter").addEventListener("change", () => { shown = ""; refresh(); });
   find("journal-clear").addEventListener("click", async () => {
     await ask("journal", "DELETE");
     await refresh();
@@ -18,11 +18,11 @@ export async function show() {
   const { entries } = await ask("journal");
   const filter = find("journal-filter").value;
   const wanted = entries.filter((entry) => filter === "all"
-    || (filter === "refused" ? entry.status >= 400 : entry.faults !== ""));
+    || (filter === "rejected" ? entry.status >= 400 : entry.faults !== ""));
   const latest = wanted.slice(-SHOWN).reverse();
   const now = `${filter} ${latest.length} ${latest[0]?.number}`;
-  if (now === seen) return;
-  seen = now;
+  if (now === shown) return;
+  shown = now;
   find("journal-rows").replaceChildren(...latest.map(line));
 }
 
@@ -33,10 +33,10 @@ function line(entry) {
   if (entry.body) {
     request.append(make("details", {}, make("summary", {}, "body"), make("pre", {}, entry.body)));
   }
-  const verdict = make("td", {}, entry.verdict);
-  if (entry.parameter) verdict.append(make("span", { class: "near" }, `parameter ${entry.parameter}`));
-  if (entry.near) verdict.append(make("span", { class: "near" }, `Did it mean ${entry.near}?`));
-  if (entry.faults) verdict.append(make("span", { class: "near" }, `fault: ${entry.faults}`));
+  const error = make("td", {}, entry.error);
+  if (entry.parameter) error.append(make("span", { class: "near" }, `parameter ${entry.parameter}`));
+  if (entry.near_miss) error.append(make("span", { class: "near" }, `Did it mean ${entry.near_miss}?`));
+  if (entry.faults) error.append(make("span", { class: "near" }, `fault: ${entry.faults}`));
   return make("tr", {}, make("td", { class: "number", "data-label": "Nr" }, String(entry.number)), request, status,
-    make("td", { class: "number", "data-label": "ms" }, (entry.seconds * 1000).toFixed(1)), verdict);
+    make("td", { class: "number", "data-label": "ms" }, (entry.seconds * 1000).toFixed(1)), error);
 }

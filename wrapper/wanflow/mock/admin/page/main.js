@@ -1,4 +1,4 @@
-// Put the page together, and look again every second while it is looked at.
+// Build the page, and refresh it every second while it is visible.
 
 import * as clock from "./clock.js";
 import { find, write } from "./dom.js";

@@ -1,4 +1,4 @@
-// The API reference, out of the document that is served, with a form to try each operation.
+// The API reference, from the served spec, with a form to try each operation.
 
 import { find, make, write } from "./dom.js";
 
@@ -23,13 +23,13 @@ function entry(path, method, operation) {
     make("summary", {}, `${method.toUpperCase()} ${path}`),
     make("p", { class: "text" }, operation.description ?? operation.summary ?? ""));
   const fields = operation.requestBody ? submission(operation) : query(operation);
-  const output = make("pre", { tabindex: "0", role: "region", "aria-live": "polite", "aria-label": `Answer of ${operation.operationId}` }, "No answer yet.");
+  const output = make("pre", { tabindex: "0", role: "region", "aria-live": "polite", "aria-label": `Response of ${operation.operationId}` }, "No response yet.");
   const send = make("form", { onsubmit: (event) => {
     event.preventDefault();
     attempt(path, method, fields.read(), output);
   } }, ...fields.elements, make("button", { type: "submit" }, "Try it"));
-  const statuses = Object.entries(operation.responses).map(([status, answer]) => make("li", {}, `${status} ${answer.description ?? ""}`));
-  section.append(send, output, make("p", {}, "Answers"), make("ul", {}, ...statuses));
+  const statuses = Object.entries(operation.responses).map(([status, response]) => make("li", {}, `${status} ${response.description ?? ""}`));
+  section.append(send, output, make("p", {}, "Responses"), make("ul", {}, ...statuses));
   return section;
 }
 
@@ -88,10 +88,10 @@ async function attempt(path, method, { names, body }, output) {
   if (body !== undefined) headers["content-type"] = "application/json";
   write(output, "…");
   try {
-    const answer = await fetch(target, { method: method.toUpperCase(), headers, body });
-    write(output, `${answer.status} ${answer.statusText}\n${pretty(await answer.text())}`);
+    const response = await fetch(target, { method: method.toUpperCase(), headers, body });
+    write(output, `${response.status} ${response.statusText}\n${pretty(await response.text())}`);
   } catch (error) {
-    write(output, `No answer: ${error.message}`);
+    write(output, `No response: ${error.message}`);
   }
   await refresh();
 }

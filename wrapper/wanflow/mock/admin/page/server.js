@@ -1,4 +1,4 @@
-// Talk to the mock's own side, and say plainly when that fails.
+// Send requests to the admin API, and show an error if one fails.
 
 import { find, write } from "./dom.js";
 
@@ -8,17 +8,17 @@ export async function ask(path, method = "GET", body = undefined) {
     options.headers["content-type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  let answer;
+  let response;
   try {
-    answer = await fetch(`/_mock/${path}`, options);
+    response = await fetch(`/_mock/${path}`, options);
   } catch (error) {
     notice("The mock can't be reached.");
     throw error;
   }
-  const found = await answer.json();
-  if (!answer.ok) {
-    notice(found.error?.message ?? `The mock answered ${answer.status}.`);
-    throw new Error(`${method} ${path}: ${answer.status}`);
+  const found = await response.json();
+  if (!response.ok) {
+    notice(found.error?.message ?? `The mock responded with ${response.status}.`);
+    throw new Error(`${method} ${path}: ${response.status}`);
   }
   return found;
 }

@@ -1,14 +1,14 @@
-// The list of tasks: rows stay where they are, so that previews aren't loaded twice.
+// The list of tasks: rows are kept, so that previews aren't loaded twice.
 
 import { find, make, write } from "./dom.js";
 import { ask } from "./server.js";
 
 const rows = new Map();
-// Clips are made when they are asked for: only those that are seen are worth the work.
-const inSight = new IntersectionObserver((found) => found.forEach(({ isIntersecting, target }) => {
+// Videos are rendered when they are requested, so only visible ones are loaded.
+const visible = new IntersectionObserver((found) => found.forEach(({ isIntersecting, target }) => {
   if (!isIntersecting) return;
   target.preload = "metadata";
-  inSight.unobserve(target);
+  visible.unobserve(target);
 }));
 let refresh = async () => {};
 
@@ -28,10 +28,10 @@ export async function show() {
       rows.delete(id);
     }
   }
-  tasks.forEach((task, place) => {
+  tasks.forEach((task, index) => {
     const row = rows.get(task.id) ?? begin(task);
     fill(row, task);
-    if (body.children[place] !== row.element) body.insertBefore(row.element, body.children[place] ?? null);
+    if (body.children[index] !== row.element) body.insertBefore(row.element, body.children[index] ?? null);
   });
 }
 
@@ -43,14 +43,14 @@ function begin(task) {
     percent: make("span"),
     credits: make("td", { class: "number", "data-label": "Credits" }),
     results: make("td"),
-    look: make("button", { type: "button", "aria-label": `Look at ${task.id}`, onclick: () => look(task.id) }, "Look"),
+    poll: make("button", { type: "button", "aria-label": `Poll ${task.id}`, onclick: () => poll(task.id) }, "Poll"),
   };
   row.element = make("tr", { "data-task": task.id },
     make("th", { scope: "row" }, make("code", {}, task.id)),
     make("td", {}, task.model, make("span", { class: "prompt" }, task.prompt)),
     make("td", {}, row.status, row.error),
     make("td", {}, row.progress, " ", row.percent),
-    row.credits, row.results, make("td", {}, row.look));
+    row.credits, row.results, make("td", {}, row.poll));
   rows.set(task.id, row);
   return row;
 }
@@ -69,7 +69,7 @@ function fill(row, task) {
 function preview(link) {
   const url = new URL(link);
   const path = url.pathname;
-  // The page looks at its own copies: faults and journal are for the clients.
+  // Previews have their own paths: faults and journal are for the clients.
   return make("div", {}, shown(`/_mock${path}`), make("a", { href: path }, path.split("/").pop()));
 }
 
@@ -78,11 +78,11 @@ function shown(path) {
   const kind = { mp4: "video", wav: "audio" }[path.split(".").pop()];
   if (!kind) return null;
   const player = make(kind, { src: path, controls: "", preload: "none", "aria-label": "Preview" });
-  inSight.observe(player);
+  visible.observe(player);
   return player;
 }
 
-async function look(id) {
+async function poll(id) {
   await ask(`tasks/${id}/poll`, "POST", {});
   await refresh();
 }
