@@ -201,7 +201,7 @@ class TestDelivery:
         with socket_that_says_nothing() as url:
             submit(http, url)
             server.clock.advance(60)
-            assert "no answer in" in attempts(http, server, 1)[0]["problem"]
+            assert "no response in" in attempts(http, server, 1)[0]["problem"]
 
     def test_on_a_running_clock_it_comes_by_itself(self, receiver) -> None:
         """With real time nobody has to look or to move anything."""
