@@ -142,7 +142,7 @@ class TestWaits:
             def called() -> float:
                 mock.clock.advance(601)
                 until = time.monotonic() + PATIENCE
-                while not len(calls._notifier._rung) and time.monotonic() < until:
+                while not len(calls._notifier._notified) and time.monotonic() < until:
                     time.sleep(0.01)
                 return time.monotonic()
 
