@@ -266,7 +266,7 @@ class TestCredits:
         with MockServer(polls=1) as server, typing("yes\n") as terminal:
             given = self.given(server)
             begun = begin(tmp_path, until=" pending ", given=given, stdin=terminal)
-        assert "Type yes to go on" in begun
+        assert "Type yes to continue" in begun
 
     @pytest.mark.parametrize(
         ("given", "missing"),

@@ -20,9 +20,8 @@ from wanflow.mock import MockServer, MockUnavailable
 if TYPE_CHECKING:
     from wanflow.demo.targets import Gateway, Target
 
-# Long enough to watch, short enough to wait for. With a right estimate, nothing would be looked
-# at before its end, and no progress be seen.
-_PACE = "seconds=4,estimate=wrong"
+# Long enough to show progress. With a correct estimate, the first poll would be after the end.
+_PROGRESSION = "seconds=4,estimate=wrong"
 _DECLINED, _INTERRUPTED = 1, 130
 
 
@@ -33,13 +32,13 @@ _DECLINED, _INTERRUPTED = 1, 130
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("out"),
     show_default=True,
-    help="The folder for the files.",
+    help="Directory for the files.",
 )
 @click.option("--yes", is_flag=True, help="Spend credits without asking.")
 def demo(out: Path, yes: bool) -> None:
-    """Generate with every model, half of them on each client, and save the files.
+    """Generate with every model, half of them with each client, and save the files.
 
-    Runs against the bundled mock, unless the environment names a gateway and a key.
+    Uses the bundled mock, unless the environment sets WANFLOW_BASE_URL and WANFLOW_API_KEY.
     """
     gateway = gateway_from_environment()
     try:
@@ -56,9 +55,9 @@ def _on_the_mock(out: Path) -> None:
     if missing:
         click.echo(missing, err=True)
     try:
-        with MockServer(progression=_PACE) as server:
+        with MockServer(progression=_PROGRESSION) as server:
             click.echo(f"The bundled mock is at {server.base_url}", err=True)
-            _perform(Mock(server), out)
+            _run(Mock(server), out)
     except MockUnavailable as error:
         raise click.ClickException(str(error)) from error
 
@@ -68,50 +67,50 @@ def _for_credits(gateway: Gateway, out: Path, *, agreed: bool) -> None:
         count = len(client.models())
     click.echo(
         f"WANFLOW_API_KEY and WANFLOW_BASE_URL are set: this submits {count} generations to "
-        f"{gateway.host}, and spends real credits there.",
+        f"{gateway.host}, and spends real credits.",
         err=True,
     )
-    if not agreed and not _agrees():
+    if not agreed and not _confirmed():
         click.echo("Nothing was submitted.", err=True)
         sys.exit(_DECLINED)
-    _perform(gateway, out)
+    _run(gateway, out)
 
 
-def _agrees() -> bool:
+def _confirmed() -> bool:
     if not sys.stdin.isatty():
-        click.echo("There is no terminal to ask on; --yes goes on without asking.", err=True)
+        click.echo("There is no terminal to ask for confirmation; use --yes.", err=True)
         return False
-    click.echo("Type yes to go on: ", err=True, nl=False)
+    click.echo("Type yes to continue: ", err=True, nl=False)
     return sys.stdin.readline().strip().lower() == "yes"
 
 
-def _perform(place: Target, out: Path) -> None:
-    with place.client() as client:
-        wishes = demo_requests(client.models())
+def _run(target: Target, out: Path) -> None:
+    with target.client() as client:
+        requests = demo_requests(client.models())
     display = make_display()
-    records = [
-        DemoTask(wish, SYNC if number % 2 == 0 else ASYNC, display)
-        for number, wish in enumerate(wishes)
+    tasks = [
+        DemoTask(request, SYNC if number % 2 == 0 else ASYNC, display)
+        for number, request in enumerate(requests)
     ]
     try:
         with display:
-            run_tasks(records, place, out)
+            run_tasks(tasks, target, out)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
-        if place.charges:
-            _tell_what_goes_on(records, out)
+        if target.charges:
+            _print_resume_commands(tasks, out)
         sys.exit(_INTERRUPTED)
-    click.echo(f"\n{table(records)}")
-    if any(not record.files for record in records):
+    click.echo(f"\n{table(tasks)}")
+    if any(not task.files for task in tasks):
         sys.exit(1)
 
 
-def _tell_what_goes_on(records: list[DemoTask], out: Path) -> None:
-    click.echo("Tasks that were submitted go on, and these save what they make:", err=True)
-    for record in records:
-        if record.task_id and not record.files:
-            words = ["wanflow", "wait", record.task_id, "-o", str(out)]
-            click.echo(printable(f"  {shlex.join(words)}"), err=True)
+def _print_resume_commands(tasks: list[DemoTask], out: Path) -> None:
+    click.echo("Submitted tasks are still running; save their results with:", err=True)
+    for task in tasks:
+        if task.task_id and not task.files:
+            command = ["wanflow", "wait", task.task_id, "-o", str(out)]
+            click.echo(printable(f"  {shlex.join(command)}"), err=True)
 
 
 if __name__ == "__main__":

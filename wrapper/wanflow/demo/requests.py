@@ -1,4 +1,4 @@
-"""What the demo asks each model for: made of the documents alone, and different for each."""
+"""The requests of the demo, made from the spec, with different parameters for each model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GRID = 16
 
 @frozen
 class DemoRequest:
-    """A request, and those of its parameters that were chosen to be seen in the file."""
+    """A request, and the parameters that were chosen for it."""
 
     model: str
     body: dict[str, Any]
@@ -29,19 +29,19 @@ class DemoRequest:
 
 
 def demo_requests(models: Iterable[Model]) -> list[DemoRequest]:
-    """Make a request for each model; those of one kind differ in what they ask for."""
+    """Make a request for each model; those of one kind have different parameters."""
     turns: dict[str, int] = {}
-    wishes: list[DemoRequest] = []
+    requests: list[DemoRequest] = []
     for model in models:
         turn = turns[model.kind] = turns.get(model.kind, -1) + 1
-        wishes.append(_wish(model, turn))
-    return wishes
+        requests.append(_request(model, turn))
+    return requests
 
 
-def _wish(model: Model, turn: int) -> DemoRequest:
+def _request(model: Model, turn: int) -> DemoRequest:
     chosen = {name: _choose(schema, turn) for name, schema in model.parameters.items()}
     asked = {name: value for name, value in chosen.items() if value is not None}
-    for name in _refused(model, _body(model, asked)):
+    for name in _invalid_parameters(model, _body(model, asked)):
         asked.pop(name, None)
         example = model.parameters.get(name, {}).get("example")
         if example is not None:
@@ -50,17 +50,17 @@ def _wish(model: Model, turn: int) -> DemoRequest:
 
 
 def _body(model: Model, asked: dict[str, Any]) -> dict[str, Any]:
-    """Complete what is asked by the documents' example, and by those of what is required."""
+    """Add the model's example and examples of required parameters."""
     needed = {name: model.parameters[name].get("example") for name in model.required}
     return {**needed, **model.example, "model": model.name, **asked}
 
 
-def _refused(model: Model, body: dict[str, Any]) -> list[str]:
-    return [broken.parameter for broken in packaged_validator().violations(model, body)]
+def _invalid_parameters(model: Model, body: dict[str, Any]) -> list[str]:
+    return [violation.parameter for violation in packaged_validator().violations(model, body)]
 
 
 def _choose(schema: dict[str, Any], turn: int) -> Any:
-    """Choose among what a schema allows; None where it doesn't say what that is."""
+    """Choose a value that a schema allows; None if it doesn't list values."""
     if "enum" in schema:
         return schema["enum"][turn % len(schema["enum"])]
     if PIXEL_SIZE in schema:
@@ -72,7 +72,7 @@ def _choose(schema: dict[str, Any], turn: int) -> Any:
 
 
 def _pixels(bounds: dict[str, float], turn: int) -> str:
-    """Choose a size in the middle of its bounds, its sides on the grid of the encoders."""
+    """Choose a size in the middle of its bounds, its sides multiples of 16 pixels."""
     across, down = _RATIOS[turn % len(_RATIOS)]
     pixels = isqrt(int(bounds["minimumPixels"] * bounds["maximumPixels"]))
     unit = isqrt(pixels // (across * down)) // _GRID * _GRID

@@ -1,4 +1,4 @@
-"""The demo itself: half of the tasks on Client, each in a thread; half on AsyncClient, in one."""
+"""Runs the tasks of the demo: half with Client, each in a thread; half with AsyncClient, in one."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 SYNC, ASYNC = "sync", "async"
 
 
-def run_tasks(records: list[DemoTask], place: Target, out: Path) -> None:
-    """Do every task at once, and return when all have ended.
+def run_tasks(records: list[DemoTask], target: Target, out: Path) -> None:
+    """Run all tasks concurrently, and return when all have ended.
 
-    The threads end with the process, so that Ctrl-C needs to wait for nothing.
+    The threads are daemons, so that Ctrl-C needn't wait for them.
     """
-    with place.client() as client:
+    with target.client() as client:
         threads = [
             Thread(target=_generate, args=(client, record, out), daemon=True)
             for record in records
             if record.client_kind == SYNC
         ]
-        threads.append(Thread(target=_play_async, args=(records, place, out), daemon=True))
+        threads.append(Thread(target=_run_async, args=(records, target, out), daemon=True))
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -63,26 +63,26 @@ async def _generate_async(client: AsyncClient, record: DemoTask, out: Path) -> N
         record.record_error(error)
 
 
-def _play_async(records: list[DemoTask], place: Target, out: Path) -> None:
-    async def play_all() -> None:
-        async with place.async_client() as client:
+def _run_async(records: list[DemoTask], target: Target, out: Path) -> None:
+    async def run_all() -> None:
+        async with target.async_client() as client:
             mine = [record for record in records if record.client_kind == ASYNC]
             await asyncio.gather(*(_generate_async(client, record, out) for record in mine))
 
-    asyncio.run(play_all())
+    asyncio.run(run_all())
 
 
 _HEAD = ("model", "task id", "status", "seconds", "credits reserved")
 
 
 def table(records: list[DemoTask]) -> str:
-    """Return the table: a row for each task, and under it what was asked for and its files."""
+    """Return a table: a row for each task, followed by its parameters and files."""
     rows = [_HEAD, *map(_row, records)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     head, *body = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines = [head, "  ".join("-" * width for width in widths)]
     for line, record in zip(body, records, strict=True):
-        lines += [line, *_below(record)]
+        lines += [line, *_details(record)]
     return "\n".join(lines)
 
 
@@ -92,7 +92,7 @@ def _row(record: DemoTask) -> tuple[str, ...]:
     return (*map(one_line, cells), f"{record.seconds:.1f}", one_line(price))
 
 
-def _below(record: DemoTask) -> Iterator[str]:
+def _details(record: DemoTask) -> Iterator[str]:
     asked = ", ".join(f"{name} {value}" for name, value in record.request.asked.items())
     what = one_line(asked) if asked else "nothing but its prompt"
     yield f"  asked for {what}, on the {record.client_kind} client"
@@ -123,7 +123,7 @@ class DemoTask:
         return (self.ended or monotonic()) - self.started
 
     def record_submission(self, task: Task | AsyncTask) -> None:
-        """Keep the id, and what the answer said of the price."""
+        """Record the id, and the reserved credits of the response."""
         self.started = monotonic()
         self.task_id = task.id
         if task.snapshot is not None:
@@ -131,17 +131,17 @@ class DemoTask:
             self.record_snapshot(task.snapshot)
 
     def record_snapshot(self, snapshot: Snapshot) -> None:
-        """Keep and show how the task stands."""
+        """Record and show the status."""
         self.status = one_line(snapshot.status)
         if snapshot.done:
             self.ended = monotonic()
         self.display.show(f"{one_line(self.request.model)} ({self.client_kind})", snapshot)
 
     def record_files(self, paths: list[Path]) -> None:
-        """Keep the files."""
+        """Record the files."""
         self.files = paths
 
     def record_error(self, error: Exception) -> None:
-        """Keep and tell what went wrong."""
+        """Record and show an error."""
         self.error = error
         self.display.note(f"{self.request.model}: {error}")

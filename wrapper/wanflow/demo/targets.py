@@ -1,4 +1,4 @@
-"""Where the demo runs: against the bundled mock, or the gateway that the environment names."""
+"""Where the demo runs: the bundled mock, or the API that the environment names."""
 
 from __future__ import annotations
 
@@ -17,67 +17,67 @@ if TYPE_CHECKING:
 
 
 class Target(Protocol):
-    """Makes clients of one gateway."""
+    """Makes clients for one server."""
 
     @property
     def charges(self) -> bool:
-        """Whether what is made there is charged, and goes on without us."""
+        """Whether tasks cost credits, and continue after the demo has ended."""
         ...
 
     def client(self) -> Client:
-        """Make a sync one."""
+        """Make a sync client."""
         ...
 
     def async_client(self) -> AsyncClient:
-        """Make an async one."""
+        """Make an async client."""
         ...
 
 
 @frozen
 class Mock:
-    """The mock. A transport of its own keeps a proxy of the environment out of the way."""
+    """The mock. Its own transport ignores proxies of the environment."""
 
     server: MockServer
     charges: bool = False
 
     def client(self) -> Client:
-        """Make a sync one."""
+        """Make a sync client."""
         transport = httpx.HTTPTransport()
         return Client(self.server.api_key, self.server.base_url, transport=transport)
 
     def async_client(self) -> AsyncClient:
-        """Make an async one."""
+        """Make an async client."""
         transport = httpx.AsyncHTTPTransport()
         return AsyncClient(self.server.api_key, self.server.base_url, transport=transport)
 
 
 @frozen
 class Gateway:
-    """The gateway that the environment names, which charges for what is made."""
+    """The API that the environment names; it charges credits."""
 
     charges: bool = True
 
     def client(self) -> Client:
-        """Make a sync one."""
+        """Make a sync client."""
         return Client()
 
     def async_client(self) -> AsyncClient:
-        """Make an async one."""
+        """Make an async client."""
         return AsyncClient()
 
     @property
     def host(self) -> str:
-        """Who is asked, and charges."""
+        """The host of the API."""
         return urlsplit(self.client().base_url).netloc
 
 
 def gateway_from_environment() -> Gateway | None:
-    """Return the gateway, None where the environment doesn't name one and a key for it."""
+    """Return the API, None unless the environment sets both its URL and a key."""
     return Gateway() if environ.get(KEY_VARIABLE) and environ.get(URL_VARIABLE) else None
 
 
 def missing_variable_notice() -> str | None:
-    """Say which half of a gateway's name is missing from the environment, None where none is."""
+    """Return a notice if only one of URL and key is set, otherwise None."""
     missing = [name for name in (KEY_VARIABLE, URL_VARIABLE) if not environ.get(name)]
     if len(missing) != 1:
         return None

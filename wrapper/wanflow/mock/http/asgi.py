@@ -1,4 +1,4 @@
-"""The ASGI door: any server's messages become a request, and an answer becomes its messages."""
+"""ASGI: builds requests from messages, and sends responses as messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SocketFaultUnsupported(Exception):
-    """There is no socket to break: what a client would see of the fault can't be shown."""
+    """The fault needs a socket, which an ASGI application doesn't have."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
@@ -28,7 +28,7 @@ class SocketFaultUnsupported(Exception):
 
 
 async def read_request(scope: Message, receive: Receive) -> Request | None:
-    """Read a request to its end, None where its client is gone before that."""
+    """Read a whole request, None if the client disconnects first."""
     content: bytes | None = b""
     more = True
     while more:
@@ -42,23 +42,23 @@ async def read_request(scope: Message, receive: Receive) -> Request | None:
     return Request(scope["method"], path, headers, content, scope["query_string"])
 
 
-async def send_response(answer: Response, send: Send) -> None:
-    """Send an answer, slowly where it has that fault.
+async def send_response(response: Response, send: Send) -> None:
+    """Send a response, in chunks if it has the fault `drip`.
 
     Raises:
-        SocketFaultUnsupported: the fault is one that only a socket can have.
+        SocketFaultUnsupported: the fault needs a socket.
     """
-    fault = answer.fault
+    fault = response.fault
     if fault is not None and fault.name != "drip":
         raise SocketFaultUnsupported(fault)
-    headers = answer.header_list()
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    headers = response.header_list()
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if fault is not None:
-        for piece in chunks(answer.body):
+        for piece in chunks(response.body):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(float(fault.value))
-    rest = b"" if fault is not None else answer.body
-    await send({"type": "http.response.body", "body": rest})
+    body = b"" if fault is not None else response.body
+    await send({"type": "http.response.body", "body": body})
 
 
 def _joined(content: bytes | None, piece: bytes) -> bytes | None:

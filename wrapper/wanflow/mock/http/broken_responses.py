@@ -1,4 +1,4 @@
-"""What can go wrong with an answer on a socket, as its client sees it."""
+"""Sends responses with faults of the socket."""
 
 from __future__ import annotations
 
@@ -14,86 +14,90 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.fault import Fault
     from wanflow.mock.http.response import Response
 
-PIECES = 20
+CHUNKS = 20
 FLUSH_DELAY = 0.05
-_AT_ONCE = struct.pack("ii", 1, 0)
+_LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 class BrokenConnection(Protocol):
-    """A connection to one client, as faults need it."""
+    """What faults need of a connection."""
 
     transport: asyncio.Transport
 
-    def head(self, answer: Response, extra: int = 0) -> bytes:
-        """Write an answer's head; Content-Length says `extra` bytes more than there are."""
+    def head(self, response: Response, extra: int = 0) -> bytes:
+        """Return a response's head, with a Content-Length that is `extra` too large."""
         ...
 
     async def wait_closed(self) -> None:
-        """Wait until the client is gone."""
+        """Wait until the client has disconnected."""
         ...
 
 
-async def send_broken_response(line: BrokenConnection, answer: Response, fault: Fault) -> None:
-    """Send an answer with a fault of the wire, or none at all."""
-    half = answer.body[: len(answer.body) // 2]
+async def send_broken_response(
+    connection: BrokenConnection, response: Response, fault: Fault
+) -> None:
+    """Send a response with a fault of the socket, or none."""
+    half = response.body[: len(response.body) // 2]
     match fault.name:
         case "drip":
-            await _drip(line, answer, float(fault.value))
+            await _drip(connection, response, float(fault.value))
         case "reset" | "lost-response":
-            await _reset(line)
+            await _reset(connection)
         case "empty":
-            await _close(line)
+            await _close(connection)
         case "stall":
-            await line.wait_closed()
+            await connection.wait_closed()
         case "reset-after-headers":
-            await _write(line, line.head(answer))
-            await _reset(line)
+            await _write(connection, connection.head(response))
+            await _reset(connection)
         case "reset-in-body":
-            await _write(line, line.head(answer) + half)
-            await _reset(line)
+            await _write(connection, connection.head(response) + half)
+            await _reset(connection)
         case "stall-in-body":
-            await _write(line, line.head(answer) + half)
-            await line.wait_closed()
+            await _write(connection, connection.head(response) + half)
+            await connection.wait_closed()
         case _:
-            await _write(line, line.head(answer, extra=int(fault.value)) + answer.body)
-            await _close(line)
+            await _write(
+                connection, connection.head(response, extra=int(fault.value)) + response.body
+            )
+            await _close(connection)
 
 
 def chunks(body: bytes) -> Iterator[bytes]:
-    """Cut a body into the pieces of a drip."""
-    size = max(1, -(-len(body) // PIECES))
+    """Split a body into the chunks of `drip`."""
+    size = max(1, -(-len(body) // CHUNKS))
     for start in range(0, len(body), size):
         yield body[start : start + size]
 
 
-async def _drip(line: BrokenConnection, answer: Response, pause: float) -> None:
-    _put(line, line.head(answer))
-    for piece in chunks(answer.body):
-        _put(line, piece)
-        await asyncio.sleep(pause)
+async def _drip(connection: BrokenConnection, response: Response, delay: float) -> None:
+    _put(connection, connection.head(response))
+    for chunk in chunks(response.body):
+        _put(connection, chunk)
+        await asyncio.sleep(delay)
 
 
-async def _write(line: BrokenConnection, raw: bytes) -> None:
-    """Write, and give the bytes the time to arrive."""
-    _put(line, raw)
+async def _write(connection: BrokenConnection, raw: bytes) -> None:
+    """Write, and wait until the bytes have been sent."""
+    _put(connection, raw)
     await asyncio.sleep(FLUSH_DELAY)
 
 
-def _put(line: BrokenConnection, raw: bytes) -> None:
-    """Write, unless the client has left meanwhile."""
-    if not line.transport.is_closing():
-        line.transport.write(raw)
+def _put(connection: BrokenConnection, raw: bytes) -> None:
+    """Write, unless the client has disconnected."""
+    if not connection.transport.is_closing():
+        connection.transport.write(raw)
 
 
-async def _reset(line: BrokenConnection) -> None:
-    """End the connection with RST instead of FIN."""
-    connection = line.transport.get_extra_info("socket")
-    with suppress(OSError, AttributeError):  # its client was quicker
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-    line.transport.abort()
-    await line.wait_closed()
+async def _reset(connection: BrokenConnection) -> None:
+    """Reset the connection (RST instead of FIN)."""
+    raw_socket = connection.transport.get_extra_info("socket")
+    with suppress(OSError, AttributeError):  # the client has already disconnected
+        raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+    connection.transport.abort()
+    await connection.wait_closed()
 
 
-async def _close(line: BrokenConnection) -> None:
-    line.transport.close()
-    await line.wait_closed()
+async def _close(connection: BrokenConnection) -> None:
+    connection.transport.close()
+    await connection.wait_closed()

@@ -1,6 +1,6 @@
-"""One client's connection: requests come in, and are answered one after another, in order.
+"""One client's connection: requests are handled one after another, in order.
 
-An answer that nothing has to be waited for is written before the next byte is read.
+If the response is available without waiting, it is written before more data is read.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ T = TypeVar("T")
 
 
 @types.coroutine
-def resume_coroutine(begun: Coroutine[Any, Any, T], wanted: Any) -> Generator[Any, Any, T]:
-    """Go on with a coroutine that was begun by `send(None)` and wants to wait for something."""
+def resume_coroutine(coroutine: Coroutine[Any, Any, T], wanted: Any) -> Generator[Any, Any, T]:
+    """Continue a coroutine that was started by `send(None)` and has yielded `wanted`."""
     while True:
         try:
             got = yield wanted
         except BaseException as error:
-            resume = partial(begun.throw, error)
+            resume = partial(coroutine.throw, error)
         else:
-            resume = partial(begun.send, got)
+            resume = partial(coroutine.send, got)
         try:
             wanted = resume()
         except StopIteration as end:
@@ -45,8 +45,8 @@ def resume_coroutine(begun: Coroutine[Any, Any, T], wanted: Any) -> Generator[An
             return result
 
 
-_MOST_WAITING = 100
-_MOST_STARTS = 100
+_MAX_WAITING = 100
+_MAX_HEADS = 100
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"connection: close\r\n\r\n"
 _NO_CONTENT = 204
@@ -54,10 +54,10 @@ _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 class Application(Protocol):
-    """Whatever answers requests."""
+    """The application that handles requests."""
 
     def respond(self, request: Request) -> Coroutine[Any, Any, Response]:
-        """Answer a request, whatever it is."""
+        """Handle a request."""
         ...
 
 
@@ -74,7 +74,7 @@ class ServerState:
 
 
 class Connection(asyncio.Protocol):
-    """HTTP/1.1 with one client; `task` is what goes on where an answer has to be waited for."""
+    """HTTP/1.1 with one client; `task` handles a request that has to wait."""
 
     transport: asyncio.Transport
 
@@ -91,61 +91,61 @@ class Connection(asyncio.Protocol):
         self._closed: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take part in the server."""
+        """Add the connection to the server."""
         self.transport = cast("asyncio.Transport", transport)
         self._state.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how is no matter
-        """Leave the server."""
+        """Remove the connection from the server."""
         self._state.connections.discard(self)
         self._waiting.clear()
         self._on_disconnect()
 
     def eof_received(self) -> bool:
-        """Let requests be answered of a client that has nothing more to say."""
+        """Keep the connection open while requests are handled."""
         self._on_disconnect()
         return self._is_busy()
 
     def pause_writing(self) -> None:
-        """Answer nothing more until the client has taken what there is."""
+        """Handle no more requests until the client has read the responses."""
         self._write_paused = True
         self._update_reading()
 
     def resume_writing(self) -> None:
-        """Go on answering."""
+        """Handle more requests."""
         self._write_paused = False
         self._handle_waiting()
 
     def data_received(self, data: bytes) -> None:
-        """Read requests, and answer those that can be answered at once."""
+        """Parse requests, and handle them."""
         self.idle = False
         if self._closing:
             return
         try:
             self._parser.feed(data)
-        except InvalidHttp as nothing:
-            self._on_request(nothing)
+        except InvalidHttp as error:
+            self._on_request(error)
 
     async def wait_closed(self) -> None:
-        """Wait until the client is gone."""
+        """Wait until the client has disconnected."""
         if self._closed is None:
             self._closed = asyncio.get_running_loop().create_future()
             if self._disconnected:
                 self._closed.set_result(None)
         await self._closed
 
-    def head(self, answer: Response, extra: int = 0) -> bytes:
-        """Write an answer's head; Content-Length says `extra` bytes more than there are."""
-        start = self._state.head_cache.get((answer.status, answer.headers)) or self._head_start(
-            answer
+    def head(self, response: Response, extra: int = 0) -> bytes:
+        """Return a response's head, with a Content-Length that is `extra` too large."""
+        start = self._state.head_cache.get((response.status, response.headers)) or self._head_start(
+            response
         )
-        if answer.status == _NO_CONTENT:
+        if response.status == _NO_CONTENT:
             return b"%b%b\r\n" % (start, self._state.date)
-        length = (len(answer.body) if answer.length is None else answer.length) + extra
+        length = (len(response.body) if response.length is None else response.length) + extra
         return b"%b%bcontent-length: %d\r\n\r\n" % (start, self._state.date, max(0, length))
 
     def close_gracefully(self) -> None:
-        """Take no more requests, and close when those at hand are answered."""
+        """Accept no more requests, and close after the responses to the current ones."""
         self._closing = True
         if not self._is_busy():
             self.transport.close()
@@ -177,32 +177,32 @@ class Connection(asyncio.Protocol):
         if isinstance(request, InvalidHttp):
             self._reject(request)
             return
-        begun = self._respond(request)
+        coroutine = self._respond(request)
         try:
-            wanted = begun.send(None)
+            wanted = coroutine.send(None)
         except StopIteration as end:
-            answer: Response = end.value
-            if answer.fault is None:
-                self._send(request, answer)
+            response: Response = end.value
+            if response.fault is None:
+                self._send(request, response)
                 return
-            work = self._send_broken(request, answer, answer.fault)
+            work = self._send_broken(request, response, response.fault)
         else:
-            work = self._wait(request, begun, wanted)
+            work = self._wait(request, coroutine, wanted)
         self.task = asyncio.get_running_loop().create_task(work)
         self.task.add_done_callback(self._done)
 
-    async def _wait(self, request: Request, begun: Any, wanted: Any) -> None:
-        answer: Response = await resume_coroutine(begun, wanted)
-        if answer.fault is not None:
-            await self._send_broken(request, answer, answer.fault)
-        elif not self.transport.is_closing():  # its client may have lost patience
-            self._send(request, answer)
+    async def _wait(self, request: Request, coroutine: Any, wanted: Any) -> None:
+        response: Response = await resume_coroutine(coroutine, wanted)
+        if response.fault is not None:
+            await self._send_broken(request, response, response.fault)
+        elif not self.transport.is_closing():  # the client may have disconnected
+            self._send(request, response)
 
-    async def _send_broken(self, request: Request, answer: Response, fault: Fault) -> None:
+    async def _send_broken(self, request: Request, response: Response, fault: Fault) -> None:
         if request.method == "HEAD":
-            length = len(answer.body) if answer.length is None else answer.length
-            answer = evolve(answer, body=b"", length=length)
-        await send_broken_response(self, answer, fault)
+            length = len(response.body) if response.length is None else response.length
+            response = evolve(response, body=b"", length=length)
+        await send_broken_response(self, response, fault)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.task = None
@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
         self._handle_waiting()
 
     def _handle_waiting(self) -> None:
-        """Answer what has waited for its turn."""
+        """Handle the waiting requests."""
         while self._waiting and not (
             self.task or self._write_paused or self.transport.is_closing()
         ):
@@ -221,34 +221,34 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def _update_reading(self) -> None:
-        """Read on only if what was read is being answered."""
+        """Pause reading while too many requests are waiting."""
         if self.transport.is_closing():
             return
-        if self._write_paused or len(self._waiting) > _MOST_WAITING:
+        if self._write_paused or len(self._waiting) > _MAX_WAITING:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
 
-    def _send(self, request: Request, answer: Response) -> None:
-        body = b"" if request.method == "HEAD" else answer.body
-        head = self.head(answer)
+    def _send(self, request: Request, response: Response) -> None:
+        body = b"" if request.method == "HEAD" else response.body
+        head = self.head(response)
         if request.close_after:
             self.transport.write(head[:-2] + _CLOSE + body)
             self.transport.close()
         else:
             self.transport.write(head + body)
 
-    def _head_start(self, answer: Response) -> bytes:
-        lines = [b"HTTP/1.1 %d %b" % (answer.status, _REASONS.get(answer.status, b""))]
-        lines += (name + b": " + value for name, value in answer.headers)
+    def _head_start(self, response: Response) -> bytes:
+        lines = [b"HTTP/1.1 %d %b" % (response.status, _REASONS.get(response.status, b""))]
+        lines += (name + b": " + value for name, value in response.headers)
         start = b"\r\n".join(lines) + b"\r\n"
-        if len(self._state.head_cache) >= _MOST_STARTS:
+        if len(self._state.head_cache) >= _MAX_HEADS:
             self._state.head_cache.clear()
-        self._state.head_cache[answer.status, answer.headers] = start
+        self._state.head_cache[response.status, response.headers] = start
         return start
 
-    def _reject(self, nothing: InvalidHttp) -> None:
-        error = {"code": nothing.status, "message": str(nothing), "type": "invalid_request_error"}
-        answer = json_response(nothing.status, {"error": error})
-        self.transport.write(self.head(answer)[:-2] + _CLOSE + answer.body)
+    def _reject(self, error: InvalidHttp) -> None:
+        body = {"code": error.status, "message": str(error), "type": "invalid_request_error"}
+        response = json_response(error.status, {"error": body})
+        self.transport.write(self.head(response)[:-2] + _CLOSE + response.body)
         self.transport.close()

@@ -1,4 +1,4 @@
-"""From the bytes of a connection to requests, as httptools reads HTTP/1.1."""
+"""Parses requests from the bytes of a connection, with httptools."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 MAX_HEAD_SIZE = 64 * 1024
-_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
+_UPGRADE_HEADERS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 _METHODS = {b"GET": "GET", b"POST": "POST", b"HEAD": "HEAD"}
 
 
 class InvalidHttp(Exception):
-    """No request can be read from here on: the status that says so, and why."""
+    """The bytes aren't valid HTTP; `status` is that of the response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -26,9 +26,9 @@ class InvalidHttp(Exception):
 
 
 class RequestParser:
-    """Reads requests and tells of each when it is complete, or has turned out to be too large.
+    """Parses requests; calls `on_request` with each that is complete, or is too large.
 
-    `go_on` is called where a client waits to be asked for its body.
+    `on_continue` is called if the client expects a 100 Continue response.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class RequestParser:
         self._boundaries, self._head_length = 0, 0
 
     def feed(self, data: bytes) -> None:
-        """Read what came.
+        """Parse received bytes.
 
         Raises:
-            InvalidHttp: it isn't HTTP/1.1, or a head that doesn't end.
+            InvalidHttp: it isn't HTTP/1.1, or the head is too large.
         """
         turns, rest = self._boundaries, data
         while rest:
@@ -66,10 +66,10 @@ class RequestParser:
         self._check_header_size(len(data), anew=turns != self._boundaries)
 
     def _ignore_upgrade(self) -> bytes:
-        """Leave an offer of another protocol alone, as HTTP allows, and go on with this one.
+        """Ignore an upgrade request, as HTTP allows, and continue with HTTP/1.1.
 
-        The parser takes what follows the head for the other protocol; where a body does, return
-        the head as it would be without the offer, for the parser to read again.
+        The parser treats what follows the head as the other protocol. If there is a body, return
+        the head without the upgrade headers, to be parsed again.
         """
         method = self._parser.get_method()
         version = self._parser.get_http_version().encode()
@@ -77,30 +77,32 @@ class RequestParser:
         if not self._body_unread:
             return b""
         last = b"close" in self._headers.get(b"connection", b"").lower()
-        kept = {name: value for name, value in self._headers.items() if name not in _OFFER}
+        kept = {
+            name: value for name, value in self._headers.items() if name not in _UPGRADE_HEADERS
+        }
         lines = [b"%b %b HTTP/%b" % (method, self._url, version)]
         lines += [b"%b: %b" % header for header in kept.items()]
         lines += [b"connection: close"] if last else []
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
-    # What httptools calls.
+    # Called by httptools.
 
     def on_message_begin(self) -> None:
-        """Forget the request before."""
+        """Reset the state for a new request."""
         self._url, self._headers, self._pieces = b"", {}, []
         self._length, self._delivered, self._body_unread = 0, False, False
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the target."""
+        """Add a part of the target."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; trailers are passed over."""
+        """Add a header; trailers are ignored."""
         if self._in_head:
             self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        """Have the body sent, if that is waited for."""
+        """Check the body's announced size, and send 100 Continue if expected."""
         self._in_head = False
         self._boundaries += 1
         announced = self._headers.get(b"content-length")
@@ -116,7 +118,7 @@ class RequestParser:
             self._on_continue()
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body; what comes of one that is too large is passed over."""
+        """Add a part of the body; the rest of one that is too large is ignored."""
         if self._delivered:
             return
         self._length += len(body)
@@ -127,7 +129,7 @@ class RequestParser:
             self._pieces.append(body)
 
     def on_message_complete(self) -> None:
-        """Tell of the request."""
+        """Deliver the request."""
         self._in_head = True
         self._boundaries += 1
         if not (self._delivered or self._body_unread):

@@ -1,4 +1,4 @@
-"""A request as every door hands it over: complete, with its body up to a bound."""
+"""A complete request, with a bounded body."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MAX_BODY_SIZE = 1024 * 1024
 class Request:
     """Method, raw path (percent signs as sent) and headers (names in lower case; the last wins).
 
-    `content` is the whole body, None for one of more than `MAX_BODY_SIZE`; `last` is whether the
-    connection ends with it.
+    `body_bytes` is the body, None if it is larger than `MAX_BODY_SIZE`; `close_after` is whether
+    the connection closes after it.
     """
 
     method: str
@@ -32,24 +32,24 @@ class Request:
 
     @property
     def decoded(self) -> str:
-        """The path with its percent signs read."""
+        """The percent-decoded path."""
         return unquote(self.path)
 
     def body(self) -> bytes:
         """Return the whole body.
 
         Raises:
-            HTTPError: 413, it has more than `MAX_BODY_SIZE`.
+            HTTPError: 413, it is larger than `MAX_BODY_SIZE`.
         """
         if self.body_bytes is None:
             raise HTTPError(413, f"the body must have at most {MAX_BODY_SIZE} bytes")
         return self.body_bytes
 
     def require_method(self, *methods: str) -> None:
-        """Let only some methods pass.
+        """Check the method.
 
         Raises:
-            HTTPError: 405, the method is another.
+            HTTPError: 405, it is another method.
         """
         if self.method not in methods:
             names = ", ".join(methods)
@@ -60,7 +60,7 @@ class Request:
 
 
 def raw_path(target: bytes) -> str | None:
-    """Return the raw path of a request's target, None for one that has none (`host:443`)."""
+    """Return the raw path of a request's target, None if it has none (`host:443`)."""
     path = target.partition(b"?")[0]
     if path[:1] == b"/" or path == b"*":
         return path.decode("latin-1")

@@ -1,4 +1,4 @@
-"""An answer, ready to be sent."""
+"""Responses."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _JUST_JSON = (_JSON,)
 class Response:
     """A status, headers (names in lower case) and the whole body.
 
-    `length` is what Content-Length says; it differs from the body's only in answers to HEAD.
-    `fault` is what goes wrong on the answer's way; where nothing is to be sent, `status` is 0.
+    `length` is the Content-Length, if it isn't the body's length (HEAD). `fault` is a fault of the
+    socket; `status` is 0 if no response is sent.
     """
 
     status: int
@@ -40,20 +40,20 @@ class Response:
 
 
 def json_response(status: int, body: Mapping[str, Any], headers: Iterable[Header] = ()) -> Response:
-    """Answer with a JSON object."""
+    """Return a response with a JSON object."""
     return encoded_response(status, encode(body), headers)
 
 
 def encoded_response(status: int, body: bytes, headers: Iterable[Header] = ()) -> Response:
-    """Answer with JSON that is written already."""
+    """Return a response with encoded JSON."""
     return Response(status, body, (_JSON, *headers) if headers else _JUST_JSON)
 
 
 def text_response(status: int, kind: str, text: str, headers: Iterable[Header] = ()) -> Response:
-    """Answer with a text of a media type."""
+    """Return a response with a text."""
     return Response(status, text.encode(), ((b"content-type", kind.encode()), *headers))
 
 
 def no_response(fault: Fault) -> Response:
-    """Say nothing at all, in the way of a fault."""
+    """Return a placeholder for no response, because of a fault."""
     return Response(0, b"", fault=fault)

@@ -1,4 +1,4 @@
-"""The mock's own HTTP server: one event loop, quick to answer and quick to stop."""
+"""The mock's own HTTP server, on one event loop."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-_GRACE = 0.5
-_LONGEST_SILENCE = 60
+_GRACE_SECONDS = 0.5
+_MAX_IDLE = 60
 
 
 class Server:
-    """Serves an application on a bound socket until it is told to stop."""
+    """Serves an application on a bound socket until `stop`."""
 
     def __init__(self, app: Application, attach: Callable[[], None]) -> None:
         self.stopped_or_ready = threading.Event()
@@ -29,7 +29,7 @@ class Server:
         self._stop = asyncio.Event()
 
     async def serve(self, bound: socket.socket) -> None:
-        """Listen, tell that it is ready, and end when told to."""
+        """Listen, set the ready event, and serve until `stop`."""
         loop = self._loop = asyncio.get_running_loop()
         self._state.date = _date()
         listener = await loop.create_server(lambda: Connection(self._state), sock=bound)
@@ -43,16 +43,16 @@ class Server:
             await self._shut_down()
 
     def stop(self) -> None:
-        """Have the server end; any thread may ask."""
+        """Stop the server; any thread may call it."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
 
     def ready(self, seconds: float) -> bool:
-        """Wait until it serves; False when it ended instead."""
+        """Wait until the server is ready; return False if it ended instead."""
         return self.stopped_or_ready.wait(seconds) and self.started
 
     async def _housekeeping(self) -> None:
-        """Keep the Date header right, and close what has been silent for long."""
+        """Update the Date header, and close idle connections."""
         seconds = 0
         while not self._stop.is_set():
             try:
@@ -60,7 +60,7 @@ class Server:
             except TimeoutError:
                 seconds += 1
                 self._state.date = _date()
-                if seconds % _LONGEST_SILENCE == 0:
+                if seconds % _MAX_IDLE == 0:
                     self._close_idle()
 
     def _close_idle(self) -> None:
@@ -70,17 +70,17 @@ class Server:
             connection.idle = True
 
     async def _shut_down(self) -> None:
-        """Give requests half a second to be answered, and cut off the rest."""
+        """Wait half a second for open requests, then close all connections."""
         for connection in tuple(self._state.connections):
             connection.close_gracefully()
         running = self._running()
         if running:
-            await asyncio.wait(running, timeout=_GRACE)
+            await asyncio.wait(running, timeout=_GRACE_SECONDS)
         for connection in tuple(self._state.connections):
             connection.transport.abort()
         for task in self._running():
             task.cancel()
-        await asyncio.sleep(0)  # connections learn of their end in the loop's next round
+        await asyncio.sleep(0)  # connection_lost is called in the loop's next iteration
         await asyncio.sleep(0)
 
     def _running(self) -> list[asyncio.Task[None]]:
@@ -88,7 +88,7 @@ class Server:
 
 
 def run(server: Server, bound: socket.socket) -> None:
-    """Serve on a bound socket, in an event loop of its own, until the server is told to stop."""
+    """Serve on a bound socket, in a new event loop, until the server is stopped."""
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(server.serve(bound))
