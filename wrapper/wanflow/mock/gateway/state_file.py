@@ -127,7 +127,7 @@ def _upgrade(record: JsonObject) -> JsonObject:
     upgraded = {_RENAMED_FIELDS.get(name, name): value for name, value in record.items()}
     upgraded["progression"] = upgraded["progression"].replace("looks=", "polls=")
     for name in ("status_faults", "download_faults"):
-        faults = upgraded[name].split(",")
+        faults: list[str] = upgraded[name].split(",")
         upgraded[name] = ",".join(_RENAMED_FAULTS.get(fault, fault) for fault in faults)
     return upgraded
 
