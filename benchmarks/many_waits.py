@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from wanflow._config import DEFAULT_POLL_RATE, HIGHEST_RATE
+from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
 from wanflow._core.effects import (
     Finished,
     InvokeCallback,
@@ -231,7 +231,7 @@ def _task(task_id: str, status: str) -> Response:
 def budget(rate: float | None = None) -> PollRateLimiter:
     """Make the budget that a client has, with a `rate=` or without."""
     if rate is None:
-        return PollRateLimiter(DEFAULT_POLL_RATE, CONNECTIONS, max_rate=HIGHEST_RATE)
+        return PollRateLimiter(DEFAULT_POLL_RATE, CONNECTIONS, max_rate=MAX_POLL_RATE)
     return PollRateLimiter(rate, CONNECTIONS)
 
 

@@ -1,4 +1,4 @@
-"""What a client is told once: where the API is, with which key, and how patient to be."""
+"""The configuration of a client: URL, API key, timeouts and transport options."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ URL_VARIABLE = "WANFLOW_BASE_URL"
 LEDGER_VARIABLE = "WANFLOW_LEDGER"
 
 DEFAULT_TIMEOUT = 30.0
-"""Seconds that one request may take."""
+"""Maximum time of one request, in seconds."""
 DEFAULT_WAIT_TIMEOUT = 900.0
-"""Seconds that a task is waited for. Tasks take minutes."""
+"""Maximum time to wait for a task, in seconds. Tasks take minutes."""
 DEFAULT_RETRY_WINDOW = 150.0
 """Seconds within which a submission that was provably not accepted is sent again.
 
-The documents' 429 asks for 60 seconds and their 503 for 30: each may come twice, and a bit more.
+The spec's 429 asks for 60 seconds and its 503 for 30: each may come twice, and a bit more.
 """
 DEFAULT_POLL_RATE = 50.0
-"""Polls a second that all waits of a client together begin with. The API publishes no limit."""
-HIGHEST_RATE = 500.0
-"""Polls a second that they grow to at most, while polls are late and no 429 comes."""
-DEFAULT_CONNECTIONS = 20
-"""Requests to the API that may be under way at once; past some dozens httpx only slows down."""
+"""Initial polls per second of all waits of a client. The API publishes no limit."""
+MAX_POLL_RATE = 500.0
+"""The rate to which that may grow while polls are late and no 429 response comes."""
+DEFAULT_MAX_CONNECTIONS = 20
+"""Maximum number of requests to the API in flight; with more, httpx only slows down."""
 
-_FILE_CONNECTIONS = 8
+_MAX_DOWNLOAD_CONNECTIONS = 8
 
-_SHORTEST_SECRET = 8
+_MIN_SECRET_LENGTH = 8
 
 
 class ApiKey:
-    """An API key that shows itself to nobody but the one who asks for the header."""
+    """An API key, which is shown only in the header that carries it."""
 
     __slots__ = ("_text",)
 
@@ -58,7 +58,8 @@ class ApiKey:
 
     def __reduce__(self) -> str:
         raise TypeError(
-            "a key is not pickled, nor what holds one: keep a task's id, or a result's raw, instead"
+            "an API key can't be pickled, nor can an object that has one: store the task's id, or "
+            "the result's raw, instead"
         )
 
     def header(self) -> dict[str, str]:
@@ -66,47 +67,47 @@ class ApiKey:
         return {"authorization": f"Bearer {self._text}"}
 
     def redact(self, content: bytes) -> bytes:
-        """Blot the key out of an answer that repeats it.
+        """Replace the key in a response that repeats it.
 
-        A key of a few letters is no secret, and may be part of any word of an answer.
+        A key of a few characters is no secret, and may be part of any word of a response.
         """
-        if len(self._text) < _SHORTEST_SECRET:
+        if len(self._text) < _MIN_SECRET_LENGTH:
             return content
         return content.replace(self._text.encode(), b"[key]")
 
 
 @frozen
 class TransportOptions:
-    """How hosts are reached, in httpx's terms: a transport of the user's, or how to make one."""
+    """Options of connections, in httpx's terms, or the user's own transport."""
 
-    max_connections: int = DEFAULT_CONNECTIONS
+    max_connections: int = DEFAULT_MAX_CONNECTIONS
     transport: Any = None
     proxy: str | None = field(default=None, repr=False)
     verify: ssl.SSLContext | bool = True
     mounts: Mounts = field(factory=dict[str, "str | None"], repr=False)
-    """Which proxy of the environment is for which URLs, as patterns of httpx's."""
-    networks: Networks = ()
-    """What is reached without a proxy of the environment, beside what the patterns say."""
+    """Proxies from the environment, by httpx's URL patterns."""
+    no_proxy_networks: Networks = ()
+    """Further networks that are reached without a proxy from the environment."""
 
-    def excepts(self, url: str) -> bool:
-        """Say whether the host of a URL is an address in one of the networks."""
+    def bypasses_proxy(self, url: str) -> bool:
+        """Return whether the host of a URL is an address in one of `no_proxy_networks`."""
         try:
             address = ip_address(urlsplit(url).hostname or "")
         except ValueError:
             return False
-        return any(address in network for network in self.networks)
+        return any(address in network for network in self.no_proxy_networks)
 
-    def direct(self) -> TransportOptions:
-        """Return the same without a proxy of the environment."""
-        return evolve(self, mounts={}, networks=())
+    def without_proxy(self) -> TransportOptions:
+        """Return the same options without proxies from the environment."""
+        return evolve(self, mounts={}, no_proxy_networks=())
 
 
 @frozen
 class ClientConfig:
-    """The settings of one client. `timeout` and `retry_for` are in seconds, `rate` a second.
+    """The configuration of one client. `timeout` and `retry_timeout` are in seconds.
 
-    `url_given` tells whether a person named the URL, or it is the default of the documents.
-    Without a `rate` it begins at DEFAULT_RATE and may grow up to HIGHEST_RATE.
+    `url_given` is False where the base URL is the spec's default server. Without
+    `max_polls_per_second`, the rate starts at DEFAULT_POLL_RATE and grows up to MAX_POLL_RATE.
     """
 
     base_url: str
@@ -121,14 +122,14 @@ class ClientConfig:
 
     @property
     def api_and_download_options(self) -> tuple[TransportOptions, TransportOptions]:
-        """The line to the API, and the one to the hosts of files."""
-        few = min(_FILE_CONNECTIONS, self.transport.max_connections)
+        """The transport options for the API, and those for the hosts of files."""
+        few = min(_MAX_DOWNLOAD_CONNECTIONS, self.transport.max_connections)
         return self.transport, evolve(self.transport, max_connections=few)
 
     def replace(
         self, timeout: float | None, retry_timeout: float | None, resubmit_uncertain: bool | None
     ) -> ClientConfig:
-        """Return these settings with others in their place, where they are given.
+        """Return a copy with the values that are given.
 
         Raises:
             ConfigurationError: a time is out of range.
@@ -138,7 +139,7 @@ class ClientConfig:
             "retry_timeout": retry_timeout,
             "resubmit_uncertain": resubmit_uncertain,
         }
-        return _checked(evolve(self, **{k: v for k, v in given.items() if v is not None}))
+        return _validated(evolve(self, **{k: v for k, v in given.items() if v is not None}))
 
 
 def load_config(
@@ -151,14 +152,14 @@ def load_config(
     transport: TransportOptions | None = None,
     uploader: Any = None,
 ) -> ClientConfig:
-    """Make settings of arguments, and of the environment where they are absent.
+    """Make the configuration from arguments, or from the environment where they are absent.
 
     Raises:
         ConfigurationError: the key or the URL is missing or malformed, or a number out of range.
     """
     given = base_url if base_url is not None else os.environ.get(URL_VARIABLE) or None
     try:
-        where, key = _base_url(_chosen() if given is None else given), _key(api_key)
+        where, key = _base_url(_default_server() if given is None else given), _api_key(api_key)
     finally:
         del api_key  # tools show the locals of a traceback
     settings = ClientConfig(
@@ -170,10 +171,10 @@ def load_config(
         transport or TransportOptions(),
         uploader,
     )
-    return _checked(evolve(settings, url_given=given is not None))
+    return _validated(evolve(settings, url_given=given is not None))
 
 
-def _checked(settings: ClientConfig) -> ClientConfig:
+def _validated(settings: ClientConfig) -> ClientConfig:
     connections = settings.transport.max_connections
     rate = (
         DEFAULT_POLL_RATE
@@ -197,18 +198,18 @@ def _in_range(value: object) -> bool:
     return isinstance(value, int | float) and 0 <= value < float("inf")
 
 
-def _key(given: object) -> ApiKey:
+def _api_key(given: object) -> ApiKey:
     text = given if given is not None else os.environ.get(KEY_VARIABLE, "")
-    wrong = _wrong_with_key(text, KEY_VARIABLE if given is None else "api_key")
+    wrong = _key_problem(text, KEY_VARIABLE if given is None else "api_key")
     if wrong is None:
         return ApiKey(str(text))
     del given, text  # tools show the locals of a traceback
     raise ConfigurationError(wrong)
 
 
-def _wrong_with_key(text: object, source: str) -> str | None:
+def _key_problem(text: object, source: str) -> str | None:
     if not isinstance(text, str):
-        return f"the API key is a text, not of type {type(text).__name__}"
+        return f"the API key must be a string (got {type(text).__name__})"
     if not text:
         return f"there is no API key: pass api_key=… or set {KEY_VARIABLE}"
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -242,8 +243,8 @@ def _base_url(given: object) -> str:
     return text.rstrip("/")
 
 
-def _chosen() -> str:
-    """Return the default server; never one that only a document names."""
+def _default_server() -> str:
+    """Return the default server that was chosen for the spec."""
     from wanflow.catalog.catalog import packaged_catalog  # noqa: PLC0415 - read only when needed
 
     chosen = packaged_catalog().default_server

@@ -1,7 +1,7 @@
-"""Which event loop this is, and alarms that wake a task in it: by time, or by a ring before.
+"""The running event loop: work in threads, and events that end a sleep in it.
 
-anyio does both for either backend. Under asyncio the same is done here with a future and a timer,
-because ten thousand waits sleep at once, and anyio's scopes cost them most of their memory.
+anyio offers both for either backend. Under asyncio, this module uses a future and a timer instead:
+ten thousand waits may sleep concurrently, and anyio's scopes would take most of their memory.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Waker(Protocol):
-    """Wakes one task, once."""
+class WakeupEvent(Protocol):
+    """An event that one task waits for, once."""
 
-    def wake(self) -> None:
-        """Wake it, from the event loop."""
+    def set(self) -> None:
+        """Set the event, from the event loop's thread."""
         ...
 
-    def wake_threadsafe(self) -> None:
-        """Wake it, from any thread."""
+    def set_threadsafe(self) -> None:
+        """Set the event, from any thread."""
         ...
 
     async def wait(self, seconds: float | None) -> bool:
-        """Sleep for some seconds at most, or until it rings → whether it did."""
+        """Wait until the event is set, at most some seconds → whether it was set."""
         ...
 
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop of the asyncio task that calls, None under any other backend."""
-    # Where nobody has imported it, none of its loops runs; it takes a blocking client 20 ms.
+    """Return the event loop of the calling asyncio task; None under any other backend."""
+    # If nothing has imported asyncio, no loop of its runs. The import would take 20 ms.
     module = sys.modules.get("asyncio")
     if module is None:
         return None
@@ -56,19 +56,19 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def current_loop() -> Any:
-    """Return what tells this event loop from others."""
+    """Return an object that identifies the running event loop."""
     loop = asyncio_loop()
     return anyio.lowlevel.current_token() if loop is None else loop
 
 
 def is_closed(loop: Any) -> bool:
-    """Tell whether an event loop has ended; where none can tell, it is taken to go on."""
+    """Return whether an event loop is closed; False where it can't be found out."""
     native = getattr(loop, "native_token", loop)
     return bool(getattr(native, "is_closed", bool)())
 
 
 def threadsafe(function: Callable[[str], object]) -> Callable[[str], None]:
-    """Wrap a function so that any thread may call it; it runs in the loop that wrapped it."""
+    """Wrap a function so that any thread may call it; it runs in the current event loop."""
     loop = current_loop()
     native: Any = getattr(loop, "native_token", loop)
     soon: Callable[..., Any] = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
@@ -77,30 +77,30 @@ def threadsafe(function: Callable[[str], object]) -> Callable[[str], None]:
         try:
             soon(function, topic)
         except RuntimeError:
-            return  # the loop has ended, and nobody waits in it
+            return  # the loop is closed, and nothing waits in it
 
     return call
 
 
 async def run_in_thread(function: Callable[[], T]) -> T:
-    """Do in a thread what may block, to its end, whatever is cancelled meanwhile."""
+    """Run a blocking function in a thread to its end; cancellation takes effect after it."""
     loop = asyncio_loop()
     if loop is None:
         ends: list[T] = []
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(lambda: ends.append(function()))
         return ends[0]
-    return await to_its_end(start_in_thread(loop, function))
+    return await wait_shielded(start_in_thread(loop, function))
 
 
-async def to_its_end(future: asyncio.Future[T]) -> T:
-    """Wait, under asyncio, for what can't be broken off; a cancellation goes on after its end."""
+async def wait_shielded(future: asyncio.Future[T]) -> T:
+    """Wait, under asyncio, for a future to finish; a cancellation is raised after that."""
     import asyncio  # noqa: PLC0415 - a blocking client never needs it
 
     cancelled = None
     with anyio.CancelScope(shield=True):
         while not future.done():
-            # A cancellation ends what is awaited, which is another future for that reason.
+            # A cancellation cancels the awaited future, so another one is awaited here.
             waiter: asyncio.Future[None] = future.get_loop().create_future()
             future.add_done_callback(partial(_wake, waiter))
             try:
@@ -109,7 +109,7 @@ async def to_its_end(future: asyncio.Future[T]) -> T:
                 cancelled = error
     if cancelled is not None:
         if not future.cancelled():
-            future.exception()  # asyncio needn't say that nobody asked for it
+            future.exception()  # marks it as retrieved, so that asyncio logs no warning
         raise cancelled
     return future.result()
 
@@ -122,7 +122,7 @@ def _wake(waiter: asyncio.Future[None], _: object) -> None:
 def start_in_thread(
     loop: asyncio.AbstractEventLoop, function: Callable[[], T]
 ) -> asyncio.Future[T]:
-    """Begin to do in a thread what may block."""
+    """Start a blocking function in a thread."""
     return loop.run_in_executor(_threads(), function)
 
 
@@ -130,36 +130,36 @@ def start_in_thread(
 def _threads() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for async clients only
 
-    # As many as anyio has, and handed work at a third of the cost.
+    # As many threads as anyio has, at a third of its cost for each call.
     return ThreadPoolExecutor(40, thread_name_prefix="wanflow")
 
 
-# A forked child has none of the threads that the executor counts on.
+# A forked child has none of the executor's threads.
 call_in_children(_threads.cache_clear)
 
 
-def new_waker() -> Waker:
-    """Make an alarm for this event loop."""
+def new_event() -> WakeupEvent:
+    """Make an event for the running event loop."""
     loop = asyncio_loop()
-    return _AnyioWaker() if loop is None else _AsyncioWaker(loop)
+    return _AnyioEvent() if loop is None else _AsyncioEvent(loop)
 
 
-class _AsyncioWaker:
+class _AsyncioEvent:
     __slots__ = ("_future", "_loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._future: asyncio.Future[bool] = loop.create_future()
 
-    def wake(self) -> None:
+    def set(self) -> None:
         self._end(rung=True)
 
-    def wake_threadsafe(self) -> None:
+    def set_threadsafe(self) -> None:
         if asyncio_loop() is self._loop:
-            self.wake()
+            self.set()
             return
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits in it
-            self._loop.call_soon_threadsafe(self.wake)
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nothing waits in it
+            self._loop.call_soon_threadsafe(self.set)
 
     async def wait(self, seconds: float | None) -> bool:
         if seconds is None:
@@ -175,15 +175,15 @@ class _AsyncioWaker:
             self._future.set_result(rung)
 
 
-class _AnyioWaker:
+class _AnyioEvent:
     def __init__(self) -> None:
         self._event = anyio.Event()
-        self._soon = threadsafe(lambda _: self.wake())
+        self._soon = threadsafe(lambda _: self.set())
 
-    def wake(self) -> None:
+    def set(self) -> None:
         self._event.set()
 
-    def wake_threadsafe(self) -> None:
+    def set_threadsafe(self) -> None:
         self._soon("")
 
     async def wait(self, seconds: float | None) -> bool:

@@ -1,8 +1,8 @@
-"""What a forked child shares with its parent, and must not use: it is made anew there.
+"""Resets connections and locks in a forked child.
 
 Two processes that read from one connection get each other's responses. A lock that another thread
-held at the fork is never released in the child. So all that has either is renewed as the child's
-first act, before any line of the program runs in it.
+owned during the fork is never released in the child. So every object that has either is reset in
+the child before any other code runs there.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Renewable(Protocol):
-    """Something that a forked child makes anew."""
+    """An object that is reset in a forked child."""
 
     def renew(self) -> None:
-        """Forget what came from the parent; nothing of it may be closed or waited for."""
+        """Drop what was inherited from the parent, without closing or waiting for it."""
         ...
 
 
@@ -28,23 +28,23 @@ _inherited: list[Any] = []
 
 
 def renew_in_children(thing: Renewable) -> None:
-    """Have a thing renewed in every child that is forked while it lives."""
+    """Reset an object in every child that is forked while the object exists."""
     _renewable.add(thing)
 
 
 def call_in_children(function: Callable[[], object]) -> None:
-    """Have a function called first in every child that is forked."""
+    """Call a function in every forked child, before other code."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=function)
 
 
-def keep_unused(thing: object) -> None:
-    """Keep what came from the parent, since its destructor would touch what both share."""
+def keep_alive(thing: object) -> None:
+    """Keep an inherited object alive, since its destructor would affect the parent."""
     _inherited.append(thing)
 
 
-def cut_off(sock: Any) -> None:
-    """Let a child's copy of a socket lead nowhere; the parent's connection isn't ended by that."""
+def detach_socket(sock: Any) -> None:
+    """Point a child's copy of a socket to the null device; the parent's connection stays open."""
     descriptor = -1 if sock is None else sock.fileno()
     if descriptor < 0:
         return

@@ -1,4 +1,4 @@
-"""The log, one line an event, whatever texts of the API's are in it; and warnings."""
+"""The logger, which writes one line for each event, and warnings."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from wanflow._text import one_line
 _LIBRARY = __name__.partition(".")[0]
 
 log = logging.getLogger("wanflow")
-"""Where the library says what it did, what it tolerates and what it does again.
+"""The library's logger.
 
-DEBUG: what a poll changed. INFO: submitted, completed, saved. WARNING: what is tried again, is
-uncertain, undocumented, or ended without a result.
+DEBUG: changes that a poll found. INFO: submitted, completed, saved. WARNING: retries, uncertain
+submissions, undocumented values, and tasks that ended without a result.
 """
 
 RETURNED = {"wanflow_returned": True}
-"""`extra` of a line that says what the caller gets, too, as a result or an error."""
+"""`extra` of a record whose content the caller also gets, as a result or an error."""
 
 
 class _OneLine(logging.Filter):
-    """Folds a message, so that no text of a server's can pass for a line of the log."""
+    """Puts a message on one line, so that text from a server can't forge a line of the log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = one_line(record.getMessage()), ()
@@ -33,7 +33,7 @@ log.addFilter(_OneLine())
 
 
 def warn(text: str, category: type[Warning]) -> None:
-    """Warn, and blame the first line of the stack that is outside this library."""
+    """Warn, and name the innermost line of the stack outside this library as the source."""
     frame, level = inspect.currentframe(), 0
     while frame and frame.f_globals.get("__name__", "").partition(".")[0] == _LIBRARY:
         frame, level = frame.f_back, level + 1

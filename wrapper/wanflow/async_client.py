@@ -21,7 +21,7 @@ from wanflow._base_client import (
     typed_submit,
 )
 from wanflow._config import (
-    DEFAULT_CONNECTIONS,
+    DEFAULT_MAX_CONNECTIONS,
     DEFAULT_RETRY_WINDOW,
     DEFAULT_TIMEOUT,
     DEFAULT_WAIT_TIMEOUT,
@@ -184,7 +184,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
         timeout: float = DEFAULT_TIMEOUT,
         retry_timeout: float = DEFAULT_RETRY_WINDOW,
         max_polls_per_second: float | None = None,
-        max_connections: int = DEFAULT_CONNECTIONS,
+        max_connections: int = DEFAULT_MAX_CONNECTIONS,
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -192,10 +192,10 @@ class AsyncClient(BaseClient[AsyncDriver]):
         uploader: Uploader = None,
     ) -> None:
         # It imports httpx, which is slow.
-        from wanflow._transport.environment import take_precautions  # noqa: PLC0415
+        from wanflow._transport.environment import apply_environment  # noqa: PLC0415
 
         try:
-            config = take_precautions(
+            config = apply_environment(
                 load_config(
                     api_key,
                     base_url,
@@ -412,7 +412,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
         *,
         timeout: float = DEFAULT_WAIT_TIMEOUT,
         resubmit_uncertain: bool = False,
-        max_concurrency: int = DEFAULT_CONNECTIONS,
+        max_concurrency: int = DEFAULT_MAX_CONNECTIONS,
         on_result: OnResult = None,
     ) -> ResumeReport:
         """Resume every unfinished job of the ledger that no running process owns.

@@ -20,7 +20,7 @@ from wanflow._base_client import (
     typed_submit,
 )
 from wanflow._config import (
-    DEFAULT_CONNECTIONS,
+    DEFAULT_MAX_CONNECTIONS,
     DEFAULT_RETRY_WINDOW,
     DEFAULT_TIMEOUT,
     DEFAULT_WAIT_TIMEOUT,
@@ -181,7 +181,7 @@ class Client(BaseClient[SyncDriver]):
         timeout: float = DEFAULT_TIMEOUT,
         retry_timeout: float = DEFAULT_RETRY_WINDOW,
         max_polls_per_second: float | None = None,
-        max_connections: int = DEFAULT_CONNECTIONS,
+        max_connections: int = DEFAULT_MAX_CONNECTIONS,
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         transport: httpx.BaseTransport | None = None,
@@ -189,10 +189,10 @@ class Client(BaseClient[SyncDriver]):
         uploader: Uploader = None,
     ) -> None:
         # It imports httpx, which is slow.
-        from wanflow._transport.environment import take_precautions  # noqa: PLC0415
+        from wanflow._transport.environment import apply_environment  # noqa: PLC0415
 
         try:
-            config = take_precautions(
+            config = apply_environment(
                 load_config(
                     api_key,
                     base_url,
@@ -409,7 +409,7 @@ class Client(BaseClient[SyncDriver]):
         *,
         timeout: float = DEFAULT_WAIT_TIMEOUT,
         resubmit_uncertain: bool = False,
-        max_concurrency: int = DEFAULT_CONNECTIONS,
+        max_concurrency: int = DEFAULT_MAX_CONNECTIONS,
         on_result: OnResult = None,
     ) -> ResumeReport:
         """Resume every unfinished job of the ledger that no running process owns.

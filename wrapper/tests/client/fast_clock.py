@@ -63,10 +63,10 @@ class FastClock(SystemClock):
 
 def with_fast_clock(client: Any) -> Any:
     """Give a client such a clock, and return it."""
-    client._driver._hub.clock = FastClock()
+    client._driver._shared.clock = FastClock()
     return client
 
 
 def monotonic(client: Any) -> float:
     """Return the monotonic time of a client's clock, in seconds."""
-    return client._driver._hub.clock.now().monotonic
+    return client._driver._shared.clock.now().monotonic

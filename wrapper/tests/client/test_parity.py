@@ -27,7 +27,7 @@ from wanflow.errors import WanflowError
 if TYPE_CHECKING:
     import threading
 
-    from wanflow._event_loop import Waker
+    from wanflow._event_loop import WakeupEvent
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -93,7 +93,7 @@ class FakeClock(SystemClock):
         self.sleep(seconds)
         return event.is_set()
 
-    async def wait_async(self, alarm: Waker, seconds: float) -> bool:
+    async def wait_async(self, alarm: WakeupEvent, seconds: float) -> bool:
         self.sleep(seconds)
         return False
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.fake_driver import task
-from wanflow._config import DEFAULT_POLL_RATE, HIGHEST_RATE
+from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
 from wanflow._core.effects import Request, Response
 from wanflow._core.flow import FlowRun
 from wanflow._core.rate_limiter import LONGEST_PAUSE, LOWEST_RATE, PollRateLimiter, Turn
@@ -62,7 +62,7 @@ def test_one_budget_bounds_all_polls(rate: float, events: list[tuple[float, str]
 
 @given(
     lateness=st.lists(st.floats(0, 10) | st.none(), min_size=1, max_size=400),
-    most=st.sampled_from([0.0, 50.0, 60.0, HIGHEST_RATE]),
+    most=st.sampled_from([0.0, 50.0, 60.0, MAX_POLL_RATE]),
 )
 def test_the_rate_grows_only_while_polls_are_late(
     lateness: list[float | None], most: float
@@ -88,7 +88,7 @@ def test_the_rate_grows_only_while_polls_are_late(
 
 def test_a_429_is_followed_by_half_the_rate_and_half_the_increase() -> None:
     """Polls that were sent before it, and are refused with it, take nothing more."""
-    limiter = PollRateLimiter(DEFAULT_POLL_RATE, max_rate=HIGHEST_RATE)
+    limiter = PollRateLimiter(DEFAULT_POLL_RATE, max_rate=MAX_POLL_RATE)
     limiter.on_rate_limited(10, None)
     limiter.on_rate_limited(10.5, None)
     assert limiter.rate == DEFAULT_POLL_RATE / 2

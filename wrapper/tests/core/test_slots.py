@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 
 from wanflow._transport import limiter
-from wanflow._transport.limiter import Slots, Taker
+from wanflow._transport.limiter import Borrower, ThreadCapacityLimiter
 
 HERE = Path(limiter.__file__)
 
 
 def test_never_more_than_there_are_and_all_come_to_one() -> None:
     """However many threads there are."""
-    slots, lock, most, now, done = Slots(3), threading.Lock(), 0, 0, 0
+    slots, lock, most, now, done = ThreadCapacityLimiter(3), threading.Lock(), 0, 0, 0
 
     def work(_: int) -> None:
         nonlocal most, now, done
-        taker = Taker()
-        assert slots.take(taker, 20)
+        taker = Borrower()
+        assert slots.acquire(taker, 20)
         with lock:
             now += 1
             most = max(most, now)
@@ -32,26 +32,26 @@ def test_never_more_than_there_are_and_all_come_to_one() -> None:
         with lock:
             now -= 1
             done += 1
-        slots.give_back(taker)
+        slots.release(taker)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(400)))
-    assert (most <= 3, done, slots.free) == (True, 400, 3)
+    assert (most <= 3, done, slots.available) == (True, 400, 3)
 
 
 def test_who_waits_too_long_is_told_so_and_keeps_nobody_waiting() -> None:
     """Its place in the row is the next one's."""
-    slots, first, late, next_one = Slots(1), Taker(), Taker(), Taker()
-    assert slots.take(first, 1)
-    assert not slots.take(late, 0.01)
-    slots.give_back(late)
+    slots, first, late, next_one = ThreadCapacityLimiter(1), Borrower(), Borrower(), Borrower()
+    assert slots.acquire(first, 1)
+    assert not slots.acquire(late, 0.01)
+    slots.release(late)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(slots.take, next_one, 20)
-        slots.give_back(first)
+        waiting = pool.submit(slots.acquire, next_one, 20)
+        slots.release(first)
         assert waiting.result(5)
-    slots.give_back(next_one)
-    slots.give_back(next_one)
-    assert slots.free == 1
+    slots.release(next_one)
+    slots.release(next_one)
+    assert slots.available == 1
 
 
 class Interrupting:
@@ -70,19 +70,19 @@ class Interrupting:
         return self
 
 
-def take(slots: Slots, nth: int) -> bool:
+def take(slots: ThreadCapacityLimiter, nth: int) -> bool:
     """Take a slot, interrupted at a line, and give it back → whether the interrupt came."""
-    tracer, taker = Interrupting(nth), Taker()
+    tracer, taker = Interrupting(nth), Borrower()
 
     def run() -> None:
         sys.settrace(tracer)
         try:
-            slots.take(taker, 0.01)
+            slots.acquire(taker, 0.01)
         except KeyboardInterrupt:
             pass
         finally:
             sys.settrace(None)
-            slots.give_back(taker)
+            slots.release(taker)
 
     # In a thread: an exception of a tracer leaves marks in the one that it was raised in.
     thread = threading.Thread(target=run)
@@ -95,10 +95,10 @@ def take(slots: Slots, nth: int) -> bool:
 def test_an_interrupt_at_any_line_loses_no_slot(others: int) -> None:
     """Where it was taken, it is given back; where it wasn't, nobody else's is."""
     for nth in range(200):
-        slots = Slots(2)
-        assert all(slots.take(Taker(), 1) for _ in range(others))
+        slots = ThreadCapacityLimiter(2)
+        assert all(slots.acquire(Borrower(), 1) for _ in range(others))
         came = take(slots, nth)
-        assert slots.free == 2 - others
+        assert slots.available == 2 - others
         if not came:
             assert nth > 5
             return

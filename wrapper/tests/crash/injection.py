@@ -123,9 +123,9 @@ class Cancels:
                 whole = await self._call(client, call, 1, _NEVER)
                 for nth in points(whole.events):
                     after(nth + 1, await self._call(client, call, nth + 1, nth))
-                (home,) = client._driver._wire._api._loop_pools
-                assert type(home.road).__name__ == self._road
-                assert home.slots.borrowed_tokens == 0, "a connection was never given back"
+                (home,) = client._driver._transport._api._loop_pools
+                assert type(home.backend).__name__ == self._road
+                assert home.limiter.borrowed_tokens == 0, "a connection was never given back"
                 self._leaves_nothing()
 
         hidden = (

@@ -35,7 +35,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"
 
 def road_of(client: AsyncClient) -> str:
     """The road that a client's questions took last."""
-    return type(client._driver._wire._api._loop_pools[-1].road).__name__
+    return type(client._driver._transport._api._loop_pools[-1].backend).__name__
 
 
 def test_each_colour_takes_its_road(colour: Any) -> None:
@@ -255,7 +255,7 @@ def test_an_aiohttp_client_is_usable_in_a_new_event_loop(aiohttp: Any) -> None:
         for close in (True, False, True):
             with contextlib.suppress(ResourceWarning):
                 assert asyncio.run(one(close=close)) == ID
-        assert not client._driver._wire._api._loop_pools
+        assert not client._driver._transport._api._loop_pools
         # A transport of asyncio's that was left open in its loop says so when it is collected.
         with pytest.warns(ResourceWarning, match="unclosed"):
             gc.collect()

@@ -212,10 +212,10 @@ def test_only_a_regular_file_is_opened(
     put(out / "x", target)
     with in_time():
         if put is hardlink:
-            os.close(regular_file.opened(out / "x", flags))
+            os.close(regular_file.open_regular(out / "x", flags))
         elif put is not read_only:
             with pytest.raises(OSError, match="is in the place of the file x; remove it"):
-                regular_file.opened(out / "x", flags)
+                regular_file.open_regular(out / "x", flags)
 
 
 def test_a_folder_that_takes_no_files_is_one_sentence(out: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from wanflow._config import DEFAULT_POLL_RATE, HIGHEST_RATE
+from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
 from wanflow._core.arguments import validate_idempotency_key, validate_ledger, validate_timeout
 from wanflow._core.callbacks import no_slowdown
 from wanflow._core.rate_limiter import PollRateLimiter
@@ -327,7 +327,7 @@ def _budget(settings: ClientConfig) -> PollRateLimiter:
     """Make the budget of a client: one that grows where the user named no rate."""
     connections = settings.transport.max_connections
     if settings.max_polls_per_second is None:
-        budget = PollRateLimiter(DEFAULT_POLL_RATE, connections, max_rate=HIGHEST_RATE)
+        budget = PollRateLimiter(DEFAULT_POLL_RATE, connections, max_rate=MAX_POLL_RATE)
     else:
         budget = PollRateLimiter(settings.max_polls_per_second, connections)
     renew_in_children(budget)

@@ -1,1 +1,1 @@
-"""Who performs the effects that flows yield: one driver for sync code, one for async."""
+"""Performs the effects that flows yield: one driver for sync code, one for async."""

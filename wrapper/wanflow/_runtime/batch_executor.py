@@ -1,4 +1,4 @@
-"""Acts of one group that wait for a thread share it: one thread does all that have come by then."""
+"""Batches blocking calls: one thread runs all waiting calls of a batch function."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define, field
 
-from wanflow._event_loop import asyncio_loop, run_in_thread, start_in_thread, to_its_end
+from wanflow._event_loop import asyncio_loop, run_in_thread, start_in_thread, wait_shielded
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @define(eq=False)
 class _Queue:
-    """What waits for one group in one event loop, and whether a thread is at what came before."""
+    """The waiting calls of a batch function in an event loop; `busy` while a thread runs some."""
 
     functions: list[Callable[[], Any]] = field(factory=list["Callable[[], Any]"])
     futures: list[asyncio.Future[Any]] = field(factory=list["asyncio.Future[Any]"])
@@ -28,13 +28,13 @@ class _Queue:
 
 
 class BatchExecutor:
-    """Hands functions to their groups, many at a time where many are waiting."""
+    """Passes functions to their batch functions, many at a time where many are waiting."""
 
     def __init__(self) -> None:
         self._queues: dict[tuple[asyncio.AbstractEventLoop, BatchFunction], _Queue] = {}
 
     async def submit(self, function: Callable[[], T], group: BatchFunction) -> T:
-        """Do it in a thread, to its end, whatever is cancelled meanwhile."""
+        """Run a function in a thread to its end; cancellation takes effect after it."""
         loop = asyncio_loop()
         if loop is None:
             return cast("T", _result((await run_in_thread(lambda: group([function])))[0]))
@@ -44,10 +44,12 @@ class BatchExecutor:
         queue.functions.append(function)
         queue.futures.append(future)
         if not queue.busy:
-            self._begin(key, queue)
-        return await to_its_end(future)
+            self._start_next(key, queue)
+        return await wait_shielded(future)
 
-    def _begin(self, key: tuple[asyncio.AbstractEventLoop, BatchFunction], queue: _Queue) -> None:
+    def _start_next(
+        self, key: tuple[asyncio.AbstractEventLoop, BatchFunction], queue: _Queue
+    ) -> None:
         functions, queue.functions = queue.functions, []
         futures, queue.futures = queue.futures, []
         queue.busy = bool(functions)
@@ -55,16 +57,16 @@ class BatchExecutor:
             del self._queues[key]
             return
         done = start_in_thread(key[0], partial(key[1], functions))
-        done.add_done_callback(lambda _: self._tell(key, queue, done, futures))
+        done.add_done_callback(lambda _: self._resolve(key, queue, done, futures))
 
-    def _tell(
+    def _resolve(
         self,
         key: tuple[asyncio.AbstractEventLoop, BatchFunction],
         queue: _Queue,
         done: asyncio.Future[Sequence[Outcome]],
         futures: list[asyncio.Future[Any]],
     ) -> None:
-        """Say what each came to, and go on with what has come meanwhile."""
+        """Set the result of each call, and start those that have come meanwhile."""
         error = done.exception()
         ends: Sequence[Outcome] = () if error else done.result()
         for place, future in enumerate(futures):
@@ -75,7 +77,7 @@ class BatchExecutor:
                 future.set_result(ends[place].value)
             else:
                 future.set_exception(trouble)
-        self._begin(key, queue)
+        self._start_next(key, queue)
 
 
 def _result(end: Outcome) -> Any:

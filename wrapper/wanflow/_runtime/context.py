@@ -1,4 +1,4 @@
-"""What the flows of one client share: clocks, bells, and the right to be alone for a moment."""
+"""What the flows of one client share: the clock, notifications, batched calls and a lock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wanflow._core.effects import RandomFloat, ReadClock, TimePoint, WithLock
-from wanflow._event_loop import new_waker
+from wanflow._event_loop import new_event
 from wanflow._fork_safety import renew_in_children
 from wanflow._runtime.batch_executor import BatchExecutor
 from wanflow._runtime.notifications import Notifier
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Effect, Sleep
     from wanflow._core.flow import FlowRun
-    from wanflow._event_loop import Waker
+    from wanflow._event_loop import WakeupEvent
 
 T = TypeVar("T")
 
 
 class SystemClock:
-    """Real time. A test gives the drivers another."""
+    """The real clock. Tests pass another one to the drivers."""
 
     def now(self) -> TimePoint:
         """Read both clocks."""
         return TimePoint(time.monotonic(), time.time())
 
-    def draw(self) -> float:
-        """Draw from [0, 1)."""
+    def random_float(self) -> float:
+        """Return a random number from [0, 1)."""
         return random.random()  # noqa: S311 - spreads retries, guards nothing
 
     def sleep(self, seconds: float) -> None:
@@ -41,66 +41,66 @@ class SystemClock:
         time.sleep(seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Block for some seconds, or until the event is set → whether it was."""
+        """Block until the event is set, at most some seconds → whether it was set."""
         return event.wait(seconds)
 
-    def receive(self, news: queue.SimpleQueue[T], seconds: float | None) -> T | None:
-        """Block until there is news, for some seconds at most, or None for as long as it takes."""
+    def receive(self, event: queue.SimpleQueue[T], seconds: float | None) -> T | None:
+        """Block until an item arrives, at most some seconds, where given → None at the timeout."""
         try:
-            return news.get(timeout=seconds)
+            return event.get(timeout=seconds)
         except queue.Empty:
             return None
 
-    def wait_async(self, alarm: Waker, seconds: float | None) -> Awaitable[bool]:
-        """Wait for some seconds, or until the alarm rings → whether it did."""
-        return alarm.wait(seconds)
+    def wait_async(self, event: WakeupEvent, seconds: float | None) -> Awaitable[bool]:
+        """Wait until the event is set, at most some seconds → whether it was set."""
+        return event.wait(seconds)
 
     def sleep_async(self, seconds: float) -> Awaitable[bool]:
-        """Wait for some seconds → False, since nothing else ends it."""
-        return new_waker().wait(seconds)
+        """Sleep for some seconds → False: nothing ends it early."""
+        return new_event().wait(seconds)
 
 
 class SharedState:
-    """Shared by a client and by all that `with_options` makes of it."""
+    """Shared by a client and the clients that its `with_options` makes."""
 
     def __init__(self, clock: SystemClock | None = None) -> None:
         self.clock = clock or SystemClock()
-        self._at_once: dict[type, Callable[[Any], Any]] = {
+        self._immediate_effects: dict[type, Callable[[Any], Any]] = {
             ReadClock: lambda _: self.clock.now(),
-            RandomFloat: lambda _: self.clock.draw(),
-            WithLock: self._in_turn,
+            RandomFloat: lambda _: self.clock.random_float(),
+            WithLock: self._with_lock,
         }
-        self.bells = Notifier()
+        self.notifier = Notifier()
         self.renew()
         renew_in_children(self)
 
     def renew(self) -> None:
-        """Begin with nobody waiting, and with no lock held."""
-        self.bells.renew()
-        self.company = BatchExecutor()
-        self._alone = threading.Lock()
+        """Start with no waiters, and with the lock free."""
+        self.notifier.renew()
+        self.batch_executor = BatchExecutor()
+        self._lock = threading.Lock()
 
-    def sleeper(self, sleep: Sleep, call: Callable[[], object]) -> AbstractContextManager[bool]:
-        """Return a block in which whatever ends a sleep early calls this.
+    def subscribe(self, sleep: Sleep, call: Callable[[], object]) -> AbstractContextManager[bool]:
+        """Return a context in which the end of a sleep by its topic or waker calls `call`.
 
-        Entered, it says whether that came before.
+        Entering it returns whether the sleep was ended before it began.
         """
         if sleep.topic is None:
             assert sleep.waker is not None, "nothing ends this sleep early"
             return sleep.waker.on_wake(call)
-        return self.bells.waiter(sleep.topic, lambda _: call())
+        return self.notifier.waiter(sleep.topic, lambda _: call())
 
-    def onward(self, script: FlowRun[Any]) -> Effect | None:
-        """Play what neither blocks nor waits → the effect that does; None at an end or Emit."""
-        while (act := self._at_once.get(type(script.effect))) is not None:
+    def perform_immediately(self, run: FlowRun[Any]) -> Effect | None:
+        """Perform effects that don't block → the next one that does; None at Yield or the end."""
+        while (act := self._immediate_effects.get(type(run.effect))) is not None:
             try:
-                outcome = act(script.effect)
+                outcome = act(run.effect)
             except BaseException as error:
-                script.throw(error)
+                run.throw(error)
             else:
-                script.send(outcome)
-        return script.effect if script.pending else None
+                run.send(outcome)
+        return run.effect if run.pending else None
 
-    def _in_turn(self, effect: WithLock) -> Any:
-        with self._alone:
+    def _with_lock(self, effect: WithLock) -> Any:
+        with self._lock:
             return effect.function()

@@ -1,4 +1,4 @@
-"""The only place where effects become actions: a driver for each colour, alike but for `await`."""
+"""Runs flows: performs the effects that they yield. One driver for sync code, one for async."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ from wanflow._core.effects import (
     WaitNext,
 )
 from wanflow._core.flow import FlowRun
-from wanflow._event_loop import new_waker, run_in_thread
+from wanflow._event_loop import new_event, run_in_thread
 from wanflow._runtime.context import SharedState
 from wanflow._runtime.iterators import AsyncFlowIterator, FlowIterator
-from wanflow._runtime.shield import ashielded, shielded
-from wanflow._runtime.task_group import AsyncTaskGroup, CancellableSleep, ThreadGroup, require_group
+from wanflow._runtime.shield import run_shielded, run_shielded_async
+from wanflow._runtime.task_group import (
+    AsyncTaskGroup,
+    ThreadCancelScope,
+    ThreadGroup,
+    require_group,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -35,100 +40,102 @@ if TYPE_CHECKING:
 
     from wanflow._config import ClientConfig
     from wanflow._core.effects import Effect, Flow
-    from wanflow._event_loop import Waker
+    from wanflow._event_loop import WakeupEvent
     from wanflow._transport.client import AsyncTransport, SyncTransport
 
 T = TypeVar("T")
 
 
 class SyncDriver:
-    """Plays flows in the calling thread."""
+    """Runs flows in the calling thread; `parent` is the group of a spawned flow."""
 
     def __init__(
         self,
-        settings: ClientConfig,
-        wire: SyncTransport | None = None,
-        hub: SharedState | None = None,
-        home: ThreadGroup | None = None,
+        config: ClientConfig,
+        transport: SyncTransport | None = None,
+        shared: SharedState | None = None,
+        parent: ThreadGroup | None = None,
     ) -> None:
-        self._settings = settings
-        self._wire = wire or _transport_module().SyncTransport(*settings.api_and_download_options)
-        self._hub = hub or SharedState()
-        self._home = home
+        self._config = config
+        self._transport = transport or _transport_module().SyncTransport(
+            *config.api_and_download_options
+        )
+        self._shared = shared or SharedState()
+        self._parent = parent
 
-    def with_config(self, settings: ClientConfig) -> SyncDriver:
-        """Make a driver with other settings over the same connections."""
-        return SyncDriver(settings, self._wire, self._hub)
+    def with_config(self, config: ClientConfig) -> SyncDriver:
+        """Return a driver with another configuration over the same connections."""
+        return SyncDriver(config, self._transport, self._shared)
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return what it returns."""
-        script = FlowRun(flow)
+        run = FlowRun(flow)
         try:
-            self.step_until_yield(script, None)
+            self.step_until_yield(run, None)
         except BaseException as error:
-            script.abandon(error)
+            run.abandon(error)
             raise
-        return cast("T", script.result)
+        return cast("T", run.result)
 
     def run_concurrent(self, flow: Flow[T]) -> T:
-        """Run a flow that starts others, and return what it returns."""
-        script, nursery = FlowRun(flow), self._nursery()
-        with self._finishing(nursery):
+        """Run a flow that spawns others, and return what it returns."""
+        run, group = FlowRun(flow), self._new_group()
+        with self._finishing(group):
             try:
-                self.step_until_yield(script, nursery)
+                self.step_until_yield(run, group)
             except BaseException as error:
-                script.abandon(error)
+                run.abandon(error)
                 raise
-        nursery.join()
-        return cast("T", script.result)
+        group.join()
+        return cast("T", run.result)
 
     @contextmanager
-    def _finishing(self, nursery: ThreadGroup) -> Generator[None]:
-        """Have what was sent beside a flow finished before what broke that off goes on."""
+    def _finishing(self, group: ThreadGroup) -> Generator[None]:
+        """Before an exception goes on, let spawned flows finish what they have sent."""
         try:
             yield
         except BaseException:
-            nursery.finish()
+            group.finish()
             raise
 
-    def _nursery(self) -> ThreadGroup:
-        def play(start: Spawn) -> Any:
-            driver = SyncDriver(self._settings, self._wire, self._hub, nursery)
+    def _new_group(self) -> ThreadGroup:
+        def run_flow(start: Spawn) -> Any:
+            driver = SyncDriver(self._config, self._transport, self._shared, group)
             return (driver.run_concurrent if start.spawns else driver.run)(start.flow)
 
-        rest = CancellableSleep(None if self._home is None else self._home.rest)
-        nursery = ThreadGroup(play, self._hub.bells, self._hub.clock, rest)
-        return nursery
+        scope = ThreadCancelScope(None if self._parent is None else self._parent.scope)
+        group = ThreadGroup(run_flow, self._shared.notifier, self._shared.clock, scope)
+        return group
 
     def stream(self, flow: Flow[None]) -> FlowIterator[Any]:
-        """Return an iterator over what a flow emits."""
-        nursery = self._nursery()
+        """Return an iterator over the values that a flow yields."""
+        group = self._new_group()
 
-        def advance(script: FlowRun[Any]) -> None:
-            with self._finishing(nursery):
-                self.step_until_yield(script, nursery)
+        def advance(run: FlowRun[Any]) -> None:
+            with self._finishing(group):
+                self.step_until_yield(run, group)
 
         return FlowIterator(flow, advance)
 
     def notify(self, topic: str) -> None:
-        """Tell whoever waits on a topic that there is news of it."""
-        self._hub.bells.notify(topic)
+        """Wake the waits for a topic."""
+        self._shared.notifier.notify(topic)
 
     def close(self) -> None:
         """Close the connections."""
-        self._wire.close()
+        self._transport.close()
 
-    def step_until_yield(self, script: FlowRun[Any], nursery: ThreadGroup | None) -> None:
-        """Play until the flow emits or ends."""
-        while (effect := self._hub.onward(script)) is not None:
+    def step_until_yield(self, run: FlowRun[Any], group: ThreadGroup | None) -> None:
+        """Run until the flow yields a value or ends."""
+        while (effect := self._shared.perform_immediately(run)) is not None:
             try:
-                outcome = self._perform(effect, nursery)
+                outcome = self._perform(effect, group)
             except BaseException as error:
-                script.throw(error)
+                run.throw(error)
             else:
-                script.send(outcome)
+                run.send(outcome)
 
-    def _perform(self, effect: Effect, nursery: ThreadGroup | None) -> Any:  # noqa: PLR0911
+    def _perform(self, effect: Effect, group: ThreadGroup | None) -> Any:  # noqa: PLR0911
         match effect:
             case SendRequest():
                 return self._send(effect)
@@ -141,141 +148,145 @@ class SyncDriver:
             case Shield(flow, leave):
                 return self._shielded(flow, leave)
             case StreamDownload():
-                return self._fetch(effect)
+                return self._stream_download(effect)
             case Spawn() | WaitNext() | Finish():
-                return require_group(nursery, effect).perform(effect)
+                return require_group(group, effect).perform(effect)
             case _:
-                raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
+                raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
 
     def _send(self, send: SendRequest) -> Any:
         prepare = None if send.before is None else send.before.function
-        if self._home is None or send.request.method != "GET":
-            return self._wire.send(send, self._settings, prepare)
-        with self._asking():
-            return self._wire.send(send, self._settings, prepare)
+        if self._parent is None or send.request.method != "GET":
+            return self._transport.send(send, self._config, prepare)
+        with self._abandonable():
+            return self._transport.send(send, self._config, prepare)
 
     def _shielded(self, flow: Flow[Any], leave: Callable[[], bool]) -> Any:
-        """Play a flow to its end, though nobody may wait for it any more."""
-        whole = SyncDriver(self._settings, self._wire, self._hub)
+        """Run a flow to its end, even if its group was cancelled."""
+        whole = SyncDriver(self._config, self._transport, self._shared)
         self._check()
-        value = shielded(partial(whole.run, flow), leave)
+        value = run_shielded(partial(whole.run, flow), leave)
         self._check()
         return value
 
-    def _fetch(self, fetch: StreamDownload) -> Any:
-        with self._asking():
-            if self._home is not None:
-                fetch = evolve(fetch, on_chunk=partial(self._told, fetch.on_chunk))
-            return self._wire.stream_to(fetch, self._settings)
+    def _stream_download(self, fetch: StreamDownload) -> Any:
+        with self._abandonable():
+            if self._parent is not None:
+                fetch = evolve(fetch, on_chunk=partial(self._on_chunk, fetch.on_chunk))
+            return self._transport.stream_to(fetch, self._config)
 
-    def _told(self, told: Callable[[], Any] | None) -> None:
+    def _on_chunk(self, on_chunk: Callable[[], Any] | None) -> None:
         self._check()
-        if told is not None:
-            told()
+        if on_chunk is not None:
+            on_chunk()
 
     @contextmanager
-    def _asking(self) -> Generator[None]:
-        """Do what needn't be waited for, where others wait; it is left after that."""
-        with nullcontext() if self._home is None else self._home.asking():
+    def _abandonable(self) -> Generator[None]:
+        """Mark a request that the end of the group needn't wait for."""
+        with nullcontext() if self._parent is None else self._parent.abandonable():
             self._check()
             yield
         self._check()
 
     def _check(self) -> None:
-        if self._home is not None:
-            self._home.rest.check()
+        if self._parent is not None:
+            self._parent.scope.check()
 
     def _sleep(self, sleep: Sleep) -> bool:
-        if sleep.topic is None and sleep.waker is None and self._home is None:
-            self._hub.clock.sleep(sleep.seconds)
+        if sleep.topic is None and sleep.waker is None and self._parent is None:
+            self._shared.clock.sleep(sleep.seconds)
             return False
-        news = threading.Event()
-        with nullcontext() if self._home is None else self._home.rest.until_cancelled(news):
-            return self._sleep_until(news, sleep)
+        event = threading.Event()
+        with nullcontext() if self._parent is None else self._parent.scope.until_cancelled(event):
+            return self._sleep_until(event, sleep)
 
-    def _sleep_until(self, news: threading.Event, sleep: Sleep) -> bool:
+    def _sleep_until(self, event: threading.Event, sleep: Sleep) -> bool:
         if sleep.topic is None and sleep.waker is None:
-            self._hub.clock.wait(news, sleep.seconds)
+            self._shared.clock.wait(event, sleep.seconds)
             return False
-        with self._hub.sleeper(sleep, news.set) as woken:
-            return woken or self._hub.clock.wait(news, sleep.seconds)
+        with self._shared.subscribe(sleep, event.set) as woken:
+            return woken or self._shared.clock.wait(event, sleep.seconds)
 
 
 class AsyncDriver:
-    """Plays flows in the calling task."""
+    """Runs flows in the calling task."""
 
     def __init__(
         self,
-        settings: ClientConfig,
-        wire: AsyncTransport | None = None,
-        hub: SharedState | None = None,
+        config: ClientConfig,
+        transport: AsyncTransport | None = None,
+        shared: SharedState | None = None,
     ) -> None:
-        self._settings = settings
-        self._wire = wire or _transport_module().AsyncTransport(*settings.api_and_download_options)
-        self._hub = hub or SharedState()
+        self._config = config
+        self._transport = transport or _transport_module().AsyncTransport(
+            *config.api_and_download_options
+        )
+        self._shared = shared or SharedState()
 
-    def with_config(self, settings: ClientConfig) -> AsyncDriver:
-        """Make a driver with other settings over the same connections."""
-        return AsyncDriver(settings, self._wire, self._hub)
+    def with_config(self, config: ClientConfig) -> AsyncDriver:
+        """Return a driver with another configuration over the same connections."""
+        return AsyncDriver(config, self._transport, self._shared)
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return what it returns."""
-        script = FlowRun(flow)
+        run = FlowRun(flow)
         try:
-            await self.step_until_yield(script, None)
+            await self.step_until_yield(run, None)
         except BaseException as error:
-            script.abandon(error)
+            run.abandon(error)
             raise
-        return cast("T", script.result)
+        return cast("T", run.result)
 
     async def run_concurrent(self, flow: Flow[T]) -> T:
-        """Run a flow that starts others, and return what it returns."""
-        script = FlowRun(flow)
+        """Run a flow that spawns others, and return what it returns."""
+        run = FlowRun(flow)
         try:
-            await self.step_concurrent(script)
+            await self.step_concurrent(run)
         except BaseException as error:
-            script.abandon(error)
+            run.abandon(error)
             raise
-        return cast("T", script.result)
+        return cast("T", run.result)
 
     async def _run_spawned(self, start: Spawn) -> Any:
         return await (self.run_concurrent if start.spawns else self.run)(start.flow)
 
     def stream(self, flow: Flow[None]) -> AsyncFlowIterator[Any]:
-        """Return an iterator over what a flow emits."""
+        """Return an iterator over the values that a flow yields."""
         return AsyncFlowIterator(flow, self.step_concurrent)
 
     def notify(self, topic: str) -> None:
-        """Tell whoever waits on a topic that there is news of it."""
-        self._hub.bells.notify(topic)
+        """Wake the waits for a topic."""
+        self._shared.notifier.notify(topic)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._wire.close()
+        await self._transport.close()
 
-    async def step_until_yield(self, script: FlowRun[Any], nursery: AsyncTaskGroup | None) -> None:
-        """Play until the flow emits or ends."""
-        while (effect := self._hub.onward(script)) is not None:
+    async def step_until_yield(self, run: FlowRun[Any], group: AsyncTaskGroup | None) -> None:
+        """Run until the flow yields a value or ends."""
+        while (effect := self._shared.perform_immediately(run)) is not None:
             try:
-                outcome = await self._perform(effect, nursery)
+                outcome = await self._perform(effect, group)
             except BaseException as error:
-                script.throw(error)
+                run.throw(error)
             else:
-                script.send(outcome)
+                run.send(outcome)
 
-    async def step_concurrent(self, script: FlowRun[Any]) -> None:
-        """Play until the flow emits or ends, with a place for the flows that it starts."""
+    async def step_concurrent(self, run: FlowRun[Any]) -> None:
+        """Run until the flow yields a value or ends, with a task group for the flows it spawns."""
         failure = None
-        async with AsyncTaskGroup(self._run_spawned, self._hub.bells, self._hub.clock) as nursery:
+        async with AsyncTaskGroup(
+            self._run_spawned, self._shared.notifier, self._shared.clock
+        ) as group:
             try:
-                await self.step_until_yield(script, nursery)
+                await self.step_until_yield(run, group)
             except (Exception, KeyboardInterrupt, SystemExit) as error:
                 failure = error
         if failure is not None:
             raise failure
 
     def _perform(  # noqa: PLR0911
-        self, effect: Effect, nursery: AsyncTaskGroup | None
+        self, effect: Effect, group: AsyncTaskGroup | None
     ) -> Awaitable[Any]:
         match effect:
             case SendRequest():
@@ -283,44 +294,44 @@ class AsyncDriver:
             case Sleep():
                 return self._sleep(effect)
             case InvokeCallback(callback, value):
-                return _told(callback(value))
+                return _awaited(callback(value))
             case RunBlocking():
-                return self._act(effect)
+                return self._run_blocking(effect)
             case Shield(flow, leave):
-                return ashielded(partial(self.run, flow), leave)
+                return run_shielded_async(partial(self.run, flow), leave)
             case StreamDownload():
-                return self._wire.stream_to(effect, self._settings)
+                return self._transport.stream_to(effect, self._config)
             case Spawn() | WaitNext() | Finish():
-                return require_group(nursery, effect).perform(effect)
+                return require_group(group, effect).perform(effect)
             case _:
-                raise RuntimeError(f"{type(effect).__name__} has no place in this flow")
+                raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
 
     def _send(self, send: SendRequest) -> Awaitable[Any]:
-        prepare = None if send.before is None else partial(self._act, send.before)
-        return self._wire.send(send, self._settings, prepare)
+        prepare = None if send.before is None else partial(self._run_blocking, send.before)
+        return self._transport.send(send, self._config, prepare)
 
-    def _act(self, act: RunBlocking) -> Awaitable[Any]:
-        company = self._hub.company
+    def _run_blocking(self, act: RunBlocking) -> Awaitable[Any]:
+        executor = self._shared.batch_executor
         return (
             run_in_thread(act.function)
             if act.group is None
-            else company.submit(act.function, act.group)
+            else executor.submit(act.function, act.group)
         )
 
     def _sleep(self, sleep: Sleep) -> Awaitable[bool]:
         if sleep.topic is None and sleep.waker is None:
-            return self._hub.clock.sleep_async(sleep.seconds)
-        return self._sleep_until(new_waker(), sleep)
+            return self._shared.clock.sleep_async(sleep.seconds)
+        return self._sleep_until(new_event(), sleep)
 
-    async def _sleep_until(self, alarm: Waker, sleep: Sleep) -> bool:
-        with self._hub.sleeper(sleep, alarm.wake_threadsafe) as woken:
-            return woken or await self._hub.clock.wait_async(alarm, sleep.seconds)
+    async def _sleep_until(self, event: WakeupEvent, sleep: Sleep) -> bool:
+        with self._shared.subscribe(sleep, event.set_threadsafe) as woken:
+            return woken or await self._shared.clock.wait_async(event, sleep.seconds)
 
 
-async def _told(answer: object) -> object:
+async def _awaited(answer: object) -> object:
     return await answer if inspect.isawaitable(answer) else answer
 
 
 def _transport_module() -> ModuleType:
-    # With it comes httpx, which takes most of the time that importing this library would.
+    # It imports httpx, which takes longer than the scope of this library.
     return import_module("wanflow._transport.client")

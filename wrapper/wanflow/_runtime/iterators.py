@@ -1,4 +1,4 @@
-"""Flows as iterators: what they emit, one by one. Between two, nothing of theirs is under way."""
+"""Iterators over the values that flows yield. Between two values, nothing is in flight."""
 
 from __future__ import annotations
 
@@ -16,56 +16,56 @@ T = TypeVar("T")
 
 
 class FlowIterator(Generic[T]):
-    """What a flow emits, one by one."""
+    """The values that a flow yields, one by one."""
 
     def __init__(self, flow: Flow[None], advance: Callable[[FlowRun[None]], None]) -> None:
         self._flow = flow
         self._advance = advance
-        self._script: FlowRun[None] | None = None
+        self._run: FlowRun[None] | None = None
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
-        script = self._script = _resume(self._script, self._flow)
-        self._advance(script)
-        if isinstance(script.effect, Yield):
-            return cast("T", script.effect.value)
+        run = self._run = _resume(self._run, self._flow)
+        self._advance(run)
+        if isinstance(run.effect, Yield):
+            return cast("T", run.effect.value)
         raise StopIteration
 
     def close(self) -> None:
-        """Stop the flow wherever it is."""
+        """Close the flow."""
         self._flow.close()
 
 
 class AsyncFlowIterator(Generic[T]):
-    """What a flow emits, one by one."""
+    """The values that a flow yields, one by one."""
 
     def __init__(
         self, flow: Flow[None], advance: Callable[[FlowRun[None]], Awaitable[None]]
     ) -> None:
         self._flow = flow
         self._advance = advance
-        self._script: FlowRun[None] | None = None
+        self._run: FlowRun[None] | None = None
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        script = self._script = _resume(self._script, self._flow)
-        await self._advance(script)
-        if isinstance(script.effect, Yield):
-            return cast("T", script.effect.value)
+        run = self._run = _resume(self._run, self._flow)
+        await self._advance(run)
+        if isinstance(run.effect, Yield):
+            return cast("T", run.effect.value)
         raise StopAsyncIteration
 
     def close(self) -> None:
-        """Stop the flow wherever it is."""
+        """Close the flow."""
         self._flow.close()
 
 
-def _resume(script: FlowRun[None] | None, flow: Flow[None]) -> FlowRun[None]:
-    if script is None:
+def _resume(run: FlowRun[None] | None, flow: Flow[None]) -> FlowRun[None]:
+    if run is None:
         return FlowRun(flow)
-    if isinstance(script.effect, Yield):
-        script.send(None)
-    return script
+    if isinstance(run.effect, Yield):
+        run.send(None)
+    return run

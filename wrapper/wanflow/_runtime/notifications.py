@@ -1,7 +1,7 @@
-"""How a sleeping wait is told from outside that there is news of its task.
+"""Wakes waits by topic, which is a task id.
 
-A ring that comes while nobody sleeps on its topic is kept for the next who does, so that none is
-lost between a look and the sleep after it.
+A notification that arrives while nothing waits for its topic is kept for the next waiter, so that
+none is lost between a poll and the sleep that follows.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     Wake: TypeAlias = Callable[[str], Any]
 
-# A ring for a task that nobody waits for is forgotten when so many others have come.
+# The oldest pending notifications are dropped beyond this number.
 MAX_PENDING = 4096
 
 
 @frozen(eq=False)
 class Subscription:
-    """Whoever is to be woken by rings of its topics; `wake` may be called from any thread."""
+    """A set of topics, and the function to call for each notification, from any thread."""
 
     topics: Container[str]
     wake: Wake = field(repr=False)
@@ -32,37 +32,37 @@ class Subscription:
 
 @frozen(eq=False)
 class Waiter:
-    """A block that listens to one topic. Entered, it tells whether the topic had been rung."""
+    """A context that waits for one topic. Entering it returns whether it was notified before."""
 
-    bells: Notifier = field(repr=False)
+    notifier: Notifier = field(repr=False)
     topic: str
     wake: Wake = field(repr=False)
 
     def __enter__(self) -> bool:
-        return self.bells.add(self)
+        return self.notifier.add(self)
 
     def __exit__(self, *_: object) -> None:
-        self.bells.remove(self)
+        self.notifier.remove(self)
 
 
 class Notifier:
-    """The topics of one client, and who sleeps on which. Any thread may ring."""
+    """The waiters and subscriptions of one client. Any thread may notify them."""
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """Begin with nobody waiting for news, and with none kept."""
+        """Start with no waiters and no pending notifications."""
         self._lock = threading.Lock()
-        self._sleepers: dict[str, tuple[Waiter, ...]] = {}
-        self._crowds: set[Subscription] = set()
+        self._waiters: dict[str, tuple[Waiter, ...]] = {}
+        self._subscriptions: set[Subscription] = set()
         self._pending: OrderedDict[str, None] = OrderedDict()
 
     def notify(self, topic: str) -> None:
-        """Wake everybody who sleeps on a topic, or else whoever does so next."""
+        """Wake all that wait for a topic, or else the next that does."""
         with self._lock:
-            listeners: list[Subscription | Waiter] = list(self._sleepers.get(topic, ()))
-            listeners += [crowd for crowd in self._crowds if topic in crowd.topics]
+            listeners: list[Subscription | Waiter] = list(self._waiters.get(topic, ()))
+            listeners += [crowd for crowd in self._subscriptions if topic in crowd.topics]
             if not listeners:
                 self._pending[topic] = None
                 if len(self._pending) > MAX_PENDING:
@@ -71,40 +71,40 @@ class Notifier:
             listener.wake(topic)
 
     def waiter(self, topic: str, wake: Wake) -> Waiter:
-        """Make a block that listens to one topic, and tells at first whether it had been rung."""
+        """Return a context that waits for a topic; entering it returns whether it was notified."""
         return Waiter(self, topic, wake)
 
-    def add(self, sleeper: Waiter) -> bool:
-        """Listen from now on → whether the topic had been rung before."""
-        topic = sleeper.topic
+    def add(self, waiter: Waiter) -> bool:
+        """Add a waiter → whether its topic was notified before."""
+        topic = waiter.topic
         with self._lock:
             rung = self._pending.pop(topic, self) is None
-            self._sleepers[topic] = (*self._sleepers.get(topic, ()), sleeper)
+            self._waiters[topic] = (*self._waiters.get(topic, ()), waiter)
         return rung
 
-    def remove(self, sleeper: Waiter) -> None:
-        """Listen no more."""
-        topic = sleeper.topic
+    def remove(self, waiter: Waiter) -> None:
+        """Remove a waiter."""
+        topic = waiter.topic
         with self._lock:
-            others = tuple(one for one in self._sleepers[topic] if one is not sleeper)
+            others = tuple(one for one in self._waiters[topic] if one is not waiter)
             if others:
-                self._sleepers[topic] = others
+                self._waiters[topic] = others
             else:
-                del self._sleepers[topic]
+                del self._waiters[topic]
 
     @contextmanager
     def subscribe_many(self, topics: Container[str], wake: Wake) -> Generator[None]:
-        """Listen to many topics inside the block; what had been rung before is told at once."""
+        """Subscribe to many topics in this context, with their pending notifications."""
         listener = Subscription(topics, wake)
         with self._lock:
             before = [topic for topic in self._pending if topic in topics]
             for topic in before:
                 del self._pending[topic]
-            self._crowds.add(listener)
+            self._subscriptions.add(listener)
         try:
             for topic in before:
                 wake(topic)
             yield
         finally:
             with self._lock:
-                self._crowds.discard(listener)
+                self._subscriptions.discard(listener)

@@ -1,8 +1,7 @@
-"""What is played to its end, though the thread or task that waits for it is told to stop.
+"""Runs a flow to its end, although the waiting thread or task is interrupted or cancelled.
 
-A request that was written may be charged, so its response is waited for, within its own timeout,
-and written down. The first interrupt or cancellation goes on after that; a second one isn't
-held up.
+A request that was sent may be charged, so its response is awaited, within its timeout, and
+recorded. The first interrupt or cancellation is raised after that, a second one immediately.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TURN = 0.1
-# An event loop keeps no task alive by itself.
+_CHECK_INTERVAL = 0.1
+# An event loop has only weak references to tasks.
 _tasks: set[asyncio.Task[Any]] = set()
 
 
-def shielded(play: Callable[[], T], leave: Callable[[], bool]) -> T:
-    """Play in a thread of its own: only the main thread is interrupted."""
+def run_shielded(run_flow: Callable[[], T], leave: Callable[[], bool]) -> T:
+    """Run in a separate thread: only the main thread is interrupted."""
     if threading.current_thread() is not threading.main_thread():
-        return play()
+        return run_flow()
     done, ends = threading.Event(), list[Outcome]()
-    run, what = copy_context().run, (_play, play, ends, done)
+    run, what = copy_context().run, (_run_and_store, run_flow, ends, done)
     thread = threading.Thread(target=run, args=what, name="wanflow-submission", daemon=True)
     try:
         thread.start()
@@ -41,8 +40,8 @@ def shielded(play: Callable[[], T], leave: Callable[[], bool]) -> T:
     except BaseException:
         if not leave():
             log.warning(
-                "interrupted; the response to what was sent is waited for and written down. "
-                "Interrupt again to leave without it"
+                "interrupted; waiting for the response to what was sent, to record it. "
+                "Interrupt again to exit without it"
             )
             _wait(done)
         raise
@@ -50,28 +49,32 @@ def shielded(play: Callable[[], T], leave: Callable[[], bool]) -> T:
 
 
 def _wait(done: threading.Event) -> None:
-    # Where a signal doesn't reach the main thread itself, or on Windows, no wait for a lock ends.
-    while not done.wait(_TURN):
+    # On Windows, or where another thread gets the signal, it interrupts no wait for a lock.
+    while not done.wait(_CHECK_INTERVAL):
         pass
 
 
-def _play(play: Callable[[], object], ends: list[Outcome], done: threading.Event) -> None:
+def _run_and_store(
+    run_flow: Callable[[], object], ends: list[Outcome], done: threading.Event
+) -> None:
     try:
-        ends.append(Outcome(play()))
+        ends.append(Outcome(run_flow()))
     except BaseException as error:
         ends.append(Outcome(error=error))
     finally:
         done.set()
 
 
-async def ashielded(play: Callable[[], Coroutine[Any, Any, T]], leave: Callable[[], bool]) -> T:
-    """Play in a task of its own under asyncio, whose cancellations pass a scope's shield."""
+async def run_shielded_async(
+    run_flow: Callable[[], Coroutine[Any, Any, T]], leave: Callable[[], bool]
+) -> T:
+    """Run in a separate task under asyncio, whose cancellations pass the shield of a scope."""
     loop = asyncio_loop()
     if loop is None:
-        return await _in_scope(play, leave)
+        return await _in_scope(run_flow, leave)
     from asyncio import CancelledError, wait  # noqa: PLC0415 - a blocking client never needs it
 
-    task = loop.create_task(play())
+    task = loop.create_task(run_flow())
     _tasks.add(task)
     task.add_done_callback(_forget)
     try:
@@ -88,17 +91,17 @@ async def ashielded(play: Callable[[], Coroutine[Any, Any, T]], leave: Callable[
 def _forget(task: asyncio.Task[Any]) -> None:
     _tasks.discard(task)
     if not task.cancelled():
-        # Where nobody waits for it any more, asyncio needn't say that nobody asked for this.
+        # Marks the exception as retrieved, so that asyncio logs no warning.
         task.exception()
 
 
-async def _in_scope(play: Callable[[], Awaitable[T]], leave: Callable[[], bool]) -> T:
+async def _in_scope(run_flow: Callable[[], Awaitable[T]], leave: Callable[[], bool]) -> T:
     ends: list[Outcome] = []
     async with anyio.create_task_group() as group:
         with anyio.CancelScope(shield=True) as scope:
             group.start_soon(_watch, leave, scope)
             try:
-                ends.append(Outcome(await play()))
+                ends.append(Outcome(await run_flow()))
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:

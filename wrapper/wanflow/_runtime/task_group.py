@@ -1,4 +1,4 @@
-"""Flows that run beside another: threads on the sync side, tasks of the event loop on the other."""
+"""Runs spawned flows: in threads for sync code, in tasks of the event loop for async code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from weakref import WeakSet
 import anyio
 
 from wanflow._core.effects import Finish, Finished, Notified, Spawn, WaitNext
-from wanflow._event_loop import new_waker, threadsafe
+from wanflow._event_loop import new_event, threadsafe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -20,106 +20,106 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wanflow._core.effects import WakeHandle
-    from wanflow._event_loop import Waker
+    from wanflow._event_loop import WakeupEvent
     from wanflow._runtime.context import SystemClock
     from wanflow._runtime.notifications import Notifier
 
 N = TypeVar("N")
 
 
-def woken_by(waker: WakeHandle | None, call: Callable[[], object]) -> AbstractContextManager[bool]:
-    """Return a block in which a waker calls this, where there is one."""
+def waking(waker: WakeHandle | None, call: Callable[[], object]) -> AbstractContextManager[bool]:
+    """Return a context in which the waker, if there is one, calls `call`."""
     return nullcontext(False) if waker is None else waker.on_wake(call)
 
 
 class FlowCancelled(BaseException):
-    """Nobody waits for this flow any more: what a thread is told instead of going on to sleep."""
+    """Raised in a spawned flow's thread when its group is cancelled."""
 
 
-class CancellableSleep:
-    """Where the threads of one nursery sleep, to be woken and sent home when it ends."""
+class ThreadCancelScope:
+    """A cancel scope for threads: it wakes those that sleep in it, and ends them there."""
 
-    def __init__(self, outer: CancellableSleep | None = None) -> None:
+    def __init__(self, outer: ThreadCancelScope | None = None) -> None:
         self._lock = threading.Lock()
-        self._over = False
+        self._cancelled = False
         self._sleeping: set[threading.Event] = set()
-        self._inner: WeakSet[CancellableSleep] = WeakSet()
+        self._children: WeakSet[ThreadCancelScope] = WeakSet()
         if outer is not None:
-            outer.adopt(self)
+            outer.add_child(self)
 
     def check(self) -> None:
-        """Go on, unless the nursery has ended.
+        """Check for cancellation.
 
         Raises:
-            Abandoned: it has.
+            FlowCancelled: the scope was cancelled.
         """
-        if self._over:
+        if self._cancelled:
             raise FlowCancelled
 
     @contextmanager
-    def until_cancelled(self, news: threading.Event) -> Generator[None]:
-        """Have `news` set when the nursery ends.
+    def until_cancelled(self, event: threading.Event) -> Generator[None]:
+        """Set the event when the scope is cancelled.
 
         Raises:
-            Abandoned: it has ended, before the block or inside it.
+            FlowCancelled: it was cancelled, before the block or inside it.
         """
         with self._lock:
-            if self._over:
+            if self._cancelled:
                 raise FlowCancelled
-            self._sleeping.add(news)
+            self._sleeping.add(event)
         try:
             yield
         finally:
             with self._lock:
-                self._sleeping.discard(news)
-        if self._over:
+                self._sleeping.discard(event)
+        if self._cancelled:
             raise FlowCancelled
 
-    def end(self) -> None:
-        """Wake all, now and from now on, in the nurseries inside as well."""
+    def cancel(self) -> None:
+        """Cancel all threads in this scope and its children, and those that come later."""
         with self._lock:
-            self._over = True
-            for news in self._sleeping:
-                news.set()
-            inner = tuple(self._inner)
+            self._cancelled = True
+            for event in self._sleeping:
+                event.set()
+            inner = tuple(self._children)
         for one in inner:
-            one.end()
+            one.cancel()
 
-    def adopt(self, inner: CancellableSleep) -> None:
-        """End another one with this one."""
+    def add_child(self, inner: ThreadCancelScope) -> None:
+        """Cancel a child scope together with this one."""
         with self._lock:
-            self._inner.add(inner)
-            over = self._over
+            self._children.add(inner)
+            over = self._cancelled
         if over:
-            inner.end()
+            inner.cancel()
 
 
 class ThreadGroup:
-    """Plays started flows in threads, which don't outlive the interpreter's main thread.
+    """Runs spawned flows in daemon threads.
 
-    What a flow has begun with the API or a file is never broken off: a thread that nobody waits
-    for ends where it would sleep, or ask again.
+    A cancelled thread ends where it would sleep or send the next request; a request or a write to
+    a file that it has begun is finished first.
     """
 
     def __init__(
         self,
-        play: Callable[[Spawn], Any],
-        bells: Notifier,
+        run_flow: Callable[[Spawn], Any],
+        notifier: Notifier,
         clock: SystemClock,
-        rest: CancellableSleep,
+        scope: ThreadCancelScope,
     ) -> None:
-        self._play = play
-        self._bells = bells
+        self._run_flow = run_flow
+        self._notifier = notifier
         self._clock = clock
-        self.rest = rest
+        self.scope = scope
         self._threads: set[threading.Thread] = set()
-        self._asking: set[threading.Thread] = set()
+        self._abandonable: set[threading.Thread] = set()
         self._changed = threading.Condition()
         self._finished = False
-        self._news: queue.SimpleQueue[Finished | Notified | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Finished | Notified | None] = queue.SimpleQueue()
 
     def perform(self, effect: Spawn | WaitNext | Finish) -> Finished | Notified | None:
-        """Begin to play a flow, wait for what happens next, or finish."""
+        """Spawn a flow, wait for the next event, or finish."""
         match effect:
             case Spawn():
                 self.start(effect)
@@ -130,60 +130,62 @@ class ThreadGroup:
         return None
 
     def start(self, start: Spawn) -> None:
-        """Begin to play a flow."""
+        """Spawn a flow."""
         thread = threading.Thread(target=self._run, args=(start,), name="wanflow", daemon=True)
         self._threads.add(thread)
         thread.start()
 
     def cancel(self) -> None:
-        """Send home what still runs; `leave` waits for it."""
-        self.rest.end()
+        """Cancel what still runs; `join` waits for it."""
+        self.scope.cancel()
 
     def join(self) -> None:
-        """Send home what still runs, and wait until it has gone."""
+        """Cancel what still runs, and wait until it has ended."""
         self.cancel()
         for thread in tuple(self._threads):
             thread.join()
 
     def finish(self) -> None:
-        """Send home what still runs, and wait for what has to be finished.
+        """Cancel what still runs, and wait for what must be finished.
 
-        A thread that only reads from the API or fetches a file is left to itself: nothing is lost
-        with what it reads, and it ends by itself. This waits once: an interrupt ends it.
+        A thread that only polls or downloads isn't waited for: nothing is lost with its response,
+        and it ends by itself. A second interrupt ends this wait.
         """
         if self._finished:
             return
         self._finished = True
         self.cancel()
         with self._changed:
-            self._changed.wait_for(lambda: self._threads <= self._asking)
+            self._changed.wait_for(lambda: self._threads <= self._abandonable)
 
     @contextmanager
-    def asking(self) -> Generator[None]:
-        """Take note that this thread only asks, for as long as it does."""
+    def abandonable(self) -> Generator[None]:
+        """Mark this thread as one that `finish` needn't wait for, inside this context."""
         thread = threading.current_thread()
         with self._changed:
-            self._asking.add(thread)
+            self._abandonable.add(thread)
             self._changed.notify_all()
         try:
             yield
         finally:
             with self._changed:
-                self._asking.discard(thread)
+                self._abandonable.discard(thread)
 
     def wait_next(self, join: WaitNext) -> Finished | Notified | None:
-        """Wait for the next end of a flow, or ring."""
+        """Wait for a flow to end, or for a notification."""
         with (
-            self._bells.subscribe_many(join.topics, lambda topic: self._news.put(Notified(topic))),
-            woken_by(join.waker, lambda: self._news.put(None)) as woken,
+            self._notifier.subscribe_many(
+                join.topics, lambda topic: self._events.put(Notified(topic))
+            ),
+            waking(join.waker, lambda: self._events.put(None)) as woken,
         ):
-            return self._clock.receive(self._news, 0 if woken else join.seconds)
+            return self._clock.receive(self._events, 0 if woken else join.seconds)
 
     def _run(self, start: Spawn) -> None:
         try:
-            self._news.put(Finished(start.key, self._play(start)))
+            self._events.put(Finished(start.key, self._run_flow(start)))
         except BaseException as error:
-            self._news.put(Finished(start.key, error=error))
+            self._events.put(Finished(start.key, error=error))
         finally:
             with self._changed:
                 self._threads.discard(threading.current_thread())
@@ -191,27 +193,27 @@ class ThreadGroup:
 
 
 class AsyncTaskGroup:
-    """Plays started flows in a task group; what still runs at the end of the block is cancelled.
+    """Runs spawned flows in a task group; what still runs at the end of the block is cancelled.
 
-    A task that has played its flow plays the next, since a task costs more than most flows.
+    Tasks are reused for further flows, since a task costs more than most flows.
     """
 
     def __init__(
-        self, play: Callable[[Spawn], Awaitable[Any]], bells: Notifier, clock: SystemClock
+        self, run_flow: Callable[[Spawn], Awaitable[Any]], notifier: Notifier, clock: SystemClock
     ) -> None:
-        self._play = play
-        self._bells = bells
+        self._run_flow = run_flow
+        self._notifier = notifier
         self._clock = clock
         self._group = anyio.create_task_group()
-        self._given: deque[Spawn] = deque()
-        self._idle: list[Waker] = []
-        self._news: deque[Finished | Notified] = deque()
+        self._queue: deque[Spawn] = deque()
+        self._idle: list[WakeupEvent] = []
+        self._events: deque[Finished | Notified] = deque()
         self._working = 0
-        self._all_gone: Waker | None = None
-        self._joining: Waker | None = None
+        self._all_done: WakeupEvent | None = None
+        self._next_event: WakeupEvent | None = None
 
     async def __aenter__(self) -> Self:
-        self._tell = threadsafe(lambda topic: self._on_event(Notified(topic)))
+        self._on_notify = threadsafe(lambda topic: self._on_event(Notified(topic)))
         await self._group.__aenter__()
         return self
 
@@ -225,7 +227,7 @@ class AsyncTaskGroup:
         return await self._group.__aexit__(kind, error, trace)
 
     async def perform(self, effect: Spawn | WaitNext | Finish) -> Finished | Notified | None:
-        """Begin to play a flow, wait for what happens next, or finish."""
+        """Spawn a flow, wait for the next event, or finish."""
         match effect:
             case Spawn():
                 self.start(effect)
@@ -236,67 +238,67 @@ class AsyncTaskGroup:
         return None
 
     async def finish(self) -> None:
-        """Cancel what still runs, and wait for what has to be finished, which is under a shield."""
+        """Cancel what still runs, and wait for what must be finished, which is shielded."""
         self._group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             while self._working:
-                self._all_gone = new_waker()
-                await self._all_gone.wait(None)
+                self._all_done = new_event()
+                await self._all_done.wait(None)
 
     def start(self, start: Spawn) -> None:
-        """Begin to play a flow."""
-        self._given.append(start)
+        """Spawn a flow."""
+        self._queue.append(start)
         if self._idle:
-            self._idle.pop().wake()
+            self._idle.pop().set()
         else:
             self._working += 1
             self._group.start_soon(self._work)
 
     async def wait_next(self, join: WaitNext) -> Finished | Notified | None:
-        """Wait for the next end of a flow, or ring."""
-        if not self._news:
-            self._joining = new_waker()
+        """Wait for a flow to end, or for a notification."""
+        if not self._events:
+            self._next_event = new_event()
             with (
-                self._bells.subscribe_many(join.topics, self._tell),
-                woken_by(join.waker, self._joining.wake_threadsafe) as woken,
+                self._notifier.subscribe_many(join.topics, self._on_notify),
+                waking(join.waker, self._next_event.set_threadsafe) as woken,
             ):
-                await self._clock.wait_async(self._joining, 0 if woken else join.seconds)
-            self._joining = None
-        return self._news.popleft() if self._news else None
+                await self._clock.wait_async(self._next_event, 0 if woken else join.seconds)
+            self._next_event = None
+        return self._events.popleft() if self._events else None
 
     async def _work(self) -> None:
         try:
             while True:
-                while self._given:
-                    await self._run(self._given.popleft())
-                alarm = new_waker()
-                self._idle.append(alarm)
-                await alarm.wait(None)
+                while self._queue:
+                    await self._run(self._queue.popleft())
+                event = new_event()
+                self._idle.append(event)
+                await event.wait(None)
         finally:
             self._working -= 1
-            if self._all_gone is not None and not self._working:
-                self._all_gone.wake()
+            if self._all_done is not None and not self._working:
+                self._all_done.set()
 
     async def _run(self, start: Spawn) -> None:
         try:
-            value = await self._play(start)
+            value = await self._run_flow(start)
         except Exception as error:
             self._on_event(Finished(start.key, error=error))
         else:
             self._on_event(Finished(start.key, value))
 
-    def _on_event(self, news: Finished | Notified) -> None:
-        self._news.append(news)
-        if self._joining is not None:
-            self._joining.wake()
+    def _on_event(self, event: Finished | Notified) -> None:
+        self._events.append(event)
+        if self._next_event is not None:
+            self._next_event.set()
 
 
-def require_group(nursery: N | None, effect: Spawn | WaitNext | Finish) -> N:
-    """Return the nursery of a play.
+def require_group(group: N | None, effect: Spawn | WaitNext | Finish) -> N:
+    """Return the group in which a flow spawns others.
 
     Raises:
-        RuntimeError: the flow is played alone, and asked for one all the same.
+        RuntimeError: the flow runs without one.
     """
-    if nursery is None:
-        raise RuntimeError(f"{type(effect).__name__} has no place in a flow that is played alone")
-    return nursery
+    if group is None:
+        raise RuntimeError(f"{type(effect).__name__} needs a task group; use run_concurrent")
+    return group

@@ -1,1 +1,1 @@
-"""Files of downloads: written aside, renamed when whole, resumed where they broke off."""
+"""Downloaded files: written to a part file, renamed when complete, resumed after a failure."""

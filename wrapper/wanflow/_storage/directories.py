@@ -1,4 +1,4 @@
-"""Folders that are made for files, taken away again where no file came to be, and synced."""
+"""Directories for files: created, removed again while empty, and flushed to disk."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 
 def create(folder: Path) -> tuple[Path, ...]:
-    """Make a folder with its parents if need be → those that were made, the deepest first."""
+    """Create a folder and its parents if needed → the created ones, the deepest first."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return tuple(missing)
 
 
 def open_in(folder: Path, opening: Callable[[], T]) -> tuple[T, tuple[Path, ...]]:
-    """Open something in a folder, which is made if need be → that, and the folders made."""
+    """Open something in a folder, which is created if needed → that, and the created folders."""
     made: tuple[Path, ...] = ()
-    # The folder is there but for the first time, and where somebody else, who had made it and
-    # came to nothing, took it away just now.
+    # The folder is missing the first time, or where another download that had created it failed
+    # and has just removed it.
     for _ in range(2):
         with suppress(FileNotFoundError):
             return opening(), made
@@ -33,17 +33,17 @@ def open_in(folder: Path, opening: Callable[[], T]) -> tuple[T, tuple[Path, ...]
 
 
 def remove_empty(made: tuple[Path, ...]) -> None:
-    """Take folders away that are still empty."""
+    """Remove folders that are still empty."""
     with suppress(OSError):
         for folder in made:
             folder.rmdir()
 
 
 def fsync_dir(folder: Path) -> None:
-    """Make a rename outlive a power cut, where the system lets a folder be opened for that."""
+    """Make a rename durable, where the system allows opening a folder for that."""
     number = None
     with suppress(OSError):
-        # An interrupt that comes once it is open has to find it in the block.
+        # The descriptor is closed even if an interrupt comes just after `open`.
         try:
             number = os.open(folder, os.O_RDONLY)
             os.fsync(number)

@@ -1,9 +1,9 @@
-"""Files as they arrive: into a part file that a later run can go on with, then renamed.
+"""Downloads to a part file, which a later run can resume, and which is renamed when complete.
 
-What comes is gathered in memory and written in large pieces, so that a small file is nowhere until
-it is whole, and only `write`s that are told to be `slow` touch the disk.
+Content is buffered in memory and written in large pieces. So a small file is on the disk only when
+it is complete, and only a `write` for which `blocks` returns True touches the disk.
 
-Beside `.NAME.part` lies `.NAME.part.json` with what the server said to know the file again by.
+`.NAME.part.json` beside `.NAME.part` stores the validator (ETag or date) of the file.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
 __all__ = ["PartFile", "check_writable", "file_info", "part_file", "read_file", "remove_empty"]
 
 _CHUNK = 64 * 1024
-_NOTES_LIMIT = 4096
+_SIDECAR_LIMIT = 4096
 _PROBE = 4096
-# A part of fewer bytes isn't worth a note while it grows; one that is left has its note anyway.
-_WORTH_NOTING = 1024 * 1024
+# Smaller parts get their sidecar file only when the download is suspended.
+_MIN_SIDECAR_SIZE = 1024 * 1024
 _FLAGS = os.O_RDWR | os.O_CREAT
-# So many bytes are gathered in memory before they are written.
-_IN_MEMORY = 64 * 1024
+# Bytes that are buffered before they are written.
+_BUFFER_SIZE = 64 * 1024
 
 
 class PartFile:
-    """The sink of one download: `wanflow._core.storage` says what each method is for.
+    """The sink of one download; implements `wanflow._core.storage.Part`.
 
-    `have` counts the bytes that came, `total` those of the whole file where the server said so,
-    `verdict` is what the last answer's head meant, `validator` what the server knows the file by.
+    `size` counts the bytes received, `total` those of the complete file if known, `response_kind` the
+    kind of the last response, `validator` its ETag or date.
     """
 
     def __init__(self, folder: Path, stem: str, limit: int) -> None:
-        """Begin a file of a name, in memory as long as it is small."""
+        """Begin a file, in memory as long as it is small."""
         self.validator: str | None = None
         self.total: int | None = None
         self.content_type = ""
@@ -62,69 +62,69 @@ class PartFile:
         self._stem = stem
         self._limit = limit
         self._path = _part_path(folder, stem)
-        # The bytes that are on the disk, and those that come after them.
+        # The bytes on the disk, and those that follow them in memory.
         self._file: BinaryIO | None = None
         self._written = 0
-        self._gathered = bytearray()
+        self._buffer = bytearray()
         self._beginning = b""
         self._decoder = Decoder(())
-        self._made: tuple[Path, ...] = ()
-        self._noted: str | None = None
-        self._kept_as: Path | None = None
+        self._created_dirs: tuple[Path, ...] = ()
+        self._saved_validator: str | None = None
+        self._final_path: Path | None = None
 
     @property
     def size(self) -> int:
-        """How many bytes came."""
-        return self._written + len(self._gathered)
+        """Number of bytes received."""
+        return self._written + len(self._buffer)
 
     @property
     def exists(self) -> bool:
-        """Whether an earlier run left something of it."""
+        """Whether an earlier run left a part file."""
         return os.path.lexists(self._path)
 
     @property
     def complete(self) -> bool:
-        """Whether all that the server announced is here."""
+        """Whether everything that the server announced was received."""
         return self._decoder.finished and (self.total is None or self.size == self.total)
 
     @property
     def beginning(self) -> bytes:
-        """The first bytes, as many as a format is told by."""
+        """The first bytes, enough to detect a file format."""
         return self._beginning
 
     @property
     def content(self) -> bytes | None:
-        """All of it, where it was never on the disk but whole."""
-        return bytes(self._gathered) if self._file is None else None
+        """The complete content, where no part of it was written to a part file."""
+        return bytes(self._buffer) if self._file is None else None
 
     def resume(self) -> None:
-        """Go on with what an earlier run left, if it left anything, where it is known how.
+        """Resume from the part file of an earlier run, if there is one with a validator.
 
-        Where another process is at it now, this download gets a part file of its own.
+        Where another process owns it, this download gets a part file of its own.
 
         Raises:
             DownloadFailed: the folder can't be written.
         """
         if not self.exists:
             return
-        with self._writing():
+        with self._translate_errors():
             file = self._open()
-            self.validator = self._noted = _read_notes(self._notes)
+            self.validator = self._saved_validator = _read_sidecar(self._sidecar)
             if self.validator is not None:
                 self._written = file.seek(0, os.SEEK_END)
                 file.seek(0)
                 self._beginning = file.read(BEGINNING)
 
     def blocks(self, size: int) -> bool:
-        """Tell whether so many bytes will be written to the disk, or take time to decode."""
-        return len(self._gathered) + size > _IN_MEMORY or self._encoded
+        """Return whether writing `size` more bytes touches the disk, or takes time to decode."""
+        return len(self._buffer) + size > _BUFFER_SIZE or self._encoded
 
     @property
     def _encoded(self) -> bool:
         return isinstance(self.response_kind, Content) and bool(self.response_kind.codings)
 
     def start(self, response: Response) -> bool:
-        """Take an answer's head; True where its body belongs into this file.
+        """Process a response's status and headers; True where its body belongs to this file.
 
         Raises:
             DownloadFailed: the file would be larger than the limit.
@@ -146,67 +146,67 @@ class PartFile:
         """Append the next bytes.
 
         Raises:
-            DownloadFailed: the disk refuses them, or they pass the limit.
-            Fault: they can't be decoded.
+            DownloadFailed: they can't be written, or exceed the limit.
+            TransportError: they can't be decoded.
         """
         for piece in self._decoded(chunk):
             self._check_limit(self.size + len(piece))
             if len(self._beginning) < BEGINNING:
                 self._beginning += piece[: BEGINNING - len(self._beginning)]
-            self._gathered += piece
-            if len(self._gathered) > _IN_MEMORY:
-                with self._writing():
+            self._buffer += piece
+            if len(self._buffer) > _BUFFER_SIZE:
+                with self._translate_errors():
                     self._flush()
 
     def start_over(self) -> None:
-        """Forget all that came, and what it was known by; on the disk it is when more comes."""
+        """Discard the content and the validator; the disk is changed by the next write."""
         self._written = 0
-        self._gathered.clear()
+        self._buffer.clear()
         self._beginning = b""
         self._decoder = Decoder(())
         self.validator = None
 
     def commit(self, extension: str) -> Path:
-        """Flush to disk, take the final name in one step, and return the path.
+        """Flush to disk, rename to the final name in one step, and return the path.
 
         Raises:
-            DownloadFailed: the disk refuses.
+            DownloadFailed: the file can't be written.
         """
-        path = self._kept_as = self._folder / (self._stem + extension)
-        with self._writing():
+        path = self._final_path = self._folder / (self._stem + extension)
+        with self._translate_errors():
             if self._file is not None or not self._write_small(path):
                 self._rename(self._flush(), path)
             fsync_dir(self._folder)
         return path
 
     def suspend(self) -> None:
-        """Close, and leave the part for a later run where one could go on with it."""
-        if self._kept_as is not None and not self.exists:
-            self.close()  # what broke it off came when it had its name already
+        """Close; keep the part file where a later run could resume it."""
+        if self._final_path is not None and not self.exists:
+            self.close()  # the error came after the rename
             return
         if not (self.size and self.validator):
             self.discard()
             return
         with contextlib.suppress(OSError):
             self._flush()
-            self._write_notes()
+            self._write_sidecar()
         self.close()
 
     def close(self) -> None:
-        """Close the part file, where nothing else has; what is on the disk stays."""
+        """Close the part file if it is open; it stays on the disk."""
         if self._file is not None and not self._file.closed:
             with contextlib.suppress(OSError):
                 self._file.close()
 
     def discard(self) -> None:
-        """Close and remove the part file; nothing of this download stays."""
+        """Close and remove the part file, its sidecar file, and folders created for them."""
         if self._file is None:
             return
         self.close()
-        for path in (self._path, self._notes):
+        for path in (self._path, self._sidecar):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        remove_empty(self._made)
+        remove_empty(self._created_dirs)
 
     def _decoded(self, chunk: bytes) -> Iterator[bytes]:
         try:
@@ -217,23 +217,23 @@ class PartFile:
     def _rename(self, file: BinaryIO, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
-        # A part without notes is begun anew; notes without a part would stay for ever.
+        # A part without a sidecar file is downloaded anew; a sidecar without a part would stay.
         with contextlib.suppress(OSError):
-            self._notes.unlink(missing_ok=True)
+            self._sidecar.unlink(missing_ok=True)
         self._path.replace(path)
         self.close()
 
     def _write_small(self, path: Path) -> bool:
-        """Write what is in memory, in as few steps as there can be; False where others are at it.
+        """Write a file that is all in memory; False where another process owns the part file.
 
-        Each step of a thread waits for its turn among those of all others.
+        It takes few system calls, since each waits for the GIL among all threads.
         """
-        opened, self._made = open_in(self._folder, self._open_exclusively)
+        opened, self._created_dirs = open_in(self._folder, self._open_exclusively)
         if opened is None:
             return False
         with opened:
             try:
-                left = memoryview(bytes(self._gathered))
+                left = memoryview(bytes(self._buffer))
                 while left:
                     left = left[os.write(opened.fileno(), left) :]
                 os.fsync(opened.fileno())
@@ -248,54 +248,58 @@ class PartFile:
             file = os.fdopen(os.open(self._path, _FLAGS | os.O_EXCL, 0o666), "r+b", buffering=0)
         except FileExistsError:
             return None
-        if regular_file.lock(file):
+        if regular_file.try_lock(file):
             return file
         file.close()
         return None
 
     def _flush(self) -> BinaryIO:
-        """Write what was gathered behind what is on the disk; the folder is made if need be."""
+        """Append the buffer to the part file; the folder is created if needed."""
         file = self._open() if self._file is None else self._file
         if file.seek(0, os.SEEK_END) != self._written:
             file.seek(self._written)
             file.truncate()
-        if self._noted != self.validator and (self._noted or self._worth_noting):
-            self._write_notes()
-        file.write(self._gathered)
-        self._written += len(self._gathered)
-        self._gathered.clear()
+        if self._saved_validator != self.validator and (
+            self._saved_validator or self._needs_sidecar
+        ):
+            self._write_sidecar()
+        file.write(self._buffer)
+        self._written += len(self._buffer)
+        self._buffer.clear()
         return file
 
     @property
-    def _worth_noting(self) -> bool:
-        return self.size >= _WORTH_NOTING
+    def _needs_sidecar(self) -> bool:
+        return self.size >= _MIN_SIDECAR_SIZE
 
     def _open(self) -> BinaryIO:
-        opened, self._made = open_in(self._folder, lambda: _open_part(self._folder, self._path))
+        opened, self._created_dirs = open_in(
+            self._folder, lambda: _open_part(self._folder, self._path)
+        )
         self._path, self._file = opened
         return self._file
 
     @property
-    def _notes(self) -> Path:
+    def _sidecar(self) -> Path:
         return self._path.with_name(self._path.name + ".json")
 
-    def _write_notes(self) -> None:
-        """Note what the server knows the file by; notes of another file never stay.
+    def _write_sidecar(self) -> None:
+        """Write the validator to the sidecar file; one of another file never stays.
 
         Raises:
-            OSError: what is noted can be neither changed nor removed.
+            OSError: the old one can be neither changed nor removed.
         """
         try:
             if self.validator is not None:
                 text = json.dumps({"validator": self.validator})
-                regular_file.replace(self._notes, text.encode(), durable=False)
+                regular_file.write_atomically(self._sidecar, text.encode(), durable=False)
             else:
-                self._notes.unlink(missing_ok=True)
+                self._sidecar.unlink(missing_ok=True)
         except OSError:
-            # Without notes the part is begun anew, which costs a download and no file.
-            if self._noted is not None:
-                self._notes.unlink(missing_ok=True)
-        self._noted = self.validator
+            # Without a sidecar file the part is downloaded anew; nothing else is lost.
+            if self._saved_validator is not None:
+                self._sidecar.unlink(missing_ok=True)
+        self._saved_validator = self.validator
 
     def _check_limit(self, size: int) -> None:
         if size > self._limit:
@@ -304,7 +308,7 @@ class PartFile:
             )
 
     @contextlib.contextmanager
-    def _writing(self) -> Generator[None]:
+    def _translate_errors(self) -> Generator[None]:
         try:
             yield
         except OSError as error:
@@ -319,7 +323,7 @@ def part_file(folder: Path, stem: str, limit: int) -> PartFile:
 
 
 def read_file(path: Path, largest: int) -> bytes | None:
-    """Read a file of the user's; None where it has more bytes than that.
+    """Read a user's file; None where it has more than `largest` bytes.
 
     Raises:
         OSError: it can't be read.
@@ -328,7 +332,7 @@ def read_file(path: Path, largest: int) -> bytes | None:
 
 
 def file_info(index: int, path: Path, content: bytes | None = None) -> File:
-    """Say what a record keeps of a file, of which the content is known or read.
+    """Return the size and checksum of a file for a record; it is read unless `content` is given.
 
     Raises:
         DownloadFailed: it can't be read.
@@ -347,14 +351,14 @@ def file_info(index: int, path: Path, content: bytes | None = None) -> File:
 
 
 def check_writable(folder: Path) -> tuple[Path, ...]:
-    """Make a folder if need be, and write a small file there, of no name → the folders made.
+    """Create a folder if needed, and test that it can be written → the created folders.
 
     Raises:
-        ConfigurationError: the disk refuses it.
+        ConfigurationError: it can't be.
     """
     try:
         made = create(folder)
-        # It has no name, so that a process that is killed leaves none behind.
+        # The test file has no name, so that a killed process leaves none behind.
         with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
             probe.write(bytes(_PROBE))
             os.fsync(probe.fileno())
@@ -371,22 +375,22 @@ def _part_path(folder: Path, stem: str) -> Path:
 
 
 def _open_part(folder: Path, path: Path) -> tuple[Path, BinaryIO]:
-    """Open a part file, or one of another name where a process is at that one."""
-    file = os.fdopen(regular_file.opened(path, _FLAGS), "r+b")
-    # A backup may be the same file under another name, and is nobody's to write into.
-    if os.fstat(file.fileno()).st_nlink <= 1 and regular_file.lock(file):
+    """Open a part file, or one of another name where a process owns that one."""
+    file = os.fdopen(regular_file.open_regular(path, _FLAGS), "r+b")
+    # A second hard link may be a backup, which must not be written to.
+    if os.fstat(file.fileno()).st_nlink <= 1 and regular_file.try_lock(file):
         return path, file
     file.close()
     number, name = tempfile.mkstemp(prefix=f"{path.stem}~", suffix=path.suffix, dir=folder)
     own = os.fdopen(number, "r+b")
-    regular_file.permit(number, 0o666)
+    regular_file.apply_umask(number, 0o666)
     return Path(name), own
 
 
-def _read_notes(path: Path) -> str | None:
-    """Read what an earlier run noted; whatever can't be read is as if it weren't there."""
+def _read_sidecar(path: Path) -> str | None:
+    """Read the validator that an earlier run stored; None where it can't be read."""
     try:
-        notes: Any = json.loads(regular_file.read(path, _NOTES_LIMIT).decode())
+        notes: Any = json.loads(regular_file.read(path, _SIDECAR_LIMIT).decode())
     except (OSError, ValueError, RecursionError):
         return None
     found: Any = cast("dict[str, Any]", notes).get("validator") if isinstance(notes, dict) else None

@@ -1,7 +1,7 @@
-"""Regular files and nothing else: opened without following a link, or waiting for a pipe.
+"""Opens, writes and locks regular files only: no symbolic links, pipes or devices.
 
-Whoever can write a folder can put anything in a file's place. A link would lead the bytes
-elsewhere, a pipe would wait for a reader for ever, and a device takes what it is given.
+Anyone who can write to a folder can replace a file. A link would redirect the bytes, a pipe would
+wait for a reader for ever, and a device would swallow them.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _KINDS = (
 )
 
 
-def opened(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Open a regular file, or make it → its number.
+def open_regular(path: Path, flags: int, mode: int = 0o666) -> int:
+    """Open a regular file, or create it → its descriptor.
 
     Raises:
-        OSError: something else is in its place, or the system refuses.
+        OSError: the path is no regular file, or the system refuses.
     """
     with suppress(FileNotFoundError):
         _check(path, path.lstat())
     try:
         number = os.open(path, flags | _SAFE, mode)
     except OSError as error:
-        # What was put there just now.
+        # Something else may have been put there in between.
         with suppress(FileNotFoundError):
             _check(path, path.lstat())
         raise error from None
@@ -56,20 +56,20 @@ def opened(path: Path, flags: int, mode: int = 0o666) -> int:
 
 
 def read(path: Path, limit: int) -> bytes:
-    """Read the beginning of a regular file.
+    """Read at most `limit` bytes of a regular file.
 
     Raises:
         OSError: there is none, or the system refuses.
     """
-    with os.fdopen(opened(path, os.O_RDONLY), "rb") as file:
+    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
         return file.read(limit)
 
 
-def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file so that it is there whole or as it was.
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace a file in one step, through a temporary file beside it.
 
     Raises:
-        OSError: a folder is in its place, or the system refuses.
+        OSError: the path is a folder, or the system refuses.
     """
     number, name = tempfile.mkstemp(prefix=f".{path.name}~", suffix=".part", dir=path.parent)
     part = Path(name)
@@ -77,7 +77,7 @@ def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
         with os.fdopen(number, "wb") as file:
             file.write(content)
             file.flush()
-            permit(file.fileno(), 0o666)
+            apply_umask(file.fileno(), 0o666)
             if durable:
                 os.fsync(file.fileno())
         part.replace(path)
@@ -86,17 +86,16 @@ def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
         raise
 
 
-def permit(number: int, mode: int) -> None:
-    """Give a file the rights that it would have if `mkstemp` gave more than its owner's."""
+def apply_umask(number: int, mode: int) -> None:
+    """Give a file of `mkstemp` the permissions that `open` would give: `mode` without the umask."""
     if hasattr(os, "fchmod"):
         os.fchmod(number, mode & ~_umask())
 
 
-def lock(file: BinaryIO) -> bool:
-    """Lock an open file for as long as it is open in this process; False where another has it.
+def try_lock(file: BinaryIO) -> bool:
+    """Lock an open file until this process closes it; False where another process owns the lock.
 
-    The lock ends with the process, however sudden its end, and no process that is forked off
-    meanwhile keeps it.
+    The lock ends with the process, even if it is killed. Forked children don't inherit it.
     """
     try:
         import fcntl  # noqa: PLC0415 - absent on Windows
@@ -119,7 +118,7 @@ def _check(path: Path, found: os.stat_result) -> None:
 
 
 def _umask() -> int:
-    """Read the umask, which can't be read without being set; Linux says it elsewhere."""
+    """Read the umask. The system call must set it to read it; Linux also shows it in /proc."""
     with suppress(OSError, ValueError), Path("/proc/self/status").open(encoding="ascii") as lines:
         for line in lines:
             if line.startswith("Umask:"):
@@ -133,10 +132,10 @@ _locked: WeakSet[BinaryIO] = WeakSet()
 
 
 def _release_in_child() -> None:
-    """Let go of the locks of the process that this one was forked off.
+    """Release the locks that a forked child inherited.
 
-    A lock belongs to all copies of an open file. Closing ours under its owner's feet would have a
-    later file get its number, so another file takes its place.
+    A lock belongs to all copies of an open file. If the copy were closed here, a later file would
+    get its descriptor while its owner still uses it, so the null device takes its place.
     """
     files = [file for file in _locked if not file.closed]
     if not files:

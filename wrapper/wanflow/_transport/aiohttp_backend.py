@@ -1,6 +1,6 @@
-"""Exchanges over aiohttp: a fraction of httpx's CPU where many are under way at once.
+"""The aiohttp backend, which takes a fraction of httpx's CPU time with many requests in flight.
 
-This module is imported where aiohttp is installed, by an async client that runs under asyncio.
+It is imported only under asyncio, where aiohttp is installed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from yarl import URL
 
 from wanflow._transport import common
 from wanflow._transport.aiohttp_connector import WatchedConnector
-from wanflow._transport.send_tracker import Sending
+from wanflow._transport.send_tracker import SendObserver
 
 if TYPE_CHECKING:
     from wanflow._config import ClientConfig, TransportOptions
@@ -29,9 +29,9 @@ _NORMAL = re.compile(
     r"https?://[a-z0-9.-]+(?::(?!(?:80|443)(?![0-9]))[1-9][0-9]*)?(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
     r"(?:\?[A-Za-z0-9._~=&-]+)?"
 )
-# httpx takes no longer ones than some tens of thousands of characters.
+# httpx rejects URLs of more than some tens of thousands of characters.
 _LONG = 8000
-# As much of a header as httpx takes in all.
+# httpx's limit for all headers.
 _LARGEST_HEADER = 64 * 1024
 # Versions that count headers stop at 128 by default.
 _COUNTED = "max_headers" in inspect.signature(aiohttp.ClientSession).parameters
@@ -39,13 +39,13 @@ _MANY_HEADERS: dict[str, Any] = {"max_headers": 4096} if _COUNTED else {}
 
 
 class AiohttpBackend:
-    """Exchanges over one aiohttp session, which belongs to the event loop that it was made in."""
+    """Sends requests over one aiohttp session, which belongs to the event loop that created it."""
 
-    def __init__(self, line: TransportOptions) -> None:
-        context = httpx.create_ssl_context(verify=line.verify, trust_env=False)
+    def __init__(self, options: TransportOptions) -> None:
+        context = httpx.create_ssl_context(verify=options.verify, trust_env=False)
         context.set_alpn_protocols(["http/1.1"])
         connector = WatchedConnector(
-            # The lane counts what is under way, so that nothing here can run out.
+            # The pool above limits the requests in flight.
             limit=0,
             keepalive_timeout=common.KEEPALIVE,
             ssl=context,
@@ -59,36 +59,40 @@ class AiohttpBackend:
             max_field_size=_LARGEST_HEADER,
             **_MANY_HEADERS,
         )
-        # It would repeat a GET by itself where a connection ended, and flows decide that. There
-        # is no argument for it; aiohttp's own test client turns it off in this way.
+        # aiohttp would retry a GET itself when a connection ends, but flows decide about retries.
+        # There is no argument for it; aiohttp's own test client turns it off in this way.
         vars(self._session)["_retry_connection"] = False
 
-    def sending(self, send: SendRequest) -> Sending | None:
-        """Begin to note whether a request is sent, where that matters."""
-        return None if send.tracker is None else Sending(send.tracker, watched=True, begun=True)
+    def observe(self, send: SendRequest) -> SendObserver | None:
+        """Return an observer that records whether the request is sent, where that matters."""
+        return (
+            None if send.tracker is None else SendObserver(send.tracker, watched=True, begun=True)
+        )
 
     async def send(
-        self, request: Request, settings: ClientConfig, seconds: float, sending: Sending | None
+        self, request: Request, config: ClientConfig, seconds: float, sending: SendObserver | None
     ) -> Response:
-        """Exchange a request for its whole response within some seconds."""
+        """Send a request and read the whole response, within some seconds."""
         async with self._session.request(
             request.method,
-            URL(_base(settings.base_url) + request.path, encoded=True),
+            URL(_base(config.base_url) + request.path, encoded=True),
             data=request.content,
-            headers=common.headers(request, settings),
-            timeout=_timeouts(seconds, settings.timeout),
+            headers=common.headers(request, config),
+            timeout=_timeouts(seconds, config.timeout),
             allow_redirects=False,
         ) as response:
-            received = common.Received(response.status, response.raw_headers, seconds, settings.key)
+            received = common.ResponseBuilder(
+                response.status, response.raw_headers, seconds, config.key
+            )
             if sending is not None:
-                sending.receives(received.part)
+                sending.on_response(received.partial)
             while chunk := await response.content.readany():
                 received.add(chunk)
             return received.whole()
 
-    async def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
+    async def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
         """Stream a link into its sink."""
-        seconds = min(settings.timeout, fetch.timeout)
+        seconds = min(config.timeout, fetch.timeout)
         with anyio.fail_after(fetch.timeout):
             async with self._session.get(
                 URL(_normalized_url(fetch.url), encoded=True),
@@ -104,11 +108,11 @@ class AiohttpBackend:
         await self._session.close()
 
     def detach(self) -> None:
-        """Forget the connections of an event loop that has ended."""
+        """Drop the connections of an event loop that is closed."""
         connector = self._session.connector
         self._session.detach()
         if connector is not None:
-            # In a loop that has ended there is nothing to wait for.
+            # In a closed loop there is nothing to wait for.
             list(connector.close().__await__())
 
 
@@ -124,6 +128,6 @@ def _base(url: str) -> str:
 
 
 def _normalized_url(url: str) -> str:
-    """Write a URL as httpx would, and so that aiohttp leaves it so: links may be signed."""
-    # That takes it longer than all else that is done with a small file, and most are so already.
+    """Write a URL as httpx would, so that aiohttp doesn't change it: links may be signed."""
+    # httpx.URL takes longer than the rest of a small download, and most URLs are normal already.
     return url if len(url) < _LONG and _NORMAL.fullmatch(url) else str(httpx.URL(url))

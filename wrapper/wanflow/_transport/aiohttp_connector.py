@@ -1,4 +1,4 @@
-"""aiohttp's connections: watched while they write, and not used again once the peer ended them."""
+"""aiohttp's connections: writes are observed, and those that the peer closed aren't reused."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from wanflow._fork_safety import cut_off, renew_in_children
-from wanflow._transport.send_tracker import note_write
+from wanflow._fork_safety import detach_socket, renew_in_children
+from wanflow._transport.send_tracker import before_write
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class WatchedConnector(aiohttp.TCPConnector):
-    """Makes connections that note each write, and looks whether a kept one has ended.
+    """Makes connections that observe each write, and checks whether an idle one was closed.
 
-    aiohttp takes note of an end when the event loop does. After the loop was busy for longer than
-    the server keeps a connection, a request would be written to one that isn't there any more.
+    aiohttp learns of a closed connection only when the event loop runs. After the loop was busy
+    for longer than the server keeps idle connections, it would write a request to a closed one.
     """
 
     async def connect(self, *args: Any, **more: Any) -> Any:
-        """Take a connection that was kept, or make one."""
+        """Return an idle connection, or a new one."""
         while True:
             connection: Any = await super().connect(*args, **more)
             transport: object = connection.transport
@@ -39,7 +39,7 @@ class WatchedConnector(aiohttp.TCPConnector):
 
 
 class _Transport:
-    """A transport that notes each write before it is made; all else is the transport's own."""
+    """A transport that reports each write before it is made; the rest is the inner transport's."""
 
     def __init__(self, inner: asyncio.Transport) -> None:
         self._inner = inner
@@ -49,13 +49,13 @@ class _Transport:
         renew_in_children(self)
 
     def renew(self) -> None:
-        cut_off(self._socket)
+        detach_socket(self._socket)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def take(self) -> bool:
-        """Take it for a request → whether it can be used: nothing may have come unasked."""
+        """Use it for a request → False where it was closed, or has unexpected data to read."""
         self._kept, self._used = self._used, True
         return not self._has_ended()
 
@@ -63,7 +63,7 @@ class _Transport:
         return self._kept and self._readable()
 
     def _readable(self) -> bool:
-        """Tell whether there is something to read, an end included."""
+        """Return whether there is something to read, which includes a closed connection."""
         if self._socket is None or self._socket.fileno() < 0:
             return True
         if self._poll is None:
@@ -74,16 +74,16 @@ class _Transport:
         return self._inner.is_closing()
 
     def write(self, data: bytes) -> None:
-        note_write(self._has_ended)
+        before_write(self._has_ended)
         self._inner.write(data)
 
     def writelines(self, parts: Iterable[bytes]) -> None:
-        note_write(self._has_ended)
+        before_write(self._has_ended)
         self._inner.writelines(parts)
 
 
 def _poll_of(sock: Any) -> Any:
-    """Make what tells that something can be read, where the system has it."""
+    """Return a poll object for the socket, where the system has one."""
     if sock is None or sock.fileno() < 0 or not hasattr(select, "poll"):
         return None
     poll = select.poll()

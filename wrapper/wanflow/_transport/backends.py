@@ -1,7 +1,7 @@
-"""The roads of a client's exchanges, and which one is taken.
+"""The HTTP backends of a client, and the choice of one.
 
-httpx's goes everywhere. Under asyncio aiohttp's is taken where it is installed, and where nothing
-is asked for that only httpx does: a transport of the user's own, or a proxy.
+httpx always works. Under asyncio, aiohttp is used if it is installed and neither a custom
+transport nor a proxy is configured.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ import httpx
 from wanflow._event_loop import asyncio_loop
 from wanflow._transport import common
 from wanflow._transport.deadline import deadline
-from wanflow._transport.network_backend import watch
-from wanflow._transport.send_tracker import Sending
+from wanflow._transport.network_backend import watch_writes
+from wanflow._transport.send_tracker import SendObserver
 
 if TYPE_CHECKING:
     from wanflow._config import ClientConfig, TransportOptions
     from wanflow._core.effects import Request, Response, SendRequest, StreamDownload
 
 
-class SyncRoad:
-    """Exchanges of a sync client, over httpx."""
+class SyncHttpxBackend:
+    """Sends the requests of a sync client over httpx."""
 
-    def __init__(self, line: TransportOptions) -> None:
+    def __init__(self, options: TransportOptions) -> None:
         self._http = httpx.Client(
-            **common.httpx_client_kwargs(line, httpx.HTTPTransport, common.take_head)
+            **common.httpx_client_kwargs(options, httpx.HTTPTransport, common.keep_headers)
         )
-        self._watched = watch(self._http)
+        self._watched = watch_writes(self._http)
 
-    def sending(self, send: SendRequest) -> Sending | None:
-        """Begin to note whether a request is sent, where that matters."""
-        return _sending(send, watched=self._watched)
+    def observe(self, send: SendRequest) -> SendObserver | None:
+        """Return an observer that records whether the request is sent, where that matters."""
+        return _observe(send, watched=self._watched)
 
     def send(
-        self, request: Request, settings: ClientConfig, seconds: float, sending: Sending | None
+        self, request: Request, config: ClientConfig, seconds: float, sending: SendObserver | None
     ) -> Response:
-        """Exchange a request for its whole response within some seconds."""
+        """Send a request and read the whole response, within some seconds."""
         trace = None if sending is None else sending.trace
-        arguments = common.request_kwargs(request, settings, seconds, trace)
+        arguments = common.request_kwargs(request, config, seconds, trace)
         with deadline(seconds), self._http.stream(**arguments) as response:
-            received = common.received(response, seconds, settings.key)
+            received = common.response_builder(response, seconds, config.key)
             if sending is not None:
-                sending.receives(received.part)
+                sending.on_response(received.partial)
             for chunk in common.chunks(response):
                 received.add(chunk)
             return received.whole()
 
-    def fetch(self, fetch: StreamDownload, settings: ClientConfig) -> None:
-        """Stream a link into its sink within the fetch's own time."""
-        arguments = common.download_kwargs(fetch, settings)
+    def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
+        """Stream a link into its sink, within the download's own time."""
+        arguments = common.download_kwargs(fetch, config)
         with deadline(fetch.timeout), self._http.stream(**arguments) as response:
             if fetch.sink.start(
                 common.response_head(response.status_code, common.raw_headers(response))
@@ -68,19 +68,19 @@ class SyncRoad:
 
 
 class AsyncBackend(Protocol):
-    """Exchanges of one event loop, each within its time. What goes wrong is the library's own."""
+    """Sends requests in one event loop. It raises the exceptions of its HTTP library."""
 
-    def sending(self, send: SendRequest) -> Sending | None:
-        """Begin to note whether a request is sent, where that matters."""
+    def observe(self, send: SendRequest) -> SendObserver | None:
+        """Return an observer that records whether the request is sent, where that matters."""
         ...
 
     async def send(
-        self, request: Request, settings: ClientConfig, seconds: float, sending: Sending | None
+        self, request: Request, config: ClientConfig, seconds: float, sending: SendObserver | None
     ) -> Response:
-        """Exchange a request for its whole response within some seconds."""
+        """Send a request and read the whole response, within some seconds."""
         ...
 
-    async def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
+    async def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
         """Stream a link into its sink, not decoded."""
         ...
 
@@ -89,68 +89,72 @@ class AsyncBackend(Protocol):
         ...
 
     def detach(self) -> None:
-        """Forget the connections of an event loop that has ended."""
+        """Drop the connections of an event loop that is closed."""
         ...
 
 
-class HttpxBackend:
-    """Exchanges over httpx."""
+class AsyncHttpxBackend:
+    """Sends requests over httpx."""
 
-    def __init__(self, line: TransportOptions) -> None:
+    def __init__(self, options: TransportOptions) -> None:
         self._http = httpx.AsyncClient(
-            **common.httpx_client_kwargs(line, httpx.AsyncHTTPTransport, common.atake_head)
+            **common.httpx_client_kwargs(
+                options, httpx.AsyncHTTPTransport, common.keep_headers_async
+            )
         )
-        self._watched = watch(self._http)
+        self._watched = watch_writes(self._http)
 
-    def sending(self, send: SendRequest) -> Sending | None:
-        """Begin to note whether a request is sent, where that matters."""
-        return _sending(send, watched=self._watched)
+    def observe(self, send: SendRequest) -> SendObserver | None:
+        """Return an observer that records whether the request is sent, where that matters."""
+        return _observe(send, watched=self._watched)
 
     async def send(
-        self, request: Request, settings: ClientConfig, seconds: float, sending: Sending | None
+        self, request: Request, config: ClientConfig, seconds: float, sending: SendObserver | None
     ) -> Response:
-        """Exchange a request for its whole response within some seconds."""
-        trace = None if sending is None else sending.atrace
-        arguments = common.request_kwargs(request, settings, seconds, trace)
+        """Send a request and read the whole response, within some seconds."""
+        trace = None if sending is None else sending.trace_async
+        arguments = common.request_kwargs(request, config, seconds, trace)
         with anyio.fail_after(seconds):
             async with self._http.stream(**arguments) as response:
-                received = common.received(response, seconds, settings.key)
+                received = common.response_builder(response, seconds, config.key)
                 if sending is not None:
-                    sending.receives(received.part)
-                async for chunk in common.achunks(response):
+                    sending.on_response(received.partial)
+                async for chunk in common.chunks_async(response):
                     received.add(chunk)
                 return received.whole()
 
-    async def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
+    async def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
         """Stream a link into its sink."""
         with anyio.fail_after(fetch.timeout):
-            async with self._http.stream(**common.download_kwargs(fetch, settings)) as response:
+            async with self._http.stream(**common.download_kwargs(fetch, config)) as response:
                 head = common.response_head(response.status_code, common.raw_headers(response))
-                await common.copy_to_sink(head, common.achunks(response), fetch)
+                await common.copy_to_sink(head, common.chunks_async(response), fetch)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
     def detach(self) -> None:
-        """Forget the connections of an event loop that has ended."""
+        """Drop the connections of an event loop that is closed."""
 
 
-def _sending(send: SendRequest, *, watched: bool) -> Sending | None:
-    # What only asks isn't traced, and may be sent twice: all that is written counts as its own.
+def _observe(send: SendRequest, *, watched: bool) -> SendObserver | None:
+    # A GET isn't traced, and may be sent twice: everything written counts as part of it.
     begun = send.request.content is None
-    return None if send.tracker is None else Sending(send.tracker, watched=watched, begun=begun)
+    return (
+        None if send.tracker is None else SendObserver(send.tracker, watched=watched, begun=begun)
+    )
 
 
-def choose_backend(line: TransportOptions) -> AsyncBackend:
-    """Make the road for a line, in the event loop that calls."""
-    plain = line.transport is None and line.proxy is None and not line.mounts
+def choose_backend(options: TransportOptions) -> AsyncBackend:
+    """Make the backend for transport options, in the running event loop."""
+    plain = options.transport is None and options.proxy is None and not options.mounts
     if plain and asyncio_loop() is not None:
         try:
             faster: Any = import_module("wanflow._transport.aiohttp_backend")
         except ImportError:
             pass
         else:
-            road: AsyncBackend = faster.AiohttpBackend(line)
-            return road
-    return HttpxBackend(line)
+            backend: AsyncBackend = faster.AiohttpBackend(options)
+            return backend
+    return AsyncHttpxBackend(options)

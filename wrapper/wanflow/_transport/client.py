@@ -1,11 +1,11 @@
-"""Exchanges with the API and with the hosts of files: one try each, and a Fault when it fails."""
+"""Sends requests to the API and downloads files: one attempt each, or a TransportError."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from wanflow._transport.errors import Guard
+from wanflow._transport.errors import ErrorMapper
 from wanflow._transport.pool import AsyncConnectionPool, ConnectionPool
 
 if TYPE_CHECKING:
@@ -16,48 +16,48 @@ if TYPE_CHECKING:
 
 
 class SyncTransport:
-    """The exchanges of a sync client. Files have a lane of their own, so that no long download
-    keeps a look at a task waiting, and no file's host sees a connection that carried the key.
+    """The transport of a sync client. Downloads have their own pool, so that no long download
+    delays a poll, and no host of files gets a connection that carried the key.
     """
 
     def __init__(self, api: TransportOptions, files: TransportOptions) -> None:
         self._api = ConnectionPool(api)
         self._files = ConnectionPool(files)
-        self._direct = ConnectionPool(files.direct())
-        self._excepts = files.excepts
+        self._direct = ConnectionPool(files.without_proxy())
+        self._excepts = files.bypasses_proxy
 
     def send(
-        self, send: SendRequest, settings: ClientConfig, prepare: Callable[[], object] | None = None
+        self, send: SendRequest, config: ClientConfig, prepare: Callable[[], object] | None = None
     ) -> Response:
-        """Exchange a request for its response; `prepare` is called once it has a slot.
+        """Send a request and read the response; `prepare` is called once it has a connection.
 
         Raises:
-            Fault: no whole response came.
+            TransportError: no complete response came.
         """
         begun = time.monotonic()
-        with self._api.acquire(_seconds(send, settings)) as road:
+        with self._api.acquire(_seconds(send, config)) as backend:
             if prepare is not None:
                 prepare()
-            sending, seconds = road.sending(send), _seconds(send, settings, begun)
-            with Guard(settings.key, sending) as guard:
-                return road.send(send.request, settings, seconds, sending)
-            if guard.pool_is_dead:
-                self._api.replace(road)
-        raise guard.fault
+            sending, seconds = backend.observe(send), _seconds(send, config, begun)
+            with ErrorMapper(config.key, sending) as mapper:
+                return backend.send(send.request, config, seconds, sending)
+            if mapper.pool_is_stuck:
+                self._api.replace(backend)
+        raise mapper.error
 
-    def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
-        """Stream a link into its sink, all of it within the fetch's own time.
+    def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
+        """Stream a link into its sink, within the download's own time.
 
         Raises:
-            Fault: it broke off.
+            TransportError: the download broke off.
         """
-        lane = self._direct if self._excepts(fetch.url) else self._files
-        with lane.acquire(settings.timeout) as road:
-            with Guard(settings.key, keyed=False) as guard:
-                return road.fetch(fetch, settings)
-            if guard.pool_is_dead:
-                lane.replace(road)
-        raise guard.fault
+        pool = self._direct if self._excepts(fetch.url) else self._files
+        with pool.acquire(config.timeout) as backend:
+            with ErrorMapper(config.key, keyed=False) as mapper:
+                return backend.stream_to(fetch, config)
+            if mapper.pool_is_stuck:
+                pool.replace(backend)
+        raise mapper.error
 
     def close(self) -> None:
         """Close the connections."""
@@ -67,51 +67,51 @@ class SyncTransport:
 
 
 class AsyncTransport:
-    """The exchanges of an async client. Files have a lane of their own, so that no long download
-    keeps a look at a task waiting, and no file's host sees a connection that carried the key.
+    """The transport of an async client. Downloads have their own pool, so that no long download
+    delays a poll, and no host of files gets a connection that carried the key.
     """
 
     def __init__(self, api: TransportOptions, files: TransportOptions) -> None:
         self._api = AsyncConnectionPool(api)
         self._files = AsyncConnectionPool(files)
-        self._direct = AsyncConnectionPool(files.direct())
-        self._excepts = files.excepts
+        self._direct = AsyncConnectionPool(files.without_proxy())
+        self._excepts = files.bypasses_proxy
 
     async def send(
         self,
         send: SendRequest,
-        settings: ClientConfig,
+        config: ClientConfig,
         prepare: Callable[[], Awaitable[object]] | None = None,
     ) -> Response:
-        """Exchange a request for its response; `prepare` is awaited once it has a slot.
+        """Send a request and read the response; `prepare` is awaited once it has a connection.
 
         Raises:
-            Fault: no whole response came.
+            TransportError: no complete response came.
         """
         begun = time.monotonic()
-        async with self._api.acquire(_seconds(send, settings)) as road:
+        async with self._api.acquire(_seconds(send, config)) as backend:
             if prepare is not None:
                 await prepare()
-            sending, seconds = road.sending(send), _seconds(send, settings, begun)
-            with Guard(settings.key, sending) as guard:
-                return await road.send(send.request, settings, seconds, sending)
-            if guard.pool_is_dead:
-                self._api.replace(road)
-        raise guard.fault
+            sending, seconds = backend.observe(send), _seconds(send, config, begun)
+            with ErrorMapper(config.key, sending) as mapper:
+                return await backend.send(send.request, config, seconds, sending)
+            if mapper.pool_is_stuck:
+                self._api.replace(backend)
+        raise mapper.error
 
-    async def stream_to(self, fetch: StreamDownload, settings: ClientConfig) -> None:
-        """Stream a link into its sink, all of it within the fetch's own time.
+    async def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
+        """Stream a link into its sink, within the download's own time.
 
         Raises:
-            Fault: it broke off.
+            TransportError: the download broke off.
         """
-        lane = self._direct if self._excepts(fetch.url) else self._files
-        async with lane.acquire(settings.timeout) as road:
-            with Guard(settings.key, keyed=False) as guard:
-                return await road.stream_to(fetch, settings)
-            if guard.pool_is_dead:
-                lane.replace(road)
-        raise guard.fault
+        pool = self._direct if self._excepts(fetch.url) else self._files
+        async with pool.acquire(config.timeout) as backend:
+            with ErrorMapper(config.key, keyed=False) as mapper:
+                return await backend.stream_to(fetch, config)
+            if mapper.pool_is_stuck:
+                pool.replace(backend)
+        raise mapper.error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -120,12 +120,12 @@ class AsyncTransport:
         await self._direct.close()
 
 
-def _seconds(send: SendRequest, settings: ClientConfig, begun: float | None = None) -> float:
-    """Return what an exchange may take, or the rest of it where it was `begun` before.
+def _seconds(send: SendRequest, config: ClientConfig, begun: float | None = None) -> float:
+    """Return the seconds that a request may take, less those since `begun` where it is given.
 
-    What the client grants is for the exchange alone, and a wait for a slot isn't part of it.
+    The client's own timeout doesn't include the wait for a connection; the request's does.
     """
     if send.timeout is None:
-        return settings.timeout
+        return config.timeout
     spent = 0.0 if begun is None else time.monotonic() - begun
-    return max(0.0, min(settings.timeout, send.timeout - spent))
+    return max(0.0, min(config.timeout, send.timeout - spent))

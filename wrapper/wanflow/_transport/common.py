@@ -1,4 +1,4 @@
-"""What every road of an exchange shares: arguments, answers and bounds."""
+"""What all backends share: arguments of requests, responses, and limits."""
 
 from __future__ import annotations
 
@@ -20,54 +20,52 @@ if TYPE_CHECKING:
     from wanflow._config import ApiKey, ClientConfig, TransportOptions
     from wanflow._core.effects import Request, StreamDownload
 
-# An answer of this API has some kilobytes.
+# A response of this API has some kilobytes.
 _MAX_BODY = 16 * 1024 * 1024
-# Tasks are looked at every few seconds, and httpx's own 5 s would open a connection for each look.
+# Tasks are polled every few seconds, and httpx's 5 s would open a new connection for each poll.
 KEEPALIVE = 90.0
-"""Seconds that an idle connection is kept."""
+"""Seconds after which an idle connection is closed."""
 HEADERS = {"user-agent": "wanflow"}
-"""What goes with every request to any host."""
+"""Headers of every request to any host."""
 _HEADERS = "wanflow_headers"
 _CODING = "content-encoding"
 _ENCODED = frozenset({_CODING.encode(), b"content-length"})
-# A pool that is never handed more requests than it has connections has one at once, or is dead.
-_POOL_PATIENCE = 5.0
+# httpx's pool never gets more requests than it has connections: if it has none free, it is stuck.
+_POOL_TIMEOUT = 5.0
 
 
 class _NoCookies(CookieJar):
-    """Takes no cookie, and so has none to send."""
+    """Stores no cookies, so it sends none."""
 
     def extract_cookies(self, response: object, request: object) -> None:
-        """Take none."""
+        """Ignore the cookies of a response."""
 
 
-def timeouts(seconds: float, settings: ClientConfig) -> httpx.Timeout:
-    """Return httpx's timeouts for an exchange that may take some seconds in all.
+def timeouts(seconds: float, config: ClientConfig) -> httpx.Timeout:
+    """Return httpx's timeouts for a request that may take some seconds in all.
 
-    Connecting is given a third of what the client grants an exchange, so that a host that can't
-    be reached is known as such before the whole exchange is called too slow.
+    Connecting may take a third of the client's timeout, so that an unreachable host is reported as
+    such, and not as a request that took too long.
     """
-    third = settings.timeout / 3
-    return httpx.Timeout(
-        seconds, connect=min(seconds, third), pool=min(_POOL_PATIENCE, seconds / 3)
-    )
+    third = config.timeout / 3
+    return httpx.Timeout(seconds, connect=min(seconds, third), pool=min(_POOL_TIMEOUT, seconds / 3))
 
 
 def httpx_client_kwargs(
-    line: TransportOptions, kind: type[Any], take_head: Callable[..., Any]
+    options: TransportOptions, kind: type[Any], take_head: Callable[..., Any]
 ) -> dict[str, Any]:
-    """Return the arguments for an httpx client: no key in its headers, no redirect, no cookie.
+    """Return the arguments for an httpx client: no key in its headers, no redirects, no cookies.
 
-    Nothing is read from the environment any more; `kind` makes the transports to its proxies, and
-    `take_head` is called with each response before httpx reads its headers.
+    httpx doesn't read the environment. `kind` makes the transports for proxies, and `take_head` is
+    called with each response before httpx reads its headers.
     """
     limits = httpx.Limits(
-        max_connections=line.max_connections,
-        max_keepalive_connections=line.max_connections,
+        max_connections=options.max_connections,
+        max_keepalive_connections=options.max_connections,
         keepalive_expiry=KEEPALIVE,
     )
-    shared = {"limits": limits, "verify": line.verify, "trust_env": False}
-    mounts = line.mounts.items()
+    shared = {"limits": limits, "verify": options.verify, "trust_env": False}
+    mounts = options.mounts.items()
     return {
         **shared,
         "cookies": _NoCookies(),
@@ -75,86 +73,86 @@ def httpx_client_kwargs(
         "follow_redirects": False,
         "headers": HEADERS,
         "mounts": {where: proxy and kind(proxy=proxy, **shared) for where, proxy in mounts},
-        "proxy": line.proxy,
-        "transport": line.transport,
+        "proxy": options.proxy,
+        "transport": options.transport,
     }
 
 
-def take_head(response: httpx.Response) -> None:
-    """Keep a response's headers from httpx, which fails where a redirect can't be followed.
+def keep_headers(response: httpx.Response) -> None:
+    """Store a response's headers, and hide a redirect from httpx, which fails on an invalid one.
 
-    Whether it is followed is for flows to decide, and what comes with it is a response like any.
+    Flows decide whether a redirect is followed.
     """
     headers = response.headers.raw
     if response.is_stream_consumed and _CODING in response.headers:
-        # A transport of the user's handed it over whole, and httpx has decoded it.
+        # The user's transport returned it whole, and httpx has decoded it.
         headers = [one for one in headers if one[0].lower() not in _ENCODED]
     response.extensions[_HEADERS] = headers
     if response.has_redirect_location:
         del response.headers["location"]
 
 
-async def atake_head(response: httpx.Response) -> None:
-    """Keep a response's headers from httpx."""
-    take_head(response)
+async def keep_headers_async(response: httpx.Response) -> None:
+    """Store a response's headers, and hide a redirect from httpx."""
+    keep_headers(response)
 
 
 def raw_headers(response: httpx.Response) -> list[tuple[bytes, bytes]]:
-    """Return the headers that came with a response of httpx's."""
+    """Return the headers of an httpx response as they were received."""
     kept: list[tuple[bytes, bytes]] = response.extensions[_HEADERS]
     return kept
 
 
 def chunks(response: httpx.Response) -> Iterator[bytes]:
-    """Return a response's body, not decoded, piece by piece."""
+    """Iterate over a response's body, not decoded."""
     return response.iter_bytes() if response.is_stream_consumed else response.iter_raw()
 
 
-def achunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Return a response's body, not decoded, piece by piece."""
+def chunks_async(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Iterate over a response's body, not decoded."""
     return response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
 
 
-def headers(request: Request, settings: ClientConfig) -> dict[str, str]:
-    """Return the headers of a request to the API, that with the key included."""
+def headers(request: Request, config: ClientConfig) -> dict[str, str]:
+    """Return the headers of a request to the API, including the key."""
     said = {"accept": "application/json", "accept-encoding": "gzip, deflate"}
-    return {**request.headers, **said, **settings.key.header()}
+    return {**request.headers, **said, **config.key.header()}
 
 
 def request_kwargs(
-    request: Request, settings: ClientConfig, seconds: float, trace: Any
+    request: Request, config: ClientConfig, seconds: float, trace: Any
 ) -> dict[str, Any]:
-    """Return the arguments that send a request to the API.
+    """Return httpx's arguments for a request to the API.
 
     The path is appended: resolving it against the base URL would drop the base URL's own path.
-    What only asks isn't traced, since it may be sent twice.
+    A GET isn't traced, since it may be sent twice.
     """
     return {
         "method": request.method,
-        "url": settings.base_url + request.path,
+        "url": config.base_url + request.path,
         "content": request.content,
-        "headers": headers(request, settings),
-        "timeout": timeouts(seconds, settings),
+        "headers": headers(request, config),
+        "timeout": timeouts(seconds, config),
         "extensions": {} if request.content is None or trace is None else {"trace": trace},
     }
 
 
-def download_kwargs(fetch: StreamDownload, settings: ClientConfig) -> dict[str, Any]:
-    """Return the arguments that stream a link, without the key."""
+def download_kwargs(fetch: StreamDownload, config: ClientConfig) -> dict[str, Any]:
+    """Return httpx's arguments for a download, without the key."""
     return {
         "method": "GET",
         "url": fetch.url,
         "headers": dict(fetch.headers),
-        "timeout": timeouts(min(settings.timeout, fetch.timeout), settings),
+        "timeout": timeouts(min(config.timeout, fetch.timeout), config),
     }
 
 
 def response_head(
     status: int, headers: Iterable[tuple[bytes, bytes]], redact: Callable[[bytes], bytes] = bytes
 ) -> Response:
-    """Return a response's head, without a body. Where a header came twice, the last one counts.
+    """Return a response without its body. Of a repeated header, the last one counts.
 
-    Codings were all applied, in the order in which their headers came.
+    Repeated content codings are joined, since all were applied, in their order.
     """
     found: dict[str, str] = {}
     for name, value in headers:
@@ -165,7 +163,7 @@ def response_head(
 
 
 def _text(raw: bytes) -> str:
-    """Decode a header: as UTF-8, in which addresses are written, or as RFC 9110 has it."""
+    """Decode a header as UTF-8, which URLs use, or else as Latin-1 (RFC 9110)."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -173,7 +171,7 @@ def _text(raw: bytes) -> str:
 
 
 async def copy_to_sink(head: Response, chunks: AsyncIterable[bytes], fetch: StreamDownload) -> None:
-    """Hand an answer to the sink of a fetch, chunk by chunk, and tell of each."""
+    """Write a response to the sink of a download, and call `on_chunk` after each chunk."""
     if not fetch.sink.start(head):
         return
     async for chunk in chunks:
@@ -186,15 +184,15 @@ async def copy_to_sink(head: Response, chunks: AsyncIterable[bytes], fetch: Stre
             await told
 
 
-def received(response: httpx.Response, seconds: float, key: ApiKey) -> Received:
-    """Begin to receive a response of httpx's."""
-    return Received(response.status_code, raw_headers(response), seconds, key)
+def response_builder(response: httpx.Response, seconds: float, key: ApiKey) -> ResponseBuilder:
+    """Return a builder for a response of httpx's."""
+    return ResponseBuilder(response.status_code, raw_headers(response), seconds, key)
 
 
-class Received:
-    """An answer as far as it came, the key blotted out. It may take `seconds` in all, and 16 MiB.
+class ResponseBuilder:
+    """Collects a response, without the key, of at most 16 MiB and within `seconds`.
 
-    httpx bounds the time of each read only, so a server that drips bytes could hold it for ever.
+    httpx limits only the time of each read: single bytes could keep it reading forever.
     """
 
     def __init__(
@@ -207,32 +205,32 @@ class Received:
         self._deadline = time.monotonic() + seconds
 
     def add(self, chunk: bytes) -> None:
-        """Take the next bytes.
+        """Add the next bytes.
 
         Raises:
-            Fault: there are too many, or they came too slowly.
+            TransportError: there are too many, or they came too slowly.
         """
         self._size += len(chunk)
         if self._size > _MAX_BODY:
-            raise TransportError(f"the answer is larger than {_MAX_BODY} bytes", maybe_sent=True)
+            raise TransportError(f"the response is larger than {_MAX_BODY} bytes", maybe_sent=True)
         if time.monotonic() > self._deadline:
-            raise TransportError("the answer came too slowly", maybe_sent=True)
+            raise TransportError("the response came too slowly", maybe_sent=True)
         self._chunks.append(chunk)
 
     def whole(self) -> Response:
-        """Return the whole answer.
+        """Return the complete response.
 
         Raises:
-            Fault: its body can't be decoded.
+            TransportError: its body can't be decoded.
         """
         try:
             return self._with(decode_body(self._content, self._coding, _MAX_BODY))
         except ValueError as error:
-            reason = f"the answer can't be decoded: {error}"
+            reason = f"the response can't be decoded: {error}"
         raise TransportError(reason, maybe_sent=True)
 
-    def part(self) -> Response:
-        """Return what came of an answer that broke off."""
+    def partial(self) -> Response:
+        """Return the received part of a response that broke off."""
         return self._with(decode_prefix(self._content, self._coding))
 
     @property

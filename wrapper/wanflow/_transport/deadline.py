@@ -1,4 +1,4 @@
-"""Until when the exchange of a thread may take."""
+"""The deadline of the request that the current thread sends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _exchange = _ThreadDeadline()
 
 @contextmanager
 def deadline(seconds: float) -> Generator[None]:
-    """Bound all that a sync client's own streams read and write in this block, in this thread."""
+    """Limit the time of all reads and writes of sync streams in this block, in this thread."""
     before = _exchange.until
     _exchange.until = time.monotonic() + seconds
     try:
@@ -29,15 +29,15 @@ def deadline(seconds: float) -> Generator[None]:
         _exchange.until = before
 
 
-def left(timeout: float | None, late: type[Exception]) -> float | None:
-    """Return the seconds that are left for a step which may take `timeout` by itself.
+def remaining(timeout: float | None, late: type[Exception]) -> float | None:
+    """Return the seconds that remain for a step which may take `timeout` by itself.
 
     Raises:
-        Exception: of the kind `late`; nothing is left.
+        Exception: of type `late`; the deadline has passed.
     """
     if _exchange.until is None:
         return timeout
     seconds = _exchange.until - time.monotonic()
     if seconds <= 0:
-        raise late("the whole exchange took too long")
+        raise late("the whole request took too long")
     return seconds if timeout is None else min(seconds, timeout)

@@ -1,7 +1,7 @@
-"""What the environment says of proxies and certificates, read and checked once for each client.
+"""Proxies and certificates from the environment, read and validated once for each client.
 
-httpx would read it when the first request is sent, and fail then. The rules are httpx's, except
-that NO_PROXY may also name networks, brackets around an address, and what nobody can read.
+httpx would read them with the first request, and fail only then. The rules are httpx's, except
+that NO_PROXY may also have networks, addresses in brackets, and invalid entries, which are skipped.
 """
 
 from __future__ import annotations
@@ -33,49 +33,56 @@ _ADDRESS = re.compile(r"\[([0-9A-Fa-f:.]+)\](:[0-9]+)?")
 _PROXIES = "http://host:port, https://host:port or socks5://host:port"
 
 
-def checked(line: TransportOptions, base_url: str) -> TransportOptions:
-    """Return a line with what the environment says of it.
+def with_environment(options: TransportOptions, base_url: str) -> TransportOptions:
+    """Return transport options with the proxies and certificates from the environment.
 
     Raises:
-        ConfigurationError: a variable, or the line's own proxy, can't be used.
+        ConfigurationError: a variable, or the configured proxy, is invalid.
     """
-    if line.proxy is not None:
-        _check_proxy("proxy", line.proxy)
+    if options.proxy is not None:
+        _check_proxy("proxy", options.proxy)
         mounts: Mounts = {}
     else:
-        mounts = _mounts(getproxies(), urlsplit(base_url).hostname or "")
-    verify = _context() if line.verify is True else line.verify
-    return evolve(line, mounts=mounts, verify=verify, networks=_networks() if mounts else ())
+        mounts = _proxy_mounts(getproxies(), urlsplit(base_url).hostname or "")
+    verify = _ssl_context() if options.verify is True else options.verify
+    return evolve(
+        options,
+        mounts=mounts,
+        verify=verify,
+        no_proxy_networks=_no_proxy_networks() if mounts else (),
+    )
 
 
-def _mounts(proxies: Mapping[str, str], host: str) -> Mounts:
-    """Return which proxy is for which URLs, as patterns of httpx's; None where none is."""
+def _proxy_mounts(proxies: Mapping[str, str], host: str) -> Mounts:
+    """Return the proxies by httpx's URL patterns; None for URLs without a proxy."""
     found: dict[str, str | None] = {}
     for scheme in ("http", "https", "all"):
         value = proxies.get(scheme, "").strip()
         if value:
             url = value if "://" in value else f"http://{value}"
-            _check_proxy(_variable(scheme), url, value)
+            _check_proxy(_variable_name(scheme), url, value)
             found[f"{scheme}://"] = url
     entries = [entry.strip() for entry in proxies.get("no", "").split(",")]
     if not found or "*" in entries:
         return {}
     for entry in filter(None, entries):
-        pattern = _pattern(entry, host)
+        pattern = _no_proxy_pattern(entry, host)
         if pattern is not None:
             found[pattern] = None
         elif host in entry.lower():
             raise ConfigurationError(
-                f"{_variable('no')} has {entry!r}, which can't be read: give a name or an address, "
-                f"such as {host}"
+                f"{_variable_name('no')} has {entry!r}, which is not valid: use a name "
+                f"or an address, such as {host}"
             )
         else:
-            log.info("%s: %r says nothing of %s, and is skipped", _variable("no"), entry, host)
+            log.info(
+                "%s: %r doesn't apply to %s, and is skipped", _variable_name("no"), entry, host
+            )
     return found
 
 
-def _networks() -> Networks:
-    """Return the networks that NO_PROXY names, for which httpx has no patterns."""
+def _no_proxy_networks() -> Networks:
+    """Return the networks in NO_PROXY, for which httpx has no patterns."""
     found: list[IPv4Network | IPv6Network] = []
     for entry in getproxies().get("no", "").split(","):
         with suppress(ValueError):
@@ -83,19 +90,21 @@ def _networks() -> Networks:
     return tuple(found)
 
 
-def _pattern(entry: str, host: str) -> str | None:
-    """Return the pattern for an entry of NO_PROXY, None where there is none.
+def _no_proxy_pattern(entry: str, host: str) -> str | None:
+    """Return httpx's pattern for an entry of NO_PROXY; None where there is none.
 
-    Of a network httpx has no pattern: it is taken to mean the API's host, where that is in it.
+    httpx has no pattern for a network. If the API's host is in it, the pattern is for that host.
     """
     if "://" in entry:
-        return _readable(entry)
+        return _valid_pattern(entry)
     bracketed = _ADDRESS.fullmatch(entry)
     address, port = (bracketed[1], bracketed[2] or "") if bracketed else (entry, "")
     try:
         network = ip_network(address, strict=False)
     except ValueError:
-        return _readable(f"all://{entry}" if entry.lower() == "localhost" else f"all://*{entry}")
+        return _valid_pattern(
+            f"all://{entry}" if entry.lower() == "localhost" else f"all://*{entry}"
+        )
     one = network.network_address
     if network.num_addresses > 1:
         with suppress(ValueError):
@@ -105,7 +114,7 @@ def _pattern(entry: str, host: str) -> str | None:
     return f"all://[{one}]{port}" if one.version == 6 else f"all://{one}{port}"  # noqa: PLR2004
 
 
-def _readable(pattern: str) -> str | None:
+def _valid_pattern(pattern: str) -> str | None:
     try:
         return pattern if httpx.URL(pattern).host else None
     except (httpx.InvalidURL, ValueError):
@@ -113,48 +122,48 @@ def _readable(pattern: str) -> str | None:
 
 
 def _check_proxy(name: str, url: str, value: str | None = None) -> None:
-    shown = _shown(url if value is None else value)
+    shown = _redacted(url if value is None else value)
     try:
         proxy = httpx.Proxy(url)
     except (httpx.InvalidURL, ValueError) as error:
-        # What is said of a URL may be a part of its password.
+        # The error may quote a part of the password.
         why = "" if "@" in url else f" ({error})"
-        message = f"{name} is {shown!r}, which is no URL of a proxy{why}; wanted is {_PROXIES}"
+        message = f"{name} is {shown!r}, which is not a valid proxy URL{why}; use {_PROXIES}"
         raise ConfigurationError(message) from None
     if not proxy.url.host:
-        raise ConfigurationError(f"{name} is {shown!r}, which names no host; wanted is {_PROXIES}")
+        raise ConfigurationError(f"{name} is {shown!r}, which has no host; use {_PROXIES}")
     if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
         raise ConfigurationError(
-            f"{name} is {shown!r}, and socks proxies need a package that isn't installed: "
+            f"{name} is {shown!r}, and SOCKS proxies need a package that isn't installed: "
             "pip install socksio"
         )
 
 
-def _shown(url: str) -> str:
-    """Return a proxy's URL without the name and password in it."""
+def _redacted(url: str) -> str:
+    """Return a proxy's URL without the user name and password."""
     before, at, host = url.rpartition("@")
     scheme, slashes, _ = before.partition("//")
     return f"{scheme + slashes if slashes else ''}[secret]@{host}" if at else url
 
 
-def _variable(scheme: str) -> str:
-    """Return the name of the variable that names a proxy, small letters before capitals."""
+def _variable_name(scheme: str) -> str:
+    """Return the name of the variable that sets a proxy; lower case takes precedence."""
     lower = f"{scheme}_proxy"
     names = [lower, lower.upper(), *(name for name in os.environ if name.lower() == lower)]
     system = f"the system's {scheme} proxy"
     return next((name for name in names if os.environ.get(name)), system)
 
 
-def _context() -> ssl.SSLContext | bool:
-    """Make the TLS context that the environment asks for; True where it asks for none."""
+def _ssl_context() -> ssl.SSLContext | bool:
+    """Make the TLS context that the environment configures; True where it configures none."""
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     keys = None if sys.flags.ignore_environment else os.environ.get("SSLKEYLOGFILE")
     if not (file or folder or keys):
         return True
     if keys:
-        _check_log(keys)
+        _check_key_log(keys)
     if not file and folder and not Path(folder).is_dir():
-        raise ConfigurationError(f"SSL_CERT_DIR is {folder!r}, which is no folder")
+        raise ConfigurationError(f"SSL_CERT_DIR is {folder!r}, which is not a folder")
     try:
         if file:
             return ssl.create_default_context(cafile=file)
@@ -167,7 +176,7 @@ def _context() -> ssl.SSLContext | bool:
         ) from None
 
 
-def _check_log(path: str) -> None:
+def _check_key_log(path: str) -> None:
     try:
         with Path(path).open("ab"):
             pass
@@ -177,29 +186,31 @@ def _check_log(path: str) -> None:
         ) from None
 
 
-def take_precautions(settings: ClientConfig) -> ClientConfig:
-    """Return settings with what the environment says of connections; warn of an open key.
+def apply_environment(config: ClientConfig) -> ClientConfig:
+    """Return a configuration with proxies and certificates from the environment.
+
+    It warns if the key would be sent over plain http.
 
     Raises:
-        ConfigurationError: a variable of the environment, or the proxy, can't be used.
+        ConfigurationError: a variable of the environment, or the proxy, is invalid.
     """
-    if settings.transport.transport is not None:
-        return settings
-    _warn_of_open_key(settings.base_url)
-    return evolve(settings, transport=checked(settings.transport, settings.base_url))
+    if config.transport.transport is not None:
+        return config
+    _warn_about_plain_http(config.base_url)
+    return evolve(config, transport=with_environment(config.transport, config.base_url))
 
 
-def _warn_of_open_key(base_url: str) -> None:
+def _warn_about_plain_http(base_url: str) -> None:
     parts = urlsplit(base_url)
-    if parts.scheme == "http" and not _is_here(parts.hostname or ""):
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         warn(
-            f"the API key goes to {parts.hostname} over plain http, where anybody on the way can "
+            f"the API key goes to {parts.hostname} over plain http, where others can "
             "read it: use https",
             InsecureURLWarning,
         )
 
 
-def _is_here(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Slots, of which there are so many: each is given back by its taker, whatever interrupts it."""
+"""Limits the requests in flight of threads; an interrupt at any point loses no token."""
 
 from __future__ import annotations
 
@@ -7,65 +7,66 @@ from collections import deque
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-_TURN = 0.5
-"""Seconds after which a thread looks for a slot by itself; it is told before."""
+_CHECK_INTERVAL = 0.5
+"""Seconds after which a waiting thread checks by itself; normally it is woken before."""
 
 
-class Taker:
-    """A thread that takes a slot, once."""
+class Borrower:
+    """A thread that acquires a token, once."""
 
     def __init__(self) -> None:
-        self.turn: SimpleQueue[None] = SimpleQueue()
+        self.wakeups: SimpleQueue[None] = SimpleQueue()
 
 
-class Slots:
-    """Slots for threads.
+class ThreadCapacityLimiter:
+    """A capacity limiter for threads.
 
-    A semaphore's place is lost where an interrupt comes between its taking and the note that it
-    was taken. Here the taker is itself the note, which is made in one whole step; giving back what
-    was not taken, or was given back, does no harm.
+    A semaphore loses a token if an interrupt comes between acquiring it and recording that. Here
+    the borrower is stored in one atomic step, and releasing twice, or without a token, is harmless.
     """
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._takers: dict[int, Taker] = {}
-        self._waiting: deque[Taker] = deque()
+        self._borrowers: dict[int, Borrower] = {}
+        self._waiting: deque[Borrower] = deque()
 
     @property
-    def free(self) -> int:
-        """How many are free."""
-        return self._count - len(self._takers)
+    def available(self) -> int:
+        """Number of free tokens."""
+        return self._count - len(self._borrowers)
 
-    def take(self, taker: Taker, patience: float) -> bool:
-        """Take a slot; False where none became free in `patience` seconds."""
-        until = time.monotonic() + patience
-        while not self._taken(taker):
+    def acquire(self, borrower: Borrower, timeout: float) -> bool:
+        """Acquire a token; False where none became free in `timeout` seconds."""
+        until = time.monotonic() + timeout
+        while not self._try_acquire(borrower):
             left = until - time.monotonic()
             if left <= 0:
                 return False
-            if taker not in self._waiting:
-                self._waiting.append(taker)
-                continue  # one may have become free meanwhile
+            if borrower not in self._waiting:
+                self._waiting.append(borrower)
+                continue  # one may have become free in between
             with suppress(Empty):
-                taker.turn.get(timeout=min(left, _TURN))
-        self._leave(taker)
+                borrower.wakeups.get(timeout=min(left, _CHECK_INTERVAL))
+        self._stop_waiting(borrower)
         return True
 
-    def give_back(self, taker: Taker) -> None:
-        """Give back the slot of a taker, where it has one, and wait for none."""
-        for slot in list(self._takers):
-            if self._takers.get(slot) is taker:
-                del self._takers[slot]
-        self._leave(taker)
+    def release(self, borrower: Borrower) -> None:
+        """Release a borrower's token, if it has one, and stop waiting for one."""
+        for slot in list(self._borrowers):
+            if self._borrowers.get(slot) is borrower:
+                del self._borrowers[slot]
+        self._stop_waiting(borrower)
 
-    def _leave(self, taker: Taker) -> None:
-        """Wait no more, and have the next one look whether a slot is free."""
-        if taker in self._waiting:
-            self._waiting.remove(taker)
-        for first in tuple(self._waiting)[: self.free]:
-            first.turn.put(None)
+    def _stop_waiting(self, borrower: Borrower) -> None:
+        """Stop waiting, and wake as many waiting threads as there are free tokens."""
+        if borrower in self._waiting:
+            self._waiting.remove(borrower)
+        for first in tuple(self._waiting)[: self.available]:
+            first.wakeups.put(None)
 
-    def _taken(self, taker: Taker) -> bool:
-        if not self.free:
+    def _try_acquire(self, borrower: Borrower) -> bool:
+        if not self.available:
             return False
-        return any(self._takers.setdefault(slot, taker) is taker for slot in range(self._count))
+        return any(
+            self._borrowers.setdefault(slot, borrower) is borrower for slot in range(self._count)
+        )

@@ -1,8 +1,7 @@
-"""The connections of httpx's clients: watched while they write, and, where sync, bound in time.
+"""httpx's connections: their writes are observed, and those of sync clients obey a deadline.
 
-httpx bounds each read, and nothing more: a server that drips one byte of a header every few
-seconds never breaks its read timeout. So the streams of a sync client read and write within what
-is left of the exchange of the calling thread.
+httpx limits only the time of each read: a server that sends one byte of a header every few seconds
+never exceeds it. So each read and write of a sync client also obeys the deadline of its thread.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
-from wanflow._fork_safety import cut_off, renew_in_children
-from wanflow._transport.deadline import left
-from wanflow._transport.send_tracker import note_write
+from wanflow._fork_safety import detach_socket, renew_in_children
+from wanflow._transport.deadline import remaining
+from wanflow._transport.send_tracker import before_write
 
 if TYPE_CHECKING:
     import ssl
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
     import httpx
 
 
-def watch(client: httpx.Client | httpx.AsyncClient) -> bool:
-    """Put our streams under a client → whether all that it writes is noted from now on.
+def watch_writes(client: httpx.Client | httpx.AsyncClient) -> bool:
+    """Install observed streams in an httpx client → whether all its writes are observed.
 
-    httpx has no argument for a network backend, so it is put where httpx keeps it. A transport
-    of another kind, or of an httpx that keeps it elsewhere, stays as it is.
+    httpx has no argument for a network backend, so its attribute is set. A transport of another
+    type, or of an httpx version that stores it elsewhere, is left unchanged.
     """
     kept = vars(client)
     transports = [kept.get("_transport"), *kept.get("_mounts", {}).values()]
@@ -38,19 +37,19 @@ def _watched(transport: object) -> bool:
     pool: Any = getattr(transport, "_pool", None)
     backend = getattr(pool, "_network_backend", None)
     match backend:
-        case SyncBackend() | AsyncBackend():
+        case WatchedNetworkBackend() | AsyncWatchedNetworkBackend():
             pass
         case httpcore.NetworkBackend():
-            pool._network_backend = SyncBackend(backend)  # noqa: SLF001
+            pool._network_backend = WatchedNetworkBackend(backend)  # noqa: SLF001
         case httpcore.AsyncNetworkBackend():
-            pool._network_backend = AsyncBackend(backend)  # noqa: SLF001
+            pool._network_backend = AsyncWatchedNetworkBackend(backend)  # noqa: SLF001
         case _:
             return False
     return True
 
 
-class SyncBackend(httpcore.NetworkBackend):
-    """Opens connections whose streams are watched and bound."""
+class WatchedNetworkBackend(httpcore.NetworkBackend):
+    """Opens connections whose writes are observed, and which obey the thread's deadline."""
 
     def __init__(self, inner: httpcore.NetworkBackend) -> None:
         self._inner = inner
@@ -64,14 +63,14 @@ class SyncBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to a host."""
-        timeout = left(timeout, httpcore.ConnectTimeout)
+        timeout = remaining(timeout, httpcore.ConnectTimeout)
         return _Stream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.NetworkStream:
-        """Connect to a socket of this machine."""
-        timeout = left(timeout, httpcore.ConnectTimeout)
+        """Connect to a Unix socket."""
+        timeout = remaining(timeout, httpcore.ConnectTimeout)
         return _Stream(self._inner.connect_unix_socket(path, timeout, socket_options))
 
     def sleep(self, seconds: float) -> None:
@@ -86,19 +85,19 @@ class _Stream(httpcore.NetworkStream):
         renew_in_children(self)
 
     def renew(self) -> None:
-        cut_off(self.get_extra_info("socket"))
+        detach_socket(self.get_extra_info("socket"))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._used = True
-        return self._inner.read(max_bytes, left(timeout, httpcore.ReadTimeout))
+        return self._inner.read(max_bytes, remaining(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        timeout = left(timeout, httpcore.WriteTimeout)
-        note_write(self._has_ended)
+        timeout = remaining(timeout, httpcore.WriteTimeout)
+        before_write(self._has_ended)
         self._inner.write(buffer, timeout)
 
     def _has_ended(self) -> bool:
-        # What comes to a new one belongs to its TLS.
+        # Data on a new connection belongs to its TLS handshake.
         return self._used and bool(self.get_extra_info("is_readable"))
 
     def close(self) -> None:
@@ -110,15 +109,15 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        timeout = left(timeout, httpcore.ConnectTimeout)
+        timeout = remaining(timeout, httpcore.ConnectTimeout)
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 
-class AsyncBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections whose streams are watched."""
+class AsyncWatchedNetworkBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections whose writes are observed."""
 
     def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
         self._inner = inner
@@ -139,7 +138,7 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to a socket of this machine."""
+        """Connect to a Unix socket."""
         return _AsyncStream(await self._inner.connect_unix_socket(path, timeout, socket_options))
 
     async def sleep(self, seconds: float) -> None:
@@ -154,18 +153,18 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         renew_in_children(self)
 
     def renew(self) -> None:
-        cut_off(self.get_extra_info("socket"))
+        detach_socket(self.get_extra_info("socket"))
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._used = True
         return await self._inner.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        note_write(self._has_ended)
+        before_write(self._has_ended)
         await self._inner.write(buffer, timeout)
 
     def _has_ended(self) -> bool:
-        # What comes to a new one belongs to its TLS.
+        # Data on a new connection belongs to its TLS handshake.
         return self._used and bool(self.get_extra_info("is_readable"))
 
     async def aclose(self) -> None:

@@ -1,9 +1,8 @@
-"""The connections of a client, as lanes: no more requests than connections, replaced when dead.
+"""Connection pools that never pass on more requests than they have connections.
 
-httpx's pool slows down when more is asked of it than it has connections, and after cancellations
-it can be left with connections that are never given back. A lane hands out its road only while a
-connection is free for the asker; when the pool has none all the same, it is dead, and another
-takes its place.
+httpx's pool slows down with more requests than connections, and after cancellations some of its
+connections may never become free again. So a pool here lends its backend only while a connection
+is free; if httpx gives none nevertheless, it is stuck, and the backend is replaced.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from attrs import define
 
 from wanflow._core.effects import TransportError
 from wanflow._event_loop import current_loop, is_closed
-from wanflow._fork_safety import keep_unused, renew_in_children
-from wanflow._transport.backends import SyncRoad, choose_backend
-from wanflow._transport.errors import unmade
-from wanflow._transport.limiter import Slots, Taker
+from wanflow._fork_safety import keep_alive, renew_in_children
+from wanflow._transport.backends import SyncHttpxBackend, choose_backend
+from wanflow._transport.errors import setup_error
+from wanflow._transport.limiter import Borrower, ThreadCapacityLimiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -33,151 +32,151 @@ if TYPE_CHECKING:
 class ConnectionPool:
     """The connections of a sync client to one kind of host. Threads share it."""
 
-    def __init__(self, line: TransportOptions) -> None:
-        self._line = line
-        self._road: SyncRoad | None = None
+    def __init__(self, options: TransportOptions) -> None:
+        self._options = options
+        self._backend: SyncHttpxBackend | None = None
         self.renew()
         renew_in_children(self)
 
     def renew(self) -> None:
-        """Begin without connections, and with all slots free."""
-        if self._road is not None:
-            keep_unused(self._road)
-        self._slots = Slots(self._line.max_connections)
+        """Start without connections, and with all of them free."""
+        if self._backend is not None:
+            keep_alive(self._backend)
+        self._limiter = ThreadCapacityLimiter(self._options.max_connections)
         self._lock = threading.Lock()
-        self._road = None
+        self._backend = None
 
     @contextmanager
-    def acquire(self, patience: float) -> Generator[SyncRoad]:
-        """Lend the road while a connection is free; wait for one for `patience` seconds.
+    def acquire(self, timeout: float) -> Generator[SyncHttpxBackend]:
+        """Lend the backend when a connection is free; wait at most `timeout` seconds for one.
 
         Raises:
-            Fault: none became free, or none can be set up.
+            TransportError: none became free, or none can be set up.
         """
-        slots, taker = self._slots, Taker()
+        slots, borrower = self._limiter, Borrower()
         try:
-            if not slots.take(taker, patience):
-                raise _pool_timeout(self._line, patience)
+            if not slots.acquire(borrower, timeout):
+                raise _pool_timeout(self._options, timeout)
             yield self._open()
         finally:
             try:
-                slots.give_back(taker)
+                slots.release(borrower)
             finally:
-                slots.give_back(taker)  # an interrupt may have come first
+                slots.release(borrower)  # an interrupt may have come before the first call
 
     def close(self) -> None:
-        """Close the connections; the next exchange opens new ones."""
+        """Close the connections; the next request opens new ones."""
         with self._lock:
-            road, self._road = self._road, None
-        if road is not None:
-            road.close()
+            backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.close()
 
-    def replace(self, dead: SyncRoad) -> None:
-        """Take another road from now on."""
-        # Left open: other threads may still be reading from its living connections.
+    def replace(self, dead: SyncHttpxBackend) -> None:
+        """Use another backend from now on."""
+        # It stays open: other threads may still be reading from its other connections.
         with self._lock:
-            if self._road is dead and self._line.transport is None:
-                self._road = None
+            if self._backend is dead and self._options.transport is None:
+                self._backend = None
 
-    def _open(self) -> SyncRoad:
+    def _open(self) -> SyncHttpxBackend:
         with self._lock:
-            if self._road is None:
+            if self._backend is None:
                 try:
-                    self._road = SyncRoad(self._line)
+                    self._backend = SyncHttpxBackend(self._options)
                 except Exception as error:
-                    fault = unmade(error)
+                    failure = setup_error(error)
                 else:
-                    return self._road
-                raise fault
-            return self._road
+                    return self._backend
+                raise failure
+            return self._backend
 
 
 @define(eq=False)
 class _LoopPool:
-    """What a lane has in one event loop; neither a road nor a semaphore outlives its loop."""
+    """The part of a pool in one event loop; neither a backend nor a limiter outlives its loop."""
 
     loop: Any
-    road: AsyncBackend
-    slots: anyio.CapacityLimiter
+    backend: AsyncBackend
+    limiter: anyio.CapacityLimiter
 
 
 class AsyncConnectionPool:
-    """The connections of an async client to one kind of host, made anew in each event loop."""
+    """The connections of an async client to one kind of host, separate for each event loop."""
 
-    def __init__(self, line: TransportOptions) -> None:
-        self._line = line
+    def __init__(self, options: TransportOptions) -> None:
+        self._options = options
         self._loop_pools: list[_LoopPool] = []
         renew_in_children(self)
 
     def renew(self) -> None:
-        """Begin without connections, and with all slots free."""
+        """Start without connections, and with all of them free."""
         if self._loop_pools:
-            keep_unused(self._loop_pools)
+            keep_alive(self._loop_pools)
         self._loop_pools = []
 
     @asynccontextmanager
-    async def acquire(self, patience: float) -> AsyncGenerator[AsyncBackend]:
-        """Lend the road while a connection is free; wait for one for `patience` seconds.
+    async def acquire(self, timeout: float) -> AsyncGenerator[AsyncBackend]:
+        """Lend the backend when a connection is free; wait at most `timeout` seconds for one.
 
         Raises:
-            Fault: none became free, or none can be set up.
+            TransportError: none became free, or none can be set up.
         """
-        home = self._loop_pool()
+        loop_pool = self._loop_pool()
         borrower = object()
         try:
-            home.slots.acquire_on_behalf_of_nowait(borrower)
+            loop_pool.limiter.acquire_on_behalf_of_nowait(borrower)
         except anyio.WouldBlock:
-            with anyio.move_on_after(patience):
-                await home.slots.acquire_on_behalf_of(borrower)
-                patience = math.inf
-            if patience < math.inf:
-                raise _pool_timeout(self._line, patience) from None
+            with anyio.move_on_after(timeout):
+                await loop_pool.limiter.acquire_on_behalf_of(borrower)
+                timeout = math.inf
+            if timeout < math.inf:
+                raise _pool_timeout(self._options, timeout) from None
         try:
-            yield home.road
+            yield loop_pool.backend
         finally:
-            home.slots.release_on_behalf_of(borrower)
+            loop_pool.limiter.release_on_behalf_of(borrower)
 
     async def close(self) -> None:
-        """Close this loop's connections, and forget those that ended with their loops."""
+        """Close this loop's connections, and drop those of closed loops."""
         loop = current_loop()
-        here = [home for home in self._loop_pools if home.loop == loop]
-        self._loop_pools = [home for home in self._loop_pools if home.loop != loop]
-        self._forget()
-        for home in here:
-            await home.road.close()
+        here = [loop_pool for loop_pool in self._loop_pools if loop_pool.loop == loop]
+        self._loop_pools = [loop_pool for loop_pool in self._loop_pools if loop_pool.loop != loop]
+        self._detach_closed()
+        for loop_pool in here:
+            await loop_pool.backend.close()
 
     def replace(self, dead: AsyncBackend) -> None:
-        """Take another road from now on."""
-        for home in self._loop_pools:
-            if home.road is dead and self._line.transport is None:
-                home.road = choose_backend(self._line)
+        """Use another backend from now on."""
+        for loop_pool in self._loop_pools:
+            if loop_pool.backend is dead and self._options.transport is None:
+                loop_pool.backend = choose_backend(self._options)
 
     def _loop_pool(self) -> _LoopPool:
         loop = current_loop()
-        for home in self._loop_pools:
-            if home.loop == loop:
-                return home
-        self._forget()
+        for loop_pool in self._loop_pools:
+            if loop_pool.loop == loop:
+                return loop_pool
+        self._detach_closed()
         try:
-            road = choose_backend(self._line)
+            backend = choose_backend(self._options)
         except Exception as error:
-            fault = unmade(error)
+            failure = setup_error(error)
         else:
             self._loop_pools.append(
-                _LoopPool(loop, road, anyio.CapacityLimiter(self._line.max_connections))
+                _LoopPool(loop, backend, anyio.CapacityLimiter(self._options.max_connections))
             )
             return self._loop_pools[-1]
-        raise fault
+        raise failure
 
-    def _forget(self) -> None:
-        ended = [home for home in self._loop_pools if is_closed(home.loop)]
-        self._loop_pools = [home for home in self._loop_pools if home not in ended]
-        for home in ended:
-            home.road.detach()
+    def _detach_closed(self) -> None:
+        ended = [loop_pool for loop_pool in self._loop_pools if is_closed(loop_pool.loop)]
+        self._loop_pools = [loop_pool for loop_pool in self._loop_pools if loop_pool not in ended]
+        for loop_pool in ended:
+            loop_pool.backend.detach()
 
 
-def _pool_timeout(line: TransportOptions, patience: float) -> TransportError:
+def _pool_timeout(options: TransportOptions, timeout: float) -> TransportError:
     return TransportError(
-        f"none of the {line.max_connections} connections became free in {patience:g} s",
+        f"timed out after {timeout:g} s waiting for one of {options.max_connections} connections",
         maybe_sent=False,
     )

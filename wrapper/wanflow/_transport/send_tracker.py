@@ -1,10 +1,10 @@
-"""Whether a byte of a request was handed to a connection: the one rule for what was sent.
+"""Finds out whether a byte of a request was written to a connection: only then may it be charged.
 
-The streams of a client's own connections note each write here, just before it. Proxies are asked
-for a tunnel, and TLS shakes hands, over the same streams before; what httpx traces says when the
-request itself begins. A transport of the user's own may do neither. Its request counts as sent
-from the moment that it is handed over, unless the transport raises what in httpx means that no
-connection came to be.
+The streams of a client's own connections report each write here, just before it. Tunnels through
+proxies and TLS handshakes are written to the same streams; httpx's trace events show when the
+request itself begins. A transport of the user's may do neither. Its request counts as sent once it
+is passed on, unless the transport raises an exception that in httpx means that no connection was
+made.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _UNCONNECTED = (
 )
 
 
-class Sending:
-    """A request on its way.
+class SendObserver:
+    """Observes one request, and updates its SendTracker.
 
-    `watched` where the streams of its transport note what they write; `begun` where all that is
-    written from now on belongs to the request.
+    `watched`: the streams of its transport report their writes. `begun`: everything written from
+    now on belongs to the request.
     """
 
     __slots__ = ("_begun", "_received", "_token", "_traced", "_tracker", "_watched")
@@ -43,7 +43,7 @@ class Sending:
         self._watched = watched
         self._begun = begun
         self._traced = watched
-        self._token: Token[Sending | None] | None = None
+        self._token: Token[SendObserver | None] | None = None
         self._received: Callable[[], Response] | None = None
 
     @property
@@ -51,18 +51,18 @@ class Sending:
         """Whether a byte of the request may have been written."""
         return self._tracker.maybe_sent
 
-    def receives(self, received: Callable[[], Response]) -> None:
-        """Take note that a response begins; `received` makes a Reply of what came of it so far."""
+    def on_response(self, received: Callable[[], Response]) -> None:
+        """Record that a response begins; `received` returns the part that has come so far."""
         self._received = received
 
-    def hand_over(self) -> None:
-        """Begin: what this task or thread writes from now on is noted."""
+    def start(self) -> None:
+        """Start to observe the writes of this task or thread."""
         if not self._watched:
             self._tracker.begin()
         self._token = _current.set(self)
 
-    def end(self, error: BaseException | None) -> None:
-        """End with an error, or without; what was received is kept without the key in it."""
+    def finish(self, error: BaseException | None) -> None:
+        """Stop observing; after an error, the received part of the response is stored."""
         received, self._received = self._received, None
         if self._token is not None:
             _current.reset(self._token)
@@ -72,7 +72,7 @@ class Sending:
             self._tracker.maybe_sent = False
 
     def trace(self, event: str, info: Any) -> None:
-        """Take an event of a sync transport."""
+        """Handle a trace event of a sync transport."""
         if not self._traced:
             self._traced, self._tracker.maybe_sent = True, False
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
@@ -80,29 +80,29 @@ class Sending:
             if not self._watched:
                 self._tracker.begin()
 
-    async def atrace(self, event: str, info: Any) -> None:
-        """Take an event of an async transport."""
+    async def trace_async(self, event: str, info: Any) -> None:
+        """Handle a trace event of an async transport."""
         self.trace(event, info)
 
-    def writes(self, ended: Callable[[], bool]) -> None:
-        """Take note that a stream is about to write; `ended` looks for the end of its connection.
+    def before_write(self, ended: Callable[[], bool]) -> None:
+        """Record that a stream is about to write; `ended` checks whether its connection was closed.
 
         Raises:
-            CalledOff: it may not.
-            ConnectionResetError: the peer may have ended the connection before the first byte.
+            CalledOff: the request was called off.
+            ConnectionResetError: the peer had closed the connection before the first byte.
         """
         if not self._begun:
             return
         if not self._tracker.maybe_sent and ended():
-            raise ConnectionResetError("the server had ended the connection that was kept")
+            raise ConnectionResetError("the server had closed the idle connection")
         self._tracker.begin()
 
 
-_current: ContextVar[Sending | None] = ContextVar("wanflow_sending", default=None)
+_current: ContextVar[SendObserver | None] = ContextVar("wanflow_sending", default=None)
 
 
-def note_write(ended: Callable[[], bool]) -> None:
-    """Take note that the stream that calls is about to write; `ended` looks for its end."""
+def before_write(ended: Callable[[], bool]) -> None:
+    """Record that the calling stream is about to write; `ended` checks whether it was closed."""
     sending = _current.get()
     if sending is not None:
-        sending.writes(ended)
+        sending.before_write(ended)

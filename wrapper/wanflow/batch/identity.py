@@ -93,7 +93,7 @@ def _create(path: Path, name: bytes) -> None:
         except FileExistsError:
             return
         except OSError:  # a file system without hard links
-            _write(regular_file.opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), text)
+            _write(regular_file.open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), text)
     finally:
         Path(part).unlink()
     directories.fsync_dir(path.parent)
@@ -101,7 +101,7 @@ def _create(path: Path, name: bytes) -> None:
 
 def _write(descriptor: int, text: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
-        regular_file.permit(descriptor, 0o666)
+        regular_file.apply_umask(descriptor, 0o666)
         file.write(text)
         file.flush()
         os.fsync(descriptor)
@@ -119,7 +119,7 @@ def exclusive(output_dir: Path, *, required: bool) -> Generator[None]:
     if not required:
         yield
         return
-    with os.fdopen(regular_file.opened(output_dir / NAME_FILE, os.O_RDONLY), "rb") as file:
+    with os.fdopen(regular_file.open_regular(output_dir / NAME_FILE, os.O_RDONLY), "rb") as file:
         if not _lock(file.fileno()):
             raise ConfigurationError(
                 f"another process runs the batch in {output_dir} with a credit limit, "

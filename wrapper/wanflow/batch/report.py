@@ -113,7 +113,7 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        regular_file.replace(path, text.encode("utf-8", "backslashreplace"), durable=False)
+        regular_file.write_atomically(path, text.encode("utf-8", "backslashreplace"), durable=False)
     except OSError as error:
         raise LedgerError(f"{path} can't be written: {error.strerror}", path=str(path)) from error
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from wanflow._storage.regular_file import opened
+from wanflow._storage.regular_file import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ class DiskReserve:
             if self.path.lstat().st_size >= self.size:
                 return
         try:
-            with os.fdopen(opened(self.path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            with os.fdopen(open_regular(self.path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
                 file.write(bytes(self.size))
                 file.flush()
                 os.fsync(file.fileno())
