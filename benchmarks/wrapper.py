@@ -177,8 +177,8 @@ async def _measured(url: str, waited: Callable[..., object]) -> tuple[float, flo
 
 def _timed_lane(client: AsyncClient) -> list[float]:
     """Note the longest time that a request waits for a connection → in seconds, in a list."""
-    lane = vars(vars(vars(client)["_driver"])["_wire"])["_api"]
-    lend, longest = lane.open, [0.0]
+    lane = vars(vars(vars(client)["_driver"])["_transport"])["_api"]
+    lend, longest = lane.acquire, [0.0]
 
     @asynccontextmanager
     async def timed(patience: float) -> AsyncIterator[httpx.AsyncClient]:
@@ -187,7 +187,7 @@ def _timed_lane(client: AsyncClient) -> list[float]:
             longest[0] = max(longest[0], time.perf_counter() - begun)
             yield http
 
-    lane.open = timed
+    lane.acquire = timed
     return longest
 
 

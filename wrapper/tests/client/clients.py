@@ -46,7 +46,7 @@ class AsyncRunner:
     def __init__(self, backend: str, *, aiohttp: bool = False) -> None:
         self.name = backend
         self._aiohttp = aiohttp
-        self.backend = "AiohttpBackend" if aiohttp else "HttpxBackend"
+        self.backend = "AiohttpBackend" if aiohttp else "AsyncHttpxBackend"
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()

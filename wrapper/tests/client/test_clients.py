@@ -158,7 +158,7 @@ def test_options_make_another_client_over_the_same_connections(runner: Any, task
     other = client.with_options(timeout=3, retry_timeout=0)
     assert type(other) is type(client)
     assert (client._config.timeout, other._config.timeout) == (7, 3)
-    assert other._driver._wire is client._driver._wire
+    assert other._driver._transport is client._driver._transport
     assert runner.do(other.task("n-1").wait).task_id == "n-1"
     with pytest.raises(errors.ConfigurationError):
         client.with_options(timeout=-1)

@@ -82,7 +82,7 @@ class FakeClock(SystemClock):
     def now(self) -> TimePoint:
         return TimePoint(self.monotonic, 1_760_000_000.0 + self.monotonic)
 
-    def draw(self) -> float:
+    def random_float(self) -> float:
         return 0.5
 
     def sleep(self, seconds: float) -> None:

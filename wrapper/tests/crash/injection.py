@@ -183,9 +183,9 @@ class TrioCancels(Cancels):
 
 STRIKERS: dict[str, Interrupts | Cancels] = {
     "sync": Interrupts(),
-    "asyncio": Cancels("HttpxBackend"),
+    "asyncio": Cancels("AsyncHttpxBackend"),
     "aiohttp": Cancels("AiohttpBackend"),
-    "trio": TrioCancels("HttpxBackend"),
+    "trio": TrioCancels("AsyncHttpxBackend"),
 }
 
 if TYPE_CHECKING:

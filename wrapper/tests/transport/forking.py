@@ -87,9 +87,9 @@ def sync(url: str, scene: str) -> None:
     asked = threading.Thread(target=client.task("task-unified-1-hangs").refresh, daemon=True)
     asked.start()
     time.sleep(0.5)
-    lane: Any = vars(vars(vars(client)["_driver"])["_wire"])["_api"]
-    hub: Any = vars(vars(client)["_driver"])["_hub"]
-    held = [lane._lock, hub._alone, hub.bells._lock]
+    lane: Any = vars(vars(vars(client)["_driver"])["_transport"])["_api"]
+    hub: Any = vars(vars(client)["_driver"])["_shared"]
+    held = [lane._lock, hub._lock, hub.notifier._lock]
     locked = threading.Event()
 
     def hold() -> None:

@@ -55,7 +55,7 @@ def test_what_only_httpx_does_goes_over_httpx(given: str, aiohttp: Any) -> None:
         proxy = {"proxy": server.url} if given == "proxy" else {}
         client = aiohttp.client(api_key=KEY, base_url=server.url, **own, **proxy)
         aiohttp.do(client.task(ID).refresh)
-        assert road_of(client) == "HttpxBackend"
+        assert road_of(client) == "AsyncHttpxBackend"
         assert server.requests[0][1].startswith("http://" if proxy else "/")
 
 

@@ -265,7 +265,7 @@ def test_a_busy_file_server_is_asked_again_when_it_says(
     busy = http(status, b"", f"Retry-After: {when}", f"Date: {formatdate(now, usegmt=True)}")
     with RudeServer(get=[says(busy), answer(MP4, "video/mp4")]) as files:
         result = asked(colour, files.url + "/a")
-        clock = result._driver._hub.clock = Noting()
+        clock = result._driver._shared.clock = Noting()
         colour.do(result.download, tmp_path)
     assert clock.pauses == [2.0]
 

@@ -189,7 +189,7 @@ def test_nothing_comes_before_a_request_that_can_have_no_connection(colour: Any)
     done: list[int] = []
     with RudeServer(post=[says(OK)]) as server:
         client = client_of(colour, server.url)
-        wire = client._driver._wire
+        wire = client._driver._transport
         wire._api._line = evolve(wire._api._line, proxy="ftp://127.0.0.1:1")
         tracker = SendTracker()
         with pytest.raises(TransportError) as caught:
@@ -295,7 +295,7 @@ def test_no_submission_goes_out_on_a_connection_that_has_ended(colour: Any) -> N
     with RudeServer(post=[answers_and_idles]) as server:
         client = client_of(colour, server.url, timeout=10, retry_timeout=10)
         # httpx gives asyncio's loop one more turn after the look, in which it may be busy.
-        slow = colour.name == "asyncio" and colour.backend == "HttpxBackend"
+        slow = colour.name == "asyncio" and colour.backend == "AsyncHttpxBackend"
         busy = (0, 0) if slow else range(TURNS)
         for times, turns in enumerate(busy, 1):
             if colour.name == "sync":

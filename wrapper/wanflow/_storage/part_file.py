@@ -46,8 +46,8 @@ _BUFFER_SIZE = 64 * 1024
 class PartFile:
     """The sink of one download; implements `wanflow._core.storage.Part`.
 
-    `size` counts the bytes received, `total` those of the complete file if known, `response_kind` the
-    kind of the last response, `validator` its ETag or date.
+    `size` counts the bytes received, `total` those of the complete file if known,
+    `response_kind` is the kind of the last response, `validator` its ETag or date.
     """
 
     def __init__(self, folder: Path, stem: str, limit: int) -> None:
