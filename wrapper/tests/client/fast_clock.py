@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from queue import SimpleQueue
 
-    from wanflow._event_loop import Waker
+    from wanflow._event_loop import WakeupEvent
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class FastClock(SystemClock):
             seconds = self._skip(seconds)
         return super().receive(news, seconds)
 
-    def wait_async(self, alarm: Waker, seconds: float | None) -> Awaitable[bool]:
+    def wait_async(self, alarm: WakeupEvent, seconds: float | None) -> Awaitable[bool]:
         """Skip the wait, unless it is ended immediately."""
         return super().wait_async(alarm, None if seconds is None else self._skip(seconds))
 

@@ -50,7 +50,7 @@ def test_a_name_appears_after_its_bytes_are_on_disk(tmp_path: Path, content: byt
     assert path.read_bytes() == content
     assert [call[0] for call in calls] == ["fsync", "replace", "fsync"]
     assert [call[2] for call in calls] == [False, False, True]
-    assert calls[2][1] == "sync"
+    assert calls[2][1] == "fsync_dir"
     assert [one.name for one in tmp_path.iterdir()] == ["a.mp4"]
 
 

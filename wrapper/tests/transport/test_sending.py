@@ -42,7 +42,7 @@ def client_of(colour: Any, url: str, **options: Any) -> Any:
 
 def play(colour: Any, client: Any, flow: Flow[Response]) -> Response:
     """Play a flow with a client's own driver."""
-    reply: Response = colour.do(client._driver.play, flow)
+    reply: Response = colour.do(client._driver.run, flow)
     return reply
 
 
@@ -190,7 +190,7 @@ def test_nothing_comes_before_a_request_that_can_have_no_connection(colour: Any)
     with RudeServer(post=[says(OK)]) as server:
         client = client_of(colour, server.url)
         wire = client._driver._transport
-        wire._api._line = evolve(wire._api._line, proxy="ftp://127.0.0.1:1")
+        wire._api._options = evolve(wire._api._options, proxy="ftp://127.0.0.1:1")
         tracker = SendTracker()
         with pytest.raises(TransportError) as caught:
             play(colour, client, sends(tracker, lambda: done.append(1)))
