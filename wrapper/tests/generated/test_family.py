@@ -15,7 +15,7 @@ from tests.generated.test_parameters import CHECKERS, lines_with_errors
 
 from wanflow.cli.spec import spec
 from wanflow.spec.drift import find_drift
-from wanflow.spec.checks.examples import broken_examples
+from wanflow.spec.checks.examples import invalid_examples
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -276,4 +276,4 @@ def test_ambiguous_scalars_and_broken_examples_are_fixed(regenerated: tuple[Chec
     assert "default: '16:9'" in kept
     assert "'402':" in kept
     document = read_yaml(checkout.spec.read_text(), checkout.spec.name).data
-    assert list(broken_examples(document)) == []
+    assert list(invalid_examples(document)) == []

@@ -16,7 +16,7 @@ import click
 import griffe
 from attrs import frozen
 
-from wanflow.spec.diff.change_kinds import Level
+from wanflow.spec.diff.change_kinds import Severity
 from wanflow.spec.regenerate import version_after
 
 ROOT = Path(__file__).parents[3]
@@ -33,11 +33,11 @@ class Surface:
     added: list[str]
 
     @property
-    def level(self) -> Level:
+    def level(self) -> Severity:
         """The highest level of the changes."""
         if self.breaking:
-            return Level.BREAKING
-        return Level.ADDITIVE if self.added else Level.NONE
+            return Severity.BREAKING
+        return Severity.ADDITIVE if self.added else Severity.NONE
 
 
 def last_tag(root: Path) -> str | None:
@@ -101,7 +101,7 @@ def assess(root: Path, surface: Surface) -> tuple[int, list[str]]:
     required = version_after(surface.tag.removeprefix("v"), surface.level)
     lines = [f"breaking  {one}" for one in surface.breaking]
     lines += [f"additive  {one}" for one in surface.added]
-    if surface.level is Level.NONE:
+    if surface.level is Severity.NONE:
         return 0, [f"surface: the public names are those of {surface.tag}"]
     lines.append(
         f"surface: the changes since {surface.tag} need version {required}; it is {version}"

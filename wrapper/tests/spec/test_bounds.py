@@ -11,7 +11,7 @@ import pytest
 
 from tests.spec.family import VIDEOS, document, request
 from wanflow.spec.errors import InvalidDocument
-from wanflow.spec.intake.loader import read_received
+from wanflow.spec.intake.loader import load_file
 from wanflow.spec.read.yaml import read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_a_text_beyond_the_limits_is_rejected_quickly(
     path.write_text(whole)
     begun = time.monotonic()
     with pytest.raises(InvalidDocument) as caught:
-        read_received(path)
+        load_file(path)
     assert time.monotonic() - begun < 5
     assert "\n" not in str(caught.value)
 
@@ -77,7 +77,7 @@ def test_an_endless_file_is_not_read_completely(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(200_000_000_000)
     with pytest.raises(InvalidDocument, match="more than any document"):
-        read_received(path)
+        load_file(path)
 
 
 def test_a_large_document_is_within_the_limits() -> None:

@@ -21,7 +21,7 @@ from wanflow.catalog.schema_walk import iter_subschemas
 from wanflow.mock.server import MockServer
 from wanflow.spec.build import BuildResult, build
 from wanflow.spec.intake.importer import import_documents
-from wanflow.spec.intake.loader import read_received
+from wanflow.spec.intake.loader import load_file
 from wanflow.spec.overlay.evidence import collapse_whitespace
 from wanflow.spec.project import Checkout, find_project
 from wanflow.spec.read.yaml import json_equal
@@ -62,7 +62,7 @@ def imports(project: Checkout) -> int:
 @cache
 def calls(path: Path) -> list[SourceOperation]:
     """The submissions of a document as received."""
-    return [call for call in source_operations(read_received(path).source) if call.models]
+    return [call for call in source_operations(load_file(path).source) if call.models]
 
 
 @pytest.fixture(scope="module", params=CORPUS, ids=NAMES)

@@ -11,7 +11,7 @@ from tests.spec.family import VIDEOS, document, request, source
 from wanflow.spec.build import build_from
 from wanflow.spec.errors import FindingsError, InvalidDocument
 from wanflow.spec.intake.importer import import_documents
-from wanflow.spec.intake.loader import read_received
+from wanflow.spec.intake.loader import load_file
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.yaml import write_yaml
 
@@ -97,7 +97,7 @@ def test_json_with_parameters_or_wildcards_is_json(kind: str, tmp_path: Path) ->
         holder["content"] = {kind: holder["content"]["application/json"]}
     path = tmp_path / "nova.yaml"
     path.write_text(write_yaml(data))
-    received = read_received(path).source
+    received = load_file(path).source
     made = build_from([received], [])
     assert list(made.document["paths"][VIDEOS]["post"]["requestBody"]["content"]) == [
         "application/json"

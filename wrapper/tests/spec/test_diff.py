@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from wanflow.catalog.document import resolve_ref
 from wanflow.cli.spec import spec
-from wanflow.spec.diff.change_kinds import Level
+from wanflow.spec.diff.change_kinds import Severity
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.read.yaml import write_yaml
 
@@ -208,8 +208,8 @@ def changed(built: BuildResult, change: Any) -> Json:
 def test_what_breaks_somebody_is_breaking(built: BuildResult, change, what):
     """A client or a caller that relied on the old document notices."""
     difference = compare(built.document, changed(built, change))
-    assert difference.level is Level.BREAKING
-    worst = [str(one) for one in difference.changes if one.level is Level.BREAKING]
+    assert difference.severity is Severity.BREAKING
+    worst = [str(one) for one in difference.changes if one.severity is Severity.BREAKING]
     assert any(what in line for line in worst), worst
 
 
@@ -217,15 +217,15 @@ def test_what_breaks_somebody_is_breaking(built: BuildResult, change, what):
 def test_what_only_adds_is_additive(built: BuildResult, change, what):
     """Nobody that relied on the old document notices; somebody may gain."""
     difference = compare(built.document, changed(built, change))
-    assert difference.level is Level.ADDITIVE, difference.for_people()
-    assert any(what in str(one) for one in difference.changes), difference.for_people()
+    assert difference.severity is Severity.ADDITIVE, difference.to_text()
+    assert any(what in str(one) for one in difference.changes), difference.to_text()
 
 
 @pytest.mark.parametrize("change", NONE.values(), ids=NONE)
 def test_what_means_the_same_is_no_difference(built: BuildResult, change):
     """A false alarm is a fault of its own: what is written in another way is information."""
     difference = compare(built.document, changed(built, change))
-    assert difference.level <= Level.INFO, difference.for_people()
+    assert difference.severity <= Severity.INFO, difference.to_text()
 
 
 def test_a_document_does_not_differ_from_itself(built: BuildResult):
@@ -236,14 +236,16 @@ def test_a_document_does_not_differ_from_itself(built: BuildResult):
 def test_back_is_as_far_as_there(built: BuildResult):
     """A request that is refused one way passes the other way: breaking there, additive back."""
     narrower = changed(built, lambda d: rule(d, T2V, "prompt").update(maxLength=1999))
-    assert compare(built.document, narrower).level is Level.BREAKING
-    assert compare(narrower, built.document).level is Level.ADDITIVE
+    assert compare(built.document, narrower).severity is Severity.BREAKING
+    assert compare(narrower, built.document).severity is Severity.ADDITIVE
 
 
 def test_a_breaking_change_shows_a_body_that_used_to_pass(built: BuildResult):
     """The body shown is valid in the old document, and not in the new one."""
     new = changed(built, lambda d: schema(d, T2V).update(additionalProperties=False))
-    (worst,) = [one for one in compare(built.document, new).changes if one.level is Level.BREAKING]
+    (worst,) = [
+        one for one in compare(built.document, new).changes if one.severity is Severity.BREAKING
+    ]
     assert worst.body["model"] == "wan2.5-text-to-video"
     assert set(worst.body) - set(schema(built.document, T2V)["properties"])
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wanflow.spec.checks.keywords import KNOWN
-from wanflow.spec.diff.change_kinds import KINDS, Level
+from wanflow.spec.diff.change_kinds import KINDS, Severity
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.read.yaml import read_yaml
 
@@ -186,7 +186,7 @@ NOTICED: dict[str, tuple[str, Any, str]] = {
 def test_each_change_has_its_kind(at: str, value: Any, number: str):
     """The id says what kind of change it is, whatever else follows from it."""
     difference = compare(whole(), change(whole(), at, value))
-    assert number in {one.id for one in difference.changes}, difference.for_people()
+    assert number in {one.id for one in difference.changes}, difference.to_text()
 
 
 def test_a_property_called_as_a_keyword_is_a_property():
@@ -216,11 +216,11 @@ def test_no_change_is_told_twice():
 
 def test_the_id_says_the_level():
     """The hundreds are the levels, and every level has kinds."""
-    levels = {number[2]: kind.level for number, kind in KINDS.items()}
-    assert levels["1"] is Level.BREAKING
-    assert levels["2"] is Level.WARNING
-    assert levels["3"] is Level.ADDITIVE
-    assert levels["4"] is Level.INFO
+    levels = {number[2]: kind.severity for number, kind in KINDS.items()}
+    assert levels["1"] is Severity.BREAKING
+    assert levels["2"] is Severity.WARNING
+    assert levels["3"] is Severity.ADDITIVE
+    assert levels["4"] is Severity.INFO
     assert json.dumps(list(KINDS)) == json.dumps(sorted(KINDS))
 
 

@@ -93,7 +93,7 @@ def test_a_merged_document_is_checked_as_one(empty: Path, project: Checkout):
     """What `build` made is as sound outside its checkout."""
     done = run("check", str(project.spec))
     assert done.exit_code == 0, done.output
-    assert "nothing to complain of in 1 document" in done.output
+    assert "no warnings in 1 document" in done.output
 
 
 def test_github_is_told_in_its_own_commands(empty: Path):

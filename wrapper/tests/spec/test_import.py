@@ -18,7 +18,7 @@ from tests.spec.family import VIDEOS, document, request
 from wanflow.cli.spec import spec
 from wanflow.spec.errors import Conflict, FindingsError, InvalidDocument
 from wanflow.spec.intake.importer import import_documents
-from wanflow.spec.intake.loader import read_received
+from wanflow.spec.intake.loader import load_file
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.lock import read_lock
 from wanflow.spec.read.source import SourceSpec, read_sources, source_from_text
@@ -75,7 +75,7 @@ def test_a_yaml_document_is_kept_byte_for_byte(path: Path, empty: Checkout):
 def test_a_page_gives_the_document_in_its_fence(tmp_path: Path, info: str):
     """Path with or without a slash, method in any case, text above and below: one document."""
     text = write_yaml(small())
-    received = read_received(put(tmp_path, "page.md", page(text, info)))
+    received = load_file(put(tmp_path, "page.md", page(text, info)))
     assert received.source.name == "nova-1"
     assert received.source.text == text
     assert received.origin == "en/api/nova-1.json"[-len(received.origin) :]
@@ -86,14 +86,14 @@ def test_a_page_of_each_received_document_gives_that_document(path: Path, tmp_pa
     """A document with fences of three backticks in its prose comes through a page unharmed."""
     operation = next(iter(yaml.safe_load(path.read_text())["paths"]))
     whole = page(path.read_text(), f"en/{path.stem}.json post {operation}")
-    received = read_received(put(tmp_path, "some page.md", whole))
+    received = load_file(put(tmp_path, "some page.md", whole))
     assert received.source.text == path.read_text()
     assert received.source.name == path.stem
 
 
 def test_json_becomes_the_same_document(tmp_path: Path):
     """JSON and YAML of the same data are the same document."""
-    received = read_received(put(tmp_path, "nova-1.json", json.dumps(small())))
+    received = load_file(put(tmp_path, "nova-1.json", json.dumps(small())))
     assert received.source.document == small()
     assert source_from_text(received.source.text, "x").document == small()
 
@@ -114,7 +114,7 @@ def test_line_ends_and_a_mark_at_the_start_are_no_matter(tmp_path: Path):
     """Windows line ends and a byte order mark are made plain, and that is told."""
     text = write_yaml(small())
     data = ("\ufeff" + text.replace("\n", "\r\n")).encode()
-    received = read_received(put(tmp_path, "nova-1.yaml", data))
+    received = load_file(put(tmp_path, "nova-1.yaml", data))
     assert received.source.text == text
     assert received.done == ("made its line ends plain",)
 
@@ -123,7 +123,7 @@ def test_an_ambiguous_scalar_is_quoted_and_told(tmp_path: Path):
     """An unquoted `16:9` is a text, whatever YAML 1.1 thinks; every other byte is kept."""
     text = write_yaml(small(ratio={"type": "string", "default": "16:9"}))
     loose = text.replace("'16:9'", "16:9  # the widest")
-    received = read_received(put(tmp_path, "nova-1.yaml", loose))
+    received = load_file(put(tmp_path, "nova-1.yaml", loose))
     assert received.source.text == text.replace("'16:9'", "'16:9'  # the widest")
     assert "16:9" in received.done[0]
 
@@ -317,7 +317,7 @@ def test_a_document_that_lost_indentation_is_never_half_read(data, tmp_path_fact
     first = data.draw(st.sampled_from(indented))
     flat = "\n".join([*lines[:first], *(line.lstrip() for line in lines[first:])]) + "\n"
     with pytest.raises(InvalidDocument):
-        read_received(put(tmp_path_factory.mktemp("flat"), path.name, flat))
+        load_file(put(tmp_path_factory.mktemp("flat"), path.name, flat))
 
 
 def test_a_newer_revision_replaces_the_older_and_tells_the_difference(tmp_path, empty: Checkout):

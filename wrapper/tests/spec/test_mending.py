@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.spec.family import VIDEOS, document, request, source
 from wanflow.spec.build import build_from
-from wanflow.spec.checks.examples import broken_examples
+from wanflow.spec.checks.examples import invalid_examples
 
 if TYPE_CHECKING:
     from wanflow.spec.build import BuildResult
@@ -53,7 +53,7 @@ def test_a_broken_example_or_default_is_left_out_with_its_own_line(rule: Json, p
     assert next(one.document for one in made.example_fixes) == "nova"
     line = received.lines[at]
     assert str(made.example_fixes[0]).startswith(f"nova.yaml:{line}#{at}: the ")
-    assert list(broken_examples(made.document)) == []
+    assert list(invalid_examples(made.document)) == []
     assert "word" in properties(made)
 
 
@@ -108,4 +108,4 @@ def test_no_example_whatever_it_is_refuses_a_document(default, example, shown) -
     rule: Json = {"type": "integer", "minimum": 0, "default": default, "example": example}
     inner = {"type": "object", "properties": {"a": rule}, "example": shown}
     made = built(document(request("nova-1", a=rule, b=inner), example={"model": "nova-1", **shown}))
-    assert list(broken_examples(made.document)) == []
+    assert list(invalid_examples(made.document)) == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.spec.family import VIDEOS, document, request
 from wanflow.spec.errors import InvalidDocument
-from wanflow.spec.intake.loader import LoadedDocument, read_received
+from wanflow.spec.intake.loader import LoadedDocument, load_file
 from wanflow.spec.read.yaml import write_yaml
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def fenced(text: str, info: str, mark: str = "````", indent: str = "") -> str:
 def read(folder: Path, text: str | bytes) -> LoadedDocument:
     path = folder / "page.md"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return read_received(path)
+    return load_file(path)
 
 
 def test_of_two_fences_the_generation_is_read(tmp_path: Path) -> None:

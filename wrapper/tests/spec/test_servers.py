@@ -19,7 +19,7 @@ from wanflow.catalog.validator import RequestValidator
 from wanflow.cli.spec import spec
 from wanflow.errors import ConfigurationError
 from wanflow.spec.build import build
-from wanflow.spec.diff.change import Level
+from wanflow.spec.diff.change import Severity
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.errors import InvalidDocument, ProofFailed
 from wanflow.spec.merge.merge import MergeResult, merge
@@ -117,7 +117,7 @@ def test_a_change_of_the_default_server_is_breaking():
     documents = {"a": document_at(None, "near-1"), "b": document_at(OTHER, "far-1")}
     before, after = (merge_with_default(server, **documents).document for server in (SERVER, OTHER))
     found = [one for one in compare(before, after).changes if "default server" in one.what]
-    assert [one.level for one in found] == [Level.BREAKING]
+    assert [one.severity for one in found] == [Severity.BREAKING]
     assert SERVER in found[0].what
     assert OTHER in found[0].what
     assert compare(before, before).changes == ()

@@ -14,7 +14,7 @@ from tests.spec.family import VIDEOS, document, request
 from tests.spec.site import Page, Site
 from wanflow.cli.spec import spec
 from wanflow.spec.errors import NotFetched
-from wanflow.spec.intake.fetch import Fetcher, Gone, Version
+from wanflow.spec.intake.fetch import Fetcher, PageGone, PageVersion
 from wanflow.spec.intake.published import links_of
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.lock import read_lock
@@ -95,7 +95,7 @@ def test_a_page_is_asked_again_with_its_version(site: Site, project: Checkout) -
     url = site.put("/nova-1.md", page("nova-1"), etag='"one"')
     assert run(project, "import", url)[0] == 0
     before = files(project)
-    assert run(project, "watch") == (0, "nothing new\n1 page asked\n")
+    assert run(project, "watch") == (0, "nothing new\n1 page fetched\n")
     assert site.asked[-1][1]["if-none-match"] == '"one"'
     assert files(project) == before
     site.put("/nova-1.md", page("nova-1", seed={"type": "integer"}), etag='"two"')
@@ -260,17 +260,17 @@ def test_nothing_endless_large_or_slow_is_waited_for(site: Site) -> None:
     """Size and time are bounded, whatever the server goes on with."""
     site.pages["/endless"] = Page(endless=True)
     with pytest.raises(NotFetched, match=r"takes more than 0\.3 s"):
-        Fetcher(most_seconds=0.3).fetch(site.url("/endless"))
+        Fetcher(timeout=0.3).fetch(site.url("/endless"))
     site.pages["/large"] = Page(b"x" * 2000)
     with pytest.raises(NotFetched, match="more than 1,000 bytes"):
-        Fetcher(most_bytes=1000).fetch(site.url("/large"))
+        Fetcher(max_bytes=1000).fetch(site.url("/large"))
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         with pytest.raises(NotFetched, match="can't be fetched"):
-            Fetcher(most_seconds=0.3).fetch(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-    with pytest.raises(Gone, match="is gone"):
-        Fetcher().fetch(site.url("/nowhere"), Version('"x"'))
+            Fetcher(timeout=0.3).fetch(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    with pytest.raises(PageGone, match="is gone"):
+        Fetcher().fetch(site.url("/nowhere"), PageVersion('"x"'))
 
 
 def test_no_credentials_are_sent(
@@ -302,5 +302,5 @@ def test_what_changed_is_regenerated_and_summed_up(site: Site, tmp_path: Path) -
     watched = Watch(project).run()
     assert watched.outcome is Outcome.CHANGED
     assert watched.regenerated is not None
-    assert "1 model changed (nova-1)" in watched.for_people()
+    assert "1 model changed (nova-1)" in watched.to_text()
     assert "seed" in project.spec.read_text()

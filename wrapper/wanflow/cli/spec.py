@@ -21,12 +21,12 @@ R = TypeVar("R")
 
 
 def _echo(text: str, *, err: bool = False) -> None:
-    """Write lines with nothing in them that a terminal would obey."""
+    """Print text without terminal control characters."""
     click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
 
 
 def _plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """End a failed command with its sentence on stderr and the exit code of its kind."""
+    """Report a command's failure on stderr, and exit with the code of its kind."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -61,11 +61,11 @@ class _Pipeline(click.Group):
 @click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The checkout; by default the one that the present folder lies in.",
+    help="The checkout; by default the one that contains the current directory.",
 )
 @click.pass_context
 def spec(context: click.Context, root: Path | None) -> None:
-    """Import documents, merge and check them, and regenerate what follows from them."""
+    """Import, check and merge documents, and regenerate the client."""
     context.obj = root
 
 
@@ -75,7 +75,7 @@ _format_option = click.option(
     type=click.Choice(["text", "json", "github", "sarif"]),
     default="text",
     show_default=True,
-    help="For a person, a program, GitHub's log, or a viewer of SARIF.",
+    help="Output format: text, JSON, GitHub annotations or SARIF.",
 )
 
 
@@ -90,19 +90,21 @@ def _project(context: click.Context) -> Checkout:
 
 @spec.command()
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--server", metavar="URL", help="Where requests, and the key with them, are to go.")
+@click.option(
+    "--server", metavar="URL", help="The server that requests and the API key are sent to."
+)
 @_plainly
 def init(folder: Path, server: str | None) -> None:
-    """Begin a folder for documents of your own: specs/, generated/ and a workflow for CI.
+    """Create a directory for your own documents: specs/, generated/ and a CI workflow.
 
     Then import documents in it, regenerate, and export WANFLOW_PROJECT=FOLDER.
     """
-    from wanflow.spec.new_project import begin
+    from wanflow.spec.new_project import create_project
 
-    for name in begin(folder, server):
+    for name in create_project(folder, server):
         click.echo(f"wrote {name}")
     if server is None:
-        click.echo("no server is chosen: specs/settings.yaml says how", err=True)
+        click.echo("no server is set: see specs/settings.yaml", err=True)
 
 
 @spec.command("import")
@@ -110,14 +112,14 @@ def init(folder: Path, server: str | None) -> None:
 @click.pass_context
 @_plainly
 def import_(context: click.Context, places: tuple[str, ...]) -> None:
-    """Take documents in: YAML, JSON, documentation pages, folders of these, or URLs (https).
+    """Import documents: YAML, JSON, documentation pages, directories of these, or URLs (https).
 
     A document of the same models replaces the one that is there, and the difference is told.
     All of them are taken in, or none: what can't be regenerated is refused.
     """
-    from wanflow.spec.intake.importer import import_places
+    from wanflow.spec.intake.importer import import_locations
 
-    for taken in import_places(_project(context), places):
+    for taken in import_locations(_project(context), places):
         _echo(f"{taken.name}: {taken.lines[0]}")
         for line in taken.lines[1:]:
             _echo(f"  {line}")
@@ -130,13 +132,13 @@ def import_(context: click.Context, places: tuple[str, ...]) -> None:
     multiple=True,
     metavar="URL",
     envvar="WANFLOW_SPEC_INDEX",
-    help="A page of links, such as llms.txt, that new documents are found by.",
+    help="A page of links to documents, such as llms.txt, to find new ones.",
 )
-@click.option("--anywhere", is_flag=True, help="Follow an index's links to other hosts as well.")
+@click.option("--anywhere", is_flag=True, help="Also follow the index's links to other hosts.")
 @click.pass_context
 @_plainly
 def watch(context: click.Context, indexes: tuple[str, ...], anywhere: bool) -> None:
-    """Ask every source that came from a URL again; take in what changed, and regenerate.
+    """Fetch every source that came from a URL again, import what changed, and regenerate.
 
     Ends with 0 where nothing is new, 1 where something changed, and 9 where a page couldn't be
     asked, is gone, or can't be taken in, whatever else changed. Nothing is ever removed.
@@ -144,7 +146,7 @@ def watch(context: click.Context, indexes: tuple[str, ...], anywhere: bool) -> N
     from wanflow.spec.watch import Watch
 
     watched = Watch(_project(context), anywhere=anywhere).run(indexes)
-    _echo(watched.for_people())
+    _echo(watched.to_text())
     context.exit(int(watched.outcome))
 
 
@@ -152,7 +154,7 @@ def watch(context: click.Context, indexes: tuple[str, ...], anywhere: bool) -> N
 @click.pass_context
 @_plainly
 def build(context: click.Context) -> None:
-    """Make specs/openapi.yaml of the sources and overlays, with every proof."""
+    """Build specs/openapi.yaml from the sources and overlays, and prove that nothing is lost."""
     from wanflow.spec.build import build as make
     from wanflow.spec.project import write_file
 
@@ -172,16 +174,16 @@ def build(context: click.Context) -> None:
 @click.pass_context
 @_plainly
 def check(context: click.Context, file: Path | None, form: str) -> None:
-    """Check the sources and the merged document beyond what OpenAPI asks; write nothing.
+    """Check the sources and the merged spec, beyond the rules of OpenAPI; write nothing.
 
     With FILE, check that document alone, wherever it is.
     """
     from wanflow.spec.diff.output_formats import WRITERS
-    from wanflow.spec.examine import examine_file, examine_project
+    from wanflow.spec.examine import check_file, check_project
 
-    found = examine_project(_project(context)) if file is None else examine_file(file)
+    found = check_project(_project(context)) if file is None else check_file(file)
     if form == "text":
-        _echo(found.for_people())
+        _echo(found.to_text())
         return
     _echo(WRITERS[form](found.entries))
     context.exit(found.failure.exit_code if found.failure else 0)
@@ -191,7 +193,7 @@ def check(context: click.Context, file: Path | None, form: str) -> None:
 @click.pass_context
 @_plainly
 def generate(context: click.Context) -> None:
-    """Make generated/wanflow_client of specs/openapi.yaml."""
+    """Generate generated/wanflow_client from specs/openapi.yaml."""
     from wanflow.spec.drift import regenerate_client
 
     changed = regenerate_client(_project(context))
@@ -202,19 +204,17 @@ def generate(context: click.Context) -> None:
 @click.pass_context
 @_plainly
 def drift(context: click.Context) -> None:
-    """Fail when the committed spec or client isn't what would be made."""
+    """Fail if the committed spec or client is not what would be generated."""
     from wanflow.spec.drift import find_drift
 
     if names := find_drift(_project(context)):
         listed = "\n".join(f"  {name}" for name in names)
-        raise OutOfDate(
-            f"these aren't what the sources make; run `wanflow spec regenerate`:\n{listed}"
-        )
+        raise OutOfDate(f"these are out of date; run `wanflow spec regenerate`:\n{listed}")
     _echo("specs/openapi.yaml and generated/wanflow_client are what the sources make")
 
 
 def _working(project: Checkout) -> JsonObject:
-    """Read the spec of the checkout, or make the one that its sources would make of it."""
+    """Read the checkout's spec, or build it in memory if the sources are newer."""
     from wanflow.spec.build import build as make
     from wanflow.spec.read.git_revision import read_working_document
     from wanflow.spec.read.yaml import json_equal
@@ -226,7 +226,9 @@ def _working(project: Checkout) -> JsonObject:
         return document
     if json_equal(built.document, document):
         return document
-    note = "the sources are newer than specs/openapi.yaml; this is what `regenerate` would do"
+    note = (
+        "the sources are newer than specs/openapi.yaml; this shows what `regenerate` would change"
+    )
     _echo(f"wanflow spec: {note}", err=True)
     return built.document
 
@@ -238,14 +240,14 @@ def _working(project: Checkout) -> JsonObject:
 @click.option(
     "--silenced",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="The reviewed exceptions; by default specs/silenced.yaml of the checkout.",
+    help="The file of accepted changes; by default specs/silenced.yaml of the checkout.",
 )
 @click.pass_context
 @_plainly
 def diff(
     context: click.Context, old: str, new: str | None, form: str, silenced: Path | None
 ) -> None:
-    """Say what changed from OLD to NEW, and whom it breaks.
+    """Show what changed from OLD to NEW, and what it breaks.
 
     Each is a file or a git revision; by default, the committed spec and the one in the checkout.
     Two files are compared anywhere. Ends with 0 where nothing that a program notices changed, 1
@@ -263,26 +265,24 @@ def diff(
         project = _project(context)
         after = _working(project) if new is None else read_at(project, new)
         before, reviewed = read_at(project, old), silenced or project.silenced
-    difference = (Silenced.read(reviewed) if reviewed else Silenced()).applied(
-        compare(before, after)
-    )
+    difference = (Silenced.read(reviewed) if reviewed else Silenced()).apply(compare(before, after))
     if form in {"text", "json"}:
         plain = form == "text"
-        _echo(difference.for_people() if plain else difference.for_programs())
+        _echo(difference.to_text() if plain else difference.to_json())
     else:
         file = new or "specs/openapi.yaml"
         _echo(WRITERS[form]([entry_of(change, file) for change in difference.changes]))
-    context.exit(difference.level.exit_code)
+    context.exit(difference.severity.exit_code)
 
 
 @spec.command()
 @click.pass_context
 @_plainly
 def regenerate(context: click.Context) -> None:
-    """Do the whole line: check, merge, prove, overlay, generate, diff, changelog entry."""
+    """Run the whole pipeline: check, merge, prove, overlay, generate, diff, changelog entry."""
     from wanflow.spec.regenerate import regenerate as make
 
-    _echo(make(_project(context)).for_people())
+    _echo(make(_project(context)).to_text())
 
 
 if __name__ == "__main__":

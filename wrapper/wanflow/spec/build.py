@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 
 from wanflow.spec.checks.check import check_merged, check_sources
-from wanflow.spec.checks.example_fixes import ExampleFixes, mended_document, mended_sources
+from wanflow.spec.checks.example_fixes import ExampleFixes, fix_examples, fix_sources
 from wanflow.spec.checks.prose import AcceptedProse, Stale, UnencodedRule, unencoded_rules
 from wanflow.spec.errors import raise_findings
 from wanflow.spec.finish import finish
@@ -25,7 +25,7 @@ from wanflow.spec.read.yaml import json_equal, read_yaml, write_yaml
 
 if TYPE_CHECKING:
     from wanflow.catalog.document import JsonObject
-    from wanflow.spec.checks.examples import Broken
+    from wanflow.spec.checks.examples import InvalidExample
     from wanflow.spec.overlay.overlay import Overlay
     from wanflow.spec.project import Checkout
 
@@ -83,12 +83,12 @@ def build_from(
         SpecError: of the kind of what went wrong.
     """
     raise_findings(check_sources(sources))
-    sources, mended = mended_sources(sources)
+    sources, mended = fix_sources(sources)
     merged = merge(sources, settings.default_server)
     prove_requests(merged.document, merged.operations)
     prove_inventory(merged.document, merged.operations, merged.schema_names)
     done = apply_overlays(merged.document, overlays, Sources.of(merged))
-    document, broken = mended_document(done.document)
+    document, broken = fix_examples(done.document)
     mended += [_overlay_example_fix(one) for one in broken]
     prose = unencoded_rules(document, merged.operations)
     document = finish(document)
@@ -101,7 +101,7 @@ def build_from(
     return BuildResult(document, text, report_text, merged, prose, mended, done.unapplied)
 
 
-def _overlay_example_fix(broken: tuple[Broken, bool]) -> ExampleFixes:
+def _overlay_example_fix(broken: tuple[InvalidExample, bool]) -> ExampleFixes:
     """Report an example that only a constraint of an overlay rejects."""
     one, left_out = broken
     return ExampleFixes("", f"#{one.shown.pointer}", f"a constraint of an overlay: {one}", left_out)

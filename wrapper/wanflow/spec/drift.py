@@ -1,4 +1,4 @@
-"""Whether the committed spec and client are what would be made, and making them so."""
+"""Find drift: committed spec or client files that differ from what would be generated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def regenerate_client(project: Checkout) -> list[str]:
-    """Make the client anew from the committed spec; list the files that changed."""
+    """Regenerate the client from the committed spec; return the names of changed files."""
     text = _committed(project)
     document = read_yaml(text, project.relative(project.spec)).data
     with temp_sibling(project.client) as folder:
@@ -27,7 +27,7 @@ def regenerate_client(project: Checkout) -> list[str]:
 
 
 def find_drift(project: Checkout) -> list[str]:
-    """List the committed files that aren't what the sources and settings make."""
+    """Return the committed files that differ from what the sources and settings generate."""
     built = build(project)
     pairs = ((project.spec, built.text), (project.report, built.report))
     names = [

@@ -1,4 +1,4 @@
-"""What `wanflow spec check` finds, of a checkout or of one file, as entries for any format."""
+"""The findings of `wanflow spec check` for a checkout or one file, for any output format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wanflow.spec.errors import (
     ToolError,
     raise_findings,
 )
-from wanflow.spec.intake.loader import read_received
+from wanflow.spec.intake.loader import load_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,15 +47,15 @@ _FAILURES: tuple[tuple[type[SpecError], str], ...] = (
 
 
 @frozen
-class Examined:
-    """What was found, and the failure that ends the pipeline where there is one."""
+class CheckResult:
+    """The findings, and the failure that stops the pipeline, if any."""
 
     entries: tuple[Entry, ...]
     documents: int = 1
     failure: SpecError | None = field(default=None, repr=False)
 
-    def for_people(self) -> str:
-        """Write a line for each warning, and a last one that counts them.
+    def to_text(self) -> str:
+        """Return a line for each warning, and their number.
 
         Raises:
             SpecFailure: the pipeline can't go on.
@@ -63,13 +63,13 @@ class Examined:
         if self.failure is not None:
             raise self.failure
         lines = [f"warning: {entry.id}  {entry.message}" for entry in self.entries]
-        counted = f"{len(lines)} warnings" if lines else "nothing to complain of"
+        counted = f"{len(lines)} warnings" if lines else "no warnings"
         documents = f"{self.documents} document{'s' * (self.documents != 1)}"
-        return "\n".join([*lines, f"{counted} in {documents} and what is made of them"])
+        return "\n".join([*lines, f"{counted} in {documents} and the merged spec"])
 
 
-def examine_project(project: Checkout) -> Examined:
-    """Check the sources of a checkout, and what is made of them."""
+def check_project(project: Checkout) -> CheckResult:
+    """Check the sources and the merged spec of a checkout."""
     silenced = Silenced.read(project.silenced)
 
     def warnings() -> tuple[list[Warned], int]:
@@ -79,11 +79,11 @@ def examine_project(project: Checkout) -> Examined:
     return _examined(warnings, silenced)
 
 
-def examine_file(path: Path) -> Examined:
-    """Check one document alone, as an import into an empty checkout would; or a merged one."""
+def check_file(path: Path) -> CheckResult:
+    """Check one document as an import into an empty checkout would, or one merged spec."""
 
     def warnings() -> tuple[list[Warned], int]:
-        source = read_received(path).source
+        source = load_file(path).source
         if _is_merged(source.document):
             raise_findings(check_merged(source.text, source.document, path.name))
             return [], 1
@@ -96,14 +96,14 @@ def examine_file(path: Path) -> Examined:
     return _examined(warnings, Silenced())
 
 
-def _examined(make: Callable[[], tuple[list[Warned], int]], silenced: Silenced) -> Examined:
+def _examined(make: Callable[[], tuple[list[Warned], int]], silenced: Silenced) -> CheckResult:
     try:
         warnings, count = make()
     except FindingsError as failure:
-        return Examined(tuple(_of_findings(failure.findings)), failure=failure)
+        return CheckResult(tuple(_of_findings(failure.findings)), failure=failure)
     except SpecError as failure:
         number = next(number for kind, number in _FAILURES if isinstance(failure, kind))
-        return Examined((Entry(number, str(failure)),), failure=failure)
+        return CheckResult((Entry(number, str(failure)),), failure=failure)
     found = [_of_warning(one) for one in warnings]
     places = [(one.id, _place(one)) for one in found]
     stale = [
@@ -111,7 +111,7 @@ def _examined(make: Callable[[], tuple[list[Warned], int]], silenced: Silenced) 
         for change in silenced.stale(silenced.of_check, places)
     ]
     kept = [one for one in found if not silenced.has(one.id, _place(one))]
-    return Examined((*kept, *stale), count)
+    return CheckResult((*kept, *stale), count)
 
 
 def _of_findings(findings: Iterable[Finding]) -> Iterable[Entry]:
@@ -132,7 +132,7 @@ def _place(entry: Entry) -> str:
 
 
 def _is_merged(document: JsonObject) -> bool:
-    """Tell a merged document, whose requests are variants, from one as published."""
+    """Return whether a document is merged: its requests are variants by model."""
     return any(
         models_of(document, schema)
         for node in operations_of(document).values()

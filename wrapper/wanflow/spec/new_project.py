@@ -1,4 +1,4 @@
-"""Begin a folder of the user's own documents: sources, overlays, settings, generator and CI."""
+"""Create a project for the user's own documents: sources, overlays, settings and CI."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _SETTINGS = """\
 # used. Without it, `base_url=` or WANFLOW_BASE_URL must say where.
 """
 TASK_QUERY = "task-management"
-"""The document that submissions rarely have in them: how a task is asked about."""
+"""The document of the task query, which documents of submissions rarely contain."""
 
 
-def begin(folder: Path, server: str | None) -> list[str]:
-    """Make the files of a new project; return their names. Nothing is overwritten.
+def create_project(folder: Path, server: str | None) -> list[str]:
+    """Create the files of a new project; return their names. Nothing is overwritten.
 
     Raises:
         Refused: there is a project already, or the server is no URL.
@@ -66,7 +66,7 @@ def _texts(project: Checkout, server: str | None) -> Iterator[tuple[Path, str]]:
 
 
 def task_query_document(document: JsonObject) -> JsonObject:
-    """Take the task query out of a merged document, with all that it refers to and no server."""
+    """Return the task query of a merged spec, with all that it refers to and without servers."""
     query = Catalog(document).status_operation
     node = {key: value for key, value in query.node.items() if key != "servers"}
     used = {name for option in node.get("security", ()) for name in option}

@@ -1,4 +1,4 @@
-"""What a regeneration did: models added, changed and removed, whom it breaks, the next version."""
+"""Regenerate spec and client, and summarize the changes: models, compatibility, next version."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from wanflow.spec.build import BuildResult, build
-from wanflow.spec.checks.prose import UnencodedRule, counted
+from wanflow.spec.checks.prose import UnencodedRule, count_text
 from wanflow.spec.diff.change import Diff
-from wanflow.spec.diff.change_kinds import Level
+from wanflow.spec.diff.change_kinds import Severity
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.errors import SpecError
 from wanflow.spec.generate.generate import generate, settings_of
@@ -33,14 +33,14 @@ _TITLE = "# Changelog\n"
 
 
 def entry_of(summary: ChangeSummary) -> str:
-    """Write what changed for users as one bullet, with one below it for each change."""
+    """Return a changelog entry: one bullet, with a sub-bullet for each change."""
     lines = [f"- Regenerated from the documents: {summary.sentence}."]
     lines += [f"  - {change}" for change in summary.difference.changes]
     return "\n".join(lines)
 
 
 def with_entry(changelog: str, entry: str) -> str:
-    """Return a changelog that has an entry under "Unreleased", once, as the last of its bullets."""
+    """Return the changelog with an entry added under "Unreleased", unless it is there already."""
     text = changelog or _TITLE
     if HEADING not in text.splitlines():
         text = _with_heading(text)
@@ -56,7 +56,7 @@ def with_entry(changelog: str, entry: str) -> str:
 
 
 def _with_heading(text: str) -> str:
-    """Put the heading above the newest version, or at the end where there is none."""
+    """Add the heading above the newest version, or at the end."""
     newest = re.compile(r"^## ", re.MULTILINE).search(text)
     at = newest.start() if newest else len(text)
     below = f"\n{text[at:]}" if newest else ""
@@ -65,7 +65,7 @@ def _with_heading(text: str) -> str:
 
 @frozen
 class ChangeSummary:
-    """The difference between two finished documents in the terms of the product."""
+    """The difference between two merged specs, by models."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -74,13 +74,13 @@ class ChangeSummary:
 
     @property
     def nothing(self) -> bool:
-        """Whether nothing changed at all."""
+        """Whether nothing changed."""
         models = (*self.added, *self.changed, *self.removed)
         return not models and not self.difference.changes
 
     @property
     def sentence(self) -> str:
-        """The whole in one clause."""
+        """The summary in one clause."""
         parts = [
             f"{len(names)} model{'s' * (len(names) > 1)} {what} ({', '.join(names)})"
             for what, names in (
@@ -90,20 +90,20 @@ class ChangeSummary:
             )
             if names
         ]
-        return f"{', '.join(parts) or 'no model changed'}; {_WHOM[self.difference.level]}"
+        return f"{', '.join(parts) or 'no model changed'}; {_WHOM[self.difference.severity]}"
 
 
 _WHOM = {
-    Level.NONE: "nothing that a program notices",
-    Level.INFO: "nothing that a program notices",
-    Level.ADDITIVE: "nothing that breaks",
-    Level.WARNING: "nothing that breaks yet",
-    Level.BREAKING: "breaking",
+    Severity.NONE: "nothing that a program notices",
+    Severity.INFO: "nothing that a program notices",
+    Severity.ADDITIVE: "nothing that breaks",
+    Severity.WARNING: "nothing that breaks yet",
+    Severity.BREAKING: "breaking",
 }
 
 
 def summarize(old: JsonObject | None, new: JsonObject) -> ChangeSummary:
-    """Compare a finished document with its predecessor; without one, everything is new."""
+    """Compare a merged spec with the previous one; without one, everything is new."""
     before = requests_of(old) if old is not None else {}
     after = requests_of(new)
     changed = [
@@ -122,19 +122,19 @@ def summarize(old: JsonObject | None, new: JsonObject) -> ChangeSummary:
     )
 
 
-def next_version(pyproject: Path, level: Level) -> str:
-    """Say which version of a project follows a change, in words where it has no version."""
+def next_version(pyproject: Path, level: Severity) -> str:
+    """Return the next version of a project, or its kind if the project has no version."""
     try:
         version = tomllib.loads(pyproject.read_text("utf-8"))["project"]["version"]
-        if level is Level.NONE:
-            return f"{version} as it is"
+        if level is Severity.NONE:
+            return f"{version}, unchanged"
         return version_after(version, level)
     except (OSError, KeyError, ValueError):
         return _RAISED[level]
 
 
-def version_after(version: str, level: Level) -> str:
-    """Say which version follows a change, by Semantic Versioning.
+def version_after(version: str, level: Severity) -> str:
+    """Return the next version, by Semantic Versioning.
 
     Before 1.0.0, a breaking change raises the middle number and any other the last one.
 
@@ -152,38 +152,36 @@ def version_after(version: str, level: Level) -> str:
 
 
 _RAISED = {
-    Level.NONE: "no new version",
-    Level.INFO: "a patch version",
-    Level.ADDITIVE: "a minor version",
-    Level.WARNING: "a minor version",
-    Level.BREAKING: "a major version",
+    Severity.NONE: "no new version",
+    Severity.INFO: "a patch version",
+    Severity.ADDITIVE: "a minor version",
+    Severity.WARNING: "a minor version",
+    Severity.BREAKING: "a major version",
 }
 
 
 @frozen
 class RegenerateResult:
-    """What a regeneration changed, and what follows from it."""
+    """The result of a regeneration: changed files, changes, warnings, next version."""
 
     files: list[str]
     summary: ChangeSummary = field(repr=False)
     version: str
     warnings: list[str] = field(repr=False, factory=list[str])
 
-    def for_people(self) -> str:
-        """Write the summary that a regeneration ends with."""
+    def to_text(self) -> str:
+        """Return the summary as text."""
         warnings = [f"warning: {warning}" for warning in self.warnings]
         if not self.files:
-            return "\n".join(
-                ["nothing changed: spec and client are what the sources make", *warnings]
-            )
+            return "\n".join(["nothing changed: spec and client are up to date", *warnings])
         counted = f"{len(self.files)} file{'s' * (len(self.files) > 1)} changed"
         lines = [f"{counted}; {self.summary.sentence}"]
         lines += [f"  {change}" for change in self.summary.difference.changes]
-        return "\n".join([*lines, *warnings, f"the version that follows: {self.version}"])
+        return "\n".join([*lines, *warnings, f"next version: {self.version}"])
 
 
 def regenerate(project: Checkout) -> RegenerateResult:
-    """Make spec, report, client and changelog entry anew; a failure leaves all as they were.
+    """Regenerate spec, report, client and changelog entry; a failure leaves all unchanged.
 
     Raises:
         SpecFailure: of the kind of what went wrong.
@@ -194,16 +192,16 @@ def regenerate(project: Checkout) -> RegenerateResult:
         made = generate(built.document, built.text, settings_of(project), folder)
         changed = AtomicReplace(_texts(project, built, summary), {project.client: made}).commit()
     files = [project.relative(path) for path in changed]
-    level = summary.difference.level
+    level = summary.difference.severity
     version = next_version(project.root / "pyproject.toml", level)
     return RegenerateResult(files, summary, version, list(_warnings(built)))
 
 
 def _warnings(built: BuildResult) -> Iterator[str]:
-    """List the warnings, and count the sentences that nothing expresses."""
+    """Yield the warnings, and the number of sentences that no rule expresses."""
     yield from (str(one) for one in built.warnings if not isinstance(one, UnencodedRule))
     if built.unencoded:
-        yield counted(len(built.unencoded), "that nothing expresses")
+        yield count_text(len(built.unencoded), "that no rule expresses")
 
 
 def _texts(project: Checkout, built: BuildResult, summary: ChangeSummary) -> dict[Path, str]:
@@ -216,7 +214,7 @@ def _texts(project: Checkout, built: BuildResult, summary: ChangeSummary) -> dic
 
 
 def _before(project: Checkout) -> JsonObject | None:
-    """Read the document that is replaced; None where there is none to compare with."""
+    """Read the previous spec; None if there is none to compare with."""
     try:
         return read_working_document(project)
     except (OSError, SpecError):

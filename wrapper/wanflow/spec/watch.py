@@ -1,4 +1,4 @@
-"""Ask every source that came from a URL again, take in what changed, and find what is new."""
+"""Fetch all sources that came from a URL again, and import what changed or is new."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field
 
 from wanflow.spec.errors import NotFetched, SpecError, one_line
-from wanflow.spec.intake.fetch import Fetcher, Gone, Version, is_url
-from wanflow.spec.intake.importer import take_in
-from wanflow.spec.intake.published import links_of, read_fetched
+from wanflow.spec.intake.fetch import Fetcher, PageGone, PageVersion, is_url
+from wanflow.spec.intake.importer import import_loaded
+from wanflow.spec.intake.published import links_of, load_fetched
 from wanflow.spec.project import write_file
 from wanflow.spec.read.lock import LockEntry, read_lock, write_lock
 from wanflow.spec.regenerate import RegenerateResult, regenerate
@@ -27,7 +27,7 @@ _MOST_LINKS = 500
 
 
 class Outcome(IntEnum):
-    """What asking again came to; the numbers are the exit codes of `wanflow spec watch`."""
+    """The outcome of `wanflow spec watch`; the numbers are its exit codes."""
 
     NOTHING_NEW = 0
     CHANGED = 1
@@ -35,68 +35,70 @@ class Outcome(IntEnum):
 
 
 @define
-class Watched:
-    """What was asked, what was taken in, and what failed."""
+class WatchResult:
+    """What was fetched, what was imported, and what failed."""
 
-    asked: int = 0
-    taken: list[Imported] = field(factory=list["Imported"])
+    fetched: int = 0
+    imported: list[Imported] = field(factory=list["Imported"])
     failed: list[str] = field(factory=list[str])
     notes: list[str] = field(factory=list[str])
     regenerated: RegenerateResult | None = None
 
     @property
     def outcome(self) -> Outcome:
-        """Whether something failed, and else whether something changed."""
+        """Whether something failed, or else whether something changed."""
         if self.failed:
             return Outcome.FAILED
-        return Outcome.CHANGED if self.taken else Outcome.NOTHING_NEW
+        return Outcome.CHANGED if self.imported else Outcome.NOTHING_NEW
 
-    def for_people(self) -> str:
-        """Write a line for each document that changed or failed, and what follows from it."""
-        lines = [f"{one.name}: {line}" for one in self.taken for line in one.lines]
+    def to_text(self) -> str:
+        """Return a line for each document that changed or failed, and the result."""
+        lines = [f"{one.name}: {line}" for one in self.imported for line in one.lines]
         lines += [*self.notes, *(f"failed: {one}" for one in self.failed)]
         if self.regenerated is not None:
-            lines.append(self.regenerated.for_people())
+            lines.append(self.regenerated.to_text())
         if not lines:
             lines.append("nothing new")
-        counted = f"{self.asked} page{'s' * (self.asked != 1)} asked"
+        counted = f"{self.fetched} page{'s' * (self.fetched != 1)} fetched"
         return "\n".join([*lines, counted])
 
 
 @define
 class Watch:
-    """One round of asking."""
+    """One run of `wanflow spec watch`."""
 
     project: Checkout
     by: Fetcher = field(factory=Fetcher)
     anywhere: bool = False
-    done: Watched = field(factory=Watched)
-    _versions: dict[str, Version] = field(factory=dict[str, Version])
+    done: WatchResult = field(factory=WatchResult)
+    _versions: dict[str, PageVersion] = field(factory=dict[str, PageVersion])
 
-    def run(self, indexes: Iterable[str] = ()) -> Watched:
-        """Ask all of them, take in what changed, and regenerate once."""
+    def run(self, indexes: Iterable[str] = ()) -> WatchResult:
+        """Fetch all sources, import what changed, and regenerate once."""
         entries = read_lock(self.project.lock)
         origins = {entry.origin: name for name, entry in entries.items() if is_url(entry.origin)}
-        changed = [one for url, name in origins.items() if (one := self._again(url, name, entries))]
+        changed = [
+            one for url, name in origins.items() if (one := self._refetch(url, name, entries))
+        ]
         for index in indexes:
             changed += self._new_of(index, set(origins))
-        self._take(changed)
+        self._import(changed)
         self._note_versions()
-        if self.done.taken:
+        if self.done.imported:
             self._regenerate()
         return self.done
 
-    def _again(self, url: str, name: str, entries: dict[str, LockEntry]) -> LoadedDocument | None:
-        """Ask for one source again; None where it is what is here, or where that fails."""
-        self.done.asked += 1
+    def _refetch(self, url: str, name: str, entries: dict[str, LockEntry]) -> LoadedDocument | None:
+        """Fetch one source again; None if it is unchanged, or if that fails."""
+        self.done.fetched += 1
         entry = entries[name]
         try:
-            fetched = self.by.fetch(url, Version(entry.etag, entry.last_modified))
+            fetched = self.by.fetch(url, PageVersion(entry.etag, entry.last_modified))
             if fetched.unchanged:
                 return None
-            received = read_fetched(url, fetched)
-        except Gone as failure:
-            self.done.failed.append(f"{name}: {failure}; it is kept as it is")
+            received = load_fetched(url, fetched)
+        except PageGone as failure:
+            self.done.failed.append(f"{name}: {failure}; the existing source is kept")
             return None
         except SpecError as failure:
             self.done.failed.append(f"{name}: {one_line(failure, [url])}")
@@ -107,8 +109,8 @@ class Watch:
         return received
 
     def _new_of(self, index: str, known: set[str]) -> list[LoadedDocument]:
-        """Read the pages that an index links to and that are no source yet."""
-        self.done.asked += 1
+        """Read the linked pages of an index that are not sources yet."""
+        self.done.fetched += 1
         try:
             fetched = self.by.fetch(index)
         except SpecError as failure:
@@ -124,34 +126,34 @@ class Watch:
         return [one for one in found if one is not None]
 
     def _new(self, url: str) -> LoadedDocument | None:
-        """Read one page; None where it has no document that names a model."""
-        self.done.asked += 1
+        """Read one page; None if it has no document that names a model."""
+        self.done.fetched += 1
         try:
             fetched = self.by.fetch(url)
             if b"openapi" not in fetched.data:
                 return None
-            received = read_fetched(url, fetched)
+            received = load_fetched(url, fetched)
             named = any(call.models for call in source_operations(received.source))
         except SpecError as failure:
             self.done.failed.append(str(one_line(failure, [url])))
             return None
         return received if named else None
 
-    def _take(self, changed: list[LoadedDocument]) -> None:
-        """Take in what changed: all together where that goes, and else each that goes."""
+    def _import(self, changed: list[LoadedDocument]) -> None:
+        """Import what changed: all together, or else each document that can be imported."""
         if not changed:
             return
         try:
-            self.done.taken += take_in(self.project, changed)
+            self.done.imported += import_loaded(self.project, changed)
         except SpecError as failure:
             if len(changed) == 1:
                 self.done.failed.append(f"{changed[0].origin}: {failure}")
                 return
             for one in changed:
-                self._take([one])
+                self._import([one])
 
     def _note_versions(self) -> None:
-        """Keep what servers say of versions whose bytes are those that are here."""
+        """Store the version headers of sources whose content is unchanged."""
         if not self._versions:
             return
         entries = read_lock(self.project.lock)

@@ -1,4 +1,4 @@
-"""Check documents beyond what a validator of OpenAPI looks at, and say what to do about it."""
+"""Check documents beyond the rules of an OpenAPI validator; each finding says what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from wanflow.spec.checks.examples import example_findings
-from wanflow.spec.checks.keywords import vocabulary_findings
+from wanflow.spec.checks.keywords import keyword_findings
 from wanflow.spec.checks.openapi_validator import validate
 from wanflow.spec.checks.references import reference_findings
 from wanflow.spec.checks.structure import structure_findings
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
 
 def check_sources(sources: Iterable[SourceSpec]) -> list[Finding]:
-    """Check documents as received: what overlays can mend is looked at when they have."""
+    """Check documents as received; what overlays can fix is checked after they are applied."""
     return [finding for source in sources for finding in _check_source(source)]
 
 
 def check_merged(text: str, document: JsonObject, file: str) -> list[Finding]:
-    """Check a finished document, given as its text and as its data."""
+    """Check a merged spec, given as text and as data."""
     read = read_yaml(text, file)
     findings = [
         *_ambiguous(read.ambiguous, file),
         *validate(document, file),
-        *_of("WF503", vocabulary_findings(document, file)),
-        *_of("WF504", structure_findings(document, file)),
-        *_of("WF505", example_findings(document, file)),
+        *_with_id("WF503", keyword_findings(document, file)),
+        *_with_id("WF504", structure_findings(document, file)),
+        *_with_id("WF505", example_findings(document, file)),
     ]
     return [evolve(finding, line=read.lines.get(finding.pointer)) for finding in findings]
 
 
 def _check_source(source: SourceSpec) -> Iterator[Finding]:
     file = f"specs/sources/{source.name}.yaml"
-    references = _of("WF506", reference_findings(source.document, file))
+    references = _with_id("WF506", reference_findings(source.document, file))
     findings = [*_ambiguous(source.ambiguous, file), *references]
     findings = findings or [
         *validate(source.document, file),
-        *_of("WF503", vocabulary_findings(source.document, file)),
+        *_with_id("WF503", keyword_findings(source.document, file)),
     ]
     for finding in findings:
         yield evolve(finding, line=source.line(finding.pointer))
@@ -58,6 +58,6 @@ def _ambiguous(scalars: Iterable[Any], file: str) -> Iterator[Finding]:
         yield Finding(file, scalar.pointer, problem, remedy, scalar.line, "WF501")
 
 
-def _of(number: str, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Give findings the id of their kind."""
+def _with_id(number: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Add the id of their kind to findings."""
     return (evolve(finding, id=number) for finding in findings)

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object, resolve_ref
 from wanflow.catalog.patterns import validator_for
-from wanflow.spec.checks.examples import Broken, broken_examples
+from wanflow.spec.checks.examples import InvalidExample, invalid_examples
 from wanflow.spec.schema.value_set import inline_references
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _GONE = object()
 
 @frozen
 class ExampleFixes:
-    """One shown value that was mended or left out: where its document has it, and why."""
+    """One example or default that was fixed or removed: its position, and why."""
 
     document: str
     where: str
@@ -36,12 +36,12 @@ class ExampleFixes:
         return f"{self.where}: {self.why}; {done}"
 
 
-def mended_sources(sources: list[SourceSpec]) -> tuple[list[SourceSpec], list[ExampleFixes]]:
-    """Return documents whose examples and defaults keep their schemas, and what was done."""
+def fix_sources(sources: list[SourceSpec]) -> tuple[list[SourceSpec], list[ExampleFixes]]:
+    """Return documents whose examples and defaults are valid, and the fixes."""
     done: list[ExampleFixes] = []
     whole: list[SourceSpec] = []
     for source in sources:
-        document, broken = mended_document(source.document)
+        document, broken = fix_examples(source.document)
         whole.append(evolve(source, document=document) if broken else source)
         for one, left_out in broken:
             where = source.where(one.shown.pointer + one.inside)
@@ -49,22 +49,22 @@ def mended_sources(sources: list[SourceSpec]) -> tuple[list[SourceSpec], list[Ex
     return whole, done
 
 
-def mended_document(document: JsonObject) -> tuple[JsonObject, list[tuple[Broken, bool]]]:
-    """Return a document whose examples and defaults keep their schemas.
+def fix_examples(document: JsonObject) -> tuple[JsonObject, list[tuple[InvalidExample, bool]]]:
+    """Return a document whose examples and defaults are valid.
 
     With each that didn't stands whether it was left out.
     """
-    done: list[tuple[Broken, bool]] = []
+    done: list[tuple[InvalidExample, bool]] = []
     changes: dict[str, Any] = {}
-    for one in broken_examples(document):
+    for one in invalid_examples(document):
         value = _filled(document, one)
         changes[one.shown.pointer] = value
         done.append((one, value is _GONE))
     return (_changed(document, "", changes) if changes else document), done
 
 
-def _filled(document: JsonObject, broken: Broken) -> Any:
-    """Return an example with what it lacks; nothing where the document shows no such value."""
+def _filled(document: JsonObject, broken: InvalidExample) -> Any:
+    """Return an example with its missing properties, if the document has values for them."""
     value = broken.shown.value
     if broken.is_default or not is_object(value):
         return _GONE
@@ -72,12 +72,12 @@ def _filled(document: JsonObject, broken: Broken) -> Any:
     rule = inline_references(document, schema, ())
     lacking = [name for name in rule.get("required", ()) if name not in value]
     properties = rule.get("properties", {})
-    whole = {**value, **{name: _shown(properties.get(name, {})) for name in lacking}}
+    whole = {**value, **{name: _documented_value(properties.get(name, {})) for name in lacking}}
     return whole if validator_for(rule).is_valid(whole) else _GONE
 
 
-def _shown(rule: Any) -> Any:
-    """Return what a document shows as a value of a property."""
+def _documented_value(rule: Any) -> Any:
+    """Return a documented value of a property."""
     if not is_object(rule):
         return None
     for key in ("example", "default", "const"):
@@ -87,11 +87,13 @@ def _shown(rule: Any) -> Any:
         if rule.get(key):
             return rule[key][0]
     inside: JsonObject = rule.get("properties", {})
-    return {name: _shown(inside.get(name, {})) for name in rule.get("required", ())} or None
+    return {
+        name: _documented_value(inside.get(name, {})) for name in rule.get("required", ())
+    } or None
 
 
 def _changed(node: Any, at: str, changes: dict[str, Any]) -> Any:
-    """Copy a document with the values at some pointers changed, or left out."""
+    """Copy a document with the values at some pointers changed or removed."""
     if not any(place.startswith(at) for place in changes):
         return node
     if is_array(node):
@@ -106,5 +108,5 @@ def _changed(node: Any, at: str, changes: dict[str, Any]) -> Any:
 def _at(node: Any, at: str, changes: dict[str, Any]) -> Any:
     if at in changes:
         return changes[at]
-    # A named example without its value says nothing either.
+    # A named example without its value is useless, too.
     return _GONE if changes.get(f"{at}/value") is _GONE else _changed(node, at, changes)

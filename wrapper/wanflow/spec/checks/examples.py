@@ -1,4 +1,4 @@
-"""Whether every example and default of a document is valid for the schema that it stands by."""
+"""Check that every example and default is valid for its schema."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _DATA = frozenset({"example", "examples", "value", "default", "enum", "const"})
 
 
 @frozen
-class Shown:
-    """A value that a document shows, where it stands, and the schema that it is of."""
+class ExampleValue:
+    """An example or default, its position, and its schema."""
 
     pointer: str
     value: Any = field(repr=False)
@@ -33,16 +33,16 @@ class Shown:
 
 
 @frozen
-class Broken:
-    """A shown value that its own schema refuses: where in it, and why."""
+class InvalidExample:
+    """An example or default that its schema rejects: where, and why."""
 
-    shown: Shown
+    shown: ExampleValue
     inside: str
     why: str
 
     @property
     def is_default(self) -> bool:
-        """Whether it is a default, and no example."""
+        """Whether it is a default rather than an example."""
         return self.shown.pointer.endswith("/default")
 
     def __str__(self) -> str:
@@ -51,36 +51,36 @@ class Broken:
 
 
 def example_findings(document: JsonObject, file: str) -> Iterator[Finding]:
-    """Find every example that its own schema refuses."""
-    for broken in broken_examples(document):
+    """Yield a finding for every example that its schema rejects."""
+    for broken in invalid_examples(document):
         at = broken.shown.pointer + broken.inside
         yield Finding(file, at, str(broken), "mend it with an action in specs/overlays")
 
 
-def broken_examples(document: JsonObject) -> Iterator[Broken]:
-    """List every shown value that its own schema refuses."""
-    for shown in shown_in(document):
+def invalid_examples(document: JsonObject) -> Iterator[InvalidExample]:
+    """Yield every example and default that its schema rejects."""
+    for shown in example_values(document):
         validator = _validator(document, shown)
         error = next(iter(validator.iter_errors(shown.value)), None) if validator else None
         if error is not None:
             inside = "".join(f"/{escape_key(str(part))}" for part in error.instance_path)
-            yield Broken(shown, inside, error.message)
+            yield InvalidExample(shown, inside, error.message)
 
 
-def shown_in(document: JsonObject) -> Iterator[Shown]:
-    """List the examples and defaults of a document's schemas, bodies, parameters and headers."""
+def example_values(document: JsonObject) -> Iterator[ExampleValue]:
+    """Yield the examples and defaults of schemas, bodies, parameters and headers."""
     for at, schema in iter_schemas(document):
         for key in _SHOWN:
             if key in schema:
-                yield Shown(f"{at}/{key}", schema[key], schema)
+                yield ExampleValue(f"{at}/{key}", schema[key], schema)
         listed: Any = schema.get("examples", ())
         for index, value in enumerate(listed if is_array(listed) else ()):
-            yield Shown(f"{at}/examples/{index}", value, schema)
+            yield ExampleValue(f"{at}/examples/{index}", value, schema)
     yield from _beside_schemas(document, "")
 
 
-def _beside_schemas(node: Any, at: str) -> Iterator[Shown]:
-    """List what is shown beside a `schema`: by media types, parameters and headers."""
+def _beside_schemas(node: Any, at: str) -> Iterator[ExampleValue]:
+    """Yield the examples beside a `schema`: of media types, parameters and headers."""
     if is_array(node):
         for index, item in enumerate(node):
             yield from _beside_schemas(item, f"{at}/{index}")
@@ -95,25 +95,25 @@ def _beside_schemas(node: Any, at: str) -> Iterator[Shown]:
             yield from _beside_schemas(value, f"{at}/default")
 
 
-def _of_schema(node: JsonObject, at: str) -> Iterator[Shown]:
+def _of_schema(node: JsonObject, at: str) -> Iterator[ExampleValue]:
     if "example" in node:
-        yield Shown(f"{at}/example", node["example"], node["schema"])
+        yield ExampleValue(f"{at}/example", node["example"], node["schema"])
     for name, example in node.get("examples", {}).items():
         if is_object(example) and "value" in example:
             place = f"{at}/examples/{escape_key(name)}/value"
-            yield Shown(place, example["value"], node["schema"])
+            yield ExampleValue(place, example["value"], node["schema"])
 
 
 def _chosen(document: JsonObject, schema: JsonObject, value: Any) -> JsonObject:
-    """Pick the branch that a discriminator leads to, for its complaint names the real fault."""
+    """Return the branch that a discriminator selects, because its error is the useful one."""
     discriminator = resolve_ref(document, schema).get("discriminator", {})
     word = value.get(discriminator.get("propertyName")) if is_object(value) else None
     reference = discriminator.get("mapping", {}).get(word) if isinstance(word, str) else None
     return {"$ref": reference} if reference else schema
 
 
-def _validator(document: JsonObject, shown: Shown) -> jsonschema_rs.Validator | None:
-    """Compile a schema; None for one that isn't valid itself, which other findings report."""
+def _validator(document: JsonObject, shown: ExampleValue) -> jsonschema_rs.Validator | None:
+    """Compile a schema; None if it is invalid, which other findings report."""
     whole = inline_references(document, _chosen(document, shown.schema, shown.value), ())
     try:
         return validator_for(whole)

@@ -1,4 +1,4 @@
-"""The keywords that a schema may use: those that every tool of the line understands, and ours."""
+"""The keywords that a schema may use: those that all tools support, and this project's own."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from wanflow.catalog.document import JsonObject
 
-# JSON Schema 2020-12 and OpenAPI 3.1, without what no tool here follows: anchors, dynamic
-# references and schemas with an identity of their own.
+# JSON Schema 2020-12 and OpenAPI 3.1, without what the tools don't support: anchors, dynamic
+# references and schemas with their own `$id`.
 KNOWN = frozenset(
     {
         *SCHEMA_KEYWORDS,
@@ -64,7 +64,7 @@ def _closed(properties: JsonObject) -> JsonObject:
     }
 
 
-# What the value of each keyword of ours must be.
+# The schema of the value of each own keyword.
 EXTENSIONS: dict[str, Any] = {
     PIXEL_SIZE: _closed(
         dict.fromkeys(("minimumPixels", "maximumPixels", "minimumRatio", "maximumRatio"), _NUMBER)
@@ -92,8 +92,8 @@ EXTENSIONS: dict[str, Any] = {
 }
 
 
-def vocabulary_findings(document: JsonObject, file: str) -> Iterator[Finding]:
-    """Find keywords that no tool knows, and values that ours can't have."""
+def keyword_findings(document: JsonObject, file: str) -> Iterator[Finding]:
+    """Yield a finding for each unknown keyword, and each invalid value of an own keyword."""
     for at, schema in iter_schemas(document):
         for key, value in schema.items():
             place = f"{at}/{escape_key(key)}"

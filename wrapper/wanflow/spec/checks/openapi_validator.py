@@ -1,4 +1,4 @@
-"""What openapi-spec-validator complains of, in one sentence about one place."""
+"""The errors of openapi-spec-validator, each as one sentence about one position."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SEE = "see OpenAPI 3.1"
 
 
 def validate(document: JsonObject, file: str) -> Iterator[Finding]:
-    """Find what openapi-spec-validator finds; references must have been found sound before."""
+    """Yield the errors of openapi-spec-validator; references must be valid already."""
     validator = _spec_validator()
     try:
         bare = _without_values(document)
@@ -29,7 +29,7 @@ def validate(document: JsonObject, file: str) -> Iterator[Finding]:
                 yield from _findings(bare, error, file)
     except RecursionError:
         yield Finding(file, "", "it is nested deeper than can be checked", "write it flatter")
-    except Exception as fault:  # it falls over documents in ways of its own
+    except Exception as fault:  # it raises various exceptions for some documents
         problem = f"no validator of OpenAPI can follow it ({_short(str(fault))})"
         yield Finding(file, "", problem, _SEE)
 
@@ -69,13 +69,13 @@ def _findings(document: JsonObject, error: Any, file: str) -> Iterator[Finding]:
     for key, remedy in unknown:
         yield Finding(file, f"{at}/{escape_key(key)}", f"{key!r} is no key of OpenAPI here", remedy)
     if not unknown:
-        # What follows is the whole document again, and the path in its own schema.
+        # The rest of the message is the whole document, and the path in the validator's schema.
         text = str(error.message).partition("\n\nFailed validating")[0]
         yield Finding(file, at, _short(text), _SEE)
 
 
 def _whole_pointer(document: JsonObject, path: list[Any], instance: Any) -> str:
-    """Return where an error is: that of a schema counts from the schema, not from the top."""
+    """Return the pointer of an error; the path of a schema error starts at the schema."""
     at = "".join(f"/{escape_key(str(part))}" for part in path)
     if path and not _is_there(document, at, instance):
         for above, schema in iter_schemas(document):
@@ -93,7 +93,7 @@ def _is_there(node: JsonObject, at: str, instance: Any) -> bool:
 
 
 def _unknown(document: JsonObject, error: Any, at: str) -> Iterator[tuple[str, str]]:
-    """List the keys that an object of OpenAPI hasn't, each with what to write instead."""
+    """Yield the unknown keys of an OpenAPI object, each with what to write instead."""
     *place, word = list(error.absolute_schema_path) or [""]
     if word != "unevaluatedProperties":
         return
@@ -117,7 +117,7 @@ def _short(text: str) -> str:
 
 @cache
 def _spec_validator() -> Any:
-    # It takes half a second to import, and only a check needs it.
+    # Importing it takes half a second, and only checks need it.
     from openapi_spec_validator import OpenAPIV31SpecValidator  # noqa: PLC0415
 
     return OpenAPIV31SpecValidator

@@ -1,4 +1,4 @@
-"""Write the overlay action that answers a sentence which reads like a rule, where one can."""
+"""Propose an overlay action for a sentence that reads like a rule."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _UNITS = {
 }
 
 
-def proposed(document: JsonObject, at: str, schema: JsonObject, sentence: str) -> str:
+def propose_action(document: JsonObject, at: str, schema: JsonObject, sentence: str) -> str:
     """Return the action that a person may paste, as YAML; nothing where no rule can be told.
 
     `at` is the pointer of the merged document's schema that carries the sentence.
@@ -74,7 +74,7 @@ def proposed(document: JsonObject, at: str, schema: JsonObject, sentence: str) -
 
 
 def _rules(schema: JsonObject, sentence: str) -> Iterator[JsonObject]:
-    """List the rules that a sentence may mean for a schema, the most likely first."""
+    """Yield the rules that a sentence may mean, the most likely first."""
     kind = schema.get("type")
     if kind not in _BOUNDS:
         return
@@ -111,7 +111,7 @@ def _number(text: str) -> int | float:
 
 
 def _fitting(document: JsonObject, schema: JsonObject, rule: JsonObject) -> JsonObject | None:
-    """Return a rule that fits; with another example, where the document's own breaks it."""
+    """Return a rule that fits, with another example if the documented one violates it."""
     if _fits(document, schema, rule):
         return rule
     rest = {key: value for key, value in schema.items() if key != "example"}
@@ -120,7 +120,7 @@ def _fitting(document: JsonObject, schema: JsonObject, rule: JsonObject) -> Json
 
 
 def _fits(document: JsonObject, schema: JsonObject, rule: JsonObject) -> bool:
-    """Tell whether a rule adds something to a schema that its own values keep."""
+    """Return whether a rule restricts a schema, and the schema's own values satisfy it."""
     if not rule or rule.keys() & schema.keys():
         return False
     whole = value_set_of(document, {**schema, **rule})
@@ -143,7 +143,7 @@ def _by_words(document: JsonObject, at: str, sentence: str) -> str:
 
 
 def _target(document: JsonObject, at: str) -> str:
-    """Write a pointer into a document as a JSONPath."""
+    """Convert a JSON pointer to a JSONPath."""
     path, node = "$", document
     for part in at.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")

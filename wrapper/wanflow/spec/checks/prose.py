@@ -1,4 +1,4 @@
-"""Sentences of the documents that read like a rule, and that no keyword or overlay expresses."""
+"""Sentences of the documents that read like a rule but are not expressed by any keyword."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import field, frozen
 from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object
 from wanflow.catalog.keywords import CITES
 from wanflow.catalog.schema_walk import iter_schemas, iter_subschemas
-from wanflow.spec.checks.proposal import proposed
+from wanflow.spec.checks.proposal import propose_action
 from wanflow.spec.errors import OverlayError
 from wanflow.spec.overlay.evidence import (
     collapse_whitespace,
@@ -64,15 +64,15 @@ class UnencodedRule:
         )
 
 
-def counted(count: int, kind: str) -> str:
-    """Say in one line how many sentences `check` lists."""
+def count_text(count: int, kind: str) -> str:
+    """Return one line with the number of sentences that `check` lists."""
     found = "1 sentence may be a rule" if count == 1 else f"{count} sentences may be rules"
     return f"{found} {kind}; `wanflow spec check` lists them"
 
 
 @frozen
 class Stale:
-    """An entry of the reviewed file whose sentence no document leaves to prose."""
+    """An entry of the reviewed file whose sentence is no longer unencoded prose."""
 
     sentence: str
     document: str = ""
@@ -85,7 +85,7 @@ class Stale:
 
 @frozen
 class AcceptedProse:
-    """What a person left as prose on purpose: the sentences, each with the reason."""
+    """Sentences that were accepted as prose, each with the reason."""
 
     reasons: dict[str, str]
 
@@ -109,16 +109,16 @@ class AcceptedProse:
         return cls({collapse_whitespace(entry["sentence"]): entry["reason"] for entry in data})
 
     def unlisted(self, found: Iterable[UnencodedRule]) -> list[UnencodedRule]:
-        """Return the sentences that the file doesn't have."""
+        """Return the sentences that are not in the file."""
         return [one for one in found if one.sentence not in self.reasons]
 
     def stale(self, found: Iterable[UnencodedRule]) -> list[Stale]:
-        """Find entries whose sentence no document says any more, or that a rule expresses now."""
+        """Return entries whose sentence is in no document now, or is expressed by a rule."""
         return [Stale(one) for one in sorted(self.reasons.keys() - {f.sentence for f in found})]
 
 
 def unencoded_rules(document: JsonObject, calls: Iterable[SourceOperation]) -> list[UnencodedRule]:
-    """List the sentences of the models' parameters that read like a rule and aren't one.
+    """Return the sentences of the models' parameters that read like a rule but aren't encoded.
 
     `document` is the finished one; `calls` are the operations that it was made of.
     """
@@ -137,12 +137,12 @@ def unencoded_rules(document: JsonObject, calls: Iterable[SourceOperation]) -> l
 
 
 def _proposal(document: JsonObject, request: JsonObject, schema: JsonObject, sentence: str) -> str:
-    """Write what may be pasted for a sentence of one of a request's schemas."""
+    """Return the proposed overlay action for a sentence of a request's schema."""
     for name in sorted(reachable_names(document, request)):
         root = f"/components/schemas/{escape_key(name)}"
         for at, own in iter_subschemas(document["components"]["schemas"][name], root):
             if own.get("description") == schema["description"]:
-                return proposed(document, at, own, sentence)
+                return propose_action(document, at, own, sentence)
     return ""
 
 
@@ -160,13 +160,13 @@ def _unexpressed(request: JsonObject) -> Iterator[tuple[JsonObject, str]]:
 
 
 def _rules(text: str) -> Iterator[str]:
-    """List what of a text reads like a rule: sentences, and lists of values."""
+    """Yield what reads like a rule in a text: sentences, and lists of values."""
     yield from (sentence for sentence in split_sentences(text) if _RULE.search(sentence))
     yield from (" - ".join(entries) for entries in parse_lists(text) if enumerated_values(entries))
 
 
 def _in_keywords(sentence: str, schema: JsonObject) -> bool:
-    """Tell whether the schema's own keywords have every number that the sentence names."""
+    """Return whether the schema's keywords contain every number of the sentence."""
     rules = {key: value for key, value in schema.items() if key not in _NOTES}
     values = enumerated_values(sentence.split(" - "))
     if values and "enum" in schema:

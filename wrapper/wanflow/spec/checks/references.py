@@ -1,4 +1,4 @@
-"""Where the references of a document lead: each must end at something, inside the document."""
+"""Check that every reference leads to a node inside the document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DATA = frozenset({"example", "value", "default", "enum", "const"})
 
 
 def reference_findings(document: JsonObject, file: str) -> Iterator[Finding]:
-    """Find references that lead nowhere, out of the document, or round in a circle."""
+    """Yield a finding for each reference that is broken, external or circular."""
     for at, reference in _references(document, ""):
         if (problem := _astray(document, reference)) is not None:
             yield Finding(file, f"{at}/$ref", f"$ref {reference!r} {problem}", _REMEDY)

@@ -1,4 +1,4 @@
-"""Whether a merged document hangs together: variants and their models, links, possible schemas."""
+"""Check the structure of a merged spec: variants and models, links, satisfiable schemas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REMEDY = "make it anew with `wanflow spec build`"
 
 
 def structure_findings(document: JsonObject, file: str) -> Iterator[Finding]:
-    """Find what makes a document contradict itself, valid OpenAPI though it may be."""
+    """Yield contradictions in a document that are valid OpenAPI."""
     yield from impossible_findings(document, file)
     for path, method, node in operations_of(document):
         at = f"/paths/{escape_key(path)}/{method}"
@@ -34,9 +34,9 @@ def structure_findings(document: JsonObject, file: str) -> Iterator[Finding]:
 
 
 def impossible_findings(document: JsonObject, file: str) -> Iterator[Finding]:
-    """Find schemas that no value satisfies."""
+    """Yield a finding for each schema that no value satisfies."""
     for at, schema in iter_schemas(document):
-        # An empty `not`, or a condition that never holds, is somebody's way to say never.
+        # An empty `not`, or a condition that is never true, is meant to exclude everything.
         if "/not" in at or "/if" in at:
             continue
         if not value_set_of(document, schema).may_have_values():
@@ -75,7 +75,7 @@ def _variants(document: JsonObject, schema: JsonObject, at: str, file: str) -> I
         ref: value_set_of(document, {"$ref": ref}) for ref in sorted(members & _known(document))
     }
     for (one, first), (other, second) in combinations(meanings.items(), 2):
-        if not _told_apart(first, second):
+        if not _are_disjoint(first, second):
             problem = f"{one} and {other} may both take {format_body(first.common_example(second))}"
             yield Finding(file, at, problem, "give each its own values of `model`")
 
@@ -97,8 +97,8 @@ def _models(
         yield Finding(file, at, f"{reference} doesn't require `model`", _REMEDY)
 
 
-def _told_apart(one: ValueSet, other: ValueSet) -> bool:
-    """Tell whether two variants share no body: at a glance by their models, else by proof."""
+def _are_disjoint(one: ValueSet, other: ValueSet) -> bool:
+    """Return whether no body matches both variants, by their models or else by proof."""
     models = [_closed_models(meaning.schema) for meaning in (one, other)]
     if models[0] and models[1]:
         return not models[0] & models[1]

@@ -1,4 +1,4 @@
-"""What differs between two documents, and whom it breaks."""
+"""A change between two specs, and its severity."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.spec.diff.change_kinds import KINDS, Level
+from wanflow.spec.diff.change_kinds import KINDS, Severity
 from wanflow.spec.proof.requests import format_body
 
 if TYPE_CHECKING:
@@ -30,44 +30,44 @@ class Change:
     says: frozenset[str] = field(default=frozenset(), eq=False, repr=False)
 
     @property
-    def level(self) -> Level:
-        """How much it matters."""
-        return KINDS[self.id].level
+    def severity(self) -> Severity:
+        """How severe it is."""
+        return KINDS[self.id].severity
 
     @property
     def message(self) -> str:
-        """Where and what, in one line."""
+        """The position and the change in one line."""
         shown = "" if self.body is None else f": {format_body(self.body)}"
         return f"{self.place}: {self.what}{shown}"
 
     def __str__(self) -> str:
-        return f"{self.level.word}  {self.id}  {self.message}"
+        return f"{self.severity.label}  {self.id}  {self.message}"
 
 
 @frozen
 class Diff:
-    """All changes between two documents, the worst first; `silenced` are not counted."""
+    """All changes between two specs, the most severe first; `silenced` changes are not counted."""
 
     changes: tuple[Change, ...]
     silenced: tuple[Change, ...] = ()
 
     @property
-    def level(self) -> Level:
-        """The worst of the changes."""
-        return max((change.level for change in self.changes), default=Level.NONE)
+    def severity(self) -> Severity:
+        """The highest severity of the changes."""
+        return max((change.severity for change in self.changes), default=Severity.NONE)
 
-    def for_people(self) -> str:
-        """Write one line for each change, and a first one that sums them up."""
+    def to_text(self) -> str:
+        """Return a summary line, and one line for each change."""
         left_out = f"{len(self.silenced)} silenced by a reviewed entry"
         note = [f"  ({left_out})"] if self.silenced else []
         if not self.changes:
             return "\n".join(["no difference", *note])
-        return "\n".join([f"{self.level.word}:", *(f"  {one}" for one in self.changes), *note])
+        return "\n".join([f"{self.severity.label}:", *(f"  {one}" for one in self.changes), *note])
 
-    def for_programs(self) -> str:
-        """Write the same as JSON."""
+    def to_json(self) -> str:
+        """Return the same as JSON."""
         whole = {
-            "level": self.level.word,
+            "level": self.severity.label,
             "changes": [_as_data(one) for one in self.changes],
             "silenced": [_as_data(one) for one in self.silenced],
         }
@@ -77,7 +77,7 @@ class Diff:
 def _as_data(change: Change) -> dict[str, Any]:
     return {
         "id": change.id,
-        "level": change.level.word,
+        "level": change.severity.label,
         "place": change.place,
         "what": change.what,
         "body": change.body,
@@ -85,6 +85,6 @@ def _as_data(change: Change) -> dict[str, Any]:
 
 
 def sorted_changes(changes: Iterable[Change]) -> Diff:
-    """Order changes: the worst first, then by place."""
-    listed = sorted(changes, key=lambda one: (-one.level, one.id, one.place, one.what))
+    """Sort changes by severity, then by position."""
+    listed = sorted(changes, key=lambda one: (-one.severity, one.id, one.place, one.what))
     return Diff(tuple(listed))

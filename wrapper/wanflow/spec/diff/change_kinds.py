@@ -12,8 +12,8 @@ from enum import IntEnum
 from attrs import frozen
 
 
-class Level(IntEnum):
-    """How much a change matters, the worst the highest."""
+class Severity(IntEnum):
+    """The severity of a change; breaking is the highest."""
 
     NONE = 0
     INFO = 1
@@ -23,37 +23,37 @@ class Level(IntEnum):
 
     @property
     def exit_code(self) -> int:
-        """What `wanflow spec diff` ends with where this is the worst."""
-        if self is Level.BREAKING:
+        """The exit code of `wanflow spec diff` if this is the highest severity."""
+        if self is Severity.BREAKING:
             return 2
-        return int(self >= Level.ADDITIVE)
+        return int(self >= Severity.ADDITIVE)
 
     @property
-    def word(self) -> str:
-        """The level in the words of a person."""
+    def label(self) -> str:
+        """The name of the severity for users."""
         return self.name.lower()
 
 
 @frozen
-class Kind:
+class ChangeKind:
     """One kind of change or finding."""
 
     id: str
     title: str
 
     @property
-    def level(self) -> Level:
-        """How much it matters, which its id says."""
+    def severity(self) -> Severity:
+        """Its severity, which its id determines."""
         return _LEVELS[self.id[2]]
 
 
 _LEVELS = {
-    "1": Level.BREAKING,
-    "2": Level.WARNING,
-    "3": Level.ADDITIVE,
-    "4": Level.INFO,
-    "5": Level.BREAKING,
-    "6": Level.BREAKING,
+    "1": Severity.BREAKING,
+    "2": Severity.WARNING,
+    "3": Severity.ADDITIVE,
+    "4": Severity.INFO,
+    "5": Severity.BREAKING,
+    "6": Severity.BREAKING,
 }
 
 _TITLES = {
@@ -139,5 +139,5 @@ _TITLES = {
     "WF605": "a tool is missing or complains",
 }
 
-KINDS = {number: Kind(number, _TITLES[number]) for number in sorted(_TITLES)}
+KINDS = {number: ChangeKind(number, _TITLES[number]) for number in sorted(_TITLES)}
 """Every kind by its id, in order."""

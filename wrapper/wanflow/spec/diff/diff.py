@@ -1,4 +1,4 @@
-"""Compare two documents: what a program meets by proof, and every other node by its place."""
+"""Compare two specs: the contract by proof, and every other node by its position."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from wanflow.catalog.document import DEFAULT_SERVER, JsonObject, escape_key, is_
 from wanflow.spec.diff import parts
 from wanflow.spec.diff.change import Change, Diff, sorted_changes
 from wanflow.spec.diff.document_changes import document_changes
-from wanflow.spec.diff.dropped_rules import dropped
-from wanflow.spec.diff.schema_changes import answered, beyond_schema, meaning_of, taken
+from wanflow.spec.diff.dropped_rules import dropped_in_request
+from wanflow.spec.diff.schema_changes import (
+    keyword_changes,
+    lenient_value_set,
+    request_changes,
+    response_changes,
+)
 from wanflow.spec.generate.names import public_classes
 from wanflow.spec.read.yaml import json_equal
 from wanflow.spec.schema.value_set import ValueSet
@@ -42,7 +47,7 @@ def with_new_properties(old: Any, new: Any) -> Any:
 
 
 def new_properties(old: Any, new: Any, at: str = "") -> Iterator[str]:
-    """List the pointers of the properties that only the newer schema names."""
+    """Yield the pointers of the properties that only the newer schema has."""
     if not is_object(old) or not is_object(new):
         return
     if "items" in old and "items" in new:
@@ -62,15 +67,15 @@ def _properties(schema: JsonObject) -> JsonObject:
 
 
 def compare(old: JsonObject, new: JsonObject) -> Diff:
-    """List every change between two documents: none is left out, and each is told once."""
-    met = _met(old, new)
+    """Return every change between two specs, each exactly once."""
+    met = _contract_changes(old, new)
     said = frozenset(pointer for change in met for pointer in change.says)
     rest = [one for one in document_changes(old, new) if one.place.removeprefix("#") not in said]
     return sorted_changes([*met, *rest])
 
 
-def _met(old: JsonObject, new: JsonObject) -> list[Change]:
-    """List what a program meets: operations, models, classes, and what either takes and answers."""
+def _contract_changes(old: JsonObject, new: JsonObject) -> list[Change]:
+    """Return changes of the contract: operations, models, classes, requests and responses."""
     try:
         before, after = parts.operations_of(old), parts.operations_of(new)
         changes = [*_default_server(old, new), *_class_names(old, new)]
@@ -86,7 +91,7 @@ def _met(old: JsonObject, new: JsonObject) -> list[Change]:
 
 
 _MALFORMED = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
-"""What comes of a node that is of another type than OpenAPI's."""
+"""The errors that a malformed node causes."""
 _NOT_OPENAPI = "a part of it isn't valid OpenAPI, so that what changed can't be proved"
 
 
@@ -101,7 +106,7 @@ class OperationPair:
     after: JsonObject
 
     def changes(self) -> Iterator[Change]:
-        """List the changes of this operation."""
+        """Yield the changes of this operation."""
         if self.before.get("operationId") != self.after.get("operationId"):
             what = f"its operationId is {self.after.get('operationId')} now"
             whole = f"{what}, not {self.before.get('operationId')}"
@@ -113,7 +118,7 @@ class OperationPair:
         yield from self._answers()
 
     def _change(self, kind: str, what: str, *below: str) -> Change:
-        """Make a change of the operation itself, that says all of some nodes below it."""
+        """Return a change of the operation that covers all changes of some nodes below it."""
         says = frozenset(
             f"{node['x-at']}/{one}" for node in (self.before, self.after) for one in below
         )
@@ -167,9 +172,12 @@ class OperationPair:
         return Change(kind, self.name, what, says=frozenset(says))
 
     def _taken(self, place: str, schemas: tuple[JsonObject, JsonObject]) -> Iterator[Change]:
-        before, after = meaning_of(self.old, schemas[0]), meaning_of(self.new, schemas[1])
-        yield from taken(place, before, after)
-        yield from beyond_schema(place, before.schema, after.schema, "")
+        before, after = (
+            lenient_value_set(self.old, schemas[0]),
+            lenient_value_set(self.new, schemas[1]),
+        )
+        yield from request_changes(place, before, after)
+        yield from keyword_changes(place, before.schema, after.schema, "")
 
     def _requests(self) -> Iterator[Change]:
         before, after = (
@@ -206,7 +214,7 @@ class OperationPair:
             yield from self._request(f"{self.name} {model}", before[model], after[model], at)
 
     def _request(self, place: str, one: JsonObject, other: JsonObject, at: str) -> Iterator[Change]:
-        before, after = meaning_of(self.old, one), meaning_of(self.new, other)
+        before, after = lenient_value_set(self.old, one), lenient_value_set(self.new, other)
         home = parts.pointer_of(other, at)
         for name in new_properties(before.schema, after.schema):
             says = frozenset({home + _in_schema(name)})
@@ -214,9 +222,11 @@ class OperationPair:
         for name in new_properties(after.schema, before.schema):
             says = frozenset({parts.pointer_of(one, at) + _in_schema(name)})
             yield Change("WF113", place, f"a parameter that is gone, {name}", says=says)
-        yield from dropped(place, before.schema, after.schema)
-        yield from taken(place, ValueSet(with_new_properties(before.schema, after.schema)), after)
-        yield from beyond_schema(place, before.schema, after.schema, home)
+        yield from dropped_in_request(place, before.schema, after.schema)
+        yield from request_changes(
+            place, ValueSet(with_new_properties(before.schema, after.schema)), after
+        )
+        yield from keyword_changes(place, before.schema, after.schema, home)
 
     def _answers(self) -> Iterator[Change]:
         before = parts.responses_of(self.old, self.before)
@@ -237,8 +247,11 @@ class OperationPair:
         for kind in after.keys() - before.keys():
             yield self._media("WF315", status, kind, f"{kind} may be answered")
         for kind in before.keys() & after.keys():
-            one, other = meaning_of(self.old, before[kind]), meaning_of(self.new, after[kind])
-            yield from answered(f"{self.name} {status}", one, other)
+            one, other = (
+                lenient_value_set(self.old, before[kind]),
+                lenient_value_set(self.new, after[kind]),
+            )
+            yield from response_changes(f"{self.name} {status}", one, other)
 
     def _media(self, number: str, status: str, kind: str, what: str) -> Change:
         told = self._change(number, what, f"responses/{status}/content/{escape_key(kind)}")
@@ -246,7 +259,7 @@ class OperationPair:
 
 
 def _in_schema(name: str) -> str:
-    """Turn the names of a property and of its parents into a pointer in their schema."""
+    """Convert a dotted property name to a pointer in the schema."""
     return "".join(
         f"/{part}" if part == "items" else f"/properties/{part}" for part in name.split("/")[1:]
     )

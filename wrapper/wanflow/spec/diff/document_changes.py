@@ -37,7 +37,7 @@ _NAMED = frozenset(
 
 
 class _Missing:
-    """Stands for a node that one of the documents hasn't."""
+    """A node that one of the documents doesn't have."""
 
 
 MISSING = _Missing()
@@ -58,7 +58,7 @@ class Step:
 
 @frozen
 class Difference:
-    """One node that differs: how to reach it, and what it is in either document."""
+    """One node that differs: the path to it, and its value in each document."""
 
     steps: tuple[Step, ...]
     before: Any
@@ -66,7 +66,7 @@ class Difference:
 
     @property
     def pointer(self) -> str:
-        """Where it is; entries that have a name are told by it."""
+        """Its pointer; named list entries are identified by name."""
         return "".join(f"/{escape_key(step.key)}" for step in self.steps)
 
     @property
@@ -85,7 +85,7 @@ class Difference:
 
 
 def document_changes(old: JsonObject, new: JsonObject) -> Iterator[Change]:
-    """List every node by which two documents differ."""
+    """Yield every node in which two documents differ."""
     for found in _differences("object", old, new, ()):
         yield Change(kind_of(found), f"#{found.pointer}", _what(found))
 
@@ -108,7 +108,7 @@ def _differences(
 
 
 def _children(role: str, node: Any) -> dict[str, Any] | None:
-    """Return what a node has below it by key; None for one that is told as a whole."""
+    """Return a node's children by key; None for a node that is compared as a whole."""
     if role == "data":
         return None
     if is_object(node):
@@ -122,7 +122,7 @@ def _children(role: str, node: Any) -> dict[str, Any] | None:
 
 
 def _name(item: Any) -> str | None:
-    """Name an entry of a list, so that it is known again wherever it stands."""
+    """Return the name of a list entry, to identify it at any position."""
     if not is_object(item):
         return None
     if "in" in item and "name" in item:
@@ -132,7 +132,7 @@ def _name(item: Any) -> str | None:
 
 
 def _role(role: str, key: str, nodes: tuple[Any, Any]) -> str:
-    """Say what stands under a key of a node."""
+    """Return the role of the node under a key."""
     if role in {"schema", "schemas"}:
         return _schema_role(key) if role == "schema" else "schema"
     if role == "list":
@@ -165,7 +165,7 @@ def _object_role(key: str, nodes: tuple[Any, Any]) -> str:
 
 
 def _is_schema(nodes: tuple[Any, Any]) -> bool:
-    """Tell entries of `oneOf` from those of `parameters`, `servers` and `tags`."""
+    """Return whether list entries are schemas, not parameters, servers or tags."""
     node: JsonObject = next((node for node in nodes if is_object(node)), JsonObject())
     return not ({"in", "url", "name"} & node.keys())
 
@@ -247,7 +247,7 @@ _KEYS = {
 
 
 def _what(found: Difference) -> str:
-    """Say in words what differs, and of a deprecation what the document says of it."""
+    """Describe a difference; for a deprecation, with the document's own text."""
     told = deprecation_of(found.last.nodes[1]) if found.last.key in FLAG_KEYS else None
     if told is not None:
         return told.describe("it")

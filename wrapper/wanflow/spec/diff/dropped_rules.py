@@ -1,4 +1,4 @@
-"""The rules that a document's older text gave a reason for, and the newer one doesn't."""
+"""Rules that are dropped because the newer document no longer has the sentence they cite."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Lost:
-    """A rule that the spec of a checkout has, and its document gives no reason for any more."""
+class DroppedRule:
+    """A rule of the spec that its document no longer justifies."""
 
     document: str
     change: Change
@@ -32,21 +32,21 @@ class Lost:
 
 
 def dropped_rules(old: JsonObject, new: JsonObject) -> Iterator[tuple[str, Change]]:
-    """List the models of two finished documents whose rules aren't applied any more."""
+    """Yield the dropped rules between two merged specs, by model."""
     before, after = requests_of(old), requests_of(new)
     for model in sorted(before.keys() & after.keys()):
         schemas = (
             inline_references(old, before[model], ()),
             inline_references(new, after[model], ()),
         )
-        yield from ((model, change) for change in dropped(model, *schemas))
+        yield from ((model, change) for change in dropped_in_request(model, *schemas))
 
 
-def dropped(place: str, before: Any, after: Any) -> Iterator[Change]:
-    """List the rules of one request that rested on a sentence and are gone from a newer one."""
+def dropped_in_request(place: str, before: Any, after: Any) -> Iterator[Change]:
+    """Yield the rules with a citation that a newer request no longer has."""
     new = dict(iter_subschemas(after, ""))
     for at, schema in iter_subschemas(before, ""):
-        # A condition stands beside the properties that it is about; its rule may go as a whole.
+        # A condition is beside its properties; its rule may be removed as a whole.
         if CITES not in schema or (at not in new and "/then/" not in at):
             continue
         now = new.get(at, {})

@@ -1,4 +1,4 @@
-"""Write what `check` and `diff` found for whoever reads it: GitHub's log, or a SARIF viewer."""
+"""Output formats of `check` and `diff`: JSON, GitHub annotations and SARIF."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.spec.diff.change_kinds import KINDS, Level
+from wanflow.spec.diff.change_kinds import KINDS, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "github", "sarif")
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_GITHUB = {Level.BREAKING: "error", Level.WARNING: "warning"}
-_SARIF = {Level.BREAKING: "error", Level.WARNING: "warning"}
+_GITHUB = {Severity.BREAKING: "error", Severity.WARNING: "warning"}
+_SARIF = {Severity.BREAKING: "error", Severity.WARNING: "warning"}
 
 
 @frozen
 class Entry:
-    """One thing found: its id, the sentence, and where it is, as far as that is known."""
+    """One finding or change: its id, message, and position if known."""
 
     id: str
     message: str
@@ -31,18 +31,18 @@ class Entry:
     pointer: str = ""
 
     @property
-    def level(self) -> Level:
-        """How much it matters."""
-        return KINDS[self.id].level
+    def severity(self) -> Severity:
+        """How severe it is."""
+        return KINDS[self.id].severity
 
     def as_data(self) -> dict[str, Any]:
         """Return it for a program."""
         place = {"file": self.file, "line": self.line, "pointer": self.pointer}
-        return {"id": self.id, "level": self.level.word, "message": self.message, **place}
+        return {"id": self.id, "level": self.severity.label, "message": self.message, **place}
 
 
 def entry_of(change: Change, file: str) -> Entry:
-    """Turn a change into what is written of it."""
+    """Return the entry of a change."""
     pointer = change.place.removeprefix("#") if change.place.startswith("#") else ""
     return Entry(change.id, change.message, file, pointer=pointer)
 
@@ -54,14 +54,18 @@ def as_json(entries: Iterable[Entry]) -> str:
 
 
 def as_github(entries: Iterable[Entry]) -> str:
-    """Write entries as workflow commands, which GitHub shows beside the lines of a change."""
+    """Return entries as workflow commands, which GitHub shows as annotations."""
     return "\n".join(_command(entry) for entry in entries)
 
 
 def _command(entry: Entry) -> str:
-    properties = {"file": entry.file, "line": entry.line, "title": f"{entry.id} {entry.level.word}"}
+    properties = {
+        "file": entry.file,
+        "line": entry.line,
+        "title": f"{entry.id} {entry.severity.label}",
+    }
     given = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
-    return f"::{_GITHUB.get(entry.level, 'notice')} {given}::{_data(entry.message)}"
+    return f"::{_GITHUB.get(entry.severity, 'notice')} {given}::{_data(entry.message)}"
 
 
 def _data(text: str) -> str:
@@ -82,7 +86,7 @@ def as_sarif(entries: Iterable[Entry]) -> str:
             {
                 "id": number,
                 "shortDescription": {"text": KINDS[number].title},
-                "defaultConfiguration": {"level": _SARIF.get(KINDS[number].level, "note")},
+                "defaultConfiguration": {"level": _SARIF.get(KINDS[number].severity, "note")},
             }
             for number in numbers
         ],
@@ -97,7 +101,7 @@ def _result(entry: Entry, rule: int) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": entry.id,
         "ruleIndex": rule,
-        "level": _SARIF.get(entry.level, "note"),
+        "level": _SARIF.get(entry.severity, "note"),
         "message": {"text": entry.message},
     }
     location: dict[str, Any] = {}
@@ -118,4 +122,4 @@ def _uri(file: str) -> str:
 
 
 WRITERS = {"json": as_json, "github": as_github, "sarif": as_sarif}
-"""How entries are written in each format but the plain one."""
+"""The writer of each format except text."""

@@ -24,7 +24,7 @@ def operations_of(document: JsonObject) -> dict[str, JsonObject]:
 
 
 def security_of(document: JsonObject, node: JsonObject) -> list[Any]:
-    """Return the alternatives that are asked for, each scheme with what it is."""
+    """Return the alternative security requirements, with the definition of each scheme."""
     schemes = document.get("components", {}).get("securitySchemes", {})
     asked: list[JsonObject] = (node if "security" in node else document).get("security") or []
     return [
@@ -59,7 +59,7 @@ def bodies_of(document: JsonObject, node: JsonObject) -> dict[str, JsonObject]:
 
 
 def needs_body(document: JsonObject, node: JsonObject) -> bool:
-    """Tell whether a request without a body is refused."""
+    """Return whether the request body is required."""
     return bool(resolve_ref(document, node.get("requestBody", {})).get("required"))
 
 
@@ -88,6 +88,6 @@ def responses_of(document: JsonObject, node: JsonObject) -> dict[str, dict[str, 
 
 
 def pointer_of(schema: Any, otherwise: str) -> str:
-    """Return where a schema stands: its reference's target, or where it is met."""
+    """Return the pointer of a schema: the target of its reference, or the given position."""
     reference = schema.get("$ref") if is_object(schema) else None
     return reference.removeprefix("#") if isinstance(reference, str) else otherwise

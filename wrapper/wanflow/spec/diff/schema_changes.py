@@ -1,4 +1,4 @@
-"""Compare two schemas: what they admit by proof, and what no proof sees word by word."""
+"""Compare two schemas: the accepted values by proof, and other keywords by value."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from wanflow.catalog.document import JsonObject
 
 
-def meaning_of(document: JsonObject, schema: JsonObject) -> ValueSet:
-    """Take a schema for what it admits; one whose references lead nowhere as it stands."""
+def lenient_value_set(document: JsonObject, schema: JsonObject) -> ValueSet:
+    """Return the values that a schema accepts; one with broken references is used unchanged."""
     try:
         return value_set_of(document, schema)
     except (LookupError, TypeError, ValueError, RecursionError):
         return ValueSet(schema)
 
 
-def taken(place: str, before: ValueSet, after: ValueSet) -> Iterator[Change]:
-    """Compare what is taken: less is breaking, more is additive."""
+def request_changes(place: str, before: ValueSet, after: ValueSet) -> Iterator[Change]:
+    """Compare accepted requests: fewer is breaking, more is additive."""
     less, more = "a body that used to pass is refused", "a body passes that used to be refused"
     yield from _lost(("WF114", "WF120"), place, after, before, less)
     yield from _lost(("WF311", "WF317"), place, before, after, more)
 
 
-def answered(place: str, before: ValueSet, after: ValueSet) -> Iterator[Change]:
-    """Compare what is answered: more is breaking for who reads it, less is additive."""
+def response_changes(place: str, before: ValueSet, after: ValueSet) -> Iterator[Change]:
+    """Compare possible responses: more is breaking for readers, fewer is additive."""
     more, less = "an answer may come that couldn't before", "an answer doesn't come any more"
     yield from _lost(("WF119", "WF120"), place, before, after, more)
     yield from _lost(("WF316", "WF317"), place, after, before, less)
@@ -43,7 +43,7 @@ def answered(place: str, before: ValueSet, after: ValueSet) -> Iterator[Change]:
 def _lost(
     kinds: tuple[str, str], place: str, one: ValueSet, other: ValueSet, what: str
 ) -> Iterator[Change]:
-    """Say what the first lacks of the second, with a body, or that nobody knows it does."""
+    """Describe what the first lacks of the second, with an example body, or that it is unknown."""
     try:
         if one.covers(other):
             return
@@ -57,8 +57,8 @@ def _lost(
 _UNKNOWN = "it isn't known to mean what it meant"
 
 
-def beyond_schema(place: str, before: Any, after: Any, home: str) -> Iterator[Change]:
-    """Compare what no proof sees: defaults, which are sent, and the rules of our own keywords."""
+def keyword_changes(place: str, before: Any, after: Any, home: str) -> Iterator[Change]:
+    """Compare what the proof doesn't cover: defaults and this project's own keywords."""
     old, new = dict(iter_subschemas(before, "")), dict(iter_subschemas(after, ""))
     for at in old.keys() & new.keys():
         for key in ("default", *KEYWORDS):

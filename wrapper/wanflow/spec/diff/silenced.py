@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 FORM = "an `id`, a `place` and a `reason`"
 _NEVER = frozenset("56")
-"""The hundreds that can't be silenced: what they name stops the pipeline."""
+"""The first digits of ids that can't be silenced, because they stop the pipeline."""
 _OF_CHECK = frozenset({"WF210", "WF211", "WF212"})
 """The warnings of `check`; the others are changes that `diff` lists."""
 
 
 @frozen
-class Entry:
-    """One reviewed exception."""
+class SilencedChange:
+    """One accepted change or warning."""
 
     id: str
     place: str
     reason: str
 
     def matches(self, number: str, place: str) -> bool:
-        """Tell whether it is about a change or a warning."""
+        """Return whether it matches a change or a warning."""
         literal = re.sub(r"([\[?])", r"[\1]", self.place)
         return number == self.id and fnmatchcase(place, literal)
 
@@ -48,11 +48,11 @@ class Silenced:
     """The entries of a reviewed file; without one, there are none."""
 
     file: str = ""
-    entries: tuple[Entry, ...] = field(default=())
+    entries: tuple[SilencedChange, ...] = field(default=())
 
     @classmethod
     def read(cls, path: Path) -> Silenced:
-        """Read the file; an absent one silences nothing.
+        """Read the file; a missing file silences nothing.
 
         Raises:
             Refused: an entry has another form, or an id that can't be silenced.
@@ -64,11 +64,11 @@ class Silenced:
         return cls(path.name, tuple(_entry(entry, path.name) for entry in listed))
 
     def has(self, number: str, place: str) -> bool:
-        """Tell whether an entry silences a change or a warning."""
+        """Return whether an entry silences a change or a warning."""
         return any(entry.matches(number, place) for entry in self.entries)
 
-    def applied(self, difference: Diff) -> Diff:
-        """Take what is silenced out of a difference, and add the entries that match nothing."""
+    def apply(self, difference: Diff) -> Diff:
+        """Remove silenced changes from a diff, and add entries that match nothing."""
         kept = [one for one in difference.changes if not self.has(one.id, one.place)]
         silent = tuple(one for one in difference.changes if self.has(one.id, one.place))
         found = [(one.id, one.place) for one in difference.changes]
@@ -76,8 +76,10 @@ class Silenced:
         stale = self.stale(of_changes, found)
         return evolve(sorted_changes([*kept, *stale]), silenced=silent)
 
-    def stale(self, entries: Iterable[Entry], found: Iterable[tuple[str, str]]) -> Iterable[Change]:
-        """Tell the entries that match none of the changes or warnings."""
+    def stale(
+        self, entries: Iterable[SilencedChange], found: Iterable[tuple[str, str]]
+    ) -> Iterable[Change]:
+        """Yield the entries that match none of the changes or warnings."""
         listed = list(found)
         for entry in entries:
             if not any(entry.matches(number, place) for number, place in listed):
@@ -85,16 +87,16 @@ class Silenced:
                 yield Change("WF209", self.file, what)
 
     @property
-    def of_check(self) -> list[Entry]:
+    def of_check(self) -> list[SilencedChange]:
         """The entries about warnings of `check`."""
         return [entry for entry in self.entries if _of_check(entry)]
 
 
-def _of_check(entry: Entry) -> bool:
+def _of_check(entry: SilencedChange) -> bool:
     return entry.id in _OF_CHECK
 
 
-def _entry(data: object, file: str) -> Entry:
+def _entry(data: object, file: str) -> SilencedChange:
     if not is_object(data) or set(data) != {"id", "place", "reason"}:
         raise InvalidDocument(f"{file}: each entry must have {FORM}")
     if not all(isinstance(text, str) and text.strip() for text in data.values()):
@@ -103,4 +105,4 @@ def _entry(data: object, file: str) -> Entry:
     if number not in KINDS or number[2] in _NEVER:
         known = "see docs/changes.md for those that can be silenced"
         raise InvalidDocument(f"{file}: {number} can't be silenced; {known}")
-    return Entry(number, data["place"], data["reason"])
+    return SilencedChange(number, data["place"], data["reason"])

@@ -1,4 +1,4 @@
-"""Fetch a published page: within bounds of size and time, with no credentials, from a safe place.
+"""Fetch a published page from a safe address, with limits of size and time and no credentials.
 
 Only https is fetched, and http from this machine itself. A redirect is followed to a place of the
 same kind alone, so no page leads into a private network. Proxies are those of the environment.
@@ -28,15 +28,15 @@ _MOVED = frozenset({301, 302, 303, 307, 308})
 
 
 @frozen
-class Version:
-    """What a server said of the version that it sent, to be asked for a newer one with."""
+class PageVersion:
+    """The validators of a fetched page, for a conditional request."""
 
     etag: str = ""
     modified: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of a question for a newer version."""
+        """The headers of a conditional request."""
         named = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
         return {name: value for name, value in named.items() if value}
 
@@ -51,42 +51,44 @@ class Fetched:
     url: str
     data: bytes = field(repr=False)
     kind: str
-    version: Version
+    version: PageVersion
     unchanged: bool = False
 
 
-class Gone(NotFetched):
-    """The page isn't there any more (404 or 410)."""
+class PageGone(NotFetched):
+    """The page no longer exists (404 or 410)."""
 
 
 @frozen
 class Fetcher:
     """Fetches pages, each at most `most_bytes` long and within `most_seconds`."""
 
-    most_bytes: int = 5_000_000
-    most_seconds: float = 30.0
+    max_bytes: int = 5_000_000
+    timeout: float = 30.0
     now: Callable[[], float] = time.monotonic
 
-    def fetch(self, url: str, version: Version | None = None) -> Fetched:
-        """Fetch a page, or learn that it is still the version that is here.
+    def fetch(self, url: str, version: PageVersion | None = None) -> Fetched:
+        """Fetch a page, unless it is unchanged.
 
         Raises:
             Gone: it isn't there any more.
             NotFetched: it can't be fetched, or its place isn't one to fetch from.
         """
-        deadline = self.now() + self.most_seconds
+        deadline = self.now() + self.timeout
         local = is_loopback(url)
         place = url
         for _ in range(_REDIRECTS + 1):
             _require_safe(place, local=local)
-            answer = self._ask(place, version or Version(), deadline, local=local)
+            answer = self._ask(place, version or PageVersion(), deadline, local=local)
             if isinstance(answer, Fetched):
                 return answer
             place = urljoin(place, answer)
         raise NotFetched(f"{url} redirects more than {_REDIRECTS} times")
 
-    def _ask(self, url: str, version: Version, deadline: float, *, local: bool) -> Fetched | str:
-        """Return what a place answers, or where else it leads to."""
+    def _ask(
+        self, url: str, version: PageVersion, deadline: float, *, local: bool
+    ) -> Fetched | str:
+        """Return the response of a URL, or the URL that it redirects to."""
         timeout = httpx.Timeout(max(0.001, min(10.0, deadline - self.now())))
         headers = {"Accept-Encoding": "identity", "User-Agent": "wanflow", **version.headers}
         try:
@@ -105,29 +107,31 @@ class Fetcher:
         data = bytearray()
         for part in response.iter_bytes():
             data += part
-            if len(data) > self.most_bytes:
-                raise NotFetched(f"{url} has more than {self.most_bytes:,} bytes")
+            if len(data) > self.max_bytes:
+                raise NotFetched(f"{url} has more than {self.max_bytes:,} bytes")
             if self.now() > deadline:
-                raise NotFetched(f"{url} takes more than {self.most_seconds:g} s")
+                raise NotFetched(f"{url} takes more than {self.timeout:g} s")
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        got = Version(response.headers.get("etag", ""), response.headers.get("last-modified", ""))
+        got = PageVersion(
+            response.headers.get("etag", ""), response.headers.get("last-modified", "")
+        )
         return Fetched(url, bytes(data), kind, got, response.status_code == _NOT_MODIFIED)
 
 
 def _require_good(url: str, status: int) -> None:
     if status in {_NOT_FOUND, _GONE}:
-        raise Gone(f"{url} is gone (HTTP {status})")
+        raise PageGone(f"{url} is gone (HTTP {status})")
     if status not in {_HTTP_OK, _NOT_MODIFIED}:
         raise NotFetched(f"{url} answers with HTTP {status}")
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a word is a URL rather than a path."""
+    """Return whether a text is a URL rather than a path."""
     return "://" in text
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether a URL is of this machine itself."""
+    """Return whether a URL is of this machine."""
     host = _host(url)
     if host == "localhost":
         return True
@@ -145,7 +149,7 @@ def _host(url: str) -> str:
 
 
 def _require_safe(url: str, *, local: bool) -> None:
-    """Refuse a place that isn't one to fetch a published page from.
+    """Reject a URL that a published page must not be fetched from.
 
     Raises:
         NotFetched: says why not.
@@ -167,7 +171,7 @@ def _require_safe(url: str, *, local: bool) -> None:
 
 
 def _proxied(url: str) -> bool:
-    """Tell whether the environment names a proxy for a URL; that one looks names up itself."""
+    """Return whether the environment names a proxy for a URL, which then resolves its host."""
     return "https" in getproxies() and not proxy_bypass(_host(url))
 
 

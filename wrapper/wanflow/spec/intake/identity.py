@@ -1,4 +1,4 @@
-"""By what name a document is kept, and whether two of them describe the same models."""
+"""The name of a document, and whether two documents describe the same models."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from wanflow.spec.read.source import SourceSpec
 
 
-def refuse_second(source: SourceSpec, kept: dict[str, SourceSpec], taken: set[str]) -> None:
-    """Refuse a document that would replace another of the same import.
+def reject_replacement(source: SourceSpec, kept: dict[str, SourceSpec], taken: set[str]) -> None:
+    """Reject a document that would replace another one of the same import.
 
     Raises:
         Contradiction: names both.
@@ -25,7 +25,7 @@ def refuse_second(source: SourceSpec, kept: dict[str, SourceSpec], taken: set[st
 
 
 def _both(source: SourceSpec, other: SourceSpec) -> Conflict:
-    """Say that two documents describe the same models, and name both."""
+    """Return the error that two documents describe the same models."""
     shared = ", ".join(sorted(models_in(source) & models_in(other)))
     return Conflict(
         f"{_shown(source)} and {_shown(other)} both describe {shared or source.name}; import one "
@@ -33,8 +33,8 @@ def _both(source: SourceSpec, other: SourceSpec) -> Conflict:
     )
 
 
-def refuse_twice(received: list[LoadedDocument]) -> None:
-    """Refuse documents of one name and place, unless their models tell them apart."""
+def reject_duplicates(received: list[LoadedDocument]) -> None:
+    """Reject documents with the same name and origin, unless their models differ."""
     for number, one in enumerate(received):
         for other in received[:number]:
             same_place = (one.source.name, one.origin) == (other.source.name, other.origin)
@@ -47,14 +47,14 @@ def refuse_twice(received: list[LoadedDocument]) -> None:
 
 
 def _apart(one: SourceSpec, other: SourceSpec) -> bool:
-    """Tell whether two documents have models, and none in common."""
+    """Return whether two documents have models, but none in common."""
     return bool(models_in(one) and models_in(other)) and not models_in(one) & models_in(other)
 
 
 def name_of(
     one: LoadedDocument, kept: dict[str, SourceSpec], entries: dict[str, LockEntry], taken: set[str]
 ) -> str:
-    """Return the name to keep a document by.
+    """Return the name to store a document under.
 
     Pages of one name with other models each are kept apart by a number, unless they are of one
     place, where the one of a later import replaces the older.
@@ -73,7 +73,7 @@ def name_of(
 
 
 def _is_revision(one: LoadedDocument, older: SourceSpec, entry: LockEntry | None) -> bool:
-    """Tell whether a document may replace one that is kept: it drops no model, or is the same page.
+    """Return whether a document may replace a stored one: it drops no model, or is the same page.
 
     A page of one model among the many of an overview would take the others with it.
     """
@@ -82,7 +82,7 @@ def _is_revision(one: LoadedDocument, older: SourceSpec, entry: LockEntry | None
 
 
 def _known_as(source: SourceSpec, kept: dict[str, SourceSpec]) -> str:
-    """Return the name under which a document of the same models is kept already, or its own."""
+    """Return the name of the stored document with the same models, or the document's own name."""
     models = models_in(source)
     older = sorted(name for name, other in kept.items() if models & models_in(other))
     if len(older) > 1:
@@ -99,5 +99,5 @@ def _shown(source: SourceSpec) -> str:
 
 
 def models_in(source: SourceSpec) -> set[str]:
-    """Name the models that a document describes."""
+    """Return the names of the models that a document describes."""
     return {model for call in source_operations(source) for model in call.models}

@@ -1,4 +1,4 @@
-"""Take documents in: read them all, see that all goes together, and only then write."""
+"""Import documents: read and check all of them, and only then write."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from attrs import evolve, field, frozen
 
 from wanflow.catalog.document import DEFAULT_SERVER, resolve_ref
 from wanflow.spec.build import BuildResult, build_from
-from wanflow.spec.checks.prose import FILE, AcceptedProse, UnencodedRule, counted
+from wanflow.spec.checks.prose import FILE, AcceptedProse, UnencodedRule, count_text
 from wanflow.spec.diff.diff import compare
-from wanflow.spec.diff.dropped_rules import Lost, dropped_rules
+from wanflow.spec.diff.dropped_rules import DroppedRule, dropped_rules
 from wanflow.spec.errors import SpecError, one_line, raise_findings
 from wanflow.spec.generate.generate import generate, settings_of
 from wanflow.spec.generate.typed_parameters import RESERVED_PARAMETERS
 from wanflow.spec.intake.fetch import Fetcher, is_url
-from wanflow.spec.intake.identity import models_in, name_of, refuse_second, refuse_twice
-from wanflow.spec.intake.loader import LoadedDocument, files_of, read_received
-from wanflow.spec.intake.published import read_fetched
+from wanflow.spec.intake.identity import models_in, name_of, reject_duplicates, reject_replacement
+from wanflow.spec.intake.loader import LoadedDocument, document_files, load_file
+from wanflow.spec.intake.published import load_fetched
 from wanflow.spec.intake.stale_citations import RevisedDocument, explain
 from wanflow.spec.merge.servers import server_url
 from wanflow.spec.overlay.overlay import read_overlays
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from wanflow.spec.project import Checkout
     from wanflow.spec.proof.tighten import UnappliedAction
 
-    Warned = ExampleFixes | UnappliedAction | UnencodedRule | Lost
+    Warned = ExampleFixes | UnappliedAction | UnencodedRule | DroppedRule
 
 _AS_IT_WAS = "as it was"
 _DEFAULT_MOVED = "WF107"
@@ -48,7 +48,7 @@ _DEFAULT_MOVED = "WF107"
 
 @frozen
 class Imported:
-    """One document that was taken in, and a line or two of what that did."""
+    """One imported document, and lines that describe the effect."""
 
     name: str
     lines: tuple[str, ...]
@@ -63,21 +63,21 @@ class ImportPlan:
 
 
 def import_documents(project: Checkout, paths: Iterable[Path]) -> list[Imported]:
-    """Take documents into a checkout: all of them, or none.
+    """Import files into a checkout: all of them, or none.
 
     Raises:
         SpecFailure: one can't be read, or doesn't go together with the others.
     """
-    files = [file for path in paths for file in files_of(path)]
+    files = [file for path in paths for file in document_files(path)]
     try:
-        received = [read_received(file) for file in files]
+        received = [load_file(file) for file in files]
     except SpecError as failure:
         raise one_line(failure, [file.name for file in files]) from failure
-    return take_in(project, received)
+    return import_loaded(project, received)
 
 
-def import_places(project: Checkout, places: Iterable[str]) -> list[Imported]:
-    """Take documents from files, folders and URLs into a checkout: all of them, or none.
+def import_locations(project: Checkout, places: Iterable[str]) -> list[Imported]:
+    """Import files, directories and URLs into a checkout: all of them, or none.
 
     Raises:
         SpecFailure: one can't be fetched or read, or doesn't go together with the others.
@@ -87,16 +87,16 @@ def import_places(project: Checkout, places: Iterable[str]) -> list[Imported]:
         try:
             if is_url(place):
                 fetched = Fetcher().fetch(place)
-                received.append(read_fetched(place, fetched))
+                received.append(load_fetched(place, fetched))
             else:
-                received += [read_received(file) for file in files_of(Path(place))]
+                received += [load_file(file) for file in document_files(Path(place))]
         except SpecError as failure:
             raise one_line(failure, [Path(place).name]) from failure
-    return take_in(project, received)
+    return import_loaded(project, received)
 
 
-def take_in(project: Checkout, received: list[LoadedDocument]) -> list[Imported]:
-    """Take documents that were read into a checkout: all of them, or none.
+def import_loaded(project: Checkout, received: list[LoadedDocument]) -> list[Imported]:
+    """Import loaded documents into a checkout: all of them, or none.
 
     Raises:
         SpecFailure: one doesn't go together with the others.
@@ -111,8 +111,8 @@ def take_in(project: Checkout, received: list[LoadedDocument]) -> list[Imported]
 
 
 def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan:
-    """Say what taking documents in would write, and write nothing."""
-    refuse_twice(received)
+    """Return what an import would write, without writing it."""
+    reject_duplicates(received)
     kept = {source.name: source for source in _present(project)}
     entries = read_lock(project.lock)
     taken: list[Imported] = []
@@ -123,10 +123,10 @@ def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan
         name = name_of(one, kept, entries, names)
         named = evolve(one, source=evolve(one.source, name=name))
         source = named.source
-        refuse_second(source, kept, names)
+        reject_replacement(source, kept, names)
         if (older := kept.get(source.name)) is not None and older.text != source.text:
             replaced.append(RevisedDocument(older, source))
-        taken.append(_told(named, kept.get(source.name)))
+        taken.append(_import_summary(named, kept.get(source.name)))
         kept[source.name] = source
         entries[source.name] = LockEntry(
             source.sha256, _origin(named, entries.get(source.name)), one.etag, one.modified
@@ -140,7 +140,7 @@ def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan
     except SpecError as failure:
         raise explain(failure, replaced) from failure
     raise_findings(lock_findings(sources, entries))
-    _rehearse(project, built)
+    _check_generation(project, built)
     left = AcceptedProse.read(project.accepted_prose)
     prose = left.unlisted(built.unencoded)
     default = built.document.get(DEFAULT_SERVER)
@@ -155,7 +155,7 @@ def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan
     return ImportPlan([*taken, *stale], texts)
 
 
-def _lost_rules(project: Checkout, built: BuildResult) -> list[Lost]:
+def _lost_rules(project: Checkout, built: BuildResult) -> list[DroppedRule]:
     try:
         before = read_working_document(project)
     except (OSError, SpecError):
@@ -163,11 +163,11 @@ def _lost_rules(project: Checkout, built: BuildResult) -> list[Lost]:
     owner = {
         model: call.source.name for call in built.merge_result.operations for model in call.models
     }
-    return [Lost(owner[model], one) for model, one in dropped_rules(before, built.document)]
+    return [DroppedRule(owner[model], one) for model, one in dropped_rules(before, built.document)]
 
 
-def _rehearse(project: Checkout, built: BuildResult) -> None:
-    """Make the client that follows, aside: what can't be regenerated is never taken in.
+def _check_generation(project: Checkout, built: BuildResult) -> None:
+    """Generate the client in a temporary directory; an import must not break the generation.
 
     Raises:
         ToolFault: the generator can't make it.
@@ -178,7 +178,7 @@ def _rehearse(project: Checkout, built: BuildResult) -> None:
 
 
 def _placed(one: Imported, source: SourceSpec | None, default: str | None) -> Imported:
-    """Add to a document that its server isn't the one that requests go to by default."""
+    """Add a note if the document's server is not the default server."""
     calls = source_operations(source) if source else []
     urls = {server_url(server) for call in calls for server in call.node["servers"]}
     if not urls or default in urls or one.lines == (_AS_IT_WAS,):
@@ -195,7 +195,7 @@ def _placed(one: Imported, source: SourceSpec | None, default: str | None) -> Im
 
 
 def _warned(one: Imported, found: list[Warned], shown: set[str]) -> Imported:
-    """Add to a document what was mended in it, and what reads like a rule and became none.
+    """Add what was fixed in a document, and which sentences read like rules but aren't encoded.
 
     `shown` are the actions to paste that stand below an earlier document already.
     """
@@ -207,14 +207,14 @@ def _warned(one: Imported, found: list[Warned], shown: set[str]) -> Imported:
     warnings = [line for each in new for line in (f"warning: {each}", *_pasted(each))]
     shown.update(each.proposal for each in new if isinstance(each, UnencodedRule))
     if len(new) < len(told):
-        warnings.append(counted(len(told) - len(new), "that the actions shown above express"))
+        warnings.append(count_text(len(told) - len(new), "that the actions shown above express"))
     if len(told) < len(own):
-        warnings.append(counted(len(own) - len(told), "that no keyword can say"))
+        warnings.append(count_text(len(own) - len(told), "that no keyword can say"))
     return evolve(one, lines=(*one.lines, *warnings))
 
 
 def _with_namesakes(one: Imported, built: BuildResult) -> Imported:
-    """Add to a document its parameters that no keyword sets, for the library has that name."""
+    """Add the document's parameters whose names the library uses itself."""
     requests = requests_of(built.document)
     models = [
         c
@@ -234,7 +234,7 @@ def _with_namesakes(one: Imported, built: BuildResult) -> Imported:
 
 
 def _pasted(found: Warned) -> list[str]:
-    """Return the action that may be pasted to answer a warning, indented as in a list of them."""
+    """Return the proposed overlay action of a warning, indented as a list item."""
     if not isinstance(found, UnencodedRule):
         return []
     return ["to paste into an overlay's `actions:`:", *found.proposal.rstrip("\n").split("\n")]
@@ -244,7 +244,7 @@ def _present(project: Checkout) -> list[SourceSpec]:
     return read_sources(project.sources) if any(project.sources.glob("*.yaml")) else []
 
 
-def _told(one: LoadedDocument, older: SourceSpec | None) -> Imported:
+def _import_summary(one: LoadedDocument, older: SourceSpec | None) -> Imported:
     source = one.source
     if older is None:
         models = ", ".join(sorted(models_in(source))) or "no model"
@@ -253,13 +253,13 @@ def _told(one: LoadedDocument, older: SourceSpec | None) -> Imported:
         first = _AS_IT_WAS
     else:
         difference = compare(older.document, source.document)
-        # Which server is the default, a person chose; no document moves it.
+        # The default server was chosen by a person; no document changes it.
         kept = tuple(one for one in difference.changes if one.id != _DEFAULT_MOVED)
-        first = f"replaced; {evolve(difference, changes=kept).for_people()}"
+        first = f"replaced; {evolve(difference, changes=kept).to_text()}"
     return Imported(source.name, (first, *one.done))
 
 
 def _origin(one: LoadedDocument, older: LockEntry | None) -> str:
-    """Keep the first origin of a document that is only noted again."""
+    """Keep the first origin of a document whose content is unchanged."""
     same: Any = older is not None and one.origin == f"{one.source.name}.yaml"
     return older.origin if same and older is not None else one.origin

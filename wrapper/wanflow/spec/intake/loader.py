@@ -1,4 +1,4 @@
-"""A document as somebody hands it over: YAML, JSON or a page, turned into a source or refused."""
+"""Load a document from YAML, JSON or a documentation page, or reject it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST_BYTES = 5_000_000
 
 @frozen
 class LoadedDocument:
-    """A document that was read: as a source, with where it came from and what was done to it."""
+    """A loaded document: the source, its origin, and notes about the conversion."""
 
     source: SourceSpec
     origin: str
@@ -44,8 +44,8 @@ class LoadedDocument:
     modified: str = ""
 
 
-def files_of(path: Path) -> list[Path]:
-    """List the documents that a path means: itself, or those of a folder.
+def document_files(path: Path) -> list[Path]:
+    """Return the documents of a path: the file itself, or those of a directory.
 
     Raises:
         Refused: nothing is there.
@@ -60,18 +60,18 @@ def files_of(path: Path) -> list[Path]:
     return [path]
 
 
-def read_received(path: Path) -> LoadedDocument:
-    """Read one file as a document.
+def load_file(path: Path) -> LoadedDocument:
+    """Load one file as a document.
 
     Raises:
         Refused: it is no whole OpenAPI 3 document; says at which line it stops making sense.
     """
     with path.open("rb") as file:
-        return received_from(path.name, file.read(_MOST_BYTES + 1))
+        return load_bytes(path.name, file.read(_MOST_BYTES + 1))
 
 
-def received_from(name: str, data: bytes) -> LoadedDocument:
-    """Read the bytes of a file of that name as a document.
+def load_bytes(name: str, data: bytes) -> LoadedDocument:
+    """Load the content of a named file as a document.
 
     Raises:
         Refused: they are no whole OpenAPI 3 document; says at which line they stop making sense.
@@ -125,7 +125,7 @@ def _from_json(text: str, file: str, name: str) -> LoadedDocument:
 
 
 def _lines(text: str) -> dict[str, int]:
-    """Return the lines of JSON, which nearly always is YAML too; nothing where it isn't."""
+    """Return the line numbers of JSON that is also YAML, or nothing."""
     try:
         return read_yaml(text, "").lines
     except InvalidDocument:
@@ -153,7 +153,7 @@ def _no_constant(word: str) -> Any:
 
 
 def _from_page(pages: list[DocPage], file: str) -> LoadedDocument:
-    """Take the document of a page that submits something, and say which others were left."""
+    """Return the page's document of a submission, and name those that were ignored."""
     page = _chosen(pages, file)
     received = _from_fence(page, file)
     left = ", ".join(other.label for other in pages if other is not page)
@@ -162,7 +162,7 @@ def _from_page(pages: list[DocPage], file: str) -> LoadedDocument:
 
 
 def _chosen(pages: list[DocPage], file: str) -> DocPage:
-    """Return the one document of a page that submits something, or its only one.
+    """Return the page's one document of a submission, or its only document.
 
     Raises:
         Refused: several do, or none of several.
@@ -182,7 +182,7 @@ def _chosen(pages: list[DocPage], file: str) -> DocPage:
 
 
 def _alike(pages: list[DocPage], file: str) -> bool:
-    """Tell whether documents are one, as where a page shows it in YAML and in JSON."""
+    """Return whether documents are equal, as on a page that has it in YAML and in JSON."""
     try:
         first, *others = [_from_fence(page, file).source.document for page in pages]
     except SpecError:
@@ -191,7 +191,7 @@ def _alike(pages: list[DocPage], file: str) -> bool:
 
 
 def _names_a_model(page: DocPage, file: str) -> bool:
-    """Tell whether a document submits a model; one that can't be read doesn't."""
+    """Return whether a document submits a model; False if it can't be read."""
     try:
         source = _from_fence(page, file).source
         return any(call.models for call in source_operations(source) if call.path == page.path)
@@ -225,7 +225,7 @@ def _from_yaml(text: str, file: str, name: str, origin: str) -> LoadedDocument:
         text = quote_ambiguous(text, read)
         shown = ", ".join(sorted({scalar.text for scalar in read.ambiguous}))
         done = (f"quoted what YAML loaders read differently ({shown})",)
-    # A page's document stands further down than in the file that it is kept in.
+    # The document is further down in the page than in the stored file.
     source = evolve(
         source_from_text(text.lstrip("\n"), name, file), lines=upgraded_lines(read.lines)
     )
@@ -233,7 +233,7 @@ def _from_yaml(text: str, file: str, name: str, origin: str) -> LoadedDocument:
 
 
 def _require_inside(read: YamlDocument, file: str) -> None:
-    """Refuse what isn't the document: a rendering, or one whose indentation is lost."""
+    """Reject a rendered page, or a document whose indentation is lost."""
     data = read.data
     paths: Any = data.get("paths") if is_object(data) else None
     if is_object(paths) and paths.keys() >= {"path", "method"}:

@@ -1,4 +1,4 @@
-"""Documents where they are published: a page or a document behind a URL, and an index of pages."""
+"""Published documents: a page or document at a URL, and an index of pages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 from attrs import evolve
 
-from wanflow.spec.intake.fetch import Fetcher, Version, is_url
-from wanflow.spec.intake.loader import received_from
+from wanflow.spec.intake.fetch import Fetcher, PageVersion, is_url
+from wanflow.spec.intake.loader import load_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,30 +27,30 @@ _BY_KIND = {
 }
 
 
-def received_at(url: str, version: Version | None = None, *, by: Fetcher) -> LoadedDocument | None:
-    """Fetch a URL and read it as a document; None where it is the version asked with.
+def load_url(url: str, version: PageVersion | None = None, *, by: Fetcher) -> LoadedDocument | None:
+    """Fetch a URL and load it as a document; None if it is unchanged.
 
     Raises:
         NotFetched: it can't be fetched, or is gone.
         Refused: it is no document.
     """
     fetched = by.fetch(url, version)
-    return None if fetched.unchanged else read_fetched(url, fetched)
+    return None if fetched.unchanged else load_fetched(url, fetched)
 
 
-def read_fetched(url: str, fetched: Fetched) -> LoadedDocument:
-    """Read what a URL answered as a document, whose origin is that URL.
+def load_fetched(url: str, fetched: Fetched) -> LoadedDocument:
+    """Load a fetched page as a document, whose origin is its URL.
 
     Raises:
         Refused: it is no document.
     """
-    received = received_from(_file_name(fetched), fetched.data)
+    received = load_bytes(_file_name(fetched), fetched.data)
     version = fetched.version
     return evolve(received, origin=url, etag=version.etag, modified=version.modified)
 
 
 def _file_name(fetched: Fetched) -> str:
-    """Name the file that an answer would be: by its URL, its media type, or its first words."""
+    """Return a file name for a fetched page, by its URL, media type or first characters."""
     last = urlsplit(fetched.url).path.rstrip("/").rpartition("/")[2]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip(".-") or "page"
     if _SUFFIX.search(name):
@@ -64,7 +64,7 @@ def _file_name(fetched: Fetched) -> str:
 
 
 def links_of(url: str, text: str, *, anywhere: bool = False) -> list[str]:
-    """List the pages that an index links to, in its order: those of its own origin, or all."""
+    """Return the links of an index in order: those to its own origin, or all."""
     found = dict.fromkeys(_links(url, text))
     return [link for link in found if anywhere or _origin(link) == _origin(url)]
 

@@ -1,4 +1,4 @@
-"""Say of an import that failed which kept document the new one would have replaced."""
+"""Explain a failed import by the stored document that it would have replaced."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @frozen
 class RevisedDocument:
-    """A kept document, and the one that would replace it."""
+    """A stored document, and the one that would replace it."""
 
     older: SourceSpec
     newer: SourceSpec
 
     @property
     def claims(self) -> str:
-        """Say that a document of another name would replace the older one; empty otherwise."""
+        """Return a note if a document of another name would replace the older one, else ''."""
         file = self.newer.received_as or f"{self.newer.name}.yaml"
         if file.rpartition(".")[0] == self.older.name:
             return ""
@@ -30,6 +30,6 @@ class RevisedDocument:
 
 
 def explain(failure: SpecError, replaced: Sequence[RevisedDocument]) -> SpecError:
-    """Return a failure of the same kind, with what a replaced document has to do with it."""
+    """Return the same failure, with a note about the replaced document."""
     claims = next((one.claims for one in replaced if one.claims), "")
     return type(failure)(f"{failure}; {claims}") if claims else failure
