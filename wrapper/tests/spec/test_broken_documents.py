@@ -54,7 +54,7 @@ def place() -> Iterator[Path]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=broken())
-def test_a_broken_document_is_taken_whole_or_refused_in_one_line(place: Path, made) -> None:
+def test_a_broken_document_is_imported_whole_or_rejected_in_one_line(place: Path, made) -> None:
     """Never a traceback, a page of data, a wrong name, or half of an import."""
     name, data = made
     with TemporaryDirectory(dir=place) as folder:

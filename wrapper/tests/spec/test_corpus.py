@@ -130,7 +130,7 @@ def rules(built: BuildResult, call: SourceOperation) -> Iterator[str]:
         yield from citations_of(schema).values()
 
 
-def test_there_are_twenty_of_them_and_none_is_like_another():
+def test_there_are_twenty_different_documents():
     """Twenty files or more, of which no two name one model."""
     models = [model for path in CORPUS for call in calls(path) for model in call.models]
     assert len(CORPUS) >= 20
@@ -197,7 +197,7 @@ def test_the_mock_serves_all_together(together: tuple[Checkout, BuildResult]):
     served(together[1], set(Catalog(together[1].document).models))
 
 
-def test_no_file_of_the_corpus_is_like_ours():
+def test_no_file_of_the_corpus_resembles_the_projects_documents():
     """None names a model of ours."""
     ours = {
         model for path in HERE.sources.glob("*.yaml") for model in re.findall(r"wan\S+", path.stem)
@@ -205,7 +205,7 @@ def test_no_file_of_the_corpus_is_like_ours():
     assert not [path for path in CORPUS if any(name in path.read_text("utf-8") for name in ours)]
 
 
-def test_the_task_query_alone_is_a_beginning(tmp_path: Path):
+def test_the_task_query_can_be_imported_alone(tmp_path: Path):
     """Before there is any model, its document is imported, and a client of it is made."""
     for name in ("specs", "generated"):
         (tmp_path / name).mkdir()

@@ -205,7 +205,7 @@ def changed(built: BuildResult, change: Any) -> Json:
 
 
 @pytest.mark.parametrize(("change", "what"), BREAKING.values(), ids=BREAKING)
-def test_what_breaks_somebody_is_breaking(built: BuildResult, change, what):
+def test_incompatible_changes_are_breaking(built: BuildResult, change, what):
     """A client or a caller that relied on the old document notices."""
     difference = compare(built.document, changed(built, change))
     assert difference.severity is Severity.BREAKING
@@ -214,7 +214,7 @@ def test_what_breaks_somebody_is_breaking(built: BuildResult, change, what):
 
 
 @pytest.mark.parametrize(("change", "what"), ADDITIVE.values(), ids=ADDITIVE)
-def test_what_only_adds_is_additive(built: BuildResult, change, what):
+def test_compatible_additions_are_additive(built: BuildResult, change, what):
     """Nobody that relied on the old document notices; somebody may gain."""
     difference = compare(built.document, changed(built, change))
     assert difference.severity is Severity.ADDITIVE, difference.to_text()
@@ -222,7 +222,7 @@ def test_what_only_adds_is_additive(built: BuildResult, change, what):
 
 
 @pytest.mark.parametrize("change", NONE.values(), ids=NONE)
-def test_what_means_the_same_is_no_difference(built: BuildResult, change):
+def test_equivalent_schemas_are_no_difference(built: BuildResult, change):
     """A false alarm is a fault of its own: what is written in another way is information."""
     difference = compare(built.document, changed(built, change))
     assert difference.severity <= Severity.INFO, difference.to_text()
@@ -233,14 +233,14 @@ def test_a_document_does_not_differ_from_itself(built: BuildResult):
     assert compare(built.document, built.document).changes == ()
 
 
-def test_back_is_as_far_as_there(built: BuildResult):
+def test_the_reverse_difference_has_as_many_changes(built: BuildResult):
     """A request that is refused one way passes the other way: breaking there, additive back."""
     narrower = changed(built, lambda d: rule(d, T2V, "prompt").update(maxLength=1999))
     assert compare(built.document, narrower).severity is Severity.BREAKING
     assert compare(narrower, built.document).severity is Severity.ADDITIVE
 
 
-def test_a_breaking_change_shows_a_body_that_used_to_pass(built: BuildResult):
+def test_a_breaking_change_shows_a_body_that_used_to_be_accepted(built: BuildResult):
     """The body shown is valid in the old document, and not in the new one."""
     new = changed(built, lambda d: schema(d, T2V).update(additionalProperties=False))
     (worst,) = [
@@ -255,7 +255,9 @@ def run(*arguments: str, root: Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_command_ends_with_the_level(built: BuildResult, project: Checkout, tmp_path: Path):
+def test_the_exit_code_is_that_of_the_severity(
+    built: BuildResult, project: Checkout, tmp_path: Path
+):
     """0 for none, 1 for additive, 2 for breaking; `--format json` says the same to a program."""
     files = []
     for name, change in (

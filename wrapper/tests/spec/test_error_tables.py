@@ -47,7 +47,7 @@ def made() -> Json:
 
 
 @pytest.mark.parametrize("model", TABLES)
-def test_a_refusal_has_the_code_of_the_models_own_document(made: Json, model: str) -> None:
+def test_a_rejection_has_the_code_of_the_models_own_document(made: Json, model: str) -> None:
     """A number or a word, as the model's example has it; as its schema has it where none is."""
     with MockServer(document=made) as mock:
         answer = httpx.post(

@@ -81,7 +81,7 @@ MUTATIONS = [(at, how) for at in nodes(whole()) for how in ("gone", "changed")]
 
 
 @pytest.mark.parametrize("how", ["gone", "changed"])
-def test_every_node_is_told(how: str):
+def test_every_changed_node_is_reported(how: str):
     """Whatever keyword of OpenAPI a node is, its change is a line; and so is its return."""
     document = whole()
     silent = []
@@ -103,7 +103,7 @@ def test_the_document_has_every_keyword():
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_every_node_of_the_real_documents_is_told(
+def test_every_changed_node_of_the_real_documents_is_reported(
     sources: list[SourceSpec], built: BuildResult, data: Any
 ):
     """The same of the documents as received and of the merged one, at random."""
@@ -189,13 +189,13 @@ def test_each_change_has_its_kind(at: str, value: Any, number: str):
     assert number in {one.id for one in difference.changes}, difference.to_text()
 
 
-def test_a_property_called_as_a_keyword_is_a_property():
+def test_a_property_named_like_a_keyword_is_a_property():
     """`deprecated` among the properties is a parameter, and no mark."""
     new = change(whole(), f"{SCHEMA}|properties|sunset", {"type": "string"})
     assert {one.id for one in compare(whole(), new).changes} & {"WF201", "WF203"} == set()
 
 
-def test_a_deprecation_says_what_replaces_it():
+def test_a_deprecation_names_its_replacement():
     """The line has the date and the replacement where the document has them."""
     new = change(whole(), f"{POST}|deprecated", True)
     (line,) = [str(one) for one in compare(whole(), new).changes if one.id == "WF201"]
@@ -203,7 +203,7 @@ def test_a_deprecation_says_what_replaces_it():
     assert "createSun" in line
 
 
-def test_no_change_is_told_twice():
+def test_no_change_is_reported_twice():
     """One change of a parameter, a model, a status or a server is one line, and no second one."""
     for at, value in (
         (f"{POST}|responses|402", {"description": "x"}),
@@ -214,7 +214,7 @@ def test_no_change_is_told_twice():
         assert len(compare(whole(), change(whole(), at, value)).changes) == 1, at
 
 
-def test_the_id_says_the_level():
+def test_the_id_determines_the_severity():
     """The hundreds are the levels, and every level has kinds."""
     levels = {number[2]: kind.severity for number, kind in KINDS.items()}
     assert levels["1"] is Severity.BREAKING

@@ -63,7 +63,7 @@ def test_information_alone_ends_with_0(empty: Path):
 
 
 @pytest.mark.parametrize("name", ["no.yaml", "bad.json", "bytes.yaml"])
-def test_what_is_no_document_is_one_sentence(empty: Path, name: str):
+def test_an_unreadable_document_is_reported_in_one_sentence(empty: Path, name: str):
     """An absent file, one that isn't JSON, and bytes that aren't text: an exit code, no trace."""
     Path("bad.json").write_text("{")
     Path("bytes.yaml").write_bytes(b"\xff\xfe")
@@ -96,7 +96,7 @@ def test_a_merged_document_is_checked_as_one(empty: Path, project: Checkout):
     assert "no warnings in 1 document" in done.output
 
 
-def test_github_is_told_in_its_own_commands(empty: Path):
+def test_github_output_is_workflow_commands(empty: Path):
     """One command a line, with the file and the level; what would end it early is escaped."""
     lines = run("diff", "old.yaml", "new.json", "--format", "github").output.splitlines()
     assert len(lines) >= 3
@@ -159,7 +159,7 @@ REVIEWED = """\
 """
 
 
-def test_what_was_reviewed_does_not_count(empty: Path):
+def test_silenced_changes_do_not_count(empty: Path):
     """A silenced change is counted apart, and the exit code is that of the rest."""
     Path("reviewed.yaml").write_text(REVIEWED)
     done = run("diff", "old.yaml", "new.json", "--silenced", "reviewed.yaml")
@@ -174,7 +174,7 @@ def test_what_was_reviewed_does_not_count(empty: Path):
     assert {one["id"] for one in told["silenced"]} == {"WF114", "WF201"}
 
 
-def test_a_stale_exception_is_told(empty: Path):
+def test_a_stale_silenced_change_is_reported(empty: Path):
     """An entry that matches nothing any more is a warning of its own."""
     Path("reviewed.yaml").write_text(REVIEWED)
     done = run("diff", "old.yaml", "old.yaml", "--silenced", "reviewed.yaml")
@@ -193,7 +193,7 @@ def test_a_stale_exception_is_told(empty: Path):
         "- 5",
     ],
 )
-def test_an_exception_needs_its_whole_form(empty: Path, text: str):
+def test_a_silenced_change_needs_all_its_fields(empty: Path, text: str):
     """Without a reason, or with an id that can't be silenced, the file is refused."""
     Path("reviewed.yaml").write_text(text + os.linesep)
     done = run("diff", "old.yaml", "old.yaml", "--silenced", "reviewed.yaml")

@@ -54,7 +54,7 @@ def put(folder: Path, name: str, text: str | bytes) -> Path:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_a_yaml_document_is_kept_byte_for_byte(path: Path, empty: Checkout):
+def test_a_yaml_document_is_stored_byte_for_byte(path: Path, empty: Checkout):
     """What was received is what lies in specs/sources, and the lock has its digest."""
     taken = import_documents(empty, [path])[0]
     kept = empty.sources / path.name
@@ -72,7 +72,7 @@ def test_a_yaml_document_is_kept_byte_for_byte(path: Path, empty: Checkout):
         "nova-1.json Post /v1/videos/generations",
     ],
 )
-def test_a_page_gives_the_document_in_its_fence(tmp_path: Path, info: str):
+def test_the_document_of_a_page_is_read_from_its_fence(tmp_path: Path, info: str):
     """Path with or without a slash, method in any case, text above and below: one document."""
     text = write_yaml(small())
     received = load_file(put(tmp_path, "page.md", page(text, info)))
@@ -82,7 +82,7 @@ def test_a_page_gives_the_document_in_its_fence(tmp_path: Path, info: str):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_a_page_of_each_received_document_gives_that_document(path: Path, tmp_path: Path):
+def test_a_page_of_each_received_document_yields_that_document(path: Path, tmp_path: Path):
     """A document with fences of three backticks in its prose comes through a page unharmed."""
     operation = next(iter(yaml.safe_load(path.read_text())["paths"]))
     whole = page(path.read_text(), f"en/{path.stem}.json post {operation}")
@@ -98,7 +98,7 @@ def test_json_becomes_the_same_document(tmp_path: Path):
     assert source_from_text(received.source.text, "x").document == small()
 
 
-def test_a_folder_is_all_its_documents(tmp_path: Path, empty: Checkout):
+def test_a_directory_stands_for_all_its_documents(tmp_path: Path, empty: Checkout):
     """YAML, JSON and pages of a folder come in together."""
     folder = tmp_path / "new"
     folder.mkdir()
@@ -110,7 +110,7 @@ def test_a_folder_is_all_its_documents(tmp_path: Path, empty: Checkout):
     assert {path.stem for path in empty.sources.iterdir()} == set(names)
 
 
-def test_line_ends_and_a_mark_at_the_start_are_no_matter(tmp_path: Path):
+def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path):
     """Windows line ends and a byte order mark are made plain, and that is told."""
     text = write_yaml(small())
     data = ("\ufeff" + text.replace("\n", "\r\n")).encode()
@@ -119,7 +119,7 @@ def test_line_ends_and_a_mark_at_the_start_are_no_matter(tmp_path: Path):
     assert received.done == ("made its line ends plain",)
 
 
-def test_an_ambiguous_scalar_is_quoted_and_told(tmp_path: Path):
+def test_an_ambiguous_scalar_is_quoted_and_reported(tmp_path: Path):
     """An unquoted `16:9` is a text, whatever YAML 1.1 thinks; every other byte is kept."""
     text = write_yaml(small(ratio={"type": "string", "default": "16:9"}))
     loose = text.replace("'16:9'", "16:9  # the widest")
@@ -161,7 +161,7 @@ SCALARS = st.sampled_from(AMBIGUOUS) | st.text(max_size=6)
 
 @given(st.dictionaries(SCALARS, SCALARS | st.integers() | st.booleans() | st.none(), max_size=6))
 @settings(max_examples=300)
-def test_what_we_write_every_loader_reads_alike(data: Json):
+def test_every_loader_reads_the_written_yaml_the_same(data: Json):
     """PyYAML, ruamel.yaml and ours read the same from whatever we write."""
     text = write_yaml(data)
     assert read_yaml(text, "x").data == data
@@ -172,7 +172,7 @@ def test_what_we_write_every_loader_reads_alike(data: Json):
 
 @given(st.lists(SCALARS.filter(lambda text: text.isascii() and text.isprintable()), max_size=5))
 @settings(max_examples=300)
-def test_mended_scalars_are_read_alike_and_as_before(texts: list[str]):
+def test_quoted_scalars_are_read_the_same_by_every_loader(texts: list[str]):
     """Quoting what is ambiguous changes nothing of what YAML 1.2 reads."""
     loose = "".join(f"- {text}\n" for text in texts)
     try:
@@ -289,7 +289,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("name", "text", "why"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_whole_document_is_refused(tmp_path: Path, empty: Checkout, name, text, why):
+def test_an_incomplete_document_is_rejected(tmp_path: Path, empty: Checkout, name, text, why):
     """One clear sentence, with the line where there is one; and nothing is written."""
     path = put(tmp_path, name, text)
     with pytest.raises(InvalidDocument, match=why) as caught:
@@ -299,7 +299,7 @@ def test_what_is_no_whole_document_is_refused(tmp_path: Path, empty: Checkout, n
     assert not empty.lock.exists()
 
 
-def test_a_bomb_of_aliases_is_refused(tmp_path: Path, empty: Checkout):
+def test_an_alias_bomb_is_rejected(tmp_path: Path, empty: Checkout):
     """A document that unfolds to billions of nodes is refused in a moment."""
     lines = ["openapi: 3.1.0", "a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
@@ -320,7 +320,7 @@ def test_a_document_that_lost_indentation_is_never_half_read(data, tmp_path_fact
         load_file(put(tmp_path_factory.mktemp("flat"), path.name, flat))
 
 
-def test_a_newer_revision_replaces_the_older_and_tells_the_difference(tmp_path, empty: Checkout):
+def test_a_newer_revision_replaces_the_older_and_reports_the_difference(tmp_path, empty: Checkout):
     """A document of the same model, whatever its name, takes the older one's place."""
     import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
     newer = write_yaml(small(seed={"type": "integer"}))
@@ -360,7 +360,7 @@ def test_an_overview_never_replaces_several_documents(tmp_path, empty: Checkout)
         import_documents(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
 
 
-def test_a_newer_overview_may_drop_a_model(tmp_path, empty: Checkout):
+def test_a_newer_overview_may_omit_a_model(tmp_path, empty: Checkout):
     """What comes from the same place, or under the same name, is a revision."""
     import_documents(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
     (taken,) = import_documents(empty, [put(tmp_path, "family.yaml", SINGLE)])
@@ -374,7 +374,9 @@ def test_two_revisions_of_a_page_in_one_import_are_refused(tmp_path, empty: Chec
         import_documents(empty, two)
 
 
-def test_files_of_one_name_in_several_folders_are_kept_apart(tmp_path, empty: Checkout):
+def test_files_with_the_same_name_in_several_directories_are_kept_separate(
+    tmp_path, empty: Checkout
+):
     """What tells them apart is their models; the second gets a number."""
     for model in ("nova-1", "nova-2", "nova-3"):
         (tmp_path / "all" / model).mkdir(parents=True)
@@ -394,7 +396,7 @@ def test_the_same_document_again_changes_nothing(tmp_path, empty: Checkout):
     assert {file: file.read_bytes() for file in empty.root.rglob("*") if file.is_file()} == before
 
 
-def test_one_bad_document_keeps_all_out(tmp_path, empty: Checkout):
+def test_one_bad_document_stops_the_whole_import(tmp_path, empty: Checkout):
     """All or none: what can't be merged with the rest is refused before anything is written."""
     folder = tmp_path / "new"
     folder.mkdir()
@@ -413,7 +415,7 @@ def run(*words: str, root: Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_command_says_what_it_did(tmp_path, empty: Checkout):
+def test_the_command_reports_what_it_did(tmp_path, empty: Checkout):
     """One line for each document; a refusal is one line on stderr and an exit code of its kind."""
     path = put(tmp_path, "nova-1.yaml", write_yaml(small()))
     assert run("import", str(path), root=empty.root) == (
@@ -437,7 +439,7 @@ def test_a_source_that_was_edited_is_a_finding(tmp_path, project: Checkout):
     assert run("check", root=tmp_path)[0] == 0
 
 
-def test_a_stray_file_among_the_sources_is_refused(tmp_path, empty: Checkout):
+def test_a_stray_file_among_the_sources_is_rejected(tmp_path, empty: Checkout):
     """A document that was put there in another form is not passed over."""
     import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
     put(empty.sources, "nova-2.json", json.dumps(small("nova-2")))

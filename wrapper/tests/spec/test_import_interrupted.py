@@ -94,7 +94,7 @@ def begun(folder: Path) -> Checkout:
 
 
 @pytest.mark.parametrize("how", ["kill", "interrupt"])
-def test_an_import_that_is_stopped_leaves_the_folder_as_it_was(tmp_path: Path, how: str) -> None:
+def test_an_interrupted_import_leaves_the_directory_unchanged(tmp_path: Path, how: str) -> None:
     """At each of its writes: killed, the next command undoes it; interrupted, it does so itself."""
     project = begun(tmp_path)
     news = [tmp_path / "new-1.yaml", tmp_path / "new-2.yaml"]
@@ -133,7 +133,7 @@ def test_pages_of_one_name_with_other_models_are_kept_apart(tmp_path: Path) -> N
     assert (again.name, again.lines) == ("generation-2", ("as it was",))
 
 
-def test_names_are_printed_without_anything_a_terminal_obeys(tmp_path: Path) -> None:
+def test_names_are_printed_without_control_characters(tmp_path: Path) -> None:
     """Escape sequences of names, in what is told, warned of and refused, are shown as marks."""
     project = begun(tmp_path)
     bad = "\x1b]0;owned\x07\x1b[31m\u202e\x9b2J"

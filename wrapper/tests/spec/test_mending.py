@@ -45,7 +45,7 @@ def properties(made: BuildResult) -> Json:
 
 
 @pytest.mark.parametrize(("rule", "place"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_example_or_default_is_left_out_with_its_own_line(rule: Json, place: str) -> None:
+def test_an_invalid_example_or_default_is_removed_and_reported(rule: Json, place: str) -> None:
     """The document is taken; the warning names the line at which the value stands."""
     received = source("nova", document(request("nova-1", word=rule)))
     made = build_from([received], [])
@@ -57,13 +57,13 @@ def test_a_broken_example_or_default_is_left_out_with_its_own_line(rule: Json, p
     assert "word" in properties(made)
 
 
-def test_the_good_ones_stay() -> None:
+def test_valid_examples_are_kept() -> None:
     """Of several examples only the broken ones go."""
     made = built(document(request("nova-1", word=BROKEN["one of the examples"][0])))
     assert properties(made)["word"]["examples"] == [1, 2]
 
 
-def test_a_request_example_gets_what_it_lacks_by_the_documents_word() -> None:
+def test_a_request_example_gets_its_missing_properties_from_the_document() -> None:
     """What the property shows is what its model's request example has."""
     url = "https://example.com/a.png"
     urls = {"type": "array", "items": {"type": "string"}, "example": [url]}
@@ -74,7 +74,7 @@ def test_a_request_example_gets_what_it_lacks_by_the_documents_word() -> None:
     assert [one.left_out for one in made.example_fixes] == [False]
 
 
-def test_a_request_example_that_nothing_mends_is_left_out() -> None:
+def test_a_request_example_that_cannot_be_fixed_is_removed() -> None:
     """Where the document shows nothing to put in, the example goes, and the document is taken."""
     rule = request("nova-1", required=("model", "p"), p={"type": "string"})
     made = built(document(rule, example={"model": "nova-1"}))
@@ -84,7 +84,7 @@ def test_a_request_example_that_nothing_mends_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("status", ["200", "400", "default"])
-def test_an_example_of_an_answer_is_no_reason_to_refuse(status: str) -> None:
+def test_an_invalid_response_example_is_no_reason_to_reject(status: str) -> None:
     """Also one under a named answer, or one under several names."""
     data = document(request("nova-1"))
     responses = data["paths"][VIDEOS]["post"]["responses"]
@@ -103,7 +103,7 @@ VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | 
 
 @settings(max_examples=40)
 @given(default=VALUES, example=VALUES, shown=st.dictionaries(st.sampled_from("ab"), VALUES))
-def test_no_example_whatever_it_is_refuses_a_document(default, example, shown) -> None:
+def test_no_example_makes_an_import_fail(default, example, shown) -> None:
     """Whatever values a document shows: it is taken, and what is left keeps its schema."""
     rule: Json = {"type": "integer", "minimum": 0, "default": default, "example": example}
     inner = {"type": "object", "properties": {"a": rule}, "example": shown}

@@ -43,12 +43,12 @@ def told(rule: dict[str, Any]) -> list[str]:
         "Up to `15MB`",
     ],
 )
-def test_a_rule_in_prose_alone_is_told(sentence: str) -> None:
+def test_a_rule_in_prose_only_is_reported(sentence: str) -> None:
     """Whatever the rule is worded like; and beside other sentences."""
     assert told({"description": f"How long.\n- {sentence}\n- It is nice."}) == [sentence]
 
 
-def test_a_rule_that_a_keyword_expresses_is_not_told() -> None:
+def test_a_rule_that_a_keyword_expresses_is_not_reported() -> None:
     """Every number of the sentence stands in a keyword beside it; one of them isn't enough."""
     sentence = "Any value between 1 and 4"
     assert told({"description": sentence, "minimum": 1, "maximum": 4}) == []
@@ -56,7 +56,7 @@ def test_a_rule_that_a_keyword_expresses_is_not_told() -> None:
     assert told({"description": "The length of the film"}) == []
 
 
-def test_every_such_sentence_of_the_documents_is_expressed_or_left_on_purpose(
+def test_every_rule_sentence_of_the_documents_is_encoded_or_accepted_as_prose(
     project: Checkout, built: BuildResult
 ) -> None:
     """The committed state has no warning, and the file of reasons is needed for that."""
@@ -95,7 +95,7 @@ def test_import_and_check_name_a_new_documents_sentence(
     assert "no warnings" not in output
 
 
-def test_what_no_keyword_can_say_is_counted_by_the_import_and_listed_by_the_check(
+def test_unencoded_rules_are_counted_by_the_import_and_listed_by_the_check(
     checkout: Path, tmp_path: Path
 ) -> None:
     """One line however many there are; a rule that can be told is shown with its action."""
@@ -152,7 +152,7 @@ def test_a_stale_entry_is_a_warning(checkout: Path, project: Checkout) -> None:
         build(type(project)(checkout))
 
 
-def test_a_revision_that_says_a_rule_otherwise_is_told_with_both_sentences(
+def test_a_revision_that_rewords_a_rule_is_reported_with_both_sentences(
     checkout: Path, tmp_path: Path, project: Checkout
 ) -> None:
     """Which document, what it said, what it says, and an action to paste; the import goes on."""

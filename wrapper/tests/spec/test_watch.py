@@ -90,7 +90,7 @@ def test_a_page_or_a_document_is_imported_from_its_url(
     assert (entry.origin, entry.etag) == (url, '"one"')
 
 
-def test_a_page_is_asked_again_with_its_version(site: Site, project: Checkout) -> None:
+def test_a_page_is_fetched_again_with_a_conditional_request(site: Site, project: Checkout) -> None:
     """Nothing new is 0 and writes nothing; a changed one is 1 and is taken in."""
     url = site.put("/nova-1.md", page("nova-1"), etag='"one"')
     assert run(project, "import", url)[0] == 0
@@ -107,7 +107,7 @@ def test_a_page_is_asked_again_with_its_version(site: Site, project: Checkout) -
     assert run(project, "watch")[0] == 0
 
 
-def test_a_page_that_says_the_same_under_another_version_is_nothing_new(
+def test_a_page_with_the_same_content_and_another_version_is_unchanged(
     site: Site, project: Checkout
 ) -> None:
     """What counts are the bytes; the newer version is asked with from then on."""
@@ -119,7 +119,9 @@ def test_a_page_that_says_the_same_under_another_version_is_nothing_new(
 
 
 @pytest.mark.parametrize("status", [404, 410, 503, 500, 403, 429, 204, 206, 300])
-def test_a_page_that_fails_is_never_nothing_new(site: Site, project: Checkout, status: int) -> None:
+def test_a_page_that_fails_is_never_reported_as_unchanged(
+    site: Site, project: Checkout, status: int
+) -> None:
     """It is 9 and says so; a gone one is called gone; the source stays as it is."""
     url = site.put("/nova-1.md", page("nova-1"))
     run(project, "import", url)
@@ -132,7 +134,7 @@ def test_a_page_that_fails_is_never_nothing_new(site: Site, project: Checkout, s
     assert files(project) == before
 
 
-def test_one_failure_keeps_nothing_else_out(site: Site, project: Checkout) -> None:
+def test_one_failure_does_not_stop_the_other_imports(site: Site, project: Checkout) -> None:
     """Of four pages one changed, one is broken, one is gone, and one can't be reached."""
     for number in range(4):
         assert run(project, "import", site.put(f"/{number}.md", page(f"nova-{number}")))[0] == 0
@@ -148,7 +150,7 @@ def test_one_failure_keeps_nothing_else_out(site: Site, project: Checkout) -> No
     assert names(project) == {f"nova-{number}" for number in range(4)}
 
 
-def test_a_changed_page_that_contradicts_the_others_is_kept_out_alone(
+def test_only_the_changed_page_that_contradicts_others_is_not_imported(
     site: Site, project: Checkout
 ) -> None:
     """The good one of two changed pages is taken in, the other is a failure."""
@@ -162,7 +164,7 @@ def test_a_changed_page_that_contradicts_the_others_is_kept_out_alone(
     assert "seed" not in (project.sources / "nova-2.yaml").read_text()
 
 
-def test_an_index_finds_what_is_new(site: Site, project: Checkout) -> None:
+def test_new_documents_are_found_by_an_index(site: Site, project: Checkout) -> None:
     """Of its own host, and only documents that name a model; others are no failure."""
     run(project, "import", site.put("/en/nova-1.md", page("nova-1"), etag='"1"'))
     site.put("/en/nova-2.md", page("nova-2"))
@@ -195,7 +197,7 @@ def test_links_are_read_in_any_form() -> None:
     assert sorted(every) == sorted([*own, "https://b.example.com/b.md"])
 
 
-def test_a_redirect_is_followed_to_a_place_of_the_same_kind(site: Site) -> None:
+def test_a_redirect_is_followed_only_to_a_safe_url(site: Site) -> None:
     """Within a bound, and never in a circle for ever."""
     site.put("/new.md", "here")
     site.pages["/old.md"] = Page(status=301, location="/new.md")
@@ -225,7 +227,7 @@ def test_a_redirect_is_followed_to_a_place_of_the_same_kind(site: Site) -> None:
         *("https:///a", "https://", "https://[", "http://127.0.0.1.example.com/"),
     ],
 )
-def test_a_place_that_is_none_to_fetch_from_is_refused(url: str, project: Checkout) -> None:
+def test_an_unsafe_url_is_rejected(url: str, project: Checkout) -> None:
     """Other schemes, private addresses, passwords: one line, and 9; a password isn't repeated."""
     code, output = run(project, "import", url)
     assert code == 9, output
@@ -233,7 +235,7 @@ def test_a_place_that_is_none_to_fetch_from_is_refused(url: str, project: Checko
     assert "secret" not in output
 
 
-def test_a_public_name_of_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_public_name_of_a_private_address_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a name says, where it leads to decides."""
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -246,7 +248,7 @@ def test_a_public_name_of_a_private_address_is_refused(monkeypatch: pytest.Monke
         Fetcher().fetch("https://docs.example.com/nova.md")
 
 
-def test_the_environments_proxy_is_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environments_proxy_is_used(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """What isn't on this machine goes through it; the proxy's refusal is the failure."""
     monkeypatch.setenv("https_proxy", site.url(""))
     monkeypatch.setenv("HTTPS_PROXY", site.url(""))
@@ -256,7 +258,7 @@ def test_the_environments_proxy_is_asked(site: Site, monkeypatch: pytest.MonkeyP
         Fetcher().fetch("https://docs.example.com/nova.md")
 
 
-def test_nothing_endless_large_or_slow_is_waited_for(site: Site) -> None:
+def test_endless_large_and_slow_pages_are_abandoned(site: Site) -> None:
     """Size and time are bounded, whatever the server goes on with."""
     site.pages["/endless"] = Page(endless=True)
     with pytest.raises(NotFetched, match=r"takes more than 0\.3 s"):
@@ -289,7 +291,7 @@ def test_no_credentials_are_sent(
     assert "secret" not in str(site.asked)
 
 
-def test_what_changed_is_regenerated_and_summed_up(site: Site, tmp_path: Path) -> None:
+def test_changes_are_regenerated_and_summarized(site: Site, tmp_path: Path) -> None:
     """In a checkout with a client, the summary is that of `regenerate`."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)
     (tmp_path / "generated").mkdir()
