@@ -1,8 +1,9 @@
-"""What is under way when somebody interrupts: it is called off, or finished and written down."""
+"""A submission that is interrupted is cancelled before it is sent, or finished and recorded."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.ledger.conftest import Sync
 from tests.transport.misbehaving_server import RudeServer, answers, hangs, task
 from wanflow import AsyncClient, Client, errors
+from wanflow._core.recorder import SubmissionIntent
 from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wanflow._core.recorder import SubmissionIntent
     from wanflow._core.snapshot import Snapshot
 
 OWN_KEY = "my-own-key-for-this-job"
@@ -293,3 +295,53 @@ def test_no_body_that_is_kept_has_the_key(do: Any, ledger: Ledger, model: str, s
             do(lambda client: client.submit(model=model, prompt="x"), **given)
     assert caught.value.body is not None
     assert key not in f"{caught.value} {vars(caught.value)} {ledger.jobs()}"
+
+
+def _resume_all(client: Any, jobs: list[dict[str, Any]], path: Path, on_result: Any) -> Any:
+    return client.resume_all(path, resubmit_uncertain=True, on_result=on_result)
+
+
+def _batch(client: Any, jobs: list[dict[str, Any]], path: Path, on_result: Any) -> Any:
+    return client.batch(jobs, path, max_concurrency=2, on_result=on_result)
+
+
+@pytest.mark.parametrize("call", [_resume_all, _batch], ids=["resume_all", "batch"])
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_concurrent_submission_is_recorded_before_the_error_is_raised(
+    do: Sync, ledger: Ledger, model: str, tmp_path: Path, call: Any, error: type[BaseException]
+) -> None:
+    """Of two concurrent submissions one fails and its callback raises: the other is recorded first.
+
+    Its task is in the ledger when the error reaches the caller, and is owned by nobody.
+    """
+    if error is KeyboardInterrupt and type(do) is not Sync:
+        pytest.skip(
+            "an event loop stops at a KeyboardInterrupt of a task, and runs none to its end"
+        )
+    both, raised = threading.Event(), threading.Event()
+
+    def on_result(_: object) -> None:
+        raised.set()
+        raise error
+
+    def rejected(connection: socket.socket) -> bool:
+        assert both.wait(20)
+        return answers(400, {"error": {"code": "bad", "message": "no"}})(connection)
+
+    def accepted(connection: socket.socket) -> bool:
+        both.set()
+        assert raised.wait(20)
+        time.sleep(0.3)
+        return answers(200, ACCEPTED)(connection)
+
+    jobs = [{"model": model, "prompt": str(number)} for number in range(2)]
+    with RudeServer(post=[rejected, accepted]) as server:
+        if call is _resume_all:
+            for number, body in enumerate(jobs):
+                key, content = f"{OWN_KEY}-{number}", json.dumps(body).encode()
+                ledger.record_intent(SubmissionIntent(server.url, key, model, body, content))
+                ledger.record_uncertain(key, "the response was lost")
+        with pytest.raises(error):
+            do(lambda client: call(client, jobs, tmp_path / "out", on_result), base_url=server.url)
+        states = {job.task_id: (job.state, job.owner) for job in ledger.jobs()}
+    assert states[TASK_ID] == (JobState.ACCEPTED, None)
