@@ -190,6 +190,14 @@ class Outcome:
     value: Any = None
     error: BaseException | None = None
 
+    @classmethod
+    def capture(cls, function: Callable[[], Any]) -> Outcome:
+        """Call a function, and keep what it returns or which exception it raises."""
+        try:
+            return cls(function())
+        except Exception as error:
+            return cls(error=error)
+
 
 @frozen
 class RunBlocking:

@@ -127,21 +127,18 @@ class GroupCommitWriter:
             self.connection.execute("BEGIN IMMEDIATE")
             self._transaction_thread, self._file_error = get_ident(), None
             with suppress(sqlite3.Error):
-                ends = [self._ended(function) for function in functions]
+                ends = [self._captured(function) for function in functions]
                 self.connection.execute("COMMIT")
                 return ends
             return None
         finally:
             self._stop_leading(group)
 
-    def _ended(self, function: Callable[[], Any]) -> Outcome:
-        try:
-            ended = Outcome(function())
-        except Exception as error:
-            ended = Outcome(error=error)
+    def _captured(self, function: Callable[[], Any]) -> Outcome:
+        outcome = Outcome.capture(function)
         if self._file_error is not None:
             raise self._file_error
-        return ended
+        return outcome
 
     def _write_in_transaction(self, write: Write[T]) -> T:
         """Write in the transaction that is shared; what can't be done is undone alone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import field, frozen
 
@@ -14,13 +14,12 @@ from wanflow.ledger.job import Job, JobState, Remaining
 from wanflow.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from os import PathLike
-    from pathlib import Path
 
     from wanflow._core.effects import Flow
     from wanflow._core.snapshot import Snapshot
-    from wanflow._flows.recording import RecordedFlows
+    from wanflow._flows.operations import Operations
 
     OnResult: TypeAlias = Callable[["ResumeResult"], object] | None
 
@@ -58,54 +57,24 @@ class ResumeOptions:
     on_result: OnResult = field(default=None, repr=False)
 
 
-class Means(Protocol):
-    """What resuming needs of a client's work."""
-
-    recording: RecordedFlows
-
-    def wait(
-        self,
-        task_id: str,
-        timeout: float,
-        on_update: Callable[[Snapshot], object] | None,
-        *,
-        own: bool,
-    ) -> Flow[Snapshot]:
-        """Look at a task until its end."""
-        ...
-
-    def download(self, snapshot: Snapshot, folder: str | PathLike[str]) -> Flow[list[Path]]:
-        """Save what the links lead to."""
-        ...
-
-    def submit_prepared_body(
-        self,
-        body: Mapping[str, Any],
-        entry: SubmissionRecord,
-        stopped: Callable[[], bool] | None = None,
-    ) -> Flow[Snapshot]:
-        """Submit a body that was checked before, until stopped, and write it down by an entry."""
-        ...
-
-
-def resume_all(means: Means, terms: ResumeOptions) -> Flow[ResumeReport]:
+def resume_all(operations: Operations, options: ResumeOptions) -> Flow[ResumeReport]:
     """Take up every unfinished job of a server that no living process is at → how each ended.
 
     Raises:
         ConfigurationError: there is no ledger.
         LedgerError: the ledger can't be read or written.
     """
-    ledger = means.recording.recorder
+    ledger = operations.recording.recorder
     if not isinstance(ledger, Ledger):
         raise errors.ConfigurationError("there is no ledger to resume from: Client(ledger=…)")
-    server, unsaved = means.recording.server, terms.output_dir is not None
+    server, unsaved = operations.recording.server, options.output_dir is not None
     claim = yield from run_blocking(lambda: ledger.claim(server, unsaved=unsaved))
     waiting = iter(sorted(claim.jobs, key=_expiry_order))
     endings = ResumeReport()
     under_way = 0
     while True:
         under_way += yield from _spawn_next(
-            means, ledger, terms, waiting, terms.max_concurrency - under_way
+            operations, ledger, options, waiting, options.max_concurrency - under_way
         )
         if not under_way:
             endings.remaining = yield from run_blocking(lambda: ledger.remaining(server))
@@ -116,16 +85,20 @@ def resume_all(means: Means, terms: ResumeOptions) -> Flow[ResumeReport]:
         if done.error is not None:
             raise done.error
         endings.append(done.value)
-        if terms.on_result is not None:
-            yield InvokeCallback(terms.on_result, done.value)
+        if options.on_result is not None:
+            yield InvokeCallback(options.on_result, done.value)
 
 
 def _spawn_next(
-    means: Means, ledger: Ledger, terms: ResumeOptions, waiting: Iterator[Job], free: int
+    operations: Operations,
+    ledger: Ledger,
+    options: ResumeOptions,
+    waiting: Iterator[Job],
+    free: int,
 ) -> Flow[int]:
     begun = 0
     for job in waiting:
-        yield Spawn(job.id, _resume(means, ledger, job, terms), spawns=True)
+        yield Spawn(job.id, _resume(operations, ledger, job, options), spawns=True)
         begun += 1
         if begun >= free:
             break
@@ -136,10 +109,12 @@ def _expiry_order(job: Job) -> tuple[int, float]:
     return _RESUME_ORDER.index(job.state), job.created or job.recorded_at
 
 
-def _resume(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> Flow[ResumeResult]:
+def _resume(
+    operations: Operations, ledger: Ledger, job: Job, options: ResumeOptions
+) -> Flow[ResumeResult]:
     error = None
     try:
-        yield from _finish_job(means, ledger, job, terms)
+        yield from _finish_job(operations, ledger, job, options)
     except errors.WanflowError as trouble:
         error = trouble
     finally:
@@ -148,23 +123,27 @@ def _resume(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> Flo
     return ResumeResult(found or job, error)
 
 
-def _finish_job(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> Flow[None]:
+def _finish_job(
+    operations: Operations, ledger: Ledger, job: Job, options: ResumeOptions
+) -> Flow[None]:
     task_id = job.task_id
     if task_id is None:
-        task_id = (yield from _resubmit(means, ledger, job, terms)).id
-    folder = job.output_dir or terms.output_dir
-    ended = yield from means.wait(task_id, terms.timeout, None, own=folder is not None)
+        task_id = (yield from _resubmit(operations, ledger, job, options)).id
+    folder = job.output_dir or options.output_dir
+    ended = yield from operations.wait(task_id, options.timeout, None, hold=folder is not None)
     if folder is not None:
-        yield from means.download(ended, folder)
+        yield from operations.download(ended, folder)
 
 
-def _resubmit(means: Means, ledger: Ledger, job: Job, terms: ResumeOptions) -> Flow[Snapshot]:
+def _resubmit(
+    operations: Operations, ledger: Ledger, job: Job, options: ResumeOptions
+) -> Flow[Snapshot]:
     """Submit a job in doubt again, with its key.
 
     Raises:
         SubmitUncertain: that isn't wanted, or not possible, or it went the same way again.
     """
-    if not terms.resubmit_uncertain or job.redacted or job.body is None or job.key is None:
+    if not options.resubmit_uncertain or job.redacted or job.body is None or job.key is None:
         raise uncertain_error(job)
-    entry = SubmissionRecord(ledger, job.key, job.server, lambda: ledger.resend(job), own=True)
-    return (yield from means.submit_prepared_body(job.body, entry))
+    entry = Entry(ledger, job.key, job.server, lambda: ledger.resend(job), hold=True)
+    return (yield from operations.submit_prepared_body(job.body, entry))

@@ -74,7 +74,7 @@ class JobStore:
         except LedgerError as error:
             return [Outcome(error=error) for _ in functions]
         if ends is None:
-            ends = [_ended(function) for function in functions]
+            ends = [Outcome.capture(function) for function in functions]
         return ends
 
     def _run_in_transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
@@ -344,13 +344,6 @@ class JobStore:
             )
         with translate_errors(self._path):
             yield
-
-
-def _ended(function: Callable[[], Any]) -> Outcome:
-    try:
-        return Outcome(function())
-    except Exception as error:
-        return Outcome(error=error)
 
 
 def _change_write(which: JobRef, steps: Updates) -> Write[bool]:
