@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.ledger.conftest import Sync
 from tests.transport.misbehaving_server import RudeServer, answers, hangs, task
 from wanflow import AsyncClient, Client, errors
 from wanflow._core.recorder import SubmissionIntent
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.ledger.conftest import Sync
     from wanflow._core.snapshot import Snapshot
 
 OWN_KEY = "my-own-key-for-this-job"
