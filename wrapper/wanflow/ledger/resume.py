@@ -130,7 +130,7 @@ def _finish_job(
     if task_id is None:
         task_id = (yield from _resubmit(operations, ledger, job, options)).id
     folder = job.output_dir or options.output_dir
-    ended = yield from operations.wait(task_id, options.timeout, None, hold=folder is not None)
+    ended = yield from operations.wait(task_id, options.timeout, None, own=folder is not None)
     if folder is not None:
         yield from operations.download(ended, folder)
 
@@ -145,5 +145,5 @@ def _resubmit(
     """
     if not options.resubmit_uncertain or job.redacted or job.body is None or job.key is None:
         raise uncertain_error(job)
-    entry = Entry(ledger, job.key, job.server, lambda: ledger.resend(job), hold=True)
+    entry = SubmissionRecord(ledger, job.key, job.server, lambda: ledger.resend(job), own=True)
     return (yield from operations.submit_prepared_body(job.body, entry))
