@@ -174,7 +174,7 @@ def test_rights_that_cannot_be_tightened_are_told(
     monkeypatch.setattr(os, "chmod", refuse)
     with caplog.at_level(logging.WARNING, "wanflow"):
         create_file(path)
-    assert "others may read" in caplog.text
+    assert "other users may read" in caplog.text
 
 
 FORK = """

@@ -92,10 +92,10 @@ def test_the_command_says_what_is_unsaved_until_when_and_how_to_save_it(
     (row,) = shell("list").stdout.splitlines()
     assert name in row
     assert f"{job.credits:g} credits" in row
-    assert f"links live until {until}" in row
+    assert f"links are valid until {until}" in row
     event = json.loads(shell("resume", "--json").stdout)
     assert (event["event"], event["files"], event["expires"]) == ("remaining", 1, until)
-    assert "1 taken up" in shell("resume", "--output-dir", str(tmp_path / "out")).stderr
+    assert "1 resumed" in shell("resume", "--output-dir", str(tmp_path / "out")).stderr
     assert states(ledger) == ["saved"]
 
 
@@ -108,8 +108,8 @@ def test_jobs_of_another_server_are_told_and_no_key_is_sent_there(
     seen = mock.accounts.for_key("sent-elsewhere").submitted
     elsewhere = Shell(path, mock, "sent-elsewhere", base_url=f"{mock.base_url}/other")
     said = elsewhere("resume").stderr
-    assert f"2 unfinished jobs are of another server ({mock.base_url})" in said
-    assert "0 taken up" in said
+    assert f"2 unfinished jobs belong to another server ({mock.base_url})" in said
+    assert "0 resumed" in said
     assert mock.accounts.for_key("sent-elsewhere").submitted == seen
     assert "another server" not in Shell(path, mock, api_key)("resume").stderr
 

@@ -1,4 +1,4 @@
-"""`wanflow ledger`: what was submitted, what came of it, and what is left to do."""
+"""`wanflow ledger`: list, show, resume, delete and export recorded jobs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNDONE = 15
 
 @click.group("ledger")
 def group() -> None:
-    """Look at the record of paid work, and take up what isn't finished."""
+    """List recorded jobs and resume unfinished ones."""
 
 
 def _command(*params: click.Parameter, name: str) -> Callable[[Callable[..., Any]], click.Command]:
@@ -66,7 +66,7 @@ def list_jobs(ledger: Path | None, states: tuple[str, ...], limit: int, as_json:
 
 @_command(click.Argument(["reference"], metavar="JOB"), json_option(), name="show")
 def show(ledger: Path | None, reference: str, as_json: bool) -> None:
-    """Show all that is known of a JOB: its number, idempotency key, task id or your name for it."""
+    """Show a JOB, given by its number, idempotency key, task id or your name for it."""
     with open_ledger(ledger) as book:
         found = _find(book, reference)
     if as_json:
@@ -84,8 +84,8 @@ def show(ledger: Path | None, reference: str, as_json: bool) -> None:
     click.Option(
         ["--resubmit-uncertain"],
         is_flag=True,
-        help="Send submissions again whose answer was lost, with the same idempotency key. "
-        "A server that doesn't honour such keys may charge a second time.",
+        help="Resend a submission whose response was lost, with the same idempotency key; "
+        "may be charged twice.",
     ),
     *connection_options(),
     name="resume",
@@ -98,7 +98,7 @@ def resume(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Wait for every unfinished task, and save its files where they were wanted."""
+    """Wait for every unfinished task, and save its files in its output directory."""
 
     def tell(ending: ResumeResult) -> None:
         _report_result(ending, as_json=as_json)
@@ -113,18 +113,18 @@ def resume(
         )
     undone = [ending for ending in endings if ending.error is not None]
     if not as_json:
-        click.echo(f"{len(endings)} taken up, {len(undone)} of them not done", err=True)
+        click.echo(f"{len(endings)} resumed, {len(undone)} unfinished", err=True)
     _report_remaining(endings.remaining, ledger, as_json=as_json)
     return UNDONE if undone else 0
 
 
 @_command(
     click.Argument(["references"], metavar="[JOB]...", nargs=-1),
-    click.Option(["--finished"], is_flag=True, help="All jobs at an end."),
+    click.Option(["--finished"], is_flag=True, help="All finished jobs."),
     click.Option(
-        ["--days"], type=click.FloatRange(0), help="Only those at least so many days old."
+        ["--days"], type=click.FloatRange(0), help="Only jobs at least this many days old."
     ),
-    click.Option(["--force"], is_flag=True, help="Unfinished and uncertain jobs as well."),
+    click.Option(["--force"], is_flag=True, help="Delete unfinished and uncertain jobs, too."),
     name="forget",
 )
 def forget(
@@ -134,9 +134,9 @@ def forget(
     days: float | None,
     force: bool,
 ) -> None:
-    """Remove jobs from the record. Files stay, and so does whatever the API has of them."""
+    """Delete jobs from the ledger. Their files and tasks stay."""
     if bool(references) == finished:
-        raise click.UsageError("Name jobs, or say --finished")
+        raise click.UsageError("Name the jobs to forget, or use --finished")
     with open_ledger(ledger) as book:
         jobs = [_find(book, one) for one in references] if references else book.jobs()
         latest = time.time() - (days or 0.0) * _DAY
@@ -147,7 +147,7 @@ def forget(
         if open_ones and not force:
             raise InvalidRequest(
                 f"job {open_ones[0].id} is {open_ones[0].state}, and may have been paid for; "
-                "--force forgets it all the same"
+                "use --force to forget it"
             )
         click.echo(f"{book.delete(chosen)} forgotten", err=True)
 
@@ -158,7 +158,7 @@ def forget(
     name="export",
 )
 def export(ledger: Path | None, format: str, file: Any) -> None:  # noqa: A002 - the option's name
-    """Write every job to a FILE, or to stdout."""
+    """Write all jobs to a FILE, or to stdout."""
     with open_ledger(ledger) as book:
         EXPORTERS[format](book.jobs(), file)
 
@@ -188,7 +188,7 @@ def _report_remaining(left: Remaining, ledger: Path | None, *, as_json: bool) ->
         files = "1 file is" if left.files == 1 else f"{left.files} files are"
         until = isoformat(left.links_expire_at)
         click.echo(
-            f"{files} not saved, and their links die from {until} on; save them with", err=True
+            f"{files} not saved, and their links expire from {until} on; save them with", err=True
         )
         named = [] if ledger is None else ["--ledger", str(ledger)]
         click.echo(
@@ -211,7 +211,7 @@ def _report_result(ending: ResumeResult, *, as_json: bool) -> None:
         click.echo(os.fsencode(file.path))
     said = summary(job) if error is None else str(error)
     if isinstance(error, NotFound) and not job.finished:
-        said += "; it stays unfinished: perhaps the key is another account's"
+        said += "; it stays unfinished: the API key may belong to another account"
     soon = isoformat(job.links_expire_at)
-    hint = f" (its links live until {soon})" if error is not None and soon else ""
+    hint = f" (its links are valid until {soon})" if error is not None and soon else ""
     click.echo(one_line(f"job {job.id}: {job.state}  {said}{hint}"), err=True)

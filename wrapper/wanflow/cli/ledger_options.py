@@ -1,4 +1,4 @@
-"""Where a command writes down what it pays for."""
+"""The options of a command for its ledger."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @frozen
 class LedgerOptions:
-    """The ledger of a command: at `path`, None for the usual place; `kept` False goes without."""
+    """The ledger of a command: at `path` (None: the default path), or disabled."""
 
     path: Path | None = None
     enabled: bool = True
@@ -29,25 +29,25 @@ class LedgerOptions:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> LedgerOptions:
-        """Take the values of the options.
+        """Read the values of the options.
 
         Raises:
-            click.UsageError: a ledger is named, and none is wanted.
+            click.UsageError: both --ledger and --no-ledger are given.
         """
         if values["no_ledger"] and values["ledger"] is not None:
-            raise click.UsageError("--ledger names a ledger, and --no-ledger wants none")
+            raise click.UsageError("--ledger and --no-ledger exclude each other")
         return cls(values["ledger"], not values["no_ledger"], not values.get("no_prompts", False))
 
     def to_arguments(self) -> list[str]:
-        """Return the options as words of a command line."""
+        """Return the options as command line arguments."""
         named = [] if self.path is None else ["--ledger", str(self.path)]
         return named if self.enabled else ["--no-ledger"]
 
     def open(self) -> AbstractContextManager[Ledger | None]:
-        """Open the ledger, which is made if need be; None where none is wanted.
+        """Open the ledger, created if needed; None if it is disabled.
 
         Raises:
-            LedgerError: it can't be opened or made.
+            LedgerError: it can't be opened or created.
         """
         return self._opened() if self.enabled else nullcontext()
 
@@ -56,17 +56,17 @@ class LedgerOptions:
         try:
             ledger = open_ledger(self.path, create=True, keep_prompts=self.keep_prompts)
         except LedgerError as error:
-            without = "--ledger names another place, --no-ledger goes without a record"
+            without = "use --ledger for another path, or --no-ledger to record nothing"
             raise LedgerError(f"{error}; {without}", path=error.path) from None
         with ledger:
             yield ledger
 
 
 def open_ledger(path: Path | None, *, create: bool = False, keep_prompts: bool = True) -> Ledger:
-    """Open the ledger that was named, or the usual one.
+    """Open the ledger at a path, or at the default path.
 
     Raises:
-        LedgerError: there is none, unless it may be made, or it can't be read.
+        LedgerError: it doesn't exist and `create` is false, or it can't be read.
     """
     from wanflow.ledger import Ledger, default_path
 
@@ -77,16 +77,16 @@ def open_ledger(path: Path | None, *, create: bool = False, keep_prompts: bool =
 
 
 def ledger_option() -> click.Option:
-    """Make `--ledger`."""
+    """Return the option `--ledger`."""
     return click.Option(
         ["--ledger"],
         type=click.Path(path_type=Path, dir_okay=False),
-        help=f"The ledger's file; else {LEDGER_VARIABLE}, else one in your data folder.",
+        help=f"The ledger's file; by default {LEDGER_VARIABLE}, or a file in your data directory.",
     )
 
 
 def record_options(*, submits: bool = False) -> list[click.Parameter]:
-    """Make the options that say where, and whether, a command is recorded."""
+    """Return the options that say whether and where a command is recorded."""
     return [
         ledger_option(),
         click.Option(["--no-ledger"], is_flag=True, help="Record nothing."),
@@ -95,5 +95,5 @@ def record_options(*, submits: bool = False) -> list[click.Parameter]:
 
 
 def prompts_option() -> click.Option:
-    """Make `--no-prompts`."""
-    return click.Option(["--no-prompts"], is_flag=True, help="Leave prompts out of the ledger.")
+    """Return the option `--no-prompts`."""
+    return click.Option(["--no-prompts"], is_flag=True, help="Store no prompts in the ledger.")

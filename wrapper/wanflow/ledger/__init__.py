@@ -1,6 +1,6 @@
-"""A durable record of paid work: what was submitted, what came of it, and which files were saved.
+"""A durable record of paid work: what was submitted, how it ended, and which files were saved.
 
-Give a client a Ledger, and after a crash `resume_all` takes up whatever isn't finished.
+Pass a Ledger to a client; after a crash, `resume_all` resumes every unfinished job.
 """
 
 from __future__ import annotations

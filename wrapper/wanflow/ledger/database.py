@@ -1,4 +1,4 @@
-"""How a ledger's file is made, how SQLite is connected to it, and whether it is still that file."""
+"""Create a ledger's file, connect SQLite to it, and detect that the file was replaced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ APPLICATION_ID = 0x57464C47
 """Marks the file as a ledger ("WFLG")."""
 _MIN_SQLITE = (3, 37, 0)
 
-# Each entry leads from the version of its index to the next one. Published ones never change.
+# Entry N migrates from version N to N + 1. Published entries never change.
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE place (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
@@ -74,17 +74,17 @@ MIGRATIONS: tuple[str, ...] = (
 def migrate(
     connection: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS
 ) -> None:
-    """Bring a file to the newest version, in one step that happens whole or not at all.
+    """Migrate a file to the newest version, in one transaction.
 
     Raises:
-        LedgerError: it is another program's, of a newer version, or this SQLite is too old.
-        sqlite3.Error: SQLite can't read or write it.
+        LedgerError: it is another program's database or of a newer version, or SQLite is too old.
+        sqlite3.Error: SQLite can't read or write the file.
     """
     if sqlite3.sqlite_version_info < _MIN_SQLITE:
         raise LedgerError(
             f"a ledger needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}"
         )
-    # In one transaction: between two reads, another process may make the ledger.
+    # In one transaction: another process may create the ledger between two reads.
     try:
         connection.execute("BEGIN")
         version = _version(connection, path, migrations)
@@ -94,7 +94,7 @@ def migrate(
         return
     try:
         connection.execute("BEGIN IMMEDIATE")
-        # Another process may have done it in the meantime.
+        # Another process may have migrated it in the meantime.
         for script in migrations[_version(connection, path, migrations) :]:
             for statement in script.split(";"):
                 connection.execute(statement)
@@ -107,7 +107,7 @@ def migrate(
 
 
 def _rollback(connection: sqlite3.Connection) -> None:
-    """End a transaction, where what went wrong hasn't ended it: that is what is to be told."""
+    """Roll back the transaction, unless the error that is being raised has ended it already."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 
@@ -120,7 +120,7 @@ def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[st
         raise LedgerError(f"ledger {path}: it is another program's database", path=str(path))
     if version > len(migrations):
         raise LedgerError(
-            f"ledger {path}: it is of version {version}, and this wanflow knows those up to "
+            f"ledger {path}: it has version {version}, and this wanflow supports versions up to "
             f"{len(migrations)}; use a newer wanflow, or another path",
             path=str(path),
         )
@@ -134,25 +134,25 @@ def _read_int(connection: sqlite3.Connection, query: str) -> int:
 
 _log = logging.getLogger("wanflow")
 _LOCK_TIMEOUT = 30.0
-"""Seconds to wait while another process writes."""
+"""Seconds to wait for another process that writes."""
 _FILE_SUFFIXES = ("", "-wal", "-shm", "-journal", "-reserve")
-"""The ends of the names of a ledger's files."""
+"""The suffixes of a ledger's files."""
 _STABLE_SUFFIXES = ("", "-wal", "-shm")
-"""Those that stay the same as long as somebody is connected."""
+"""The suffixes of the files that are never replaced while a process is connected."""
 _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def create_file(path: Path) -> None:
-    """Make the file, if it isn't there; it and those beside it are readable to their owner alone.
+    """Create the file if it doesn't exist. Only its owner can read it and the files beside it.
 
-    So is a folder that is made for it: who can write there can put another file in its place.
+    The same holds for a directory created for it: whoever can write there can replace the file.
 
     Raises:
-        OSError: the disk refuses it.
+        OSError: the file or its directory can't be created.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite gives the files beside it the same rights. Prompts are nobody else's business. One that
-    # is there isn't opened here: to close it would take the locks off it that SQLite has.
+    # SQLite gives the files beside it the same permissions. An existing file isn't opened here:
+    # closing it would release the locks that SQLite has on it.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     for end in _FILE_SUFFIXES:
@@ -160,11 +160,11 @@ def create_file(path: Path) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Connect to the file, which is brought to the newest version.
+    """Connect to the file, and migrate it to the newest version.
 
     Raises:
-        LedgerError: it is no ledger, or of a newer version.
-        sqlite3.Error: SQLite can't read or write it.
+        LedgerError: the file is not a ledger, or of a newer version.
+        sqlite3.Error: SQLite can't read or write the file.
     """
     connection = sqlite3.connect(
         path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
@@ -174,7 +174,7 @@ def connect(path: Path) -> sqlite3.Connection:
         migrate(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # From the first read on, all of its files are there.
+        # After the first read, all of its files exist.
         connection.execute("SELECT 1 FROM job LIMIT 1").fetchone()
     except BaseException:
         connection.close()
@@ -183,38 +183,38 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 class FileIdentity:
-    """Which files a ledger is connected to, so that it is noticed when others take their places.
+    """The identity of the files that a ledger is connected to, to detect that they were replaced.
 
-    What is written into a file that was deleted or replaced is lost when it is closed.
+    Writes to a deleted or replaced file are lost when it is closed.
     """
 
     def __init__(self, path: Path) -> None:
-        """Keep what the files are now."""
+        """Store the identity of the files as they are now."""
         self._path = path
         self._files = {end: _identity(path, end) for end in _STABLE_SUFFIXES}
         self._size = _size(path)
 
     def check(self) -> None:
-        """See whether the files are the same.
+        """Check that the files are the same.
 
         Raises:
-            LedgerError: one is gone, or another one is in its place.
+            LedgerError: a file was deleted or replaced.
         """
         for end, known in self._files.items():
             found = known if known is None else _identity(self._path, end)
             if found != known:
                 what = "was deleted" if found is None else "was replaced by another file"
                 raise self._error(end, what)
-        # SQLite never shortens it; what copies another file into it, or nothing, does.
+        # SQLite never shortens the file; a program that overwrites or empties it does.
         size, self._size = self._size, _size(self._path)
         if self._size < size:
-            raise self._error("", "was written by another program")
+            raise self._error("", "was overwritten by another program")
 
     def _error(self, end: str, what: str) -> LedgerError:
         return LedgerError(
             f"ledger {self._path}: its file {self._path.name}{end} {what} while it was in use, so "
-            "nothing more is begun. Stop what deletes, restores or synchronises it, and run the "
-            "program again: it goes on with the file that is there then",
+            "nothing is submitted. Stop whatever deletes, restores or synchronizes it, and run "
+            "the program again: it then uses the file at this path",
             path=str(self._path),
         )
 
@@ -235,7 +235,7 @@ def _size(path: Path) -> int:
 
 
 def _restrict_to_owner(path: Path) -> None:
-    """Take the rights of others off a file, as far as that is ours to do."""
+    """Remove the permissions of group and others, if this process may do so."""
     try:
         mode = path.stat().st_mode
         if mode & _GROUP_AND_OTHERS:
@@ -244,7 +244,7 @@ def _restrict_to_owner(path: Path) -> None:
         return
     except OSError as error:
         _log.warning(
-            "others may read %s, which has prompts in it, and its rights can't be changed: %s",
+            "other users may read the prompts in %s, and its permissions can't be changed: %s",
             path,
             error.strerror or error,
         )

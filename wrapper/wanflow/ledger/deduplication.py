@@ -1,4 +1,4 @@
-"""What to do with a submission whose key or name is in the ledger already."""
+"""Decide about a submission whose key or name is already in the ledger."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def resolve_duplicate(store: JobStore, job: Job, intent: SubmissionIntent) -> Snapshot | None:
-    """Return the task that the job has; None where the submission may be sent, and is an intent.
+    """Return the task of the job; None if the submission may be sent.
 
     Raises:
-        InvalidRequest: the job is of another request.
-        SubmitUncertain: it may have been accepted, and may not be sent again.
-        JobTaken: another process is at it.
+        InvalidRequest: the job was recorded for another request.
+        SubmitUncertain: it may have been accepted, and resending wasn't requested.
+        JobLocked: another process works on it.
     """
     if job.digest != request_digest(job.key or "", intent.content) or job.server != intent.server:
         raise InvalidRequest(
@@ -33,20 +33,20 @@ def resolve_duplicate(store: JobStore, job: Job, intent: SubmissionIntent) -> Sn
         raise _locked_error(job)
     if job.uncertain and not intent.resend:
         raise uncertain_error(job)
-    # What was in doubt stays so: a refusal of the second try says nothing of the first.
+    # An uncertain job stays uncertain: a rejected resend proves nothing about the first attempt.
     if not store.acquire(job, JobState.UNCERTAIN if job.uncertain else JobState.INTENT):
         raise _locked_error(job)
     return None
 
 
 def request_digest(key: str, content: bytes) -> bytes:
-    """Return what tells a request from others under its key; it gives no prompt away."""
+    """Return a digest that identifies a request, salted with the key; it reveals no prompt."""
     return sha256(key.encode() + content).digest()[:16]
 
 
 def uncertain_error(job: Job) -> SubmitUncertain:
-    """Make the error for a job of which nobody knows whether it was accepted."""
-    reason = job.reason or "the process ended before the answer was written down"
+    """Return the error for a job that may or may not have been accepted."""
+    reason = job.reason or "the process ended before the response was recorded"
     return SubmitUncertain(
         f"job {job.id} was sent before, and may have been accepted ({reason}). It may have been "
         "charged, so it was not sent again: check the account's usage, or ask the provider "
@@ -58,7 +58,7 @@ def uncertain_error(job: Job) -> SubmitUncertain:
 
 
 def duplicate_task_error(job: Job, task_id: str) -> SubmitUncertain:
-    """Make the error for a job whose response named another job's task."""
+    """Return the error for a job whose response named the task of another job."""
     return SubmitUncertain(
         f"job {job.id} was sent, and {job.reason or 'the response named the task of another job'}. "
         "It may have been charged, and its own task isn't known: check the account's usage, or "
@@ -84,4 +84,4 @@ def _recorded_snapshot(job: Job, task_id: str) -> Snapshot:
 
 def _locked_error(job: Job) -> JobLocked:
     who = f"process {job.owner.process}" if job.owner else "another process"
-    return JobLocked(f"job {job.id} is in the hands of {who}")
+    return JobLocked(f"job {job.id} is locked by {who}")

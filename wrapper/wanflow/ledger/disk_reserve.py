@@ -1,4 +1,4 @@
-"""Room that is kept on the disk, so that a full one still takes the ids of paid tasks."""
+"""Reserved disk space, so that the ids of paid tasks can be recorded on a full disk."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZE = 512 * 1024
-"""Bytes: enough for the ids of some hundred tasks under way."""
+"""Bytes: enough for the ids of some hundred tasks in flight."""
 
 
 @define
 class DiskReserve:
-    """A file of nothing beside the ledger, removed when the disk is full."""
+    """A file of zeros beside the ledger, deleted when the disk is full."""
 
     path: Path
     size: int = SIZE
     _was_released: bool = field(default=False)
 
     def allocate(self) -> None:
-        """Put the file there, if it isn't.
+        """Create the file if it doesn't exist.
 
         Raises:
-            OSError: there is no room for it, or it may not be written.
+            OSError: the disk is full, or the file can't be written.
         """
         with suppress(FileNotFoundError):
             if self.path.lstat().st_size >= self.size:
@@ -45,7 +45,7 @@ class DiskReserve:
             raise
 
     def release(self) -> bool:
-        """Give the room away; False where there was none to give."""
+        """Delete the file to free its space; False if there was no file."""
         try:
             self.path.unlink()
         except OSError:
@@ -55,14 +55,14 @@ class DiskReserve:
 
     @property
     def released(self) -> bool:
-        """Whether the room was given away, so that nothing new should be begun."""
+        """Whether the space was freed, so that nothing new may be submitted."""
         return self._was_released
 
     def restore(self) -> None:
-        """Lay it again after it was given away.
+        """Create the file again after it was deleted.
 
         Raises:
-            OSError: there is still no room.
+            OSError: the disk is still full.
         """
         if self._was_released:
             self.allocate()

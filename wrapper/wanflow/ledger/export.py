@@ -1,4 +1,4 @@
-"""What is told of a job: as plain data for programs, as lines for people."""
+"""Convert jobs to JSON, CSV and table rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMES = ("recorded_at", "accepted", "ended")
 
 
 def to_dict(job: Job) -> dict[str, Any]:
-    """Return all that is known of a job, moments in ISO 8601 (UTC), as JSON can hold it."""
+    """Return all fields of a job as JSON values, with times in ISO 8601 (UTC)."""
     return {
         "id": job.id,
         "state": str(job.state),
@@ -47,7 +47,7 @@ def to_dict(job: Job) -> dict[str, Any]:
 
 
 def isoformat(unix: float | None) -> str | None:
-    """Write a moment in ISO 8601, in UTC to the second; None where no calendar has it."""
+    """Format a Unix time in ISO 8601, in UTC to the second; None if it is out of range."""
     try:
         found = None if unix is None else datetime.fromtimestamp(unix, UTC)
     except (ValueError, OverflowError, OSError):
@@ -56,9 +56,9 @@ def isoformat(unix: float | None) -> str | None:
 
 
 def table_rows(jobs: Iterable[Job]) -> Iterator[tuple[str, ...]]:
-    """Return jobs as rows of a table for people.
+    """Return jobs as rows of a table.
 
-    They are number, state, model, cost, task or key, the user's name for it, and what of it.
+    The columns are number, state, model, cost, task or key, the user's name, and summary.
     """
     for job in jobs:
         where = job.task_id or job.key or ""
@@ -75,7 +75,7 @@ def table_rows(jobs: Iterable[Job]) -> Iterator[tuple[str, ...]]:
 
 
 def summary(job: Job) -> str:
-    """Say in a few words what matters about a job's state."""
+    """Return a short summary of a job's state."""
     match job.state:
         case JobState.SAVED:
             return ", ".join(str(file.path) for file in job.files)
@@ -83,12 +83,12 @@ def summary(job: Job) -> str:
             return f"it may have been charged; ask about idempotency key {job.key}"
         case JobState.COMPLETED:
             return (
-                f"not saved; links live until {isoformat(job.links_expire_at)}"
+                f"not saved; links are valid until {isoformat(job.links_expire_at)}"
                 if job.links_expire_at
                 else ""
             )
         case JobState.ACCEPTED if job.reason:
-            return f"to be tried again: {job.reason}"
+            return f"to be resumed: {job.reason}"
         case JobState.ACCEPTED:
             return f"{job.status or ''} {'' if job.progress is None else job.progress} %".strip()
         case _:
@@ -96,13 +96,13 @@ def summary(job: Job) -> str:
 
 
 def write_json(jobs: Iterable[Job], to: TextIO) -> None:
-    """Write jobs as JSON, one a line."""
+    """Write jobs as JSON Lines."""
     for job in jobs:
         to.write(json.dumps(to_dict(job)) + "\n")
 
 
 def write_csv(jobs: Iterable[Job], to: TextIO) -> None:
-    """Write jobs as CSV with a head; what has parts is JSON in its cell."""
+    """Write jobs as CSV with a header row; lists and objects are written as JSON."""
     writer: Any = None
     for job in jobs:
         facts = to_dict(job)
@@ -113,7 +113,7 @@ def write_csv(jobs: Iterable[Job], to: TextIO) -> None:
 
 
 def _cell(fact: object) -> object:
-    """Return a cell; a text that a spreadsheet would take for a formula is kept from being one."""
+    """Return a cell; text that a spreadsheet would read as a formula is escaped."""
     if isinstance(fact, list | dict):
         return json.dumps(fact)
     if not isinstance(fact, str):

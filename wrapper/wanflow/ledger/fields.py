@@ -1,4 +1,4 @@
-"""What the ledger writes of what it is told: a look, a request, a reason."""
+"""The fields of a job that a snapshot, a request or a reason sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_CREDITS = 1e12
 
 
 def credits_of(usage: Mapping[str, Any]) -> float | None:
-    """Return the credits that were used, else those that were set aside; None where untold."""
+    """Return the credits used, else those reserved; None if neither was reported."""
     cost = usage.get("cost")
     within = cast("Mapping[str, Any]", cost).get("credits") if isinstance(cost, dict) else None
     told = (usage.get("credits_used"), within, usage.get("credits_reserved"))
@@ -34,7 +34,7 @@ _MAX_REASON_LENGTH = 500
 
 
 def snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
-    """Return what a look tells; what it doesn't tell stays as it was."""
+    """Return the fields that a snapshot sets; the others stay unchanged."""
     credits = credits_of(snapshot.usage)  # noqa: A001 - the API's word
     told = {
         "status": snapshot.status or None,
@@ -42,14 +42,14 @@ def snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
         "created": snapshot.created,
         "model": snapshot.model,
         "credits": credits,
-        # What failed may be given back, and the price of the next one is the same.
+        # The credits of a failed task may be refunded; the price of the next attempt is the same.
         "price": None if snapshot.failure is not None else credits or None,
     }
     return {name: value for name, value in told.items() if value is not None}
 
 
 def accepted_fields(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
-    """Return what the task of a submission tells; `reason` where it isn't certain that it is."""
+    """Return the fields of an accepted job; `reason` if the task may not be its own."""
     return {
         "state": JobState.ACCEPTED,
         "task_id": snapshot.id,
@@ -60,17 +60,17 @@ def accepted_fields(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
 
 
 def absolute(folder: Path | None) -> Path | None:
-    """Return where a folder is, whatever folder the process is in."""
+    """Return the absolute path of a directory."""
     return None if folder is None else folder.absolute()
 
 
 def truncated(reason: str) -> str:
-    """Return as much of a reason as is kept."""
+    """Cut a reason to the length that is stored."""
     return reason[:_MAX_REASON_LENGTH]
 
 
 def without_prompts(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave the prompts out of a request, wherever they are in it."""
+    """Return a request without its prompts, at any depth."""
     kept = {name: value for name, value in body.items() if not _is_prompt(name, value)}
     return {
         name: without_prompts(value) if isinstance(value, dict) else value  # pyright: ignore[reportUnknownArgumentType]

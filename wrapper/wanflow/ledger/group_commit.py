@@ -1,7 +1,7 @@
-"""Writes of many threads in few transactions, since each fsync costs milliseconds.
+"""Group commit: the writes of many threads share transactions, since each fsync takes milliseconds.
 
-An interrupt may come between any two steps of a thread. So one thread leads at a time, which says
-so in one whole step, gives that up twice over, and takes a write off the list only when it is done.
+An interrupt may come between any two steps of a thread. So one thread leads at a time: it becomes
+leader in one atomic step, may stop leading twice, and removes a write only when it is done.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ T = TypeVar("T")
 
 _log = logging.getLogger("wanflow")
 _COMMIT_DELAY = 0.0002
-"""Seconds that a commit waits for more writes, where several threads write: it pays for itself."""
+"""Seconds that a commit waits for more writes if several threads write."""
 _WAKEUP_TIMEOUT = 0.5
-"""Seconds after which a thread looks for itself whether its write is done; it is told before."""
+"""Seconds after which a waiting thread checks its write itself, should a wake-up be lost."""
 Write = Callable[[sqlite3.Connection], T]
 
 
 class Added(Protocol):
-    """A write that nobody waits for, and what it failed by where it did."""
+    """A write that no thread waits for; `error` is set if it failed."""
 
     error: Exception | None
 
 
 @define(eq=False)
 class _Waiter:
-    """A thread that waits; `turn` is told when it is done, or is to lead."""
+    """A waiting thread, woken by `wakeup` when its write is done or when it is to lead."""
 
     wakeup: SimpleQueue[None] = field(factory=SimpleQueue[None], init=False)
 
     def wait(self) -> None:
-        """Wait for the turn, for a while."""
+        """Wait to be woken, for a limited time."""
         with suppress(Empty):
             self.wakeup.get(timeout=_WAKEUP_TIMEOUT)
 
@@ -68,45 +68,44 @@ class PendingWrite(_Waiter, Generic[T]):
     error: Exception | None = None
 
     def fail(self, error: Exception) -> None:
-        """Say that it can't be done, where it isn't."""
+        """Mark the write as failed, unless it is done."""
         if not self.done:
             self.done, self.error = True, error
 
 
 @define(eq=False)
 class GroupCommitWriter:
-    """Writes to one connection: whoever comes first commits for all who have come by then.
+    """Writes to one connection: one thread, the leader, commits the writes of all waiting threads.
 
-    A durable write is on the disk when `now` returns; another one is in the file, and may be
-    undone by a power failure, not by the end of the process.
+    A durable write is on the disk when `write` returns. Another write survives the end of the
+    process, but not a power failure.
     """
 
     connection: sqlite3.Connection
     disk_reserve: DiskReserve
-    # Appending and taking from the left are whole steps for all threads, and so is the setting of
-    # the one entry of a dict: who leads.
+    # Atomic for all threads: append, popleft, and setdefault of the only entry, the leader.
     _pending: deque[PendingWrite[Any]] = field(factory=deque[PendingWrite[Any]], repr=False)
     _groups: deque[_Waiter] = field(factory=deque[_Waiter], repr=False)
     _leader: dict[None, _Waiter] = field(factory=dict[None, _Waiter], repr=False)
     _batch: list[PendingWrite[Any]] = field(factory=list["PendingWrite[Any]"], repr=False)
     _durable: bool | None = None
     _last_batch_size: int = 0
-    # The thread whose functions share a transaction now, and what broke it.
+    # The thread whose functions share a transaction now, and the error that broke it.
     _transaction_thread: int | None = None
     _file_error: sqlite3.Error | None = None
 
     @property
     def in_transaction(self) -> bool:
-        """Whether the thread that asks is inside `together`."""
+        """Whether the calling thread is inside `transaction`."""
         return self._transaction_thread == get_ident()
 
     def transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
-        """Call functions that write, all in one durable transaction → what each came to.
+        """Call functions that write, all in one durable transaction; return their outcomes.
 
-        None where it was undone as a whole: none of their writes is kept.
+        Returns None if the transaction was rolled back: none of their writes is stored.
 
         Raises:
-            sqlite3.Error: it could not begin, and no function was called.
+            sqlite3.Error: the transaction could not begin, and no function was called.
         """
         group = _Waiter()
         try:
@@ -141,7 +140,7 @@ class GroupCommitWriter:
         return outcome
 
     def _write_in_transaction(self, write: Write[T]) -> T:
-        """Write in the transaction that is shared; what can't be done is undone alone."""
+        """Write in the shared transaction; a failed write is rolled back alone."""
         try:
             return self._in_savepoint(write)
         except sqlite3.Error as error:
@@ -150,7 +149,7 @@ class GroupCommitWriter:
             raise
 
     def _in_savepoint(self, write: Write[T]) -> T:
-        """Write in a transaction so that the others of it are kept where this can't be done."""
+        """Write in a savepoint: if the write fails, the others of the transaction stay."""
         self.connection.execute("SAVEPOINT entry")
         try:
             result = write(self.connection)
@@ -163,7 +162,7 @@ class GroupCommitWriter:
         return result
 
     def enqueue(self, write: Write[Any]) -> Added | None:
-        """Add a write to the next commit, at once; None where it is done already."""
+        """Add a write to the next commit without blocking; None if it is already done."""
         if self.in_transaction:
             self._write_in_transaction(write)
             return None
@@ -172,15 +171,15 @@ class GroupCommitWriter:
         return entry
 
     def write(self, write: Write[T], *, durable: bool = False, essential: bool = True) -> T:
-        """Write, and return what the write returned once it is committed.
+        """Write, and return the result once it is committed.
 
-        An interrupt is raised when what is essential is written; a second one isn't held up.
+        An interrupt is raised after an essential write is done; a second one is raised immediately.
 
         Args:
-            write: what to do; it may be undone and done again.
-            durable: whether to wait for the disk.
-            essential: whether it may use the room that is kept for when the disk is full, and is
-                wanted though the caller is interrupted.
+            write: the function that writes; it may be rolled back and called again.
+            durable: whether to wait for the fsync.
+            essential: whether it may use the disk reserve, and is written even if the caller is
+                interrupted.
 
         Raises:
             sqlite3.Error: the write or the commit failed.
@@ -194,7 +193,7 @@ class GroupCommitWriter:
             self._wait_until_done(entry)
         except BaseException:
             if essential:
-                # Whether it is on the list isn't known; twice is as once.
+                # The entry may or may not be queued; a second time does no harm.
                 self._pending.append(entry)
                 self._wait_until_done(entry)
             raise
@@ -212,7 +211,7 @@ class GroupCommitWriter:
             self._commit_or_wait(entry)
 
     def _commit_or_wait(self, entry: PendingWrite[Any]) -> None:
-        """Commit all that is pending, or sleep while another thread does."""
+        """Commit all pending writes, or wait while another thread does."""
         try:
             if not self._try_to_lead(entry):
                 entry.wait()
@@ -223,11 +222,11 @@ class GroupCommitWriter:
             self._stop_leading(entry)
 
     def _try_to_lead(self, waiting: _Waiter) -> bool:
-        """Lead, where nobody does."""
+        """Become the leader if there is none; return whether this waiter leads."""
         return self._leader.setdefault(None, waiting) is waiting
 
     def _stop_leading(self, waiting: _Waiter) -> None:
-        """Lead no more; nothing is left open. Once more does no harm."""
+        """Stop leading, with no transaction left open. May be called more than once."""
         if self._leader.get(None) is not waiting:
             return
         self._transaction_thread = None
@@ -242,25 +241,25 @@ class GroupCommitWriter:
             self.connection.execute("ROLLBACK")
 
     def _wait_for_more(self) -> None:
-        """Give those time to come who shared the last commit, or have come: they are many."""
+        """Wait a moment for more writes if several threads write."""
         if max(self._last_batch_size, len(self._pending)) > 1:
             time.sleep(_COMMIT_DELAY)
         self._last_batch_size = len(self._pending)
 
     def flush(self) -> None:
-        """Commit what was added."""
+        """Commit the enqueued writes."""
         if (self._pending or self._batch) and not self.in_transaction:
             self.write(lambda _: None)
 
     def _wake_next_leader(self) -> None:
-        """Have the first of those lead who came in the meantime."""
+        """Wake the first waiter that came in the meantime, so that it leads."""
         waiting = (one for one in (*self._batch, *self._pending) if one.awaited and not one.done)
         first = next(chain(tuple(self._groups), waiting), None)
         if first is not None:
             first.wakeup.put(None)
 
     def _take_batch(self) -> list[PendingWrite[Any]]:
-        """Take what is pending, and what an interrupted leader took: some may be there twice."""
+        """Take the pending writes and those of an interrupted leader, without duplicates."""
         while self._pending:
             self._batch.append(self._pending[0])
             self._pending.popleft()
@@ -282,7 +281,7 @@ class GroupCommitWriter:
         self._batch = []
 
     def _commit_essential(self, essential: list[PendingWrite[Any]]) -> None:
-        """Write what is essential into the room that was kept for it."""
+        """Write the essential entries into the released disk reserve."""
         try:
             self._commit_entries(essential)
         except Exception as error:
@@ -295,7 +294,7 @@ class GroupCommitWriter:
         except Exception as error:
             if is_file_error(error):
                 raise
-            # One of them can't be done. Apart from each other, it fails alone.
+            # One of them fails. In savepoints of their own, it fails alone.
             self._transact(entries, self._apply_in_savepoint)
 
     def _transact(
@@ -318,7 +317,7 @@ class GroupCommitWriter:
             raise
 
     def _set_synchronous(self, *, durable: bool) -> None:
-        """Have the next commit wait for the disk or not; not waiting damages nothing either."""
+        """Set whether the next commit waits for the fsync; the file stays consistent without."""
         if durable is not self._durable:
             self._durable = None
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -329,7 +328,7 @@ class GroupCommitWriter:
         entry.result = entry.write(self.connection)
 
     def _apply_in_savepoint(self, entry: PendingWrite[Any]) -> None:
-        """Do one write; where it can't be done, the others of its transaction still are."""
+        """Apply one write; if it fails, the others of its transaction stay."""
         entry.result = entry.error = None
         try:
             entry.result = self._in_savepoint(entry.write)
@@ -338,7 +337,7 @@ class GroupCommitWriter:
                 raise
             entry.error = error
             if not entry.awaited:
-                _log.warning("an entry of the ledger could not be written: %s", error)
+                _log.warning("a change could not be written to the ledger: %s", error)
 
 
 def _mark_done(entries: list[PendingWrite[Any]]) -> None:
@@ -347,7 +346,7 @@ def _mark_done(entries: list[PendingWrite[Any]]) -> None:
 
 
 def _wake_first(entries: list[PendingWrite[Any]]) -> None:
-    """Wake the first thread, which wakes the next: woken together, they'd fight to run."""
+    """Wake the first thread, which wakes the next: together, they would compete for the GIL."""
     waiting = [entry for entry in entries if entry.awaited]
     for entry, after in pairwise(waiting):
         entry.next_waiter = after

@@ -1,4 +1,4 @@
-"""A job as the ledger knows it, and what its state says."""
+"""A job of the ledger, and its states."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class JobState(StrEnum):
     """How far a job has come."""
 
     INTENT = "intent"
-    """Written down, about to be sent, or sent by a process that died before it knew more."""
+    """Recorded before sending. If its process died, it may have been sent."""
     UNCERTAIN = "uncertain"
-    """Sent, and nothing proves that it was rejected: there may be a task, and a charge."""
+    """Sent, and not provably rejected: there may be a task, and a charge."""
     REJECTED = "refused"
     """Provably not accepted; nothing was charged."""
     ACCEPTED = "accepted"
-    """There is a task, which hadn't ended when last seen."""
+    """There is a task, which wasn't done at the last poll."""
     COMPLETED = "completed"
-    """The task ended with results; its files aren't all saved."""
+    """The task ended with results; not all of its files are saved."""
     SAVED = "saved"
     """All files are on disk."""
     FAILED = "failed"
@@ -37,15 +37,15 @@ class JobState(StrEnum):
 
 
 LINK_LIFETIME = 24 * 3600.0
-"""Seconds that links live, by the documents; counted from the submission, to be safe."""
+"""Seconds that links are valid, by the spec; counted from the submission, to be safe."""
 
 FINAL_STATES = frozenset({JobState.REJECTED, JobState.SAVED, JobState.FAILED, JobState.LOST})
-"""Nothing follows these by itself."""
+"""States in which a job stays."""
 
 
 @frozen
 class Owner:
-    """The process that works on a job, or last did; `token` tells it from all others."""
+    """The process that works on a job, or last did; `token` is unique to it."""
 
     token: str
     process: int
@@ -53,12 +53,12 @@ class Owner:
 
 @frozen
 class Job:
-    """One submission and what came of it.
+    """One submission and its outcome.
 
-    `key` is its idempotency key, None for a task that was submitted elsewhere; `body` is the
-    request, without the prompts where they were left out (`abridged`). Times are in unix seconds.
-    `reason` says why it was refused, failed, lost or is uncertain; `code` is the business code of
-    a failure. `credits` are what it cost, `price` what it would have cost had it not failed.
+    `key` is its idempotency key, None for a task that another program submitted; `body` is the
+    request, without its prompts if `redacted`. Times are Unix times. `reason` says why it was
+    rejected, failed, was lost or is uncertain; `code` is the error code of a failed task.
+    `credits` is what it cost, `price` what it would have cost if it hadn't failed.
     """
 
     id: int
@@ -89,34 +89,34 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do: it is at an end, or nobody asked for its files."""
+        """Whether nothing is left to do: its state is final, or its files weren't requested."""
         return self.state in FINAL_STATES or (
             self.state is JobState.COMPLETED and self.output_dir is None
         )
 
     @property
     def links_expire_at(self) -> float | None:
-        """The earliest moment at which its links can die; None where they don't matter."""
+        """The earliest Unix time at which its links can expire; None if they don't matter."""
         if self.created is None or self.state not in {JobState.ACCEPTED, JobState.COMPLETED}:
             return None
         return self.created + LINK_LIFETIME
 
     def possibly_expired(self, now: float) -> bool:
-        """Whether its server may have forgotten it: its 24 hours are over, or it was never seen."""
+        """Whether its server may have deleted it: 24 hours have passed, or its age is unknown."""
         known = self.created if self.accepted is None else self.accepted
         return known is None or now >= known + LINK_LIFETIME
 
     @property
     def uncertain(self) -> bool:
-        """Whether nobody knows if it was accepted, as long as no living process is at it."""
+        """Whether it may have been accepted, if no living process owns it."""
         return self.state in {JobState.INTENT, JobState.UNCERTAIN}
 
 
 @frozen
 class Remaining:
-    """Completed jobs whose files aren't saved and whose links live, the earliest expiry first.
+    """Completed jobs with unsaved files and valid links, those that expire first at the front.
 
-    `elsewhere` counts unfinished jobs by the address of their server, this one's left out.
+    `other_servers` counts unfinished jobs by the address of their server, without this one.
     """
 
     unsaved: tuple[Job, ...] = ()
@@ -124,25 +124,25 @@ class Remaining:
 
     @property
     def files(self) -> int:
-        """How many files aren't saved."""
+        """The number of files that aren't saved."""
         return sum(len(job.links) for job in self.unsaved)
 
     @property
     def links_expire_at(self) -> float | None:
-        """The earliest moment, in unix seconds, at which a link can die."""
+        """The earliest Unix time at which a link can expire."""
         return self.unsaved[0].links_expire_at if self.unsaved else None
 
     def describe_other_servers(self) -> Iterator[str]:
-        """Say of each other server how many jobs are unfinished there."""
+        """Return a sentence per other server with its number of unfinished jobs."""
         for server, count in sorted(self.other_servers.items()):
-            jobs = "1 unfinished job is" if count == 1 else f"{count} unfinished jobs are"
-            yield f"{jobs} of another server ({server}), and were left to it"
+            jobs = "1 unfinished job belongs" if count == 1 else f"{count} unfinished jobs belong"
+            yield f"{jobs} to another server ({server}); resume with its base URL"
 
 
 def remaining_of(
     completed: Iterable[Job], servers: Iterable[str], server: str, now: float
 ) -> Remaining:
-    """Tell what is left, of completed jobs and of the servers of all unfinished ones."""
+    """Return what remains, given the completed jobs and the servers of all unfinished ones."""
     unsaved = [job for job in completed if job.links_expire_at is None or now < job.links_expire_at]
     unsaved.sort(key=lambda job: (job.links_expire_at is None, job.links_expire_at or 0.0))
     return Remaining(tuple(unsaved), Counter(other for other in servers if other != server))

@@ -1,4 +1,4 @@
-"""The ledger: the recorder that a client is given, and the questions that it answers."""
+"""The ledger: it records what clients do, and lists, claims and deletes jobs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def default_path() -> Path:
-    """Return WANFLOW_LEDGER, else `wanflow/ledger.db` in the user's data folder."""
+    """Return WANFLOW_LEDGER, else `wanflow/ledger.db` in the user's data directory."""
     named = os.environ.get(LEDGER_VARIABLE)
     return Path(named) if named else _data_dir() / "wanflow" / "ledger.db"
 
@@ -49,7 +49,7 @@ def _data_dir() -> Path:
 
 _NOT_OWNED = Path()
 
-# The states in which a job takes what is told of it.
+# The states from which each change is allowed.
 _INTENT = frozenset({JobState.INTENT})
 _UNCERTAIN = frozenset({JobState.INTENT, JobState.UNCERTAIN})
 _POLLABLE = frozenset({JobState.ACCEPTED, JobState.LOST})
@@ -58,14 +58,14 @@ _NOT_SAVED = frozenset({JobState.ACCEPTED, JobState.COMPLETED, JobState.LOST})
 
 
 class Ledger:
-    """A record of paid work in one file, to be given to clients: `Client(ledger=Ledger(path))`.
+    """A record of paid work in one file: `Client(ledger=Ledger(path))`.
 
-    Threads and processes may share it. The API key is never in it. Close it, or use it in a
-    `with` block.
+    Threads and processes may share it. It never contains the API key. Close it, or use it in
+    a `with` block.
 
     Args:
-        path: the file, made if need be; `default_path()` by default.
-        keep_prompts: False leaves prompts out; a submission in doubt can't be sent again then.
+        path: the file, created if needed; `default_path()` by default.
+        keep_prompts: False removes prompts; uncertain jobs can't be sent again then.
 
     Raises:
         LedgerError: the file can't be opened, is damaged, or is of a newer version.
@@ -77,8 +77,8 @@ class Ledger:
         self.path = (default_path() if path is None else Path(path)).absolute()
         self._keep_prompts = keep_prompts
         self._store = JobStore(self.path)
-        # What is being submitted, by key, and the folders of held tasks: what is known to be
-        # written need not be written again.
+        # Submissions in flight, by key, and the output directories of owned tasks: what is already
+        # recorded isn't written again.
         self._submissions: dict[str, SubmissionIntent] = {}
         self._owned: dict[TaskRef, Path | None] = {}
 
@@ -89,22 +89,22 @@ class Ledger:
         newest_first: bool = False,
         limit: int | None = None,
     ) -> list[Job]:
-        """List jobs, those in some states or all."""
+        """List the jobs in some states, or all jobs."""
         chosen = None if states is None else frozenset(JobState(state) for state in states)
         return self._store.jobs(JobFilter(states=chosen, newest_first=newest_first, limit=limit))
 
     def find(self, reference: str | int) -> Job | None:
-        """Find a job by its number, its idempotency key or its task's id."""
+        """Find a job by its number, idempotency key or task id."""
         if isinstance(reference, int):
             return self._store.find(IdRef(reference))
         return self._store.find(KeyRef(reference)) or self._store.find(TaskRef(None, reference))
 
     def find_by_name(self, name: str) -> list[Job]:
-        """List the attempts at the job that the user gave a name, the first one first."""
+        """List the attempts of the job with a user's name, the first one first."""
         return self._store.find_named([name])
 
     def attempts(self, names: Iterable[str]) -> dict[str, list[Job]]:
-        """List the attempts at each of some named jobs, by name; those of which none is known miss.
+        """List the attempts of named jobs, by name; unknown names are left out.
 
         Thousands of names cost little more than one.
         """
@@ -114,48 +114,48 @@ class Ledger:
         return found
 
     def output_dirs(self) -> list[Path]:
-        """List the folders that the files of named jobs were wanted in."""
+        """List the output directories of named jobs."""
         return self._store.output_dirs()
 
     def is_owned(self, job: Job) -> bool:
-        """Tell whether a living process, this one or another, is at a job."""
+        """Return whether a living process, this one or another, owns a job."""
         return self._store.is_owned(job)
 
     def claim(self, server: str, *, unsaved: bool = False) -> ClaimedJobs:
-        """Take whatever isn't finished on a server and in no living process's hands.
+        """Acquire every unfinished job of a server that no living process owns.
 
-        With `unsaved`, files that nobody asked for count as unfinished while their links live.
-        What is claimed is this process's until `release`, or until its work on it ends.
+        With `unsaved`, completed jobs whose files weren't requested count as unfinished while
+        their links are valid. This process owns the jobs until `release` or until they end.
         """
         since = time.time() - LINK_LIFETIME if unsaved else None
         return self._store.claim(JobFilter(unfinished=True, unsaved_since=since, server=server))
 
     def remaining(self, server: str) -> Remaining:
-        """Tell what a resume on a server leaves: unsaved files, and jobs of other servers."""
+        """Return what a resume on a server leaves: unsaved files, and jobs of other servers."""
         completed = self._store.jobs(JobFilter(frozenset({JobState.COMPLETED}), server=server))
         unfinished = self._store.jobs(JobFilter(unfinished=True))
         return remaining_of(completed, (job.server for job in unfinished), server, time.time())
 
     def acquire(self, job: Job) -> bool:
-        """Take one job, if it still is as it was read and in no living process's hands."""
+        """Acquire one job, if it is unchanged since it was read and no living process owns it."""
         return self._store.acquire(job, job.state)
 
     def resend(self, job: Job) -> None:
-        """Keep that an uncertain job is sent again: a rejection now proves nothing of before."""
+        """Record that an uncertain job is sent again: a rejection now proves nothing."""
         self._store.change(
             IdRef(job.id), {"state": JobState.UNCERTAIN}, only=_UNCERTAIN, durable=True
         )
 
     def release(self, job: Job) -> None:
-        """Give back what was claimed, at once."""
+        """Release a claimed job, without blocking."""
         self._store.update_later(IdRef(job.id), {"owned": False})
 
     def delete(self, jobs: Iterable[Job]) -> int:
-        """Remove jobs from the record, and return how many; the files stay."""
+        """Delete jobs from the ledger, and return how many; their files stay."""
         return self._store.delete(jobs)
 
     def close(self) -> None:
-        """Write what is noted, and close; what this process held is free for others."""
+        """Write buffered changes, release the jobs that this process owns, and close."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -167,18 +167,18 @@ class Ledger:
     def __repr__(self) -> str:
         return f"Ledger({str(self.path)!r})"
 
-    # What follows is the recorder: `wanflow._core.recorder` says when each is called.
+    # The methods of the recorder: `wanflow._core.recorder` says when each is called.
 
     def run_in_transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """Call functions that use this ledger, in one commit → what each came to."""
+        """Call functions that use this ledger, in one commit; return their outcomes."""
         ends = self._store.run_in_transaction(functions)
         if any(isinstance(end.error, LedgerError) for end in ends):
-            # Something may not have been written after all.
+            # A change may not have been written.
             self._owned.clear()
         return ends
 
     def record_intent(self, intent: SubmissionIntent) -> Snapshot | None:
-        """Keep an intent before anything is sent; return the task that it already has."""
+        """Record an intent before anything is sent; return the task that it already has."""
         found = self._store.add(
             {
                 "server": intent.server,
@@ -202,7 +202,7 @@ class Ledger:
     def record_accepted(
         self, key: str, snapshot: Snapshot, *, hold: bool, reason: str | None = None
     ) -> None:
-        """Keep the task of a submission."""
+        """Record the task of a submission."""
         changes = {**accepted_fields(snapshot, reason), "owned": hold}
         intent = self._submissions.get(key)
         if not self._store.change(KeyRef(key), changes, durable=True):
@@ -212,10 +212,10 @@ class Ledger:
             self._owned[TaskRef(intent.server, snapshot.id)] = absolute(intent.folder)
 
     def _record_unassigned_task(self, key: str, task_id: str) -> None:
-        """Keep a task whose submission can't have it: its job is gone, or the task is another's.
+        """Record a task whose job was deleted; raise if the task belongs to another job.
 
         Raises:
-            SubmitUncertain: it is another submission's.
+            SubmitUncertain: the task belongs to another submission.
         """
         job = self._store.find(KeyRef(key))
         if job is not None:
@@ -225,55 +225,55 @@ class Ledger:
             self._store.adopt(TaskRef(intent.server, task_id), time.time())
 
     def record_accepted_later(self, key: str, snapshot: Snapshot) -> None:
-        """Note the task of a submission that couldn't be kept."""
+        """Buffer the task of a submission that couldn't be recorded."""
         self._submissions.pop(key, None)
         changes = {**accepted_fields(snapshot, None), "owned": False}
         self._store.update_later(KeyRef(key), changes, only=_UNCERTAIN)
 
     def record_rejected(self, key: str, reason: str) -> None:
-        """Keep that a submission was provably not accepted."""
+        """Record that a submission was provably not accepted."""
         self._submissions.pop(key, None)
         changes = {"state": JobState.REJECTED, "reason": truncated(reason), "owned": False}
         if not self._store.change(KeyRef(key), changes, only=_INTENT, durable=True):
             self._store.update_later(KeyRef(key), {"owned": False})
 
     def record_unsent(self, key: str, reason: str) -> None:
-        """Note that nothing of a submission was sent, or that it was rejected."""
+        """Buffer that a submission was not sent, or was rejected."""
         self._submissions.pop(key, None)
         changes = {"state": JobState.REJECTED, "reason": truncated(reason)}
         self._store.update_later(KeyRef(key), changes, only=_INTENT)
         self._store.update_later(KeyRef(key), {"owned": False})
 
     def record_uncertain(self, key: str, reason: str) -> None:
-        """Note that a submission may have been accepted."""
+        """Buffer that a submission may have been accepted."""
         self._submissions.pop(key, None)
         changes = {"state": JobState.UNCERTAIN, "reason": truncated(reason), "owned": False}
         self._store.update_later(KeyRef(key), changes, only=_UNCERTAIN)
 
     def is_cached(self, server: str, task_id: str, folder: Path | None = None) -> bool:
-        """Tell whether a task is held here with its files wanted, in a folder if one is named."""
+        """Return whether this process owns a task with an output directory, or this one."""
         held = self._owned.get(TaskRef(server, task_id))
         return held is not None and (folder is None or held == folder.absolute())
 
     def submitted_at(self, server: str, task_id: str) -> float | None:
-        """Return when a task was accepted, in unix seconds, None where that isn't recorded."""
+        """Return the Unix time at which a task was accepted; None if it isn't recorded."""
         job = self._store.find(TaskRef(server, task_id))
         return None if job is None else job.accepted
 
     def acquire_task(self, server: str, task_id: str) -> None:
-        """Keep that this process waits for a task."""
+        """Record that this process waits for a task."""
         task = TaskRef(server, task_id)
         if task not in self._owned:
             self._store.adopt(task, time.time())
             self._owned[task] = None
 
     def record_poll(self, server: str, snapshot: Snapshot) -> None:
-        """Note a look at a task."""
+        """Buffer the result of a poll."""
         changes = {"state": JobState.ACCEPTED, "reason": None, **snapshot_fields(snapshot)}
         self._store.update_later(TaskRef(server, snapshot.id), changes, only=_POLLABLE)
 
     def record_done(self, server: str, snapshot: Snapshot) -> None:
-        """Keep how a task ended."""
+        """Record how a task ended."""
         failure = snapshot.failure
         changes = {
             "state": JobState.FAILED if failure else JobState.COMPLETED,
@@ -285,18 +285,18 @@ class Ledger:
         }
         task = TaskRef(server, snapshot.id)
         if self._owned.get(task) is not None and failure is None:
-            # Its files come next, and are written down for good.
+            # Its files are saved next, and recorded durably.
             self._store.update_later(task, changes, only=_NOT_SAVED)
         else:
             self._store.change(task, changes, only=_NOT_SAVED)
 
     def record_lost(self, server: str, task_id: str, reason: str) -> None:
-        """Keep that a task's files can't be had any more."""
+        """Record that a task's files are no longer available."""
         changes = {"state": JobState.LOST, "reason": truncated(reason), "owned": False}
         self._store.change(TaskRef(server, task_id), changes, only=_UNFINISHED)
 
     def record_missing(self, server: str, task_id: str, reason: str) -> None:
-        """Keep that a server knows a task no more: lost once it may have been forgotten."""
+        """Record that a server doesn't know a task: it is lost if it may have expired."""
         task = TaskRef(server, task_id)
         job = self._store.find(task)
         if job is None or job.possibly_expired(time.time()):
@@ -306,7 +306,7 @@ class Ledger:
             self._store.change(task, changes, only=_UNFINISHED)
 
     def record_target_dir(self, server: str, task_id: str, folder: Path) -> None:
-        """Keep where a task's files are wanted."""
+        """Record a task's output directory."""
         task, wanted = TaskRef(server, task_id), folder.absolute()
         if self._owned.get(task) != wanted:
             self.acquire_task(server, task_id)
@@ -314,13 +314,13 @@ class Ledger:
             self._owned[task] = wanted
 
     def record_files(self, server: str, task_id: str, files: Sequence[File]) -> None:
-        """Keep the files of a task, all of them on disk; its links are no longer needed."""
+        """Record the files of a task, all of them on disk; its links are no longer needed."""
         changes = {"state": JobState.SAVED, "links": (), "reason": None, "owned": False}
         self._store.change(TaskRef(server, task_id), changes, files=files)
         self._owned.pop(TaskRef(server, task_id), None)
 
     def release_task(self, server: str, task_id: str) -> None:
-        """Note that this process no longer works on a task."""
+        """Buffer that this process no longer works on a task."""
         task = TaskRef(server, task_id)
         if self._owned.pop(task, _NOT_OWNED) is not _NOT_OWNED:
             self._store.update_later(task, {"owned": False})

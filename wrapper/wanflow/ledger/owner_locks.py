@@ -1,7 +1,7 @@
-"""Which processes are alive: each holds a lock that its end, however sudden, takes away.
+"""Which processes are alive: each has a file lock, which the kernel releases when it ends.
 
-A lease by the clock would have to be renewed, would last on after a crash, and would break when
-the clock jumps. The ledger's file is on this machine, so its kernel can tell.
+A lease with a time limit would need renewal, would outlive a crash, and would break when the clock
+jumps. The ledger's file is on this machine, so its kernel knows.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def _open_private(path: str, flags: int) -> int:
 
 @define
 class OwnerLock:
-    """One ledger's own lock, and a look at those of others; `token` names it.
+    """The lock of one open ledger, identified by `token`; it checks the locks of others, too.
 
-    The lock is of the process that took it: a process that is forked off has no part in it.
+    The lock belongs to the process that acquired it; a forked child doesn't share it.
     """
 
     ledger: Path
@@ -50,10 +50,10 @@ class OwnerLock:
     _lock_file: BinaryIO | None = field(default=None, repr=False)
 
     def acquire(self) -> None:
-        """Take the lock.
+        """Acquire the lock.
 
         Raises:
-            OSError: its file can't be made, or locked.
+            OSError: its file can't be created or locked.
         """
         if self._lock_file is not None:
             return
@@ -61,7 +61,7 @@ class OwnerLock:
         file = open(path, "ab", 0, opener=_open_private)  # noqa: SIM115 - Path has no opener
         try:
             if not _lock(file):
-                reason = "files can't be locked there; keep it on another disk"
+                reason = "files can't be locked there; put the ledger on another disk"
                 raise OSError(errno.ENOLCK, reason)
             self._lock_file = file
         finally:
@@ -69,14 +69,14 @@ class OwnerLock:
                 file.close()
 
     def release(self) -> None:
-        """Give the lock up, and remove its file."""
+        """Release the lock, and delete its file."""
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None
             self._lock_path(self.token).unlink(missing_ok=True)
 
     def is_alive(self, token: str) -> bool:
-        """Tell whether the holder of a token still has its lock."""
+        """Return whether the owner with a token is alive."""
         if token == self.token:
             return self._lock_file is not None
         try:
@@ -89,7 +89,7 @@ class OwnerLock:
             return not _lock(file)
 
     def remove_stale(self, token: str) -> None:
-        """Remove the file of a dead holder."""
+        """Delete the lock file of a dead owner."""
         self._lock_path(token).unlink(missing_ok=True)
 
     def _lock_path(self, token: str) -> Path:
@@ -97,7 +97,7 @@ class OwnerLock:
 
 
 def register_owner(token: str, process: int) -> Write[int]:
-    """Return the write that gives a process its number among the holders."""
+    """Return the write that adds a process to the owners, and returns its id."""
 
     def write(connection: sqlite3.Connection) -> int:
         query = "INSERT INTO holder (token, process) VALUES (?, ?) RETURNING id"
@@ -108,7 +108,7 @@ def register_owner(token: str, process: int) -> Write[int]:
 
 
 def unregister_owner(token: str) -> Write[None]:
-    """Return the write that takes all jobs out of a process's hands."""
+    """Return the write that removes an owner, and so releases its jobs."""
 
     def write(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM holder WHERE token = ?", [token])

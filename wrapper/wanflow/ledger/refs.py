@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @frozen
 class KeyRef:
-    """The job with an idempotency key."""
+    """The job with this idempotency key."""
 
     key: str
 
 
 @frozen
 class TaskRef:
-    """The job of a task, on a server or (None) on the one that has it."""
+    """The job of a task on a server, or on any server (None)."""
 
     server: str | None
     task_id: str
@@ -29,7 +29,7 @@ class TaskRef:
 
 @frozen
 class IdRef:
-    """The job with a number."""
+    """The job with this number."""
 
     id: int
 
@@ -41,10 +41,10 @@ Changes: TypeAlias = "Mapping[str, Any]"
 
 @frozen
 class JobFilter:
-    """Jobs in some states (None: in any), newest or oldest first, at most `limit` of them.
+    """Jobs in some states (None: any state), newest or oldest first, at most `limit`.
 
-    `unfinished` are those with something left to do; beside them, with `unsaved_since`, those that
-    were submitted later than that and completed, and nobody asked for their files.
+    `unfinished` selects those with something left to do; with `unsaved_since`, also completed jobs
+    submitted after that time whose files weren't requested.
     """
 
     states: frozenset[JobState] | None = None
@@ -57,7 +57,7 @@ class JobFilter:
 
 @frozen
 class ClaimedJobs:
-    """What was claimed, and how many jobs are in the hands of living processes."""
+    """The claimed jobs, and how many jobs are locked by living processes."""
 
     jobs: tuple[Job, ...]
     locked: int

@@ -1,4 +1,4 @@
-"""Take up whatever isn't finished: wait for known tasks, save their files, and tell of doubts."""
+"""Resume unfinished jobs: wait for known tasks, save their files, and report uncertain ones."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
     OnResult: TypeAlias = Callable[["ResumeResult"], object] | None
 
-# States by how soon their links die.
+# States by how soon their links expire.
 _RESUME_ORDER = (JobState.COMPLETED, JobState.ACCEPTED, JobState.INTENT, JobState.UNCERTAIN)
 
 
 @frozen
 class ResumeResult:
-    """How far a job was brought: what the ledger says of it now, and the error that ended it."""
+    """The job as recorded after the resume, and the error that ended it."""
 
     job: Job
     error: errors.WanflowError | None = None
 
 
 class ResumeReport(list[ResumeResult]):
-    """How each job ended; `left` is what was not taken up, and how to go on with it."""
+    """The result of each job; `remaining` is what was not resumed."""
 
     remaining: Remaining = Remaining()
 
 
 @frozen
 class ResumeOptions:
-    """How jobs are taken up.
+    """How jobs are resumed.
 
-    `folder` is for files that nobody asked for yet, None to leave them; `timeout` in seconds for
-    each wait; `resubmit` sends submissions in doubt again, with their keys; at most `at_once`
-    jobs are under way together; `on_ending` is called with each Ending.
+    `output_dir` is for files that weren't requested yet, None leaves them; `timeout` is in seconds
+    for each wait; `resubmit_uncertain` sends uncertain submissions again, with their keys; at most
+    `max_concurrency` jobs are in flight; `on_result` is called with each ResumeResult.
     """
 
     output_dir: str | PathLike[str] | None
@@ -58,33 +58,35 @@ class ResumeOptions:
 
 
 def resume_all(operations: Operations, options: ResumeOptions) -> Flow[ResumeReport]:
-    """Take up every unfinished job of a server that no living process is at → how each ended.
+    """Resume every unfinished job of a server that no living process owns.
 
     Raises:
-        ConfigurationError: there is no ledger.
+        ConfigurationError: the client has no ledger.
         LedgerError: the ledger can't be read or written.
     """
     ledger = operations.recording.recorder
     if not isinstance(ledger, Ledger):
-        raise errors.ConfigurationError("there is no ledger to resume from: Client(ledger=…)")
+        raise errors.ConfigurationError(
+            "the client has no ledger to resume from: pass Client(ledger=…)"
+        )
     server, unsaved = operations.recording.server, options.output_dir is not None
     claim = yield from run_blocking(lambda: ledger.claim(server, unsaved=unsaved))
     waiting = iter(sorted(claim.jobs, key=_expiry_order))
-    endings = ResumeReport()
-    under_way = 0
+    report = ResumeReport()
+    in_flight = 0
     while True:
-        under_way += yield from _spawn_next(
-            operations, ledger, options, waiting, options.max_concurrency - under_way
+        in_flight += yield from _spawn_next(
+            operations, ledger, options, waiting, options.max_concurrency - in_flight
         )
-        if not under_way:
-            endings.remaining = yield from run_blocking(lambda: ledger.remaining(server))
-            return endings
+        if not in_flight:
+            report.remaining = yield from run_blocking(lambda: ledger.remaining(server))
+            return report
         done = yield from wait_next(None)
         assert isinstance(done, Finished)
-        under_way -= 1
+        in_flight -= 1
         if done.error is not None:
             raise done.error
-        endings.append(done.value)
+        report.append(done.value)
         if options.on_result is not None:
             yield InvokeCallback(options.on_result, done.value)
 
@@ -138,10 +140,10 @@ def _finish_job(
 def _resubmit(
     operations: Operations, ledger: Ledger, job: Job, options: ResumeOptions
 ) -> Flow[Snapshot]:
-    """Submit a job in doubt again, with its key.
+    """Submit an uncertain job again, with its key.
 
     Raises:
-        SubmitUncertain: that isn't wanted, or not possible, or it went the same way again.
+        SubmitUncertain: that wasn't requested, isn't possible, or the outcome is uncertain again.
     """
     if not options.resubmit_uncertain or job.redacted or job.body is None or job.key is None:
         raise uncertain_error(job)

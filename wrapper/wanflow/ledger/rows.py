@@ -1,4 +1,4 @@
-"""Jobs as rows: the columns, what a value looks like in them, and how a row is read back."""
+"""Convert jobs to rows and back: the columns, and how values are written and read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SAME_NAME = (
 )
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _STRING_ID = "(SELECT id FROM place WHERE text = ?)"
-# How a folder is written whose name is no text; no absolute path begins so.
+# How a path that isn't valid Unicode is written; no absolute path begins so.
 _AS_URI = "file:"
 
 
@@ -45,7 +45,7 @@ def _text(value: object) -> str | None:
 
 
 def _valid_unicode(value: object) -> str | None:
-    """Write what people read, whatever is in it."""
+    """Return text, with invalid characters replaced."""
     return None if value is None else str(value).encode("utf-8", "replace").decode()
 
 
@@ -53,18 +53,18 @@ def _json(value: object) -> str | None:
     if value is None:
         return None
     text = _JSON.encode(value)
-    # JSON has words for half a surrogate pair, which no text of SQLite's can hold.
+    # JSON can escape a lone surrogate; SQLite's text can't contain one.
     return text if _is_text(text) else json.dumps(value)
 
 
 def path_to_text(value: object) -> str:
-    """Write a server, or a folder of whatever name."""
+    """Return a server or a directory as text."""
     text = str(value)
     return text if _is_text(text) else Path(text).as_uri()
 
 
 def path_from_text(text: str) -> Path:
-    """Read a folder as `place_of` writes it."""
+    """Return the directory that `path_to_text` wrote."""
     if not text.startswith(_AS_URI):
         return Path(text)
     return Path(os.fsdecode(unquote_to_bytes(urlsplit(text).path)))
@@ -82,7 +82,7 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
-# By the name of a field of Job: its column, what is put there, and how the value is written.
+# By field name: the column, its SQL expression, and how the value is converted.
 _COLUMNS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     **{name: (name, "?", _unchanged) for name in _SAME_NAME},
     **{name: (name, "?", _valid_unicode) for name in ("status", "code", "reason")},
@@ -103,13 +103,13 @@ _COLUMNS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
 
 
 def insert(connection: sqlite3.Connection, values: Changes) -> bool:
-    """Insert a job; False where its key or its name is taken."""
+    """Insert a job; False if its key or name exists."""
     done = connection.execute(_insert_query(tuple(values)), _sql_values(values))
     return done.rowcount == 1
 
 
 def change(connection: sqlite3.Connection, which: JobRef, steps: Updates) -> bool:
-    """Change a job step by step; False where it wasn't in a state that the last one wants."""
+    """Apply updates to a job; False if the last one wasn't allowed in its state."""
     whole = coalesced(steps)
     if whole is not None and _update(connection, which, whole):
         return True
@@ -131,7 +131,7 @@ def _update(connection: sqlite3.Connection, which: JobRef, step: Update) -> bool
     return connection.execute(query, [*_sql_values(changes), *named]).rowcount == 1
 
 
-# SQLite prepares a statement once for as long as its text is the same.
+# SQLite caches prepared statements by their text.
 @cache
 def _insert_query(names: tuple[str, ...]) -> str:
     columns = ", ".join(_COLUMNS[name][0] for name in names)
@@ -142,7 +142,7 @@ def _insert_query(names: tuple[str, ...]) -> str:
 @cache
 def _update_query(names: tuple[str, ...], where: str) -> str:
     pairs = ", ".join(f"{_COLUMNS[name][0]} = {_COLUMNS[name][1]}" for name in names)
-    return f"UPDATE job SET {pairs} WHERE {where}"  # noqa: S608 - names of ours
+    return f"UPDATE job SET {pairs} WHERE {where}"  # noqa: S608 - only our own names
 
 
 def _sql_values(values: Changes) -> list[Any]:
@@ -163,7 +163,7 @@ def ref_condition(which: JobRef) -> tuple[str, list[object]]:
 
 
 def state_condition(states: Iterable[JobState] | None) -> tuple[str, list[str]]:
-    """Return the condition that a job is in one of some states; none where any will do."""
+    """Return the condition that a job is in one of some states; empty for any state."""
     if states is None:
         return "", []
     words = sorted(str(state) for state in states)
@@ -171,7 +171,7 @@ def state_condition(states: Iterable[JobState] | None) -> tuple[str, list[str]]:
 
 
 def job_from_row(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
-    """Read a job out of a row of SELECT, and its files."""
+    """Return the job of a row of SELECT, with its files."""
     folder = None if row["folder_text"] is None else path_from_text(row["folder_text"])
     holder = None if row["token"] is None else Owner(row["token"], row["process"])
     return Job(
@@ -200,7 +200,7 @@ def read_files(connection: sqlite3.Connection, job: int, folder: Path | None) ->
 
 
 def replace_files(connection: sqlite3.Connection, which: JobRef, files: Iterable[File]) -> None:
-    """Keep the files of a job, in place of those it had."""
+    """Store the files of a job, replacing those it had."""
     where, named = ref_condition(which)
     query = f"""
         INSERT OR REPLACE INTO file (job, place, name, size, sha256)
@@ -211,7 +211,7 @@ def replace_files(connection: sqlite3.Connection, which: JobRef, files: Iterable
         connection.execute(query, [*values, *named])
 
 
-# Written out, so that SQLite sees that its index of open jobs fits.
+# Written as in the index of open jobs, so that SQLite uses the index.
 _UNFINISHED = "('intent', 'uncertain', 'accepted', 'completed')"
 _HAS_WORK_LEFT = "NOT (job.state = 'completed' AND job.folder IS NULL)"
 _SUBMITTED = "coalesce(job.created, job.accepted, job.intended)"
@@ -219,12 +219,12 @@ _OUTPUT_DIRS = """
     SELECT text FROM place WHERE id IN (SELECT folder FROM job WHERE name IS NOT NULL)
 """
 _NEVER = float("inf")
-# SQLite takes so many values in one statement, whatever it was built with.
+# SQLite accepts this many values in one statement in every build.
 _MAX_VALUES = 500
 
 
 def select(connection: sqlite3.Connection, selection: JobFilter) -> list[Job]:
-    """Read the selected jobs."""
+    """Return the selected jobs."""
     state, words = state_condition(selection.states)
     where, values = f"WHERE 1{state}", list[object](words)
     if selection.unfinished:
@@ -238,7 +238,7 @@ def select(connection: sqlite3.Connection, selection: JobFilter) -> list[Job]:
 
 
 def read_named(connection: sqlite3.Connection, names: Sequence[str]) -> list[Job]:
-    """Read all attempts at named jobs, the first one at each first."""
+    """Return all attempts of named jobs, ordered by attempt."""
     found: list[Job] = []
     for start in range(0, len(names), _MAX_VALUES):
         some = names[start : start + _MAX_VALUES]
@@ -248,12 +248,12 @@ def read_named(connection: sqlite3.Connection, names: Sequence[str]) -> list[Job
 
 
 def read_output_dirs(connection: sqlite3.Connection) -> list[Path]:
-    """Read the folders of named jobs."""
+    """Return the output directories of named jobs."""
     with closing(connection.execute(_OUTPUT_DIRS)) as cursor:
         return [path_from_text(text) for (text,) in cursor.fetchall()]
 
 
 def read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:
-    """Read the jobs that a condition finds."""
+    """Return the jobs that match a condition."""
     with closing(connection.execute(f"{SELECT} {where}", values)) as cursor:
         return [job_from_row(connection, row) for row in cursor.fetchall()]

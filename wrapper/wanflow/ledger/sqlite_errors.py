@@ -1,4 +1,4 @@
-"""What SQLite and the disk say when they fail, as sentences that say who must act."""
+"""Translate errors of SQLite and the disk into LedgerError with a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full; make room and resume",
-    sqlite3.SQLITE_READONLY: "it may not be written; check the rights on it and on its folder",
-    sqlite3.SQLITE_CANTOPEN: "it can't be opened; check that its folder exists and may be written",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; keep a copy, and start another at a new path",
-    sqlite3.SQLITE_NOTADB: "it is no ledger but another kind of file",
-    sqlite3.SQLITE_BUSY: "another process has kept it locked for too long",
-    sqlite3.SQLITE_IOERR: "the disk refuses to read or write it",
+    sqlite3.SQLITE_READONLY: "it can't be written; check its permissions and its directory's",
+    sqlite3.SQLITE_CANTOPEN: "it can't be opened; check that its directory exists and is writable",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; keep a copy, and use a new path",
+    sqlite3.SQLITE_NOTADB: "it is not a ledger but another kind of file",
+    sqlite3.SQLITE_BUSY: "it is locked by another process for too long; try again",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write it",
 }
-# What SQLite says of a statement, or of a value in it.
+# Errors of a statement or of a value in it.
 _STATEMENT_ERRORS = frozenset(
     {
         sqlite3.SQLITE_ERROR,
@@ -36,12 +36,12 @@ _NO_CODE = -1
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Tell whether an error of SQLite means that there is no room, be it for its shared memory."""
+    """Return whether an error of SQLite means that the disk, or its shared memory, is full."""
     return _code(error) == sqlite3.SQLITE_FULL
 
 
 def is_file_error(error: BaseException) -> bool:
-    """Tell whether an error is of the file or its disk, and not of what was to be written."""
+    """Return whether an error concerns the file or its disk, not the value to be written."""
     if not isinstance(error, sqlite3.Error):
         return False
     code = _code(error)
@@ -62,12 +62,12 @@ def translate_errors(path: Path) -> Generator[None]:
         reason = error.strerror or str(error)
         raise LedgerError(f"ledger {path}: {reason}", path=str(path)) from error
     except (UnicodeError, OverflowError) as error:
-        reason = f"it can't hold what was to be written: {type(error).__name__}"
+        reason = f"a value can't be stored: {type(error).__name__}"
         raise LedgerError(f"ledger {path}: {reason}", path=str(path)) from error
 
 
 def _code(error: BaseException) -> int:
-    """Return the primary code: the lowest byte of SQLite's extended one, -1 without any."""
+    """Return the primary error code, the lowest byte of the extended code; -1 if there is none."""
     code = getattr(error, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_IOERR_SHMSIZE:
         return sqlite3.SQLITE_FULL

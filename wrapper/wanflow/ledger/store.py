@@ -35,10 +35,10 @@ T = TypeVar("T")
 
 
 class JobStore:
-    """Keeps jobs in the file at `path`, which is made, readable to its owner alone, if need be."""
+    """Stores jobs in the file at `path`, created if needed and readable only to its owner."""
 
     def __init__(self, path: Path) -> None:
-        # SQLite puts its files beside the real one, and so does everybody who shares it.
+        # SQLite puts its files beside the real file, so every process must use the real path.
         path = self._path = Path(os.path.realpath(path))
         self._process = os.getpid()
         self._reader_lock = Lock()
@@ -58,17 +58,17 @@ class JobStore:
         self._writer = GroupCommitWriter(self._connection, self._disk_reserve)
         self._buffer = WriteBuffer(self._flush_from_buffer)
         self._interned: set[str] = set()
-        # What was noted and is being written by a thread that is inside `together`.
+        # Buffered updates that a thread inside `run_in_transaction` is writing.
         self._in_transaction_updates: dict[int, list[tuple[JobRef, Updates]]] = {}
 
     def run_in_transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """Call functions that use this store, all that they write in one durable commit.
+        """Call functions that use this store; all their writes share one durable commit.
 
-        Where that fails, each is called by itself: what then fails, fails alone.
+        If it fails, each function is called again by itself, so that only its own failure counts.
         """
         try:
             with self._guarded():
-                # What follows must wait for no other thread that writes.
+                # Inside the transaction, nothing may wait for another thread that writes.
                 self._register_owner()
                 ends = self._run_in_transaction(functions)
         except LedgerError as error:
@@ -91,7 +91,7 @@ class JobStore:
         return ends
 
     def _connect(self) -> sqlite3.Connection:
-        """Connect to the file; on a full disk, what was kept is there to read, in the room kept."""
+        """Connect to the file; on a full disk, release the reserve so that it can be read."""
         try:
             return database.connect(self._path)
         except sqlite3.Error as error:
@@ -100,7 +100,7 @@ class JobStore:
             return database.connect(self._path)
 
     def add(self, job: Changes) -> Job | None:
-        """Keep a new job, durably; return the one in its way where its key or name is taken."""
+        """Add a job, durably; return the existing one if its key or name is taken."""
         with self._guarded():
             self._identity.check()
             self._disk_reserve.restore()
@@ -118,11 +118,13 @@ class JobStore:
             attempts = self.find_named([job["name"]])
             found = next((one for one in attempts if one.attempt == job["attempt"]), None)
         if found is None:
-            raise LedgerError(f"ledger {self._path}: the job can't be kept", path=str(self._path))
+            raise LedgerError(
+                f"ledger {self._path}: the job can't be recorded", path=str(self._path)
+            )
         return found
 
     def adopt(self, task: TaskRef, now: float) -> None:
-        """Keep a job for a task that was submitted elsewhere, if there is none, and hold it."""
+        """Own the job of a task; add one if the task was submitted by another program."""
         fresh = {"server": task.server, "task_id": task.task_id, "state": JobState.ACCEPTED}
 
         def write(connection: sqlite3.Connection) -> None:
@@ -143,7 +145,7 @@ class JobStore:
         durable: bool = False,
         files: Sequence[File] = (),
     ) -> bool:
-        """Change a job that is in one of the states; False where there is none."""
+        """Change a job that is in one of the states; False if there is none."""
         with self._guarded():
             self._intern_strings(changes)
             step = Update(self._with_owner(changes), only)
@@ -167,11 +169,11 @@ class JobStore:
     def update_later(
         self, which: JobRef, changes: Changes, *, only: frozenset[JobState] | None = None
     ) -> None:
-        """Change a job with its next write, at once; half a second later at most."""
+        """Buffer a change, written with the job's next write or half a second later."""
         self._buffer.add(which, Update(self._with_owner(changes), only))
 
     def acquire(self, job: Job, state: JobState) -> bool:
-        """Hold a job that still is as it was read, durably in another state; False where not."""
+        """Own a job, durably in another state; False if it changed since it was read."""
         if job.owner is not None and self._owner_lock.is_alive(job.owner.token):
             return False
         with self._guarded():
@@ -189,7 +191,7 @@ class JobStore:
             return self._writer.write(write, durable=True, essential=False)
 
     def claim(self, selection: JobFilter) -> ClaimedJobs:
-        """Hold the selected jobs that no living process holds."""
+        """Own the selected jobs that no living process owns."""
         with self._guarded():
             self._flush()
             holder = self._register_owner()
@@ -205,33 +207,33 @@ class JobStore:
             return self._writer.write(write)
 
     def find(self, which: JobRef) -> Job | None:
-        """Read one job."""
+        """Return one job."""
         where, named = rows.ref_condition(which)
         with self._read() as connection:
             found = selecting.read(connection, f"WHERE {where}", named)
         return found[0] if found else None
 
     def find_named(self, names: Sequence[str]) -> list[Job]:
-        """Read all attempts at named jobs, the first one at each first."""
+        """Return all attempts of named jobs, ordered by attempt."""
         with self._read() as connection:
             return selecting.read_named(connection, names)
 
     def output_dirs(self) -> list[Path]:
-        """Read the folders of named jobs."""
+        """Return the output directories of named jobs."""
         with self._read() as connection:
             return selecting.read_output_dirs(connection)
 
     def jobs(self, selection: JobFilter) -> list[Job]:
-        """Read jobs."""
+        """Return the selected jobs."""
         with self._read() as connection:
             return selecting.select(connection, selection)
 
     def is_owned(self, job: Job) -> bool:
-        """Tell whether a living process, this one or another, holds a job."""
+        """Return whether a living process, this one or another, owns a job."""
         return job.owner is not None and self._owner_lock.is_alive(job.owner.token)
 
     def delete(self, jobs: Iterable[Job]) -> int:
-        """Remove jobs that still are as they were read, and return how many."""
+        """Delete jobs whose state is unchanged since they were read, and return how many."""
         chosen = [(job.id, str(job.state)) for job in jobs]
 
         def write(connection: sqlite3.Connection) -> int:
@@ -243,14 +245,14 @@ class JobStore:
             return self._writer.write(write)
 
     def close(self) -> None:
-        """Write what is noted, give up what is held, and close."""
+        """Write buffered changes, release all jobs, and close."""
         try:
             if os.getpid() == self._process:
                 self._release_all()
         finally:
             self._connection.close()
             self._reader.close()
-            # On a disk that is full still, the room that was given away comes back as far as it is.
+            # If the disk is still full, the reserve can't be restored now.
             with suppress(OSError):
                 self._disk_reserve.restore()
 
@@ -262,7 +264,7 @@ class JobStore:
             self._owner_lock.release()
 
     def _register_owner(self) -> int:
-        """Return the number that this process holds jobs by."""
+        """Return the owner id of this process, registering it first."""
         if self._owner_id is not None:
             return self._owner_id
         with self._registering:
@@ -275,7 +277,7 @@ class JobStore:
             return self._owner_id
 
     def _intern_strings(self, changes: Changes) -> None:
-        """Have the texts in the file that many jobs share, before the first job that has them."""
+        """Store the strings that many jobs share, before the first job that uses them."""
         for name in ("server", "output_dir"):
             text = rows.path_to_text(changes[name]) if changes.get(name) is not None else None
             if text is not None and text not in self._interned:
@@ -283,7 +285,7 @@ class JobStore:
                 self._interned.add(text)
 
     def _flush(self) -> None:
-        """Write what is noted."""
+        """Write the buffered changes."""
         noted = self._buffer.pop_all()
         written: list[tuple[JobRef, Updates, Added | None]] = []
         try:
@@ -297,7 +299,7 @@ class JobStore:
                     self._buffer.put_back(which, steps)
 
     def _remember_updates(self, which: JobRef, steps: Updates) -> None:
-        """Keep what was noted and is written by `together`, for the case that it is undone."""
+        """Remember updates written inside a transaction, for the case that it is rolled back."""
         lent = self._in_transaction_updates.get(get_ident())
         if lent is not None and steps:
             lent.append((which, steps))
@@ -312,7 +314,7 @@ class JobStore:
         return {**changes, "owned": self._owner_id if changes["owned"] else None}
 
     def _release_dead(self, connection: sqlite3.Connection) -> None:
-        """Take all jobs out of the hands of dead processes."""
+        """Release all jobs of dead processes."""
         for (token,) in connection.execute("SELECT token FROM holder").fetchall():
             if not self._owner_lock.is_alive(token):
                 connection.execute("DELETE FROM holder WHERE token = ?", [token])
@@ -320,7 +322,7 @@ class JobStore:
 
     @contextmanager
     def _read(self) -> Generator[sqlite3.Connection]:
-        """Lend the connection that sees all that was written, and what is noted, too."""
+        """Yield a connection that sees all writes, buffered ones included."""
         with self._guarded():
             if self._writer.in_transaction:
                 self._flush()
@@ -338,8 +340,7 @@ class JobStore:
     def _guarded(self) -> Generator[None]:
         if os.getpid() != self._process:
             raise LedgerError(
-                "a ledger can't be used in a process that was forked off after it was opened; "
-                "open it again there",
+                "a ledger can't be used in a forked child process; open it again there",
                 path=str(self._path),
             )
         with translate_errors(self._path):

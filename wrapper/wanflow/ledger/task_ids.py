@@ -1,8 +1,8 @@
-"""A task has one job: what to write where another job has the task's id already.
+"""A task has one job: decide what to write if another job already has the task's id.
 
-A task that was waited for before its submission could be written down has a job without a key,
-which becomes part of the submission's. One that another submission was given has a job of its
-own: then this one's own task, if there is one, isn't known.
+A task that was waited for before its submission was recorded has a job without a key, which is
+merged into the submission's job. If the task belongs to another submission's job, this submission's
+own task, if there is one, isn't known.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wanflow.ledger.refs import Changes
 
-# What a wait has written, which stays; the rest is the submission's.
+# The columns that a wait has written, which are kept.
 _WAIT_COLUMNS = (
     *("state", "folder", "status", "progress", "code", "reason", "links", "credits"),
     *("price", "ended", "created", "holder"),
@@ -26,16 +26,16 @@ _WAIT_COLUMNS = (
 def assign_task_id(
     connection: sqlite3.Connection, where: str, named: list[object], changes: Changes
 ) -> Changes | None:
-    """Have the job found by `where` take a task's id → the changes that are left to write.
+    """Give a task id to the job that `where` finds; return the changes that are left to write.
 
-    None where the task is another submission's; what is written instead says so.
+    None if the task belongs to another submission; the job is then marked uncertain.
     """
     task_id = changes["task_id"]
     query = f"""
         SELECT job.id AS mine, other.* FROM job
         JOIN job AS other ON other.server = job.server AND other.task = ? AND other.id <> job.id
         WHERE {where}
-    """  # noqa: S608 - a condition of ours
+    """  # noqa: S608 - our own condition
     other = connection.execute(query, [task_id, *named]).fetchone()
     if other is None:
         return changes

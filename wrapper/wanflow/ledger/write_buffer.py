@@ -1,4 +1,4 @@
-"""Changes that need not be written at once: those of one job become one write."""
+"""Buffer changes that need not be written immediately: those of one job become one write."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("wanflow")
 _FLUSH_DELAY = 0.5
-"""Seconds after which what is noted is written, if nothing else is before."""
+"""Seconds after which buffered changes are written at the latest."""
 
 
 @frozen
 class Update:
-    """A change of a job, where the job is in one of some states (None: in any)."""
+    """A change of a job, allowed in some states (None: in any)."""
 
     changes: Mapping[str, Any]
     only: frozenset[JobState] | None = None
@@ -31,9 +31,9 @@ Updates: TypeAlias = "tuple[Update, ...]"
 
 
 def coalesced(steps: Updates) -> Update | None:
-    """Return the one change that is the same as all of them; None where none surely is.
+    """Return one update equal to all of them; None if there isn't surely one.
 
-    Where a job isn't as the returned one wants it, the steps are yet to be taken one by one.
+    If the job's state doesn't allow the returned update, apply the updates one by one.
     """
     changes, only = dict(steps[0].changes), steps[0].only
     for step in steps[1:]:
@@ -49,7 +49,7 @@ def coalesced(steps: Updates) -> Update | None:
 
 @define(eq=False)
 class WriteBuffer:
-    """What is noted of each job; `flush` is called where nothing else writes it in time."""
+    """The buffered updates of each job; `flush` is called if nothing else writes them in time."""
 
     flush: Callable[[], None]
     _updates: dict[JobRef, Updates] = field(factory=dict["JobRef", "Updates"], repr=False)
@@ -59,32 +59,32 @@ class WriteBuffer:
     _failed: bool = field(default=False, repr=False)
 
     def add(self, which: JobRef, step: Update) -> None:
-        """Note a change."""
+        """Buffer a change."""
         with self._lock:
             before = self._updates.get(which, ())
             self._updates[which] = _append(before, step)
             self._start_timer()
 
     def pop(self, which: JobRef) -> Updates:
-        """Return what is noted of one job, which is the caller's to write now."""
+        """Remove and return the updates of one job, for the caller to write."""
         with self._lock:
             return self._updates.pop(which, ())
 
     def put_back(self, which: JobRef, steps: Updates) -> None:
-        """Note again what was taken and could not be written."""
+        """Put updates back that could not be written."""
         with self._lock:
             later = self._updates.get(which, ())
             self._updates[which] = (*steps, *later)
             self._start_timer()
 
     def pop_all(self) -> dict[JobRef, Updates]:
-        """Return all that is noted, which is the caller's to write now."""
+        """Remove and return all updates, for the caller to write."""
         with self._lock:
             taken, self._updates = self._updates, {}
         return taken
 
     def close(self) -> None:
-        """Write what is noted, and nothing by itself any more."""
+        """Write all updates, and stop the timer."""
         with self._lock:
             self._closed = True
             timer, self._timer = self._timer, None
@@ -105,20 +105,20 @@ class WriteBuffer:
         failed, self._failed = self._failed, False
         try:
             self.flush()
-        except Exception as error:  # nobody waits for this thread
+        except Exception as error:  # no thread waits for this one
             self._failed = True
             if not failed:
-                _log.warning("the ledger can't be written, which is tried again: %s", error)
+                _log.warning("the ledger can't be written, and is tried again: %s", error)
 
 
 def _append(before: Updates, step: Update) -> Updates:
-    """Add a step; looks one after another become one, however many they are."""
+    """Append an update; consecutive polls become one."""
     if before and before[-1].only == step.only and _leaves_state_allowed(before[-1]):
         return (*before[:-1], Update({**before[-1].changes, **step.changes}, step.only))
     return (*before, step)
 
 
 def _leaves_state_allowed(step: Update) -> bool:
-    """Tell whether a job that a step changed is still in one of the states that it wants."""
+    """Return whether a job that an update changed is still in a state that the update allows."""
     state = step.changes.get("state")
     return state is None or step.only is None or state in step.only
