@@ -1,6 +1,6 @@
 """Ten thousand jobs: `python -m benchmarks.batch [JOBS]`.
 
-A batch against the mock, and the bound that the mock sets: the same numbers of submissions, looks
+A batch against the mock, and the bound that the mock sets: the same numbers of submissions, polls
 and files, by a client that does nothing but send bytes. Both run one after another, each against a
 fresh mock in a process of its own.
 """
@@ -102,7 +102,7 @@ async def send_bytes(url: str, requests: list[bytes]) -> list[bytes]:
     return [bodies[number] for number in range(len(requests))]
 
 
-async def bound(url: str, count: int, looks: int) -> tuple[float, float]:
+async def bound(url: str, count: int, polls: int) -> tuple[float, float]:
     """Return the seconds that the bare submissions take, and those of all exchanges."""
     base = urlsplit(url)
     common = f"Host: {base.netloc}\r\nAuthorization: Bearer {KEY}\r\n"
@@ -121,7 +121,7 @@ async def bound(url: str, count: int, looks: int) -> tuple[float, float]:
     # Until the tasks have ended, which their time and not the mock's speed decides.
     await asyncio.sleep(TASK_SECONDS)
     begun = time.perf_counter()
-    asked = [ids[number % count] for number in range(looks)]
+    asked = [ids[number % count] for number in range(polls)]
     answers = await send_bytes(
         url, [request("GET", query.replace("{task_id}", task_id)) for task_id in asked]
     )
@@ -145,10 +145,10 @@ def main(count: int) -> None:
     with server(TASK_SECONDS) as (url, _):
         posted, bare = asyncio.run(bound(url, count, max(books["polls"], count)))
     # Nobody is done before the last task is, nor before all exchanges are. One who waits for the
-    # tasks only when all are sent, and looks only when all have ended, takes the sum.
+    # tasks only when all are sent, and polls only when all have ended, takes the sum.
     whole, in_turn = max(posted + TASK_SECONDS, bare), bare + TASK_SECONDS
     print(f"jobs {count}, files right {right}, charged {books['tasks']}")
-    print(f"looks a job {books['polls'] / count:.2f}")
+    print(f"polls a job {books['polls'] / count:.2f}")
     print(f"batch {taken:.1f} s; exchanges {bare:.1f} s, {posted:.1f} of them submissions")
     print(f"bound {whole:.1f} s, batch / bound {taken / whole:.2f}")
     print(f"one after another {in_turn:.1f} s, batch / that {taken / in_turn:.2f}")

@@ -1,4 +1,4 @@
-"""Batches by clients of both colours, with a ledger each, on a mock that ends tasks at once."""
+"""Batches by sync and async clients, with a ledger each, on a mock that completes tasks immediately."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def do(
     ledger: Ledger,
     tmp_path: Path,
 ) -> Doer:
-    """Do a batch with a client of either colour."""
+    """Do a batch with a sync or an async client."""
     made: Doer = request.param(server, api_key, ledger, tmp_path / "out")
     return made
 

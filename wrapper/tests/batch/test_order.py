@@ -1,4 +1,4 @@
-"""What comes first in a batch: files whose links die first, and submissions before looks."""
+"""What comes first in a batch: files whose links expire first, and submissions before polls."""
 
 from __future__ import annotations
 
@@ -137,14 +137,14 @@ def player(folder: Path, *order: str, **terms: int) -> EngineDriver:
 
 
 def test_what_expires_first_is_saved_first(tmp_path: Path) -> None:
-    """With one place to save in, the others queue by when their links die, not by their line."""
+    """With one place to save in, the others queue by when their links expire, not by their line."""
     played = player(tmp_path, SUBMIT, POLL, DOWNLOAD, max_downloads=1)
     played.play([PlannedJob(line, f"job {line}", "m", {}, b"") for line in CREATED])
     assert [outcome.job.line for outcome in played.engine.results.job_results] == [1, 3, 4, 2]
 
 
-def test_few_looks_are_under_way_while_something_is_submitted(tmp_path: Path) -> None:
-    """The submissions decide when a batch ends; once they are done, looks take their place."""
+def test_few_polls_are_in_flight_while_something_is_submitted(tmp_path: Path) -> None:
+    """The submissions decide when a batch ends; once they are done, polls take their place."""
     # Looks end last, so that as many gather as are started.
     played = player(tmp_path, SUBMIT, DOWNLOAD, POLL, max_concurrency=200)
     played.play([PlannedJob(line, f"job {line}", "m", {}, b"") for line in range(1, 101)])
