@@ -1,4 +1,4 @@
-"""Batches by sync and async clients, with a ledger each, on a mock that completes tasks immediately."""
+"""Batches by sync and async clients, with a ledger each, on a mock that completes tasks quickly."""
 
 from __future__ import annotations
 

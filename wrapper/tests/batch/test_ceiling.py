@@ -158,10 +158,10 @@ class FakeLedger:
 
 class FakeOperations:
     catalog = packaged_catalog()
-    budget = PollRateLimiter(1000.0)
+    limiter = PollRateLimiter(1000.0)
 
     def poll_target(self, task_id: str, known: Snapshot | None) -> PollTarget:
-        return PollTarget(task_id, Request("GET", task_id), self.budget)
+        return PollTarget(task_id, Request("GET", task_id), self.limiter)
 
 
 @define

@@ -35,10 +35,10 @@ CREATED = {1: 300, 2: 500, 3: 100, 4: 200}
 
 class FakeOperations:
     catalog = packaged_catalog()
-    budget = PollRateLimiter(1000.0)
+    limiter = PollRateLimiter(1000.0)
 
     def poll_target(self, task_id: str, known: Snapshot | None) -> PollTarget:
-        return PollTarget(task_id, Request("GET", task_id), self.budget)
+        return PollTarget(task_id, Request("GET", task_id), self.limiter)
 
 
 class EmptyLedger:
@@ -122,7 +122,7 @@ class EngineDriver:
             return None
         found = self.started[step].pop(0)
         if step == POLL:
-            task_id = found.question.task_id
+            task_id = found.target.task_id
             line = int(task_id.partition("-")[2])
             ended = Snapshot(task_id, "completed", created=CREATED.get(line, line))
             return Finished(found, PollResult(ended))
