@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wanflow._config import ClientConfig
     from wanflow._core.callbacks import CallbackSource, PollFactor
     from wanflow._core.snapshot import Snapshot
+    from wanflow._core.storage import Storage
     from wanflow._flows.operations import Operations
     from wanflow._flows.poll import OnUpdate
     from wanflow._flows.poll_many import PollOutcome
@@ -229,6 +230,13 @@ class BaseResult(Generic[D]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {one_line(self.task_id)} {len(self.urls)} links>"
+
+
+def load_storage() -> Storage:
+    """Import the storage: a client that saves no files needs none."""
+    from wanflow._storage import part_file  # noqa: PLC0415
+
+    return part_file
 
 
 T = TypeVar("T", bound=BaseTask[Any])

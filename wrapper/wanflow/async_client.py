@@ -13,6 +13,7 @@ from wanflow._base_client import (
     BaseTask,
     as_tasks,
     known_snapshots,
+    load_storage,
     poll_factor,
     recording_callback,
     store_outcome,
@@ -208,7 +209,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
             )
         finally:
             del api_key  # error reporters show the local variables of a traceback
-        super().__init__(config, Operations(config, ledger), AsyncDriver(config))
+        super().__init__(config, Operations(config, load_storage, ledger), AsyncDriver(config))
 
     @typed_submit
     async def submit(
@@ -343,7 +344,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
             known_snapshots(waited),
             timeout,
             recording_callback(waited, on_update, callbacks),
-            stretch=poll_factor(callbacks),
+            poll_factor=poll_factor(callbacks),
         )
         outcomes: AsyncFlowIterator[tuple[int, PollOutcome]] = self._driver.stream(flow)
         with closing(outcomes), subscribed(callbacks, self.notify):

@@ -12,6 +12,7 @@ from wanflow._base_client import (
     BaseTask,
     as_tasks,
     known_snapshots,
+    load_storage,
     poll_factor,
     recording_callback,
     store_outcome,
@@ -205,7 +206,7 @@ class Client(BaseClient[SyncDriver]):
             )
         finally:
             del api_key  # error reporters show the local variables of a traceback
-        super().__init__(config, Operations(config, ledger), SyncDriver(config))
+        super().__init__(config, Operations(config, load_storage, ledger), SyncDriver(config))
 
     @typed_submit
     def submit(
@@ -340,7 +341,7 @@ class Client(BaseClient[SyncDriver]):
             known_snapshots(waited),
             timeout,
             recording_callback(waited, on_update, callbacks),
-            stretch=poll_factor(callbacks),
+            poll_factor=poll_factor(callbacks),
         )
         outcomes: FlowIterator[tuple[int, PollOutcome]] = self._driver.stream(flow)
         with closing(outcomes), subscribed(callbacks, self.notify):

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wanflow
+from wanflow._base_client import load_storage
 from wanflow._config import TransportOptions, load_config
 from wanflow._core.effects import TimePoint
 from wanflow._flows.operations import Operations
@@ -167,7 +168,7 @@ def run_async(script: list[Any]) -> tuple[object, list[object]]:
 
 def flow_of(settings: Any) -> Any:
     """Submit one request and wait for it, without a download."""
-    operations = Operations(settings)
+    operations = Operations(settings, load_storage)
     example = dict(next(iter(operations.catalog.models.values())).example)
     example.setdefault("image_urls", ["https://images.example/a.png"])
     body = {name: example[name] for name in example if name != "callback_url"}

@@ -155,7 +155,7 @@ def outcome_of(response: Response) -> Snapshot | errors.WanflowError:
     """Submit, and return what came of it; nothing is sent a second time."""
     stage = Stage(in_turn([response]))
     try:
-        return stage.play(submit(order(), retry_timeout=0, budget=PollRateLimiter(10)))
+        return stage.play(submit(order(), retry_timeout=0, limiter=PollRateLimiter(10)))
     except errors.WanflowError as error:
         return error
     finally:

@@ -57,7 +57,7 @@ def play(
     """Submit, and return what came of it, whichever way it came."""
     try:
         fresh = evolve(order, state=SubmissionState(order.idempotency_key))
-        return stage.play(submit(fresh, retry_timeout=retry_timeout, budget=PollRateLimiter(10)))
+        return stage.play(submit(fresh, retry_timeout=retry_timeout, limiter=PollRateLimiter(10)))
     except errors.WanflowError as error:
         return error
 

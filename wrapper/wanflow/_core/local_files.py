@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,7 +38,7 @@ def local_files(
         for name, rule in model.parameters.items()
         if name in body
         for index, value in url_values(rule, body[name])
-        if isinstance(value, PathLike) or not (paths_only or _is_url(value))
+        if hasattr(value, "__fspath__") or not (paths_only or _is_url(value))
     )
 
 

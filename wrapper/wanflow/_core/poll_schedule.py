@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from wanflow._core.retry_policy import backoff
+from wanflow._core.snapshot import LINK_LIFETIME
 
 if TYPE_CHECKING:
     from wanflow._core.effects import TimePoint
@@ -50,8 +51,6 @@ _TOLERANCE = 0.004
 _RECENT_LINE_SHARE = 0.5
 # How much of a pause is drawn, so that twins don't look together.
 _JITTER_SHARE = 0.2
-# Links and tasks live for a day.
-_MAX_AGE = 86_400.0
 # However surely callbacks come, a task is looked at so often, in seconds.
 _MAX_SLOWED_DELAY = 30.0
 
@@ -101,7 +100,7 @@ class PollSchedule:
         submitted_at = time_point.monotonic - age
         return (
             evolve(self, submitted_at=submitted_at)
-            if 0 <= age <= _MAX_AGE and submitted_at < self.submitted_at
+            if 0 <= age <= LINK_LIFETIME and submitted_at < self.submitted_at
             else self
         )
 

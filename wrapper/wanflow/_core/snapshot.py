@@ -16,6 +16,7 @@ from attrs import field, frozen
 COMPLETED = "completed"
 # The documents: "Generated video links are valid for 24 hours, please save them promptly".
 LINK_LIFETIME = 24 * 3600.0
+"""Seconds that links, and tasks, can be fetched."""
 # "cancelled" is in the documents' prose and not in their enum; both spellings are an end.
 _CANCELLED = frozenset({"cancelled", "canceled"})
 # The documents have none of these, and servers of the family send them; other clients read them so.

@@ -20,20 +20,18 @@ from wanflow._core.download_rules import (
     request_headers,
 )
 from wanflow._core.effects import (
-    Finished,
-    Spawn,
     StreamDownload,
     TransportError,
     random_float,
     read_clock,
     run_blocking,
     sleep,
-    wait_next,
 )
 from wanflow._core.error_mapping import retry_after
 from wanflow._core.file_formats import KINDS, extension, result_problem
 from wanflow._core.retry_policy import backoff
 from wanflow._core.url_rules import url_problem
+from wanflow._flows.concurrency import gather
 from wanflow._flows.error_context import task_context
 from wanflow._log import RETURNED, log
 
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wanflow._core.effects import Flow
+    from wanflow._core.effects import Finished, Flow
     from wanflow._core.snapshot import Snapshot
     from wanflow._core.storage import Part, Storage
     from wanflow.catalog.catalog import Model
@@ -115,22 +113,18 @@ def keep_path(_: int, path: Path, __: bytes | None) -> Path:
 
 
 def _save_all(parcel: DownloadJob, kept: OnSaved[T]) -> Flow[list[T]]:
-    left = list(range(len(parcel.urls)))[::-1]
-    flying = 0
     files: dict[int, tuple[Path, T]] = {}
     failures: list[BaseException] = []
-    while left or flying:
-        while left and flying < MAX_CONCURRENT:
-            index = left.pop()
-            yield Spawn(index, _save(parcel, index, kept))
-            flying += 1
-        event = yield from wait_next(None)
-        if isinstance(event, Finished):
-            flying -= 1
-            if event.error is None:
-                files[event.key] = event.value
-            else:
-                failures.append(event.error)
+
+    def on_finished(end: Finished) -> Flow[None]:
+        if end.error is None:
+            files[end.key] = end.value
+        else:
+            failures.append(end.error)
+        yield from ()
+
+    flows = [_save(parcel, index, kept) for index in range(len(parcel.urls))]
+    yield from gather(flows, MAX_CONCURRENT, on_finished)
     saved = [files[index] for index in sorted(files)]
     if failures:
         raise _with_saved(failures[0], [path for path, _ in saved])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve
 
@@ -15,10 +15,8 @@ from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
 from wanflow._core.arguments import validate_idempotency_key, validate_ledger, validate_timeout
 from wanflow._core.callbacks import no_slowdown
 from wanflow._core.rate_limiter import PollRateLimiter
-from wanflow._flows import poll, request_builder
-from wanflow._flows import run as whole
-from wanflow._flows import submit as submission
-from wanflow._flows.prepare import RequestArguments, SubmitOptions, prepare_request
+from wanflow._flows import poll, request_builder, run, submit
+from wanflow._flows.prepare import SubmitOptions, merge_body, prepare_request
 from wanflow._flows.recording import RecordedFlows
 from wanflow._fork_safety import renew_in_children
 from wanflow._log import warn
@@ -26,7 +24,6 @@ from wanflow.errors import ConfigurationError, RequestWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from os import PathLike
 
     from wanflow._config import ClientConfig
     from wanflow._core.callbacks import PollFactor
@@ -39,10 +36,13 @@ if TYPE_CHECKING:
     from wanflow._flows.poll import OnUpdate, PollTarget
     from wanflow._flows.poll_many import OnOutcome, PollOutcome
     from wanflow._flows.prepare import PreparedRequest, Preview
+    from wanflow._paths import StrPath
     from wanflow.catalog.catalog import Catalog
     from wanflow.catalog.validator import RequestValidator
 
-_DEFAULT_TERMS = SubmitOptions()
+    LoadStorage: TypeAlias = Callable[[], Storage]
+
+_DEFAULT_OPTIONS = SubmitOptions()
 # Looks under way at once in one wait for many; more would not make a loopback server faster.
 MAX_CONCURRENT_POLLS = 16
 
@@ -52,24 +52,29 @@ class Operations:
 
     def __init__(
         self,
-        settings: ClientConfig,
+        config: ClientConfig,
+        load_storage: LoadStorage,
         recorder: Recorder | None = None,
-        budget: PollRateLimiter | None = None,
-        strange: set[str] | None = None,
+        limiter: PollRateLimiter | None = None,
+        unknown_statuses: set[str] | None = None,
     ) -> None:
-        self._settings = settings
-        self._budget = budget or _budget(settings)
-        self._strange = set[str]() if strange is None else strange
-        self.recording = RecordedFlows(validate_ledger(recorder), settings.base_url)
+        self._config = config
+        self._load_storage = load_storage
+        self._limiter = limiter or _make_limiter(config)
+        self._unknown_statuses = set[str]() if unknown_statuses is None else unknown_statuses
+        self.recording = RecordedFlows(validate_ledger(recorder), config.base_url)
 
-    def with_config(self, settings: ClientConfig) -> Operations:
-        """Return the same work under other settings; the budget of looks stays one."""
-        return Operations(settings, self.recording.recorder, self._budget, self._strange)
+    def with_config(self, config: ClientConfig) -> Operations:
+        """Return the same operations with another configuration and the same rate limiter."""
+        recorder = self.recording.recorder
+        return Operations(
+            config, self._load_storage, recorder, self._limiter, self._unknown_statuses
+        )
 
     @property
     def max_connections(self) -> int:
         """Requests to the API that may be under way at once."""
-        return self._settings.transport.max_connections
+        return self._config.transport.max_connections
 
     @property
     def validator(self) -> RequestValidator:
@@ -88,55 +93,73 @@ class Operations:
         request: object | None,
         parameters: Mapping[str, Any],
         model: str | None = None,
-        options: SubmitOptions = _DEFAULT_TERMS,
+        options: SubmitOptions = _DEFAULT_OPTIONS,
     ) -> PreparedRequest:
         """Check a request and make it ready to be sent."""
         given = options.idempotency_key
         key = uuid.uuid4().hex if given is None else validate_idempotency_key(given)
-        if self._settings.resubmit_uncertain:
+        if self._config.resubmit_uncertain:
             options = evolve(options, resubmit_uncertain=True)
-        uploads = self._settings.uploader is not None
-        wish = RequestArguments(request, model, parameters, options, key, uploads)
-        order = prepare_request(self.validator, wish)
-        self._require_server(order.model)
-        return order
+        body = merge_body(request, model, parameters)
+        uploads = self._config.uploader is not None
+        prepared = prepare_request(self.validator, body, options, key, uploads=uploads)
+        self._require_server(prepared.model)
+        return prepared
 
     def _require_server(self, model: str) -> None:
         """Refuse a model of another server than the default one, which nobody chose for it."""
         servers = self.catalog.models[model].servers
-        if servers and not self._settings.url_given and self._settings.base_url not in servers:
+        if servers and not self._config.url_given and self._config.base_url not in servers:
             raise ConfigurationError(
-                f"{model} is not at {self._settings.base_url}: its document names {servers[0]}; "
+                f"{model} is not at {self._config.base_url}: its document names {servers[0]}; "
                 "pass base_url=… or set WANFLOW_BASE_URL, with a key for that server"
             )
 
-    def preview(self, order: PreparedRequest) -> Preview:
+    def preview(self, prepared: PreparedRequest) -> Preview:
         """Show an order as it would be sent."""
         from wanflow._flows.prepare import Preview  # noqa: PLC0415 - only where one is asked for
 
-        request = order.request
+        request = prepared.request
         return Preview(
             method=request.method,
-            url=self._settings.base_url + request.path,
+            url=self._config.base_url + request.path,
             headers=dict(request.headers),
-            body=order.body,
+            body=prepared.body,
             content=request.content or b"",
             warnings=(*order.warnings, *order.deprecated),
         )
 
-    def submit(self, order: PreparedRequest) -> Flow[Snapshot]:
-        """Submit."""
-        return self._submit(order)
+    def submit(
+        self, prepared: PreparedRequest, *, output_dir: Path | None = None, own: bool = False
+    ) -> Flow[Snapshot]:
+        """Upload local files, and submit.
+
+        `folder` is where the results are to be saved, for the ledger; with `own`, this process
+        stays the task's owner, since it waits for the task next.
+        """
+        if prepared.local_files:
+            prepared = yield from self._upload(prepared)
+        _warn(prepared.warnings, RequestWarning)
+        _warn(["; ".join(prepared.deprecated)] if prepared.deprecated else [], DeprecationWarning)
+        record = self.recording.submission_record(prepared, output_dir, own=own)
+        return (
+            yield from submit.submit(
+                prepared, record, retry_timeout=self._config.retry_timeout, limiter=self._limiter
+            )
+        )
 
     def submit_prepared_body(
         self,
         body: Mapping[str, Any],
-        entry: SubmissionRecord,
+        record: SubmissionRecord,
         stopped: Callable[[], bool] | None = None,
     ) -> Flow[Snapshot]:
         """Submit a body that was checked before, until stopped, and write it down by an entry."""
-        order = self.prepare(body, {}, options=SubmitOptions(None, False, entry.key))
-        return self._submission(order, entry, stopped)
+        prepared = self.prepare(body, {}, options=SubmitOptions(None, False, record.key))
+        timeout = self._config.retry_timeout
+        return submit.submit(
+            prepared, record, retry_timeout=timeout, limiter=self._limiter, stopped=stopped
+        )
 
     def poll(self, task_id: str) -> Flow[Snapshot]:
         """Look once."""
@@ -153,125 +176,125 @@ class Operations:
         own: bool = False,
     ) -> Flow[Snapshot]:
         """Look until the end; `hold` where the files are saved at once."""
-        question, seconds = self.poll_target(task_id, known), validate_timeout(timeout)
+        target, seconds = self.poll_target(task_id, known), validate_timeout(timeout)
         return self.recording.wait(
             task_id,
             on_update,
-            lambda told: poll.poll_until_done(question, timeout=seconds, on_update=told),
+            lambda callback: poll.poll_until_done(target, timeout=seconds, on_update=callback),
             own=own,
         )
 
     def iter_updates(self, task_id: str, timeout: float, known: Snapshot | None) -> Flow[None]:
         """Look until the end, and emit each look."""
         seconds = validate_timeout(timeout)
-        return poll.iter_snapshots(lambda told: self.wait(task_id, seconds, told, known))
+        return poll.iter_snapshots(lambda callback: self.wait(task_id, seconds, callback, known))
 
     def as_completed(
         self,
         tasks: Sequence[tuple[str, Snapshot | None]],
         timeout: float,
         on_update: OnUpdate,
-        ended: OnOutcome | None = None,
-        stretch: PollFactor = no_slowdown,
+        on_outcome: OnOutcome | None = None,
+        poll_factor: PollFactor = no_slowdown,
     ) -> Flow[None]:
         """Look at many tasks until all have ended, and emit each end but where `ended` is given."""
         from wanflow._flows import poll_many  # noqa: PLC0415 - for those who have many tasks
 
-        questions, seconds = [self.poll_target(*task) for task in tasks], validate_timeout(timeout)
-        at_once = max(1, min(MAX_CONCURRENT_POLLS, self._settings.transport.max_connections))
+        targets, seconds = [self.poll_target(*task) for task in tasks], validate_timeout(timeout)
+        max_polls = max(1, min(MAX_CONCURRENT_POLLS, self._config.transport.max_connections))
 
-        def flow_of(told: OnUpdate, ended: OnOutcome) -> Flow[None]:
+        def flow_of(callback: OnUpdate, on_outcome: OnOutcome) -> Flow[None]:
             return poll_many.poll_many(
-                questions,
+                targets,
                 timeout=seconds,
-                max_concurrent_polls=at_once,
-                on_update=told,
-                on_outcome=ended,
-                poll_factor=stretch,
+                max_concurrent_polls=max_polls,
+                on_update=callback,
+                on_outcome=on_outcome,
+                poll_factor=poll_factor,
             )
 
-        names = [question.task_id for question in questions]
-        return self.recording.poll_many(names, on_update, flow_of, ended or poll_many.yield_outcome)
+        task_ids = [target.task_id for target in targets]
+        return self.recording.poll_many(
+            task_ids, on_update, flow_of, on_outcome or poll_many.yield_outcome
+        )
 
     def wait_all(
         self,
         tasks: Sequence[tuple[str, Snapshot | None]],
         timeout: float,
         on_update: OnUpdate,
-        stretch: PollFactor = no_slowdown,
+        poll_factor: PollFactor = no_slowdown,
     ) -> Flow[list[PollOutcome]]:
         """Look at many tasks until all have ended → the end of each, in the order given."""
-        ends: dict[int, PollOutcome] = {}
+        outcomes: dict[int, PollOutcome] = {}
 
-        def ended(index: int, outcome: PollOutcome) -> Flow[None]:
-            ends[index] = outcome
+        def on_outcome(index: int, outcome: PollOutcome) -> Flow[None]:
+            outcomes[index] = outcome
             yield from ()
 
-        yield from self.as_completed(tasks, timeout, on_update, ended, stretch)
-        return [ends[index] for index in range(len(tasks))]
+        yield from self.as_completed(tasks, timeout, on_update, on_outcome, poll_factor)
+        return [outcomes[index] for index in range(len(tasks))]
 
     def run(
         self,
-        order: PreparedRequest,
+        prepared: PreparedRequest,
         *,
-        output_dir: str | PathLike[str] | None,
+        output_dir: StrPath | None,
         timeout: float,
         on_update: OnUpdate,
     ) -> Flow[tuple[Snapshot, list[Path]]]:
         """Submit, wait, save."""
-        seconds, folder = (
-            validate_timeout(timeout),
-            None if output_dir is None else Path(output_dir),
-        )
-        flow = whole.run(
-            self._submit(order, folder=folder, hold=True),
-            folder=folder,
-            storage=_storage(),
+        seconds = validate_timeout(timeout)
+        directory = None if output_dir is None else Path(output_dir)
+        flow = run.run(
+            self.submit(prepared, output_dir=directory, own=True),
+            output_dir=directory,
+            storage=self._load_storage(),
             on_update=on_update,
             wait=lambda accepted: self.wait(
-                accepted.id, seconds, on_update, accepted, own=folder is not None
+                accepted.id, seconds, on_update, accepted, own=directory is not None
             ),
-            save=None if folder is None else lambda ended: self.download(ended, folder),
+            save=None if directory is None else lambda done: self.download(done, directory),
         )
         try:
             return (yield from flow)
         except BaseException:
-            self.recording.release(order.state.task_id)
+            self.recording.release(prepared.state.task_id)
             raise
 
     def download(
         self,
         snapshot: Snapshot,
-        folder: str | PathLike[str],
+        output_dir: StrPath,
         timeout: float | None = None,
         max_bytes: int | None = None,
         on_progress: OnProgress = None,
     ) -> Flow[list[Path]]:
         """Save what the links lead to."""
         return self.recording.download(
-            self.download_job(snapshot, folder, timeout, max_bytes, on_progress)
+            self.download_job(snapshot, output_dir, timeout, max_bytes, on_progress)
         )
 
     def download_job(
         self,
         snapshot: Snapshot,
-        folder: str | PathLike[str],
+        output_dir: StrPath,
         timeout: float | None = None,
         max_bytes: int | None = None,
         on_progress: OnProgress = None,
     ) -> DownloadJob:
         """Return what is to be saved of a task, where to, and within which bounds."""
-        from wanflow._flows import download as downloading  # noqa: PLC0415 - only where files are saved
+        from wanflow._flows import download  # noqa: PLC0415 - only where files are saved
 
-        return downloading.DownloadJob(
+        return download.DownloadJob(
             task_id=snapshot.id,
             urls=snapshot.urls,
-            output_dir=Path(folder),
-            max_bytes=downloading.DEFAULT_MAX_BYTES if max_bytes is None else max_bytes,
-            timeout=downloading.DEFAULT_TIMEOUT if timeout is None else validate_timeout(timeout),
+            output_dir=Path(output_dir),
+            max_bytes=download.DEFAULT_MAX_BYTES if max_bytes is None else max_bytes,
+            timeout=download.DEFAULT_TIMEOUT if timeout is None else validate_timeout(timeout),
             expires_at=snapshot.links_expire_at,
-            storage=_storage(),
-            kinds=downloading.kinds_of(snapshot, self.catalog.models.get(snapshot.model or "")),
+            storage=self._load_storage(),
+            kinds=download.kinds_of(snapshot, self.catalog.models.get(snapshot.model or "")),
             on_progress=on_progress,
         )
 
@@ -281,57 +304,30 @@ class Operations:
         return poll.PollTarget(
             task_id,
             request_builder.build_status(self.catalog, task_id),
-            self._budget,
+            self._limiter,
             created_at=None if fresh is None else fresh.created or fresh.submitted,
             estimate=None if known is None else known.estimated_time,
             submitted_at=None if fresh is None else fresh.submitted,
-            unknown_statuses=self._strange,
+            unknown_statuses=self._unknown_statuses,
             read_submitted_at=self.recording.submitted_at_reader(task_id),
         )
 
-    def _submit(
-        self, order: PreparedRequest, *, folder: Path | None = None, hold: bool = False
-    ) -> Flow[Snapshot]:
-        """Upload what is local, and submit, recorded."""
-        ready = (yield from self._upload(order)) if order.local_files else order
-        _warn(ready.warnings, RequestWarning)
-        _warn(["; ".join(ready.deprecated)] if ready.deprecated else [], DeprecationWarning)
-        entry = self.recording.submission_record(ready, folder, hold=hold)
-        return (yield from self._submission(ready, entry))
-
-    def _upload(self, order: PreparedRequest) -> Flow[PreparedRequest]:
+    def _upload(self, prepared: PreparedRequest) -> Flow[PreparedRequest]:
         """Put the local files of an order where the API can fetch them."""
         from wanflow._flows.upload import upload  # noqa: PLC0415 - few requests have any
 
-        return upload(order, self._settings.uploader, self.catalog, _storage())
-
-    def _submission(
-        self,
-        order: PreparedRequest,
-        entry: SubmissionRecord | None,
-        stopped: Callable[[], bool] | None = None,
-    ) -> Flow[Snapshot]:
-        retry_timeout, budget = self._settings.retry_timeout, self._budget
-        return submission.submit(
-            order, entry, retry_timeout=retry_timeout, budget=budget, stopped=stopped
-        )
+        return upload(prepared, self._config.uploader, self.catalog, self._load_storage())
 
 
-def _storage() -> Storage:
-    from wanflow._storage import part_file  # noqa: PLC0415 - a client that only submits and waits saves none
-
-    return part_file
-
-
-def _budget(settings: ClientConfig) -> PollRateLimiter:
+def _make_limiter(config: ClientConfig) -> PollRateLimiter:
     """Make the budget of a client: one that grows where the user named no rate."""
     connections = settings.transport.max_connections
     if settings.max_polls_per_second is None:
         budget = PollRateLimiter(DEFAULT_POLL_RATE, connections, max_rate=MAX_POLL_RATE)
     else:
-        budget = PollRateLimiter(settings.max_polls_per_second, connections)
-    renew_in_children(budget)
-    return budget
+        limiter = PollRateLimiter(config.max_polls_per_second, connections)
+    renew_in_children(limiter)
+    return limiter
 
 
 def _warn(lines: Sequence[str], category: type[Warning]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field, frozen
@@ -23,9 +22,10 @@ from wanflow._core.effects import (
 from wanflow._core.failure_codes import task_failed
 from wanflow._core.flow import FlowRun
 from wanflow._core.poll_schedule import PollSchedule
-from wanflow._core.rate_limiter import LONGEST_PAUSE, Turn, bounded_pause
+from wanflow._core.rate_limiter import bounded_pause
 from wanflow._core.snapshot import Snapshot, parse_snapshot
 from wanflow._flows.error_context import task_context
+from wanflow._flows.throttle import acquire_slot, slow_down, warn_of_long_pause
 from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def poll_until_done(question: PollTarget, *, timeout: float, on_update: OnUpdate
         if first > 0:
             yield from sleep(min(first, timeout), question.task_id)
         while True:
-            left = deadline - (yield from _acquire_slot(question.limiter, deadline))
+            left = deadline - (yield from acquire_slot(question.limiter, deadline))
             last = yield from poll_once(question, left)
             instant = yield from read_clock()
             last = last.at_time(instant.monotonic, deadline)
@@ -253,44 +253,8 @@ def _pause(budget: PollRateLimiter, error: errors.APIError) -> Flow[float | None
     if error.status == _TOO_MANY:
         yield from slow_down(budget, asked)
     else:
-        yield from _warn(budget, asked)
+        yield from warn_of_long_pause(budget, asked)
     return None if asked is None else bounded_pause(asked)
-
-
-def slow_down(budget: PollRateLimiter, asked: float | None) -> Flow[None]:
-    """Take note of a 429 that asks for a pause."""
-    ticks = (yield from read_clock()).monotonic
-    yield from with_lock(partial(budget.on_rate_limited, ticks, asked))
-    yield from _warn(budget, asked)
-
-
-def _warn(budget: PollRateLimiter, asked: float | None) -> Flow[None]:
-    if (yield from with_lock(partial(budget.should_warn, asked))):
-        log.warning(
-            "the API asks for a pause of %g s (Retry-After); polling goes on after %g s, which is "
-            "the longest pause that is kept",
-            asked,
-            LONGEST_PAUSE,
-        )
-
-
-def _acquire_slot(budget: PollRateLimiter, deadline: float) -> Flow[float]:
-    """Wait until the client's budget has a poll for this wait, at most until the deadline.
-
-    Returns the tick at which it has.
-    """
-    ticks = (yield from read_clock()).monotonic
-    turn = Turn(ticks)
-    try:
-        while ticks < deadline:
-            delay = yield from with_lock(partial(budget.try_acquire, turn, ticks))
-            if delay is None:
-                break
-            yield from sleep(min(delay, deadline - ticks), waker=turn)
-            ticks = (yield from read_clock()).monotonic
-    finally:
-        budget.cancel(turn)
-    return ticks
 
 
 def notify_update(question: PollTarget, on_update: OnUpdate, found: Snapshot) -> Flow[None]:

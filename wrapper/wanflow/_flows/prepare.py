@@ -74,29 +74,37 @@ class SubmitOptions:
     resubmit_uncertain: bool = False
 
 
-@frozen
-class RequestArguments:
-    """What a user asked for, in any of the ways that `submit` takes it.
+def merge_body(
+    request: object | None, model: str | None, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return one body from the ways in which `submit` takes a request.
 
-    `request` is a whole request (a dict or an object of `wanflow.models`); `parameters` are added
-    to it, None meaning "not set"; `uploads` tells whether a text that is no URL may be the path
-    of a file to upload.
+    `request` is a whole request (a dict or an object of `wanflow.models`). `model` and `parameters`
+    are added to it; those that are None are left out.
     """
-
-    request: object | None
-    model: str | None
-    parameters: Mapping[str, Any]
-    terms: SubmitOptions
-    idempotency_key: str
-    uploads: bool = False
+    body = _fields(request)
+    for name, value in ("model", model), *parameters.items():
+        if value is not None:
+            body[name] = value
+    return body
 
 
-def prepare_request(rules: RequestValidator, wish: RequestArguments) -> PreparedRequest:
-    """Find the model, check the request against its rules, and build what is to be sent.
+def prepare_request(
+    validator: RequestValidator,
+    body: dict[str, Any],
+    options: SubmitOptions,
+    key: str,
+    *,
+    uploads: bool,
+) -> PreparedRequest:
+    """Find the model, validate the body, and build the request.
+
+    `key` is the idempotency key; `uploads` says whether a text that is no URL may be the path of
+    a file to upload.
 
     Raises:
-        InvalidRequest: the request breaks a rule, or can't be written as JSON.
-        UnknownModel: the documents have no such model.
+        InvalidRequest: the body violates the spec, or can't be written as JSON.
+        UnknownModel: the spec has no such model.
     """
     terms, body = wish.terms, _body(wish)
     model = find_model(rules.catalog, body.get("model"))
@@ -104,29 +112,25 @@ def prepare_request(rules: RequestValidator, wish: RequestArguments) -> Prepared
     if terms.validate:
         validate_request(rules, model, with_links(body, files, placeholder_url))
     unknown = unknown_fields(model, body)
-    body = {**with_links(body, files, str), **(terms.extra or {})}
+    if files:
+        body = with_links(body, files, str)
+    body |= options.extra or {}
     return PreparedRequest(
         model=model.name,
-        request=request_builder.build_submit(model, body, wish.idempotency_key),
+        request=request_builder.build_submit(model, body, key),
         body=body,
-        idempotency_key=wish.idempotency_key,
+        idempotency_key=key,
         local_files=files,
-        warnings=(*unknown, *warnings_for(model, body)) if terms.validate else (),
+        warnings=(*unknown, *warnings_for(model, body)) if options.validate else (),
         deprecated=tuple(deprecated(model, body)),
-        validated=terms.validate,
-        resubmit_uncertain=terms.resubmit_uncertain,
+        validated=options.validate,
+        resubmit_uncertain=options.resubmit_uncertain,
     )
 
 
 def placeholder_url(_: object) -> str:
     """Return a URL that stands for a file that isn't uploaded yet."""
     return "https://files.example/uploaded"
-
-
-def _body(wish: RequestArguments) -> dict[str, Any]:
-    given = {name: value for name, value in wish.parameters.items() if value is not None}
-    named = {} if wish.model is None else {"model": wish.model}
-    return {**_fields(wish.request), **named, **given}
 
 
 def _fields(request: object | None) -> dict[str, Any]:

@@ -48,12 +48,12 @@ class RecordedFlows:
         )
 
     def submission_record(
-        self, order: PreparedRequest, folder: Path | None = None, *, hold: bool
+        self, order: PreparedRequest, folder: Path | None = None, *, own: bool
     ) -> SubmissionRecord | None:
         """Return how a submission is written down; `hold` where its wait follows at once."""
         if self.recorder is None:
             return None
-        return record_for(self.recorder, self.intent(order, folder), own=hold)
+        return record_for(self.recorder, self.intent(order, folder), own=own)
 
     def release(self, task_id: str | None) -> None:
         """Note that nobody here works on a task any more."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(
     submission: Flow[Snapshot],
     *,
-    folder: Path | None,
+    output_dir: Path | None,
     storage: Storage,
     on_update: OnUpdate,
     wait: Callable[[Snapshot], Flow[Snapshot]],
@@ -33,17 +33,19 @@ def run(
     accepted task first, so that its id is known from then on. Where no file came to be, no empty
     folder is left.
     """
-    made = (
-        () if folder is None else (yield from run_blocking(lambda: storage.check_writable(folder)))
+    created = (
+        ()
+        if output_dir is None
+        else (yield from run_blocking(lambda: storage.check_writable(output_dir)))
     )
     try:
-        return (yield from _whole(submission, on_update=on_update, wait=wait, save=save))
+        return (yield from _submit_wait_save(submission, on_update=on_update, wait=wait, save=save))
     except WanflowError:
-        yield from run_blocking(lambda: storage.remove_empty(made))
+        yield from run_blocking(lambda: storage.remove_empty(created))
         raise
 
 
-def _whole(
+def _submit_wait_save(
     submission: Flow[Snapshot],
     *,
     on_update: OnUpdate,

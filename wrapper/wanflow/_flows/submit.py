@@ -11,7 +11,7 @@ from wanflow._core import acceptance, retry_policy
 from wanflow._core.effects import random_float, read_clock, sleep
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Attempt
-from wanflow._flows.poll import slow_down
+from wanflow._flows.throttle import slow_down
 from wanflow._flows.uncertain import attempts_exhausted
 from wanflow._log import RETURNED, log
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from wanflow._flows.attempt import SubmissionRecord
     from wanflow._flows.prepare import PreparedRequest
 
-_GLANCE = 0.25
+_STOP_CHECK_INTERVAL = 0.25
 """Seconds after which a pause asks whether it was stopped."""
 
 
 @frozen
-class _Patience:
+class _RetryLimits:
     """How long a submission is repeated: some seconds, and until `stopped` says so."""
 
     seconds: float
     stopped: Callable[[], bool] | None
 
-    def ends_within(self, pause: float) -> Flow[bool]:
+    def ends_within(self, delay: float) -> Flow[bool]:
         """Sleep between two tries → whether it was stopped meanwhile."""
         if self.stopped is None:
-            yield from sleep(pause)
+            yield from sleep(delay)
             return False
-        until = (yield from read_clock()).monotonic + pause
-        while not self.stopped() and (left := until - (yield from read_clock()).monotonic) > 0:
-            yield from sleep(min(left, _GLANCE))
+        until = (yield from read_clock()).monotonic + delay
+        while not self.stopped() and (remaining := until - (yield from read_clock()).monotonic) > 0:
+            yield from sleep(min(remaining, _STOP_CHECK_INTERVAL))
         return self.stopped()
 
 
@@ -49,7 +49,7 @@ class _Patience:
 class _Attempts:
     """What came of the tries of one submission; `uncertain` is the last that may be accepted."""
 
-    order: PreparedRequest
+    prepared: PreparedRequest
     count: int = 0
     reached: bool = False
     last: errors.WanflowError | None = None
@@ -62,7 +62,7 @@ class _Attempts:
         self.reached = self.reached or not isinstance(outcome, errors.ConnectionFailed)
         if isinstance(outcome, errors.SubmitUncertain):
             self.uncertain = outcome
-            self.order.state.uncertain = True
+            self.prepared.state.uncertain = True
 
     @property
     def retryable(self) -> bool:
@@ -70,7 +70,7 @@ class _Attempts:
         match self.last:
             case errors.SubmitUncertain(task_id=task_id):
                 # A task that is known is waited for, and not paid for again.
-                return self.order.resubmit_uncertain and task_id is None
+                return self.prepared.resubmit_uncertain and task_id is None
             case error:
                 return acceptance.is_retryable(error)
 
@@ -79,17 +79,17 @@ class _Attempts:
         """The error to end with: a later refusal doesn't prove that no earlier try was taken."""
         assert self.last is not None
         uncertain = self.uncertain
-        if uncertain is None or uncertain.task_id or not self.order.resubmit_uncertain:
+        if uncertain is None or uncertain.task_id or not self.prepared.resubmit_uncertain:
             return self.last
-        return attempts_exhausted(self.order, self.count, uncertain, self.last)
+        return attempts_exhausted(self.prepared, self.count, uncertain, self.last)
 
 
 def submit(
-    order: PreparedRequest,
-    entry: SubmissionRecord | None = None,
+    prepared: PreparedRequest,
+    record: SubmissionRecord | None = None,
     *,
     retry_timeout: float,
-    budget: PollRateLimiter,
+    limiter: PollRateLimiter,
     stopped: Callable[[], bool] | None = None,
 ) -> Flow[Snapshot]:
     """Submit, and repeat within `retry_for` seconds only what provably was not accepted.
@@ -107,59 +107,59 @@ def submit(
         LedgerError: it can't be written down, or another process is at it (JobTaken).
         InvalidRequest: the key was used for another request.
     """
-    receipt = order.state
+    state = prepared.state
     try:
-        return (yield from _submit(order, entry, _Patience(retry_timeout, stopped), budget))
+        return (yield from _submit(prepared, record, _RetryLimits(retry_timeout, stopped), limiter))
     except BaseException as error:
-        receipt.annotate(error)
-        if entry is not None:
-            entry.release(receipt.task_id)
+        state.annotate(error)
+        if record is not None:
+            record.release(state.task_id)
         raise
 
 
 def _submit(
-    order: PreparedRequest,
-    entry: SubmissionRecord | None,
-    patience: _Patience,
-    budget: PollRateLimiter,
+    prepared: PreparedRequest,
+    record: SubmissionRecord | None,
+    retry_limits: _RetryLimits,
+    limiter: PollRateLimiter,
 ) -> Flow[Snapshot]:
     start = yield from read_clock()
-    tries = _Attempts(order)
+    attempts = _Attempts(prepared)
     while True:
-        attempt = Attempt(order, entry)
+        attempt = Attempt(prepared, record)
         outcome = yield from attempt.run()
         if isinstance(outcome, Snapshot):
             if attempt.known is not None:
                 return outcome
-            log.info("submitted %s as task %s", order.model, outcome.id)
+            log.info("submitted %s as task %s", prepared.model, outcome.id)
             return evolve(outcome, submitted=(yield from read_clock()).wall)
-        tries.record(outcome)
-        if not tries.retryable:
-            raise _logged(order, tries.error)
-        pause = yield from _pause(outcome, tries.count - 1)
-        ticks = (yield from read_clock()).monotonic
+        attempts.record(outcome)
+        if not attempts.retryable:
+            raise _log_failure(prepared, attempts.error)
+        delay = yield from _pause(outcome, attempts.count - 1)
+        now = (yield from read_clock()).monotonic
         if isinstance(outcome, errors.RateLimited):
-            yield from slow_down(budget, outcome.retry_after)
-        seconds = retry_policy.retry_window(patience.seconds, reached=tries.reached)
-        if not retry_policy.fits_window(pause, elapsed=ticks - start.monotonic, window=seconds):
-            raise _logged(order, tries.error)
-        log.warning("%s (%s); sent again in %.1f s", _state(outcome), outcome, pause)
-        if (yield from patience.ends_within(pause)):
-            raise _logged(order, tries.error)
+            yield from slow_down(limiter, outcome.retry_after)
+        seconds = retry_policy.retry_window(retry_limits.seconds, reached=attempts.reached)
+        if not retry_policy.fits_window(delay, elapsed=now - start.monotonic, window=seconds):
+            raise _log_failure(prepared, attempts.error)
+        log.warning("%s (%s); sent again in %.1f s", _outcome_word(outcome), outcome, delay)
+        if (yield from retry_limits.ends_within(delay)):
+            raise _log_failure(prepared, attempts.error)
 
 
-def _logged(order: PreparedRequest, error: errors.WanflowError) -> errors.WanflowError:
+def _log_failure(prepared: PreparedRequest, error: errors.WanflowError) -> errors.WanflowError:
     """Log that a submission ended without a task, and return the error for it."""
-    facts = order.model, _state(error), order.idempotency_key, error
-    log.warning("submission of %s %s, with idempotency key %s: %s", *facts, extra=RETURNED)
+    details = prepared.model, _outcome_word(error), prepared.idempotency_key, error
+    log.warning("submission of %s %s, with idempotency key %s: %s", *details, extra=RETURNED)
     return error
 
 
-def _state(error: errors.WanflowError) -> str:
+def _outcome_word(error: errors.WanflowError) -> str:
     return "uncertain" if isinstance(error, errors.SubmitUncertain) else "not accepted"
 
 
 def _pause(error: errors.WanflowError, attempt: int) -> Flow[float]:
-    asked = error.retry_after if isinstance(error, errors.APIError) else None
+    retry_after = error.retry_after if isinstance(error, errors.APIError) else None
     # A server that says "after 0 seconds" for ever must not be hammered for ever.
-    return max(asked or 0.0, retry_policy.backoff(attempt, (yield from random_float())))
+    return max(retry_after or 0.0, retry_policy.backoff(attempt, (yield from random_float())))

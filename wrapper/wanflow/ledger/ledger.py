@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from wanflow._config import LEDGER_VARIABLE
+from wanflow._core.snapshot import LINK_LIFETIME
 from wanflow.errors import LedgerError
 from wanflow.ledger.deduplication import duplicate_task_error, request_digest, resolve_duplicate
 from wanflow.ledger.fields import (
@@ -18,7 +19,7 @@ from wanflow.ledger.fields import (
     truncated,
     without_prompts,
 )
-from wanflow.ledger.job import LINK_LIFETIME, Job, JobState, Remaining, remaining_of
+from wanflow.ledger.job import Job, JobState, Remaining, remaining_of
 from wanflow.ledger.refs import ClaimedJobs, IdRef, JobFilter, KeyRef, TaskRef
 from wanflow.ledger.store import JobStore
 
