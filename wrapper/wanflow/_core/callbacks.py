@@ -1,4 +1,4 @@
-"""What a wait needs of whoever receives callbacks: to be told, and how far to rely on that."""
+"""What a wait needs of a callback receiver."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What a flow can ask its driver to do. A flow yields these; a driver does them and sends back.
+"""Effects: what a flow can ask its driver to do.
 
-A flow is a generator that decides; the two drivers, one for each colour, act. So every rule of
-the library is written once, and can be tested without a clock or a socket.
+A flow is a generator that makes the decisions and yields effects; a driver performs them and sends
+the results back. There is a sync and an async driver. So each rule is written once, and tests need
+neither a clock nor a socket.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Request:
 
 @frozen
 class Response:
-    """The API's answer. Header names are in lower case."""
+    """The API's response. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -38,7 +39,7 @@ class Response:
 
 
 class TransportError(Exception):
-    """No whole answer came. `sent` tells whether the request may have reached the server."""
+    """No complete response came. `maybe_sent` says whether the server may have the request."""
 
     def __init__(self, reason: str, *, maybe_sent: bool) -> None:
         self.reason = printable(reason, lines=False)
@@ -48,7 +49,7 @@ class TransportError(Exception):
 
 @frozen
 class TimePoint:
-    """A moment: `ticks` in seconds of a clock that only goes forward, `unix` in seconds UTC."""
+    """A time: `monotonic` in seconds of a monotonic clock, `wall` in Unix seconds."""
 
     monotonic: float
     wall: float
@@ -62,7 +63,7 @@ class Sink(Protocol):
         ...
 
     def blocks(self, size: int) -> bool:
-        """Tell whether `write` may take a moment, for so many bytes."""
+        """Return whether writing `size` bytes may block."""
         ...
 
     def write(self, chunk: bytes) -> None:
@@ -71,7 +72,7 @@ class Sink(Protocol):
 
 
 class SendCancelled(Exception):
-    """A request was called off before a byte of it was written, and isn't sent."""
+    """A request was cancelled before its first byte, and isn't sent."""
 
 
 @define(eq=False)
@@ -155,9 +156,9 @@ class WakeHandle:
 
 @frozen
 class Sleep:
-    """Wait for some seconds, or until the `topic` is rung, where there is one → whether it was.
+    """Wait for some seconds, or until the `topic` is notified → whether it was.
 
-    Where there is a `waker` in place of a topic, that ends it.
+    A `waker` in place of a topic ends the sleep, too.
     """
 
     seconds: float
@@ -167,17 +168,17 @@ class Sleep:
 
 @frozen
 class ReadClock:
-    """Read the clocks → Instant."""
+    """Read the clocks → TimePoint."""
 
 
 @frozen
 class RandomFloat:
-    """Draw a random number → float in [0, 1)."""
+    """Return a random float in [0, 1)."""
 
 
 @frozen
 class InvokeCallback:
-    """Call what the user gave us to call."""
+    """Call a callback of the user's with a value."""
 
     callback: Callable[[Any], object]
     value: Any
@@ -248,9 +249,9 @@ class WithLock:
 
 @frozen
 class Spawn:
-    """Play another flow beside this one; `Join` tells its end, under `key`.
+    """Run another flow concurrently; `WaitNext` returns its end, with this `key`.
 
-    `many` where it starts flows itself.
+    `spawns` says whether that flow starts flows itself.
     """
 
     key: Any
@@ -260,9 +261,9 @@ class Spawn:
 
 @frozen
 class WaitNext:
-    """Wait for what happens next, at most some seconds → Done, Rung, or None when nothing did.
+    """Wait for the next event → Finished or Notified, or None after some seconds.
 
-    `topics` are those whose rings matter here. The `waker`, where there is one, ends it early.
+    Only notifications of `topics` count. A `waker` ends the wait early.
     """
 
     seconds: float | None
@@ -289,14 +290,14 @@ class Finished:
 
 @frozen
 class Notified:
-    """Somebody outside says that there is news of a topic."""
+    """A topic was notified from outside."""
 
     topic: str
 
 
 @frozen
 class Yield:
-    """Hand a value to whoever iterates over this flow; no started flow may be under way."""
+    """Pass a value to the caller that iterates over this flow; no spawned flow may be running."""
 
     value: Any
 
@@ -316,42 +317,42 @@ def send(
     before: RunBlocking | None = None,
     tracker: SendTracker | None = None,
 ) -> Flow[Response]:
-    """Yield Send, and say what comes back."""
+    """Send a request, and return the response."""
     return cast("Response", (yield SendRequest(request, timeout, before, tracker)))
 
 
 def shield(flow: Flow[T], on_interrupt: Callable[[], bool]) -> Flow[T]:
-    """Yield Shield, and say what comes back."""
+    """Run a flow that interrupts don't break off, and return its result."""
     return cast("T", (yield Shield(flow, on_interrupt)))
 
 
 def read_clock() -> Flow[TimePoint]:
-    """Yield Now, and say what comes back."""
+    """Return the time of both clocks."""
     return cast("TimePoint", (yield ReadClock()))
 
 
 def random_float() -> Flow[float]:
-    """Yield Draw, and say what comes back."""
+    """Return a random float in [0, 1)."""
     return cast("float", (yield RandomFloat()))
 
 
 def sleep(seconds: float, topic: str | None = None, waker: WakeHandle | None = None) -> Flow[bool]:
-    """Yield Sleep, and say what comes back."""
+    """Sleep, and return whether something ended the sleep early."""
     return cast("bool", (yield Sleep(seconds, topic, waker)))
 
 
 def with_lock(function: Callable[[], T]) -> Flow[T]:
-    """Yield Alone, and say what comes back."""
+    """Call a function under the client's lock, and return its result."""
     return cast("T", (yield WithLock(function)))
 
 
 def wait_next(
     seconds: float | None, topics: Container[str] = (), waker: WakeHandle | None = None
 ) -> Flow[Finished | Notified | None]:
-    """Yield Join, and say what comes back."""
+    """Wait for the next event, and return it; None after the timeout."""
     return cast("Finished | Notified | None", (yield WaitNext(seconds, topics, waker)))
 
 
 def run_blocking(function: Callable[[], T], group: BatchFunction | None = None) -> Flow[T]:
-    """Yield Act, and say what comes back."""
+    """Call a function that may block, and return its result."""
     return cast("T", (yield RunBlocking(function, group)))

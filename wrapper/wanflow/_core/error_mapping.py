@@ -1,4 +1,4 @@
-"""Turn an answer that isn't a success into the error that says who must act."""
+"""Turn a response that isn't a success into an error."""
 
 from __future__ import annotations
 

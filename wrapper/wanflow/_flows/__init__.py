@@ -1,1 +1,1 @@
-"""What the library does, in no colour: each flow decides, and yields what is to be done."""
+"""The library's operations as flows: generators that decide, and yield effects; no I/O."""

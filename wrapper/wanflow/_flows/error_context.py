@@ -1,4 +1,4 @@
-"""What is broken off keeps the ids that take it up again."""
+"""Add task ids to exceptions, so that the caller can resume."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One client's work, in no colour: every public method as the flow that does it.
+"""A client's operations as flows, without I/O.
 
-Both colours hold one of these and a driver, and their methods only bring the two together.
+Client and AsyncClient each hold one and a driver; their methods pass a flow to the driver.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     LoadStorage: TypeAlias = Callable[[], Storage]
 
 _DEFAULT_OPTIONS = SubmitOptions()
-# Looks under way at once in one wait for many; more would not make a loopback server faster.
+# Polls in flight in one wait for many tasks; more don't make even a loopback server faster.
 MAX_CONCURRENT_POLLS = 16
 
 
 class Operations:
-    """The flows of one client, with its settings and the rules of the documents filled in."""
+    """The flows of one client, with its configuration and the spec."""
 
     def __init__(
         self,
@@ -73,19 +73,19 @@ class Operations:
 
     @property
     def max_connections(self) -> int:
-        """Requests to the API that may be under way at once."""
+        """The maximum number of requests to the API in flight."""
         return self._config.transport.max_connections
 
     @property
     def validator(self) -> RequestValidator:
-        """The rules of the documents, read when first needed."""
+        """The validator of the packaged spec, loaded on first use."""
         from wanflow.catalog.validator import packaged_validator  # noqa: PLC0415 - it costs 20 ms to import
 
         return packaged_validator()
 
     @property
     def catalog(self) -> Catalog:
-        """The models and operations of the documents."""
+        """The models and operations of the spec."""
         return self.validator.catalog
 
     def prepare(
@@ -95,7 +95,7 @@ class Operations:
         model: str | None = None,
         options: SubmitOptions = _DEFAULT_OPTIONS,
     ) -> PreparedRequest:
-        """Check a request and make it ready to be sent."""
+        """Validate a request, and return it ready to be sent."""
         given = options.idempotency_key
         key = uuid.uuid4().hex if given is None else validate_idempotency_key(given)
         if self._config.resubmit_uncertain:
@@ -107,7 +107,7 @@ class Operations:
         return prepared
 
     def _require_server(self, model: str) -> None:
-        """Refuse a model of another server than the default one, which nobody chose for it."""
+        """Reject a model of another server while the base URL is only the default."""
         servers = self.catalog.models[model].servers
         if servers and not self._config.url_given and self._config.base_url not in servers:
             raise ConfigurationError(
@@ -116,7 +116,7 @@ class Operations:
             )
 
     def preview(self, prepared: PreparedRequest) -> Preview:
-        """Show an order as it would be sent."""
+        """Return the request as `submit` would send it."""
         from wanflow._flows.prepare import Preview  # noqa: PLC0415 - only where one is asked for
 
         request = prepared.request
@@ -134,7 +134,7 @@ class Operations:
     ) -> Flow[Snapshot]:
         """Upload local files, and submit.
 
-        `folder` is where the results are to be saved, for the ledger; with `own`, this process
+        `output_dir` is where the results are to be saved, for the ledger; with `own`, this process
         stays the task's owner, since it waits for the task next.
         """
         if prepared.local_files:
@@ -154,7 +154,7 @@ class Operations:
         record: SubmissionRecord,
         stopped: Callable[[], bool] | None = None,
     ) -> Flow[Snapshot]:
-        """Submit a body that was checked before, until stopped, and write it down by an entry."""
+        """Submit a body that was validated before; no retry follows once `stopped` returns True."""
         prepared = self.prepare(body, {}, options=SubmitOptions(None, False, record.key))
         timeout = self._config.retry_timeout
         return submit.submit(
@@ -162,7 +162,7 @@ class Operations:
         )
 
     def poll(self, task_id: str) -> Flow[Snapshot]:
-        """Look once."""
+        """Poll once."""
         flow = poll.fetch_status(request_builder.build_status(self.catalog, task_id), task_id)
         return self.recording.poll(task_id, flow)
 
@@ -175,7 +175,7 @@ class Operations:
         *,
         own: bool = False,
     ) -> Flow[Snapshot]:
-        """Look until the end; `hold` where the files are saved at once."""
+        """Poll until the task is done; with `own`, this process stays its owner."""
         target, seconds = self.poll_target(task_id, known), validate_timeout(timeout)
         return self.recording.wait(
             task_id,
@@ -185,7 +185,7 @@ class Operations:
         )
 
     def iter_updates(self, task_id: str, timeout: float, known: Snapshot | None) -> Flow[None]:
-        """Look until the end, and emit each look."""
+        """Poll until the task is done, and yield each snapshot."""
         seconds = validate_timeout(timeout)
         return poll.iter_snapshots(lambda callback: self.wait(task_id, seconds, callback, known))
 
@@ -197,7 +197,7 @@ class Operations:
         on_outcome: OnOutcome | None = None,
         poll_factor: PollFactor = no_slowdown,
     ) -> Flow[None]:
-        """Look at many tasks until all have ended, and emit each end but where `ended` is given."""
+        """Poll many tasks until all are done; yield each outcome, or pass it to `on_outcome`."""
         from wanflow._flows import poll_many  # noqa: PLC0415 - for those who have many tasks
 
         targets, seconds = [self.poll_target(*task) for task in tasks], validate_timeout(timeout)
@@ -225,7 +225,7 @@ class Operations:
         on_update: OnUpdate,
         poll_factor: PollFactor = no_slowdown,
     ) -> Flow[list[PollOutcome]]:
-        """Look at many tasks until all have ended → the end of each, in the order given."""
+        """Poll many tasks until all are done, and return their outcomes in the order given."""
         outcomes: dict[int, PollOutcome] = {}
 
         def on_outcome(index: int, outcome: PollOutcome) -> Flow[None]:
@@ -243,7 +243,7 @@ class Operations:
         timeout: float,
         on_update: OnUpdate,
     ) -> Flow[tuple[Snapshot, list[Path]]]:
-        """Submit, wait, save."""
+        """Submit, wait, and download if there is an `output_dir`."""
         seconds = validate_timeout(timeout)
         directory = None if output_dir is None else Path(output_dir)
         flow = run.run(
@@ -270,7 +270,7 @@ class Operations:
         max_bytes: int | None = None,
         on_progress: OnProgress = None,
     ) -> Flow[list[Path]]:
-        """Save what the links lead to."""
+        """Download the results."""
         return self.recording.download(
             self.download_job(snapshot, output_dir, timeout, max_bytes, on_progress)
         )
@@ -283,7 +283,7 @@ class Operations:
         max_bytes: int | None = None,
         on_progress: OnProgress = None,
     ) -> DownloadJob:
-        """Return what is to be saved of a task, where to, and within which bounds."""
+        """Return a download of a task's results, with its limits."""
         from wanflow._flows import download  # noqa: PLC0415 - only where files are saved
 
         return download.DownloadJob(
@@ -299,7 +299,7 @@ class Operations:
         )
 
     def poll_target(self, task_id: str, known: Snapshot | None) -> PollTarget:
-        """Return how a task is asked about, and what is known of it."""
+        """Return what polling a task needs: the request, and what is known of the task."""
         fresh = None if known is None or known.done else known
         return poll.PollTarget(
             task_id,
@@ -313,7 +313,7 @@ class Operations:
         )
 
     def _upload(self, prepared: PreparedRequest) -> Flow[PreparedRequest]:
-        """Put the local files of an order where the API can fetch them."""
+        """Upload the local files of a request."""
         from wanflow._flows.upload import upload  # noqa: PLC0415 - few requests have any
 
         return upload(prepared, self._config.uploader, self.catalog, self._load_storage())

@@ -1,4 +1,4 @@
-"""Look at a task, once or until it has ended."""
+"""Poll a task, once or until it is done."""
 
 from __future__ import annotations
 
@@ -110,11 +110,11 @@ class PollResult:
 
 
 def fetch_status(request: Request, task_id: str, timeout: float | None = None) -> Flow[Snapshot]:
-    """Look at a task once, within `timeout` seconds where that is less than the client's own.
+    """Poll a task once, within `timeout` seconds where that is less than the client's own.
 
     Raises:
-        ConnectionFailed: no answer came.
-        APIError: the API answered with an error, or with something that is no task.
+        ConnectionFailed: no response came.
+        APIError: the API responded with an error, or with something that is no task.
     """
     try:
         reply = yield from send(request, timeout)
@@ -131,14 +131,14 @@ def fetch_status(request: Request, task_id: str, timeout: float | None = None) -
 
 
 def poll_until_done(question: PollTarget, *, timeout: float, on_update: OnUpdate) -> Flow[Snapshot]:
-    """Look at a task until it has ended, at most `timeout` seconds; faults on the way are borne.
+    """Poll a task until it is done, at most `timeout` seconds; transient errors don't end the wait.
 
-    Whatever leaves the wait carries the task's id, an interrupt included.
+    Every exception it raises, KeyboardInterrupt included, has a `task_id`.
 
     Raises:
-        TaskFailed: it ended without a result.
-        WaitTimeout: it hadn't ended in time; it goes on.
-        APIError: the API refused the question itself (400 to 404).
+        TaskFailed: the task ended without a result.
+        WaitTimeout: the task isn't done after `timeout` seconds. It is still running.
+        APIError: the API rejected the status request (400 to 404).
     """
     with task_context(question.task_id):
         start = yield from read_clock()
@@ -169,7 +169,7 @@ def poll_until_done(question: PollTarget, *, timeout: float, on_update: OnUpdate
 
 
 def iter_snapshots(flow_of: Callable[[OnUpdate], Flow[Snapshot]]) -> Flow[None]:
-    """Emit each snapshot of a wait, that of its end included; a failed task is no error here.
+    """Yield each snapshot of a wait, the last one included; a failed task raises nothing here.
 
     `flow_of` makes the wait for a callback.
     """
@@ -204,10 +204,10 @@ def _pass_on(script: FlowRun[Snapshot], effect: Effect) -> Flow[None]:
 
 
 def poll_once(question: PollTarget, left: float) -> Flow[PollResult]:
-    """Look once, and bear a fault; the poll ends with the wait, of which `left` seconds are left.
+    """Poll once; a transient error is part of the result. `left` is in seconds.
 
     Raises:
-        APIError: the API refused the question itself (400 to 404).
+        APIError: the API rejected the status request (400 to 404).
     """
     budget = question.limiter
     budget.start_poll()
@@ -233,7 +233,7 @@ def poll_once(question: PollTarget, left: float) -> Flow[PollResult]:
 
 
 def _lags(question: PollTarget, error: errors.APIError) -> Flow[bool]:
-    """Tell whether a task is unknown because it was submitted just now."""
+    """Return whether a task is unknown because it was submitted just now."""
     if error.status != _NOT_FOUND:
         return False
     unix = (yield from read_clock()).wall
@@ -258,7 +258,7 @@ def _pause(budget: PollRateLimiter, error: errors.APIError) -> Flow[float | None
 
 
 def notify_update(question: PollTarget, on_update: OnUpdate, found: Snapshot) -> Flow[None]:
-    """Tell the user of a look, and the log of what it changed."""
+    """Pass a snapshot to the user's callback, and log what it changed."""
     if not found.has_known_status and found.status not in question.unknown_statuses:
         question.unknown_statuses.add(found.status)
         log.warning("task %s: %s", found.id, _undocumented(found))

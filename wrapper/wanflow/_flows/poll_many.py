@@ -1,4 +1,6 @@
-"""Wait for many tasks at once: a heap of whose turn it is, and a few looks under way."""
+"""Poll many tasks concurrently: a heap ordered by the time of the next poll, and a bounded number
+of polls in flight.
+"""
 
 from __future__ import annotations
 
@@ -176,7 +178,7 @@ def _until_all_ended(
 
 
 def yield_outcome(ended: int, outcome: PollOutcome) -> Flow[None]:
-    """Hand an end to whoever iterates."""
+    """Yield an outcome to the caller that iterates."""
     yield Yield((ended, outcome))
 
 

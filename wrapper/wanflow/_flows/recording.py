@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @frozen
 class RecordedFlows:
-    """Leads flows past a recorder; without one they are left as they are.
+    """Adds ledger records to flows; without a ledger, returns them unchanged.
 
     `server` is the base URL that the flows talk to: task ids are its own.
     """

@@ -1,4 +1,4 @@
-"""The whole road of one request: submit, wait, and save what was made."""
+"""Submit, wait and download, in one flow."""
 
 from __future__ import annotations
 

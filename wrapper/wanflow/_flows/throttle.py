@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def slow_down(limiter: PollRateLimiter, retry_after: float | None) -> Flow[None]:
-    """Take note of a 429 that asks for a pause."""
+    """Lower the poll rate after a 429."""
     now = (yield from read_clock()).monotonic
     yield from with_lock(partial(limiter.on_rate_limited, now, retry_after))
     yield from warn_of_long_pause(limiter, retry_after)
 
 
 def warn_of_long_pause(limiter: PollRateLimiter, retry_after: float | None) -> Flow[None]:
+    """Log once that the API asks for a longer pause than it gets."""
     if (yield from with_lock(partial(limiter.should_warn, retry_after))):
         log.warning(
             "the API asks for a pause of %g s (Retry-After); polling goes on after %g s, which is "
@@ -32,10 +33,7 @@ def warn_of_long_pause(limiter: PollRateLimiter, retry_after: float | None) -> F
 
 
 def acquire_slot(limiter: PollRateLimiter, deadline: float) -> Flow[float]:
-    """Wait until the client's limiter has a poll for this wait, at most until the deadline.
-
-    Returns the tick at which it has.
-    """
+    """Wait for a poll slot, at most until the deadline → the time in monotonic seconds."""
     now = (yield from read_clock()).monotonic
     turn = Turn(now)
     try:
