@@ -126,7 +126,7 @@ class Operations:
             headers=dict(request.headers),
             body=prepared.body,
             content=request.content or b"",
-            warnings=(*order.warnings, *order.deprecated),
+            warnings=(*prepared.warnings, *prepared.deprecated),
         )
 
     def submit(

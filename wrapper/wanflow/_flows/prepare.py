@@ -82,7 +82,7 @@ def merge_body(
     `request` is a whole request (a dict or an object of `wanflow.models`). `model` and `parameters`
     are added to it; those that are None are left out.
     """
-    body = _fields(request)
+    body = dict(_fields(request))
     for name, value in ("model", model), *parameters.items():
         if value is not None:
             body[name] = value
@@ -106,11 +106,11 @@ def prepare_request(
         InvalidRequest: the body violates the spec, or can't be written as JSON.
         UnknownModel: the spec has no such model.
     """
-    terms, body = wish.terms, _body(wish)
-    model = find_model(rules.catalog, body.get("model"))
-    files = local_files(model, body, paths_only=not (terms.validate and wish.uploads))
-    if terms.validate:
-        validate_request(rules, model, with_links(body, files, placeholder_url))
+    model = find_model(validator.catalog, body.get("model"))
+    files = local_files(model, body, paths_only=not (options.validate and uploads))
+    if options.validate:
+        urls_only = with_links(body, files, placeholder_url) if files else body
+        validate_request(validator, model, urls_only)
     unknown = unknown_fields(model, body)
     if files:
         body = with_links(body, files, str)
@@ -133,11 +133,11 @@ def placeholder_url(_: object) -> str:
     return "https://files.example/uploaded"
 
 
-def _fields(request: object | None) -> dict[str, Any]:
+def _fields(request: object | None) -> Mapping[str, Any]:
     if request is None:
         return {}
     if isinstance(request, Mapping):
-        return dict(cast("Mapping[str, Any]", request))
+        return cast("Mapping[str, Any]", request)
     try:
         return request_builder.request_as_dict(request)
     except TypeError as error:
