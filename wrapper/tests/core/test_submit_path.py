@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 PROMPT = "a prompt that is nowhere else in this process"
-MAX_FUNCTIONS = 24
+MAX_FUNCTIONS = 25
 MAX_CONTAINERS = 5
 ROOT = Path(wanflow.__file__).parent
 

@@ -82,11 +82,9 @@ def merge_body(
     `request` is a whole request (a dict or an object of `wanflow.models`). `model` and `parameters`
     are added to it; those that are None are left out.
     """
-    body = dict(_fields(request))
-    for name, value in ("model", model), *parameters.items():
-        if value is not None:
-            body[name] = value
-    return body
+    given = {"model": model, **parameters}
+    present = {name: value for name, value in given.items() if value is not None}
+    return {**_fields(request), **present}
 
 
 def prepare_request(
