@@ -320,10 +320,10 @@ class Operations:
 
 
 def _make_limiter(config: ClientConfig) -> PollRateLimiter:
-    """Make the budget of a client: one that grows where the user named no rate."""
-    connections = settings.transport.max_connections
-    if settings.max_polls_per_second is None:
-        budget = PollRateLimiter(DEFAULT_POLL_RATE, connections, max_rate=MAX_POLL_RATE)
+    """Make the rate limiter of a client. Its rate grows only if the user set none."""
+    connections = config.transport.max_connections
+    if config.max_polls_per_second is None:
+        limiter = PollRateLimiter(DEFAULT_POLL_RATE, connections, max_rate=MAX_POLL_RATE)
     else:
         limiter = PollRateLimiter(config.max_polls_per_second, connections)
     renew_in_children(limiter)
