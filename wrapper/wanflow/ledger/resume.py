@@ -9,7 +9,6 @@ from attrs import field, frozen
 from wanflow import errors
 from wanflow._core.effects import Finished, InvokeCallback, run_blocking
 from wanflow._flows.attempt import SubmissionRecord
-from wanflow._flows.concurrency import gather
 from wanflow.ledger.deduplication import uncertain_error
 from wanflow.ledger.job import Job, JobState, Remaining
 from wanflow.ledger.ledger import Ledger
