@@ -38,9 +38,6 @@ class JobState(StrEnum):
     """The task or its links were gone before the files were saved."""
 
 
-LINK_LIFETIME = 24 * 3600.0
-"""Seconds that links are valid, by the spec; counted from the submission, to be safe."""
-
 FINAL_STATES = frozenset({JobState.REJECTED, JobState.SAVED, JobState.FAILED, JobState.LOST})
 """States in which a job stays."""
 
