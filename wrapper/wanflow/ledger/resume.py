@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import field, frozen
 
 from wanflow import errors
-from wanflow._core.effects import Finished, InvokeCallback, run_blocking
+from wanflow._core.effects import InvokeCallback, run_blocking
 from wanflow._flows.attempt import SubmissionRecord
+from wanflow._flows.concurrency import gather
 from wanflow.ledger.deduplication import uncertain_error
 from wanflow.ledger.job import Job, JobState, Remaining
 from wanflow.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from os import PathLike
 
-    from wanflow._core.effects import Flow
+    from wanflow._core.effects import Finished, Flow
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.operations import Operations
 
@@ -71,40 +72,20 @@ def resume_all(operations: Operations, options: ResumeOptions) -> Flow[ResumeRep
         )
     server, unsaved = operations.recording.server, options.output_dir is not None
     claim = yield from run_blocking(lambda: ledger.claim(server, unsaved=unsaved))
-    waiting = iter(sorted(claim.jobs, key=_expiry_order))
     report = ResumeReport()
-    in_flight = 0
-    while True:
-        in_flight += yield from _spawn_next(
-            operations, ledger, options, waiting, options.max_concurrency - in_flight
-        )
-        if not in_flight:
-            report.remaining = yield from run_blocking(lambda: ledger.remaining(server))
-            return report
-        done = yield from wait_next(None)
-        assert isinstance(done, Finished)
-        in_flight -= 1
-        if done.error is not None:
-            raise done.error
-        report.append(done.value)
+
+    def on_finished(end: Finished) -> Flow[None]:
+        if end.error is not None:
+            raise end.error
+        report.append(end.value)
         if options.on_result is not None:
-            yield InvokeCallback(options.on_result, done.value)
+            yield InvokeCallback(options.on_result, end.value)
 
-
-def _spawn_next(
-    operations: Operations,
-    ledger: Ledger,
-    options: ResumeOptions,
-    waiting: Iterator[Job],
-    free: int,
-) -> Flow[int]:
-    begun = 0
-    for job in waiting:
-        yield Spawn(job.id, _resume(operations, ledger, job, options), spawns=True)
-        begun += 1
-        if begun >= free:
-            break
-    return begun
+    jobs = sorted(claim.jobs, key=_expiry_order)
+    flows = (_resume(operations, ledger, job, options) for job in jobs)
+    yield from gather(flows, options.max_concurrency, on_finished, spawns=True)
+    report.remaining = yield from run_blocking(lambda: ledger.remaining(server))
+    return report
 
 
 def _expiry_order(job: Job) -> tuple[int, float]:
