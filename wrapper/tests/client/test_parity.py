@@ -143,7 +143,7 @@ def run_sync(script: list[Any]) -> tuple[object, list[object]]:
     clock = FakeClock()
     options = TransportOptions(transport=httpx.MockTransport(handler(script, clock.trace)))
     settings = load_config("a-key", "http://api.example/base", transport=options)
-    driver = SyncDriver(settings, hub=SharedState(clock))
+    driver = SyncDriver(settings, shared=SharedState(clock))
     try:
         outcome: object = driver.run(flow_of(settings))
     except WanflowError as error:
@@ -156,7 +156,7 @@ def run_async(script: list[Any]) -> tuple[object, list[object]]:
         clock = FakeClock()
         options = TransportOptions(transport=httpx.MockTransport(handler(script, clock.trace)))
         settings = load_config("a-key", "http://api.example/base", transport=options)
-        driver = AsyncDriver(settings, hub=SharedState(clock))
+        driver = AsyncDriver(settings, shared=SharedState(clock))
         try:
             outcome: object = await driver.run_concurrent(flow_of(settings))
         except WanflowError as error:
