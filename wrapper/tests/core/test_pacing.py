@@ -84,7 +84,7 @@ def test_straight_progress_foretells_the_end(
         done = max(0, int(100 * (ticks - start) / (seconds - start)))
         snapshot = Snapshot("t", "processing", progress=done // step * step)
         track = track.updated(TimePoint(ticks, 0.0), snapshot)
-        sure = track._pause(ticks).fixed
+        sure = track._delay(ticks).fixed
         assert ticks + sure <= seconds + 0.01 * seconds
         ticks += track.next_delay(ticks, chance)
 

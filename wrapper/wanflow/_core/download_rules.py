@@ -94,12 +94,12 @@ class DownloadProgress:
     task_id: str
     index: int
     count: int
-    size: int
+    have: int
     total: int | None
 
 
 def request_headers(size: int, validator: str | None) -> dict[str, str]:
-    """Return the headers that ask for a file, from byte `have` on where a validator allows it."""
+    """Return the headers that ask for a file, from byte `size` on where a validator allows it."""
     headers = {"accept-encoding": "identity"}
     if size and validator:
         headers |= {"range": f"bytes={size}-", "if-range": validator}
