@@ -61,7 +61,7 @@ class PageGone(NotFetched):
 
 @frozen
 class Fetcher:
-    """Fetches pages, each at most `most_bytes` long and within `most_seconds`."""
+    """Fetches pages of at most `max_bytes` bytes, each within `timeout` seconds."""
 
     max_bytes: int = 5_000_000
     timeout: float = 30.0
