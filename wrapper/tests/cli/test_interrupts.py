@@ -252,7 +252,7 @@ def test_the_response_to_what_was_sent_is_waited_for(
         with submission() as connection:
             running.send_signal(number)
             assert running.stderr is not None
-            assert "is waited for" in running.stderr.readline()
+            assert "waiting for the response" in running.stderr.readline()
             if number is not signal.SIGINT:
                 running.send_signal(number)
             connection.sendall(TAKEN)

@@ -240,7 +240,7 @@ class TestSuite:
     def test_whitespace_around_the_base_url_is_ignored(self, checkout: Path) -> None:
         """As with the option."""
         done = self.pytest(checkout, "BASE_URL", " http://127.0.0.1:9/x'y \n")
-        assert "a key is needed" in done.stdout + done.stderr
+        assert "an API key is needed" in done.stdout + done.stderr
 
     @staticmethod
     def pytest(checkout: Path, variable: str, value: str) -> subprocess.CompletedProcess[str]:

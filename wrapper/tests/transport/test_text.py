@@ -142,7 +142,7 @@ def test_a_folder_whose_name_is_not_utf_8_works(face: Any, api: Api, tmp_path: P
         face.do(client.close)
         (job,) = ledger.jobs()
     assert report.complete
-    assert report.trouble == ""
+    assert report.write_error == ""
     assert job.output_dir == folder
     assert job.files[0].path.read_bytes().startswith(b"\x89PNG")
     facts = json.loads((folder / "report.json").read_text("utf-8"))
