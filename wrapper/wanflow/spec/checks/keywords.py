@@ -99,7 +99,7 @@ def keyword_findings(document: JsonObject, file: str) -> Iterator[Finding]:
             place = f"{at}/{escape_key(key)}"
             if key in EXTENSIONS:
                 if not _value_rule(key).is_valid(value):
-                    remedy = "its form is in wanflow/spec/vocabulary.py"
+                    remedy = "its form is in wanflow/spec/checks/keywords.py"
                     yield Finding(file, place, f"{key} has another form", remedy)
             elif key.startswith("x-wanflow-"):
                 yield Finding(file, place, f"{key} is no keyword of ours", _near(key, EXTENSIONS))
