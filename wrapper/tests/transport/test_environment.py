@@ -39,7 +39,7 @@ UNUSABLE = {
     "no port": ("HTTP_PROXY", "http://host:port", "host:port"),
     "no port, small letters": ("https_proxy", "http://host:port", "host:port"),
     "no port and no scheme": ("ALL_PROXY", "host:port", "host:port"),
-    "no host": ("HTTPS_PROXY", "http://", "names no host"),
+    "no host": ("HTTPS_PROXY", "http://", "has no host"),
     "another scheme": ("HTTP_PROXY", "ftp://host:21", "ftp://host:21"),
     "a password": ("HTTP_PROXY", f"http://user:{SECRET}@host:port", "@host:port"),
     "a password that isn't quoted": ("HTTP_PROXY", f"http://user:x#{SECRET}@host", "@host"),
