@@ -83,7 +83,7 @@ def _decoded(content: bytes) -> Any:
 
 
 def _is_documented_error(body: Any) -> bool:
-    """Tell whether a body is the documents' error object: a message, with a code or a type."""
+    """Return whether a body is the documents' error object: a message, with a code or a type."""
     error = _object(_object(body).get("error"))
     message, code, type_ = (error.get(name) for name in ("message", "code", "type"))
     coded = isinstance(code, int | str) and not isinstance(code, bool) and code != ""
@@ -115,12 +115,12 @@ def _is_text(value: Any) -> bool:
 
 
 def is_rejection(error: BaseException | None) -> bool:
-    """Tell whether what a submission raised proves that nothing was accepted."""
+    """Return whether what a submission raised proves that nothing was accepted."""
     return isinstance(error, errors.ConnectionFailed | errors.APIError)
 
 
 def is_retryable(error: BaseException | None) -> bool:
-    """Tell whether nothing was accepted, and the same request may be sent again later."""
+    """Return whether nothing was accepted, and the same request may be sent again later."""
     match error:
         case errors.APIError(status=status):
             return status in RETRYABLE_STATUSES

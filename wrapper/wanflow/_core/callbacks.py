@@ -15,10 +15,10 @@ class CallbackSource(Protocol):
     """Receives callbacks, such as `wanflow.webhooks.Receiver`. Any thread may call it."""
 
     def subscribe(self, callback: Callable[[str], object]) -> AbstractContextManager[None]:
-        """Have `told` called with the id of each task that was called about, inside the block.
+        """Call `callback` with the id of each task that a callback comes for, inside the block.
 
-        It means that a look is worth while, and no more. Tasks that were called about before are
-        told of at once.
+        It only means that the task should be polled. For tasks whose callbacks came before,
+        `callback` is called immediately.
         """
         ...
 

@@ -42,7 +42,7 @@ _DIGITS = 24
 
 @frozen
 class Content:
-    """The body follows: write it from byte `start` on; `total` is the file's length, if told.
+    """The body follows: write it from byte `start` on; `total` is the file's length, if known.
 
     `codings` are to be undone first; then `total` isn't known.
     """
@@ -61,7 +61,7 @@ class Redirect:
 
 @frozen
 class Rejected:
-    """There is no body to be had, and why; `again` tells whether another try may have one."""
+    """There is no body, and why; `retryable` is True where another try may get one."""
 
     reason: str
     status: int
@@ -131,8 +131,9 @@ def file_stem(task_id: str, index: int, count: int) -> str:
     """Name a file after its task and its place among the results (from 1), without what it is.
 
     No two files have the same name, whatever the ids are, and whether or not the file system
-    tells capitals apart: an id that isn't a plain name by itself, or that could be read as another
-    one's with a place behind it, is followed by its digest. Nothing of a name can leave the folder.
+    distinguishes upper and lower case: an id that isn't a plain name by itself, or that could be
+    read as another id with a number after it, is followed by its digest. No name can lead out of
+    the folder.
     """
     suffix = "" if count <= 1 else f"-{index + 1}"
     plain = _is_plain(task_id) and (

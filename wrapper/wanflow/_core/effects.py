@@ -214,10 +214,10 @@ class RunBlocking:
 
 @frozen
 class StreamDownload:
-    """Stream a link, without the key, into a sink → None, or raises Fault.
+    """Stream a link, without the key, into a sink → None, or raises TransportError.
 
-    It may take `seconds` in all; `told` is called after each chunk. Redirects aren't followed and
-    bodies aren't decoded: both are the flow's to decide.
+    It may take `timeout` seconds in all; `on_chunk` is called after each chunk. Redirects aren't
+    followed and bodies aren't decoded: the flow decides on both.
     """
 
     url: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BEGINNING = 4096
-"""Bytes that are enough to tell a format by."""
+"""Bytes that are enough to detect a format by."""
 
 IMAGE, VIDEO, AUDIO, TEXT = (frozenset({kind}) for kind in ("image", "video", "audio", "text"))
 KINDS = IMAGE | VIDEO | AUDIO | TEXT
@@ -32,7 +32,7 @@ _EBML = rb"(?s)\x1aE\xdf\xa3.{0,60}?\x42\x82.%s"
 class Format:
     """A format: how its files end, begin and are labelled, and which kinds of result have it.
 
-    `signature` is a pattern for the first bytes, None where only the label tells. A `weak` one is
+    `signature` is a pattern for the first bytes, None where only the label says it. A `weak` one is
     found in other files, too: it names a file, and contradicts nothing.
     """
 
@@ -194,7 +194,7 @@ _BYTE_ORDER_MARKS = (
 def result_problem(beginning: bytes, content_type: str, kinds: frozenset[str]) -> str | None:
     """Say why a file is no result of some kinds (none: of any medium); None where it may be one.
 
-    The first bytes tell more than the label: a server that labels a video as HTML sent a video.
+    The first bytes count more than the label: a server that labels a video as HTML sent a video.
     """
     if not beginning:
         return "an empty file"
@@ -239,7 +239,7 @@ def extension(beginning: bytes, content_type: str, url: str) -> str:
 
 
 def detect_format(beginning: bytes, kinds: frozenset[str]) -> Format | None:
-    """Tell a format by its signature; a weak one only where it fits what is wanted."""
+    """Detect a format by its signature; a weak one only where it fits what is wanted."""
     for format_ in FORMATS:
         if format_.signature is None or (format_.weak and not _matches(format_.kinds, kinds)):
             continue
@@ -250,7 +250,7 @@ def detect_format(beginning: bytes, kinds: frozenset[str]) -> Format | None:
 
 
 def detect_document(beginning: bytes) -> str | None:
-    """Tell a document by its first characters: `html`, `json`, `svg` or `xml`."""
+    """Detect a document by its first characters: `html`, `json`, `svg` or `xml`."""
     text = _text_of(beginning)
     if text is None:
         return None
@@ -303,7 +303,7 @@ def _media_type_problem(beginning: bytes, media_type: str, kinds: frozenset[str]
 
 
 def _is_plain_text(beginning: bytes, media_type: str, kinds: frozenset[str]) -> bool:
-    """Tell whether a medium is wanted, and what came is text, such as a message.
+    """Return whether a medium is wanted, and what came is text, such as a message.
 
     A label that is new may name a format that is written as text.
     """
@@ -328,7 +328,7 @@ def _extension_of(document: str, content_type: str) -> str:
 
 
 def _matches(kinds: frozenset[str], wanted: frozenset[str]) -> bool:
-    """Tell whether kinds may be those wanted; where none is named, any medium is."""
+    """Return whether kinds may be those wanted; where none is named, any medium is."""
     return not kinds.isdisjoint(wanted or KINDS - TEXT)
 
 

@@ -1,4 +1,4 @@
-"""A flow being played, in no colour: what it asks for now, and what it came to in the end."""
+"""A running flow, neither sync nor async: its current effect, and its result in the end."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class FlowRun(Generic[T]):
         return self.effect is not None and not isinstance(self.effect, Yield)
 
     def send(self, outcome: Any) -> None:
-        """Tell the flow what came of its effect."""
+        """Send the outcome of its effect into the flow."""
         try:
             self.effect = self._flow.send(outcome)
         except StopIteration as end:
             self._end(end)
 
     def throw(self, error: BaseException) -> None:
-        """Tell the flow that its effect raised."""
+        """Raise the error of its effect in the flow."""
         try:
             self.effect = self._flow.throw(error)
         except StopIteration as end:

@@ -25,7 +25,7 @@ def read_image_header(content: bytes) -> ImageHeader:
     """Read the head of a PNG, JPEG, BMP, WebP or GIF file.
 
     Raises:
-        NoPicture: it is none, or cut off before its sides are told.
+        NotAnImage: it is none, or is cut off before its width and height.
     """
     try:
         return _read(content)
@@ -52,7 +52,7 @@ def _read(content: bytes) -> ImageHeader:
 
 def _png(content: bytes) -> ImageHeader:
     width, height, _, color_type = struct.unpack_from(">IIBB", content, 16)
-    # Colour types 4 and 6 have an alpha channel; a tRNS chunk makes any other transparent.
+    # The PNG color types 4 and 6 have an alpha channel; a tRNS chunk makes any other transparent.
     return ImageHeader(
         "png", width, height, alpha=color_type in {4, 6} or _png_has(content, b"tRNS")
     )
@@ -88,7 +88,7 @@ def _bmp(content: bytes) -> ImageHeader:
     if struct.unpack_from("<I", content, 14)[0] == 12:  # noqa: PLR2004 - the header of OS/2
         width, height = struct.unpack_from("<HH", content, 18)
         return ImageHeader("bmp", width, height, alpha=False)
-    # Rows from the top down are told by a negative height.
+    # A negative height means that the rows are stored from the top down.
     width, height, _, depth = struct.unpack_from("<iiHH", content, 18)
     return ImageHeader("bmp", abs(width), abs(height), alpha=depth == 32)  # noqa: PLR2004
 

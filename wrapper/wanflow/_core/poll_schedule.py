@@ -1,10 +1,10 @@
-"""How long to wait between two looks at a task: as long as what is known of it allows.
+"""How long to wait between two polls of a task, computed from what is known of it.
 
-A look costs a request, and a late one costs the seconds between a task's end and its detection.
-Where the end may come at any moment of the `horizon` seconds ahead, looks that are `p` seconds
-apart cost one look for each `p` seconds and are late by p / 2 on average, which is least dear at
-p = sqrt(2 · horizon / worth), `worth` being what a second of lateness is worth in looks. That is
-the only rule. What is known of a task says how far the horizon is, and how long nothing is to be
+A poll costs a request, and a late one costs the seconds between a task's end and its detection.
+Where the end may come at any time in the next `horizon` seconds, polls that are `p` seconds apart
+cost one poll for each `p` seconds and are late by p / 2 on average. The total cost is lowest at
+p = sqrt(2 · horizon / worth), where `worth` is what a second of lateness is worth in polls. That
+is the only rule. What is known of a task says how far the horizon is, and for how long no end is
 expected at all:
 
 - nothing: the horizon stays as far as it was, however long the task has run;
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wanflow._core.effects import TimePoint
     from wanflow._core.snapshot import Snapshot
 
-# What a second of lateness is worth, in looks. Like the other figures here it was chosen on the
+# What a second of lateness is worth, in polls. Like the other figures here it was chosen on the
 # models of benchmarks/pacing; RESULTS.md has what came of it.
 _POLLS_PER_SECOND_OF_LAG = 2.7
 # Seconds.
@@ -49,9 +49,9 @@ _SECOND_HALF_FACTOR = 9.0
 _TOLERANCE = 0.004
 # How far a line through the last two rises only is believed.
 _RECENT_LINE_SHARE = 0.5
-# How much of a pause is drawn, so that twins don't look together.
+# The random share of a pause, so that tasks submitted together aren't polled together.
 _JITTER_SHARE = 0.2
-# However surely callbacks come, a task is looked at so often, in seconds.
+# The longest interval in seconds between two polls, however reliable callbacks are.
 _MAX_SLOWED_DELAY = 30.0
 
 
@@ -66,24 +66,24 @@ class ProgressStep:
 
 @frozen
 class Delay:
-    """A pause in seconds: `sure` of it pass before anything can happen, and then the rest."""
+    """A pause in seconds: nothing can happen in the `fixed` part; the `variable` part follows."""
 
     fixed: float
     variable: float
 
     def with_jitter(self, jitter: float) -> float:
-        """Return its length; `chance` in [0, 1) spreads those of twins."""
+        """Return its length; `jitter` in [0, 1) spreads the polls of similar tasks."""
         return self.fixed + self.variable * (1 - _JITTER_SHARE / 2 + _JITTER_SHARE * jitter)
 
 
 @frozen
 class PollSchedule:
-    """What is known of a task's course. Moments are in ticks, in seconds.
+    """What is known of a task's progress over time. Times are in seconds of the monotonic clock.
 
-    `begun` is when it was submitted, as far as is known; `estimate` the seconds that the API
-    said it takes; `looked` the last look; `rises` the first rise of its progress and the last two;
-    `step` the percentage of which all that was seen are multiples; `faults` counts the looks
-    since the last one that taught something.
+    `submitted_at` is when it was submitted, as far as is known; `estimate` is the seconds that the
+    API said it takes; `polled` is the time of the last poll; `progress_steps` are the first rise of
+    its progress and the last two; all percentages seen are multiples of `granularity`;
+    `failed_polls` counts the polls since the last successful one.
     """
 
     submitted_at: float
@@ -105,12 +105,12 @@ class PollSchedule:
         )
 
     def first_delay(self, now: float, jitter: float) -> float:
-        """Return the seconds until the first look at a task that was seen when it was submitted."""
+        """Return the seconds to the first poll of a task whose submission time is known."""
         delay = 0.0 if self.estimate == 0 else self._delay(self.submitted_at).with_jitter(jitter)
         return max(0.0, min(_MAX_DELAY, delay) - (now - self.submitted_at))
 
     def updated(self, time_point: TimePoint, snapshot: Snapshot | None) -> PollSchedule:
-        """Return what is known after a look, None where it taught nothing."""
+        """Return what is known after a poll; `snapshot` is None where the poll failed."""
         if snapshot is None:
             return evolve(self, failed_polls=self.failed_polls + 1)
         submitted_at, progress_steps, granularity = (
@@ -133,7 +133,7 @@ class PollSchedule:
         )
 
     def next_delay(self, now: float, jitter: float) -> float:
-        """Return the seconds until the next look; `chance` in [0, 1) spreads those of twins."""
+        """Return the seconds to the next poll; `jitter` in [0, 1) spreads similar tasks' polls."""
         interval = min(_MAX_DELAY, self._delay(now).with_jitter(jitter))
         if self.failed_polls:
             interval = min(interval, backoff(self.failed_polls - 1, jitter))
@@ -228,8 +228,8 @@ def delay_within(interval: float, retry_after: float | None, time_left: float) -
     """Return the seconds to sleep: what the server asked for if that is longer, never past the end.
 
     Args:
-        wanted: the pacing's own interval.
-        asked: the server's Retry-After.
-        left: seconds until the deadline.
+        interval: the interval of the schedule.
+        retry_after: the server's Retry-After.
+        time_left: seconds until the deadline.
     """
     return max(0.0, min(max(interval, retry_after or 0.0), time_left))

@@ -201,7 +201,7 @@ class PollRateLimiter:
             self._last_lowered = now
 
     def should_warn(self, retry_after: float | None) -> bool:
-        """Tell, once, that a server asks for a longer pause than it gets."""
+        """Return True once, when a server asks for a longer pause than it gets."""
         warned_before, self._warned = (
             self._warned,
             self._warned or (retry_after or 0.0) > LONGEST_PAUSE,

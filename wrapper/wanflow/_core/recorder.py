@@ -1,4 +1,4 @@
-"""What keeps a durable record of paid work: the steps it is told of, in their order."""
+"""The interface of a durable record of paid work: its steps, in their order."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class File:
 
 
 class Recorder(Protocol):
-    """Is told of each step before or after it is taken, and keeps it.
+    """Records each step before or after it is taken.
 
-    Methods that say "at once" don't block; the others return when what they were told is kept,
-    and raise LedgerError where it can't be.
+    Methods that say "without blocking" don't block; the others return when what they record is
+    durable, and raise LedgerError where it can't be.
     """
 
     def run_in_transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
@@ -82,7 +82,7 @@ class Recorder(Protocol):
         ...
 
     def record_accepted_later(self, key: str, snapshot: Snapshot) -> None:
-        """Note, at once, the task of a submission that `accepted` couldn't keep.
+        """Note, without blocking, the task of a submission that `record_accepted` couldn't keep.
 
         It is written as soon as that is possible, when the recorder is closed at the latest.
         """
@@ -93,17 +93,18 @@ class Recorder(Protocol):
         ...
 
     def record_uncertain(self, key: str, reason: str) -> None:
-        """Note, at once, that a submission's answer was lost."""
+        """Note, without blocking, that a submission's response was lost."""
         ...
 
     def record_unsent(self, key: str, reason: str) -> None:
-        """Note, at once, that nothing of a submission was sent, or that it was rejected."""
+        """Note, without blocking, that a submission wasn't sent, or that it was rejected."""
         ...
 
     def is_cached(self, server: str, task_id: str, folder: Path | None = None) -> bool:
-        """Tell whether a task is held here with its files wanted, in a folder if one is named.
+        """Return whether this process owns a task and saves its files, in `folder` if one is named.
 
-        Of such a task `hold`, the `ended` of a result and `saving` into the folder don't block.
+        For such a task, `acquire_task`, `record_done` with a result, and `record_target_dir` with
+        that folder don't block.
         """
         ...
 
@@ -116,7 +117,7 @@ class Recorder(Protocol):
         ...
 
     def record_poll(self, server: str, snapshot: Snapshot) -> None:
-        """Note a look at a task, at once."""
+        """Note a poll of a task, without blocking."""
         ...
 
     def record_done(self, server: str, snapshot: Snapshot) -> None:
@@ -143,5 +144,5 @@ class Recorder(Protocol):
         ...
 
     def release_task(self, server: str, task_id: str) -> None:
-        """Note, at once, that this process no longer works on a task."""
+        """Note, without blocking, that this process no longer works on a task."""
         ...

@@ -29,5 +29,5 @@ def retry_window(retry_timeout: float, *, reached: bool) -> float:
 
 
 def fits_window(pause: float, *, elapsed: float, window: float) -> bool:
-    """Tell whether a pause ends inside the budget, all in seconds."""
+    """Return whether a pause ends inside the retry window, all in seconds."""
     return elapsed + pause <= window

@@ -128,7 +128,7 @@ def parse_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
     It stands in where the body has none.
 
     Raises:
-        ValueError: the body is no JSON object, no task can be told from it, or it is of another.
+        ValueError: the body is no JSON object, names no task, or names another one.
     """
     body = decode_json(content)
     if not isinstance(body, dict):

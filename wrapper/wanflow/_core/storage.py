@@ -37,7 +37,7 @@ class Part(Protocol):
 
     @property
     def beginning(self) -> bytes:
-        """The first bytes, as many as a format is told by."""
+        """The first bytes, as many as detecting a format needs."""
         ...
 
     @property
@@ -50,11 +50,11 @@ class Part(Protocol):
         ...
 
     def blocks(self, size: int) -> bool:
-        """Tell whether `write` blocks, for so many bytes."""
+        """Return whether `write` blocks for a chunk of `size` bytes."""
         ...
 
     def write(self, chunk: bytes) -> None:
-        """Append the next bytes. It blocks where `slow` says so."""
+        """Append the next bytes. It blocks where `blocks` says so."""
         ...
 
     def start_over(self) -> None:

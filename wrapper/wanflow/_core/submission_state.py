@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class SubmissionState:
     """The idempotency key of a submission, its task once there is one, and what is open.
 
-    `tracker` is that of a try whose outcome isn't known yet; `uncertain` tells whether an earlier
-    one may have been accepted.
+    `tracker` is that of an attempt whose outcome isn't known yet; `uncertain` is True where an
+    earlier one may have been accepted.
     """
 
     key: str
@@ -41,7 +41,7 @@ class SubmissionState:
                 error.add_note(f"client.task({self.task_id!r}) takes the task up again")
         elif self._may_be_accepted and not annotated:
             error.add_note(
-                "a submission was under way, and may have been accepted and charged: check the "
+                "a submission was in flight, and may have been accepted and charged: check the "
                 f"account's usage before you submit again (idempotency key {self.key})"
             )
 

@@ -109,7 +109,7 @@ def raise_violations(model: str, found: list[Violation]) -> None:
 
 
 def _is_redundant(violation: Violation, found: list[Violation]) -> bool:
-    """Tell whether what may stand in its place is listed, which says what type it has."""
+    """Return whether an enum violation at the same pointer is listed: it implies the type."""
     return violation.rule == "type" and any(
         other.pointer == violation.pointer and other.rule == "enum" for other in found
     )

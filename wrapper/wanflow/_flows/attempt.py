@@ -110,8 +110,8 @@ class SubmissionRecord:
 class Attempt:
     """One try, which threads share: that which plays it, and that which is interrupted.
 
-    `recording` while its intent is being written, and `begun` once it is; who of the two says what
-    became of it is decided once, by an entry in `_teller`.
+    `recording` is True while its intent is being written, `intent_recorded` once it is. Which of
+    the two threads reports the outcome is decided once, by an entry in `_reporter`.
     """
 
     prepared: PreparedRequest
@@ -120,7 +120,7 @@ class Attempt:
     known: Snapshot | None = None
     recording: bool = False
     intent_recorded: bool = False
-    _teller: dict[str, str] = field(factory=dict[str, str])
+    _reporter: dict[str, str] = field(factory=dict[str, str])
 
     def run(self) -> Flow[Outcome]:
         """Send once → the task, or the error that stands for what came instead.
@@ -131,28 +131,28 @@ class Attempt:
         try:
             outcome = yield from shield(self._recorded(), self._leave)
         except BaseException as error:
-            if self._teller.get("by") == _OUTSIDE:
+            if self._reporter.get("by") == _OUTSIDE:
                 self._broken_off(error)
             raise
         self.prepared.state.tracker = None
         return outcome
 
     def _leave(self) -> bool:
-        """Call it off → whether what is left of it needn't be waited for."""
+        """Cancel it → whether nobody needs to wait for the rest of it."""
         off = self.tracker.cancel()
-        return off and not self.recording and self._tells(_OUTSIDE)
+        return off and not self.recording and self._reports(_OUTSIDE)
 
-    def _tells(self, who: str) -> bool:
-        return self._teller.setdefault("by", who) == who
+    def _reports(self, who: str) -> bool:
+        return self._reporter.setdefault("by", who) == who
 
     def _recorded(self) -> Flow[Outcome]:
         outcome = None
         try:
             outcome = yield from self._exchange()
-            if self.record is not None and self.intent_recorded and self._tells(_INSIDE):
+            if self.record is not None and self.intent_recorded and self._reports(_INSIDE):
                 yield from self.record.record_outcome(outcome)
         except BaseException as error:
-            if self._tells(_INSIDE):
+            if self._reports(_INSIDE):
                 self._broken_off(error, outcome)
             raise
         return outcome

@@ -82,29 +82,28 @@ class DownloadJob:
 
 def kinds_of(snapshot: Snapshot, model: Model | None) -> frozenset[str]:
     """Return what the files of a task may be, by its model and by what the API says of it."""
-    told = (snapshot.raw.get("type"), str(snapshot.raw.get("object")).partition(".")[0])
+    reported = (snapshot.raw.get("type"), str(snapshot.raw.get("object")).partition(".")[0])
     return KINDS.intersection(
-        [one for one in (*told, model and model.kind) if isinstance(one, str)]
+        [one for one in (*reported, model and model.kind) if isinstance(one, str)]
     )
 
 
-def download(parcel: DownloadJob, kept: OnSaved[T]) -> Flow[list[T]]:
-    """Save every link of a task, some at once → what `kept` makes of each, in their order.
+def download(job: DownloadJob, on_saved: OnSaved[T]) -> Flow[list[T]]:
+    """Save every link of a task, some concurrently → what `on_saved` returns for each, in order.
 
-    All are tried, whatever becomes of one: each was paid for. `kept` is given the place of a link,
-    the path of its file once it is on the disk, and its content where that is in memory. It may
-    block.
+    All are tried, even if one fails: each was paid for. `on_saved` gets the index of a link, the
+    path of its file once it is on disk, and its content where that is in memory. It may block.
 
     Raises:
         LinkExpired: a link is past its time.
         DownloadFailed: there is no link, or a file can't be fetched or saved.
     """
-    with task_context(parcel.task_id):
-        if not parcel.urls:
-            raise errors.DownloadFailed(f"task {parcel.task_id} has no links to download")
-        if len(parcel.urls) == 1:
-            return [(yield from _save(parcel, 0, kept))[1]]
-        return (yield from _save_all(parcel, kept))
+    with task_context(job.task_id):
+        if not job.urls:
+            raise errors.DownloadFailed(f"task {job.task_id} has no links to download")
+        if len(job.urls) == 1:
+            return [(yield from _save(job, 0, on_saved))[1]]
+        return (yield from _save_all(job, on_saved))
 
 
 def keep_path(_: int, path: Path, __: bytes | None) -> Path:
@@ -112,7 +111,7 @@ def keep_path(_: int, path: Path, __: bytes | None) -> Path:
     return path
 
 
-def _save_all(parcel: DownloadJob, kept: OnSaved[T]) -> Flow[list[T]]:
+def _save_all(job: DownloadJob, on_saved: OnSaved[T]) -> Flow[list[T]]:
     files: dict[int, tuple[Path, T]] = {}
     failures: list[BaseException] = []
 
@@ -123,7 +122,7 @@ def _save_all(parcel: DownloadJob, kept: OnSaved[T]) -> Flow[list[T]]:
             failures.append(end.error)
         yield from ()
 
-    flows = [_save(parcel, index, kept) for index in range(len(parcel.urls))]
+    flows = [_save(job, index, on_saved) for index in range(len(job.urls))]
     yield from gather(flows, MAX_CONCURRENT, on_finished)
     saved = [files[index] for index in sorted(files)]
     if failures:
@@ -137,55 +136,55 @@ def _with_saved(error: BaseException, saved: list[Path]) -> BaseException:
     return error
 
 
-def _save(parcel: DownloadJob, index: int, kept: OnSaved[T]) -> Flow[tuple[Path, T]]:
-    url = parcel.urls[index]
+def _save(job: DownloadJob, index: int, on_saved: OnSaved[T]) -> Flow[tuple[Path, T]]:
+    url = job.urls[index]
     reason = url_problem(url)
     if reason is not None:
         raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
-    name = file_stem(parcel.task_id, index, len(parcel.urls))
-    part = parcel.storage.part_file(parcel.output_dir, name, parcel.max_bytes)
+    name = file_stem(job.task_id, index, len(job.urls))
+    part = job.storage.part_file(job.output_dir, name, job.max_bytes)
 
     def keep() -> tuple[Path, T]:
         path = part.commit(extension(part.beginning, part.content_type, part.url))
-        return path, kept(index, path, part.content)
+        return path, on_saved(index, path, part.content)
 
     try:
         yield from run_blocking(part.resume)
-        yield from _download_with_retries(parcel, index, part)
+        yield from _download_with_retries(job, index, part)
         saved = yield from run_blocking(keep)
     except GeneratorExit:
         raise  # nothing more can be asked for
     except BaseException as error:
-        log.warning("%s not saved: %s", _name(parcel, index), type(error).__name__, extra=RETURNED)
-        lost = isinstance(error, errors.LinkExpired) or part.size > parcel.max_bytes
+        log.warning("%s not saved: %s", _name(job, index), type(error).__name__, extra=RETURNED)
+        lost = isinstance(error, errors.LinkExpired) or part.size > job.max_bytes
         yield from run_blocking(part.discard if lost else part.suspend)
         raise
     finally:
         part.close()
-    log.info("%s saved as %s", _name(parcel, index), saved[0], extra=RETURNED)
+    log.info("%s saved as %s", _name(job, index), saved[0], extra=RETURNED)
     return saved
 
 
-def _name(parcel: DownloadJob, index: int) -> str:
+def _name(job: DownloadJob, index: int) -> str:
     """Name a file in the log, where its link, which needs no key, has no place."""
-    return f"task {parcel.task_id}: result {index + 1} of {len(parcel.urls)}"
+    return f"task {job.task_id}: result {index + 1} of {len(job.urls)}"
 
 
-def _download_with_retries(parcel: DownloadJob, index: int, part: Part) -> Flow[None]:
+def _download_with_retries(job: DownloadJob, index: int, part: Part) -> Flow[None]:
     """Fetch into the part file until it is whole, from where it stands after each fault."""
-    url = part.url = parcel.urls[index]
-    deadline = (yield from read_clock()).monotonic + parcel.timeout
+    url = part.url = job.urls[index]
+    deadline = (yield from read_clock()).monotonic + job.timeout
     failures = redirects = 0
     while True:
         before = part.size
         left = deadline - (yield from read_clock()).monotonic
-        trouble = yield from _fetch(parcel, index, part, left)
+        trouble = yield from _fetch(job, index, part, left)
         match part.response_kind:
             case Redirect(target):
                 part.url, redirects = target, _one_more(redirects, url)
                 continue
             case Rejected(reason, status, retryable=False):
-                raise _refused(parcel, url, reason, status, (yield from read_clock()).wall)
+                raise _refused(job, url, reason, status, (yield from read_clock()).wall)
             case Content() if trouble is None and part.complete:
                 return
             case StalePart():
@@ -197,8 +196,8 @@ def _download_with_retries(parcel: DownloadJob, index: int, part: Part) -> Flow[
         failures += 1
         pause = yield from _pause(part, failures)
         if pause is None or (yield from read_clock()).monotonic + pause >= deadline:
-            raise _given_up(parcel, part, url, trouble, (yield from read_clock()).wall)
-        log.warning("%s not fetched; tried again in %.1f s", _name(parcel, index), pause)
+            raise _given_up(job, part, url, trouble, (yield from read_clock()).wall)
+        log.warning("%s not fetched; tried again in %.1f s", _name(job, index), pause)
         yield from sleep(pause)
 
 
@@ -217,36 +216,34 @@ def _pause(part: Part, failures: int) -> Flow[float | None]:
     return max(asked, pause) if asked < _SHORTEST else asked
 
 
-def _fetch(parcel: DownloadJob, index: int, part: Part, left: float) -> Flow[str | None]:
+def _fetch(job: DownloadJob, index: int, part: Part, left: float) -> Flow[str | None]:
     """Fetch once → what broke it off, None where nothing did."""
     part.response_kind = part.response = None
     try:
         headers = request_headers(part.size, part.validator)
-        yield StreamDownload(part.url, headers, part, left, _progress_callback(parcel, index, part))
+        yield StreamDownload(part.url, headers, part, left, _progress_callback(job, index, part))
     except TransportError as fault:
         return fault.reason
-    _refuse_no_result(parcel, part)
+    _refuse_no_result(job, part)
     return None
 
 
-def _refuse_no_result(parcel: DownloadJob, part: Part) -> None:
+def _refuse_no_result(job: DownloadJob, part: Part) -> None:
     """Forget what came whole and is no result."""
     if not (isinstance(part.response_kind, Content) and part.complete):
         return
-    found = result_problem(part.beginning, part.content_type, parcel.kinds)
+    found = result_problem(part.beginning, part.content_type, job.kinds)
     if found is not None:
         part.start_over()
-        part.response_kind = NoResult(f"its server sent {found}{_instead(parcel.kinds)}")
+        part.response_kind = NoResult(f"its server sent {found}{_instead(job.kinds)}")
 
 
-def _progress_callback(parcel: DownloadJob, index: int, part: Part) -> Callable[[], Any] | None:
-    on_progress = parcel.on_progress
+def _progress_callback(job: DownloadJob, index: int, part: Part) -> Callable[[], Any] | None:
+    on_progress = job.on_progress
     if on_progress is None:
         return None
-    count = len(parcel.urls)
-    return lambda: on_progress(
-        DownloadProgress(parcel.task_id, index, count, part.size, part.total)
-    )
+    count = len(job.urls)
+    return lambda: on_progress(DownloadProgress(job.task_id, index, count, part.size, part.total))
 
 
 def _one_more(redirects: int, url: str) -> int:
@@ -257,11 +254,11 @@ def _one_more(redirects: int, url: str) -> int:
 
 
 def _given_up(
-    parcel: DownloadJob, part: Part, url: str, trouble: str | None, unix: float
+    job: DownloadJob, part: Part, url: str, trouble: str | None, unix: float
 ) -> errors.DownloadFailed:
     status = None if part.response is None else part.response.status
     match part.response_kind:
-        case NoResult(reason) if _past(parcel, unix):
+        case NoResult(reason) if _past(job, unix):
             # Servers show pages where a link once led.
             return _expired(url, reason, status)
         case Rejected(reason) | NoResult(reason):
@@ -278,9 +275,9 @@ def _instead(kinds: frozenset[str]) -> str:
 
 
 def _refused(
-    parcel: DownloadJob, url: str, reason: str, status: int, unix: float
+    job: DownloadJob, url: str, reason: str, status: int, unix: float
 ) -> errors.DownloadFailed:
-    if status == GONE or (status in EXPIRED and _past(parcel, unix)):
+    if status == GONE or (status in EXPIRED and _past(job, unix)):
         return _expired(url, f"its server answered {status}", status)
     return errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url, status=status)
 
@@ -291,5 +288,5 @@ def _expired(url: str, reason: str, status: int | None) -> errors.LinkExpired:
     )
 
 
-def _past(parcel: DownloadJob, unix: float) -> bool:
-    return parcel.expires_at is not None and unix >= parcel.expires_at
+def _past(job: DownloadJob, unix: float) -> bool:
+    return job.expires_at is not None and unix >= job.expires_at

@@ -58,11 +58,11 @@ class PollHistory:
 
 @frozen
 class PollTarget:
-    """A task to be asked about: the request that does, and what is known of it so far.
+    """A task to be polled: the request that does it, and what is known of the task so far.
 
-    `submitted` is in unix seconds, `estimate` in seconds from the submission; both come with the
-    answer to it, which counts as a look. `accepted` is the same as `submitted` by this machine's
-    clock, and `recall` reads it, where it isn't known; that may block.
+    `created_at` is in unix seconds, `estimate` in seconds from the submission; both come with the
+    response to the submission, which counts as a poll. `submitted_at` is the same as `created_at`
+    by this machine's clock, and `read_submitted_at` reads it where it isn't known; that may block.
     """
 
     task_id: str
@@ -71,7 +71,7 @@ class PollTarget:
     created_at: float | None = None
     estimate: float | None = None
     unknown_statuses: set[str] = field(factory=set[str], repr=False)
-    """Status words that the documents don't have, and that were told of already."""
+    """Statuses that the documents don't have, and that were reported already."""
     submitted_at: float | None = None
     read_submitted_at: Callable[[], float | None] | None = field(default=None, repr=False)
     history: PollHistory = field(factory=PollHistory, repr=False)
@@ -82,17 +82,17 @@ class PollTarget:
             instant, self.created_at
         )
 
-    def first_delay(self, instant: TimePoint, track: PollSchedule, chance: float) -> float:
-        """Return the seconds until the first look: none where nobody knows how old the task is."""
+    def first_delay(self, instant: TimePoint, track: PollSchedule, jitter: float) -> float:
+        """Return the seconds until the first poll: 0 where the age of the task isn't known."""
         known = self.created_at is not None and track.submitted_at < instant.monotonic
-        return track.first_delay(instant.monotonic, chance) if known else 0.0
+        return track.first_delay(instant.monotonic, jitter) if known else 0.0
 
 
 @frozen
 class PollResult:
-    """What a look gave: the task, or the fault instead, and the pause that was asked for.
+    """The result of a poll: the task, or the error instead, and the pause that was asked for.
 
-    `bare` is a completed task whose links may still come.
+    `without_links` is a completed task whose links may still come.
     """
 
     snapshot: Snapshot | None
@@ -101,7 +101,7 @@ class PollResult:
     without_links: Snapshot | None = None
 
     def at_time(self, ticks: float, deadline: float) -> PollResult:
-        """Return the look as it counts: after the deadline, no links will come any more."""
+        """Return the result as it counts: after the deadline, missing links aren't waited for."""
         return (
             self
             if self.without_links is None or ticks < deadline
@@ -175,7 +175,7 @@ def iter_snapshots(flow_of: Callable[[OnUpdate], Flow[Snapshot]]) -> Flow[None]:
     """
 
     def emitted(_: Snapshot) -> None:
-        """Mark the effects that are for whoever iterates."""
+        """Mark the effects that are for the caller that iterates."""
 
     flow = flow_of(emitted)
     try:
@@ -307,10 +307,10 @@ def wait_timed_out(
 def timeout_error(
     task_id: str, timeout: float, seen: Snapshot | None, fault: str | None = None
 ) -> errors.WaitTimeout:
-    """Make the error for a wait whose time is up; `fault` is what became of its last look."""
+    """Make the error for a wait whose time is up; `fault` is the error of its last poll."""
     state = f"last seen {seen.status or 'without a status'}" if seen else "never seen"
     if fault is not None:
-        state += f"; the last look: {fault}"
+        state += f"; the last poll: {fault}"
     return errors.WaitTimeout(
         f"task {task_id} had not ended after {timeout:g} s ({state}). It goes on: "
         f"client.task({task_id!r}).wait() takes it up again",

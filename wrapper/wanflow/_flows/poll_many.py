@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class PollEntry:
-    """One task of the crowd. `due` is the tick of its next look, None while one is under way.
+    """One task of the queue. `due` is the time of its next poll, None while one is in flight.
 
-    None is begun after `deadline`.
+    No poll starts after `deadline`. Times are in seconds of the monotonic clock.
     """
 
     index: int
@@ -60,9 +60,9 @@ class PollEntry:
 
 @define(eq=False)
 class PollQueue:
-    """The tasks that have not ended, by id, and the order of their turns.
+    """The tasks that have not ended, by id, and the order of their polls.
 
-    An entry of the heap whose moment isn't its task's `due` any more is stale.
+    An entry of the heap whose time isn't its task's `due` any more is stale.
     """
 
     limiter: PollRateLimiter
@@ -73,46 +73,46 @@ class PollQueue:
     turn: Turn | None = None
 
     def add(
-        self, index: int, target: PollTarget, instant: TimePoint, timeout: float, chance: float
+        self, index: int, target: PollTarget, instant: TimePoint, timeout: float, jitter: float
     ) -> PollEntry:
-        """Take a task in, to be looked at for `timeout` seconds at most."""
+        """Add a task, to be polled for `timeout` seconds at most."""
         track = target.schedule(instant)
         one = PollEntry(index, target, track, instant.monotonic + timeout)
         self.waiting.setdefault(target.task_id, []).append(one)
-        self.schedule(one, instant.monotonic + target.first_delay(instant, track, chance))
+        self.schedule(one, instant.monotonic + target.first_delay(instant, track, jitter))
         return one
 
     def schedule(self, one: PollEntry, due: float) -> None:
-        """Give a task its next turn."""
+        """Set the time of a task's next poll."""
         one.due = min(due, one.deadline)
         heapq.heappush(self.heap, (one.due, one.index, one))
 
     def next_due(self) -> float | None:
-        """Return when the next look is due; stale entries are dropped."""
+        """Return when the next poll is due; stale entries are dropped."""
         while self.heap and self.heap[0][2].due != self.heap[0][0]:
             heapq.heappop(self.heap)
         return self.heap[0][0] if self.heap else None
 
-    def try_start(self, ticks: float, due: float) -> Flow[bool]:
-        """Tell whether the budget lets a look begin that is due; if not, keep a place for it."""
+    def try_start(self, now: float, due: float) -> Flow[bool]:
+        """Return whether the rate limit lets a due poll start; if not, reserve a turn for it."""
         if self.turn is None:
             self.turn = Turn(due)
-        if (yield from with_lock(partial(self.limiter.try_acquire, self.turn, ticks))) is not None:
+        if (yield from with_lock(partial(self.limiter.try_acquire, self.turn, now))) is not None:
             return False
         self.turn = None
         return True
 
     def release_turn(self) -> None:
-        """Keep no place for a look."""
+        """Give up the reserved turn, if there is one."""
         self.limiter.cancel(self.turn)
         self.turn = None
 
     def remove(self, one: PollEntry) -> None:
-        """Take an ended task out."""
+        """Remove a task that ended."""
         one.due = None
-        twins = self.waiting[one.target.task_id]
-        twins.remove(one)
-        if not twins:
+        duplicates = self.waiting[one.target.task_id]
+        duplicates.remove(one)
+        if not duplicates:
             del self.waiting[one.target.task_id]
 
 
@@ -125,56 +125,56 @@ def poll_many(
     on_outcome: OnOutcome,
     poll_factor: PollFactor = no_slowdown,
 ) -> Flow[None]:
-    """Look at tasks until all have ended, at most `timeout` seconds, `at_once` looks at a time.
+    """Poll tasks until all have ended, at most `timeout` seconds.
 
-    `stretch` says by what a task's intervals may be longer.
-    `ended` is a flow that is told of each end, by the task's place in `questions`: its last
-    snapshot, or the error for it (TaskFailed, WaitTimeout, a refused question). No look is
-    under way while it runs.
+    At most `max_concurrent_polls` polls are in flight. `poll_factor` returns the factor by which a
+    task's intervals may be longer. `on_outcome` is a flow that gets the index of each ended task in
+    `targets`, and its last snapshot or its error (TaskFailed, WaitTimeout, a rejected status
+    request). No poll is in flight while it runs.
     """
     if not targets:
         return
     start = yield from read_clock()
-    crowd = PollQueue(targets[0].limiter, poll_factor)
-    for index, question in enumerate(targets):
-        crowd.add(index, question, start, timeout, (yield from random_float()))
-    with tasks_context(crowd.waiting):
+    queue = PollQueue(targets[0].limiter, poll_factor)
+    for index, target in enumerate(targets):
+        queue.add(index, target, start, timeout, (yield from random_float()))
+    with tasks_context(queue.waiting):
         last = start.monotonic + timeout
         try:
             yield from _until_all_ended(
-                crowd, last, timeout, max_concurrent_polls, on_update, on_outcome
+                queue, last, timeout, max_concurrent_polls, on_update, on_outcome
             )
         finally:
-            crowd.release_turn()
+            queue.release_turn()
 
 
 def _until_all_ended(
-    crowd: PollQueue,
+    queue: PollQueue,
     deadline: float,
     timeout: float,
-    at_once: int,
+    max_polls: int,
     on_update: OnUpdate,
-    ended: OnOutcome,
+    on_outcome: OnOutcome,
 ) -> Flow[None]:
-    news: list[tuple[PollEntry, PollOutcome]] = []
+    outcomes: list[tuple[PollEntry, PollOutcome]] = []
     last = False
-    while crowd.waiting or news:
-        ticks = (yield from read_clock()).monotonic
-        over = ticks >= deadline
-        if not news and not last:
-            yield from start_due_polls(crowd, ticks, at_once)
+    while queue.waiting or outcomes:
+        now = (yield from read_clock()).monotonic
+        over = now >= deadline
+        if not outcomes and not last:
+            yield from start_due_polls(queue, now, max_polls)
             last = over
-        if crowd.in_flight or not (news or over):
+        if queue.in_flight or not (outcomes or over):
             event = yield from wait_next(
-                _patience(crowd, ticks, deadline), crowd.waiting, crowd.turn
+                _event_timeout(queue, now, deadline), queue.waiting, queue.turn
             )
-            news += yield from handle_event(crowd, event, ticks, on_update)
+            outcomes += yield from handle_event(queue, event, now, on_update)
             continue
         if over:
-            news += _given_up(crowd, timeout)
-        for one, outcome in news:
-            yield from ended(one.index, outcome)
-        news = []
+            outcomes += _time_out_all(queue, timeout)
+        for one, outcome in outcomes:
+            yield from on_outcome(one.index, outcome)
+        outcomes = []
 
 
 def yield_outcome(ended: int, outcome: PollOutcome) -> Flow[None]:
@@ -182,67 +182,67 @@ def yield_outcome(ended: int, outcome: PollOutcome) -> Flow[None]:
     yield Yield((ended, outcome))
 
 
-def start_due_polls(crowd: PollQueue, ticks: float, at_once: int) -> Flow[None]:
-    """Begin the looks that are due and that the budget lets through, up to `at_once` of them."""
-    while crowd.in_flight < at_once:
-        due = crowd.next_due()
-        if due is None or due > ticks:
-            crowd.release_turn()
+def start_due_polls(queue: PollQueue, now: float, max_polls: int) -> Flow[None]:
+    """Start the due polls that the rate limit allows; at most `max_polls` are in flight."""
+    while queue.in_flight < max_polls:
+        due = queue.next_due()
+        if due is None or due > now:
+            queue.release_turn()
             return
-        one = crowd.heap[0][2]
-        if ticks < one.deadline and not (yield from crowd.try_start(ticks, due)):
+        one = queue.heap[0][2]
+        if now < one.deadline and not (yield from queue.try_start(now, due)):
             return
-        heapq.heappop(crowd.heap)
+        heapq.heappop(queue.heap)
         one.due = None
-        yield Spawn(one, poll_once(one.target, one.deadline - ticks))
-        crowd.in_flight += 1
+        yield Spawn(one, poll_once(one.target, one.deadline - now))
+        queue.in_flight += 1
 
 
 def handle_event(
-    crowd: PollQueue, event: Finished | Notified | None, ticks: float, on_update: OnUpdate
+    queue: PollQueue, event: Finished | Notified | None, now: float, on_update: OnUpdate
 ) -> Flow[list[tuple[PollEntry, PollOutcome]]]:
-    """Take in what happened → the tasks that ended by it."""
+    """Handle an event → the tasks that ended by it."""
     match event:
         case Finished(PollEntry() as one, value, error):
-            crowd.in_flight -= 1
+            queue.in_flight -= 1
             with task_context(one.target.task_id):
-                return (yield from _looked(crowd, one, value, error, on_update))
+                return (yield from _handle_poll_end(queue, one, value, error, on_update))
         case Notified(topic):
-            for one in crowd.waiting.get(topic, ()):
+            for one in queue.waiting.get(topic, ()):
                 if one.due is not None:
-                    crowd.schedule(one, ticks)
+                    queue.schedule(one, now)
         case _:
             pass
     return []
 
 
-def time_until_next(crowd: PollQueue, ticks: float) -> float | None:
-    """Return the seconds until a look can be begun, None where none is expected."""
-    due = crowd.next_due()
+def time_until_next(queue: PollQueue, now: float) -> float | None:
+    """Return the seconds until a poll can start, None where none is expected."""
+    due = queue.next_due()
     if due is None:
         return None
-    delay = 0.0 if crowd.turn is None else crowd.limiter.delay(crowd.turn, ticks)
-    return max(due - ticks, delay, 0.0)
+    delay = 0.0 if queue.turn is None else queue.limiter.delay(queue.turn, now)
+    return max(due - now, delay, 0.0)
 
 
-def _patience(crowd: PollQueue, ticks: float, deadline: float) -> float | None:
-    left = time_until_next(crowd, ticks)
-    if left is None or ticks >= deadline:
+def _event_timeout(queue: PollQueue, now: float, deadline: float) -> float | None:
+    left = time_until_next(queue, now)
+    if left is None or now >= deadline:
         return None
-    # With a look under way and others due, its end is what is waited for.
-    left = min(left, deadline - ticks)
-    return None if left <= 0 and crowd.in_flight else left
+    # With a poll in flight and others due, wait for its end.
+    left = min(left, deadline - now)
+    return None if left <= 0 and queue.in_flight else left
 
 
-def _looked(
-    crowd: PollQueue,
+def _handle_poll_end(
+    queue: PollQueue,
     one: PollEntry,
     value: PollResult | None,
     error: BaseException | None,
     on_update: OnUpdate,
 ) -> Flow[list[tuple[PollEntry, PollOutcome]]]:
     if isinstance(error, errors.WanflowError):
-        crowd.remove(one)
+        queue.remove(one)
         return [(one, error)]
     if error is not None:
         raise error
@@ -250,25 +250,25 @@ def _looked(
     instant = yield from read_clock()
     value = value.at_time(instant.monotonic, one.deadline)
     found, one.last_error = value.snapshot, value.error
-    ticks, one.poll_schedule = instant.monotonic, one.poll_schedule.updated(instant, found)
+    now, one.poll_schedule = instant.monotonic, one.poll_schedule.updated(instant, found)
     if found is not None:
         yield from notify_update(one.target, on_update, found)
         one.last_snapshot = found
         if found.done:
-            crowd.remove(one)
+            queue.remove(one)
             return [(one, found if found.succeeded else task_failed(found))]
-    left = one.deadline - ticks
+    left = one.deadline - now
     if left > 0:  # else this poll was the last
-        wanted = one.poll_schedule.next_delay(ticks, (yield from random_float()))
-        wanted = poll_schedule.slowed(wanted, crowd.poll_factor(one.target.task_id))
-        crowd.schedule(one, ticks + poll_schedule.delay_within(wanted, value.retry_after, left))
+        wanted = one.poll_schedule.next_delay(now, (yield from random_float()))
+        wanted = poll_schedule.slowed(wanted, queue.poll_factor(one.target.task_id))
+        queue.schedule(one, now + poll_schedule.delay_within(wanted, value.retry_after, left))
     return []
 
 
-def _given_up(crowd: PollQueue, timeout: float) -> list[tuple[PollEntry, PollOutcome]]:
-    left = [one for twins in crowd.waiting.values() for one in twins]
+def _time_out_all(queue: PollQueue, timeout: float) -> list[tuple[PollEntry, PollOutcome]]:
+    left = [one for duplicates in queue.waiting.values() for one in duplicates]
     for one in left:
-        crowd.remove(one)
+        queue.remove(one)
     return [
         (one, wait_timed_out(one.target.task_id, timeout, one.last_snapshot, one.last_error))
         for one in left

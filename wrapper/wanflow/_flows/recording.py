@@ -50,7 +50,7 @@ class RecordedFlows:
     def submission_record(
         self, order: PreparedRequest, folder: Path | None = None, *, own: bool
     ) -> SubmissionRecord | None:
-        """Return how a submission is written down; `hold` where its wait follows at once."""
+        """Return how a submission is recorded; `own` where its wait follows immediately."""
         if self.recorder is None:
             return None
         return record_for(self.recorder, self.intent(order, folder), own=own)
@@ -68,10 +68,10 @@ class RecordedFlows:
         *,
         own: bool = False,
     ) -> Flow[Snapshot]:
-        """Record a wait and its end; `hold` where its files are saved at once."""
+        """Record a wait and its end; `own` where its files are saved immediately afterwards."""
         if self.recorder is None:
             return flow_of(on_update)
-        flow = flow_of(self._seen(on_update))
+        flow = flow_of(self._recording_callback(on_update))
         return _wait(self.recorder, self.server, task_id, flow, hold=own)
 
     def poll_many(
@@ -81,7 +81,7 @@ class RecordedFlows:
         flow_of: Callable[[OnUpdate, OnOutcome], Flow[None]],
         ended: OnOutcome,
     ) -> Flow[None]:
-        """Record the waits of a crowd, and the end of each."""
+        """Record the waits of many tasks, and the end of each."""
         if self.recorder is None:
             return flow_of(on_update, ended)
         recorder, server = self.recorder, self.server
@@ -90,7 +90,9 @@ class RecordedFlows:
             yield from record_end(recorder, server, task_ids[index], outcome)
             yield from ended(index, outcome)
 
-        return _wait_many(recorder, server, task_ids, flow_of(self._seen(on_update), record))
+        return _wait_many(
+            recorder, server, task_ids, flow_of(self._recording_callback(on_update), record)
+        )
 
     def submitted_at_reader(self, task_id: str) -> Callable[[], float | None] | None:
         """Return what reads when a task was submitted, in unix seconds; it may block."""
@@ -99,19 +101,19 @@ class RecordedFlows:
         return partial(self.recorder.submitted_at, self.server, task_id)
 
     def poll(self, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
-        """Record what one look tells of a task that is known."""
-        return flow if self.recorder is None else _look(self.recorder, self.server, task_id, flow)
+        """Record the result of a single poll of a known task."""
+        return flow if self.recorder is None else _poll(self.recorder, self.server, task_id, flow)
 
-    def download(self, parcel: DownloadJob) -> Flow[list[Path]]:
+    def download(self, job: DownloadJob) -> Flow[list[Path]]:
         """Save files, and record where they are wanted, and what was saved."""
         from wanflow._flows.download import download, keep_path  # noqa: PLC0415
 
         if self.recorder is None:
-            return (yield from download(parcel, keep_path))
-        files = yield from record_and_download(self.recorder, self.server, parcel)
+            return (yield from download(job, keep_path))
+        files = yield from record_and_download(self.recorder, self.server, job)
         return [file.path for file in files]
 
-    def _seen(self, on_update: OnUpdate) -> Callable[[Snapshot], object]:
+    def _recording_callback(self, on_update: OnUpdate) -> Callable[[Snapshot], object]:
         recorder = self.recorder
         assert recorder is not None
 
@@ -128,7 +130,7 @@ def record_for(recorder: Recorder, intent: SubmissionIntent, *, own: bool) -> Su
     return SubmissionRecord(recorder, intent.key, intent.server, begin, own=own)
 
 
-def _look(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
+def _poll(recorder: Recorder, server: str, task_id: str, flow: Flow[Snapshot]) -> Flow[Snapshot]:
     try:
         found = yield from flow
     except errors.NotFound as error:
@@ -199,18 +201,18 @@ def record_end(recorder: Recorder, server: str, task_id: str, outcome: PollOutco
         yield from _failed(recorder, server, task_id, outcome)
 
 
-def record_and_download(recorder: Recorder, server: str, parcel: DownloadJob) -> Flow[list[File]]:
+def record_and_download(recorder: Recorder, server: str, job: DownloadJob) -> Flow[list[File]]:
     """Save files, and write down where they are wanted before, and after what they are."""
     from wanflow._flows.download import download  # noqa: PLC0415 - only where files are saved
 
-    task_id, folder = parcel.task_id, parcel.output_dir
+    task_id, folder = job.task_id, job.output_dir
     with task_context(task_id):
         ready = recorder.is_cached(server, task_id, folder)
         yield from _record(
             recorder, lambda: recorder.record_target_dir(server, task_id, folder), immediately=ready
         )
         try:
-            files = yield from download(parcel, parcel.storage.file_info)
+            files = yield from download(job, job.storage.file_info)
             yield from _record_durably(
                 recorder, lambda: recorder.record_files(server, task_id, files)
             )
@@ -226,14 +228,14 @@ def record_and_download(recorder: Recorder, server: str, parcel: DownloadJob) ->
             recorder.release_task(server, task_id)
 
 
-def _record(recorder: Recorder, told: Callable[[], None], *, immediately: bool) -> Flow[None]:
-    """Tell the recorder something; where that takes no disk, it takes no thread either."""
+def _record(recorder: Recorder, write: Callable[[], None], *, immediately: bool) -> Flow[None]:
+    """Record a step; where that needs no disk access, it needs no thread either."""
     if immediately:
-        told()
+        write()
     else:
-        yield from _record_durably(recorder, told)
+        yield from _record_durably(recorder, write)
 
 
-def _record_durably(recorder: Recorder, told: Callable[[], T]) -> Flow[T]:
-    """Tell the recorder something, together with what others tell it meanwhile."""
-    return run_blocking(told, recorder.run_in_transaction)
+def _record_durably(recorder: Recorder, write: Callable[[], T]) -> Flow[T]:
+    """Record a step, in one transaction with the steps that others record meanwhile."""
+    return run_blocking(write, recorder.run_in_transaction)

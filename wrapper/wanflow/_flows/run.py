@@ -29,9 +29,9 @@ def run(
 ) -> Flow[tuple[Snapshot, list[Path]]]:
     """Submit, wait and save → the ended task and the files, which are none where `save` is None.
 
-    A `folder` that can't be written is told before anything is sent. `on_update` is called with the
-    accepted task first, so that its id is known from then on. Where no file came to be, no empty
-    folder is left.
+    An `output_dir` that can't be written is reported before anything is sent. `on_update` is called
+    with the accepted task first, so that its id is known from then on. Where no file was saved, no
+    empty folder is left.
     """
     created = (
         ()

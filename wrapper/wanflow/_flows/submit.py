@@ -97,7 +97,7 @@ def submit(
     Nothing is repeated once `stopped` says so.
 
     Where the order says so, what may have been accepted is repeated as well, with the same key.
-    Each try is written down by the `entry`. A 429 lowers the client's budget of looks, too.
+    Each try is written down by the `entry`. A 429 also lowers the client's rate limit of polls.
     Whatever breaks it off has the key, and the task's id once there is one.
 
     Raises:
