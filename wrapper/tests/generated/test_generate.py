@@ -159,7 +159,7 @@ def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Checkout):
     assert done.summary.changed == ("wan2.5-text-to-video",)
     assert "breaking" in done.to_text()
     assert "a body that used to pass is refused" in done.to_text()
-    assert done.to_text().endswith("the version that follows: 0.2.0")
+    assert done.to_text().endswith("next version: 0.2.0")
     changelog = checkout.changelog.read_text()
     assert "1 model changed (wan2.5-text-to-video); breaking" in changelog
     assert done.summary.difference.changes
@@ -188,7 +188,7 @@ def test_a_revision_of_a_source_is_regenerated(checkout: Checkout, tmp_path: Pat
     done = regenerate(checkout)
     assert done.summary.changed == (name,)
     assert "a new parameter, /seed" in done.to_text()
-    assert done.to_text().endswith("the version that follows: 0.1.1")
+    assert done.to_text().endswith("next version: 0.1.1")
     assert "seed: int" in (checkout.client / "parameters.py").read_text()
 
 

@@ -142,7 +142,7 @@ def test_a_poisoned_entry_costs_itself_alone(
 def test_what_cannot_be_written_is_an_error_of_the_ledger(ledger: Ledger) -> None:
     """Who told it hears of it in the ledger's own words, and what was there stays."""
     ledger.record_intent(intent(1))
-    with pytest.raises(LedgerError, match="can't hold"):
+    with pytest.raises(LedgerError, match="can't be stored"):
         ledger.record_accepted(key(1), Snapshot(HALF, "pending"), hold=False)
     assert ledger.find(key(1)).state is JobState.INTENT
     ledger.record_accepted(key(1), Snapshot(task(1), "pending"), hold=False)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.spec.family import SERVER, VIDEOS, document, merged, post, request, source
-from wanflow._config import load_config
+from wanflow._config import ClientConfig, load_config
 from wanflow._flows.operations import Operations
 from wanflow.catalog.catalog import Catalog
 from wanflow.catalog.validator import RequestValidator
@@ -127,6 +127,9 @@ class OtherOperations(Operations):
     """The operations of a client with another spec than the installed one."""
 
     made: MergeResult
+
+    def __init__(self, config: ClientConfig) -> None:
+        super().__init__(config, load_storage=pytest.fail)
 
     @property
     def rules(self) -> RequestValidator:

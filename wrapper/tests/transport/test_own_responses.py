@@ -113,5 +113,5 @@ def test_a_batch_whose_jobs_are_given_one_task_has_it_once(colour: Any, tmp_path
             for _ in range(2):
                 report = colour.do(client.batch, jobs, tmp_path / "out", timeout=0.5)
                 assert report.counts == {"resumable": 1, "uncertain": 2}
-                assert sorted(str(one.task_id) for one in report.outcomes) == ["None", "None", ID]
+                assert sorted(str(one.task_id) for one in report.results) == ["None", "None", ID]
         assert server.count("POST") == len(jobs)

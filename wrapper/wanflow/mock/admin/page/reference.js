@@ -35,7 +35,7 @@ function entry(path, method, operation) {
 
 function submission(operation) {
   const media = operation.requestBody.content["application/json"];
-  const mapping = media.schema.discriminator.mapping;
+  const mapping = resolve(media.schema).discriminator.mapping;
   const examples = Object.values(media.examples ?? {}).map((example) => example.value);
   const model = make("select", {}, ...Object.keys(mapping).map((name) => make("option", { value: name }, name)));
   const body = make("textarea", { "aria-label": "Request", spellcheck: "false" });
