@@ -1,9 +1,9 @@
 """What the ledger costs: `python -m benchmarks.ledger [JOBS]`.
 
 Full job cycles, from the intent to a saved file, beyond the network: intent (fsynced), task id
-(fsynced), three looks, the end, the file with its size and digest. By one thread, by many that
-share their commits, and by as many tasks of an event loop, as an async client tells it; beside them
-the machine's own fsyncs a second and bare commits of SQLite.
+(fsynced), three polls, the end, the file with its size and digest. By one thread, by many that
+share their commits, and by as many tasks of an event loop, as an async client records it. For
+comparison, also the machine's own fsyncs and bare commits of SQLite per second.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def intent(key: str, folder: Path) -> SubmissionIntent:
 
 
 def accepted(task: str) -> Snapshot:
-    """Return the answer to a submission."""
+    """Return the response to a submission."""
     return Snapshot(task, "pending", created=1756817821, usage=USAGE)
 
 
 def run_and_end(ledger: Ledger, task: str, folder: Path) -> None:
-    """Tell the ledger of the looks at a task, and of its end."""
+    """Record the polls of a task, and its end."""
     ledger.acquire_task(SERVER, task)
     for progress in (10, 50, 90):
         ledger.record_poll(SERVER, Snapshot(task, "processing", progress=progress))
@@ -67,7 +67,7 @@ def run_and_end(ledger: Ledger, task: str, folder: Path) -> None:
 
 
 def cycle(ledger: Ledger, number: int, file: Path) -> None:
-    """Tell the ledger of one job, from its beginning to its end."""
+    """Record one job, from its beginning to its end."""
     key, task = words(number)
     ledger.record_intent(intent(key, file.parent))
     ledger.record_accepted(key, accepted(task), hold=True)
@@ -76,24 +76,24 @@ def cycle(ledger: Ledger, number: int, file: Path) -> None:
     ledger.release_task(SERVER, task)
 
 
-async def acycle(ledger: Ledger, company: BatchExecutor, number: int, file: Path) -> None:
-    """Tell it the same as the driver of an async client does."""
+async def acycle(ledger: Ledger, executor: BatchExecutor, number: int, file: Path) -> None:
+    """Record one job as the driver of an async client does."""
     key, task = words(number)
 
-    async def tell(function: Callable[..., object], *values: object, **more: object) -> None:
-        await company.submit(partial(function, *values, **more), ledger.run_in_transaction)
+    async def record(function: Callable[..., object], *values: object, **more: object) -> None:
+        await executor.submit(partial(function, *values, **more), ledger.run_in_transaction)
 
-    await tell(ledger.record_intent, intent(key, file.parent))
-    await tell(ledger.record_accepted, key, accepted(task), hold=True)
+    await record(ledger.record_intent, intent(key, file.parent))
+    await record(ledger.record_accepted, key, accepted(task), hold=True)
     run_and_end(ledger, task, file.parent)
     files = [await run_in_thread(partial(file_info, 0, file))]
-    await tell(ledger.record_files, SERVER, task, files)
+    await record(ledger.record_files, SERVER, task, files)
     ledger.release_task(SERVER, task)
 
 
 @contextmanager
 def timed(folder: Path, name: str, count: int) -> Iterator[tuple[Ledger, Path]]:
-    """Lend a ledger and a file, and print what the cycles in the block cost."""
+    """Yield a ledger and a file, and print what the cycles in the block cost."""
     file, path = folder / "picture.png", folder / f"{name}.db"
     file.write_bytes(bytes(1000))
     with Ledger(path) as ledger:
@@ -117,11 +117,11 @@ def by_threads(folder: Path, count: int, threads: int) -> None:
 
 async def by_tasks(folder: Path, count: int, tasks: int) -> None:
     """Do cycles in some tasks of an event loop."""
-    left, company = iter(range(count)), BatchExecutor()
+    left, executor = iter(range(count)), BatchExecutor()
 
     async def work(ledger: Ledger, file: Path) -> None:
         for number in left:
-            await acycle(ledger, company, number, file)
+            await acycle(ledger, executor, number, file)
 
     with timed(folder, f"{tasks} tasks", count) as (ledger, file):
         await asyncio.gather(*(work(ledger, file) for _ in range(tasks)))

@@ -60,14 +60,14 @@ POST = f"""
     wrk.headers["Content-Type"] = "application/json"
 """
 MIXED = """
-    local turn, looked = 0, nil
+    local turn, task = 0, nil
     function request()
       turn = turn + 1
-      if turn % 3 == 0 and looked then return wrk.format("GET", "/apiv1/v1/tasks/" .. looked) end
+      if turn % 3 == 0 and task then return wrk.format("GET", "/apiv1/v1/tasks/" .. task) end
       return wrk.format()
     end
     function response(status, headers, body)
-      if turn % 50 == 0 then looked = body:match('"id":"(task%-[^"]+)"') or looked end
+      if turn % 50 == 0 then task = body:match('"id":"(task%-[^"]+)"') or task end
     end
 """
 CONNECTIONS = 32
@@ -132,18 +132,18 @@ class Server(NamedTuple):
     command: list[str]
     port: int
     submit: str
-    look: str
+    tasks: str
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def task(self) -> str:
-        """Submit once and return the path that the task is looked at by."""
+        """Submit once and return the path of the task's status."""
         headers = {"Authorization": f"Bearer {KEY}"}
         made = httpx.post(self.url + self.submit, json=MODEL.example, headers=headers).json()
         name = made.get("id") or made.get("request_id") or "task-unified-1756817821-4x3rx6ny"
-        return self.look + str(name)
+        return self.tasks + str(name)
 
 
 def servers(folder: Path) -> dict[str, Server]:
@@ -198,7 +198,7 @@ def start_up(rounds: int) -> None:
 
 
 def million(server: Server, script: Path) -> None:
-    """Print the memory during a million submissions, each third request a look at a task."""
+    """Print the memory during a million submissions, each third request a poll of a task."""
     with serving(server.command, server.port) as process:
         before, sent = memory(process.pid), 0.0
         highest = before

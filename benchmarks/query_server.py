@@ -1,7 +1,7 @@
 """A task server on asyncio streams, as thin as can be, in a process of its own: it isn't measured.
 
-`python -m benchmarks.query_server LOOKS` prints its port, answers every task query, and ends each
-task at its look number LOOKS. It counts the connections that it has at most.
+`python -m benchmarks.query_server POLLS` prints its port, answers every task query, and ends each
+task at its poll number POLLS. It counts the connections that it has at most.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import json
 import sys
 from collections import Counter
 
-looks: Counter[bytes] = Counter()
+polls: Counter[bytes] = Counter()
 
 
 class Connection(asyncio.Protocol):
-    """Answers each GET at once, and by its head a POST that nothing follows."""
+    """Answers each GET, and each POST without a body, immediately."""
 
     def __init__(self, ended_at: int) -> None:
         self._ended_at = ended_at
@@ -32,8 +32,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(self._answer(task_id))  # type: ignore[attr-defined]
 
     def _answer(self, task_id: bytes) -> bytes:
-        looks[task_id] += 1
-        done = looks[task_id] >= self._ended_at
+        polls[task_id] += 1
+        done = polls[task_id] >= self._ended_at
         body = json.dumps(
             {
                 "created": 1760000000,

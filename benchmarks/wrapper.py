@@ -1,4 +1,4 @@
-"""What the wrapper costs: `python -m benchmarks.wrapper [imports] [poll] [crowd]`.
+"""What the wrapper costs: `python -m benchmarks.wrapper [imports] [poll] [waits]`.
 
 Ratios in one run, each a median of several. The server runs in a process of its own.
 """
@@ -29,7 +29,7 @@ NEVER = 10**9
 
 @contextmanager
 def server(ended_at: int) -> Iterator[str]:
-    """Serve tasks that end at their look number `ended_at` → the URL."""
+    """Serve tasks that end at their poll number `ended_at` → the URL."""
     command = [sys.executable, "-m", "benchmarks.query_server", str(ended_at)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -93,7 +93,7 @@ def cpu_of(action: Callable[[], object], times: int) -> float:
 
 
 def poll() -> None:
-    """Compare a look through the wrapper with the same GET by a reused httpx client."""
+    """Compare a poll through the wrapper with the same GET by a reused httpx client."""
     with server(NEVER) as url, Client(KEY, url) as client, httpx.Client() as bare:
         task = client.task("task-unified-1760000000-abcd1234")
         headers = {"authorization": f"Bearer {KEY}", "accept": "application/json"}
@@ -112,19 +112,19 @@ def poll() -> None:
 
 
 TASKS = 10_000
-LOOKS = 2
+POLLS = 2
 RATE = 500
 
 
-def crowd() -> None:
-    """Wait for 10,000 tasks at once, by `wait_all` and by as many `task.wait()`."""
+def waits() -> None:
+    """Wait for 10,000 tasks concurrently, by `wait_all` and by as many `task.wait()`."""
     bare = asyncio.run(_by_aiohttp())
     print(f"aiohttp alone, 100 in flight: {bare:.0f} µs of CPU a GET")
     for name, waited in (("10,000 x task.wait()", _by_waits), ("wait_all", _by_wait_all)):
-        with server(LOOKS) as url:
+        with server(POLLS) as url:
             taken, cpu, peak = asyncio.run(_measured(url, waited))
-        each = cpu / (TASKS * LOOKS) * 1e6
-        print(f"{name}: all {TASKS} ended in {taken:.1f} s; {each:.0f} µs of CPU a look,")
+        each = cpu / (TASKS * POLLS) * 1e6
+        print(f"{name}: all {TASKS} ended in {taken:.1f} s; {each:.0f} µs of CPU a poll,")
         print(
             f"  {each / bare:.1f} x aiohttp's; longest wait for a connection {peak * 1000:.0f} ms"
         )
@@ -139,11 +139,11 @@ async def _by_aiohttp() -> float:
     with server(NEVER) as url:
         connector = aiohttp.TCPConnector(limit=100)
         async with aiohttp.ClientSession(connector=connector) as session:
-            lane = asyncio.Semaphore(100)
+            in_flight = asyncio.Semaphore(100)
 
             async def get(index: int) -> None:
-                async with lane, session.get(f"{url}/v1/tasks/task-{index}") as answer:
-                    await answer.json()
+                async with in_flight, session.get(f"{url}/v1/tasks/task-{index}") as response:
+                    await response.json()
 
             await asyncio.gather(*map(get, range(500)))
             begun = time.process_time()
@@ -166,7 +166,7 @@ async def _by_waits(client: AsyncClient) -> object:
 
 async def _measured(url: str, waited: Callable[..., object]) -> tuple[float, float, float]:
     async with _client(url) as client:
-        longest = _timed_lane(client)
+        longest = _timed_pool(client)
         await client.task("task-warm").refresh()
         gc.collect()
         begun, cpu = time.perf_counter(), time.process_time()
@@ -175,19 +175,19 @@ async def _measured(url: str, waited: Callable[..., object]) -> tuple[float, flo
         return *taken, longest[0]
 
 
-def _timed_lane(client: AsyncClient) -> list[float]:
-    """Note the longest time that a request waits for a connection → in seconds, in a list."""
-    lane = vars(vars(vars(client)["_driver"])["_transport"])["_api"]
-    lend, longest = lane.acquire, [0.0]
+def _timed_pool(client: AsyncClient) -> list[float]:
+    """Record the longest time that a request waits for a connection → in seconds, in a list."""
+    pool = vars(vars(vars(client)["_driver"])["_transport"])["_api"]
+    acquire, longest = pool.acquire, [0.0]
 
     @asynccontextmanager
-    async def timed(patience: float) -> AsyncIterator[httpx.AsyncClient]:
+    async def timed(timeout: float) -> AsyncIterator[httpx.AsyncClient]:
         begun = time.perf_counter()
-        async with lend(patience) as http:
+        async with acquire(timeout) as http:
             longest[0] = max(longest[0], time.perf_counter() - begun)
             yield http
 
-    lane.acquire = timed
+    pool.acquire = timed
     return longest
 
 
@@ -208,6 +208,6 @@ async def _memory(url: str, waited: Callable[..., object]) -> float:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["imports", "poll", "crowd"]
+    wanted = sys.argv[1:] or ["imports", "poll", "waits"]
     for name in wanted:
         globals()[name]()

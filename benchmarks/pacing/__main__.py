@@ -1,4 +1,4 @@
-"""Compare schedules of looks on every model of tasks: `python -m benchmarks.pacing`.
+"""Compare polling schedules on every model of tasks: `python -m benchmarks.pacing`.
 
 Simulated, so the same on every machine. Without arguments the means over all models, on the tasks
 that the rule was chosen on; with `--unseen` what it gives on tasks that it wasn't; with `models`
@@ -37,7 +37,7 @@ def ours(seeds: Seeds) -> dict[Model, Score]:
 
 @cache
 def peers(seeds: Seeds) -> dict[str, dict[str, Score]]:
-    """Return each peer's score for each way of taking time; they look at nothing else."""
+    """Return each peer's score for each way of taking time; they use nothing else."""
     return {
         name: {
             duration: by_schedule(schedule, drawn((duration, "absent", "smooth"), seeds))
@@ -48,15 +48,15 @@ def peers(seeds: Seeds) -> dict[str, dict[str, Score]]:
 
 
 def shares(seeds: Seeds) -> tuple[float, float]:
-    """Return our looks and our lag as shares of those of the yardstick, over all models."""
+    """Return our polls and our lag as shares of those of the yardstick, over all models."""
     yard = peers(seeds)[YARDSTICK].values()
     scores = ours(seeds).values()
-    looks = mean(one.polls for one in scores) / mean(one.polls for one in yard)
-    return looks, mean(one.lag for one in scores) / mean(one.lag for one in yard)
+    polls = mean(one.polls for one in scores) / mean(one.polls for one in yard)
+    return polls, mean(one.lag for one in scores) / mean(one.lag for one in yard)
 
 
 def beaten(seeds: Seeds) -> list[str]:
-    """Return the models on which a peer has both fewer looks and less lag, and which peer."""
+    """Return the models on which a peer has both fewer polls and less lag, and which peer."""
     return [
         f"{' / '.join(model)}: {name}"
         for model, score in ours(seeds).items()
@@ -66,15 +66,15 @@ def beaten(seeds: Seeds) -> list[str]:
 
 
 def show(name: str, scores: list[Score]) -> None:
-    """Print one line: looks a task, and seconds from a task's end to its detection."""
+    """Print one line: polls per task, and seconds from a task's end to its detection."""
     polls, lag = mean(one.polls for one in scores), mean(one.lag for one in scores)
     print(f"{name:<55}{polls:9.2f}{lag:9.2f}")
 
 
 def show_shares(seeds: Seeds) -> None:
     """Print one line for a set of seeds, and one for each model that is lost on it."""
-    looks, lag = shares(seeds)
-    print(f"seeds {seeds}: {looks:.1%} of the looks of {YARDSTICK}, at {lag:.1%} of its lag")
+    polls, lag = shares(seeds)
+    print(f"seeds {seeds}: {polls:.1%} of the polls of {YARDSTICK}, at {lag:.1%} of its lag")
     for line in beaten(seeds):
         print(f"  beaten on {line}")
 

@@ -1,4 +1,4 @@
-"""When to look next: the schedules of the SDKs of this field, and this library's rule."""
+"""When to poll next: the schedules of this field's SDKs, and this library's rule."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Intervals = Callable[[Random], Iterator[float]]
 def fixed(seconds: float, spread: float = 0.0) -> Intervals:
     """Wait the same each time, give or take the spread."""
 
-    def intervals(chance: Random) -> Iterator[float]:
+    def intervals(random: Random) -> Iterator[float]:
         while True:
-            yield chance.uniform(seconds - spread, seconds + spread)
+            yield random.uniform(seconds - spread, seconds + spread)
 
     return intervals
 
@@ -54,7 +54,7 @@ YARDSTICK = "1→5 s"
 
 @frozen
 class Score:
-    """Looks at a task and the seconds from its end to the look that saw it, both on average."""
+    """Polls per task and the seconds from its end to the poll that detects it, both on average."""
 
     polls: float
     lag: float
@@ -62,11 +62,11 @@ class Score:
 
 def by_schedule(intervals: Intervals, drawn: list[SimulatedTask], seed: int = 0) -> Score:
     """Play tasks by a schedule that knows nothing of them."""
-    chance = Random(seed)
+    random = Random(seed)
     polls, lag = 0, 0.0
     for task in drawn:
         at = 0.0
-        for seconds in intervals(chance):
+        for seconds in intervals(random):
             at += seconds
             polls += 1
             if at >= task.seconds:
@@ -77,17 +77,17 @@ def by_schedule(intervals: Intervals, drawn: list[SimulatedTask], seed: int = 0)
 
 def by_rule(drawn: list[SimulatedTask], seed: int = 0) -> Score:
     """Play tasks by the library's own rule, from their submission on."""
-    chance = Random(seed)
+    random = Random(seed)
     polls, lag = 0, 0.0
     for task in drawn:
         track = PollSchedule(0.0, estimate=task.estimate)
-        at = track.first_delay(0.0, chance.random())
+        at = track.first_delay(0.0, random.random())
         polls += 1
         while at < task.seconds:
             track = track.updated(
                 TimePoint(at, at), Snapshot("t", "processing", progress=task.progress(at))
             )
-            at += track.next_delay(at, chance.random())
+            at += track.next_delay(at, random.random())
             polls += 1
         lag += at - task.seconds
     return Score(polls / len(drawn), lag / len(drawn))

@@ -221,25 +221,25 @@ def _key_problem(text: object, source: str) -> str | None:
 
 
 def _base_url(given: object) -> str:
-    wanted = "wanted is a URL such as https://host/path"
+    expected = "use a URL such as https://host/path"
     if not isinstance(given, str):
         raise ConfigurationError(f"the base URL is a text, not of type {type(given).__name__}")
     text = given.strip()
     if not text.isprintable() or " " in text:
         raise ConfigurationError(
             f"base URL {text!r} has a blank, a line end or another character that no URL has; "
-            f"{wanted}"
+            f"{expected}"
         )
     authority = text.partition("//")[2].partition("/")[0]
     if "@" in authority or "?" in text or "#" in text:
         # Not shown: there may be a password in it.
         host = authority.rpartition("@")[2].partition("?")[0].partition("#")[0]
         raise ConfigurationError(
-            f"base URL of host {host!r} has a user name, a query or a fragment; {wanted}"
+            f"base URL of host {host!r} has a user name, a query or a fragment; {expected}"
         )
     reason = url_problem(text)
     if reason is not None:
-        raise ConfigurationError(f"base URL {text!r} can't be used: {reason}; {wanted}")
+        raise ConfigurationError(f"base URL {text!r} can't be used: {reason}; {expected}")
     return text.rstrip("/")
 
 

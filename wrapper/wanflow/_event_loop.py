@@ -152,7 +152,7 @@ class _AsyncioEvent:
         self._future: asyncio.Future[bool] = loop.create_future()
 
     def set(self) -> None:
-        self._end(rung=True)
+        self._end(notified=True)
 
     def set_threadsafe(self) -> None:
         if asyncio_loop() is self._loop:
@@ -170,9 +170,9 @@ class _AsyncioEvent:
         finally:
             timer.cancel()
 
-    def _end(self, *, rung: bool = False) -> None:
+    def _end(self, *, notified: bool = False) -> None:
         if not self._future.done():
-            self._future.set_result(rung)
+            self._future.set_result(notified)
 
 
 class _AnyioEvent:

@@ -62,7 +62,7 @@ class Notifier:
         """Wake all that wait for a topic, or else the next that does."""
         with self._lock:
             listeners: list[Subscription | Waiter] = list(self._waiters.get(topic, ()))
-            listeners += [crowd for crowd in self._subscriptions if topic in crowd.topics]
+            listeners += [each for each in self._subscriptions if topic in each.topics]
             if not listeners:
                 self._pending[topic] = None
                 if len(self._pending) > MAX_PENDING:
@@ -78,9 +78,9 @@ class Notifier:
         """Add a waiter → whether its topic was notified before."""
         topic = waiter.topic
         with self._lock:
-            rung = self._pending.pop(topic, self) is None
+            notified = self._pending.pop(topic, self) is None
             self._waiters[topic] = (*self._waiters.get(topic, ()), waiter)
-        return rung
+        return notified
 
     def remove(self, waiter: Waiter) -> None:
         """Remove a waiter."""

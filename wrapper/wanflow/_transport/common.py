@@ -179,9 +179,9 @@ async def copy_to_sink(head: Response, chunks: AsyncIterable[bytes], fetch: Stre
             await run_in_thread(partial(fetch.sink.write, chunk))
         else:
             fetch.sink.write(chunk)
-        told = None if fetch.on_chunk is None else fetch.on_chunk()
-        if inspect.isawaitable(told):
-            await told
+        pending = None if fetch.on_chunk is None else fetch.on_chunk()
+        if inspect.isawaitable(pending):
+            await pending
 
 
 def response_builder(response: httpx.Response, seconds: float, key: ApiKey) -> ResponseBuilder:

@@ -138,7 +138,7 @@ def _options() -> list[click.Parameter]:
             type=click.IntRange(1),
             default=DEFAULT_MAX_CONCURRENCY,
             show_default=True,
-            help="Jobs in flight at once.",
+            help="Maximum number of jobs in flight.",
         ),
         click.Option(
             ["--resubmit-uncertain"],

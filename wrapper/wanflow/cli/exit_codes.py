@@ -60,7 +60,7 @@ def _raise_received(number: int) -> None:
 
 @define
 class _StopHandler:
-    """Tells a second stop request from the same one that arrives twice."""
+    """Distinguishes a second stop request from the same one that arrives twice."""
 
     stop: SignalAction
     exit_now: SignalAction

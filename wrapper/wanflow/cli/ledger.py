@@ -72,8 +72,8 @@ def show(ledger: Path | None, reference: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(to_dict(found)))
         return
-    told = {name: fact for name, fact in to_dict(found).items() if fact not in (None, [])}
-    for name, fact in told.items():
+    shown = {name: fact for name, fact in to_dict(found).items() if fact not in (None, [])}
+    for name, fact in shown.items():
         text = fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
         click.echo(f"{name:10} {one_line(text)}")
 
@@ -100,7 +100,7 @@ def resume(
 ) -> int:
     """Wait for every unfinished task, and save its files in its output directory."""
 
-    def tell(ending: ResumeResult) -> None:
+    def report(ending: ResumeResult) -> None:
         _report_result(ending, as_json=as_json)
 
     CommandContext.current().resume_by_repeating()
@@ -109,7 +109,7 @@ def resume(
         Connection.from_options(options).client(ledger=book) as client,
     ):
         endings = client.resume_all(
-            output_dir, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_result=tell
+            output_dir, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_result=report
         )
     undone = [ending for ending in endings if ending.error is not None]
     if not as_json:

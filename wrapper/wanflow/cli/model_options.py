@@ -186,7 +186,7 @@ class Parameter:
         """Parse an option value; for a list, that is one item or a whole list in JSON.
 
         Raises:
-            ValueError: it looks like JSON where JSON is allowed, but isn't.
+            ValueError: it starts like JSON where JSON is allowed, but isn't.
         """
         if not self.is_array:
             return parse_value(text, self.schema)

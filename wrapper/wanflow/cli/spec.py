@@ -114,8 +114,8 @@ def init(folder: Path, server: str | None) -> None:
 def import_(context: click.Context, places: tuple[str, ...]) -> None:
     """Import documents: YAML, JSON, documentation pages, directories of these, or URLs (https).
 
-    A document of the same models replaces the one that is there, and the difference is told.
-    All of them are taken in, or none: what can't be regenerated is refused.
+    A document of the same models replaces the one that is there, and the difference is printed.
+    All of them are imported, or none: what can't be regenerated is refused.
     """
     from wanflow.spec.intake.importer import import_locations
 

@@ -51,7 +51,7 @@ def parse_value(text: str, schema: JsonObject) -> Any:
     The validation of the request then reports it, together with all other problems.
 
     Raises:
-        ValueError: it looks like JSON where JSON is allowed, but isn't.
+        ValueError: it starts like JSON where JSON is allowed, but isn't.
     """
     for choice in allowed_values(schema):
         if text == to_text(choice):

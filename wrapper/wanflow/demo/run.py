@@ -104,7 +104,7 @@ def _details(record: DemoTask) -> Iterator[str]:
 
 @define
 class DemoTask:
-    """One task, from its submission to its files. `colour` names the client that does it."""
+    """One task, from its submission to its files. `client_kind` names the client that runs it."""
 
     request: DemoRequest
     client_kind: str

@@ -145,7 +145,7 @@ _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def create_file(path: Path) -> None:
     """Create the file if it doesn't exist. Only its owner can read it and the files beside it.
 
-    The same holds for a directory created for it: whoever can write there can replace the file.
+    The same holds for a directory created for it: a user who can write there can replace the file.
 
     Raises:
         OSError: the file or its directory can't be created.

@@ -20,8 +20,8 @@ def credits_of(usage: Mapping[str, Any]) -> float | None:
     """Return the credits used, else those reserved; None if neither was reported."""
     cost = usage.get("cost")
     within = cast("Mapping[str, Any]", cost).get("credits") if isinstance(cost, dict) else None
-    told = (usage.get("credits_used"), within, usage.get("credits_reserved"))
-    return next((amount for amount in map(_amount, told) if amount is not None), None)
+    reported = (usage.get("credits_used"), within, usage.get("credits_reserved"))
+    return next((amount for amount in map(_amount, reported) if amount is not None), None)
 
 
 def _amount(value: object) -> float | None:
@@ -36,7 +36,7 @@ _MAX_REASON_LENGTH = 500
 def snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
     """Return the fields that a snapshot sets; the others stay unchanged."""
     credits = credits_of(snapshot.usage)  # noqa: A001 - the API's word
-    told = {
+    fields = {
         "status": snapshot.status or None,
         "progress": snapshot.progress,
         "created": snapshot.created,
@@ -45,7 +45,7 @@ def snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
         # The credits of a failed task may be refunded; the price of the next attempt is the same.
         "price": None if snapshot.failure is not None else credits or None,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def accepted_fields(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:

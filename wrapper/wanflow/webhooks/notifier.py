@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("wanflow")
 
-# By the spec, a failed callback is repeated after 1, 2 and 4 seconds, each attempt taking up to 10.
+# By the spec, a failed callback is repeated after 1, 2 and 4 seconds; an attempt lasts up to 10.
 _MAX_DELAY = 47.0
 _TTL = 3600.0
 _MAX_SIZE = 100_000

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for callers of either colour."""
+"""An event loop in a thread of its own, for sync and async callers."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ _UNITS = {
 
 
 def propose_action(document: JsonObject, at: str, schema: JsonObject, sentence: str) -> str:
-    """Return the action that a person may paste, as YAML; nothing where no rule can be told.
+    """Return the action that a person may paste, as YAML; "" where no rule is recognised.
 
     `at` is the pointer of the merged document's schema that carries the sentence.
     """

@@ -131,8 +131,8 @@ def unencoded_rules(document: JsonObject, calls: Iterable[SourceOperation]) -> l
                 if (call.source.name, sentence) not in found:
                     where = _where(call, schema["description"])
                     proposal = _proposal(document, requests[model], schema, sentence)
-                    told = UnencodedRule(call.source.name, where, sentence, proposal)
-                    found[call.source.name, sentence] = told
+                    rule = UnencodedRule(call.source.name, where, sentence, proposal)
+                    found[call.source.name, sentence] = rule
     return list(found.values())
 
 
@@ -148,14 +148,14 @@ def _proposal(document: JsonObject, request: JsonObject, schema: JsonObject, sen
 
 def _unexpressed(request: JsonObject) -> Iterator[tuple[JsonObject, str]]:
     schemas = [schema for at, schema in iter_subschemas(request, "") if at]
-    rests = [
-        collapse_whitespace(told) for schema in schemas for told in schema.get(CITES, {}).values()
+    citations = [
+        collapse_whitespace(cited) for schema in schemas for cited in schema.get(CITES, {}).values()
     ]
     for schema in schemas:
         text = schema.get("description", "")
         for sentence in _rules(text) if isinstance(text, str) else ():
-            told = any(sentence in rest or rest in sentence for rest in rests)
-            if not told and not _in_keywords(sentence, schema):
+            known = any(sentence in cited or cited in sentence for cited in citations)
+            if not known and not _in_keywords(sentence, schema):
                 yield schema, sentence
 
 

@@ -31,8 +31,8 @@ def with_new_properties(old: Any, new: Any) -> Any:
     """Return the older schema with the rules that only the newer one has for a property.
 
     An open object lets any property through, so by the letter every new parameter refuses what
-    passed before: a value of another type under a name that nobody knew. Whoever kept to the
-    older document never sent that name.
+    passed before: a value of another type under a name that nobody knew. A caller that followed
+    the older document never sent that name.
     """
     if not is_object(old) or not is_object(new):
         return old
@@ -202,8 +202,8 @@ class OperationPair:
             yield from self._request(self.name, one, other, at)
             return
         union = parts.pointer_of(other, at)
-        told = [*before.items(), *after.items()]
-        variants = {name: variant["$ref"] for name, variant in told}
+        listed = [*before.items(), *after.items()]
+        variants = {name: variant["$ref"] for name, variant in listed}
 
         def says(model: str) -> set[str]:
             variant = f"{union}/oneOf/{escape_key(variants[model])}"
@@ -254,8 +254,8 @@ class OperationPair:
             yield from response_changes(f"{self.name} {status}", one, other)
 
     def _media(self, number: str, status: str, kind: str, what: str) -> Change:
-        told = self._change(number, what, f"responses/{status}/content/{escape_key(kind)}")
-        return evolve(told, place=f"{self.name} {status}")
+        change = self._change(number, what, f"responses/{status}/content/{escape_key(kind)}")
+        return evolve(change, place=f"{self.name} {status}")
 
 
 def _in_schema(name: str) -> str:

@@ -1,7 +1,6 @@
 """List every node by which two documents differ, whatever it means, with the kind of change.
 
-Whoever knows OpenAPI only by the keywords that this names loses nothing: a node that no rule
-names is a change of the last kind.
+No difference is lost: a node that no rule names is a change of the last kind.
 """
 
 from __future__ import annotations
@@ -248,9 +247,9 @@ _KEYS = {
 
 def _what(found: Difference) -> str:
     """Describe a difference; for a deprecation, with the document's own text."""
-    told = deprecation_of(found.last.nodes[1]) if found.last.key in FLAG_KEYS else None
-    if told is not None:
-        return told.describe("it")
+    deprecation = deprecation_of(found.last.nodes[1]) if found.last.key in FLAG_KEYS else None
+    if deprecation is not None:
+        return deprecation.describe("it")
     if found.before is MISSING:
         return f"new: {format_body(found.after)}"
     if found.after is MISSING:

@@ -1,7 +1,7 @@
 """`specs/silenced.yaml`: changes and warnings that a person has reviewed and accepted.
 
 Each entry names the id, the place as it is printed (`*` stands for any text), and the reason.
-What it matches is listed apart and doesn't count; an entry that matches nothing is told.
+What it matches is listed apart and doesn't count; an entry that matches nothing is reported.
 """
 
 from __future__ import annotations

@@ -200,16 +200,20 @@ def _warned(one: Imported, found: list[Warned], shown: set[str]) -> Imported:
     `shown` are the actions to paste that stand below an earlier document already.
     """
     own = [each for each in found if each.document == one.name]
-    told = [each for each in own if not isinstance(each, UnencodedRule) or each.proposal]
+    expressible = [each for each in own if not isinstance(each, UnencodedRule) or each.proposal]
     new = [
-        each for each in told if not isinstance(each, UnencodedRule) or each.proposal not in shown
+        each
+        for each in expressible
+        if not isinstance(each, UnencodedRule) or each.proposal not in shown
     ]
     warnings = [line for each in new for line in (f"warning: {each}", *_pasted(each))]
     shown.update(each.proposal for each in new if isinstance(each, UnencodedRule))
-    if len(new) < len(told):
-        warnings.append(count_text(len(told) - len(new), "that the actions shown above express"))
-    if len(told) < len(own):
-        warnings.append(count_text(len(own) - len(told), "that no keyword can say"))
+    if len(new) < len(expressible):
+        warnings.append(
+            count_text(len(expressible) - len(new), "that the actions shown above express")
+        )
+    if len(expressible) < len(own):
+        warnings.append(count_text(len(own) - len(expressible), "that no keyword can say"))
     return evolve(one, lines=(*one.lines, *warnings))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wanflow.mock.files.media.palette import Palette
     from wanflow.mock.files.media.subject import Subject
 
-# Everything here is smooth: drawn small and enlarged, it looks the same at a hundredth of the cost.
+# Everything here is smooth: drawn small and enlarged, it is the same picture at 1% of the cost.
 _SKETCH = 160
 
 # A gradient of Pillow's has the level 181 where its circle touches the sides of its square.

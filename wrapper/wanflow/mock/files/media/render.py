@@ -1,4 +1,4 @@
-"""The doors to drawing: the libraries are looked for when a file is wanted, and not before."""
+"""Render images and videos. The libraries are imported only when a file is requested."""
 
 from __future__ import annotations
 

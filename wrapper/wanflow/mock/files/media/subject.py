@@ -14,7 +14,7 @@ def _even(side: int) -> int:
 class ImageSpec:
     """A picture of `width` x `height` pixels, odd numbers included.
 
-    `index` tells the pictures of one task apart; the same values give the same bytes.
+    `index` distinguishes the pictures of one task; the same values give the same bytes.
     """
 
     width: int = field(validator=ge(1))
