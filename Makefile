@@ -22,9 +22,10 @@ test: check ## check, then the tests: what CI runs
 check: set-up ## formatting, lint, types, import directions, drift, public names
 	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint surface
 
-lint: set-up ## formatting and lint, by ruff
+lint: set-up ## formatting and lint, by ruff; words that the project doesn't use, by .ci/words
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(PY) .ci/words
 
 mypy: set-up ## types, by mypy
 	@$(PY) -m mypy

@@ -9,10 +9,10 @@ import pytest
 
 from tests.core.fake_driver import TASK_ID, Stage, in_turn, reply
 from wanflow import errors
-from wanflow._core.acceptance import Acceptance, accepted_task, classify, is_rejection
 from wanflow._core.effects import Request, Response
 from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._core.snapshot import Snapshot
+from wanflow._core.submission_response import Acceptance, accepted_task, classify, is_rejection
 from wanflow._flows.prepare import PreparedRequest
 from wanflow._flows.submit import submit
 

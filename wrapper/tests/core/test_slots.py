@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from wanflow._transport import limiter
-from wanflow._transport.limiter import Borrower, ThreadCapacityLimiter
+from wanflow._transport import connection_limiter as limiter
+from wanflow._transport.connection_limiter import Borrower, ThreadCapacityLimiter
 
 HERE = Path(limiter.__file__)
 

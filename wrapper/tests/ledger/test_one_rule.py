@@ -11,8 +11,8 @@ import pytest
 
 from tests.client.fast_clock import with_fast_clock
 from wanflow import errors
-from wanflow._core.acceptance import Acceptance, Classified, classify
 from wanflow._core.effects import Response
+from wanflow._core.submission_response import Acceptance, Classified, classify
 from wanflow.batch import JobStatus
 from wanflow.ledger import JobState, Ledger
 

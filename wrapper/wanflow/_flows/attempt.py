@@ -12,7 +12,6 @@ from attrs import define, field, frozen
 
 from wanflow import errors
 from wanflow._core import error_mapping
-from wanflow._core.acceptance import Acceptance, accepted_task, classify, is_rejection
 from wanflow._core.effects import (
     RunBlocking,
     SendCancelled,
@@ -24,6 +23,7 @@ from wanflow._core.effects import (
     shield,
 )
 from wanflow._core.snapshot import Snapshot
+from wanflow._core.submission_response import Acceptance, accepted_task, classify, is_rejection
 from wanflow._flows.uncertain import no_response, unproven_response
 
 if TYPE_CHECKING:

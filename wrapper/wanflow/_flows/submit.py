@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, frozen
 
 from wanflow import errors
-from wanflow._core import acceptance, retry_policy
+from wanflow._core import retry_policy, submission_response
 from wanflow._core.effects import random_float, read_clock, sleep
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Attempt
@@ -72,7 +72,7 @@ class _Attempts:
                 # A task that is known is waited for, and not paid for again.
                 return self.prepared.resubmit_uncertain and task_id is None
             case error:
-                return acceptance.is_retryable(error)
+                return submission_response.is_retryable(error)
 
     @property
     def error(self) -> errors.WanflowError:

@@ -18,7 +18,7 @@ from yarl import URL
 
 from wanflow._transport import common
 from wanflow._transport.aiohttp_connector import WatchedConnector
-from wanflow._transport.send_tracker import SendObserver
+from wanflow._transport.send_observer import SendObserver
 
 if TYPE_CHECKING:
     from wanflow._config import ClientConfig, TransportOptions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from wanflow._fork_safety import detach_socket, renew_in_children
-from wanflow._transport.send_tracker import before_write
+from wanflow._transport.send_observer import before_write
 
 if TYPE_CHECKING:
     import asyncio

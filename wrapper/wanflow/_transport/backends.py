@@ -16,7 +16,7 @@ from wanflow._event_loop import asyncio_loop
 from wanflow._transport import common
 from wanflow._transport.deadline import deadline
 from wanflow._transport.network_backend import watch_writes
-from wanflow._transport.send_tracker import SendObserver
+from wanflow._transport.send_observer import SendObserver
 
 if TYPE_CHECKING:
     from wanflow._config import ClientConfig, TransportOptions

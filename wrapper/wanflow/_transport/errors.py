@@ -14,7 +14,7 @@ from wanflow.errors import WanflowError
 
 if TYPE_CHECKING:
     from wanflow._config import ApiKey
-    from wanflow._transport.send_tracker import SendObserver
+    from wanflow._transport.send_observer import SendObserver
 
 
 class ErrorMapper:

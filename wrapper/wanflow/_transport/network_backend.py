@@ -12,7 +12,7 @@ import httpcore
 
 from wanflow._fork_safety import detach_socket, renew_in_children
 from wanflow._transport.deadline import remaining
-from wanflow._transport.send_tracker import before_write
+from wanflow._transport.send_observer import before_write
 
 if TYPE_CHECKING:
     import ssl

@@ -19,8 +19,8 @@ from wanflow._core.effects import TransportError
 from wanflow._event_loop import current_loop, is_closed
 from wanflow._fork_safety import keep_alive, renew_in_children
 from wanflow._transport.backends import SyncHttpxBackend, choose_backend
+from wanflow._transport.connection_limiter import Borrower, ThreadCapacityLimiter
 from wanflow._transport.errors import setup_error
-from wanflow._transport.limiter import Borrower, ThreadCapacityLimiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow import errors
-from wanflow._core.acceptance import is_rejection, is_retryable
 from wanflow._core.effects import (
     Finish,
     Finished,
@@ -18,6 +17,7 @@ from wanflow._core.effects import (
     wait_next,
 )
 from wanflow._core.snapshot import Snapshot
+from wanflow._core.submission_response import is_rejection, is_retryable
 from wanflow.batch.cost_limit import CostLimit, Decision
 from wanflow.batch.models import BatchProgress, JobResult, JobRun, JobStatus
 from wanflow.batch.poller import BatchPoller
