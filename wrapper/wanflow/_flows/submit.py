@@ -92,7 +92,7 @@ def submit(
     limiter: PollRateLimiter,
     stopped: Callable[[], bool] | None = None,
 ) -> Flow[Snapshot]:
-    """Submit, and repeat within `retry_for` seconds only what provably was not accepted.
+    """Submit, and repeat within `retry_timeout` seconds only what provably was not accepted.
 
     Nothing is repeated once `stopped` says so.
 
