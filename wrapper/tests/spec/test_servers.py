@@ -132,7 +132,7 @@ class OtherOperations(Operations):
         super().__init__(config, load_storage=pytest.fail)
 
     @property
-    def rules(self) -> RequestValidator:
+    def validator(self) -> RequestValidator:
         return RequestValidator(Catalog(self.made.document))
 
 

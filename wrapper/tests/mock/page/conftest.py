@@ -43,6 +43,8 @@ class Browser:
         os.close(to_read)
         os.close(to_write)
         self._buffer, self._number, self.problems = b"", 0, list[str]()
+        self._ready = select.poll()  # `select.select` takes no descriptor above 1023
+        self._ready.register(self._in, select.POLLIN)
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
         self._session: str | None = attached["sessionId"]
@@ -149,8 +151,7 @@ class Browser:
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._in], [], [], PATIENCE)
-            assert ready, "the browser says nothing"
+            assert self._ready.poll(PATIENCE * 1000), "the browser says nothing"
             piece = os.read(self._in, 1 << 16)
             assert piece, "the browser has ended"
             self._buffer += piece
