@@ -45,6 +45,7 @@ def test_books_and_ledger_agree_after_a_soak(tmp_path: Path) -> None:
     )
     book = str(tmp_path / "ledger.db")
     with MockServer(polls=1, seed=SEED, idempotency=False) as mock:
+        mock.gateway.tasks.max_tasks = 10_000_000  # five minutes make more than the mock keeps
         for fault in FAULTS:
             mock.faults.add(fault, probability=_STRUCK / len(FAULTS))
         order = {"base_url": mock.base_url, "api_key": mock.api_key, "ledger": book}
