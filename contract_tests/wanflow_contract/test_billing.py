@@ -138,10 +138,10 @@ def test_an_omitted_parameter_costs_the_same_as_its_default(target, name, field,
 def test_text_length_and_callbacks_cost_nothing(target, model) -> None:
     """A longer prompt and a callback URL cost nothing."""
     body = cheapest(model)
-    (plain, first), told = price(target, body), {"callback_url": "https://example.com/hook"}
+    (plain, first), callback = price(target, body), {"callback_url": "https://example.com/hook"}
     usage = first.json().get("usage") or {}
     wordy = {"prompt": "a cat on a mat, and a dog, and a hat. " * 12}
-    for more in (told, wordy if usage.get("billing_rule") != "per_token" else {}):
+    for more in (callback, wordy if usage.get("billing_rule") != "per_token" else {}):
         if more.keys() <= model.parameters.keys():
             cost, second = price(target, {**body, **more})
             NO_CHARGE.require(cost == plain, f"{plain}, and {cost} with {[*more]}", first, second)
@@ -173,9 +173,9 @@ def test_a_submission_is_charged_once(target, model) -> None:
         exchange = target.post(model, history.request, headers=key)
     for _ in range(6):
         target.poll(history)
-    spent, told = credits_used(target) - before, usage.get("credits_reserved")
+    spent, due = credits_used(target) - before, usage.get("credits_reserved")
     CHARGED_ONCE.require(
-        abs(spent - told) < _CENT, f"{spent} for {told}", history.first, exchange, history.last
+        abs(spent - due) < _CENT, f"{spent} for {due}", history.first, exchange, history.last
     )
 
 

@@ -114,7 +114,7 @@ def check_body(target: ApiUnderTest, history: TaskHistory, delivery: Delivery) -
     said = json.dumps([delivery.headers, delivery.body])
     shown = any(key in said for key in target.keys.values() if len(key) >= MIN_KEY_LENGTH)
     LEAK.require(not shown, "a key is in a callback", history.last)
-    told, body = history.state, delivery.body
+    state, body = history.state, delivery.body
     SAME_AS_QUERY.require(isinstance(body, dict), f"the body is {body!r}", history.last)
     kind = delivery.headers.get("content-type", "")
     SAME_AS_QUERY.require(
@@ -122,7 +122,7 @@ def check_body(target: ApiUnderTest, history: TaskHistory, delivery: Delivery) -
     )
     for name in ("id", "model", "object", "created", "type", "status", "progress", "error"):
         SAME_AS_QUERY.require(
-            body.get(name) == told.get(name), f"{name} is {body.get(name)!r}", history.last
+            body.get(name) == state.get(name), f"{name} is {body.get(name)!r}", history.last
         )
     links = body.get("results") or []
     SAME_AS_QUERY.require(len(links) == len(history.links), f"{len(links)} results", history.last)

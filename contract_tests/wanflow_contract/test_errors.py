@@ -59,7 +59,7 @@ SUGGESTED = Check(
 @pytest.mark.parametrize("unknown", ["no-such-model", "wan0.1-no-such-model"])
 @pytest.mark.parametrize("path", PATHS)
 def test_a_suggested_model_exists(target, path, unknown) -> None:
-    """A suggestion that looks like a model's name is a model of the documents or the server."""
+    """A suggestion in the form of a model's name is a model of the documents or the server."""
     headers = {**target.authorization(), "Content-Type": "application/json"}
     body = json.dumps({"model": unknown, "prompt": "a cat"}).encode()
     exchange = target.exchange("POST", path, headers, body)

@@ -100,20 +100,20 @@ def fetch_files(target, history) -> list[bytes]:
         LINK.require(exchange.status == 200, f"{exchange.status}", history.last, exchange)
         kind = kind_of(exchange.content)
         LINK.require(kind == history.model.kind, f"a file of kind {kind}", history.last, exchange)
-        told = exchange.header("content-type") or ""
-        right = told.startswith((history.model.kind + "/", "application/octet-stream"))
-        LINK.require(right, f"Content-Type {told!r}", history.last, exchange)
-        _check_file(told, history, exchange)
+        content_type = exchange.header("content-type") or ""
+        right = content_type.startswith((history.model.kind + "/", "application/octet-stream"))
+        LINK.require(right, f"Content-Type {content_type!r}", history.last, exchange)
+        _check_file(content_type, history, exchange)
         contents.append(exchange.content)
     return contents
 
 
-def _check_file(told: str, history, exchange) -> None:
+def _check_file(content_type: str, history, exchange) -> None:
     """Check a file against its content type, and that it is complete."""
     content, kind = exchange.content, media_of(exchange.content)
-    said = told.partition(";")[0].strip().lower().replace("/jpg", "/jpeg")
+    said = content_type.partition(";")[0].strip().lower().replace("/jpg", "/jpeg")
     right = kind is None or said in {kind, "application/octet-stream", "image/x-ms-bmp"}
-    LINK.require(right, f"{kind} is labelled {told!r}", history.last, exchange)
+    LINK.require(right, f"{kind} is labelled {content_type!r}", history.last, exchange)
     WHOLE.require(
         is_whole(content), f"{len(content)} bytes are not the complete file", history.last, exchange
     )
@@ -160,8 +160,8 @@ def test_a_range_request_returns_that_part_of_the_file(target, name) -> None:
                 exchange.status in {200, 206}, f"{exchange.status}", history.last, exchange
             )
             PART.require(exchange.content == wanted, "other bytes", history.last, exchange)
-            told, right = exchange.header("content-range"), f"bytes {first}-{last}/{len(whole)}"
-            PART.require(exchange.status == 200 or told == right, f"{told}", history.last, exchange)
+            part, right = exchange.header("content-range"), f"bytes {first}-{last}/{len(whole)}"
+            PART.require(exchange.status == 200 or part == right, f"{part}", history.last, exchange)
 
 
 @pytest.mark.fast

@@ -169,7 +169,7 @@ def test_undocumented_paths_are_rejected(target, method, path) -> None:
     ],
 )
 def test_an_unknown_id_is_400_or_404(target, task_id) -> None:
-    """An id that was never issued is not found, whatever it looks like."""
+    """An id that was never issued is not found, whatever its form."""
     target.get_task(task_id)
 
 

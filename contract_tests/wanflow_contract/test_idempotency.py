@@ -70,8 +70,8 @@ def test_a_key_makes_one_task_however_often_it_is_used(target) -> None:
     ONCE.require(all(one.status == 200 for one in seen), "rejected", *seen)
     tasks = len({one.json()["id"] for one in seen})
     ONCE.require(tasks in {1, len(seen)}, f"{tasks} tasks of {len(seen)} uses", *seen)
-    told = sum(replayed(one) for one in seen)
-    ONCE.require(told == len(seen) - tasks, f"{told} marked as replays", *seen)
+    replays = sum(replayed(one) for one in seen)
+    ONCE.require(replays == len(seen) - tasks, f"{replays} marked as replays", *seen)
 
 
 @pytest.mark.fast

@@ -81,9 +81,9 @@ def machine_of(target: ApiUnderTest) -> Any:  # noqa: C901 - a class of many sma
             target.poll(history)
             wanted = self.endings.get(history.id)
             if wanted is not None:
-                told = (history.state.get("error") or {}).get("code")
+                code = (history.state.get("error") or {}).get("code")
                 REQUESTED_END.require(
-                    told == wanted, f"{history.status} ({told}), not {wanted}", history.last
+                    code == wanted, f"{history.status} ({code}), not {wanted}", history.last
                 )
 
         @rule(history=histories, account=st.sampled_from(accounts))

@@ -186,7 +186,7 @@ def _lengths(rule: JsonObject) -> Iterator[tuple[str, Any]]:
 
 
 def _texts(rule: JsonObject) -> Iterator[tuple[str, str]]:
-    """Yield texts that look like other types, and lengths that are limits in other systems."""
+    """Yield texts that resemble other types, and lengths that are limits in other systems."""
     for text in ("5", "true", "null", "{}", "[1]", "  a cat  ", "A", "e\u0301" * 9, "https://a.b"):
         yield f"text-{text}", text
     for length in (128, 255, 256, 257, 500, 512, 1000, 1023, 1024, 1025):

@@ -106,17 +106,17 @@ def _within(content: bytes, *path: bytes) -> Iterator[bytes]:
 
 def video_seconds(content: bytes) -> float | None:
     """Return the duration in an MP4's header in seconds, None if it has none."""
-    for told in _within(content, b"moov", b"mvhd"):
-        wide = told[:1] == b"\x01"
-        scale, length = struct.unpack_from(">IQ" if wide else ">II", told, 20 if wide else 12)
+    for header in _within(content, b"moov", b"mvhd"):
+        wide = header[:1] == b"\x01"
+        scale, length = struct.unpack_from(">IQ" if wide else ">II", header, 20 if wide else 12)
         return length / scale if scale and length else None
     return None
 
 
 def video_size(content: bytes) -> tuple[float, float] | None:
     """Return width and height of an MP4's first video track, None if it has none."""
-    for told in _within(content, b"moov", b"trak", b"tkhd"):
-        width, height = struct.unpack(">II", told[-8:])
+    for header in _within(content, b"moov", b"trak", b"tkhd"):
+        width, height = struct.unpack(">II", header[-8:])
         if width and height:
             return width / 65536, height / 65536
     return None

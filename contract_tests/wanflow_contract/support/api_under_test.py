@@ -132,8 +132,8 @@ class ApiUnderTest:
 
     def _clock(self) -> float:
         """Return a mock's time, which may be ahead; else this machine's."""
-        told = self.client.send("GET", self.control_url("clock"))
-        return float(told.json()["now"]) if told.status == 200 else time.time()
+        response = self.client.send("GET", self.control_url("clock"))
+        return float(response.json()["now"]) if response.status == 200 else time.time()
 
     def account_status(self) -> dict[str, Any]:
         """Return a mock's status of the suite's own account."""

@@ -50,11 +50,13 @@ class Reporting:
         report: Any = yield
         if not item.nodeid.startswith(_SUITE) or call.excinfo is None or not report.failed:
             return report
-        found = find_failures(call.excinfo.value)
-        told = [make_finding(item.name, one, reproduced=self._fails_again(item)) for one in found]
-        for one in told:
+        failures = find_failures(call.excinfo.value)
+        findings = [
+            make_finding(item.name, one, reproduced=self._fails_again(item)) for one in failures
+        ]
+        for one in findings:
             report.user_properties.append((FINDING, one.to_json()))
-        text = "\n\n".join(one.text() for one in told) or str(report.longrepr)
+        text = "\n\n".join(one.text() for one in findings) or str(report.longrepr)
         report.longrepr = redacted(text, self._keys())
         report.sections = [(name, redacted(one, self._keys())) for name, one in report.sections]
         return report
@@ -102,9 +104,9 @@ class Reporting:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Add the counters of another process."""
-        told = getattr(node, "workeroutput", {}).get("contract")
-        if told:
-            self.counters.merge(told)
+        counters = getattr(node, "workeroutput", {}).get("contract")
+        if counters:
+            self.counters.merge(counters)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the summary, and GitHub annotations in GitHub Actions."""

@@ -136,7 +136,7 @@ def mock_controls(base_url: str) -> dict[str, Any] | None:
 
 def _accepts_any_key(base_url: str) -> bool:
     """Ask a mock's admin API, so that a fault of its public API doesn't decide this."""
-    headers = {"Authorization": f"Bearer stranger-{uuid4().hex}"}
+    headers = {"Authorization": f"Bearer unknown-{uuid4().hex}"}
     url = httpx.URL(base_url).join("/_mock/account")
     answer = httpx.get(url, headers=headers, trust_env=False, timeout=10, verify=tls_context())
     return answer.status_code == 200
