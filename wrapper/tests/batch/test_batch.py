@@ -127,7 +127,7 @@ def test_a_line_is_told_of_all_that_is_wrong_with_it(
     form: RowParser, server: MockServer, api_key: str, tmp_path: Path
 ) -> None:
     """A bad key, a missing column and a cell of another type hide nothing else of their line."""
-    text = ["n,key,colour,size\n", f"two,{'k' * 201},red,3x3\n"]
+    text = ["n,key,shade,size\n", f"two,{'k' * 201},red,3x3\n"]
     with (
         Ledger(tmp_path / "l.db") as ledger,
         Client(api_key, server.base_url, ledger=ledger) as client,
@@ -140,7 +140,7 @@ def test_a_line_is_told_of_all_that_is_wrong_with_it(
         "a template needs animal",
         "key must be",
         "n must be",
-        "colour is no",
+        "shade is no",
         "size must",
     ):
         assert word in said

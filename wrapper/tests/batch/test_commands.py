@@ -97,12 +97,12 @@ def test_a_table_with_templates_becomes_files(shell: Shell, model: str) -> None:
 
 def test_wrong_lines_are_all_told_and_nothing_is_sent(shell: Shell, model: str) -> None:
     """The exit code says that the input is wrong, and each fault has its line."""
-    stray = json.dumps({"model": model, "prompt": "x", "colour": "red"})
+    stray = json.dumps({"model": model, "prompt": "x", "shade": "red"})
     (shell.folder / "jobs.jsonl").write_text(f'{{"model": "none"}}\nnot json\n{stray}\n')
     _, err = shell("jobs.jsonl", "-o", "out", code=2)
     assert "line 1:" in err
     assert "line 2:" in err
-    assert "line 3: colour is no parameter" in err
+    assert "line 3: shade is no parameter" in err
     assert "extra" not in err, "a line has no place for it"
     assert not (shell.folder / "out").exists()
 

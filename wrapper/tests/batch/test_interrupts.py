@@ -199,16 +199,16 @@ def arrived(account: Account, count: int) -> None:
         time.sleep(0.02)
 
 
-by_face = pytest.mark.parametrize("face", ["sync", "async"])
+by_client_kind = pytest.mark.parametrize("client_kind", ["sync", "async"])
 
 
-@by_face
+@by_client_kind
 def test_ctrl_c_in_a_program_loses_no_id(
-    shell: Shell, model: str, account: Account, slowly: Callable[[float], None], face: str
+    shell: Shell, model: str, account: Account, slowly: Callable[[float], None], client_kind: str
 ) -> None:
     """A real signal to a real process, with all submissions in flight."""
     slowly(1.0)
-    with shell.start("-c", PROGRAM, model, str(IN_FLIGHT), face) as process:
+    with shell.start("-c", PROGRAM, model, str(IN_FLIGHT), client_kind) as process:
         arrived(account, IN_FLIGHT)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=_PATIENCE)
@@ -306,13 +306,13 @@ def test_a_batch_under_nohup_goes_on(
     assert process.returncode == 0, err
 
 
-@by_face
+@by_client_kind
 def test_a_killed_batch_leaves_no_doubt_of_what_was_not_sent(
-    shell: Shell, model: str, account: Account, slowly: Callable[[float], None], face: str
+    shell: Shell, model: str, account: Account, slowly: Callable[[float], None], client_kind: str
 ) -> None:
     """Of 32 jobs, only those that had a connection are in the ledger, and each was sent."""
     slowly(25.0)
-    with shell.start("-c", PROGRAM, model, "32", face, "2") as process:
+    with shell.start("-c", PROGRAM, model, "32", client_kind, "2") as process:
         arrived(account, 2)
         process.kill()
         process.communicate(timeout=_PATIENCE)

@@ -166,7 +166,7 @@ def test_a_line_that_names_the_separator_is_honoured_and_skipped(line: str) -> N
 
 def test_a_separator_that_cannot_be_told_is_asked_for() -> None:
     """The sentence names those that it could be; columns that models have decide it."""
-    (fault,) = lines(read_csv("colour;animal,size\nx;y,z\n", FORM))
+    (fault,) = lines(read_csv("shade;animal,size\nx;y,z\n", FORM))
     assert "the comma or the semicolon" in str(fault)
     assert "sep=" in str(fault)
     form = RowParser(CATALOG, PICTURE.name, {"prompt": "a {b,c}"})

@@ -192,9 +192,9 @@ class TestWords:
 
     def test_both_clients_work(self, demo: Demo) -> None:
         """Half of the tasks are done by each client."""
-        colours = re.findall(r"  asked for .*, on the (sync|async) client", demo.out)
-        assert len(colours) == len(KIND_OF)
-        assert abs(colours.count("sync") - colours.count("async")) <= 1
+        kinds = re.findall(r"  asked for .*, on the (sync|async) client", demo.out)
+        assert len(kinds) == len(KIND_OF)
+        assert abs(kinds.count("sync") - kinds.count("async")) <= 1
 
     def test_progress(self, demo: Demo) -> None:
         """Without a terminal, each task's way from pending to completed is there in lines."""

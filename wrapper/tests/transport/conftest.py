@@ -1,4 +1,4 @@
-"""Every law of the wire holds for each colour."""
+"""Run the tests of the transport with the sync client and with the async clients."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=sorted(RUNNERS))
-def colour(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """One colour after the other."""
-    with RUNNERS[request.param]() as colour:
-        yield colour
+def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Return each of the runners in turn."""
+    with RUNNERS[request.param]() as runner:
+        yield runner
 
 
 @pytest.fixture
 def aiohttp() -> Iterator[Any]:
-    """The colour that goes over aiohttp, alone."""
-    with RUNNERS["aiohttp"]() as colour:
-        yield colour
+    """Return the runner of the async client that uses aiohttp."""
+    with RUNNERS["aiohttp"]() as runner:
+        yield runner

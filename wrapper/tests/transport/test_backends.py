@@ -38,13 +38,13 @@ def road_of(client: AsyncClient) -> str:
     return type(client._driver._transport._api._loop_pools[-1].backend).__name__
 
 
-def test_each_colour_takes_its_road(colour: Any) -> None:
+def test_each_client_takes_its_road(runner: Any) -> None:
     """aiohttp's under asyncio where it is installed; else, and under trio, httpx's."""
     with RudeServer(get=[task("completed")]) as server:
-        client = quick(colour, server)
-        colour.do(client.task(ID).refresh)
-        if colour.name != "sync":
-            assert road_of(client) == colour.backend
+        client = quick(runner, server)
+        runner.do(client.task(ID).refresh)
+        if runner.name != "sync":
+            assert road_of(client) == runner.backend
 
 
 @pytest.mark.parametrize("given", ["transport", "proxy"])
@@ -61,15 +61,15 @@ def test_what_only_httpx_does_goes_over_httpx(given: str, aiohttp: Any) -> None:
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "all_proxy"])
 def test_a_proxy_of_the_environment_is_taken(
-    variable: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+    variable: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request for an unknown host arrives at the proxy, whole URL and all."""
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
     with RudeServer(get=[task("completed")]) as proxy:
         monkeypatch.setenv(variable, proxy.url)
-        client = colour.client(api_key=KEY, base_url="http://api.invalid/base", timeout=2)
-        colour.do(client.task(ID).refresh)
+        client = runner.client(api_key=KEY, base_url="http://api.invalid/base", timeout=2)
+        runner.do(client.task(ID).refresh)
         assert proxy.requests[0][1] == f"http://api.invalid/base/v1/tasks/{ID}"
 
 
@@ -80,23 +80,23 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
-def test_no_road_repeats_a_request_by_itself(ending: Any, colour: Any) -> None:
+def test_no_road_repeats_a_request_by_itself(ending: Any, runner: Any) -> None:
     """Where a kept connection ends instead of answering, whether to go on is the flow's to say."""
     with RudeServer(get=[task("pending"), ending], post=[ending]) as server:
-        client = quick(colour, server)
+        client = quick(runner, server)
         asked = client.task(ID)
-        colour.do(asked.refresh)
+        runner.do(asked.refresh)
         with pytest.raises(errors.ConnectionFailed):
-            colour.do(asked.refresh)
+            runner.do(asked.refresh)
         assert server.count("GET") == 2
         server._acts["GET"].appendleft(task("pending"))
-        colour.do(asked.refresh)
+        runner.do(asked.refresh)
         with pytest.raises(errors.SubmitUncertain):
-            colour.do(client.submit, body())
+            runner.do(client.submit, body())
         assert server.count("POST") == 1
 
 
-def test_a_submission_that_never_left_is_no_uncertain_one(colour: Any) -> None:
+def test_a_submission_that_never_left_is_no_uncertain_one(runner: Any) -> None:
     """Where nobody listens, no name is found or TLS fails, nothing was written, and it is known."""
     with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -106,12 +106,12 @@ def test_a_submission_that_never_left_is_no_uncertain_one(colour: Any) -> None:
             f"https://127.0.0.1:{silent.getsockname()[1]}",
         )
         for host in hosts:
-            client = colour.client(api_key=KEY, base_url=host, timeout=1.5, retry_timeout=0)
+            client = runner.client(api_key=KEY, base_url=host, timeout=1.5, retry_timeout=0)
             with pytest.raises(errors.ConnectionFailed):
-                colour.do(client.submit, body())
+                runner.do(client.submit, body())
 
 
-def test_tls_is_verified_as_told(colour: Any) -> None:
+def test_tls_is_verified_as_told(runner: Any) -> None:
     """By default against the usual authorities, by a context of the user's, or not at all."""
     authority = trustme.CA()
     theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
@@ -119,11 +119,11 @@ def test_tls_is_verified_as_told(colour: Any) -> None:
     authority.configure_trust(ours)
     with RudeServer(get=[task("completed")], tls=theirs) as server:
         for verify in (ours, False):
-            client = quick(colour, server, verify=verify)
-            colour.do(client.task(ID).refresh)
+            client = quick(runner, server, verify=verify)
+            runner.do(client.task(ID).refresh)
         assert server.count("GET") == 2
         with pytest.raises(errors.ConnectionFailed):
-            colour.do(quick(colour, server).task(ID).refresh)
+            runner.do(quick(runner, server).task(ID).refresh)
         assert server.count("GET") == 2
 
 
@@ -153,13 +153,13 @@ FORMS = ["no HTTP", "reason", "header", "broken header", "length", "chunk", "enc
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_no_error_of_a_road_shows_the_key(form: str, colour: Any) -> None:
+def test_no_error_of_a_road_shows_the_key(form: str, runner: Any) -> None:
     """Not in its text, its chain, its traceback or its pickle, whatever the server repeats."""
     with RudeServer(get=[echo(form)], post=[echo(form)]) as server:
-        client = quick(colour, server, retry_timeout=0)
+        client = quick(runner, server, retry_timeout=0)
         for act in (client.task(ID).refresh, lambda: client.submit(body())):
             with pytest.raises(errors.WanflowError) as caught:
-                colour.do(act)
+                runner.do(act)
             error = caught.value
             shown = "".join(traceback.format_exception(error)) + str(vars(error))
             assert KEY not in shown
@@ -169,34 +169,34 @@ def test_no_error_of_a_road_shows_the_key(form: str, colour: Any) -> None:
                 assert KEY not in str(one) + str(vars(one))
 
 
-def test_an_answer_has_sixteen_megabytes_at_most(colour: Any) -> None:
+def test_an_answer_has_sixteen_megabytes_at_most(runner: Any) -> None:
     """As it is sent or once it is unpacked: more is no answer."""
     large = b" " * (16 * 1024 * 1024 + 1)
     for answer in (http(200, large), http(200, gzip.compress(large), "Content-Encoding: gzip")):
         with RudeServer(get=[says(answer)]) as server:
-            client = quick(colour, server, timeout=20)
+            client = quick(runner, server, timeout=20)
             with pytest.raises(errors.ConnectionFailed):
-                colour.do(client.task(ID).refresh)
+                runner.do(client.task(ID).refresh)
 
 
-def test_a_packed_answer_is_read(colour: Any) -> None:
+def test_a_packed_answer_is_read(runner: Any) -> None:
     """gzip, which every road offers to take."""
     packed = gzip.compress(b'{"id": "' + ID.encode() + b'", "status": "completed"}')
     with RudeServer(get=[says(http(200, packed, "Content-Encoding: gzip"))]) as server:
-        assert colour.do(quick(colour, server).task(ID).wait, 5).task_id == ID
+        assert runner.do(quick(runner, server).task(ID).wait, 5).task_id == ID
         assert "gzip" in server.headers(0)["accept-encoding"]
 
 
-def test_large_and_many_headers_are_taken(colour: Any) -> None:
+def test_large_and_many_headers_are_taken(runner: Any) -> None:
     """Up to tens of kilobytes, as proxies and gateways add them."""
     many = [f"X-{number}: {'v' * 100}" for number in range(400)]
     answer = b'{"id": "%s", "status": "completed"}' % ID.encode()
     for headers in (["X-Long: " + "v" * 50_000], many):
         with RudeServer(get=[says(http(200, answer, *headers))]) as server:
-            assert colour.do(quick(colour, server).task(ID).refresh).status == "completed"
+            assert runner.do(quick(runner, server).task(ID).refresh).status == "completed"
 
 
-def test_no_cookie_is_kept_and_no_header_invented(colour: Any, tmp_path: Path) -> None:
+def test_no_cookie_is_kept_and_no_header_invented(runner: Any, tmp_path: Path) -> None:
     """What a server sets isn't sent back, and no road adds what tells it from another."""
     with RudeServer() as server:
         done = {"results": [server.url + "/a.png"]}
@@ -205,10 +205,10 @@ def test_no_cookie_is_kept_and_no_header_invented(colour: Any, tmp_path: Path) -
         raw = answer % (ID.encode(), done["results"][0].encode())
         said = says(http(200, raw, *head))
         server._acts["GET"] += [said, said, says(http(200, PNG, "Set-Cookie: file=1; Path=/"))]
-        client = quick(colour, server)
+        client = quick(runner, server)
         for _ in range(2):
-            result = colour.do(client.task(ID).wait, 5)
-        colour.do(result.download, tmp_path)
+            result = runner.do(client.task(ID).wait, 5)
+        runner.do(result.download, tmp_path)
         questions = [server.headers(index) for index in range(2)]
         fetched = server.headers(2)
     common = {"host", "accept", "accept-encoding", "user-agent", "connection"}
@@ -229,14 +229,14 @@ LINKS = {
 
 
 @pytest.mark.parametrize("link", LINKS, ids=str)
-def test_a_link_is_asked_for_as_httpx_writes_it(link: str, colour: Any, tmp_path: Path) -> None:
+def test_a_link_is_asked_for_as_httpx_writes_it(link: str, runner: Any, tmp_path: Path) -> None:
     """Links are signed: no road writes one anew in ways of its own."""
     with RudeServer() as server:
         wanted = LINKS[link] or httpx.URL(server.url + link).raw_path.decode()
         done = task("completed", results=[server.url + link])
         server._acts["GET"].extend([done, says(http(200, b"abc"))])
-        result = colour.do(quick(colour, server).task(ID).wait, 5)
-        colour.do(result.download, tmp_path, timeout=2)
+        result = runner.do(quick(runner, server).task(ID).wait, 5)
+        runner.do(result.download, tmp_path, timeout=2)
         assert server.requests[1][1] == wanted
 
 
@@ -261,14 +261,14 @@ def test_an_aiohttp_client_is_usable_in_a_new_event_loop(aiohttp: Any) -> None:
             gc.collect()
 
 
-def test_a_dead_host_is_known_before_the_whole_time_is_over(colour: Any) -> None:
+def test_a_dead_host_is_known_before_the_whole_time_is_over(runner: Any) -> None:
     """Connecting has a third of the time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        client = colour.client(api_key=KEY, base_url=url, timeout=1.5)
+        client = runner.client(api_key=KEY, base_url=url, timeout=1.5)
         begun = time.monotonic()
         with pytest.raises(errors.ConnectionFailed):
-            colour.do(client.task(ID).refresh)
+            runner.do(client.task(ID).refresh)
         assert time.monotonic() - begun < 1.4
 
 

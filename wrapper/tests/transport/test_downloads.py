@@ -60,12 +60,12 @@ class Ranges:
         return says(file(self._content, etag=self._etag))(connection)
 
 
-def result_of(colour: Any, *urls: str, created: float | None = None) -> Any:
+def result_of(runner: Any, *urls: str, created: float | None = None) -> Any:
     """A completed task with these links."""
     more = {} if created is None else {"created": int(created)}
     with RudeServer(get=[task("completed", results=list(urls), **more)]) as server:
-        client = with_fast_clock(colour.client(api_key=KEY, base_url=server.url, timeout=2))
-        return colour.do(client.task(ID).wait, 10)
+        client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url, timeout=2))
+        return runner.do(client.task(ID).wait, 10)
 
 
 def saved(folder: Path) -> list[str]:
@@ -73,33 +73,33 @@ def saved(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_broken_download_goes_on_where_it_stopped(colour: Any, tmp_path: Path) -> None:
+def test_a_broken_download_goes_on_where_it_stopped(runner: Any, tmp_path: Path) -> None:
     """The next try asks for the rest of the same file, and the whole is right."""
     with RudeServer(get=[half()]) as files:
         files._acts["GET"].append(Ranges(files))
-        paths = colour.do(result_of(colour, files.url + "/a").download, tmp_path)
+        paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.headers(1)["range"] == f"bytes={len(CONTENT) - 5000}-"
         assert files.headers(1)["if-range"] == ETAG
     assert [path.read_bytes() for path in paths] == [CONTENT]
     assert saved(tmp_path) == [f"{ID}.mp4"]
 
 
-def test_a_later_run_goes_on_with_what_an_earlier_one_left(colour: Any, tmp_path: Path) -> None:
+def test_a_later_run_goes_on_with_what_an_earlier_one_left(runner: Any, tmp_path: Path) -> None:
     """The part file and what the server knows it by outlive the process."""
     with RudeServer(get=[half()]) as files:
         with pytest.raises(DownloadFailed):
-            colour.do(result_of(colour, files.url + "/a").download, tmp_path, timeout=1.2)
+            runner.do(result_of(runner, files.url + "/a").download, tmp_path, timeout=1.2)
         left = saved(tmp_path)
         assert left == [f".{ID}.part", f".{ID}.part.json"]
     with RudeServer() as files:
         files._acts["GET"].append(Ranges(files))
-        paths = colour.do(result_of(colour, files.url + "/a").download, tmp_path)
+        paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.headers(0)["range"].startswith("bytes=")
     assert [path.read_bytes() for path in paths] == [CONTENT]
     assert saved(tmp_path) == [f"{ID}.mp4"]
 
 
-def test_another_file_is_never_glued_to_the_first(colour: Any, tmp_path: Path) -> None:
+def test_another_file_is_never_glued_to_the_first(runner: Any, tmp_path: Path) -> None:
     """Where the file has changed, or its server says nothing to know it by, it starts anew."""
     other = CONTENT[::-1]
     for first, second in (
@@ -109,53 +109,53 @@ def test_another_file_is_never_glued_to_the_first(colour: Any, tmp_path: Path) -
         (half(etag='W/"one"'), says(file(other, etag='W/"one"'))),
     ):
         with RudeServer(get=[first, second, says(file(other, etag='"two"'))]) as files:
-            paths = colour.do(result_of(colour, files.url + "/a").download, tmp_path)
+            paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert [path.read_bytes() for path in paths] == [other]
 
 
-def test_a_part_that_is_longer_than_the_file_starts_anew(colour: Any, tmp_path: Path) -> None:
+def test_a_part_that_is_longer_than_the_file_starts_anew(runner: Any, tmp_path: Path) -> None:
     """416 is no end: what is on disk is dropped."""
     (tmp_path / f".{ID}.part").write_bytes(b"x" * 99)
     (tmp_path / f".{ID}.part.json").write_text('{"validator": "\\"one\\""}')
     with RudeServer(get=[says(http(416, b"")), says(file())]) as files:
-        paths = colour.do(result_of(colour, files.url + "/a").download, tmp_path)
+        paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
     assert [path.read_bytes() for path in paths] == [CONTENT]
 
 
 @pytest.mark.parametrize(
     "notes", ["", "[]", '{"validator": 7}', "{" * 9999, '{"validator":"a\\nb"}']
 )
-def test_notes_that_cannot_be_read_are_as_none(notes: str, colour: Any, tmp_path: Path) -> None:
+def test_notes_that_cannot_be_read_are_as_none(notes: str, runner: Any, tmp_path: Path) -> None:
     """A part without good notes is not trusted."""
     (tmp_path / f".{ID}.part").write_bytes(b"x" * 99)
     (tmp_path / f".{ID}.part.json").write_text(notes)
     with RudeServer(get=[says(file())]) as files:
-        paths = colour.do(result_of(colour, files.url + "/a").download, tmp_path)
+        paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert "range" not in files.headers(0)
     assert [path.read_bytes() for path in paths] == [CONTENT]
 
 
-def test_a_file_of_the_wrong_length_is_not_there(colour: Any, tmp_path: Path) -> None:
+def test_a_file_of_the_wrong_length_is_not_there(runner: Any, tmp_path: Path) -> None:
     """A body shorter than announced is no file."""
     short = says(http(200, b"abc", length=10), keep=False)
     with RudeServer(get=[short]) as files, pytest.raises(DownloadFailed) as caught:
-        colour.do(result_of(colour, files.url + "/a").download, tmp_path, timeout=0.4)
+        runner.do(result_of(runner, files.url + "/a").download, tmp_path, timeout=0.4)
     assert caught.value.task_id == ID
     assert saved(tmp_path) == []
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_a_file_over_the_limit_is_not_there(announced: bool, colour: Any, tmp_path: Path) -> None:
+def test_a_file_over_the_limit_is_not_there(announced: bool, runner: Any, tmp_path: Path) -> None:
     """Whether its server says so first or not, it ends at the limit, and nothing is left."""
     raw = file() if announced else b"HTTP/1.1 200 OK\r\n\r\n" + CONTENT
     with RudeServer(get=[says(raw, keep=False)]) as files:
-        result = result_of(colour, files.url + "/a")
+        result = result_of(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="limit of 1000 bytes"):
-            colour.do(result.download, tmp_path, max_bytes=1000)
+            runner.do(result.download, tmp_path, max_bytes=1000)
     assert saved(tmp_path) == []
 
 
-def test_several_files_come_at_once_and_in_order(colour: Any, tmp_path: Path) -> None:
+def test_several_files_come_at_once_and_in_order(runner: Any, tmp_path: Path) -> None:
     """The paths are in the order of the links, whichever came first; progress tells each."""
     told: list[Any] = []
     together = threading.Barrier(4)
@@ -170,44 +170,44 @@ def test_several_files_come_at_once_and_in_order(colour: Any, tmp_path: Path) ->
 
     with ExitStack() as stack:
         hosts = [stack.enter_context(RudeServer(get=[sends(content)])) for content in contents]
-        result = result_of(colour, *(host.url + "/x" for host in hosts))
-        paths = colour.do(result.download, tmp_path, on_progress=told.append)
+        result = result_of(runner, *(host.url + "/x" for host in hosts))
+        paths = runner.do(result.download, tmp_path, on_progress=told.append)
     assert [path.name for path in paths] == [f"{ID}-{n}.mp4" for n in (1, 2, 3, 4)]
     assert [path.read_bytes() for path in paths] == contents
     assert {(one.index, one.count) for one in told} == {(index, 4) for index in range(4)}
     assert all(one.have <= one.total for one in told)
 
 
-def test_what_could_be_saved_is_kept_when_another_fails(colour: Any, tmp_path: Path) -> None:
+def test_what_could_be_saved_is_kept_when_another_fails(runner: Any, tmp_path: Path) -> None:
     """One dead link doesn't cost the other files, and the error names them."""
     with RudeServer(get=[says(file())]) as files, RudeServer(get=[says(http(404, b""))]) as dead:
-        result = result_of(colour, files.url + "/a", dead.url + "/b")
+        result = result_of(runner, files.url + "/a", dead.url + "/b")
         with pytest.raises(DownloadFailed) as caught:
-            colour.do(result.download, tmp_path)
+            runner.do(result.download, tmp_path)
     assert [path.name for path in caught.value.saved] == [f"{ID}-1.mp4"]
     assert saved(tmp_path) == [f"{ID}-1.mp4"]
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_link_past_its_day_has_expired(status: int, colour: Any, tmp_path: Path) -> None:
+def test_a_link_past_its_day_has_expired(status: int, runner: Any, tmp_path: Path) -> None:
     """The same answer within the day is a failure of another kind."""
     with RudeServer(get=[says(http(status, b""))]) as files:
-        old = result_of(colour, files.url + "/a", created=time.time() - 90_000)
+        old = result_of(runner, files.url + "/a", created=time.time() - 90_000)
         with pytest.raises(LinkExpired):
-            colour.do(old.download, tmp_path)
-        young = result_of(colour, files.url + "/a", created=time.time())
+            runner.do(old.download, tmp_path)
+        young = result_of(runner, files.url + "/a", created=time.time())
         with pytest.raises(DownloadFailed) as caught:
-            colour.do(young.download, tmp_path)
+            runner.do(young.download, tmp_path)
     assert not isinstance(caught.value, LinkExpired)
     assert caught.value.status == status
 
 
-def test_a_link_whose_server_says_gone_has_expired(colour: Any, tmp_path: Path) -> None:
+def test_a_link_whose_server_says_gone_has_expired(runner: Any, tmp_path: Path) -> None:
     """410 is sure, whatever this machine's clock says: that of the server may be a virtual one."""
     with RudeServer(get=[says(http(410, b""))]) as files:
-        young = result_of(colour, files.url + "/a", created=time.time())
+        young = result_of(runner, files.url + "/a", created=time.time())
         with pytest.raises(LinkExpired) as caught:
-            colour.do(young.download, tmp_path)
+            runner.do(young.download, tmp_path)
     assert caught.value.status == 410
 
 
@@ -215,30 +215,30 @@ def test_a_link_whose_server_says_gone_has_expired(colour: Any, tmp_path: Path) 
     "link",
     ["gs://bucket/key", "file:///etc/passwd", "data:,x", "ftp://a/b", "//a/b", "x", "http://"],
 )
-def test_only_the_web_is_fetched(link: str, colour: Any, tmp_path: Path) -> None:
+def test_only_the_web_is_fetched(link: str, runner: Any, tmp_path: Path) -> None:
     """A link of another scheme is said to be one, and nothing is touched."""
     with pytest.raises(DownloadFailed, match="can't be fetched"):
-        colour.do(result_of(colour, link).download, tmp_path)
+        runner.do(result_of(runner, link).download, tmp_path)
     assert saved(tmp_path) == []
 
 
-def test_a_symlink_is_not_followed(colour: Any, tmp_path: Path) -> None:
+def test_a_symlink_is_not_followed(runner: Any, tmp_path: Path) -> None:
     """Whoever can write the folder can't have the bytes written elsewhere."""
     (tmp_path / "target").write_bytes(b"precious")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / f".{ID}.part").symlink_to(tmp_path / "target")
     with RudeServer(get=[says(file())]) as files, pytest.raises(DownloadFailed):
-        colour.do(result_of(colour, files.url + "/a").download, tmp_path / "out")
+        runner.do(result_of(runner, files.url + "/a").download, tmp_path / "out")
     assert (tmp_path / "target").read_bytes() == b"precious"
 
 
-def test_a_folder_that_cannot_be_is_one_clear_error(colour: Any, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_is_one_clear_error(runner: Any, tmp_path: Path) -> None:
     """A file in the way of the folder is said to be."""
     (tmp_path / "out").write_text("in the way")
     with RudeServer(get=[says(file())]) as files:
-        result = result_of(colour, files.url + "/a")
+        result = result_of(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="can't be written"):
-            colour.do(result.download, tmp_path / "out" / "deep")
+            runner.do(result.download, tmp_path / "out" / "deep")
 
 
 @pytest.mark.parametrize(
@@ -265,11 +265,11 @@ def test_no_name_leaves_its_folder(task_id: str, tmp_path: Path) -> None:
     assert name not in {".", ".."}
 
 
-def test_more_redirects_than_five_are_a_loop(colour: Any, tmp_path: Path) -> None:
+def test_more_redirects_than_five_are_a_loop(runner: Any, tmp_path: Path) -> None:
     """A server that redirects for ever is left."""
     with RudeServer(get=[says(http(302, b"", "Location: /again"))]) as files:
         with pytest.raises(DownloadFailed, match="redirects"):
-            colour.do(result_of(colour, files.url + "/a").download, tmp_path)
+            runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.count("GET") == 6
     assert url_problem("http://a.example/") is None
 
@@ -285,12 +285,12 @@ LEADS = {
 
 @pytest.mark.parametrize(("location", "path"), LEADS.values(), ids=LEADS.keys())
 def test_a_redirect_is_followed_to_where_it_leads(
-    location: bytes, path: str, colour: Any, tmp_path: Path
+    location: bytes, path: str, runner: Any, tmp_path: Path
 ) -> None:
     """Addresses come quoted or as raw UTF-8; both backends ask for the same."""
     moved = b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location
     with RudeServer(get=[says(moved), says(file())]) as files:
-        colour.do(result_of(colour, files.url + "/a").download, tmp_path)
+        runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.requests[1][1] == path
 
 
@@ -328,14 +328,14 @@ BACK = ("http://", "//", "http:a", "\\\\a.example\\x")
 
 @pytest.mark.parametrize("location", IMPOSSIBLE, ids=ascii)
 def test_a_redirect_that_leads_nowhere_is_an_error_over_each_backend(
-    location: str, colour: Any, tmp_path: Path
+    location: str, runner: Any, tmp_path: Path
 ) -> None:
     """The link's host is asked as often over one as over the other; the error names the link."""
     moved = b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location.encode()
     with RudeServer(get=[says(moved)]) as files:
         url = files.url + "/a"
         with pytest.raises(DownloadFailed) as caught:
-            colour.do(result_of(colour, url).download, tmp_path, timeout=30)
+            runner.do(result_of(runner, url).download, tmp_path, timeout=30)
         assert files.count("GET") == (6 if location in BACK else 1)
         assert str(caught.value).startswith(f"{url} can't be fetched: ")
         assert list(tmp_path.iterdir()) == []

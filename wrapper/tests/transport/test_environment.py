@@ -96,14 +96,14 @@ def test_a_proxy_that_cannot_be_used_is_named_when_it_is_given(kind: Any) -> Non
     ],
 )
 def test_exceptions_that_httpx_cannot_read_do_no_harm(
-    exceptions: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+    exceptions: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What says nothing of the API is skipped, and the request goes to the proxy."""
     with RudeServer(post=[task("pending")]) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", exceptions)
-        client = colour.client(api_key=KEY, base_url=HOST, timeout=5, retry_timeout=0)
-        assert colour.do(client.submit, body()).id == ID
+        client = runner.client(api_key=KEY, base_url=HOST, timeout=5, retry_timeout=0)
+        assert runner.do(client.submit, body()).id == ID
         assert proxy.requests[0][1].startswith(HOST)
 
 
@@ -112,14 +112,14 @@ def test_exceptions_that_httpx_cannot_read_do_no_harm(
     ["127.0.0.0/8", "::1/128,127.0.0.1/32", "127.0.0.1", "10.0.0.0/8, 127.0.0.1", "*", "x,*"],
 )
 def test_exceptions_keep_what_they_mean(
-    exceptions: str, colour: Any, monkeypatch: pytest.MonkeyPatch
+    exceptions: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An API inside a network that is excepted is asked directly."""
     with RudeServer(post=[task("pending")]) as server, Proxy(server.url) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         monkeypatch.setenv("no_proxy", exceptions)
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
-        assert colour.do(client.submit, body()).id == ID
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
+        assert runner.do(client.submit, body()).id == ID
         assert proxy.heads == []
 
 
@@ -132,7 +132,7 @@ def test_exceptions_keep_what_they_mean(
     ],
 )
 def test_a_file_in_a_network_that_is_excepted_is_fetched_directly(
-    exceptions: str, direct: bool, colour: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exceptions: str, direct: bool, runner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API may be elsewhere, and goes to the proxy all the same."""
     picture = says(http(200, b"\x89PNG\r\n\x1a\n", "Content-Type: image/png"))
@@ -141,16 +141,16 @@ def test_a_file_in_a_network_that_is_excepted_is_fetched_directly(
         with RudeServer(get=[ended, picture]) as proxy:
             monkeypatch.setenv("HTTP_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", exceptions)
-            client = colour.client(api_key=KEY, base_url=HOST, timeout=5)
-            result = colour.do(client.task(ID).wait, 5)
-            (path,) = colour.do(result.download, tmp_path)
+            client = runner.client(api_key=KEY, base_url=HOST, timeout=5)
+            result = runner.do(client.task(ID).wait, 5)
+            (path,) = runner.do(result.download, tmp_path)
             assert path.read_bytes().startswith(b"\x89PNG")
             assert (files.count("GET"), proxy.count("GET")) == ((1, 1) if direct else (0, 2))
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_certificates_of_the_environment_are_trusted(
-    variable: str, colour: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variable: str, runner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over both backends; and a log of keys is written where one is wanted."""
     authority = trustme.CA()
@@ -163,19 +163,19 @@ def test_certificates_of_the_environment_are_trusted(
     monkeypatch.setenv(variable, str(file if variable == "SSL_CERT_FILE" else tmp_path))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
     with RudeServer(post=[task("pending")], tls=theirs) as server:
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
-        assert colour.do(client.submit, body()).id == ID
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
+        assert runner.do(client.submit, body()).id == ID
     assert (tmp_path / "keys.log").stat().st_size > 0
 
 
-def test_the_environment_is_read_once(colour: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_read_once(runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it says after the client was made is for the next client."""
     with RudeServer(post=[task("pending")]) as server:
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         for name, value, _ in UNUSABLE.values():
             if name != "SSLKEYLOGFILE":  # which Python itself reads for each context
                 monkeypatch.setenv(name, value)
-        assert colour.do(client.submit, body()).id == ID
+        assert runner.do(client.submit, body()).id == ID
 
 
 def test_the_name_of_a_client_is_had_without_httpx() -> None:

@@ -134,12 +134,12 @@ ACTS: dict[str, Callable[[RudeServer], Any]] = {
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
 @pytest.mark.parametrize("does", ["submit", "refresh", "wait"])
-def test_no_frame_of_an_error_holds_the_key(act: Any, does: str, colour: Any) -> None:
+def test_no_frame_of_an_error_holds_the_key(act: Any, does: str, runner: Any) -> None:
     """Whatever a server does: not the error's, nor those of its causes and contexts."""
     with RudeServer() as server:
         for acts in server._acts.values():
             acts.append(act(server))
-        client = colour.client(api_key=SECRET, base_url=server.url, timeout=0.6, retry_timeout=0)
+        client = runner.client(api_key=SECRET, base_url=server.url, timeout=0.6, retry_timeout=0)
         task = client.task(ID)
         methods: dict[str, tuple[Any, ...]] = {
             "submit": (client.submit, body()),
@@ -147,18 +147,18 @@ def test_no_frame_of_an_error_holds_the_key(act: Any, does: str, colour: Any) ->
             "wait": (task.wait, 0),
         }
         with pytest.raises(errors.WanflowError) as caught:
-            colour.do(*methods[does])
+            runner.do(*methods[does])
         assert frames(caught.value) > 3
         assert list(shown(caught.value)) == []
 
 
-def test_no_frame_of_a_refused_connection_holds_the_key(colour: Any) -> None:
+def test_no_frame_of_a_refused_connection_holds_the_key(runner: Any) -> None:
     """Nor where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    client = colour.client(api_key=SECRET, base_url=f"http://127.0.0.1:{port}", retry_timeout=0)
+    client = runner.client(api_key=SECRET, base_url=f"http://127.0.0.1:{port}", retry_timeout=0)
     with pytest.raises(errors.ConnectionFailed) as caught:
-        colour.do(client.submit, body())
+        runner.do(client.submit, body())
     assert list(shown(caught.value)) == []
 
 
@@ -171,7 +171,7 @@ INTERRUPTIBLE = {
 
 @pytest.mark.parametrize("said", INTERRUPTIBLE.values(), ids=INTERRUPTIBLE.keys())
 @pytest.mark.parametrize("does", ["submit", "refresh", "wait"])
-def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, colour: Any) -> None:
+def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, runner: Any) -> None:
     """Ctrl-C and cancellations pass, and what was being handled before them stays known."""
     reached = threading.Event()
 
@@ -179,26 +179,26 @@ def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, colour: 
         connection.sendall(said)
         reached.set()
         server.done.wait(0.1)
-        if colour.name == "sync":
+        if runner.name == "sync":
             os.kill(os.getpid(), signal.SIGINT)
         server.done.wait(1)
         return False
 
     with RudeServer(get=[act], post=[act]) as server:
-        client = colour.client(api_key=SECRET, base_url=server.url, timeout=20, retry_timeout=0)
+        client = runner.client(api_key=SECRET, base_url=server.url, timeout=20, retry_timeout=0)
         method = {
             "submit": lambda: client.submit(body()),
             "refresh": client.task(ID).refresh,
             "wait": client.task(ID).wait,
         }[does]
         before = LookupError("what the program was at")
-        catch = _caught if colour.name == "sync" else _cancelled
-        caught = colour.do(catch, method, before, reached)
+        catch = _caught if runner.name == "sync" else _cancelled
+        caught = runner.do(catch, method, before, reached)
     assert not isinstance(caught, Exception)
     assert reached.is_set()
     assert frames(caught) > 3
     assert list(shown(caught)) == []
-    if colour.name == "sync":  # event loops throw cancellations in from elsewhere
+    if runner.name == "sync":  # event loops throw cancellations in from elsewhere
         assert before in chain(caught)
 
 

@@ -79,33 +79,33 @@ def answers(draw: st.DrawFn) -> bytes:
 
 
 @pytest.fixture(scope="module", params=["sync", "aiohttp"])
-def face(request: pytest.FixtureRequest) -> Iterator[Any]:
+def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
     """One event loop for all examples: fuzzing is about answers, so each HTTP library is enough."""
-    with RUNNERS[request.param]() as face:
-        yield face
+    with RUNNERS[request.param]() as runner:
+        yield runner
 
 
 @settings(max_examples=50)
 @given(raw=answers() | st.binary(max_size=200))
 @example(raw=b"HTTP/1.1 200 OK\r\n\r\n" + b'{"id": 5, "status": "completed", "results": null}')
 @example(raw=b"HTTP/1.1 429 X\r\nRetry-After: \xb2\r\nContent-Length: 0\r\n\r\n")
-def test_any_answer_is_a_result_or_an_error_of_ours(raw: bytes, face: Any) -> None:
+def test_any_answer_is_a_result_or_an_error_of_ours(raw: bytes, runner: Any) -> None:
     """A look and a submission end in time, with WanflowError and nothing else."""
     with RudeServer(post=[says(raw, keep=False)], get=[says(raw, keep=False)]) as server:
-        client = face.client(api_key=KEY, base_url=server.url, timeout=TIMEOUT, retry_timeout=0)
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=TIMEOUT, retry_timeout=0)
         for method, *given_ in ([client.task(ID).refresh], [client.submit, body()]):
             begun = time.monotonic()
             with contextlib.suppress(WanflowError):
-                face.do(method, *given_)
+                runner.do(method, *given_)
             assert time.monotonic() - begun < TIMEOUT + 3
         assert server.count("POST") <= 1
-        face.do(client.close)
+        runner.do(client.close)
 
 
 @settings(max_examples=25)
 @given(raw=answers())
 def test_any_answer_to_a_download_is_a_file_or_an_error_of_ours(
-    raw: bytes, face: Any, tmp_path_factory: pytest.TempPathFactory
+    raw: bytes, runner: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """What a file's host sends becomes whole files, or DownloadFailed and no file."""
     folder = tmp_path_factory.mktemp("out")
@@ -116,10 +116,10 @@ def test_any_answer_to_a_download_is_a_file_or_an_error_of_ours(
         )
         answer = says(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n%s" % (len(done), done))
         with RudeServer(get=[answer]) as server:
-            client = face.client(api_key=KEY, base_url=server.url, timeout=TIMEOUT)
-            result = face.do(client.task(ID).wait, 5)
+            client = runner.client(api_key=KEY, base_url=server.url, timeout=TIMEOUT)
+            result = runner.do(client.task(ID).wait, 5)
             paths: list[Path] = []
             with contextlib.suppress(DownloadFailed):
-                paths = face.do(result.download, folder, timeout=0.3)
-            face.do(client.close)
+                paths = runner.do(result.download, folder, timeout=0.3)
+            runner.do(client.close)
     assert [path for path in folder.iterdir() if not path.name.startswith(".")] == paths

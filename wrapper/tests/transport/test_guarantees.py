@@ -41,20 +41,20 @@ def body() -> dict[str, Any]:
     return {name: value for name, value in model.example.items() if name != "callback_url"}
 
 
-def quick(colour: Any, server: RudeServer, **options: Any) -> Any:
+def quick(runner: Any, server: RudeServer, **options: Any) -> Any:
     """A client that waits for nothing long, and leaps over its pauses."""
     return with_fast_clock(
-        colour.client(api_key=KEY, base_url=server.url, **{"timeout": 1.5} | options)
+        runner.client(api_key=KEY, base_url=server.url, **{"timeout": 1.5} | options)
     )
 
 
 @pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
-def test_a_post_whose_answer_was_lost_is_sent_once(act: Any, colour: Any) -> None:
+def test_a_post_whose_answer_was_lost_is_sent_once(act: Any, runner: Any) -> None:
     """The POST reaches the server once; the error has all that is needed to find out."""
     with RudeServer(post=[act]) as server:
-        client = quick(colour, server)
+        client = quick(runner, server)
         with pytest.raises((errors.SubmitUncertain, errors.APIError)) as caught:
-            colour.do(client.submit, body(), idempotency_key="0123456789abcdef")
+            runner.do(client.submit, body(), idempotency_key="0123456789abcdef")
         assert server.count("POST") == 1
         assert server.headers(0)["idempotency-key"] == "0123456789abcdef"
     if isinstance(caught.value, errors.SubmitUncertain):
@@ -63,75 +63,75 @@ def test_a_post_whose_answer_was_lost_is_sent_once(act: Any, colour: Any) -> Non
         assert "charged" in str(caught.value)
 
 
-def test_a_post_without_an_answer_is_sent_once(colour: Any) -> None:
+def test_a_post_without_an_answer_is_sent_once(runner: Any) -> None:
     """A server that takes the request and says nothing, or drips, is left in time, once."""
     for slow in (hangs, lambda done: drips(b"HTTP/1.1 200 OK\r\nX-Padding: " + b"a" * 9999, done)):
         with RudeServer() as server:
             server._acts["POST"].append(slow(server.done))
-            client = quick(colour, server, timeout=0.6)
+            client = quick(runner, server, timeout=0.6)
             begun = time.monotonic()
             with pytest.raises(errors.SubmitUncertain):
-                colour.do(client.submit, body())
+                runner.do(client.submit, body())
             assert time.monotonic() - begun < 5
             assert server.count("POST") == 1
 
 
 @pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
-def test_a_wait_outlives_a_bad_answer(act: Any, colour: Any) -> None:
+def test_a_wait_outlives_a_bad_answer(act: Any, runner: Any) -> None:
     """Whatever comes in place of a look, the wait goes on to the task's end."""
     with RudeServer(get=[act, task("completed", results=["https://f.example/a.mp4"])]) as server:
-        client = quick(colour, server)
-        result = colour.do(client.task(ID).wait, 30)
+        client = quick(runner, server)
+        result = runner.do(client.task(ID).wait, 30)
         assert result.urls == ["https://f.example/a.mp4"]
         assert server.count("GET") == 2
 
 
-def test_a_wait_outlives_many_bad_answers(colour: Any) -> None:
+def test_a_wait_outlives_many_bad_answers(runner: Any) -> None:
     """Faults are borne by elapsed time, not by count."""
     faults = list(MISBEHAVIOUR.values())[:4]
     with RudeServer(get=[*faults, task("completed")]) as server:
-        client = quick(colour, server)
-        assert colour.do(client.task(ID).wait, 120).task_id == ID
+        client = quick(runner, server)
+        assert runner.do(client.task(ID).wait, 120).task_id == ID
         assert server.count("GET") == len(faults) + 1
 
 
-def test_slow_answers_are_bounded(colour: Any) -> None:
+def test_slow_answers_are_bounded(runner: Any) -> None:
     """Headers or a body that drip for ever cost one timeout, and the wait goes on."""
     for raw in (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 9999, b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 9999):
         with RudeServer() as server:
             server._acts["GET"].extend([drips(raw, server.done), task("completed")])
-            client = quick(colour, server, timeout=1.0)
+            client = quick(runner, server, timeout=1.0)
             begun = time.monotonic()
-            colour.do(client.task(ID).wait, 30)
+            runner.do(client.task(ID).wait, 30)
             assert time.monotonic() - begun < 10
             assert server.count("GET") == 2
 
 
-def test_interim_answers_are_passed_over(colour: Any) -> None:
+def test_interim_answers_are_passed_over(runner: Any) -> None:
     """A 1xx is no answer, and the one behind it is."""
     with RudeServer(get=[INTERIM]) as server:
-        assert colour.do(quick(colour, server).task(ID).wait, 10).task_id == ID
+        assert runner.do(quick(runner, server).task(ID).wait, 10).task_id == ID
         assert server.count("GET") == 1
 
 
 def test_an_unknown_word_is_bounded_by_the_deadline(
-    colour: Any, caplog: pytest.LogCaptureFixture
+    runner: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """ "Not finished yet", reported once."""
     with RudeServer(get=[task("dreaming")]) as server:
         with pytest.raises(errors.WaitTimeout) as caught:
-            colour.do(quick(colour, server).task(ID).wait, 1.5)
+            runner.do(quick(runner, server).task(ID).wait, 1.5)
         assert server.count("GET") >= 2
     assert caught.value.task_id == ID
     assert sum("unknown status" in record.getMessage() for record in caplog.records) == 1
 
 
 @pytest.mark.parametrize("word", ["cancelled", "canceled", "failed"])
-def test_cancelled_is_an_end(word: str, colour: Any) -> None:
+def test_cancelled_is_an_end(word: str, runner: Any) -> None:
     """One look, and TaskFailed."""
     with RudeServer(get=[task(word)]) as server:
         with pytest.raises(errors.TaskFailed) as caught:
-            colour.do(quick(colour, server).task(ID).wait, 30)
+            runner.do(quick(runner, server).task(ID).wait, 30)
         assert server.count("GET") == 1
     assert caught.value.task_id == ID
 
@@ -197,7 +197,7 @@ def test_a_cancelled_wait_keeps_the_id() -> None:
         assert asyncio.run(main(server.url)).task_id == ID  # type: ignore[attr-defined]
 
 
-def test_a_refusal_is_sent_again_and_nothing_else(colour: Any) -> None:
+def test_a_refusal_is_sent_again_and_nothing_else(runner: Any) -> None:
     """429 and 503 were not accepted: the same POST goes again, with the same key."""
     refused = {"error": {"code": 429, "message": "m", "type": "rate_limit_error"}}
     acts = [
@@ -206,7 +206,7 @@ def test_a_refusal_is_sent_again_and_nothing_else(colour: Any) -> None:
         answers(200, {"id": ID, "status": "pending"}),
     ]
     with RudeServer(post=acts) as server:
-        submitted = colour.do(quick(colour, server).submit, body())
+        submitted = runner.do(quick(runner, server).submit, body())
         assert submitted.id == ID
         assert server.count("POST") == 3
         assert len({server.headers(index)["idempotency-key"] for index in range(3)}) == 1
@@ -217,47 +217,47 @@ def test_a_refusal_is_sent_again_and_nothing_else(colour: Any) -> None:
     [act for name, act in MISBEHAVIOUR.items() if name != "a redirect elsewhere"],
     ids=[name for name in MISBEHAVIOUR if name != "a redirect elsewhere"],
 )
-def test_a_lost_answer_is_asked_for_again_where_that_is_wanted(act: Any, colour: Any) -> None:
+def test_a_lost_answer_is_asked_for_again_where_that_is_wanted(act: Any, runner: Any) -> None:
     """With `resubmit_uncertain` the same POST goes again, with the same key, where it can help."""
     taken = answers(200, {"id": ID, "status": "pending"})
     with RudeServer(post=[act, taken]) as server:
-        client = quick(colour, server)
-        submitted = colour.do(client.submit, body(), resubmit_uncertain=True)
+        client = quick(runner, server)
+        submitted = runner.do(client.submit, body(), resubmit_uncertain=True)
         assert submitted.id == ID
         assert server.count("POST") == 2
         first, second = (server.requests[index][2] for index in range(2))
         assert first.replace(b"\r\n", b"") == second.replace(b"\r\n", b"")
 
 
-def test_a_client_can_be_told_to_send_again_what_is_in_doubt(colour: Any) -> None:
+def test_a_client_can_be_told_to_send_again_what_is_in_doubt(runner: Any) -> None:
     """`with_options` says it for `run` as for all else, and the first client stays as it was."""
     acts = [answers(500, {}), answers(200, {"id": ID, "status": "pending"})]
     with RudeServer(post=acts, get=[task("completed")]) as server:
-        client = quick(colour, server)
+        client = quick(runner, server)
         insistent = client.with_options(resubmit_uncertain=True)
-        assert colour.do(insistent.run, body(), timeout=9).task_id == ID
+        assert runner.do(insistent.run, body(), timeout=9).task_id == ID
         assert server.count("POST") == 2
     with RudeServer(post=[answers(500, {})]) as server:
-        client = quick(colour, server)
+        client = quick(runner, server)
         client.with_options(resubmit_uncertain=True)
         with pytest.raises(errors.SubmitUncertain):
-            colour.do(client.submit, body())
+            runner.do(client.submit, body())
         assert server.count("POST") == 1
 
 
-def test_a_429_slows_the_whole_client(colour: Any) -> None:
+def test_a_429_slows_the_whole_client(runner: Any) -> None:
     """After a 429 for one task, the others are asked about no sooner than it says."""
     busy = answers(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 20")
     with RudeServer(get=[busy, task("completed", id=ID + "x")]) as server:
-        client = quick(colour, server)
+        client = quick(runner, server)
         begun = monotonic(client)
         with pytest.raises(errors.WaitTimeout):
-            colour.do(client.task(ID).wait, 0)
-        colour.do(client.task(ID + "x").wait, 60)
+            runner.do(client.task(ID).wait, 0)
+        runner.do(client.task(ID + "x").wait, 60)
         assert monotonic(client) - begun >= 19
 
 
-def test_a_connection_is_kept_between_looks(colour: Any) -> None:
+def test_a_connection_is_kept_between_looks(runner: Any) -> None:
     """Looks go over the connection that is there already."""
     opened: list[Any] = []
 
@@ -269,7 +269,7 @@ def test_a_connection_is_kept_between_looks(colour: Any) -> None:
         return counted
 
     with RudeServer(get=[count(task("processing")), count(task("completed"))]) as server:
-        colour.do(quick(colour, server).task(ID).wait, 30)
+        runner.do(quick(runner, server).task(ID).wait, 30)
     assert len(opened) == 2
     assert len(set(opened)) == 1
 
@@ -277,7 +277,7 @@ def test_a_connection_is_kept_between_looks(colour: Any) -> None:
 def test_a_connection_outlives_the_pause_between_two_looks() -> None:
     """Pauses of six seconds are common, and httpx by itself lets go after five.
 
-    No clock of ours makes these pass, so all colours pause together.
+    No clock of ours makes these pass, so all runners pause together.
     """
     opened: dict[str, list[Any]] = {name: [] for name in sorted(RUNNERS)}
 
@@ -292,25 +292,25 @@ def test_a_connection_outlives_the_pause_between_two_looks() -> None:
     with ExitStack() as stack:
         for name in opened:
             server = stack.enter_context(RudeServer(get=[counts(name)]))
-            colour = stack.enter_context(RUNNERS[name]())
-            looks.append((colour, quick(colour, server).task(ID)))
-            colour.do(looks[-1][1].refresh)
+            runner = stack.enter_context(RUNNERS[name]())
+            looks.append((runner, quick(runner, server).task(ID)))
+            runner.do(looks[-1][1].refresh)
         time.sleep(5.4)
-        for colour, looked in looks:
-            colour.do(looked.refresh)
+        for runner, looked in looks:
+            runner.do(looked.refresh)
     assert {name: len(peers) for name, peers in opened.items()} == dict.fromkeys(RUNNERS, 2)
     assert {name: len(set(peers)) for name, peers in opened.items()} == dict.fromkeys(RUNNERS, 1)
 
 
-def test_a_wait_for_many_says_what_its_last_look_met(colour: Any) -> None:
+def test_a_wait_for_many_says_what_its_last_look_met(runner: Any) -> None:
     """As a wait for one does: a wrong base URL is the likeliest reason of a timeout."""
     with RudeServer(get=[says(http(503, b"<html>"))]) as server:
-        (end,) = colour.do(quick(colour, server).wait_all, [ID], timeout=0.6)
+        (end,) = runner.do(quick(runner, server).wait_all, [ID], timeout=0.6)
     assert isinstance(end, errors.WaitTimeout)
     assert "503" in str(end)
 
 
-def test_the_key_goes_to_the_api_alone(colour: Any, tmp_path: Any) -> None:
+def test_the_key_goes_to_the_api_alone(runner: Any, tmp_path: Any) -> None:
     """A file's host gets no bearer token, and neither does the one that it redirects to."""
     with RudeServer(get=[says(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")]) as files:
         moved = says(
@@ -319,8 +319,8 @@ def test_the_key_goes_to_the_api_alone(colour: Any, tmp_path: Any) -> None:
         with RudeServer(get=[moved]) as first:
             done = task("completed", results=[first.url + "/a.png"])
             with RudeServer(get=[done]) as server:
-                result = colour.do(quick(colour, server).task(ID).wait, 10)
-                paths = colour.do(result.download, tmp_path)
+                result = runner.do(quick(runner, server).task(ID).wait, 10)
+                paths = runner.do(result.download, tmp_path)
             assert [path.read_bytes() for path in paths] == [b"abc"]
             assert server.headers(0)["authorization"] == f"Bearer {KEY}"
             assert "authorization" not in first.headers(0)
@@ -328,7 +328,7 @@ def test_the_key_goes_to_the_api_alone(colour: Any, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_a_task_is_not_looked_at_as_soon_as_it_is_submitted(many: bool, colour: Any) -> None:
+def test_a_task_is_not_looked_at_as_soon_as_it_is_submitted(many: bool, runner: Any) -> None:
     """The answer to the submission counts as a look; the next comes when the end is expected."""
     took: list[float] = []
 
@@ -339,12 +339,12 @@ def test_a_task_is_not_looked_at_as_soon_as_it_is_submitted(many: bool, colour: 
     info = {"created": int(time.time()), "task_info": {"estimated_time": 2}}
     taken = answers(200, {"id": ID, "status": "pending", **info})
     with RudeServer(post=[taken], get=[ended]) as server:
-        client = quick(colour, server)
+        client = quick(runner, server)
         begun = monotonic(client)
-        submitted = colour.do(client.submit, body())
+        submitted = runner.do(client.submit, body())
         if many:
-            colour.do(client.wait_all, [submitted])
+            runner.do(client.wait_all, [submitted])
         else:
-            colour.do(submitted.wait)
+            runner.do(submitted.wait)
     assert len(took) == 1
     assert took[0] > 0.8

@@ -47,7 +47,7 @@ def said(lines: io.StringIO) -> list[str]:
     return [line.replace(":wanflow:", " ", 1) for line in whole]
 
 
-def test_each_event_is_one_line_without_secrets(colour: Any, lines: io.StringIO) -> None:
+def test_each_event_is_one_line_without_secrets(runner: Any, lines: io.StringIO) -> None:
     """A refusal, the submission, each fault that is borne, a strange word: a line each, in order.
 
     Whatever the server says, it can neither forge a line nor have the key in one.
@@ -62,9 +62,9 @@ def test_each_event_is_one_line_without_secrets(colour: Any, lines: io.StringIO)
     accepted = {"id": ID, "status": "pending", "progress": 99}
     submissions = [answers(503, REFUSED, "Retry-After: 0"), answers(200, accepted)]
     with RudeServer(post=submissions, get=looks) as server:
-        client = quick(colour, server)
-        done = colour.do(client.submit, body())
-        colour.do(done.wait, 60)
+        client = quick(runner, server)
+        done = runner.do(client.submit, body())
+        runner.do(done.wait, 60)
     text = lines.getvalue()
     assert KEY not in text
     ours = said(lines)
@@ -77,11 +77,11 @@ def test_each_event_is_one_line_without_secrets(colour: Any, lines: io.StringIO)
     assert not any(line.startswith(("ERROR", "\x1b")) for line in text.splitlines())
 
 
-def test_an_id_that_the_server_made_up_forges_no_line(colour: Any, lines: io.StringIO) -> None:
+def test_an_id_that_the_server_made_up_forges_no_line(runner: Any, lines: io.StringIO) -> None:
     """The id comes from the answer to the submission, and is logged as it came, on one line."""
     forged = f"{ID}\nERROR:wanflow:forged"
     with RudeServer(post=[answers(200, {"id": forged, "status": "pending"})]) as server:
-        made = colour.do(quick(colour, server).submit, body())
+        made = runner.do(quick(runner, server).submit, body())
     assert made.id == forged
     assert not any(line.startswith("ERROR") for line in lines.getvalue().splitlines())
 
@@ -93,37 +93,37 @@ DONE = f"INFO task {ID} completed with 1 links"
 PENDING, RUNNING = (f"DEBUG task {ID}: {word}, 99 %" for word in ("pending", "processing"))
 
 
-def waited(colour: Any, client: Any) -> None:
-    colour.do(client.task(ID).wait, 3000)
+def waited(runner: Any, client: Any) -> None:
+    runner.do(client.task(ID).wait, 3000)
 
 
-def waited_all(colour: Any, client: Any) -> None:
-    colour.do(client.wait_all, [ID], timeout=3000)
+def waited_all(runner: Any, client: Any) -> None:
+    runner.do(client.wait_all, [ID], timeout=3000)
 
 
-def as_completed(colour: Any, client: Any) -> None:
-    colour.items(client.as_completed([ID], timeout=3000))
+def as_completed(runner: Any, client: Any) -> None:
+    runner.items(client.as_completed([ID], timeout=3000))
 
 
-def watched(colour: Any, client: Any) -> None:
-    colour.items(client.task(ID).iter_updates(3000))
+def watched(runner: Any, client: Any) -> None:
+    runner.items(client.task(ID).iter_updates(3000))
 
 
 WAITS = [waited, waited_all, as_completed, watched]
 
 
 @pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.__name__)
-def test_a_wait_logs_each_change_and_its_end(wait: Any, colour: Any, lines: io.StringIO) -> None:
+def test_a_wait_logs_each_change_and_its_end(wait: Any, runner: Any, lines: io.StringIO) -> None:
     """Polls that show what is known say nothing, whichever way is waited, sync and async."""
     looks = [*[task("pending")] * 2, *[task("processing")] * 2, task("completed")]
     with RudeServer(get=looks) as server:
-        wait(colour, quick(colour, server))
+        wait(runner, quick(runner, server))
     assert said(lines) == [PENDING, RUNNING, DONE]
 
 
 @pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.__name__)
 def test_a_wait_logs_what_it_tolerates_and_why_it_failed(
-    wait: Any, colour: Any, lines: io.StringIO
+    wait: Any, runner: Any, lines: io.StringIO
 ) -> None:
     """A 429 with its seconds, a response about another task, a word that is no status."""
     looks = [
@@ -133,7 +133,7 @@ def test_a_wait_logs_what_it_tolerates_and_why_it_failed(
         FAILED,
     ]
     with RudeServer(get=looks) as server, contextlib.suppress(TaskFailed):
-        wait(colour, quick(colour, server))
+        wait(runner, quick(runner, server))
     refused, other, strange, seen, failed = said(lines)
     assert refused.startswith("WARNING")
     assert refused.endswith("the wait goes on after 1 s")
@@ -146,14 +146,14 @@ def test_a_wait_logs_what_it_tolerates_and_why_it_failed(
 
 @pytest.mark.parametrize("wait", [waited, watched], ids=lambda wait: wait.__name__)
 def test_a_pause_that_is_too_long_is_warned_of_once(
-    wait: Any, colour: Any, lines: io.StringIO
+    wait: Any, runner: Any, lines: io.StringIO
 ) -> None:
     """The asked value and the longest pause are named; the wait goes on after that."""
     busy = answers(429, {"error": {"message": "m"}}, "Retry-After: 900000")
     with RudeServer(get=[busy, busy, task("completed")]) as server:
-        client = quick(colour, server)
+        client = quick(runner, server)
         begun = monotonic(client)
-        wait(colour, client)
+        wait(runner, client)
         assert 600 <= monotonic(client) - begun < 900
     capped = [line for line in said(lines) if "900000" in line]
     assert len(capped) == 1
@@ -161,14 +161,14 @@ def test_a_pause_that_is_too_long_is_warned_of_once(
 
 
 def test_a_run_logs_submission_end_and_files(
-    colour: Any, lines: io.StringIO, tmp_path: Path
+    runner: Any, lines: io.StringIO, tmp_path: Path
 ) -> None:
     """Neither the prompt nor the link nor the key is in any line."""
     picture = says(http(200, PNG, "Content-Type: image/png"))
     with RudeServer(get=[says(http(503, b"busy")), picture]) as files:
         done = task("completed", results=[f"{files.url}/a.png?signature=secret"])
         with RudeServer(post=[ACCEPTED], get=[task("processing"), done]) as server:
-            colour.do(quick(colour, server).run, body(), output_dir=tmp_path)
+            runner.do(quick(runner, server).run, body(), output_dir=tmp_path)
     whole = said(lines)
     assert whole[:3] == [SUBMITTED, RUNNING, DONE]
     assert whole[3].startswith(f"WARNING task {ID}: result 1 of 1 not fetched; tried again in ")
@@ -177,23 +177,23 @@ def test_a_run_logs_submission_end_and_files(
     assert not any(word in line for line in whole for word in (KEY, "secret", body()["prompt"]))
 
 
-def test_a_download_that_fails_is_logged(colour: Any, lines: io.StringIO, tmp_path: Path) -> None:
+def test_a_download_that_fails_is_logged(runner: Any, lines: io.StringIO, tmp_path: Path) -> None:
     """By its task, and by what it failed with."""
     with RudeServer(get=[says(http(404, b"gone"))]) as files, RudeServer() as server:
         server._acts["GET"].append(task("completed", results=[f"{files.url}/a.png"]))
-        result = colour.do(quick(colour, server).task(ID).wait, 60)
+        result = runner.do(quick(runner, server).task(ID).wait, 60)
         with pytest.raises(DownloadFailed):
-            colour.do(result.download, tmp_path)
+            runner.do(result.download, tmp_path)
     assert said(lines) == [DONE, f"WARNING task {ID}: result 1 of 1 not saved: DownloadFailed"]
 
 
-def test_a_submission_without_a_task_is_logged(colour: Any, lines: io.StringIO) -> None:
+def test_a_submission_without_a_task_is_logged(runner: Any, lines: io.StringIO) -> None:
     """Uncertain or not accepted, with the key that the provider can be asked about."""
     with RudeServer(post=[resets(), answers(400, {"error": {"message": "no"}})]) as server:
-        client = quick(colour, server)
+        client = quick(runner, server)
         for word in ("uncertain", "not accepted"):
             with pytest.raises(WanflowError):
-                colour.do(client.submit, body(), idempotency_key="0123456789abcdef")
+                runner.do(client.submit, body(), idempotency_key="0123456789abcdef")
             start = (
                 f"WARNING submission of {body()['model']} {word}, with idempotency key 0123456789"
             )

@@ -31,13 +31,13 @@ def end_of(task: Any) -> Any:
 
 
 WAITS: dict[str, Callable[[Any, Any], Any]] = {
-    "wait": lambda colour, client: colour.do(client.task(ID).wait, TIMEOUT),
-    "watch": lambda colour, client: colour.items(client.task(ID).iter_updates(TIMEOUT)),
-    "wait_all": lambda colour, client: colour.do(client.wait_all, [ID, ID + "2"], timeout=TIMEOUT),
-    "as_completed": lambda colour, client: [
-        end_of(task) for task in colour.items(client.as_completed([ID], timeout=TIMEOUT))
+    "wait": lambda runner, client: runner.do(client.task(ID).wait, TIMEOUT),
+    "watch": lambda runner, client: runner.items(client.task(ID).iter_updates(TIMEOUT)),
+    "wait_all": lambda runner, client: runner.do(client.wait_all, [ID, ID + "2"], timeout=TIMEOUT),
+    "as_completed": lambda runner, client: [
+        end_of(task) for task in runner.items(client.as_completed([ID], timeout=TIMEOUT))
     ],
-    "run": lambda colour, client: colour.do(client.run, body(), timeout=TIMEOUT),
+    "run": lambda runner, client: runner.do(client.run, body(), timeout=TIMEOUT),
 }
 
 
@@ -58,15 +58,15 @@ HINDRANCES = ["says nothing", "drips a header", "drips a body"]
 
 @pytest.mark.parametrize("does", HINDRANCES)
 def test_a_batch_ends_when_the_time_of_its_waits_is_up(
-    does: str, colour: Any, tmp_path: Path
+    does: str, runner: Any, tmp_path: Path
 ) -> None:
     """Its jobs are open, and the next run takes them up, submits nothing, and ends on time too."""
     with RudeServer(post=[task("pending", created=1)]) as server, Ledger(tmp_path / "l.db") as kept:
         hinders(server, does)
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=30, ledger=kept)
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=30, ledger=kept)
         for _ in range(2):
             begun = time.monotonic()
-            report = colour.do(client.batch, [body()], tmp_path / "out", timeout=TIMEOUT)
+            report = runner.do(client.batch, [body()], tmp_path / "out", timeout=TIMEOUT)
             took = time.monotonic() - begun
             assert report.counts == {"resumable": 1}
             assert TIMEOUT * 0.9 < took < TIMEOUT + LATE
@@ -76,14 +76,14 @@ def test_a_batch_ends_when_the_time_of_its_waits_is_up(
 
 @pytest.mark.parametrize("does", HINDRANCES)
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS.keys())
-def test_a_wait_ends_when_its_time_is_up(does: str, wait: Any, colour: Any) -> None:
+def test_a_wait_ends_when_its_time_is_up(does: str, wait: Any, runner: Any) -> None:
     """Each poll is given what is left of the wait, and not all that the client grants."""
     with RudeServer(post=[task("pending", created=1)]) as server:
         hinders(server, does)
-        client = colour.client(api_key=KEY, base_url=server.url, timeout=30, retry_timeout=0)
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=30, retry_timeout=0)
         begun = time.monotonic()
         try:
-            ended = wait(colour, client)
+            ended = wait(runner, client)
         except errors.WaitTimeout:
             ended = []
         took = time.monotonic() - begun

@@ -24,28 +24,28 @@ BARE = task("completed", results=[])
 ACCEPTED = answers(200, {"id": ID, "status": "pending", "progress": 99})
 
 
-def by_wait(colour: Any, client: Any, out: Path) -> None:
-    made = colour.do(client.submit, body())
-    colour.do(colour.do(made.wait, 60).download, out)
+def by_wait(runner: Any, client: Any, out: Path) -> None:
+    made = runner.do(client.submit, body())
+    runner.do(runner.do(made.wait, 60).download, out)
 
 
-def by_run(colour: Any, client: Any, out: Path) -> None:
-    colour.do(client.run, body(), output_dir=out, timeout=60)
+def by_run(runner: Any, client: Any, out: Path) -> None:
+    runner.do(client.run, body(), output_dir=out, timeout=60)
 
 
-def by_wait_all(colour: Any, client: Any, out: Path) -> None:
-    made = colour.do(client.submit, body())
-    (result,) = colour.do(client.wait_all, [made], timeout=60)
-    colour.do(result.download, out)
+def by_wait_all(runner: Any, client: Any, out: Path) -> None:
+    made = runner.do(client.submit, body())
+    (result,) = runner.do(client.wait_all, [made], timeout=60)
+    runner.do(result.download, out)
 
 
-def by_batch(colour: Any, client: Any, out: Path) -> None:
-    assert colour.do(client.batch, [body()], out, timeout=60).complete
+def by_batch(runner: Any, client: Any, out: Path) -> None:
+    assert runner.do(client.batch, [body()], out, timeout=60).complete
 
 
-def by_resume(colour: Any, client: Any, out: Path) -> None:
-    colour.do(client.submit, body())
-    (ending,) = colour.do(client.resume_all, out, timeout=60)
+def by_resume(runner: Any, client: Any, out: Path) -> None:
+    runner.do(client.submit, body())
+    (ending,) = runner.do(client.resume_all, out, timeout=60)
     assert ending.error is None
 
 
@@ -62,7 +62,7 @@ def files() -> Iterator[RudeServer]:
 )
 @pytest.mark.parametrize("way", [by_wait, by_run, by_wait_all, by_batch, by_resume])
 def test_no_wait_takes_what_is_not_the_end_of_its_task(
-    way: Callable[..., None], polls: list[Any], colour: Any, files: RudeServer, tmp_path: Path
+    way: Callable[..., None], polls: list[Any], runner: Any, files: RudeServer, tmp_path: Path
 ) -> None:
     """Another's result, a 404 just after the submission, a completed task whose links are late."""
     end = task("completed", results=[f"{files.url}/mine.png"])
@@ -70,8 +70,8 @@ def test_no_wait_takes_what_is_not_the_end_of_its_task(
         RudeServer(post=[ACCEPTED], get=[*polls, end]) as server,
         Ledger(tmp_path / "ledger.db") as ledger,
     ):
-        client = with_fast_clock(colour.client(api_key=KEY, base_url=server.url, ledger=ledger))
-        way(colour, client, tmp_path / "out")
+        client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url, ledger=ledger))
+        way(runner, client, tmp_path / "out")
         (job,) = ledger.jobs()
     assert job.state is JobState.SAVED
     assert job.task_id == ID
@@ -79,39 +79,39 @@ def test_no_wait_takes_what_is_not_the_end_of_its_task(
     assert [target for _, target, _ in files.requests] == ["/mine.png"]
 
 
-def test_a_refresh_that_is_answered_about_another_task_raises(colour: Any, tmp_path: Path) -> None:
+def test_a_refresh_that_is_answered_about_another_task_raises(runner: Any, tmp_path: Path) -> None:
     """The error names both, and nothing is recorded of either."""
     with (
         RudeServer(post=[ACCEPTED], get=[OTHER]) as server,
         Ledger(tmp_path / "ledger.db") as ledger,
     ):
-        client = colour.client(api_key=KEY, base_url=server.url, ledger=ledger)
-        made = colour.do(client.submit, body())
+        client = runner.client(api_key=KEY, base_url=server.url, ledger=ledger)
+        made = runner.do(client.submit, body())
         with pytest.raises(UnexpectedResponse) as caught:
-            colour.do(made.refresh)
+            runner.do(made.refresh)
         (job,) = ledger.jobs()
     assert f"about task {ID}, but its body is about task '{ID}-other'" in str(caught.value)
     assert (job.state, job.links) == (JobState.ACCEPTED, ())
     assert made.snapshot.status == "pending"
 
 
-def test_an_old_task_that_nobody_knows_ends_the_wait(colour: Any) -> None:
+def test_an_old_task_that_nobody_knows_ends_the_wait(runner: Any) -> None:
     """Where nobody knows when it was submitted, a 404 is believed."""
     with RudeServer(get=[MISSING]) as server:
-        client = with_fast_clock(colour.client(api_key=KEY, base_url=server.url))
+        client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url))
         with pytest.raises(NotFound):
-            colour.do(client.task(ID).wait, 60)
+            runner.do(client.task(ID).wait, 60)
         assert server.count("GET") == 1
 
 
-def test_a_batch_whose_jobs_are_given_one_task_has_it_once(colour: Any, tmp_path: Path) -> None:
+def test_a_batch_whose_jobs_are_given_one_task_has_it_once(runner: Any, tmp_path: Path) -> None:
     """The job that it was given to first; the others are uncertain, here and in the next run."""
     jobs = [{**body(), "prompt": prompt} for prompt in "abc"]
     with RudeServer(post=[task("pending")], get=[task("processing")]) as server:
         with Ledger(tmp_path / "ledger.db") as ledger:
-            client = colour.client(api_key=KEY, base_url=server.url, ledger=ledger)
+            client = runner.client(api_key=KEY, base_url=server.url, ledger=ledger)
             for _ in range(2):
-                report = colour.do(client.batch, jobs, tmp_path / "out", timeout=0.5)
+                report = runner.do(client.batch, jobs, tmp_path / "out", timeout=0.5)
                 assert report.counts == {"resumable": 1, "uncertain": 2}
                 assert sorted(str(one.task_id) for one in report.results) == ["None", "None", ID]
         assert server.count("POST") == len(jobs)

@@ -46,17 +46,17 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def client_of(colour: Any, scheme: str, **options: Any) -> Any:
+def client_of(runner: Any, scheme: str, **options: Any) -> Any:
     """A client of a host that only a proxy knows."""
     given = {"timeout": 5, "retry_timeout": 0, **options}
-    return colour.client(api_key=KEY, base_url=f"{scheme}://{HOST}/base", **given)
+    return runner.client(api_key=KEY, base_url=f"{scheme}://{HOST}/base", **given)
 
 
-def test_the_key_goes_through_a_tunnel_and_not_to_the_proxy(colour: Any, trust: Trust) -> None:
+def test_the_key_goes_through_a_tunnel_and_not_to_the_proxy(runner: Any, trust: Trust) -> None:
     """CONNECT has the proxy's password and no key; inside the tunnel it is the other way round."""
     with RudeServer(post=[says(OK)], tls=trust.theirs) as server, Proxy(server.url) as proxy:
-        client = client_of(colour, "https", proxy=proxy.url, verify=trust.ours)
-        assert colour.do(client.submit, body()).id == ID
+        client = client_of(runner, "https", proxy=proxy.url, verify=trust.ours)
+        assert runner.do(client.submit, body()).id == ID
         (head,) = proxy.heads
         assert head.startswith(f"CONNECT {HOST}:443 ".encode())
         assert credentials() in head.lower()
@@ -68,11 +68,11 @@ def test_the_key_goes_through_a_tunnel_and_not_to_the_proxy(colour: Any, trust: 
         assert server.requests[0][1] == f"/base{client.preview(body()).url.partition('/base')[2]}"
 
 
-def test_http_goes_to_the_proxy_as_it_is(colour: Any) -> None:
+def test_http_goes_to_the_proxy_as_it_is(runner: Any) -> None:
     """A plain URL has no tunnel: the proxy gets the whole request, and passes it on."""
     with RudeServer(post=[says(OK)]) as server, Proxy(server.url) as proxy:
-        client = client_of(colour, "http", proxy=proxy.url)
-        assert colour.do(client.submit, body()).id == ID
+        client = client_of(runner, "http", proxy=proxy.url)
+        assert runner.do(client.submit, body()).id == ID
         (head,) = proxy.heads
         assert head.startswith(f"POST http://{HOST}/base/".encode())
         assert credentials() in head.lower()
@@ -80,7 +80,7 @@ def test_http_goes_to_the_proxy_as_it_is(colour: Any) -> None:
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_tunnel_of_the_environment_is_taken(
-    variable: str, colour: Any, trust: Trust, monkeypatch: pytest.MonkeyPatch
+    variable: str, runner: Any, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """https goes through the proxy that the environment has for it."""
     with (
@@ -88,25 +88,25 @@ def test_a_tunnel_of_the_environment_is_taken(
         Proxy(server.url) as proxy,
     ):
         monkeypatch.setenv(variable, proxy.url)
-        client = client_of(colour, "https", verify=trust.ours)
-        colour.do(client.task(ID).refresh)
+        client = client_of(runner, "https", verify=trust.ours)
+        runner.do(client.task(ID).refresh)
         assert [head.split(b" ")[0] for head in proxy.heads] == [b"CONNECT"]
 
 
 def test_hosts_that_need_no_proxy_are_asked_directly(
-    colour: Any, monkeypatch: pytest.MonkeyPatch
+    runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NO_PROXY is honoured, and so is a proxy that is for the other scheme."""
     with RudeServer(get=[task("completed")]) as server, Proxy(server.url) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        direct = colour.client(api_key=KEY, base_url=server.url, timeout=5)
-        colour.do(direct.task(ID).refresh)
+        direct = runner.client(api_key=KEY, base_url=server.url, timeout=5)
+        runner.do(direct.task(ID).refresh)
         monkeypatch.delenv("ALL_PROXY")
         monkeypatch.delenv("NO_PROXY")
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        other = colour.client(api_key=KEY, base_url=server.url, timeout=5)
-        colour.do(other.task(ID).refresh)
+        other = runner.client(api_key=KEY, base_url=server.url, timeout=5)
+        runner.do(other.task(ID).refresh)
         assert proxy.heads == []
         assert server.count("GET") == 2
 
@@ -121,30 +121,30 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_tunnel_that_did_not_open_carried_nothing(refusal: bytes, colour: Any) -> None:
+def test_a_tunnel_that_did_not_open_carried_nothing(refusal: bytes, runner: Any) -> None:
     """Whatever the proxy says instead, the submission never left, and nobody was charged."""
     with Proxy("http://127.0.0.1:1", refuse=refusal) as proxy:
-        client = client_of(colour, "https", proxy=proxy.url)
+        client = client_of(runner, "https", proxy=proxy.url)
         with pytest.raises(errors.ConnectionFailed) as caught:
-            colour.do(client.submit, body())
+            runner.do(client.submit, body())
         assert len(proxy.heads) == 1
         for secret in (KEY, PASSWORD):
             assert secret not in str(caught.value) + repr(vars(caught.value))
 
 
-def test_a_submission_that_is_lost_behind_a_tunnel_is_sent_once(colour: Any, trust: Trust) -> None:
+def test_a_submission_that_is_lost_behind_a_tunnel_is_sent_once(runner: Any, trust: Trust) -> None:
     """Once the tunnel stands, what is lost in it may have arrived."""
     with RudeServer(post=[resets()], tls=trust.theirs) as server, Proxy(server.url) as proxy:
-        client = client_of(colour, "https", proxy=proxy.url, verify=trust.ours, retry_timeout=5)
+        client = client_of(runner, "https", proxy=proxy.url, verify=trust.ours, retry_timeout=5)
         with pytest.raises(errors.SubmitUncertain):
-            colour.do(client.submit, body())
+            runner.do(client.submit, body())
         assert server.count("POST") == 1
 
 
-def test_the_proxys_own_refusal_of_a_plain_request_is_read_as_any(colour: Any) -> None:
+def test_the_proxys_own_refusal_of_a_plain_request_is_read_as_any(runner: Any) -> None:
     """A 407 to a whole request is an answer that says no; it is sent once."""
     with RudeServer(post=[answers(407, {"error": {"message": "who are you?"}})]) as proxy:
-        client = client_of(colour, "http", proxy=proxy.url)
+        client = client_of(runner, "http", proxy=proxy.url)
         with pytest.raises(errors.APIError, match="who are you"):
-            colour.do(client.submit, body())
+            runner.do(client.submit, body())
         assert proxy.count("POST") == 1

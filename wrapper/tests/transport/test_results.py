@@ -51,13 +51,13 @@ NOT_RESULTS = {
 }
 
 
-def asked(colour: Any, url: str, kind: str | None = "video", **options: Any) -> Any:
+def asked(runner: Any, url: str, kind: str | None = "video", **options: Any) -> Any:
     """A completed task of a kind with a link, of a client that takes no time to wait."""
     more = {} if kind is None else {"type": kind}
     with RudeServer(get=[task("completed", results=[url], **more)]) as server:
         options = {"api_key": KEY, "base_url": server.url, "timeout": 2, **options}
-        client = with_fast_clock(colour.client(**options))
-        return colour.do(client.task(ID).wait, 10)
+        client = with_fast_clock(runner.client(**options))
+        return runner.do(client.task(ID).wait, 10)
 
 
 def answer(content: bytes, label: str, *headers: str) -> Any:
@@ -70,52 +70,52 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("case", NOT_RESULTS)
-def test_what_is_no_result_is_never_saved(case: str, colour: Any, tmp_path: Path) -> None:
+def test_what_is_no_result_is_never_saved(case: str, runner: Any, tmp_path: Path) -> None:
     """It is asked for again, and where nothing else comes the error says what came."""
     content, label, what = NOT_RESULTS[case]
     with RudeServer(get=[answer(content, label)]) as files:
-        result = asked(colour, files.url + "/a.mp4")
+        result = asked(runner, files.url + "/a.mp4")
         with pytest.raises(DownloadFailed, match=f"its server sent .*{what}.* instead of video"):
-            colour.do(result.download, tmp_path)
+            runner.do(result.download, tmp_path)
         assert files.count("GET") == 5
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("case", ["a sign-in page", "nothing", "an error in JSON"])
-def test_what_is_no_result_is_asked_for_again(case: str, colour: Any, tmp_path: Path) -> None:
+def test_what_is_no_result_is_asked_for_again(case: str, runner: Any, tmp_path: Path) -> None:
     """The file may come at the next try, and is then the only thing that is saved."""
     content, label, _ = NOT_RESULTS[case]
     with RudeServer(get=[answer(content, label), answer(MP4, "video/mp4")]) as files:
-        paths = colour.do(asked(colour, files.url + "/a").download, tmp_path)
+        paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
     assert [path.read_bytes() for path in paths] == [MP4]
     assert names(tmp_path) == [f"{ID}.mp4"]
 
 
 @pytest.mark.parametrize("case", ["a sign-in page", "nothing", "an error in XML"])
-def test_a_job_without_a_result_keeps_its_links(case: str, colour: Any, tmp_path: Path) -> None:
+def test_a_job_without_a_result_keeps_its_links(case: str, runner: Any, tmp_path: Path) -> None:
     """It isn't saved, and a later run saves it."""
     content, label, _ = NOT_RESULTS[case]
     with Ledger(tmp_path / "l.db") as ledger:
         with RudeServer(get=[answer(content, label), *[answer(content, label)] * 4]) as files:
             files._acts["GET"].append(answer(MP4, "video/mp4"))
-            result = asked(colour, files.url + "/a", ledger=ledger)
+            result = asked(runner, files.url + "/a", ledger=ledger)
             with pytest.raises(DownloadFailed):
-                colour.do(result.download, tmp_path / "out")
+                runner.do(result.download, tmp_path / "out")
             job = ledger.find(ID)
             assert (job.state, job.links) == (JobState.COMPLETED, (files.url + "/a",))
-            colour.do(result.download, tmp_path / "out")
+            runner.do(result.download, tmp_path / "out")
         assert ledger.find(ID).state is JobState.SAVED
 
 
-def test_a_page_where_a_dead_link_led_is_its_end(colour: Any, tmp_path: Path) -> None:
+def test_a_page_where_a_dead_link_led_is_its_end(runner: Any, tmp_path: Path) -> None:
     """After its day, a link that leads to a page is past its time, as one that leads nowhere."""
     old = {"created": int(time.time()) - 90_000}
     with RudeServer(get=[answer(SIGN_IN, "text/html")]) as files:
         with RudeServer(get=[task("completed", results=[files.url + "/a"], **old)]) as server:
-            client = with_fast_clock(colour.client(api_key=KEY, base_url=server.url))
-            result = colour.do(client.task(ID).wait, 10)
+            client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url))
+            result = runner.do(client.task(ID).wait, 10)
         with pytest.raises(LinkExpired, match="an HTML page"):
-            colour.do(result.download, tmp_path)
+            runner.do(result.download, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -132,24 +132,24 @@ def test_a_page_where_a_dead_link_led_is_its_end(colour: Any, tmp_path: Path) ->
     ],
 )
 def test_what_is_unknown_is_saved(
-    content: bytes, label: str, url: str, name: str, colour: Any, tmp_path: Path
+    content: bytes, label: str, url: str, name: str, runner: Any, tmp_path: Path
 ) -> None:
     """Nothing is refused for being new, and no name ends in what somebody might run."""
     with RudeServer(get=[answer(content, label)]) as files:
-        paths = colour.do(asked(colour, files.url + url).download, tmp_path)
+        paths = runner.do(asked(runner, files.url + url).download, tmp_path)
     assert [path.name for path in paths] == [ID + name]
     assert paths[0].read_bytes() == content
 
 
 @pytest.mark.parametrize("content", [b'{"a": 1}', b"plain words", b"<doc/>"])
-def test_where_text_is_wanted_text_is_right(content: bytes, colour: Any, tmp_path: Path) -> None:
+def test_where_text_is_wanted_text_is_right(content: bytes, runner: Any, tmp_path: Path) -> None:
     """JSON is a result of a task that makes text; a sign-in page is none."""
     with RudeServer(get=[answer(content, "text/plain")]) as files:
-        paths = colour.do(asked(colour, files.url + "/a", "text").download, tmp_path)
+        paths = runner.do(asked(runner, files.url + "/a", "text").download, tmp_path)
     assert paths[0].read_bytes() == content
     assert paths[0].suffix == ".txt"
     with RudeServer(get=[answer(SIGN_IN, "text/html")]) as files, pytest.raises(DownloadFailed):
-        colour.do(asked(colour, files.url + "/a", "text").download, tmp_path)
+        runner.do(asked(runner, files.url + "/a", "text").download, tmp_path)
 
 
 def raw_deflate(content: bytes) -> bytes:
@@ -183,35 +183,35 @@ PACKED = {
 
 @pytest.mark.parametrize("case", PACKED)
 def test_a_file_is_what_it_was_before_it_was_encoded(
-    case: str, colour: Any, tmp_path: Path
+    case: str, runner: Any, tmp_path: Path
 ) -> None:
     """Words that mean nothing change nothing, gzip and deflate are undone; none was asked for."""
     said, content = PACKED[case]
     sent = answer(content, "video/mp4", 'ETag: "1"', f"Content-Encoding: {said}")
     with RudeServer(get=[sent]) as files:
-        paths = colour.do(asked(colour, files.url + "/a").download, tmp_path)
+        paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
         assert files.headers(0)["accept-encoding"] == "identity"
     assert [path.read_bytes() for path in paths] == [MP4]
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br"])
 def test_a_coding_that_cannot_be_undone_is_said_and_asked_again(
-    coding: str, colour: Any, tmp_path: Path
+    coding: str, runner: Any, tmp_path: Path
 ) -> None:
     """Another try may bring it as it is; if not, the error names the coding."""
     packed = answer(b"\x1b\x2d" * 99, "video/mp4", f"Content-Encoding: {coding}")
     with RudeServer(get=[packed, answer(MP4, "video/mp4")]) as files:
-        colour.do(asked(colour, files.url + "/a").download, tmp_path)
+        runner.do(asked(runner, files.url + "/a").download, tmp_path)
     with RudeServer(get=[packed]) as files:
-        result = asked(colour, files.url + "/a")
+        result = asked(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match=r"encoded as (br|zstd|compress)"):
-            colour.do(result.download, tmp_path)
+            runner.do(result.download, tmp_path)
         assert files.count("GET") == 5
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_what_is_encoded_is_bounded_as_it_comes_out(
-    coding: str, colour: Any, tmp_path: Path
+    coding: str, runner: Any, tmp_path: Path
 ) -> None:
     """A few kilobytes can be gigabytes, and the limit is of what is saved."""
     bomb = bytes(20_000_000)
@@ -220,9 +220,9 @@ def test_what_is_encoded_is_bounded_as_it_comes_out(
     with RudeServer(
         get=[answer(packed, "video/mp4", f"Content-Encoding: {coding}", 'ETag: "1"')]
     ) as files:
-        result = asked(colour, files.url + "/a")
+        result = asked(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="limit of 1000000 bytes"):
-            colour.do(result.download, tmp_path, max_bytes=1_000_000)
+            runner.do(result.download, tmp_path, max_bytes=1_000_000)
         assert files.count("GET") == 1
     assert names(tmp_path) == []
 
@@ -232,11 +232,11 @@ def test_what_is_encoded_is_bounded_as_it_comes_out(
     [gzip.compress(MP4)[:-9], gzip.compress(MP4)[:200] + b"\xff" * 300, b"\x1f\x8b" + b"no" * 99],
     ids=["cut off", "damaged", "no gzip"],
 )
-def test_what_is_encoded_badly_is_never_glued(packed: bytes, colour: Any, tmp_path: Path) -> None:
+def test_what_is_encoded_badly_is_never_glued(packed: bytes, runner: Any, tmp_path: Path) -> None:
     """It starts anew, and no part of what is encoded is asked for."""
     bad = answer(packed, "video/mp4", "Content-Encoding: gzip", 'ETag: "1"')
     with RudeServer(get=[bad, answer(MP4, "video/mp4", 'ETag: "1"')]) as files:
-        paths = colour.do(asked(colour, files.url + "/a").download, tmp_path)
+        paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
         assert "range" not in files.headers(1)
     assert [path.read_bytes() for path in paths] == [MP4]
     assert names(tmp_path) == [f"{ID}.mp4"]
@@ -257,36 +257,36 @@ class Noting(FastClock):
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "a date", "a date of a slow clock"])
 def test_a_busy_file_server_is_asked_again_when_it_says(
-    status: int, form: str, colour: Any, tmp_path: Path
+    status: int, form: str, runner: Any, tmp_path: Path
 ) -> None:
     """Two seconds are two seconds, a date is read against the date of the response."""
     now = time.time() - (3600 if form == "a date of a slow clock" else 0)
     when = "2" if form == "seconds" else formatdate(now + 2, usegmt=True)
     busy = http(status, b"", f"Retry-After: {when}", f"Date: {formatdate(now, usegmt=True)}")
     with RudeServer(get=[says(busy), answer(MP4, "video/mp4")]) as files:
-        result = asked(colour, files.url + "/a")
+        result = asked(runner, files.url + "/a")
         clock = result._driver._shared.clock = Noting()
-        colour.do(result.download, tmp_path)
+        runner.do(result.download, tmp_path)
     assert clock.pauses == [2.0]
 
 
 def test_a_server_that_is_busy_for_long_is_asked_for_as_long_as_the_file_may_take(
-    colour: Any, tmp_path: Path
+    runner: Any, tmp_path: Path
 ) -> None:
     """It said when to come each time, so it is no matter of tries; the time ends it."""
     busy = says(http(503, b"", "Retry-After: 10"))
     with RudeServer(get=[*[busy] * 12, answer(MP4, "video/mp4")]) as files:
-        colour.do(asked(colour, files.url + "/a").download, tmp_path, timeout=200)
+        runner.do(asked(runner, files.url + "/a").download, tmp_path, timeout=200)
         assert files.count("GET") == 13
     with RudeServer(get=[busy]) as files:
-        result = asked(colour, files.url + "/a")
+        result = asked(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="503"):
-            colour.do(result.download, tmp_path, timeout=35)
+            runner.do(result.download, tmp_path, timeout=35)
         assert files.count("GET") == 4
     with RudeServer(get=[says(http(503, b"", "Retry-After: 900000"))]) as files:
-        result = asked(colour, files.url + "/a")
+        result = asked(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="503"):
-            colour.do(result.download, tmp_path)
+            runner.do(result.download, tmp_path)
         assert files.count("GET") == 1
 
 
@@ -312,14 +312,14 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize("case", IMPOSSIBLE)
 @pytest.mark.parametrize("status", [302, 308])
 def test_a_redirect_to_nowhere_is_one_sentence(
-    case: str, status: int, colour: Any, tmp_path: Path
+    case: str, status: int, runner: Any, tmp_path: Path
 ) -> None:
     """It is the same for each transport: refused before anything is asked, and not again."""
     location, why = IMPOSSIBLE[case]
     with RudeServer(get=[says(http(status, b"", f"Location: {location}"))]) as files:
-        result = asked(colour, files.url + "/a")
+        result = asked(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match=f"its redirect can't be followed: .*{why}"):
-            colour.do(result.download, tmp_path)
+            runner.do(result.download, tmp_path)
         assert files.count("GET") == 1
     assert names(tmp_path) == []
 
@@ -335,13 +335,13 @@ def test_a_redirect_to_nowhere_is_one_sentence(
     ],
 )
 def test_a_redirect_leads_where_its_server_meant(
-    location: str, target: str, colour: Any, tmp_path: Path
+    location: str, target: str, runner: Any, tmp_path: Path
 ) -> None:
     """A `Location` in raw UTF-8 is one, and what is encoded stays as it is."""
     moved = http(302, b"", "Location: " + location.encode().decode("latin-1"))
     # `http` encodes as UTF-8 what is here one character a byte.
     raw = moved.decode().encode("latin-1")
     with RudeServer(get=[says(raw), answer(MP4, "video/mp4")]) as files:
-        paths = colour.do(asked(colour, files.url + "/a").download, tmp_path)
+        paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
         assert files.requests[1][1] == target
     assert paths[0].read_bytes() == MP4

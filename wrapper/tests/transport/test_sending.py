@@ -35,14 +35,14 @@ def sends(
     return (yield SendRequest(POST, timeout, act, tracker))
 
 
-def client_of(colour: Any, url: str, **options: Any) -> Any:
+def client_of(runner: Any, url: str, **options: Any) -> Any:
     """A client that waits for nothing long."""
-    return colour.client(api_key=KEY, base_url=url, **{"timeout": 2, "retry_timeout": 0, **options})
+    return runner.client(api_key=KEY, base_url=url, **{"timeout": 2, "retry_timeout": 0, **options})
 
 
-def play(colour: Any, client: Any, flow: Flow[Response]) -> Response:
+def play(runner: Any, client: Any, flow: Flow[Response]) -> Response:
     """Play a flow with a client's own driver."""
-    reply: Response = colour.do(client._driver.run, flow)
+    reply: Response = runner.do(client._driver.run, flow)
     return reply
 
 
@@ -118,38 +118,38 @@ def unreachable(
 
 
 def test_what_goes_wrong_before_the_first_byte_is_not_sent(
-    unreachable: tuple[str, dict[str, Any]], colour: Any
+    unreachable: tuple[str, dict[str, Any]], runner: Any
 ) -> None:
     """Whatever the exception: the error says that nothing was sent, and so does the tracker."""
     url, options = unreachable
-    client = client_of(colour, url, **options)
+    client = client_of(runner, url, **options)
     tracker = SendTracker()
     with pytest.raises(TransportError) as caught:
-        play(colour, client, sends(tracker))
+        play(runner, client, sends(tracker))
     assert (caught.value.maybe_sent, tracker.maybe_sent) == (False, False)
     with pytest.raises(errors.ConnectionFailed):
-        colour.do(client.submit, body())
+        runner.do(client.submit, body())
 
 
-def test_what_goes_wrong_after_the_first_byte_may_have_been_sent(colour: Any) -> None:
+def test_what_goes_wrong_after_the_first_byte_may_have_been_sent(runner: Any) -> None:
     """The server has the whole request, or a part of it; no exception's kind says which."""
     with RudeServer(post=[resets()]) as server:
-        client, tracker = client_of(colour, server.url), SendTracker()
+        client, tracker = client_of(runner, server.url), SendTracker()
         with pytest.raises(TransportError) as caught:
-            play(colour, client, sends(tracker))
+            play(runner, client, sends(tracker))
         assert (caught.value.maybe_sent, tracker.maybe_sent) == (True, True)
 
 
-def test_what_comes_before_a_request_is_done_once_it_has_a_slot(colour: Any) -> None:
+def test_what_comes_before_a_request_is_done_once_it_has_a_slot(runner: Any) -> None:
     """While the only connection is taken, what waits for it has done nothing, and then gives up."""
     done: list[str] = []
     with RudeServer(post=[says(OK)], get=[task("completed")]) as server:
         server._acts["POST"].appendleft(hangs(server.done))
-        client = client_of(colour, server.url, max_connections=1, timeout=2)
+        client = client_of(runner, server.url, max_connections=1, timeout=2)
 
         def fail() -> None:
             with pytest.raises(TransportError):
-                play(colour, client, sends(SendTracker(), lambda: done.append("first")))
+                play(runner, client, sends(SendTracker(), lambda: done.append("first")))
 
         first = threading.Thread(target=fail)
         first.start()
@@ -157,15 +157,15 @@ def test_what_comes_before_a_request_is_done_once_it_has_a_slot(colour: Any) -> 
             server.done.wait(0.01)
         tracker = SendTracker()
         with pytest.raises(TransportError, match="waiting for one of 1 connections"):
-            play(colour, client, sends(tracker, lambda: done.append("second"), 0.2))
+            play(runner, client, sends(tracker, lambda: done.append("second"), 0.2))
         assert done == ["first"]
         assert not tracker.maybe_sent
         first.join()
-        assert play(colour, client, sends(tracker, lambda: done.append("third"))).status == 200
+        assert play(runner, client, sends(tracker, lambda: done.append("third"))).status == 200
         assert done == ["first", "third"]
 
 
-def test_what_comes_before_a_request_can_call_it_off(colour: Any) -> None:
+def test_what_comes_before_a_request_can_call_it_off(runner: Any) -> None:
     """Whatever it raises leaves the Send as it is; nothing is sent, and the slot is given back."""
 
     class CalledOff(Exception): ...
@@ -174,35 +174,35 @@ def test_what_comes_before_a_request_can_call_it_off(colour: Any) -> None:
         raise CalledOff
 
     with RudeServer(post=[says(OK)]) as server:
-        client = client_of(colour, server.url, max_connections=1)
+        client = client_of(runner, server.url, max_connections=1)
         for _ in range(3):
             tracker = SendTracker()
             with pytest.raises(CalledOff):
-                play(colour, client, sends(tracker, call_off))
+                play(runner, client, sends(tracker, call_off))
             assert not tracker.maybe_sent
         assert server.count("POST") == 0
-        assert play(colour, client, sends(SendTracker())).status == 200
+        assert play(runner, client, sends(SendTracker())).status == 200
 
 
-def test_nothing_comes_before_a_request_that_can_have_no_connection(colour: Any) -> None:
+def test_nothing_comes_before_a_request_that_can_have_no_connection(runner: Any) -> None:
     """Where not even a pool can be made, there is no intent."""
     done: list[int] = []
     with RudeServer(post=[says(OK)]) as server:
-        client = client_of(colour, server.url)
+        client = client_of(runner, server.url)
         wire = client._driver._transport
         wire._api._options = evolve(wire._api._options, proxy="ftp://127.0.0.1:1")
         tracker = SendTracker()
         with pytest.raises(TransportError) as caught:
-            play(colour, client, sends(tracker, lambda: done.append(1)))
+            play(runner, client, sends(tracker, lambda: done.append(1)))
         assert (caught.value.maybe_sent, tracker.maybe_sent, done) == (False, False, [])
 
 
 @pytest.mark.parametrize("location", ["http://[::1", "http://a.example:x/", "/\x01", "/ü"])
-def test_a_redirect_is_a_response_wherever_it_leads(location: str, colour: Any) -> None:
+def test_a_redirect_is_a_response_wherever_it_leads(location: str, runner: Any) -> None:
     """It came whole, and what it means is not for the transport to say."""
     moved = b"HTTP/1.1 302 X\r\nContent-Length: 2\r\nLocation: %s\r\n\r\n{}"
     with RudeServer(post=[says(moved % location.encode())]) as server:
-        found = play(colour, client_of(colour, server.url), sends(SendTracker()))
+        found = play(runner, client_of(runner, server.url), sends(SendTracker()))
         assert (found.status, found.headers["location"], found.content) == (302, location, b"{}")
 
 
@@ -215,23 +215,23 @@ def test_a_redirect_is_a_response_wherever_it_leads(location: str, colour: Any) 
         b"\xff\xfe\x9b31m \xe2\x80\xa8\r\n\r\n",
     ],
 )
-def test_what_a_server_says_steers_no_terminal(said: bytes, colour: Any) -> None:
+def test_what_a_server_says_steers_no_terminal(said: bytes, runner: Any) -> None:
     """Though the transport's own error repeats it."""
     with RudeServer(post=[says(said, keep=False)]) as server:
         with pytest.raises(TransportError) as caught:
-            play(colour, client_of(colour, server.url), sends(SendTracker()))
+            play(runner, client_of(runner, server.url), sends(SendTracker()))
         assert caught.value.reason.isprintable()
 
 
 @pytest.mark.parametrize("slow", ["nothing", "drips"])
-def test_a_sends_own_timeout_bounds_it(slow: str, colour: Any) -> None:
+def test_a_sends_own_timeout_bounds_it(slow: str, runner: Any) -> None:
     """A second is a second, though the client would grant more, and though bytes keep coming."""
     with RudeServer() as server:
         act = drips(OK, server.done) if slow == "drips" else hangs(server.done)
         server._acts["POST"].append(act)
-        client, begun = client_of(colour, server.url, timeout=30), time.monotonic()
+        client, begun = client_of(runner, server.url, timeout=30), time.monotonic()
         with pytest.raises(TransportError):
-            play(colour, client, sends(SendTracker(), timeout=0.5))
+            play(runner, client, sends(SendTracker(), timeout=0.5))
         assert time.monotonic() - begun < 10
 
 
@@ -290,17 +290,17 @@ async def submits_at_the_same_time(client: Any, turns: int) -> list[Any]:
     return ends
 
 
-def test_no_submission_goes_out_on_a_connection_that_has_ended(colour: Any) -> None:
+def test_no_submission_goes_out_on_a_connection_that_has_ended(runner: Any) -> None:
     """Though the end of every kept connection came while nobody could take note of it."""
     with RudeServer(post=[answers_and_idles]) as server:
-        client = client_of(colour, server.url, timeout=10, retry_timeout=10)
+        client = client_of(runner, server.url, timeout=10, retry_timeout=10)
         # httpx gives asyncio's loop one more turn after the look, in which it may be busy.
-        slow = colour.name == "asyncio" and colour.backend == "AsyncHttpxBackend"
+        slow = runner.name == "asyncio" and runner.backend == "AsyncHttpxBackend"
         busy = (0, 0) if slow else range(TURNS)
         for times, turns in enumerate(busy, 1):
-            if colour.name == "sync":
-                ends = colour.do(submits_together, client)
+            if runner.name == "sync":
+                ends = runner.do(submits_together, client)
             else:
-                ends = colour.do(submits_at_the_same_time, client, turns)
+                ends = runner.do(submits_at_the_same_time, client, turns)
             assert [end for end in ends if isinstance(end, Exception)] == []
             assert server.count("POST") == MANY * times

@@ -86,15 +86,15 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture(scope="module", params=["sync", "aiohttp"])
-def face(request: pytest.FixtureRequest) -> Iterator[Any]:
-    with RUNNERS[request.param]() as face:
-        yield face
+def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with RUNNERS[request.param]() as runner:
+        yield runner
 
 
 @settings(max_examples=60)
 @given(said=responses())
 def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
-    said: Responses, face: Any, api: Api, tmp_path_factory: pytest.TempPathFactory
+    said: Responses, runner: Any, api: Api, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """There is a result or an error of ours; the id is recorded; no message holds what steers."""
     api.responses, folder = said, tmp_path_factory.mktemp("text")
@@ -102,10 +102,10 @@ def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
     logging.getLogger("wanflow").addHandler(log)
     with Ledger(folder / "ledger.db") as ledger:
         client = with_fast_clock(
-            face.client(api_key=KEY, base_url=api.url, retry_timeout=0, ledger=ledger)
+            runner.client(api_key=KEY, base_url=api.url, retry_timeout=0, ledger=ledger)
         )
-        shown = lived(face, client, folder)
-        face.do(client.close)
+        shown = lived(runner, client, folder)
+        runner.do(client.close)
         assert [job.task_id for job in ledger.jobs()] == [said.task_id]
         for job in ledger.jobs():
             encodable([job.reason, job.code, job.status, job.links, job.model])
@@ -114,15 +114,15 @@ def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
     assert harmless(log.stream.getvalue())
 
 
-def lived(face: Any, client: Any, folder: Path) -> str:
+def lived(runner: Any, client: Any, folder: Path) -> str:
     """Submit, wait and download → all that is shown of it, tracebacks included."""
     shown = []
     try:
-        task = face.do(client.submit, body())
+        task = runner.do(client.submit, body())
         shown += [repr(task), repr(task.snapshot)]
-        result = face.do(task.wait, 0.5)
+        result = runner.do(task.wait, 0.5)
         shown += [repr(result), repr(result.urls)]
-        face.do(result.download, folder)
+        runner.do(result.download, folder)
     except WanflowError as error:
         shown += traceback.format_exception(error)
         shown.append(repr(error))
@@ -130,16 +130,16 @@ def lived(face: Any, client: Any, folder: Path) -> str:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of folders are Unicode there")
-def test_a_folder_whose_name_is_not_utf_8_works(face: Any, api: Api, tmp_path: Path) -> None:
+def test_a_folder_whose_name_is_not_utf_8_works(runner: Any, api: Api, tmp_path: Path) -> None:
     """Files are saved in it, and the ledger, the report and the contact sheet find them there."""
     folder = tmp_path / os.fsdecode(b"caf\xe9 \xff")
     task = {"id": "task-unified-1-a", "status": "completed", "results": ["FILES/a.png"]}
     accepted = task | {"status": "pending", "results": [], "task_info": {"estimated_time": 0}}
     api.responses = Responses((200, accepted), (200, task), {}, "image/png")
     with Ledger(tmp_path / "ledger.db") as ledger:
-        client = with_fast_clock(face.client(api_key=KEY, base_url=api.url, ledger=ledger))
-        report = face.do(client.batch, [body()], folder)
-        face.do(client.close)
+        client = with_fast_clock(runner.client(api_key=KEY, base_url=api.url, ledger=ledger))
+        report = runner.do(client.batch, [body()], folder)
+        runner.do(client.close)
         (job,) = ledger.jobs()
     assert report.complete
     assert report.write_error == ""

@@ -21,7 +21,7 @@ LINK = "https://files.example/picture.png"
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_a_task_goes_from_submission_to_file(colour: Any, packed: bool, tmp_path: Path) -> None:
+def test_a_task_goes_from_submission_to_file(runner: Any, packed: bool, tmp_path: Path) -> None:
     """httpx has read and decoded such a response before the client sees it."""
 
     def whole(content: bytes) -> httpx.Response:
@@ -38,8 +38,8 @@ def test_a_task_goes_from_submission_to_file(colour: Any, packed: bool, tmp_path
 
     transport = httpx.MockTransport(answer)
     client = with_fast_clock(
-        colour.client(api_key=KEY, base_url="http://127.0.0.1:9/v", transport=transport)
+        runner.client(api_key=KEY, base_url="http://127.0.0.1:9/v", transport=transport)
     )
-    result = colour.do(client.run, body(), output_dir=tmp_path, timeout=60)
+    result = runner.do(client.run, body(), output_dir=tmp_path, timeout=60)
     assert [path.read_bytes() for path in result.paths] == [PNG]
-    colour.do(client.close)
+    runner.do(client.close)
