@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.cli.helpers import IMAGE
-from tests.transport.nasty import Api, Responses, harmless, responses, serving
+from tests.transport.hostile_text import HostileServer, Responses, is_harmless, responses, serving
 from wanflow.cli.exit_codes import EXIT_CODES, UNEXPECTED
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ CODES = {0, *(end.code for end in EXIT_CODES)} - {UNEXPECTED.code, 130}
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+def api() -> Iterator[HostileServer]:
     with serving() as server:
         yield server
 
@@ -31,7 +31,7 @@ def api() -> Iterator[Api]:
 @settings(max_examples=12)
 @given(said=responses())
 def test_no_text_of_a_response_breaks_a_command(
-    wanflow: Callable[..., Ended], api: Api, said: Responses, tmp_path: Path
+    wanflow: Callable[..., Ended], api: HostileServer, said: Responses, tmp_path: Path
 ) -> None:
     """Each ends with a code of the table, the id is in the ledger, and both streams are plain."""
     api.responses = said
@@ -58,7 +58,7 @@ def test_no_text_of_a_response_breaks_a_command(
         done = wanflow(*words, given=given_, stdin=jobs)
         assert done.code in CODES, (words, done.err)
         # CSV ends its lines with CR and LF.
-        assert harmless(done.out.replace("\r\n", "\n") + done.err), (words, done.out, done.err)
+        assert is_harmless(done.out.replace("\r\n", "\n") + done.err), (words, done.out, done.err)
     if said.task_id is not None:
         assert (
             said.task_id
@@ -81,7 +81,7 @@ def test_a_folder_whose_name_is_not_utf_8_works(
     batch = wanflow("batch", "-", "-o", str(folder), stdin=jobs)
     for done in (run, batch):
         assert done.code == 0, done.err
-        assert harmless(done.err)
+        assert is_harmless(done.err)
     assert len([one for one in folder.iterdir() if one.suffix in {".png", ".jpg"}]) == 2
     assert wanflow("ledger", "list").code == 0
     shown = wanflow("ledger", "list", "--json")

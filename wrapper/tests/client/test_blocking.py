@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 import wanflow
-from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
+from tests.transport.misbehaving_server import ID, MisbehavingServer, http, responds, task
 from wanflow import AsyncClient, DownloadFailed
 from wanflow._flows.request_builder import build_status
 from wanflow.catalog.validator import packaged_validator
@@ -137,17 +137,17 @@ TAG = 'ETag: "1"'
 
 
 def whole(content: bytes) -> Any:
-    return says(http(200, content, "Content-Type: video/mp4", TAG))
+    return responds(http(200, content, "Content-Type: video/mp4", TAG))
 
 
 def half(content: bytes) -> Any:
     sent = http(200, content, "Content-Type: video/mp4", TAG)
-    return says(sent[: -len(content) // 2], keep=False)
+    return responds(sent[: -len(content) // 2], keep=False)
 
 
 def rest(content: bytes, start: int) -> Any:
     where = f"Content-Range: bytes {start}-{len(content) - 1}/{len(content)}"
-    return says(http(206, content[start:], "Content-Type: video/mp4", TAG, where))
+    return responds(http(206, content[start:], "Content-Type: video/mp4", TAG, where))
 
 
 DOWNLOADS: dict[str, list[Any]] = {
@@ -155,12 +155,12 @@ DOWNLOADS: dict[str, list[Any]] = {
     "a large file": [whole(LARGE)],
     "an interrupted one": [half(LARGE), whole(LARGE)],
     "one that is always interrupted": [half(LARGE)],
-    "a page": [says(http(200, b"<html>", "Content-Type: text/html"))],
-    "an expired link": [says(http(410, b""))],
-    "a busy server": [says(http(503, b"", "Retry-After: 0")), whole(SMALL)],
+    "a page": [responds(http(200, b"<html>", "Content-Type: text/html"))],
+    "an expired link": [responds(http(410, b""))],
+    "a busy server": [responds(http(503, b"", "Retry-After: 0")), whole(SMALL)],
     "one that is too large": [whole(LARGE * 3)],
     "an encoded one": [
-        says(http(200, SMALL, "Content-Type: video/mp4", "Content-Encoding: gzip, none"))
+        responds(http(200, SMALL, "Content-Type: video/mp4", "Content-Encoding: gzip, none"))
     ],
 }
 
@@ -188,9 +188,9 @@ def test_a_download_does_no_disk_io_in_the_event_loop(
         (tmp_path / f".{ID}.part").write_bytes(LARGE[:70_000])
         (tmp_path / f".{ID}.part.json").write_text('{"validator": "\\"1\\""}')
 
-    with RudeServer(get=DOWNLOADS[case]) as files:
+    with MisbehavingServer(get=DOWNLOADS[case]) as files:
         found = [task("completed", results=[files.url + "/a"])]
-        with RudeServer(get=found) as server, Ledger(tmp_path / "l.db") as ledger:
+        with MisbehavingServer(get=found) as server, Ledger(tmp_path / "l.db") as ledger:
 
             async def do() -> None:
                 async with AsyncClient("key", server.url, timeout=2, ledger=ledger) as client:
@@ -216,9 +216,9 @@ def test_a_cancelled_download_keeps_its_part_without_blocking_the_loop(
         return False
 
     with ExitStack() as stack:
-        files = stack.enter_context(RudeServer(get=[act]))
+        files = stack.enter_context(MisbehavingServer(get=[act]))
         found = [task("completed", results=[files.url + "/a"])]
-        server = stack.enter_context(RudeServer(get=found))
+        server = stack.enter_context(MisbehavingServer(get=found))
 
         async def do() -> None:
             async with AsyncClient("key", server.url) as client:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.transport.misbehaving_server import RudeServer, answers, hangs, task
+from tests.transport.misbehaving_server import MisbehavingServer, hangs, responds_json, task
 from wanflow import AsyncClient, Client, errors
 from wanflow._core.recorder import SubmissionIntent
 from wanflow.ledger import JobState, Ledger
@@ -49,7 +49,7 @@ def late(did: Callable[[], object], body: Any) -> Any:
     def act(connection: socket.socket) -> bool:
         did()
         time.sleep(0.2)
-        answers(200, body)(connection)
+        responds_json(200, body)(connection)
         return True
 
     return act
@@ -67,7 +67,7 @@ class InterruptedWhileIntending(Ledger):
 
 def test_an_interrupt_after_the_intent_calls_it_off(path: Path, order: dict[str, Any]) -> None:
     """Nothing is sent, the job says so, and the same key is accepted right after."""
-    with RudeServer(post=[answers(200, ACCEPTED)]) as server, Ledger(path) as plain:
+    with MisbehavingServer(post=[responds_json(200, ACCEPTED)]) as server, Ledger(path) as plain:
         with (
             InterruptedWhileIntending(path) as ledger,
             Client("k", server.url, ledger=ledger) as client,
@@ -87,7 +87,7 @@ def test_an_interrupt_waits_for_the_response_to_what_was_sent(
     ledger: Ledger, order: dict[str, Any]
 ) -> None:
     """The id that comes after Ctrl-C is in the ledger and on the interrupt."""
-    with RudeServer(post=[late(press_ctrl_c, ACCEPTED)]) as server:
+    with MisbehavingServer(post=[late(press_ctrl_c, ACCEPTED)]) as server:
         with (
             Client("k", server.url, ledger=ledger) as client,
             pytest.raises(KeyboardInterrupt) as caught,
@@ -101,7 +101,7 @@ def test_an_interrupt_waits_for_the_response_to_what_was_sent(
 
 def test_a_second_interrupt_is_not_held_up(ledger: Ledger, order: dict[str, Any]) -> None:
     """It ends the wait for a response that doesn't come, and says what may be."""
-    with RudeServer() as server:
+    with MisbehavingServer() as server:
         hung = hangs(server.done)
 
         def act(connection: socket.socket) -> bool:
@@ -127,7 +127,7 @@ def test_a_cancellation_waits_for_the_response_to_what_was_sent(
     """The id that comes after it is in the ledger and on the cancellation, which goes on then."""
     caught: list[BaseException] = []
 
-    async def main(server: RudeServer, sent: threading.Event) -> None:
+    async def main(server: MisbehavingServer, sent: threading.Event) -> None:
         async with AsyncClient("k", server.url, ledger=ledger) as client:
             with anyio.CancelScope() as scope:
                 async with anyio.create_task_group() as group:
@@ -144,7 +144,7 @@ def test_a_cancellation_waits_for_the_response_to_what_was_sent(
         scope.cancel()
 
     sent = threading.Event()
-    with RudeServer(post=[late(sent.set, ACCEPTED)]) as server:
+    with MisbehavingServer(post=[late(sent.set, ACCEPTED)]) as server:
         anyio.run(main, server, sent, backend=backend)
     (error,) = caught
     assert error.task_id == TASK_ID  # type: ignore[attr-defined]
@@ -155,14 +155,14 @@ def test_a_cancellation_waits_for_the_response_to_what_was_sent(
 def test_a_native_cancellation_does_too(ledger: Ledger, order: dict[str, Any]) -> None:
     """`task.cancel()` and `asyncio.timeout` pass a scope's shield, and not this one."""
 
-    async def main(server: RudeServer) -> None:
+    async def main(server: MisbehavingServer) -> None:
         async with AsyncClient("k", server.url, ledger=ledger) as client:
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.1):
                     await client.submit(**order)
             assert caught.value.__cause__.task_id == TASK_ID  # type: ignore[union-attr]
 
-    with RudeServer(post=[late(lambda: time.sleep(0.2), ACCEPTED)]) as server:
+    with MisbehavingServer(post=[late(lambda: time.sleep(0.2), ACCEPTED)]) as server:
         asyncio.run(main(server))
     (job,) = ledger.jobs()
     assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
@@ -182,7 +182,7 @@ threading.Event().wait()
 
 def test_what_waits_for_a_connection_has_no_intent(path: Path, model: str) -> None:
     """Killed while 12 submissions share 2 connections, 2 are uncertain, and no other."""
-    with RudeServer() as server:
+    with MisbehavingServer() as server:
         server._acts["POST"].append(hangs(server.done))
         words = [sys.executable, "-c", SUBMITS, server.url, str(path), model]
         with subprocess.Popen(words) as process:
@@ -208,7 +208,7 @@ def test_an_id_that_could_not_be_written_is_written_later(
         other.execute("BEGIN IMMEDIATE")
 
     with (
-        RudeServer(post=[late(lock, ACCEPTED)]) as server,
+        MisbehavingServer(post=[late(lock, ACCEPTED)]) as server,
         Client("k", server.url, ledger=ledger) as client,
     ):
         with pytest.raises(errors.LedgerError) as caught:
@@ -231,7 +231,7 @@ def test_an_id_that_could_not_be_written_is_written_later(
 def test_a_task_that_two_submissions_were_given_is_one_job(do: Any, ledger: Ledger) -> None:
     """The second one is uncertain: its own task, if there is one, isn't known."""
     first = {"model": "wan2.5-text-to-image", "prompt": "x"}
-    with RudeServer(post=[answers(200, ACCEPTED)]) as server:
+    with MisbehavingServer(post=[responds_json(200, ACCEPTED)]) as server:
         given = {"base_url": server.url}
         do(lambda client: client.submit(first, idempotency_key=OWN_KEY), **given)
         with pytest.raises(errors.SubmitUncertain, match="job 1") as caught:
@@ -247,7 +247,9 @@ def test_a_task_that_was_waited_for_before_it_was_written_is_one_job(
     do: Any, ledger: Ledger, order: dict[str, Any]
 ) -> None:
     """A wait that came first has made a job without a key, which becomes the submission's."""
-    with RudeServer(post=[answers(200, ACCEPTED)], get=[task("completed", id=TASK_ID)]) as server:
+    with MisbehavingServer(
+        post=[responds_json(200, ACCEPTED)], get=[task("completed", id=TASK_ID)]
+    ) as server:
         given = {"base_url": server.url}
         do(lambda client: client.task(TASK_ID).wait(), **given)
         assert do(lambda client: client.submit(**order), **given).id == TASK_ID
@@ -264,7 +266,7 @@ def test_a_task_whose_job_was_forgotten_meanwhile_is_kept(
         ledger.delete(ledger.jobs())
 
     with (
-        RudeServer(post=[late(forget, ACCEPTED)]) as server,
+        MisbehavingServer(post=[late(forget, ACCEPTED)]) as server,
         Client("k", server.url, ledger=ledger) as client,
     ):
         assert client.submit(**order).id == TASK_ID
@@ -289,7 +291,7 @@ def test_a_callback_that_fails_leaves_nothing_owned(do: Any, ledger: Ledger, mod
 def test_no_body_that_is_kept_has_the_key(do: Any, ledger: Ledger, model: str, status: int) -> None:
     """A server that repeats the key finds it neither on the error nor in the ledger."""
     key = "sk-0123456789abcdef"
-    with RudeServer(post=[answers(status, {"you": f"Bearer {key}"})]) as server:
+    with MisbehavingServer(post=[responds_json(status, {"you": f"Bearer {key}"})]) as server:
         given = {"base_url": server.url, "api_key": key}
         with pytest.raises(errors.SubmitUncertain) as caught:
             do(lambda client: client.submit(model=model, prompt="x"), **given)
@@ -324,16 +326,16 @@ def test_a_concurrent_submission_is_recorded_before_the_error_is_raised(
 
     def rejected(connection: socket.socket) -> bool:
         assert both.wait(20)
-        return answers(400, {"error": {"code": "bad", "message": "no"}})(connection)
+        return responds_json(400, {"error": {"code": "bad", "message": "no"}})(connection)
 
     def accepted(connection: socket.socket) -> bool:
         both.set()
         assert raised.wait(20)
         time.sleep(0.3)
-        return answers(200, ACCEPTED)(connection)
+        return responds_json(200, ACCEPTED)(connection)
 
     jobs = [{"model": model, "prompt": str(number)} for number in range(2)]
-    with RudeServer(post=[rejected, accepted]) as server:
+    with MisbehavingServer(post=[rejected, accepted]) as server:
         if call is _resume_all:
             for number, body in enumerate(jobs):
                 key, content = f"{OWN_KEY}-{number}", json.dumps(body).encode()

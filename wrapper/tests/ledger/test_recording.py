@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.transport.misbehaving_server import RudeServer, answers, task
+from tests.transport.misbehaving_server import MisbehavingServer, responds_json, task
 from wanflow import Client, errors
 from wanflow.ledger import JobState, Ledger
 
@@ -272,7 +272,9 @@ def test_an_id_that_came_with_an_error_is_recorded(
     order = {"model": model, "prompt": "x", "idempotency_key": OWN_KEY}
     task_id = "task-unified-1760000000-abcd1234"
     body = {"error": {"code": status, "message": "no"}, "data": {"task_id": task_id}}
-    with RudeServer(post=[answers(status, body)], get=[task("completed", id=task_id)]) as server:
+    with MisbehavingServer(
+        post=[responds_json(status, body)], get=[task("completed", id=task_id)]
+    ) as server:
         given = {"base_url": server.url}
         with pytest.raises(errors.SubmitUncertain) as caught:
             do(lambda client: client.submit(**order), **given)

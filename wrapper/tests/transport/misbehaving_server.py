@@ -19,7 +19,7 @@ ID = "task-unified-1760000000-abcd1234"
 LINK = "https://files.example/a.mp4"
 
 
-class RudeServer:
+class MisbehavingServer:
     """Answers each request with the next act of its method, and the last one for ever.
 
     An act writes to the connection and returns whether it stays open.
@@ -124,7 +124,7 @@ def http(status: int, body: bytes, *headers: str, length: int | None = None) -> 
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def says(raw: bytes, *, keep: bool = True) -> Act:
+def responds(raw: bytes, *, keep: bool = True) -> Act:
     """Send bytes, and keep the connection open or end it."""
 
     def act(connection: socket.socket) -> bool:
@@ -134,9 +134,9 @@ def says(raw: bytes, *, keep: bool = True) -> Act:
     return act
 
 
-def answers(status: int, body: Any, *headers: str) -> Act:
+def responds_json(status: int, body: Any, *headers: str) -> Act:
     """Send a plain JSON answer."""
-    return says(http(status, json.dumps(body).encode(), *headers))
+    return responds(http(status, json.dumps(body).encode(), *headers))
 
 
 def task(status: str, **more: Any) -> Act:
@@ -145,7 +145,7 @@ def task(status: str, **more: Any) -> Act:
     A completed one has a link.
     """
     links = {"results": [LINK]} if status == "completed" else {}
-    return answers(200, {"id": ID, "status": status, "progress": 99, **links, **more})
+    return responds_json(200, {"id": ID, "status": status, "progress": 99, **links, **more})
 
 
 def resets(after: bytes = b"") -> Act:
@@ -190,36 +190,36 @@ MISBEHAVIOUR: dict[str, Act] = {
     "reset at once": resets(),
     "reset after the status line": resets(b"HTTP/1.1 200 OK\r\n"),
     "reset after the headers": resets(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"),
-    "half a body": says(http(200, b'{"id": "task', length=5000), keep=False),
-    "end without an answer": says(b"", keep=False),
-    "HTML with 200": says(HTML),
-    "an empty body": says(http(200, b"")),
-    "JSON that is no object": says(http(200, b"[1, 2, 3]")),
-    "JSON without an id or status": says(http(200, b'{"ok": tru')),
-    "a length that is no number": says(
+    "half a body": responds(http(200, b'{"id": "task', length=5000), keep=False),
+    "end without an answer": responds(b"", keep=False),
+    "HTML with 200": responds(HTML),
+    "an empty body": responds(http(200, b"")),
+    "JSON that is no object": responds(http(200, b"[1, 2, 3]")),
+    "JSON without an id or status": responds(http(200, b'{"ok": tru')),
+    "a length that is no number": responds(
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}", keep=False
     ),
-    "two lengths": says(
+    "two lengths": responds(
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", keep=False
     ),
-    "gzip that isn't": says(http(200, b"not gzip at all", "Content-Encoding: gzip")),
-    "half a chunk": says(
+    "gzip that isn't": responds(http(200, b"not gzip at all", "Content-Encoding: gzip")),
+    "half a chunk": responds(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf", keep=False
     ),
-    "a chunk of no size": says(
+    "a chunk of no size": responds(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", keep=False
     ),
-    "no HTTP": says(b"SSH-2.0-OpenSSH_9.2\r\n", keep=False),
-    "binary noise": says(bytes(range(256)) * 8, keep=False),
-    "500": says(http(500, b"oops")),
-    "502 with HTML": says(http(502, b"<html>bad gateway</html>")),
-    "504": says(http(504, b"{}")),
-    "520": says(http(520, b"unknown")),
-    "a status of no meaning": says(http(799, b"{}")),
-    "headers without end": says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 40_000, keep=False),
-    "a redirect elsewhere": says(http(302, b"", "Location: http://127.0.0.1:9/")),
-    "deep JSON": says(http(200, b"[" * 100_000)),
+    "no HTTP": responds(b"SSH-2.0-OpenSSH_9.2\r\n", keep=False),
+    "binary noise": responds(bytes(range(256)) * 8, keep=False),
+    "500": responds(http(500, b"oops")),
+    "502 with HTML": responds(http(502, b"<html>bad gateway</html>")),
+    "504": responds(http(504, b"{}")),
+    "520": responds(http(520, b"unknown")),
+    "a status of no meaning": responds(http(799, b"{}")),
+    "headers without end": responds(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 40_000, keep=False),
+    "a redirect elsewhere": responds(http(302, b"", "Location: http://127.0.0.1:9/")),
+    "deep JSON": responds(http(200, b"[" * 100_000)),
 }
 """What a server may do to an answer. After a POST none of it proves that nothing was accepted."""
 
-INTERIM = says(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK)
+INTERIM = responds(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK)

@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from tests.client.test_redaction import chain
-from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
+from tests.transport.misbehaving_server import ID, MisbehavingServer, http, responds, task
 from tests.transport.test_guarantees import KEY, body, quick
 from wanflow import AsyncClient, errors
 from wanflow._config import TransportOptions
@@ -40,7 +40,7 @@ def road_of(client: AsyncClient) -> str:
 
 def test_each_client_takes_its_road(runner: Any) -> None:
     """aiohttp's under asyncio where it is installed; else, and under trio, httpx's."""
-    with RudeServer(get=[task("completed")]) as server:
+    with MisbehavingServer(get=[task("completed")]) as server:
         client = quick(runner, server)
         runner.do(client.task(ID).refresh)
         if runner.name != "sync":
@@ -50,7 +50,7 @@ def test_each_client_takes_its_road(runner: Any) -> None:
 @pytest.mark.parametrize("given", ["transport", "proxy"])
 def test_what_only_httpx_does_goes_over_httpx(given: str, aiohttp: Any) -> None:
     """A transport of the user's own and a proxy are used as they were given."""
-    with RudeServer(get=[task("completed")]) as server:
+    with MisbehavingServer(get=[task("completed")]) as server:
         own = {"transport": httpx.AsyncHTTPTransport()} if given == "transport" else {}
         proxy = {"proxy": server.url} if given == "proxy" else {}
         client = aiohttp.client(api_key=KEY, base_url=server.url, **own, **proxy)
@@ -66,7 +66,7 @@ def test_a_proxy_of_the_environment_is_taken(
     """The request for an unknown host arrives at the proxy, whole URL and all."""
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
-    with RudeServer(get=[task("completed")]) as proxy:
+    with MisbehavingServer(get=[task("completed")]) as proxy:
         monkeypatch.setenv(variable, proxy.url)
         client = runner.client(api_key=KEY, base_url="http://api.invalid/base", timeout=2)
         runner.do(client.task(ID).refresh)
@@ -74,15 +74,15 @@ def test_a_proxy_of_the_environment_is_taken(
 
 
 ENDINGS = {
-    "closed": says(b"", keep=False),
-    "reset after a part": says(b"HTTP/1.1 200 OK\r\nContent-Le", keep=False),
+    "closed": responds(b"", keep=False),
+    "reset after a part": responds(b"HTTP/1.1 200 OK\r\nContent-Le", keep=False),
 }
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
 def test_no_road_repeats_a_request_by_itself(ending: Any, runner: Any) -> None:
     """Where a kept connection ends instead of answering, whether to go on is the flow's to say."""
-    with RudeServer(get=[task("pending"), ending], post=[ending]) as server:
+    with MisbehavingServer(get=[task("pending"), ending], post=[ending]) as server:
         client = quick(runner, server)
         asked = client.task(ID)
         runner.do(asked.refresh)
@@ -117,7 +117,7 @@ def test_tls_is_verified_as_told(runner: Any) -> None:
     theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(theirs)
     authority.configure_trust(ours)
-    with RudeServer(get=[task("completed")], tls=theirs) as server:
+    with MisbehavingServer(get=[task("completed")], tls=theirs) as server:
         for verify in (ours, False):
             client = quick(runner, server, verify=verify)
             runner.do(client.task(ID).refresh)
@@ -155,7 +155,7 @@ FORMS = ["no HTTP", "reason", "header", "broken header", "length", "chunk", "enc
 @pytest.mark.parametrize("form", FORMS)
 def test_no_error_of_a_road_shows_the_key(form: str, runner: Any) -> None:
     """Not in its text, its chain, its traceback or its pickle, whatever the server repeats."""
-    with RudeServer(get=[echo(form)], post=[echo(form)]) as server:
+    with MisbehavingServer(get=[echo(form)], post=[echo(form)]) as server:
         client = quick(runner, server, retry_timeout=0)
         for act in (client.task(ID).refresh, lambda: client.submit(body())):
             with pytest.raises(errors.WanflowError) as caught:
@@ -173,7 +173,7 @@ def test_an_answer_has_sixteen_megabytes_at_most(runner: Any) -> None:
     """As it is sent or once it is unpacked: more is no answer."""
     large = b" " * (16 * 1024 * 1024 + 1)
     for answer in (http(200, large), http(200, gzip.compress(large), "Content-Encoding: gzip")):
-        with RudeServer(get=[says(answer)]) as server:
+        with MisbehavingServer(get=[responds(answer)]) as server:
             client = quick(runner, server, timeout=20)
             with pytest.raises(errors.ConnectionFailed):
                 runner.do(client.task(ID).refresh)
@@ -182,7 +182,7 @@ def test_an_answer_has_sixteen_megabytes_at_most(runner: Any) -> None:
 def test_a_packed_answer_is_read(runner: Any) -> None:
     """gzip, which every road offers to take."""
     packed = gzip.compress(b'{"id": "' + ID.encode() + b'", "status": "completed"}')
-    with RudeServer(get=[says(http(200, packed, "Content-Encoding: gzip"))]) as server:
+    with MisbehavingServer(get=[responds(http(200, packed, "Content-Encoding: gzip"))]) as server:
         assert runner.do(quick(runner, server).task(ID).wait, 5).task_id == ID
         assert "gzip" in server.headers(0)["accept-encoding"]
 
@@ -192,19 +192,19 @@ def test_large_and_many_headers_are_taken(runner: Any) -> None:
     many = [f"X-{number}: {'v' * 100}" for number in range(400)]
     answer = b'{"id": "%s", "status": "completed"}' % ID.encode()
     for headers in (["X-Long: " + "v" * 50_000], many):
-        with RudeServer(get=[says(http(200, answer, *headers))]) as server:
+        with MisbehavingServer(get=[responds(http(200, answer, *headers))]) as server:
             assert runner.do(quick(runner, server).task(ID).refresh).status == "completed"
 
 
 def test_no_cookie_is_kept_and_no_header_invented(runner: Any, tmp_path: Path) -> None:
     """What a server sets isn't sent back, and no road adds what tells it from another."""
-    with RudeServer() as server:
+    with MisbehavingServer() as server:
         done = {"results": [server.url + "/a.png"]}
         head = ("Set-Cookie: session=1; Path=/", "Content-Type: application/json")
         answer = b'{"id": "%s", "status": "completed", "results": ["%s"]}'
         raw = answer % (ID.encode(), done["results"][0].encode())
-        said = says(http(200, raw, *head))
-        server._acts["GET"] += [said, said, says(http(200, PNG, "Set-Cookie: file=1; Path=/"))]
+        said = responds(http(200, raw, *head))
+        server._acts["GET"] += [said, said, responds(http(200, PNG, "Set-Cookie: file=1; Path=/"))]
         client = quick(runner, server)
         for _ in range(2):
             result = runner.do(client.task(ID).wait, 5)
@@ -231,10 +231,10 @@ LINKS = {
 @pytest.mark.parametrize("link", LINKS, ids=str)
 def test_a_link_is_asked_for_as_httpx_writes_it(link: str, runner: Any, tmp_path: Path) -> None:
     """Links are signed: no road writes one anew in ways of its own."""
-    with RudeServer() as server:
+    with MisbehavingServer() as server:
         wanted = LINKS[link] or httpx.URL(server.url + link).raw_path.decode()
         done = task("completed", results=[server.url + link])
-        server._acts["GET"].extend([done, says(http(200, b"abc"))])
+        server._acts["GET"].extend([done, responds(http(200, b"abc"))])
         result = runner.do(quick(runner, server).task(ID).wait, 5)
         runner.do(result.download, tmp_path, timeout=2)
         assert server.requests[1][1] == wanted
@@ -242,7 +242,7 @@ def test_a_link_is_asked_for_as_httpx_writes_it(link: str, runner: Any, tmp_path
 
 def test_an_aiohttp_client_is_usable_in_a_new_event_loop(aiohttp: Any) -> None:
     """Loop after loop, whether it was closed in the last one or not; nothing is left behind."""
-    with RudeServer(get=[task("completed")]) as server:
+    with MisbehavingServer(get=[task("completed")]) as server:
         client = AsyncClient(KEY, server.url)
 
         async def one(*, close: bool) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.client.fast_clock import with_fast_clock
-from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
+from tests.transport.misbehaving_server import ID, MisbehavingServer, http, responds, task
 from tests.transport.test_guarantees import KEY
 from wanflow import DownloadFailed, LinkExpired
 from wanflow._core.download_rules import Redirect, Rejected, classify, file_stem
@@ -37,19 +37,21 @@ def file(content: bytes = CONTENT, *headers: str, etag: str | None = ETAG) -> by
 
 def half(etag: str | None = ETAG) -> Any:
     """Send half of the file and break off."""
-    return says(file(etag=etag)[:-5000], keep=False)
+    return responds(file(etag=etag)[:-5000], keep=False)
 
 
 def rest(start: int, content: bytes = CONTENT, etag: str = ETAG) -> Any:
     """Send the file from a byte on."""
     where = f"Content-Range: bytes {start}-{len(content) - 1}/{len(content)}"
-    return says(http(206, content[start:], "Content-Type: video/mp4", f"ETag: {etag}", where))
+    return responds(http(206, content[start:], "Content-Type: video/mp4", f"ETag: {etag}", where))
 
 
 class Ranges:
     """Serves the file as it is asked for."""
 
-    def __init__(self, server: RudeServer, content: bytes = CONTENT, etag: str = ETAG) -> None:
+    def __init__(
+        self, server: MisbehavingServer, content: bytes = CONTENT, etag: str = ETAG
+    ) -> None:
         self._server, self._content, self._etag = server, content, etag
 
     def __call__(self, connection: socket.socket) -> bool:
@@ -57,13 +59,13 @@ class Ranges:
         start = int(asked["range"][6:-1]) if "range" in asked else 0
         if start and asked["if-range"] == self._etag:
             return rest(start, self._content, self._etag)(connection)
-        return says(file(self._content, etag=self._etag))(connection)
+        return responds(file(self._content, etag=self._etag))(connection)
 
 
 def result_of(runner: Any, *urls: str, created: float | None = None) -> Any:
     """A completed task with these links."""
     more = {} if created is None else {"created": int(created)}
-    with RudeServer(get=[task("completed", results=list(urls), **more)]) as server:
+    with MisbehavingServer(get=[task("completed", results=list(urls), **more)]) as server:
         client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url, timeout=2))
         return runner.do(client.task(ID).wait, 10)
 
@@ -75,7 +77,7 @@ def saved(folder: Path) -> list[str]:
 
 def test_a_broken_download_goes_on_where_it_stopped(runner: Any, tmp_path: Path) -> None:
     """The next try asks for the rest of the same file, and the whole is right."""
-    with RudeServer(get=[half()]) as files:
+    with MisbehavingServer(get=[half()]) as files:
         files._acts["GET"].append(Ranges(files))
         paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.headers(1)["range"] == f"bytes={len(CONTENT) - 5000}-"
@@ -86,12 +88,12 @@ def test_a_broken_download_goes_on_where_it_stopped(runner: Any, tmp_path: Path)
 
 def test_a_later_run_goes_on_with_what_an_earlier_one_left(runner: Any, tmp_path: Path) -> None:
     """The part file and what the server knows it by outlive the process."""
-    with RudeServer(get=[half()]) as files:
+    with MisbehavingServer(get=[half()]) as files:
         with pytest.raises(DownloadFailed):
             runner.do(result_of(runner, files.url + "/a").download, tmp_path, timeout=1.2)
         left = saved(tmp_path)
         assert left == [f".{ID}.part", f".{ID}.part.json"]
-    with RudeServer() as files:
+    with MisbehavingServer() as files:
         files._acts["GET"].append(Ranges(files))
         paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.headers(0)["range"].startswith("bytes=")
@@ -103,12 +105,12 @@ def test_another_file_is_never_glued_to_the_first(runner: Any, tmp_path: Path) -
     """Where the file has changed, or its server says nothing to know it by, it starts anew."""
     other = CONTENT[::-1]
     for first, second in (
-        (half(), says(file(other, etag='"two"'))),
+        (half(), responds(file(other, etag='"two"'))),
         (half(), rest(len(CONTENT) - 5000, other, '"two"')),
-        (half(etag=None), says(file(other, etag=None))),
-        (half(etag='W/"one"'), says(file(other, etag='W/"one"'))),
+        (half(etag=None), responds(file(other, etag=None))),
+        (half(etag='W/"one"'), responds(file(other, etag='W/"one"'))),
     ):
-        with RudeServer(get=[first, second, says(file(other, etag='"two"'))]) as files:
+        with MisbehavingServer(get=[first, second, responds(file(other, etag='"two"'))]) as files:
             paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert [path.read_bytes() for path in paths] == [other]
 
@@ -117,7 +119,7 @@ def test_a_part_that_is_longer_than_the_file_starts_anew(runner: Any, tmp_path: 
     """416 is no end: what is on disk is dropped."""
     (tmp_path / f".{ID}.part").write_bytes(b"x" * 99)
     (tmp_path / f".{ID}.part.json").write_text('{"validator": "\\"one\\""}')
-    with RudeServer(get=[says(http(416, b"")), says(file())]) as files:
+    with MisbehavingServer(get=[responds(http(416, b"")), responds(file())]) as files:
         paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
     assert [path.read_bytes() for path in paths] == [CONTENT]
 
@@ -129,7 +131,7 @@ def test_notes_that_cannot_be_read_are_as_none(notes: str, runner: Any, tmp_path
     """A part without good notes is not trusted."""
     (tmp_path / f".{ID}.part").write_bytes(b"x" * 99)
     (tmp_path / f".{ID}.part.json").write_text(notes)
-    with RudeServer(get=[says(file())]) as files:
+    with MisbehavingServer(get=[responds(file())]) as files:
         paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert "range" not in files.headers(0)
     assert [path.read_bytes() for path in paths] == [CONTENT]
@@ -137,8 +139,8 @@ def test_notes_that_cannot_be_read_are_as_none(notes: str, runner: Any, tmp_path
 
 def test_a_file_of_the_wrong_length_is_not_there(runner: Any, tmp_path: Path) -> None:
     """A body shorter than announced is no file."""
-    short = says(http(200, b"abc", length=10), keep=False)
-    with RudeServer(get=[short]) as files, pytest.raises(DownloadFailed) as caught:
+    short = responds(http(200, b"abc", length=10), keep=False)
+    with MisbehavingServer(get=[short]) as files, pytest.raises(DownloadFailed) as caught:
         runner.do(result_of(runner, files.url + "/a").download, tmp_path, timeout=0.4)
     assert caught.value.task_id == ID
     assert saved(tmp_path) == []
@@ -148,7 +150,7 @@ def test_a_file_of_the_wrong_length_is_not_there(runner: Any, tmp_path: Path) ->
 def test_a_file_over_the_limit_is_not_there(announced: bool, runner: Any, tmp_path: Path) -> None:
     """Whether its server says so first or not, it ends at the limit, and nothing is left."""
     raw = file() if announced else b"HTTP/1.1 200 OK\r\n\r\n" + CONTENT
-    with RudeServer(get=[says(raw, keep=False)]) as files:
+    with MisbehavingServer(get=[responds(raw, keep=False)]) as files:
         result = result_of(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="limit of 1000 bytes"):
             runner.do(result.download, tmp_path, max_bytes=1000)
@@ -164,12 +166,14 @@ def test_several_files_come_at_once_and_in_order(runner: Any, tmp_path: Path) ->
     def sends(content: bytes) -> Callable[[socket.socket], bool]:
         def act(connection: socket.socket) -> bool:
             together.wait(10)
-            return says(file(content, etag=None))(connection)
+            return responds(file(content, etag=None))(connection)
 
         return act
 
     with ExitStack() as stack:
-        hosts = [stack.enter_context(RudeServer(get=[sends(content)])) for content in contents]
+        hosts = [
+            stack.enter_context(MisbehavingServer(get=[sends(content)])) for content in contents
+        ]
         result = result_of(runner, *(host.url + "/x" for host in hosts))
         paths = runner.do(result.download, tmp_path, on_progress=told.append)
     assert [path.name for path in paths] == [f"{ID}-{n}.mp4" for n in (1, 2, 3, 4)]
@@ -180,7 +184,10 @@ def test_several_files_come_at_once_and_in_order(runner: Any, tmp_path: Path) ->
 
 def test_what_could_be_saved_is_kept_when_another_fails(runner: Any, tmp_path: Path) -> None:
     """One dead link doesn't cost the other files, and the error names them."""
-    with RudeServer(get=[says(file())]) as files, RudeServer(get=[says(http(404, b""))]) as dead:
+    with (
+        MisbehavingServer(get=[responds(file())]) as files,
+        MisbehavingServer(get=[responds(http(404, b""))]) as dead,
+    ):
         result = result_of(runner, files.url + "/a", dead.url + "/b")
         with pytest.raises(DownloadFailed) as caught:
             runner.do(result.download, tmp_path)
@@ -191,7 +198,7 @@ def test_what_could_be_saved_is_kept_when_another_fails(runner: Any, tmp_path: P
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_link_past_its_day_has_expired(status: int, runner: Any, tmp_path: Path) -> None:
     """The same answer within the day is a failure of another kind."""
-    with RudeServer(get=[says(http(status, b""))]) as files:
+    with MisbehavingServer(get=[responds(http(status, b""))]) as files:
         old = result_of(runner, files.url + "/a", created=time.time() - 90_000)
         with pytest.raises(LinkExpired):
             runner.do(old.download, tmp_path)
@@ -204,7 +211,7 @@ def test_a_link_past_its_day_has_expired(status: int, runner: Any, tmp_path: Pat
 
 def test_a_link_whose_server_says_gone_has_expired(runner: Any, tmp_path: Path) -> None:
     """410 is sure, whatever this machine's clock says: that of the server may be a virtual one."""
-    with RudeServer(get=[says(http(410, b""))]) as files:
+    with MisbehavingServer(get=[responds(http(410, b""))]) as files:
         young = result_of(runner, files.url + "/a", created=time.time())
         with pytest.raises(LinkExpired) as caught:
             runner.do(young.download, tmp_path)
@@ -227,7 +234,7 @@ def test_a_symlink_is_not_followed(runner: Any, tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"precious")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / f".{ID}.part").symlink_to(tmp_path / "target")
-    with RudeServer(get=[says(file())]) as files, pytest.raises(DownloadFailed):
+    with MisbehavingServer(get=[responds(file())]) as files, pytest.raises(DownloadFailed):
         runner.do(result_of(runner, files.url + "/a").download, tmp_path / "out")
     assert (tmp_path / "target").read_bytes() == b"precious"
 
@@ -235,7 +242,7 @@ def test_a_symlink_is_not_followed(runner: Any, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_is_one_clear_error(runner: Any, tmp_path: Path) -> None:
     """A file in the way of the folder is said to be."""
     (tmp_path / "out").write_text("in the way")
-    with RudeServer(get=[says(file())]) as files:
+    with MisbehavingServer(get=[responds(file())]) as files:
         result = result_of(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="can't be written"):
             runner.do(result.download, tmp_path / "out" / "deep")
@@ -267,7 +274,7 @@ def test_no_name_leaves_its_folder(task_id: str, tmp_path: Path) -> None:
 
 def test_more_redirects_than_five_are_a_loop(runner: Any, tmp_path: Path) -> None:
     """A server that redirects for ever is left."""
-    with RudeServer(get=[says(http(302, b"", "Location: /again"))]) as files:
+    with MisbehavingServer(get=[responds(http(302, b"", "Location: /again"))]) as files:
         with pytest.raises(DownloadFailed, match="redirects"):
             runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.count("GET") == 6
@@ -289,7 +296,7 @@ def test_a_redirect_is_followed_to_where_it_leads(
 ) -> None:
     """Addresses come quoted or as raw UTF-8; both backends ask for the same."""
     moved = b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location
-    with RudeServer(get=[says(moved), says(file())]) as files:
+    with MisbehavingServer(get=[responds(moved), responds(file())]) as files:
         runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.requests[1][1] == path
 
@@ -332,7 +339,7 @@ def test_a_redirect_that_leads_nowhere_is_an_error_over_each_backend(
 ) -> None:
     """The link's host is asked as often over one as over the other; the error names the link."""
     moved = b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location.encode()
-    with RudeServer(get=[says(moved)]) as files:
+    with MisbehavingServer(get=[responds(moved)]) as files:
         url = files.url + "/a"
         with pytest.raises(DownloadFailed) as caught:
             runner.do(result_of(runner, url).download, tmp_path, timeout=30)

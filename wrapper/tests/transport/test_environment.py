@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
+from tests.transport.misbehaving_server import ID, MisbehavingServer, http, responds, task
 from tests.transport.proxy import Proxy
 from tests.transport.test_guarantees import KEY, body
 from wanflow import AsyncClient, Client
@@ -99,7 +99,7 @@ def test_exceptions_that_httpx_cannot_read_do_no_harm(
     exceptions: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What says nothing of the API is skipped, and the request goes to the proxy."""
-    with RudeServer(post=[task("pending")]) as proxy:
+    with MisbehavingServer(post=[task("pending")]) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", exceptions)
         client = runner.client(api_key=KEY, base_url=HOST, timeout=5, retry_timeout=0)
@@ -115,7 +115,7 @@ def test_exceptions_keep_what_they_mean(
     exceptions: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An API inside a network that is excepted is asked directly."""
-    with RudeServer(post=[task("pending")]) as server, Proxy(server.url) as proxy:
+    with MisbehavingServer(post=[task("pending")]) as server, Proxy(server.url) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         monkeypatch.setenv("no_proxy", exceptions)
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
@@ -135,10 +135,10 @@ def test_a_file_in_a_network_that_is_excepted_is_fetched_directly(
     exceptions: str, direct: bool, runner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API may be elsewhere, and goes to the proxy all the same."""
-    picture = says(http(200, b"\x89PNG\r\n\x1a\n", "Content-Type: image/png"))
-    with RudeServer(get=[picture]) as files:
+    picture = responds(http(200, b"\x89PNG\r\n\x1a\n", "Content-Type: image/png"))
+    with MisbehavingServer(get=[picture]) as files:
         ended = task("completed", results=[f"{files.url}/a.png"])
-        with RudeServer(get=[ended, picture]) as proxy:
+        with MisbehavingServer(get=[ended, picture]) as proxy:
             monkeypatch.setenv("HTTP_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", exceptions)
             client = runner.client(api_key=KEY, base_url=HOST, timeout=5)
@@ -162,7 +162,7 @@ def test_certificates_of_the_environment_are_trusted(
         subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
     monkeypatch.setenv(variable, str(file if variable == "SSL_CERT_FILE" else tmp_path))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
-    with RudeServer(post=[task("pending")], tls=theirs) as server:
+    with MisbehavingServer(post=[task("pending")], tls=theirs) as server:
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         assert runner.do(client.submit, body()).id == ID
     assert (tmp_path / "keys.log").stat().st_size > 0
@@ -170,7 +170,7 @@ def test_certificates_of_the_environment_are_trusted(
 
 def test_the_environment_is_read_once(runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it says after the client was made is for the next client."""
-    with RudeServer(post=[task("pending")]) as server:
+    with MisbehavingServer(post=[task("pending")]) as server:
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         for name, value, _ in UNUSABLE.values():
             if name != "SSLKEYLOGFILE":  # which Python itself reads for each context

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from tests.transport.forking import CHILDREN, EACH
-from tests.transport.misbehaving_server import RudeServer, http, says
+from tests.transport.misbehaving_server import MisbehavingServer, http, responds
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
 
 SCRIPT = Path(__file__).with_name("forking.py")
 
 
-class Named(RudeServer):
+class Named(MisbehavingServer):
     """Answers each submission with an id made of its own key."""
 
     def __init__(self, **acts: Any) -> None:
@@ -36,7 +36,7 @@ class Named(RudeServer):
         key = self._key(whole)
         # Each connection is served in a thread of its own.
         self.used[key.partition("-")[0]].add(threading.current_thread().name)
-        return says(http(200, json.dumps({"id": key, "status": "pending"}).encode()))
+        return responds(http(200, json.dumps({"id": key, "status": "pending"}).encode()))
 
     @staticmethod
     def _key(whole: bytes) -> str:
@@ -59,7 +59,7 @@ def run(kind: str, scene: str, url: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize("kind", ["sync", "asyncio", "aiohttp", "trio"])
 def test_each_process_gets_its_own_responses(kind: str) -> None:
     """A client used before the fork goes on in the parent and in all children, at the same time."""
-    with Named(post=[says(b"")], get=[says(b"")]) as server:
+    with Named(post=[responds(b"")], get=[responds(b"")]) as server:
         found = run(kind, "kept", server.url)
         assert len(found) == CHILDREN + 2 + (kind != "sync")
         for ids in found:
@@ -71,7 +71,7 @@ def test_each_process_gets_its_own_responses(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["asyncio", "aiohttp"])
 def test_a_child_connects_anew_in_the_same_event_loop(kind: str) -> None:
     """It drops what it inherited without ending it: the parent goes on with what it has."""
-    with Named(post=[says(b"")], get=[says(b"")]) as server:
+    with Named(post=[responds(b"")], get=[responds(b"")]) as server:
         found = run(kind, "same loop", server.url)
         assert [len(ids) for ids in found] == [EACH] * 3
         assert all(task_id == key for ids in found for key, task_id in ids.items())
@@ -82,7 +82,7 @@ def test_a_child_connects_anew_in_the_same_event_loop(kind: str) -> None:
 
 def test_a_child_waits_for_no_lock_or_slot_of_its_parent() -> None:
     """What another thread held at the fork is free in the child: that thread isn't there."""
-    with Named(post=[says(b"")], get=[says(b"")]) as server:
+    with Named(post=[responds(b"")], get=[responds(b"")]) as server:
         (ids,) = run("sync", "busy", server.url)
         assert len(ids) == EACH
         assert all(task_id == key for key, task_id in ids.items())

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.client.clients import RUNNERS
-from tests.transport.misbehaving_server import ID, RudeServer, says
+from tests.transport.misbehaving_server import ID, MisbehavingServer, responds
 from tests.transport.test_guarantees import KEY, body
 from wanflow import DownloadFailed, WanflowError
 
@@ -67,7 +67,7 @@ statuses = st.integers(100, 999) | st.sampled_from([200, 200, 200, 429, 503, 204
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> bytes:
+def raw_responses(draw: st.DrawFn) -> bytes:
     """An answer of any status, headers and bytes, cut off anywhere."""
     content = draw(bodies)
     said = len(content) + draw(st.sampled_from([0, 0, 0, 7, -1]))
@@ -80,18 +80,20 @@ def answers(draw: st.DrawFn) -> bytes:
 
 @pytest.fixture(scope="module", params=["sync", "aiohttp"])
 def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """One event loop for all examples: fuzzing is about answers, so each HTTP library is enough."""
+    """Use one event loop for all examples; one runner for each HTTP library is enough here."""
     with RUNNERS[request.param]() as runner:
         yield runner
 
 
 @settings(max_examples=50)
-@given(raw=answers() | st.binary(max_size=200))
+@given(raw=raw_responses() | st.binary(max_size=200))
 @example(raw=b"HTTP/1.1 200 OK\r\n\r\n" + b'{"id": 5, "status": "completed", "results": null}')
 @example(raw=b"HTTP/1.1 429 X\r\nRetry-After: \xb2\r\nContent-Length: 0\r\n\r\n")
 def test_any_answer_is_a_result_or_an_error_of_ours(raw: bytes, runner: Any) -> None:
     """A look and a submission end in time, with WanflowError and nothing else."""
-    with RudeServer(post=[says(raw, keep=False)], get=[says(raw, keep=False)]) as server:
+    with MisbehavingServer(
+        post=[responds(raw, keep=False)], get=[responds(raw, keep=False)]
+    ) as server:
         client = runner.client(api_key=KEY, base_url=server.url, timeout=TIMEOUT, retry_timeout=0)
         for method, *given_ in ([client.task(ID).refresh], [client.submit, body()]):
             begun = time.monotonic()
@@ -103,19 +105,19 @@ def test_any_answer_is_a_result_or_an_error_of_ours(raw: bytes, runner: Any) -> 
 
 
 @settings(max_examples=25)
-@given(raw=answers())
+@given(raw=raw_responses())
 def test_any_answer_to_a_download_is_a_file_or_an_error_of_ours(
     raw: bytes, runner: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """What a file's host sends becomes whole files, or DownloadFailed and no file."""
     folder = tmp_path_factory.mktemp("out")
-    with RudeServer(get=[says(raw, keep=False)]) as files:
+    with MisbehavingServer(get=[responds(raw, keep=False)]) as files:
         done = b'{"id":"%s","status":"completed","results":["%s/a.mp4"]}' % (
             ID.encode(),
             files.url.encode(),
         )
-        answer = says(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n%s" % (len(done), done))
-        with RudeServer(get=[answer]) as server:
+        answer = responds(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n%s" % (len(done), done))
+        with MisbehavingServer(get=[answer]) as server:
             client = runner.client(api_key=KEY, base_url=server.url, timeout=TIMEOUT)
             result = runner.do(client.task(ID).wait, 5)
             paths: list[Path] = []

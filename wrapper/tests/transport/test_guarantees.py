@@ -18,12 +18,12 @@ from tests.transport.misbehaving_server import (
     ID,
     INTERIM,
     MISBEHAVIOUR,
-    RudeServer,
-    answers,
+    MisbehavingServer,
     drips,
     hangs,
     http,
-    says,
+    responds,
+    responds_json,
     task,
 )
 from wanflow import AsyncClient, Client, errors
@@ -41,7 +41,7 @@ def body() -> dict[str, Any]:
     return {name: value for name, value in model.example.items() if name != "callback_url"}
 
 
-def quick(runner: Any, server: RudeServer, **options: Any) -> Any:
+def quick(runner: Any, server: MisbehavingServer, **options: Any) -> Any:
     """A client that waits for nothing long, and leaps over its pauses."""
     return with_fast_clock(
         runner.client(api_key=KEY, base_url=server.url, **{"timeout": 1.5} | options)
@@ -51,7 +51,7 @@ def quick(runner: Any, server: RudeServer, **options: Any) -> Any:
 @pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
 def test_a_post_whose_answer_was_lost_is_sent_once(act: Any, runner: Any) -> None:
     """The POST reaches the server once; the error has all that is needed to find out."""
-    with RudeServer(post=[act]) as server:
+    with MisbehavingServer(post=[act]) as server:
         client = quick(runner, server)
         with pytest.raises((errors.SubmitUncertain, errors.APIError)) as caught:
             runner.do(client.submit, body(), idempotency_key="0123456789abcdef")
@@ -66,7 +66,7 @@ def test_a_post_whose_answer_was_lost_is_sent_once(act: Any, runner: Any) -> Non
 def test_a_post_without_an_answer_is_sent_once(runner: Any) -> None:
     """A server that takes the request and says nothing, or drips, is left in time, once."""
     for slow in (hangs, lambda done: drips(b"HTTP/1.1 200 OK\r\nX-Padding: " + b"a" * 9999, done)):
-        with RudeServer() as server:
+        with MisbehavingServer() as server:
             server._acts["POST"].append(slow(server.done))
             client = quick(runner, server, timeout=0.6)
             begun = time.monotonic()
@@ -79,7 +79,9 @@ def test_a_post_without_an_answer_is_sent_once(runner: Any) -> None:
 @pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
 def test_a_wait_outlives_a_bad_answer(act: Any, runner: Any) -> None:
     """Whatever comes in place of a look, the wait goes on to the task's end."""
-    with RudeServer(get=[act, task("completed", results=["https://f.example/a.mp4"])]) as server:
+    with MisbehavingServer(
+        get=[act, task("completed", results=["https://f.example/a.mp4"])]
+    ) as server:
         client = quick(runner, server)
         result = runner.do(client.task(ID).wait, 30)
         assert result.urls == ["https://f.example/a.mp4"]
@@ -89,7 +91,7 @@ def test_a_wait_outlives_a_bad_answer(act: Any, runner: Any) -> None:
 def test_a_wait_outlives_many_bad_answers(runner: Any) -> None:
     """Faults are borne by elapsed time, not by count."""
     faults = list(MISBEHAVIOUR.values())[:4]
-    with RudeServer(get=[*faults, task("completed")]) as server:
+    with MisbehavingServer(get=[*faults, task("completed")]) as server:
         client = quick(runner, server)
         assert runner.do(client.task(ID).wait, 120).task_id == ID
         assert server.count("GET") == len(faults) + 1
@@ -98,7 +100,7 @@ def test_a_wait_outlives_many_bad_answers(runner: Any) -> None:
 def test_slow_answers_are_bounded(runner: Any) -> None:
     """Headers or a body that drip for ever cost one timeout, and the wait goes on."""
     for raw in (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 9999, b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 9999):
-        with RudeServer() as server:
+        with MisbehavingServer() as server:
             server._acts["GET"].extend([drips(raw, server.done), task("completed")])
             client = quick(runner, server, timeout=1.0)
             begun = time.monotonic()
@@ -109,7 +111,7 @@ def test_slow_answers_are_bounded(runner: Any) -> None:
 
 def test_interim_answers_are_passed_over(runner: Any) -> None:
     """A 1xx is no answer, and the one behind it is."""
-    with RudeServer(get=[INTERIM]) as server:
+    with MisbehavingServer(get=[INTERIM]) as server:
         assert runner.do(quick(runner, server).task(ID).wait, 10).task_id == ID
         assert server.count("GET") == 1
 
@@ -118,7 +120,7 @@ def test_an_unknown_word_is_bounded_by_the_deadline(
     runner: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """ "Not finished yet", reported once."""
-    with RudeServer(get=[task("dreaming")]) as server:
+    with MisbehavingServer(get=[task("dreaming")]) as server:
         with pytest.raises(errors.WaitTimeout) as caught:
             runner.do(quick(runner, server).task(ID).wait, 1.5)
         assert server.count("GET") >= 2
@@ -129,7 +131,7 @@ def test_an_unknown_word_is_bounded_by_the_deadline(
 @pytest.mark.parametrize("word", ["cancelled", "canceled", "failed"])
 def test_cancelled_is_an_end(word: str, runner: Any) -> None:
     """One look, and TaskFailed."""
-    with RudeServer(get=[task(word)]) as server:
+    with MisbehavingServer(get=[task(word)]) as server:
         with pytest.raises(errors.TaskFailed) as caught:
             runner.do(quick(runner, server).task(ID).wait, 30)
         assert server.count("GET") == 1
@@ -138,7 +140,7 @@ def test_cancelled_is_an_end(word: str, runner: Any) -> None:
 
 def test_ctrl_c_keeps_the_id() -> None:
     """A KeyboardInterrupt that leaves a wait carries the task's id, and says how to go on."""
-    with RudeServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
+    with MisbehavingServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
         timer = threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGINT))
         timer.start()
         with pytest.raises(KeyboardInterrupt) as caught:
@@ -151,7 +153,7 @@ def test_ctrl_c_keeps_the_id() -> None:
 def test_ctrl_c_in_a_wait_for_many_keeps_the_ids_that_are_left() -> None:
     """They are on the interrupt as `task_ids`, which is what `wait_all` takes."""
     others = [f"{ID}{number}" for number in range(30)]
-    with RudeServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
+    with MisbehavingServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
         timer = threading.Timer(0.6, lambda: os.kill(os.getpid(), signal.SIGINT))
         timer.start()
         with pytest.raises(KeyboardInterrupt) as caught:
@@ -175,7 +177,7 @@ def test_a_cancelled_wait_for_many_keeps_the_ids() -> None:
                 return error
             raise AssertionError
 
-    with RudeServer(get=[task("processing")]) as server:
+    with MisbehavingServer(get=[task("processing")]) as server:
         assert asyncio.run(main(server.url)).task_ids == (ID, f"{ID}2")  # type: ignore[attr-defined]
 
 
@@ -193,7 +195,7 @@ def test_a_cancelled_wait_keeps_the_id() -> None:
                 return error
             raise AssertionError
 
-    with RudeServer(get=[task("processing")]) as server:
+    with MisbehavingServer(get=[task("processing")]) as server:
         assert asyncio.run(main(server.url)).task_id == ID  # type: ignore[attr-defined]
 
 
@@ -201,11 +203,11 @@ def test_a_refusal_is_sent_again_and_nothing_else(runner: Any) -> None:
     """429 and 503 were not accepted: the same POST goes again, with the same key."""
     refused = {"error": {"code": 429, "message": "m", "type": "rate_limit_error"}}
     acts = [
-        answers(429, refused, "Retry-After: 0"),
-        answers(503, refused, "Retry-After: 0"),
-        answers(200, {"id": ID, "status": "pending"}),
+        responds_json(429, refused, "Retry-After: 0"),
+        responds_json(503, refused, "Retry-After: 0"),
+        responds_json(200, {"id": ID, "status": "pending"}),
     ]
-    with RudeServer(post=acts) as server:
+    with MisbehavingServer(post=acts) as server:
         submitted = runner.do(quick(runner, server).submit, body())
         assert submitted.id == ID
         assert server.count("POST") == 3
@@ -219,8 +221,8 @@ def test_a_refusal_is_sent_again_and_nothing_else(runner: Any) -> None:
 )
 def test_a_lost_answer_is_asked_for_again_where_that_is_wanted(act: Any, runner: Any) -> None:
     """With `resubmit_uncertain` the same POST goes again, with the same key, where it can help."""
-    taken = answers(200, {"id": ID, "status": "pending"})
-    with RudeServer(post=[act, taken]) as server:
+    taken = responds_json(200, {"id": ID, "status": "pending"})
+    with MisbehavingServer(post=[act, taken]) as server:
         client = quick(runner, server)
         submitted = runner.do(client.submit, body(), resubmit_uncertain=True)
         assert submitted.id == ID
@@ -231,13 +233,13 @@ def test_a_lost_answer_is_asked_for_again_where_that_is_wanted(act: Any, runner:
 
 def test_a_client_can_be_told_to_send_again_what_is_in_doubt(runner: Any) -> None:
     """`with_options` says it for `run` as for all else, and the first client stays as it was."""
-    acts = [answers(500, {}), answers(200, {"id": ID, "status": "pending"})]
-    with RudeServer(post=acts, get=[task("completed")]) as server:
+    acts = [responds_json(500, {}), responds_json(200, {"id": ID, "status": "pending"})]
+    with MisbehavingServer(post=acts, get=[task("completed")]) as server:
         client = quick(runner, server)
         insistent = client.with_options(resubmit_uncertain=True)
         assert runner.do(insistent.run, body(), timeout=9).task_id == ID
         assert server.count("POST") == 2
-    with RudeServer(post=[answers(500, {})]) as server:
+    with MisbehavingServer(post=[responds_json(500, {})]) as server:
         client = quick(runner, server)
         client.with_options(resubmit_uncertain=True)
         with pytest.raises(errors.SubmitUncertain):
@@ -247,8 +249,8 @@ def test_a_client_can_be_told_to_send_again_what_is_in_doubt(runner: Any) -> Non
 
 def test_a_429_slows_the_whole_client(runner: Any) -> None:
     """After a 429 for one task, the others are asked about no sooner than it says."""
-    busy = answers(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 20")
-    with RudeServer(get=[busy, task("completed", id=ID + "x")]) as server:
+    busy = responds_json(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 20")
+    with MisbehavingServer(get=[busy, task("completed", id=ID + "x")]) as server:
         client = quick(runner, server)
         begun = monotonic(client)
         with pytest.raises(errors.WaitTimeout):
@@ -268,7 +270,7 @@ def test_a_connection_is_kept_between_looks(runner: Any) -> None:
 
         return counted
 
-    with RudeServer(get=[count(task("processing")), count(task("completed"))]) as server:
+    with MisbehavingServer(get=[count(task("processing")), count(task("completed"))]) as server:
         runner.do(quick(runner, server).task(ID).wait, 30)
     assert len(opened) == 2
     assert len(set(opened)) == 1
@@ -291,7 +293,7 @@ def test_a_connection_outlives_the_pause_between_two_looks() -> None:
     looks = []
     with ExitStack() as stack:
         for name in opened:
-            server = stack.enter_context(RudeServer(get=[counts(name)]))
+            server = stack.enter_context(MisbehavingServer(get=[counts(name)]))
             runner = stack.enter_context(RUNNERS[name]())
             looks.append((runner, quick(runner, server).task(ID)))
             runner.do(looks[-1][1].refresh)
@@ -304,7 +306,7 @@ def test_a_connection_outlives_the_pause_between_two_looks() -> None:
 
 def test_a_wait_for_many_says_what_its_last_look_met(runner: Any) -> None:
     """As a wait for one does: a wrong base URL is the likeliest reason of a timeout."""
-    with RudeServer(get=[says(http(503, b"<html>"))]) as server:
+    with MisbehavingServer(get=[responds(http(503, b"<html>"))]) as server:
         (end,) = runner.do(quick(runner, server).wait_all, [ID], timeout=0.6)
     assert isinstance(end, errors.WaitTimeout)
     assert "503" in str(end)
@@ -312,13 +314,15 @@ def test_a_wait_for_many_says_what_its_last_look_met(runner: Any) -> None:
 
 def test_the_key_goes_to_the_api_alone(runner: Any, tmp_path: Any) -> None:
     """A file's host gets no bearer token, and neither does the one that it redirects to."""
-    with RudeServer(get=[says(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")]) as files:
-        moved = says(
+    with MisbehavingServer(
+        get=[responds(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")]
+    ) as files:
+        moved = responds(
             f"HTTP/1.1 302 X\r\nLocation: {files.url}/b.png\r\nContent-Length: 0\r\n\r\n".encode()
         )
-        with RudeServer(get=[moved]) as first:
+        with MisbehavingServer(get=[moved]) as first:
             done = task("completed", results=[first.url + "/a.png"])
-            with RudeServer(get=[done]) as server:
+            with MisbehavingServer(get=[done]) as server:
                 result = runner.do(quick(runner, server).task(ID).wait, 10)
                 paths = runner.do(result.download, tmp_path)
             assert [path.read_bytes() for path in paths] == [b"abc"]
@@ -337,8 +341,8 @@ def test_a_task_is_not_looked_at_as_soon_as_it_is_submitted(many: bool, runner: 
         return task("completed")(connection)
 
     info = {"created": int(time.time()), "task_info": {"estimated_time": 2}}
-    taken = answers(200, {"id": ID, "status": "pending", **info})
-    with RudeServer(post=[taken], get=[ended]) as server:
+    taken = responds_json(200, {"id": ID, "status": "pending", **info})
+    with MisbehavingServer(post=[taken], get=[ended]) as server:
         client = quick(runner, server)
         begun = monotonic(client)
         submitted = runner.do(client.submit, body())

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.client.fast_clock import monotonic
-from tests.transport.misbehaving_server import ID, RudeServer, answers, http, resets, says, task
+from tests.transport.misbehaving_server import (
+    ID,
+    MisbehavingServer,
+    http,
+    resets,
+    responds,
+    responds_json,
+    task,
+)
 from tests.transport.test_guarantees import KEY, body, quick
 from wanflow import DownloadFailed, TaskFailed, WanflowError
 
@@ -22,8 +30,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 FORGED = "slow down\nERROR:wanflow:you were charged 1000\r\n\x1b[31mred\u2028" + KEY
 REFUSED = {"error": {"message": FORGED, "type": FORGED, "fallback_suggestion": FORGED}}
-PAGE = says(http(200, f"<html>{FORGED}".encode(), "Content-Type: text/html"))
-BROKEN = says(f"HTTP/1.1 200 OK\r\nbad {FORGED} header\r\n\r\n".encode(), keep=False)
+PAGE = responds(http(200, f"<html>{FORGED}".encode(), "Content-Type: text/html"))
+BROKEN = responds(f"HTTP/1.1 200 OK\r\nbad {FORGED} header\r\n\r\n".encode(), keep=False)
 
 
 @pytest.fixture
@@ -53,15 +61,15 @@ def test_each_event_is_one_line_without_secrets(runner: Any, lines: io.StringIO)
     Whatever the server says, it can neither forge a line nor have the key in one.
     """
     looks = [
-        answers(503, REFUSED),
+        responds_json(503, REFUSED),
         PAGE,
         BROKEN,
-        answers(200, {"id": ID, "status": FORGED, "progress": 99}),
+        responds_json(200, {"id": ID, "status": FORGED, "progress": 99}),
         task("completed"),
     ]
     accepted = {"id": ID, "status": "pending", "progress": 99}
-    submissions = [answers(503, REFUSED, "Retry-After: 0"), answers(200, accepted)]
-    with RudeServer(post=submissions, get=looks) as server:
+    submissions = [responds_json(503, REFUSED, "Retry-After: 0"), responds_json(200, accepted)]
+    with MisbehavingServer(post=submissions, get=looks) as server:
         client = quick(runner, server)
         done = runner.do(client.submit, body())
         runner.do(done.wait, 60)
@@ -80,13 +88,15 @@ def test_each_event_is_one_line_without_secrets(runner: Any, lines: io.StringIO)
 def test_an_id_that_the_server_made_up_forges_no_line(runner: Any, lines: io.StringIO) -> None:
     """The id comes from the answer to the submission, and is logged as it came, on one line."""
     forged = f"{ID}\nERROR:wanflow:forged"
-    with RudeServer(post=[answers(200, {"id": forged, "status": "pending"})]) as server:
+    with MisbehavingServer(
+        post=[responds_json(200, {"id": forged, "status": "pending"})]
+    ) as server:
         made = runner.do(quick(runner, server).submit, body())
     assert made.id == forged
     assert not any(line.startswith("ERROR") for line in lines.getvalue().splitlines())
 
 
-ACCEPTED = answers(200, {"id": ID, "status": "pending", "progress": 99})
+ACCEPTED = responds_json(200, {"id": ID, "status": "pending", "progress": 99})
 FAILED = task("failed", error={"code": "service_error", "message": "boom"})
 SUBMITTED = f"INFO submitted {body()['model']} as task {ID}"
 DONE = f"INFO task {ID} completed with 1 links"
@@ -116,7 +126,7 @@ WAITS = [waited, waited_all, as_completed, watched]
 def test_a_wait_logs_each_change_and_its_end(wait: Any, runner: Any, lines: io.StringIO) -> None:
     """Polls that show what is known say nothing, whichever way is waited, sync and async."""
     looks = [*[task("pending")] * 2, *[task("processing")] * 2, task("completed")]
-    with RudeServer(get=looks) as server:
+    with MisbehavingServer(get=looks) as server:
         wait(runner, quick(runner, server))
     assert said(lines) == [PENDING, RUNNING, DONE]
 
@@ -127,12 +137,12 @@ def test_a_wait_logs_what_it_tolerates_and_why_it_failed(
 ) -> None:
     """A 429 with its seconds, a response about another task, a word that is no status."""
     looks = [
-        answers(429, {"error": {"message": "m"}}, "Retry-After: 1"),
+        responds_json(429, {"error": {"message": "m"}}, "Retry-After: 1"),
         task("completed", id=f"{ID}-other"),
         task("queued"),
         FAILED,
     ]
-    with RudeServer(get=looks) as server, contextlib.suppress(TaskFailed):
+    with MisbehavingServer(get=looks) as server, contextlib.suppress(TaskFailed):
         wait(runner, quick(runner, server))
     refused, other, strange, seen, failed = said(lines)
     assert refused.startswith("WARNING")
@@ -149,8 +159,8 @@ def test_a_pause_that_is_too_long_is_warned_of_once(
     wait: Any, runner: Any, lines: io.StringIO
 ) -> None:
     """The asked value and the longest pause are named; the wait goes on after that."""
-    busy = answers(429, {"error": {"message": "m"}}, "Retry-After: 900000")
-    with RudeServer(get=[busy, busy, task("completed")]) as server:
+    busy = responds_json(429, {"error": {"message": "m"}}, "Retry-After: 900000")
+    with MisbehavingServer(get=[busy, busy, task("completed")]) as server:
         client = quick(runner, server)
         begun = monotonic(client)
         wait(runner, client)
@@ -164,10 +174,10 @@ def test_a_run_logs_submission_end_and_files(
     runner: Any, lines: io.StringIO, tmp_path: Path
 ) -> None:
     """Neither the prompt nor the link nor the key is in any line."""
-    picture = says(http(200, PNG, "Content-Type: image/png"))
-    with RudeServer(get=[says(http(503, b"busy")), picture]) as files:
+    picture = responds(http(200, PNG, "Content-Type: image/png"))
+    with MisbehavingServer(get=[responds(http(503, b"busy")), picture]) as files:
         done = task("completed", results=[f"{files.url}/a.png?signature=secret"])
-        with RudeServer(post=[ACCEPTED], get=[task("processing"), done]) as server:
+        with MisbehavingServer(post=[ACCEPTED], get=[task("processing"), done]) as server:
             runner.do(quick(runner, server).run, body(), output_dir=tmp_path)
     whole = said(lines)
     assert whole[:3] == [SUBMITTED, RUNNING, DONE]
@@ -179,7 +189,10 @@ def test_a_run_logs_submission_end_and_files(
 
 def test_a_download_that_fails_is_logged(runner: Any, lines: io.StringIO, tmp_path: Path) -> None:
     """By its task, and by what it failed with."""
-    with RudeServer(get=[says(http(404, b"gone"))]) as files, RudeServer() as server:
+    with (
+        MisbehavingServer(get=[responds(http(404, b"gone"))]) as files,
+        MisbehavingServer() as server,
+    ):
         server._acts["GET"].append(task("completed", results=[f"{files.url}/a.png"]))
         result = runner.do(quick(runner, server).task(ID).wait, 60)
         with pytest.raises(DownloadFailed):
@@ -189,7 +202,9 @@ def test_a_download_that_fails_is_logged(runner: Any, lines: io.StringIO, tmp_pa
 
 def test_a_submission_without_a_task_is_logged(runner: Any, lines: io.StringIO) -> None:
     """Uncertain or not accepted, with the key that the provider can be asked about."""
-    with RudeServer(post=[resets(), answers(400, {"error": {"message": "no"}})]) as server:
+    with MisbehavingServer(
+        post=[resets(), responds_json(400, {"error": {"message": "no"}})]
+    ) as server:
         client = quick(runner, server)
         for word in ("uncertain", "not accepted"):
             with pytest.raises(WanflowError):

@@ -9,7 +9,16 @@ import pytest
 import trustme
 from attrs import frozen
 
-from tests.transport.misbehaving_server import ID, OK, RudeServer, answers, http, resets, says, task
+from tests.transport.misbehaving_server import (
+    ID,
+    OK,
+    MisbehavingServer,
+    http,
+    resets,
+    responds,
+    responds_json,
+    task,
+)
 from tests.transport.proxy import PASSWORD, Proxy, credentials
 from tests.transport.test_guarantees import KEY, body
 from wanflow import errors
@@ -54,7 +63,10 @@ def client_of(runner: Any, scheme: str, **options: Any) -> Any:
 
 def test_the_key_goes_through_a_tunnel_and_not_to_the_proxy(runner: Any, trust: Trust) -> None:
     """CONNECT has the proxy's password and no key; inside the tunnel it is the other way round."""
-    with RudeServer(post=[says(OK)], tls=trust.theirs) as server, Proxy(server.url) as proxy:
+    with (
+        MisbehavingServer(post=[responds(OK)], tls=trust.theirs) as server,
+        Proxy(server.url) as proxy,
+    ):
         client = client_of(runner, "https", proxy=proxy.url, verify=trust.ours)
         assert runner.do(client.submit, body()).id == ID
         (head,) = proxy.heads
@@ -70,7 +82,7 @@ def test_the_key_goes_through_a_tunnel_and_not_to_the_proxy(runner: Any, trust: 
 
 def test_http_goes_to_the_proxy_as_it_is(runner: Any) -> None:
     """A plain URL has no tunnel: the proxy gets the whole request, and passes it on."""
-    with RudeServer(post=[says(OK)]) as server, Proxy(server.url) as proxy:
+    with MisbehavingServer(post=[responds(OK)]) as server, Proxy(server.url) as proxy:
         client = client_of(runner, "http", proxy=proxy.url)
         assert runner.do(client.submit, body()).id == ID
         (head,) = proxy.heads
@@ -84,7 +96,7 @@ def test_a_tunnel_of_the_environment_is_taken(
 ) -> None:
     """https goes through the proxy that the environment has for it."""
     with (
-        RudeServer(get=[task("completed")], tls=trust.theirs) as server,
+        MisbehavingServer(get=[task("completed")], tls=trust.theirs) as server,
         Proxy(server.url) as proxy,
     ):
         monkeypatch.setenv(variable, proxy.url)
@@ -97,7 +109,7 @@ def test_hosts_that_need_no_proxy_are_asked_directly(
     runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NO_PROXY is honoured, and so is a proxy that is for the other scheme."""
-    with RudeServer(get=[task("completed")]) as server, Proxy(server.url) as proxy:
+    with MisbehavingServer(get=[task("completed")]) as server, Proxy(server.url) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         direct = runner.client(api_key=KEY, base_url=server.url, timeout=5)
@@ -134,7 +146,7 @@ def test_a_tunnel_that_did_not_open_carried_nothing(refusal: bytes, runner: Any)
 
 def test_a_submission_that_is_lost_behind_a_tunnel_is_sent_once(runner: Any, trust: Trust) -> None:
     """Once the tunnel stands, what is lost in it may have arrived."""
-    with RudeServer(post=[resets()], tls=trust.theirs) as server, Proxy(server.url) as proxy:
+    with MisbehavingServer(post=[resets()], tls=trust.theirs) as server, Proxy(server.url) as proxy:
         client = client_of(runner, "https", proxy=proxy.url, verify=trust.ours, retry_timeout=5)
         with pytest.raises(errors.SubmitUncertain):
             runner.do(client.submit, body())
@@ -143,7 +155,9 @@ def test_a_submission_that_is_lost_behind_a_tunnel_is_sent_once(runner: Any, tru
 
 def test_the_proxys_own_refusal_of_a_plain_request_is_read_as_any(runner: Any) -> None:
     """A 407 to a whole request is an answer that says no; it is sent once."""
-    with RudeServer(post=[answers(407, {"error": {"message": "who are you?"}})]) as proxy:
+    with MisbehavingServer(
+        post=[responds_json(407, {"error": {"message": "who are you?"}})]
+    ) as proxy:
         client = client_of(runner, "http", proxy=proxy.url)
         with pytest.raises(errors.APIError, match="who are you"):
             runner.do(client.submit, body())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.client.fast_clock import FastClock, with_fast_clock
-from tests.transport.misbehaving_server import ID, RudeServer, http, says, task
+from tests.transport.misbehaving_server import ID, MisbehavingServer, http, responds, task
 from tests.transport.test_guarantees import KEY
 from wanflow import DownloadFailed, LinkExpired
 from wanflow.ledger import JobState, Ledger
@@ -54,7 +54,7 @@ NOT_RESULTS = {
 def asked(runner: Any, url: str, kind: str | None = "video", **options: Any) -> Any:
     """A completed task of a kind with a link, of a client that takes no time to wait."""
     more = {} if kind is None else {"type": kind}
-    with RudeServer(get=[task("completed", results=[url], **more)]) as server:
+    with MisbehavingServer(get=[task("completed", results=[url], **more)]) as server:
         options = {"api_key": KEY, "base_url": server.url, "timeout": 2, **options}
         client = with_fast_clock(runner.client(**options))
         return runner.do(client.task(ID).wait, 10)
@@ -62,7 +62,7 @@ def asked(runner: Any, url: str, kind: str | None = "video", **options: Any) -> 
 
 def answer(content: bytes, label: str, *headers: str) -> Any:
     typed = [f"Content-Type: {label}"] if label else []
-    return says(http(200, content, *typed, *headers))
+    return responds(http(200, content, *typed, *headers))
 
 
 def names(folder: Path) -> list[str]:
@@ -73,7 +73,7 @@ def names(folder: Path) -> list[str]:
 def test_what_is_no_result_is_never_saved(case: str, runner: Any, tmp_path: Path) -> None:
     """It is asked for again, and where nothing else comes the error says what came."""
     content, label, what = NOT_RESULTS[case]
-    with RudeServer(get=[answer(content, label)]) as files:
+    with MisbehavingServer(get=[answer(content, label)]) as files:
         result = asked(runner, files.url + "/a.mp4")
         with pytest.raises(DownloadFailed, match=f"its server sent .*{what}.* instead of video"):
             runner.do(result.download, tmp_path)
@@ -85,7 +85,7 @@ def test_what_is_no_result_is_never_saved(case: str, runner: Any, tmp_path: Path
 def test_what_is_no_result_is_asked_for_again(case: str, runner: Any, tmp_path: Path) -> None:
     """The file may come at the next try, and is then the only thing that is saved."""
     content, label, _ = NOT_RESULTS[case]
-    with RudeServer(get=[answer(content, label), answer(MP4, "video/mp4")]) as files:
+    with MisbehavingServer(get=[answer(content, label), answer(MP4, "video/mp4")]) as files:
         paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
     assert [path.read_bytes() for path in paths] == [MP4]
     assert names(tmp_path) == [f"{ID}.mp4"]
@@ -96,7 +96,9 @@ def test_a_job_without_a_result_keeps_its_links(case: str, runner: Any, tmp_path
     """It isn't saved, and a later run saves it."""
     content, label, _ = NOT_RESULTS[case]
     with Ledger(tmp_path / "l.db") as ledger:
-        with RudeServer(get=[answer(content, label), *[answer(content, label)] * 4]) as files:
+        with MisbehavingServer(
+            get=[answer(content, label), *[answer(content, label)] * 4]
+        ) as files:
             files._acts["GET"].append(answer(MP4, "video/mp4"))
             result = asked(runner, files.url + "/a", ledger=ledger)
             with pytest.raises(DownloadFailed):
@@ -110,8 +112,10 @@ def test_a_job_without_a_result_keeps_its_links(case: str, runner: Any, tmp_path
 def test_a_page_where_a_dead_link_led_is_its_end(runner: Any, tmp_path: Path) -> None:
     """After its day, a link that leads to a page is past its time, as one that leads nowhere."""
     old = {"created": int(time.time()) - 90_000}
-    with RudeServer(get=[answer(SIGN_IN, "text/html")]) as files:
-        with RudeServer(get=[task("completed", results=[files.url + "/a"], **old)]) as server:
+    with MisbehavingServer(get=[answer(SIGN_IN, "text/html")]) as files:
+        with MisbehavingServer(
+            get=[task("completed", results=[files.url + "/a"], **old)]
+        ) as server:
             client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url))
             result = runner.do(client.task(ID).wait, 10)
         with pytest.raises(LinkExpired, match="an HTML page"):
@@ -135,7 +139,7 @@ def test_what_is_unknown_is_saved(
     content: bytes, label: str, url: str, name: str, runner: Any, tmp_path: Path
 ) -> None:
     """Nothing is refused for being new, and no name ends in what somebody might run."""
-    with RudeServer(get=[answer(content, label)]) as files:
+    with MisbehavingServer(get=[answer(content, label)]) as files:
         paths = runner.do(asked(runner, files.url + url).download, tmp_path)
     assert [path.name for path in paths] == [ID + name]
     assert paths[0].read_bytes() == content
@@ -144,11 +148,14 @@ def test_what_is_unknown_is_saved(
 @pytest.mark.parametrize("content", [b'{"a": 1}', b"plain words", b"<doc/>"])
 def test_where_text_is_wanted_text_is_right(content: bytes, runner: Any, tmp_path: Path) -> None:
     """JSON is a result of a task that makes text; a sign-in page is none."""
-    with RudeServer(get=[answer(content, "text/plain")]) as files:
+    with MisbehavingServer(get=[answer(content, "text/plain")]) as files:
         paths = runner.do(asked(runner, files.url + "/a", "text").download, tmp_path)
     assert paths[0].read_bytes() == content
     assert paths[0].suffix == ".txt"
-    with RudeServer(get=[answer(SIGN_IN, "text/html")]) as files, pytest.raises(DownloadFailed):
+    with (
+        MisbehavingServer(get=[answer(SIGN_IN, "text/html")]) as files,
+        pytest.raises(DownloadFailed),
+    ):
         runner.do(asked(runner, files.url + "/a", "text").download, tmp_path)
 
 
@@ -188,7 +195,7 @@ def test_a_file_is_what_it_was_before_it_was_encoded(
     """Words that mean nothing change nothing, gzip and deflate are undone; none was asked for."""
     said, content = PACKED[case]
     sent = answer(content, "video/mp4", 'ETag: "1"', f"Content-Encoding: {said}")
-    with RudeServer(get=[sent]) as files:
+    with MisbehavingServer(get=[sent]) as files:
         paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
         assert files.headers(0)["accept-encoding"] == "identity"
     assert [path.read_bytes() for path in paths] == [MP4]
@@ -200,9 +207,9 @@ def test_a_coding_that_cannot_be_undone_is_said_and_asked_again(
 ) -> None:
     """Another try may bring it as it is; if not, the error names the coding."""
     packed = answer(b"\x1b\x2d" * 99, "video/mp4", f"Content-Encoding: {coding}")
-    with RudeServer(get=[packed, answer(MP4, "video/mp4")]) as files:
+    with MisbehavingServer(get=[packed, answer(MP4, "video/mp4")]) as files:
         runner.do(asked(runner, files.url + "/a").download, tmp_path)
-    with RudeServer(get=[packed]) as files:
+    with MisbehavingServer(get=[packed]) as files:
         result = asked(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match=r"encoded as (br|zstd|compress)"):
             runner.do(result.download, tmp_path)
@@ -217,7 +224,7 @@ def test_what_is_encoded_is_bounded_as_it_comes_out(
     bomb = bytes(20_000_000)
     packed = gzip.compress(bomb) if coding == "gzip" else zlib.compress(bomb)
     assert len(packed) < 30_000
-    with RudeServer(
+    with MisbehavingServer(
         get=[answer(packed, "video/mp4", f"Content-Encoding: {coding}", 'ETag: "1"')]
     ) as files:
         result = asked(runner, files.url + "/a")
@@ -235,7 +242,7 @@ def test_what_is_encoded_is_bounded_as_it_comes_out(
 def test_what_is_encoded_badly_is_never_glued(packed: bytes, runner: Any, tmp_path: Path) -> None:
     """It starts anew, and no part of what is encoded is asked for."""
     bad = answer(packed, "video/mp4", "Content-Encoding: gzip", 'ETag: "1"')
-    with RudeServer(get=[bad, answer(MP4, "video/mp4", 'ETag: "1"')]) as files:
+    with MisbehavingServer(get=[bad, answer(MP4, "video/mp4", 'ETag: "1"')]) as files:
         paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
         assert "range" not in files.headers(1)
     assert [path.read_bytes() for path in paths] == [MP4]
@@ -263,7 +270,7 @@ def test_a_busy_file_server_is_asked_again_when_it_says(
     now = time.time() - (3600 if form == "a date of a slow clock" else 0)
     when = "2" if form == "seconds" else formatdate(now + 2, usegmt=True)
     busy = http(status, b"", f"Retry-After: {when}", f"Date: {formatdate(now, usegmt=True)}")
-    with RudeServer(get=[says(busy), answer(MP4, "video/mp4")]) as files:
+    with MisbehavingServer(get=[responds(busy), answer(MP4, "video/mp4")]) as files:
         result = asked(runner, files.url + "/a")
         clock = result._driver._shared.clock = Noting()
         runner.do(result.download, tmp_path)
@@ -274,16 +281,16 @@ def test_a_server_that_is_busy_for_long_is_asked_for_as_long_as_the_file_may_tak
     runner: Any, tmp_path: Path
 ) -> None:
     """It said when to come each time, so it is no matter of tries; the time ends it."""
-    busy = says(http(503, b"", "Retry-After: 10"))
-    with RudeServer(get=[*[busy] * 12, answer(MP4, "video/mp4")]) as files:
+    busy = responds(http(503, b"", "Retry-After: 10"))
+    with MisbehavingServer(get=[*[busy] * 12, answer(MP4, "video/mp4")]) as files:
         runner.do(asked(runner, files.url + "/a").download, tmp_path, timeout=200)
         assert files.count("GET") == 13
-    with RudeServer(get=[busy]) as files:
+    with MisbehavingServer(get=[busy]) as files:
         result = asked(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="503"):
             runner.do(result.download, tmp_path, timeout=35)
         assert files.count("GET") == 4
-    with RudeServer(get=[says(http(503, b"", "Retry-After: 900000"))]) as files:
+    with MisbehavingServer(get=[responds(http(503, b"", "Retry-After: 900000"))]) as files:
         result = asked(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="503"):
             runner.do(result.download, tmp_path)
@@ -316,7 +323,7 @@ def test_a_redirect_to_nowhere_is_one_sentence(
 ) -> None:
     """It is the same for each transport: refused before anything is asked, and not again."""
     location, why = IMPOSSIBLE[case]
-    with RudeServer(get=[says(http(status, b"", f"Location: {location}"))]) as files:
+    with MisbehavingServer(get=[responds(http(status, b"", f"Location: {location}"))]) as files:
         result = asked(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match=f"its redirect can't be followed: .*{why}"):
             runner.do(result.download, tmp_path)
@@ -341,7 +348,7 @@ def test_a_redirect_leads_where_its_server_meant(
     moved = http(302, b"", "Location: " + location.encode().decode("latin-1"))
     # `http` encodes as UTF-8 what is here one character a byte.
     raw = moved.decode().encode("latin-1")
-    with RudeServer(get=[says(raw), answer(MP4, "video/mp4")]) as files:
+    with MisbehavingServer(get=[responds(raw), answer(MP4, "video/mp4")]) as files:
         paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
         assert files.requests[1][1] == target
     assert paths[0].read_bytes() == MP4

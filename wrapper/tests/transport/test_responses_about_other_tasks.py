@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.client.fast_clock import with_fast_clock
-from tests.transport.misbehaving_server import ID, RudeServer, answers, http, says, task
-from tests.transport.nasty import PNG
+from tests.transport.hostile_text import PNG
+from tests.transport.misbehaving_server import (
+    ID,
+    MisbehavingServer,
+    http,
+    responds,
+    responds_json,
+    task,
+)
 from tests.transport.test_guarantees import KEY, body
 from wanflow.errors import NotFound, UnexpectedResponse
 from wanflow.ledger import Ledger
@@ -19,9 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OTHER = task("completed", id=f"{ID}-other", results=["https://files.example/other.png"])
-MISSING = answers(404, {"error": {"message": "no such task", "code": 404}})
+MISSING = responds_json(404, {"error": {"message": "no such task", "code": 404}})
 BARE = task("completed", results=[])
-ACCEPTED = answers(200, {"id": ID, "status": "pending", "progress": 99})
+ACCEPTED = responds_json(200, {"id": ID, "status": "pending", "progress": 99})
 
 
 def by_wait(runner: Any, client: Any, out: Path) -> None:
@@ -50,8 +57,8 @@ def by_resume(runner: Any, client: Any, out: Path) -> None:
 
 
 @pytest.fixture
-def files() -> Iterator[RudeServer]:
-    with RudeServer(get=[says(http(200, PNG, "Content-Type: image/png"))]) as server:
+def files() -> Iterator[MisbehavingServer]:
+    with MisbehavingServer(get=[responds(http(200, PNG, "Content-Type: image/png"))]) as server:
         yield server
 
 
@@ -62,12 +69,16 @@ def files() -> Iterator[RudeServer]:
 )
 @pytest.mark.parametrize("way", [by_wait, by_run, by_wait_all, by_batch, by_resume])
 def test_no_wait_takes_what_is_not_the_end_of_its_task(
-    way: Callable[..., None], polls: list[Any], runner: Any, files: RudeServer, tmp_path: Path
+    way: Callable[..., None],
+    polls: list[Any],
+    runner: Any,
+    files: MisbehavingServer,
+    tmp_path: Path,
 ) -> None:
     """Another's result, a 404 just after the submission, a completed task whose links are late."""
     end = task("completed", results=[f"{files.url}/mine.png"])
     with (
-        RudeServer(post=[ACCEPTED], get=[*polls, end]) as server,
+        MisbehavingServer(post=[ACCEPTED], get=[*polls, end]) as server,
         Ledger(tmp_path / "ledger.db") as ledger,
     ):
         client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url, ledger=ledger))
@@ -82,7 +93,7 @@ def test_no_wait_takes_what_is_not_the_end_of_its_task(
 def test_a_refresh_that_is_answered_about_another_task_raises(runner: Any, tmp_path: Path) -> None:
     """The error names both, and nothing is recorded of either."""
     with (
-        RudeServer(post=[ACCEPTED], get=[OTHER]) as server,
+        MisbehavingServer(post=[ACCEPTED], get=[OTHER]) as server,
         Ledger(tmp_path / "ledger.db") as ledger,
     ):
         client = runner.client(api_key=KEY, base_url=server.url, ledger=ledger)
@@ -97,7 +108,7 @@ def test_a_refresh_that_is_answered_about_another_task_raises(runner: Any, tmp_p
 
 def test_an_old_task_that_nobody_knows_ends_the_wait(runner: Any) -> None:
     """Where nobody knows when it was submitted, a 404 is believed."""
-    with RudeServer(get=[MISSING]) as server:
+    with MisbehavingServer(get=[MISSING]) as server:
         client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url))
         with pytest.raises(NotFound):
             runner.do(client.task(ID).wait, 60)
@@ -107,7 +118,7 @@ def test_an_old_task_that_nobody_knows_ends_the_wait(runner: Any) -> None:
 def test_a_batch_whose_jobs_are_given_one_task_has_it_once(runner: Any, tmp_path: Path) -> None:
     """The job that it was given to first; the others are uncertain, here and in the next run."""
     jobs = [{**body(), "prompt": prompt} for prompt in "abc"]
-    with RudeServer(post=[task("pending")], get=[task("processing")]) as server:
+    with MisbehavingServer(post=[task("pending")], get=[task("processing")]) as server:
         with Ledger(tmp_path / "ledger.db") as ledger:
             client = runner.client(api_key=KEY, base_url=server.url, ledger=ledger)
             for _ in range(2):

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.transport.misbehaving_server import ID, OK, RudeServer, drips, http, resets, says
+from tests.transport.misbehaving_server import (
+    ID,
+    OK,
+    MisbehavingServer,
+    drips,
+    http,
+    resets,
+    responds,
+)
 from tests.transport.test_guarantees import KEY, body
 from wanflow import errors
 from wanflow.ledger import JobState, Ledger
@@ -42,7 +50,10 @@ NAMING: dict[str, bytes] = {
 @pytest.mark.parametrize("raw", NAMING.values(), ids=NAMING.keys())
 def test_what_named_its_task_is_accepted(raw: bytes, runner: Any, tmp_path: Any) -> None:
     """However it ends; it is sent once, and the id is in the ledger."""
-    with RudeServer(post=[says(raw, keep=False)]) as server, Ledger(tmp_path / "l.db") as ledger:
+    with (
+        MisbehavingServer(post=[responds(raw, keep=False)]) as server,
+        Ledger(tmp_path / "l.db") as ledger,
+    ):
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5, ledger=ledger)
         assert runner.do(client.submit, body()).id == ID
         assert server.count("POST") == 1
@@ -51,7 +62,7 @@ def test_what_named_its_task_is_accepted(raw: bytes, runner: Any, tmp_path: Any)
 
 def test_what_named_its_task_and_says_no_more_is_accepted(runner: Any) -> None:
     """When the time of the exchange is up."""
-    with RudeServer() as server:
+    with MisbehavingServer() as server:
         server._acts["POST"].append(drips(http(200, TASK[:-3], length=500), server.done, 0.001))
         client = runner.client(api_key=KEY, base_url=server.url, timeout=2)
         assert runner.do(client.submit, body()).id == ID
@@ -61,7 +72,7 @@ def test_what_named_its_task_and_says_no_more_is_accepted(runner: Any) -> None:
 def test_a_rejection_that_broke_off_with_an_id_is_none(runner: Any) -> None:
     """It is uncertain, with the task's id, as a whole response would be."""
     raw = http(503, TASK[:-3], length=500)
-    with RudeServer(post=[says(raw, keep=False)]) as server:
+    with MisbehavingServer(post=[responds(raw, keep=False)]) as server:
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5)
         with pytest.raises(errors.SubmitUncertain) as caught:
             runner.do(client.submit, body())
@@ -73,7 +84,7 @@ def test_a_rejection_that_broke_off_with_an_id_is_none(runner: Any) -> None:
 def test_what_came_of_a_response_is_kept(runner: Any) -> None:
     """Its status and its text, bounded and without the key; where there is no id it's uncertain."""
     text = f"<html>{KEY} please wait".encode() + b"." * 30_000
-    with RudeServer(post=[says(http(200, text, length=50_000), keep=False)]) as server:
+    with MisbehavingServer(post=[responds(http(200, text, length=50_000), keep=False)]) as server:
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5)
         with pytest.raises(errors.SubmitUncertain, match="no whole response came") as caught:
             runner.do(client.submit, body())
@@ -90,7 +101,7 @@ def test_what_came_of_a_response_is_kept(runner: Any) -> None:
 @pytest.mark.parametrize("part", [b"", TASK[: TASK.index(ID.encode()) + len(ID) - 4]])
 def test_half_an_id_is_none(part: bytes, runner: Any) -> None:
     """What was cut off inside of an id would name another's task, or none."""
-    with RudeServer(post=[resets(http(200, part, length=500))]) as server:
+    with MisbehavingServer(post=[resets(http(200, part, length=500))]) as server:
         client = runner.client(api_key=KEY, base_url=server.url)
         with pytest.raises(errors.SubmitUncertain) as caught:
             runner.do(client.submit, body())
@@ -100,7 +111,7 @@ def test_half_an_id_is_none(part: bytes, runner: Any) -> None:
 @pytest.mark.parametrize("part", [OK[:-30], OK[:-1]])
 def test_a_poll_that_broke_off_is_asked_again(part: bytes, runner: Any) -> None:
     """Only a submission takes half a response for an answer."""
-    with RudeServer(get=[says(part, keep=False), says(OK)]) as server:
+    with MisbehavingServer(get=[responds(part, keep=False), responds(OK)]) as server:
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5)
         runner.do(client.task(ID).wait, 30)
         assert server.count("GET") == 2

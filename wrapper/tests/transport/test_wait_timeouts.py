@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.transport.misbehaving_server import ID, OK, RudeServer, drips, hangs, task
+from tests.transport.misbehaving_server import ID, OK, MisbehavingServer, drips, hangs, task
 from tests.transport.test_guarantees import KEY, body
 from wanflow import errors
 from wanflow.ledger import Ledger
@@ -41,7 +41,7 @@ WAITS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def hinders(server: RudeServer, does: str) -> None:
+def hinders(server: MisbehavingServer, does: str) -> None:
     """Let a server end no response to a poll."""
     dripped = drips(OK if does == "drips a header" else b" " * 99, server.done, 0.2)
 
@@ -61,7 +61,10 @@ def test_a_batch_ends_when_the_time_of_its_waits_is_up(
     does: str, runner: Any, tmp_path: Path
 ) -> None:
     """Its jobs are open, and the next run takes them up, submits nothing, and ends on time too."""
-    with RudeServer(post=[task("pending", created=1)]) as server, Ledger(tmp_path / "l.db") as kept:
+    with (
+        MisbehavingServer(post=[task("pending", created=1)]) as server,
+        Ledger(tmp_path / "l.db") as kept,
+    ):
         hinders(server, does)
         client = runner.client(api_key=KEY, base_url=server.url, timeout=30, ledger=kept)
         for _ in range(2):
@@ -78,7 +81,7 @@ def test_a_batch_ends_when_the_time_of_its_waits_is_up(
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS.keys())
 def test_a_wait_ends_when_its_time_is_up(does: str, wait: Any, runner: Any) -> None:
     """Each poll is given what is left of the wait, and not all that the client grants."""
-    with RudeServer(post=[task("pending", created=1)]) as server:
+    with MisbehavingServer(post=[task("pending", created=1)]) as server:
         hinders(server, does)
         client = runner.client(api_key=KEY, base_url=server.url, timeout=30, retry_timeout=0)
         begun = time.monotonic()

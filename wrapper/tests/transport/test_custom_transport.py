@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.client.fast_clock import with_fast_clock
+from tests.transport.hostile_text import PNG
 from tests.transport.misbehaving_server import ID
-from tests.transport.nasty import PNG
 from tests.transport.test_guarantees import KEY, body
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
-nasty = st.lists(
+hostile = st.lists(
     st.sampled_from(
         [
             *("\x1b]0;owned\x07", "\x1b[2J", "\x9b31m", "\x00", "\x7f", "\b", "\r", "\n", "\t"),
@@ -28,14 +28,14 @@ nasty = st.lists(
 ).map("".join)
 """A text with what a terminal, a file, a database, a log or a format takes badly."""
 
-in_header = nasty.map(
+in_header = hostile.map(
     lambda text: (
         text.encode("latin-1", "ignore").decode("latin-1").translate(dict.fromkeys(b"\0\r\n"))
     )
 )
 
 
-def harmless(text: str) -> bool:
+def is_harmless(text: str) -> bool:
     """Tell whether a text holds no control character but line ends, and no forged line."""
     calm = all(letter.isprintable() or letter == "\n" for letter in text)
     return calm and not any(line.startswith("wanflow: all is well") for line in text.splitlines())
@@ -66,19 +66,22 @@ def responses(draw: st.DrawFn) -> Responses:
     error = {
         "error": draw(
             st.fixed_dictionaries(
-                dict.fromkeys(("message", "type", "param", "fallback_suggestion"), nasty)
-                | {"code": nasty | st.integers(0, 999)}
+                dict.fromkeys(("message", "type", "param", "fallback_suggestion"), hostile)
+                | {"code": hostile | st.integers(0, 999)}
             )
         )
     }
-    task_id = "task-unified-1-" + draw(nasty)
-    common = {"id": task_id, "model": draw(nasty), "object": draw(nasty), "type": draw(nasty)}
-    common |= {draw(nasty): draw(nasty), "usage": {draw(nasty): draw(nasty), "credits_used": 1}}
-    accepted = common | {"status": "pending" + draw(nasty), "task_info": {"estimated_time": 0}}
-    status = draw(st.sampled_from(["completed", "success", "failed", "error", "x" + draw(nasty)]))
-    link = "FILES/" + draw(nasty)
+    task_id = "task-unified-1-" + draw(hostile)
+    common = {"id": task_id, "model": draw(hostile), "object": draw(hostile), "type": draw(hostile)}
+    common |= {
+        draw(hostile): draw(hostile),
+        "usage": {draw(hostile): draw(hostile), "credits_used": 1},
+    }
+    accepted = common | {"status": "pending" + draw(hostile), "task_info": {"estimated_time": 0}}
+    status = draw(st.sampled_from(["completed", "success", "failed", "error", "x" + draw(hostile)]))
+    link = "FILES/" + draw(hostile)
     results = draw(
-        st.sampled_from([[link], [{"url": link}], [{"image_url": link, "x": draw(nasty)}]])
+        st.sampled_from([[link], [{"url": link}], [{"image_url": link, "x": draw(hostile)}]])
     )
     polled = common | error | {"status": status, "results": results}
     refused = draw(st.sampled_from([400, 402, 404]))
@@ -93,7 +96,7 @@ def responses(draw: st.DrawFn) -> Responses:
 class Handler(BaseHTTPRequestHandler):
     """Responds to a submission, to polls, and to requests for files."""
 
-    server: Api
+    server: HostileServer
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
@@ -121,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Api(ThreadingHTTPServer):
+class HostileServer(ThreadingHTTPServer):
     """Says what its `responses` are at the moment."""
 
     responses: Responses
@@ -136,9 +139,9 @@ class Api(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving() -> Iterator[Api]:
+def serving() -> Iterator[HostileServer]:
     """Serve such an API."""
-    with Api() as server:
+    with HostileServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -14,7 +14,16 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.transport.misbehaving_server import ID, OK, RudeServer, drips, hangs, http, resets, says
+from tests.transport.misbehaving_server import (
+    ID,
+    OK,
+    MisbehavingServer,
+    drips,
+    hangs,
+    http,
+    resets,
+    responds,
+)
 from tests.transport.test_guarantees import body
 from wanflow import AsyncClient, Client, errors
 from wanflow._config import ApiKey
@@ -119,15 +128,15 @@ def echo(connection: socket.socket) -> bool:
     return False
 
 
-ACTS: dict[str, Callable[[RudeServer], Any]] = {
+ACTS: dict[str, Callable[[MisbehavingServer], Any]] = {
     "reset": lambda _: resets(),
-    "no HTTP": lambda _: says(b"SSH-2.0-OpenSSH_9.2\r\n", keep=False),
-    "half a body": lambda _: says(http(200, b'{"id"', length=5000), keep=False),
+    "no HTTP": lambda _: responds(b"SSH-2.0-OpenSSH_9.2\r\n", keep=False),
+    "half a body": lambda _: responds(http(200, b'{"id"', length=5000), keep=False),
     "too slow": lambda server: drips(OK, server.done),
     "silence": lambda server: hangs(server.done),
-    "too large": lambda _: says(http(200, b"x" * 17_000_000)),
-    "nonsense": lambda _: says(http(200, b"<html>")),
-    "an error": lambda _: says(http(401, b"{}")),
+    "too large": lambda _: responds(http(200, b"x" * 17_000_000)),
+    "nonsense": lambda _: responds(http(200, b"<html>")),
+    "an error": lambda _: responds(http(401, b"{}")),
     "an echo": lambda _: echo,
 }
 
@@ -136,7 +145,7 @@ ACTS: dict[str, Callable[[RudeServer], Any]] = {
 @pytest.mark.parametrize("does", ["submit", "refresh", "wait"])
 def test_no_frame_of_an_error_holds_the_key(act: Any, does: str, runner: Any) -> None:
     """Whatever a server does: not the error's, nor those of its causes and contexts."""
-    with RudeServer() as server:
+    with MisbehavingServer() as server:
         for acts in server._acts.values():
             acts.append(act(server))
         client = runner.client(api_key=SECRET, base_url=server.url, timeout=0.6, retry_timeout=0)
@@ -184,7 +193,7 @@ def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, runner: 
         server.done.wait(1)
         return False
 
-    with RudeServer(get=[act], post=[act]) as server:
+    with MisbehavingServer(get=[act], post=[act]) as server:
         client = runner.client(api_key=SECRET, base_url=server.url, timeout=20, retry_timeout=0)
         method = {
             "submit": lambda: client.submit(body()),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.client.clients import RUNNERS
 from tests.client.fast_clock import with_fast_clock
-from tests.transport.nasty import Api, Responses, harmless, responses, serving
+from tests.transport.hostile_text import HostileServer, Responses, is_harmless, responses, serving
 from tests.transport.test_guarantees import KEY, body
 from wanflow import WanflowError
 from wanflow._core.snapshot import decode_json, decode_user_json
@@ -80,7 +80,7 @@ def test_what_is_printable_steers_nothing(text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+def api() -> Iterator[HostileServer]:
     with serving() as server:
         yield server
 
@@ -94,7 +94,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
 @settings(max_examples=60)
 @given(said=responses())
 def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
-    said: Responses, runner: Any, api: Api, tmp_path_factory: pytest.TempPathFactory
+    said: Responses, runner: Any, api: HostileServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """There is a result or an error of ours; the id is recorded; no message holds what steers."""
     api.responses, folder = said, tmp_path_factory.mktemp("text")
@@ -110,8 +110,8 @@ def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
         for job in ledger.jobs():
             encodable([job.reason, job.code, job.status, job.links, job.model])
     logging.getLogger("wanflow").removeHandler(log)
-    assert harmless(shown)
-    assert harmless(log.stream.getvalue())
+    assert is_harmless(shown)
+    assert is_harmless(log.stream.getvalue())
 
 
 def lived(runner: Any, client: Any, folder: Path) -> str:
@@ -130,7 +130,9 @@ def lived(runner: Any, client: Any, folder: Path) -> str:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of folders are Unicode there")
-def test_a_folder_whose_name_is_not_utf_8_works(runner: Any, api: Api, tmp_path: Path) -> None:
+def test_a_folder_whose_name_is_not_utf_8_works(
+    runner: Any, api: HostileServer, tmp_path: Path
+) -> None:
     """Files are saved in it, and the ledger, the report and the contact sheet find them there."""
     folder = tmp_path / os.fsdecode(b"caf\xe9 \xff")
     task = {"id": "task-unified-1-a", "status": "completed", "results": ["FILES/a.png"]}

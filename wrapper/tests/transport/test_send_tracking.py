@@ -14,7 +14,15 @@ import pytest
 import trustme
 from attrs import evolve
 
-from tests.transport.misbehaving_server import OK, RudeServer, drips, hangs, resets, says, task
+from tests.transport.misbehaving_server import (
+    OK,
+    MisbehavingServer,
+    drips,
+    hangs,
+    resets,
+    responds,
+    task,
+)
 from tests.transport.test_guarantees import KEY, body
 from wanflow import errors
 from wanflow._core.effects import Request, RunBlocking, SendRequest, SendTracker, TransportError
@@ -101,8 +109,8 @@ def unreachable(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """A base URL and options by which no submission gets as far as its first byte."""
     with (
-        RudeServer(post=[says(OK)]) as plain,
-        RudeServer(post=[says(OK)], tls=strangers()) as secret,
+        MisbehavingServer(post=[responds(OK)]) as plain,
+        MisbehavingServer(post=[responds(OK)], tls=strangers()) as secret,
     ):
         yield {
             "no such host": ("http://api.invalid", {}),
@@ -133,7 +141,7 @@ def test_what_goes_wrong_before_the_first_byte_is_not_sent(
 
 def test_what_goes_wrong_after_the_first_byte_may_have_been_sent(runner: Any) -> None:
     """The server has the whole request, or a part of it; no exception's kind says which."""
-    with RudeServer(post=[resets()]) as server:
+    with MisbehavingServer(post=[resets()]) as server:
         client, tracker = client_of(runner, server.url), SendTracker()
         with pytest.raises(TransportError) as caught:
             play(runner, client, sends(tracker))
@@ -143,7 +151,7 @@ def test_what_goes_wrong_after_the_first_byte_may_have_been_sent(runner: Any) ->
 def test_what_comes_before_a_request_is_done_once_it_has_a_slot(runner: Any) -> None:
     """While the only connection is taken, what waits for it has done nothing, and then gives up."""
     done: list[str] = []
-    with RudeServer(post=[says(OK)], get=[task("completed")]) as server:
+    with MisbehavingServer(post=[responds(OK)], get=[task("completed")]) as server:
         server._acts["POST"].appendleft(hangs(server.done))
         client = client_of(runner, server.url, max_connections=1, timeout=2)
 
@@ -173,7 +181,7 @@ def test_what_comes_before_a_request_can_call_it_off(runner: Any) -> None:
     def call_off() -> None:
         raise CalledOff
 
-    with RudeServer(post=[says(OK)]) as server:
+    with MisbehavingServer(post=[responds(OK)]) as server:
         client = client_of(runner, server.url, max_connections=1)
         for _ in range(3):
             tracker = SendTracker()
@@ -187,7 +195,7 @@ def test_what_comes_before_a_request_can_call_it_off(runner: Any) -> None:
 def test_nothing_comes_before_a_request_that_can_have_no_connection(runner: Any) -> None:
     """Where not even a pool can be made, there is no intent."""
     done: list[int] = []
-    with RudeServer(post=[says(OK)]) as server:
+    with MisbehavingServer(post=[responds(OK)]) as server:
         client = client_of(runner, server.url)
         wire = client._driver._transport
         wire._api._options = evolve(wire._api._options, proxy="ftp://127.0.0.1:1")
@@ -201,7 +209,7 @@ def test_nothing_comes_before_a_request_that_can_have_no_connection(runner: Any)
 def test_a_redirect_is_a_response_wherever_it_leads(location: str, runner: Any) -> None:
     """It came whole, and what it means is not for the transport to say."""
     moved = b"HTTP/1.1 302 X\r\nContent-Length: 2\r\nLocation: %s\r\n\r\n{}"
-    with RudeServer(post=[says(moved % location.encode())]) as server:
+    with MisbehavingServer(post=[responds(moved % location.encode())]) as server:
         found = play(runner, client_of(runner, server.url), sends(SendTracker()))
         assert (found.status, found.headers["location"], found.content) == (302, location, b"{}")
 
@@ -217,7 +225,7 @@ def test_a_redirect_is_a_response_wherever_it_leads(location: str, runner: Any) 
 )
 def test_what_a_server_says_steers_no_terminal(said: bytes, runner: Any) -> None:
     """Though the transport's own error repeats it."""
-    with RudeServer(post=[says(said, keep=False)]) as server:
+    with MisbehavingServer(post=[responds(said, keep=False)]) as server:
         with pytest.raises(TransportError) as caught:
             play(runner, client_of(runner, server.url), sends(SendTracker()))
         assert caught.value.reason.isprintable()
@@ -226,7 +234,7 @@ def test_what_a_server_says_steers_no_terminal(said: bytes, runner: Any) -> None
 @pytest.mark.parametrize("slow", ["nothing", "drips"])
 def test_a_sends_own_timeout_bounds_it(slow: str, runner: Any) -> None:
     """A second is a second, though the client would grant more, and though bytes keep coming."""
-    with RudeServer() as server:
+    with MisbehavingServer() as server:
         act = drips(OK, server.done) if slow == "drips" else hangs(server.done)
         server._acts["POST"].append(act)
         client, begun = client_of(runner, server.url, timeout=30), time.monotonic()
@@ -292,7 +300,7 @@ async def submits_at_the_same_time(client: Any, turns: int) -> list[Any]:
 
 def test_no_submission_goes_out_on_a_connection_that_has_ended(runner: Any) -> None:
     """Though the end of every kept connection came while nobody could take note of it."""
-    with RudeServer(post=[answers_and_idles]) as server:
+    with MisbehavingServer(post=[answers_and_idles]) as server:
         client = client_of(runner, server.url, timeout=10, retry_timeout=10)
         # httpx gives asyncio's loop one more turn after the look, in which it may be busy.
         slow = runner.name == "asyncio" and runner.backend == "AsyncHttpxBackend"
