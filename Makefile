@@ -69,7 +69,7 @@ contract: set-up ## contract checks: the mock, or BASE_URL= API_KEY= [API_KEY2= 
 	@$(PY) .ci/with-args $(PY) -m pytest contract_tests/wanflow_contract --contract-report contract-report
 
 mutants: set-up ## the checks against each of some 300 faults; writes self_tests/mutation/mutants.md
-	@$(PY) .ci/with-args env PYTHONPATH=contract_tests $(PY) -m self_tests.mutation --plain 4 \
+	@$(PY) .ci/with-args env PYTHONPATH=contract_tests $(PY) -m self_tests.mutation --baseline 4 \
 	    --seeds "$${SEEDS:-10}" --jobs "$${JOBS:-2}"
 
 clean-seeds: set-up ## the checks against the correct mock; writes mutation/false_positives.md

@@ -1,4 +1,4 @@
-"""A run that could cost: nothing without a limit, never more than it, and a list beforehand."""
+"""The spend limit: without one nothing is submitted, with one it is never exceeded."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PICKED = "files or billing or idempotency or state_machine or not_encoded"
 MODELS = packaged_contract().catalog.models
 
 
-class Counting(Server):
-    """The second server, counting requests, when they came, and what is reserved."""
+class CountingServer(Server):
+    """The reference server; counts requests with their times, and the reserved credits."""
 
     def __init__(self, *keys: str) -> None:
         super().__init__(*keys)
-        self.requests, self.reserved, self.busy, self.busiest = 0, 0.0, 0, 0
+        self.requests, self.reserved, self.active, self.max_active = 0, 0.0, 0, 0
         self.times: list[float] = []
         self.lock = threading.Lock()
 
@@ -43,19 +43,19 @@ class Counting(Server):
 
     def submit(self, path, key, body):
         with self.lock:
-            self.busy += 1
-            self.busiest = max(self.busy, self.busiest)
+            self.active += 1
+            self.max_active = max(self.active, self.max_active)
         try:
             made = super().submit(path, key, body)
         finally:
-            self.busy -= 1
+            self.active -= 1
         with self.lock:
             self.reserved += made["usage"]["credits_reserved"]
         return made
 
 
 def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the fast laws against a server that charges."""
+    """Run the fast tests against a server that charges."""
     command = [
         sys.executable,
         "-m",
@@ -79,7 +79,7 @@ def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedPr
 
 def test_without_a_limit_nothing_is_submitted(tmp_path) -> None:
     """Against a server that isn't the mock, no valid submission is sent without a limit."""
-    with Counting(KEY) as server:
+    with CountingServer(KEY) as server:
         done = suite(server, tmp_path, "-k", PICKED)
     assert server.tasks == {}
     assert done.returncode == 0, done.stdout
@@ -90,52 +90,52 @@ def test_without_a_limit_nothing_is_submitted(tmp_path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", ["0", "3"])
 def test_no_more_is_spent_than_the_limit(tmp_path, processes) -> None:
-    """All laws, in one process or in several, stop at the limit, and end with what was spent."""
-    with Counting(KEY) as server:
+    """All tests, in one process or several, stop at the limit, and report what was spent."""
+    with CountingServer(KEY) as server:
         done = suite(server, tmp_path, "--spend-limit", "60", "-n", processes)
     assert done.returncode == 0, done.stdout
-    assert 40 < server.reserved <= 60, "the limit is neither passed nor far from being used"
+    assert 40 < server.reserved <= 60, "the limit is nearly used, and not exceeded"
     assert f"{round(server.reserved, 4):g} credits spent" in done.stdout
     assert f", {len(server.tasks)} tasks, " in done.stdout
-    assert server.busiest <= 10, "a run is no load"
-    assert "60 are spent" in done.stdout, "it says what wasn't sent"
+    assert server.max_active <= 10, "a run sends few requests concurrently"
+    assert "60 are spent" in done.stdout, "it reports what wasn't sent"
 
 
 @pytest.mark.slow
 def test_generated_requests_are_submitted_with_a_large_budget_only(tmp_path) -> None:
-    """What chance makes and could be taken is sent only where a lot may be spent."""
-    bought = {}
+    """Generated requests that may be accepted are sent only with a large budget."""
+    submitted = {}
     for limit in ("1999", "100000"):
-        with Counting(KEY) as server:
+        with CountingServer(KEY) as server:
             chosen = ("-k", "every_response_is_documented", "--spend-limit", limit)
             done = suite(server, tmp_path, *chosen)
         assert done.returncode == 0, done.stdout
-        assert server.requests > 30, "what must be refused is sent in any case"
-        bought[limit] = len(server.tasks)
-    assert bought["1999"] == 0
-    assert bought["100000"] > 0
+        assert server.requests > 30, "invalid requests are sent in any case"
+        submitted[limit] = len(server.tasks)
+    assert submitted["1999"] == 0
+    assert submitted["100000"] > 0
 
 
 @pytest.mark.slow
 def test_requests_stay_within_the_rate_limit(tmp_path) -> None:
-    """No second has more requests than were allowed, however many processes send them."""
+    """No second has more requests than allowed, with any number of processes."""
     rate = 8
-    with Counting(KEY) as server:
+    with CountingServer(KEY) as server:
         chosen = ("-k", "equal_requests or as_its_default", "--rate", str(rate))
         done = suite(server, tmp_path, *chosen, "--spend-limit", "9999", "-n", "2")
     assert done.returncode == 0, done.stdout
     assert len(server.times) > 2 * rate
     for begin in server.times:
         within = sum(begin <= one < begin + 1 for one in server.times)
-        assert within <= rate + 2, "one for each process, which may have waited"
+        assert within <= rate + 2, "each process may send one late"
 
 
 @pytest.mark.slow
 def test_the_cheapest_tests_come_first_with_a_small_budget(tmp_path) -> None:
-    """With little to spend, lives and files are seen before the tables, which cost most."""
+    """With a small budget, the boundaries, which cost most, are tested last."""
 
     def order(limit: str) -> list[str]:
-        with Counting(KEY) as server:
+        with CountingServer(KEY) as server:
             done = suite(server, tmp_path, "--collect-only", "--spend-limit", limit)
         seen = [line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line]
         return [Path(name).stem.removeprefix("test_") for name in dict.fromkeys(seen)]
@@ -147,7 +147,7 @@ def test_the_cheapest_tests_come_first_with_a_small_budget(tmp_path) -> None:
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_no_boundary_request_costs_less_than_the_cheapest(name) -> None:
-    """The body that stands for a model is valid, and no valid one of its table costs less."""
+    """The cheapest request of a model is valid, and no valid boundary request costs less."""
     model, oracle = MODELS[name], packaged_oracle()
     with Server(KEY) as server:
         path, body = server.base + model.path, cheapest(model)
@@ -163,8 +163,8 @@ def test_no_boundary_request_costs_less_than_the_cheapest(name) -> None:
 
 @pytest.mark.slow
 def test_a_dry_run_sends_nothing_and_lists_all_requests(tmp_path) -> None:
-    """A dry run leaves the server alone and writes down what it would have been sent."""
-    with Counting(KEY) as server:
+    """A dry run sends nothing to the server, and lists what would be sent."""
+    with CountingServer(KEY) as server:
         done = suite(server, tmp_path, "-k", PICKED, "--spend-limit", "60", "--dry-run")
     assert done.returncode == 0, done.stdout
     assert (server.requests, server.tasks) == (0, {})
@@ -174,14 +174,14 @@ def test_a_dry_run_sends_nothing_and_lists_all_requests(tmp_path) -> None:
     assert "credits would be spent at most" in done.stdout
 
 
-def test_the_key_is_in_nothing_that_is_written(tmp_path) -> None:
-    """Neither the terminal nor the report nor JUnit's file has the key, findings or not."""
+def test_no_output_contains_the_key(tmp_path) -> None:
+    """Neither the terminal output nor the report nor the JUnit file contains the key."""
 
-    class Echo(Counting):
+    class EchoServer(CountingServer):
         def poll(self, key, task_id):
             return {**super().poll(key, task_id), "queue": key, "progress": 7}
 
-    with Echo(KEY) as server:
+    with EchoServer(KEY) as server:
         done = suite(server, tmp_path, "-k", PICKED, "--spend-limit", "60")
     assert done.returncode == 1
     assert "[leak]" in done.stdout
@@ -190,19 +190,19 @@ def test_the_key_is_in_nothing_that_is_written(tmp_path) -> None:
     assert not any(KEY in text for text in (done.stdout, done.stderr, *written))
 
 
-class TestPurse:
+class TestSpendBudget:
     """What may be spent."""
 
-    taken = Expectation(Expected.ACCEPT)
+    accepted = Expectation(Expected.ACCEPT)
 
     def body(self, **more: object) -> bytes:
         return json.dumps({**cheapest(next(iter(MODELS.values()))), **more}).encode()
 
-    def answer(self, asked: bytes, receipt: dict) -> Exchange:
+    def exchange(self, asked: bytes, receipt: dict) -> Exchange:
         return Exchange("POST", "", "", (), asked, 200, (), json.dumps(receipt).encode())
 
     def test_an_empty_budget_blocks_requests_that_may_be_accepted(self) -> None:
-        """What is right, or may be, is not sent without credits; what is wrong is."""
+        """Without credits, only requests that must be rejected are sent."""
         budget = SpendBudget(0.0)
         for word in (Expected.ACCEPT, Expected.EITHER):
             with pytest.raises(BudgetExceeded):
@@ -211,25 +211,25 @@ class TestPurse:
         budget.reserve(None, None)
 
     def test_invalid_requests_need_budget_once_a_server_accepts_one(self) -> None:
-        """Where a wrong request was taken and charged, others are bought like right ones."""
+        """Once an invalid request was accepted and charged, all invalid ones need budget."""
         budget, wrong = SpendBudget(0.0), Expectation(Expected.REJECT)
-        budget.record(self.answer(self.body(), {"usage": {"credits_reserved": 3}}), wrong)
+        budget.record(self.exchange(self.body(), {"usage": {"credits_reserved": 3}}), wrong)
         with pytest.raises(BudgetExceeded, match="3 of 0 are spent"):
             budget.reserve(wrong, self.body())
 
     def test_the_first_estimate_is_the_highest_documented_price(self) -> None:
-        """Before a price was seen, a task is taken to cost what the dearest example costs."""
+        """Before any price is known, the estimate is the highest documented price."""
         assert SpendBudget(1.0).estimate({"model": "unseen", "duration": 10}) >= 10
 
     def test_an_unknown_price_class_is_estimated_higher(self) -> None:
-        """What the cheapest quality costs says nothing of another one."""
+        """The price of one quality is not the estimate of another one."""
         budget, body = SpendBudget(1000.0), {"model": "a", "duration": 5, "quality": "480p"}
         budget.record_cost(body, {"usage": {"credits_reserved": 50}})
         assert budget.estimate(body) == 50
         assert budget.estimate({**body, "quality": "1080p"}) >= 100
 
     def test_estimates_do_not_grow_where_no_price_is_reported(self) -> None:
-        """What was estimated is no price that was seen: estimates don't grow by themselves."""
+        """An estimate is not a reported price: estimates don't grow by themselves."""
         budget, body = SpendBudget(1e6), {"model": "a", "duration": 5, "quality": "480p"}
         first = budget.estimate(body)
         for quality in ("480p", "720p", "1080p"):
@@ -237,27 +237,27 @@ class TestPurse:
             assert budget.estimate({**body, "quality": quality}) == first
 
     def test_an_estimate_never_exceeds_the_limit(self) -> None:
-        """A submission is refused when its estimate is more than what is left."""
+        """A submission is not sent if its estimate is more than what is left."""
         budget = SpendBudget(100.0)
         budget.settle(99.0, 0.0)
         with pytest.raises(BudgetExceeded, match="99 of 100 are spent"):
-            budget.reserve(self.taken, self.body())
+            budget.reserve(self.accepted, self.body())
 
     def test_a_submission_in_flight_is_reserved(self) -> None:
-        """Before its answer is there, a submission counts by its estimate, for every process."""
+        """Until its response arrives, a submission counts by its estimate, in every process."""
         cost = SpendBudget(0.0).estimate(json.loads(self.body()))
         budget = SpendBudget(1.5 * cost)
-        reserved = budget.reserve(self.taken, self.body())
+        reserved = budget.reserve(self.accepted, self.body())
         with pytest.raises(BudgetExceeded):
-            budget.reserve(self.taken, self.body())
+            budget.reserve(self.accepted, self.body())
         budget.record(
-            self.answer(self.body(), {"usage": {"credits_reserved": 0}}), self.taken, reserved
+            self.exchange(self.body(), {"usage": {"credits_reserved": 0}}), self.accepted, reserved
         )
-        assert budget.reserve(self.taken, self.body()) == 0
+        assert budget.reserve(self.accepted, self.body()) == 0
 
     def test_a_shared_budget_is_shared(self, tmp_path) -> None:
-        """Two processes that open a till hold and spend from the same credits."""
-        one, two = SharedBudget(tmp_path / "till"), SharedBudget(tmp_path / "till")
+        """Two processes that open one budget reserve and spend the same credits."""
+        one, two = SharedBudget(tmp_path / "budget"), SharedBudget(tmp_path / "budget")
         assert one.reserve(6, 10)
         assert not two.reserve(6, 10)
         one.settle(6, 2.5)

@@ -1,4 +1,4 @@
-"""`pytest contract_tests --base-url … --api-key …` is pytest, whose options do as always."""
+"""`pytest contract_tests --base-url … --api-key …` is pytest, and its options work as usual."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
 
 @pytest.mark.slow
 def test_pytests_own_options_work(tmp_path) -> None:
-    """Chosen by -k and spread by -n, then only what failed, by --lf, up to the first one, by -x."""
+    """-k selects, -n distributes, --lf runs only what failed, and -x stops at the first failure."""
 
     def suite(*options: str) -> tuple[int, dict[str, int]]:
         aimed = ["--base-url", server.origin + server.base, "--spend-limit", "9999"]
@@ -33,7 +33,7 @@ def test_pytests_own_options_work(tmp_path) -> None:
     with FreeSeconds(*KEYS) as server:
         code, found = suite("-n", "2", "-k", "larger_request_costs or equal_requests")
         assert code == 1
-        assert found["failed"] == 3, "each model that makes films"
+        assert found["failed"] == 3, "each video model"
         assert found["passed"] > 5
         code, again = suite("--lf", "-x", "-k", "larger_request_costs or equal_requests")
     assert code == 1

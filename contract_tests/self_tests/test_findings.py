@@ -1,4 +1,4 @@
-"""Whatever way of trying a law is broken in, the reader gets the law and a command to see it by."""
+"""A finding of any kind of test names its check and has a command that reproduces it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
 
 
-class Rude(Server):
-    """Every ninth look is hung up on."""
+class DisconnectingServer(Server):
+    """Closes the connection at every ninth poll."""
 
     def poll(self, key: str, task_id: str) -> dict[str, Any]:
         if next(self.numbers) % 9 == 0:
@@ -27,15 +27,15 @@ class Rude(Server):
         return super().poll(key, task_id)
 
 
-class Unnamed(Server):
-    """Receipts have another model than was asked for."""
+class WrongModelServer(Server):
+    """Receipts have another model than requested."""
 
     def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
         return {**super().submit(path, key, body), "model": "another"}
 
 
-class Once(Server):
-    """The first receipt has another model, and all others are right."""
+class FirstModelWrongServer(Server):
+    """The first receipt has another model; all others are correct."""
 
     def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
         first = not self.tasks
@@ -44,7 +44,7 @@ class Once(Server):
 
 
 def findings(server: Server, name: str, folder: Path) -> str:
-    """Run a test of the suite against a broken server, and return what it says."""
+    """Run a test of the suite against a broken server, and return its output."""
     keys = dict(zip(("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"), KEYS, strict=True))
     command = [
         sys.executable,
@@ -70,20 +70,20 @@ def findings(server: Server, name: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.slow  # each begins the suite anew
+@pytest.mark.slow  # each starts the suite
 @pytest.mark.parametrize(
     ("name", "fault", "check"),
     [
-        ("response_to_a_thousand and images", Unnamed, "kind"),
-        ("every_response_is_documented and videos", Unnamed, "kind"),
+        ("response_to_a_thousand and images", WrongModelServer, "kind"),
+        ("every_response_is_documented and videos", WrongModelServer, "kind"),
         ("links_of_a_submission", TextNumbers, "schema"),
         ("any_order_of_actions", Backwards, "final"),
-        ("any_order_of_actions", Rude, "responds"),
-        ("consistent_in_long_runs", Rude, "responds"),
+        ("any_order_of_actions", DisconnectingServer, "responds"),
+        ("consistent_in_long_runs", DisconnectingServer, "responds"),
     ],
 )
 def test_a_finding_of_a_generated_test_names_its_check(tmp_path, name, fault, check) -> None:
-    """Property tests and state machines end with the law, its sentence and a curl command."""
+    """Property tests and state machines report the check, its sentence and a curl command."""
     with fault(*KEYS) as server:
         said = findings(server, name, tmp_path)
     assert re.search(rf"^\[{check}\] [A-Z].*\.$", said, re.MULTILINE), said
@@ -94,12 +94,14 @@ def test_a_finding_of_a_generated_test_names_its_check(tmp_path, name, fault, ch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "reproduced"), [(Once, False), (Unnamed, True)])
+@pytest.mark.parametrize(
+    ("fault", "reproduced"), [(FirstModelWrongServer, False), (WrongModelServer, True)]
+)
 def test_a_failed_test_is_repeated_before_it_is_reported(tmp_path, fault, reproduced) -> None:
-    """What isn't there at a second try is told as such; GitHub is told of it in its own way."""
+    """A failure that doesn't recur is marked as not reproduced, also in the GitHub annotation."""
     with fault(*KEYS) as server:
         said = findings(server, "equal_requests_cost", tmp_path)
     assert ("not reproduced" not in said) == reproduced
-    told = re.search(r"^::error title=kind::\[kind\] .*%0A.*curl", said, re.MULTILINE)
-    assert told, said
-    assert ("not reproduced" not in told[0]) == reproduced
+    annotation = re.search(r"^::error title=kind::\[kind\] .*%0A.*curl", said, re.MULTILINE)
+    assert annotation, said
+    assert ("not reproduced" not in annotation[0]) == reproduced

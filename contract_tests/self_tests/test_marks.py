@@ -1,4 +1,4 @@
-"""Which laws are for any server and which take a mock is told by marks, and the marks are true."""
+"""Marks distinguish the tests for any server from those that need a mock, and are correct."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from self_tests.reference_server.server import Server
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
 OF_CONTROLS = "it needs the mock's controls"
-# One small law of each file, and such as take the controls.
+# One small test of each file, and some that need the controls.
 FEW = "equal_requests or costs_nothing or works_for_a_day or own_account or documented_error_is"
 
 
 def suite(*options: str, where: str = "contract_tests") -> subprocess.CompletedProcess[str]:
-    """Run the command of the suite, with keys of the environment."""
+    """Run the command of the suite, with keys in the environment."""
     keys = dict(zip(("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"), KEYS, strict=True))
     return subprocess.run(
         [sys.executable, "-m", "pytest", where, "-q", "-p", "no:cacheprovider", *options],
@@ -34,13 +34,13 @@ def suite(*options: str, where: str = "contract_tests") -> subprocess.CompletedP
 
 
 def chosen(marks: str) -> set[str]:
-    """The laws that an expression of marks chooses."""
+    """Return the tests that a mark expression selects."""
     done = suite("--collect-only", "-m", marks, where="contract_tests/wanflow_contract")
     return {line for line in done.stdout.splitlines() if "::" in line}
 
 
 def test_each_test_that_uses_a_server_has_one_of_the_marks() -> None:
-    """Laws of both kinds are there, and none is of both."""
+    """There are tests with each mark, and none with both."""
     live, controls = chosen("published_api"), chosen("mock_controls")
     assert len(live) > 1000
     assert len(controls) > 50
@@ -50,7 +50,7 @@ def test_each_test_that_uses_a_server_has_one_of_the_marks() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("marks", ["published_api", "mock_controls"])
 def test_a_server_without_controls_runs_the_published_api_tests_only(marks) -> None:
-    """There, no law marked live is skipped for want of controls, and all others are."""
+    """No test marked published_api is skipped for lack of controls; all others are."""
     with Server(*KEYS) as server:
         aimed = ["--base-url", server.origin + server.base, "--spend-limit", "9999"]
         done = suite(*aimed, "-m", f"fast and {marks}", "-k", FEW)

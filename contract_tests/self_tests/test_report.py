@@ -31,7 +31,7 @@ MODELS = packaged_contract().catalog.models
 
 
 def suite(server: Server | None, folder: Path, *options: str) -> str:
-    """Run some of the fast laws, and return what the terminal shows."""
+    """Run some of the fast tests, and return the terminal output."""
     keys = dict(zip(("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"), KEYS, strict=True))
     command = [
         sys.executable,
@@ -56,7 +56,7 @@ def suite(server: Server | None, folder: Path, *options: str) -> str:
 
 
 def replayed(command: str, key: str = KEYS[0]) -> str:
-    """What a command of a report answers when it is pasted into a shell."""
+    """Return the output of a command of a report, pasted into a shell."""
     environment = {**os.environ, "API_KEY": key, "API_KEY2": KEYS[1]}
     done = subprocess.run(
         ["bash", "-c", command], env=environment, capture_output=True, text=True, check=True
@@ -66,7 +66,7 @@ def replayed(command: str, key: str = KEYS[0]) -> str:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory) -> Iterator[tuple[str, Path]]:
-    """A run against a server that counts bytes for characters: what it says, and its folder."""
+    """A run against a server that counts bytes instead of characters: its output and directory."""
     folder = tmp_path_factory.mktemp("report")
     with TooStrict(*KEYS) as server:
         yield suite(server, folder, "-k", "prompt or costs_nothing"), folder
@@ -74,7 +74,7 @@ def strict(tmp_path_factory) -> Iterator[tuple[str, Path]]:
 
 @pytest.mark.slow
 def test_a_finding_has_its_check_its_sentence_and_a_command_that_reproduces_it(strict) -> None:
-    """The verdict is first; the command of a finding, pasted, is answered as the finding says."""
+    """The verdict comes first; the command of a finding reproduces it."""
     _, folder = strict
     page = (folder / "report.html").read_text()
     assert re.search(r"<body>\s*<h1 class=.bad.>[^<]* fails 1 check<", page)
@@ -89,7 +89,7 @@ def test_a_finding_has_its_check_its_sentence_and_a_command_that_reproduces_it(s
 
 @pytest.mark.slow
 def test_a_run_without_controls_reports_what_was_not_tested_and_what_it_spent(strict) -> None:
-    """Beside the findings: what there is no way to see there, answers, keywords, boundaries."""
+    """The report also has what could not be tested, the responses, keywords and boundaries."""
     said, folder = strict
     page = (folder / "report.html").read_text()
     assert "it needs the mock&#x27;s controls" in page
@@ -100,12 +100,12 @@ def test_a_run_without_controls_reports_what_was_not_tested_and_what_it_spent(st
         assert f"<h2>{title}</h2><table" in page
     assert re.search(r"prompt<td>maxLength<td>\d+<td>\d+", page)
     assert re.search(r"getTaskDetail<td>429<td>never", page)
-    assert not re.search(r"(src|href)=", page), "the page needs nothing else"
+    assert not re.search(r"(src|href)=", page), "the page is self-contained"
 
 
 @pytest.mark.slow
 def test_junit_has_each_test_and_its_finding(strict) -> None:
-    """JUnit's file names what failed, with the law and the command."""
+    """The JUnit file names each failed test, with the check and the command."""
     _, folder = strict
     root = ET.parse(folder / "junit.xml").getroot()
     failed = [one for one in root.iter("testcase") if one.find("failure") is not None]
@@ -118,7 +118,7 @@ def test_junit_has_each_test_and_its_finding(strict) -> None:
 
 @pytest.mark.slow
 def test_similar_keys_are_redacted_like_the_key(tmp_path) -> None:
-    """Tries with a key that lacks a sign, or is spelled otherwise, are told without it."""
+    """Shortened or altered keys are redacted, too."""
     with KeysNotChecked(*KEYS) as server:
         said = suite(server, tmp_path, "-k", "without_a_valid_key and getTaskDetail")
     page = (tmp_path / "report.html").read_text()
@@ -131,7 +131,7 @@ def test_similar_keys_are_redacted_like_the_key(tmp_path) -> None:
 
 @pytest.mark.slow
 def test_a_documented_response_that_is_never_received_fails_a_run(tmp_path) -> None:
-    """A whole run on a mock fails where an answer isn't reached; a chosen part of one doesn't."""
+    """A whole run on a mock fails if a documented response is never received; a part doesn't."""
     few = [
         "--deselect",
         "contract_tests/wanflow_contract/test_errors.py",
@@ -146,7 +146,7 @@ def test_a_documented_response_that_is_never_received_fails_a_run(tmp_path) -> N
 
 
 class TestCommand:
-    """The command that sends a request again."""
+    """The command that repeats a request."""
 
     def command(self, sent: bytes, url: str, *headers: tuple[str, str]) -> str:
         return Exchange("POST", url, "", headers, sent, 0, (), b"", secrets=KEYS).curl()
@@ -165,7 +165,7 @@ class TestCommand:
     )
     def test_it_sends_what_was_sent(self, tmp_path, sent) -> None:
         """A shell that runs it sends the same bytes, with the key filled in."""
-        told = tmp_path / "told.txt"
+        received = tmp_path / "received.txt"
         fake = tmp_path / "curl"
         fake.write_text(
             f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\n"
@@ -173,20 +173,20 @@ class TestCommand:
             "for word, value in zip(words, words[1:]):\n"
             "    out = value.encode('utf-8', 'surrogateescape') if word == '--data-raw' else out\n"
             "    out = Path(value[1:]).read_bytes() if word == '--data-binary' else out\n"
-            f"Path({str(told)!r}).write_bytes(out)\nprint(*words, sep='\\n')\n"
+            f"Path({str(received)!r}).write_bytes(out)\nprint(*words, sep='\\n')\n"
         )
         fake.chmod(0o700)
         header = ("authorization", f"Bearer {KEYS[0]}")
         command = self.command(sent, "http://127.0.0.1:1/a", header)
         assert KEYS[0] not in command
         said = replayed(f"PATH={tmp_path}:$PATH; {command}")
-        assert told.read_bytes() == sent
+        assert received.read_bytes() == sent
         assert f"authorization: Bearer {KEYS[0]}" in said.splitlines()
         assert len(command) < 6000, "a command that can be pasted"
 
     @pytest.mark.parametrize("way", ["{}a", "{}b", "x{}", "swapped", "short"])
     def test_wrong_keys_are_derived_from_the_right_one(self, way) -> None:
-        """A key that was sent in another form is made of the variable by the shell."""
+        """The shell derives an altered key from the variable."""
         key = KEYS[0]
         forms = {"swapped": key.swapcase(), "short": key[:-1]}
         wrong = forms.get(way) or way.format(key)
@@ -198,7 +198,7 @@ class TestCommand:
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_keyword_is_counted_as_valid_or_invalid(name) -> None:
-    """A wrong request counts for what it breaks alone, a right one for all that it keeps."""
+    """An invalid request counts for the violated keyword, a valid one for all of its keywords."""
     model, oracle = MODELS[name], packaged_oracle()
 
     def tried(body: dict) -> set[str]:
@@ -206,8 +206,8 @@ def test_a_keyword_is_counted_as_valid_or_invalid(name) -> None:
 
     long = {**model.example, "prompt": "a" * 5000}
     assert tried(long) == {f"{name} prompt maxLength invalid"}
-    kept = tried(dict(model.example))
-    assert f"{name} prompt maxLength valid" in kept
-    assert kept == {
+    satisfied = tried(dict(model.example))
+    assert f"{name} prompt maxLength valid" in satisfied
+    assert satisfied == {
         f"{name} {one} {word} valid" for one, word in keywords_of(model) if one in model.example
     }

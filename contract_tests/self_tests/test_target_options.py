@@ -1,4 +1,4 @@
-"""What a run is aimed at is opened, whatever is wrong with it, so that a law can say what."""
+"""A server that can't be read is opened all the same, and a check reports what is wrong."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from self_tests.holdout_faults.responses import FAULTS
 from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.support.target_options import TargetOptions
 
-GZIP_LIE = next(one for one in FAULTS if one.name == "gzip-lie")
+NOT_GZIP = next(one for one in FAULTS if one.name == "not-gzip")
 
 
 def test_an_unreadable_response_fails_a_check() -> None:
-    """A mock whose answers are called gzip, and are not, is opened, and fails by a law."""
+    """A mock whose responses are labelled gzip, and are not, is opened, and fails a check."""
     with (
-        ProxiedMock(ProxyVariant(), GZIP_LIE).opened() as server,
-        TargetOptions(server.base_url, api_key="a-key-of-somebody").target() as target,
+        ProxiedMock(ProxyVariant(), NOT_GZIP).opened() as server,
+        TargetOptions(server.base_url, api_key="a-key-of-the-suite").target() as target,
     ):
         assert target.has_mock_controls
-        with pytest.raises(CheckFailed) as broken:
+        with pytest.raises(CheckFailed) as failed:
             target.get_task("task-unified-1-none")
-    assert broken.value.check.name == "responds"
+    assert failed.value.check.name == "responds"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FAULTS = {one.name: one for one in (*requests.FAULTS, *responses.FAULTS)}
 assert len(FAULTS) == len(requests.FAULTS) + len(responses.FAULTS), "two faults have one name"
-AIMED = ("--spend-limit", "1000000000")
+OPTIONS = ("--spend-limit", "1000000000")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,11 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--variants", action="store_true", help="run correct proxies instead of faults"
     )
     chosen = parser.parse_args(arguments)
-    if chosen.key_variants:
+    if chosen.variants:
         found = run_trials(
-            [ProxiedMock(one) for one in VARIANTS], chosen.seed, chosen.jobs, more=AIMED
+            [ProxiedMock(one) for one in VARIANTS], chosen.seed, chosen.jobs, more=OPTIONS
         )
-        return max(_report(one, one.killer, "accused") for one in found)
+        return max(_report(one, one.killer, "false finding") for one in found)
     some = [one for name, one in FAULTS.items() if chosen.only in name]
     return max(_round(some, controls, chosen) for controls in _rounds(chosen.controls))
 
@@ -54,21 +54,21 @@ def _round(some: Sequence[object], controls: bool, chosen: argparse.Namespace) -
         for one in some
         if controls or not one.needs_controls  # type: ignore[attr-defined]
     ]
-    found = run_trials(proxied, chosen.seed, chosen.jobs, more=AIMED)
-    struck = [one for one in found if one.triggered]
+    found = run_trials(proxied, chosen.seed, chosen.jobs, more=OPTIONS)
+    triggered = [one for one in found if one.triggered]
     killed = sum(bool(one.killer) for one in found)
-    _print(f"{found[0].kind}: {rate(killed, len(found))} killed; {len(struck)} triggered")
+    _print(f"{found[0].kind}: {rate(killed, len(found))} killed; {len(triggered)} triggered")
     return max(_report(one, not one.killer, "survived") for one in found)
 
 
-def _report(one: Outcome, worth: object, word: str) -> int:
-    if worth:
+def _report(one: Outcome, shown: object, word: str) -> int:
+    if shown:
         description = FAULTS[one.name].description if one.name in FAULTS else one.test
         _print(
             f"{word}: {one.name} ({one.kind}): {description} {one.killer} "
             f"triggered {one.triggered} times"
         )
-    return int(bool(worth))
+    return int(bool(shown))
 
 
 def _print(text: str) -> None:

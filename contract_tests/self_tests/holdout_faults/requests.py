@@ -127,85 +127,89 @@ def _small_square(body: dict[str, Any]) -> None:
 
 
 _alter_request("n-dropped", "`n` is not forwarded.", lambda body: body.pop("n", None))
-_alter_request("four-is-three", "Four pictures are asked for as three.", _if("n", 4, 3))
-_alter_request("five-is-four", "Five pictures are taken, and are four.", _if("n", 5, 4))
-_alter_request("none-is-one", "No picture at all is taken as one.", _if("n", 0, 1))
+_alter_request("four-is-three", "Four images are requested as three.", _if("n", 4, 3))
+_alter_request("five-is-four", "Five images are accepted, and are four.", _if("n", 5, 4))
+_alter_request("none-is-one", "Zero images are accepted as one.", _if("n", 0, 1))
 _alter_request("ten-is-five", "Ten seconds are forwarded as five.", _if("duration", 10, 5))
-_alter_request("six-is-five", "Six seconds are taken as five.", _if("duration", 6, 5))
-_alter_request("fifteen-is-ten", "Fifteen seconds are taken as ten.", _if("duration", 15, 10))
+_alter_request("six-is-five", "Six seconds are accepted as five.", _if("duration", 6, 5))
+_alter_request("fifteen-is-ten", "Fifteen seconds are accepted as ten.", _if("duration", 15, 10))
 _alter_request(
     "quality-dropped", "`quality` is not forwarded.", lambda body: body.pop("quality", None)
 )
 _alter_request(
-    "shape-dropped", "`aspect_ratio` is not kept.", lambda body: body.pop("aspect_ratio", None)
+    "ratio-dropped", "`aspect_ratio` is not forwarded.", lambda body: body.pop("aspect_ratio", None)
 )
 _alter_request(
-    "portrait-lost", "A portrait is made as a landscape.", _if("aspect_ratio", "9:16", "16:9")
+    "portrait-lost", "A portrait is forwarded as a landscape.", _if("aspect_ratio", "9:16", "16:9")
 )
 _alter_request("size-dropped", "`size` is not forwarded.", lambda body: body.pop("size", None))
-_alter_request("size-swapped", "Width and height change places.", _swapped_size)
+_alter_request("size-swapped", "Width and height are exchanged.", _swapped_size)
 _alter_request(
     "too-small-taken",
-    "Pictures a little too small are taken.",
+    "Images a little too small are accepted.",
     lambda body: _pixels(body, 589000, 589823, "768x768"),
 )
 _alter_request(
     "too-large-taken",
-    "Pictures a little too large are taken.",
+    "Images a little too large are accepted.",
     lambda body: _pixels(body, 2073601, 2080000, "1440x1440"),
 )
-_alter_request("too-wide-taken", "Pictures of any ratio are taken.", _ratio)
-_alter_request("digits-coerced", "Digits in quotes are taken as numbers.", _coerced)
-_alter_request("numbers-as-prompt", "A number is taken as a prompt.", _texts)
-_alter_request("nulls-dropped", "What is null is taken as absent.", _nulls)
+_alter_request("too-wide-taken", "Images of any ratio are accepted.", _ratio)
+_alter_request("digits-coerced", "Digits in quotes are accepted as numbers.", _coerced)
+_alter_request("numbers-as-prompt", "A number is accepted as a prompt.", _texts)
+_alter_request("nulls-dropped", "A field that is null is treated as absent.", _nulls)
 _alter_request(
     "prompt-cut", "Prompts that are too long are cut.", _mapped("prompt", str, lambda t: t[:1500])
 )
-_alter_request("url-as-list", "One URL is taken as a list of URLs.", _listed)
-_alter_request("images-cut", "More images than allowed are taken, and dropped.", _first_image)
-_alter_request("quality-cleaned", "Words for quality are taken in any case.", _no_blanks)
+_alter_request("url-as-list", "One URL is accepted as a list of URLs.", _listed)
+_alter_request("images-cut", "More images than allowed are accepted, and dropped.", _first_image)
+_alter_request("quality-cleaned", "A quality is accepted in any case.", _no_blanks)
 _alter_request(
     "model-cleaned",
-    "A model's name is taken in any case.",
+    "A model's name is accepted in any case.",
     _mapped("model", str, lambda name: name.lower().strip()),
 )
 _alter_request(
     "http-upgraded",
-    "Callback URLs without TLS are taken.",
+    "Callback URLs without TLS are accepted.",
     _mapped("callback_url", str, lambda url: url.replace("http://", "https://")),
 )
-_alter_request("inside-allowed", "Some internal addresses are taken for callbacks.", _public)
-_alter_request("inside-six-allowed", "Internal IPv6 addresses are taken for callbacks.", _six)
+_alter_request("inside-allowed", "Some internal addresses are accepted for callbacks.", _public)
+_alter_request("inside-six-allowed", "Internal IPv6 addresses are accepted for callbacks.", _six)
 _alter_request("long-callback-cut", "Callback URLs that are too long are cut.", _long)
-_alter_request("combination-mended", "A quality takes a shape that it doesn't have.", _small_square)
+_alter_request(
+    "combination-corrected",
+    "A quality accepts an aspect ratio that it doesn't have.",
+    _small_square,
+)
 _alter_request(
     "flags-coerced",
-    "A text is taken as yes or no.",
+    "A string is accepted as a boolean.",
     lambda body: body.get("prompt_extend") == "true" and body.update(prompt_extend=True),
 )
 _alter_request("fraction-cut", "Fractions of seconds are cut off.", _mapped("duration", float, int))
 
 _reject_if(
     "no-astral",
-    "Prompts with emoji are refused.",
+    "Prompts with emoji are rejected.",
     lambda request, _: any(ord(char) > 0xFFFF for char in str(request.body.get("prompt"))),
     "prompt",
 )
 _reject_if(
     "no-lines",
-    "Prompts of more than a line are refused.",
+    "Prompts of more than a line are rejected.",
     lambda request, _: "\n" in str(request.body.get("prompt")),
     "prompt",
 )
 _reject_if(
     "last-character",
-    "A prompt of the full length is refused.",
+    "A prompt of the full length is rejected.",
     lambda request, _: len(str(request.body.get("prompt"))) in {1500, 2000},
     "prompt",
 )
 _reject_if(
     "no-portrait",
-    "One shape is refused at one quality.",
+    "One aspect ratio is rejected at one quality.",
     lambda request, _: (
         (request.body.get("quality"), request.body.get("aspect_ratio")) == ("1080p", "3:4")
     ),
@@ -213,7 +217,7 @@ _reject_if(
 )
 _reject_if(
     "extension-needed",
-    "`prompt_extend` has to be given.",
+    "`prompt_extend` is required.",
     lambda request, _: (
         "text-to-image" in str(request.body.get("model")) and "prompt_extend" not in request.body
     ),
@@ -221,39 +225,39 @@ _reject_if(
 )
 _reject_if(
     "no-two-images",
-    "Two images are refused.",
+    "Two images are rejected.",
     lambda request, _: len(request.body.get("image_urls") or []) == 2,
     "image_urls",
 )
 _reject_if(
     "no-charset",
-    "A media type with a charset is refused.",
+    "A media type with a charset is rejected.",
     lambda request, _: ";" in request.headers.get("content-type", ""),
     "body",
 )
 _reject_if(
-    "tired",
-    "Every hundredth submission is refused.",
+    "every-hundredth-rejected",
+    "Every hundredth submission is rejected.",
     lambda request, state: state.count % 100 == 99,
     "model",
 )
 _reject_if(
-    "largest-refused",
-    "The largest square is refused.",
+    "largest-rejected",
+    "The largest square is rejected.",
     lambda request, _: request.body.get("size") == "1440x1440",
     "size",
 )
 _reject_if(
-    "flattest-refused",
-    "A ratio of exactly 4 is refused.",
+    "flattest-rejected",
+    "A ratio of exactly 4 is rejected.",
     lambda request, _: any(
         request.body.get("size") == f"{4 * high}x{high}" for high in range(300, 800)
     ),
     "size",
 )
 _reject_if(
-    "port-refused",
-    "A callback URL with a port is refused.",
+    "port-rejected",
+    "A callback URL with a port is rejected.",
     lambda request, _: ":8443" in str(request.body.get("callback_url")),
     "callback_url",
 )
@@ -288,7 +292,7 @@ def _as_owner(request: ProxiedRequest, state: ProxyState) -> None:
         )
 
 
-def _as_owner_once_looked(request: ProxiedRequest, state: ProxyState) -> None:
+def _as_owner_after_two_polls(request: ProxiedRequest, state: ProxyState) -> None:
     if request.is_poll and state.polls[request.path] >= 2:
         _as_owner(request, state)
 
@@ -367,25 +371,27 @@ def _no_callback(request: ProxiedRequest, _state: ProxyState) -> None:
 
 
 FAULTS += [
-    Fault("rerouted", "A model is taken at the path of others.", _rerouted),
+    Fault("rerouted", "A model is accepted at the path of others.", _rerouted),
     Fault("put-as-post", "PUT and PATCH submit, too.", _as_post),
-    Fault("post-as-get", "A task is told whatever the method.", _as_get),
+    Fault("post-as-get", "A task query is answered for any method.", _as_get),
     Fault("delete-works", "A task can be deleted.", _deleted),
-    Fault("all-see-all", "A task is seen by any account.", _as_owner),
+    Fault("all-see-all", "A task is visible to any account.", _as_owner),
     Fault(
-        "seen-once-looked", "A task is seen by any account after two looks.", _as_owner_once_looked
+        "visible-after-two-polls",
+        "A task is visible to any account after two polls.",
+        _as_owner_after_two_polls,
     ),
-    Fault("one-account", "Any key is let in, as the first account.", _as_first),
-    Fault("key-by-prefix", "A key that lacks or adds a letter is let in.", _by_prefix),
-    Fault("key-in-query", "A key in the address is let in.", _by_query),
-    Fault("token-scheme", "The scheme Token is let in.", _any_scheme),
+    Fault("one-account", "Any key is accepted, as the first account.", _as_first),
+    Fault("key-by-prefix", "A key that lacks or adds a letter is accepted.", _by_prefix),
+    Fault("key-in-query", "A key in the URL is accepted.", _by_query),
+    Fault("token-scheme", "The scheme Token is accepted.", _any_scheme),
     Fault("ids-in-capitals", "An id is found in any case.", _capital_ids),
     Fault("short-ids", "An id is found by its end.", _short_ids),
     Fault("key-dropped", "The idempotency key is not forwarded.", _without_key),
     Fault("key-shortened", "Idempotency keys count by their first 32 characters.", _short_key),
     Fault("key-lowered", "Idempotency keys count in any case.", _lower_key),
-    Fault("equal-bodies", "Equal requests are one, without any key.", _key_of_body),
-    Fault("key-kept", "Now and then the last idempotency key is used again.", _twice),
+    Fault("equal-bodies", "Equal requests make one task, without any key.", _key_of_body),
+    Fault("key-kept", "Sometimes the last idempotency key is used again.", _twice),
     Fault(
         "callback-dropped", "The callback URL is not forwarded.", _no_callback, needs_controls=True
     ),

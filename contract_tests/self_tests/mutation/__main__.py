@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds")
     parser.add_argument(
-        "--plain",
+        "--baseline",
         type=int,
         default=0,
         help="also run Schemathesis alone on every Nth mutant of each class",

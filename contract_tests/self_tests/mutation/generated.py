@@ -190,7 +190,7 @@ def _register_response_faults(operation_id: str, where: Any) -> None:
         for word, value in _wrong(rule):
             title = f"{operation_id}-{'.'.join(path)}-{word}"
             description = f"{operation_id}: {'.'.join(path)} is {value!r}"
-            script = "failed" if path[0] == "error" else "road"
+            script = "failed" if path[0] == "error" else "poll-to-end"
             after("schema", description, where, script, title)(partial(_replace, path, value))
 
 

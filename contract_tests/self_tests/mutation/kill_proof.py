@@ -146,9 +146,9 @@ def _run_script(server: MockServer, mutant: Mutant) -> list[str]:
         return runner.log
 
 
-def _poll(runner: ScriptRunner, looks: int = 1, body: Any = None, **headers: str) -> Any:
+def _poll(runner: ScriptRunner, polls: int = 1, body: Any = None, **headers: str) -> Any:
     made, seen = runner.post(body, **headers), {}
-    for _ in range(looks):
+    for _ in range(polls):
         seen = runner.get(str(made.get("id", "none")))
     return seen
 
@@ -224,28 +224,28 @@ SCRIPTS: dict[str, Callable[[ScriptRunner], Any]] = {
     "submit": ScriptRunner.post,
     "refusal": lambda runner: runner.post({**cheapest(image_model()), "size": "1x1"}),
     "model": lambda runner: runner.post({**cheapest(image_model()), "model": "none"}),
-    "stranger-id": lambda runner: runner.get("task-unified-1-none"),
+    "unknown-id": lambda runner: runner.get("task-unified-1-none"),
     "keyless": _keyless,
-    "keyless-look": _keyless_poll,
+    "keyless-poll": _keyless_poll,
     "scheme": lambda runner: _keyless(runner, Authorization=f"Token {KEY}"),
     "bare": lambda runner: _keyless(runner, Authorization=KEY),
     "x-api-key": lambda runner: _keyless(runner, X_API_Key=KEY),
     "query-key": lambda runner: runner.send("GET", f"/v1/tasks/task-unified-1-none?key={KEY}"),
-    "wish-429": lambda runner: runner.post(Prefer="code=429"),
-    "look": _poll,
-    "look-late": _late_poll,
-    "look-slow": lambda runner: _poll(runner, 2),
-    "road": lambda runner: _poll(runner, 4),
+    "rate-limit": lambda runner: runner.post(Prefer="code=429"),
+    "poll": _poll,
+    "poll-late": _late_poll,
+    "poll-slow": lambda runner: _poll(runner, 2),
+    "poll-to-end": lambda runner: _poll(runner, 4),
     "slow": lambda runner: _poll(runner, 4, X_Mock_Progression="polls=6"),
     "failed": lambda runner: _poll(runner, 3, {**cheapest(image_model()), "prompt": _FAILS}),
     "several": lambda runner: _poll(runner, 4, {**cheapest(image_model()), "n": 3}),
     "file": lambda runner: _file(runner, image_model()),
-    "film": lambda runner: _file(runner, video_model()),
+    "video": lambda runner: _file(runner, video_model()),
     "twice": lambda runner: _twice(runner, {}, {}),
     "replay": lambda runner: _twice(runner, _ONE, _ONE),
     "two-keys": lambda runner: _twice(runner, _ONE, _TWO),
     "misused-key": _misused,
-    "stranger": _other_account,
+    "other-account": _other_account,
     "prices": _prices,
     "callback": _callbacks,
 }

@@ -43,14 +43,14 @@ def _priced(
 
 
 _priced(
-    "dear-words",
+    "long-prompt-costs-more",
     "A long prompt costs twice as much.",
     {"prompt": _LONG},
     lambda body: 2 if len(str(body.get("prompt"))) > 400 else 1,
 )
 _priced(
     "squared-price",
-    "Three pictures cost as much as nine.",
+    "Three images cost as much as nine.",
     {"n": 3},
     lambda body: body.get("n", 1),
 )
@@ -66,9 +66,7 @@ def _failed(call: MutableRequest, response: MutableResponse, state: State) -> No
         response.set_body({**body, "status": "failed", "progress": 0, "error": error})
 
 
-register(
-    Mutant("three-fail", "life cycle", "Three pictures always fail.", "several", after=_failed)
-)
+register(Mutant("three-fail", "life cycle", "Three images always fail.", "several", after=_failed))
 
 
 def _key_until_its_end(call: MutableRequest, response: MutableResponse, state: State) -> None:
@@ -97,7 +95,7 @@ register(
 )
 
 
-@before("auth", "A key in a cookie is taken as well.", lambda _call: True, "cookie")
+@before("auth", "A key in a cookie is accepted, too.", lambda _call: True, "cookie")
 def cookie_key(call: MutableRequest, _state: State) -> MutableResponse | None:
     found = re.search(r"token=([^;]+)", call.headers.get("cookie", ""))
     if found and "authorization" not in call.headers:
@@ -105,7 +103,7 @@ def cookie_key(call: MutableRequest, _state: State) -> MutableResponse | None:
     return None
 
 
-@before("validation too strict", "Text that isn't escaped is refused.", submits, "spoken")
+@before("validation too strict", "Text that isn't escaped is rejected.", submits, "unescaped")
 def escapes_only(call: MutableRequest, _state: State) -> MutableResponse | None:
     error = b'{"error": {"code": 400, "message": "No", "type": "invalid_request_error"}}'
     refusal = MutableResponse(400, [("content-type", "application/json")], error)
@@ -144,7 +142,7 @@ def _late_replay(runner: ScriptRunner) -> None:
     runner.post(Idempotency_Key=_KEY)
 
 
-def _spoken(runner: ScriptRunner) -> None:
+def _unescaped(runner: ScriptRunner) -> None:
     content = json.dumps({**cheapest(image_model()), "prompt": "猫"}, ensure_ascii=False)
     sent = {"Content-Type": "application/json"}
     runner.send("POST", image_model().path, KEY, content=content.encode(), headers=sent)
@@ -156,7 +154,7 @@ def _callback_query(runner: ScriptRunner) -> None:
         made = runner.post({**cheapest(image_model()), "callback_url": receiver.address(hook)})
         for _ in range(2):
             runner.get(str(made.get("id")))
-        runner.log.append(f"told: {receiver.next(hook, 1.0) is not None}")
+        runner.log.append(f"received: {receiver.next(hook, 1.0) is not None}")
 
 
 SCRIPTS |= {
@@ -164,7 +162,7 @@ SCRIPTS |= {
     "cookie": lambda runner: runner.send(
         "GET", "/v1/tasks/task-unified-1-none", headers={"Cookie": f"token={KEY}"}
     ),
-    "spoken": _spoken,
+    "unescaped": _unescaped,
     "put": lambda runner: runner.send("PUT", image_model().path, KEY, json=cheapest(image_model())),
     "callback-query": _callback_query,
 }

@@ -40,21 +40,21 @@ def _status(kind: str, description: str, where: Any, script: str, was: int, now:
             response.status = now
 
 
-_status("status", "A submission is answered with 201.", submits, "submit", 200, 201)
-_status("status", "A submission is answered with 202.", submits, "submit", 200, 202)
-_status("status", "A submission is answered with 204.", submits, "submit", 200, 204)
-_status("status", "A wrong request is answered with 409.", submits, "refusal", 400, 409)
-_status("status", "A wrong request is answered with 500.", submits, "refusal", 400, 500)
-_status("status", "A wrong request is answered with 200.", submits, "refusal", 400, 200)
-_status("status", "A wrong request is answered with 401.", submits, "refusal", 400, 401)
-_status("status", "An unknown model is answered with 503.", submits, "model", 404, 503)
-_status("status", "An unknown task is answered with 200.", queries, "stranger-id", 404, 200)
-_status("status", "An unknown task is answered with 410.", queries, "stranger-id", 404, 410)
-_status("status", "An unknown task is answered with 500.", queries, "stranger-id", 404, 500)
-_status("status", "A missing key is answered with 403.", _any, "keyless", 401, 403)
-_status("status", "A missing key is answered with 200.", _any, "keyless", 401, 200)
-_status("status", "A missing key is answered with 400.", _any, "keyless", 401, 400)
-_status("status", "A rate limit is answered with 503.", _any, "wish-429", 429, 503)
+_status("status", "The response to a submission is 201.", submits, "submit", 200, 201)
+_status("status", "The response to a submission is 202.", submits, "submit", 200, 202)
+_status("status", "The response to a submission is 204.", submits, "submit", 200, 204)
+_status("status", "The response to an invalid request is 409.", submits, "refusal", 400, 409)
+_status("status", "The response to an invalid request is 500.", submits, "refusal", 400, 500)
+_status("status", "The response to an invalid request is 200.", submits, "refusal", 400, 200)
+_status("status", "The response to an invalid request is 401.", submits, "refusal", 400, 401)
+_status("status", "The response to an unknown model is 503.", submits, "model", 404, 503)
+_status("status", "The response to an unknown task is 200.", queries, "unknown-id", 404, 200)
+_status("status", "The response to an unknown task is 410.", queries, "unknown-id", 404, 410)
+_status("status", "The response to an unknown task is 500.", queries, "unknown-id", 404, 500)
+_status("status", "The response to a missing key is 403.", _any, "keyless", 401, 403)
+_status("status", "The response to a missing key is 200.", _any, "keyless", 401, 200)
+_status("status", "The response to a missing key is 400.", _any, "keyless", 401, 400)
+_status("status", "The response at the rate limit is 503.", _any, "rate-limit", 429, 503)
 
 
 @after("headers", "JSON is called text/html.", _any, "submit")
@@ -73,13 +73,13 @@ def problem_text(_call: MutableRequest, response: MutableResponse, _state: State
         response.set_header("content-type", "application/problem+text")
 
 
-@after("headers", "Retry-After is a word.", _any, "wish-429")
+@after("headers", "Retry-After is a word.", _any, "rate-limit")
 def retry_after_soon(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     if response.status == 429:
         response.set_header("retry-after", "soon")
 
 
-@after("headers", "Retry-After says ten times what the suggestion says.", _any, "wish-429")
+@after("headers", "Retry-After says ten times what the suggestion says.", _any, "rate-limit")
 def retry_after_tenfold(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     if response.status == 429:
         response.set_header("retry-after", "600")
@@ -138,7 +138,7 @@ def error_unwrapped(_call: MutableRequest, response: MutableResponse, _state: St
         response.set_body(response.body["error"])
 
 
-@after("error shape", "Errors are a page of HTML.", _any, "refusal")
+@after("error shape", "Errors are an HTML page.", _any, "refusal")
 def error_page(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     if response.status >= 400:
         response.set_content(b"<h1>Bad Request</h1>")
@@ -150,7 +150,7 @@ def error_empty(_call: MutableRequest, response: MutableResponse, _state: State)
         response.set_content(b"")
 
 
-@after("error shape", "A 401 is told with the 404's error.", _any, "keyless")
+@after("error shape", "A 401 has the error of a 404.", _any, "keyless")
 def error_of_another_status(
     _call: MutableRequest, response: MutableResponse, _state: State
 ) -> None:
@@ -158,19 +158,19 @@ def error_of_another_status(
         _error(response, code=404, type="not_found_error")
 
 
-@after("schema", "The answer is cut off.", _any, "submit")
+@after("schema", "The response is cut off.", _any, "submit")
 def cut_off(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     if response.status == 200:
         response.set_content(response.content[:-2])
 
 
-@after("schema", "The answer is in a list.", _any, "submit")
+@after("schema", "The response is in a list.", _any, "submit")
 def in_a_list(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     if response.status == 200:
         response.set_body([response.body])
 
 
-@after("schema", "The answer is wrapped in `data`.", _any, "submit")
+@after("schema", "The response is wrapped in `data`.", _any, "submit")
 def in_data(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     if response.status == 200:
         response.set_body({"data": response.body})
@@ -198,12 +198,12 @@ def receipt_without_model(_call: MutableRequest, response: MutableResponse, _sta
     _without(response, "model")
 
 
-@after("schema", "A task that is asked for has no status.", queries, "look")
+@after("schema", "A task query has no status.", queries, "poll")
 def task_without_status(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     _without(response, "status")
 
 
-@after("schema", "A task loses its time of creation after the receipt.", queries, "look")
+@after("schema", "A task loses its time of creation after the receipt.", queries, "poll")
 def task_without_created(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     _without(response, "created")
 

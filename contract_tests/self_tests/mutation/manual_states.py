@@ -26,8 +26,8 @@ def _set_fields(
         body = response.body
         if response.status != 200 or not isinstance(body, dict) or "status" not in body:
             return
-        told = {key: one(body) if callable(one) else one for key, one in changes.items()}
-        response.set_body({key: one for key, one in {**body, **told}.items() if one is not None})
+        changed = {key: one(body) if callable(one) else one for key, one in changes.items()}
+        response.set_body({key: one for key, one in {**body, **changed}.items() if one is not None})
 
 
 def _while_status(status: str, field: str, value: Any) -> Callable[[Any], Any]:
@@ -37,9 +37,9 @@ def _while_status(status: str, field: str, value: Any) -> Callable[[Any], Any]:
 
 def _count_polls(call: MutableRequest, state: State) -> int:
     """Count the polls of a task."""
-    looks: dict[str, int] = state.setdefault("polls", {})
-    looks[call.task_id] = looks.get(call.task_id, 0) + 1
-    return looks[call.task_id]
+    polls: dict[str, int] = state.setdefault("polls", {})
+    polls[call.task_id] = polls.get(call.task_id, 0) + 1
+    return polls[call.task_id]
 
 
 def _owned(call: MutableRequest, state: State) -> MutableResponse | None:
@@ -59,7 +59,7 @@ register(
         "any-account-sees",
         "auth",
         "Any account sees any task.",
-        "stranger",
+        "other-account",
         before=_owned,
         after=_remembered,
     )
@@ -67,7 +67,7 @@ register(
 
 
 @before(
-    "auth", "Whoever shows no key is let in with the last one's.", lambda _call: True, "keyless"
+    "auth", "A request without a key is accepted with the last key.", lambda _call: True, "keyless"
 )
 def no_key_needed(call: MutableRequest, state: State) -> MutableResponse | None:
     shown = call.headers.get("authorization", "")
@@ -78,12 +78,12 @@ def no_key_needed(call: MutableRequest, state: State) -> MutableResponse | None:
     return None
 
 
-@before("auth", "Queries need no key.", queries, "keyless-look")
+@before("auth", "Queries need no key.", queries, "keyless-poll")
 def queries_need_no_key(call: MutableRequest, state: State) -> MutableResponse | None:
     return no_key_needed(call, state)
 
 
-@before("auth", "Any scheme will do.", lambda _call: True, "scheme")
+@before("auth", "Any scheme is accepted.", lambda _call: True, "scheme")
 def any_scheme(call: MutableRequest, _state: State) -> MutableResponse | None:
     scheme, _, token = call.headers.get("authorization", "").partition(" ")
     if scheme == "Token":
@@ -91,7 +91,7 @@ def any_scheme(call: MutableRequest, _state: State) -> MutableResponse | None:
     return None
 
 
-@before("auth", "The scheme may be left out.", lambda _call: True, "bare")
+@before("auth", "A key without a scheme is accepted.", lambda _call: True, "bare")
 def no_scheme(call: MutableRequest, _state: State) -> MutableResponse | None:
     shown = call.headers.get("authorization", "")
     if shown and " " not in shown:
@@ -99,14 +99,14 @@ def no_scheme(call: MutableRequest, _state: State) -> MutableResponse | None:
     return None
 
 
-@before("auth", "A key in X-API-Key is taken as well.", lambda _call: True, "x-api-key")
+@before("auth", "A key in X-API-Key is accepted, too.", lambda _call: True, "x-api-key")
 def another_header(call: MutableRequest, _state: State) -> MutableResponse | None:
     if "authorization" not in call.headers and "x-api-key" in call.headers:
         call.headers["authorization"] = f"Bearer {call.headers['x-api-key']}"
     return None
 
 
-@before("auth", "A key in the address is taken as well.", lambda _call: True, "query-key")
+@before("auth", "A key in the address is accepted, too.", lambda _call: True, "query-key")
 def key_in_the_address(call: MutableRequest, _state: State) -> MutableResponse | None:
     if "authorization" not in call.headers and "key=" in call.query:
         call.headers["authorization"] = "Bearer " + call.query.rpartition("key=")[2]
@@ -116,8 +116,8 @@ def key_in_the_address(call: MutableRequest, _state: State) -> MutableResponse |
 _set_fields(
     "identity",
     "another-id",
-    "A look shows the id in capitals.",
-    "look",
+    "A poll shows the id in capitals.",
+    "poll",
     id=lambda body: body["id"].upper(),
 )
 _set_fields(
@@ -131,8 +131,8 @@ _set_fields(
 _set_fields(
     "identity",
     "model-forgotten",
-    "A look names another model.",
-    "look",
+    "A poll names another model.",
+    "poll",
     model=lambda body: body["model"][:-1],
 )
 _set_fields(
@@ -146,8 +146,8 @@ _set_fields(
 _set_fields(
     "identity",
     "created-moves",
-    "The time of creation is that of the look.",
-    "look-late",
+    "The time of creation is that of the poll.",
+    "poll-late",
     created=lambda body: body["created"] + int(time.monotonic() * 1000) % 7 + 1,
 )
 _set_fields(
@@ -170,7 +170,7 @@ _set_fields(
     "identity",
     "kind-of-another",
     "Each task is an audio task.",
-    "look",
+    "poll",
     object="audio.generation.task",
 )
 _set_fields(
@@ -188,36 +188,36 @@ def one_id_a_second(_call: MutableRequest, response: MutableResponse, state: Sta
 _set_fields(
     "life cycle",
     "done-at-99",
-    "A completed task stands at 99.",
-    "road",
+    "A completed task is at 99.",
+    "poll-to-end",
     progress=_while_status("completed", "progress", 99),
 )
 _set_fields(
     "life cycle",
     "hundred-too-early",
-    "A task at work stands at 100.",
-    "road",
+    "A running task is at 100.",
+    "poll-to-end",
     progress=_while_status("processing", "progress", 100),
 )
 _set_fields(
     "life cycle",
     "done-without-results",
     "A completed task has no results.",
-    "road",
+    "poll-to-end",
     results=_while_status("completed", "results", None),
 )
 _set_fields(
     "life cycle",
     "done-with-empty-results",
     "A completed task has a list of no results.",
-    "road",
+    "poll-to-end",
     results=_while_status("completed", "results", []),
 )
 _set_fields(
     "life cycle",
     "results-too-early",
-    "A task at work has results.",
-    "road",
+    "A running task has results.",
+    "poll-to-end",
     results=_while_status("processing", "results", ["https://example.com/early.png"]),
 )
 _set_fields(
@@ -230,7 +230,7 @@ _set_fields(
 _set_fields(
     "life cycle",
     "failed-with-unknown-code",
-    "A failed task has a code nobody knows.",
+    "A failed task has an unknown error code.",
     "failed",
     error=_while_status("failed", "error", {"code": "oops", "message": "a", "type": "task_error"}),
 )
@@ -245,7 +245,7 @@ _set_fields(
     "life cycle",
     "done-with-error",
     "A completed task has an error.",
-    "road",
+    "poll-to-end",
     error=_while_status(
         "completed", "error", {"code": "service_error", "message": "a", "type": "task_error"}
     ),
@@ -269,20 +269,20 @@ _set_fields(
     "life cycle",
     "never-done",
     "A task is never done.",
-    "road",
+    "poll-to-end",
     status=lambda body: "processing" if body["status"] == "completed" else body["status"],
     progress=_while_status("completed", "progress", 99),
     results=None,
 )
 
 
-@after("life cycle", "A task is pending again at each third look.", queries, "road")
+@after("life cycle", "A task is pending again at each third poll.", queries, "poll-to-end")
 def pending_again(call: MutableRequest, response: MutableResponse, state: State) -> None:
     if response.status == 200 and _count_polls(call, state) % 3 == 0:
         response.set_body({**response.body, "status": "pending", "progress": 0, "results": []})
 
 
-@after("life cycle", "A completed task has failed at the fourth look.", queries, "road")
+@after("life cycle", "A completed task has failed at the fourth poll.", queries, "poll-to-end")
 def failed_after_all(call: MutableRequest, response: MutableResponse, state: State) -> None:
     if response.status == 200 and _count_polls(call, state) >= 4:
         error = {"code": "service_error", "message": "a", "type": "task_error"}
@@ -291,7 +291,7 @@ def failed_after_all(call: MutableRequest, response: MutableResponse, state: Sta
         response.set_body(body)
 
 
-@after("life cycle", "Progress falls while a task is at work.", queries, "slow")
+@after("life cycle", "Progress falls while a task runs.", queries, "slow")
 def progress_falls(call: MutableRequest, response: MutableResponse, state: State) -> None:
     if response.status == 200 and response.body["status"] == "processing":
         response.set_body(
@@ -299,7 +299,7 @@ def progress_falls(call: MutableRequest, response: MutableResponse, state: State
         )
 
 
-@after("life cycle", "A new task isn't found at the first look.", queries, "look")
+@after("life cycle", "A new task isn't found at the first poll.", queries, "poll")
 def not_found_at_first(call: MutableRequest, response: MutableResponse, state: State) -> None:
     if response.status == 200 and _count_polls(call, state) == 1:
         error = {"code": 404, "message": "Task not found", "type": "not_found_error"}
@@ -307,7 +307,7 @@ def not_found_at_first(call: MutableRequest, response: MutableResponse, state: S
         response.set_body({"error": error})
 
 
-@after("life cycle", "A completed task is gone once it was seen.", queries, "road")
+@after("life cycle", "A completed task is gone once it was seen.", queries, "poll-to-end")
 def gone_once_seen(call: MutableRequest, response: MutableResponse, state: State) -> None:
     if response.status != 200 or response.body["status"] != "completed":
         return
@@ -318,7 +318,7 @@ def gone_once_seen(call: MutableRequest, response: MutableResponse, state: State
     state[call.task_id] = True
 
 
-@after("life cycle", "A result is lost at the second look at a completed task.", queries, "several")
+@after("life cycle", "A result is lost at the second poll of a completed task.", queries, "several")
 def result_lost(call: MutableRequest, response: MutableResponse, state: State) -> None:
     if response.status == 200 and response.body["status"] == "completed":
         if call.task_id in state:
@@ -329,15 +329,15 @@ def result_lost(call: MutableRequest, response: MutableResponse, state: State) -
 _set_fields(
     "links",
     "one-result-only",
-    "There is one result, however many were asked for.",
+    "There is one result, however many were requested.",
     "several",
     results=lambda body: body["results"][:1] if body.get("results") else None,
 )
 _set_fields(
     "links",
     "one-result-too-many",
-    "There is one result more than asked for.",
-    "road",
+    "There is one result more than requested.",
+    "poll-to-end",
     results=lambda body: (
         [*body["results"], body["results"][0] + "?again"] if body.get("results") else None
     ),
@@ -354,14 +354,14 @@ _set_fields(
 _set_fields(
     "links",
     "relative-links",
-    "Links are paths.",
-    "road",
+    "Links are relative paths.",
+    "poll-to-end",
     results=lambda body: ["/media/a.png" for _ in body["results"]] if body.get("results") else None,
 )
 
 
-@after("links", "Links lead to a page that says sorry.", files, "file")
-def sorry(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+@after("links", "Links lead to an HTML page.", files, "file")
+def html_page(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     response.set_header("content-type", "text/html")
     response.set_content(b"<h1>Sorry</h1>")
 
@@ -376,14 +376,14 @@ def empty_files(_call: MutableRequest, response: MutableResponse, _state: State)
     response.set_content(b"")
 
 
-@after("links", "Films are pictures.", files, "film")
-def films_are_pictures(call: MutableRequest, response: MutableResponse, _state: State) -> None:
+@after("links", "Videos are images.", files, "video")
+def videos_are_images(call: MutableRequest, response: MutableResponse, _state: State) -> None:
     if call.path.endswith(".mp4"):
         response.set_header("content-type", "image/png")
         response.set_content(b"\x89PNG\r\n\x1a\n" + bytes(64))
 
 
-@after("links", "Pictures are half as wide.", files, "file")
+@after("links", "Images are half as wide.", files, "file")
 def half_pictures(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     if response.content.startswith(b"\x89PNG"):
         width = int.from_bytes(response.content[16:20], "big") // 2
@@ -393,33 +393,33 @@ def half_pictures(_call: MutableRequest, response: MutableResponse, _state: Stat
 
 
 def _usage(name: str, description: str, script: str, **changes: Any) -> None:
-    def told(body: Any) -> Any:
+    def changed(body: Any) -> Any:
         usage = body.get("usage") or {}
         return {
             **usage,
             **{key: one(body) if callable(one) else one for key, one in changes.items()},
         }
 
-    _set_fields("billing", name, description, script, submits, usage=told)
+    _set_fields("billing", name, description, script, submits, usage=changed)
 
 
 _usage("negative-credits", "Credits are negative.", "submit", credits_reserved=-1)
-_usage("free-lunch", "Everything costs one credit.", "prices", credits_reserved=1)
+_usage("price-is-always-one", "Everything costs one credit.", "prices", credits_reserved=1)
 _usage(
-    "dearer-each-time",
-    "The same costs more each time.",
+    "price-rises-each-time",
+    "Equal requests cost more each time.",
     "twice",
     credits_reserved=lambda body: time.monotonic(),
 )
 _usage(
     "rule-at-random",
-    "The rule of billing changes from task to task.",
+    "The billing rule changes from task to task.",
     "twice",
     billing_rule=lambda body: ("per_call", "per_second")[int(body["id"][-1], 36) % 2],
 )
 _usage(
     "unknown-rule",
-    "The rule of billing is one that the documents don't have.",
+    "The billing rule is one that the documents don't have.",
     "submit",
     billing_rule="per_pixel",
 )
@@ -431,13 +431,15 @@ def key_ignored(call: MutableRequest, _state: State) -> MutableResponse | None:
     return None
 
 
-@after("idempotency", "A replay isn't told as one.", submits, "replay")
-def replay_untold(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+@after("idempotency", "A replay isn't marked as one.", submits, "replay")
+def replay_not_marked(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
     response.set_header("idempotency-replayed", None)
 
 
-@after("idempotency", "Every answer is told as a replay.", submits, "submit")
-def replay_told_always(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+@after("idempotency", "Every response is marked as a replay.", submits, "submit")
+def always_marked_as_replay(
+    _call: MutableRequest, response: MutableResponse, _state: State
+) -> None:
     if response.status == 200:
         response.set_header("idempotency-replayed", "true")
 
@@ -449,13 +451,15 @@ def one_key_for_all(call: MutableRequest, _state: State) -> MutableResponse | No
     return None
 
 
-@before("idempotency", "Equal requests are one task, key or no key.", submits, "twice")
+@before("idempotency", "Equal requests make one task, with a key or without.", submits, "twice")
 def equal_is_same(call: MutableRequest, _state: State) -> MutableResponse | None:
     call.headers.setdefault("idempotency-key", f"equal-request-{zlib.crc32(call.content):08x}")
     return None
 
 
-@before("idempotency", "A used key hides another request.", submits, "misused-key")
+@before(
+    "idempotency", "A used key with another request returns the first task.", submits, "misused-key"
+)
 def key_hides_request(call: MutableRequest, state: State) -> MutableResponse | None:
     key = call.headers.get("idempotency-key")
     if key:
@@ -463,7 +467,7 @@ def key_hides_request(call: MutableRequest, state: State) -> MutableResponse | N
     return None
 
 
-@before("timing", "Queries take half a minute.", queries, "look-slow")
+@before("timing", "Queries take half a minute.", queries, "poll-slow")
 def slow_queries(call: MutableRequest, state: State) -> MutableResponse | None:
     if _count_polls(call, state) == 2:
         time.sleep(30)

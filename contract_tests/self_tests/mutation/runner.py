@@ -177,13 +177,13 @@ def run_trials(
     for name in _NEEDED:
         import_module(name)
     tls_context()
-    laws, elsewhere = str(ROOT / "contract_tests/wanflow_contract"), "http://mutant.invalid"
-    aimed = ["--base-url", elsewhere, "--known-idempotent", "--no-replay", "--seed", str(seed)]
+    suite, no_server = str(ROOT / "contract_tests/wanflow_contract"), "http://mutant.invalid"
+    aimed = ["--base-url", no_server, "--known-idempotent", "--no-replay", "--seed", str(seed)]
     options = ["-x", "-q", "-m", marks, "-p", "no:cacheprovider", "--tb=no", "-W", _IMPORTED]
     with tempfile.TemporaryDirectory() as folder:
         trials = TrialRunner(mutants, jobs, Path(folder), first or {})
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            pytest.main([laws, *aimed, *options, *more], plugins=[trials])
+            pytest.main([suite, *aimed, *options, *more], plugins=[trials])
         paths = [Path(folder) / f"{number}.json" for number in range(len(mutants))]
         missing = [one.name for one, path in zip(mutants, paths, strict=True) if not path.exists()]
         if missing:

@@ -58,8 +58,8 @@ def found_on(mutant: Mutant) -> Found:
             output = subprocess.run(
                 words, capture_output=True, timeout=_TIMEOUT, check=False
             ).stdout
-        except subprocess.TimeoutExpired as late:
-            output = late.stdout or b""
+        except subprocess.TimeoutExpired as timeout:
+            output = timeout.stdout or b""
     return _read(output.decode(errors="replace"))
 
 

@@ -53,8 +53,8 @@ def test_importing_it_loads_no_module_of_wanflow() -> None:
     lines = (f"import self_tests.reference_server.{name}" for name in MODULES)
     script = "\n".join((*lines, "import sys", "print(*sys.modules)"))
     command = [sys.executable, "-c", script]
-    told = subprocess.run(command, cwd=HERE.parents[1], check=True, capture_output=True, text=True)
-    loaded = set(told.stdout.split())
+    done = subprocess.run(command, cwd=HERE.parents[1], check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
     assert "self_tests.reference_server.server" in loaded
     roots = {name.partition(".")[0] for name in loaded}
     assert not roots & {"wanflow", "jsonschema_rs"}

@@ -30,8 +30,8 @@ class Gradual(Server):
         seen = super().poll(key, task_id)
         if age >= 0.2:
             return seen
-        told = {"status": "processing" if age >= 0.05 else "pending", "progress": int(age * 400)}
-        return {**{name: one for name, one in seen.items() if "result" not in name}, **told}
+        running = {"status": "processing" if age >= 0.05 else "pending", "progress": int(age * 400)}
+        return {**{name: one for name, one in seen.items() if "result" not in name}, **running}
 
 
 class Immediate(Server):
