@@ -9,8 +9,8 @@ import pytest
 from hypothesis.errors import Flaky
 
 from wanflow_contract.checks.check import LAST_FAILURE
+from wanflow_contract.findings.finding import find_failures
 from wanflow_contract.support.budget import AMPLE, BudgetExceeded
-from wanflow_contract.support.findings import find_failures
 from wanflow_contract.support.target_options import TargetOptions, TargetUnavailable
 
 if TYPE_CHECKING:

@@ -59,7 +59,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--callback-url", help="public URL that forwards to --callback-port on this machine")
     add("--callback-port", type=int, help="local port that receives callbacks")
-    add("--contract-report", help="directory for report.html and junit.xml")
+    add("--contract-report", help="directory for report.html, report.json and junit.xml")
+    add(
+        "--strict-notes",
+        action="store_true",
+        help="also fail for checks that rest on no sentence of the documents (notes)",
+    )
     add("--no-replay", action="store_true", help="don't run a failed test a second time")
 
 

@@ -1,26 +1,35 @@
-"""Report a run: a page, annotations for CI, and a summary at the end of the terminal output."""
+"""Collect the findings and the coverage of a pytest run, and write the reports."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wanflow_contract.support.counters import Counters
-from wanflow_contract.support.findings import Finding, find_failures, make_finding, redacted
-from wanflow_contract.support.html_report import render
+from wanflow_contract.checks.check import NotJudged, observing
+from wanflow_contract.findings.finding import NEW, find_failures, make_finding, redacted
+from wanflow_contract.findings.recorder import Recorder
+from wanflow_contract.report.counters import Counters
+from wanflow_contract.report.html import render
+from wanflow_contract.report.result import (
+    ExitCode,
+    RanTest,
+    RunResult,
+    SuiteError,
+    write_result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
-FINDING = "finding"
+SUITE = Path(__file__).parents[1]
 LISTING = "would-be-sent.txt"
-_SUITE = "contract_tests/wanflow_contract/"
 # Mark expressions that select all tests of documented responses.
 _ALL = frozenset({"", "fast", "not slow", "fast or slow"})
 
@@ -35,12 +44,37 @@ class Reporting:
         self._config, self._folder = config, folder
         self._secrets = [config.getoption(name) for name in ("--api-key", "--api-key2")]
         self.counters = Counters()
-        self.findings: list[Finding] = []
-        self.outcomes: Counter[str] = Counter()
-        self.skipped: Counter[str] = Counter()
+        self.recorder = Recorder(strict=config.getoption("--strict-notes"))
+        self.errors: list[SuiteError] = []
+        self.tests: list[RanTest] = []
         self.target: ApiUnderTest | None = None
         self.incomplete = False
-        self._replayed_fields: set[str] = set()
+        self.plan: dict[str, Any] = {}
+        self.baseline: dict[str, Any] = {}
+        self._repeated: set[str] = set()
+        self._observing = ExitStack()
+
+    def pytest_sessionstart(self) -> None:
+        """See all checks until the end of the session."""
+        self._observing.enter_context(observing(self.recorder))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Let the recorder know which test runs."""
+        self.recorder.begin(test_name(item.nodeid))
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Skip the rest of a test that can't go on after a tolerated failure."""
+        try:
+            return (yield)
+        except NotJudged as error:
+            pytest.skip(str(error))
+        except Exception as error:
+            if not self.recorder.tolerated or find_failures(error):
+                raise
+            pytest.skip(str(NotJudged(self.recorder.tolerated[-1])))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -48,69 +82,98 @@ class Reporting:
     ) -> Generator[None, Any, Any]:
         """Report a failed check as a finding, and remove API keys from any failure."""
         report: Any = yield
-        if not item.nodeid.startswith(_SUITE) or call.excinfo is None or not report.failed:
+        if not is_ours(item) or call.excinfo is None or not report.failed:
             return report
-        failures = find_failures(call.excinfo.value)
-        findings = [
-            make_finding(item.name, one, reproduced=self._fails_again(item)) for one in failures
-        ]
-        for one in findings:
-            report.user_properties.append((FINDING, one.to_json()))
-        text = "\n\n".join(one.text() for one in findings) or str(report.longrepr)
+        failed = find_failures(call.excinfo.value)
+        again = self._fails_again(item) if failed else True
+        name = test_name(item.nodeid)
+        found = [make_finding(name, one, reproduced=again) for one in failed]
+        text = "\n\n".join(one.text() for one in found) or str(report.longrepr)
         report.longrepr = redacted(text, self._keys())
-        report.sections = [(name, redacted(one, self._keys())) for name, one in report.sections]
+        report.sections = [(title, redacted(one, self._keys())) for title, one in report.sections]
+        if found:
+            for one in found:
+                self.recorder.add(one)
+        else:
+            report.suite_error = report.longrepr
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count the outcome of each test, and collect findings."""
-        if not report.nodeid.startswith(_SUITE):
+        """Record the outcome of each test."""
+        if not _is_of_suite(report.nodeid):
             return
+        name = test_name(report.nodeid)
         if report.when == "call" or report.outcome != "passed":
-            self.outcomes[report.outcome] += 1
-        if report.skipped and isinstance(report.longrepr, tuple):
-            self.skipped[str(report.longrepr[2]).removeprefix("Skipped: ")] += 1
-        for name, value in report.user_properties:
-            if name == FINDING:
-                self.findings.append(Finding(**value))  # type: ignore[arg-type]
+            reason = ""
+            if report.skipped and isinstance(report.longrepr, tuple):
+                reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+            self.tests.append(RanTest(name, report.outcome, reason))
+        if hasattr(report, "suite_error"):
+            self.errors.append(SuiteError(name, report.suite_error))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Pass on this process's counters; in the first process, write the report."""
+        """Pass on what this process collected; in the first process, write the reports."""
+        self._observing.close()
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output["contract"] = self.counters.to_json()
+            output["contract_findings"] = self.recorder.to_json()
             return
         if self._is_whole() and self.counters.has_mock_controls and self.counters.never_seen():
             self.incomplete = True
-            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-        if self._folder is not None and self.outcomes.total():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / "report.html"
-            if self.counters.dry_run:
-                listed = "\n".join(self.counters.request_list) + "\n"
-                (self._folder / LISTING).write_text(redacted(listed, self._keys()), "utf-8")
-            text = render(self.counters, self.findings, self.outcomes, self.skipped)
-            path.write_text(text, "utf-8", errors="backslashreplace")
+            session.exitstatus = session.exitstatus or ExitCode.FINDINGS
+        if self.errors and not self.recorder.of_kind(NEW):
+            session.exitstatus = ExitCode.SUITE_ERROR
+        if self._folder is not None and self.tests:
+            self._write(self._folder, int(session.exitstatus))
+
+    def result(self, exit_code: int) -> RunResult:
+        """Return the result of the run."""
+        by_test = defaultdict[str, set[str]](set, self.recorder.evaluated_by)
+        return RunResult(
+            counters=self.counters,
+            findings=list(self.recorder.findings.values()),
+            errors=self.errors,
+            tests=[
+                RanTest(one.name, one.outcome, one.reason, sorted(by_test[one.name]))
+                for one in self.tests
+            ],
+            evaluations=[(*key, number) for key, number in self.recorder.evaluations.items()],
+            plan=self.plan,
+            baseline=self.baseline,
+            exit_code=exit_code,
+        )
+
+    def _write(self, folder: Path, exit_code: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.counters.dry_run:
+            listed = "\n".join(self.counters.request_list) + "\n"
+            (folder / LISTING).write_text(redacted(listed, self._keys()), "utf-8")
+        result = self.result(exit_code)
+        write_result(result, folder / "report.json")
+        page = render(result)
+        (folder / "report.html").write_text(page, "utf-8", errors="backslashreplace")
 
     def _is_whole(self) -> bool:
         """Return whether a run included all tests of documented responses."""
         option = self._config.option
         chosen = option.keyword or getattr(option, "lf", False) or option.markexpr not in _ALL
         folders = all(Path(one).is_dir() for one in self._config.args)
-        return (
-            not chosen and folders and bool(self.counters.requests) and not self.outcomes["failed"]
-        )
+        failed = any(one.outcome == "failed" for one in self.tests)
+        return not chosen and folders and bool(self.counters.requests) and not failed
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Add the counters of another process."""
-        counters = getattr(node, "workeroutput", {}).get("contract")
-        if counters:
-            self.counters.merge(counters)
+        """Add what another process collected."""
+        output = getattr(node, "workeroutput", {})
+        if "contract" in output:
+            self.counters.merge(output["contract"])
+            self.recorder.merge(output["contract_findings"])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the summary, and GitHub annotations in GitHub Actions."""
-        if not self.outcomes.total():
+        if not self.tests:
             return
         write = terminalreporter.write_line
         write(self.counters.summary())
@@ -124,14 +187,14 @@ class Reporting:
                 write(f"what would be sent: {self._folder / LISTING}")
             write(f"contract report: {self._folder / 'report.html'}")
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            for one in self.findings:
+            for one in self.recorder.of_kind(NEW):
                 write(f"::error title={_escaped(one.check)}::{_escaped(one.text())}")
 
     def _fails_again(self, item: pytest.Item) -> bool:
         """Run a failed test again, and return whether it fails again."""
-        if item.nodeid in self._replayed_fields or self._config.getoption("--no-replay"):
+        if item.nodeid in self._repeated or self._config.getoption("--no-replay"):
             return True
-        self._replayed_fields.add(item.nodeid)
+        self._repeated.add(item.nodeid)
         try:
             item.runtest()
         except pytest.skip.Exception:
@@ -143,6 +206,20 @@ class Reporting:
     def _keys(self) -> list[str]:
         own = self.target.keys.values() if self.target is not None else ()
         return [key for key in (*self._secrets, *own) if key]
+
+
+def is_ours(item: pytest.Item) -> bool:
+    """Return whether a test belongs to the suite."""
+    return SUITE in item.path.parents
+
+
+def test_name(nodeid: str) -> str:
+    """Return the name of a test without its file."""
+    return nodeid.partition("::")[2]
+
+
+def _is_of_suite(nodeid: str) -> bool:
+    return "wanflow_contract/" in nodeid.partition("::")[0]
 
 
 def _escaped(text: str) -> str:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import wanflow
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected
+from wanflow_contract.findings.finding import printable, shown_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wanflow_contract.support.counters import Counters
-    from wanflow_contract.support.findings import Finding
+    from wanflow_contract.findings.finding import Finding, ShownExchange
+    from wanflow_contract.report.counters import Counters
+    from wanflow_contract.report.result import RunResult
 
 # The numbers that differ between messages about the budget.
 _COST = re.compile(r"[0-9.e+]+ credits(?=; )|[0-9.]+(?= of [0-9.e+]+ are spent)")
@@ -34,13 +36,10 @@ pre { overflow-x: auto; padding: .7rem; white-space: pre-wrap; overflow-wrap: an
 """
 
 
-def render(
-    counters: Counters,
-    findings: Sequence[Finding],
-    outcomes: Mapping[str, int],
-    skipped: Mapping[str, int],
-) -> str:
+def render(result: RunResult) -> str:
     """Return the page."""
+    counters, findings = result.counters, result.findings
+    outcomes, skipped = result.outcomes(), result.skipped()
     parts = [
         *_summary(counters, findings, outcomes),
         *_findings(findings),
@@ -98,18 +97,22 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"<h2>{escape(found[0].sentence)} <small>({escape(check)})</small></h2>"
         if found[0].cites:
             yield f"<blockquote>{escape(found[0].cites)}</blockquote>"
-        for one in found[:5]:
+        for one in found:
             yield from _finding(one)
-        if len(found) > 5:
-            rest = ", ".join(escape(one.test) for one in found[5:])
-            yield f"<p>And {len(found) - 5} more: {rest}.</p>"
 
 
 def _finding(one: Finding) -> Iterator[str]:
     flaky = "" if one.reproduced else " It was not reproduced when the test was repeated."
-    yield f"<h3>{escape(one.test)}</h3><p>Observed: {escape(one.detail)}.{flaky}</p>"
-    for curl, answer in zip(one.curl, one.answers, strict=True):
-        yield f"<pre>{escape(curl)}</pre><pre>{escape(answer)}</pre>"
+    seen = f"{one.count} times, first in {one.tests[0]}" if one.tests else f"{one.count} times"
+    yield f"<h3>{escape(one.id)}</h3>"
+    yield f"<p>Observed {escape(seen)}: {escape(printable(one.detail))}.{flaky}</p>"
+    for shown in one.exchanges:
+        yield f"<pre>{escape(shown.curl)}</pre><pre>{escape(_response(shown))}</pre>"
+
+
+def _response(shown: ShownExchange) -> str:
+    head = [str(shown.status), *(f"{name}: {value}" for name, value in shown.headers), ""]
+    return "\n".join([*head, shown_body(shown)[:1500]])
 
 
 def _responses(counters: Counters) -> Iterator[str]:

@@ -1,0 +1,142 @@
+"""Findings as data: the same failure has the same id, and tolerated failures don't end a test."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wanflow_contract.checks.check import REGISTRY, Check, CheckFailed, NotJudged, observing
+from wanflow_contract.checks.response_checks import SCHEMA
+from wanflow_contract.findings.finding import KNOWN, NOTE, Finding, make_finding
+from wanflow_contract.findings.recorder import Recorder
+from wanflow_contract.findings.shape import shape_of
+from wanflow_contract.report.counters import Counters
+from wanflow_contract.report.result import RanTest, RunResult, SuiteError, read_result, write_result
+from wanflow_contract.support.exchange import Exchange
+
+SECRET = "sk-a-key-that-is-secret"
+EXCHANGE = Exchange(
+    "GET",
+    "http://api.example/v1/tasks/task-unified-1",
+    "/v1/tasks/task-unified-1",
+    (("Authorization", f"Bearer {SECRET}"),),
+    b"",
+    418,
+    (("content-type", "application/json"),),
+    f'{{"key": "{SECRET}"}}'.encode(),
+    secrets=(SECRET,),
+)
+
+
+@pytest.fixture
+def check():
+    """A check that is removed after the test."""
+    made = Check("of-a-test", "A test has a check.")
+    yield made
+    del REGISTRY[made.name]
+
+
+@pytest.fixture
+def note():
+    """A note that is removed after the test."""
+    made = Check("note-of-a-test", "A test has a note.", note=True)
+    yield made
+    del REGISTRY[made.name]
+
+
+def failure(detail: str, *exchanges: Exchange, shape: str = "") -> CheckFailed:
+    """Return a failure of some check."""
+    return CheckFailed(SCHEMA, detail, exchanges, "", "", shape)
+
+
+@given(st.integers(0, 10**9), st.floats(0, 1e6), st.text("abcxyz 'é", min_size=1))
+def test_values_are_no_part_of_a_shape(number, price, text) -> None:
+    """Two failures that differ in numbers, ids, URLs and quoted texts have the same shape."""
+    one = f"{number} credits for {text!r}, {price}: task-unified-{number} at http://a.b/{number}"
+    other = "5 credits for 'a', 1.5: task-unified-x at http://c.example/z?q=1"
+    assert shape_of(failure(one)) == shape_of(failure(other))
+
+
+def test_statuses_and_documented_words_are_part_of_a_shape() -> None:
+    """A failure with another status or another field is another failure."""
+    found = evolve(EXCHANGE, status=404)
+    shapes = [
+        shape_of(failure("answered with 418", EXCHANGE)),
+        shape_of(failure("answered with 404", found)),
+        shape_of(failure("'status' is absent")),
+        shape_of(failure("'progress' is absent")),
+        shape_of(failure("'no such field' is absent")),
+    ]
+    assert len(set(shapes)) == len(shapes)
+    assert shape_of(failure("x 1", shape="given")) == "given"
+
+
+def test_a_failure_is_raised_unless_it_is_known_or_a_note(check, note) -> None:
+    """A known failure and a note are recorded, and the test goes on; others are raised."""
+    recorder = Recorder()
+    with observing(recorder):
+        with pytest.raises(CheckFailed) as caught:
+            check.require(False, "it is 5", EXCHANGE)
+        note.require(False, "it is 6", EXCHANGE)
+        with pytest.raises(NotJudged):
+            note.fail("it is 6", EXCHANGE)
+    assert [(one.kind, one.count) for one in recorder.findings.values()] == [(NOTE, 2)]
+    known = make_finding("", caught.value).id
+    again = Recorder(is_known=lambda one: one == known)
+    with observing(again):
+        check.require(False, "it is 7", EXCHANGE)
+        with pytest.raises(CheckFailed):
+            check.require(False, "it has another shape", EXCHANGE)
+    assert [one.kind for one in again.findings.values()] == [KNOWN]
+    with observing(Recorder(strict=True)), pytest.raises(CheckFailed):
+        note.require(False, "it is 6", EXCHANGE)
+
+
+def test_evaluations_are_counted_by_check_and_operation(check) -> None:
+    """The recorder knows which checks were evaluated, for which operation and by which test."""
+    recorder = Recorder()
+    with observing(recorder):
+        recorder.begin("one")
+        check.require(True, "", EXCHANGE)
+        check.require(True, "")
+    assert dict(recorder.evaluations) == {("of-a-test", "getTaskDetail"): 1, ("of-a-test", ""): 1}
+    assert recorder.evaluated_by == {"one": {"of-a-test"}}
+    merged = Recorder()
+    merged.merge(json.loads(json.dumps(recorder.to_json())))
+    merged.merge(json.loads(json.dumps(recorder.to_json())))
+    assert merged.evaluations["of-a-test", "getTaskDetail"] == 2
+
+
+def test_a_result_can_be_written_and_read_without_its_keys(tmp_path, check) -> None:
+    """A result that is read is the result that was written, and no API key is in the file."""
+    found = make_finding("a test", CheckFailed(check, "it is 5", (EXCHANGE,), "a sentence"))
+    result = RunResult(
+        Counters(),
+        [found, make_finding("b", failure("\ud83d \x1b[31m"))],
+        [SuiteError("test", "text")],
+        [RanTest("test", "failed", "", ["json"])],
+        [("json", "getTaskDetail", 3)],
+    )
+    path = tmp_path / "report.json"
+    write_result(result, path)
+    assert read_result(path).to_json() == result.to_json()
+    assert SECRET not in path.read_text()
+    for broken in ("[]", "{}", '{"version": 1}', '{"version": 99}', "no"):
+        path.write_text(broken)
+        with pytest.raises(ValueError, match=r"report\.json|version|Expecting"):
+            read_result(path)
+
+
+def test_a_finding_is_merged_with_its_other_occurrences() -> None:
+    """The first case is kept, and the others are counted."""
+    one = make_finding("a", failure("it is 5"))
+    recorder = Recorder()
+    for found in (one, evolve(one, tests=["b"]), evolve(one, tests=["a"])):
+        recorder.add(found)
+    (merged,) = recorder.findings.values()
+    assert (merged.count, merged.tests) == (3, ["a", "b"])
+    assert Finding.from_json(json.loads(json.dumps(merged.to_json()))) == merged

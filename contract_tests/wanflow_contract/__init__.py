@@ -1,0 +1,1 @@
+"""Contract tests: checks of a server of the API against its OpenAPI documents."""

@@ -1,0 +1,1 @@
+"""What every correct server does, as pure functions over exchanges."""

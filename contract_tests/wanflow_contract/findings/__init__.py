@@ -1,0 +1,1 @@
+"""Failed checks as data: recorded once, compared between runs."""

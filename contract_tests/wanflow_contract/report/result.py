@@ -1,0 +1,152 @@
+"""The result of a run: everything that a report shows, as data that a file can hold."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, field, frozen
+
+import wanflow
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.findings.finding import KNOWN, NEW, NOTE, Finding
+from wanflow_contract.report.counters import Counters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERSION = 1
+"""The version of the file's format."""
+
+
+class ExitCode(IntEnum):
+    """What a run ends with; each kind of end has its own."""
+
+    PASSED = 0
+    FINDINGS = 1
+    USAGE = 2
+    SUITE_ERROR = 3
+    NOT_TESTED = 4
+    INCOMPLETE = 5
+
+
+@frozen
+class RanTest:
+    """A test that ran: its outcome, the reason if it was skipped, and the checks it evaluated."""
+
+    name: str
+    outcome: str
+    reason: str = ""
+    checks: list[str] = field(factory=list)
+
+
+@frozen
+class SuiteError:
+    """An error inside the suite, which says nothing about the server."""
+
+    test: str
+    text: str
+
+
+def _document() -> str:
+    info = packaged_contract().catalog.document["info"]
+    return f"{info['title']}, version {info['version']}"
+
+
+@frozen
+class RunResult:
+    """A run: the server, the findings, the coverage and the cost.
+
+    `evaluations` has how often each check was evaluated for each operation, `plan` what was said of
+    the cost before the run, and which rules were tested.
+    """
+
+    counters: Counters
+    findings: list[Finding] = field(factory=list)
+    errors: list[SuiteError] = field(factory=list)
+    tests: list[RanTest] = field(factory=list)
+    evaluations: list[tuple[str, str, int]] = field(factory=list)
+    plan: dict[str, Any] = field(factory=dict)
+    baseline: dict[str, Any] = field(factory=dict)
+    exit_code: int = 0
+    time: str = field(factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+    suite: str = wanflow.__version__
+    document: str = field(factory=_document)
+
+    @property
+    def new(self) -> list[Finding]:
+        """The findings that fail the run."""
+        return [one for one in self.findings if one.kind == NEW]
+
+    @property
+    def known(self) -> list[Finding]:
+        """The findings that the baseline has."""
+        return [one for one in self.findings if one.kind == KNOWN]
+
+    @property
+    def notes(self) -> list[Finding]:
+        """The failures of checks that rest on no sentence of the documents."""
+        return [one for one in self.findings if one.kind == NOTE]
+
+    def outcomes(self) -> dict[str, int]:
+        """Return the number of tests by outcome."""
+        found: dict[str, int] = {}
+        for one in self.tests:
+            found[one.outcome] = found.get(one.outcome, 0) + 1
+        return found
+
+    def skipped(self) -> dict[str, int]:
+        """Return the number of skipped tests by reason."""
+        found: dict[str, int] = {}
+        for one in self.tests:
+            if one.outcome == "skipped":
+                found[one.reason] = found.get(one.reason, 0) + 1
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON data."""
+        data = asdict(self)
+        return {"version": VERSION, **data, "counters": self.counters.to_json()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> RunResult:
+        """Return the result of some JSON data.
+
+        Raises:
+            ValueError: the data has another version.
+        """
+        if data.get("version") != VERSION:
+            raise ValueError(f"version {data.get('version')!r} can't be read; it must be {VERSION}")
+        rest = {name: one for name, one in data.items() if name != "version"}
+        counters = Counters()
+        counters.merge(rest.pop("counters"))
+        return cls(
+            **{
+                **rest,
+                "counters": counters,
+                "findings": [Finding.from_json(one) for one in rest["findings"]],
+                "errors": [SuiteError(**one) for one in rest["errors"]],
+                "tests": [RanTest(**one) for one in rest["tests"]],
+                "evaluations": [(check, at, number) for check, at, number in rest["evaluations"]],
+            }
+        )
+
+
+def write_result(result: RunResult, path: Path) -> None:
+    """Write a result to a file."""
+    path.write_text(json.dumps(result.to_json(), indent=1), "utf-8")
+
+
+def read_result(path: Path) -> RunResult:
+    """Read the result of a run.
+
+    Raises:
+        OSError: the file can't be read.
+        ValueError: it isn't the result of a run.
+    """
+    try:
+        return RunResult.from_json(json.loads(path.read_text("utf-8")))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not the result of a contract run: {error!r}") from error
