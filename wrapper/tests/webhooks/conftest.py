@@ -1,4 +1,4 @@
-"""A clock that only tests move, an API that counts its questions, and workers of both colours."""
+"""A fake clock, a fake API that records queries, and sync and async workers."""
 
 from __future__ import annotations
 
@@ -20,134 +20,138 @@ if TYPE_CHECKING:
 
 
 @define
-class Time:
-    """Seconds that pass when somebody sleeps."""
+class FakeClock:
+    """A clock that advances only when something sleeps."""
 
     now: float = 1000.0
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    async def asleep(self, seconds: float) -> None:
+    async def sleep_async(self, seconds: float) -> None:
         self.now += seconds
         await anyio.lowlevel.checkpoint()
 
 
-def seen(task_id: str, status: str = "completed", **more: Any) -> httpx.Response:
-    """The API's answer to a task query."""
+def task_response(task_id: str, status: str = "completed", **more: Any) -> httpx.Response:
+    """Return the response to a task query."""
     return httpx.Response(200, json={"id": task_id, "status": status, **more})
 
 
-def error(status: int, **headers: str) -> httpx.Response:
-    """The API's refusal of one."""
+def error_response(status: int, **headers: str) -> httpx.Response:
+    """Return an error response to a task query."""
     body = {"error": {"code": status, "message": "no", "type": "error"}}
     return httpx.Response(status, json=body, headers=headers)
 
 
 @define
-class Api:
-    """Answers each task's queries one after the other, the last answer for ever; 404 for others."""
+class FakeApi:
+    """Gives each task's responses in order, the last one for ever; 404 for other tasks."""
 
-    time: Time
-    answers: dict[str, list[httpx.Response]] = field(factory=dict)
-    asked: list[tuple[float, str]] = field(factory=list)
+    clock: FakeClock
+    responses: dict[str, list[httpx.Response]] = field(factory=dict)
+    queries: list[tuple[float, str]] = field(factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         task_id = request.url.path.rpartition("/")[2]
-        self.asked.append((self.time.now, task_id))
-        script = self.answers.get(task_id) or [error(404)]
-        answer = script.pop(0) if len(script) > 1 else script[0]
-        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        self.queries.append((self.clock.now, task_id))
+        script = self.responses.get(task_id) or [error_response(404)]
+        found = script.pop(0) if len(script) > 1 else script[0]
+        return httpx.Response(found.status_code, headers=found.headers, content=found.content)
 
     @property
     def times(self) -> list[float]:
-        """When questions came, in seconds since the first."""
-        return [round(at - self.asked[0][0], 3) for at, _ in self.asked]
+        """The times of the queries, in seconds since the first."""
+        return [round(at - self.queries[0][0], 3) for at, _ in self.queries]
 
 
 @define
-class Bench:
-    """A desk with workers of one colour, a clock and an API of the test's own."""
+class WorkerHarness:
+    """A queue with sync or async workers, on a fake clock and a fake API."""
 
-    colour: str
-    time: Time = field(factory=Time)
-    ends: list[TaskDone] = field(factory=list)
+    runner: str
+    clock: FakeClock = field(factory=FakeClock)
+    handled: list[TaskDone] = field(factory=list)
     store: Store = field(factory=InMemoryStore)
     rate: float = 1000.0
     handler: Callable[[TaskDone], object] | None = None
-    passing: dict[str, Callable[[], object]] = field(factory=dict)
+    hooks: dict[str, Callable[[], object]] = field(factory=dict)
     backend: str = "asyncio"
-    api: Api = field(init=False)
-    desk: VerificationQueue = field(init=False)
+    api: FakeApi = field(init=False)
+    queue: VerificationQueue = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.api = Api(self.time)
-        self.desk = VerificationQueue(checks_per_second=self.rate, workers=1)
+        self.api = FakeApi(self.clock)
+        self.queue = VerificationQueue(checks_per_second=self.rate, workers=1)
 
-    def claim(self, *claims: CallbackPayload) -> None:
-        """Admit claims and let the workers work until there is nothing to ask."""
-        for claim in claims:
-            self.desk.put(claim, self.time.now)
+    def receive(self, *payloads: CallbackPayload) -> None:
+        """Queue callbacks, and run the workers until the queue is empty."""
+        for payload in payloads:
+            self.queue.put(payload, self.clock.now)
         self.work()
 
     def work(self) -> None:
-        if self.colour == "sync":
+        if self.runner == "sync":
             self._work()
         else:
-            anyio.run(self._awork, backend=self.backend)
+            anyio.run(self._work_async, backend=self.backend)
 
-    async def work_until(self, moment: str) -> None:
-        """Work until the task is cancelled, while `handling` or `napping`."""
+    async def work_until(self, phase: str) -> None:
+        """Run the workers until they are cancelled while `handling` or `sleeping`."""
         with anyio.CancelScope() as scope:
-            self.passing = {moment: scope.cancel}
-            await self._awork()
-        self.passing = {}
+            self.hooks = {phase: scope.cancel}
+            await self._work_async()
+        self.hooks = {}
         assert scope.cancelled_caught
 
-    def _on_end(self, end: TaskDone) -> object:
+    def _on_task_done(self, event: TaskDone) -> object:
         if self.handler is not None:
-            self.handler(end)
-        self.ends.append(end)
+            self.handler(event)
+        self.handled.append(event)
         return None
 
-    async def _nap(self, seconds: float) -> None:
-        self.passing.get("napping", list)()
-        await self.time.asleep(seconds)
+    async def _sleep(self, seconds: float) -> None:
+        self.hooks.get("sleeping", list)()
+        await self.clock.sleep_async(seconds)
 
-    async def _on_end_later(self, end: TaskDone) -> None:
-        self.passing.get("handling", list)()
+    async def _on_task_done_async(self, event: TaskDone) -> None:
+        self.hooks.get("handling", list)()
         await anyio.lowlevel.checkpoint()
-        self._on_end(end)
+        self._on_task_done(event)
 
     def _work(self) -> None:
         with Client("key", "http://api.invalid", transport=httpx.MockTransport(self.api)) as client:
-            duty = WorkerContext(self.desk, self.store, self._on_end, self.time.ticks)
-            hands = ThreadWorker(duty, client, self.time.sleep)
-            if self.desk.start_worker():
-                hands.work()
+            context = WorkerContext(
+                self.queue, self.store, self._on_task_done, self.clock.monotonic
+            )
+            worker = ThreadWorker(context, client, self.clock.sleep)
+            if self.queue.start_worker():
+                worker.work()
 
-    async def _awork(self) -> None:
+    async def _work_async(self) -> None:
         transport = httpx.MockTransport(self.api)
         async with AsyncClient("key", "http://api.invalid", transport=transport) as client:
-            duty = WorkerContext(self.desk, self.store, self._on_end_later, self.time.ticks)
-            hands = AsyncWorker(duty, client, self._nap)
-            await hands.run_pending()
+            context = WorkerContext(
+                self.queue, self.store, self._on_task_done_async, self.clock.monotonic
+            )
+            worker = AsyncWorker(context, client, self._sleep)
+            await worker.run_pending()
 
 
 @pytest.fixture(params=["sync", "async"])
-def bench(request: pytest.FixtureRequest) -> Bench:
-    """Workers of each colour."""
-    return Bench(request.param)
+def harness(request: pytest.FixtureRequest) -> WorkerHarness:
+    """Sync and async workers."""
+    return WorkerHarness(request.param)
 
 
-def claim_of(task_id: str = "task-unified-1", job: str = "job", **body: Any) -> CallbackPayload:
-    """A claim about a task."""
+def payload_of(task_id: str = "task-unified-1", job: str = "job", **body: Any) -> CallbackPayload:
+    """Return the payload of a callback about a task."""
     return CallbackPayload(job, "task", task_id, {"id": task_id, **body})
 
 
-def body_of(task_id: str = "task-unified-1", **more: Any) -> bytes:
-    """A callback's body."""
+def callback_body(task_id: str = "task-unified-1", **more: Any) -> bytes:
+    """Return the body of a callback."""
     return json.dumps({"id": task_id, "status": "completed", **more}).encode()

@@ -1,4 +1,4 @@
-"""The whole way, over sockets: the mock calls, the receiver asks it, and the end is handled."""
+"""End to end: the mock sends callbacks; the receiver verifies and handles them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import anyio.to_thread
 import pytest
 import uvicorn
 
-from tests.webhooks.conftest import body_of
+from tests.webhooks.conftest import callback_body
 from wanflow import AsyncClient, Client
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
@@ -29,60 +29,60 @@ if TYPE_CHECKING:
 
 MODELS = [m for m in packaged_catalog().models.values() if "callback_url" in m.parameters]
 SECRET = "a secret of sixteen"
-PATIENCE = 10
+TIMEOUT = 10
 
 
-class Site:
-    """A mock whose clock stands still, and a receiver that it can call."""
+class MockSite:
+    """A mock with a virtual clock, and a receiver for its callbacks."""
 
     def __init__(self, mock: MockServer, port: int) -> None:
         self.mock = mock
-        self.ends: Queue[TaskDone] = Queue()
+        self.handled: Queue[TaskDone] = Queue()
         self.base = f"http://127.0.0.1:{port}/callbacks"
         self.receiver: Receiver
 
     def receive(self, client: Client | AsyncClient | None, **more: Any) -> Receiver:
-        on_end = None if client is None else self.ends.put
+        on_task_done = None if client is None else self.handled.put
         self.receiver = Receiver(
-            SECRET, self.base, client=client, on_task_done=on_end, allow_local=True, **more
+            SECRET, self.base, client=client, on_task_done=on_task_done, allow_local=True, **more
         )
         return self.receiver
 
     def request(self, job: str, prompt: str = "a lake") -> dict[str, Any]:
-        """A request that asks to be called back about a job."""
+        """Return a request with a callback URL for a job."""
         url = self.receiver.url(job)
         return {**MODELS[0].example, "prompt": prompt, "callback_url": url}
 
     def attempts(self, number: int) -> list[int]:
-        """The statuses of the mock's tries to call, when there are so many."""
-        until = time.monotonic() + PATIENCE
-        courier = self.mock.app.callback_sender
-        while len(courier.attempts) < number and time.monotonic() < until:
+        """Return the statuses of the mock's attempts, once there are so many."""
+        until = time.monotonic() + TIMEOUT
+        sender = self.mock.app.callback_sender
+        while len(sender.attempts) < number and time.monotonic() < until:
             threading.Event().wait(0.01)
-        return [attempt.status for attempt in courier.attempts]
+        return [attempt.status for attempt in sender.attempts]
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
+def site() -> Iterator[MockSite]:
     clock = VirtualClock()
     with MockServer(seconds=60, clock=clock, loopback_callbacks=True) as mock:
-        yield Site(mock, 0)
+        yield MockSite(mock, 0)
 
 
 @contextmanager
-def served(site: Site, **more: Any) -> Iterator[Client]:
-    """Serve a receiver with a Client on a socket that the mock can call."""
+def served(site: MockSite, **more: Any) -> Iterator[Client]:
+    """Serve a receiver with a Client on a port that the mock can reach."""
     with Client(site.mock.api_key, site.mock.base_url) as client, ExitStack() as stack:
-        door = _Late()
-        listener = stack.enter_context(CallbackServer(door))  # type: ignore[arg-type]
-        site.base = f"http://127.0.0.1:{listener.port}/callbacks"
-        door.app = site.receive(client, **more).app
+        app = _LateApp()
+        server = stack.enter_context(CallbackServer(app))  # type: ignore[arg-type]
+        site.base = f"http://127.0.0.1:{server.port}/callbacks"
+        app.app = site.receive(client, **more).app
         yield client
         site.receiver.close()
 
 
-class _Late:
-    """An application that is known only after its port is."""
+class _LateApp:
+    """An application that is set only after its port is known."""
 
     app: CallbackApp
 
@@ -91,35 +91,35 @@ class _Late:
 
 
 class TestSync:
-    """With the blocking client and a listener of the library's own."""
+    """With the sync client and the library's own server."""
 
     @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-    def test_an_end_arrives(self, site: Site, model: Any) -> None:
-        """Every model that takes a callback URL: submitted, called back, confirmed, handled."""
+    def test_an_end_is_handled(self, site: MockSite, model: Any) -> None:
+        """For every model with a callback URL: submitted, called back, verified, handled."""
         with served(site) as client:
             url = site.receiver.url("poster", "picture")
             task = client.submit({**model.example, "callback_url": url}, validate=False)
             site.receiver.link_task("poster", task.id)
             site.mock.clock.advance(120)
-            end = site.ends.get(timeout=PATIENCE)
-            assert (end.job, end.kind, end.task_id) == ("poster", "picture", task.id)
-            assert end.snapshot.succeeded
-            assert end.snapshot.urls
+            event = site.handled.get(timeout=TIMEOUT)
+            assert (event.job, event.kind, event.task_id) == ("poster", "picture", task.id)
+            assert event.snapshot.succeeded
+            assert event.snapshot.urls
             assert site.attempts(1) == [202]
 
-    def test_a_failure_arrives(self, site: Site) -> None:
-        """A failed task is an end, with its reason."""
+    def test_a_failure_is_handled(self, site: MockSite) -> None:
+        """The end of a failed task has its error."""
         with served(site) as client:
             request = site.request("poster", "a lake [mock:fail=content_policy_violation]")
             task = client.submit(request, validate=False)
             site.receiver.link_task("poster", task.id)
             site.mock.clock.advance(120)
-            failure = site.ends.get(timeout=PATIENCE).snapshot.failure
+            failure = site.handled.get(timeout=TIMEOUT).snapshot.failure
             assert failure is not None
             assert failure.code == "content_policy_violation"
 
-    def test_a_callback_that_is_too_early_comes_again(self, site: Site) -> None:
-        """503 until the task is known to be the job's, and taken at the sender's second try."""
+    def test_a_callback_before_link_task_is_retried(self, site: MockSite) -> None:
+        """The response is 503 until the task is linked; the sender's second attempt is accepted."""
         with served(site) as client:
             task = client.submit(site.request("poster"), validate=False)
             site.mock.clock.advance(60)
@@ -127,34 +127,40 @@ class TestSync:
             site.receiver.link_task("poster", task.id)
             site.mock.clock.advance(1)
             assert site.attempts(2) == [503, 202]
-            assert site.ends.get(timeout=PATIENCE).task_id == task.id
+            assert site.handled.get(timeout=TIMEOUT).task_id == task.id
 
-    def test_another_ones_task_is_refused_by_the_api_or_before(self, site: Site) -> None:
-        """A claim of a task that ended, but isn't the job's, is nothing, whoever it belongs to."""
+    def test_a_callback_about_a_task_of_another_job_is_rejected(self, site: MockSite) -> None:
+        """A callback about an ended task that isn't the job's has no effect."""
         with served(site) as client:
             mine = client.submit(site.request("mine"), validate=False)
             other = client.submit({**MODELS[0].example})
             site.receiver.link_task("mine", mine.id)
             site.mock.clock.advance(50)
             token = site.receiver.url("mine").rpartition("/")[2]
-            forged = body_of(other.id)
+            forged = callback_body(other.id)
             assert site.receiver.handle_request(token, "application/json", forged) == 403
-            assert site.ends.empty()
+            assert site.handled.empty()
 
-    def test_a_claim_of_an_end_that_is_none_is_not_believed(self, site: Site) -> None:
-        """Somebody who knows the URL says that it has ended: the API says no, for half a minute."""
+    def test_a_false_callback_is_not_handled(self, site: MockSite) -> None:
+        """A callback about a running task is verified, denied by the API, and not handled."""
         with served(site) as client:
             task = client.submit(site.request("mine"), validate=False)
             site.receiver.link_task("mine", task.id)
             token = site.receiver.url("mine").rpartition("/")[2]
-            assert site.receiver.handle_request(token, "application/json", body_of(task.id)) == 202
-            assert site.receiver.handle_request(token, "application/json", body_of(task.id)) == 200
-            assert site.ends.empty()
+            assert (
+                site.receiver.handle_request(token, "application/json", callback_body(task.id))
+                == 202
+            )
+            assert (
+                site.receiver.handle_request(token, "application/json", callback_body(task.id))
+                == 200
+            )
+            assert site.handled.empty()
             site.mock.clock.advance(60)
-            assert site.ends.get(timeout=PATIENCE).task_id == task.id
+            assert site.handled.get(timeout=TIMEOUT).task_id == task.id
 
-    def test_fifty_ends_at_once_are_fifty_ends(self, site: Site) -> None:
-        """Each once, and each asked about once."""
+    def test_fifty_concurrent_ends_are_each_handled_once(self, site: MockSite) -> None:
+        """Each end is handled once."""
         with served(site, max_checks_per_second=1000.0) as client:
             ids = set()
             for n in range(50):
@@ -162,39 +168,46 @@ class TestSync:
                 site.receiver.link_task(f"job {n}", task.id)
                 ids.add(task.id)
             site.mock.clock.advance(60)
-            ended = [site.ends.get(timeout=PATIENCE) for _ in ids]
-            assert {end.task_id for end in ended} == ids
-            assert {end.job for end in ended} == {f"job {n}" for n in range(50)}
+            ended = [site.handled.get(timeout=TIMEOUT) for _ in ids]
+            assert {event.task_id for event in ended} == ids
+            assert {event.job for event in ended} == {f"job {n}" for n in range(50)}
             assert site.attempts(50) == [202] * 50
-            assert site.ends.empty()
+            assert site.handled.empty()
 
 
 class TestAsync:
-    """With the async client, inside a server of the user's own."""
+    """With the async client, in a server of the user."""
 
-    def test_an_end_arrives(self, site: Site) -> None:
-        """Asked and handled in the server's own loop; a second call of the same is 200."""
+    def test_an_end_is_handled(self, site: MockSite) -> None:
+        """The callback is verified and handled in the server's own loop."""
 
         async def run() -> None:
-            async with AsyncClient(site.mock.api_key, site.mock.base_url) as client, own(site):
+            async with (
+                AsyncClient(site.mock.api_key, site.mock.base_url) as client,
+                served_by_user(site),
+            ):
                 site.receive(client)
-                site.door.app = site.receiver.app  # type: ignore[attr-defined]
+                site.app.app = site.receiver.app  # type: ignore[attr-defined]
                 task = await client.submit(site.request("poster"), validate=False)
                 site.receiver.link_task("poster", task.id)
                 await anyio.to_thread.run_sync(site.mock.clock.advance, 120)
-                end = await anyio.to_thread.run_sync(lambda: site.ends.get(timeout=PATIENCE))
-                assert (end.job, end.task_id, end.snapshot.succeeded) == ("poster", task.id, True)
+                event = await anyio.to_thread.run_sync(lambda: site.handled.get(timeout=TIMEOUT))
+                assert (event.job, event.task_id, event.snapshot.succeeded) == (
+                    "poster",
+                    task.id,
+                    True,
+                )
                 assert await anyio.to_thread.run_sync(site.attempts, 1) == [202]
 
         anyio.run(run)
 
 
 @asynccontextmanager
-async def own(site: Site) -> AsyncIterator[None]:
-    """Serve from the running loop, as a user's application does."""
-    door = _Late()
-    site.door = door  # type: ignore[attr-defined]
-    config = uvicorn.Config(door, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+async def served_by_user(site: MockSite) -> AsyncIterator[None]:
+    """Serve from the running loop, like a user's application."""
+    app = _LateApp()
+    site.app = app  # type: ignore[attr-defined]
+    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as bound:
         site.base = f"http://127.0.0.1:{bound.getsockname()[1]}/callbacks"

@@ -1,4 +1,4 @@
-"""What docs/callbacks.md shows, runs."""
+"""The examples of docs/callbacks.md run as shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from tests.webhooks.conftest import body_of
+from tests.webhooks.conftest import callback_body
 from wanflow import Client
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
@@ -28,18 +28,18 @@ PATTERN = r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```"
 BLOCKS = dict(re.findall(PATTERN, TEXT, re.DOTALL | re.MULTILINE))
 MODEL = next(m for m in packaged_catalog().models.values() if "callback_url" in m.parameters)
 JSON = "application/json"
-PATIENCE = 10
+TIMEOUT = 10
 
 
-class Page:
-    """The mock that the examples talk to, and what they print."""
+class ExampleRunner:
+    """Runs the examples against a mock, and records what they print."""
 
     def __init__(self, mock: MockServer) -> None:
         self.mock = mock
         self.printed: Queue[tuple[Any, ...]] = Queue()
 
     def run(self, title: str) -> dict[str, Any]:
-        """Execute an example and return its names."""
+        """Run an example and return its variables."""
         name = f"example_{re.sub('[^a-z]+', '_', title.lower())}"
         module = types.ModuleType(name)
         sys.modules[name] = module
@@ -47,41 +47,41 @@ class Page:
         exec(compile(BLOCKS[title], f"callbacks.md: {title}", "exec"), vars(module))
         return vars(module)
 
-    def submitted(self) -> str:
-        """Submit a task that has ended."""
+    def submit(self) -> str:
+        """Submit a task that ends immediately, and return its id."""
         with Client(self.mock.api_key, self.mock.base_url) as client:
             return client.submit(MODEL.example).id
 
-    def is_told_once(self, names: dict[str, Any], post: Callable[[str, bytes], int]) -> None:
-        """Call an example back: refused, taken, repeated; and told once."""
-        receiver, task_id = names["receiver"], self.submitted()
+    def assert_handled_once(self, names: dict[str, Any], post: Callable[[str, bytes], int]) -> None:
+        """Send invalid, valid and repeated callbacks; the end is handled once."""
+        receiver, task_id = names["receiver"], self.submit()
         token = receiver.url("poster").rpartition("/")[2]
-        assert post(token, body_of(task_id)) == 503
+        assert post(token, callback_body(task_id)) == 503
         receiver.link_task("poster", task_id)
-        assert post(token[:-2], body_of(task_id)) == 404
+        assert post(token[:-2], callback_body(task_id)) == 404
         assert post(token, b"x" * 100_000) == 413
-        assert post(token, body_of("task-unified-other")) == 403
-        assert post(token, body_of(task_id)) == 202
-        job, status, *_ = self.printed.get(timeout=PATIENCE)
+        assert post(token, callback_body("task-unified-other")) == 403
+        assert post(token, callback_body(task_id)) == 202
+        job, status, *_ = self.printed.get(timeout=TIMEOUT)
         assert (job, status) == ("poster", "completed")
-        assert post(token, body_of(task_id)) == 200
+        assert post(token, callback_body(task_id)) == 200
         with pytest.raises(Empty):
             self.printed.get_nowait()
         receiver.close()
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Page]:
+def examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ExampleRunner]:
     monkeypatch.chdir(tmp_path)
     with MockServer(polls=0) as mock:
         monkeypatch.setenv("WANFLOW_API_KEY", mock.api_key)
         monkeypatch.setenv("WANFLOW_BASE_URL", mock.base_url)
         monkeypatch.setenv("CALLBACK_SECRET", "a secret of sixteen")
-        yield Page(mock)
+        yield ExampleRunner(mock)
 
 
 def test_every_example_is_run_here() -> None:
-    """A new example needs a test."""
+    """Every example has a test."""
     assert set(BLOCKS) == {
         *("FastAPI and Starlette", "Several processes", "Flask", "Django", "A script that waits")
     }
@@ -90,7 +90,7 @@ def test_every_example_is_run_here() -> None:
 
 @contextmanager
 def served(app: Any) -> Iterator[Callable[..., httpx.Response]]:
-    """Run an ASGI application with its lifespan, in a loop of its own, and post to it."""
+    """Run an ASGI application with its lifespan in its own event loop."""
     with start_blocking_portal() as portal:
         http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="https://shop.example"
@@ -103,25 +103,25 @@ def served(app: Any) -> Iterator[Callable[..., httpx.Response]]:
             yield lambda path, **more: portal.call(partial(http.post, path, **more))
 
 
-def test_fastapi(page: Page) -> None:
-    """A poster is ordered, and its end told, in the loop of the application."""
-    names = page.run("FastAPI and Starlette")
+def test_fastapi(examples: ExampleRunner) -> None:
+    """A poster is requested and its end handled in the loop of the application."""
+    names = examples.run("FastAPI and Starlette")
     with served(names["app"]) as http:
         task_id = http("/posters/lake", params={"prompt": "A lake"}).json()["task"]
         assert http(names["receiver"].url("lake"), json={"id": task_id}).status_code == 202
-        assert page.printed.get(timeout=PATIENCE)[:2] == ("lake", "completed")
-        page.is_told_once(names, _poster(http))
+        assert examples.printed.get(timeout=TIMEOUT)[:2] == ("lake", "completed")
+        examples.assert_handled_once(names, _poster(http))
 
 
-def test_starlette(page: Page) -> None:
-    """The same application among Starlette's routes."""
+def test_starlette(examples: ExampleRunner) -> None:
+    """The same application, mounted in Starlette."""
     from starlette.applications import Starlette
     from starlette.routing import Mount
 
-    names = page.run("FastAPI and Starlette")
+    names = examples.run("FastAPI and Starlette")
     routes = [Mount("/callbacks", names["receiver"].app)]
     with served(Starlette(routes=routes, lifespan=names["lifespan"])) as http:
-        page.is_told_once(names, _poster(http))
+        examples.assert_handled_once(names, _poster(http))
 
 
 def _poster(http: Callable[..., httpx.Response]) -> Callable[[str, bytes], int]:
@@ -131,9 +131,9 @@ def _poster(http: Callable[..., httpx.Response]) -> Callable[[str, bytes], int]:
     )
 
 
-def test_flask(page: Page) -> None:
-    """Flask's own test client."""
-    names = page.run("Flask")
+def test_flask(examples: ExampleRunner) -> None:
+    """Callbacks through Flask's test client."""
+    names = examples.run("Flask")
     http = names["app"].test_client()
 
     def post(token: str, body: bytes) -> int:
@@ -141,19 +141,19 @@ def test_flask(page: Page) -> None:
         return status
 
     with names["client"]:
-        page.is_told_once(names, post)
+        examples.assert_handled_once(names, post)
     assert http.get(f"/callbacks/{'x' * 20}").status_code == 405
 
 
-def test_django(page: Page) -> None:
-    """Django's resolver and a request as its test client makes one."""
+def test_django(examples: ExampleRunner) -> None:
+    """Callbacks through Django's URL resolver."""
     from django.conf import settings
     from django.test import RequestFactory
     from django.urls import resolve
 
     if not settings.configured:
         settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="of the test")
-    names = page.run("Django")
+    names = examples.run("Django")
 
     def post(token: str, body: bytes) -> int:
         path = f"/callbacks/{token}"
@@ -163,28 +163,28 @@ def test_django(page: Page) -> None:
         return status
 
     with names["client"]:
-        page.is_told_once(names, post)
+        examples.assert_handled_once(names, post)
 
 
-def test_several_processes(page: Page) -> None:
-    """Two receivers on one table: either may be called, and one of them tells the end."""
-    one, other = page.run("Several processes"), page.run("Several processes")
-    task_id = page.submitted()
+def test_several_processes(examples: ExampleRunner) -> None:
+    """Two receivers share one table: either may get the callback, and one handles the end."""
+    one, other = examples.run("Several processes"), examples.run("Several processes")
+    task_id = examples.submit()
     token = one["receiver"].url("poster").rpartition("/")[2]
-    body = body_of(task_id)
+    body = callback_body(task_id)
     assert one["receiver"].handle_request(token, JSON, body) == 503
     one["rows"]("INSERT INTO jobs VALUES (?, ?)", "poster", task_id)
-    assert other["receiver"].handle_request(token, JSON, body_of("task-unified-other")) == 403
+    assert other["receiver"].handle_request(token, JSON, callback_body("task-unified-other")) == 403
     with one["client"], other["client"]:
         assert one["receiver"].handle_request(token, JSON, body) == 202
-        assert page.printed.get(timeout=PATIENCE) == ("poster", "completed")
+        assert examples.printed.get(timeout=TIMEOUT) == ("poster", "completed")
         assert other["receiver"].handle_request(token, JSON, body) == 200
-    assert page.printed.empty()
+    assert examples.printed.empty()
 
 
-def test_a_script(page: Page) -> None:
-    """Two pictures, waited for with a listener open."""
-    page.run("A script that waits")
-    results = [page.printed.get_nowait()[0] for _ in range(2)]
+def test_a_script(examples: ExampleRunner) -> None:
+    """A script waits for two images with a callback server."""
+    examples.run("A script that waits")
+    results = [examples.printed.get_nowait()[0] for _ in range(2)]
     assert all(result.urls for result in results)
-    assert page.printed.empty()
+    assert examples.printed.empty()

@@ -1,4 +1,4 @@
-"""`wanflow listen` as its users have it: a process, its streams, and its exit code."""
+"""`wanflow listen` as a process: its output and its exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from tests.webhooks.conftest import body_of
+from tests.webhooks.conftest import callback_body
 from wanflow import Client
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.cli import main
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 MODEL = next(m for m in packaged_catalog().models.values() if "callback_url" in m.parameters)
 SECRET = "a secret of sixteen"
-PATIENCE = 20
+TIMEOUT = 20
 
 
-class Shell:
-    """Starts `wanflow listen`, with a mock for its API."""
+class ListenCommand:
+    """Starts `wanflow listen` with a mock as its API."""
 
     def __init__(self, mock: MockServer, folder: Path, stack: ExitStack) -> None:
         self.mock = mock
@@ -64,11 +64,11 @@ class Shell:
 
     @property
     def local(self) -> list[str]:
-        """The options that let the mock call."""
+        """The options that make callbacks of the mock possible."""
         return ["--local", "--public-url", f"http://127.0.0.1:{self.port}/callbacks"]
 
     def submit(self, url: str, prompt: str = "a lake") -> str:
-        """Submit a task that is to be called about, and let its time pass."""
+        """Submit a task with a callback URL, and advance the clock until it has ended."""
         with Client(self.mock.api_key, self.mock.base_url) as client:
             request = {**MODEL.example, "prompt": prompt, "callback_url": url}
             task_id = client.submit(request, validate=False).id
@@ -77,84 +77,91 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def command(tmp_path: Path) -> Iterator[ListenCommand]:
     clock = VirtualClock()
     with MockServer(seconds=60, clock=clock, loopback_callbacks=True) as mock, ExitStack() as stack:
-        yield Shell(mock, tmp_path, stack)
+        yield ListenCommand(mock, tmp_path, stack)
 
 
-def line(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """The next event."""
+def next_event(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Return the next event."""
     assert process.stdout is not None
     found: dict[str, Any] = json.loads(process.stdout.readline())
     return found
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """The exit code and what was left to read."""
-    out, err = process.communicate(timeout=PATIENCE)
+def wait_for_exit(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Return the exit code and the remaining output."""
+    out, err = process.communicate(timeout=TIMEOUT)
     assert "Traceback" not in err
     return process.returncode, out, err
 
 
 class TestJobs:
-    """Named jobs have URLs, and the command is done when each has ended."""
+    """Named jobs have URLs, and the command exits when each has ended."""
 
-    def test_two_jobs_for_a_program(self, shell: Shell) -> None:
-        """JSON: where it listens, a URL for each, each end, exit code 0."""
-        process = shell.listen("one", "two", "--json", *shell.local)
-        assert line(process) == {"event": "listening", "host": "127.0.0.1", "port": int(shell.port)}
-        urls = {event["job"]: event["callback_url"] for event in (line(process), line(process))}
+    def test_two_jobs_as_json(self, command: ListenCommand) -> None:
+        """JSON events: the address, a URL for each job, each end; exit code 0."""
+        process = command.listen("one", "two", "--json", *command.local)
+        assert next_event(process) == {
+            "event": "listening",
+            "host": "127.0.0.1",
+            "port": int(command.port),
+        }
+        urls = {
+            event["job"]: event["callback_url"]
+            for event in (next_event(process), next_event(process))
+        }
         assert list(urls) == ["one", "two"]
         for job, url in urls.items():
-            task_id = shell.submit(url)
-            event = line(process)
+            task_id = command.submit(url)
+            event = next_event(process)
             assert (event["event"], event["job"], event["task_id"]) == ("ended", job, task_id)
             assert event["status"] == "completed"
             assert event["urls"]
-        assert ended(process) == (0, "", "")
+        assert wait_for_exit(process) == (0, "", "")
 
-    def test_a_failed_job_for_people(self, shell: Shell) -> None:
-        """The reason on stdout, and the exit code of a failed task."""
-        process = shell.listen("one", *shell.local)
+    def test_a_failed_job_as_text(self, command: ListenCommand) -> None:
+        """The error is on stdout, and the exit code is that of a failed task."""
+        process = command.listen("one", *command.local)
         assert process.stderr is not None
         assert "listening on 127.0.0.1:" in process.stderr.readline()
         url = process.stderr.readline().split()[1]
         assert "--no-validate" in process.stderr.readline()
-        task_id = shell.submit(url, "a lake [mock:fail=content_policy_violation]")
-        code, out, _ = ended(process)
+        task_id = command.submit(url, "a lake [mock:fail=content_policy_violation]")
+        code, out, _ = wait_for_exit(process)
         assert code == 7
         assert out.startswith(f"one {task_id} failed: content_policy_violation: ")
 
-    def test_a_completed_job_for_people(self, shell: Shell) -> None:
-        """The links on stdout, one a line."""
-        process = shell.listen("one", *shell.local)
+    def test_a_completed_job_as_text(self, command: ListenCommand) -> None:
+        """The result URLs are on stdout, one per line."""
+        process = command.listen("one", *command.local)
         assert process.stderr is not None
         process.stderr.readline()
-        task_id = shell.submit(process.stderr.readline().split()[1])
-        code, out, _ = ended(process)
+        task_id = command.submit(process.stderr.readline().split()[1])
+        code, out, _ = wait_for_exit(process)
         assert code == 0
         first, *links = out.splitlines()
         assert first == f"one {task_id} completed"
         assert links
         assert all(link.startswith("http://127.0.0.1") for link in links)
 
-    def test_what_isnt_true_is_not_printed(self, shell: Shell) -> None:
-        """A claim under the right URL, of a task that nobody has, prints nothing."""
-        process = shell.listen("one", "--json", *shell.local)
-        line(process)
-        url = line(process)["callback_url"]
+    def test_a_forged_callback_is_not_printed(self, command: ListenCommand) -> None:
+        """A callback with the right URL about an unknown task prints nothing."""
+        process = command.listen("one", "--json", *command.local)
+        next_event(process)
+        url = next_event(process)["callback_url"]
         headers = {"content-type": "application/json"}
         with httpx.Client(trust_env=False, headers=headers) as http:
-            assert http.post(url, content=body_of("task-unified-forged")).status_code == 202
-            assert http.post(url + "x", content=body_of()).status_code == 404
-        task_id = shell.submit(url)
-        assert line(process)["task_id"] == task_id
-        assert ended(process)[0] == 0
+            assert http.post(url, content=callback_body("task-unified-forged")).status_code == 202
+            assert http.post(url + "x", content=callback_body()).status_code == 404
+        task_id = command.submit(url)
+        assert next_event(process)["task_id"] == task_id
+        assert wait_for_exit(process)[0] == 0
 
 
 class TestStopping:
-    """Without jobs it goes on until it is stopped; with some, stopping is an interruption."""
+    """Without jobs it runs until it is stopped; with jobs, stopping it is an interruption."""
 
     @pytest.mark.parametrize(
         ("jobs", "by", "code"),
@@ -166,89 +173,89 @@ class TestStopping:
         ],
     )
     def test_by_a_signal(
-        self, shell: Shell, jobs: list[str], by: signal.Signals, code: int
+        self, command: ListenCommand, jobs: list[str], by: signal.Signals, code: int
     ) -> None:
-        """Ctrl-C and SIGTERM end it, with no traceback."""
-        process = shell.listen(*jobs, *shell.local)
+        """Ctrl-C and SIGTERM stop it without a traceback."""
+        process = command.listen(*jobs, *command.local)
         assert process.stderr is not None
         for _ in range(1 + len(jobs)):
             process.stderr.readline()
         process.send_signal(by)
-        assert ended(process)[0] == code
+        assert wait_for_exit(process)[0] == code
 
 
 class TestSecrets:
     """Secrets come from a file or the environment, newest first, and are never shown."""
 
-    def test_from_a_file(self, shell: Shell) -> None:
-        """The first line signs; a URL of any verifies."""
-        path = shell.folder / "secrets"
+    def test_from_a_file(self, command: ListenCommand) -> None:
+        """The first secret signs; each of them verifies."""
+        path = command.folder / "secrets"
         path.write_text(f"{SECRET} \n\nan older secret of ours\n".replace(" ", "-"))
         newest = path.read_text().split()[0]
-        process = shell.listen("one", "--json", "--secret-file", str(path), *shell.local)
-        line(process)
-        url = line(process)["callback_url"]
+        process = command.listen("one", "--json", "--secret-file", str(path), *command.local)
+        next_event(process)
+        url = next_event(process)["callback_url"]
         base = url.rpartition("/")[0]
         token = url.rpartition("/")[2]
         assert Receiver(newest, base, allow_local=True).read_token(token).job == "one"
         older = Receiver(path.read_text().split()[1], base, allow_local=True).url("old job")
-        shell.submit(older)
-        assert line(process)["job"] == "old job"
-        shell.submit(url)
-        assert line(process)["job"] == "one"
-        code, out, err = ended(process)
+        command.submit(older)
+        assert next_event(process)["job"] == "old job"
+        command.submit(url)
+        assert next_event(process)["job"] == "one"
+        code, out, err = wait_for_exit(process)
         assert code == 0
         assert newest not in out + err
 
-    def test_from_the_environment(self, shell: Shell) -> None:
-        """A variable, for services."""
+    def test_from_the_environment(self, command: ListenCommand) -> None:
+        """An environment variable has the secret."""
         secret = "of-the-environment"
-        process = shell.listen("one", "--json", *shell.local, WANFLOW_CALLBACK_SECRETS=secret)
-        line(process)
-        url = line(process)["callback_url"]
+        process = command.listen("one", "--json", *command.local, WANFLOW_CALLBACK_SECRETS=secret)
+        next_event(process)
+        url = next_event(process)["callback_url"]
         receiver = Receiver(secret, url.rpartition("/")[0], allow_local=True)
         assert receiver.read_token(url.rpartition("/")[2]).job == "one"
 
 
 class TestBadInput:
-    """One sentence on stderr, and an exit code by kind."""
+    """An error is one sentence on stderr, with the exit code of its kind."""
 
     @pytest.mark.parametrize(
         "url", ["http://shop.example/", "https://127.0.0.1/", "shop.example", ""]
     )
-    def test_no_public_address(self, url: str) -> None:
-        """http, or internal: refused without --local."""
-        code, out, err = told("one", "--public-url", url)
+    def test_a_url_that_is_not_public(self, url: str) -> None:
+        """An http or internal URL is rejected without --local."""
+        code, out, err = invoke("one", "--public-url", url)
         assert (code, out) == (3, "")
         assert err.startswith("wanflow: callback URL")
         assert len(err.splitlines()) == 1
 
-    def test_none_at_all(self) -> None:
-        """It is needed."""
-        code, _, err = told("one")
+    def test_the_public_url_is_required(self) -> None:
+        """Without --public-url it is a usage error."""
+        code, _, err = invoke("one")
         assert code == 2
         assert "--public-url" in err
 
     def test_a_port_in_use(self) -> None:
-        """Said before any URL is printed."""
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            code, out, err = told("one", *LOCAL, "--port", str(taken.getsockname()[1]))
+        """The error comes before any URL is printed."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            code, out, err = invoke("one", *LOCAL, "--port", str(other.getsockname()[1]))
         assert (code, out) == (3, "")
         assert "can't listen" in err
 
     @pytest.mark.parametrize("content", [None, b"", b"short", b"\xff\xfe" * 20])
-    def test_no_secret(self, tmp_path: Path, content: bytes | None) -> None:
-        """A file that isn't there, is empty, holds too little, or isn't text."""
+    def test_a_file_without_a_valid_secret(self, tmp_path: Path, content: bytes | None) -> None:
+        """The file is missing, empty, too short, or not text."""
         path = tmp_path / "secrets"
         if content is not None:
             path.write_bytes(content)
-        code, out, err = told("one", "--secret-file", str(path), *LOCAL)
+        code, out, err = invoke("one", "--secret-file", str(path), *LOCAL)
         assert (code, out) == (3, "")
         assert "secret" in err
 
     def test_a_name_that_is_too_long(self) -> None:
-        """A job whose URL the API wouldn't take."""
-        code, _, err = told("j" * 3000, *LOCAL)
+        """A job name whose URL would be too long for the API is rejected."""
+        code, _, err = invoke("j" * 3000, *LOCAL)
         assert code == 2
         assert "2048" in err
 
@@ -256,8 +263,8 @@ class TestBadInput:
 LOCAL = ["--local", "--public-url", "http://127.0.0.1:9/callbacks"]
 
 
-def told(*words: str) -> tuple[int, str, str]:
-    """Run a command that ends by itself in this process → exit code, stdout and stderr."""
+def invoke(*words: str) -> tuple[int, str, str]:
+    """Run a command that exits by itself, in this process; return exit code, stdout and stderr."""
     environment = {"WANFLOW_API_KEY": "key", "WANFLOW_BASE_URL": "http://127.0.0.1:9/"}
     done = CliRunner(env=environment).invoke(main, ["listen", *words], prog_name="wanflow")
     return done.exit_code, done.stdout, done.stderr

@@ -1,4 +1,4 @@
-"""Laws of waits that are called: whichever comes first, callback or poll, and the API decides."""
+"""Waits with callbacks: a callback or a poll ends a wait, and the API decides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.webhooks.conftest import Time, body_of
+from tests.webhooks.conftest import FakeClock, callback_body
 from wanflow import AsyncClient, Client, Result
 from wanflow._core.poll_schedule import slowed
 from wanflow.async_client import AsyncResult
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MODEL = next(m for m in packaged_catalog().models.values() if "callback_url" in m.parameters)
-PATIENCE = 10
+TIMEOUT = 10
 JSON = "application/json"
 
 
-class Sure(Receiver):
-    """A receiver whose callbacks have always come: the next poll is half a minute away."""
+class SlowPollReceiver(Receiver):
+    """A receiver that makes polling slow: the next poll is half a minute away."""
 
-    def stretch(self, task_id: str) -> float:
+    def poll_factor(self, task_id: str) -> float:
         return 1000.0
 
 
-class Way:
-    """A wait of one colour, over a mock whose clock stands still."""
+class WaitHarness:
+    """A wait of a sync or async client, on a mock with a virtual clock."""
 
-    def __init__(self, colour: str, mock: MockServer) -> None:
-        self.colour = colour
+    def __init__(self, runner: str, mock: MockServer) -> None:
+        self.runner = runner
         self.mock = mock
-        self.looked = threading.Event()
-        self.each = False
+        self.polled = threading.Event()
+        self.one_by_one = False
 
     def submit(self, number: int, url_of: Callable[[str], str]) -> list[str]:
-        """Submit tasks, each with a callback URL of its own, and return their ids."""
+        """Submit tasks, each with its own callback URL, and return their ids."""
         with Client(self.mock.api_key, self.mock.base_url) as client:
             requests = [
                 {**MODEL.example, "callback_url": url_of(f"job {n}")} for n in range(number)
@@ -59,25 +59,25 @@ class Way:
     def wait(
         self, ids: list[str], callbacks: Receiver | None, meanwhile: Callable[[], Any]
     ) -> list[Any]:
-        """Wait for all; `meanwhile` runs in another thread once each was looked at."""
+        """Wait for all; `meanwhile` runs in another thread once each was polled."""
         seen: set[str] = set()
 
-        def told(snapshot: Any) -> None:
+        def record(snapshot: Any) -> None:
             seen.add(snapshot.id)
             if len(seen) == len(ids):
-                self.looked.set()
+                self.polled.set()
 
         def later() -> None:
-            assert self.looked.wait(PATIENCE)
+            assert self.polled.wait(TIMEOUT)
             meanwhile()
 
         other = threading.Thread(target=later)
         other.start()
         try:
-            arguments: Any = {"timeout": 25, "on_update": told, "callbacks": callbacks}
-            if self.colour == "sync":
+            arguments: Any = {"timeout": 25, "on_update": record, "callbacks": callbacks}
+            if self.runner == "sync":
                 with Client(self.mock.api_key, self.mock.base_url) as client:
-                    wait = client.as_completed if self.each else client.wait_all
+                    wait = client.as_completed if self.one_by_one else client.wait_all
                     return [*wait(ids, **arguments)]
             return anyio.run(self._await, ids, arguments)
         finally:
@@ -85,31 +85,31 @@ class Way:
 
     async def _await(self, ids: list[str], arguments: Any) -> list[Any]:
         async with AsyncClient(self.mock.api_key, self.mock.base_url) as client:
-            if self.each:
+            if self.one_by_one:
                 return [task async for task in client.as_completed(ids, **arguments)]
             return [*(await client.wait_all(ids, **arguments))]
 
     @property
-    def looks(self) -> int:
-        """How often the API was asked about a task."""
+    def polls(self) -> int:
+        """How many polls the mock received."""
         return sum(one.method == "GET" for one in self.mock.journal)
 
 
 @pytest.fixture(params=["sync", "async"])
-def way(request: pytest.FixtureRequest) -> Iterator[Way]:
+def harness(request: pytest.FixtureRequest) -> Iterator[WaitHarness]:
     with MockServer(seconds=60, clock=VirtualClock(), loopback_callbacks=True) as mock:
-        yield Way(request.param, mock)
+        yield WaitHarness(request.param, mock)
 
 
 @contextmanager
 def receiver(kind: type[Receiver] = Receiver) -> Iterator[Receiver]:
-    """A receiver without a client, that can be called: the waits ask."""
+    """A receiver without a client, with a server; the waits poll."""
 
-    class Door:
+    class LateApp:
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             await made.app(scope, receive, send)
 
-    with CallbackServer(Door()) as listener:  # type: ignore[arg-type]
+    with CallbackServer(LateApp()) as listener:  # type: ignore[arg-type]
         base = f"http://127.0.0.1:{listener.port}/callbacks"
         made = kind("a secret of sixteen", base, allow_local=True)
         yield made
@@ -118,31 +118,31 @@ def receiver(kind: type[Receiver] = Receiver) -> Iterator[Receiver]:
 class TestWaits:
     """`wait_all(tasks, callbacks=receiver)`."""
 
-    def test_a_callback_ends_the_wait_at_once(self, way: Way) -> None:
-        """The next poll is half a minute away; the mock calls, each wait looks, and is done."""
-        with receiver(Sure) as calls:
-            ids = way.submit(5, calls.url)
+    def test_a_callback_ends_the_wait_immediately(self, harness: WaitHarness) -> None:
+        """The next poll is half a minute away; a callback makes each wait poll and end."""
+        with receiver(SlowPollReceiver) as callbacks:
+            ids = harness.submit(5, callbacks.url)
             begun = time.monotonic()
-            results = way.wait(ids, calls, lambda: way.mock.clock.advance(61))
+            results = harness.wait(ids, callbacks, lambda: harness.mock.clock.advance(61))
         assert time.monotonic() - begun < 5
         assert [result.task_id for result in results] == ids
         assert all(isinstance(result, Result | AsyncResult) for result in results)
-        assert way.looks == 2 * len(ids)
+        assert harness.polls == 2 * len(ids)
 
-    @pytest.mark.parametrize("colour", ["sync", "async"])
-    def test_a_callback_that_came_before_the_wait_ends_it_at_once(self, colour: str) -> None:
-        """The first look is due in ten seconds, and not needed: the call was heard."""
+    @pytest.mark.parametrize("runner", ["sync", "async"])
+    def test_a_callback_before_the_wait_ends_it_immediately(self, runner: str) -> None:
+        """The first poll is due in ten seconds, but the callback causes one earlier."""
         clock = VirtualClock(time.time() - 1)
         with (
             MockServer(seconds=600, clock=clock, loopback_callbacks=True) as mock,
-            receiver() as calls,
+            receiver() as callbacks,
         ):
-            request = {**MODEL.example, "callback_url": calls.url("job")}
+            request = {**MODEL.example, "callback_url": callbacks.url("job")}
 
             def called() -> float:
                 mock.clock.advance(601)
-                until = time.monotonic() + PATIENCE
-                while not len(calls._notifier._notified) and time.monotonic() < until:
+                until = time.monotonic() + TIMEOUT
+                while not len(callbacks._notifier._notified) and time.monotonic() < until:
                     time.sleep(0.01)
                 return time.monotonic()
 
@@ -150,7 +150,7 @@ class TestWaits:
                 async with AsyncClient(mock.api_key, mock.base_url) as client:
                     task = await client.submit(request, validate=False)
                     begun = await anyio.to_thread.run_sync(called)
-                    (result,) = await client.wait_all([task], callbacks=calls)
+                    (result,) = await client.wait_all([task], callbacks=callbacks)
                     assert isinstance(result, AsyncResult)
                     return begun
 
@@ -158,87 +158,95 @@ class TestWaits:
                 with Client(mock.api_key, mock.base_url) as client:
                     task = client.submit(request, validate=False)
                     begun = called()
-                    (result,) = client.wait_all([task], callbacks=calls)
+                    (result,) = client.wait_all([task], callbacks=callbacks)
                     assert isinstance(result, Result)
                     return begun
 
-            begun = now() if colour == "sync" else anyio.run(later)
+            begun = now() if runner == "sync" else anyio.run(later)
             assert time.monotonic() - begun < 3
 
-    @pytest.mark.parametrize("way", ["async"], indirect=True)  # in real time, so one colour will do
-    def test_a_poll_ends_it_where_no_callback_comes(self, way: Way) -> None:
-        """With a receiver that nobody reaches, polling goes on as ever."""
-        calls = Receiver("a secret of sixteen", "http://127.0.0.1:9/callbacks", allow_local=True)
-        ids = way.submit(2, calls.url)
-        results = way.wait(ids, calls, lambda: way.mock.clock.advance(61))
+    @pytest.mark.parametrize(
+        "harness", ["async"], indirect=True
+    )  # in real time, so one kind is enough
+    def test_a_poll_ends_the_wait_if_no_callback_arrives(self, harness: WaitHarness) -> None:
+        """With a receiver that gets no callbacks, polling is normal."""
+        callbacks = Receiver(
+            "a secret of sixteen", "http://127.0.0.1:9/callbacks", allow_local=True
+        )
+        ids = harness.submit(2, callbacks.url)
+        results = harness.wait(ids, callbacks, lambda: harness.mock.clock.advance(61))
         assert [result.task_id for result in results] == ids
 
-    def test_a_claim_isnt_believed(self, way: Way) -> None:
-        """Whoever knows a URL can make a wait look, and no more: the API says whether it is so."""
-        moment = Time()
-        clock = Clock(monotonic=moment.ticks)
-        calls = Sure("a secret of sixteen", "http://127.0.0.1:9/cb", allow_local=True, clock=clock)
-        (task_id,) = way.submit(1, calls.url)
-        token = calls.url("job 0").rpartition("/")[2]
+    def test_a_false_callback_only_causes_a_poll(self, harness: WaitHarness) -> None:
+        """A forged callback with a valid URL causes one poll; the API decides."""
+        fake_clock = FakeClock()
+        clock = Clock(monotonic=fake_clock.monotonic)
+        callbacks = SlowPollReceiver(
+            "a secret of sixteen", "http://127.0.0.1:9/cb", allow_local=True, clock=clock
+        )
+        (task_id,) = harness.submit(1, callbacks.url)
+        token = callbacks.url("job 0").rpartition("/")[2]
 
         def meanwhile() -> None:
             for _ in range(100):
-                calls.handle_request(
-                    token, JSON, body_of(task_id, results=["https://evil.example/"])
+                callbacks.handle_request(
+                    token, JSON, callback_body(task_id, results=["https://evil.example/"])
                 )
-            until = time.monotonic() + PATIENCE
-            while way.looks < 2 and time.monotonic() < until:
+            until = time.monotonic() + TIMEOUT
+            while harness.polls < 2 and time.monotonic() < until:
                 time.sleep(0.01)
-            way.mock.clock.advance(61)
-            moment.sleep(1)
-            calls.handle_request(token, JSON, body_of(task_id))
+            harness.mock.clock.advance(61)
+            fake_clock.sleep(1)
+            callbacks.handle_request(token, JSON, callback_body(task_id))
 
-        (result,) = way.wait([task_id], calls, meanwhile)
+        (result,) = harness.wait([task_id], callbacks, meanwhile)
         assert result.urls
         assert "https://evil.example/" not in result.urls
-        assert way.looks == 3
+        assert harness.polls == 3
 
-    def test_a_forged_call_wakes_nobody(self, way: Way) -> None:
-        """Without one of our URLs there is no look."""
-        calls = Sure("a secret of sixteen", "http://127.0.0.1:9/callbacks", allow_local=True)
-        (task_id,) = way.submit(1, calls.url)
-        good = calls.url("job 0").rpartition("/")[2]
+    def test_a_callback_with_a_forged_url_causes_no_poll(self, harness: WaitHarness) -> None:
+        """Without a valid URL there is no poll."""
+        callbacks = SlowPollReceiver(
+            "a secret of sixteen", "http://127.0.0.1:9/callbacks", allow_local=True
+        )
+        (task_id,) = harness.submit(1, callbacks.url)
+        good = callbacks.url("job 0").rpartition("/")[2]
 
         def meanwhile() -> None:
             for n in range(200):
-                assert calls.handle_request(f"{good}{n}", JSON, body_of(task_id)) == 404
-            way.mock.clock.advance(61)
-            assert calls.handle_request(good, JSON, body_of(task_id)) == 202
+                assert callbacks.handle_request(f"{good}{n}", JSON, callback_body(task_id)) == 404
+            harness.mock.clock.advance(61)
+            assert callbacks.handle_request(good, JSON, callback_body(task_id)) == 202
 
-        way.wait([task_id], calls, meanwhile)
-        assert way.looks == 2
+        harness.wait([task_id], callbacks, meanwhile)
+        assert harness.polls == 2
 
-    def test_callbacks_that_come_slow_the_polling(self, way: Way) -> None:
-        """After three tasks of which callbacks told, others are polled eight times less often."""
-        with receiver() as calls:
-            ids = way.submit(3, calls.url)
-            assert calls.poll_factor("other") == 1
-            way.wait(ids, calls, lambda: way.mock.clock.advance(61))
-            until = time.monotonic() + PATIENCE
-            while calls.poll_factor("other") < 8 and time.monotonic() < until:
+    def test_callbacks_that_arrive_slow_polling(self, harness: WaitHarness) -> None:
+        """After callbacks for three tasks, others are polled eight times less often."""
+        with receiver() as callbacks:
+            ids = harness.submit(3, callbacks.url)
+            assert callbacks.poll_factor("other") == 1
+            harness.wait(ids, callbacks, lambda: harness.mock.clock.advance(61))
+            until = time.monotonic() + TIMEOUT
+            while callbacks.poll_factor("other") < 8 and time.monotonic() < until:
                 time.sleep(0.01)  # a poll may have come first
-            assert calls.poll_factor("other") == 8
+            assert callbacks.poll_factor("other") == 8
 
-    def test_as_completed_hears_too(self, way: Way) -> None:
-        """Those that were called about are handed out, long before the next poll."""
-        way.each = True
-        with receiver(Sure) as calls:
-            ids = way.submit(3, calls.url)
+    def test_as_completed_uses_callbacks(self, harness: WaitHarness) -> None:
+        """Tasks are yielded after their callbacks, long before the next poll."""
+        harness.one_by_one = True
+        with receiver(SlowPollReceiver) as callbacks:
+            ids = harness.submit(3, callbacks.url)
             begun = time.monotonic()
-            done = way.wait(ids, calls, lambda: way.mock.clock.advance(61))
+            done = harness.wait(ids, callbacks, lambda: harness.mock.clock.advance(61))
         assert {task.id for task in done} == set(ids)
         assert time.monotonic() - begun < 5
-        assert way.looks == 2 * len(ids)
+        assert harness.polls == 2 * len(ids)
 
 
 @given(st.floats(0, 1e4), st.floats(1, 1e4))
-def test_a_stretched_interval_is_bounded(wanted: float, factor: float) -> None:
-    """Never shorter than what was wanted, and never longer than half a minute because of it."""
+def test_a_slowed_interval_is_bounded(wanted: float, factor: float) -> None:
+    """It is never shorter than the normal interval, and not slowed beyond half a minute."""
     found = slowed(wanted, factor)
     assert wanted <= found <= max(wanted, 30)
     assert slowed(wanted, 1) == wanted

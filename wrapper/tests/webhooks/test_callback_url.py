@@ -1,4 +1,4 @@
-"""Laws of callback URLs: what the API would refuse is never made."""
+"""Callback URLs: none is made that the API would reject."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ JOBS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
 
 
 class TestUrls:
-    """Every URL that is made can be submitted."""
+    """Every callback URL can be submitted."""
 
     @given(JOBS)
-    def test_the_documents_take_it(self, job: str) -> None:
-        """A URL for any job breaks no rule of any model that takes callbacks."""
+    def test_the_spec_accepts_it(self, job: str) -> None:
+        """A URL for any job is valid for every model with callbacks."""
         assert MODELS
         url = Receiver(SECRET, PUBLIC).url(job)
         for model in MODELS:
@@ -31,8 +31,8 @@ class TestUrls:
             )
 
     @given(st.integers(1, 2000))
-    def test_a_name_that_is_too_long_is_refused(self, length: int) -> None:
-        """2048 characters are the most: a longer URL is never made."""
+    def test_a_name_that_is_too_long_is_rejected(self, length: int) -> None:
+        """A URL has at most 2048 characters; a longer one is never made."""
         receiver = Receiver(SECRET, PUBLIC)
         if length <= 1400:
             assert len(receiver.url("j" * length)) <= 2048
@@ -40,8 +40,8 @@ class TestUrls:
             with pytest.raises(InvalidRequest, match="2048"):
                 receiver.url("j" * length)
 
-    def test_the_longest_ones_open_again(self) -> None:
-        """What is just short enough to be made is just short enough to be read."""
+    def test_the_longest_urls_can_be_read(self) -> None:
+        """The longest URL that can be made can also be read."""
         receiver = Receiver(SECRET, PUBLIC)
         longest = ""
         for length in range(1400, 1600):
@@ -52,19 +52,19 @@ class TestUrls:
         assert len(longest) >= 2045
         assert receiver.read_token(longest.rpartition("/")[2]).job.startswith("jjj")
 
-    def test_a_job_has_a_name(self) -> None:
-        """None is refused."""
+    def test_an_empty_job_name_is_rejected(self) -> None:
+        """A job needs a name."""
         with pytest.raises(InvalidRequest):
             Receiver(SECRET, PUBLIC).url("")
 
-    def test_a_slash_more_or_less_is_the_same(self) -> None:
-        """The token is the last segment."""
+    def test_a_trailing_slash_makes_no_difference(self) -> None:
+        """The token is the last path segment."""
         url = Receiver(SECRET, PUBLIC, lifetime=None).url("a")
         assert url == Receiver(SECRET, PUBLIC.rstrip("/"), lifetime=None).url("a")
 
 
-class TestBase:
-    """A receiver says at once that nobody could reach it."""
+class TestBaseUrl:
+    """A base URL that the API can't reach is rejected by the constructor."""
 
     @pytest.mark.parametrize(
         "url",
@@ -77,25 +77,25 @@ class TestBase:
             "https://example.org/\n",
         ],
     )
-    def test_no_public_url(self, url: str) -> None:
-        """http, internal, malformed, or with a query: refused."""
+    def test_a_url_that_is_not_public_is_rejected(self, url: str) -> None:
+        """An http, internal or malformed URL, or one with a query, is rejected."""
         with pytest.raises(ConfigurationError, match="callback URL"):
             Receiver(SECRET, url)
 
     @pytest.mark.parametrize("url", ["http://127.0.0.1:8710/cb", "https://localhost/cb"])
-    def test_a_local_one_where_told(self, url: str) -> None:
-        """`local` lets http and internal hosts be; a host there must be."""
+    def test_a_local_url_is_accepted_with_allow_local(self, url: str) -> None:
+        """`allow_local` allows http and internal hosts; a valid host is required."""
         assert Receiver(SECRET, url, allow_local=True).url("a").startswith(url)
         with pytest.raises(ConfigurationError):
             Receiver(SECRET, "http:///cb", allow_local=True)
         with pytest.raises(ConfigurationError):
             Receiver(SECRET, "http://ex\u00e4mple.org/cb", allow_local=True)
 
-    def test_a_client_and_a_handler_come_together(self) -> None:
-        """One without the other is a mistake."""
+    def test_a_handler_needs_a_client(self) -> None:
+        """A handler without a client is rejected."""
         with pytest.raises(ConfigurationError):
             Receiver(SECRET, PUBLIC, on_task_done=print)
 
     def test_the_secret_is_in_no_repr(self) -> None:
-        """A receiver shows where it is, and no more."""
+        """The repr of a receiver has no secret."""
         assert SECRET not in repr(Receiver(SECRET, PUBLIC))
