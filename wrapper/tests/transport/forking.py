@@ -1,7 +1,7 @@
-"""A program that uses a client, forks, and goes on to use it in the parent and in the children.
+"""A program that uses a client, forks, and continues to use it in the parent and the children.
 
 `python forking.py CLIENT SCENE URL`, where CLIENT is sync, asyncio, aiohttp or trio. Each process
-prints one line of JSON with the ids that it got for its own submissions.
+prints one line of JSON with the task ids of its own submissions.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ SETTINGS: dict[str, Any] = {"api_key": "sk-forked-000000000000", "timeout": 20, 
 
 
 def bodies(client: Client | AsyncClient) -> dict[str, Any]:
-    """Return a request that the rules allow."""
+    """Return a valid request."""
     model = client.models()[-1]
     return {"model": model.name, **model.example}
 
 
 def one_after_another(client: Client, name: str) -> dict[str, str]:
-    """Submit, each with a key of its own."""
+    """Submit several requests, each with its own key."""
     keys = [f"{name}-{number:016d}" for number in range(EACH)]
     return {key: client.submit(bodies(client), idempotency_key=key).id for key in keys}
 
 
 async def together(client: AsyncClient, name: str) -> dict[str, str]:
-    """Submit many at the same time, each with a key of its own."""
+    """Submit several requests concurrently, each with its own key."""
     found: dict[str, str] = {}
-    # What blocks, such as the disk, is done in threads, of which a child has none of its parent's.
+    # Blocking calls run in threads, and a child has none of its parent's threads.
     assert await run_in_thread(os.getpid) == os.getpid()
 
     async def one(key: str) -> None:
@@ -56,7 +56,7 @@ async def together(client: AsyncClient, name: str) -> dict[str, str]:
 
 
 def in_children(act: Callable[[str], dict[str, str]]) -> None:
-    """Do something in forked children and in the parent at the same time; print what each got."""
+    """Call a function in forked children and in the parent concurrently; print the results."""
     children = []
     for number in range(CHILDREN):
         child = os.fork()
@@ -77,7 +77,7 @@ def in_children(act: Callable[[str], dict[str, str]]) -> None:
 
 
 def sync(url: str, scene: str) -> None:
-    """Fork with kept connections, or while another thread has the only slot and every lock."""
+    """Fork with open connections, or while another thread owns the only slot and every lock."""
     busy = scene == "busy"
     client = Client(base_url=url, max_connections=1 if busy else 8, **SETTINGS)
     if not busy:
@@ -87,17 +87,17 @@ def sync(url: str, scene: str) -> None:
     asked = threading.Thread(target=client.task("task-unified-1-hangs").refresh, daemon=True)
     asked.start()
     time.sleep(0.5)
-    lane: Any = vars(vars(vars(client)["_driver"])["_transport"])["_api"]
-    hub: Any = vars(vars(client)["_driver"])["_shared"]
-    held = [lane._lock, hub._lock, hub.notifier._lock]
+    pool: Any = vars(vars(vars(client)["_driver"])["_transport"])["_api"]
+    shared: Any = vars(vars(client)["_driver"])["_shared"]
+    locks = [pool._lock, shared._lock, shared.notifier._lock]
     locked = threading.Event()
 
-    def hold() -> None:
-        for lock in held:
+    def acquire_all() -> None:
+        for lock in locks:
             lock.acquire()
         locked.set()
 
-    threading.Thread(target=hold, daemon=True).start()
+    threading.Thread(target=acquire_all, daemon=True).start()
     locked.wait()
     child = os.fork()
     if child == 0:
@@ -108,12 +108,12 @@ def sync(url: str, scene: str) -> None:
 
 
 def asynchronous(url: str, backend: str) -> None:
-    """Fork between two event loops, and, in the parent, go on in the first one."""
+    """Fork, run another event loop in each child, and continue the first one in the parent."""
     client = AsyncClient(base_url=url, max_connections=8, **SETTINGS)
 
     async def fork_within() -> None:
         await together(client, "before")
-        in_children(lambda name: _elsewhere(backend, client, name))
+        in_children(lambda name: _in_new_loop(backend, client, name))
         os.write(1, (json.dumps(await together(client, "samelooplater")) + "\n").encode())
         await client.close()
 
@@ -121,9 +121,9 @@ def asynchronous(url: str, backend: str) -> None:
 
 
 def same_loop(url: str) -> None:
-    """Fork while an event loop stands still, and run it on in the child, then in the parent."""
+    """Fork while an event loop is paused, and continue it in the child, then in the parent."""
     client = AsyncClient(base_url=url, max_connections=8, **SETTINGS)
-    # One whose state isn't the system's, which both processes would share.
+    # Not epoll: both processes would share its state in the kernel.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     asyncio.set_event_loop(loop)
 
@@ -141,8 +141,8 @@ def same_loop(url: str) -> None:
     os._exit(0)
 
 
-def _elsewhere(backend: str, client: AsyncClient, name: str) -> dict[str, str]:
-    """Run an event loop of its own: in a thread where this one has one."""
+def _in_new_loop(backend: str, client: AsyncClient, name: str) -> dict[str, str]:
+    """Submit in another event loop, in a thread of its own."""
     found: list[dict[str, str]] = []
 
     def run() -> None:

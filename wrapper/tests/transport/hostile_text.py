@@ -1,4 +1,4 @@
-"""An API whose every text is hostile: what steers terminals, forges lines, or can't be encoded."""
+"""An API whose texts all contain terminal escapes, forged lines or what can't be encoded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ hostile = st.lists(
     ),
     max_size=4,
 ).map("".join)
-"""A text with what a terminal, a file, a database, a log or a format takes badly."""
+"""Texts that are dangerous in a terminal, a file, a database, a log or a format string."""
 
 in_header = hostile.map(
     lambda text: (
@@ -36,14 +36,16 @@ in_header = hostile.map(
 
 
 def is_harmless(text: str) -> bool:
-    """Tell whether a text holds no control character but line ends, and no forged line."""
-    calm = all(letter.isprintable() or letter == "\n" for letter in text)
-    return calm and not any(line.startswith("wanflow: all is well") for line in text.splitlines())
+    """Return whether a text has no control characters but line ends, and no forged line."""
+    printable = all(letter.isprintable() or letter == "\n" for letter in text)
+    return printable and not any(
+        line.startswith("wanflow: all is well") for line in text.splitlines()
+    )
 
 
 @frozen
 class Responses:
-    """What the API says: to a submission, to polls, and of files."""
+    """The API's responses to a submission, to polls and to downloads."""
 
     submission: tuple[int, Any]
     poll: tuple[int, Any]
@@ -52,7 +54,7 @@ class Responses:
 
     @property
     def task_id(self) -> str | None:
-        """The id of the accepted task, as a client is to have it; None where none was."""
+        """The id of the accepted task as the client must read it, or None if it was rejected."""
         status, body = self.submission
         if status != 200:
             return None
@@ -62,7 +64,7 @@ class Responses:
 
 @st.composite
 def responses(draw: st.DrawFn) -> Responses:
-    """Draw a hostile text for every position of every response."""
+    """Generate responses with a hostile text at every position."""
     error = {
         "error": draw(
             st.fixed_dictionaries(
@@ -84,10 +86,10 @@ def responses(draw: st.DrawFn) -> Responses:
         st.sampled_from([[link], [{"url": link}], [{"image_url": link, "x": draw(hostile)}]])
     )
     polled = common | error | {"status": status, "results": results}
-    refused = draw(st.sampled_from([400, 402, 404]))
+    rejected = draw(st.sampled_from([400, 402, 404]))
     return Responses(
-        draw(st.sampled_from([(200, accepted), (200, accepted), (refused, error)])),
-        draw(st.sampled_from([(200, polled), (200, polled), (refused, error)])),
+        draw(st.sampled_from([(200, accepted), (200, accepted), (rejected, error)])),
+        draw(st.sampled_from([(200, polled), (200, polled), (rejected, error)])),
         {"x-request-id": draw(in_header), "retry-after": "0" + draw(in_header)},
         "image/png" + draw(in_header),
     )
@@ -125,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class HostileServer(ThreadingHTTPServer):
-    """Says what its `responses` are at the moment."""
+    """A server that sends its current `responses`."""
 
     responses: Responses
 
@@ -140,7 +142,7 @@ class HostileServer(ThreadingHTTPServer):
 
 @contextmanager
 def serving() -> Iterator[HostileServer]:
-    """Serve such an API."""
+    """Run a HostileServer in a thread."""
     with HostileServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

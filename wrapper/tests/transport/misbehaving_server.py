@@ -1,4 +1,4 @@
-"""A server that misbehaves at the socket, exactly as told, and keeps what it was sent."""
+"""A server that misbehaves at the socket exactly as configured, and records its requests."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LINK = "https://files.example/a.mp4"
 
 
 class MisbehavingServer:
-    """Answers each request with the next act of its method, and the last one for ever.
+    """Responds to each request with the next act of its method, and repeats the last one.
 
-    An act writes to the connection and returns whether it stays open.
+    An act writes to the connection and returns whether the connection stays open.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class MisbehavingServer:
         return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def count(self, method: str) -> int:
-        """How many requests of a method arrived whole."""
+        """Return how many requests of a method arrived completely."""
         with self._lock:
             return sum(one[0] == method for one in self.requests)
 
     def headers(self, index: int) -> dict[str, str]:
-        """The headers of a request, names in lower case."""
+        """Return the headers of a request, with names in lower case."""
         lines = self.requests[index][2].split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
         return {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
 
@@ -96,7 +96,7 @@ class MisbehavingServer:
 
 
 def _read(connection: socket.socket) -> bytes:
-    """Read one request, its body included; nothing where the connection ends."""
+    """Read one request with its body; return b"" if the connection ends first."""
     received = b""
     while b"\r\n\r\n" not in received:
         chunk = connection.recv(65536)
@@ -118,14 +118,14 @@ def _read(connection: socket.socket) -> bytes:
 
 
 def http(status: int, body: bytes, *headers: str, length: int | None = None) -> bytes:
-    """Write an answer; `length` is what it says of its body where that isn't the truth."""
+    """Return a response as bytes; `length` replaces the true Content-Length."""
     said = len(body) if length is None else length
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {said}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def responds(raw: bytes, *, keep: bool = True) -> Act:
-    """Send bytes, and keep the connection open or end it."""
+    """Send bytes, and keep the connection open or close it."""
 
     def act(connection: socket.socket) -> bool:
         connection.sendall(raw)
@@ -135,21 +135,21 @@ def responds(raw: bytes, *, keep: bool = True) -> Act:
 
 
 def responds_json(status: int, body: Any, *headers: str) -> Act:
-    """Send a plain JSON answer."""
+    """Send a JSON response."""
     return responds(http(status, json.dumps(body).encode(), *headers))
 
 
 def task(status: str, **more: Any) -> Act:
-    """Answer about a task, one that is nearly done, so that it is looked at again soon.
+    """Send the status of a task. Its progress is 99 %, so that the next poll comes soon.
 
-    A completed one has a link.
+    A completed task has a link.
     """
     links = {"results": [LINK]} if status == "completed" else {}
     return responds_json(200, {"id": ID, "status": status, "progress": 99, **links, **more})
 
 
 def resets(after: bytes = b"") -> Act:
-    """Send some bytes, and reset the connection."""
+    """Send some bytes, then reset the connection."""
 
     def act(connection: socket.socket) -> bool:
         connection.sendall(after)
@@ -160,7 +160,7 @@ def resets(after: bytes = b"") -> Act:
 
 
 def drips(raw: bytes, done: threading.Event, seconds: float = 0.05) -> Act:
-    """Send one byte after the other, slowly, and never come to an end."""
+    """Send one byte after the other, slowly, and never finish."""
 
     def act(connection: socket.socket) -> bool:
         for index in range(len(raw)):
@@ -174,7 +174,7 @@ def drips(raw: bytes, done: threading.Event, seconds: float = 0.05) -> Act:
 
 
 def hangs(done: threading.Event) -> Act:
-    """Take the request, and say nothing."""
+    """Read the request, and send nothing."""
 
     def act(_: socket.socket) -> bool:
         done.wait(60)
@@ -187,26 +187,26 @@ HTML = http(200, b"<html><body>Please stand by</body></html>", "Content-Type: te
 OK = http(200, json.dumps({"id": ID, "status": "completed", "results": [LINK]}).encode())
 
 MISBEHAVIOUR: dict[str, Act] = {
-    "reset at once": resets(),
+    "reset immediately": resets(),
     "reset after the status line": resets(b"HTTP/1.1 200 OK\r\n"),
     "reset after the headers": resets(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"),
     "half a body": responds(http(200, b'{"id": "task', length=5000), keep=False),
-    "end without an answer": responds(b"", keep=False),
+    "end without a response": responds(b"", keep=False),
     "HTML with 200": responds(HTML),
     "an empty body": responds(http(200, b"")),
-    "JSON that is no object": responds(http(200, b"[1, 2, 3]")),
+    "JSON that isn't an object": responds(http(200, b"[1, 2, 3]")),
     "JSON without an id or status": responds(http(200, b'{"ok": tru')),
-    "a length that is no number": responds(
+    "a length that isn't a number": responds(
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}", keep=False
     ),
     "two lengths": responds(
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", keep=False
     ),
-    "gzip that isn't": responds(http(200, b"not gzip at all", "Content-Encoding: gzip")),
+    "a body that isn't gzip": responds(http(200, b"not gzip at all", "Content-Encoding: gzip")),
     "half a chunk": responds(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf", keep=False
     ),
-    "a chunk of no size": responds(
+    "a chunk without a size": responds(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", keep=False
     ),
     "no HTTP": responds(b"SSH-2.0-OpenSSH_9.2\r\n", keep=False),
@@ -215,11 +215,11 @@ MISBEHAVIOUR: dict[str, Act] = {
     "502 with HTML": responds(http(502, b"<html>bad gateway</html>")),
     "504": responds(http(504, b"{}")),
     "520": responds(http(520, b"unknown")),
-    "a status of no meaning": responds(http(799, b"{}")),
-    "headers without end": responds(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 40_000, keep=False),
+    "an undefined status": responds(http(799, b"{}")),
+    "too many headers": responds(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 40_000, keep=False),
     "a redirect elsewhere": responds(http(302, b"", "Location: http://127.0.0.1:9/")),
     "deep JSON": responds(http(200, b"[" * 100_000)),
 }
-"""What a server may do to an answer. After a POST none of it proves that nothing was accepted."""
+"""What may happen to a response. After a POST none of it proves that nothing was accepted."""
 
 INTERIM = responds(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK)

@@ -1,4 +1,4 @@
-"""An HTTP proxy that passes on, opens tunnels, and keeps every head that it was sent."""
+"""An HTTP proxy that forwards requests, opens tunnels, and records the head of each request."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PASSWORD = "pass-word"
 
 
 class Proxy:
-    """Sends requests for `http` on, and opens a tunnel for CONNECT, unless told to `refuse` it.
+    """Forwards requests for `http`, and opens a tunnel for CONNECT unless `refuse` is given.
 
-    Whatever host is asked for, it goes to `target`.
+    Everything goes to `target`, whatever host is requested.
     """
 
     def __init__(self, target: str, *, refuse: bytes | None = None) -> None:
@@ -33,7 +33,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Its URL, with a user and a password."""
+        """The URL of the proxy, with a user and a password."""
         return f"http://user:{PASSWORD}@{self.address}"
 
     def __enter__(self) -> Self:
@@ -69,11 +69,11 @@ class Proxy:
                 near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 far.sendall(received)
-            threading.Thread(target=_pour, args=(far, near), daemon=True).start()
-            _pour(near, far)
+            threading.Thread(target=_copy, args=(far, near), daemon=True).start()
+            _copy(near, far)
 
 
-def _pour(source: socket.socket, sink: socket.socket) -> None:
+def _copy(source: socket.socket, sink: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while chunk := source.recv(65536):
             sink.sendall(chunk)
@@ -82,6 +82,6 @@ def _pour(source: socket.socket, sink: socket.socket) -> None:
 
 
 def credentials() -> bytes:
-    """The header by which a client names itself to the proxy."""
+    """Return the header by which a client authenticates itself to the proxy."""
     word = base64.b64encode(f"user:{PASSWORD}".encode())
     return b"proxy-authorization: basic " + word.lower()

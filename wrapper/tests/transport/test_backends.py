@@ -1,4 +1,4 @@
-"""Laws of the roads that exchanges take: which is taken, and that all keep the same promises."""
+"""Which backend a client uses, and that all backends behave in the same way."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ from wanflow._config import TransportOptions
 if TYPE_CHECKING:
     from pathlib import Path
 
-# httpx leaves its generators to the collector when decoding breaks a body off; trio says so.
+# httpx leaves generators to the garbage collector when decoding fails; trio warns of that.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 
-def road_of(client: AsyncClient) -> str:
-    """The road that a client's questions took last."""
+def backend_of(client: AsyncClient) -> str:
+    """Return the name of the backend that a client used last."""
     return type(client._driver._transport._api._loop_pools[-1].backend).__name__
 
 
-def test_each_client_takes_its_road(runner: Any) -> None:
-    """aiohttp's under asyncio where it is installed; else, and under trio, httpx's."""
+def test_each_client_uses_its_backend(runner: Any) -> None:
+    """aiohttp under asyncio where it is installed; otherwise, and under trio, httpx."""
     with MisbehavingServer(get=[task("completed")]) as server:
         client = quick(runner, server)
         runner.do(client.task(ID).refresh)
         if runner.name != "sync":
-            assert road_of(client) == runner.backend
+            assert backend_of(client) == runner.backend
 
 
 @pytest.mark.parametrize("given", ["transport", "proxy"])
-def test_what_only_httpx_does_goes_over_httpx(given: str, aiohttp: Any) -> None:
-    """A transport of the user's own and a proxy are used as they were given."""
+def test_options_that_only_httpx_has_select_httpx(given: str, aiohttp: Any) -> None:
+    """A custom transport and a proxy are used as given."""
     with MisbehavingServer(get=[task("completed")]) as server:
         own = {"transport": httpx.AsyncHTTPTransport()} if given == "transport" else {}
         proxy = {"proxy": server.url} if given == "proxy" else {}
         client = aiohttp.client(api_key=KEY, base_url=server.url, **own, **proxy)
         aiohttp.do(client.task(ID).refresh)
-        assert road_of(client) == "AsyncHttpxBackend"
+        assert backend_of(client) == "AsyncHttpxBackend"
         assert server.requests[0][1].startswith("http://" if proxy else "/")
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "all_proxy"])
-def test_a_proxy_of_the_environment_is_taken(
+def test_a_proxy_of_the_environment_is_used(
     variable: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request for an unknown host arrives at the proxy, whole URL and all."""
+    """The request for an unknown host arrives at the proxy with its full URL."""
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
     with MisbehavingServer(get=[task("completed")]) as proxy:
@@ -80,8 +80,8 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
-def test_no_road_repeats_a_request_by_itself(ending: Any, runner: Any) -> None:
-    """Where a kept connection ends instead of answering, whether to go on is the flow's to say."""
+def test_no_backend_repeats_a_request_by_itself(ending: Any, runner: Any) -> None:
+    """If an open connection ends without a response, only the flow decides about a retry."""
     with MisbehavingServer(get=[task("pending"), ending], post=[ending]) as server:
         client = quick(runner, server)
         asked = client.task(ID)
@@ -96,12 +96,12 @@ def test_no_road_repeats_a_request_by_itself(ending: Any, runner: Any) -> None:
         assert server.count("POST") == 1
 
 
-def test_a_submission_that_never_left_is_no_uncertain_one(runner: Any) -> None:
-    """Where nobody listens, no name is found or TLS fails, nothing was written, and it is known."""
-    with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
+def test_a_submission_that_was_never_sent_is_not_uncertain(runner: Any) -> None:
+    """If the port is closed, the name unknown or TLS fails, it is certain that nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
         hosts = (
-            f"http://127.0.0.1:{nobody.getsockname()[1]}",
+            f"http://127.0.0.1:{unused.getsockname()[1]}",
             "http://no-such-host.invalid",
             f"https://127.0.0.1:{silent.getsockname()[1]}",
         )
@@ -111,8 +111,8 @@ def test_a_submission_that_never_left_is_no_uncertain_one(runner: Any) -> None:
                 runner.do(client.submit, body())
 
 
-def test_tls_is_verified_as_told(runner: Any) -> None:
-    """By default against the usual authorities, by a context of the user's, or not at all."""
+def test_tls_is_verified_as_configured(runner: Any) -> None:
+    """By default with the usual authorities, with the user's own context, or not at all."""
     authority = trustme.CA()
     theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(theirs)
@@ -128,7 +128,7 @@ def test_tls_is_verified_as_told(runner: Any) -> None:
 
 
 def echo(form: str) -> Any:
-    """Answer with the request itself, in a place where a road may put it into an error."""
+    """Send the key back at a position that a backend may copy into an error."""
 
     def act(connection: Any) -> bool:
         secret = f"Bearer {KEY}".encode()
@@ -153,8 +153,8 @@ FORMS = ["no HTTP", "reason", "header", "broken header", "length", "chunk", "enc
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_no_error_of_a_road_shows_the_key(form: str, runner: Any) -> None:
-    """Not in its text, its chain, its traceback or its pickle, whatever the server repeats."""
+def test_no_error_of_a_backend_shows_the_key(form: str, runner: Any) -> None:
+    """Neither its text nor its chain, traceback or pickle has it, whatever the server repeats."""
     with MisbehavingServer(get=[echo(form)], post=[echo(form)]) as server:
         client = quick(runner, server, retry_timeout=0)
         for act in (client.task(ID).refresh, lambda: client.submit(body())):
@@ -169,55 +169,61 @@ def test_no_error_of_a_road_shows_the_key(form: str, runner: Any) -> None:
                 assert KEY not in str(one) + str(vars(one))
 
 
-def test_an_answer_has_sixteen_megabytes_at_most(runner: Any) -> None:
-    """As it is sent or once it is unpacked: more is no answer."""
+def test_a_response_has_sixteen_megabytes_at_most(runner: Any) -> None:
+    """A larger response, compressed or not, is an error."""
     large = b" " * (16 * 1024 * 1024 + 1)
-    for answer in (http(200, large), http(200, gzip.compress(large), "Content-Encoding: gzip")):
-        with MisbehavingServer(get=[responds(answer)]) as server:
+    for response in (http(200, large), http(200, gzip.compress(large), "Content-Encoding: gzip")):
+        with MisbehavingServer(get=[responds(response)]) as server:
             client = quick(runner, server, timeout=20)
             with pytest.raises(errors.ConnectionFailed):
                 runner.do(client.task(ID).refresh)
 
 
-def test_a_packed_answer_is_read(runner: Any) -> None:
-    """gzip, which every road offers to take."""
-    packed = gzip.compress(b'{"id": "' + ID.encode() + b'", "status": "completed"}')
-    with MisbehavingServer(get=[responds(http(200, packed, "Content-Encoding: gzip"))]) as server:
+def test_a_compressed_response_is_decoded(runner: Any) -> None:
+    """Every backend accepts gzip."""
+    compressed = gzip.compress(b'{"id": "' + ID.encode() + b'", "status": "completed"}')
+    with MisbehavingServer(
+        get=[responds(http(200, compressed, "Content-Encoding: gzip"))]
+    ) as server:
         assert runner.do(quick(runner, server).task(ID).wait, 5).task_id == ID
         assert "gzip" in server.headers(0)["accept-encoding"]
 
 
-def test_large_and_many_headers_are_taken(runner: Any) -> None:
-    """Up to tens of kilobytes, as proxies and gateways add them."""
+def test_large_and_many_headers_are_accepted(runner: Any) -> None:
+    """Proxies and gateways may add tens of kilobytes."""
     many = [f"X-{number}: {'v' * 100}" for number in range(400)]
-    answer = b'{"id": "%s", "status": "completed"}' % ID.encode()
+    content = b'{"id": "%s", "status": "completed"}' % ID.encode()
     for headers in (["X-Long: " + "v" * 50_000], many):
-        with MisbehavingServer(get=[responds(http(200, answer, *headers))]) as server:
+        with MisbehavingServer(get=[responds(http(200, content, *headers))]) as server:
             assert runner.do(quick(runner, server).task(ID).refresh).status == "completed"
 
 
-def test_no_cookie_is_kept_and_no_header_invented(runner: Any, tmp_path: Path) -> None:
-    """What a server sets isn't sent back, and no road adds what tells it from another."""
+def test_no_cookie_is_stored_and_no_header_added(runner: Any, tmp_path: Path) -> None:
+    """Cookies aren't sent back, and all backends send the same headers."""
     with MisbehavingServer() as server:
         done = {"results": [server.url + "/a.png"]}
         head = ("Set-Cookie: session=1; Path=/", "Content-Type: application/json")
-        answer = b'{"id": "%s", "status": "completed", "results": ["%s"]}'
-        raw = answer % (ID.encode(), done["results"][0].encode())
-        said = responds(http(200, raw, *head))
-        server._acts["GET"] += [said, said, responds(http(200, PNG, "Set-Cookie: file=1; Path=/"))]
+        content = b'{"id": "%s", "status": "completed", "results": ["%s"]}'
+        raw = content % (ID.encode(), done["results"][0].encode())
+        response = responds(http(200, raw, *head))
+        server._acts["GET"] += [
+            response,
+            response,
+            responds(http(200, PNG, "Set-Cookie: file=1; Path=/")),
+        ]
         client = quick(runner, server)
         for _ in range(2):
             result = runner.do(client.task(ID).wait, 5)
         runner.do(result.download, tmp_path)
-        questions = [server.headers(index) for index in range(2)]
+        polls = [server.headers(index) for index in range(2)]
         fetched = server.headers(2)
     common = {"host", "accept", "accept-encoding", "user-agent", "connection"}
-    for headers in questions:
+    for headers in polls:
         assert set(headers) | {"connection"} == common | {"authorization"}
         assert headers["accept"] == "application/json"
     assert set(fetched) | {"connection"} == common
     assert fetched["accept-encoding"] == "identity"
-    assert {headers["user-agent"] for headers in (*questions, fetched)} == {"wanflow"}
+    assert {headers["user-agent"] for headers in (*polls, fetched)} == {"wanflow"}
 
 
 LINKS = {
@@ -229,8 +235,8 @@ LINKS = {
 
 
 @pytest.mark.parametrize("link", LINKS, ids=str)
-def test_a_link_is_asked_for_as_httpx_writes_it(link: str, runner: Any, tmp_path: Path) -> None:
-    """Links are signed: no road writes one anew in ways of its own."""
+def test_a_link_is_requested_as_httpx_writes_it(link: str, runner: Any, tmp_path: Path) -> None:
+    """Links are signed, so no backend may rewrite one in its own way."""
     with MisbehavingServer() as server:
         wanted = LINKS[link] or httpx.URL(server.url + link).raw_path.decode()
         done = task("completed", results=[server.url + link])
@@ -241,13 +247,13 @@ def test_a_link_is_asked_for_as_httpx_writes_it(link: str, runner: Any, tmp_path
 
 
 def test_an_aiohttp_client_is_usable_in_a_new_event_loop(aiohttp: Any) -> None:
-    """Loop after loop, whether it was closed in the last one or not; nothing is left behind."""
+    """In one loop after the other, closed in between or not; no pool is left over."""
     with MisbehavingServer(get=[task("completed")]) as server:
         client = AsyncClient(KEY, server.url)
 
         async def one(*, close: bool) -> str:
             result = await client.task(ID).wait()
-            assert road_of(client) == "AiohttpBackend"
+            assert backend_of(client) == "AiohttpBackend"
             if close:
                 await client.close()
             return result.task_id
@@ -256,13 +262,13 @@ def test_an_aiohttp_client_is_usable_in_a_new_event_loop(aiohttp: Any) -> None:
             with contextlib.suppress(ResourceWarning):
                 assert asyncio.run(one(close=close)) == ID
         assert not client._driver._transport._api._loop_pools
-        # A transport of asyncio's that was left open in its loop says so when it is collected.
+        # A transport of asyncio that is still open warns when it is garbage-collected.
         with pytest.warns(ResourceWarning, match="unclosed"):
             gc.collect()
 
 
-def test_a_dead_host_is_known_before_the_whole_time_is_over(runner: Any) -> None:
-    """Connecting has a third of the time."""
+def test_connecting_fails_before_the_whole_timeout_is_over(runner: Any) -> None:
+    """Connecting may use a third of the timeout."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         client = runner.client(api_key=KEY, base_url=url, timeout=1.5)
@@ -273,5 +279,5 @@ def test_a_dead_host_is_known_before_the_whole_time_is_over(runner: Any) -> None
 
 
 def test_a_proxy_is_shown_in_no_repr() -> None:
-    """It may have a password."""
+    """Its URL may contain a password."""
     assert "secret" not in repr(TransportOptions(proxy="http://me:secret@proxy.example"))

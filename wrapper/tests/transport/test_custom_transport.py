@@ -1,4 +1,4 @@
-"""Responses that a transport of the user's hands over whole, as `httpx.MockTransport` does."""
+"""Responses that the user's own transport returns completely, as `httpx.MockTransport` does."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 LINK = "https://files.example/picture.png"
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_a_task_goes_from_submission_to_file(runner: Any, packed: bool, tmp_path: Path) -> None:
-    """httpx has read and decoded such a response before the client sees it."""
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+def test_a_task_goes_from_submission_to_file(runner: Any, compressed: bool, tmp_path: Path) -> None:
+    """httpx has read and decoded such a response before the client gets it."""
 
-    def whole(content: bytes) -> httpx.Response:
-        coding = {"content-encoding": "gzip"} if packed else {}
+    def response(content: bytes) -> httpx.Response:
+        coding = {"content-encoding": "gzip"} if compressed else {}
         return httpx.Response(
-            200, content=gzip.compress(content) if packed else content, headers=coding
+            200, content=gzip.compress(content) if compressed else content, headers=coding
         )
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         if str(request.url) == LINK:
-            return whole(PNG)
+            return response(PNG)
         status = "pending" if request.method == "POST" else "completed"
-        return whole(json.dumps({"id": ID, "status": status, "results": [LINK]}).encode())
+        return response(json.dumps({"id": ID, "status": status, "results": [LINK]}).encode())
 
-    transport = httpx.MockTransport(answer)
+    transport = httpx.MockTransport(respond)
     client = with_fast_clock(
         runner.client(api_key=KEY, base_url="http://127.0.0.1:9/v", transport=transport)
     )

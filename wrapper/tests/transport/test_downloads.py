@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# httpx leaves its generators to the collector when a body isn't read to its end; trio says so.
+# httpx leaves generators to the garbage collector when a body is left unread; trio warns.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
 
 CONTENT = bytes(range(256)) * 40
@@ -30,24 +30,24 @@ ETAG = '"one"'
 
 
 def file(content: bytes = CONTENT, *headers: str, etag: str | None = ETAG) -> bytes:
-    """A whole file's answer."""
+    """Return a response with the whole file."""
     tag = [f"ETag: {etag}"] if etag else []
     return http(200, content, "Content-Type: video/mp4", *tag, *headers)
 
 
 def half(etag: str | None = ETAG) -> Any:
-    """Send half of the file and break off."""
+    """Send a part of the file, then close the connection."""
     return responds(file(etag=etag)[:-5000], keep=False)
 
 
 def rest(start: int, content: bytes = CONTENT, etag: str = ETAG) -> Any:
-    """Send the file from a byte on."""
+    """Send the file from a given byte."""
     where = f"Content-Range: bytes {start}-{len(content) - 1}/{len(content)}"
     return responds(http(206, content[start:], "Content-Type: video/mp4", f"ETag: {etag}", where))
 
 
-class Ranges:
-    """Serves the file as it is asked for."""
+class RangeResponder:
+    """Sends the file or the requested range of it."""
 
     def __init__(
         self, server: MisbehavingServer, content: bytes = CONTENT, etag: str = ETAG
@@ -55,15 +55,15 @@ class Ranges:
         self._server, self._content, self._etag = server, content, etag
 
     def __call__(self, connection: socket.socket) -> bool:
-        asked = self._server.headers(-1)
-        start = int(asked["range"][6:-1]) if "range" in asked else 0
-        if start and asked["if-range"] == self._etag:
+        headers = self._server.headers(-1)
+        start = int(headers["range"][6:-1]) if "range" in headers else 0
+        if start and headers["if-range"] == self._etag:
             return rest(start, self._content, self._etag)(connection)
         return responds(file(self._content, etag=self._etag))(connection)
 
 
 def result_of(runner: Any, *urls: str, created: float | None = None) -> Any:
-    """A completed task with these links."""
+    """Return the result of a completed task with these links."""
     more = {} if created is None else {"created": int(created)}
     with MisbehavingServer(get=[task("completed", results=list(urls), **more)]) as server:
         client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url, timeout=2))
@@ -71,14 +71,14 @@ def result_of(runner: Any, *urls: str, created: float | None = None) -> Any:
 
 
 def saved(folder: Path) -> list[str]:
-    """The names in a folder."""
+    """Return the names in a directory."""
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_broken_download_goes_on_where_it_stopped(runner: Any, tmp_path: Path) -> None:
-    """The next try asks for the rest of the same file, and the whole is right."""
+def test_an_interrupted_download_continues_where_it_stopped(runner: Any, tmp_path: Path) -> None:
+    """The next attempt requests the rest of the same file, and the file is complete."""
     with MisbehavingServer(get=[half()]) as files:
-        files._acts["GET"].append(Ranges(files))
+        files._acts["GET"].append(RangeResponder(files))
         paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.headers(1)["range"] == f"bytes={len(CONTENT) - 5000}-"
         assert files.headers(1)["if-range"] == ETAG
@@ -86,23 +86,23 @@ def test_a_broken_download_goes_on_where_it_stopped(runner: Any, tmp_path: Path)
     assert saved(tmp_path) == [f"{ID}.mp4"]
 
 
-def test_a_later_run_goes_on_with_what_an_earlier_one_left(runner: Any, tmp_path: Path) -> None:
-    """The part file and what the server knows it by outlive the process."""
+def test_a_later_run_continues_an_earlier_download(runner: Any, tmp_path: Path) -> None:
+    """The part file and its ETag remain after the process has ended."""
     with MisbehavingServer(get=[half()]) as files:
         with pytest.raises(DownloadFailed):
             runner.do(result_of(runner, files.url + "/a").download, tmp_path, timeout=1.2)
         left = saved(tmp_path)
         assert left == [f".{ID}.part", f".{ID}.part.json"]
     with MisbehavingServer() as files:
-        files._acts["GET"].append(Ranges(files))
+        files._acts["GET"].append(RangeResponder(files))
         paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.headers(0)["range"].startswith("bytes=")
     assert [path.read_bytes() for path in paths] == [CONTENT]
     assert saved(tmp_path) == [f"{ID}.mp4"]
 
 
-def test_another_file_is_never_glued_to_the_first(runner: Any, tmp_path: Path) -> None:
-    """Where the file has changed, or its server says nothing to know it by, it starts anew."""
+def test_two_different_files_are_never_joined(runner: Any, tmp_path: Path) -> None:
+    """If the file has changed, or has no strong ETag, the download starts again."""
     other = CONTENT[::-1]
     for first, second in (
         (half(), responds(file(other, etag='"two"'))),
@@ -115,8 +115,8 @@ def test_another_file_is_never_glued_to_the_first(runner: Any, tmp_path: Path) -
         assert [path.read_bytes() for path in paths] == [other]
 
 
-def test_a_part_that_is_longer_than_the_file_starts_anew(runner: Any, tmp_path: Path) -> None:
-    """416 is no end: what is on disk is dropped."""
+def test_a_part_that_is_longer_than_the_file_is_discarded(runner: Any, tmp_path: Path) -> None:
+    """After a 416 the download starts again."""
     (tmp_path / f".{ID}.part").write_bytes(b"x" * 99)
     (tmp_path / f".{ID}.part.json").write_text('{"validator": "\\"one\\""}')
     with MisbehavingServer(get=[responds(http(416, b"")), responds(file())]) as files:
@@ -127,8 +127,10 @@ def test_a_part_that_is_longer_than_the_file_starts_anew(runner: Any, tmp_path: 
 @pytest.mark.parametrize(
     "notes", ["", "[]", '{"validator": 7}', "{" * 9999, '{"validator":"a\\nb"}']
 )
-def test_notes_that_cannot_be_read_are_as_none(notes: str, runner: Any, tmp_path: Path) -> None:
-    """A part without good notes is not trusted."""
+def test_a_part_with_unreadable_metadata_is_discarded(
+    notes: str, runner: Any, tmp_path: Path
+) -> None:
+    """Without a valid ETag nobody knows which file the part belongs to."""
     (tmp_path / f".{ID}.part").write_bytes(b"x" * 99)
     (tmp_path / f".{ID}.part.json").write_text(notes)
     with MisbehavingServer(get=[responds(file())]) as files:
@@ -137,8 +139,8 @@ def test_notes_that_cannot_be_read_are_as_none(notes: str, runner: Any, tmp_path
     assert [path.read_bytes() for path in paths] == [CONTENT]
 
 
-def test_a_file_of_the_wrong_length_is_not_there(runner: Any, tmp_path: Path) -> None:
-    """A body shorter than announced is no file."""
+def test_a_file_of_the_wrong_length_is_not_saved(runner: Any, tmp_path: Path) -> None:
+    """A body that is shorter than its Content-Length is an error."""
     short = responds(http(200, b"abc", length=10), keep=False)
     with MisbehavingServer(get=[short]) as files, pytest.raises(DownloadFailed) as caught:
         runner.do(result_of(runner, files.url + "/a").download, tmp_path, timeout=0.4)
@@ -147,8 +149,8 @@ def test_a_file_of_the_wrong_length_is_not_there(runner: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_a_file_over_the_limit_is_not_there(announced: bool, runner: Any, tmp_path: Path) -> None:
-    """Whether its server says so first or not, it ends at the limit, and nothing is left."""
+def test_a_file_over_the_limit_is_not_saved(announced: bool, runner: Any, tmp_path: Path) -> None:
+    """With or without a Content-Length, the download ends at the limit, and nothing is left."""
     raw = file() if announced else b"HTTP/1.1 200 OK\r\n\r\n" + CONTENT
     with MisbehavingServer(get=[responds(raw, keep=False)]) as files:
         result = result_of(runner, files.url + "/a")
@@ -157,9 +159,9 @@ def test_a_file_over_the_limit_is_not_there(announced: bool, runner: Any, tmp_pa
     assert saved(tmp_path) == []
 
 
-def test_several_files_come_at_once_and_in_order(runner: Any, tmp_path: Path) -> None:
-    """The paths are in the order of the links, whichever came first; progress tells each."""
-    told: list[Any] = []
+def test_several_files_are_downloaded_concurrently(runner: Any, tmp_path: Path) -> None:
+    """The paths have the order of the links, and progress is reported for each file."""
+    reported: list[Any] = []
     together = threading.Barrier(4)
     contents = [bytes([index]) * 99 for index in range(4)]
 
@@ -175,20 +177,20 @@ def test_several_files_come_at_once_and_in_order(runner: Any, tmp_path: Path) ->
             stack.enter_context(MisbehavingServer(get=[sends(content)])) for content in contents
         ]
         result = result_of(runner, *(host.url + "/x" for host in hosts))
-        paths = runner.do(result.download, tmp_path, on_progress=told.append)
+        paths = runner.do(result.download, tmp_path, on_progress=reported.append)
     assert [path.name for path in paths] == [f"{ID}-{n}.mp4" for n in (1, 2, 3, 4)]
     assert [path.read_bytes() for path in paths] == contents
-    assert {(one.index, one.count) for one in told} == {(index, 4) for index in range(4)}
-    assert all(one.have <= one.total for one in told)
+    assert {(one.index, one.count) for one in reported} == {(index, 4) for index in range(4)}
+    assert all(one.have <= one.total for one in reported)
 
 
-def test_what_could_be_saved_is_kept_when_another_fails(runner: Any, tmp_path: Path) -> None:
-    """One dead link doesn't cost the other files, and the error names them."""
+def test_saved_files_are_kept_when_another_one_fails(runner: Any, tmp_path: Path) -> None:
+    """The error names the saved files."""
     with (
         MisbehavingServer(get=[responds(file())]) as files,
-        MisbehavingServer(get=[responds(http(404, b""))]) as dead,
+        MisbehavingServer(get=[responds(http(404, b""))]) as missing,
     ):
-        result = result_of(runner, files.url + "/a", dead.url + "/b")
+        result = result_of(runner, files.url + "/a", missing.url + "/b")
         with pytest.raises(DownloadFailed) as caught:
             runner.do(result.download, tmp_path)
     assert [path.name for path in caught.value.saved] == [f"{ID}-1.mp4"]
@@ -196,8 +198,8 @@ def test_what_could_be_saved_is_kept_when_another_fails(runner: Any, tmp_path: P
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_link_past_its_day_has_expired(status: int, runner: Any, tmp_path: Path) -> None:
-    """The same answer within the day is a failure of another kind."""
+def test_a_link_older_than_a_day_has_expired(status: int, runner: Any, tmp_path: Path) -> None:
+    """The same response within the first day is another error."""
     with MisbehavingServer(get=[responds(http(status, b""))]) as files:
         old = result_of(runner, files.url + "/a", created=time.time() - 90_000)
         with pytest.raises(LinkExpired):
@@ -209,8 +211,8 @@ def test_a_link_past_its_day_has_expired(status: int, runner: Any, tmp_path: Pat
     assert caught.value.status == status
 
 
-def test_a_link_whose_server_says_gone_has_expired(runner: Any, tmp_path: Path) -> None:
-    """410 is sure, whatever this machine's clock says: that of the server may be a virtual one."""
+def test_a_link_with_a_410_has_expired(runner: Any, tmp_path: Path) -> None:
+    """410 is certain, whatever the clocks show: the server's may be simulated."""
     with MisbehavingServer(get=[responds(http(410, b""))]) as files:
         young = result_of(runner, files.url + "/a", created=time.time())
         with pytest.raises(LinkExpired) as caught:
@@ -222,15 +224,15 @@ def test_a_link_whose_server_says_gone_has_expired(runner: Any, tmp_path: Path) 
     "link",
     ["gs://bucket/key", "file:///etc/passwd", "data:,x", "ftp://a/b", "//a/b", "x", "http://"],
 )
-def test_only_the_web_is_fetched(link: str, runner: Any, tmp_path: Path) -> None:
-    """A link of another scheme is said to be one, and nothing is touched."""
+def test_only_http_links_are_fetched(link: str, runner: Any, tmp_path: Path) -> None:
+    """Another scheme is an error, and nothing is written."""
     with pytest.raises(DownloadFailed, match="can't be fetched"):
         runner.do(result_of(runner, link).download, tmp_path)
     assert saved(tmp_path) == []
 
 
 def test_a_symlink_is_not_followed(runner: Any, tmp_path: Path) -> None:
-    """Whoever can write the folder can't have the bytes written elsewhere."""
+    """A user who can write to the directory can't redirect the bytes to another file."""
     (tmp_path / "target").write_bytes(b"precious")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / f".{ID}.part").symlink_to(tmp_path / "target")
@@ -239,8 +241,8 @@ def test_a_symlink_is_not_followed(runner: Any, tmp_path: Path) -> None:
     assert (tmp_path / "target").read_bytes() == b"precious"
 
 
-def test_a_folder_that_cannot_be_is_one_clear_error(runner: Any, tmp_path: Path) -> None:
-    """A file in the way of the folder is said to be."""
+def test_a_directory_that_cannot_be_created_is_an_error(runner: Any, tmp_path: Path) -> None:
+    """A file has the name of the directory."""
     (tmp_path / "out").write_text("in the way")
     with MisbehavingServer(get=[responds(file())]) as files:
         result = result_of(runner, files.url + "/a")
@@ -251,8 +253,8 @@ def test_a_folder_that_cannot_be_is_one_clear_error(runner: Any, tmp_path: Path)
 @pytest.mark.parametrize(
     "location", ["http://b.example/", "ftp://b.example/x", "", "https:///", "::"]
 )
-def test_https_never_leads_to_less(location: str) -> None:
-    """A redirect from https goes to https only, and any redirect to the web only."""
+def test_https_never_redirects_to_http(location: str) -> None:
+    """A redirect from https is followed to https only, and no other scheme is followed."""
     verdict = classify("https://a.example/x", Response(302, {"location": location}, b""), 0)
     if location in {"", "::", "https:///"}:
         assert isinstance(verdict, Redirect)
@@ -264,16 +266,16 @@ def test_https_never_leads_to_less(location: str) -> None:
 @pytest.mark.parametrize(
     "task_id", ["../../etc/passwd", "..", "a/b\\c", "", "x" * 500, "con:", "\x00"]
 )
-def test_no_name_leaves_its_folder(task_id: str, tmp_path: Path) -> None:
-    """Whatever the id says, the file is in the folder."""
+def test_no_file_name_leaves_its_directory(task_id: str, tmp_path: Path) -> None:
+    """Whatever the id contains, the file is in the directory."""
     name = file_stem(task_id, 0, 1)
     assert (tmp_path / name).resolve().parent == tmp_path.resolve()
     assert 0 < len(name) <= 130
     assert name not in {".", ".."}
 
 
-def test_more_redirects_than_five_are_a_loop(runner: Any, tmp_path: Path) -> None:
-    """A server that redirects for ever is left."""
+def test_more_than_five_redirects_are_an_error(runner: Any, tmp_path: Path) -> None:
+    """A redirect loop ends."""
     with MisbehavingServer(get=[responds(http(302, b"", "Location: /again"))]) as files:
         with pytest.raises(DownloadFailed, match="redirects"):
             runner.do(result_of(runner, files.url + "/a").download, tmp_path)
@@ -281,7 +283,7 @@ def test_more_redirects_than_five_are_a_loop(runner: Any, tmp_path: Path) -> Non
     assert url_problem("http://a.example/") is None
 
 
-LEADS = {
+REDIRECTS = {
     "raw UTF-8": ("/ä b/ü.png".encode(), "/%C3%A4%20b/%C3%BC.png"),
     "quoted": (b"/%C3%A4%20b.png", "/%C3%A4%20b.png"),
     "raw Latin-1": (b"/caf\xe9.png", "/caf%C3%A9.png"),
@@ -290,11 +292,11 @@ LEADS = {
 }
 
 
-@pytest.mark.parametrize(("location", "path"), LEADS.values(), ids=LEADS.keys())
-def test_a_redirect_is_followed_to_where_it_leads(
+@pytest.mark.parametrize(("location", "path"), REDIRECTS.values(), ids=REDIRECTS.keys())
+def test_a_redirect_is_requested_with_an_encoded_path(
     location: bytes, path: str, runner: Any, tmp_path: Path
 ) -> None:
-    """Addresses come quoted or as raw UTF-8; both backends ask for the same."""
+    """A Location may be quoted or raw UTF-8; both backends request the same path."""
     moved = b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location
     with MisbehavingServer(get=[responds(moved), responds(file())]) as files:
         runner.do(result_of(runner, files.url + "/a").download, tmp_path)
@@ -329,20 +331,20 @@ IMPOSSIBLE = (
     "\\\\a.example\\x",
 )
 
-# These lead back to the link's own host.
-BACK = ("http://", "//", "http:a", "\\\\a.example\\x")
+# These redirect to the link's own host.
+SAME_HOST = ("http://", "//", "http:a", "\\\\a.example\\x")
 
 
 @pytest.mark.parametrize("location", IMPOSSIBLE, ids=ascii)
-def test_a_redirect_that_leads_nowhere_is_an_error_over_each_backend(
+def test_an_impossible_redirect_is_an_error_with_each_backend(
     location: str, runner: Any, tmp_path: Path
 ) -> None:
-    """The link's host is asked as often over one as over the other; the error names the link."""
+    """Both backends send the same number of requests; the error names the link."""
     moved = b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location.encode()
     with MisbehavingServer(get=[responds(moved)]) as files:
         url = files.url + "/a"
         with pytest.raises(DownloadFailed) as caught:
             runner.do(result_of(runner, url).download, tmp_path, timeout=30)
-        assert files.count("GET") == (6 if location in BACK else 1)
+        assert files.count("GET") == (6 if location in SAME_HOST else 1)
         assert str(caught.value).startswith(f"{url} can't be fetched: ")
         assert list(tmp_path.iterdir()) == []

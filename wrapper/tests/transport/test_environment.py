@@ -1,4 +1,4 @@
-"""Laws of the environment: what httpx would read of it is read once, and named where wrong."""
+"""Environment variables for connections are read once, and a wrong one is named."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ SECRET = "pass-word"
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment that says nothing of connections."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove all variables that concern connections."""
     for name in list(os.environ):
         if name in READ or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 
 UNUSABLE = {
-    "no port": ("HTTP_PROXY", "http://host:port", "host:port"),
-    "no port, small letters": ("https_proxy", "http://host:port", "host:port"),
-    "no port and no scheme": ("ALL_PROXY", "host:port", "host:port"),
+    "a port that isn't a number": ("HTTP_PROXY", "http://host:port", "host:port"),
+    "a port that isn't a number, in lower case": ("https_proxy", "http://host:port", "host:port"),
+    "neither a port number nor a scheme": ("ALL_PROXY", "host:port", "host:port"),
     "no host": ("HTTPS_PROXY", "http://", "has no host"),
     "another scheme": ("HTTP_PROXY", "ftp://host:21", "ftp://host:21"),
     "a password": ("HTTP_PROXY", f"http://user:{SECRET}@host:port", "@host:port"),
@@ -46,19 +46,23 @@ UNUSABLE = {
     "socks": ("ALL_PROXY", "socks5://127.0.0.1:1080", "pip install socksio"),
     "no such certificates": ("SSL_CERT_FILE", "/nowhere/ca.pem", "/nowhere/ca.pem"),
     "no certificates": ("SSL_CERT_FILE", __file__, "certificates"),
-    "a folder for a file": ("SSL_CERT_FILE", "/", "certificates"),
-    "no such folder": ("SSL_CERT_DIR", "/nowhere", "/nowhere"),
-    "a log of keys nowhere": ("SSLKEYLOGFILE", "/nowhere/keys.log", "/nowhere/keys.log"),
-    "an exception that names the API": ("NO_PROXY", "http://api.invalid:x", "api.invalid:x"),
+    "a directory instead of a file": ("SSL_CERT_FILE", "/", "certificates"),
+    "no such directory": ("SSL_CERT_DIR", "/nowhere", "/nowhere"),
+    "a key log that can't be written": ("SSLKEYLOGFILE", "/nowhere/keys.log", "/nowhere/keys.log"),
+    "an exception for the API with a wrong port": (
+        "NO_PROXY",
+        "http://api.invalid:x",
+        "api.invalid:x",
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 @pytest.mark.parametrize(("name", "value", "said"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_what_cannot_be_used_is_named_when_the_client_is_made(
+def test_an_unusable_variable_is_named_when_the_client_is_created(
     name: str, value: str, said: str, kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before anything is submitted, with the variable and its value, and no password."""
+    """The error comes before any submission, and has the name and the value, but no password."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError) as caught:
@@ -69,8 +73,8 @@ def test_what_cannot_be_used_is_named_when_the_client_is_made(
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
-def test_a_proxy_that_cannot_be_used_is_named_when_it_is_given(kind: Any) -> None:
-    """The argument is held to the rules of the variables."""
+def test_an_unusable_proxy_argument_is_an_error(kind: Any) -> None:
+    """The argument is validated like the variables."""
     with pytest.raises(ConfigurationError, match=r"^proxy is 'http://host:port'"):
         kind(KEY, HOST, proxy="http://host:port")
 
@@ -95,10 +99,10 @@ def test_a_proxy_that_cannot_be_used_is_named_when_it_is_given(kind: Any) -> Non
         "hubproxy.docker.internal,::1/128",
     ],
 )
-def test_exceptions_that_httpx_cannot_read_do_no_harm(
+def test_exceptions_that_httpx_cannot_parse_are_ignored(
     exceptions: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What says nothing of the API is skipped, and the request goes to the proxy."""
+    """Exceptions that don't match the API are skipped, and the request goes to the proxy."""
     with MisbehavingServer(post=[task("pending")]) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", exceptions)
@@ -111,10 +115,10 @@ def test_exceptions_that_httpx_cannot_read_do_no_harm(
     "exceptions",
     ["127.0.0.0/8", "::1/128,127.0.0.1/32", "127.0.0.1", "10.0.0.0/8, 127.0.0.1", "*", "x,*"],
 )
-def test_exceptions_keep_what_they_mean(
+def test_exceptions_match_networks_and_hosts(
     exceptions: str, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An API inside a network that is excepted is asked directly."""
+    """An API in an excepted network is reached without the proxy."""
     with MisbehavingServer(post=[task("pending")]) as server, Proxy(server.url) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         monkeypatch.setenv("no_proxy", exceptions)
@@ -131,10 +135,10 @@ def test_exceptions_keep_what_they_mean(
         ("10.0.0.0/8", False),
     ],
 )
-def test_a_file_in_a_network_that_is_excepted_is_fetched_directly(
+def test_a_file_in_an_excepted_network_is_fetched_directly(
     exceptions: str, direct: bool, runner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The API may be elsewhere, and goes to the proxy all the same."""
+    """Requests for the API, on another host, still go to the proxy."""
     picture = responds(http(200, b"\x89PNG\r\n\x1a\n", "Content-Type: image/png"))
     with MisbehavingServer(get=[picture]) as files:
         ended = task("completed", results=[f"{files.url}/a.png"])
@@ -152,24 +156,24 @@ def test_a_file_in_a_network_that_is_excepted_is_fetched_directly(
 def test_certificates_of_the_environment_are_trusted(
     variable: str, runner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over both backends; and a log of keys is written where one is wanted."""
+    """This holds for both backends; the key log is written if it is configured."""
     authority = trustme.CA()
-    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server_context)
     file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
     if variable == "SSL_CERT_DIR":
         subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
     monkeypatch.setenv(variable, str(file if variable == "SSL_CERT_FILE" else tmp_path))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
-    with MisbehavingServer(post=[task("pending")], tls=theirs) as server:
+    with MisbehavingServer(post=[task("pending")], tls=server_context) as server:
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         assert runner.do(client.submit, body()).id == ID
     assert (tmp_path / "keys.log").stat().st_size > 0
 
 
 def test_the_environment_is_read_once(runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it says after the client was made is for the next client."""
+    """Later changes apply to the next client."""
     with MisbehavingServer(post=[task("pending")]) as server:
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         for name, value, _ in UNUSABLE.values():
@@ -178,23 +182,23 @@ def test_the_environment_is_read_once(runner: Any, monkeypatch: pytest.MonkeyPat
         assert runner.do(client.submit, body()).id == ID
 
 
-def test_the_name_of_a_client_is_had_without_httpx() -> None:
-    """To import what reads the environment takes longer than all else, and waits for a client."""
+def test_importing_a_client_does_not_import_httpx() -> None:
+    """httpx is slow to import, so it is imported when a client is created."""
     program = "import sys; from wanflow import Client; print('httpx' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert run.stdout.split() == [b"False"]
 
 
 @pytest.fixture
-def shown() -> Iterator[list[warnings.WarningMessage]]:
-    """The warnings of a test."""
+def caught_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """Collect the warnings of a test."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield caught
 
 
 @pytest.mark.parametrize(
-    ("url", "open_"),
+    ("url", "insecure"),
     [
         ("http://api.example/base", True),
         ("http://10.0.0.7:8080", True),
@@ -208,12 +212,12 @@ def shown() -> Iterator[list[warnings.WarningMessage]]:
     ],
 )
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
-def test_a_key_that_anybody_can_read_is_a_warning(
-    url: str, open_: bool, kind: Any, shown: list[warnings.WarningMessage]
+def test_an_unencrypted_connection_for_the_key_is_a_warning(
+    url: str, insecure: bool, kind: Any, caught_warnings: list[warnings.WarningMessage]
 ) -> None:
-    """Once for each client, and at the line that made it; never for this machine."""
+    """One warning for each client, at the line that created it; none for localhost."""
     client = kind(KEY, url)
     client.with_options(timeout=1)
-    found = [one for one in shown if one.category is InsecureURLWarning]
-    assert len(found) == open_
+    found = [one for one in caught_warnings if one.category is InsecureURLWarning]
+    assert len(found) == insecure
     assert all(one.filename == __file__ and KEY not in str(one.message) for one in found)

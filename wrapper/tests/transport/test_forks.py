@@ -1,4 +1,4 @@
-"""Laws of forked processes: each gets the responses to its own requests, and no other's."""
+"""After a fork each process gets the responses to its own requests only."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can
 SCRIPT = Path(__file__).with_name("forking.py")
 
 
-class Named(MisbehavingServer):
-    """Answers each submission with an id made of its own key."""
+class KeyAsTaskIdServer(MisbehavingServer):
+    """Responds to each submission with its idempotency key as the task id."""
 
     def __init__(self, **acts: Any) -> None:
         super().__init__(**acts)
         self.used = defaultdict[str, set[str]](set)
-        """The connections that each process used, by the beginning of its keys."""
+        """The connections that each process used, by the prefix of its keys."""
 
     def _next(self, whole: bytes) -> Any:
         super()._next(whole)
         if whole.startswith(b"GET"):
             return lambda _: not self.done.wait(60)
         key = self._key(whole)
-        # Each connection is served in a thread of its own.
+        # Each connection has its own thread.
         self.used[key.partition("-")[0]].add(threading.current_thread().name)
         return responds(http(200, json.dumps({"id": key, "status": "pending"}).encode()))
 
@@ -48,7 +48,7 @@ class Named(MisbehavingServer):
 
 
 def run(kind: str, scene: str, url: str) -> list[dict[str, str]]:
-    """Run the program → what each of its processes got."""
+    """Run the program, and return the task ids of each of its processes."""
     command = [sys.executable, "-W", "ignore::DeprecationWarning", str(SCRIPT), kind, scene, url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
@@ -58,8 +58,8 @@ def run(kind: str, scene: str, url: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("kind", ["sync", "asyncio", "aiohttp", "trio"])
 def test_each_process_gets_its_own_responses(kind: str) -> None:
-    """A client used before the fork goes on in the parent and in all children, at the same time."""
-    with Named(post=[responds(b"")], get=[responds(b"")]) as server:
+    """A client that was used before the fork works in the parent and all children concurrently."""
+    with KeyAsTaskIdServer(post=[responds(b"")], get=[responds(b"")]) as server:
         found = run(kind, "kept", server.url)
         assert len(found) == CHILDREN + 2 + (kind != "sync")
         for ids in found:
@@ -69,9 +69,9 @@ def test_each_process_gets_its_own_responses(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "aiohttp"])
-def test_a_child_connects_anew_in_the_same_event_loop(kind: str) -> None:
-    """It drops what it inherited without ending it: the parent goes on with what it has."""
-    with Named(post=[responds(b"")], get=[responds(b"")]) as server:
+def test_a_child_opens_new_connections_in_the_same_event_loop(kind: str) -> None:
+    """It doesn't close the inherited connections, which the parent still uses."""
+    with KeyAsTaskIdServer(post=[responds(b"")], get=[responds(b"")]) as server:
         found = run(kind, "same loop", server.url)
         assert [len(ids) for ids in found] == [EACH] * 3
         assert all(task_id == key for ids in found for key, task_id in ids.items())
@@ -81,8 +81,8 @@ def test_a_child_connects_anew_in_the_same_event_loop(kind: str) -> None:
 
 
 def test_a_child_waits_for_no_lock_or_slot_of_its_parent() -> None:
-    """What another thread held at the fork is free in the child: that thread isn't there."""
-    with Named(post=[responds(b"")], get=[responds(b"")]) as server:
+    """What another thread owned at the fork is free in the child, which lacks that thread."""
+    with KeyAsTaskIdServer(post=[responds(b"")], get=[responds(b"")]) as server:
         (ids,) = run("sync", "busy", server.url)
         assert len(ids) == EACH
         assert all(task_id == key for key, task_id in ids.items())

@@ -1,4 +1,4 @@
-"""Whatever a server sends, there is a result or an error of ours, and never a hang."""
+"""Whatever a server sends, the call ends with a result or a WanflowError, and in time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ statuses = st.integers(100, 999) | st.sampled_from([200, 200, 200, 429, 503, 204
 
 @st.composite
 def raw_responses(draw: st.DrawFn) -> bytes:
-    """An answer of any status, headers and bytes, cut off anywhere."""
+    """Generate responses of any status, headers and bytes, cut off anywhere."""
     content = draw(bodies)
     said = len(content) + draw(st.sampled_from([0, 0, 0, 7, -1]))
     lines = [b"HTTP/1.1 %d X" % draw(statuses), *draw(headers)]
@@ -89,8 +89,8 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
 @given(raw=raw_responses() | st.binary(max_size=200))
 @example(raw=b"HTTP/1.1 200 OK\r\n\r\n" + b'{"id": 5, "status": "completed", "results": null}')
 @example(raw=b"HTTP/1.1 429 X\r\nRetry-After: \xb2\r\nContent-Length: 0\r\n\r\n")
-def test_any_answer_is_a_result_or_an_error_of_ours(raw: bytes, runner: Any) -> None:
-    """A look and a submission end in time, with WanflowError and nothing else."""
+def test_any_response_gives_a_result_or_a_wanflow_error(raw: bytes, runner: Any) -> None:
+    """A poll and a submission end in time, and raise nothing but WanflowError."""
     with MisbehavingServer(
         post=[responds(raw, keep=False)], get=[responds(raw, keep=False)]
     ) as server:
@@ -106,18 +106,18 @@ def test_any_answer_is_a_result_or_an_error_of_ours(raw: bytes, runner: Any) -> 
 
 @settings(max_examples=25)
 @given(raw=raw_responses())
-def test_any_answer_to_a_download_is_a_file_or_an_error_of_ours(
+def test_any_response_to_a_download_gives_a_file_or_an_error(
     raw: bytes, runner: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """What a file's host sends becomes whole files, or DownloadFailed and no file."""
+    """There are complete files, or a DownloadFailed and no file."""
     folder = tmp_path_factory.mktemp("out")
     with MisbehavingServer(get=[responds(raw, keep=False)]) as files:
         done = b'{"id":"%s","status":"completed","results":["%s/a.mp4"]}' % (
             ID.encode(),
             files.url.encode(),
         )
-        answer = responds(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n%s" % (len(done), done))
-        with MisbehavingServer(get=[answer]) as server:
+        response = responds(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n%s" % (len(done), done))
+        with MisbehavingServer(get=[response]) as server:
             client = runner.client(api_key=KEY, base_url=server.url, timeout=TIMEOUT)
             result = runner.do(client.task(ID).wait, 5)
             paths: list[Path] = []

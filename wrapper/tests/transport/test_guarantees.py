@@ -1,4 +1,4 @@
-"""The promises that the library is made for, each against a server that misbehaves."""
+"""The guarantees of the library, each with a server that misbehaves."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from tests.transport.misbehaving_server import (
 from wanflow import AsyncClient, Client, errors
 from wanflow.catalog.catalog import packaged_catalog
 
-# httpx leaves its generators to the collector when decoding breaks a body off; trio says so.
+# httpx leaves generators to the garbage collector when decoding fails; trio warns of that.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
 
 KEY = "sk-0123456789abcdef"
 
 
 def body() -> dict[str, Any]:
-    """A request that the documents allow."""
+    """Return a valid request."""
     model = next(m for m in packaged_catalog().models.values() if "image_urls" not in m.required)
     return {name: value for name, value in model.example.items() if name != "callback_url"}
 
 
 def quick(runner: Any, server: MisbehavingServer, **options: Any) -> Any:
-    """A client that waits for nothing long, and leaps over its pauses."""
+    """Return a client with short timeouts whose clock skips its pauses."""
     return with_fast_clock(
         runner.client(api_key=KEY, base_url=server.url, **{"timeout": 1.5} | options)
     )
 
 
 @pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
-def test_a_post_whose_answer_was_lost_is_sent_once(act: Any, runner: Any) -> None:
-    """The POST reaches the server once; the error has all that is needed to find out."""
+def test_a_post_whose_response_was_lost_is_sent_once(act: Any, runner: Any) -> None:
+    """The POST reaches the server once; the error has its key and body."""
     with MisbehavingServer(post=[act]) as server:
         client = quick(runner, server)
         with pytest.raises((errors.SubmitUncertain, errors.APIError)) as caught:
@@ -63,8 +63,8 @@ def test_a_post_whose_answer_was_lost_is_sent_once(act: Any, runner: Any) -> Non
         assert "charged" in str(caught.value)
 
 
-def test_a_post_without_an_answer_is_sent_once(runner: Any) -> None:
-    """A server that takes the request and says nothing, or drips, is left in time, once."""
+def test_a_post_without_a_response_is_sent_once(runner: Any) -> None:
+    """If the server sends nothing, or sends very slowly, the call ends at its timeout."""
     for slow in (hangs, lambda done: drips(b"HTTP/1.1 200 OK\r\nX-Padding: " + b"a" * 9999, done)):
         with MisbehavingServer() as server:
             server._acts["POST"].append(slow(server.done))
@@ -77,8 +77,8 @@ def test_a_post_without_an_answer_is_sent_once(runner: Any) -> None:
 
 
 @pytest.mark.parametrize("act", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
-def test_a_wait_outlives_a_bad_answer(act: Any, runner: Any) -> None:
-    """Whatever comes in place of a look, the wait goes on to the task's end."""
+def test_a_wait_continues_after_a_bad_response(act: Any, runner: Any) -> None:
+    """Whatever a poll gets, the wait continues until the task ends."""
     with MisbehavingServer(
         get=[act, task("completed", results=["https://f.example/a.mp4"])]
     ) as server:
@@ -88,17 +88,17 @@ def test_a_wait_outlives_a_bad_answer(act: Any, runner: Any) -> None:
         assert server.count("GET") == 2
 
 
-def test_a_wait_outlives_many_bad_answers(runner: Any) -> None:
-    """Faults are borne by elapsed time, not by count."""
-    faults = list(MISBEHAVIOUR.values())[:4]
-    with MisbehavingServer(get=[*faults, task("completed")]) as server:
+def test_a_wait_continues_after_many_bad_responses(runner: Any) -> None:
+    """The timeout limits the errors, not their number."""
+    bad = list(MISBEHAVIOUR.values())[:4]
+    with MisbehavingServer(get=[*bad, task("completed")]) as server:
         client = quick(runner, server)
         assert runner.do(client.task(ID).wait, 120).task_id == ID
-        assert server.count("GET") == len(faults) + 1
+        assert server.count("GET") == len(bad) + 1
 
 
-def test_slow_answers_are_bounded(runner: Any) -> None:
-    """Headers or a body that drip for ever cost one timeout, and the wait goes on."""
+def test_slow_responses_end_at_the_timeout(runner: Any) -> None:
+    """Headers or a body that never end cost one timeout, and the wait continues."""
     for raw in (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 9999, b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 9999):
         with MisbehavingServer() as server:
             server._acts["GET"].extend([drips(raw, server.done), task("completed")])
@@ -109,17 +109,17 @@ def test_slow_answers_are_bounded(runner: Any) -> None:
             assert server.count("GET") == 2
 
 
-def test_interim_answers_are_passed_over(runner: Any) -> None:
-    """A 1xx is no answer, and the one behind it is."""
+def test_interim_responses_are_skipped(runner: Any) -> None:
+    """After a 1xx the final response counts."""
     with MisbehavingServer(get=[INTERIM]) as server:
         assert runner.do(quick(runner, server).task(ID).wait, 10).task_id == ID
         assert server.count("GET") == 1
 
 
-def test_an_unknown_word_is_bounded_by_the_deadline(
+def test_an_unknown_status_waits_until_the_deadline(
     runner: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """ "Not finished yet", reported once."""
+    """The task counts as unfinished, and the unknown status is logged once."""
     with MisbehavingServer(get=[task("dreaming")]) as server:
         with pytest.raises(errors.WaitTimeout) as caught:
             runner.do(quick(runner, server).task(ID).wait, 1.5)
@@ -128,10 +128,10 @@ def test_an_unknown_word_is_bounded_by_the_deadline(
     assert sum("unknown status" in record.getMessage() for record in caplog.records) == 1
 
 
-@pytest.mark.parametrize("word", ["cancelled", "canceled", "failed"])
-def test_cancelled_is_an_end(word: str, runner: Any) -> None:
-    """One look, and TaskFailed."""
-    with MisbehavingServer(get=[task(word)]) as server:
+@pytest.mark.parametrize("status", ["cancelled", "canceled", "failed"])
+def test_a_cancelled_task_ends_the_wait(status: str, runner: Any) -> None:
+    """One poll, then TaskFailed."""
+    with MisbehavingServer(get=[task(status)]) as server:
         with pytest.raises(errors.TaskFailed) as caught:
             runner.do(quick(runner, server).task(ID).wait, 30)
         assert server.count("GET") == 1
@@ -139,7 +139,7 @@ def test_cancelled_is_an_end(word: str, runner: Any) -> None:
 
 
 def test_ctrl_c_keeps_the_id() -> None:
-    """A KeyboardInterrupt that leaves a wait carries the task's id, and says how to go on."""
+    """The KeyboardInterrupt of a wait has the task's id, and a note that explains how to resume."""
     with MisbehavingServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
         timer = threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGINT))
         timer.start()
@@ -150,8 +150,8 @@ def test_ctrl_c_keeps_the_id() -> None:
     assert ID in caught.value.__notes__[0]
 
 
-def test_ctrl_c_in_a_wait_for_many_keeps_the_ids_that_are_left() -> None:
-    """They are on the interrupt as `task_ids`, which is what `wait_all` takes."""
+def test_ctrl_c_in_wait_all_keeps_the_unfinished_ids() -> None:
+    """The interrupt has them as `task_ids`, which can be passed to `wait_all`."""
     others = [f"{ID}{number}" for number in range(30)]
     with MisbehavingServer(get=[task("processing")]) as server, Client(KEY, server.url) as client:
         timer = threading.Timer(0.6, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -163,8 +163,8 @@ def test_ctrl_c_in_a_wait_for_many_keeps_the_ids_that_are_left() -> None:
     assert caught.value.__notes__[0].count(ID) == 20
 
 
-def test_a_cancelled_wait_for_many_keeps_the_ids() -> None:
-    """A CancelledError that leaves `wait_all` carries every id that had not ended."""
+def test_a_cancelled_wait_all_keeps_the_ids() -> None:
+    """The CancelledError of `wait_all` has the id of every unfinished task."""
 
     async def main(url: str) -> BaseException:
         async with AsyncClient(KEY, url) as client:
@@ -182,7 +182,7 @@ def test_a_cancelled_wait_for_many_keeps_the_ids() -> None:
 
 
 def test_a_cancelled_wait_keeps_the_id() -> None:
-    """A CancelledError that leaves a wait carries the task's id."""
+    """The CancelledError of a wait has the task's id."""
 
     async def main(url: str) -> BaseException:
         async with AsyncClient(KEY, url) as client:
@@ -199,12 +199,12 @@ def test_a_cancelled_wait_keeps_the_id() -> None:
         assert asyncio.run(main(server.url)).task_id == ID  # type: ignore[attr-defined]
 
 
-def test_a_refusal_is_sent_again_and_nothing_else(runner: Any) -> None:
-    """429 and 503 were not accepted: the same POST goes again, with the same key."""
-    refused = {"error": {"code": 429, "message": "m", "type": "rate_limit_error"}}
+def test_a_rejected_submission_is_sent_again(runner: Any) -> None:
+    """A 429 or 503 didn't accept it, so the same POST is sent again, with the same key."""
+    rejection = {"error": {"code": 429, "message": "m", "type": "rate_limit_error"}}
     acts = [
-        responds_json(429, refused, "Retry-After: 0"),
-        responds_json(503, refused, "Retry-After: 0"),
+        responds_json(429, rejection, "Retry-After: 0"),
+        responds_json(503, rejection, "Retry-After: 0"),
         responds_json(200, {"id": ID, "status": "pending"}),
     ]
     with MisbehavingServer(post=acts) as server:
@@ -219,8 +219,8 @@ def test_a_refusal_is_sent_again_and_nothing_else(runner: Any) -> None:
     [act for name, act in MISBEHAVIOUR.items() if name != "a redirect elsewhere"],
     ids=[name for name in MISBEHAVIOUR if name != "a redirect elsewhere"],
 )
-def test_a_lost_answer_is_asked_for_again_where_that_is_wanted(act: Any, runner: Any) -> None:
-    """With `resubmit_uncertain` the same POST goes again, with the same key, where it can help."""
+def test_resubmit_uncertain_sends_a_lost_submission_again(act: Any, runner: Any) -> None:
+    """The same POST is sent again, with the same key."""
     taken = responds_json(200, {"id": ID, "status": "pending"})
     with MisbehavingServer(post=[act, taken]) as server:
         client = quick(runner, server)
@@ -231,13 +231,13 @@ def test_a_lost_answer_is_asked_for_again_where_that_is_wanted(act: Any, runner:
         assert first.replace(b"\r\n", b"") == second.replace(b"\r\n", b"")
 
 
-def test_a_client_can_be_told_to_send_again_what_is_in_doubt(runner: Any) -> None:
-    """`with_options` says it for `run` as for all else, and the first client stays as it was."""
+def test_resubmit_uncertain_can_be_an_option_of_the_client(runner: Any) -> None:
+    """`with_options` sets it for `run` too, and doesn't change the original client."""
     acts = [responds_json(500, {}), responds_json(200, {"id": ID, "status": "pending"})]
     with MisbehavingServer(post=acts, get=[task("completed")]) as server:
         client = quick(runner, server)
-        insistent = client.with_options(resubmit_uncertain=True)
-        assert runner.do(insistent.run, body(), timeout=9).task_id == ID
+        resubmitting = client.with_options(resubmit_uncertain=True)
+        assert runner.do(resubmitting.run, body(), timeout=9).task_id == ID
         assert server.count("POST") == 2
     with MisbehavingServer(post=[responds_json(500, {})]) as server:
         client = quick(runner, server)
@@ -247,10 +247,10 @@ def test_a_client_can_be_told_to_send_again_what_is_in_doubt(runner: Any) -> Non
         assert server.count("POST") == 1
 
 
-def test_a_429_slows_the_whole_client(runner: Any) -> None:
-    """After a 429 for one task, the others are asked about no sooner than it says."""
-    busy = responds_json(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 20")
-    with MisbehavingServer(get=[busy, task("completed", id=ID + "x")]) as server:
+def test_a_429_delays_all_polls_of_a_client(runner: Any) -> None:
+    """After a 429 for one task, other tasks are not polled before its Retry-After."""
+    limited = responds_json(429, {"error": {"code": 429, "message": "m"}}, "Retry-After: 20")
+    with MisbehavingServer(get=[limited, task("completed", id=ID + "x")]) as server:
         client = quick(runner, server)
         begun = monotonic(client)
         with pytest.raises(errors.WaitTimeout):
@@ -259,8 +259,8 @@ def test_a_429_slows_the_whole_client(runner: Any) -> None:
         assert monotonic(client) - begun >= 19
 
 
-def test_a_connection_is_kept_between_looks(runner: Any) -> None:
-    """Looks go over the connection that is there already."""
+def test_polls_use_the_same_connection(runner: Any) -> None:
+    """The second poll doesn't open a new connection."""
     opened: list[Any] = []
 
     def count(act: Any) -> Any:
@@ -276,10 +276,10 @@ def test_a_connection_is_kept_between_looks(runner: Any) -> None:
     assert len(set(opened)) == 1
 
 
-def test_a_connection_outlives_the_pause_between_two_looks() -> None:
-    """Pauses of six seconds are common, and httpx by itself lets go after five.
+def test_a_connection_stays_open_between_two_polls() -> None:
+    """Pauses of six seconds are common, and httpx closes idle connections after five.
 
-    No clock of ours makes these pass, so all runners pause together.
+    A fast clock doesn't shorten this pause, so all runners share one.
     """
     opened: dict[str, list[Any]] = {name: [] for name in sorted(RUNNERS)}
 
@@ -290,30 +290,30 @@ def test_a_connection_outlives_the_pause_between_two_looks() -> None:
 
         return count
 
-    looks = []
+    polls = []
     with ExitStack() as stack:
         for name in opened:
             server = stack.enter_context(MisbehavingServer(get=[counts(name)]))
             runner = stack.enter_context(RUNNERS[name]())
-            looks.append((runner, quick(runner, server).task(ID)))
-            runner.do(looks[-1][1].refresh)
+            polls.append((runner, quick(runner, server).task(ID)))
+            runner.do(polls[-1][1].refresh)
         time.sleep(5.4)
-        for runner, looked in looks:
-            runner.do(looked.refresh)
+        for runner, polled in polls:
+            runner.do(polled.refresh)
     assert {name: len(peers) for name, peers in opened.items()} == dict.fromkeys(RUNNERS, 2)
     assert {name: len(set(peers)) for name, peers in opened.items()} == dict.fromkeys(RUNNERS, 1)
 
 
-def test_a_wait_for_many_says_what_its_last_look_met(runner: Any) -> None:
-    """As a wait for one does: a wrong base URL is the likeliest reason of a timeout."""
+def test_the_timeout_of_wait_all_names_the_last_error(runner: Any) -> None:
+    """A wrong base URL is a common reason for a timeout."""
     with MisbehavingServer(get=[responds(http(503, b"<html>"))]) as server:
         (end,) = runner.do(quick(runner, server).wait_all, [ID], timeout=0.6)
     assert isinstance(end, errors.WaitTimeout)
     assert "503" in str(end)
 
 
-def test_the_key_goes_to_the_api_alone(runner: Any, tmp_path: Any) -> None:
-    """A file's host gets no bearer token, and neither does the one that it redirects to."""
+def test_the_key_is_sent_to_the_api_only(runner: Any, tmp_path: Any) -> None:
+    """Neither the host of a file nor one that it redirects to gets the bearer token."""
     with MisbehavingServer(
         get=[responds(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")]
     ) as files:
@@ -332,8 +332,8 @@ def test_the_key_goes_to_the_api_alone(runner: Any, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_a_task_is_not_looked_at_as_soon_as_it_is_submitted(many: bool, runner: Any) -> None:
-    """The answer to the submission counts as a look; the next comes when the end is expected."""
+def test_a_task_is_not_polled_immediately_after_its_submission(many: bool, runner: Any) -> None:
+    """The response to the submission counts as a poll; the next one comes near the expected end."""
     took: list[float] = []
 
     def ended(connection: Any) -> bool:

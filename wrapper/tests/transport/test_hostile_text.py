@@ -1,4 +1,4 @@
-"""Text from outside breaks nothing that it is put into, wherever it stands in a response."""
+"""Text of a response does no harm in a terminal, a log, a file or the ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def encodable(value: Any) -> bool:
-    """Tell whether every text in a value, keys included, can be encoded."""
+    """Return True if every text in a value, with its keys, can be encoded."""
     json.dumps(value, ensure_ascii=False).encode()
     return True
 
@@ -52,7 +52,7 @@ pieces = st.sampled_from(
 
 @given(texts=st.lists(st.lists(pieces, max_size=6).map("".join), min_size=1, max_size=3))
 def test_every_text_of_a_response_can_be_encoded(texts: list[str]) -> None:
-    """Halves of surrogate pairs become U+FFFD, in keys and values; all else stays what it was."""
+    """Single surrogates become U+FFFD, in keys and values; nothing else changes."""
     raw = "{" + ",".join(f'"{n}{text}":["{text}"]' for n, text in enumerate(texts)) + "}"
     found, as_is = decode_json(raw.encode()), decode_user_json(raw)
     assert encodable(found)
@@ -61,8 +61,8 @@ def test_every_text_of_a_response_can_be_encoded(texts: list[str]) -> None:
 
 
 @given(content=st.binary(max_size=40))
-def test_bytes_that_are_no_text_can_be_encoded_once_they_are_read(content: bytes) -> None:
-    """What isn't UTF-8 is read with replacement, or refused as no JSON."""
+def test_bytes_that_are_not_utf_8_are_replaced_or_rejected(content: bytes) -> None:
+    """They are decoded with replacement characters, or aren't JSON."""
     try:
         assert encodable(decode_json(b'{"id":"' + content + b'"}'))
     except ValueError as error:
@@ -70,12 +70,12 @@ def test_bytes_that_are_no_text_can_be_encoded_once_they_are_read(content: bytes
 
 
 @given(text=st.text(st.characters(exclude_categories=())))
-def test_what_is_printable_steers_nothing(text: str) -> None:
-    """No control character, no change of direction, no half of a surrogate pair."""
-    for shown in (printable(text), printable(text, lines=False), one_line(text)):
-        shown.encode()
-        assert all(letter in "\n " or letter.isprintable() or letter.isspace() for letter in shown)
-        assert not any(letter in shown for letter in "\x1b\x9b\x07\r\x00\x7f\u202e\u2028")
+def test_printable_removes_control_characters(text: str) -> None:
+    """It also removes changes of direction and single surrogates."""
+    for result in (printable(text), printable(text, lines=False), one_line(text)):
+        result.encode()
+        assert all(letter in "\n " or letter.isprintable() or letter.isspace() for letter in result)
+        assert not any(letter in result for letter in "\x1b\x9b\x07\r\x00\x7f\u202e\u2028")
     assert "\n" not in printable(text, lines=False) + one_line(text)
 
 
@@ -92,21 +92,21 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @settings(max_examples=60)
-@given(said=responses())
-def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
-    said: Responses, runner: Any, api: HostileServer, tmp_path_factory: pytest.TempPathFactory
+@given(hostile=responses())
+def test_no_text_of_a_response_harms_a_client_or_its_ledger(
+    hostile: Responses, runner: Any, api: HostileServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """There is a result or an error of ours; the id is recorded; no message holds what steers."""
-    api.responses, folder = said, tmp_path_factory.mktemp("text")
+    """There is a result or a WanflowError, the id is recorded, and every message is harmless."""
+    api.responses, folder = hostile, tmp_path_factory.mktemp("text")
     log = logging.StreamHandler(io.StringIO())
     logging.getLogger("wanflow").addHandler(log)
     with Ledger(folder / "ledger.db") as ledger:
         client = with_fast_clock(
             runner.client(api_key=KEY, base_url=api.url, retry_timeout=0, ledger=ledger)
         )
-        shown = lived(runner, client, folder)
+        shown = run_task(runner, client, folder)
         runner.do(client.close)
-        assert [job.task_id for job in ledger.jobs()] == [said.task_id]
+        assert [job.task_id for job in ledger.jobs()] == [hostile.task_id]
         for job in ledger.jobs():
             encodable([job.reason, job.code, job.status, job.links, job.model])
     logging.getLogger("wanflow").removeHandler(log)
@@ -114,8 +114,8 @@ def test_no_text_of_a_response_breaks_a_client_or_its_ledger(
     assert is_harmless(log.stream.getvalue())
 
 
-def lived(runner: Any, client: Any, folder: Path) -> str:
-    """Submit, wait and download → all that is shown of it, tracebacks included."""
+def run_task(runner: Any, client: Any, folder: Path) -> str:
+    """Submit, wait and download; return all reprs and tracebacks."""
     shown = []
     try:
         task = runner.do(client.submit, body())
@@ -129,11 +129,11 @@ def lived(runner: Any, client: Any, folder: Path) -> str:
     return "\n".join(shown)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names of folders are Unicode there")
-def test_a_folder_whose_name_is_not_utf_8_works(
+@pytest.mark.skipif(os.name == "nt", reason="names of directories are Unicode there")
+def test_a_directory_whose_name_is_not_utf_8_works(
     runner: Any, api: HostileServer, tmp_path: Path
 ) -> None:
-    """Files are saved in it, and the ledger, the report and the contact sheet find them there."""
+    """Files are saved in it, and the ledger, the report and the contact sheet have their paths."""
     folder = tmp_path / os.fsdecode(b"caf\xe9 \xff")
     task = {"id": "task-unified-1-a", "status": "completed", "results": ["FILES/a.png"]}
     accepted = task | {"status": "pending", "results": [], "task_info": {"estimated_time": 0}}

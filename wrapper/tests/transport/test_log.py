@@ -1,4 +1,4 @@
-"""Laws of the log: under `wanflow`, one line an event, and nothing that a server could use."""
+"""The log of `wanflow`: one line for each event, and no line that a server could forge."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 FORGED = "slow down\nERROR:wanflow:you were charged 1000\r\n\x1b[31mred\u2028" + KEY
-REFUSED = {"error": {"message": FORGED, "type": FORGED, "fallback_suggestion": FORGED}}
+REJECTED = {"error": {"message": FORGED, "type": FORGED, "fallback_suggestion": FORGED}}
 PAGE = responds(http(200, f"<html>{FORGED}".encode(), "Content-Type: text/html"))
 BROKEN = responds(f"HTTP/1.1 200 OK\r\nbad {FORGED} header\r\n\r\n".encode(), keep=False)
 
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """The log as a file of it would be."""
+    """Return the log as text, as it would be in a file."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
@@ -49,33 +49,33 @@ def lines() -> Iterator[io.StringIO]:
     root.setLevel(before)
 
 
-def said(lines: io.StringIO) -> list[str]:
-    """The lines of ours: level and message."""
-    whole = [line for line in lines.getvalue().splitlines() if ":wanflow:" in line[:20]]
-    return [line.replace(":wanflow:", " ", 1) for line in whole]
+def logged(lines: io.StringIO) -> list[str]:
+    """Return level and message of the lines of this library."""
+    found = [line for line in lines.getvalue().splitlines() if ":wanflow:" in line[:20]]
+    return [line.replace(":wanflow:", " ", 1) for line in found]
 
 
 def test_each_event_is_one_line_without_secrets(runner: Any, lines: io.StringIO) -> None:
-    """A refusal, the submission, each fault that is borne, a strange word: a line each, in order.
+    """A rejection, the submission, each tolerated error and an unknown status, in order.
 
-    Whatever the server says, it can neither forge a line nor have the key in one.
+    Whatever the server sends, it can neither forge a line nor put the key into one.
     """
-    looks = [
-        responds_json(503, REFUSED),
+    polls = [
+        responds_json(503, REJECTED),
         PAGE,
         BROKEN,
         responds_json(200, {"id": ID, "status": FORGED, "progress": 99}),
         task("completed"),
     ]
     accepted = {"id": ID, "status": "pending", "progress": 99}
-    submissions = [responds_json(503, REFUSED, "Retry-After: 0"), responds_json(200, accepted)]
-    with MisbehavingServer(post=submissions, get=looks) as server:
+    submissions = [responds_json(503, REJECTED, "Retry-After: 0"), responds_json(200, accepted)]
+    with MisbehavingServer(post=submissions, get=polls) as server:
         client = quick(runner, server)
         done = runner.do(client.submit, body())
         runner.do(done.wait, 60)
     text = lines.getvalue()
     assert KEY not in text
-    ours = said(lines)
+    ours = logged(lines)
     levels = ["WARNING", "INFO", *["WARNING"] * 4, "DEBUG", "INFO"]
     assert [line.split(" ")[0] for line in ours] == levels
     assert all(ID in line for line in ours[1:])
@@ -85,8 +85,8 @@ def test_each_event_is_one_line_without_secrets(runner: Any, lines: io.StringIO)
     assert not any(line.startswith(("ERROR", "\x1b")) for line in text.splitlines())
 
 
-def test_an_id_that_the_server_made_up_forges_no_line(runner: Any, lines: io.StringIO) -> None:
-    """The id comes from the answer to the submission, and is logged as it came, on one line."""
+def test_an_id_with_a_line_end_forges_no_line(runner: Any, lines: io.StringIO) -> None:
+    """The id is logged with its line ends escaped."""
     forged = f"{ID}\nERROR:wanflow:forged"
     with MisbehavingServer(
         post=[responds_json(200, {"id": forged, "status": "pending"})]
@@ -103,69 +103,69 @@ DONE = f"INFO task {ID} completed with 1 links"
 PENDING, RUNNING = (f"DEBUG task {ID}: {word}, 99 %" for word in ("pending", "processing"))
 
 
-def waited(runner: Any, client: Any) -> None:
+def by_wait(runner: Any, client: Any) -> None:
     runner.do(client.task(ID).wait, 3000)
 
 
-def waited_all(runner: Any, client: Any) -> None:
+def by_wait_all(runner: Any, client: Any) -> None:
     runner.do(client.wait_all, [ID], timeout=3000)
 
 
-def as_completed(runner: Any, client: Any) -> None:
+def by_as_completed(runner: Any, client: Any) -> None:
     runner.items(client.as_completed([ID], timeout=3000))
 
 
-def watched(runner: Any, client: Any) -> None:
+def by_iter_updates(runner: Any, client: Any) -> None:
     runner.items(client.task(ID).iter_updates(3000))
 
 
-WAITS = [waited, waited_all, as_completed, watched]
+WAITS = [by_wait, by_wait_all, by_as_completed, by_iter_updates]
 
 
 @pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.__name__)
 def test_a_wait_logs_each_change_and_its_end(wait: Any, runner: Any, lines: io.StringIO) -> None:
-    """Polls that show what is known say nothing, whichever way is waited, sync and async."""
-    looks = [*[task("pending")] * 2, *[task("processing")] * 2, task("completed")]
-    with MisbehavingServer(get=looks) as server:
+    """Polls without a change log nothing, for every way to wait, sync and async."""
+    polls = [*[task("pending")] * 2, *[task("processing")] * 2, task("completed")]
+    with MisbehavingServer(get=polls) as server:
         wait(runner, quick(runner, server))
-    assert said(lines) == [PENDING, RUNNING, DONE]
+    assert logged(lines) == [PENDING, RUNNING, DONE]
 
 
 @pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.__name__)
 def test_a_wait_logs_what_it_tolerates_and_why_it_failed(
     wait: Any, runner: Any, lines: io.StringIO
 ) -> None:
-    """A 429 with its seconds, a response about another task, a word that is no status."""
-    looks = [
+    """A 429 with its seconds, a response about another task, an unknown status."""
+    polls = [
         responds_json(429, {"error": {"message": "m"}}, "Retry-After: 1"),
         task("completed", id=f"{ID}-other"),
         task("queued"),
         FAILED,
     ]
-    with MisbehavingServer(get=looks) as server, contextlib.suppress(TaskFailed):
+    with MisbehavingServer(get=polls) as server, contextlib.suppress(TaskFailed):
         wait(runner, quick(runner, server))
-    refused, other, strange, seen, failed = said(lines)
-    assert refused.startswith("WARNING")
-    assert refused.endswith("the wait goes on after 1 s")
+    limited, other, unknown, queued, failed = logged(lines)
+    assert limited.startswith("WARNING")
+    assert limited.endswith("the wait goes on after 1 s")
     assert other.startswith("WARNING")
     assert f"'{ID}-other'" in other
-    assert strange == f"WARNING task {ID}: unknown status 'queued'; the wait goes on"
-    assert seen == f"DEBUG task {ID}: queued, 99 %"
+    assert unknown == f"WARNING task {ID}: unknown status 'queued'; the wait goes on"
+    assert queued == f"DEBUG task {ID}: queued, 99 %"
     assert failed == f"WARNING task {ID} failed with service_error: boom"
 
 
-@pytest.mark.parametrize("wait", [waited, watched], ids=lambda wait: wait.__name__)
-def test_a_pause_that_is_too_long_is_warned_of_once(
+@pytest.mark.parametrize("wait", [by_wait, by_iter_updates], ids=lambda wait: wait.__name__)
+def test_a_retry_after_over_the_limit_is_logged_once(
     wait: Any, runner: Any, lines: io.StringIO
 ) -> None:
-    """The asked value and the longest pause are named; the wait goes on after that."""
+    """The line names the requested and the longest pause; the wait then continues."""
     busy = responds_json(429, {"error": {"message": "m"}}, "Retry-After: 900000")
     with MisbehavingServer(get=[busy, busy, task("completed")]) as server:
         client = quick(runner, server)
         begun = monotonic(client)
         wait(runner, client)
         assert 600 <= monotonic(client) - begun < 900
-    capped = [line for line in said(lines) if "900000" in line]
+    capped = [line for line in logged(lines) if "900000" in line]
     assert len(capped) == 1
     assert "after 300 s" in capped[0]
 
@@ -173,22 +173,22 @@ def test_a_pause_that_is_too_long_is_warned_of_once(
 def test_a_run_logs_submission_end_and_files(
     runner: Any, lines: io.StringIO, tmp_path: Path
 ) -> None:
-    """Neither the prompt nor the link nor the key is in any line."""
+    """No line has the prompt, the link or the key."""
     picture = responds(http(200, PNG, "Content-Type: image/png"))
     with MisbehavingServer(get=[responds(http(503, b"busy")), picture]) as files:
         done = task("completed", results=[f"{files.url}/a.png?signature=secret"])
         with MisbehavingServer(post=[ACCEPTED], get=[task("processing"), done]) as server:
             runner.do(quick(runner, server).run, body(), output_dir=tmp_path)
-    whole = said(lines)
-    assert whole[:3] == [SUBMITTED, RUNNING, DONE]
-    assert whole[3].startswith(f"WARNING task {ID}: result 1 of 1 not fetched; tried again in ")
-    assert whole[4] == f"INFO task {ID}: result 1 of 1 saved as {tmp_path / ID}.png"
-    assert len(whole) == 5
-    assert not any(word in line for line in whole for word in (KEY, "secret", body()["prompt"]))
+    found = logged(lines)
+    assert found[:3] == [SUBMITTED, RUNNING, DONE]
+    assert found[3].startswith(f"WARNING task {ID}: result 1 of 1 not fetched; tried again in ")
+    assert found[4] == f"INFO task {ID}: result 1 of 1 saved as {tmp_path / ID}.png"
+    assert len(found) == 5
+    assert not any(word in line for line in found for word in (KEY, "secret", body()["prompt"]))
 
 
 def test_a_download_that_fails_is_logged(runner: Any, lines: io.StringIO, tmp_path: Path) -> None:
-    """By its task, and by what it failed with."""
+    """The line has the task's id and the exception."""
     with (
         MisbehavingServer(get=[responds(http(404, b"gone"))]) as files,
         MisbehavingServer() as server,
@@ -197,11 +197,11 @@ def test_a_download_that_fails_is_logged(runner: Any, lines: io.StringIO, tmp_pa
         result = runner.do(quick(runner, server).task(ID).wait, 60)
         with pytest.raises(DownloadFailed):
             runner.do(result.download, tmp_path)
-    assert said(lines) == [DONE, f"WARNING task {ID}: result 1 of 1 not saved: DownloadFailed"]
+    assert logged(lines) == [DONE, f"WARNING task {ID}: result 1 of 1 not saved: DownloadFailed"]
 
 
 def test_a_submission_without_a_task_is_logged(runner: Any, lines: io.StringIO) -> None:
-    """Uncertain or not accepted, with the key that the provider can be asked about."""
+    """The line says whether it is uncertain or not accepted, and has the idempotency key."""
     with MisbehavingServer(
         post=[resets(), responds_json(400, {"error": {"message": "no"}})]
     ) as server:
@@ -212,5 +212,5 @@ def test_a_submission_without_a_task_is_logged(runner: Any, lines: io.StringIO) 
             start = (
                 f"WARNING submission of {body()['model']} {word}, with idempotency key 0123456789"
             )
-            assert said(lines)[-1].startswith(start)
-    assert len(said(lines)) == 2
+            assert logged(lines)[-1].startswith(start)
+    assert len(logged(lines)) == 2

@@ -1,4 +1,4 @@
-"""The order in which a file reaches the disk, seen by the calls that are made of the system."""
+"""How a downloaded file is written: the order of the system calls, and errors of the disk."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SMALL, LARGE = b"abc", b"abc" * 50_000
 LIMIT = 1_000_000
 
 
-def begun(folder: Path, content: bytes) -> PartFile:
-    """A part file that all of its bytes have come for."""
+def complete_part(folder: Path, content: bytes) -> PartFile:
+    """Return a part file that has all of its bytes."""
     part = PartFile(folder, "a", LIMIT)
     part.url = "https://files.example/a"
     assert part.start(Response(200, {"content-type": "video/mp4", "etag": '"1"'}, b""))
@@ -31,18 +31,18 @@ def begun(folder: Path, content: bytes) -> PartFile:
 
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-def test_a_name_appears_after_its_bytes_are_on_disk(tmp_path: Path, content: bytes) -> None:
-    """The file is fsynced, then renamed, and then its folder is fsynced: no power cut tears it."""
-    part = begun(tmp_path, content)
+def test_a_file_is_synced_before_it_gets_its_name(tmp_path: Path, content: bytes) -> None:
+    """The file is fsynced, renamed, and its directory fsynced, so a power cut damages nothing."""
+    part = complete_part(tmp_path, content)
     calls: list[tuple[str, str, bool]] = []
 
-    def see(frame: Any, event: str, called: Any) -> None:
+    def record(frame: Any, event: str, called: Any) -> None:
         if event == "c_call" and called in (os.fsync, os.replace):
             named = (tmp_path / "a.mp4").exists()
             calls.append((called.__name__, frame.f_code.co_name, named))
 
     before = sys.getprofile()
-    sys.setprofile(see)
+    sys.setprofile(record)
     try:
         path = part.commit(".mp4")
     finally:
@@ -54,10 +54,10 @@ def test_a_name_appears_after_its_bytes_are_on_disk(tmp_path: Path, content: byt
     assert [one.name for one in tmp_path.iterdir()] == ["a.mp4"]
 
 
-def test_a_small_file_is_nowhere_until_it_is_whole(tmp_path: Path) -> None:
-    """Not even its folder is there; one that breaks off is left to be gone on with."""
+def test_a_small_file_is_not_written_before_it_is_complete(tmp_path: Path) -> None:
+    """Its directory isn't created either; an interrupted file can be continued."""
     folder = tmp_path / "out"
-    part = begun(folder, SMALL)
+    part = complete_part(folder, SMALL)
     assert not folder.exists()
     part.suspend()
     again = PartFile(folder, "a", LIMIT)
@@ -69,30 +69,28 @@ def test_a_small_file_is_nowhere_until_it_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-def test_what_is_kept_of_a_file_is_what_is_on_the_disk(tmp_path: Path, content: bytes) -> None:
-    """Size and digest are the same, whether the content was in memory or is read again."""
-    part = begun(tmp_path, content)
+def test_the_recorded_size_and_digest_are_those_on_disk(tmp_path: Path, content: bytes) -> None:
+    """They are the same for content in memory and for content that is read from the file."""
+    part = complete_part(tmp_path, content)
     path = part.commit(".mp4")
     assert (part.content is None) == (content is LARGE)
     assert file_info(0, path, part.content) == file_info(0, path)
 
 
-def test_a_part_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
-    """Both save the file under its name, and neither writes into the other's part."""
-    held = tmp_path / ".a.part"
-    with held.open("wb") as other:
+def test_a_part_that_another_process_has_locked_is_not_used(tmp_path: Path) -> None:
+    """Both processes save the file, and neither writes into the other's part."""
+    locked = tmp_path / ".a.part"
+    with locked.open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         other.write(b"of the other")
         other.flush()
-        path = begun(tmp_path, SMALL).commit(".mp4")
+        path = complete_part(tmp_path, SMALL).commit(".mp4")
         assert path.read_bytes() == SMALL
-        assert held.read_bytes() == b"of the other"
+        assert locked.read_bytes() == b"of the other"
 
 
-def test_a_full_disk_leaves_nothing_under_the_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What can't be written whole isn't there at all, and the error says why."""
+def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that can't be written completely is removed, and the error has the reason."""
     real, left = os.write, [2]
 
     def write(number: int, content: bytes) -> int:
@@ -103,21 +101,23 @@ def test_a_full_disk_leaves_nothing_under_the_name(
 
     monkeypatch.setattr(os, "write", write)
     with pytest.raises(DownloadFailed, match="No space left on device"):
-        begun(tmp_path, SMALL).commit(".mp4")
+        complete_part(tmp_path, SMALL).commit(".mp4")
     assert list(tmp_path.iterdir()) == []
     left[0] = len(SMALL)
-    assert begun(tmp_path, SMALL).commit(".mp4").read_bytes() == SMALL
+    assert complete_part(tmp_path, SMALL).commit(".mp4").read_bytes() == SMALL
 
 
-def test_a_folder_is_tried_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is killed while it tries a folder leaves nothing there."""
-    seen: list[list[str]] = []
+def test_a_directory_is_tested_with_an_unnamed_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed during the test leaves nothing behind."""
+    listings: list[list[str]] = []
     real = os.fsync
 
-    def look(number: int) -> None:
-        seen.append([one.name for one in tmp_path.iterdir()])
+    def fsync(number: int) -> None:
+        listings.append([one.name for one in tmp_path.iterdir()])
         real(number)
 
-    monkeypatch.setattr(os, "fsync", look)
+    monkeypatch.setattr(os, "fsync", fsync)
     check_writable(tmp_path)
-    assert seen == [[]]
+    assert listings == [[]]

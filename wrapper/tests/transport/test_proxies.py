@@ -1,4 +1,4 @@
-"""Laws of proxies: what they are told, and what a submission through one means."""
+"""What a proxy receives, and whether a submission through one was sent."""
 
 from __future__ import annotations
 
@@ -25,49 +25,49 @@ from wanflow import errors
 
 BEARER = f"authorization: bearer {KEY}".lower().encode()
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-# The name of no host: whoever reaches it went through the proxy.
+# No such host exists, so what reaches it went through the proxy.
 HOST = "api.invalid"
 
 
 @frozen
 class Trust:
-    """A server's TLS context, and that of a client which trusts it."""
+    """The TLS contexts of a server and of a client that trusts it."""
 
-    theirs: ssl.SSLContext
-    ours: ssl.SSLContext
+    server: ssl.SSLContext
+    client: ssl.SSLContext
 
 
 @pytest.fixture(scope="module")
 def trust() -> Trust:
-    """An authority that vouches for the host that there isn't."""
+    """Contexts with a certificate for the host that doesn't exist."""
     authority = trustme.CA()
     trust = Trust(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context())
-    authority.issue_cert(HOST, "127.0.0.1").configure_cert(trust.theirs)
-    authority.configure_trust(trust.ours)
+    authority.issue_cert(HOST, "127.0.0.1").configure_cert(trust.server)
+    authority.configure_trust(trust.client)
     return trust
 
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment that names no proxy."""
+    """Remove the proxy variables from the environment."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
 
 def client_of(runner: Any, scheme: str, **options: Any) -> Any:
-    """A client of a host that only a proxy knows."""
+    """Return a client for the host that only a proxy can reach."""
     given = {"timeout": 5, "retry_timeout": 0, **options}
     return runner.client(api_key=KEY, base_url=f"{scheme}://{HOST}/base", **given)
 
 
 def test_the_key_goes_through_a_tunnel_and_not_to_the_proxy(runner: Any, trust: Trust) -> None:
-    """CONNECT has the proxy's password and no key; inside the tunnel it is the other way round."""
+    """CONNECT has the proxy's password but no key; the request in the tunnel has only the key."""
     with (
-        MisbehavingServer(post=[responds(OK)], tls=trust.theirs) as server,
+        MisbehavingServer(post=[responds(OK)], tls=trust.server) as server,
         Proxy(server.url) as proxy,
     ):
-        client = client_of(runner, "https", proxy=proxy.url, verify=trust.ours)
+        client = client_of(runner, "https", proxy=proxy.url, verify=trust.client)
         assert runner.do(client.submit, body()).id == ID
         (head,) = proxy.heads
         assert head.startswith(f"CONNECT {HOST}:443 ".encode())
@@ -80,8 +80,8 @@ def test_the_key_goes_through_a_tunnel_and_not_to_the_proxy(runner: Any, trust: 
         assert server.requests[0][1] == f"/base{client.preview(body()).url.partition('/base')[2]}"
 
 
-def test_http_goes_to_the_proxy_as_it_is(runner: Any) -> None:
-    """A plain URL has no tunnel: the proxy gets the whole request, and passes it on."""
+def test_a_plain_http_request_is_sent_to_the_proxy(runner: Any) -> None:
+    """There is no tunnel for http: the proxy receives the whole request and forwards it."""
     with MisbehavingServer(post=[responds(OK)]) as server, Proxy(server.url) as proxy:
         client = client_of(runner, "http", proxy=proxy.url)
         assert runner.do(client.submit, body()).id == ID
@@ -91,24 +91,24 @@ def test_http_goes_to_the_proxy_as_it_is(runner: Any) -> None:
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-def test_a_tunnel_of_the_environment_is_taken(
+def test_https_uses_the_proxy_of_the_environment(
     variable: str, runner: Any, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """https goes through the proxy that the environment has for it."""
+    """The proxy of the variable receives a CONNECT."""
     with (
-        MisbehavingServer(get=[task("completed")], tls=trust.theirs) as server,
+        MisbehavingServer(get=[task("completed")], tls=trust.server) as server,
         Proxy(server.url) as proxy,
     ):
         monkeypatch.setenv(variable, proxy.url)
-        client = client_of(runner, "https", verify=trust.ours)
+        client = client_of(runner, "https", verify=trust.client)
         runner.do(client.task(ID).refresh)
         assert [head.split(b" ")[0] for head in proxy.heads] == [b"CONNECT"]
 
 
-def test_hosts_that_need_no_proxy_are_asked_directly(
+def test_excepted_hosts_are_reached_without_the_proxy(
     runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NO_PROXY is honoured, and so is a proxy that is for the other scheme."""
+    """NO_PROXY is respected, and HTTPS_PROXY isn't used for http."""
     with MisbehavingServer(get=[task("completed")]) as server, Proxy(server.url) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -123,19 +123,19 @@ def test_hosts_that_need_no_proxy_are_asked_directly(
         assert server.count("GET") == 2
 
 
-REFUSALS = {
+REJECTIONS = {
     "wrong password": http(407, b"", "Proxy-Authenticate: Basic"),
-    "no way there": http(502, b"<html>no route"),
+    "no route": http(502, b"<html>no route"),
     "not allowed": http(403, b""),
     "unavailable": http(503, b"", "Retry-After: 1"),
-    "no answer": b"",
+    "no response": b"",
 }
 
 
-@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_tunnel_that_did_not_open_carried_nothing(refusal: bytes, runner: Any) -> None:
-    """Whatever the proxy says instead, the submission never left, and nobody was charged."""
-    with Proxy("http://127.0.0.1:1", refuse=refusal) as proxy:
+@pytest.mark.parametrize("rejection", REJECTIONS.values(), ids=REJECTIONS.keys())
+def test_nothing_is_sent_if_the_tunnel_does_not_open(rejection: bytes, runner: Any) -> None:
+    """Whatever the proxy responds, the submission wasn't sent and wasn't charged."""
+    with Proxy("http://127.0.0.1:1", refuse=rejection) as proxy:
         client = client_of(runner, "https", proxy=proxy.url)
         with pytest.raises(errors.ConnectionFailed) as caught:
             runner.do(client.submit, body())
@@ -144,17 +144,17 @@ def test_a_tunnel_that_did_not_open_carried_nothing(refusal: bytes, runner: Any)
             assert secret not in str(caught.value) + repr(vars(caught.value))
 
 
-def test_a_submission_that_is_lost_behind_a_tunnel_is_sent_once(runner: Any, trust: Trust) -> None:
-    """Once the tunnel stands, what is lost in it may have arrived."""
-    with MisbehavingServer(post=[resets()], tls=trust.theirs) as server, Proxy(server.url) as proxy:
-        client = client_of(runner, "https", proxy=proxy.url, verify=trust.ours, retry_timeout=5)
+def test_a_submission_lost_in_a_tunnel_is_sent_once(runner: Any, trust: Trust) -> None:
+    """Once the tunnel is open, a lost request may have arrived."""
+    with MisbehavingServer(post=[resets()], tls=trust.server) as server, Proxy(server.url) as proxy:
+        client = client_of(runner, "https", proxy=proxy.url, verify=trust.client, retry_timeout=5)
         with pytest.raises(errors.SubmitUncertain):
             runner.do(client.submit, body())
         assert server.count("POST") == 1
 
 
-def test_the_proxys_own_refusal_of_a_plain_request_is_read_as_any(runner: Any) -> None:
-    """A 407 to a whole request is an answer that says no; it is sent once."""
+def test_a_407_for_a_plain_request_is_an_api_error(runner: Any) -> None:
+    """The 407 rejects the request, which is sent once."""
     with MisbehavingServer(
         post=[responds_json(407, {"error": {"message": "who are you?"}})]
     ) as proxy:

@@ -1,4 +1,4 @@
-"""What a response says counts for the task that was asked for, and only once it can be true."""
+"""A response about another task, or one that is too early, doesn't end a wait."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OTHER = task("completed", id=f"{ID}-other", results=["https://files.example/other.png"])
 MISSING = responds_json(404, {"error": {"message": "no such task", "code": 404}})
-BARE = task("completed", results=[])
+WITHOUT_LINKS = task("completed", results=[])
 ACCEPTED = responds_json(200, {"id": ID, "status": "pending", "progress": 99})
 
 
@@ -64,18 +64,18 @@ def files() -> Iterator[MisbehavingServer]:
 
 @pytest.mark.parametrize(
     "polls",
-    [[OTHER, OTHER], [MISSING, MISSING], [BARE], [BARE, OTHER]],
-    ids=["of another", "unknown", "without links", "both"],
+    [[OTHER, OTHER], [MISSING, MISSING], [WITHOUT_LINKS], [WITHOUT_LINKS, OTHER]],
+    ids=["another task", "unknown", "without links", "both"],
 )
 @pytest.mark.parametrize("way", [by_wait, by_run, by_wait_all, by_batch, by_resume])
-def test_no_wait_takes_what_is_not_the_end_of_its_task(
+def test_a_wait_ends_with_its_own_task_only(
     way: Callable[..., None],
     polls: list[Any],
     runner: Any,
     files: MisbehavingServer,
     tmp_path: Path,
 ) -> None:
-    """Another's result, a 404 just after the submission, a completed task whose links are late."""
+    """Another task's result, a 404 just after the submission, links that come late."""
     end = task("completed", results=[f"{files.url}/mine.png"])
     with (
         MisbehavingServer(post=[ACCEPTED], get=[*polls, end]) as server,
@@ -90,8 +90,10 @@ def test_no_wait_takes_what_is_not_the_end_of_its_task(
     assert [target for _, target, _ in files.requests] == ["/mine.png"]
 
 
-def test_a_refresh_that_is_answered_about_another_task_raises(runner: Any, tmp_path: Path) -> None:
-    """The error names both, and nothing is recorded of either."""
+def test_a_refresh_with_a_response_about_another_task_is_an_error(
+    runner: Any, tmp_path: Path
+) -> None:
+    """The error names both tasks, and the response isn't recorded."""
     with (
         MisbehavingServer(post=[ACCEPTED], get=[OTHER]) as server,
         Ledger(tmp_path / "ledger.db") as ledger,
@@ -106,8 +108,8 @@ def test_a_refresh_that_is_answered_about_another_task_raises(runner: Any, tmp_p
     assert made.snapshot.status == "pending"
 
 
-def test_an_old_task_that_nobody_knows_ends_the_wait(runner: Any) -> None:
-    """Where nobody knows when it was submitted, a 404 is believed."""
+def test_a_404_for_a_task_of_unknown_age_ends_the_wait(runner: Any) -> None:
+    """A 404 is only tolerated just after the submission."""
     with MisbehavingServer(get=[MISSING]) as server:
         client = with_fast_clock(runner.client(api_key=KEY, base_url=server.url))
         with pytest.raises(NotFound):
@@ -115,8 +117,10 @@ def test_an_old_task_that_nobody_knows_ends_the_wait(runner: Any) -> None:
         assert server.count("GET") == 1
 
 
-def test_a_batch_whose_jobs_are_given_one_task_has_it_once(runner: Any, tmp_path: Path) -> None:
-    """The job that it was given to first; the others are uncertain, here and in the next run."""
+def test_jobs_with_the_same_task_id_are_uncertain_but_the_first(
+    runner: Any, tmp_path: Path
+) -> None:
+    """The first job has the task; the others are uncertain, in this run and the next one."""
     jobs = [{**body(), "prompt": prompt} for prompt in "abc"]
     with MisbehavingServer(post=[task("pending")], get=[task("processing")]) as server:
         with Ledger(tmp_path / "ledger.db") as ledger:

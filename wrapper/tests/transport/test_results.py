@@ -1,4 +1,4 @@
-"""Laws of what is saved: a file is a result only if it is one, and until then its link is kept."""
+"""Only a file of the right kind is saved as a result; until then its link is kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wanflow.ledger import JobState, Ledger
 if TYPE_CHECKING:
     from pathlib import Path
 
-# httpx leaves its generators to the collector when a body isn't read to its end; trio says so.
+# httpx leaves generators to the garbage collector when a body is left unread; trio warns.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
 
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(range(256)) * 20
@@ -51,8 +51,8 @@ NOT_RESULTS = {
 }
 
 
-def asked(runner: Any, url: str, kind: str | None = "video", **options: Any) -> Any:
-    """A completed task of a kind with a link, of a client that takes no time to wait."""
+def result_of(runner: Any, url: str, kind: str | None = "video", **options: Any) -> Any:
+    """Return the result of a completed task of a kind, with a link and a fast clock."""
     more = {} if kind is None else {"type": kind}
     with MisbehavingServer(get=[task("completed", results=[url], **more)]) as server:
         options = {"api_key": KEY, "base_url": server.url, "timeout": 2, **options}
@@ -60,7 +60,7 @@ def asked(runner: Any, url: str, kind: str | None = "video", **options: Any) -> 
         return runner.do(client.task(ID).wait, 10)
 
 
-def answer(content: bytes, label: str, *headers: str) -> Any:
+def file_response(content: bytes, label: str, *headers: str) -> Any:
     typed = [f"Content-Type: {label}"] if label else []
     return responds(http(200, content, *typed, *headers))
 
@@ -70,11 +70,11 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("case", NOT_RESULTS)
-def test_what_is_no_result_is_never_saved(case: str, runner: Any, tmp_path: Path) -> None:
-    """It is asked for again, and where nothing else comes the error says what came."""
+def test_a_file_that_is_not_a_result_is_never_saved(case: str, runner: Any, tmp_path: Path) -> None:
+    """It is requested again, and finally the error names what was sent."""
     content, label, what = NOT_RESULTS[case]
-    with MisbehavingServer(get=[answer(content, label)]) as files:
-        result = asked(runner, files.url + "/a.mp4")
+    with MisbehavingServer(get=[file_response(content, label)]) as files:
+        result = result_of(runner, files.url + "/a.mp4")
         with pytest.raises(DownloadFailed, match=f"its server sent .*{what}.* instead of video"):
             runner.do(result.download, tmp_path)
         assert files.count("GET") == 5
@@ -82,25 +82,29 @@ def test_what_is_no_result_is_never_saved(case: str, runner: Any, tmp_path: Path
 
 
 @pytest.mark.parametrize("case", ["a sign-in page", "nothing", "an error in JSON"])
-def test_what_is_no_result_is_asked_for_again(case: str, runner: Any, tmp_path: Path) -> None:
-    """The file may come at the next try, and is then the only thing that is saved."""
+def test_a_file_that_is_not_a_result_is_requested_again(
+    case: str, runner: Any, tmp_path: Path
+) -> None:
+    """If the next attempt gets the file, only that is saved."""
     content, label, _ = NOT_RESULTS[case]
-    with MisbehavingServer(get=[answer(content, label), answer(MP4, "video/mp4")]) as files:
-        paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
+    with MisbehavingServer(
+        get=[file_response(content, label), file_response(MP4, "video/mp4")]
+    ) as files:
+        paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
     assert [path.read_bytes() for path in paths] == [MP4]
     assert names(tmp_path) == [f"{ID}.mp4"]
 
 
 @pytest.mark.parametrize("case", ["a sign-in page", "nothing", "an error in XML"])
 def test_a_job_without_a_result_keeps_its_links(case: str, runner: Any, tmp_path: Path) -> None:
-    """It isn't saved, and a later run saves it."""
+    """Its state isn't SAVED, and a later run can save the file."""
     content, label, _ = NOT_RESULTS[case]
     with Ledger(tmp_path / "l.db") as ledger:
         with MisbehavingServer(
-            get=[answer(content, label), *[answer(content, label)] * 4]
+            get=[file_response(content, label), *[file_response(content, label)] * 4]
         ) as files:
-            files._acts["GET"].append(answer(MP4, "video/mp4"))
-            result = asked(runner, files.url + "/a", ledger=ledger)
+            files._acts["GET"].append(file_response(MP4, "video/mp4"))
+            result = result_of(runner, files.url + "/a", ledger=ledger)
             with pytest.raises(DownloadFailed):
                 runner.do(result.download, tmp_path / "out")
             job = ledger.find(ID)
@@ -109,10 +113,10 @@ def test_a_job_without_a_result_keeps_its_links(case: str, runner: Any, tmp_path
         assert ledger.find(ID).state is JobState.SAVED
 
 
-def test_a_page_where_a_dead_link_led_is_its_end(runner: Any, tmp_path: Path) -> None:
-    """After its day, a link that leads to a page is past its time, as one that leads nowhere."""
+def test_an_old_link_that_leads_to_a_page_has_expired(runner: Any, tmp_path: Path) -> None:
+    """A link is valid for a day, and an expired one may redirect to a page."""
     old = {"created": int(time.time()) - 90_000}
-    with MisbehavingServer(get=[answer(SIGN_IN, "text/html")]) as files:
+    with MisbehavingServer(get=[file_response(SIGN_IN, "text/html")]) as files:
         with MisbehavingServer(
             get=[task("completed", results=[files.url + "/a"], **old)]
         ) as server:
@@ -135,28 +139,28 @@ def test_a_page_where_a_dead_link_led_is_its_end(runner: Any, tmp_path: Path) ->
         (MP4, "application/json", "/a", ".mp4"),
     ],
 )
-def test_what_is_unknown_is_saved(
+def test_a_file_of_an_unknown_format_is_saved(
     content: bytes, label: str, url: str, name: str, runner: Any, tmp_path: Path
 ) -> None:
-    """Nothing is refused for being new, and no name ends in what somebody might run."""
-    with MisbehavingServer(get=[answer(content, label)]) as files:
-        paths = runner.do(asked(runner, files.url + url).download, tmp_path)
+    """New formats are accepted, but no file gets the extension of a program."""
+    with MisbehavingServer(get=[file_response(content, label)]) as files:
+        paths = runner.do(result_of(runner, files.url + url).download, tmp_path)
     assert [path.name for path in paths] == [ID + name]
     assert paths[0].read_bytes() == content
 
 
 @pytest.mark.parametrize("content", [b'{"a": 1}', b"plain words", b"<doc/>"])
-def test_where_text_is_wanted_text_is_right(content: bytes, runner: Any, tmp_path: Path) -> None:
-    """JSON is a result of a task that makes text; a sign-in page is none."""
-    with MisbehavingServer(get=[answer(content, "text/plain")]) as files:
-        paths = runner.do(asked(runner, files.url + "/a", "text").download, tmp_path)
+def test_text_is_a_result_of_a_text_task(content: bytes, runner: Any, tmp_path: Path) -> None:
+    """JSON is a valid text result; a sign-in page isn't."""
+    with MisbehavingServer(get=[file_response(content, "text/plain")]) as files:
+        paths = runner.do(result_of(runner, files.url + "/a", "text").download, tmp_path)
     assert paths[0].read_bytes() == content
     assert paths[0].suffix == ".txt"
     with (
-        MisbehavingServer(get=[answer(SIGN_IN, "text/html")]) as files,
+        MisbehavingServer(get=[file_response(SIGN_IN, "text/html")]) as files,
         pytest.raises(DownloadFailed),
     ):
-        runner.do(asked(runner, files.url + "/a", "text").download, tmp_path)
+        runner.do(result_of(runner, files.url + "/a", "text").download, tmp_path)
 
 
 def raw_deflate(content: bytes) -> bytes:
@@ -164,7 +168,7 @@ def raw_deflate(content: bytes) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
-PACKED = {
+ENCODED = {
     "gzip": ("gzip", gzip.compress(MP4)),
     "gzip by its old name": ("x-gzip", gzip.compress(MP4)),
     "gzip in capitals": ("GZIP ", gzip.compress(MP4)),
@@ -172,7 +176,7 @@ PACKED = {
         "gzip",
         gzip.compress(MP4[:999]) + gzip.compress(MP4[999:]) + b"\0" * 8,
     ),
-    "gzip that is none": ("gzip", MP4),
+    "a body that isn't gzip": ("gzip", MP4),
     "deflate": ("deflate", zlib.compress(MP4)),
     "deflate, raw": ("deflate", raw_deflate(MP4)),
     "both": ("deflate, gzip", gzip.compress(zlib.compress(MP4))),
@@ -180,54 +184,52 @@ PACKED = {
         "deflate\r\nContent-Encoding: gzip",
         gzip.compress(zlib.compress(MP4)),
     ),
-    "nothing in a second header": ("gzip\r\nContent-Encoding: ", gzip.compress(MP4)),
-    "gzip and nothing": ("gzip, identity", gzip.compress(MP4)),
-    "gzip and what means nothing": ("aws-chunked,gzip", gzip.compress(MP4)),
+    "an empty second header": ("gzip\r\nContent-Encoding: ", gzip.compress(MP4)),
+    "gzip and identity": ("gzip, identity", gzip.compress(MP4)),
+    "gzip and an unknown coding": ("aws-chunked,gzip", gzip.compress(MP4)),
     **{f"{word!r}": (word, MP4) for word in ("aws-chunked", "utf-8", "binary", "none", "identity")},
     **{f"{word!r}": (word, MP4) for word in ("", " , ", "something-new")},
 }
 
 
-@pytest.mark.parametrize("case", PACKED)
-def test_a_file_is_what_it_was_before_it_was_encoded(
-    case: str, runner: Any, tmp_path: Path
-) -> None:
-    """Words that mean nothing change nothing, gzip and deflate are undone; none was asked for."""
-    said, content = PACKED[case]
-    sent = answer(content, "video/mp4", 'ETag: "1"', f"Content-Encoding: {said}")
+@pytest.mark.parametrize("case", ENCODED)
+def test_an_encoded_file_is_decoded(case: str, runner: Any, tmp_path: Path) -> None:
+    """gzip and deflate are decoded and unknown codings ignored, though none was requested."""
+    coding, content = ENCODED[case]
+    sent = file_response(content, "video/mp4", 'ETag: "1"', f"Content-Encoding: {coding}")
     with MisbehavingServer(get=[sent]) as files:
-        paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
+        paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.headers(0)["accept-encoding"] == "identity"
     assert [path.read_bytes() for path in paths] == [MP4]
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br"])
-def test_a_coding_that_cannot_be_undone_is_said_and_asked_again(
+def test_a_file_in_an_unsupported_coding_is_requested_again(
     coding: str, runner: Any, tmp_path: Path
 ) -> None:
-    """Another try may bring it as it is; if not, the error names the coding."""
-    packed = answer(b"\x1b\x2d" * 99, "video/mp4", f"Content-Encoding: {coding}")
-    with MisbehavingServer(get=[packed, answer(MP4, "video/mp4")]) as files:
-        runner.do(asked(runner, files.url + "/a").download, tmp_path)
-    with MisbehavingServer(get=[packed]) as files:
-        result = asked(runner, files.url + "/a")
+    """Another attempt may get it unencoded; otherwise the error names the coding."""
+    compressed = file_response(b"\x1b\x2d" * 99, "video/mp4", f"Content-Encoding: {coding}")
+    with MisbehavingServer(get=[compressed, file_response(MP4, "video/mp4")]) as files:
+        runner.do(result_of(runner, files.url + "/a").download, tmp_path)
+    with MisbehavingServer(get=[compressed]) as files:
+        result = result_of(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match=r"encoded as (br|zstd|compress)"):
             runner.do(result.download, tmp_path)
         assert files.count("GET") == 5
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_what_is_encoded_is_bounded_as_it_comes_out(
+def test_the_size_limit_applies_to_the_decoded_file(
     coding: str, runner: Any, tmp_path: Path
 ) -> None:
-    """A few kilobytes can be gigabytes, and the limit is of what is saved."""
+    """A few kilobytes can become gigabytes when decoded."""
     bomb = bytes(20_000_000)
-    packed = gzip.compress(bomb) if coding == "gzip" else zlib.compress(bomb)
-    assert len(packed) < 30_000
+    compressed = gzip.compress(bomb) if coding == "gzip" else zlib.compress(bomb)
+    assert len(compressed) < 30_000
     with MisbehavingServer(
-        get=[answer(packed, "video/mp4", f"Content-Encoding: {coding}", 'ETag: "1"')]
+        get=[file_response(compressed, "video/mp4", f"Content-Encoding: {coding}", 'ETag: "1"')]
     ) as files:
-        result = asked(runner, files.url + "/a")
+        result = result_of(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="limit of 1000000 bytes"):
             runner.do(result.download, tmp_path, max_bytes=1_000_000)
         assert files.count("GET") == 1
@@ -235,22 +237,24 @@ def test_what_is_encoded_is_bounded_as_it_comes_out(
 
 
 @pytest.mark.parametrize(
-    "packed",
+    "compressed",
     [gzip.compress(MP4)[:-9], gzip.compress(MP4)[:200] + b"\xff" * 300, b"\x1f\x8b" + b"no" * 99],
     ids=["cut off", "damaged", "no gzip"],
 )
-def test_what_is_encoded_badly_is_never_glued(packed: bytes, runner: Any, tmp_path: Path) -> None:
-    """It starts anew, and no part of what is encoded is asked for."""
-    bad = answer(packed, "video/mp4", "Content-Encoding: gzip", 'ETag: "1"')
-    with MisbehavingServer(get=[bad, answer(MP4, "video/mp4", 'ETag: "1"')]) as files:
-        paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
+def test_a_damaged_encoded_file_is_downloaded_again(
+    compressed: bytes, runner: Any, tmp_path: Path
+) -> None:
+    """The download starts again, without a Range."""
+    bad = file_response(compressed, "video/mp4", "Content-Encoding: gzip", 'ETag: "1"')
+    with MisbehavingServer(get=[bad, file_response(MP4, "video/mp4", 'ETag: "1"')]) as files:
+        paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert "range" not in files.headers(1)
     assert [path.read_bytes() for path in paths] == [MP4]
     assert names(tmp_path) == [f"{ID}.mp4"]
 
 
-class Noting(FastClock):
-    """Leaps over pauses, and keeps how long they were."""
+class RecordingClock(FastClock):
+    """Skips pauses, and records their lengths."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -263,35 +267,35 @@ class Noting(FastClock):
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "a date", "a date of a slow clock"])
-def test_a_busy_file_server_is_asked_again_when_it_says(
+def test_the_retry_after_of_a_file_server_is_respected(
     status: int, form: str, runner: Any, tmp_path: Path
 ) -> None:
-    """Two seconds are two seconds, a date is read against the date of the response."""
+    """It is in seconds, or a date that is compared with the response's own Date."""
     now = time.time() - (3600 if form == "a date of a slow clock" else 0)
     when = "2" if form == "seconds" else formatdate(now + 2, usegmt=True)
-    busy = http(status, b"", f"Retry-After: {when}", f"Date: {formatdate(now, usegmt=True)}")
-    with MisbehavingServer(get=[responds(busy), answer(MP4, "video/mp4")]) as files:
-        result = asked(runner, files.url + "/a")
-        clock = result._driver._shared.clock = Noting()
+    response = http(status, b"", f"Retry-After: {when}", f"Date: {formatdate(now, usegmt=True)}")
+    with MisbehavingServer(get=[responds(response), file_response(MP4, "video/mp4")]) as files:
+        result = result_of(runner, files.url + "/a")
+        clock = result._driver._shared.clock = RecordingClock()
         runner.do(result.download, tmp_path)
     assert clock.pauses == [2.0]
 
 
-def test_a_server_that_is_busy_for_long_is_asked_for_as_long_as_the_file_may_take(
+def test_a_busy_file_server_is_retried_until_the_download_timeout(
     runner: Any, tmp_path: Path
 ) -> None:
-    """It said when to come each time, so it is no matter of tries; the time ends it."""
+    """Attempts after a Retry-After aren't counted; only the timeout limits them."""
     busy = responds(http(503, b"", "Retry-After: 10"))
-    with MisbehavingServer(get=[*[busy] * 12, answer(MP4, "video/mp4")]) as files:
-        runner.do(asked(runner, files.url + "/a").download, tmp_path, timeout=200)
+    with MisbehavingServer(get=[*[busy] * 12, file_response(MP4, "video/mp4")]) as files:
+        runner.do(result_of(runner, files.url + "/a").download, tmp_path, timeout=200)
         assert files.count("GET") == 13
     with MisbehavingServer(get=[busy]) as files:
-        result = asked(runner, files.url + "/a")
+        result = result_of(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="503"):
             runner.do(result.download, tmp_path, timeout=35)
         assert files.count("GET") == 4
     with MisbehavingServer(get=[responds(http(503, b"", "Retry-After: 900000"))]) as files:
-        result = asked(runner, files.url + "/a")
+        result = result_of(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match="503"):
             runner.do(result.download, tmp_path)
         assert files.count("GET") == 1
@@ -301,7 +305,7 @@ IMPOSSIBLE = {
     "a file": ("file:///etc/passwd", "scheme is 'file'"),
     "data": ("data:,x", "scheme is 'data'"),
     "no host, but a port": ("http://:80/x", "names no host"),
-    "a port that is none": ("http://127.0.0.1:x/", "port"),
+    "a port that isn't a number": ("http://127.0.0.1:x/", "port"),
     "a port that is too large": ("http://127.0.0.1:99999/", "port"),
     "port 0": ("http://127.0.0.1:0/", "port"),
     "a bracket": ("http://[::1/x", "no URL"),
@@ -310,7 +314,7 @@ IMPOSSIBLE = {
     "a host of dots": ("http://a..b/x", "host is no name"),
     "a long host": (f"http://{'a' * 300}/x", "host is no name"),
     "a host of one number": ("http://2130706433/x", "neither a name nor an address"),
-    "a host of few numbers": ("http://127.1/x", "neither a name nor an address"),
+    "a host of two numbers": ("http://127.1/x", "neither a name nor an address"),
     "a host of hexadecimal digits": ("http://0x7f.1/x", "neither a name nor an address"),
     "a script": ("javascript:alert(1)", "scheme is 'javascript'"),
 }
@@ -318,13 +322,13 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize("case", IMPOSSIBLE)
 @pytest.mark.parametrize("status", [302, 308])
-def test_a_redirect_to_nowhere_is_one_sentence(
+def test_an_impossible_redirect_is_an_error(
     case: str, status: int, runner: Any, tmp_path: Path
 ) -> None:
-    """It is the same for each transport: refused before anything is asked, and not again."""
+    """Each backend rejects it before any request, and doesn't retry."""
     location, why = IMPOSSIBLE[case]
     with MisbehavingServer(get=[responds(http(status, b"", f"Location: {location}"))]) as files:
-        result = asked(runner, files.url + "/a")
+        result = result_of(runner, files.url + "/a")
         with pytest.raises(DownloadFailed, match=f"its redirect can't be followed: .*{why}"):
             runner.do(result.download, tmp_path)
         assert files.count("GET") == 1
@@ -341,14 +345,14 @@ def test_a_redirect_to_nowhere_is_one_sentence(
         ("/x#part", "/x"),
     ],
 )
-def test_a_redirect_leads_where_its_server_meant(
+def test_a_redirect_is_resolved_against_its_url(
     location: str, target: str, runner: Any, tmp_path: Path
 ) -> None:
-    """A `Location` in raw UTF-8 is one, and what is encoded stays as it is."""
+    """A `Location` may be raw UTF-8; what is encoded isn't changed."""
     moved = http(302, b"", "Location: " + location.encode().decode("latin-1"))
-    # `http` encodes as UTF-8 what is here one character a byte.
+    # `http` encodes as UTF-8; here each character stands for one byte.
     raw = moved.decode().encode("latin-1")
-    with MisbehavingServer(get=[responds(raw), answer(MP4, "video/mp4")]) as files:
-        paths = runner.do(asked(runner, files.url + "/a").download, tmp_path)
+    with MisbehavingServer(get=[responds(raw), file_response(MP4, "video/mp4")]) as files:
+        paths = runner.do(result_of(runner, files.url + "/a").download, tmp_path)
         assert files.requests[1][1] == target
     assert paths[0].read_bytes() == MP4

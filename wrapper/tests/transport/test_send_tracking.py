@@ -1,4 +1,4 @@
-"""Laws of what was sent: decided by the bytes that a connection was handed, and by nothing else."""
+"""Whether a request was sent is decided only by the bytes that were written to a connection."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 POST = Request("POST", "/v1/x", b"{}", {"content-type": "application/json"})
 
 
-def sends(
+def send_flow(
     tracker: SendTracker, before: Callable[[], Any] | None = None, timeout: float | None = None
 ) -> Flow[Response]:
     """Send a POST."""
@@ -44,26 +44,26 @@ def sends(
 
 
 def client_of(runner: Any, url: str, **options: Any) -> Any:
-    """A client that waits for nothing long."""
+    """Return a client with short timeouts."""
     return runner.client(api_key=KEY, base_url=url, **{"timeout": 2, "retry_timeout": 0, **options})
 
 
-def play(runner: Any, client: Any, flow: Flow[Response]) -> Response:
-    """Play a flow with a client's own driver."""
-    reply: Response = runner.do(client._driver.run, flow)
-    return reply
+def run_flow(runner: Any, client: Any, flow: Flow[Response]) -> Response:
+    """Run a flow with a client's own driver."""
+    response: Response = runner.do(client._driver.run, flow)
+    return response
 
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The URL of a listener that takes connections and says nothing."""
+    """The address of a listener that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.fixture
 def hanging_up() -> Iterator[str]:
-    """The address of a listener that ends each connection at once."""
+    """The address of a listener that closes each connection immediately."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def hang_up() -> None:
@@ -78,14 +78,14 @@ def hanging_up() -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def nobody() -> str:
-    """The address of a port that nobody listens on."""
+def unused_address() -> str:
+    """Return an address that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-def strangers() -> ssl.SSLContext:
-    """The context of a server that no client trusts."""
+def untrusted_context() -> ssl.SSLContext:
+    """Return the TLS context of a server that no client trusts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     return context
@@ -93,12 +93,12 @@ def strangers() -> ssl.SSLContext:
 
 UNSENT = (
     "no such host",
-    "nobody listens",
+    "a closed port",
     "TLS to a silent server",
     "TLS to a server that hangs up",
     "TLS to a server of plain HTTP",
     "an untrusted certificate",
-    "a proxy that isn't there",
+    "an unreachable proxy",
     "a tunnel that stays silent",
 )
 
@@ -107,49 +107,49 @@ UNSENT = (
 def unreachable(
     request: pytest.FixtureRequest, silent: str, hanging_up: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A base URL and options by which no submission gets as far as its first byte."""
+    """A base URL and options with which a submission fails before its first byte is sent."""
     with (
         MisbehavingServer(post=[responds(OK)]) as plain,
-        MisbehavingServer(post=[responds(OK)], tls=strangers()) as secret,
+        MisbehavingServer(post=[responds(OK)], tls=untrusted_context()) as secret,
     ):
         yield {
             "no such host": ("http://api.invalid", {}),
-            "nobody listens": (f"http://{nobody()}", {}),
+            "a closed port": (f"http://{unused_address()}", {}),
             "TLS to a silent server": (f"https://{silent}", {}),
             "TLS to a server that hangs up": (f"https://{hanging_up}", {}),
             "TLS to a server of plain HTTP": (plain.url.replace("http:", "https:"), {}),
             "an untrusted certificate": (secret.url, {}),
-            "a proxy that isn't there": (plain.url, {"proxy": f"http://{nobody()}"}),
+            "an unreachable proxy": (plain.url, {"proxy": f"http://{unused_address()}"}),
             "a tunnel that stays silent": (secret.url, {"proxy": f"http://{silent}"}),
         }[request.param]
         assert plain.count("POST") + secret.count("POST") == 0
 
 
-def test_what_goes_wrong_before_the_first_byte_is_not_sent(
+def test_an_error_before_the_first_byte_means_not_sent(
     unreachable: tuple[str, dict[str, Any]], runner: Any
 ) -> None:
-    """Whatever the exception: the error says that nothing was sent, and so does the tracker."""
+    """The error and the tracker say so, whatever the original exception is."""
     url, options = unreachable
     client = client_of(runner, url, **options)
     tracker = SendTracker()
     with pytest.raises(TransportError) as caught:
-        play(runner, client, sends(tracker))
+        run_flow(runner, client, send_flow(tracker))
     assert (caught.value.maybe_sent, tracker.maybe_sent) == (False, False)
     with pytest.raises(errors.ConnectionFailed):
         runner.do(client.submit, body())
 
 
-def test_what_goes_wrong_after_the_first_byte_may_have_been_sent(runner: Any) -> None:
-    """The server has the whole request, or a part of it; no exception's kind says which."""
+def test_an_error_after_the_first_byte_means_maybe_sent(runner: Any) -> None:
+    """The server has the request or a part of it; the exception's type doesn't show which."""
     with MisbehavingServer(post=[resets()]) as server:
         client, tracker = client_of(runner, server.url), SendTracker()
         with pytest.raises(TransportError) as caught:
-            play(runner, client, sends(tracker))
+            run_flow(runner, client, send_flow(tracker))
         assert (caught.value.maybe_sent, tracker.maybe_sent) == (True, True)
 
 
-def test_what_comes_before_a_request_is_done_once_it_has_a_slot(runner: Any) -> None:
-    """While the only connection is taken, what waits for it has done nothing, and then gives up."""
+def test_before_runs_once_the_request_has_a_slot(runner: Any) -> None:
+    """While the only connection is in use, a waiting request runs nothing, and then times out."""
     done: list[str] = []
     with MisbehavingServer(post=[responds(OK)], get=[task("completed")]) as server:
         server._acts["POST"].appendleft(hangs(server.done))
@@ -157,7 +157,7 @@ def test_what_comes_before_a_request_is_done_once_it_has_a_slot(runner: Any) -> 
 
         def fail() -> None:
             with pytest.raises(TransportError):
-                play(runner, client, sends(SendTracker(), lambda: done.append("first")))
+                run_flow(runner, client, send_flow(SendTracker(), lambda: done.append("first")))
 
         first = threading.Thread(target=fail)
         first.start()
@@ -165,57 +165,59 @@ def test_what_comes_before_a_request_is_done_once_it_has_a_slot(runner: Any) -> 
             server.done.wait(0.01)
         tracker = SendTracker()
         with pytest.raises(TransportError, match="waiting for one of 1 connections"):
-            play(runner, client, sends(tracker, lambda: done.append("second"), 0.2))
+            run_flow(runner, client, send_flow(tracker, lambda: done.append("second"), 0.2))
         assert done == ["first"]
         assert not tracker.maybe_sent
         first.join()
-        assert play(runner, client, sends(tracker, lambda: done.append("third"))).status == 200
+        assert (
+            run_flow(runner, client, send_flow(tracker, lambda: done.append("third"))).status == 200
+        )
         assert done == ["first", "third"]
 
 
-def test_what_comes_before_a_request_can_call_it_off(runner: Any) -> None:
-    """Whatever it raises leaves the Send as it is; nothing is sent, and the slot is given back."""
+def test_an_exception_of_before_cancels_the_request(runner: Any) -> None:
+    """It is raised unchanged; nothing is sent, and the slot is released."""
 
-    class CalledOff(Exception): ...
+    class Cancelled(Exception): ...
 
-    def call_off() -> None:
-        raise CalledOff
+    def cancel() -> None:
+        raise Cancelled
 
     with MisbehavingServer(post=[responds(OK)]) as server:
         client = client_of(runner, server.url, max_connections=1)
         for _ in range(3):
             tracker = SendTracker()
-            with pytest.raises(CalledOff):
-                play(runner, client, sends(tracker, call_off))
+            with pytest.raises(Cancelled):
+                run_flow(runner, client, send_flow(tracker, cancel))
             assert not tracker.maybe_sent
         assert server.count("POST") == 0
-        assert play(runner, client, sends(SendTracker())).status == 200
+        assert run_flow(runner, client, send_flow(SendTracker())).status == 200
 
 
-def test_nothing_comes_before_a_request_that_can_have_no_connection(runner: Any) -> None:
-    """Where not even a pool can be made, there is no intent."""
+def test_before_does_not_run_without_a_connection_pool(runner: Any) -> None:
+    """If the pool can't be created, no intent is recorded."""
     done: list[int] = []
     with MisbehavingServer(post=[responds(OK)]) as server:
         client = client_of(runner, server.url)
-        wire = client._driver._transport
-        wire._api._options = evolve(wire._api._options, proxy="ftp://127.0.0.1:1")
+        transport = client._driver._transport
+        transport._api._options = evolve(transport._api._options, proxy="ftp://127.0.0.1:1")
         tracker = SendTracker()
         with pytest.raises(TransportError) as caught:
-            play(runner, client, sends(tracker, lambda: done.append(1)))
+            run_flow(runner, client, send_flow(tracker, lambda: done.append(1)))
         assert (caught.value.maybe_sent, tracker.maybe_sent, done) == (False, False, [])
 
 
 @pytest.mark.parametrize("location", ["http://[::1", "http://a.example:x/", "/\x01", "/ü"])
-def test_a_redirect_is_a_response_wherever_it_leads(location: str, runner: Any) -> None:
-    """It came whole, and what it means is not for the transport to say."""
+def test_a_redirect_is_a_response_whatever_its_location(location: str, runner: Any) -> None:
+    """The transport returns it, and doesn't interpret it."""
     moved = b"HTTP/1.1 302 X\r\nContent-Length: 2\r\nLocation: %s\r\n\r\n{}"
     with MisbehavingServer(post=[responds(moved % location.encode())]) as server:
-        found = play(runner, client_of(runner, server.url), sends(SendTracker()))
+        found = run_flow(runner, client_of(runner, server.url), send_flow(SendTracker()))
         assert (found.status, found.headers["location"], found.content) == (302, location, b"{}")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "raw",
     [
         b"\x1b[31mNO HTTP\r\n\r\n",
         b"HTTP/1.1 200 \x1b]0;title\x07\r\nContent-Length: x\x1b[2J\r\n\r\n",
@@ -223,44 +225,44 @@ def test_a_redirect_is_a_response_wherever_it_leads(location: str, runner: Any) 
         b"\xff\xfe\x9b31m \xe2\x80\xa8\r\n\r\n",
     ],
 )
-def test_what_a_server_says_steers_no_terminal(said: bytes, runner: Any) -> None:
-    """Though the transport's own error repeats it."""
-    with MisbehavingServer(post=[responds(said, keep=False)]) as server:
+def test_the_reason_of_a_transport_error_is_printable(raw: bytes, runner: Any) -> None:
+    """The library's own exception may contain what the server sent."""
+    with MisbehavingServer(post=[responds(raw, keep=False)]) as server:
         with pytest.raises(TransportError) as caught:
-            play(runner, client_of(runner, server.url), sends(SendTracker()))
+            run_flow(runner, client_of(runner, server.url), send_flow(SendTracker()))
         assert caught.value.reason.isprintable()
 
 
-@pytest.mark.parametrize("slow", ["nothing", "drips"])
-def test_a_sends_own_timeout_bounds_it(slow: str, runner: Any) -> None:
-    """A second is a second, though the client would grant more, and though bytes keep coming."""
+@pytest.mark.parametrize("slow", ["sends nothing", "drips"])
+def test_the_timeout_of_a_send_request_limits_it(slow: str, runner: Any) -> None:
+    """It outcomes in time, though the client's timeout is longer and bytes keep arriving."""
     with MisbehavingServer() as server:
         act = drips(OK, server.done) if slow == "drips" else hangs(server.done)
         server._acts["POST"].append(act)
         client, begun = client_of(runner, server.url, timeout=30), time.monotonic()
         with pytest.raises(TransportError):
-            play(runner, client, sends(SendTracker(), timeout=0.5))
+            run_flow(runner, client, send_flow(SendTracker(), timeout=0.5))
         assert time.monotonic() - begun < 10
 
 
 MANY = 12
-TURNS = 7
-"""So many turns of its event loop a submission takes at most before it is sent, and some more."""
+ITERATIONS = 7
+"""More iterations of the event loop than a submission takes before it is sent."""
 IDLE = 0.5
-"""Seconds that the server keeps an idle connection."""
+"""After how many seconds the server closes an idle connection."""
 
 
-def answers_and_idles(connection: socket.socket) -> bool:
-    """Answer, and end the connection when nothing comes for a while."""
+def responds_then_closes_when_idle(connection: socket.socket) -> bool:
+    """Send a response, and close the connection if no further request comes for a while."""
     connection.sendall(OK)
     connection.settimeout(IDLE)
     more = bool(connection.recv(1, socket.MSG_PEEK))
-    connection.settimeout(None)  # one that has begun to ask may be slow
+    connection.settimeout(None)  # a request that has begun may be slow
     return more
 
 
-def submits_together(client: Any) -> list[Any]:
-    """Wait until kept connections have ended, and submit many in threads → what each came to."""
+def submit_in_threads(client: Any) -> list[Any]:
+    """Wait until idle connections are closed, submit in many threads, and return the outcomes."""
     time.sleep(IDLE + 0.3)
 
     def submit(_: int) -> Any:
@@ -273,42 +275,42 @@ def submits_together(client: Any) -> list[Any]:
         return list(pool.map(submit, range(MANY)))
 
 
-async def submits_at_the_same_time(client: Any, turns: int) -> list[Any]:
-    """Submit many in tasks, and keep the event loop busy until kept connections have ended.
+async def submit_in_tasks(client: Any, iterations: int) -> list[Any]:
+    """Submit in many tasks, and block the event loop until idle connections are closed.
 
-    So it is from its turn of some number on: a submission takes several of them before it is sent.
+    It is blocked after some iterations, because a submission takes several before it is sent.
     """
-    ends: list[Any] = []
+    outcomes: list[Any] = []
 
     async def submit() -> None:
         try:
-            ends.append(await client.submit(body()))
+            outcomes.append(await client.submit(body()))
         except errors.WanflowError as error:
-            ends.append(error)
+            outcomes.append(error)
 
-    async def be_busy() -> None:
-        for _ in range(turns):
+    async def block() -> None:
+        for _ in range(iterations):
             await anyio.lowlevel.checkpoint()
         time.sleep(IDLE + 0.3)  # noqa: ASYNC251 - it is what a busy program does
 
     async with anyio.create_task_group() as group:
-        group.start_soon(be_busy)
+        group.start_soon(block)
         for _ in range(MANY):
             group.start_soon(submit)
-    return ends
+    return outcomes
 
 
-def test_no_submission_goes_out_on_a_connection_that_has_ended(runner: Any) -> None:
-    """Though the end of every kept connection came while nobody could take note of it."""
-    with MisbehavingServer(post=[answers_and_idles]) as server:
+def test_no_submission_is_sent_on_a_closed_connection(runner: Any) -> None:
+    """The server closed every idle connection while the program couldn't notice it."""
+    with MisbehavingServer(post=[responds_then_closes_when_idle]) as server:
         client = client_of(runner, server.url, timeout=10, retry_timeout=10)
-        # httpx gives asyncio's loop one more turn after the look, in which it may be busy.
+        # After its check httpx runs one more iteration of asyncio's loop, which may block.
         slow = runner.name == "asyncio" and runner.backend == "AsyncHttpxBackend"
-        busy = (0, 0) if slow else range(TURNS)
-        for times, turns in enumerate(busy, 1):
+        busy = (0, 0) if slow else range(ITERATIONS)
+        for times, iterations in enumerate(busy, 1):
             if runner.name == "sync":
-                ends = runner.do(submits_together, client)
+                outcomes = runner.do(submit_in_threads, client)
             else:
-                ends = runner.do(submits_at_the_same_time, client, turns)
-            assert [end for end in ends if isinstance(end, Exception)] == []
+                outcomes = runner.do(submit_in_tasks, client, iterations)
+            assert [outcome for outcome in outcomes if isinstance(outcome, Exception)] == []
             assert server.count("POST") == MANY * times

@@ -1,4 +1,4 @@
-"""Laws of tracebacks: tools show the locals of every frame, and none of them holds the key."""
+"""No local variable in any frame of a traceback contains the key, as tools show all locals."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from wanflow._config import ApiKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# httpx leaves its generators to the collector when a body breaks off; trio says so.
+# httpx leaves generators to the garbage collector when a body is cut off; trio warns of that.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
 
 SECRET = "sk-frames-0123456789abcdef"
 DEPTH = 12
-"""So many steps from a local variable are gone."""
-# What holds no values of its own, or is the one place where the key may be.
+"""How many references are followed from a local variable."""
+# Objects without values of their own, and the one type that may contain the key.
 _OPAQUE = (
     ApiKey,
     type,
@@ -49,8 +49,10 @@ _OPAQUE = (
 )
 
 
-def held(value: object, seen: set[int], depth: int = DEPTH, path: str = "") -> Iterator[str]:
-    """The paths by which a value leads to the key, through containers and attributes."""
+def paths_to_key(
+    value: object, seen: set[int], depth: int = DEPTH, path: str = ""
+) -> Iterator[str]:
+    """Yield the paths from a value to the key, through containers and attributes."""
     if isinstance(value, str | bytes | bytearray | memoryview):
         text = value if isinstance(value, str) else bytes(value).decode("latin-1")
         if SECRET in text:
@@ -59,12 +61,12 @@ def held(value: object, seen: set[int], depth: int = DEPTH, path: str = "") -> I
     if isinstance(value, _OPAQUE) or depth == 0 or id(value) in seen:
         return
     seen.add(id(value))
-    for name, part in parts(value):
-        yield from held(part, seen, depth - 1, f"{path}.{name}")
+    for name, part in children(value):
+        yield from paths_to_key(part, seen, depth - 1, f"{path}.{name}")
 
 
-def parts(value: object) -> Iterator[tuple[object, object]]:
-    """What a value is made of."""
+def children(value: object) -> Iterator[tuple[object, object]]:
+    """Yield the items and attributes of a value, with their names."""
     if isinstance(value, dict):
         yield from value.items()
         yield from ((f"key {key!r}", key) for key in value)
@@ -81,7 +83,7 @@ def parts(value: object) -> Iterator[tuple[object, object]]:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that hangs on to it."""
+    """Yield an exception with all its causes, contexts and members."""
     left, seen = [error], set[int]()
     while left:
         one = left.pop()
@@ -93,27 +95,27 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         left += getattr(one, "exceptions", ())
 
 
-def shown(error: BaseException) -> Iterator[str]:
-    """Where the key is seen in the frames that an exception came through, or in itself."""
+def key_appearances(error: BaseException) -> Iterator[str]:
+    """Yield where the key is in an exception or in the frames of its traceback."""
     for one in chain(error):
-        yield from held(vars(one), set(), path=type(one).__name__)
+        yield from paths_to_key(vars(one), set(), path=type(one).__name__)
         if SECRET in repr(one) + str(one):
             yield repr(one)
         trace = one.__traceback__
         while trace is not None:
             frame, trace = trace.tb_frame, trace.tb_next
             if "/tests/" in frame.f_code.co_filename:
-                continue  # it has the server, which was sent the key
+                continue  # it has the server, which received the key
             for name, value in frame.f_locals.items():
                 where = f"{frame.f_code.co_qualname}: {name}"
-                yield from held(value, set(), path=where)
-                with contextlib.suppress(AttributeError):  # a client that was only half made
+                yield from paths_to_key(value, set(), path=where)
+                with contextlib.suppress(AttributeError):  # a client whose construction failed
                     if SECRET in repr(value):
                         yield f"repr of {where}"
 
 
 def frames(error: BaseException) -> int:
-    """How many frames of the library an exception came through."""
+    """Count the library's frames in the traceback of an exception."""
     count, trace = 0, error.__traceback__
     while trace is not None:
         count += "wanflow" in trace.tb_frame.f_globals.get("__name__", "")
@@ -122,7 +124,7 @@ def frames(error: BaseException) -> int:
 
 
 def echo(connection: socket.socket) -> bool:
-    """Say back what no server should: the key, in a header and in a body that breaks off."""
+    """Send the key back, in a header and in a body that is cut off."""
     said = f"Bearer {SECRET}"
     connection.sendall(http(200, said.encode(), f"X-Echo: {said}", length=500))
     return False
@@ -135,7 +137,7 @@ ACTS: dict[str, Callable[[MisbehavingServer], Any]] = {
     "too slow": lambda server: drips(OK, server.done),
     "silence": lambda server: hangs(server.done),
     "too large": lambda _: responds(http(200, b"x" * 17_000_000)),
-    "nonsense": lambda _: responds(http(200, b"<html>")),
+    "HTML": lambda _: responds(http(200, b"<html>")),
     "an error": lambda _: responds(http(401, b"{}")),
     "an echo": lambda _: echo,
 }
@@ -144,7 +146,7 @@ ACTS: dict[str, Callable[[MisbehavingServer], Any]] = {
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
 @pytest.mark.parametrize("does", ["submit", "refresh", "wait"])
 def test_no_frame_of_an_error_holds_the_key(act: Any, does: str, runner: Any) -> None:
-    """Whatever a server does: not the error's, nor those of its causes and contexts."""
+    """Neither the error's nor those of its causes and contexts, whatever the server does."""
     with MisbehavingServer() as server:
         for acts in server._acts.values():
             acts.append(act(server))
@@ -158,17 +160,17 @@ def test_no_frame_of_an_error_holds_the_key(act: Any, does: str, runner: Any) ->
         with pytest.raises(errors.WanflowError) as caught:
             runner.do(*methods[does])
         assert frames(caught.value) > 3
-        assert list(shown(caught.value)) == []
+        assert list(key_appearances(caught.value)) == []
 
 
 def test_no_frame_of_a_refused_connection_holds_the_key(runner: Any) -> None:
-    """Nor where nobody listens."""
+    """The port is closed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     client = runner.client(api_key=SECRET, base_url=f"http://127.0.0.1:{port}", retry_timeout=0)
     with pytest.raises(errors.ConnectionFailed) as caught:
         runner.do(client.submit, body())
-    assert list(shown(caught.value)) == []
+    assert list(key_appearances(caught.value)) == []
 
 
 INTERRUPTIBLE = {
@@ -181,7 +183,7 @@ INTERRUPTIBLE = {
 @pytest.mark.parametrize("said", INTERRUPTIBLE.values(), ids=INTERRUPTIBLE.keys())
 @pytest.mark.parametrize("does", ["submit", "refresh", "wait"])
 def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, runner: Any) -> None:
-    """Ctrl-C and cancellations pass, and what was being handled before them stays known."""
+    """Ctrl-C and cancellations are raised unchanged, with the earlier exception as context."""
     reached = threading.Event()
 
     def act(connection: socket.socket) -> bool:
@@ -200,14 +202,14 @@ def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, runner: 
             "refresh": client.task(ID).refresh,
             "wait": client.task(ID).wait,
         }[does]
-        before = LookupError("what the program was at")
+        before = LookupError("an earlier error of the program")
         catch = _caught if runner.name == "sync" else _cancelled
         caught = runner.do(catch, method, before, reached)
     assert not isinstance(caught, Exception)
     assert reached.is_set()
     assert frames(caught) > 3
-    assert list(shown(caught)) == []
-    if runner.name == "sync":  # event loops throw cancellations in from elsewhere
+    assert list(key_appearances(caught)) == []
+    if runner.name == "sync":  # an event loop raises cancellations without that context
         assert before in chain(caught)
 
 
@@ -257,17 +259,15 @@ WRONG: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
-def test_no_frame_of_a_client_that_was_not_made_holds_the_key(
-    wrong: dict[str, Any], kind: Any
-) -> None:
-    """Not even of the one that was given it."""
+def test_no_frame_of_a_failed_constructor_holds_the_key(wrong: dict[str, Any], kind: Any) -> None:
+    """Not even the frame of the constructor, which receives the key, has it."""
     with pytest.raises(errors.ConfigurationError) as caught:
         kind(**{"api_key": SECRET, "base_url": "http://127.0.0.1:1", **wrong})
-    assert list(shown(caught.value)) == []
+    assert list(key_appearances(caught.value)) == []
 
 
-def test_the_walk_finds_what_it_looks_for() -> None:
-    """A key in a local, in an object's attribute, in a container or in a repr is seen."""
+def test_paths_to_key_finds_keys() -> None:
+    """A key in an attribute inside a container is found, and an ApiKey isn't searched."""
 
     class Slotted:
         __slots__ = ("inside",)
@@ -275,5 +275,5 @@ def test_the_walk_finds_what_it_looks_for() -> None:
         def __init__(self) -> None:
             self.inside = [{"headers": (b"authorization", f"Bearer {SECRET}".encode())}]
 
-    assert list(held(Slotted(), set())) == [".inside.0.headers.1"]
-    assert list(held({"key": ApiKey(SECRET)}, set())) == []
+    assert list(paths_to_key(Slotted(), set())) == [".inside.0.headers.1"]
+    assert list(paths_to_key({"key": ApiKey(SECRET)}, set())) == []

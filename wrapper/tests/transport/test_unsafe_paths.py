@@ -1,4 +1,4 @@
-"""Whatever lies where a file is to be: nothing is followed, nothing hangs, nothing is harmed."""
+"""Links, pipes, devices or directories at the path of a file: none is followed or changed."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def read_only(path: Path, _: Path) -> None:
     path.chmod(0o400)
 
 
-THINGS = (symlink, dangling, hardlink, fifo, folder, full_folder, unix_socket, device, read_only)
-IN_THE_WAY = pytest.mark.parametrize("put", THINGS, ids=lambda one: one.__name__)
+OBSTACLES = (symlink, dangling, hardlink, fifo, folder, full_folder, unix_socket, device, read_only)
+WITH_OBSTACLES = pytest.mark.parametrize("put", OBSTACLES, ids=lambda one: one.__name__)
 
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """Something beside the folder that nobody may touch."""
+    """A file outside of the output directory that must not change."""
     path = tmp_path / "target"
     path.write_bytes(PRECIOUS)
     return path
@@ -85,7 +85,7 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def out(tmp_path: Path, target: Path) -> Iterator[Path]:
-    """The folder of the files; when a test is over, nothing but that was touched."""
+    """The output directory; after the test, nothing outside of it has changed."""
     path = tmp_path / "out"
     path.mkdir()
     yield path
@@ -94,8 +94,8 @@ def out(tmp_path: Path, target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def in_time() -> Iterator[None]:
-    """Nothing here waits for a reader or a writer that never comes."""
+def without_hanging() -> Iterator[None]:
+    """Kill the test if it takes longer than 20 seconds, such as by waiting for a pipe."""
     late = threading.Timer(20, os._exit, [7])
     late.daemon = True
     late.start()
@@ -104,7 +104,7 @@ def in_time() -> Iterator[None]:
 
 
 def save(out: Path, content: bytes) -> bytes | None:
-    """Save a file as a download does → what is there; None where it was refused in a sentence."""
+    """Save a file as a download does; return its content, or None if it can't be written."""
     part = PartFile(out, "a", 10_000_000)
     part.url = "https://files.example/a"
     try:
@@ -114,20 +114,20 @@ def save(out: Path, content: bytes) -> bytes | None:
             part.write(content[start : start + 50_000])
         return part.commit(".mp4").read_bytes()
     except DownloadFailed as error:
-        said = str(error)
+        message = str(error)
     part.suspend()
-    assert "can't be written: " in said
+    assert "can't be written: " in message
     return None
 
 
-@IN_THE_WAY
+@WITH_OBSTACLES
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-def test_nothing_is_followed_in_the_place_of_a_part(
+def test_an_obstacle_at_the_part_path_is_not_followed(
     put: Callable[[Path, Path], None], content: bytes, out: Path, target: Path
 ) -> None:
-    """The file is saved, or it is said what is in its way."""
+    """The file is saved, or the error names the obstacle."""
     put(out / ".a.part", target)
-    with in_time():
+    with without_hanging():
         found = save(out, content)
     assert found in (content, None)
     if put in {symlink, dangling, fifo, unix_socket, device, folder, full_folder}:
@@ -136,28 +136,28 @@ def test_nothing_is_followed_in_the_place_of_a_part(
         assert found == content
 
 
-@IN_THE_WAY
+@WITH_OBSTACLES
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-def test_nothing_is_followed_in_the_place_of_its_notes(
+def test_an_obstacle_at_the_metadata_path_is_not_followed(
     put: Callable[[Path, Path], None], content: bytes, out: Path, target: Path
 ) -> None:
-    """Notes are a help for a later run: without them, the file is saved all the same."""
+    """The metadata only helps a later run, so the file is saved without it."""
     (out / ".a.part").write_bytes(b"left")
     put(out / ".a.part.json", target)
-    with in_time():
+    with without_hanging():
         assert save(out, content) == content
 
 
-@IN_THE_WAY
-def test_what_is_left_is_left_without_notes_where_there_can_be_none(
+@WITH_OBSTACLES
+def test_a_suspended_part_without_metadata_can_be_opened_again(
     put: Callable[[Path, Path], None], out: Path, target: Path
 ) -> None:
-    """A part that is broken off writes its notes, too."""
+    """Suspending a part writes its metadata, if that is possible."""
     put(out / ".a.part.json", target)
     part = PartFile(out, "a", 10_000_000)
     assert part.start(Response(200, {"etag": '"1"'}, b""))
     part.write(LARGE)
-    with in_time():
+    with without_hanging():
         part.suspend()
         again = PartFile(out, "a", 10_000_000)
         again.resume()
@@ -165,26 +165,26 @@ def test_what_is_left_is_left_without_notes_where_there_can_be_none(
     again.close()
 
 
-@IN_THE_WAY
+@WITH_OBSTACLES
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-def test_nothing_is_followed_under_the_files_own_name(
+def test_an_obstacle_at_the_final_path_is_replaced(
     put: Callable[[Path, Path], None], content: bytes, out: Path, target: Path
 ) -> None:
-    """What lies there is replaced, a folder alone is not."""
+    """Everything but a directory is replaced, and no link is followed."""
     put(out / "a.mp4", target)
-    with in_time():
+    with without_hanging():
         found = save(out, content)
     assert found == (None if put in {folder, full_folder} else content)
 
 
-@IN_THE_WAY
+@WITH_OBSTACLES
 @pytest.mark.parametrize("name", ["report.json", "index.html"])
-def test_nothing_is_followed_in_the_place_of_a_page(
+def test_an_obstacle_at_the_path_of_a_report_is_replaced(
     put: Callable[[Path, Path], None], name: str, out: Path, target: Path
 ) -> None:
-    """Reports and contact sheets take their place, or say what is in it; texts are replaced in."""
+    """Everything but a directory is replaced by the report or the contact sheet."""
     put(out / name, target)
-    with in_time():
+    with without_hanging():
         if put in {folder, full_folder}:
             with pytest.raises(LedgerError, match=name):
                 write_text(out / name, "{}")
@@ -194,8 +194,8 @@ def test_nothing_is_followed_in_the_place_of_a_page(
     assert [one.name for one in out.iterdir()] == [name]
 
 
-def test_a_page_is_written_to_no_name_that_could_be_guessed(out: Path, target: Path) -> None:
-    """Whoever knows the number of the process can't have the page written elsewhere."""
+def test_the_temporary_name_of_a_report_cannot_be_guessed(out: Path, target: Path) -> None:
+    """A user who knows the process id can't redirect the report to another file."""
     names = [f".report.json.{os.getpid()}.part", ".report.json.part"]
     for name in names:
         (out / name).symlink_to(target)
@@ -203,14 +203,14 @@ def test_a_page_is_written_to_no_name_that_could_be_guessed(out: Path, target: P
     assert all((out / name).is_symlink() for name in names)
 
 
-@IN_THE_WAY
+@WITH_OBSTACLES
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREAT])
 def test_only_a_regular_file_is_opened(
     put: Callable[[Path, Path], None], flags: int, out: Path, target: Path
 ) -> None:
-    """The error names what is there instead."""
+    """The error names what is there instead of a file."""
     put(out / "x", target)
-    with in_time():
+    with without_hanging():
         if put is hardlink:
             os.close(regular_file.open_regular(out / "x", flags))
         elif put is not read_only:
@@ -218,8 +218,8 @@ def test_only_a_regular_file_is_opened(
                 regular_file.open_regular(out / "x", flags)
 
 
-def test_a_folder_that_takes_no_files_is_one_sentence(out: Path) -> None:
-    """Neither a root nor anybody else is shown a traceback."""
+def test_an_unwritable_directory_is_an_error_message(out: Path) -> None:
+    """There is no traceback, for root or another user."""
     closed = out / "closed"
     closed.write_text("a file")
     assert save(closed, SMALL) is None
@@ -228,8 +228,8 @@ def test_a_folder_that_takes_no_files_is_one_sentence(out: Path) -> None:
     closed.unlink()
 
 
-def test_a_part_is_locked_by_its_own_process_alone(out: Path) -> None:
-    """A child that is forked off meanwhile keeps nobody from going on with it."""
+def test_a_forked_child_does_not_keep_a_part_locked(out: Path) -> None:
+    """The lock ends in the parent, although the child has the same file open."""
     part = PartFile(out, "a", 10_000_000)
     assert part.start(Response(200, {"etag": '"1"'}, b""))
     part.write(LARGE)
@@ -255,8 +255,8 @@ def test_a_part_is_locked_by_its_own_process_alone(out: Path) -> None:
     assert list(out.iterdir()) == []
 
 
-def test_what_is_made_has_the_rights_that_the_user_wants(out: Path) -> None:
-    """A page is as readable as any other file of the user's."""
+def test_files_have_the_permissions_of_the_umask(out: Path) -> None:
+    """This holds for reports and for downloaded files."""
     before: Any = os.umask(0o027)
     try:
         write_text(out / "report.json", "{}")

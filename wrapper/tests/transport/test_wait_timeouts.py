@@ -1,4 +1,4 @@
-"""Laws of time: a wait ends when its time is up, whatever the server does with its requests."""
+"""A wait ends at its timeout, whatever the server does with its requests."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT = 1.0
-LATE = 1.5
-"""Seconds that a busy machine may take longer: far less than the client grants a request."""
+SLACK = 1.5
+"""Extra seconds for a busy machine: far less than the client's timeout for one request."""
 
 
-def end_of(task: Any) -> Any:
-    """What a task came to."""
+def outcome_of(task: Any) -> Any:
+    """Return the result of a task, or its error."""
     try:
         return task.result()
     except errors.WanflowError as error:
@@ -32,17 +32,17 @@ def end_of(task: Any) -> Any:
 
 WAITS: dict[str, Callable[[Any, Any], Any]] = {
     "wait": lambda runner, client: runner.do(client.task(ID).wait, TIMEOUT),
-    "watch": lambda runner, client: runner.items(client.task(ID).iter_updates(TIMEOUT)),
+    "iter_updates": lambda runner, client: runner.items(client.task(ID).iter_updates(TIMEOUT)),
     "wait_all": lambda runner, client: runner.do(client.wait_all, [ID, ID + "2"], timeout=TIMEOUT),
     "as_completed": lambda runner, client: [
-        end_of(task) for task in runner.items(client.as_completed([ID], timeout=TIMEOUT))
+        outcome_of(task) for task in runner.items(client.as_completed([ID], timeout=TIMEOUT))
     ],
     "run": lambda runner, client: runner.do(client.run, body(), timeout=TIMEOUT),
 }
 
 
-def hinders(server: MisbehavingServer, does: str) -> None:
-    """Let a server end no response to a poll."""
+def never_finish_polls(server: MisbehavingServer, does: str) -> None:
+    """Make a server never finish a response to a poll."""
     dripped = drips(OK if does == "drips a header" else b" " * 99, server.done, 0.2)
 
     def begin_a_body(connection: socket.socket) -> bool:
@@ -53,36 +53,34 @@ def hinders(server: MisbehavingServer, does: str) -> None:
     server._acts["GET"].append(acts.get(does, hangs(server.done)))
 
 
-HINDRANCES = ["says nothing", "drips a header", "drips a body"]
+BEHAVIOURS = ["sends nothing", "drips a header", "drips a body"]
 
 
-@pytest.mark.parametrize("does", HINDRANCES)
-def test_a_batch_ends_when_the_time_of_its_waits_is_up(
-    does: str, runner: Any, tmp_path: Path
-) -> None:
-    """Its jobs are open, and the next run takes them up, submits nothing, and ends on time too."""
+@pytest.mark.parametrize("does", BEHAVIOURS)
+def test_a_batch_ends_at_its_timeout(does: str, runner: Any, tmp_path: Path) -> None:
+    """Its jobs are resumable; the next run resumes them, submits nothing, and ends in time too."""
     with (
         MisbehavingServer(post=[task("pending", created=1)]) as server,
-        Ledger(tmp_path / "l.db") as kept,
+        Ledger(tmp_path / "l.db") as ledger,
     ):
-        hinders(server, does)
-        client = runner.client(api_key=KEY, base_url=server.url, timeout=30, ledger=kept)
+        never_finish_polls(server, does)
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=30, ledger=ledger)
         for _ in range(2):
             begun = time.monotonic()
             report = runner.do(client.batch, [body()], tmp_path / "out", timeout=TIMEOUT)
             took = time.monotonic() - begun
             assert report.counts == {"resumable": 1}
-            assert TIMEOUT * 0.9 < took < TIMEOUT + LATE
+            assert TIMEOUT * 0.9 < took < TIMEOUT + SLACK
         assert server.count("POST") == 1
         assert server.count("GET") == 2
 
 
-@pytest.mark.parametrize("does", HINDRANCES)
+@pytest.mark.parametrize("does", BEHAVIOURS)
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS.keys())
-def test_a_wait_ends_when_its_time_is_up(does: str, wait: Any, runner: Any) -> None:
-    """Each poll is given what is left of the wait, and not all that the client grants."""
+def test_a_wait_ends_at_its_timeout(does: str, wait: Any, runner: Any) -> None:
+    """A poll may take only the time that is left of the wait."""
     with MisbehavingServer(post=[task("pending", created=1)]) as server:
-        hinders(server, does)
+        never_finish_polls(server, does)
         client = runner.client(api_key=KEY, base_url=server.url, timeout=30, retry_timeout=0)
         begun = time.monotonic()
         try:
@@ -91,5 +89,5 @@ def test_a_wait_ends_when_its_time_is_up(does: str, wait: Any, runner: Any) -> N
             ended = []
         took = time.monotonic() - begun
         assert all(isinstance(end, errors.WaitTimeout) for end in ended)
-        assert TIMEOUT * 0.9 < took < TIMEOUT + LATE
+        assert TIMEOUT * 0.9 < took < TIMEOUT + SLACK
         assert server.count("GET") > 0
