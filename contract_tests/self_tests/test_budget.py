@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -16,9 +18,13 @@ from self_tests.reference_server.server import Server
 from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
-from wanflow_contract.support.budget import BudgetExceeded, SpendBudget
+from wanflow_contract.plan.budget import BudgetExceeded, SpendBudget
+from wanflow_contract.plan.prices import documented, documented_prices
+from wanflow_contract.plan.shared_budget import Answer, SharedBudget
 from wanflow_contract.support.exchange import Exchange
-from wanflow_contract.support.shared_budget import SharedBudget
+
+if TYPE_CHECKING:
+    from wanflow.catalog.catalog import Model
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY, KEY2 = "the-key-that-pays-0001", "the-key-of-another-0002"
@@ -190,6 +196,10 @@ def test_no_output_contains_the_key(tmp_path) -> None:
     assert not any(KEY in text for text in (done.stdout, done.stderr, *written))
 
 
+def _qualities(model: Model) -> list[str]:
+    return model.parameters.get("quality", {}).get("enum", [])
+
+
 class TestSpendBudget:
     """What may be spent."""
 
@@ -210,58 +220,146 @@ class TestSpendBudget:
         budget.reserve(Expectation(Expected.REJECT), self.body())
         budget.reserve(None, None)
 
+    def bought(self, budget: SpendBudget, body: bytes, usage: object) -> None:
+        """Submit a request, and let the server report a price."""
+        reservation = budget.reserve(self.accepted, body)
+        budget.record(
+            self.exchange(body, {"id": uuid4().hex, "usage": usage}), self.accepted, reservation
+        )
+
     def test_invalid_requests_need_budget_once_a_server_accepts_one(self) -> None:
-        """Once an invalid request was accepted and charged, all invalid ones need budget."""
+        """Once an invalid request was accepted, others are sent only within the budget."""
         budget, wrong = SpendBudget(0.0), Expectation(Expected.REJECT)
-        budget.record(self.exchange(self.body(), {"usage": {"credits_reserved": 3}}), wrong)
-        with pytest.raises(BudgetExceeded, match="3 of 0 are spent"):
+        sent = budget.reserve(wrong, self.body())
+        budget.record(self.exchange(self.body(), {"usage": {"credits_reserved": 3}}), wrong, sent)
+        with pytest.raises(BudgetExceeded, match="which 0 credits pay for"):
             budget.reserve(wrong, self.body())
 
+    def test_other_invalid_requests_are_sent_after_one_was_accepted(self) -> None:
+        """While the budget can pay for them, invalid requests are sent after one was accepted."""
+        budget, wrong = SpendBudget(50.0), Expectation(Expected.REJECT)
+        sent = budget.reserve(wrong, self.body())
+        budget.record(self.exchange(self.body(), {"usage": {"credits_reserved": 3}}), wrong, sent)
+        for _ in range(500):
+            rejected = Exchange("POST", "", "", (), self.body(), 400, (), b"{}")
+            budget.record(rejected, wrong, budget.reserve(wrong, self.body()))
+        assert (budget.shared_budget.spent, budget.submissions) == (3, 1)
+
     def test_the_first_estimate_is_the_highest_documented_price(self) -> None:
-        """Before any price is known, the estimate is the highest documented price."""
-        assert SpendBudget(1.0).estimate({"model": "unseen", "duration": 10}) >= 10
+        """Before a price was seen, a task costs as much as the dearest example, in proportion."""
+        model = next(one for one in MODELS.values() if "duration" in one.parameters)
+        once, twice = ({**cheapest(model), "duration": seconds} for seconds in (5, 10))
+        assert documented(once) == documented_prices()[1]
+        assert documented(twice) == 2 * documented_prices()[1]
 
-    def test_an_unknown_price_class_is_estimated_higher(self) -> None:
-        """The price of one quality is not the estimate of another one."""
-        budget, body = SpendBudget(1000.0), {"model": "a", "duration": 5, "quality": "480p"}
-        budget.record_cost(body, {"usage": {"credits_reserved": 50}})
-        assert budget.estimate(body) == 50
-        assert budget.estimate({**body, "quality": "1080p"}) >= 100
+    def test_prices_that_were_seen_bound_those_that_are_guessed(self) -> None:
+        """A price bounds those of the model's other requests, in proportion to what is asked."""
+        model = next(one for one in MODELS.values() if "480p" in _qualities(one))
+        budget, body = SpendBudget(1000.0), cheapest(model)
+        self.bought(budget, json.dumps(body).encode(), {"credits_reserved": 0.5})
+        assert budget.prices.most(body) == 0.5
+        assert budget.prices.most({**body, "duration": 10}) == 2 * 2 * 0.5
+        dearest = budget.prices.most({**body, "quality": "1080p"})
+        assert dearest == pytest.approx(2 * 0.5 * (1080 / 480) ** 2)
 
-    def test_estimates_do_not_grow_where_no_price_is_reported(self) -> None:
-        """An estimate is not a reported price: estimates don't grow by themselves."""
-        budget, body = SpendBudget(1e6), {"model": "a", "duration": 5, "quality": "480p"}
-        first = budget.estimate(body)
-        for quality in ("480p", "720p", "1080p"):
-            budget.record_cost({**body, "quality": quality}, {})
-            assert budget.estimate({**body, "quality": quality}) == first
+    def test_a_model_that_costs_more_than_documented_bounds_others_higher(self) -> None:
+        """If one model costs four times as much as documented, so may another one."""
+        one, other = (cheapest(model) for model in list(MODELS.values())[:2])
+        budget = SpendBudget(1000.0)
+        self.bought(budget, json.dumps(one).encode(), {"credits_reserved": 4 * documented(one)})
+        assert budget.prices.most(other) == 2 * 4 * documented(other)
 
-    def test_an_estimate_never_exceeds_the_limit(self) -> None:
-        """A submission is not sent if its estimate is more than what is left."""
-        budget = SpendBudget(100.0)
-        budget.settle(99.0, 0.0)
-        with pytest.raises(BudgetExceeded, match="99 of 100 are spent"):
+    def test_a_server_that_reports_no_price_is_recorded_by_the_documents(self) -> None:
+        """Without a price a task counts what the documents say, however many there are."""
+        budget = SpendBudget(50.0)
+        for _ in range(5):
+            self.bought(budget, self.body(), {})
+        assert budget.shared_budget.spent == 5 * documented(json.loads(self.body()))
+
+    @pytest.mark.parametrize("price", [-1, float("nan"), float("inf"), "7", None, True, [7]])
+    def test_what_is_no_price_counts_as_none(self, price) -> None:
+        """A negative price or one that is no number counts as the documents say."""
+        budget = SpendBudget(50.0)
+        self.bought(budget, self.body(), {"credits_reserved": price})
+        assert budget.shared_budget.spent == documented(json.loads(self.body()))
+
+    @pytest.mark.parametrize("price", [1e300, 10**400], ids=["1e300", "googol"])
+    def test_a_price_above_what_is_left_does_not_empty_the_budget(self, price) -> None:
+        """A price that can't be right counts the most that the request may cost."""
+        budget = SpendBudget(50.0)
+        self.bought(budget, self.body(), {"credits_reserved": price})
+        assert budget.shared_budget.spent == 2 * documented(json.loads(self.body()))
+        self.bought(budget, self.body(), {"credits_reserved": price})
+        with pytest.raises(BudgetExceeded, match="reported prices above what was left"):
             budget.reserve(self.accepted, self.body())
 
+    def test_a_falling_price_counts_the_highest(self) -> None:
+        """Equal requests cost the same, so that a lower price later counts as the earlier one."""
+        budget = SpendBudget(50.0)
+        for price in (4, 3, 2, 0.5, 0):
+            self.bought(budget, self.body(), {"credits_reserved": price})
+        assert budget.shared_budget.spent == 5 * 4
+
+    def test_a_price_of_zero_does_not_let_a_run_submit_for_ever(self) -> None:
+        """At a price of 0 there are as many tasks as the limit pays for at the lowest price."""
+        budget = SpendBudget(20.0)
+        for _ in range(int(20 / documented_prices()[0])):
+            self.bought(budget, self.body(), {"credits_reserved": 0})
+        with pytest.raises(BudgetExceeded, match="20 tasks were submitted"):
+            budget.reserve(self.accepted, self.body())
+
+    def test_a_replay_is_believed_only_of_a_used_key_and_a_known_task(self) -> None:
+        """A response that claims to be a replay costs nothing only if it can be one."""
+        budget, body = SpendBudget(50.0), self.body()
+        keyed = (("Idempotency-Key", "a-key-of-sixteen"),)
+        receipt = json.dumps({"id": "a", "usage": {"credits_reserved": 2}}).encode()
+        for headers, replay in (((), 2), (keyed, 4), (keyed, 4), ((), 6)):
+            exchange = Exchange("POST", "", "", headers, body, 200, (), receipt)
+            budget.record(exchange, self.accepted, budget.reserve(self.accepted, body))
+            assert budget.shared_budget.spent == replay
+
+    def test_a_broken_response_to_a_valid_request_may_have_been_charged(self) -> None:
+        """After a 5xx a valid request counts, and a request that must be rejected doesn't."""
+        budget = SpendBudget(50.0)
+        broken = Exchange("POST", "", "", (), self.body(), 502, (), b"")
+        wrong = Expectation(Expected.REJECT)
+        budget.record(broken, wrong, budget.reserve(wrong, self.body()))
+        assert budget.shared_budget.spent == 0
+        budget.record(broken, self.accepted, budget.reserve(self.accepted, self.body()))
+        assert budget.shared_budget.spent == 2 * documented(json.loads(self.body()))
+
     def test_a_submission_in_flight_is_reserved(self) -> None:
-        """Until its response arrives, a submission counts by its estimate, in every process."""
-        cost = SpendBudget(0.0).estimate(json.loads(self.body()))
-        budget = SpendBudget(1.5 * cost)
+        """Before its response is there, a submission counts the most that it may cost."""
+        most = SpendBudget(9.0).prices.most(json.loads(self.body()))
+        budget = SpendBudget(1.5 * most, wait=0)
         reserved = budget.reserve(self.accepted, self.body())
         with pytest.raises(BudgetExceeded):
             budget.reserve(self.accepted, self.body())
-        budget.record(
-            self.exchange(self.body(), {"usage": {"credits_reserved": 0}}), self.accepted, reserved
-        )
-        assert budget.reserve(self.accepted, self.body()) == 0
+        receipt = {"id": "a", "usage": {"credits_reserved": 0}}
+        budget.record(self.exchange(self.body(), receipt), self.accepted, reserved)
+        assert budget.reserve(self.accepted, self.body()).credits == 0
+
+    def test_a_submission_waits_for_what_others_reserved(self, tmp_path) -> None:
+        """A submission is not refused only because another's cost isn't known yet."""
+        shared = SharedBudget(tmp_path / "budget")
+        budget = SpendBudget(15.0, shared)
+        first = budget.reserve(self.accepted, self.body())
+        assert shared.reserve(10, 15, 15) is Answer.WAIT
+        timer = threading.Timer(0.1, budget.release, [first])
+        timer.start()
+        assert budget.reserve(self.accepted, self.body()).credits == 10
+        timer.join()
 
     def test_a_shared_budget_is_shared(self, tmp_path) -> None:
-        """Two processes that open one budget reserve and spend the same credits."""
+        """Two processes that open a shared budget reserve and spend from the same credits."""
         one, two = SharedBudget(tmp_path / "budget"), SharedBudget(tmp_path / "budget")
-        assert one.reserve(6, 10)
-        assert not two.reserve(6, 10)
-        one.settle(6, 2.5)
-        assert two.spent == 2.5
-        assert two.reserve(7.5, 10)
+        assert one.reserve(6, 10, 10) is Answer.RESERVED
+        assert two.reserve(6, 10, 10) is Answer.WAIT
+        assert two.reserve(11, 10, 10) is Answer.TOO_MUCH
+        one.settle(6, 2.5, 1)
+        assert (two.spent, two.submissions) == (2.5, 1)
+        assert two.reserve(7.5, 10, 10) is Answer.RESERVED
+        one.note_accepts_invalid()
+        assert two.accepts_invalid
         one.close()
         two.close()

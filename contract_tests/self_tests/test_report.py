@@ -16,7 +16,7 @@ import pytest
 from self_tests.reference_server.faults import KeysNotChecked, TooStrict
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import packaged_oracle
-from wanflow_contract.support.coverage import keywords_of, sides
+from wanflow_contract.plan.rules import keywords_of, sides
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:

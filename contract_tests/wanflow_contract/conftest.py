@@ -10,7 +10,7 @@ from hypothesis.errors import Flaky
 
 from wanflow_contract.checks.check import LAST_FAILURE
 from wanflow_contract.findings.finding import find_failures
-from wanflow_contract.support.budget import AMPLE, BudgetExceeded
+from wanflow_contract.plan.budget import AMPLE, BudgetExceeded
 from wanflow_contract.support.target_options import TargetOptions, TargetUnavailable
 
 if TYPE_CHECKING:

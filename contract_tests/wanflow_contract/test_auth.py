@@ -85,7 +85,7 @@ def test_a_key_in_the_query_is_not_accepted(target, operation_id, name) -> None:
     """A key in the query of the URL, where logs would show it, is not accepted."""
     key = target.keys[target.account]
     method, path, headers, content = request_of(target, operation_id)
-    exchange = target.client.send(method, f"{path}?{name}={key}", headers, content)
+    exchange = target.submit_paid(method, f"{path}?{name}={key}", headers, content)
     # A server may reject the unknown query parameter first.
     KEY_REQUIRED.require(exchange.status in {400, 401}, f"{exchange.status} with {name}", exchange)
 

@@ -11,8 +11,13 @@ import wanflow
 from wanflow import errors
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.support.client_drivers import CLIENT_KINDS, SHORT_TIMEOUTS, call_client
-from wanflow_contract.support.end_to_end import EndToEndRuns
+from wanflow_contract.support.client_drivers import (
+    CLIENT_KINDS,
+    SHORT_TIMEOUTS,
+    ClientDriver,
+    call_client,
+)
+from wanflow_contract.support.end_to_end import EndToEndRuns, submit_and_record
 
 CONTRACT = packaged_contract()
 MODELS = sorted(CONTRACT.catalog.models)
@@ -128,10 +133,11 @@ def test_an_invalid_request_is_not_sent(target, client_kind) -> None:
 def test_a_rejection_by_the_server_is_raised(target, client_kind) -> None:
     """Without validation, the client raises the server's rejection."""
     body = {**cheapest(target.models[MODELS[0]]), "prompt": 5}
-    with pytest.raises(errors.BadRequest):
-        call_client(
-            client_kind, lambda client: client.submit(body, validate=False), **settings_of(target)
-        )
+    with (
+        ClientDriver(client_kind, **settings_of(target)) as driver,
+        pytest.raises(errors.BadRequest),
+    ):
+        submit_and_record(target, driver, body, validate=False)
     with pytest.raises((wanflow.NotFound, errors.BadRequest)):
         call_client(
             client_kind,

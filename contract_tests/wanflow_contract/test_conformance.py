@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.generation.stateful import run_state_machine_as_test
 
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.support.budget import BudgetExceeded
+from wanflow_contract.plan.budget import BudgetExceeded
 from wanflow_contract.support.cases import as_response, is_query, make_schema, send
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.support.coverage import tried
+from wanflow_contract.plan.rules import tried
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

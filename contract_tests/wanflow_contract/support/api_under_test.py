@@ -20,13 +20,13 @@ from wanflow_contract.checks.expectation import Expectation, Expected, packaged_
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.run_state import ACCEPTS, RunState
 from wanflow_contract.checks.task_history import TaskHistory, start
-from wanflow_contract.support.coverage import sides
+from wanflow_contract.plan.rules import sides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wanflow.catalog.catalog import Model
-    from wanflow_contract.support.budget import SpendBudget
+    from wanflow_contract.plan.budget import SpendBudget
     from wanflow_contract.support.exchange import Exchange
     from wanflow_contract.support.http_client import RateLimitedClient
 
@@ -251,16 +251,17 @@ class ApiUnderTest:
         headers: Mapping[str, str],
         content: bytes | None,
     ) -> Exchange:
-        reserved = self.budget.reserve(expectation, content)
+        payable = expectation or (None if method in _SAFE_METHODS else _UNDOCUMENTED)
+        reservation = self.budget.reserve(payable, content)
         try:
             exchange = self.client.send(method, path, headers, content)
         except CheckFailed:  # no response: it may have been accepted
-            self.budget.settle(reserved, reserved)
+            self.budget.record_unknown(reservation)
             raise
         contract = self.contract.operation_at(path)
         if contract is not None:
             self.client.statuses[contract.id, exchange.status] += 1
-        self.budget.record(exchange, expectation, reserved)
+        self.budget.record(exchange, payable, reservation)
         self._count_keywords(expectation, exchange)
         return exchange
 
@@ -289,6 +290,8 @@ class ApiUnderTest:
 _THIS_MACHINE = re.compile(
     rb'"callback_url": ?"\w*:?(//)?(localhost|0x[0-9a-f]+|[0-9]+|127[0-9.]+|\[[0-9a-f:.]+\])[:/]'
 )
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_UNDOCUMENTED = Expectation(Expected.REJECT, "the documents have no such request")
 # After so many polls, a task that progresses by time gets its clock advanced.
 _POLLS_BEFORE_ADVANCE = 3
 

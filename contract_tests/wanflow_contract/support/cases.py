@@ -13,7 +13,7 @@ from schemathesis.core.transport import Response
 
 from wanflow.catalog.document import load_packaged
 from wanflow_contract.checks.expectation import Expected
-from wanflow_contract.support.budget import BudgetExceeded
+from wanflow_contract.plan.budget import BudgetExceeded
 
 if TYPE_CHECKING:
     from wanflow_contract.support.api_under_test import ApiUnderTest

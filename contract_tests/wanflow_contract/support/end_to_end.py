@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import wanflow
+from wanflow import errors
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.expectation import packaged_oracle
 from wanflow_contract.checks.files import kind_of
@@ -68,7 +69,7 @@ def run_end_to_end(target: ApiUnderTest, name: str, client_kind: str, folder: Pa
     body = cheapest(model)
     settings: dict[str, Any] = {"api_key": target.keys[target.account], **SHORT_TIMEOUTS}
     with ClientDriver(client_kind, base_url=target.base_url, **settings) as driver:
-        task = _submit_and_record(target, driver, body)
+        task = submit_and_record(target, driver, body)
         try:
             result = driver.do(
                 lambda _client: task.wait(
@@ -88,18 +89,26 @@ def run_end_to_end(target: ApiUnderTest, name: str, client_kind: str, folder: Pa
         assert {kind_of(path.read_bytes()) for path in paths} == {model.kind}
 
 
-def _submit_and_record(target: ApiUnderTest, driver: ClientDriver, body: dict[str, Any]) -> Any:
-    """Submit through the client, and record the cost."""
+def submit_and_record(
+    target: ApiUnderTest, driver: ClientDriver, body: dict[str, Any], *, validate: bool = True
+) -> Any:
+    """Submit through the client within the budget, and record the cost.
+
+    Raises:
+        BudgetExceeded: it may cost more than is left.
+    """
     model, content = target.models[body["model"]], json.dumps(body).encode()
-    reserved = target.budget.reserve(
-        packaged_oracle().expectation(model.operation_id, body), content
-    )
+    expectation = packaged_oracle().expectation(model.operation_id, body)
+    reservation = target.budget.reserve(expectation, content)
     target.client.wait_for_rate_limit()
     target.client.record_request("POST", model.path, content)
     try:
-        task = driver.do(lambda client: client.submit(body))
-    except BaseException:
-        target.budget.settle(reserved, reserved)
+        task = driver.do(lambda client: client.submit(body, validate=validate))
+    except errors.BadRequest:
+        target.budget.release(reservation)
         raise
-    target.budget.record_cost(body, task.snapshot.raw, reserved)
+    except BaseException:
+        target.budget.record_unknown(reservation)
+        raise
+    target.budget.record_cost(task.snapshot.raw, reservation)
     return task

@@ -11,10 +11,10 @@ from attrs import frozen
 
 from wanflow.mock import MockServer
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.plan.budget import UNLIMITED, SpendBudget
+from wanflow_contract.plan.shared_budget import SharedBudget
 from wanflow_contract.support.api_under_test import ApiUnderTest
-from wanflow_contract.support.budget import UNLIMITED, SpendBudget
 from wanflow_contract.support.http_client import RateLimitedClient, tls_context
-from wanflow_contract.support.shared_budget import SharedBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

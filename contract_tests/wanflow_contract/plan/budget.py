@@ -1,0 +1,210 @@
+"""The spend budget: nothing is sent that might cost more than is left."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from wanflow_contract.checks.expectation import Expectation, Expected
+from wanflow_contract.plan.prices import Prices, documented_prices, reported_price
+from wanflow_contract.plan.shared_budget import Answer, SharedBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wanflow_contract.support.exchange import Exchange
+
+UNLIMITED = float("inf")
+AMPLE = 2000.0
+"""Credits from which on generated requests may be submitted, too."""
+_WAIT, _PAUSE = 60.0, 0.02
+_STRIKES = 2
+_KEY = "idempotency-key"
+
+
+class BudgetExceeded(Exception):
+    """A submission is not sent: it might cost more than is left."""
+
+
+@frozen
+class Reservation:
+    """What is reserved for a request until its response is there.
+
+    `credits` is None if nothing is reserved, because a correct server rejects the request.
+    """
+
+    body: Mapping[str, Any]
+    credits: float | None = None
+    charged: bool = False
+    """Whether a correct server may accept the request."""
+
+
+@define(eq=False)
+class SpendBudget:
+    """The credits that may be spent and the submissions that may be made.
+
+    `limit` is UNLIMITED where nothing is charged. A dry run records estimates. `spent_here` and
+    `submissions` are those of this process; the shared budget has those of all. `wait` is how many
+    seconds a request waits for others whose cost isn't known yet.
+
+    A reported price is not trusted: one that isn't a number from 0 up counts as not reported, one
+    that is more than what is left is replaced by the most that the request may cost, and a price
+    never counts less than that of an equal request. Since a price may be 0, no more tasks are
+    submitted than the limit pays for at the cheapest documented price.
+    """
+
+    limit: float = UNLIMITED
+    shared_budget: SharedBudget = field(factory=SharedBudget)
+    wait: float = _WAIT
+    dry_run: bool = False
+    spent_here: float = 0.0
+    submissions: int = 0
+    not_sent: int = 0
+    prices: Prices = field(init=False)
+    _strikes: Counter[str] = field(factory=Counter[str])
+    _tasks: set[str] = field(factory=set[str])
+    _keys: set[str] = field(factory=set[str])
+
+    def __attrs_post_init__(self) -> None:
+        """Read the prices."""
+        self.prices = Prices(self.shared_budget)
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether there is no limit."""
+        return self.limit == UNLIMITED
+
+    @property
+    def ample(self) -> bool:
+        """Whether there is enough left for generated requests."""
+        return self.unlimited or self.limit - self.shared_budget.spent >= AMPLE
+
+    @property
+    def most_submissions(self) -> float:
+        """How many tasks may be submitted."""
+        return self.limit if self.unlimited else self.limit // documented_prices()[0]
+
+    def reserve(self, expectation: Expectation | None, content: bytes | None) -> Reservation:
+        """Reserve the most that a request may cost, if it may be accepted.
+
+        A request that a correct server rejects is also sent when too little is left, until the
+        server has accepted such a request.
+
+        Raises:
+            BudgetExceeded: it might be accepted, and may cost more than what is left.
+        """
+        body = _body(content)
+        if self.unlimited or expectation is None:
+            return Reservation(body)
+        rejected = expectation.expected is Expected.REJECT
+        model = str(body.get("model"))
+        if not rejected and self._strikes[model] >= _STRIKES:
+            self._refuse(f"{model} reported prices above what was left")
+        cost = self.prices.most(body)
+        answer = self._reserve(cost)
+        if answer is Answer.RESERVED:
+            return Reservation(body, cost, charged=not rejected)
+        if not rejected or self.shared_budget.accepts_invalid:
+            self._refuse(self._why(cost))
+        return Reservation(body)
+
+    def record(
+        self, exchange: Exchange, expectation: Expectation | None, reservation: Reservation
+    ) -> None:
+        """Record what a response says of the cost, and end the reservation."""
+        accepted = 200 <= exchange.status < 300 and expectation is not None
+        receipt = exchange.decoded() if accepted else None
+        key = exchange.sent_header(_KEY)
+        replayed = accepted and key in self._keys and _id(receipt) in self._tasks
+        if key is not None:
+            self._keys.add(key)
+        if accepted and not replayed:
+            if expectation is not None and expectation.expected is Expected.REJECT:
+                self.shared_budget.note_accepts_invalid()
+            self.record_cost(receipt, reservation)
+        elif exchange.status >= 500 and exchange.sent_header("prefer") is None:
+            self.record_unknown(reservation)
+        else:
+            self.release(reservation)
+
+    def release(self, reservation: Reservation) -> None:
+        """End the reservation of a request that was not accepted."""
+        self._settle(reservation, 0.0, 0)
+
+    def record_cost(self, receipt: Any, reservation: Reservation) -> None:
+        """Record an accepted submission with the price that its receipt reports."""
+        self._tasks.add(_id(receipt))
+        price = None if self.dry_run else reported_price(receipt)
+        if self.unlimited and price is not None and math.isfinite(price):
+            self._settle(reservation, price, 1)
+        elif self.unlimited or price is None:
+            self._settle(reservation, self.prices.estimate(reservation.body), 1)
+        else:
+            self._settle(reservation, self._believed(price, reservation), 1)
+
+    def _believed(self, price: float, reservation: Reservation) -> float:
+        """Return what a reported price counts: at least as much as that of an equal request."""
+        body, most = reservation.body, reservation.credits
+        if price > self._left_for(reservation):
+            most = self.prices.most(body) if most is None else most
+            self._strikes[str(body.get("model"))] += price > most
+            return min(price, most)
+        self.prices.record(body, price)
+        highest = self.prices.estimate(body)
+        return max(price, highest if most is None else min(highest, most))
+
+    def record_unknown(self, reservation: Reservation) -> None:
+        """Record a request whose response doesn't say whether it was accepted."""
+        may_cost = reservation.charged or (
+            reservation.credits is not None and self.shared_budget.accepts_invalid
+        )
+        self._settle(reservation, reservation.credits or 0.0, 1 if may_cost else 0)
+
+    def _left_for(self, reservation: Reservation) -> float:
+        return self.shared_budget.left_beside(reservation.credits or 0.0, self.limit)
+
+    def _reserve(self, cost: float) -> Answer:
+        until = time.monotonic() + self.wait
+        while True:
+            answer = self.shared_budget.reserve(cost, self.limit, self.most_submissions)
+            if answer is not Answer.WAIT or time.monotonic() >= until:
+                return answer
+            time.sleep(_PAUSE)
+
+    def _settle(self, reservation: Reservation, cost: float, count: int) -> None:
+        if not count and reservation.credits is None:
+            return
+        cost = cost if count else 0.0
+        self.spent_here = round(self.spent_here + cost, 4)
+        self.submissions += count
+        self.shared_budget.settle(reservation.credits, cost, count)
+
+    def _why(self, cost: float) -> str:
+        done = self.shared_budget.submissions
+        if done >= self.most_submissions:
+            return f"{done} tasks were submitted, which {self.limit:g} credits pay for at most"
+        return (
+            f"this submission may cost {cost:g} credits; "
+            f"{self.shared_budget.spent:g} of {self.limit:g} are spent"
+        )
+
+    def _refuse(self, reason: str) -> None:
+        self.not_sent += 1
+        raise BudgetExceeded(reason)
+
+
+def _id(receipt: Any) -> str:
+    return str(receipt.get("id")) if isinstance(receipt, dict) else ""
+
+
+def _body(content: bytes | None) -> dict[str, Any]:
+    try:
+        body = json.loads(content or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}

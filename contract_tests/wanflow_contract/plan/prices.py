@@ -1,0 +1,177 @@
+"""What a request may cost: bounded by the documents, and then by the prices that were seen."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.document import load_packaged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wanflow.catalog.document import JsonObject
+    from wanflow_contract.plan.shared_budget import SharedBudget
+
+MARGIN = 2.0
+"""How many times its estimate a request may cost that is unlike those whose price was seen."""
+_UNDOCUMENTED = 5.0
+_COUNTED = frozenset({"n", "duration"})
+_CHARGED = re.compile(r"charged? based on", re.IGNORECASE)
+_HEIGHT = re.compile(r"([0-9]{2,5})p", re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,6})[x*]([0-9]{1,6})", re.ASCII)
+
+
+@frozen
+class Amount:
+    """How much a request asks for, compared with the example of its model.
+
+    `units` is the number of images or the seconds of video, `area` the pixels of one frame.
+    """
+
+    units: float = 1.0
+    area: float = 1.0
+
+    def times(self, other: Amount) -> float:
+        """Return how many times the other this is; never less than once."""
+        return max(1.0, self.units / other.units) * max(1.0, self.area / other.area)
+
+
+_EXAMPLE = Amount()
+
+
+@frozen
+class Prices:
+    """Prices of requests, by the documents and by what was seen in any process of the run."""
+
+    seen: SharedBudget
+
+    def estimate(self, body: Mapping[str, Any]) -> float:
+        """Return what a request probably costs: as an equal one, or else as the documents say."""
+        known = self._of_equal_request(body)
+        return documented(body) if known is None else known
+
+    def most(self, body: Mapping[str, Any]) -> float:
+        """Return the most that a request may cost.
+
+        An equal request bounds it exactly. Otherwise the price of each other request of the model
+        does, in proportion to what is asked for and with a margin; before there is one, the
+        documents, multiplied by how much more than documented other models cost.
+        """
+        known = self._of_equal_request(body)
+        if known is not None:
+            return known
+        rows = [(model, json.loads(asked), price) for model, asked, price in self.seen.prices()]
+        wanted = amount_of(body)
+        own = [
+            price * wanted.times(amount_of(asked))
+            for model, asked, price in rows
+            if model == str(body.get("model"))
+        ]
+        if own:
+            return MARGIN * min(own)
+        dearer = max((price / documented(asked) for _, asked, price in rows), default=1.0)
+        return MARGIN * documented(body) * max(1.0, dearer)
+
+    def record(self, body: Mapping[str, Any], price: float) -> None:
+        """Record a price that was reported for a request."""
+        self.seen.add_price(str(body.get("model")), _asked(body), price)
+
+    def _of_equal_request(self, body: Mapping[str, Any]) -> float | None:
+        wanted = (str(body.get("model")), _asked(body))
+        found = (price for model, asked, price in self.seen.prices() if (model, asked) == wanted)
+        return next(found, None)
+
+
+def documented(body: Mapping[str, Any]) -> float:
+    """Return what a request costs at most by the documents: their highest price for an example.
+
+    More images or seconds, and more pixels, cost in proportion; fewer don't cost less.
+    """
+    return documented_prices()[1] * amount_of(body).times(_EXAMPLE)
+
+
+@cache
+def documented_prices() -> tuple[float, float]:
+    """Return the lowest and the highest documented price of a task in credits."""
+    schemas = load_packaged().get("components", {}).get("schemas", {}).values()
+    rules = [one.get("properties", {}).get("credits_reserved", {}) for one in schemas]
+    shown = [value for rule in rules for value in (rule.get("example"), *rule.get("examples", ()))]
+    known = [float(one) for one in shown if isinstance(one, int | float) and one > 0]
+    return (min(known), max(known)) if known else (_UNDOCUMENTED, _UNDOCUMENTED)
+
+
+def reported_price(receipt: Any) -> float | None:
+    """Return the price that a receipt reports, None if it isn't a number from 0 up."""
+    usage = receipt.get("usage") if isinstance(receipt, dict) else None
+    price = usage.get("credits_reserved") if isinstance(usage, dict) else None
+    if isinstance(price, bool) or not isinstance(price, int | float):
+        return None
+    try:
+        value = float(price)
+    except OverflowError:
+        return math.inf
+    return value if value >= 0 else None
+
+
+def amount_of(body: Mapping[str, Any]) -> Amount:
+    """Return how much a request asks for."""
+    units = area = 1.0
+    for name, rule in _parameters(body).items():
+        usual = rule.get("default", rule.get("example"))
+        value = body.get(name, usual)
+        if name in _COUNTED or _CHARGED.search(rule.get("description", "")):
+            units *= _ratio(_number(value), _number(usual))
+        area *= _ratio(_pixels(value), _pixels(usual))
+    return Amount(units, area)
+
+
+def _parameters(body: Mapping[str, Any]) -> Mapping[str, JsonObject]:
+    model = packaged_catalog().models.get(str(body.get("model")))
+    return model.parameters if model is not None else {}
+
+
+def _ratio(value: float, usual: float) -> float:
+    return value / usual if value and usual else 1.0
+
+
+def _number(value: Any) -> float:
+    """Return a positive number, 0 for anything else."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    try:
+        number = float(value) if known else 0.0
+    except OverflowError:
+        return 1e300
+    return number if 0 < number < math.inf else 0.0
+
+
+def _pixels(value: Any) -> float:
+    """Return the pixels that a quality such as 720p or a size such as 640x480 names, else 0."""
+    text = value if isinstance(value, str) else ""
+    if found := _HEIGHT.fullmatch(text):
+        return float(found[1]) ** 2
+    if found := _SIZE.fullmatch(text):
+        return float(found[1]) * float(found[2])
+    return 0.0
+
+
+def _asked(body: Mapping[str, Any]) -> str:
+    """Return a request without what costs nothing: equal texts are those of similar length."""
+    rules = _parameters(body)
+    kept = {
+        name: value if name == "model" else _shortened(value, rules.get(name, {}))
+        for name, value in body.items()
+        if name != "callback_url"
+    }
+    return json.dumps(kept, sort_keys=True)
+
+
+def _shortened(value: Any, rule: JsonObject) -> Any:
+    free = isinstance(value, str) and not {"enum", "pattern"} & rule.keys()
+    return f"up to {4 ** math.ceil(math.log(max(1, len(value)), 4))} characters" if free else value

@@ -1,0 +1,134 @@
+"""A budget that all processes of a run share: credits and submissions, spent and reserved."""
+
+from __future__ import annotations
+
+import sqlite3
+from enum import Enum
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_WAIT = 30.0
+_TABLES = """
+    CREATE TABLE IF NOT EXISTS budget
+    (one INTEGER PRIMARY KEY CHECK (one = 1), spent REAL, reserved REAL,
+     submissions INTEGER, pending INTEGER, accepts_invalid INTEGER);
+    INSERT OR IGNORE INTO budget VALUES (1, 0, 0, 0, 0, 0);
+    CREATE TABLE IF NOT EXISTS prices (model TEXT, asked TEXT, price REAL, UNIQUE (model, asked));
+"""
+_PRECISION = 4
+
+
+class Answer(Enum):
+    """Whether a reservation was made; WAIT if there may be enough once others are settled."""
+
+    RESERVED = "reserved"
+    WAIT = "wait"
+    TOO_MUCH = "too much"
+
+
+class SharedBudget:
+    """What was spent, what is reserved until a response reports its cost, and prices seen so far.
+
+    With a path it is shared by all processes that open it, otherwise it belongs to one process.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._lock = Lock()
+        self._rows = sqlite3.connect(
+            path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
+        )
+        self._rows.execute("PRAGMA synchronous = OFF")  # it is of no use after the run
+        self._rows.executescript(_TABLES)
+
+    @property
+    def spent(self) -> float:
+        """What all processes have spent."""
+        return round(float(self._value("spent")), _PRECISION)
+
+    @property
+    def submissions(self) -> int:
+        """How many submissions were accepted."""
+        return int(self._value("submissions"))
+
+    @property
+    def accepts_invalid(self) -> bool:
+        """Whether the server accepted a request that must be rejected."""
+        return bool(self._value("accepts_invalid"))
+
+    def note_accepts_invalid(self) -> None:
+        """Remember for all processes that the server accepted an invalid request."""
+        with self._lock:
+            self._rows.execute("UPDATE budget SET accepts_invalid = 1")
+
+    def reserve(self, cost: float, limit: float, most: float) -> Answer:
+        """Reserve the cost of one submission.
+
+        Args:
+            cost: the maximum cost in credits.
+            limit: what may be spent in all.
+            most: how many submissions may be accepted in all.
+        """
+        asked = {"cost": cost, "limit": limit, "most": most}
+        with self._lock:
+            done = self._rows.execute(
+                "UPDATE budget SET reserved = reserved + :cost, pending = pending + 1"
+                " WHERE spent + reserved + :cost <= :limit AND submissions + pending < :most",
+                asked,
+            )
+            if done.rowcount == 1:
+                return Answer.RESERVED
+            (later,) = self._rows.execute(
+                "SELECT pending > 0 AND spent + :cost <= :limit AND submissions < :most"
+                " FROM budget",
+                asked,
+            ).fetchone()
+        return Answer.WAIT if later else Answer.TOO_MUCH
+
+    def left_beside(self, reserved: float, limit: float) -> float:
+        """Return what is left, with one's own reservation, if all others cost what they reserve."""
+        with self._lock:
+            spent, others = self._rows.execute(
+                "SELECT spent, max(0, reserved - ?) FROM budget", (reserved,)
+            ).fetchone()
+        return limit - float(spent) - float(others)
+
+    def settle(self, reserved: float | None, cost: float, submissions: int) -> None:
+        """Record what a request cost, in place of what was reserved for it (None: nothing)."""
+        with self._lock:
+            self._rows.execute(
+                "UPDATE budget SET spent = spent + :cost, submissions = submissions + :count,"
+                " reserved = iif(pending > :own, max(0, reserved - :was), 0),"
+                " pending = max(0, pending - :own)",
+                {
+                    "cost": max(0.0, cost),
+                    "count": submissions,
+                    "was": reserved or 0.0,
+                    "own": 0 if reserved is None else 1,
+                },
+            )
+
+    def add_price(self, model: str, asked: str, price: float) -> None:
+        """Record a price; of several for the same request, the highest is kept."""
+        with self._lock:
+            self._rows.execute(
+                "INSERT INTO prices VALUES (?, ?, ?) ON CONFLICT (model, asked)"
+                " DO UPDATE SET price = max(price, excluded.price)",
+                (model, asked, price),
+            )
+
+    def prices(self) -> list[tuple[str, str, float]]:
+        """Return all prices as model, request and credits."""
+        with self._lock:
+            return self._rows.execute("SELECT model, asked, price FROM prices").fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._rows.close()
+
+    def _value(self, name: str) -> float:
+        with self._lock:
+            (value,) = self._rows.execute(f"SELECT {name} FROM budget").fetchone()
+        return float(value)
