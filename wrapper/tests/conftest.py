@@ -1,4 +1,4 @@
-"""What the product's tests share: one mock for the session, a key for every test."""
+"""Fixtures of all tests: one mock server for the session, and an API key for each test."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def mock() -> Iterator[MockServer]:
-    """A mock that lets any key in and ends a task at its second query."""
+    """A mock server that accepts any key and completes a task at its second poll."""
     with MockServer(polls=2) as server:
         yield server
 
 
 @pytest.fixture
 def api_key() -> str:
-    """A key that nobody else uses: an account of the test's own."""
+    """A key of an account that only this test uses."""
     return f"test-{uuid4().hex}"

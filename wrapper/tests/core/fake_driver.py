@@ -1,4 +1,4 @@
-"""A driver without clock, socket or file: it plays flows in no time and keeps what they did."""
+"""A driver without clock, socket or file that runs flows quickly and records their effects."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BIRTH = 1_760_000_000.0
-"""The unix time at which every play begins."""
-FOR_EVER = 20_000
-"""So many effects are taken as a flow that never ends."""
+START = 1_760_000_000.0
+"""The Unix time at which every run begins."""
+MAX_EFFECTS = 20_000
+"""A flow with more effects counts as one that never ends."""
 
 
-class Stage:
-    """Plays one flow. `answer` makes the reply to each request, from it and the seconds played."""
+class FakeDriver:
+    """Runs flows. `respond` gets a request and the elapsed seconds, and returns the response."""
 
     def __init__(
         self,
-        answer: Callable[[Request, float], Response | Exception] | None = None,
+        respond: Callable[[Request, float], Response | Exception] | None = None,
         *,
-        chance: float = 0.5,
+        random: float = 0.5,
         latency: float = 0.01,
     ) -> None:
-        self.ticks = 0.0
+        self.elapsed = 0.0
         self.trace: list[Effect] = []
-        self._answer = answer
-        self._chance = chance
+        self._respond = respond
+        self._random = random
         self._latency = latency
 
-    def play(self, flow: Flow[T]) -> T:
+    def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return what it returns."""
         try:
             effect = next(flow)
             while True:
                 self.trace.append(effect)
-                assert len(self.trace) < FOR_EVER, "the flow goes on for ever"
+                assert len(self.trace) < MAX_EFFECTS, "the flow never ends"
                 try:
                     outcome = self._perform(effect)
                 except BaseException as error:
@@ -67,17 +67,17 @@ class Stage:
 
     @property
     def sent(self) -> list[Request]:
-        """Every request, in order."""
+        """Return every request, in order."""
         return [effect.request for effect in self.trace if isinstance(effect, SendRequest)]
 
     @property
     def slept(self) -> list[float]:
-        """Every sleep, in seconds."""
+        """Return every sleep, in seconds."""
         return [effect.seconds for effect in self.trace if isinstance(effect, Sleep)]
 
     @property
     def notified(self) -> list[Any]:
-        """Every value that a callback of the user's was called with."""
+        """Return every value with which a callback of the user was called."""
         return [effect.value for effect in self.trace if isinstance(effect, InvokeCallback)]
 
     def _perform(self, effect: Effect) -> Any:  # noqa: PLR0911
@@ -86,36 +86,38 @@ class Stage:
                 return self._send(effect)
             case Sleep(seconds):
                 assert seconds >= 0, "a sleep of negative length"
-                self.ticks += seconds
+                self.elapsed += seconds
                 return False
             case ReadClock():
-                return TimePoint(self.ticks, BIRTH + self.ticks)
+                return TimePoint(self.elapsed, START + self.elapsed)
             case RandomFloat():
-                return self._chance
+                return self._random
             case InvokeCallback(callback, value):
                 return callback(value)
             case RunBlocking(function) | WithLock(function):
                 return function()
             case Shield(flow):
-                return self.play(flow)
+                return self.run(flow)
             case _:
-                raise AssertionError(f"the stage can't do {effect}")
+                raise AssertionError(f"the fake driver doesn't support {effect}")
 
     def _send(self, send: SendRequest) -> Response:
         if send.before is not None:
             send.before.function()
-        assert self._answer is not None, "a flow that should not have sent did"
-        self.ticks += self._latency
-        reply = self._answer(send.request, self.ticks)
+        assert self._respond is not None, "the flow must not send a request"
+        self.elapsed += self._latency
+        response = self._respond(send.request, self.elapsed)
         if send.tracker is not None:
-            send.tracker.maybe_sent = not isinstance(reply, TransportError) or reply.maybe_sent
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+            send.tracker.maybe_sent = (
+                not isinstance(response, TransportError) or response.maybe_sent
+            )
+        if isinstance(response, Exception):
+            raise response
+        return response
 
 
-def reply(status: int, body: Any = None, **headers: str) -> Response:
-    """Make an answer; a body that isn't bytes goes as JSON, `_` in a header's name as `-`."""
+def response(status: int, body: Any = None, **headers: str) -> Response:
+    """Return a response; a body that isn't bytes becomes JSON, `_` in a header's name `-`."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Response(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, content
@@ -123,19 +125,19 @@ def reply(status: int, body: Any = None, **headers: str) -> Response:
 
 
 def task(status: str, **more: Any) -> Response:
-    """Make a 200 answer about a task; a completed one has a link."""
+    """Return a 200 response about a task; a completed task has a link."""
     links = {"results": [LINK]} if status.lower() == "completed" else {}
-    return reply(200, {"id": TASK_ID, "status": status, "created": int(BIRTH), **links, **more})
+    return response(200, {"id": TASK_ID, "status": status, "created": int(START), **links, **more})
 
 
 LINK = "https://files.example/a.mp4"
 TASK_ID = "task-unified-1760000000-abcd1234"
 
-LOST = TransportError("ReadError: the connection was reset", maybe_sent=True)
-UNREACHED = TransportError("ConnectError: refused", maybe_sent=False)
+MAYBE_SENT = TransportError("ReadError: the connection was reset", maybe_sent=True)
+NOT_SENT = TransportError("ConnectError: refused", maybe_sent=False)
 
 
-def in_turn(replies: Iterable[Response | Exception]) -> Callable[[Request, float], Any]:
-    """Answer with each in turn, and with the last for ever."""
-    line = list(replies)
-    return lambda _request, _ticks: line.pop(0) if len(line) > 1 else line[0]
+def in_turn(responses: Iterable[Response | Exception]) -> Callable[[Request, float], Any]:
+    """Return a function that returns the responses in order, and repeats the last one."""
+    queue = list(responses)
+    return lambda _request, _elapsed: queue.pop(0) if len(queue) > 1 else queue[0]

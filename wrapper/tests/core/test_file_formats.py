@@ -1,4 +1,4 @@
-"""Each format is told by its first bytes, named by one table, and right for its kinds alone."""
+"""Each file format has its first bytes, its extension and its kinds in one table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wanflow._core.file_formats import (
 REST = bytes(range(256)) * 9
 IMAGE, VIDEO, AUDIO = (frozenset({kind}) for kind in ("image", "video", "audio"))
 
-# The beginning of a file, how its name ends, and the kinds that it is right for.
+# The beginning of a file, its extension, and the kinds of task of which it is a result.
 BEGINNINGS = {
     "PNG": (b"\x89PNG\r\n\x1a\n", ".png", {"image", "video"}),
     "JPEG": (b"\xff\xd8\xff\xe1", ".jpg", {"image"}),
@@ -56,15 +56,15 @@ WEAK = {"MP3", "AAC", "QuickTime without a brand"}
 
 
 @pytest.mark.parametrize("name", BEGINNINGS)
-def test_a_format_is_told_by_its_first_bytes(name: str) -> None:
-    """Whatever the label and the link say, where they say anything else."""
-    begin, end, kinds = BEGINNINGS[name]
+def test_a_format_is_recognised_by_its_first_bytes(name: str) -> None:
+    """The first bytes are decisive, whatever the content type and the link say."""
+    begin, suffix, kinds = BEGINNINGS[name]
     content = begin if name in DOCUMENTS else begin + REST
-    assert extension(content, "", "http://h/a.html") == end
-    assert extension(content, "application/octet-stream", "http://h/a") == end
+    assert extension(content, "", "http://h/a.html") == suffix
+    assert extension(content, "application/octet-stream", "http://h/a") == suffix
     for kind in KINDS:
         wrong = result_problem(content, "application/octet-stream", frozenset({kind}))
-        # What is weak contradicts nothing: it may be an unknown file that begins so by chance.
+        # A weak signature rules nothing out: an unknown file may begin with it by chance.
         assert (wrong is None) == (kind in kinds or name in WEAK), kind
 
 
@@ -87,29 +87,29 @@ def test_a_format_is_told_by_its_first_bytes(name: str) -> None:
         ("", UNKNOWN),
     ],
 )
-def test_a_label_names_what_no_signature_does(label: str, end: str) -> None:
-    """Also by the words that only some servers use."""
+def test_the_content_type_decides_without_a_signature(label: str, end: str) -> None:
+    """Names that only some servers use are known too."""
     assert extension(b"\x01\x02unknown", label, "http://h/a.exe") == end
 
 
-def test_no_two_formats_have_a_label_or_an_end_of_their_own_twice() -> None:
-    """The table says one thing of each."""
+def test_no_two_formats_have_the_same_content_type() -> None:
+    """Each content type is in the table once."""
     labels = [label for one in FORMATS for label in one.types]
     assert len(labels) == len(set(labels))
     assert all(label == label.lower() and label.count("/") == 1 for label in labels)
 
 
 @given(st.binary(max_size=200), st.text(max_size=30), st.text(max_size=30))
-def test_every_name_ends_as_the_table_has_it(begin: bytes, label: str, suffix: str) -> None:
-    """No link and no label brings another end into a folder."""
+def test_every_extension_is_in_the_table(begin: bytes, label: str, suffix: str) -> None:
+    """Neither a link nor a content type can give a file another extension."""
     assert extension(begin, label, f"http://h/a.{suffix}".split("[")[0]) in set(known_extensions())
     for dangerous in (".html", ".exe", ".php", ".svgz", ".js", ".sh", ".lnk", ".htm"):
         assert dangerous not in set(known_extensions())
 
 
 @given(st.binary(min_size=1, max_size=300), st.sampled_from(sorted(KINDS)))
-def test_what_is_refused_is_known_to_be_something_else(begin: bytes, kind: str) -> None:
-    """Bytes of no known beginning are a result of any kind."""
+def test_an_unknown_format_is_a_result_of_any_kind(begin: bytes, kind: str) -> None:
+    """Only a file of a known wrong format is rejected."""
     unknown = b"\x00\x01" + begin
     assert result_problem(unknown, "application/octet-stream", frozenset({kind})) is None
     assert result_problem(unknown, "", frozenset()) is None
@@ -130,14 +130,14 @@ def test_what_is_refused_is_known_to_be_something_else(begin: bytes, kind: str) 
     ],
 )
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_page_is_a_page(page: bytes, kind: str) -> None:
-    """However it begins, it is no result of any kind."""
+def test_an_html_page_is_never_a_result(page: bytes, kind: str) -> None:
+    """It is recognised in each form, and is no result of any kind."""
     assert result_problem(page, "video/mp4", frozenset({kind})) == "an HTML page"
 
 
 @pytest.mark.parametrize("text", [b'{"a": 1}', b" [1, 2]", b"{}", b"[]", b'["x"]', b"[{"])
-def test_json_is_json(text: bytes) -> None:
-    """It is an error where a medium is wanted, and a result where text is."""
+def test_json_is_a_result_of_text_tasks_only(text: bytes) -> None:
+    """For an image, a video or audio it is an error."""
     for kinds in (IMAGE, VIDEO, AUDIO, frozenset()):
         assert result_problem(text, "image/png", kinds) == "JSON"
     assert result_problem(text, "text/plain", frozenset({"text"})) is None

@@ -1,4 +1,4 @@
-"""Laws of the rate of polls that all waits of a client share."""
+"""The rate limit for polls that all waits of a client share."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Flow
 
 SLACK = 0.08
-"""At more than 25 a second, polls of 40 ms may come together."""
+"""At more than 25 polls a second, those of 40 ms may be sent together."""
 
 
-def poll(limiter: PollRateLimiter, ticks: float, wanted: float | None = None) -> float:
-    """Take a place in the queue and wait for the turn → when it came."""
-    turn = Turn(ticks if wanted is None else wanted)
-    while (delay := limiter.try_acquire(turn, ticks)) is not None:
+def poll(limiter: PollRateLimiter, time: float, wanted: float | None = None) -> float:
+    """Queue a poll, wait for its turn, and return the time of that."""
+    turn = Turn(time if wanted is None else wanted)
+    while (delay := limiter.try_acquire(turn, time)) is not None:
         assert delay > 0
-        ticks += delay
-    return ticks
+        time += delay
+    return time
 
 
 @given(
     rate=st.floats(0.5, 1000),
     events=st.lists(st.tuples(st.floats(0, 10), st.sampled_from(["poll", "429"])), max_size=60),
 )
-def test_one_budget_bounds_all_polls(rate: float, events: list[tuple[float, str]]) -> None:
-    """There are never more polls than the rate allows, and none falls into a 429's pause."""
-    limiter, ticks, until = PollRateLimiter(rate), 0.0, 0.0
+def test_the_rate_limits_all_polls(rate: float, events: list[tuple[float, str]]) -> None:
+    """There are never more polls than the rate allows, and none in the pause after a 429."""
+    limiter, time, until = PollRateLimiter(rate), 0.0, 0.0
     polls: list[float] = []
     for seconds, event in events:
-        ticks += seconds
+        time += seconds
         if event == "429":
             before = limiter.rate
-            limiter.on_rate_limited(ticks, 5)
-            until = max(until, ticks + 5)
+            limiter.on_rate_limited(time, 5)
+            until = max(until, time + 5)
             assert limiter.rate <= before
             continue
-        at = poll(limiter, ticks)
+        at = poll(limiter, time)
         assert at >= until - 1e-9
         slack = SLACK if rate > 25 else 0.0
         for between, earlier in enumerate(reversed(polls), 1):
@@ -67,27 +67,27 @@ def test_one_budget_bounds_all_polls(rate: float, events: list[tuple[float, str]
 def test_the_rate_grows_only_while_polls_are_late(
     lateness: list[float | None], most: float
 ) -> None:
-    """An answer adds to the rate where its poll was late; a 429 (None) halves it.
+    """A response increases the rate if its poll was late; a 429 (None) halves it.
 
-    It is never above its upper bound, nor below a poll in twenty seconds.
+    It is never above its maximum, nor below one poll in twenty seconds.
     """
-    limiter, ticks = PollRateLimiter(DEFAULT_POLL_RATE, max_rate=most), 0.0
+    limiter, time = PollRateLimiter(DEFAULT_POLL_RATE, max_rate=most), 0.0
     for late in lateness:
-        ticks += 2
+        time += 2
         before = limiter.rate
         if late is None:
-            limiter.on_rate_limited(ticks, 0)
+            limiter.on_rate_limited(time, 0)
             assert limiter.rate == max(before / 2, LOWEST_RATE)
             continue
-        poll(limiter, ticks, wanted=ticks - late)
+        poll(limiter, time, wanted=time - late)
         limiter.on_success()
         assert before <= limiter.rate <= max(DEFAULT_POLL_RATE, most)
         grows = before < (max(DEFAULT_POLL_RATE, most) if late > 0.5 else DEFAULT_POLL_RATE)
         assert (limiter.rate > before) is grows
 
 
-def test_a_429_is_followed_by_half_the_rate_and_half_the_increase() -> None:
-    """Polls that were sent before it, and are refused with it, take nothing more."""
+def test_a_429_halves_the_rate_and_its_increase() -> None:
+    """Polls that were sent before it, and get a 429 too, don't halve the rate again."""
     limiter = PollRateLimiter(DEFAULT_POLL_RATE, max_rate=MAX_POLL_RATE)
     limiter.on_rate_limited(10, None)
     limiter.on_rate_limited(10.5, None)
@@ -98,8 +98,8 @@ def test_a_429_is_followed_by_half_the_rate_and_half_the_increase() -> None:
     assert limiter._increase == increase / 2
 
 
-def test_the_budget_recovers() -> None:
-    """Answers bring the rate back to what was asked for, and never past it."""
+def test_the_rate_recovers() -> None:
+    """Responses bring the rate back to the configured one, and never above it."""
     limiter = PollRateLimiter(10)
     limiter.on_rate_limited(0, None)
     assert limiter.rate == 5
@@ -110,7 +110,7 @@ def test_the_budget_recovers() -> None:
 
 @given(asked=st.none() | st.floats(0, 1e12))
 def test_no_pause_is_longer_than_the_longest(asked: float | None) -> None:
-    """Whatever a 429 asks for, polls go on after five minutes at the latest; it is told once."""
+    """Whatever a 429 requires, polls continue after five minutes at the latest; one warning."""
     limiter = PollRateLimiter(DEFAULT_POLL_RATE)
     limiter.on_rate_limited(0, asked)
     assert poll(limiter, 0) <= LONGEST_PAUSE + SLACK
@@ -119,52 +119,52 @@ def test_no_pause_is_longer_than_the_longest(asked: float | None) -> None:
 
 
 class Cancelled(BaseException):
-    """Stands for a task of an event loop that is cancelled, and for Ctrl-C."""
+    """Stands for Ctrl-C and for a cancelled asyncio task."""
 
 
 def completed(request: Request, _: float) -> Response:
-    """Answer that a task has ended."""
+    """Respond that a task is completed."""
     return task("completed", id=request.path)
 
 
-def question(number: int, limiter: PollRateLimiter) -> PollTarget:
-    """Ask about one of many tasks."""
+def poll_target(number: int, limiter: PollRateLimiter) -> PollTarget:
+    """Return the target for polls of one of many tasks."""
     return PollTarget(f"task-{number}", Request("GET", f"task-{number}"), limiter)
 
 
-def waits(limiter: PollRateLimiter, count: int, *, together: bool) -> Iterator[Flow[object]]:
-    """Make waits for tasks, as single ones or as waits for many."""
+def waits(limiter: PollRateLimiter, count: int, *, in_one_wait: bool) -> Iterator[Flow[object]]:
+    """Yield flows that wait for one task each, by `wait` or by `wait_all`."""
     for number in range(count):
-        asked = question(number, limiter)
-        if together:
+        target = poll_target(number, limiter)
+        if in_one_wait:
             yield poll_many(
-                [asked],
+                [target],
                 timeout=600,
                 max_concurrent_polls=16,
                 on_update=None,
                 on_outcome=lambda _, __: iter(()),
             )
         else:
-            yield poll_until_done(asked, timeout=600, on_update=None)
+            yield poll_until_done(target, timeout=600, on_update=None)
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["wait", "wait_all"])
+@pytest.mark.parametrize("in_one_wait", [False, True], ids=["wait", "wait_all"])
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.06, 1.0, 20.0])
 @pytest.mark.parametrize("rate", [2.0, DEFAULT_POLL_RATE], ids=str)
-def test_a_cancelled_wait_keeps_no_place(rate: float, after: float, together: bool) -> None:
-    """After 5,000 cancels, whenever they come, a wait takes as long as one of a new client."""
+def test_a_cancelled_wait_leaves_the_queue(rate: float, after: float, in_one_wait: bool) -> None:
+    """After 5,000 cancelled waits, a wait takes as long as one of a new client."""
     limiter = PollRateLimiter(rate)
     simulation = Simulation(lambda request, _: task("processing", id=request.path))
-    plays = [simulation.begin(flow) for flow in waits(limiter, 5000, together=together)]
+    flow_runs = [simulation.begin(flow) for flow in waits(limiter, 5000, in_one_wait=in_one_wait)]
     simulation.run(until=after)
-    for play in plays:
+    for play in flow_runs:
         simulation.cancel(play, Cancelled())
-    for play in plays:
+    for play in flow_runs:
         for child in play.children:
             simulation.cancel(child, Cancelled())
     begun = simulation.ticks = max(simulation.ticks, after)
     simulation.answer = completed
-    ended = simulation.begin(poll_until_done(question(1, limiter), timeout=30, on_update=None))
+    ended = simulation.begin(poll_until_done(poll_target(1, limiter), timeout=30, on_update=None))
     simulation.run()
     assert isinstance(ended.script.result, Snapshot)
     assert simulation.ticks - begun <= LATENCY + 1 / rate + SLACK
@@ -172,33 +172,33 @@ def test_a_cancelled_wait_keeps_no_place(rate: float, after: float, together: bo
     assert limiter._in_flight == 0
 
 
-def test_a_wait_that_is_closed_keeps_no_place() -> None:
-    """A flow that nobody plays to its end is closed, at any of its effects, and gives up all."""
+def test_a_closed_wait_leaves_the_queue() -> None:
+    """A flow that is closed at any of its effects releases everything."""
     for steps in range(40):
         limiter = PollRateLimiter(2.0)
         poll(limiter, 0.0)
         simulation = Simulation(lambda request, _: task("processing", id=request.path))
-        flow = poll_until_done(question(1, limiter), timeout=600, on_update=None)
-        play_some(flow, simulation, steps)
+        flow = poll_until_done(poll_target(1, limiter), timeout=600, on_update=None)
+        run_steps(flow, simulation, steps)
         flow.close()
         assert limiter._first_waiting() is None
         assert limiter._granted == set()
         assert limiter._in_flight == 0
 
 
-def test_each_poll_is_woken_once() -> None:
-    """Of many waits each sleeps until its turn, and few wake up before it to be the first."""
+def test_each_poll_sleeps_about_once() -> None:
+    """Of many waits each sleeps until its turn, and few wake up earlier."""
     limiter = budget()
     simulation = Simulation(completed)
-    for flow in waits(limiter, 5000, together=False):
+    for flow in waits(limiter, 5000, in_one_wait=False):
         simulation.begin(flow)
     simulation.run()
     assert len(simulation.sent) == 5000
     assert simulation.sleeps < 1.6 * 5000
 
 
-def test_a_first_that_sleeps_on_holds_up_nobody_for_long() -> None:
-    """Where an event loop is busy with something else, others wake up soon after their turns."""
+def test_a_first_poll_that_is_not_sent_delays_others_only_shortly() -> None:
+    """If the event loop of the first is busy, the others continue soon after their turns."""
     limiter = PollRateLimiter(2.0)
     first, second = Turn(0.0), Turn(0.0)
     assert limiter.try_acquire(first, 0.0) is None
@@ -207,25 +207,25 @@ def test_a_first_that_sleeps_on_holds_up_nobody_for_long() -> None:
     assert limiter.try_acquire(second, 3.0) is None
 
 
-def test_what_waits_in_a_forked_parent_is_not_waited_for() -> None:
-    """A child begins with an empty queue; a wait that goes on in it takes a place there."""
+def test_a_forked_child_does_not_queue_behind_its_parent() -> None:
+    """A child begins with an empty queue, in which a continued wait queues again."""
     limiter = PollRateLimiter(2.0, 3)
-    kept = [Turn(0.0) for _ in range(10)]
-    for turn in kept:
+    turns = [Turn(0.0) for _ in range(10)]
+    for turn in turns:
         limiter.try_acquire(turn, 0.0)
     limiter.start_poll()
     limiter.renew()
-    assert limiter.try_acquire(kept[-1], 0.5) is None
+    assert limiter.try_acquire(turns[-1], 0.5) is None
     assert poll(limiter, 0.5) == 1.0
 
 
 def idle() -> Flow[None]:
-    """Ask for nothing."""
+    """Return a flow without effects."""
     yield from ()
 
 
-def play_some(flow: Flow[object], simulation: Simulation, steps: int) -> None:
-    """Play so many effects of a flow, in no time but what its sleeps take."""
+def run_steps(flow: Flow[object], simulation: Simulation, steps: int) -> None:
+    """Perform some effects of a flow; only its sleeps take time."""
     effect, play = next(flow), Play(FlowRun(idle()))
     for _ in range(steps):
         seconds, outcome = simulation._perform(play, effect)
@@ -233,14 +233,16 @@ def play_some(flow: Flow[object], simulation: Simulation, steps: int) -> None:
         effect = flow.send(outcome)
 
 
-def test_those_who_waited_behind_the_cancelled_move_up() -> None:
-    """A wait whose turn was minutes away has it within seconds, when those before it are gone."""
+def test_polls_behind_cancelled_ones_move_up() -> None:
+    """A poll that was minutes away is sent within seconds after those before it are cancelled."""
     limiter = PollRateLimiter(DEFAULT_POLL_RATE)
     simulation = Simulation(lambda request, _: task("processing", id=request.path))
-    plays = [simulation.begin(flow) for flow in waits(limiter, 5000, together=False)]
-    last = simulation.begin(poll_until_done(question(5000, limiter), timeout=600, on_update=None))
+    flow_runs = [simulation.begin(flow) for flow in waits(limiter, 5000, in_one_wait=False)]
+    last = simulation.begin(
+        poll_until_done(poll_target(5000, limiter), timeout=600, on_update=None)
+    )
     simulation.run(until=1.0)
-    for play in plays:
+    for play in flow_runs:
         simulation.cancel(play, Cancelled())
     simulation.answer = completed
     simulation.run()
@@ -248,28 +250,28 @@ def test_those_who_waited_behind_the_cancelled_move_up() -> None:
     assert simulation.ticks < 7
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["wait", "wait_all"])
-def test_ten_thousand_tasks_are_found_soon(together: bool) -> None:
-    """All end within 50 s; at the rate that a client begins with, the last are found after 250."""
-    found = lag(together=together)
+@pytest.mark.parametrize("in_one_wait", [False, True], ids=["wait", "wait_all"])
+def test_the_end_of_ten_thousand_tasks_is_noticed_soon(in_one_wait: bool) -> None:
+    """All end within 50 s; at the initial rate the last would be noticed after 250 s."""
+    found = lag(together=in_one_wait)
     assert found.mean < 25
     assert found.longest < 60
     assert found.refused == 0
 
 
 @pytest.mark.parametrize("allowed", [20, 100])
-def test_a_server_that_allows_less_is_asked_less(allowed: int) -> None:
-    """The rate comes to rest near what the server allows: few polls are refused."""
+def test_a_server_that_allows_fewer_polls_gets_fewer(allowed: int) -> None:
+    """The rate settles near what the server allows, so few polls get a 429."""
     found = lag(allowed=allowed, tasks=2000)
     assert found.refused < found.polls / 20
     assert found.longest < 2 * 2000 / allowed + SPAN
 
 
-def test_a_rate_of_the_users_is_kept() -> None:
-    """With `rate=`, the polls of any second are no more than that, however late they are."""
+def test_a_rate_set_by_the_user_is_the_limit() -> None:
+    """With `rate=`, no second has more polls, however late they are."""
     limiter = budget(20.0)
     simulation = Simulation(completed)
-    for flow in waits(limiter, 400, together=False):
+    for flow in waits(limiter, 400, in_one_wait=False):
         simulation.begin(flow)
     simulation.run()
     sent = sorted(simulation.sent)

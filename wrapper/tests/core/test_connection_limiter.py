@@ -1,4 +1,4 @@
-"""Slots: never more than there are, none lost, whoever is interrupted wherever."""
+"""The connection limiter: never too many slots in use, and none lost by an interrupt."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from wanflow._transport.connection_limiter import Borrower, ThreadCapacityLimite
 HERE = Path(limiter.__file__)
 
 
-def test_never_more_than_there_are_and_all_come_to_one() -> None:
-    """However many threads there are."""
+def test_the_limit_holds_and_every_thread_gets_a_slot() -> None:
+    """Many threads share three slots."""
     slots, lock, most, now, done = ThreadCapacityLimiter(3), threading.Lock(), 0, 0, 0
 
     def work(_: int) -> None:
         nonlocal most, now, done
-        taker = Borrower()
-        assert slots.acquire(taker, 20)
+        borrower = Borrower()
+        assert slots.acquire(borrower, 20)
         with lock:
             now += 1
             most = max(most, now)
@@ -32,15 +32,15 @@ def test_never_more_than_there_are_and_all_come_to_one() -> None:
         with lock:
             now -= 1
             done += 1
-        slots.release(taker)
+        slots.release(borrower)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(400)))
     assert (most <= 3, done, slots.available) == (True, 400, 3)
 
 
-def test_who_waits_too_long_is_told_so_and_keeps_nobody_waiting() -> None:
-    """Its place in the row is the next one's."""
+def test_a_timed_out_thread_leaves_the_queue() -> None:
+    """The next thread in the queue gets the slot."""
     slots, first, late, next_one = ThreadCapacityLimiter(1), Borrower(), Borrower(), Borrower()
     assert slots.acquire(first, 1)
     assert not slots.acquire(late, 0.01)
@@ -54,8 +54,8 @@ def test_who_waits_too_long_is_told_so_and_keeps_nobody_waiting() -> None:
     assert slots.available == 1
 
 
-class Interrupting:
-    """Raises KeyboardInterrupt at the nth line of the slots, once."""
+class InterruptingTracer:
+    """Raises KeyboardInterrupt once, at the nth executed line of the limiter's module."""
 
     def __init__(self, nth: int) -> None:
         self.left = nth
@@ -70,21 +70,21 @@ class Interrupting:
         return self
 
 
-def take(slots: ThreadCapacityLimiter, nth: int) -> bool:
-    """Take a slot, interrupted at a line, and give it back → whether the interrupt came."""
-    tracer, taker = Interrupting(nth), Borrower()
+def acquire_interrupted(slots: ThreadCapacityLimiter, nth: int) -> bool:
+    """Acquire a slot, interrupted at a line, and release it; return whether the interrupt came."""
+    tracer, borrower = InterruptingTracer(nth), Borrower()
 
     def run() -> None:
         sys.settrace(tracer)
         try:
-            slots.acquire(taker, 0.01)
+            slots.acquire(borrower, 0.01)
         except KeyboardInterrupt:
             pass
         finally:
             sys.settrace(None)
-            slots.release(taker)
+            slots.release(borrower)
 
-    # In a thread: an exception of a tracer leaves marks in the one that it was raised in.
+    # In a thread, because an exception of a tracer changes the state of its thread.
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
@@ -93,13 +93,13 @@ def take(slots: ThreadCapacityLimiter, nth: int) -> bool:
 
 @pytest.mark.parametrize("others", [0, 1, 2])
 def test_an_interrupt_at_any_line_loses_no_slot(others: int) -> None:
-    """Where it was taken, it is given back; where it wasn't, nobody else's is."""
+    """An acquired slot is released once, and no slot of another thread is released."""
     for nth in range(200):
         slots = ThreadCapacityLimiter(2)
         assert all(slots.acquire(Borrower(), 1) for _ in range(others))
-        came = take(slots, nth)
+        came = acquire_interrupted(slots, nth)
         assert slots.available == 2 - others
         if not came:
             assert nth > 5
             return
-    raise AssertionError("there was no end of it")
+    raise AssertionError("the interrupt came at every line")
